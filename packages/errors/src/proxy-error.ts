@@ -1,0 +1,124 @@
+/**
+ * Every failure that a client may see, in one table: the code, its HTTP status, the public title and
+ * message (in the shape that IPinfo uses), and the level at which it is logged.
+ *
+ * Expected outcomes are not errors: they are returned as unions. What is thrown is a `ProxyError`.
+ */
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+interface ErrorKind {
+  readonly status: number
+  readonly title: string
+  readonly message: string
+  readonly level: LogLevel
+}
+
+const kinds = {
+  bad_request: { status: 400, title: 'Bad request', message: 'The request could not be understood', level: 'debug' },
+  unauthorized: { status: 401, title: 'Unauthorized', message: 'This operation needs a valid token', level: 'warn' },
+  forbidden: { status: 403, title: 'Forbidden', message: 'This operation is not allowed from here', level: 'warn' },
+  not_found: { status: 404, title: 'Not found', message: 'There is nothing at this path', level: 'debug' },
+  wrong_ip: { status: 404, title: 'Wrong ip', message: 'Please provide a valid IP address', level: 'debug' },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    message: 'This path does not answer that method',
+    level: 'debug',
+  },
+  payload_too_large: { status: 413, title: 'Payload too large', message: 'The body is over the limit', level: 'info' },
+  uri_too_long: { status: 414, title: 'URI too long', message: 'The request target is over the limit', level: 'debug' },
+  internal: { status: 500, title: 'Internal error', message: 'Something went wrong here', level: 'error' },
+  upstream_unreachable: {
+    status: 502,
+    title: 'Upstream unreachable',
+    message: 'The upstream API could not be reached',
+    level: 'warn',
+  },
+  upstream_invalid: {
+    status: 502,
+    title: 'Upstream answer invalid',
+    message: 'The upstream API sent an answer that makes no sense',
+    level: 'warn',
+  },
+  upstream_failed: {
+    status: 502,
+    title: 'Upstream failed',
+    message: 'The upstream API answered with a server error',
+    level: 'warn',
+  },
+  keys_exhausted: {
+    status: 503,
+    title: 'All keys are cooling down',
+    message: 'Every API key is benched; try again after the time in Retry-After',
+    level: 'warn',
+  },
+  upstream_paused: {
+    status: 503,
+    title: 'Upstream paused',
+    message: 'The upstream API is failing and is given a pause; try again after the time in Retry-After',
+    level: 'warn',
+  },
+  overloaded: {
+    status: 503,
+    title: 'Overloaded',
+    message: 'Too much is in flight; try again after the time in Retry-After',
+    level: 'warn',
+  },
+  no_offline_answer: {
+    status: 503,
+    title: 'Not available without an API key',
+    message: 'The embedded database cannot answer this; set IPINFO_KEYS to ask the upstream API',
+    level: 'info',
+  },
+  upstream_timeout: {
+    status: 504,
+    title: 'Upstream timeout',
+    message: 'The upstream API did not answer in time',
+    level: 'warn',
+  },
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof kinds
+
+export interface ProxyErrorDetails {
+  /** What went wrong, for the log only. Never sent to a client. */
+  readonly detail?: string
+  /** Whole seconds for the Retry-After field. */
+  readonly retryAfterSeconds?: number
+  /** A public message that says more than the table's own. */
+  readonly message?: string
+  readonly cause?: unknown
+}
+
+/** A failure with a literal code. `status`, `title` and `message` are safe to show; `detail` and `cause` are not. */
+export class ProxyError extends Error {
+  override readonly name = 'ProxyError'
+  readonly code: ErrorCode
+  readonly status: number
+  readonly title: string
+  readonly level: LogLevel
+  readonly detail: string | undefined
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(code: ErrorCode, details: ProxyErrorDetails = {}) {
+    const kind = kinds[code]
+    super(details.message ?? kind.message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.status = kind.status
+    this.title = kind.title
+    this.level = kind.level
+    this.detail = details.detail
+    this.retryAfterSeconds = details.retryAfterSeconds
+  }
+
+  /** The answer's body, in IPinfo's shape: `{"status":404,"error":{"title":…,"message":…}}`. */
+  body(): string {
+    return `${JSON.stringify({ status: this.status, error: { title: this.title, message: this.message } }, null, 2)}\n`
+  }
+
+  /** Anything thrown, as a ProxyError: itself, or `internal` with the original as its cause. */
+  static from(thrown: unknown): ProxyError {
+    return thrown instanceof ProxyError ? thrown : new ProxyError('internal', { cause: thrown })
+  }
+}
