@@ -1,0 +1,226 @@
+/** The kinds of settings: each turns text into a value and says in words what it allows. */
+
+import { z } from 'zod'
+import { cidrBlocks } from './cidr-blocks.ts'
+import { type CommonOptions, type Given, list, quoted, type Setting, single } from './setting.ts'
+
+export interface RangeOptions {
+  readonly min?: number
+  readonly max?: number
+}
+
+/** Longest delay of a Node timer; above it the timer fires at once (Node documentation, `setTimeout`). */
+const longestTimerMs = 2_147_483_647
+const secondsInYear = 31_536_000
+
+/** A whole number, decimal digits only. */
+export function integer<Optional extends boolean = false>(
+  options: CommonOptions<number, Optional> & RangeOptions,
+): Setting<Given<number, Optional>> {
+  return single(options, numeric(options, 'a whole number', /^-?\d+$/))
+}
+
+/** A decimal number such as `0.25`; no exponents. */
+export function number<Optional extends boolean = false>(
+  options: CommonOptions<number, Optional> & RangeOptions,
+): Setting<Given<number, Optional>> {
+  return single(options, numeric(options, 'a number', /^-?\d+(\.\d+)?$/))
+}
+
+/** A duration in seconds, fractions allowed; 0 to one year unless said otherwise. */
+export function seconds<Optional extends boolean = false>(
+  options: CommonOptions<number, Optional> & RangeOptions,
+): Setting<Given<number, Optional>> {
+  return single(options, numeric({ min: 0, max: secondsInYear, ...options }, 'seconds', /^\d+(\.\d+)?$/))
+}
+
+/** A duration in whole milliseconds; 0 to the longest delay of a timer (24.8 days) unless said otherwise. */
+export function milliseconds<Optional extends boolean = false>(
+  options: CommonOptions<number, Optional> & RangeOptions,
+): Setting<Given<number, Optional>> {
+  return single(options, numeric({ min: 0, max: longestTimerMs, ...options }, 'whole milliseconds', /^\d+$/))
+}
+
+function numeric({ min = -Infinity, max = Infinity }: RangeOptions, noun: string, form: RegExp) {
+  const range = z.number().min(min).max(max)
+  return {
+    // Beyond 2^53 digits are lost on the way to a number: such text was never meant.
+    parser: z.string().regex(form).transform(Number).pipe(range.max(Number.MAX_SAFE_INTEGER)),
+    allowed: `${noun}${rangeInWords(min, max)}`,
+  }
+}
+
+function rangeInWords(min: number, max: number): string {
+  if (min === -Infinity) return max === Infinity ? '' : ` up to ${max}`
+  return max === Infinity ? ` from ${min}` : ` from ${min} to ${max}`
+}
+
+/** `true` or `false`, in the spellings that operators use. */
+export function flag<Optional extends boolean = false>(
+  options: CommonOptions<boolean, Optional>,
+): Setting<Given<boolean, Optional>> {
+  return single(options, {
+    parser: z.stringbool({ truthy: ['true', '1', 'yes', 'on'], falsy: ['false', '0', 'no', 'off'] }),
+    allowed: 'true or false (also 1/0, yes/no, on/off)',
+  })
+}
+
+/** One of the given words; letter case does not matter. */
+export function choice<const Word extends string, Optional extends boolean = false>(
+  words: readonly Word[],
+  options: CommonOptions<NoInfer<Word>, Optional>,
+): Setting<Given<Word, Optional>> {
+  const byLowerCase = new Map(words.map((word) => [word.toLowerCase(), word]))
+  const parser = z.string().transform((given, context) => {
+    const word = byLowerCase.get(given.toLowerCase())
+    if (word !== undefined) return word
+    context.addIssue({ code: 'invalid_value', values: [...words], input: given })
+    return z.NEVER
+  })
+  return single(options, { parser, allowed: words.join(' or ') })
+}
+
+/** Text of one line; `pattern` narrows it and `allowed` then says to what. */
+export function text<Optional extends boolean = false>(
+  options: CommonOptions<string, Optional> & { readonly pattern?: RegExp; readonly allowed?: string },
+): Setting<Given<string, Optional>> {
+  return single(options, {
+    parser: z
+      .string()
+      .regex(oneLine)
+      .regex(options.pattern ?? oneLine),
+    allowed: options.allowed ?? 'text of one line',
+  })
+}
+
+// eslint-disable-next-line no-control-regex -- control characters are what it refuses
+const oneLine = /^[^\u0000-\u001f\u007f]*$/
+
+/** A path in the file system, as given: relative ones start at the working directory. */
+export function path<Optional extends boolean = false>(
+  options: CommonOptions<string, Optional>,
+): Setting<Given<string, Optional>> {
+  return single(options, { parser: z.string().regex(oneLine), allowed: 'a path' })
+}
+
+export interface UrlOptions {
+  /** With their colon: `['https:', 'http:']`. */
+  readonly protocols: readonly string[]
+}
+
+/**
+ * A URL as text, without slashes at its end, so that a path may be put after it. A user name and password in it are
+ * never shown. Needs a host, except for `unix:`, which needs a path.
+ */
+export function url<Optional extends boolean = false>(
+  options: CommonOptions<string, Optional> & UrlOptions,
+): Setting<Given<string, Optional>> {
+  const isAllowed = (given: string) => {
+    if (!URL.canParse(given)) return false
+    const { protocol, hostname, pathname } = new URL(given)
+    if (!options.protocols.includes(protocol)) return false
+    // WHATWG reads `https:example` and `https:\\example` too; a typing error is the likelier meaning.
+    return protocol === 'unix:'
+      ? pathname.length > 1
+      : hostname !== '' && given.toLowerCase().startsWith(`${protocol}//`)
+  }
+  const parser = z.string().transform((given, context) => {
+    if (isAllowed(given)) return given.replace(/\/+$/, '')
+    context.addIssue({ code: 'invalid_format', format: 'url', input: given })
+    return z.NEVER
+  })
+  const starts = options.protocols.map((name) => (name === 'unix:' ? name : `${name}//`))
+  return single(options, {
+    parser,
+    allowed: `a URL that starts with ${starts.join(' or ')}`,
+    showGiven: (given) => quoted(withoutCredentials(given)),
+    show: withoutCredentials,
+    secretsIn: credentialsIn,
+  })
+}
+
+/** Also for text that is no URL: everything up to the last `@` may be a password, everything after `?` a token. */
+function withoutCredentials(given: string): string {
+  return given.replace(/^.*@/s, '***@').replace(/\?.*$/s, '?***')
+}
+
+/**
+ * The password of a URL; a user name that stands alone is a token. As typed, as WHATWG encodes it, and as the server
+ * gets it: a log may hold any of the three.
+ */
+function credentialsIn(given: string): readonly string[] {
+  const { username, password } = new URL(given)
+  const encoded = password === '' ? username : password
+  const authority = /^[^/]*\/\/([^/?#]*)/.exec(given)?.[1] ?? ''
+  const userInfo = authority.slice(0, Math.max(authority.lastIndexOf('@'), 0))
+  const typed = userInfo.slice(userInfo.indexOf(':') + 1)
+  return [...new Set([typed, encoded, decoded(encoded)])].filter((value) => value !== '')
+}
+
+function decoded(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded)
+  } catch {
+    return encoded
+  }
+}
+
+/** What HTTP header fields can carry without quoting, which is where these secrets travel. */
+const visibleAscii = /^[\u0021-\u007e]+$/
+const visibleAsciiInWords = 'visible ASCII characters without spaces'
+
+/** A secret of one piece. Also read from the file that `<NAME>_FILE` names. */
+export function secret<Optional extends boolean = false>(
+  options: CommonOptions<string, Optional>,
+): Setting<Given<string, Optional>> {
+  return single(options, {
+    parser: z.string().regex(visibleAscii),
+    allowed: visibleAsciiInWords,
+    secret: true,
+    secretsIn: (value) => [value],
+  })
+}
+
+/** Secrets, separated by commas or line ends. Also read from the file that `<NAME>_FILE` names. */
+export function secretList(options: CommonOptions<readonly string[], boolean>): Setting<readonly string[]> {
+  const parser = z.string().transform((given, context): readonly string[] => {
+    const items = itemsOf(given)
+    const position = items.findIndex((item) => !visibleAscii.test(item))
+    if (position === -1) return items
+    context.addIssue({ code: 'custom', message: `item ${position + 1} of ${items.length} is not valid`, input: given })
+    return z.NEVER
+  })
+  return list(options, {
+    parser,
+    allowed: `comma-separated; each ${visibleAsciiInWords}`,
+    secret: true,
+    secretsIn: (values) => values,
+  })
+}
+
+/**
+ * Addresses and blocks, separated by commas; the words of `cidr-blocks.ts` stand for several. The settings hold blocks
+ * only: `192.0.2.1` becomes `192.0.2.1/32`. The default may use the words too.
+ */
+export function cidrList(options: CommonOptions<readonly string[], boolean>): Setting<readonly string[]> {
+  const parser = z.string().transform((given, context): readonly string[] => {
+    const found = itemsOf(given).map((item) => ({ item, blocks: cidrBlocks(item) }))
+    for (const { item, blocks } of found) {
+      if (blocks) continue
+      context.addIssue({ code: 'custom', message: `${quoted(item)} is not valid`, input: given })
+    }
+    return [...new Set(found.flatMap(({ blocks }) => blocks ?? []))]
+  })
+  const written = options.default
+  return list(written ? { ...options, default: parser.parse(written.join(',')) } : options, {
+    parser,
+    allowed: 'comma-separated; each an address, a block (10.0.0.0/8, fd00::/8), loopback, linklocal or private',
+    show: (blocks) => (written ?? blocks).join(','),
+  })
+}
+
+/** Trimmed, without the empty ones and repetitions, in the order given. */
+function itemsOf(given: string): readonly string[] {
+  const items = given.split(/[,\r\n]/).map((item) => item.trim())
+  return [...new Set(items.filter((item) => item !== ''))]
+}
