@@ -1,0 +1,41 @@
+/** What a client gets: the status, the type and the bytes, verbatim as upstream sent them. */
+export interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: Buffer
+}
+
+export type Freshness = 'fresh' | 'stale' | 'dead'
+
+/** An answer with its age. All times are monotonic milliseconds of this process. */
+export class Entry {
+  readonly answer: Answer
+  readonly storedAtMs: number
+  /** How long after `storedAtMs` it is as good as new. */
+  readonly freshForMs: number
+  /** Until when memory may answer with it without asking the shared tier; kept by the memory tier. */
+  recheckAtMs = 0
+  /** Whatever the HTTP layer prepared for this entry, so that a hit costs nothing; opaque here. */
+  prepared: unknown
+
+  constructor(answer: Answer, storedAtMs: number, freshForMs: number) {
+    this.answer = answer
+    this.storedAtMs = storedAtMs
+    this.freshForMs = freshForMs
+  }
+
+  ageMs(nowMs: number): number {
+    return Math.max(0, nowMs - this.storedAtMs)
+  }
+
+  freshLeftMs(nowMs: number): number {
+    return this.storedAtMs + this.freshForMs - nowMs
+  }
+
+  /** `stale`: no longer fresh, but within the time in which it beats no answer (stale-if-error, RFC 5861 §4). */
+  freshness(nowMs: number, staleForMs: number): Freshness {
+    const leftMs = this.freshLeftMs(nowMs)
+    if (leftMs > 0) return 'fresh'
+    return leftMs + staleForMs > 0 ? 'stale' : 'dead'
+  }
+}

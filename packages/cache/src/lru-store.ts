@@ -1,0 +1,61 @@
+import { LRUCache } from 'lru-cache'
+import type { Entry } from './entry.ts'
+
+/**
+ * The memory tier of one replica: the most recently used entries, bounded by their number. Entries past their
+ * freshness stay until they are pushed out, as the last resort when nobody else answers.
+ */
+export class LruStore {
+  readonly #entries: LRUCache<string, Entry>
+  readonly #recheckAfterMs: number
+  #bytes = 0
+  #evictions = 0
+
+  /** `recheckAfterMs`: how long an entry is served from here before the shared tier is asked again. */
+  constructor({ maxEntries, recheckAfterMs }: { maxEntries: number; recheckAfterMs: number }) {
+    this.#recheckAfterMs = recheckAfterMs
+    this.#entries = new LRUCache({
+      max: maxEntries,
+      dispose: (entry, _question, reason) => {
+        this.#bytes -= entry.answer.body.length
+        if (reason === 'evict') this.#evictions += 1
+      },
+    })
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Bytes of all bodies. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Entries pushed out by newer ones since start. */
+  get evictions(): number {
+    return this.#evictions
+  }
+
+  /** The entry if it may be served without asking anyone. The path of every hit: a look-up and a comparison. */
+  getServable(question: string, nowMs: number): Entry | undefined {
+    const entry = this.#entries.get(question)
+    return entry !== undefined && nowMs < entry.recheckAtMs ? entry : undefined
+  }
+
+  /** The entry however old it is. */
+  get(question: string): Entry | undefined {
+    return this.#entries.get(question)
+  }
+
+  set(question: string, entry: Entry, nowMs: number): void {
+    entry.recheckAtMs = nowMs + Math.min(this.#recheckAfterMs, entry.freshLeftMs(nowMs))
+    if (this.#entries.peek(question) === entry) return
+    this.#bytes += entry.answer.body.length
+    this.#entries.set(question, entry)
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+}

@@ -1,0 +1,74 @@
+import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
+import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
+import type { Answer } from './entry.ts'
+
+/** What is known only where the load was made: for logs, never shared. */
+export interface Origin {
+  /** Hash of the key that was used. */
+  readonly keyId?: string
+  readonly upstreamStatus?: number
+}
+
+export interface Failure {
+  readonly kind: 'failure'
+  readonly code: ErrorCode
+  /** Whole seconds. */
+  readonly retryAfterSeconds?: number
+  /** For the log only. */
+  readonly detail?: string
+  readonly origin?: Origin
+}
+
+/** What a load brings. An answer with `freshForMs` 0 is passed on but not kept. */
+export type Outcome =
+  | { readonly kind: 'answer'; readonly answer: Answer; readonly freshForMs: number; readonly origin?: Origin }
+  | Failure
+
+/** What waiters on other replicas read: an outcome, or that it was too large to share and they must ask themselves. */
+export type SharedOutcome = Outcome | { readonly kind: 'unshared' }
+
+const maxSharedBytes = 1024 * 1024
+const keepAnswerMs = 2000
+/** Short: it stops waiters from repeating a failure one after another, not callers from trying again. */
+const keepFailureMs = 1000
+
+export const outcomeCodec = {
+  encode(outcome: SharedOutcome): Buffer {
+    switch (outcome.kind) {
+      case 'answer':
+        if (outcome.answer.body.length > maxSharedBytes) return encodeLine({ kind: 'unshared' })
+        return encodeAnswer(outcome.answer, { freshFor: outcome.freshForMs })
+      case 'failure': {
+        const { kind, code, retryAfterSeconds } = outcome
+        return encodeLine({ kind, code, retryAfterSeconds })
+      }
+      case 'unshared':
+        return encodeLine(outcome)
+    }
+  },
+
+  decode(bytes: Buffer): SharedOutcome | undefined {
+    const decoded = decodeAnswer(bytes)
+    if (!decoded) return decodeLine(bytes)
+    const { freshFor } = decoded.about
+    if (typeof freshFor !== 'number') return undefined
+    return { kind: 'answer', answer: decoded.answer, freshForMs: freshFor }
+  },
+
+  keepMs: (outcome: SharedOutcome): number => (outcome.kind === 'answer' ? keepAnswerMs : keepFailureMs),
+
+  /** An answer that must not be cached serves those who waited for it, and nobody after them. */
+  servesLatecomers: (outcome: SharedOutcome): boolean =>
+    outcome.kind === 'failure' || (outcome.kind === 'answer' && outcome.freshForMs > 0),
+}
+
+const encodeLine = (value: object): Buffer => Buffer.from(JSON.stringify(value))
+
+function decodeLine(bytes: Buffer): SharedOutcome | undefined {
+  try {
+    const value = JSON.parse(bytes.toString()) as SharedOutcome
+    return value.kind === 'failure' || value.kind === 'unshared' ? value : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,4 @@
+/** Redis names of one subject; the braces put all of them in one Cluster slot. */
+export const leaseKey = (subject: string): string => `ipfleet:lease:{${subject}}`
+export const outcomeKey = (subject: string): string => `ipfleet:outcome:{${subject}}`
+export const landedChannel = (subject: string): string => `ipfleet:landed:{${subject}}`

@@ -1,0 +1,12 @@
+import { createHash } from 'node:crypto'
+
+/** One key of the pool. The secret goes upstream and nowhere else; everything else knows the key by its id. */
+export interface ApiKey {
+  /** The first 12 hex digits of the secret's SHA-256: the same on every replica, and no way back to the secret. */
+  readonly id: string
+  readonly secret: string
+}
+
+export function apiKey(secret: string): ApiKey {
+  return { id: createHash('sha256').update(secret).digest('hex').slice(0, 12), secret }
+}

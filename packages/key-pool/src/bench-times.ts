@@ -1,0 +1,26 @@
+export interface BenchTimes {
+  /** COOLDOWN_SECONDS: after a 429 that does not say how long. */
+  readonly cooldownMs: number
+  /** After a refusal of the key itself. */
+  readonly quarantineMs: number
+}
+
+const longestCooldownMs = 3_600_000
+const longestQuarantineMs = 86_400_000
+/** What upstream may ask for with Retry-After; beyond it a key would be lost to a typing error. */
+const retryAfterMs = { least: 1000, most: 86_400_000 }
+
+/** Retry-After as it is (clamped); without it the cooldown, doubled for each 429 since the key's last success. */
+export function limitedFor(
+  times: BenchTimes,
+  retryAfterSeconds: number | undefined,
+): { durationMs: number; doublingUpToMs?: number } {
+  if (retryAfterSeconds === undefined) {
+    return { durationMs: times.cooldownMs, doublingUpToMs: Math.max(longestCooldownMs, times.cooldownMs) }
+  }
+  return { durationMs: Math.min(Math.max(retryAfterSeconds * 1000, retryAfterMs.least), retryAfterMs.most) }
+}
+
+export function quarantineFor(times: BenchTimes): { durationMs: number; doublingUpToMs: number } {
+  return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(longestQuarantineMs, times.quarantineMs) }
+}

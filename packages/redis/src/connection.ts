@@ -1,0 +1,44 @@
+import { Redis, type RedisOptions } from 'ioredis'
+
+const retryCapMs = 250
+const reconnectOnReadonlyEveryMs = 1000
+
+/**
+ * Options for every connection of the fleet (ioredis 6.0.0 waits over a minute on a dead server, and for ever on a
+ * hung one, by default). Deadlines of single commands are kept by `RedisLink`; `commandTimeout` only clears away what
+ * a hung server never answered. Nothing is queued while disconnected and nothing is resent: a command that timed out
+ * may have run.
+ */
+function connectionOptions(name: string): RedisOptions {
+  let lastReadonlyReconnectMs = -Infinity
+  return {
+    connectionName: `ipfleet-${name}`,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 1000,
+    commandTimeout: 2000,
+    socketTimeout: 1500,
+    keepAlive: 5000,
+    retryStrategy: (attempt) => Math.min(2 ** attempt * 10, retryCapMs) * (0.5 + Math.random() / 2),
+    // After a failover the old primary answers READONLY; a new connection may reach the new one. Capped, since a
+    // server that stays a replica would otherwise be reconnected to on every command.
+    reconnectOnError: (error) => {
+      if (!error.message.startsWith('READONLY')) return false
+      const nowMs = performance.now()
+      if (nowMs - lastReadonlyReconnectMs < reconnectOnReadonlyEveryMs) return false
+      lastReadonlyReconnectMs = nowMs
+      return 1
+    },
+  }
+}
+
+/**
+ * One connection that retries for ever. Errors come as `close` events and rejected commands; the `error` event
+ * itself only needs a listener so that it does not end the process.
+ */
+export function connect(url: string, name: string, options: RedisOptions = {}): Redis {
+  const client = new Redis(url, { ...connectionOptions(name), ...options, replyMapping: 'legacy' })
+  client.on('error', () => {})
+  return client
+}

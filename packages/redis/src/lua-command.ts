@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Redis } from 'ioredis'
+import { isReplyError } from './redis-unavailable.ts'
+
+export interface LuaCommand {
+  readonly source: string
+  readonly sha: string
+}
+
+/** A Lua command from its file. Read once, at start. */
+export function luaCommand(file: URL): LuaCommand {
+  const source = readFileSync(file, 'utf8')
+  return { source, sha: createHash('sha1').update(source).digest('hex') }
+}
+
+export type LuaArgument = string | number | Buffer
+
+/** How a reply's strings come: as text, or as the bytes they are. */
+export type ReplyForm = 'text' | 'bytes'
+
+/** Runs a command by its hash; sends the source only when the server does not know it (first use, restart). */
+export async function callLua(
+  client: Redis,
+  form: ReplyForm,
+  command: LuaCommand,
+  keys: readonly string[],
+  args: readonly LuaArgument[],
+): Promise<unknown> {
+  const rest = [keys.length, ...keys, ...args]
+  const send = (name: 'EVALSHA' | 'EVAL', script: string): Promise<unknown> =>
+    form === 'text' ? client.call(name, script, ...rest) : client.callBuffer(name, script, ...rest)
+  try {
+    return await send('EVALSHA', command.sha)
+  } catch (error) {
+    if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error
+    return send('EVAL', command.source)
+  }
+}

@@ -1,0 +1,51 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Reply, UpstreamAnswer } from './reply.ts'
+
+/** What a sensible answer to the question looks like. `any`: passed on as it is. */
+export type Expected = 'json' | 'text' | 'any'
+
+/** Reads upstream's reply. 5xx, redirects and nonsense are failures; so is a web page where data was asked for. */
+export function classify(answer: UpstreamAnswer, headers: IncomingHttpHeaders, expected: Expected): Reply {
+  const { status } = answer
+  if (status === 429) return { kind: 'limited', retryAfterSeconds: retryAfterSeconds(headers['retry-after']) }
+  if (status === 401 || status === 403) return { kind: 'denied', answer, unknownToken: saysUnknownToken(answer) }
+  if (status >= 500) return { kind: 'failed', code: 'upstream_failed', status, detail: `status ${status}` }
+  if (status < 200 || (status >= 300 && status < 400)) return invalid(status, `unexpected status ${status}`)
+  const fault = contentFault(answer, expected)
+  return fault ? invalid(status, fault) : { kind: 'answered', answer }
+}
+
+function invalid(status: number, detail: string): Reply {
+  return { kind: 'failed', code: 'upstream_invalid', status, detail }
+}
+
+function contentFault({ status, contentType, body }: UpstreamAnswer, expected: Expected): string | undefined {
+  if (expected === 'any') return undefined
+  if (contentType.includes('html')) return `${contentType} instead of ${expected}`
+  const saysJson = contentType.includes('json')
+  // Errors may come as JSON or as text whatever was asked for; a record must be JSON.
+  if (expected === 'json' && !saysJson && status === 200) return `${contentType || 'no content type'} instead of json`
+  return saysJson && !isJson(body) ? 'malformed JSON' : undefined
+}
+
+function isJson(body: Buffer): boolean {
+  try {
+    JSON.parse(body.toString('utf8'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** RFC 9110 §10.2.3: seconds or a date. Undefined when absent or senseless. */
+export function retryAfterSeconds(value: string | undefined, wallClockMs = Date.now()): number | undefined {
+  if (value === undefined) return undefined
+  if (/^\d{1,9}$/.test(value.trim())) return Number(value)
+  const atMs = Date.parse(value)
+  return Number.isNaN(atMs) ? undefined : Math.max(0, Math.ceil((atMs - wallClockMs) / 1000))
+}
+
+/** IPinfo: 403 `Unknown token`, or `Invalid API token` where accounts are concerned. */
+function saysUnknownToken({ body }: UpstreamAnswer): boolean {
+  return /unknown token|invalid (api )?(token|key)/i.test(body.toString('utf8', 0, 1000))
+}
