@@ -10,6 +10,9 @@ local generation = redis.call('GET', KEYS[1])
 if not generation then
   local time = redis.call('TIME')
   generation = string.format('%d%03d', time[1], math.floor(time[2] / 1000))
+  redis.call('SET', KEYS[1], generation, 'PX', ARGV[1])
+elseif redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) / 2 then
+  -- Seldom, so that a server that takes no writes now (full, a replica) can still be asked.
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
 end
-redis.call('SET', KEYS[1], generation, 'PX', ARGV[1])
 return generation

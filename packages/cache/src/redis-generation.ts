@@ -1,4 +1,4 @@
-import { luaCommand } from '@ipfleet/redis/lua-command.ts'
+import { type LuaArgument, type LuaCommand, luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
@@ -11,18 +11,25 @@ const key = 'ipfleet:generation:{answers}'
 const channel = 'ipfleet:purged'
 /** Longer than any answer lives, so that a number that is handed out anew after this has no answers left under it. */
 const keepMs = 400 * 86_400_000
+const retryAfterMs = 250
 
 /** The fleet's generation. Followed by message, and read again whenever messages may have been lost. */
 export class RedisGeneration implements Generation {
   readonly #link: RedisLink
   readonly #listeners: (() => void)[] = []
+  #messages = 0
+  #retry: NodeJS.Timeout | undefined
   #current: string | undefined
 
   constructor(link: RedisLink, subscriber: Subscriber) {
     this.#link = link
     link.on('up', () => void this.#refresh())
+    if (link.up) void this.#refresh()
     subscriber.onGap(() => void this.#refresh())
-    void subscriber.subscribe(channel, (generation) => this.#moveTo(generation))
+    void subscriber.subscribe(channel, (generation) => {
+      this.#messages += 1
+      this.#moveTo(generation)
+    })
   }
 
   get current(): string | undefined {
@@ -35,12 +42,15 @@ export class RedisGeneration implements Generation {
   }
 
   async purge(): Promise<void> {
+    const known = this.#current
     try {
-      this.#moveTo(String(await this.#link.lua(purgeGeneration, [key], [keepMs, channel])))
+      await this.#ask(purgeGeneration, [keepMs, channel])
     } catch (error) {
       this.#tell()
       throw error
     }
+    // Memory may hold answers from before the generation was known.
+    if (known === undefined) this.#tell()
   }
 
   onPurge(listener: () => void): void {
@@ -48,11 +58,21 @@ export class RedisGeneration implements Generation {
   }
 
   async #refresh(): Promise<void> {
+    clearTimeout(this.#retry)
     try {
-      this.#moveTo(String(await this.#link.lua(readGeneration, [key], [keepMs])))
+      await this.#ask(readGeneration, [keepMs])
     } catch {
-      // The next `up` asks again.
+      // While Redis is away the next `up` asks again; one lost answer in between must not cost us a purge.
+      if (this.#link.up) this.#retry = setTimeout(() => void this.#refresh(), retryAfterMs).unref()
     }
+  }
+
+  /** Replies and messages come over different connections: a reply that a message has overtaken may be out of date. */
+  async #ask(command: LuaCommand, args: readonly LuaArgument[]): Promise<void> {
+    const messages = this.#messages
+    const generation = String(await this.#link.lua(command, [key], args))
+    if (messages === this.#messages || generation === this.#current) this.#moveTo(generation)
+    else await this.#refresh()
   }
 
   #moveTo(generation: string): void {

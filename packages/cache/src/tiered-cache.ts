@@ -73,7 +73,9 @@ export class TieredCache {
   async find(question: string, load: Load, deadlineMs: number): Promise<Finding> {
     const held = this.#memory.getServable(question, this.#clock.nowMs())
     if (held) return { kind: 'found', source: 'l1', entry: held }
-    const { result, joined } = await this.#inFlight.run(question, () => this.#findBeyond(question, load, deadlineMs))
+    // Whoever asks after a purge does not join a load from before it.
+    const subject = `${this.#purges}:${question}`
+    const { result, joined } = await this.#inFlight.run(subject, () => this.#findBeyond(question, load, deadlineMs))
     return joined && result.source === 'upstream' ? { ...result, source: 'collapsed' } : result
   }
 
@@ -152,6 +154,11 @@ export class TieredCache {
   }
 }
 
-function failureOf({ code, detail }: ProxyError): Failure {
-  return { kind: 'failure', code, ...(detail === undefined ? {} : { detail }) }
+function failureOf({ code, detail, retryAfterSeconds }: ProxyError): Failure {
+  return {
+    kind: 'failure',
+    code,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    ...(detail === undefined ? {} : { detail }),
+  }
 }

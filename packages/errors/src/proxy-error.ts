@@ -65,6 +65,12 @@ const kinds = {
     message: 'Too much is in flight; try again after the time in Retry-After',
     level: 'warn',
   },
+  purge_incomplete: {
+    status: 503,
+    title: 'Purged here only',
+    message: 'Redis is away, so that other replicas and the shared cache keep their answers; try again',
+    level: 'warn',
+  },
   no_offline_answer: {
     status: 503,
     title: 'Not available without an API key',

@@ -82,7 +82,9 @@ export class FleetFlight<T> {
       while (this.#clock.nowMs() < deadlineMs) {
         const { outcome, leaseLeftMs } = await this.#board.observe(subject)
         const landed = outcome && this.#codec.decode(outcome)
-        if (landed !== undefined) return { outcome: landed, led: false, published: true }
+        // Landing ends the lease in the same step. While one is in force the outcome is an earlier flight's.
+        const isOurs = landed !== undefined && (leaseLeftMs === undefined || this.#codec.servesLatecomers(landed))
+        if (isOurs) return { outcome: landed, led: false, published: true }
         if (leaseLeftMs === undefined) {
           const lease = await this.#leases.tryAcquire(subject)
           // Whatever landed meanwhile is what we waited for.
@@ -110,7 +112,9 @@ export class FleetFlight<T> {
     try {
       return await this.#board.publish(lease, this.#codec.encode(outcome), this.#codec.keepMs(outcome))
     } catch {
-      // Redis went away meanwhile. Our own callers have their answer; waiters elsewhere notice by themselves.
+      // Redis went away meanwhile, or is full. Our own callers have their answer, and need not wait for the waiters
+      // elsewhere to be let go; if that fails too, they notice by themselves.
+      void lease.release()
       return false
     }
   }

@@ -27,9 +27,12 @@ export class RedlockLeases implements Leases {
 
   async tryAcquire(subject: string): Promise<Lease | undefined> {
     const startedMs = this.#clock.nowMs()
-    const acquiring = this.#redlock.acquire([leaseKey(subject)], this.lifeMs)
+    let acquiring: Promise<Lock> | undefined
     try {
-      const lock = await this.#link.run(() => acquiring.catch(undefinedIfHeld))
+      const lock = await this.#link.run(() => {
+        acquiring = this.#redlock.acquire([leaseKey(subject)], this.lifeMs)
+        return acquiring.catch(undefinedIfHeld)
+      })
       if (!lock) return undefined
       const lease = new RedlockLease(this.#link, subject, lock, this.lifeMs)
       if (this.#clock.nowMs() - startedMs < this.lifeMs / 2) return lease
@@ -38,7 +41,7 @@ export class RedlockLeases implements Leases {
       return undefined
     } catch (error) {
       // A lock that is granted after we gave up would make everyone wait for nobody.
-      acquiring.then((lock) => lock.release()).catch(() => {})
+      acquiring?.then((lock) => lock.release()).catch(() => {})
       throw RedisUnavailable.from(error)
     }
   }

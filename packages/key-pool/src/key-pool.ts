@@ -63,8 +63,10 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
       if (taken.kind === 'key') {
         return { kind: 'ticket', key: this.#keys.get(taken.id) as ApiKey, trial: taken.trial }
       }
-      if (!taken.trialUnderWay || this.#clock.nowMs() >= patientUntilMs) break
-      await sleep(trialPollMs.least + Math.random() * (trialPollMs.most - trialPollMs.least))
+      const patienceMs = patientUntilMs - this.#clock.nowMs()
+      if (!taken.trialUnderWay || patienceMs <= 0) break
+      const pollMs = trialPollMs.least + Math.random() * (trialPollMs.most - trialPollMs.least)
+      await sleep(Math.min(pollMs, patienceMs))
     }
     return { kind: 'exhausted', retryAfterMs: await this.#earliestReturnMs() }
   }

@@ -78,6 +78,7 @@ export class LocalKeyStore implements KeyStore {
   }
 
   #none(ids: readonly string[], nowMs: number): Taken {
+    if (ids.length === 0) return { kind: 'none', retryAfterMs: 0, trialUnderWay: false }
     const waits = ids.map((id) => this.#unavailableForMs(id, nowMs))
     const trialUnderWay = ids.some((id) => (this.#benched.get(id)?.trialUntilMs ?? 0) > nowMs)
     return { kind: 'none', retryAfterMs: Math.min(...waits), trialUnderWay }

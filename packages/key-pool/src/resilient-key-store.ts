@@ -26,11 +26,14 @@ export class ResilientKeyStore implements KeyStore {
   }
 
   async bench(bench: Bench): Promise<number> {
-    const ownMs = await this.#own.bench(bench)
+    const { id, reason } = bench
     try {
-      return await this.#fleet.bench(bench)
+      const durationMs = await this.#fleet.bench(bench)
+      // As long as the fleet says: strikes counted here may miss a recovery that another replica has seen.
+      await this.#own.bench({ id, reason, durationMs })
+      return durationMs
     } catch (error) {
-      if (error instanceof RedisUnavailable) return ownMs
+      if (error instanceof RedisUnavailable) return this.#own.bench(bench)
       throw error
     }
   }
@@ -55,7 +58,8 @@ export class ResilientKeyStore implements KeyStore {
 
   /** Another replica has benched a key, or seen it recover. */
   async #adopt(message: string): Promise<void> {
-    const change = JSON.parse(message) as KeyState
+    const change = changeIn(message)
+    if (change === undefined) return
     if (change.state === 'cooling') {
       const { id, reason = 'limited', remainingMs = 0 } = change
       await this.#own.bench({ id, reason, durationMs: remainingMs })
@@ -72,5 +76,15 @@ export class ResilientKeyStore implements KeyStore {
     } catch {
       // Gone again; the next `up` tries again.
     }
+  }
+}
+
+/** Undefined for what is no message of this version. */
+function changeIn(message: string): KeyState | undefined {
+  try {
+    const change = JSON.parse(message) as KeyState | null
+    return typeof change?.id === 'string' ? change : undefined
+  } catch {
+    return undefined
   }
 }

@@ -29,6 +29,7 @@ export class FleetClock implements Clock {
   /** Follows a server's clock from now on. */
   follow(link: RedisLink): void {
     link.on('up', () => void this.#calibrate(link))
+    if (link.up) void this.#calibrate(link)
     this.#timer = setInterval(() => void this.#calibrate(link), calibrateEveryMs).unref()
   }
 

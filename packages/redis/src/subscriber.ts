@@ -1,6 +1,9 @@
 import type { Redis } from 'ioredis'
 import { connect } from './connection.ts'
 
+/** Subscribing again to what is subscribed changes nothing, and shows whether the link still carries anything. */
+const renewEveryMs = 1000
+
 export type MessageListener = (message: string) => void
 
 /**
@@ -12,7 +15,8 @@ export class Subscriber {
   readonly #listeners = new Map<string, Set<MessageListener>>()
   readonly #gapListeners = new Set<() => void>()
   readonly #deadlineMs: number
-  #connectedOnce = false
+  readonly #renewal: NodeJS.Timeout
+  #gap = true
 
   constructor(url: string, deadlineMs = 100) {
     this.#deadlineMs = deadlineMs
@@ -20,10 +24,13 @@ export class Subscriber {
     this.#client.on('message', (channel, message) => {
       for (const listener of this.#listeners.get(channel) ?? []) listener(message)
     })
-    this.#client.on('ready', () => void this.#resubscribe())
+    this.#client.on('close', () => (this.#gap = true))
+    this.#client.on('ready', () => void this.#renew())
+    // An idle half-open link looks like a quiet one until something is asked of it.
+    this.#renewal = setInterval(() => void this.#renew(), renewEveryMs).unref()
   }
 
-  /** Called after a reconnect, once every channel is subscribed again: messages in between are gone. */
+  /** Called after each connect, once every channel is subscribed (again): messages from before are gone. */
   onGap(listener: () => void): void {
     this.#gapListeners.add(listener)
   }
@@ -42,6 +49,7 @@ export class Subscriber {
   }
 
   close(): void {
+    clearInterval(this.#renewal)
     this.#client.disconnect()
   }
 
@@ -52,17 +60,24 @@ export class Subscriber {
     this.#client.unsubscribe(channel).catch(() => {})
   }
 
-  async #resubscribe(): Promise<void> {
+  async #renew(): Promise<void> {
+    if (this.#client.status !== 'ready') return
     const channels = [...this.#listeners.keys()]
-    if (channels.length > 0) await this.#confirm(this.#client.subscribe(...channels))
-    if (this.#connectedOnce) for (const listener of this.#gapListeners) listener()
-    this.#connectedOnce = true
+    try {
+      await (channels.length > 0 ? this.#client.subscribe(...channels) : this.#client.ping())
+    } catch {
+      this.#gap = true
+      return
+    }
+    if (!this.#gap) return
+    this.#gap = false
+    for (const listener of this.#gapListeners) listener()
   }
 
   async #confirm(subscription: Promise<unknown>): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, this.#deadlineMs)
-    await Promise.race([subscription.catch(() => {}), late])
+    await Promise.race([subscription.catch(() => (this.#gap = true)), late])
     clearTimeout(timer)
   }
 }

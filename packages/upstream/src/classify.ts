@@ -21,11 +21,22 @@ function invalid(status: number, detail: string): Reply {
 
 function contentFault({ status, contentType, body }: UpstreamAnswer, expected: Expected): string | undefined {
   if (expected === 'any') return undefined
-  if (contentType.includes('html')) return `${contentType} instead of ${expected}`
-  const saysJson = contentType.includes('json')
+  const type = mediaType(contentType)
+  // A field's value may come as text/html (it is shown in browsers); a page starts with a tag.
+  if (type.includes('html') && (expected === 'json' || startsWithTag(body))) return `${type} instead of ${expected}`
+  const saysJson = type.includes('json')
   // Errors may come as JSON or as text whatever was asked for; a record must be JSON.
-  if (expected === 'json' && !saysJson && status === 200) return `${contentType || 'no content type'} instead of json`
+  if (expected === 'json' && !saysJson && status < 300) return `${type} instead of json`
   return saysJson && !isJson(body) ? 'malformed JSON' : undefined
+}
+
+/** Without parameters, where upstream may put anything. RFC 9110 §8.3.1: case does not matter. */
+function mediaType(contentType: string): string {
+  return contentType.split(';', 1)[0]?.trim().toLowerCase().slice(0, 60) || 'no content type'
+}
+
+function startsWithTag(body: Buffer): boolean {
+  return body.toString('utf8', 0, 512).trimStart().startsWith('<')
 }
 
 function isJson(body: Buffer): boolean {
@@ -37,10 +48,14 @@ function isJson(body: Buffer): boolean {
   }
 }
 
+/** RFC 9110 §5.6.7, in its preferred and its obsolete form. `Date.parse` alone takes `-5` for a day in May 2001. */
+const httpDate = /^[A-Z][a-z]+, .+ \d\d:\d\d:\d\d GMT$/
+
 /** RFC 9110 §10.2.3: seconds or a date. Undefined when absent or senseless. */
 export function retryAfterSeconds(value: string | undefined, wallClockMs = Date.now()): number | undefined {
   if (value === undefined) return undefined
   if (/^\d{1,9}$/.test(value.trim())) return Number(value)
+  if (!httpDate.test(value.trim())) return undefined
   const atMs = Date.parse(value)
   return Number.isNaN(atMs) ? undefined : Math.max(0, Math.ceil((atMs - wallClockMs) / 1000))
 }

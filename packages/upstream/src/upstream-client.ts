@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
@@ -9,7 +10,7 @@ export interface UpstreamRequest {
   readonly method: 'GET' | 'POST'
   /** Path and query on the upstream host, beginning with a slash. */
   readonly path: string
-  readonly body?: Buffer
+  readonly body?: { readonly bytes: Buffer; readonly contentType: string }
   readonly expected: Expected
 }
 
@@ -28,14 +29,18 @@ export interface UpstreamClientOptions {
  * from connecting to the last byte, bodies are cut off at a size, redirects are not followed, and errors are told
  * by code only: got 16 puts the URL and the headers, the key among them, into its own.
  */
-export class UpstreamClient {
+export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, outcome: Reply['kind']] }> {
   readonly #baseUrl: string
   readonly #headers: Record<string, string>
   readonly #maxBodyBytes: number
   readonly #clock: Clock
   readonly #agent: { http: HttpAgent; https: HttpsAgent }
+  readonly #underWay = new Set<AbortController>()
+  #closed = false
+  #failures = 0
 
   constructor({ baseUrl, userAgent, maxBodyBytes, maxSockets, clock = monotonicClock }: UpstreamClientOptions) {
+    super()
     this.#baseUrl = baseUrl.replace(/\/+$/, '')
     this.#headers = { 'user-agent': userAgent, accept: 'application/json' }
     this.#maxBodyBytes = maxBodyBytes
@@ -44,32 +49,57 @@ export class UpstreamClient {
     this.#agent = { http: new HttpAgent(options), https: new HttpsAgent(options) }
   }
 
+  /** Calls since start that brought no usable answer. */
+  get failures(): number {
+    return this.#failures
+  }
+
   /** Asks once, with one key. Never throws. @param deadlineMs monotonic */
   async ask(request: UpstreamRequest, key: string, deadlineMs: number): Promise<Reply> {
-    const leftMs = Math.ceil(deadlineMs - this.#clock.nowMs())
-    if (leftMs <= 0) return { kind: 'failed', code: 'upstream_timeout', detail: 'no time left to ask' }
-    const signal = AbortSignal.timeout(leftMs)
-    const stream = this.#send(request, key, signal)
-    try {
-      return await this.#read(stream, request.expected)
-    } catch (error) {
-      stream.destroy()
-      if (signal.aborted) return { kind: 'failed', code: 'upstream_timeout', detail: `nothing within ${leftMs} ms` }
-      return failureOf(error)
-    }
+    const startedMs = this.#clock.nowMs()
+    const reply = await this.#ask(request, key, deadlineMs)
+    if (reply.kind === 'failed') this.#failures += 1
+    this.emit('call', this.#clock.nowMs() - startedMs, reply.kind)
+    return reply
   }
 
   close(): void {
+    this.#closed = true
+    // First the requests: one that waits for a socket would open a new one when the agent gives up the old.
+    for (const abort of this.#underWay) abort.abort()
     this.#agent.http.destroy()
     this.#agent.https.destroy()
   }
 
+  async #ask(request: UpstreamRequest, key: string, deadlineMs: number): Promise<Reply> {
+    const leftMs = Math.ceil(deadlineMs - this.#clock.nowMs())
+    if (this.#closed) return closedFailure
+    if (leftMs <= 0) return { kind: 'failed', code: 'upstream_timeout', detail: 'no time left to ask' }
+    // Not AbortSignal.timeout: it keeps a timer for each request until the deadline, long after the answer.
+    const abort = new AbortController()
+    const timer = setTimeout(() => abort.abort(), leftMs)
+    this.#underWay.add(abort)
+    const stream = this.#send(request, key, abort.signal)
+    try {
+      return await this.#read(stream, request.expected)
+    } catch (error) {
+      stream.destroy()
+      if (this.#closed) return closedFailure
+      if (!abort.signal.aborted) return failureOf(error)
+      return { kind: 'failed', code: 'upstream_timeout', detail: `nothing within ${leftMs} ms` }
+    } finally {
+      clearTimeout(timer)
+      this.#underWay.delete(abort)
+    }
+  }
+
+  /** Ends every connection; requests under way fail at once, as do later ones. */
   #send({ method, path, body }: UpstreamRequest, key: string, signal: AbortSignal): Request {
     const headers = { ...this.#headers, authorization: `Bearer ${key}` }
     return got.stream(`${this.#baseUrl}${path}`, {
       method,
-      headers: body ? { ...headers, 'content-type': 'application/json' } : headers,
-      ...(body ? { body } : {}),
+      headers: body ? { ...headers, 'content-type': body.contentType } : headers,
+      ...(body ? { body: body.bytes } : {}),
       agent: this.#agent,
       signal,
       retry: { limit: 0 },
@@ -97,13 +127,24 @@ export class UpstreamClient {
   }
 }
 
+/** Codes of zlib (gzip and deflate, zstd, brotli) and of the HTTP parser: what came cannot be read. */
+const nonsense = /^(Z_|ZSTD_|ERR__|HPE_)/
+
+const closedFailure: Reply = { kind: 'failed', code: 'upstream_unreachable', detail: 'client closed' }
+
 /** Which failure an error of got or of the socket is, by code; its message is not used (it may hold anything). */
 function failureOf(error: unknown): Reply {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
-  const undecodable = code.startsWith('Z_') || code.startsWith('ERR_BODY') || code.startsWith('HPE_')
+  const code = codeOf(error) ?? 'unknown'
   return {
     kind: 'failed',
-    code: undecodable ? 'upstream_invalid' : 'upstream_unreachable',
+    code: nonsense.test(code) ? 'upstream_invalid' : 'upstream_unreachable',
     detail: code,
   }
+}
+
+/** got 16 hides the code of an error of the body's stream (zlib's) behind one of its own. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const code = 'code' in error ? String(error.code) : undefined
+  return code === 'ERR_READING_RESPONSE_STREAM' ? (codeOf(error.cause) ?? code) : code
 }

@@ -1,0 +1,104 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+/** A block of addresses, IPv4-mapped ones as IPv4. */
+export interface Cidr {
+  readonly network: Address
+  readonly bits: number
+}
+
+/**
+ * `10.0.0.0/8`, `fd00::/8` or a single address; `undefined` for anything else. Strict: ipaddr.js would also read
+ * `0177.1`, `0x7f.1` and zone ids, so `net.isIP` is asked first.
+ */
+export function parseCidr(text: string): Cidr | undefined {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const network = parseAddress(address)
+  if (network === undefined || rest.length > 0) return undefined
+  const width = isIP(address) === 4 ? 32 : 128
+  if (prefix !== undefined && !/^(?:0|[1-9]\d{0,2})$/.test(prefix)) return undefined
+  const given = prefix === undefined ? width : Number(prefix)
+  // A mapped block is 96 bits longer than the IPv4 block that it stands for.
+  const bits = width === 128 && network.kind() === 'ipv4' ? given - 96 : given
+  return given <= width && bits >= 0 ? { network, bits } : undefined
+}
+
+export interface ClientAddressOptions {
+  /** Blocks of the proxies whose X-Forwarded-For is believed, such as `10.0.0.0/8`. */
+  readonly trusted: readonly string[]
+}
+
+/**
+ * Makes the function that tells a request's client: the peer, or, behind trusted proxies, the last hop of
+ * X-Forwarded-For that is none of them. The field is read from the right, since everything left of the first
+ * untrusted hop may be invented. A hop that is no address ends the search at the last good one.
+ *
+ * The answer is an address in its canonical spelling (IPv4-mapped as IPv4, RFC 5952), or '' when the peer is gone.
+ * Throws a RangeError if a block is malformed.
+ */
+export function clientAddress({ trusted }: ClientAddressOptions): (req: IncomingMessage) => string {
+  const blocks = trusted.map((text) => {
+    const block = parseCidr(text)
+    if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
+    return block
+  })
+  if (blocks.length === 0) return (req) => plainPeer(req.socket.remoteAddress)
+
+  // The peer stays the same for as long as its connection, which carries many requests.
+  const peers = new WeakMap<Socket, Hop>()
+  return (req) => {
+    let peer = peers.get(req.socket)
+    if (peer === undefined) {
+      peer = hop(plainPeer(req.socket.remoteAddress), blocks) ?? { address: '', trusted: false }
+      peers.set(req.socket, peer)
+    }
+    return peer.trusted ? lastUntrusted(req, peer, blocks) : peer.address
+  }
+}
+
+interface Hop {
+  readonly address: string
+  readonly trusted: boolean
+}
+
+function lastUntrusted(req: IncomingMessage, peer: Hop, blocks: readonly Cidr[]): string {
+  // Node joins repeated fields with a comma.
+  const field = req.headers['x-forwarded-for']
+  const forwarded = typeof field === 'string' ? field : ''
+  let last = peer
+  for (let end = forwarded.length; last.trusted && end > 0;) {
+    const comma = forwarded.lastIndexOf(',', end - 1)
+    const next = hop(forwarded.slice(comma + 1, end).trim(), blocks)
+    if (next === undefined) break
+    last = next
+    end = comma
+  }
+  return last.address
+}
+
+function hop(text: string, blocks: readonly Cidr[]): Hop | undefined {
+  const address = parseAddress(text)
+  if (address === undefined) return undefined
+  return { address: address.toString(), trusted: blocks.some((block) => contains(block, address)) }
+}
+
+function contains({ network, bits }: Cidr, address: Address): boolean {
+  return network.kind() === address.kind() && address.match(network, bits)
+}
+
+/** The kernel's own spelling is canonical but for two things: IPv4 on a dual-stack listener, and zone ids. */
+function plainPeer(address = ''): string {
+  if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7)
+  const zone = address.indexOf('%')
+  return zone < 0 ? address : address.slice(0, zone)
+}
+
+function parseAddress(text: string): Address | undefined {
+  // `net.isIP` takes `fe80::1%eth0`, which means something on one machine only.
+  if (isIP(text) === 0 || text.includes('%')) return undefined
+  return ipaddr.process(text)
+}

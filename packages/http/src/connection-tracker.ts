@@ -1,0 +1,83 @@
+import type { Server, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/** What is open on a server. `closeAllConnections` of Node skips upgraded and CONNECT sockets; here they count. */
+export interface ConnectionTracker {
+  readonly count: number
+  /** Connections accepted so far. */
+  readonly accepted: number
+  /** `performance.now()` when a connection was last seen open. */
+  lastOpenMs(): number
+  /** Whether an answer has begun on this connection and is not out yet. */
+  answering(socket: Duplex): boolean
+  /** From now on every answer says `Connection: close`, those under way too if their header is still here. */
+  sayGoodbye(): void
+  /** Ends, once its answer is out, each connection whose answer has promised to stay. */
+  endWhenAnswered(): void
+  /** Destroys connections on which nothing was ever sent. */
+  destroySilent(): void
+  destroyAll(): void
+}
+
+const trackers = new WeakMap<Server, ConnectionTracker>()
+
+/** The tracker of a server; it knows the connections accepted since the first call. */
+export function trackConnections(server: Server): ConnectionTracker {
+  const known = trackers.get(server)
+  if (known !== undefined) return known
+  const tracker = createTracker(server)
+  trackers.set(server, tracker)
+  return tracker
+}
+
+function createTracker(server: Server): ConnectionTracker {
+  /** Each connection with the latest response on it; pipelined ones before it are answered first. */
+  const open = new Map<Socket, ServerResponse | undefined>()
+  let accepted = 0
+  let lastCloseMs = -Infinity
+  let leaving = false
+
+  server.on('connection', (socket: Socket) => {
+    accepted += 1
+    open.set(socket, undefined)
+    socket.once('close', () => {
+      open.delete(socket)
+      lastCloseMs = performance.now()
+    })
+  })
+  // Before any other listener: one of those may answer at once.
+  server.prependListener('request', (req, res) => {
+    open.set(req.socket, res)
+    if (leaving) res.shouldKeepAlive = false
+  })
+
+  return {
+    get count() {
+      return open.size
+    },
+    get accepted() {
+      return accepted
+    },
+    lastOpenMs: () => (open.size > 0 ? performance.now() : lastCloseMs),
+    answering(socket) {
+      const res = socket instanceof Socket ? open.get(socket) : undefined
+      return res !== undefined && res.headersSent && !res.writableFinished
+    },
+    sayGoodbye() {
+      leaving = true
+      for (const res of open.values()) if (res !== undefined && !res.headersSent) res.shouldKeepAlive = false
+    },
+    endWhenAnswered() {
+      for (const [socket, res] of open) {
+        if (res !== undefined && !res.writableFinished) res.once('close', () => socket.end())
+      }
+    },
+    destroySilent() {
+      for (const socket of open.keys()) if (socket.bytesRead === 0) socket.destroy()
+    },
+    destroyAll() {
+      for (const socket of open.keys()) socket.destroy()
+    },
+  }
+}

@@ -1,0 +1,101 @@
+import type { Server, ServerOptions } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { trackConnections } from './connection-tracker.ts'
+
+/** How much a client may ask of a connection. Durations in milliseconds. */
+export interface ServerLimits {
+  /** From the first byte to the end of the header. Default 10,000 (Node: 60,000). */
+  readonly headersTimeoutMs?: number
+  /** From the first byte to the end of the body. Default 30,000 (Node: 300,000). */
+  readonly requestTimeoutMs?: number
+  /** How long an idle connection stays. Must be longer than that of the edge in front. Default 75,000. */
+  readonly keepAliveTimeoutMs?: number
+  /** More fields than this are answered 431. Default 100. */
+  readonly maxHeaders?: number
+  /** Header bytes, request line included. Default 16,384. */
+  readonly maxHeaderBytes?: number
+  /** Connections over this number are closed at once. Default 20,000. */
+  readonly maxConnections?: number
+}
+
+/** The limits that Node takes when the server is made: `createServer(httpServerOptions(limits))`. */
+export function httpServerOptions(limits: ServerLimits = {}): ServerOptions {
+  return {
+    headersTimeout: limits.headersTimeoutMs ?? 10_000,
+    requestTimeout: limits.requestTimeoutMs ?? 30_000,
+    keepAliveTimeout: limits.keepAliveTimeoutMs ?? 75_000,
+    maxHeaderSize: limits.maxHeaderBytes ?? 16_384,
+    // Node looks for expired requests at this interval (default 30 s), so a timeout is late by up to as much.
+    connectionsCheckingInterval: 1000,
+    // Node would answer a missing Host with an empty 400; the request guard answers it as JSON.
+    requireHostHeader: false,
+    noDelay: true,
+  }
+}
+
+/** The limits that Node takes later, and JSON answers where it would hang up or answer without a body. */
+export function hardenServer(server: Server, limits: ServerLimits = {}): void {
+  server.maxHeadersCount = limits.maxHeaders ?? 100
+  server.maxConnections = limits.maxConnections ?? 20_000
+  const connections = trackConnections(server)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    refuseConnection(socket, connections.answering(socket) ? undefined : kindOf(error))
+  })
+  // Without a listener Node drops a CONNECT without a word. A proxy that takes CONNECT listens before it comes here.
+  if (server.listenerCount('connect') === 0) {
+    server.on('connect', (_req, socket) => refuseConnection(socket, 'method_not_allowed'))
+  }
+}
+
+/** Answers to what never became a request, so that no ProxyError and no ServerResponse can speak for them. */
+const refusals = {
+  bad_request: { status: 400, title: 'Bad request', message: 'The request could not be understood' },
+  method_not_allowed: { status: 405, title: 'Method not allowed', message: 'This server opens no tunnels' },
+  request_timeout: { status: 408, title: 'Request timeout', message: 'The request did not arrive in time' },
+  headers_too_large: { status: 431, title: 'Header too large', message: 'The request header is over the limit' },
+} as const
+
+type RefusalKind = keyof typeof refusals
+
+function kindOf(error: NodeJS.ErrnoException): RefusalKind {
+  if (error.code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large'
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
+  return 'bad_request'
+}
+
+/** Refused connections, so that what still arrives on them is not answered again. */
+const refused = new WeakSet<Duplex>()
+
+/** How long a refused client may take to read its answer. Destroying at once can overtake the answer with a reset. */
+const LINGER_MS = 1000
+
+/** Answers and ends a connection. Without a kind an answer has begun already: a second must not get into its middle. */
+function refuseConnection(socket: Duplex, kind: RefusalKind | undefined): void {
+  if (refused.has(socket)) return
+  refused.add(socket)
+  // A reset by the client ends here too; then there is nobody to answer.
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  if (kind === undefined) socket.end()
+  else socket.end(rawAnswer(kind))
+  socket.resume()
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(linger))
+}
+
+function rawAnswer(kind: RefusalKind): string {
+  const { status, title, message } = refusals[kind]
+  const body = `${JSON.stringify({ status, error: { title, message } }, null, 2)}\n`
+  const head = [
+    `HTTP/1.1 ${status} ${title}`,
+    ...(status === 405 ? ['Allow: GET, HEAD, POST, OPTIONS'] : []),
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    'Access-Control-Allow-Origin: *',
+    'Connection: close',
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${body}`
+}

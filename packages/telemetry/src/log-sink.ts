@@ -1,0 +1,72 @@
+import { destination } from 'pino'
+import { createSecretScrubber } from './secret-scrubber.ts'
+import { textLine } from './text-line.ts'
+
+/** Where finished text goes: the standard output, or what a test reads. */
+export interface LogDestination {
+  write(text: string): unknown
+  flush?(done?: (error?: Error) => void): void
+  flushSync?(): void
+}
+
+/** The one way out for every line of a process, whoever wrote it. */
+export interface LogSink {
+  readonly text: boolean
+  readonly colour: boolean
+  /** Takes a JSON line, scrubs it, and writes it in the format of the log. */
+  write(jsonLine: string): void
+  /** Takes a line in the format of the log whose foreign parts went through `scrub`: the access log's short cut. */
+  writeFinished(line: string): void
+  readonly scrub: (text: string) => string
+  addSecrets(secrets: readonly string[]): void
+  flush(done?: (error?: Error) => void): void
+  flushSync(): void
+}
+
+export interface LogSinkOptions {
+  readonly format: 'text' | 'json'
+  readonly secrets: readonly string[]
+  readonly destination?: LogDestination | undefined
+  readonly colour?: boolean | undefined
+}
+
+export function createLogSink(options: LogSinkOptions): LogSink {
+  const out = options.destination ?? standardOutput()
+  const scrubber = createSecretScrubber(options.secrets)
+  const text = options.format === 'text'
+  // `hasColors` reads NO_COLOR, FORCE_COLOR and TERM. Only a terminal has the method.
+  const colour =
+    options.colour ?? (options.destination === undefined && process.stdout.isTTY && process.stdout.hasColors())
+  return {
+    text,
+    colour,
+    write: (jsonLine) => {
+      const clean = scrubber.scrub(jsonLine)
+      out.write(text ? textLine(clean, colour) : clean)
+    },
+    writeFinished: (line) => out.write(line),
+    scrub: (foreign) => scrubber.scrub(foreign),
+    addSecrets: (secrets) => scrubber.add(secrets),
+    flush: (done) => (out.flush ? out.flush(done) : done?.()),
+    flushSync: () => out.flushSync?.(),
+  }
+}
+
+const CHUNK_BYTES = 4096
+const FLUSH_EVERY_MS = 100
+/** A reader that stopped reading costs lines, not memory. */
+const MOST_BUFFERED_BYTES = 8 * 1024 * 1024
+
+/**
+ * The standard output, collected: about twenty access lines a write. It writes off the event loop, so a slow reader
+ * never holds a request, gives up in silence when the reader is gone (EPIPE), and empties itself when the process ends.
+ */
+function standardOutput(): LogDestination {
+  return destination({
+    dest: 1,
+    sync: false,
+    minLength: CHUNK_BYTES,
+    maxLength: MOST_BUFFERED_BYTES,
+    periodicFlush: FLUSH_EVERY_MS,
+  })
+}

@@ -1,0 +1,47 @@
+import { pino } from 'pino'
+import type { Logger as PinoLogger } from 'pino'
+import { createLogSink } from './log-sink.ts'
+import type { LogDestination, LogSink } from './log-sink.ts'
+import { logTime } from './log-time.ts'
+
+export interface LoggerOptions {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+  readonly format: 'text' | 'json'
+  /** Values that must never be seen in the log: keys, tokens, passwords in URLs. */
+  readonly secrets: readonly string[]
+  /** Default: the standard output. */
+  readonly destination?: LogDestination
+  /** Default: whether the standard output is a terminal with colours (NO_COLOR counts). */
+  readonly colour?: boolean
+}
+
+/** A pino logger with the way out that all of the process's lines share. */
+export type Logger = PinoLogger & {
+  readonly sink: LogSink
+  /** Secrets that became known later. */
+  addSecrets(secrets: readonly string[]): void
+  /** Writes what is buffered before it returns. The end of the process does this by itself. */
+  flushSync(): void
+}
+
+/**
+ * The process's log: JSON lines `{"level":"info","time":"2026-05-02T15:43:50.358Z",…,"msg":"…"}`, or the same as text.
+ * Children made with `child()` share its sink, so every secret is scrubbed from their lines as well.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  const sink = createLogSink(options)
+  const logger = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: () => `,"time":"${logTime()}"`,
+      formatters: { level: (level) => ({ level }) },
+    },
+    sink,
+  )
+  return Object.assign(logger, {
+    sink,
+    addSecrets: (secrets: readonly string[]) => sink.addSecrets(secrets),
+    flushSync: () => sink.flushSync(),
+  })
+}

@@ -1,0 +1,44 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { CounterConfiguration, GaugeConfiguration, HistogramConfiguration, Metric } from 'prom-client'
+import { HotCounter, HotHistogram } from './hot-metrics.ts'
+import type { HotHistogramOptions, HotMetricOptions, LabelSets } from './hot-metrics.ts'
+
+/** What a service counts and how it is read. Labels come from closed sets, never an address, a path or a key. */
+export interface Metrics {
+  readonly registry: Registry
+  /** Everything in Prometheus' text format. */
+  render(): Promise<{ contentType: string; body: string }>
+  counter<L extends string>(options: Omit<CounterConfiguration<L>, 'registers'>): Counter<L>
+  gauge<L extends string>(options: Omit<GaugeConfiguration<L>, 'registers'>): Gauge<L>
+  histogram<L extends string>(options: Omit<HistogramConfiguration<L>, 'registers'>): Histogram<L>
+  /** For the hot path: ~10 ns an event. */
+  hotCounter<const S extends LabelSets>(options: HotMetricOptions<S>): HotCounter<S>
+  /** For the hot path: ~20 ns an event. Its name ends in `_seconds`. */
+  hotHistogram<const S extends LabelSets>(options: HotHistogramOptions<S>): HotHistogram<S>
+}
+
+/** A registry of its own. `defaultMetrics` adds those of the process: CPU, memory, event-loop lag, collections. */
+export function createMetrics({ defaultMetrics = true }: { readonly defaultMetrics?: boolean } = {}): Metrics {
+  const registry = new Registry()
+  if (defaultMetrics) collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  return {
+    registry,
+    render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    counter: (options) => new Counter({ ...options, registers }),
+    gauge: (options) => new Gauge({ ...options, registers }),
+    histogram: (options) => new Histogram({ ...options, registers }),
+    hotCounter: (options) => registered(registry, new HotCounter(options)),
+    hotHistogram: (options) => registered(registry, new HotHistogram(options)),
+  }
+}
+
+/** prom-client 15 types its registry by its own four classes and uses only `name`, `get` and `reset` of them. */
+function registered<M extends { readonly name: string; get(): Promise<unknown>; reset(): void }>(
+  registry: Registry,
+  metric: M,
+): M {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+  registry.registerMetric(metric as unknown as Metric)
+  return metric
+}

@@ -1,0 +1,24 @@
+import type { ServerResponse } from 'node:http'
+
+/** What became of a request, filled in by whoever knows and read by the access log. */
+export interface RequestTrace {
+  /** The outcome of the cache, from a closed set: `l1`, `l2`, `miss`, `collapsed`, `stale`, `offline`, `bypass`… */
+  cache?: string
+  /** The hash that stands for the API key, never the key. */
+  keyId?: string
+  upstreamStatus?: number
+  /** `performance.now()` when the request came in. The middleware sets it if nobody did before. */
+  startedAtMs?: number
+}
+
+const traces = new WeakMap<ServerResponse, RequestTrace>()
+
+/** The trace of the request that this response answers. */
+export function traceOf(res: ServerResponse): RequestTrace {
+  let trace = traces.get(res)
+  if (trace === undefined) {
+    trace = {}
+    traces.set(res, trace)
+  }
+  return trace
+}

@@ -1,0 +1,77 @@
+/**
+ * Lines for a terminal: `2026-05-02T15:43:50.358Z INFO  listening port=8080`, an error's stack indented below.
+ *
+ * Whatever a client or an upstream sent may stand in a line, so nothing but printable ASCII leaves here as it came:
+ * a line break would forge a line, and an escape sequence would talk to the terminal of whoever reads the log.
+ */
+
+const colours: Readonly<Record<string, number>> = { trace: 90, debug: 36, info: 32, warn: 33, error: 31, fatal: 35 }
+
+/** A level at its place in the line, five columns wide. */
+export function levelTag(level: string, colour: boolean): string {
+  const tag = level.toUpperCase().padEnd(5)
+  return colour ? `\u001b[${colours[level] ?? 37}m${tag}\u001b[39m` : tag
+}
+
+/** A JSON line of the log as text. What is not a JSON object is passed on, made printable. */
+export function textLine(json: string, colour: boolean): string {
+  const record = parseRecord(json)
+  if (record === undefined) return `${printable(json.trimEnd())}\n`
+  const { level, time, msg, err, ...fields } = record
+  const words = [plainWord(time), levelTag(plainWord(level), colour)]
+  if (msg !== undefined) words.push(plainWord(msg))
+  for (const [name, value] of Object.entries(fields)) words.push(textField(name, value))
+  return `${[...words, ...errorFields(err)].join(' ')}\n${stackLines(err)}`
+}
+
+/** A path or another word that came from outside: as it is if it is plain, else quoted and escaped. */
+export function textValue(value: string): string {
+  return /^[!#-<>-~]+$/.test(value) ? value : asciiJson(value)
+}
+
+/** A string as JSON in printable ASCII: `JSON.stringify` lets DEL, C1 controls and bidirectional marks through. */
+export function asciiJson(value: string): string {
+  return printable(JSON.stringify(value))
+}
+
+function textField(name: string, value: unknown): string {
+  if (name === 'latency_us') return `latency=${plainWord(value)}us`
+  if (typeof value === 'string') return `${printable(name)}=${textValue(value)}`
+  return `${printable(name)}=${printable(JSON.stringify(value))}`
+}
+
+function errorFields(err: unknown): string[] {
+  if (!isRecord(err)) return err === undefined ? [] : [textField('err', err)]
+  const { type: _type, stack: _stack, message, ...rest } = err
+  const fields = Object.entries(rest).map(([name, value]) => textField(`err.${name}`, value))
+  return message === undefined ? fields : [textField('err', message), ...fields]
+}
+
+function stackLines(err: unknown): string {
+  if (!isRecord(err) || typeof err['stack'] !== 'string') return ''
+  return err['stack']
+    .split('\n')
+    .map((line) => `    ${printable(line)}\n`)
+    .join('')
+}
+
+function plainWord(value: unknown): string {
+  return printable(typeof value === 'string' ? value : JSON.stringify(value ?? null))
+}
+
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function parseRecord(json: string): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(json)
+    return isRecord(parsed) ? parsed : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

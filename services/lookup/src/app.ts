@@ -1,0 +1,45 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type ErrorLog, errorHandler } from '@ipfleet/http/error-handler.ts'
+import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
+import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import express from 'express'
+import { fastPath, type FastPathParts } from './fast-path.ts'
+import { lookupRoutes, type LookupRoutesParts } from './routes/lookup-routes.ts'
+import { operationRoutes, type OperationRoutesParts } from './routes/operation-routes.ts'
+import { probeRoutes, type ProbeRoutesParts } from './routes/probe-routes.ts'
+
+export interface AppParts {
+  readonly accessLog: AccessLog
+  readonly errorLog: ErrorLog
+  readonly fast: FastPathParts
+  readonly probes: ProbeRoutesParts
+  readonly operations: OperationRoutesParts
+  readonly lookups: LookupRoutesParts
+}
+
+/** All that a request passes, in order, and why in this order. */
+export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerResponse) => void {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('case sensitive routing', true)
+
+  // Probes before the log: they would be most of its lines.
+  app.use(probeRoutes(parts.probes))
+  // From here on every request leaves a line, whichever way it ends.
+  app.use(parts.accessLog.middleware)
+  app.use(operationRoutes(parts.operations))
+  // Takes every path that is left, so it is the last.
+  app.use(lookupRoutes(parts.lookups))
+  app.use(errorHandler(parts.errorLog))
+
+  const isFaulty = requestGuard()
+  const answeredFromMemory = fastPath(parts.fast)
+  return (req, res) => {
+    // Before anything reads the request: what Node lets by and nobody may read in two ways.
+    const fault = isFaulty(req)
+    if (fault) refuse(res, fault)
+    // Before Express: most requests are hits in memory, and Express costs several times what they do.
+    else if (!answeredFromMemory(req, res)) app(req, res)
+  }
+}

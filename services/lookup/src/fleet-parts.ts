@@ -1,0 +1,99 @@
+import { type AnswerStore, noStore } from '@ipfleet/cache/answer-store.ts'
+import { type Generation, ownGeneration } from '@ipfleet/cache/generation.ts'
+import { outcomeCodec, type SharedOutcome } from '@ipfleet/cache/outcome.ts'
+import { RedisGeneration } from '@ipfleet/cache/redis-generation.ts'
+import { RedisStore } from '@ipfleet/cache/redis-store.ts'
+import type { FleetLoad } from '@ipfleet/cache/tiered-cache.ts'
+import { FleetFlight } from '@ipfleet/flight/fleet-flight.ts'
+import { RedisOutcomeBoard } from '@ipfleet/flight/outcome-board.ts'
+import { RedlockLeases } from '@ipfleet/flight/redlock-leases.ts'
+import type { KeyStore } from '@ipfleet/key-pool/key-store.ts'
+import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
+import { RedisKeyStore } from '@ipfleet/key-pool/redis-key-store.ts'
+import { ResilientKeyStore } from '@ipfleet/key-pool/resilient-key-store.ts'
+import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
+import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import type { LookupSettings } from './settings.ts'
+
+/** What a replica shares with the fleet, or, alone, has for itself. */
+export interface FleetParts {
+  readonly generation: Generation
+  readonly shared: AnswerStore
+  readonly flight: FleetLoad
+  readonly keyStore: KeyStore
+  readonly redis: FleetRedis | undefined
+  readonly isAway: (error: unknown) => boolean
+  close(): void
+}
+
+export interface FleetRedis {
+  readonly state: RedisLink
+  /** The same link as `state`, unless answers have a Redis of their own. */
+  readonly cache: RedisLink
+  readonly subscriber: Subscriber
+}
+
+/**
+ * The life of a lease. A dead holder is replaced within it; a living one prolongs it every third, so a stall of a
+ * second costs nothing.
+ */
+const leaseMs = 1500
+
+/** With REDIS_URL the parts of a fleet, without it those of a replica on its own. */
+export function fleetParts(settings: LookupSettings): FleetParts {
+  const { REDIS_URL: url } = settings
+  return url === undefined ? aloneParts(settings) : sharedParts(settings, url)
+}
+
+/** Another request may try a key on trial when the first must have ended. */
+const trialMsOf = (settings: LookupSettings): number => settings.REQUEST_TIMEOUT_MS + 1000
+
+function aloneParts(settings: LookupSettings): FleetParts {
+  return {
+    generation: ownGeneration(),
+    shared: noStore,
+    flight: { run: async (_question, load) => ({ outcome: await load(), led: true, published: true }) },
+    keyStore: new LocalKeyStore(new FleetClock(), { trialMs: trialMsOf(settings) }),
+    redis: undefined,
+    isAway: () => false,
+    close: () => {},
+  }
+}
+
+function sharedParts(settings: LookupSettings, url: string): FleetParts {
+  const { REDIS_CACHE_URL: cacheUrl = url, REDIS_TIMEOUT_MS: timeoutMs } = settings
+  const clock = new FleetClock()
+  const state = new RedisLink({ url, name: 'state', timeoutMs })
+  const cache = cacheUrl === url ? state : new RedisLink({ url: cacheUrl, name: 'cache', timeoutMs })
+  const subscriber = new Subscriber(url, timeoutMs)
+  clock.follow(state)
+
+  const generation = new RedisGeneration(state, subscriber)
+  const leases = new RedlockLeases(state, { lifeMs: leaseMs })
+  const board = new RedisOutcomeBoard(state, subscriber)
+  const flight = new FleetFlight<SharedOutcome>(leases, board, outcomeCodec)
+  const trialMs = trialMsOf(settings)
+  return {
+    generation,
+    shared: new RedisStore(cache, clock, generation, { staleForMs: settings.STALE_IF_ERROR_SECONDS * 1000 }),
+    flight: {
+      run: async (question, load, deadlineMs) => flight.run(`${generation.require()}:${question}`, load, deadlineMs),
+    },
+    keyStore: new ResilientKeyStore(
+      new RedisKeyStore(state, { trialMs }),
+      new LocalKeyStore(clock, { trialMs }),
+      state,
+      subscriber,
+    ),
+    redis: { state, cache, subscriber },
+    isAway: (error) => error instanceof RedisUnavailable,
+    close: () => {
+      clock.close()
+      subscriber.close()
+      if (cache !== state) cache.close()
+      state.close()
+    },
+  }
+}

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto'
+import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import type { Stats } from './stats.ts'
+
+const questions = 'ipfleet:stats:ask'
+const answersFor = (replica: string): string => `ipfleet:stats:answer:${replica}`
+const patienceMs = 300
+
+/** Asks the other replicas for their counters, and answers when they ask. Nothing is stored in Redis. */
+export class FleetStats {
+  readonly #link: RedisLink
+  readonly #replica = randomUUID()
+  readonly #own: () => Promise<Stats>
+  readonly #waiting = new Map<string, (stats: Stats) => void>()
+
+  constructor(link: RedisLink, subscriber: Subscriber, own: () => Promise<Stats>) {
+    this.#link = link
+    this.#own = own
+    void subscriber.subscribe(questions, (message) => void this.#answer(message))
+    void subscriber.subscribe(answersFor(this.#replica), (message) => {
+      const { question, stats } = JSON.parse(message) as { question: string; stats: Stats }
+      this.#waiting.get(question)?.(stats)
+    })
+  }
+
+  /**
+   * The counters of all other replicas that answer within 300 ms.
+   * @throws RedisUnavailable
+   */
+  async others(): Promise<Stats[]> {
+    const question = randomUUID()
+    const { promise: complete, resolve } = Promise.withResolvers<void>()
+    const gathered: Stats[] = []
+    let expected = Number.POSITIVE_INFINITY
+    const checkComplete = (): void => {
+      if (gathered.length >= expected) resolve()
+    }
+    this.#waiting.set(question, (stats) => {
+      gathered.push(stats)
+      checkComplete()
+    })
+    const timer = setTimeout(resolve, patienceMs)
+    try {
+      const message = JSON.stringify({ question, replica: this.#replica })
+      // PUBLISH tells how many heard it: every replica, this one included.
+      expected = (await this.#link.run((client) => client.publish(questions, message))) - 1
+      checkComplete()
+      await complete
+      return gathered
+    } finally {
+      clearTimeout(timer)
+      this.#waiting.delete(question)
+    }
+  }
+
+  async #answer(message: string): Promise<void> {
+    const { question, replica } = JSON.parse(message) as { question: string; replica: string }
+    if (replica === this.#replica) return
+    try {
+      const reply = JSON.stringify({ question, stats: await this.#own() })
+      await this.#link.run((client) => client.publish(answersFor(replica), reply))
+    } catch {
+      // Whoever asked goes on without us.
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
+import type { Failure, Origin, Outcome } from '@ipfleet/cache/outcome.ts'
+import type { Source, TieredCache } from '@ipfleet/cache/tiered-cache.ts'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
+import type { UpstreamRequest } from '@ipfleet/upstream/upstream-client.ts'
+import { offlineAnswer, reservedAnswer } from './answers.ts'
+import { offlineBatch } from './batch.ts'
+import type { Question } from './question.ts'
+
+/**
+ * Where an answer came from. Beyond the cache's own sources: `stale` (too old, but there is nothing newer), `offline`
+ * (the embedded database), `local` (needs no look-up), `bypass` (upstream, without looking into the cache).
+ */
+export type AnswerSource = Source | 'stale' | 'offline' | 'local' | 'bypass'
+
+export interface Answered {
+  readonly source: AnswerSource
+  readonly entry: Entry
+  /** What it was loaded with, if this request loaded it. */
+  readonly origin?: Origin
+}
+
+export interface Upstream {
+  load(request: UpstreamRequest, deadlineMs: number): Promise<Outcome>
+}
+
+export interface LookupParts {
+  readonly cache: TieredCache
+  /** Undefined without keys: the embedded database answers everything. */
+  readonly upstream: Upstream | undefined
+  readonly offline: OfflineDb
+  readonly requestTimeoutMs: number
+  /** `open`: the embedded database answers when nobody else does. */
+  readonly failureMode: 'closed' | 'open'
+  readonly clock?: Clock
+}
+
+/** Question → answer. No HTTP and no Redis in it. */
+export class Lookup {
+  readonly #cache: TieredCache
+  readonly #upstream: Upstream | undefined
+  readonly #offline: OfflineDb
+  readonly #requestTimeoutMs: number
+  readonly #failureMode: 'closed' | 'open'
+  readonly #clock: Clock
+
+  constructor({ cache, upstream, offline, requestTimeoutMs, failureMode, clock = monotonicClock }: LookupParts) {
+    this.#cache = cache
+    this.#upstream = upstream
+    this.#offline = offline
+    this.#requestTimeoutMs = requestTimeoutMs
+    this.#failureMode = failureMode
+    this.#clock = clock
+  }
+
+  /**
+   * The answer to a question: from memory, Redis, upstream, a stale copy or the embedded database, in this order.
+   * @param bypass past the caches and past coalescing, neither reading nor writing
+   * @throws ProxyError when there is none
+   */
+  async answer(question: Question, bypass: boolean): Promise<Answered> {
+    const reserved = reservedAnswer(question)
+    if (reserved) return this.#made(reserved, 'local')
+    const { target, expected } = question
+    const upstream = this.#upstream
+    if (!upstream) return this.#fromOffline(question, { kind: 'failure', code: 'no_offline_answer' })
+    const deadlineMs = this.#clock.nowMs() + this.#requestTimeoutMs
+    const load = (): Promise<Outcome> => upstream.load({ method: 'GET', path: target, expected }, deadlineMs)
+    if (bypass) return this.#bypassing(question, await load())
+
+    const finding = await this.#cache.find(target, load, deadlineMs)
+    if (finding.kind === 'found') return finding
+    if (finding.stale) return { source: 'stale', entry: finding.stale, ...originOf(finding) }
+    return this.#withoutUpstream(question, finding.failure, originOf(finding))
+  }
+
+  /**
+   * One request to upstream that is nobody else's business: an account, a batch.
+   * @throws ProxyError
+   */
+  async direct(request: UpstreamRequest): Promise<Answered> {
+    if (!this.#upstream) throw new ProxyError('no_offline_answer')
+    const outcome = await this.#upstream.load(request, this.#clock.nowMs() + this.#requestTimeoutMs)
+    if (outcome.kind === 'failure') throw new LookupError(outcome)
+    return this.#made(outcome.answer, 'bypass', outcome)
+  }
+
+  /**
+   * A batch, asked as it is. Without upstream each item is answered from the embedded database.
+   * @throws ProxyError
+   */
+  async batch(items: readonly string[], path: string): Promise<Answered> {
+    if (!this.#upstream) return this.#made(offlineBatch(this.#offline, items), 'offline')
+    const body = { bytes: Buffer.from(JSON.stringify(items)), contentType: 'application/json' }
+    return this.direct({ method: 'POST', path, body, expected: 'json' })
+  }
+
+  #bypassing(question: Question, outcome: Outcome): Answered {
+    if (outcome.kind === 'answer') return this.#made(outcome.answer, 'bypass', outcome)
+    return this.#withoutUpstream(question, outcome, originOf(outcome))
+  }
+
+  #withoutUpstream(question: Question, failure: Failure, origin: { origin?: Origin }): Answered {
+    if (this.#failureMode === 'closed') throw new LookupError(failure)
+    return { ...this.#fromOffline(question, failure), ...origin }
+  }
+
+  #fromOffline(question: Question, otherwise: Failure): Answered {
+    const answer = offlineAnswer(this.#offline, question)
+    if (!answer) throw new LookupError(otherwise)
+    return this.#made(answer, 'offline')
+  }
+
+  #made(answer: Answer, source: AnswerSource, loaded: { readonly origin?: Origin } = {}): Answered {
+    return { source, entry: new Entry(answer, this.#clock.nowMs(), 0), ...originOf(loaded) }
+  }
+}
+
+function originOf({ origin }: { readonly origin?: Origin }): { origin?: Origin } {
+  return origin ? { origin } : {}
+}
+
+/** No answer, and with what it was tried. */
+export class LookupError extends ProxyError {
+  readonly origin: Origin | undefined
+
+  constructor({ code, origin, ...details }: Failure) {
+    super(code, details)
+    this.origin = origin
+  }
+}

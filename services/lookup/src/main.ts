@@ -1,0 +1,28 @@
+import { onSignals } from '@ipfleet/http/on-signals.ts'
+import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
+import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
+import { createLogger } from '@ipfleet/telemetry/logger.ts'
+import { Replica } from './replica.ts'
+import { settingsSchema } from './settings.ts'
+
+process.title = 'ipfleet-lookup'
+
+const settings = settingsOrExit(settingsSchema, {
+  program: 'lookup',
+  summary:
+    'A replica of the lookup fleet: answers IP lookups like ipinfo.io, from cache, upstream or an embedded database.',
+})
+const logger = createLogger({
+  level: settings.LOG_LEVEL,
+  format: settings.LOG_FORMAT,
+  secrets: secretsOf(settingsSchema, settings),
+})
+
+const replica = new Replica(settings, logger)
+onSignals({ stop: () => replica.stop(), log: logger })
+try {
+  await replica.start()
+} catch (error) {
+  logger.fatal(error instanceof Error ? error.message : String(error))
+  process.exit(1)
+}

@@ -1,0 +1,116 @@
+import { createServer, type Server } from 'node:http'
+import { LruStore } from '@ipfleet/cache/lru-store.ts'
+import { TieredCache } from '@ipfleet/cache/tiered-cache.ts'
+import { clientAddress } from '@ipfleet/http/client-address.ts'
+import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
+import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
+import { listen } from '@ipfleet/http/listen.ts'
+import { openOfflineDb } from '@ipfleet/offline/offline-db.ts'
+import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
+import { createApp } from './app.ts'
+import { fleetParts, type FleetParts } from './fleet-parts.ts'
+import { FleetStats } from './fleet-stats.ts'
+import { Health } from './health.ts'
+import { Lookup } from './lookup.ts'
+import { logEvents, logMode } from './replica-log.ts'
+import { registerMetrics } from './replica-metrics.ts'
+import { RequestRecord } from './request-record.ts'
+import { Responder } from './respond.ts'
+import type { LookupSettings } from './settings.ts'
+import { statsOf } from './stats.ts'
+import { upstreamParts, type UpstreamParts } from './upstream-parts.ts'
+
+/** A lookup replica: all its parts, put together and taken apart again. */
+export class Replica {
+  readonly #settings: LookupSettings
+  readonly #logger: Logger
+  readonly #fleet: FleetParts
+  readonly #upstream: UpstreamParts | undefined
+  readonly #health: Health
+  readonly #server: Server
+
+  constructor(settings: LookupSettings, logger: Logger) {
+    this.#settings = settings
+    this.#logger = logger
+    this.#fleet = fleetParts(settings)
+    this.#upstream = upstreamParts(settings, this.#fleet)
+    this.#health = new Health({ pool: this.#upstream?.pool, gate: this.#upstream?.gate, redis: this.#fleet.redis })
+    logEvents(logger, this.#fleet, this.#upstream)
+    this.#server = createServer(httpServerOptions(), this.#app())
+    hardenServer(this.#server)
+  }
+
+  /** @returns the port. @throws ListenError */
+  async start(): Promise<number> {
+    const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
+    this.#logger.info({ host: this.#settings.HOST, port }, 'listening')
+    logMode(this.#logger, this.#fleet, this.#upstream)
+    return port
+  }
+
+  /** Fails readiness, finishes what is in flight, then closes what was opened, last things first. */
+  async stop(): Promise<void> {
+    this.#logger.info('stopping')
+    await gracefulClose(this.#server, {
+      drainMs: this.#settings.DRAIN_MS,
+      deadlineMs: this.#settings.REQUEST_TIMEOUT_MS + 1000,
+      onDraining: () => (this.#health.draining = true),
+    })
+    this.#upstream?.client.close()
+    this.#fleet.close()
+    this.#logger.info('stopped')
+  }
+
+  #app() {
+    const settings = this.#settings
+    const logger = this.#logger
+    const fleet = this.#fleet
+    const upstream = this.#upstream
+    const health = this.#health
+    const metrics = createMetrics()
+    const record = new RequestRecord(metrics)
+    const accessLog = createAccessLog({ logger })
+    const memory = new LruStore({
+      maxEntries: settings.CACHE_MAX_ENTRIES,
+      recheckAfterMs: settings.CACHE_TTL_SECONDS * 1000,
+    })
+    const staleForMs = settings.STALE_IF_ERROR_SECONDS * 1000
+    const cache = new TieredCache({
+      memory,
+      shared: fleet.shared,
+      flight: fleet.flight,
+      isAway: fleet.isAway,
+      staleForMs,
+    })
+    fleet.generation.onPurge(() => cache.forget())
+    const lookup = new Lookup({
+      cache,
+      upstream: upstream?.loader,
+      offline: openOfflineDb(),
+      requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
+      failureMode: settings.FAILURE_MODE,
+    })
+    registerMetrics({ metrics, record, memory, fleet, upstream, health })
+    const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())
+    const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)
+    return createApp({
+      accessLog,
+      errorLog: logger,
+      fast: { memory, record, accessLog },
+      probes: { health, metrics },
+      operations: {
+        adminToken: settings.ADMIN_TOKEN,
+        generation: fleet.generation,
+        ownStats,
+        otherStats: fleetStats && (() => fleetStats.others()),
+      },
+      lookups: {
+        lookup,
+        responder: new Responder(record),
+        clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
+      },
+    })
+  }
+}

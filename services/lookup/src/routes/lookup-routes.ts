@@ -1,0 +1,89 @@
+import type { IncomingMessage } from 'node:http'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import express, { type Request, type Response, Router } from 'express'
+import { batchItems } from '../batch.ts'
+import type { Lookup } from '../lookup.ts'
+import { canonicalAddress, parseTarget, type Question, questionAbout } from '../question.ts'
+import type { Responder } from '../respond.ts'
+
+export interface LookupRoutesParts {
+  readonly lookup: Lookup
+  readonly responder: Responder
+  readonly clientAddress: (req: IncomingMessage) => string
+}
+
+const maxBatchBytes = '1mb'
+const methods = 'GET, HEAD, POST, OPTIONS'
+/** POST paths that upstream has besides /batch; anything else is asked with GET. */
+const postPaths = /^\/(batch|tools|summarize|map)(\/|&|\?|$)/
+
+/** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
+export function lookupRoutes({ lookup, responder, clientAddress }: LookupRoutesParts): Router {
+  const get = async (req: Request, res: Response): Promise<void> => {
+    const route = req.path === '/me' ? 'account' : 'lookup'
+    await responder.respond(route, req, res, async () => {
+      const parsed = parseTarget(req.url)
+      if (parsed.kind === 'account') return lookup.direct({ method: 'GET', path: '/me', expected: 'json' })
+      const question = parsed.kind === 'own' ? ownQuestion(clientAddress(req), parsed.rest) : parsed.question
+      return lookup.answer(question, bypassesCache(req))
+    })
+  }
+
+  const post = async (req: Request, res: Response): Promise<void> => {
+    await responder.respond('batch', req, res, async () => {
+      const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+      if (/^\/batch(\/|$)/.test(req.path)) return lookup.batch(batchItems(body), postTarget(req))
+      const contentType = req.headers['content-type'] ?? 'text/plain'
+      return lookup.direct({
+        method: 'POST',
+        path: postTarget(req),
+        body: { bytes: body, contentType },
+        expected: 'any',
+      })
+    })
+  }
+
+  const router = Router({ caseSensitive: true })
+  const readBody = express.raw({ type: () => true, limit: maxBatchBytes })
+  router.use(async (req, res, next) => {
+    if (req.method === 'GET' || req.method === 'HEAD') return get(req, res)
+    if (req.method === 'OPTIONS') return preflight(res)
+    if (req.method !== 'POST' || !postPaths.test(req.url)) {
+      res.setHeader('Allow', methods)
+      throw new ProxyError('method_not_allowed')
+    }
+    return next()
+  })
+  router.use(readBody, post)
+  return router
+}
+
+/** `/` is the record of whoever asks. */
+function ownQuestion(client: string, rest: readonly string[]): Question {
+  const address = canonicalAddress(client)
+  if (address === undefined) throw new ProxyError('bad_request', { message: 'The address of this client is not known' })
+  return questionAbout(address, rest)
+}
+
+/** RFC 9111 §5.2.1: the client wants no cached answer. */
+function bypassesCache({ headers }: Request): boolean {
+  return /\bno-(cache|store)\b/i.test(headers['cache-control'] ?? '')
+}
+
+/** The path as asked, with the only parameter that upstream knows there; never with the client's token. */
+function postTarget(req: Request): string {
+  const filter = new URL(req.url, 'http://replica').searchParams.get('filter')
+  const [path = '/'] = req.url.split(/[?&]/)
+  return filter === null ? path : `${path}?filter=${encodeURIComponent(filter)}`
+}
+
+/** Browsers ask before they POST from elsewhere; IPinfo allows everyone. */
+function preflight(res: Response): void {
+  res.set({
+    'Access-Control-Allow-Origin': '*',
+    'Access-Control-Allow-Methods': methods,
+    'Access-Control-Allow-Headers': 'Authorization, Content-Type, Cache-Control',
+    'Access-Control-Max-Age': '86400',
+  })
+  res.status(204).end()
+}

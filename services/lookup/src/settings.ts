@@ -1,0 +1,147 @@
+import {
+  choice,
+  cidrList,
+  flag,
+  integer,
+  milliseconds,
+  secret,
+  secretList,
+  seconds,
+  text,
+  url,
+} from '@ipfleet/settings/kinds.ts'
+import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+
+/** Everything that can be set, by the name of its environment variable. */
+export const settingsSchema = {
+  IPINFO_KEYS: secretList({
+    group: 'Upstream',
+    optional: true,
+    help: 'API keys that you are entitled to use together. Unset: answers come from the embedded database',
+  }),
+  IPINFO_BASE_URL: url({
+    group: 'Upstream',
+    protocols: ['https:', 'http:'],
+    default: 'https://ipinfo.io',
+    help: 'The API that is asked',
+  }),
+  REQUEST_TIMEOUT_MS: milliseconds({
+    group: 'Upstream',
+    min: 1,
+    default: 5000,
+    help: 'Deadline for all that upstream does for one request, over all keys tried',
+  }),
+  UPSTREAM_CONCURRENCY: integer({
+    group: 'Upstream',
+    min: 1,
+    max: 10_000,
+    default: 128,
+    help: 'Most upstream calls of this replica at a time; a quarter of it while a configured Redis is away',
+  }),
+  UPSTREAM_MAX_BODY_BYTES: integer({
+    group: 'Upstream',
+    min: 1024,
+    default: 10_485_760,
+    help: 'Upstream bodies over this are refused (502)',
+  }),
+  COOLDOWN_SECONDS: seconds({
+    group: 'Keys',
+    min: 1,
+    default: 60,
+    help: 'How long a key is benched after a 429 without Retry-After; doubles for repeat offenders, up to an hour',
+  }),
+  QUARANTINE_SECONDS: seconds({
+    group: 'Keys',
+    min: 1,
+    default: 600,
+    help: 'How long a key is benched after upstream refused it (401, 403); doubles, up to a day',
+  }),
+  REDACT_KEYS: flag({ group: 'Keys', default: true, help: 'Hide the token in answers of /me' }),
+  CACHE_TTL_SECONDS: seconds({
+    group: 'Cache',
+    default: 300,
+    help: 'How long an answer is served from memory (L1) before Redis, or without Redis upstream, is asked again',
+  }),
+  CACHE_MAX_ENTRIES: integer({
+    group: 'Cache',
+    min: 1,
+    max: 10_000_000,
+    default: 10_000,
+    help: 'Most entries in memory',
+  }),
+  CACHE_MAX_BODY_BYTES: integer({
+    group: 'Cache',
+    min: 0,
+    default: 32_768,
+    help: 'Bodies over this are passed on but not cached',
+  }),
+  SHARED_CACHE_TTL_SECONDS: seconds({
+    group: 'Cache',
+    min: 1,
+    default: 14_400,
+    help: 'How long an answer in Redis (L2) is fresh',
+  }),
+  NEGATIVE_TTL_SECONDS: seconds({
+    group: 'Cache',
+    default: 30,
+    help: 'How long an answer of 400 or 404 is cached',
+  }),
+  STALE_IF_ERROR_SECONDS: seconds({
+    group: 'Cache',
+    default: 86_400,
+    help: 'How long past its freshness an answer is still served when upstream gives none',
+  }),
+  FAILURE_MODE: choice(['closed', 'open'], {
+    group: 'Cache',
+    default: 'closed',
+    help: 'When there is no answer, not even a stale one: closed answers 503, open answers from the embedded database',
+  }),
+  REDIS_URL: url({
+    group: 'Redis',
+    protocols: ['redis:', 'rediss:'],
+    optional: true,
+    help: 'What replicas share: leases, key state, and answers unless REDIS_CACHE_URL is set. Unset: this replica is alone',
+  }),
+  REDIS_CACHE_URL: url({
+    group: 'Redis',
+    protocols: ['redis:', 'rediss:'],
+    optional: true,
+    help: 'A second Redis for answers, which may evict (allkeys-lfu). Unset: REDIS_URL',
+  }),
+  REDIS_TIMEOUT_MS: milliseconds({
+    group: 'Redis',
+    min: 5,
+    max: 1000,
+    default: 100,
+    help: 'Deadline of one Redis command',
+  }),
+  PORT: integer({ group: 'Server', min: 0, max: 65_535, default: 8080, help: 'Port to listen on; 0 takes a free one' }),
+  HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),
+  TRUST_PROXY: cidrList({
+    group: 'Server',
+    optional: true,
+    help: 'Proxies whose X-Forwarded-For is believed',
+  }),
+  ADMIN_TOKEN: secret({
+    group: 'Server',
+    optional: true,
+    help: 'Bearer token for operations that change something (DELETE /cache). Unset: they are allowed from loopback only',
+  }),
+  DRAIN_MS: milliseconds({
+    group: 'Server',
+    default: 2000,
+    help: 'On SIGTERM: how long /readyz fails before connections are closed. Longer than the load balancer’s check interval',
+  }),
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    group: 'Log',
+    default: 'info',
+    help: 'Least level that is logged; info includes a line per request',
+  }),
+  LOG_FORMAT: choice(['text', 'json'], {
+    group: 'Log',
+    default: 'text',
+    help: 'Lines for a terminal, or for a collector',
+  }),
+}
+
+export type LookupSettings = SettingsOf<typeof settingsSchema>

@@ -1,0 +1,129 @@
+import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
+import { type Denial, blameFor, denialsToJudge } from '@ipfleet/key-pool/blame.ts'
+import type { KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
+import type { UpstreamClient, UpstreamRequest } from '@ipfleet/upstream/upstream-client.ts'
+import type { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
+
+export interface UpstreamLoaderParts {
+  readonly pool: KeyPool
+  readonly client: UpstreamClient
+  readonly gate: UpstreamGate
+  /** How long an answer may be cached. */
+  readonly freshForMs: (answer: UpstreamAnswer) => number
+  /** Whether to strike the key out where upstream repeats it (`/me`, some errors). */
+  readonly redactKeys: boolean
+}
+
+interface Refused {
+  readonly ticket: Ticket
+  readonly reply: Extract<Reply, { kind: 'denied' }>
+}
+
+/** How long clients are told to wait when upstream knows none of the keys. */
+const unknownKeysRetrySeconds = 5
+
+/** Asks upstream with the pool's keys: the next key when one is over its limit or refused, each at most once. */
+export class UpstreamLoader {
+  readonly #pool: KeyPool
+  readonly #client: UpstreamClient
+  readonly #gate: UpstreamGate
+  readonly #freshForMs: (answer: UpstreamAnswer) => number
+  readonly #redactKeys: boolean
+
+  constructor({ pool, client, gate, freshForMs, redactKeys }: UpstreamLoaderParts) {
+    this.#pool = pool
+    this.#client = client
+    this.#gate = gate
+    this.#freshForMs = freshForMs
+    this.#redactKeys = redactKeys
+  }
+
+  /** Never throws: what goes wrong is an outcome too. @param deadlineMs monotonic, over all keys */
+  load(request: UpstreamRequest, deadlineMs: number): Promise<Outcome> {
+    return this.#gate.run(() => this.#askKeyAfterKey(request, deadlineMs))
+  }
+
+  async #askKeyAfterKey(request: UpstreamRequest, deadlineMs: number): Promise<Outcome> {
+    const tried = new Set<string>()
+    const refused: Refused[] = []
+    for (;;) {
+      const ticket = await this.#pool.take(tried, deadlineMs)
+      if (ticket.kind === 'exhausted') {
+        if (refused.length > 0) return this.#judge(refused)
+        return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(ticket.retryAfterMs) }
+      }
+      tried.add(ticket.key.id)
+      const reply = await this.#client.ask(request, ticket.key.secret, deadlineMs)
+      switch (reply.kind) {
+        case 'answered':
+          await this.#pool.answered(ticket)
+          // Another key got an answer, so it was those keys and not the question.
+          for (const one of refused) await this.#pool.denied(one.ticket)
+          return this.#passOn(reply.answer, ticket)
+        case 'limited':
+          await this.#pool.limited(ticket, reply.retryAfterSeconds)
+          break
+        case 'denied':
+          refused.push({ ticket, reply })
+          if (refused.length >= denialsToJudge) return this.#judge(refused)
+          break
+        case 'failed':
+          for (const one of [...refused.map(({ ticket: held }) => held), ticket]) await this.#pool.unsettled(one)
+          return failure(reply, ticket)
+      }
+    }
+  }
+
+  /** Keys were refused and none got an answer. */
+  async #judge(refused: readonly Refused[]): Promise<Outcome> {
+    const denials = refused.map(({ ticket, reply }): Denial => ({
+      unknownToken: reply.unknownToken,
+      proven: this.#pool.isProven(ticket),
+    }))
+    const blame = blameFor(denials)
+    for (const { ticket } of refused) {
+      await (blame === 'keys' ? this.#pool.denied(ticket) : this.#pool.unsettled(ticket))
+    }
+    const { ticket, reply } = refused[0] as Refused
+    const origin = originOf(ticket, reply.answer.status)
+    switch (blame) {
+      case 'question':
+        return this.#passOn(reply.answer, ticket)
+      case 'upstream':
+        return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds: unknownKeysRetrySeconds, origin }
+      case 'keys': {
+        const next = await this.#pool.take(new Set(refused.map((one) => one.ticket.key.id)), 0)
+        const retryAfterSeconds = next.kind === 'exhausted' ? wholeSeconds(next.retryAfterMs) : 1
+        if (next.kind === 'ticket') await this.#pool.unsettled(next)
+        return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds, origin }
+      }
+    }
+  }
+
+  #passOn(answer: UpstreamAnswer, ticket: Ticket): Outcome {
+    const shown = this.#redactKeys ? withoutSecret(answer, ticket.key.secret) : answer
+    return {
+      kind: 'answer',
+      answer: shown,
+      freshForMs: this.#freshForMs(answer),
+      origin: originOf(ticket, answer.status),
+    }
+  }
+}
+
+function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Outcome {
+  return { kind: 'failure', code, detail, origin: originOf(ticket, status) }
+}
+
+function originOf({ key }: Ticket, upstreamStatus: number | undefined): Origin {
+  return upstreamStatus === undefined ? { keyId: key.id } : { keyId: key.id, upstreamStatus }
+}
+
+function withoutSecret(answer: UpstreamAnswer, secret: string): UpstreamAnswer {
+  if (!answer.body.includes(secret)) return answer
+  return { ...answer, body: Buffer.from(answer.body.toString('utf8').replaceAll(secret, '[redacted]')) }
+}
+
+/** Retry-After is in whole seconds; too early would be told to come again. */
+const wholeSeconds = (durationMs: number): number => Math.max(1, Math.ceil(durationMs / 1000))
