@@ -19,6 +19,7 @@ export class RedisGeneration implements Generation {
   readonly #listeners: (() => void)[] = []
   #messages = 0
   #retry: NodeJS.Timeout | undefined
+  readonly #firstKnown = Promise.withResolvers<void>()
   #current: string | undefined
 
   constructor(link: RedisLink, subscriber: Subscriber) {
@@ -34,6 +35,11 @@ export class RedisGeneration implements Generation {
 
   get current(): string | undefined {
     return this.#current
+  }
+
+  /** Resolves when the generation is known: Redis has answered for the first time. */
+  get known(): Promise<void> {
+    return this.#firstKnown.promise
   }
 
   require(): string {
@@ -78,6 +84,7 @@ export class RedisGeneration implements Generation {
   #moveTo(generation: string): void {
     const known = this.#current
     this.#current = generation
+    this.#firstKnown.resolve()
     if (known !== undefined && known !== generation) this.#tell()
   }
 

@@ -15,6 +15,8 @@ export interface ConnectionTracker {
   sayGoodbye(): void
   /** Ends, once its answer is out, each connection whose answer has promised to stay. */
   endWhenAnswered(): void
+  /** Destroys connections that were answered and now wait for nothing. */
+  destroyIdle(): void
   /** Destroys connections on which nothing was ever sent. */
   destroySilent(): void
   destroyAll(): void
@@ -72,6 +74,9 @@ function createTracker(server: Server): ConnectionTracker {
       for (const [socket, res] of open) {
         if (res !== undefined && !res.writableFinished) res.once('close', () => socket.end())
       }
+    },
+    destroyIdle() {
+      for (const [socket, res] of open) if (res?.writableFinished === true) socket.destroy()
     },
     destroySilent() {
       for (const socket of open.keys()) if (socket.bytesRead === 0) socket.destroy()

@@ -38,8 +38,8 @@ export function asProxyError(thrown: unknown): ProxyError {
  * comes from decoding a malformed `%` in the path. A bare `status` proves nothing: upstream errors have one too.
  */
 function faultOfClient(thrown: unknown): number | undefined {
-  if (!(thrown instanceof Error)) return undefined
-  if (thrown.name === 'URIError') return 400
+  if (typeof thrown !== 'object' || thrown === null) return undefined
+  if ('name' in thrown && thrown.name === 'URIError') return 400
   if (!('expose' in thrown && thrown.expose === true && 'status' in thrown)) return undefined
   const { status } = thrown
   return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined

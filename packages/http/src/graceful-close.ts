@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import { Server as TcpServer } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { trackConnections } from './connection-tracker.ts'
 import type { ConnectionTracker } from './connection-tracker.ts'
@@ -26,13 +27,22 @@ export async function gracefulClose(server: Server, options: GracefulCloseOption
   await drained(connections, options.drainMs)
   await acceptQueueEmpty(connections)
 
-  const closed = new Promise<void>((resolve) => void server.close(() => resolve()))
+  const closed = stopListening(server)
+  connections.destroyIdle()
   connections.endWhenAnswered()
   const silent = setTimeout(() => connections.destroySilent(), SILENT_GRACE_MS)
   const deadline = setTimeout(() => connections.destroyAll(), options.deadlineMs ?? 10_000)
   await closed
   clearTimeout(silent)
   clearTimeout(deadline)
+}
+
+/**
+ * `http.Server.close` (Node 26) would first destroy every connection that it takes for idle, and it takes those for
+ * idle that have just been accepted. The class below it only stops listening and waits.
+ */
+function stopListening(server: Server): Promise<void> {
+  return new Promise((resolve) => void TcpServer.prototype.close.call(server, () => resolve()))
 }
 
 /** A connection accepted at the very end may have its request still on the way; one of a browser's spares never has. */
@@ -52,15 +62,21 @@ async function drained(connections: ConnectionTracker, drainMs: number): Promise
   }
 }
 
-/** libuv accepts one connection a turn, and closing the listener resets those that still queue in the kernel. */
+/**
+ * libuv accepts one connection a turn, and closing the listener resets those that still queue in the kernel. What
+ * connects within the microseconds between the last look and the close is reset all the same: Linux has no way to stop
+ * one without the other. Only clients that come back although they were told goodbye can meet that.
+ */
 const MOST_TURNS = 2000
 
 async function acceptQueueEmpty(connections: ConnectionTracker): Promise<void> {
-  let before = -1
-  for (let turn = 0; turn < MOST_TURNS && connections.accepted !== before; turn += 1) {
-    before = connections.accepted
+  let quietTurns = 0
+  // The first turn may end without a look at the network, so one quiet turn proves nothing.
+  for (let turn = 0; turn < MOST_TURNS && quietTurns < 2; turn += 1) {
+    const before = connections.accepted
     // Resumes right after the loop has polled, so that whatever had arrived has been taken.
     // oxlint-disable-next-line no-await-in-loop -- one turn after the other
     await nextTurn()
+    quietTurns = connections.accepted === before ? quietTurns + 1 : 0
   }
 }

@@ -35,8 +35,12 @@ export async function listen(server: Server, { port, host }: ListenOptions): Pro
   try {
     await listening
   } catch (error) {
-    throw new ListenError(where, error instanceof Error && 'code' in error ? String(error.code) : 'unknown', error)
+    throw new ListenError(where, systemCode(error), error)
   }
   const bound = server.address()
   return bound !== null && typeof bound === 'object' ? bound.port : port
+}
+
+function systemCode(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'
 }

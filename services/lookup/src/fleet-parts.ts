@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type AnswerStore, noStore } from '@ipfleet/cache/answer-store.ts'
 import { type Generation, ownGeneration } from '@ipfleet/cache/generation.ts'
 import { outcomeCodec, type SharedOutcome } from '@ipfleet/cache/outcome.ts'
@@ -25,6 +26,8 @@ export interface FleetParts {
   readonly keyStore: KeyStore
   readonly redis: FleetRedis | undefined
   readonly isAway: (error: unknown) => boolean
+  /** Resolves when the fleet is joined, or after a second without it: a replica also starts while Redis is away. */
+  joined(): Promise<void>
   close(): void
 }
 
@@ -40,6 +43,7 @@ export interface FleetRedis {
  * second costs nothing.
  */
 const leaseMs = 1500
+const joinPatienceMs = 1000
 
 /** With REDIS_URL the parts of a fleet, without it those of a replica on its own. */
 export function fleetParts(settings: LookupSettings): FleetParts {
@@ -58,6 +62,7 @@ function aloneParts(settings: LookupSettings): FleetParts {
     keyStore: new LocalKeyStore(new FleetClock(), { trialMs: trialMsOf(settings) }),
     redis: undefined,
     isAway: () => false,
+    joined: async () => {},
     close: () => {},
   }
 }
@@ -89,6 +94,7 @@ function sharedParts(settings: LookupSettings, url: string): FleetParts {
     ),
     redis: { state, cache, subscriber },
     isAway: (error) => error instanceof RedisUnavailable,
+    joined: () => Promise.race([generation.known, sleep(joinPatienceMs, undefined, { ref: false })]),
     close: () => {
       clock.close()
       subscriber.close()

@@ -44,6 +44,7 @@ export class Replica {
 
   /** @returns the port. @throws ListenError */
   async start(): Promise<number> {
+    await this.#fleet.joined()
     const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
     this.#logger.info({ host: this.#settings.HOST, port }, 'listening')
     logMode(this.#logger, this.#fleet, this.#upstream)
