@@ -79,6 +79,12 @@ export class TieredCache {
     return joined && result.source === 'upstream' ? { ...result, source: 'collapsed' } : result
   }
 
+  /** Keeps in memory what was made from an entry, for as long as the entry itself would be. */
+  remember(question: string, made: Entry): void {
+    const nowMs = this.#clock.nowMs()
+    if (made.freshLeftMs(nowMs) > 0) this.#memory.set(question, made, nowMs)
+  }
+
   /** Forgets what is in memory, and keeps what is being loaded right now from being remembered. */
   forget(): void {
     this.#purges += 1

@@ -12,6 +12,8 @@ interface ErrorKind {
   readonly title: string
   readonly message: string
   readonly level: LogLevel
+  /** How the body says it; `plain` is the form of IPinfo's newer products: `{"error":"…"}`. */
+  readonly form?: 'titled' | 'plain'
 }
 
 const kinds = {
@@ -20,6 +22,13 @@ const kinds = {
   forbidden: { status: 403, title: 'Forbidden', message: 'This operation is not allowed from here', level: 'warn' },
   not_found: { status: 404, title: 'Not found', message: 'There is nothing at this path', level: 'debug' },
   wrong_ip: { status: 404, title: 'Wrong ip', message: 'Please provide a valid IP address', level: 'debug' },
+  wrong_product_ip: {
+    status: 400,
+    title: 'Wrong ip',
+    message: 'Please provide a valid IP address',
+    level: 'debug',
+    form: 'plain',
+  },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',
@@ -120,7 +129,9 @@ export class ProxyError extends Error {
 
   /** The answer's body, in IPinfo's shape: `{"status":404,"error":{"title":…,"message":…}}`. */
   body(): string {
-    return `${JSON.stringify({ status: this.status, error: { title: this.title, message: this.message } }, null, 2)}\n`
+    const { form = 'titled' }: ErrorKind = kinds[this.code]
+    const error = form === 'plain' ? this.message : { title: this.title, message: this.message }
+    return JSON.stringify(form === 'plain' ? { error } : { status: this.status, error }, null, 2)
   }
 
   /** Anything thrown, as a ProxyError: itself, or `internal` with the original as its cause. */

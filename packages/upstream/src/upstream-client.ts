@@ -8,6 +8,8 @@ import type { Reply } from './reply.ts'
 
 export interface UpstreamRequest {
   readonly method: 'GET' | 'POST'
+  /** Which of the upstream's hosts. */
+  readonly surface: 'legacy' | 'api'
   /** Path and query on the upstream host, beginning with a slash. */
   readonly path: string
   readonly body?: { readonly bytes: Buffer; readonly contentType: string }
@@ -15,8 +17,8 @@ export interface UpstreamRequest {
 }
 
 export interface UpstreamClientOptions {
-  /** Scheme, host and optional path prefix. */
-  readonly baseUrl: string
+  /** Scheme, host and optional path prefix of each surface. */
+  readonly baseUrls: { readonly legacy: string; readonly api: string }
   readonly userAgent: string
   /** Of one body, after inflation. */
   readonly maxBodyBytes: number
@@ -30,7 +32,7 @@ export interface UpstreamClientOptions {
  * by code only: got 16 puts the URL and the headers, the key among them, into its own.
  */
 export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, outcome: Reply['kind']] }> {
-  readonly #baseUrl: string
+  readonly #baseUrls: UpstreamClientOptions['baseUrls']
   readonly #headers: Record<string, string>
   readonly #maxBodyBytes: number
   readonly #clock: Clock
@@ -39,9 +41,9 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   #closed = false
   #failures = 0
 
-  constructor({ baseUrl, userAgent, maxBodyBytes, maxSockets, clock = monotonicClock }: UpstreamClientOptions) {
+  constructor({ baseUrls, userAgent, maxBodyBytes, maxSockets, clock = monotonicClock }: UpstreamClientOptions) {
     super()
-    this.#baseUrl = baseUrl.replace(/\/+$/, '')
+    this.#baseUrls = baseUrls
     this.#headers = { 'user-agent': userAgent, accept: 'application/json' }
     this.#maxBodyBytes = maxBodyBytes
     this.#clock = clock
@@ -63,6 +65,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     return reply
   }
 
+  /** Ends every connection; requests under way fail at once, as do later ones. */
   close(): void {
     this.#closed = true
     // First the requests: one that waits for a socket would open a new one when the agent gives up the old.
@@ -93,10 +96,9 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     }
   }
 
-  /** Ends every connection; requests under way fail at once, as do later ones. */
-  #send({ method, path, body }: UpstreamRequest, key: string, signal: AbortSignal): Request {
+  #send({ method, surface, path, body }: UpstreamRequest, key: string, signal: AbortSignal): Request {
     const headers = { ...this.#headers, authorization: `Bearer ${key}` }
-    return got.stream(`${this.#baseUrl}${path}`, {
+    return got.stream(`${this.#baseUrls[surface]}${path}`, {
       method,
       headers: body ? { ...headers, 'content-type': body.contentType } : headers,
       ...(body ? { body: body.bytes } : {}),

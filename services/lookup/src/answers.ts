@@ -1,34 +1,43 @@
 import type { Answer } from '@ipfleet/cache/entry.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
-import { type Question, textFields } from './question.ts'
+import type { Question } from './question.ts'
+import { viewOf } from './record-view.ts'
 import { isReserved } from './reserved-addresses.ts'
 
-/** Answers that are made here, in IPinfo's form: two-space JSON, or one line of text for a field. */
+/** Answers that are made here, byte for byte in IPinfo's form. */
 
+/** JSON, indented by two spaces. */
 export function jsonAnswer(value: object): Answer {
-  return answer(200, 'application/json; charset=utf-8', `${JSON.stringify(value, null, 2)}\n`)
+  return answer('application/json; charset=utf-8', JSON.stringify(value, null, 2))
 }
 
-function fieldAnswer(value: string): Answer {
-  return answer(200, 'text/plain; charset=utf-8', `${value}\n`)
+/** A field: its value and a newline. */
+export function fieldAnswer(value: string): Answer {
+  return answer('text/plain; charset=utf-8', `${value}\n`)
 }
 
-function answer(status: number, contentType: string, body: string): Answer {
-  return { status, contentType, body: Buffer.from(body) }
+function answer(contentType: string, body: string): Answer {
+  return { status: 200, contentType, body: Buffer.from(body) }
 }
 
 /** A reserved address needs no one's opinion. Undefined for any other question. */
-export function reservedAnswer({ address, field }: Question): Answer | undefined {
+export function reservedAnswer({ address, within }: Question): Answer | undefined {
   if (address === undefined || !isReserved(address)) return undefined
-  if (field === undefined || !textFields.has(field)) return jsonAnswer({ ip: address, bogon: true })
-  return fieldAnswer(field === 'ip' ? address : '')
+  const record = jsonAnswer({ ip: address, bogon: true })
+  return within ? (viewOf(record, within.view) ?? fieldAnswer('')) : record
 }
 
 /** What the embedded database knows, or undefined when the question is about something else. */
-export function offlineAnswer(db: OfflineDb, { address, field }: Question): Answer | undefined {
-  const record = address === undefined ? undefined : db.lookup(address)
-  if (!record) return undefined
-  if (field === undefined) return jsonAnswer(record)
-  const value = new Map<string, unknown>(Object.entries(record)).get(field)
-  return typeof value === 'string' ? fieldAnswer(value) : undefined
+export function offlineAnswer(db: OfflineDb, { surface, target, address, within }: Question): Answer | undefined {
+  if (within) {
+    const record = offlineAnswer(db, within.record)
+    // The embedded records lack most fields, so that a missing one is not known to be empty.
+    return (
+      record && viewOf(record, within.view.kind === 'field' ? { ...within.view, absentIsEmpty: false } : within.view)
+    )
+  }
+  if (address === undefined) return undefined
+  const isWhole = surface === 'legacy' ? target === `/${address}` : target === `/lite/${address}`
+  const record = surface === 'legacy' ? db.lookup(address) : db.liteRecord(address)
+  return isWhole && record ? jsonAnswer(record) : undefined
 }

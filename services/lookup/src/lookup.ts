@@ -8,6 +8,7 @@ import type { UpstreamRequest } from '@ipfleet/upstream/upstream-client.ts'
 import { offlineAnswer, reservedAnswer } from './answers.ts'
 import { offlineBatch } from './batch.ts'
 import type { Question } from './question.ts'
+import { viewOf } from './record-view.ts'
 
 /**
  * Where an answer came from. Beyond the cache's own sources: `stale` (too old, but there is nothing newer), `offline`
@@ -63,17 +64,40 @@ export class Lookup {
   async answer(question: Question, bypass: boolean): Promise<Answered> {
     const reserved = reservedAnswer(question)
     if (reserved) return this.#made(reserved, 'local')
-    const { target, expected } = question
-    const upstream = this.#upstream
-    if (!upstream) return this.#fromOffline(question, { kind: 'failure', code: 'no_offline_answer' })
-    const deadlineMs = this.#clock.nowMs() + this.#requestTimeoutMs
-    const load = (): Promise<Outcome> => upstream.load({ method: 'GET', path: target, expected }, deadlineMs)
-    if (bypass) return this.#bypassing(question, await load())
+    if (!this.#upstream) return this.#fromOffline(question, { kind: 'failure', code: 'no_offline_answer' })
+    if (bypass) return this.#past(question, this.#upstream)
+    return this.#find(question, this.#upstream)
+  }
 
-    const finding = await this.#cache.find(target, load, deadlineMs)
+  async #find(question: Question, upstream: Upstream): Promise<Answered> {
+    const { within } = question
+    if (within) {
+      const part = await this.#findWithin(question, within, upstream)
+      if (part) return part
+    }
+    const deadlineMs = this.#clock.nowMs() + this.#requestTimeoutMs
+    const finding = await this.#cache.find(
+      question.target,
+      () => upstream.load(getOf(question), deadlineMs),
+      deadlineMs,
+    )
     if (finding.kind === 'found') return finding
     if (finding.stale) return { source: 'stale', entry: finding.stale, ...originOf(finding) }
     return this.#withoutUpstream(question, finding.failure, originOf(finding))
+  }
+
+  /** The answer as a part of a record, as old as the record. Undefined when the record cannot tell. */
+  async #findWithin(
+    { target }: Question,
+    { record, view }: NonNullable<Question['within']>,
+    upstream: Upstream,
+  ): Promise<Answered | undefined> {
+    const found = await this.#find(record, upstream)
+    const part = viewOf(found.entry.answer, view)
+    if (!part) return undefined
+    const entry = new Entry(part, found.entry.storedAtMs, found.entry.freshForMs)
+    this.#cache.remember(target, entry)
+    return { ...found, entry }
   }
 
   /**
@@ -94,10 +118,11 @@ export class Lookup {
   async batch(items: readonly string[], path: string): Promise<Answered> {
     if (!this.#upstream) return this.#made(offlineBatch(this.#offline, items), 'offline')
     const body = { bytes: Buffer.from(JSON.stringify(items)), contentType: 'application/json' }
-    return this.direct({ method: 'POST', path, body, expected: 'json' })
+    return this.direct({ method: 'POST', surface: 'legacy', path, body, expected: 'json' })
   }
 
-  #bypassing(question: Question, outcome: Outcome): Answered {
+  async #past(question: Question, upstream: Upstream): Promise<Answered> {
+    const outcome = await upstream.load(getOf(question), this.#clock.nowMs() + this.#requestTimeoutMs)
     if (outcome.kind === 'answer') return this.#made(outcome.answer, 'bypass', outcome)
     return this.#withoutUpstream(question, outcome, originOf(outcome))
   }
@@ -116,6 +141,10 @@ export class Lookup {
   #made(answer: Answer, source: AnswerSource, loaded: { readonly origin?: Origin } = {}): Answered {
     return { source, entry: new Entry(answer, this.#clock.nowMs(), 0), ...originOf(loaded) }
   }
+}
+
+function getOf({ surface, target, expected }: Question): UpstreamRequest {
+  return { method: 'GET', surface, path: target, expected }
 }
 
 function originOf({ origin }: { readonly origin?: Origin }): { origin?: Origin } {

@@ -25,6 +25,12 @@ export const settingsSchema = {
     default: 'https://ipinfo.io',
     help: 'The API that is asked',
   }),
+  IPINFO_API_BASE_URL: url({
+    group: 'Upstream',
+    protocols: ['https:', 'http:'],
+    default: 'https://api.ipinfo.io',
+    help: 'The host of the newer products: /lite, /lookup, /plus, /max, /resproxy',
+  }),
   REQUEST_TIMEOUT_MS: milliseconds({
     group: 'Upstream',
     min: 1,
@@ -75,11 +81,23 @@ export const settingsSchema = {
     default: 32_768,
     help: 'Bodies over this are passed on but not cached',
   }),
-  SHARED_CACHE_TTL_SECONDS: seconds({
+  GEO_TTL_SECONDS: seconds({
+    group: 'Cache',
+    min: 1,
+    default: 86_400,
+    help: 'How long an answer about location or network is fresh in Redis (L2)',
+  }),
+  THREAT_TTL_SECONDS: seconds({
     group: 'Cache',
     min: 1,
     default: 14_400,
-    help: 'How long an answer in Redis (L2) is fresh',
+    help: 'How long an answer that holds privacy, abuse or proxy data is fresh in Redis (L2)',
+  }),
+  SHARED_CACHE_TTL_SECONDS: seconds({
+    group: 'Cache',
+    min: 1,
+    optional: true,
+    help: 'How long any answer is fresh in Redis (L2); overrides GEO_TTL_SECONDS and THREAT_TTL_SECONDS',
   }),
   NEGATIVE_TTL_SECONDS: seconds({
     group: 'Cache',

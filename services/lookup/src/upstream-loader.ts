@@ -10,7 +10,7 @@ export interface UpstreamLoaderParts {
   readonly client: UpstreamClient
   readonly gate: UpstreamGate
   /** How long an answer may be cached. */
-  readonly freshForMs: (answer: UpstreamAnswer) => number
+  readonly freshForMs: (path: string, answer: UpstreamAnswer) => number
   /** Whether to strike the key out where upstream repeats it (`/me`, some errors). */
   readonly redactKeys: boolean
 }
@@ -28,7 +28,7 @@ export class UpstreamLoader {
   readonly #pool: KeyPool
   readonly #client: UpstreamClient
   readonly #gate: UpstreamGate
-  readonly #freshForMs: (answer: UpstreamAnswer) => number
+  readonly #freshForMs: (path: string, answer: UpstreamAnswer) => number
   readonly #redactKeys: boolean
 
   constructor({ pool, client, gate, freshForMs, redactKeys }: UpstreamLoaderParts) {
@@ -50,7 +50,7 @@ export class UpstreamLoader {
     for (;;) {
       const ticket = await this.#pool.take(tried, deadlineMs)
       if (ticket.kind === 'exhausted') {
-        if (refused.length > 0) return this.#judge(refused)
+        if (refused.length > 0) return this.#judge(request, refused)
         return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(ticket.retryAfterMs) }
       }
       tried.add(ticket.key.id)
@@ -60,13 +60,13 @@ export class UpstreamLoader {
           await this.#pool.answered(ticket)
           // Another key got an answer, so it was those keys and not the question.
           for (const one of refused) await this.#pool.denied(one.ticket)
-          return this.#passOn(reply.answer, ticket)
+          return this.#passOn(request, reply.answer, ticket)
         case 'limited':
           await this.#pool.limited(ticket, reply.retryAfterSeconds)
           break
         case 'denied':
           refused.push({ ticket, reply })
-          if (refused.length >= denialsToJudge) return this.#judge(refused)
+          if (refused.length >= denialsToJudge) return this.#judge(request, refused)
           break
         case 'failed':
           for (const one of [...refused.map(({ ticket: held }) => held), ticket]) await this.#pool.unsettled(one)
@@ -76,7 +76,7 @@ export class UpstreamLoader {
   }
 
   /** Keys were refused and none got an answer. */
-  async #judge(refused: readonly Refused[]): Promise<Outcome> {
+  async #judge(request: UpstreamRequest, refused: readonly Refused[]): Promise<Outcome> {
     const denials = refused.map(({ ticket, reply }): Denial => ({
       unknownToken: reply.unknownToken,
       proven: this.#pool.isProven(ticket),
@@ -89,7 +89,7 @@ export class UpstreamLoader {
     const origin = originOf(ticket, reply.answer.status)
     switch (blame) {
       case 'question':
-        return this.#passOn(reply.answer, ticket)
+        return this.#passOn(request, reply.answer, ticket)
       case 'upstream':
         return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds: unknownKeysRetrySeconds, origin }
       case 'keys': {
@@ -101,12 +101,12 @@ export class UpstreamLoader {
     }
   }
 
-  #passOn(answer: UpstreamAnswer, ticket: Ticket): Outcome {
+  #passOn({ path }: UpstreamRequest, answer: UpstreamAnswer, ticket: Ticket): Outcome {
     const shown = this.#redactKeys ? withoutSecret(answer, ticket.key.secret) : answer
     return {
       kind: 'answer',
       answer: shown,
-      freshForMs: this.#freshForMs(answer),
+      freshForMs: this.#freshForMs(path, answer),
       origin: originOf(ticket, answer.status),
     }
   }

@@ -9,6 +9,10 @@ const marked = /(?<=<!-- settings: lookup -->\n)[^]*?(?=<!-- end of settings -->
 test('the README lists every setting as it is (UPDATE_README=1 npm test -- readme writes it)', () => {
   const text = readFileSync(readme, 'utf8')
   const table = `\n${settingsTable(settingsSchema)}\n`
-  if (process.env['UPDATE_README']) writeFileSync(readme, text.replace(marked, () => table))
+  if (process.env['UPDATE_README'])
+    writeFileSync(
+      readme,
+      text.replace(marked, () => table),
+    )
   expect(marked.exec(readFileSync(readme, 'utf8'))?.[0]).toBe(table)
 })

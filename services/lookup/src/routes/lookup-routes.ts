@@ -3,7 +3,7 @@ import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import express, { type Request, type Response, Router } from 'express'
 import { batchItems } from '../batch.ts'
 import type { Lookup } from '../lookup.ts'
-import { canonicalAddress, parseTarget, type Question, questionAbout } from '../question.ts'
+import { canonicalAddress, parseTarget } from '../question.ts'
 import type { Responder } from '../respond.ts'
 
 export interface LookupRoutesParts {
@@ -23,8 +23,9 @@ export function lookupRoutes({ lookup, responder, clientAddress }: LookupRoutesP
     const route = req.path === '/me' ? 'account' : 'lookup'
     await responder.respond(route, req, res, async () => {
       const parsed = parseTarget(req.url)
-      if (parsed.kind === 'account') return lookup.direct({ method: 'GET', path: '/me', expected: 'json' })
-      const question = parsed.kind === 'own' ? ownQuestion(clientAddress(req), parsed.rest) : parsed.question
+      if (parsed.kind === 'account')
+        return lookup.direct({ method: 'GET', surface: 'legacy', path: '/me', expected: 'json' })
+      const question = parsed.kind === 'own' ? parsed.about(ownAddress(clientAddress(req))) : parsed.question
       return lookup.answer(question, bypassesCache(req))
     })
   }
@@ -36,6 +37,7 @@ export function lookupRoutes({ lookup, responder, clientAddress }: LookupRoutesP
       const contentType = req.headers['content-type'] ?? 'text/plain'
       return lookup.direct({
         method: 'POST',
+        surface: 'legacy',
         path: postTarget(req),
         body: { bytes: body, contentType },
         expected: 'any',
@@ -59,10 +61,10 @@ export function lookupRoutes({ lookup, responder, clientAddress }: LookupRoutesP
 }
 
 /** `/` is the record of whoever asks. */
-function ownQuestion(client: string, rest: readonly string[]): Question {
+function ownAddress(client: string): string {
   const address = canonicalAddress(client)
-  if (address === undefined) throw new ProxyError('bad_request', { message: 'The address of this client is not known' })
-  return questionAbout(address, rest)
+  if (address !== undefined) return address
+  throw new ProxyError('bad_request', { message: 'The address of this client is not known' })
 }
 
 /** RFC 9111 §5.2.1: the client wants no cached answer. */

@@ -1,0 +1,234 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { cacheStatus, defaultKeys, eventually, healthOf, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { observeRedis } from './redis-observer.ts'
+
+/** Acceptance 3 of the lookup fleet: whose turn it is, who is benched and for how long, and who is to blame. */
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startTestRedis()
+})
+afterAll(() => redis.stop())
+
+let address = 0
+/** A question that nobody has asked before. */
+const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}`
+
+describe('three replicas with three keys', () => {
+  let fleet: LocalFleet
+  beforeAll(async () => {
+    fleet = await startLocalFleet({ redis, replicas: 3, env: { COOLDOWN_SECONDS: '1' } })
+  })
+  afterAll(() => fleet.stop())
+  afterEach(() => fleet.fake.heal())
+
+  test('use them evenly: of 1000 misses every key has its third, within 5 %', async () => {
+    const misses = 1000
+    for (let batch = 0; batch < misses / 40; batch += 1) {
+      const replies = await fleet.askAll(40, fresh)
+      expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
+    }
+    const counts = fleet.fake.countByToken()
+    expect(Object.keys(counts).toSorted()).toEqual([...defaultKeys])
+    for (const count of Object.values(counts)) {
+      expect(count).toBeGreaterThanOrEqual((misses / 3) * 0.95)
+      expect(count).toBeLessThanOrEqual((misses / 3) * 1.05)
+    }
+  })
+
+  test('leave a key that one of them met a 429 with alone until its bench ends; its client got the next key', async () => {
+    const [limited] = defaultKeys
+    fleet.fake.behave({ kind: '429-storm', tokens: [limited], times: 1 })
+    // Turns go round, so at most three requests of one replica come across it.
+    const met = fleet.fake.nextCall(({ token }) => token === limited)
+    const replies = [await fleet.ask(fresh()), await fleet.ask(fresh()), await fleet.ask(fresh())]
+    const { path } = await met
+    expect(replies.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(fleet.fake.callsTo(path).map(({ status }) => status)).toEqual([429, 200])
+
+    const benchedMs = performance.now()
+    fleet.fake.clearCalls()
+    for (const replica of [0, 1, 2]) expect((await healthOf(fleet, replica)).keys).toMatchObject({ cooling: 1 })
+    await fleet.askAll(18, fresh)
+    const isUsed = (): boolean => (fleet.fake.countByToken()[limited] ?? 0) > 0
+    // A machine that needs the whole bench for those 18 requests proves nothing either way.
+    if (performance.now() - benchedMs < 800) expect(isUsed()).toBe(false)
+    await eventually(async () => {
+      expect((await fleet.ask(fresh())).status).toBe(200)
+      return isUsed()
+    })
+    expect(performance.now() - benchedMs).toBeGreaterThan(800)
+    expect((await healthOf(fleet, 2)).keys).toEqual({ total: 3, active: 3, cooling: 0 })
+  })
+
+  test.each<{ what: string; behaviour: Behaviour; status: number }>([
+    { what: 'a 500', behaviour: { kind: 'status', status: 500 }, status: 502 },
+    { what: 'a 503', behaviour: { kind: 'status', status: 503 }, status: 502 },
+    { what: 'a 400', behaviour: { kind: 'status', status: 400, body: { error: 'no' } }, status: 400 },
+    { what: 'a 404', behaviour: { kind: 'status', status: 404, body: { error: 'no' } }, status: 404 },
+    { what: 'a reset', behaviour: { kind: 'reset' }, status: 502 },
+    { what: 'garbage', behaviour: { kind: 'garbage' }, status: 502 },
+  ])('never bench a key for $what, nor try another', async ({ behaviour, status }) => {
+    const path = fresh()
+    fleet.fake.behave({ ...behaviour, paths: [path] })
+    expect((await fleet.ask(path)).status).toBe(status)
+    expect(fleet.fake.callsTo(path)).toHaveLength(1)
+    expect((await healthOf(fleet)).keys).toEqual({ total: 3, active: 3, cooling: 0 })
+  })
+})
+
+describe('all keys benched', () => {
+  test('is 503 with the seconds to the earliest return, each key tried once and then no more', async () => {
+    await using fleet = await startLocalFleet({ redis, replicas: 2 })
+    const seconds: Record<string, number> = { 'test-key-1': 30, 'test-key-2': 7, 'test-key-3': 60 }
+    for (const [token, retryAfterSeconds] of Object.entries(seconds)) {
+      fleet.fake.behave({ kind: '429-storm', retryAfterSeconds, tokens: [token] })
+    }
+    const first = await fleet.ask('/9.9.9.9')
+    expect(first.status).toBe(503)
+    expect(first.headers['content-type']).toBe('application/json; charset=utf-8')
+    expect(first.json()).toEqual({
+      status: 503,
+      error: { title: 'All keys are cooling down', message: expect.any(String) },
+    })
+    expect(first.headers['retry-after']).toBe('7')
+    expect(fleet.fake.calls.map(({ token }) => token).toSorted()).toEqual(Object.keys(seconds))
+
+    const elsewhere = await fleet.ask('/1.2.3.4', { replica: 1 })
+    expect(elsewhere.status).toBe(503)
+    expect(Number(elsewhere.headers['retry-after'])).toBeGreaterThanOrEqual(5)
+    expect(Number(elsewhere.headers['retry-after'])).toBeLessThanOrEqual(7)
+    expect(fleet.fake.calls).toHaveLength(3)
+    expect(await healthOf(fleet, 1)).toMatchObject({ status: 'degraded', keys: { total: 3, active: 0, cooling: 3 } })
+  })
+
+  test('is the stale answer, marked, where there is one', async () => {
+    const env = { SHARED_CACHE_TTL_SECONDS: '1', CACHE_TTL_SECONDS: '1' }
+    await using fleet = await startLocalFleet({ redis, replicas: 2, env })
+    const good = await fleet.ask('/9.9.9.9')
+    fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 60 })
+    for (const replica of [0, 1]) {
+      const stale = await eventually(async () => {
+        const reply = await fleet.ask('/9.9.9.9', { replica })
+        return cacheStatus(reply).includes('stale') && reply
+      })
+      expect([stale.status, stale.text]).toEqual([200, good.text])
+      expect(Number(stale.headers.age)).toBeGreaterThanOrEqual(1)
+    }
+    expect((await fleet.ask('/1.2.3.4')).status).toBe(503)
+  })
+})
+
+describe('one request', () => {
+  test('has one deadline over all the keys that it tries', async () => {
+    const keys = ['test-key-1', 'test-key-2', 'test-key-3', 'test-key-4', 'test-key-5']
+    await using fleet = await startLocalFleet({ redis, keys, env: { REQUEST_TIMEOUT_MS: '1000' } })
+    await fleet.ask('/9.9.9.8')
+    fleet.fake.behave({ kind: '429-storm' })
+    fleet.fake.behave({ kind: 'latency', ms: 600 })
+    const startedMs = performance.now()
+    const reply = await fleet.ask('/9.9.9.9')
+    const elapsedMs = performance.now() - startedMs
+    expect(reply.status).toBe(504)
+    expect(fleet.fake.callsTo('/9.9.9.9')).toHaveLength(2)
+    // Every key with a deadline of its own would make three seconds of it.
+    expect(elapsedMs).toBeGreaterThan(900)
+    expect(elapsedMs).toBeLessThan(2000)
+    // The second key did not answer in time, which is not its fault.
+    expect((await healthOf(fleet)).keys).toEqual({ total: 5, active: 4, cooling: 1 })
+  })
+})
+
+describe('a key whose bench has ended', () => {
+  test('is tried by one request of the whole fleet; the others wait for how that ends', async () => {
+    await using fleet = await startLocalFleet({
+      redis,
+      replicas: 3,
+      keys: ['test-key-1'],
+      env: { COOLDOWN_SECONDS: '1' },
+    })
+    await using observer = await observeRedis(redis.url)
+    fleet.fake.behave({ kind: '429-storm', times: 1 })
+    expect((await fleet.ask(fresh())).status).toBe(503)
+    await eventually(async () => (await healthOf(fleet)).keys.cooling === 0)
+    fleet.fake.clearCalls()
+    const gate = fleet.fake.hold()
+    observer.clear()
+    const replies = fleet.askAll(9, fresh)
+    // Eight wait, and ask for the key again and again.
+    await observer.waitFor(30, ({ args, inner }) => !inner && args.includes('ipfleet:keys:{pool}:cursor'))
+    expect(gate.waiting).toBe(1)
+    expect(fleet.fake.calls).toHaveLength(1)
+    gate.release()
+    expect((await replies).map(({ status }) => status)).toEqual(Array(9).fill(200))
+    expect(fleet.fake.calls).toHaveLength(9)
+  })
+
+  test('is benched for twice as long when it is still over its limit, and no other request has met it', async () => {
+    await using fleet = await startLocalFleet({
+      redis,
+      replicas: 2,
+      keys: ['test-key-1'],
+      env: { COOLDOWN_SECONDS: '1' },
+    })
+    fleet.fake.behave({ kind: '429-storm' })
+    expect((await fleet.ask(fresh())).headers['retry-after']).toBe('1')
+    await eventually(async () => (await healthOf(fleet)).keys.cooling === 0)
+    fleet.fake.clearCalls()
+    const replies = await fleet.askAll(8, fresh)
+    expect(replies.map(({ status, headers }) => [status, headers['retry-after']])).toEqual(Array(8).fill([503, '2']))
+    expect(fleet.fake.calls).toHaveLength(1)
+  })
+})
+
+describe('a refused key', () => {
+  test('that upstream does not know is quarantined for the fleet; the client got the next key', async () => {
+    const fake = { keys: { 'test-key-1': {}, 'test-key-2': {} } }
+    await using fleet = await startLocalFleet({ redis, replicas: 2, fake, env: { COOLDOWN_SECONDS: '1' } })
+    for (let round = 0; round < 3; round += 1) {
+      const replies = await fleet.askAll(6, fresh)
+      expect(replies.map(({ status }) => status)).toEqual(Array(6).fill(200))
+      if (round === 0) await eventually(async () => (await healthOf(fleet, 1)).keys.cooling === 1)
+    }
+    // Several requests may have been under way with it; none has used it since.
+    const known = fleet.fake.countByToken()['test-key-3'] ?? 0
+    await fleet.askAll(12, fresh)
+    expect(fleet.fake.countByToken()['test-key-3']).toBe(known)
+    const reasons = fleet.replicas.flatMap((replica) => replica.lines().filter(({ msg }) => msg === 'key benched'))
+    expect(reasons.length).toBeGreaterThan(0)
+    for (const line of reasons) expect(line).toMatchObject({ reason: 'denied', seconds: 600 })
+  })
+
+  test('is not to blame when upstream knows none of them: 503, no bench, and good again at once', async () => {
+    await using fleet = await startLocalFleet({ redis, replicas: 2 })
+    fleet.fake.behave({ kind: '403-storm' })
+    const reply = await fleet.ask('/9.9.9.9')
+    expect([reply.status, reply.json()]).toEqual([503, expect.objectContaining({ status: 503 })])
+    expect((reply.json() as { error: { title: string } }).error.title).toBe('Upstream paused')
+    expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0)
+    expect((await healthOf(fleet, 1)).keys).toEqual({ total: 3, active: 3, cooling: 0 })
+    fleet.fake.heal()
+    expect((await fleet.ask('/9.9.9.8', { replica: 1 })).status).toBe(200)
+  })
+
+  test('is not to blame for a question that no key may ask: the 401 is passed on, and none is benched', async () => {
+    const lacking = { lacks: ['privacy'] }
+    const fake = { keys: { 'test-key-1': lacking, 'test-key-2': lacking, 'test-key-3': lacking } }
+    await using fleet = await startLocalFleet({ redis, replicas: 2, fake })
+    const reply = await fleet.ask('/9.9.9.9/privacy')
+    expect([reply.status, reply.json()]).toEqual([401, {}])
+    const tokens = fleet.fake.callsTo('/9.9.9.9/privacy').map(({ token }) => token)
+    expect(new Set(tokens).size).toBe(tokens.length)
+    expect((await healthOf(fleet)).keys).toEqual({ total: 3, active: 3, cooling: 0 })
+    expect((await fleet.ask('/9.9.9.9', { replica: 1 })).status).toBe(200)
+  })
+})
+
+test('a key is not benched for an upstream that does not answer in time', async () => {
+  await using fleet = await startLocalFleet({ redis, env: { REQUEST_TIMEOUT_MS: '300' } })
+  fleet.fake.behave({ kind: 'hang' })
+  expect((await fleet.ask('/9.9.9.9')).status).toBe(504)
+  expect(fleet.fake.calls).toHaveLength(1)
+  expect((await healthOf(fleet)).keys).toEqual({ total: 3, active: 3, cooling: 0 })
+})
