@@ -11,6 +11,7 @@ import type { RequestRecord, RouteClass } from './request-record.ts'
 const refusals: ReadonlySet<ErrorCode> = new Set([
   'bad_request',
   'wrong_ip',
+  'wrong_product_ip',
   'not_found',
   'method_not_allowed',
   'payload_too_large',
