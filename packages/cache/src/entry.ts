@@ -13,15 +13,18 @@ export class Entry {
   readonly storedAtMs: number
   /** How long after `storedAtMs` it is as good as new. */
   readonly freshForMs: number
+  /** How long it took to load; what takes long is refreshed the earlier. */
+  readonly loadMs: number
   /** Until when memory may answer with it without asking the shared tier; kept by the memory tier. */
   recheckAtMs = 0
   /** Whatever the HTTP layer prepared for this entry, so that a hit costs nothing; opaque here. */
   prepared: unknown
 
-  constructor(answer: Answer, storedAtMs: number, freshForMs: number) {
+  constructor(answer: Answer, storedAtMs: number, freshForMs: number, loadMs = 0) {
     this.answer = answer
     this.storedAtMs = storedAtMs
     this.freshForMs = freshForMs
+    this.loadMs = loadMs
   }
 
   ageMs(nowMs: number): number {
@@ -30,6 +33,20 @@ export class Entry {
 
   freshLeftMs(nowMs: number): number {
     return this.storedAtMs + this.freshForMs - nowMs
+  }
+
+  /**
+   * Whether this one of many requests should refresh it although it is still fresh: the likelier the nearer its end,
+   * so that an entry in demand never ends. XFetch, from Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache
+   * Stampede Prevention (VLDB 2015). @param random from 0 to 1
+   */
+  isDueEarly(nowMs: number, random: number): boolean {
+    return this.loadMs * -Math.log(random) >= this.freshLeftMs(nowMs)
+  }
+
+  /** How long before its end a request may be chosen for that; earlier the odds are under 1 in 10,000. */
+  get earlyMs(): number {
+    return Math.min(this.loadMs * 10, this.freshForMs / 2)
   }
 
   /** `stale`: no longer fresh, but within the time in which it beats no answer (stale-if-error, RFC 5861 §4). */

@@ -49,7 +49,8 @@ export class LruStore {
   }
 
   set(question: string, entry: Entry, nowMs: number): void {
-    entry.recheckAtMs = nowMs + Math.min(this.#recheckAfterMs, entry.freshLeftMs(nowMs))
+    // Shortly before its end an entry goes the long way, where its refresh is decided on.
+    entry.recheckAtMs = nowMs + Math.min(this.#recheckAfterMs, entry.freshLeftMs(nowMs) - entry.earlyMs)
     if (this.#entries.peek(question) === entry) return
     this.#bytes += entry.answer.body.length
     this.#entries.set(question, entry)

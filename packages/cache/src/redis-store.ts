@@ -1,15 +1,19 @@
 import type { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
-import type { AnswerStore } from './answer-store.ts'
+import type { AnswerStore, BatchStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import type { Generation } from './generation.ts'
 
+/** Entries of one pipeline of SETs. */
+const entriesPerPipeline = 200
+
 /**
- * The shared tier in Redis: `ipfleet:answer:{<generation>:<question>}`. A hit is one GET. Entries live for their
- * freshness and, beyond that, for as long as a stale copy may be of use.
+ * The shared tier in Redis: `ipfleet:answer:{<generation>:<question>}`. A hit is one GET, a batch of them one MGET.
+ * Entries live for their freshness and, beyond that, for as long as a stale copy may be of use.
  */
-export class RedisStore implements AnswerStore {
+export class RedisStore implements AnswerStore, BatchStore {
   readonly #link: RedisLink
   readonly #clock: FleetClock
   readonly #generation: Generation
@@ -30,21 +34,58 @@ export class RedisStore implements AnswerStore {
 
   async set(question: string, entry: Entry): Promise<void> {
     const key = answerKey(this.#generation.require(), question)
+    const { bytes, lifeMs } = this.#encode(entry)
+    if (lifeMs > 0) await this.#link.run((client) => client.set(key, bytes, 'PX', lifeMs))
+  }
+
+  async getMany(questions: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
+    const generation = this.#generation.require()
+    const entries = new Map<string, Entry>()
+    if (questions.length === 0) return entries
+    const keys = questions.map((question) => answerKey(generation, question))
+    const values = await this.#link.run((client) => client.mgetBuffer(keys))
+    for (const [at, question] of questions.entries()) {
+      const bytes = values[at]
+      const entry = bytes ? this.#decode(bytes) : undefined
+      if (entry) entries.set(question, entry)
+    }
+    return entries
+  }
+
+  async setMany(entries: ReadonlyMap<string, Entry>): Promise<void> {
+    const generation = this.#generation.require()
+    const living = [...entries]
+      .map(([question, entry]) => ({ key: answerKey(generation, question), ...this.#encode(entry) }))
+      .filter(({ lifeMs }) => lifeMs > 0)
+    for (let at = 0; at < living.length; at += entriesPerPipeline) {
+      await this.#link.run(async (client) => {
+        const pipeline = client.pipeline()
+        for (const { key, bytes, lifeMs } of living.slice(at, at + entriesPerPipeline)) {
+          pipeline.set(key, bytes, 'PX', lifeMs)
+        }
+        // A pipeline resolves with its commands' errors in it.
+        const refusal = (await pipeline.exec())?.find(([error]) => error !== null)
+        if (refusal) throw RedisUnavailable.from(refusal[0])
+      })
+    }
+  }
+
+  #encode(entry: Entry): { bytes: Buffer; lifeMs: number } {
     const ageMs = entry.ageMs(this.#clock.nowMs())
-    const lifeMs = Math.ceil(entry.freshForMs + this.#staleForMs - ageMs)
-    if (lifeMs <= 0) return
     const storedAt = Math.round(this.#clock.epochMs() - ageMs)
-    const bytes = encodeAnswer(entry.answer, { storedAt, freshFor: entry.freshForMs })
-    await this.#link.run((client) => client.set(key, bytes, 'PX', lifeMs))
+    return {
+      bytes: encodeAnswer(entry.answer, { storedAt, freshFor: entry.freshForMs, loadMs: Math.round(entry.loadMs) }),
+      lifeMs: Math.ceil(entry.freshForMs + this.#staleForMs - ageMs),
+    }
   }
 
   #decode(bytes: Buffer): Entry | undefined {
     const decoded = decodeAnswer(bytes)
     if (!decoded) return undefined
-    const { storedAt, freshFor } = decoded.about
+    const { storedAt, freshFor, loadMs } = decoded.about
     if (typeof storedAt !== 'number' || typeof freshFor !== 'number') return undefined
     const ageMs = Math.max(0, this.#clock.epochMs() - storedAt)
-    return new Entry(decoded.answer, this.#clock.nowMs() - ageMs, freshFor)
+    return new Entry(decoded.answer, this.#clock.nowMs() - ageMs, freshFor, typeof loadMs === 'number' ? loadMs : 0)
   }
 }
 

@@ -6,8 +6,11 @@ import { Entry } from './entry.ts'
 import type { LruStore } from './lru-store.ts'
 import type { Failure, Origin, Outcome, SharedOutcome } from './outcome.ts'
 
-/** Where an answer came from: memory, Redis, a load of this request, or a load that another request had begun. */
-export type Source = 'l1' | 'l2' | 'upstream' | 'collapsed'
+/**
+ * Where an answer came from: memory, Redis, a load of this request, a load that another request had begun, or either
+ * tier past its freshness.
+ */
+export type Source = 'l1' | 'l2' | 'upstream' | 'collapsed' | 'stale'
 
 export type Finding =
   | { readonly kind: 'found'; readonly source: Source; readonly entry: Entry; readonly origin?: Origin }
@@ -20,7 +23,9 @@ export type Finding =
       readonly origin?: Origin
     }
 
-export type Load = () => Promise<Outcome>
+/** `refresh`: someone already has an answer, so this load may be left undone. */
+export type LoadPurpose = 'answer' | 'refresh'
+export type Load = (purpose: LoadPurpose) => Promise<Outcome>
 
 /** One load per question in the whole fleet; see `FleetFlight`. */
 export interface FleetLoad {
@@ -29,7 +34,15 @@ export interface FleetLoad {
     question: string,
     load: Load,
     deadlineMs: number,
-  ): Promise<{ outcome: SharedOutcome; led: boolean; published: boolean }>
+  ): Promise<Flown>
+  /** The same for a refresh, which waits for nobody: undefined when someone else is at it. */
+  runIfFree(question: string, load: Load): Promise<Flown | undefined>
+}
+
+interface Flown {
+  readonly outcome: SharedOutcome
+  readonly led: boolean
+  readonly published: boolean
 }
 
 export interface TieredCacheParts {
@@ -40,8 +53,15 @@ export interface TieredCacheParts {
   readonly isAway: (error: unknown) => boolean
   /** How long past its freshness an answer beats none. */
   readonly staleForMs: number
+  /** How long past its freshness an answer is served at once and refreshed meanwhile (RFC 5861 §3). */
+  readonly revalidateForMs: number
   readonly clock?: Clock
+  /** From 0 to 1, for choosing who refreshes early. */
+  readonly random?: () => number
 }
+
+/** After a refresh, successful or not, a replica leaves the question alone for so long. */
+const refreshPauseMs = 200
 
 /**
  * Memory, then Redis, then one load for the fleet. The failure policy for Redis is here and nowhere else: what it
@@ -53,17 +73,22 @@ export class TieredCache {
   readonly #flight: FleetLoad
   readonly #isAway: (error: unknown) => boolean
   readonly #staleForMs: number
+  readonly #revalidateForMs: number
   readonly #clock: Clock
+  readonly #random: () => number
+  readonly #refreshing = new Set<string>()
   readonly #inFlight = new LocalFlight<Finding>()
   #purges = 0
 
-  constructor({ memory, shared, flight, isAway, staleForMs, clock = monotonicClock }: TieredCacheParts) {
-    this.#memory = memory
-    this.#shared = shared
-    this.#flight = flight
-    this.#isAway = isAway
-    this.#staleForMs = staleForMs
-    this.#clock = clock
+  constructor(parts: TieredCacheParts) {
+    this.#memory = parts.memory
+    this.#shared = parts.shared
+    this.#flight = parts.flight
+    this.#isAway = parts.isAway
+    this.#staleForMs = parts.staleForMs
+    this.#revalidateForMs = parts.revalidateForMs
+    this.#clock = parts.clock ?? monotonicClock
+    this.#random = parts.random ?? Math.random
   }
 
   /**
@@ -73,10 +98,20 @@ export class TieredCache {
   async find(question: string, load: Load, deadlineMs: number): Promise<Finding> {
     const held = this.#memory.getServable(question, this.#clock.nowMs())
     if (held) return { kind: 'found', source: 'l1', entry: held }
+    return this.join(question, () => this.#findBeyond(question, load, deadlineMs))
+  }
+
+  /** What is being found for this question already, or else what `find` brings; for those who find many at once. */
+  async join(question: string, find: () => Promise<Finding>): Promise<Finding> {
     // Whoever asks after a purge does not join a load from before it.
     const subject = `${this.#purges}:${question}`
-    const { result, joined } = await this.#inFlight.run(subject, () => this.#findBeyond(question, load, deadlineMs))
+    const { result, joined } = await this.#inFlight.run(subject, find)
     return joined && result.source === 'upstream' ? { ...result, source: 'collapsed' } : result
+  }
+
+  /** How often all was forgotten: what was asked for before must not be remembered after. */
+  get purges(): number {
+    return this.#purges
   }
 
   /** Keeps in memory what was made from an entry, for as long as the entry itself would be. */
@@ -95,20 +130,62 @@ export class TieredCache {
     const purges = this.#purges
     const held = this.#memory.get(question)
     const shared = await this.#lookIntoShared(question)
-    if (shared !== 'away' && this.#isFresh(shared)) {
-      if (purges === this.#purges) this.#memory.set(question, shared, this.#clock.nowMs())
-      return { kind: 'found', source: 'l2', entry: shared }
-    }
-    if (shared === 'away' && this.#isFresh(held)) return { kind: 'found', source: 'l1', entry: held }
+    const best = younger(shared === 'away' ? undefined : shared, held)
+    const servable = best && this.#serve(question, best, best === shared ? 'l2' : 'l1', load, purges)
+    if (servable) return servable
+    const startedMs = this.#clock.nowMs()
     const { outcome, led, published } = await this.#loadOnce(question, load, deadlineMs)
     const source = led ? 'upstream' : 'collapsed'
     const origin = led && outcome.origin ? { origin: outcome.origin } : {}
     if (outcome.kind === 'failure') {
-      return { kind: 'failed', source, failure: outcome, stale: this.#usable(shared, held), ...origin }
+      const stale = best?.freshness(this.#clock.nowMs(), this.#staleForMs) === 'stale' ? best : undefined
+      return { kind: 'failed', source, failure: outcome, stale, ...origin }
     }
-    const entry = new Entry(outcome.answer, this.#clock.nowMs(), outcome.freshForMs)
+    const nowMs = this.#clock.nowMs()
+    const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? nowMs - startedMs : 0)
     if (outcome.freshForMs > 0 && purges === this.#purges) await this.#keep(question, entry, led && published)
     return { kind: 'found', source, entry, ...origin }
+  }
+
+  /** An entry that can be answered with at once, perhaps while it is refreshed. */
+  #serve(question: string, entry: Entry, tier: 'l1' | 'l2', load: Load, purges: number): Finding | undefined {
+    const nowMs = this.#clock.nowMs()
+    if (entry.freshLeftMs(nowMs) > 0) {
+      if (purges === this.#purges) this.#memory.set(question, entry, nowMs)
+      if (entry.isDueEarly(nowMs, this.#random())) this.#refresh(question, load)
+      return { kind: 'found', source: tier, entry }
+    }
+    if (entry.freshness(nowMs, this.#revalidateForMs) !== 'stale') return undefined
+    this.#refresh(question, load)
+    return { kind: 'found', source: 'stale', entry }
+  }
+
+  /** Loads anew in the background, once in the fleet; whatever goes wrong, the old entry is still there. */
+  #refresh(question: string, load: Load): void {
+    if (this.#refreshing.has(question)) return
+    this.#refreshing.add(question)
+    this.#loadAnew(question, load, this.#purges)
+      .catch(() => {})
+      .finally(() => setTimeout(() => this.#refreshing.delete(question), refreshPauseMs).unref())
+  }
+
+  async #loadAnew(question: string, load: Load, purges: number): Promise<void> {
+    const startedMs = this.#clock.nowMs()
+    const flown = await this.#loadIfFree(question, load)
+    if (flown?.outcome.kind !== 'answer' || flown.outcome.freshForMs <= 0 || purges !== this.#purges) return
+    const { answer, freshForMs } = flown.outcome
+    const nowMs = this.#clock.nowMs()
+    const entry = new Entry(answer, nowMs, freshForMs, flown.led ? nowMs - startedMs : 0)
+    await this.#keep(question, entry, flown.led && flown.published)
+  }
+
+  async #loadIfFree(question: string, load: Load): Promise<Flown | undefined> {
+    try {
+      return await this.#flight.runIfFree(question, load)
+    } catch (error) {
+      if (!this.#isAway(error)) throw error
+      return { outcome: await load('refresh'), led: true, published: true }
+    }
   }
 
   async #lookIntoShared(question: string): Promise<Entry | undefined | 'away'> {
@@ -134,7 +211,7 @@ export class TieredCache {
       if (!this.#isAway(error)) throw error
     }
     // The fleet cannot coordinate (or share something this large): this process loads for itself, once.
-    return { outcome: await load(), led: true, published: true }
+    return { outcome: await load('answer'), led: true, published: true }
   }
 
   async #keep(question: string, entry: Entry, alsoShared: boolean): Promise<void> {
@@ -146,21 +223,14 @@ export class TieredCache {
       if (!this.#isAway(error)) throw error
     }
   }
-
-  #isFresh(entry: Entry | undefined): entry is Entry {
-    return entry !== undefined && entry.freshLeftMs(this.#clock.nowMs()) > 0
-  }
-
-  /** The younger of the two, if it is young enough. */
-  #usable(shared: Entry | undefined | 'away', held: Entry | undefined): Entry | undefined {
-    const nowMs = this.#clock.nowMs()
-    const found = shared === 'away' ? undefined : shared
-    const younger = (found?.storedAtMs ?? -Infinity) > (held?.storedAtMs ?? -Infinity) ? found : held
-    return younger && younger.freshness(nowMs, this.#staleForMs) !== 'dead' ? younger : undefined
-  }
 }
 
-function failureOf({ code, detail, retryAfterSeconds }: ProxyError): Failure {
+function younger(one: Entry | undefined, other: Entry | undefined): Entry | undefined {
+  return (one?.storedAtMs ?? -Infinity) > (other?.storedAtMs ?? -Infinity) ? one : other
+}
+
+/** The failure that was thrown, as an outcome. */
+export function failureOf({ code, detail, retryAfterSeconds }: ProxyError): Failure {
   return {
     kind: 'failure',
     code,

@@ -54,6 +54,15 @@ export class FleetFlight<T> {
     return this.#leadUnlessLanded(lease, load, (outcome) => this.#codec.servesLatecomers(outcome))
   }
 
+  /**
+   * The same, unless someone else is at it: then undefined, at once.
+   * @throws RedisUnavailable when the fleet cannot be asked
+   */
+  async runIfFree(subject: string, load: () => Promise<T>): Promise<Flown<T> | undefined> {
+    const lease = await this.#leases.tryAcquire(subject)
+    return lease && this.#leadUnlessLanded(lease, load, (outcome) => this.#codec.servesLatecomers(outcome))
+  }
+
   /** Someone may have landed between the caller's look into the cache and our lease; then theirs is the answer. */
   async #leadUnlessLanded(lease: Lease, load: () => Promise<T>, answersUs: (outcome: T) => boolean): Promise<Flown<T>> {
     const landed = await this.#readLanded(lease.subject)

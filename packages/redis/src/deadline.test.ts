@@ -16,7 +16,7 @@ async function socketPair(): Promise<{ near: Socket; far: Socket }> {
   await once(server, 'listening')
   const near = connect((server.address() as AddressInfo).port, '127.0.0.1')
   const [far] = (await once(server, 'connection')) as [Socket]
-  await Promise.all([near.readyState === 'open' ? undefined : once(near, 'connect')])
+  if (near.readyState !== 'open') await once(near, 'connect')
   cleanups.push(
     () => server.close(),
     () => near.destroy(),

@@ -184,10 +184,10 @@ describe('a server that hangs', () => {
     const link = await upLink()
     await redis.pause()
     await failUntilRefused(link)
-    let probes = 0
+    const probes: string[] = []
     let tried = 0
-    link.on('command', () => (probes += 1))
-    while (probes < 4) {
+    link.on('command', (_durationMs, outcome) => probes.push(outcome))
+    while (probes.length < 4) {
       const attempt = link.run(async () => (tried += 1))
       expect(await failureOf(attempt)).toBe('down')
       await new Promise((resolve) => setTimeout(resolve, 10))
@@ -199,7 +199,9 @@ describe('a server that hangs', () => {
     const link = await upLink()
     await redis.pause()
     const startedMs = performance.now()
-    const reasons = await Promise.all(Array.from({ length: 50 }, () => failureOf(link.run((client) => client.get('k')))))
+    const reasons = await Promise.all(
+      Array.from({ length: 50 }, () => failureOf(link.run((client) => client.get('k')))),
+    )
     expect(performance.now() - startedMs).toBeLessThan(1500)
     expect(new Set(reasons)).toEqual(new Set(['timeout']))
   })

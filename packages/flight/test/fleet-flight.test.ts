@@ -1,0 +1,368 @@
+import { fileURLToPath } from 'node:url'
+import { spawnGuarded, type GuardedChild } from '@ipfleet/testing/service-process-child.ts'
+import { startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { landedChannel, leaseKey, outcomeKey } from '../src/flight-keys.ts'
+import { connectAdmin, openReplica, type Replica, type ReplicaOptions } from './replica.ts'
+import { until } from './until.ts'
+
+const lifeMs = 1500
+const cleanups: (() => unknown)[] = []
+let redis: TestRedis
+let admin: Awaited<ReturnType<typeof connectAdmin>>
+
+beforeEach(async () => {
+  redis = await startTestRedis()
+  admin = await connectAdmin(redis.url)
+  cleanups.push(
+    () => redis.stop(),
+    () => admin.disconnect(),
+  )
+})
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
+})
+
+async function open(options: Partial<ReplicaOptions> = {}): Promise<Replica> {
+  const replica = await openReplica({ url: redis.url, lifeMs, ...options })
+  cleanups.push(() => replica.close())
+  return replica
+}
+
+const openFleet = (size: number): Promise<Replica[]> => Promise.all(Array.from({ length: size }, () => open()))
+
+const inMs = (durationMs: number): number => performance.now() + durationMs
+
+/** A load that ends when the test says so, and counts how often it was begun. */
+function heldLoad(): {
+  load: () => Promise<string>
+  begun: Promise<void>
+  end: (outcome: string) => void
+  loads: () => number
+} {
+  const begun = Promise.withResolvers<void>()
+  const outcome = Promise.withResolvers<string>()
+  let loads = 0
+  const load = (): Promise<string> => {
+    loads += 1
+    begun.resolve()
+    return outcome.promise
+  }
+  return { load, begun: begun.promise, end: outcome.resolve, loads: () => loads }
+}
+
+const neverLoad = async (): Promise<string> => {
+  throw new Error('this replica must not load')
+}
+
+/** Resolves when so many replicas listen for the subject's landing. */
+const untilWaiting = (count: number, subject = 's'): Promise<void> =>
+  until(async () => Number((await admin.pubsub('NUMSUB', landedChannel(subject)))[1]) >= count)
+
+interface LoneLeader {
+  readonly process: GuardedChild
+  readonly nextLine: () => Promise<string>
+}
+
+/** A replica in a process of its own that is in the middle of its load. */
+async function loneLeader(options: { lifeMs: number; loadMs: number }): Promise<LoneLeader> {
+  const lines: string[] = []
+  const child = await spawnGuarded(process.execPath, {
+    args: [
+      '--disable-warning=ExperimentalWarning',
+      fileURLToPath(new URL('lone-leader.ts', import.meta.url)),
+      redis.url,
+      's',
+      String(options.lifeMs),
+      String(options.loadMs),
+    ],
+    env: { PATH: process.env['PATH'] ?? '' },
+    cwd: process.cwd(),
+  })
+  cleanups.push(async () => {
+    child.kill('SIGKILL')
+    await child.exited
+  })
+  child.onLine((line) => lines.push(line))
+  const nextLine = async (): Promise<string> => {
+    await until(() => lines.length > 0)
+    return lines.shift() ?? ''
+  }
+  expect(await nextLine()).toBe('loading')
+  return { process: child, nextLine }
+}
+
+describe('one load in the whole fleet', () => {
+  test('whatever it brings goes to all who want it, and one of them made it', async () => {
+    const fleet = await openFleet(8)
+    const { load, end, loads } = heldLoad()
+    const all = Promise.all(fleet.map(({ flight }) => flight.run('s', load, inMs(15_000))))
+    await untilWaiting(7)
+    end('outcome')
+    const flown = await all
+    expect(loads()).toBe(1)
+    expect(flown.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 8 }, () => 'outcome'))
+    expect(flown.filter(({ led }) => led)).toHaveLength(1)
+    expect(flown.every(({ published }) => published)).toBe(true)
+  })
+
+  test('a load that takes longer than a lease is still the only one', async () => {
+    const fleet = await Promise.all(Array.from({ length: 3 }, () => open({ lifeMs: 450 })))
+    const { load, end, loads } = heldLoad()
+    const all = Promise.all(fleet.map(({ flight }) => flight.run('s', load, inMs(15_000))))
+    await untilWaiting(2)
+    setTimeout(end, 1500, 'late')
+    expect((await all).map(({ outcome }) => outcome)).toEqual(['late', 'late', 'late'])
+    expect(loads()).toBe(1)
+  })
+
+  test('who comes just after it gets its outcome and gives the lease back', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    await a.flight.run('s', async () => 'outcome', inMs(5000))
+    expect(await b.flight.run('s', neverLoad, inMs(5000))).toEqual({ outcome: 'outcome', led: false, published: true })
+    expect(await admin.exists(leaseKey('s'))).toBe(0)
+  })
+
+  test('subjects do not wait for each other', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const { load, begun, end } = heldLoad()
+    const slow = a.flight.run('slow', load, inMs(10_000))
+    await begun
+    expect((await b.flight.run('quick', async () => 'quick', inMs(5000))).outcome).toBe('quick')
+    end('slow')
+    await slow
+  })
+
+  test('bytes on the board that make no sense are no outcome', async () => {
+    const replica = await open()
+    await admin.set(outcomeKey('s'), 'written by another version')
+    expect(await replica.flight.run('s', async () => 'mine', inMs(5000))).toMatchObject({ outcome: 'mine', led: true })
+  })
+
+  test('a load that throws gives the lease back, and a waiter loads instead', async () => {
+    const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
+    const held = Promise.withResolvers<string>()
+    const begun = Promise.withResolvers<void>()
+    const failing = a.flight.run(
+      's',
+      () => {
+        begun.resolve()
+        return held.promise
+      },
+      inMs(5000),
+    )
+    await begun.promise
+    const waiting = b.flight.run('s', async () => 'mine', inMs(10_000))
+    await untilWaiting(1)
+    held.reject(new Error('a fault of ours'))
+    await expect(failing).rejects.toThrow('a fault of ours')
+    expect(await waiting).toEqual({ outcome: 'mine', led: true, published: true })
+  })
+
+  test('leading costs three commands: lease, look at the board, publish', async () => {
+    const replica = await open()
+    await replica.flight.run('warm-up', async () => 'outcome', inMs(5000))
+    const monitor = await admin.monitor()
+    cleanups.push(() => monitor.disconnect())
+    const commands: string[] = []
+    const published = new Promise<void>((resolve) => {
+      monitor.on('monitor', (_time: string, args: string[], source: string) => {
+        if (!args.some((arg) => arg.includes('{s}'))) return
+        if (source !== 'lua') commands.push(String(args[0]).toLowerCase())
+        else if (String(args[0]).toLowerCase() === 'publish') resolve()
+      })
+    })
+    await replica.flight.run('s', async () => 'outcome', inMs(5000))
+    await published
+    expect(commands).toEqual(['evalsha', 'get', 'evalsha'])
+  })
+})
+
+describe('outcomes that must not serve those who come later', () => {
+  test('serve those who waited', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    await untilWaiting(1)
+    end('once: 1')
+    expect(await waiting).toEqual({ outcome: 'once: 1', led: false, published: true })
+    expect(await leading).toMatchObject({ led: true })
+  })
+
+  test('do not serve who comes after', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    await a.flight.run('s', async () => 'once: 1', inMs(5000))
+    expect(await b.flight.run('s', async () => 'once: 2', inMs(5000))).toMatchObject({ outcome: 'once: 2', led: true })
+  })
+
+  test('do not serve who waits for the load after', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    await a.flight.run('s', async () => 'once: 1', inMs(5000))
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    await untilWaiting(1)
+    end('once: 2')
+    expect((await waiting).outcome).toBe('once: 2')
+    await leading
+  })
+})
+
+describe('a waiter', () => {
+  test('gives up at its own deadline, and never loads freely', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    const startedMs = performance.now()
+    await expect(b.flight.run('s', neverLoad, inMs(400))).rejects.toMatchObject({ code: 'upstream_timeout' })
+    expect(performance.now() - startedMs).toBeGreaterThanOrEqual(390)
+    end('late')
+    await leading
+  })
+
+  test('stops listening when it is done', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    await untilWaiting(1)
+    end('outcome')
+    await Promise.all([leading, waiting])
+    await until(async () => (await admin.pubsub('NUMSUB', landedChannel('s')))[1] === 0)
+  })
+
+  test('wakes when its pub/sub connection was killed', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    await untilWaiting(1)
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    end('outcome')
+    expect((await waiting).outcome).toBe('outcome')
+    await leading
+  })
+
+  test('wakes when no message comes through at all', async () => {
+    const proxy = await startFaultyTcpProxy({ targetPort: redis.port })
+    cleanups.push(() => proxy.close())
+    const [a, b] = await Promise.all([open(), open({ subscriberUrl: `redis://127.0.0.1:${proxy.port}` })])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    await proxy.mode('blackhole')
+    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    // It has looked at the board once, in vain.
+    await until(async () => Number(/cmdstat_pttl:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0) > 0)
+    end('outcome')
+    const landedMs = performance.now()
+    expect((await waiting).outcome).toBe('outcome')
+    expect(performance.now() - landedMs).toBeLessThan(1000)
+    await leading
+  })
+})
+
+describe('a holder that fails', () => {
+  test('killed in mid-load it is replaced within two seconds, by one of all', async () => {
+    const fleet = await openFleet(4)
+    const leader = await loneLeader({ lifeMs, loadMs: 60_000 })
+    let loads = 0
+    const load = async (): Promise<string> => {
+      loads += 1
+      return 'from the successor'
+    }
+    const all = Promise.all(fleet.map(({ flight }) => flight.run('s', load, inMs(10_000))))
+    await untilWaiting(4)
+    leader.process.kill('SIGKILL')
+    await leader.process.exited
+    const diedMs = performance.now()
+    const flown = await all
+    expect(performance.now() - diedMs).toBeLessThan(2000)
+    expect(new Set(flown.map(({ outcome }) => outcome))).toEqual(new Set(['from the successor']))
+    expect(loads).toBe(1)
+  })
+
+  test('paused past its lease it overwrites nothing when it goes on', async () => {
+    const replica = await open({ lifeMs: 60_000 })
+    const leader = await loneLeader({ lifeMs: 600, loadMs: 1500 })
+    leader.process.kill('SIGSTOP')
+    const successor = await replica.flight.run('s', async () => 'newer', inMs(10_000))
+    expect(successor).toEqual({ outcome: 'newer', led: true, published: true })
+    leader.process.kill('SIGCONT')
+    const late: unknown = JSON.parse(await leader.nextLine())
+    expect(late).toEqual({ outcome: 'from the lone leader', led: true, published: false })
+    expect((await admin.get(outcomeKey('s'))) ?? 'text newer').toBe('text newer')
+  })
+
+  test('paused past its lease while its successor still loads, it takes nothing from that one', async () => {
+    const replica = await open({ lifeMs: 60_000 })
+    const leader = await loneLeader({ lifeMs: 600, loadMs: 1500 })
+    leader.process.kill('SIGSTOP')
+    const { load, begun, end } = heldLoad()
+    const succeeding = replica.flight.run('s', load, inMs(10_000))
+    await begun
+    leader.process.kill('SIGCONT')
+    expect(JSON.parse(await leader.nextLine())).toMatchObject({ published: false })
+    expect(await admin.exists(leaseKey('s'), outcomeKey('s'))).toBe(1)
+    end('newer')
+    expect(await succeeding).toEqual({ outcome: 'newer', led: true, published: true })
+    expect(await admin.get(outcomeKey('s'))).toBe('text newer')
+  })
+
+  test('cut off from Redis it has its outcome, unpublished, and the others another', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    const waiting = b.flight.run('s', async () => 'another', inMs(10_000))
+    await untilWaiting(1)
+    a.link.close()
+    end('own')
+    expect(await leading).toEqual({ outcome: 'own', led: true, published: false })
+    expect(await waiting).toEqual({ outcome: 'another', led: true, published: true })
+  })
+})
+
+describe('a Redis that fails', () => {
+  test('hung before a load has begun: the fleet cannot be asked', async () => {
+    const replica = await open()
+    await redis.pause()
+    await expect(replica.flight.run('s', neverLoad, inMs(5000))).rejects.toMatchObject({ name: 'RedisUnavailable' })
+  })
+
+  test('hung while waiting: the fleet cannot be asked', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    await untilWaiting(1)
+    const refused = waiting.catch((error: unknown) => error)
+    await redis.pause()
+    expect(await refused).toMatchObject({ name: 'RedisUnavailable' })
+    end('own')
+    expect(await leading).toEqual({ outcome: 'own', led: true, published: false })
+  })
+
+  test('full in mid-load: the leader has its outcome, and waiters are let go before the lease ends', async () => {
+    const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(10_000))
+    await begun
+    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    await untilWaiting(1)
+    const refused = waiting.catch((error: unknown) => error)
+    await admin.config('SET', 'maxmemory', '1')
+    end('own')
+    expect(await leading).toEqual({ outcome: 'own', led: true, published: false })
+    expect(await refused).toMatchObject({ name: 'RedisUnavailable', reason: 'full' })
+  })
+})
