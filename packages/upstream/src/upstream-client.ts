@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import type { Socket } from 'node:net'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import got, { type Request } from 'got'
 import { classify, type Expected } from './classify.ts'
@@ -68,10 +69,13 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   /** Ends every connection; requests under way fail at once, as do later ones. */
   close(): void {
     this.#closed = true
-    // First the requests: one that waits for a socket would open a new one when the agent gives up the old.
+    // First the requests: one that waits for a socket would be sent when the agent gives up another's.
     for (const abort of this.#underWay) abort.abort()
-    this.#agent.http.destroy()
-    this.#agent.https.destroy()
+    for (const agent of [this.#agent.http, this.#agent.https]) {
+      // Node 26 opens one more socket even so, for a request that is gone.
+      agent.on('free', (socket: Socket) => socket.destroy())
+      agent.destroy()
+    }
   }
 
   async #ask(request: UpstreamRequest, key: string, deadlineMs: number): Promise<Reply> {
@@ -146,7 +150,8 @@ function failureOf(error: unknown): Reply {
 
 /** got 16 hides the code of an error of the body's stream (zlib's) behind one of its own. */
 function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined
+  if (typeof error !== 'object' || error === null) return undefined
   const code = 'code' in error ? String(error.code) : undefined
-  return code === 'ERR_READING_RESPONSE_STREAM' ? (codeOf(error.cause) ?? code) : code
+  if (code !== 'ERR_READING_RESPONSE_STREAM') return code
+  return codeOf('cause' in error ? error.cause : undefined) ?? code
 }

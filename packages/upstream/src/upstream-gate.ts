@@ -1,16 +1,7 @@
-import { EventEmitter } from 'node:events'
+import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
-import {
-  BrokenCircuitError,
-  BulkheadRejectedError,
-  CircuitState,
-  SamplingBreaker,
-  bulkhead,
-  circuitBreaker,
-  handleWhenResult,
-} from 'cockatiel'
-
-export type BreakerState = 'closed' | 'half-open' | 'open'
+import { bulkhead, BulkheadRejectedError } from 'cockatiel'
+import type { CallResult, FleetBreaker } from './fleet-breaker.ts'
 
 interface Failed {
   readonly kind: 'failure'
@@ -19,67 +10,66 @@ interface Failed {
 }
 
 export interface UpstreamGateOptions {
+  readonly breaker: FleetBreaker
   /** Most calls at a time. */
   readonly concurrency: number
   /** Whether calls cannot be coordinated with other replicas now; then a quarter of the concurrency is used. */
   readonly isAlone: () => boolean
+  readonly clock?: Clock
 }
 
-const halfOpenAfterMs = 5000
-/** Opens when half of the calls of the last ten seconds failed, given at least one call a second. */
-const sampling = { threshold: 0.5, duration: 10_000, minimumRps: 1 }
 const queuedPerSlot = 8
 
 /** What keeps this replica from overrunning a failing upstream: a cap on concurrent calls and a circuit breaker. */
-export class UpstreamGate extends EventEmitter<{ breaker: [state: BreakerState] }> {
+export class UpstreamGate {
+  readonly breaker: FleetBreaker
   readonly #isAlone: () => boolean
   readonly #wide
   readonly #narrow
-  readonly #breaker = circuitBreaker(handleWhenResult(isUpstreamFailure), {
-    halfOpenAfter: halfOpenAfterMs,
-    breaker: new SamplingBreaker(sampling),
-  })
-  #openedAtMs = 0
+  readonly #clock: Clock
 
-  constructor({ concurrency, isAlone }: UpstreamGateOptions) {
-    super()
+  constructor({ breaker, concurrency, isAlone, clock = monotonicClock }: UpstreamGateOptions) {
+    this.breaker = breaker
     this.#isAlone = isAlone
+    this.#clock = clock
     this.#wide = bulkhead(concurrency, concurrency * queuedPerSlot)
-    const few = Math.max(1, Math.floor(concurrency / 4))
-    this.#narrow = bulkhead(few, concurrency * queuedPerSlot)
-    this.#breaker.onStateChange(() => {
-      if (this.state === 'open') this.#openedAtMs = performance.now()
-      this.emit('breaker', this.state)
-    })
-  }
-
-  get state(): BreakerState {
-    switch (this.#breaker.state) {
-      case CircuitState.Closed:
-        return 'closed'
-      case CircuitState.HalfOpen:
-        return 'half-open'
-      default:
-        return 'open'
-    }
+    this.#narrow = bulkhead(Math.max(1, Math.floor(concurrency / 4)), concurrency * queuedPerSlot)
   }
 
   /** Runs a call and watches how it ends; refuses it, as a failure with Retry-After, while upstream is given a pause. */
   async run<T extends { kind: string }>(call: () => Promise<T>): Promise<T | Failed> {
     const slots = this.#isAlone() ? this.#narrow : this.#wide
     try {
-      return await slots.execute(() => this.#breaker.execute(call))
+      return await slots.execute(() => this.#unlessOpen(call))
     } catch (error) {
       if (error instanceof BulkheadRejectedError) return { kind: 'failure', code: 'overloaded', retryAfterSeconds: 1 }
-      if (!(error instanceof BrokenCircuitError)) throw error
-      const leftMs = this.#openedAtMs + halfOpenAfterMs - performance.now()
-      return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)) }
+      throw error
+    }
+  }
+
+  async #unlessOpen<T extends { kind: string }>(call: () => Promise<T>): Promise<T | Failed> {
+    const admission = await this.breaker.admit()
+    if (admission.kind === 'refused') {
+      return {
+        kind: 'failure',
+        code: 'upstream_paused',
+        retryAfterSeconds: Math.max(1, Math.ceil(admission.retryAfterMs / 1000)),
+      }
+    }
+    const startedMs = this.#clock.nowMs()
+    let result: CallResult = 'unknown'
+    try {
+      const outcome = await call()
+      result = resultOf(outcome)
+      return outcome
+    } finally {
+      await this.breaker.report(admission, result, this.#clock.nowMs() - startedMs)
     }
   }
 }
 
 /** Keys that are over their limit say nothing about upstream's health. */
-function isUpstreamFailure(result: unknown): boolean {
-  const { kind, code } = result as Partial<Failed>
-  return kind === 'failure' && code !== undefined && code.startsWith('upstream_')
+function resultOf(outcome: { readonly kind: string; readonly code?: unknown }): CallResult {
+  if (outcome.kind !== 'failure') return 'ok'
+  return typeof outcome.code === 'string' && outcome.code.startsWith('upstream_') ? 'failed' : 'unknown'
 }

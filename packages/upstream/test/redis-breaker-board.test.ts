@@ -1,0 +1,95 @@
+import { once } from 'node:events'
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { type BreakerSettings, FleetBreaker } from '../src/fleet-breaker.ts'
+import { RedisBreakerBoard } from '../src/redis-breaker-board.ts'
+
+const settings: BreakerSettings = {
+  failureShare: 0.5,
+  slowShare: 0.5,
+  slowMs: 0,
+  window: 10,
+  leastCalls: 2,
+  openMs: 400,
+  probeMs: 5000,
+}
+
+let redis: TestRedis
+const closings: (() => void)[] = []
+
+beforeAll(async () => {
+  redis = await startTestRedis()
+})
+afterEach(() => {
+  for (const close of closings.splice(0)) close()
+})
+afterAll(() => redis.stop())
+
+async function replica(): Promise<FleetBreaker> {
+  const link = new RedisLink({ url: redis.url, name: 'state' })
+  const subscriber = new Subscriber(redis.url)
+  closings.push(() => {
+    subscriber.close()
+    link.close()
+  })
+  const breaker = new FleetBreaker(settings, new RedisBreakerBoard(link, subscriber))
+  await once(link, 'up')
+  // A round trip on the subscriber's own connection: the breaker's channel is subscribed to.
+  await subscriber.subscribe('ready', () => {})
+  return breaker
+}
+
+async function fail(breaker: FleetBreaker): Promise<void> {
+  for (let calls = 0; calls < 2; calls += 1) {
+    const admission = await breaker.admit()
+    if (admission.kind === 'pass') await breaker.report(admission, 'failed', 1)
+  }
+}
+
+async function dueForProbe(breaker: FleetBreaker): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setInterval(() => {
+    if (breaker.state === 'half-open') resolve()
+  }, 5)
+  await promise
+  clearInterval(timer)
+}
+
+test('a breaker that opens on one replica opens on all, and one probe of the fleet closes it on all', async () => {
+  const [first, second] = [await replica(), await replica()]
+  const opened = once(second, 'change')
+  await fail(first)
+  expect(await opened).toEqual(['open'])
+
+  await Promise.all([dueForProbe(first), dueForProbe(second)])
+  const admissions = await Promise.all([first.admit(), second.admit(), first.admit(), second.admit()])
+  const probes = admissions.filter(({ kind }) => kind === 'pass')
+  expect(probes).toEqual([{ kind: 'pass', isProbe: true }])
+
+  const prober = admissions[0]?.kind === 'pass' || admissions[2]?.kind === 'pass' ? first : second
+  const other = prober === first ? second : first
+  const closed = once(other, 'change')
+  await prober.report({ isProbe: true }, 'ok', 1)
+  expect(await closed).toEqual(['closed'])
+  expect([first.state, second.state]).toEqual(['closed', 'closed'])
+})
+
+test('a replica that joins while the breaker is open learns of it', async () => {
+  const first = await replica()
+  await fail(first)
+  const joining = await replica()
+  if (joining.state === 'closed') await once(joining, 'change')
+  expect(joining.state).not.toBe('closed')
+})
+
+test('without Redis each replica probes for itself', async () => {
+  const breaker = await replica()
+  await redis.kill()
+  await fail(breaker)
+  expect(breaker.state).toBe('open')
+  await dueForProbe(breaker)
+  expect(await breaker.admit()).toEqual({ kind: 'pass', isProbe: true })
+  await redis.restart()
+})

@@ -1,0 +1,232 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
+import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
+import { type FaultyTcpProxy, startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
+import type { Reply } from '../src/reply.ts'
+import { UpstreamClient, type UpstreamRequest } from '../src/upstream-client.ts'
+import { eventually } from './eventually.ts'
+
+const secret = 'canary-77c1'
+const patienceMs = 10_000
+
+let fake: FakeIpinfo
+/** Between client and fake, to count connections. */
+let wire: FaultyTcpProxy
+let client: UpstreamClient
+
+beforeEach(async () => {
+  fake = await startFakeIpinfo()
+  wire = await startFaultyTcpProxy({ targetPort: fake.port })
+  client = clientTo(wire.port)
+})
+
+afterEach(async () => {
+  client.close()
+  await wire.close()
+  await fake.close()
+})
+
+function clientTo(port: number, scheme = 'http'): UpstreamClient {
+  const baseUrl = `${scheme}://127.0.0.1:${port}`
+  return new UpstreamClient({
+    baseUrls: { legacy: baseUrl, api: baseUrl },
+    userAgent: 'ipfleet/test',
+    maxBodyBytes: 32_768,
+    maxSockets: 4,
+  })
+}
+
+function ask(from = client, withinMs = patienceMs, what: Partial<UpstreamRequest> = {}): Promise<Reply> {
+  const request: UpstreamRequest = { method: 'GET', surface: 'legacy', path: '/8.8.8.8', expected: 'json', ...what }
+  return from.ask(request, secret, performance.now() + withinMs)
+}
+
+async function portOf(server: { listen(port: number, host: string): unknown; address(): unknown }): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server as Server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
+describe('connections', () => {
+  test('one after the other, requests use the same one', async () => {
+    for (let turn = 0; turn < 10; turn += 1) {
+      // oxlint-disable-next-line no-await-in-loop
+      expect((await ask()).kind).toBe('answered')
+    }
+    expect(wire.accepted).toBe(1)
+  })
+
+  test('there are never more than the cap, and all requests are served', async () => {
+    const replies = await Promise.all(Array.from({ length: 40 }, () => ask()))
+    expect(replies.every(({ kind }) => kind === 'answered')).toBe(true)
+    expect(wire.accepted).toBeLessThanOrEqual(4)
+  })
+
+  test.each<Behaviour>([
+    { kind: 'hang' },
+    { kind: 'hang-after-headers' },
+    { kind: 'reset' },
+    { kind: 'reset-mid-body' },
+    { kind: 'truncated' },
+    { kind: 'endless' },
+    // More on the wire than buffers hold; a smaller bomb arrives whole, and its connection stays in use.
+    { kind: 'gzip-bomb', bytes: 16 * 1024 ** 3 },
+  ])('none is left open after upstream does this: $kind', async (behaviour) => {
+    fake.behave(behaviour)
+    // As many as there are sockets: Node's agent opens an idle one for a request that gave up in the queue.
+    const replies = await Promise.all(Array.from({ length: 4 }, () => ask(client, 300)))
+    expect(replies.map((reply) => reply.kind)).toEqual(['failed', 'failed', 'failed', 'failed'])
+    await eventually('all connections to end', () => wire.connections === 0)
+    fake.heal()
+    expect((await ask()).kind).toBe('answered')
+  })
+
+  test.each(['garbage', 'html', 'redirect', '429-storm', '403-storm'] as const)(
+    'a whole answer leaves its connection in use, even: %s',
+    async (kind) => {
+      fake.behave({ kind })
+      await ask()
+      await ask()
+      expect([wire.accepted, wire.connections]).toEqual([1, 1])
+    },
+  )
+
+  test('a request that was cut off by upstream does not spoil the next', async () => {
+    await ask()
+    await wire.mode('reset')
+    expect(await ask()).toMatchObject({ kind: 'failed', code: 'upstream_unreachable' })
+    await wire.mode('pass')
+    expect((await ask()).kind).toBe('answered')
+  })
+
+  test('a handshake that never ends is covered by the deadline', async () => {
+    const silent = createTcpServer((socket) => socket.on('error', () => {}).resume())
+    const secure = clientTo(await portOf(silent), 'https')
+    try {
+      expect(await ask(secure, 250)).toMatchObject({ kind: 'failed', code: 'upstream_timeout' })
+    } finally {
+      secure.close()
+      silent.close()
+      await once(silent, 'close')
+    }
+  })
+
+  test.each<[string, string, string]>([
+    ['what is no HTTP', 'SSH-2.0-OpenSSH_9.9\r\n', 'HPE_INVALID_CONSTANT'],
+    ['headers without end', `HTTP/1.1 200 OK\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 'HPE_HEADER_OVERFLOW'],
+    [
+      'two lengths',
+      'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}',
+      'HPE_UNEXPECTED_CONTENT_LENGTH',
+    ],
+    ['no chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n', 'HPE_INVALID_CHUNK_SIZE'],
+  ])('%s is invalid', async (_, bytes, detail) => {
+    const server = createTcpServer((socket) => socket.on('error', () => {}).once('data', () => socket.end(bytes)))
+    const odd = clientTo(await portOf(server))
+    try {
+      expect(await ask(odd)).toEqual({ kind: 'failed', code: 'upstream_invalid', detail })
+    } finally {
+      odd.close()
+      server.close()
+      await once(server, 'close')
+    }
+  })
+})
+
+describe('close', () => {
+  test('ends idle connections, and later requests fail without a call', async () => {
+    await ask()
+    client.close()
+    await eventually('the connection to end', () => wire.connections === 0)
+    expect(await ask()).toEqual({ kind: 'failed', code: 'upstream_unreachable', detail: 'client closed' })
+    expect(fake.calls).toHaveLength(1)
+  })
+
+  test('ends requests under way and those that wait for a socket, at once', async () => {
+    fake.hold()
+    const asked = Array.from({ length: 10 }, () => ask())
+    await fake.waitForCalls(4)
+    const startedMs = performance.now()
+    client.close()
+    const closed = { kind: 'failed', code: 'upstream_unreachable', detail: 'client closed' }
+    expect(await Promise.all(asked)).toEqual(Array.from({ length: 10 }, () => closed))
+    expect(performance.now() - startedMs).toBeLessThan(3000)
+    await eventually('all connections to end', () => wire.connections === 0)
+    expect(fake.calls).toHaveLength(4)
+  })
+
+  test('may be called twice', () => {
+    client.close()
+    expect(() => client.close()).not.toThrow()
+  })
+})
+
+describe('what travels', () => {
+  let server: Server
+  let heard: IncomingMessage[]
+  let bodies: string[]
+  let elsewhere: Server
+  let strangers: number
+
+  beforeEach(async () => {
+    heard = []
+    bodies = []
+    strangers = 0
+    elsewhere = createServer((_req, res) => {
+      strangers += 1
+      res.end()
+    })
+    const location = `http://127.0.0.1:${await portOf(elsewhere)}/`
+    server = createServer((req, res) => {
+      heard.push(req)
+      req.on('data', (chunk: Buffer) => bodies.push(chunk.toString()))
+      req.on('end', () => {
+        if (req.url === '/moved') res.writeHead(307, { location }).end()
+        else res.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+      })
+    })
+    client.close()
+    client = clientTo(await portOf(server))
+  })
+
+  afterEach(async () => {
+    client.close()
+    const closed = [server, elsewhere].map((each) => once(each, 'close'))
+    for (const each of [server, elsewhere]) {
+      each.close()
+      each.closeAllConnections()
+    }
+    await Promise.all(closed)
+  })
+
+  test('the key in one header, and nothing that is not ours', async () => {
+    expect((await ask(client, patienceMs, { path: '/8.8.8.8?x=1' })).kind).toBe('answered')
+    const [request] = heard as [IncomingMessage]
+    expect([request.method, request.url]).toEqual(['GET', '/8.8.8.8?x=1'])
+    expect(request.headers).toEqual({
+      'user-agent': 'ipfleet/test',
+      accept: 'application/json',
+      'accept-encoding': expect.stringContaining('gzip'),
+      authorization: `Bearer ${secret}`,
+      host: request.headers.host,
+      connection: 'keep-alive',
+    })
+  })
+
+  test('a body as it is, under its own content type', async () => {
+    const body = { bytes: Buffer.from('1.1.1.1\n8.8.8.8\n'), contentType: 'text/plain' }
+    expect((await ask(client, patienceMs, { method: 'POST', path: '/batch', body })).kind).toBe('answered')
+    expect(heard[0]?.headers).toMatchObject({ 'content-type': 'text/plain', 'content-length': '16' })
+    expect(bodies).toEqual(['1.1.1.1\n8.8.8.8\n'])
+  })
+
+  test('a redirect is not followed: the key goes nowhere else', async () => {
+    expect(await ask(client, patienceMs, { path: '/moved' })).toMatchObject({ kind: 'failed', status: 307 })
+    const body = { bytes: Buffer.from('[]'), contentType: 'application/json' }
+    expect(await ask(client, patienceMs, { method: 'POST', path: '/moved', body })).toMatchObject({ kind: 'failed' })
+    expect([heard.length, strangers]).toEqual([2, 0])
+  })
+})
