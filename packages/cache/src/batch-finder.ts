@@ -6,10 +6,10 @@ import type { BatchStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import type { LruStore } from './lru-store.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
-import { failureOf, type Finding, type TieredCache } from './tiered-cache.ts'
+import { failureOf, type Finding, type LoadPurpose, type TieredCache, younger } from './tiered-cache.ts'
 
 /** Loads many questions, and settles every one of them, in as many steps as it likes. */
-export type LoadMany = (questions: readonly string[], settle: Settle<Outcome>) => Promise<void>
+export type LoadMany = (questions: readonly string[], settle: Settle<Outcome>, purpose: LoadPurpose) => Promise<void>
 
 export interface BatchFinderParts {
   /** The same as for single questions: what one of them is looking for, a batch does not look for again. */
@@ -21,7 +21,11 @@ export interface BatchFinderParts {
   readonly isAway: (error: unknown) => boolean
   /** How long past its freshness an answer beats none. */
   readonly staleForMs: number
+  /** How long past its freshness an answer is served at once and refreshed meanwhile (RFC 5861 §3). */
+  readonly revalidateForMs: number
   readonly clock?: Clock
+  /** From 0 to 1, for choosing what is refreshed early. */
+  readonly random?: () => number
 }
 
 /**
@@ -33,7 +37,7 @@ export class BatchFinder {
   readonly #parts: Required<BatchFinderParts>
 
   constructor(parts: BatchFinderParts) {
-    this.#parts = { clock: monotonicClock, ...parts }
+    this.#parts = { clock: monotonicClock, random: Math.random, ...parts }
   }
 
   /**
@@ -60,14 +64,17 @@ class Trip implements BatchCrew<SharedOutcome> {
   readonly #parts: Required<BatchFinderParts>
   readonly #load: LoadMany
   readonly #purges: number
+  readonly #startedMs: number
   readonly #open = new Map<string, PromiseWithResolvers<Finding>>()
   readonly #loading = new Set<string>()
-  #stored: ReadonlyMap<string, Entry> | 'away' = 'away'
+  /** The newest that there was to begin with. */
+  readonly #best = new Map<string, Entry>()
 
   constructor(parts: Required<BatchFinderParts>, load: LoadMany) {
     this.#parts = parts
     this.#load = load
     this.#purges = parts.cache.purges
+    this.#startedMs = parts.clock.nowMs()
   }
 
   take(question: string): Promise<Finding> {
@@ -80,8 +87,8 @@ class Trip implements BatchCrew<SharedOutcome> {
   async bringAll(deadlineMs: number): Promise<void> {
     if (this.#open.size === 0) return
     try {
-      this.#stored = await this.#lookIntoShared()
-      for (const question of this.#open.keys()) this.#useStored(question)
+      const toRefresh = this.#serve(await this.#lookIntoShared())
+      if (toRefresh.length > 0) void this.#refresh(toRefresh)
       if (this.#open.size > 0) await this.#fly(deadlineMs)
     } catch (error) {
       this.failed([...this.#open.keys()], error)
@@ -90,7 +97,7 @@ class Trip implements BatchCrew<SharedOutcome> {
 
   load(questions: readonly string[], settle: Settle<SharedOutcome>): Promise<void> {
     for (const question of questions) this.#loading.add(question)
-    return this.#load(questions, settle)
+    return this.#load(questions, settle, 'answer')
   }
 
   async landed(flown: ReadonlyMap<string, Flown<SharedOutcome>>): Promise<void> {
@@ -124,23 +131,48 @@ class Trip implements BatchCrew<SharedOutcome> {
     }
   }
 
-  async #lookIntoShared(): Promise<ReadonlyMap<string, Entry> | 'away'> {
+  async #lookIntoShared(): Promise<ReadonlyMap<string, Entry>> {
     try {
       return await this.#parts.shared.getMany([...this.#open.keys()])
     } catch (error) {
-      if (this.#parts.isAway(error)) return 'away'
+      if (this.#parts.isAway(error)) return new Map()
       throw error
     }
   }
 
-  #useStored(question: string): void {
-    const { memory, clock } = this.#parts
+  /** Answers what can be answered at once; gives back what of that should be loaded anew. */
+  #serve(shared: ReadonlyMap<string, Entry>): string[] {
+    const { memory, clock, revalidateForMs, random } = this.#parts
     const nowMs = clock.nowMs()
-    // While Redis is away, memory may be asked for longer than it is otherwise.
-    const entry = this.#stored === 'away' ? memory.get(question) : this.#stored.get(question)
-    if (entry === undefined || entry.freshLeftMs(nowMs) <= 0) return
-    if (this.#stored !== 'away' && !this.#isPurged()) memory.set(question, entry, nowMs)
-    this.#answer(question, { kind: 'found', source: this.#stored === 'away' ? 'l1' : 'l2', entry })
+    const toRefresh: string[] = []
+    for (const question of this.#open.keys()) {
+      const stored = shared.get(question)
+      const entry = younger(stored, memory.get(question))
+      if (entry === undefined) continue
+      this.#best.set(question, entry)
+      const isFresh = entry.freshLeftMs(nowMs) > 0
+      if (!isFresh && entry.freshness(nowMs, revalidateForMs) !== 'stale') continue
+      if (isFresh && !this.#isPurged()) memory.set(question, entry, nowMs)
+      if (!isFresh || entry.isDueEarly(nowMs, random())) toRefresh.push(question)
+      const tier = entry === stored ? 'l2' : 'l1'
+      this.#answer(question, { kind: 'found', source: isFresh ? tier : 'stale', entry })
+    }
+    return toRefresh
+  }
+
+  /** Once in the fleet, waiting for nobody; whatever goes wrong, the old entries are still there. Never throws. */
+  async #refresh(questions: readonly string[]): Promise<void> {
+    const crew: BatchCrew<SharedOutcome> = {
+      load: (some, settle) => this.#load(some, settle, 'refresh'),
+      landed: (flown) => this.landed(flown),
+      failed: () => {},
+    }
+    try {
+      await this.#parts.flight.run(questions, crew, this.#parts.clock.nowMs())
+    } catch (error) {
+      // What others are loading is theirs to refresh.
+      if (this.#parts.isAway(error)) await loadAlone(questions, crew)
+    }
   }
 
   async #fly(deadlineMs: number): Promise<void> {
@@ -168,20 +200,14 @@ class Trip implements BatchCrew<SharedOutcome> {
   #findingOf(question: string, outcome: Outcome, led: boolean): Finding {
     const source = led ? 'upstream' : 'collapsed'
     const origin = led && outcome.origin ? { origin: outcome.origin } : {}
+    const nowMs = this.#parts.clock.nowMs()
     if (outcome.kind === 'failure') {
-      return { kind: 'failed', source, failure: outcome, stale: this.#lastResort(question), ...origin }
+      const best = this.#best.get(question)
+      const stale = best?.freshness(nowMs, this.#parts.staleForMs) === 'stale' ? best : undefined
+      return { kind: 'failed', source, failure: outcome, stale, ...origin }
     }
-    const entry = new Entry(outcome.answer, this.#parts.clock.nowMs(), outcome.freshForMs)
+    const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? nowMs - this.#startedMs : 0)
     return { kind: 'found', source, entry, ...origin }
-  }
-
-  /** The younger of what memory and Redis have, if it is young enough to beat no answer. */
-  #lastResort(question: string): Entry | undefined {
-    const { memory, clock, staleForMs } = this.#parts
-    const stored = this.#stored === 'away' ? undefined : this.#stored.get(question)
-    const held = memory.get(question)
-    const younger = (stored?.storedAtMs ?? -Infinity) > (held?.storedAtMs ?? -Infinity) ? stored : held
-    return younger && younger.freshness(clock.nowMs(), staleForMs) !== 'dead' ? younger : undefined
   }
 
   #answer(question: string, finding: Finding): void {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
+import { type ErrorCode, isErrorCode } from '@ipfleet/errors/proxy-error.ts'
 import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
 import type { Answer } from './entry.ts'
 
@@ -67,7 +67,8 @@ const encodeLine = (value: object): Buffer => Buffer.from(JSON.stringify(value))
 function decodeLine(bytes: Buffer): SharedOutcome | undefined {
   try {
     const value = JSON.parse(bytes.toString()) as SharedOutcome
-    return value.kind === 'failure' || value.kind === 'unshared' ? value : undefined
+    if (value.kind === 'failure') return isErrorCode(value.code) ? value : undefined
+    return value.kind === 'unshared' ? value : undefined
   } catch {
     return undefined
   }

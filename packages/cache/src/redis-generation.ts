@@ -66,7 +66,7 @@ export class RedisGeneration implements Generation {
   async #refresh(): Promise<void> {
     clearTimeout(this.#retry)
     try {
-      await this.#ask(readGeneration, [keepMs])
+      await this.#ask(readGeneration, [keepMs, this.#current ?? '', channel])
     } catch {
       // While Redis is away the next `up` asks again; one lost answer in between must not cost us a purge.
       if (this.#link.up) this.#retry = setTimeout(() => void this.#refresh(), retryAfterMs).unref()

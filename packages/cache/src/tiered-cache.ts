@@ -225,7 +225,8 @@ export class TieredCache {
   }
 }
 
-function younger(one: Entry | undefined, other: Entry | undefined): Entry | undefined {
+/** The one that was stored later. */
+export function younger(one: Entry | undefined, other: Entry | undefined): Entry | undefined {
   return (one?.storedAtMs ?? -Infinity) > (other?.storedAtMs ?? -Infinity) ? one : other
 }
 

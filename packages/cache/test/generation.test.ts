@@ -203,13 +203,33 @@ describe('the fleet’s generation', () => {
       }
       await expectMove(deaf, change, () => other.generation.require())
     })
+  })
 
-    test('when Redis was away and came back without its data', async () => {
-      const [replica] = (await joinedFleet(1)) as [Replica]
-      const before = Number(replica.generation.current)
-      await expectMove(replica, loseRedis, () => replica.generation.require())
-      expect(Number(replica.generation.current)).toBeGreaterThan(before)
-    })
+  test('survives a Redis that comes back without its data: what is in memory stays good', async () => {
+    const [replica] = (await joinedFleet(1)) as [Replica]
+    const before = replica.generation.current
+    let told = 0
+    replica.generation.onPurge(() => (told += 1))
+    await loseRedis()
+    const back = await connectAdmin(redis.url)
+    cleanups.push(() => back.disconnect())
+    await until(async () => (await back.get(key)) !== null)
+    expect([await back.get(key), replica.generation.current, told]).toEqual([before, before, 0])
+  })
+
+  test('after such a loss is the newest that any replica knows', async () => {
+    const [ahead, behind] = (await joinedFleet(2)) as [Replica, Replica]
+    await admin.del(key)
+    const older = String(Number(behind.generation.current) - 1)
+    await admin.set(key, older)
+    await expectMove(behind, () => admin.publish('ipfleet:purged', older), () => older)
+    await until(() => ahead.generation.current === older)
+    await ahead.generation.purge()
+    await until(() => behind.generation.current === ahead.generation.current)
+    const newest = ahead.generation.require()
+    await admin.set(key, older)
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await until(async () => (await admin.get(key)) === newest)
   })
 
   test('a purge without Redis is refused, and this replica has forgotten all the same', async () => {

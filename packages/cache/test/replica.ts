@@ -33,7 +33,12 @@ export interface ReplicaOptions {
 }
 
 /** The tiers of one replica, put together as a service does it. It may be connected or not. */
-export function openReplica({ url, subscriberUrl = url, staleForMs = 60_000, timeoutMs = 100 }: ReplicaOptions): Replica {
+export function openReplica({
+  url,
+  subscriberUrl = url,
+  staleForMs = 60_000,
+  timeoutMs = 100,
+}: ReplicaOptions): Replica {
   const clock = new FleetClock()
   const link = new RedisLink({ url, name: 'replica', timeoutMs })
   const subscriber = new Subscriber(subscriberUrl)

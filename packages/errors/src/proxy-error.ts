@@ -19,6 +19,24 @@ interface ErrorKind {
 const kinds = {
   bad_request: { status: 400, title: 'Bad request', message: 'The request could not be understood', level: 'debug' },
   unauthorized: { status: 401, title: 'Unauthorized', message: 'This operation needs a valid token', level: 'warn' },
+  token_missing: {
+    status: 401,
+    title: 'Missing token',
+    message: 'This service answers those who bring a token of its own',
+    level: 'debug',
+  },
+  unknown_token: {
+    status: 403,
+    title: 'Unknown token',
+    message: "Please ensure you've entered your token correctly",
+    level: 'info',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Rate limit exceeded',
+    message: "You've hit the limit of your token; try again after the time in Retry-After",
+    level: 'debug',
+  },
   forbidden: { status: 403, title: 'Forbidden', message: 'This operation is not allowed from here', level: 'warn' },
   not_found: { status: 404, title: 'Not found', message: 'There is nothing at this path', level: 'debug' },
   wrong_ip: { status: 404, title: 'Wrong ip', message: 'Please provide a valid IP address', level: 'debug' },
@@ -95,6 +113,11 @@ const kinds = {
 } as const satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof kinds
+
+/** Whether this release knows the code; another one's may come over Redis. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(kinds, code)
+}
 
 export interface ProxyErrorDetails {
   /** What went wrong, for the log only. Never sent to a client. */

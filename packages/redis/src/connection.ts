@@ -20,6 +20,8 @@ function connectionOptions(name: string): RedisOptions {
     commandTimeout: 2000,
     socketTimeout: 1500,
     keepAlive: 5000,
+    // How long `disconnect` waits for the server before it destroys the socket.
+    disconnectTimeout: 100,
     retryStrategy: (attempt) => Math.min(2 ** attempt * 10, retryCapMs) * (0.5 + Math.random() / 2),
     // After a failover the old primary answers READONLY; a new connection may reach the new one. Capped, since a
     // server that stays a replica would otherwise be reconnected to on every command.
