@@ -26,8 +26,8 @@ beforeEach(() => {
   loadMs = 0
   fails = false
   flight = {
-    run: async (_question, load) => ({ outcome: await load('answer'), led: true, published: true }),
-    runIfFree: async (_question, load) => ({ outcome: await load('refresh'), led: true, published: true }),
+    run: async (_question, loadNow) => ({ outcome: await loadNow('answer'), led: true, published: true }),
+    runIfFree: async (_question, loadNow) => ({ outcome: await loadNow('refresh'), led: true, published: true }),
   }
   cache = new TieredCache({
     memory: new LruStore({ maxEntries: 10, recheckAfterMs: 60_000 }),

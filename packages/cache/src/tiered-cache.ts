@@ -30,11 +30,7 @@ export type Load = (purpose: LoadPurpose) => Promise<Outcome>
 /** One load per question in the whole fleet; see `FleetFlight`. */
 export interface FleetLoad {
   /** `published`: the outcome is the fleet's own. A load whose lease was lost must not overwrite what came after. */
-  run(
-    question: string,
-    load: Load,
-    deadlineMs: number,
-  ): Promise<Flown>
+  run(question: string, load: Load, deadlineMs: number): Promise<Flown>
   /** The same for a refresh, which waits for nobody: undefined when someone else is at it. */
   runIfFree(question: string, load: Load): Promise<Flown | undefined>
 }

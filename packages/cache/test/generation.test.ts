@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { ownGeneration } from '../src/generation.ts'
 import { describeGeneration } from './generation-contract.ts'
 import { type Admin, connectAdmin, joinedReplica, openReplica, type Replica, untilListening } from './replica.ts'
-import { until } from './until.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 const key = 'ipfleet:generation:{answers}'
 
@@ -222,7 +222,11 @@ describe('the fleet’s generation', () => {
     await admin.del(key)
     const older = String(Number(behind.generation.current) - 1)
     await admin.set(key, older)
-    await expectMove(behind, () => admin.publish('ipfleet:purged', older), () => older)
+    await expectMove(
+      behind,
+      () => admin.publish('ipfleet:purged', older),
+      () => older,
+    )
     await until(() => ahead.generation.current === older)
     await ahead.generation.purge()
     await until(() => behind.generation.current === ahead.generation.current)

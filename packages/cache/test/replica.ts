@@ -12,7 +12,7 @@ import { outcomeCodec, type SharedOutcome } from '../src/outcome.ts'
 import { RedisGeneration } from '../src/redis-generation.ts'
 import { RedisStore } from '../src/redis-store.ts'
 import { TieredCache } from '../src/tiered-cache.ts'
-import { until } from './until.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 export interface Replica {
   readonly link: RedisLink
@@ -89,7 +89,7 @@ export async function connectAdmin(url: string): Promise<Admin> {
 }
 
 /** Resolves when so many connections listen for purges. */
-export function untilListening(admin: Admin, count: number): Promise<void> {
+export function untilListening(admin: Admin, count: number): Promise<unknown> {
   return until(async () => Number((await admin.pubsub('NUMSUB', 'ipfleet:purged'))[1]) >= count)
 }
 

@@ -12,7 +12,7 @@ import {
   untilListening,
   watchCommands,
 } from './replica.ts'
-import { until } from './until.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 const cleanups: (() => unknown)[] = []
 let redis: TestRedis
@@ -79,7 +79,7 @@ const retryAfterOf = (finding: Finding): number | undefined =>
   finding.kind === 'failed' ? finding.failure.retryAfterSeconds : undefined
 
 /** Resolves when so many replicas wait for a load of another. */
-const untilWaiting = (count: number): Promise<void> =>
+const untilWaiting = (count: number): Promise<unknown> =>
   until(async () => {
     const [channel] = (await admin.pubsub('CHANNELS', 'ipfleet:landed:*')) as string[]
     if (channel === undefined) return false

@@ -74,11 +74,7 @@ export class RedisClaims implements Claims {
   async publish(outcomes: readonly LandedOutcome[], token: string): Promise<ReadonlySet<string>> {
     const commands = bySize(outcomes).map(async (slice) => {
       const keys = slice.flatMap(({ subject }) => this.#keysOf(subject))
-      const args = slice.flatMap(({ subject, bytes, keepMs }) => [
-        bytes,
-        keepMs,
-        landedChannel(this.#prefix + subject),
-      ])
+      const args = slice.flatMap(({ subject, bytes, keepMs }) => [bytes, keepMs, landedChannel(this.#prefix + subject)])
       const published = (await this.#link.lua(publishOutcomes, keys, [token, ...args])) as number[]
       return slice.flatMap(({ subject }, at) => (published[at] === 1 ? [subject] : []))
     })

@@ -5,7 +5,7 @@ import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { landedChannel, leaseKey, outcomeKey } from '../src/flight-keys.ts'
 import { connectAdmin, openReplica, type Replica, type ReplicaOptions } from './replica.ts'
-import { until } from './until.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 const lifeMs = 1500
 const cleanups: (() => unknown)[] = []
@@ -58,7 +58,7 @@ const neverLoad = async (): Promise<string> => {
 }
 
 /** Resolves when so many replicas listen for the subject's landing. */
-const untilWaiting = (count: number, subject = 's'): Promise<void> =>
+const untilWaiting = (count: number, subject = 's'): Promise<unknown> =>
   until(async () => Number((await admin.pubsub('NUMSUB', landedChannel(subject)))[1]) >= count)
 
 interface LoneLeader {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { leaseKey, outcomeKey } from '../src/flight-keys.ts'
 import type { Lease } from '../src/lease.ts'
 import { connectAdmin, openReplica, type Replica } from './replica.ts'
-import { until } from './until.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 let redis: TestRedis
 let admin: Awaited<ReturnType<typeof connectAdmin>>

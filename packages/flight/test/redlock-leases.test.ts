@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { leaseKey } from '../src/flight-keys.ts'
 import type { Lease } from '../src/lease.ts'
 import { connectAdmin, openReplica, type Replica, type ReplicaOptions } from './replica.ts'
-import { until } from './until.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 const hourMs = 3_600_000
 const cleanups: (() => unknown)[] = []

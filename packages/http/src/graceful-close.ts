@@ -57,7 +57,6 @@ async function drained(connections: ConnectionTracker, drainMs: number): Promise
   for (let now = performance.now(); now < endMs; now = performance.now()) {
     const quietMs = connections.lastOpenMs() + QUIET_MS
     if (now >= quietMs) return
-    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
     await delay(Math.min(endMs - now, Math.max(quietMs - now, 10), 100))
   }
 }
@@ -75,7 +74,6 @@ async function acceptQueueEmpty(connections: ConnectionTracker): Promise<void> {
   for (let turn = 0; turn < MOST_TURNS && quietTurns < 2; turn += 1) {
     const before = connections.accepted
     // Resumes right after the loop has polled, so that whatever had arrived has been taken.
-    // oxlint-disable-next-line no-await-in-loop -- one turn after the other
     await nextTurn()
     quietTurns = connections.accepted === before ? quietTurns + 1 : 0
   }

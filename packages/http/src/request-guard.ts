@@ -58,5 +58,6 @@ function headerFault(req: IncomingMessage): RequestFault | undefined {
 /** Answers a request that the guard found faulty and ends its connection: what follows on it cannot be trusted. */
 export function refuse(res: ServerResponse, fault: RequestFault): void {
   res.setHeader('Connection', 'close')
+  if (fault === 'method_not_allowed') res.setHeader('Allow', 'GET, HEAD, POST, OPTIONS')
   sendError(res, new ProxyError(fault))
 }

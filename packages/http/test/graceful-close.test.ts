@@ -62,7 +62,6 @@ async function load(port: number, clients: number, mayAsk: (last?: IncomingMessa
     let last: IncomingMessage | undefined
     while (mayAsk(last)) {
       try {
-        // oxlint-disable-next-line no-await-in-loop -- one after the other, like a client
         const { res, body } = await ask(port, '/', via)
         last = res
         answered += 1
@@ -83,9 +82,7 @@ test('an edge that watches readiness loses nothing, also not a refused connectio
   let ready = true
   const watch = async (): Promise<void> => {
     while (ready) {
-      // oxlint-disable-next-line no-await-in-loop -- checks at an interval, like an edge
       ready = (await ask(port, '/readyz', checks)).res.statusCode === 200
-      // oxlint-disable-next-line no-await-in-loop
       await delay(20)
     }
   }

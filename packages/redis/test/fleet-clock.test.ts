@@ -3,7 +3,7 @@ import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { FleetClock } from '../src/fleet-clock.ts'
 import { RedisLink } from '../src/redis-link.ts'
-import { until } from './until.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 /** Far more than a machine's clock and Redis's differ, or a calibration errs, on one host. */
 const closeMs = 60_000

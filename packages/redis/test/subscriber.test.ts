@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Redis } from 'ioredis'
 import { Subscriber } from '../src/subscriber.ts'
 import { connectAdmin, makeBusy } from './admin.ts'
-import { until } from './until.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 const cleanups: (() => unknown)[] = []
 let redis: TestRedis

@@ -51,7 +51,6 @@ export function loadSettings<const Schema extends SettingsSchema>(schema: Schema
   const warnings = slipsIn(dotEnv, schema)
   if (command.kind === 'check') return { kind: 'check', text: `${program.program}: settings are valid\n`, warnings }
   // Every name of the schema was read by its own setting just above; the compiler cannot see that of a record.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return { kind: 'settings', settings: Object.freeze(values) as SettingsOf<Schema>, warnings }
 }
 

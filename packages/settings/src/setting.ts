@@ -70,7 +70,6 @@ export function single<Value, Optional extends boolean>(
 ): Setting<Given<Value, Optional>> {
   // The one place that knows `optional: true` to mean `Value | undefined`; the compiler cannot follow a condition on
   // a type parameter. `show` and `secretsIn` are only called with values that are there.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return assemble(options, parts, undefined) as Setting<Given<Value, Optional>>
 }
 

@@ -58,7 +58,6 @@ async function freePorts(count: number): Promise<number> {
 
 async function envOf(port: number): Promise<Record<string, string>> {
   const response = await fetch(`http://127.0.0.1:${port}/`)
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fixture's answer
   const { env } = (await response.json()) as { env: Record<string, string> }
   return env
 }

@@ -30,7 +30,6 @@ async function withService<T>(
 
 async function given(service: ServiceProcess): Promise<Given> {
   const response = await fetch(service.url)
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fixture's answer
   return (await response.json()) as Given
 }
 

@@ -79,7 +79,6 @@ async function drip(res: ServerResponse, { body, delay }: Delivery, everyMs: num
   // One after the other is the point.
   for (let at = 0; at < body.length && !res.destroyed; at += 1) {
     res.write(body.subarray(at, at + 1))
-    // oxlint-disable-next-line no-await-in-loop
     await delay(everyMs)
   }
   res.end()

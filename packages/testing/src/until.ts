@@ -1,0 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const patienceMs = 10_000
+
+/**
+ * Resolves with what `probe` gives once that is neither undefined nor false; for what announces itself by no event.
+ * @throws after ten seconds, with the probe's text, so that a broken promise fails by its own name
+ */
+export async function until<T>(probe: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
+  const endMs = performance.now() + patienceMs
+  for (;;) {
+    const seen = await probe()
+    if (seen !== undefined && seen !== false) return seen
+    if (performance.now() > endMs) throw new Error(`not so within ${patienceMs} ms: ${String(probe)}`)
+    await sleep(10)
+  }
+}
