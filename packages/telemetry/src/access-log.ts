@@ -74,6 +74,7 @@ function entryOf(req: IncomingMessage & { originalUrl?: string }, res: ServerRes
     cache: trace.cache,
     keyId: trace.keyId,
     upstreamStatus: trace.upstreamStatus,
+    items: trace.items,
     latencyUs: (performance.now() - (trace.startedAtMs ?? performance.now())) * 1000,
     client,
   }

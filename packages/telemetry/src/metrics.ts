@@ -38,7 +38,6 @@ function registered<M extends { readonly name: string; get(): Promise<unknown>; 
   registry: Registry,
   metric: M,
 ): M {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
   registry.registerMetric(metric as unknown as Metric)
   return metric
 }

@@ -7,6 +7,8 @@ export interface RequestTrace {
   /** The hash that stands for the API key, never the key. */
   keyId?: string
   upstreamStatus?: number
+  /** Of a batch: how many items ended how, each name from a closed set. */
+  items?: Readonly<Record<string, number>>
   /** `performance.now()` when the request came in. The middleware sets it if nobody did before. */
   startedAtMs?: number
 }

@@ -1,0 +1,52 @@
+import type { CommandsReport } from './commands-bench.ts'
+import type { HitReport } from './hit-bench.ts'
+import type { RssReport } from './rss-bench.ts'
+
+/** Reports as small tables for a terminal. */
+
+export function hitTable({ load, series, ratio }: HitReport): string {
+  const rows = series.map(({ server, cpuUsPerRequest, range, requests, errors, p99Us }) => [
+    server,
+    cpuUsPerRequest.toFixed(2),
+    rangeText(range),
+    String(requests),
+    String(errors),
+    (p99Us / 1000).toFixed(1),
+  ])
+  const head = ['server', 'CPU µs/hit', 'range', 'hits', 'errors', 'p99 ms']
+  const verdict = ratio
+    ? `replica / nginx: ${ratio.median.toFixed(2)} (${rangeText(ratio.range)}), wanted: at most 1.30`
+    : 'nginx is not installed: nothing to compare with'
+  return `${load}\n${table([head, ...rows])}\n${verdict}\n`
+}
+
+export function rssTable({ entries, connections, bytes }: RssReport): string {
+  const rows = [
+    ['after start', megabytes(bytes.atStart)],
+    [`with ${entries} entries`, megabytes(bytes.withEntries)],
+    [`and ${connections} open connections`, megabytes(bytes.withConnections)],
+  ]
+  return `${table([['replica', 'RSS MB'], ...rows])}\nwanted: at most 150 MB\n`
+}
+
+export function commandsTable({ hit, miss }: CommandsReport): string {
+  const rows = [
+    ['answer from Redis', hit.perRequest.toFixed(2), '1', commandsText(hit.byName)],
+    ['cold miss', miss.perRequest.toFixed(2), '8', commandsText(miss.byName)],
+  ]
+  return `${table([['request', 'commands', 'at most', 'which'], ...rows])}\n`
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
+  return rows.map((row) => line(row).trimEnd()).join('\n')
+}
+
+const rangeText = ([least, most]: readonly [number, number]): string => `${least.toFixed(2)} to ${most.toFixed(2)}`
+const megabytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1)
+const commandsText = (byName: Readonly<Record<string, number>>): string =>
+  Object.entries(byName)
+    .map(([name, count]) => `${name} ${count.toFixed(2)}`)
+    .join(', ')

@@ -1,0 +1,72 @@
+import type { Policy } from './policy.ts'
+import type { Decision, Standing } from './rate-limiter.ts'
+
+/** A charge on its way to the fleet; repeated under the same number until it is answered. */
+export interface Report {
+  readonly sequence: number
+  readonly cost: number
+}
+
+/** What this process knows of one subject, and what of its own spending the fleet does not know yet. */
+export class FleetAccount {
+  readonly subject: string
+  readonly policy: Policy
+  /** Spent here and not reported. */
+  ahead = 0
+  report: Report | undefined
+  /** The report under way. */
+  reporting: Promise<void> | undefined
+  #sequence = 0
+  #known: Standing | undefined
+  #knownAtMs = 0
+  #overUntilMs = 0
+  #overNeed = 0
+
+  constructor(subject: string, policy: Policy) {
+    this.subject = subject
+    this.policy = policy
+  }
+
+  get owes(): boolean {
+    return this.ahead > 0 || this.report !== undefined
+  }
+
+  learn(decision: Decision, need: number, nowMs: number): void {
+    this.#known = decision
+    this.#knownAtMs = nowMs
+    if (decision.kind === 'allowed') return
+    this.#overUntilMs = nowMs + decision.retryAfterMs
+    this.#overNeed = need
+  }
+
+  /** The refusal that is still certain, if there is one: nothing flows in before its time. */
+  refusal(need: number, nowMs: number): Decision | undefined {
+    const retryAfterMs = this.#overUntilMs - nowMs
+    if (retryAfterMs <= 0 || need < this.#overNeed || this.#known === undefined) return undefined
+    return { kind: 'limited', ...this.#standing(this.#known, nowMs), retryAfterMs: Math.ceil(retryAfterMs) }
+  }
+
+  /** What is left by what was known `withinMs` ago at most; undefined when that is too long ago. */
+  standing(nowMs: number, withinMs: number): Standing | undefined {
+    if (this.#known === undefined || nowMs - this.#knownAtMs > withinMs) return undefined
+    return this.#standing(this.#known, nowMs)
+  }
+
+  /** What is to be reported now: what was not answered, before anything newer. Undefined when there is nothing. */
+  nextReport(): Report | undefined {
+    if (this.report === undefined && this.ahead > 0) {
+      this.report = { sequence: ++this.#sequence, cost: this.ahead }
+      this.ahead = 0
+    }
+    return this.report
+  }
+
+  #standing({ limit, remaining, resetMs }: Standing, nowMs: number): Standing {
+    const unreported = this.ahead + (this.report?.cost ?? 0)
+    return {
+      limit,
+      remaining: Math.max(0, remaining - unreported),
+      resetMs: Math.max(0, resetMs - (nowMs - this.#knownAtMs)),
+    }
+  }
+}
