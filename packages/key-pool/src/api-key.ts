@@ -5,6 +5,10 @@ export interface ApiKey {
   /** The first 12 hex digits of the secret's SHA-256: the same on every replica, and no way back to the secret. */
   readonly id: string
   readonly secret: string
+  /** How often it is used, relative to the others; 1 unless told. */
+  readonly weight?: number
+  /** Keys of one account are benched together. */
+  readonly group?: string
 }
 
 export function apiKey(secret: string): ApiKey {

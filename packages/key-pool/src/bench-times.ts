@@ -9,6 +9,8 @@ const longestCooldownMs = 3_600_000
 const longestQuarantineMs = 86_400_000
 /** What upstream may ask for with Retry-After; beyond it a key would be lost to a typing error. */
 const retryAfterMs = { least: 1000, most: 86_400_000 }
+/** No quota is longer than a month. */
+const longestQuotaMs = 32 * 86_400_000
 
 /** Retry-After as it is (clamped); without it the cooldown, doubled for each 429 since the key's last success. */
 export function limitedFor(
@@ -23,4 +25,9 @@ export function limitedFor(
 
 export function quarantineFor(times: BenchTimes): { durationMs: number; doublingUpToMs: number } {
   return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(longestQuarantineMs, times.quarantineMs) }
+}
+
+/** Until the quota is full again (clamped). */
+export function exhaustedFor(resetMs: number): { durationMs: number } {
+  return { durationMs: Math.min(Math.max(resetMs, retryAfterMs.least), longestQuotaMs) }
 }

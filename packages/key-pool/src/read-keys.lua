@@ -2,15 +2,25 @@
   The state of keys.
 
   KEYS[1] the benches (see take-key.lua)
+  KEYS[2] the quotas (see take-key.lua)
   ARGV[1…] ids
-  Returns for each id {milliseconds its bench still runs, 0 when it is over, -1 when there is none; reason or ''}.
+  Returns for each id {milliseconds its bench still runs, 0 when it is over, -1 when there is none; reason or '';
+  milliseconds until it has anything left again, 0 when it has}.
 ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local states = {}
 for i = 1, #ARGV do
-  local bench = redis.call('HMGET', KEYS[1], ARGV[i] .. ':until', ARGV[i] .. ':reason')
+  local id = ARGV[i]
+  local bench = redis.call('HMGET', KEYS[1], id .. ':until', id .. ':reason')
   local remaining = bench[1] and math.max(0, tonumber(bench[1]) - now) or -1
-  states[i] = { remaining, bench[2] or '' }
+  local empty = 0
+  for _, source in ipairs({ ':account', ':reply' }) do
+    local quota = redis.call('HMGET', KEYS[2], id .. source .. ':left', id .. source .. ':until')
+    if tonumber(quota[1] or 1) < 1 then
+      empty = math.max(empty, tonumber(quota[2] or 0) - now)
+    end
+  end
+  states[i] = { remaining, bench[2] or '', empty }
 end
 return states

@@ -1,15 +1,28 @@
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import { type Bench, type BenchReason, type KeyState, type KeyStore, maxStrikes, type Taken } from './key-store.ts'
+import {
+  type Bench,
+  type BenchReason,
+  type KeyState,
+  type KeyStore,
+  maxStrikes,
+  type TakeOptions,
+  type Taken,
+} from './key-store.ts'
+import { type KeyQuota, type Quota, type QuotaReport, reserveShare } from './quota.ts'
 
 const takeKey = luaCommand(new URL('take-key.lua', import.meta.url))
 const benchKey = luaCommand(new URL('bench-key.lua', import.meta.url))
 const endTrialOfKey = luaCommand(new URL('end-trial.lua', import.meta.url))
+const releaseKey = luaCommand(new URL('release-key.lua', import.meta.url))
 const readKeys = luaCommand(new URL('read-keys.lua', import.meta.url))
+const reportQuotaOfKey = luaCommand(new URL('report-quota.lua', import.meta.url))
+const readQuotas = luaCommand(new URL('read-quotas.lua', import.meta.url))
 
 const benches = 'ipfleet:keys:{pool}:benches'
-const cursor = 'ipfleet:keys:{pool}:cursor'
-/** Each change of a key's state, as JSON: `{id, state, reason?, remainingMs?}`. */
+const turns = 'ipfleet:keys:{pool}:cursor'
+const quotas = 'ipfleet:keys:{pool}:quotas'
+/** Each change of a key, as JSON: `{id, state, reason?, remainingMs?}` or `{id, quota}`. */
 export const keysChannel = 'ipfleet:keys'
 
 /** Key state of the fleet. Every method throws RedisUnavailable when Redis gives no answer. */
@@ -22,15 +35,18 @@ export class RedisKeyStore implements KeyStore {
     this.#trialMs = trialMs
   }
 
-  async take(ids: readonly string[]): Promise<Taken> {
-    const reply = await this.#link.lua(takeKey, [benches, cursor], [this.#trialMs, ...ids])
+  async take(ids: readonly string[], { units = 1, keepsReserve, weights }: TakeOptions = {}): Promise<Taken> {
+    const candidates = ids.flatMap((id) => [id, weights?.get(id) ?? 1])
+    const args = [this.#trialMs, units, keepsReserve ? reserveShare : 0, ...candidates]
+    const reply = await this.#link.lua(takeKey, [benches, turns, quotas], args)
     const [id, second, third] = reply as [string | null, number, number]
     if (id === null) return { kind: 'none', retryAfterMs: second, trialUnderWay: third === 1 }
     return { kind: 'key', id, trial: second === 1 }
   }
 
-  async bench({ id, reason, durationMs, doublingUpToMs = 0 }: Bench): Promise<number> {
-    const args = [id, reason, Math.ceil(durationMs), Math.ceil(doublingUpToMs), maxStrikes, keysChannel]
+  async bench({ id, peers = [], reason, durationMs, doublingUpToMs = 0 }: Bench): Promise<number> {
+    const times = [Math.ceil(durationMs), Math.ceil(doublingUpToMs)]
+    const args = [reason, ...times, maxStrikes, keysChannel, id, ...peers]
     return Number(await this.#link.lua(benchKey, [benches], args))
   }
 
@@ -38,12 +54,44 @@ export class RedisKeyStore implements KeyStore {
     await this.#link.lua(endTrialOfKey, [benches], [id, result, keysChannel])
   }
 
+  async release(id: string): Promise<void> {
+    await this.#link.lua(releaseKey, [benches, quotas], [id, keysChannel])
+  }
+
   async read(ids: readonly string[]): Promise<KeyState[]> {
-    const reply = (await this.#link.lua(readKeys, [benches], ids)) as [number, BenchReason][]
-    return reply.map(([remainingMs, reason], index): KeyState => {
+    const reply = (await this.#link.lua(readKeys, [benches, quotas], ids)) as [number, BenchReason, number][]
+    return reply.map(([benchMs, reason, emptyMs], index): KeyState => {
       const id = ids[index] as string
-      if (remainingMs < 0) return { id, state: 'active' }
-      return remainingMs > 0 ? { id, state: 'cooling', reason, remainingMs } : { id, state: 'trial', reason }
+      if (benchMs > 0) return { id, state: 'cooling', reason, remainingMs: benchMs }
+      if (emptyMs > 0) return { id, state: 'cooling', reason: 'exhausted', remainingMs: emptyMs }
+      return benchMs < 0 ? { id, state: 'active' } : { id, state: 'trial', reason }
     })
+  }
+
+  async reportQuota({ id, source, remaining, limit, used, resetMs, takenBefore }: QuotaReport): Promise<void> {
+    const total = used === undefined ? limit : used + remaining
+    const numbers = [remaining, limit, total, Math.ceil(resetMs), takenBefore].map((number) => number ?? '')
+    await this.#link.lua(reportQuotaOfKey, [quotas, turns], [id, source, ...numbers, keysChannel])
+  }
+
+  async quotas(ids: readonly string[]): Promise<KeyQuota[]> {
+    const reply = (await this.#link.lua(readQuotas, [quotas, turns], ids)) as string[][]
+    return reply.map(([taken, ...fields], index): KeyQuota => {
+      const account = quotaOf(fields.slice(0, 4))
+      const replied = quotaOf(fields.slice(4))
+      const id = ids[index] as string
+      return { id, taken: Number(taken), ...(account && { account }), ...(replied && { reply: replied }) }
+    })
+  }
+}
+
+function quotaOf([left = '', limit = '', total = '', reset = '']: readonly string[]): Quota | undefined {
+  if (left === '') return undefined
+  const remaining = Number(left)
+  return {
+    remaining,
+    ...(limit !== '' && { limit: Number(limit) }),
+    ...(total !== '' && { used: Math.max(0, Number(total) - remaining) }),
+    resetMs: Number(reset),
   }
 }

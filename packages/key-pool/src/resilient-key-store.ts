@@ -1,14 +1,16 @@
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import type { Bench, KeyState, KeyStore, Taken } from './key-store.ts'
+import type { Bench, BenchReason, KeyState, KeyStore, TakeOptions, Taken } from './key-store.ts'
 import type { LocalKeyStore } from './local-key-store.ts'
+import type { KeyQuota, QuotaReport } from './quota.ts'
 import { keysChannel, type RedisKeyStore } from './redis-key-store.ts'
 
 /**
  * The fleet's key state while Redis answers, this process's own while it does not. Benches of the whole fleet are
  * remembered locally all along, so that nothing is forgotten when Redis goes; those that still run are published
- * when it returns.
+ * when it returns. So are quotas as they were last read: each replica then counts down for itself, and what they
+ * overspend together ends in benches.
  */
 export class ResilientKeyStore implements KeyStore {
   readonly #fleet: RedisKeyStore
@@ -21,16 +23,16 @@ export class ResilientKeyStore implements KeyStore {
     link.on('up', () => void this.#republish())
   }
 
-  take(ids: readonly string[]): Promise<Taken> {
-    return this.#fleetOrOwn((store) => store.take(ids))
+  take(ids: readonly string[], options?: TakeOptions): Promise<Taken> {
+    return this.#fleetOrOwn((store) => store.take(ids, options))
   }
 
   async bench(bench: Bench): Promise<number> {
-    const { id, reason } = bench
+    const { id, reason, peers = [] } = bench
     try {
       const durationMs = await this.#fleet.bench(bench)
       // As long as the fleet says: strikes counted here may miss a recovery that another replica has seen.
-      await this.#own.bench({ id, reason, durationMs })
+      await this.#own.bench({ id, peers, reason, durationMs })
       return durationMs
     } catch (error) {
       if (error instanceof RedisUnavailable) return this.#own.bench(bench)
@@ -43,8 +45,27 @@ export class ResilientKeyStore implements KeyStore {
     await this.#fleetOrOwn((store) => store.endTrial(id, result))
   }
 
+  async release(id: string): Promise<void> {
+    await this.#own.release(id)
+    await this.#fleetOrOwn((store) => store.release(id))
+  }
+
   read(ids: readonly string[]): Promise<KeyState[]> {
     return this.#fleetOrOwn((store) => store.read(ids))
+  }
+
+  async reportQuota(report: QuotaReport): Promise<void> {
+    try {
+      await this.#fleet.reportQuota(report)
+      await this.#believe(report)
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable)) throw error
+      await this.#own.reportQuota(report)
+    }
+  }
+
+  quotas(ids: readonly string[]): Promise<KeyQuota[]> {
+    return this.#fleetOrOwn((store) => store.quotas(ids))
   }
 
   async #fleetOrOwn<T>(use: (store: KeyStore) => Promise<T>): Promise<T> {
@@ -56,16 +77,21 @@ export class ResilientKeyStore implements KeyStore {
     }
   }
 
-  /** Another replica has benched a key, or seen it recover. */
+  /** Another replica has benched a key, seen it recover, released it or read its quota. */
   async #adopt(message: string): Promise<void> {
     const change = changeIn(message)
     if (change === undefined) return
-    if (change.state === 'cooling') {
-      const { id, reason = 'limited', remainingMs = 0 } = change
-      await this.#own.bench({ id, reason, durationMs: remainingMs })
-    } else if (change.state === 'active') {
-      await this.#own.endTrial(change.id, 'recovered')
-    }
+    const { id, state, reason = 'limited', remainingMs = 0, quota } = change
+    if (state === 'cooling') await this.#own.bench({ id, reason, durationMs: remainingMs })
+    else if (state === 'active') await this.#own.endTrial(id, 'recovered')
+    else if (state === 'released') await this.#own.release(id)
+    else if (quota) await this.#believe({ ...quota, id })
+  }
+
+  /** What the fleet counts is not counted here as well, so a report from there is taken as it is. */
+  async #believe(report: QuotaReport): Promise<void> {
+    const [own] = await this.#own.quotas([report.id])
+    await this.#own.reportQuota({ ...report, takenBefore: own?.taken ?? 0 })
   }
 
   async #republish(): Promise<void> {
@@ -79,10 +105,19 @@ export class ResilientKeyStore implements KeyStore {
   }
 }
 
+/** A message of the channel. */
+interface Change {
+  readonly id: string
+  readonly state?: KeyState['state'] | 'released'
+  readonly reason?: BenchReason
+  readonly remainingMs?: number
+  readonly quota?: Omit<QuotaReport, 'id'>
+}
+
 /** Undefined for what is no message of this version. */
-function changeIn(message: string): KeyState | undefined {
+function changeIn(message: string): Change | undefined {
   try {
-    const change = JSON.parse(message) as KeyState | null
+    const change = JSON.parse(message) as Change | null
     return typeof change?.id === 'string' ? change : undefined
   } catch {
     return undefined

@@ -1,0 +1,311 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
+import { eventually } from '../test/eventually.ts'
+import { apiKey } from './api-key.ts'
+import { type Exhausted, KeyPool, type Ticket } from './key-pool.ts'
+import { LocalKeyStore } from './local-key-store.ts'
+
+const [a, b, c] = [apiKey('secret-a'), apiKey('secret-b'), apiKey('secret-c')]
+const times = { cooldownMs: 10_000, quarantineMs: 100_000 }
+const none: ReadonlySet<string> = new Set()
+const farMs = 1_000_000_000
+
+let clock: ManualClock
+let store: LocalKeyStore
+
+beforeEach(() => {
+  clock = manualClock(5000)
+  store = new LocalKeyStore(clock, { trialMs: 60_000 })
+})
+
+afterEach(() => {
+  jest.restoreAllMocks()
+})
+
+function poolOf(...keys: (typeof a)[]): KeyPool {
+  return new KeyPool(keys, store, times, clock)
+}
+
+async function ticketFrom(pool: KeyPool, tried = none): Promise<Ticket> {
+  const taken = await pool.take(tried, farMs)
+  if (taken.kind !== 'ticket') throw new Error(`no ticket: ${JSON.stringify(taken)}`)
+  return taken
+}
+
+/** A pool whose only key is on trial with the ticket's holder. */
+async function poolOnTrial(): Promise<{ pool: KeyPool; trial: Ticket }> {
+  const pool = poolOf(a)
+  await pool.limited(await ticketFrom(pool), undefined)
+  clock.advance(times.cooldownMs)
+  const trial = await ticketFrom(pool)
+  expect(trial.trial).toBe(true)
+  return { pool, trial }
+}
+
+describe('tickets', () => {
+  test('carry the key whose turn it is, secret and all', async () => {
+    const pool = poolOf(a, b, c)
+    const tickets = [await ticketFrom(pool), await ticketFrom(pool), await ticketFrom(pool)]
+    expect(new Set(tickets.map(({ key }) => key))).toEqual(new Set([a, b, c]))
+    expect(tickets.map(({ trial }) => trial)).toEqual([false, false, false])
+  })
+
+  test('a key that was tried for this request is not given again', async () => {
+    const pool = poolOf(a, b, c)
+    const tried = new Set<string>()
+    for (let turn = 0; turn < 3; turn += 1) tried.add((await ticketFrom(pool, tried)).key.id)
+    expect(tried).toEqual(new Set([a.id, b.id, c.id]))
+    expect(await pool.take(tried, farMs)).toEqual({ kind: 'exhausted', retryAfterMs: 0 })
+  })
+
+  test('the same secret twice is one key', () => {
+    expect(poolOf(a, apiKey('secret-a'), b).size).toBe(2)
+  })
+})
+
+describe('benches', () => {
+  test('a 429 without Retry-After rests the key for the cooldown', async () => {
+    const pool = poolOf(a)
+    await pool.limited(await ticketFrom(pool), undefined)
+    expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'limited', remainingMs: 10_000 }])
+  })
+
+  test('a 429 with Retry-After rests it for that', async () => {
+    const pool = poolOf(a)
+    await pool.limited(await ticketFrom(pool), 42)
+    expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'limited', remainingMs: 42_000 }])
+  })
+
+  test('a key that upstream does not accept is quarantined', async () => {
+    const pool = poolOf(a)
+    await pool.denied(await ticketFrom(pool))
+    expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'denied', remainingMs: 100_000 }])
+  })
+
+  test('a failure that teaches nothing benches nobody', async () => {
+    const pool = poolOf(a)
+    await pool.unsettled(await ticketFrom(pool))
+    expect(await pool.read()).toEqual([{ id: a.id, state: 'active' }])
+  })
+
+  test('an ordinary answer costs the store nothing', async () => {
+    const ended = jest.spyOn(store, 'endTrial')
+    const pool = poolOf(a)
+    await pool.answered(await ticketFrom(pool))
+    await pool.unsettled(await ticketFrom(pool))
+    expect(ended).not.toHaveBeenCalled()
+  })
+
+  test('all benched: the earliest return over all keys, tried ones included', async () => {
+    const pool = poolOf(a, b, c)
+    await pool.limited(await ticketOf(pool, a.id), 30)
+    await pool.limited(await ticketOf(pool, b.id), 5)
+    await pool.denied(await ticketOf(pool, c.id))
+    clock.advance(1000)
+    expect(await pool.take(none, farMs)).toEqual({ kind: 'exhausted', retryAfterMs: 4000 })
+    expect(await pool.take(new Set([b.id]), farMs)).toEqual({ kind: 'exhausted', retryAfterMs: 4000 })
+  })
+
+  test('each bench and each recovery is told, by id', async () => {
+    const pool = poolOf(a)
+    const events: unknown[] = []
+    pool.on('benched', (...details) => events.push(['benched', ...details]))
+    pool.on('recovered', (...details) => events.push(['recovered', ...details]))
+    await pool.limited(await ticketFrom(pool), 7)
+    clock.advance(7000)
+    await pool.denied(await ticketFrom(pool))
+    clock.advance(200_000)
+    await pool.answered(await ticketFrom(pool))
+    await pool.answered(await ticketFrom(pool))
+    expect(events).toEqual([
+      ['benched', a.id, 'limited', 7000],
+      // The second strike in a row: twice the quarantine.
+      ['benched', a.id, 'denied', 200_000],
+      ['recovered', a.id],
+    ])
+  })
+})
+
+describe('trials', () => {
+  test('a trial that is answered gives the key back', async () => {
+    const { pool, trial } = await poolOnTrial()
+    await pool.answered(trial)
+    expect((await ticketFrom(pool)).trial).toBe(false)
+  })
+
+  test('a trial that taught nothing passes to the next request', async () => {
+    const { pool, trial } = await poolOnTrial()
+    await pool.unsettled(trial)
+    expect((await ticketFrom(pool)).trial).toBe(true)
+  })
+
+  test('a request waits for the trial of the only key, and uses it when it succeeds', async () => {
+    const { pool, trial } = await poolOnTrial()
+    const looks = jest.spyOn(store, 'take')
+    const waiting = pool.take(none, farMs)
+    await eventually('a second look', () => looks.mock.calls.length > 1)
+    await pool.answered(trial)
+    expect(await waiting).toEqual({ kind: 'ticket', key: a, trial: false })
+  })
+
+  test('a request that waits learns at once that the trial failed', async () => {
+    const { pool, trial } = await poolOnTrial()
+    const looks = jest.spyOn(store, 'take')
+    const waiting = pool.take(none, farMs)
+    await eventually('a second look', () => looks.mock.calls.length > 1)
+    await pool.limited(trial, 33)
+    expect(await waiting).toEqual({ kind: 'exhausted', retryAfterMs: 33_000 })
+  })
+
+  test.each([
+    ['its own deadline', 100],
+    ['two seconds', 2000],
+  ])('nobody waits for a trial beyond %s', async (_, patienceMs) => {
+    const { pool } = await poolOnTrial()
+    const looks = jest.spyOn(store, 'take')
+    const deadlineMs = patienceMs === 2000 ? farMs : clock.nowMs() + patienceMs
+    let ended: Ticket | Exhausted | undefined
+    const waiting = pool.take(none, deadlineMs).then((taken) => (ended = taken))
+    clock.advance(patienceMs - 1)
+    const before = looks.mock.calls.length
+    await eventually('two more looks', () => looks.mock.calls.length >= before + 2)
+    expect(ended).toBeUndefined()
+    clock.advance(1)
+    expect((await waiting).kind).toBe('exhausted')
+  })
+
+  test('a key is free for all others while one is on trial', async () => {
+    const pool = poolOf(a, b)
+    await pool.limited(await ticketOf(pool, a.id), 1)
+    clock.advance(1000)
+    expect((await ticketOf(pool, a.id)).trial).toBe(true)
+    const others = [await ticketFrom(pool), await ticketFrom(pool), await ticketFrom(pool)]
+    expect(others.map(({ key }) => key.id)).toEqual([b.id, b.id, b.id])
+  })
+})
+
+describe('quotas', () => {
+  const month = { limit: 100, resetMs: 500_000 }
+
+  test('a request that no key has enough left for waits for the reset that is nearest', async () => {
+    const pool = poolOf(a, b)
+    await pool.noteAccount(a.id, { ...month, remaining: 5 }, 0)
+    await pool.noteAccount(b.id, { remaining: 5, resetMs: 90_000 }, 0)
+    expect(await pool.take(none, farMs, { units: 6 })).toEqual({ kind: 'exhausted', retryAfterMs: 90_000 })
+    expect((await pool.take(none, farMs, { units: 5 })).kind).toBe('ticket')
+  })
+
+  test.each([
+    ['nothing left', 0],
+    ['nearly nothing left', 1],
+  ])('a 429 of a key that has %s rests it until its quota is full again', async (_, remaining) => {
+    const pool = poolOf(a)
+    const ticket = await ticketFrom(pool)
+    await pool.noteAccount(a.id, { ...month, remaining }, 1)
+    await pool.limited(ticket, undefined)
+    expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'exhausted', remainingMs: 500_000 }])
+  })
+
+  test('a 429 of a key that has enough left rests it for the cooldown', async () => {
+    const pool = poolOf(a)
+    await pool.noteAccount(a.id, { ...month, remaining: 50 }, 0)
+    await pool.limited(await ticketFrom(pool), undefined)
+    expect(await pool.read()).toMatchObject([{ state: 'cooling', reason: 'limited', remainingMs: 10_000 }])
+  })
+
+  test('a 429 whose fields say when the window ends rests the key until then', async () => {
+    const pool = poolOf(a)
+    await pool.limited(await ticketFrom(pool), undefined, { remaining: 0, resetSeconds: 42 })
+    expect(await pool.read()).toMatchObject([{ reason: 'limited', remainingMs: 42_000 }])
+  })
+
+  test('a 429 that does not say for how long is told, one that does is not', async () => {
+    const pool = poolOf(a, b)
+    const wondered: string[] = []
+    pool.on('unexplained', (id) => wondered.push(id))
+    await pool.limited(await ticketOf(pool, a.id), 7)
+    await pool.limited(await ticketOf(pool, b.id), undefined)
+    expect(wondered).toEqual([b.id])
+  })
+
+  test('a reply’s fields count, for a minute at most unless nothing is left', async () => {
+    const pool = poolOf(a)
+    const ticket = await ticketFrom(pool)
+    pool.noteQuota(ticket, { remaining: 9, limit: 10, resetSeconds: 3600 })
+    expect((await pool.quotas())[0]?.reply).toMatchObject({ remaining: 9, resetMs: 60_000 })
+    pool.noteQuota(ticket, { remaining: 0, limit: 10, resetSeconds: 3600 })
+    expect(await pool.take(none, farMs)).toEqual({ kind: 'exhausted', retryAfterMs: 3_600_000 })
+  })
+})
+
+describe('keys that are looked after', () => {
+  const grouped = [{ ...a, group: 'acme' }, { ...b, group: 'acme' }, c]
+
+  test('of one account are benched together, and each bench is told', async () => {
+    const pool = new KeyPool(grouped, store, times, clock)
+    const benched: string[] = []
+    pool.on('benched', (id) => benched.push(id))
+    await pool.limited(await ticketOf(pool, a.id), 30)
+    expect(benched).toEqual([a.id, b.id])
+    expect((await pool.read()).map(({ state }) => state)).toEqual(['cooling', 'cooling', 'active'])
+  })
+
+  test('are given by their weights', async () => {
+    const pool = new KeyPool([{ ...a, weight: 3 }, b], store, times, clock)
+    const ids = await Promise.all(Array.from({ length: 40 }, async () => (await ticketFrom(pool)).key.id))
+    expect(ids.filter((id) => id === a.id)).toHaveLength(30)
+  })
+
+  test('may be rested and released by an operator, without their peers', async () => {
+    const pool = new KeyPool(grouped, store, times, clock)
+    expect(await pool.rest(a.id, 5000)).toBe(5000)
+    expect(await pool.read()).toEqual([
+      { id: a.id, state: 'cooling', reason: 'operator', remainingMs: 5000 },
+      { id: b.id, state: 'active' },
+      { id: c.id, state: 'active' },
+    ])
+    await pool.release(a.id)
+    expect((await ticketOf(pool, a.id)).trial).toBe(false)
+  })
+
+  test('may be replaced: a removed key is given to nobody, and finishes what it carries', async () => {
+    const pool = poolOf(a, b)
+    const changes: unknown[] = []
+    pool.on('replaced', (...change) => changes.push(change))
+    const carried = await ticketOf(pool, a.id)
+    pool.replace([b, c])
+    expect(changes).toEqual([[[c.id], [a.id]]])
+    const ids = await Promise.all(Array.from({ length: 10 }, async () => (await ticketFrom(pool)).key.id))
+    expect(new Set(ids)).toEqual(new Set([b.id, c.id]))
+    await pool.answered(carried)
+    await pool.limited(carried, 5)
+    expect(pool.size).toBe(2)
+  })
+})
+
+describe('proof', () => {
+  test('a key that answered within the last minute is proven', async () => {
+    const pool = poolOf(a, b)
+    const ticket = await ticketOf(pool, a.id)
+    expect(pool.isProven(ticket)).toBe(false)
+    await pool.answered(ticket)
+    clock.advance(59_999)
+    expect(pool.isProven(ticket)).toBe(true)
+    expect(pool.isProven(await ticketOf(pool, b.id))).toBe(false)
+    clock.advance(1)
+    expect(pool.isProven(ticket)).toBe(false)
+  })
+
+  test('a failure proves nothing', async () => {
+    const pool = poolOf(a)
+    const ticket = await ticketFrom(pool)
+    await pool.unsettled(ticket)
+    expect(pool.isProven(ticket)).toBe(false)
+  })
+})
+
+/** The ticket of one key of the pool. */
+function ticketOf(pool: KeyPool, id: string): Promise<Ticket> {
+  const others = [a, b, c].map((key) => key.id).filter((other) => other !== id)
+  return ticketFrom(pool, new Set(others))
+}
