@@ -104,15 +104,16 @@ class Trip implements BatchCrew<SharedOutcome> {
     const findings = new Map<string, Finding>()
     const toStore = new Map<string, Entry>()
     const unshared: string[] = []
+    const nowMs = this.#parts.clock.nowMs()
     for (const [question, { outcome, led, published }] of flown) {
       if (outcome.kind === 'unshared') {
         unshared.push(question)
         continue
       }
-      const finding = this.#findingOf(question, outcome, led)
+      const finding = this.#findingOf(question, outcome, led, nowMs)
       findings.set(question, finding)
       if (finding.kind !== 'found' || finding.entry.freshForMs <= 0 || this.#isPurged()) continue
-      this.#parts.memory.set(question, finding.entry, this.#parts.clock.nowMs())
+      this.#parts.memory.set(question, finding.entry, nowMs)
       if (led && published) toStore.set(question, finding.entry)
     }
     try {
@@ -144,6 +145,8 @@ class Trip implements BatchCrew<SharedOutcome> {
   #serve(shared: ReadonlyMap<string, Entry>): string[] {
     const { memory, clock, revalidateForMs, random } = this.#parts
     const nowMs = clock.nowMs()
+    // One draw for all, so that those which were loaded together are loaded anew together.
+    const draw = random()
     const toRefresh: string[] = []
     for (const question of this.#open.keys()) {
       const stored = shared.get(question)
@@ -153,7 +156,7 @@ class Trip implements BatchCrew<SharedOutcome> {
       const isFresh = entry.freshLeftMs(nowMs) > 0
       if (!isFresh && entry.freshness(nowMs, revalidateForMs) !== 'stale') continue
       if (isFresh && !this.#isPurged()) memory.set(question, entry, nowMs)
-      if (!isFresh || entry.isDueEarly(nowMs, random())) toRefresh.push(question)
+      if (!isFresh || entry.isDueEarly(nowMs, draw)) toRefresh.push(question)
       const tier = entry === stored ? 'l2' : 'l1'
       this.#answer(question, { kind: 'found', source: isFresh ? tier : 'stale', entry })
     }
@@ -181,7 +184,8 @@ class Trip implements BatchCrew<SharedOutcome> {
     } catch (error) {
       const left = [...this.#open.keys()].filter((question) => !this.#loading.has(question))
       if (error instanceof ProxyError) {
-        for (const question of left) this.#answer(question, this.#findingOf(question, failureOf(error), false))
+        const nowMs = this.#parts.clock.nowMs()
+        for (const question of left) this.#answer(question, this.#findingOf(question, failureOf(error), false, nowMs))
         // The fleet cannot coordinate: this process loads for itself, once.
       } else if (this.#parts.isAway(error)) await loadAlone(left, this)
       else this.failed(left, error)
@@ -197,10 +201,9 @@ class Trip implements BatchCrew<SharedOutcome> {
     }
   }
 
-  #findingOf(question: string, outcome: Outcome, led: boolean): Finding {
+  #findingOf(question: string, outcome: Outcome, led: boolean, nowMs: number): Finding {
     const source = led ? 'upstream' : 'collapsed'
     const origin = led && outcome.origin ? { origin: outcome.origin } : {}
-    const nowMs = this.#parts.clock.nowMs()
     if (outcome.kind === 'failure') {
       const best = this.#best.get(question)
       const stale = best?.freshness(nowMs, this.#parts.staleForMs) === 'stale' ? best : undefined

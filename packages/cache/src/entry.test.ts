@@ -23,3 +23,9 @@ describe('an entry', () => {
     expect(entry.freshLeftMs(1400)).toBe(-100)
   })
 })
+
+test('an entry keeps nothing alive but its body', () => {
+  const read = Buffer.alloc(65_536, 'x')
+  const { body } = new Entry({ status: 200, contentType: 'text/plain', body: read.subarray(0, 10) }, 0, 1000).answer
+  expect([body.toString(), body.buffer.byteLength]).toEqual(['xxxxxxxxxx', 10])
+})

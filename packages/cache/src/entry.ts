@@ -21,7 +21,7 @@ export class Entry {
   prepared: unknown
 
   constructor(answer: Answer, storedAtMs: number, freshForMs: number, loadMs = 0) {
-    this.answer = answer
+    this.answer = withOwnMemory(answer)
     this.storedAtMs = storedAtMs
     this.freshForMs = freshForMs
     this.loadMs = loadMs
@@ -55,4 +55,15 @@ export class Entry {
     if (leftMs > 0) return 'fresh'
     return leftMs + staleForMs > 0 ? 'stale' : 'dead'
   }
+}
+
+/**
+ * A body is often a view of something larger (what a socket brought at once, a slab of Node's buffer pool: 64 KB),
+ * which would be kept for as long as the body is.
+ */
+function withOwnMemory(answer: Answer): Answer {
+  if (answer.body.buffer.byteLength === answer.body.length) return answer
+  const body = Buffer.allocUnsafeSlow(answer.body.length)
+  answer.body.copy(body)
+  return { ...answer, body }
 }

@@ -55,3 +55,12 @@ describe('an outcome on its way to other replicas', () => {
     expect(outcomeCodec.servesLatecomers({ kind: 'unshared' })).toBe(false)
   })
 })
+
+test.each([
+  [86_400_000, 2000],
+  [1000, 500],
+  [0, 2000],
+])('an answer that is fresh for %d ms is left for waiters for %d ms', (freshForMs, keepMs) => {
+  const answer = { status: 200, contentType: 'text/plain', body: Buffer.from('x') }
+  expect(outcomeCodec.keepMs({ kind: 'answer', answer, freshForMs })).toBe(keepMs)
+})

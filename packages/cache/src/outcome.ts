@@ -19,10 +19,16 @@ export interface Failure {
   readonly origin?: Origin
 }
 
-/** What a load brings. An answer with `freshForMs` 0 is passed on but not kept. */
-export type Outcome =
-  | { readonly kind: 'answer'; readonly answer: Answer; readonly freshForMs: number; readonly origin?: Origin }
-  | Failure
+export interface AnswerOutcome {
+  readonly kind: 'answer'
+  readonly answer: Answer
+  /** 0: it is passed on but not kept. */
+  readonly freshForMs: number
+  readonly origin?: Origin
+}
+
+/** What a load brings. */
+export type Outcome = AnswerOutcome | Failure
 
 /** What waiters on other replicas read: an outcome, or that it was too large to share and they must ask themselves. */
 export type SharedOutcome = Outcome | { readonly kind: 'unshared' }
@@ -55,7 +61,11 @@ export const outcomeCodec = {
     return { kind: 'answer', answer: decoded.answer, freshForMs: freshFor }
   },
 
-  keepMs: (outcome: SharedOutcome): number => (outcome.kind === 'answer' ? keepAnswerMs : keepFailureMs),
+  keepMs(outcome: SharedOutcome): number {
+    if (outcome.kind !== 'answer') return keepFailureMs
+    // Gone before the answer is old enough to be refreshed: a refresh must not be answered with what it replaces.
+    return outcome.freshForMs > 0 ? Math.ceil(Math.min(keepAnswerMs, outcome.freshForMs / 2)) : keepAnswerMs
+  },
 
   /** An answer that must not be cached serves those who waited for it, and nobody after them. */
   servesLatecomers: (outcome: SharedOutcome): boolean =>

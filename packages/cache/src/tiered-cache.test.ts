@@ -68,6 +68,18 @@ function takeAway(): void {
   flight.run = async () => Promise.reject(new Away())
 }
 
+test('what was loaded under a lease that was lost is answered with, but kept nowhere', async () => {
+  flight.run = async (_question, load) => ({
+    outcome: await load('answer'),
+    led: true,
+    published: false,
+    superseded: true,
+  })
+  expect(textOf(await find(loading(outcomeOf('late'))))).toBe('late')
+  stored.set('q', new Entry(answerOf('newer'), clock.nowMs(), freshForMs))
+  expect(textOf(await find(neverLoad))).toBe('newer')
+})
+
 describe('the order of the tiers', () => {
   test('what memory may serve is asked of nobody', async () => {
     await find(loading(outcomeOf('a')))

@@ -4,7 +4,7 @@ import { LocalFlight } from '@ipfleet/flight/local-flight.ts'
 import type { AnswerStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import type { LruStore } from './lru-store.ts'
-import type { Failure, Origin, Outcome, SharedOutcome } from './outcome.ts'
+import type { AnswerOutcome, Failure, Origin, Outcome, SharedOutcome } from './outcome.ts'
 
 /**
  * Where an answer came from: memory, Redis, a load of this request, a load that another request had begun, or either
@@ -35,10 +35,12 @@ export interface FleetLoad {
   runIfFree(question: string, load: Load): Promise<Flown | undefined>
 }
 
-interface Flown {
-  readonly outcome: SharedOutcome
+interface Flown<T = SharedOutcome> {
+  readonly outcome: T
   readonly led: boolean
   readonly published: boolean
+  /** The lease was lost meanwhile: what someone else has loaded may be newer. */
+  readonly superseded?: boolean
 }
 
 export interface TieredCacheParts {
@@ -130,16 +132,15 @@ export class TieredCache {
     const servable = best && this.#serve(question, best, best === shared ? 'l2' : 'l1', load, purges)
     if (servable) return servable
     const startedMs = this.#clock.nowMs()
-    const { outcome, led, published } = await this.#loadOnce(question, load, deadlineMs)
+    const flown = await this.#loadOnce(question, load, deadlineMs)
+    const { outcome, led } = flown
     const source = led ? 'upstream' : 'collapsed'
     const origin = led && outcome.origin ? { origin: outcome.origin } : {}
     if (outcome.kind === 'failure') {
       const stale = best?.freshness(this.#clock.nowMs(), this.#staleForMs) === 'stale' ? best : undefined
       return { kind: 'failed', source, failure: outcome, stale, ...origin }
     }
-    const nowMs = this.#clock.nowMs()
-    const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? nowMs - startedMs : 0)
-    if (outcome.freshForMs > 0 && purges === this.#purges) await this.#keep(question, entry, led && published)
+    const entry = await this.#keep(question, { ...flown, outcome }, startedMs, purges)
     return { kind: 'found', source, entry, ...origin }
   }
 
@@ -168,11 +169,8 @@ export class TieredCache {
   async #loadAnew(question: string, load: Load, purges: number): Promise<void> {
     const startedMs = this.#clock.nowMs()
     const flown = await this.#loadIfFree(question, load)
-    if (flown?.outcome.kind !== 'answer' || flown.outcome.freshForMs <= 0 || purges !== this.#purges) return
-    const { answer, freshForMs } = flown.outcome
-    const nowMs = this.#clock.nowMs()
-    const entry = new Entry(answer, nowMs, freshForMs, flown.led ? nowMs - startedMs : 0)
-    await this.#keep(question, entry, flown.led && flown.published)
+    if (flown?.outcome.kind !== 'answer') return
+    await this.#keep(question, { ...flown, outcome: flown.outcome }, startedMs, purges)
   }
 
   async #loadIfFree(question: string, load: Load): Promise<Flown | undefined> {
@@ -193,14 +191,11 @@ export class TieredCache {
     }
   }
 
-  async #loadOnce(
-    question: string,
-    load: Load,
-    deadlineMs: number,
-  ): Promise<{ outcome: Outcome; led: boolean; published: boolean }> {
+  async #loadOnce(question: string, load: Load, deadlineMs: number): Promise<Flown<Outcome>> {
     try {
-      const { outcome, led, published } = await this.#flight.run(question, load, deadlineMs)
-      if (outcome.kind !== 'unshared') return { outcome, led, published }
+      const flown = await this.#flight.run(question, load, deadlineMs)
+      const { outcome } = flown
+      if (outcome.kind !== 'unshared') return { ...flown, outcome }
     } catch (error) {
       // A waiter whose own deadline passed; it must not load freely.
       if (error instanceof ProxyError) return { outcome: failureOf(error), led: false, published: true }
@@ -210,9 +205,18 @@ export class TieredCache {
     return { outcome: await load('answer'), led: true, published: true }
   }
 
-  async #keep(question: string, entry: Entry, alsoShared: boolean): Promise<void> {
-    this.#memory.set(question, entry, this.#clock.nowMs())
-    if (!alsoShared) return
+  /** The entry of an answer that has just come, kept wherever it may be. */
+  async #keep(question: string, flown: Flown<AnswerOutcome>, startedMs: number, purges: number): Promise<Entry> {
+    const { outcome, led, published, superseded = false } = flown
+    const nowMs = this.#clock.nowMs()
+    const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? nowMs - startedMs : 0)
+    if (outcome.freshForMs <= 0 || superseded || purges !== this.#purges) return entry
+    this.#memory.set(question, entry, nowMs)
+    if (led && published) await this.#share(question, entry)
+    return entry
+  }
+
+  async #share(question: string, entry: Entry): Promise<void> {
     try {
       await this.#shared.set(question, entry)
     } catch (error) {

@@ -18,8 +18,10 @@ export interface Flown<T> {
   readonly outcome: T
   /** This caller's own load brought it. */
   readonly led: boolean
-  /** It is the fleet's outcome. False when our lease was lost meanwhile (someone else's may be newer) or Redis went away. */
+  /** It is the fleet's outcome. False when our lease was lost meanwhile, or Redis went away. */
   readonly published: boolean
+  /** Our lease was lost meanwhile: someone else's outcome may be newer than ours. */
+  readonly superseded?: boolean
 }
 
 const recheckMs = { least: 100, most: 300 }
@@ -75,7 +77,7 @@ export class FleetFlight<T> {
     const keeper = setInterval(() => void lease.extend(), this.#leases.lifeMs / 3)
     try {
       const outcome = await load()
-      return { outcome, led: true, published: await this.#publish(lease, outcome) }
+      return { outcome, led: true, ...(await this.#publish(lease, outcome)) }
     } catch (error) {
       await lease.release()
       throw error
@@ -117,14 +119,15 @@ export class FleetFlight<T> {
     }
   }
 
-  async #publish(lease: Lease, outcome: T): Promise<boolean> {
+  async #publish(lease: Lease, outcome: T): Promise<{ published: boolean; superseded?: boolean }> {
     try {
-      return await this.#board.publish(lease, this.#codec.encode(outcome), this.#codec.keepMs(outcome))
+      const published = await this.#board.publish(lease, this.#codec.encode(outcome), this.#codec.keepMs(outcome))
+      return published ? { published } : { published, superseded: true }
     } catch {
       // Redis went away meanwhile, or is full. Our own callers have their answer, and need not wait for the waiters
       // elsewhere to be let go; if that fails too, they notice by themselves.
       void lease.release()
-      return false
+      return { published: false }
     }
   }
 }

@@ -298,7 +298,7 @@ describe('a holder that fails', () => {
     expect(successor).toEqual({ outcome: 'newer', led: true, published: true })
     leader.process.kill('SIGCONT')
     const late: unknown = JSON.parse(await leader.nextLine())
-    expect(late).toEqual({ outcome: 'from the lone leader', led: true, published: false })
+    expect(late).toEqual({ outcome: 'from the lone leader', led: true, published: false, superseded: true })
     expect((await admin.get(outcomeKey('s'))) ?? 'text newer').toBe('text newer')
   })
 

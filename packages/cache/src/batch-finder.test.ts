@@ -1,0 +1,247 @@
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { type BatchCrew, loadAlone } from '@ipfleet/flight/batch-flight.ts'
+import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
+import { beforeEach, describe, expect, test } from '@jest/globals'
+import type { BatchStore } from './answer-store.ts'
+import { BatchFinder, type LoadMany } from './batch-finder.ts'
+import { Entry } from './entry.ts'
+import { LruStore } from './lru-store.ts'
+import type { Outcome, SharedOutcome } from './outcome.ts'
+import { type Finding, type LoadPurpose, TieredCache } from './tiered-cache.ts'
+
+/** Stands for whatever the shared tier's absence throws. */
+class Away extends Error {}
+
+const freshForMs = 10_000
+const recheckAfterMs = 1000
+const staleForMs = 50_000
+const revalidateForMs = 5000
+
+const answerOf = (text: string): Entry['answer'] => ({
+  status: 200,
+  contentType: 'text/plain',
+  body: Buffer.from(text),
+})
+const outcomeOf = (text: string, forMs = freshForMs): Outcome => ({
+  kind: 'answer',
+  answer: answerOf(text),
+  freshForMs: forMs,
+})
+const failure: Outcome = { kind: 'failure', code: 'upstream_failed' }
+
+let clock: ManualClock
+let stored: Map<string, Entry>
+let shared: { -readonly [method in keyof BatchStore]: BatchStore[method] }
+let fly: (questions: readonly string[], crew: BatchCrew<SharedOutcome>, deadlineMs: number) => Promise<void>
+let memory: LruStore
+let cache: TieredCache
+let finder: BatchFinder
+let loads: [questions: readonly string[], purpose: LoadPurpose][]
+
+beforeEach(() => {
+  clock = manualClock(1000)
+  stored = new Map()
+  loads = []
+  shared = {
+    getMany: async (questions) =>
+      new Map(questions.flatMap((one) => [[one, stored.get(one)]] as const).filter(isStored)),
+    setMany: async (entries) => {
+      for (const [question, entry] of entries) stored.set(question, entry)
+    },
+  }
+  fly = (questions, crew) => loadAlone(questions, crew)
+  memory = new LruStore({ maxEntries: 100, recheckAfterMs })
+  const rules = { memory, isAway: (error: unknown) => error instanceof Away, staleForMs, revalidateForMs, clock }
+  cache = new TieredCache({
+    ...rules,
+    shared: { get: async (question) => stored.get(question), set: async () => {} },
+    flight: {
+      run: async (_question, load) => ({ outcome: await load('answer'), led: true, published: true }),
+      runIfFree: async () => undefined,
+    },
+  })
+  const flight = { run: (...flown: Parameters<typeof fly>) => fly(...flown) }
+  finder = new BatchFinder({ ...rules, cache, shared, flight, random: () => 1 })
+})
+
+function isStored(pair: readonly [string, Entry | undefined]): pair is readonly [string, Entry] {
+  return pair[1] !== undefined
+}
+
+/** Loads that answer each question with its own name. */
+function loading(outcome: (question: string) => Outcome = outcomeOf): LoadMany {
+  return async (questions, settle, purpose) => {
+    loads.push([questions, purpose])
+    await settle(new Map(questions.map((question) => [question, outcome(question)])))
+  }
+}
+const find = (questions: readonly string[], load = loading()): ReturnType<BatchFinder['find']> =>
+  finder.find(questions, load, 60_000)
+const sourcesOf = (findings: ReadonlyMap<string, Finding>): Record<string, string> =>
+  Object.fromEntries([...findings].map(([question, { source }]) => [question, source]))
+const store = (question: string, ageMs: number): unknown =>
+  stored.set(question, new Entry(answerOf(question), clock.nowMs() - ageMs, freshForMs))
+
+describe('many questions', () => {
+  test('are answered from memory, then from the shared tier, then by one load, each once', async () => {
+    await find(['memory'])
+    store('shared', 0)
+    loads = []
+    const found = await find(['memory', 'shared', 'new', 'newer', 'new'])
+    expect(sourcesOf(found)).toEqual({ memory: 'l1', shared: 'l2', new: 'upstream', newer: 'upstream' })
+    expect(loads).toEqual([[['new', 'newer'], 'answer']])
+  })
+
+  test('that were found are in memory and in the shared tier then', async () => {
+    await find(['a', 'b'])
+    expect([...stored.keys()]).toEqual(['a', 'b'])
+    store('c', 0)
+    await find(['c'])
+    loads = []
+    expect(sourcesOf(await find(['a', 'b', 'c']))).toEqual({ a: 'l1', b: 'l1', c: 'l1' })
+    expect(loads).toEqual([])
+  })
+
+  test('are found in the shared tier by one look', async () => {
+    const looks: (readonly string[])[] = []
+    const look = shared.getMany
+    shared.getMany = (questions) => (looks.push(questions), look(questions))
+    await find(['a', 'b', 'c'])
+    await find(['a', 'b', 'c'])
+    expect(looks).toEqual([['a', 'b', 'c']])
+  })
+
+  test('whose answers must not be cached are passed on, and kept nowhere', async () => {
+    await find(
+      ['a'],
+      loading((text) => outcomeOf(text, 0)),
+    )
+    expect([stored.size, memory.size]).toEqual([0, 0])
+  })
+
+  test('that another replica answered are kept in memory; the shared tier has them already', async () => {
+    fly = (_questions, crew) => crew.landed(new Map([['a', { outcome: outcomeOf('a'), led: false, published: true }]]))
+    expect(sourcesOf(await find(['a']))).toEqual({ a: 'collapsed' })
+    expect([stored.size, memory.size]).toEqual([0, 1])
+  })
+
+  test('whose answer another replica could not share are loaded here', async () => {
+    fly = (_questions, crew) =>
+      crew.landed(new Map([['a', { outcome: { kind: 'unshared' }, led: false, published: true }]]))
+    expect(sourcesOf(await find(['a']))).toEqual({ a: 'upstream' })
+  })
+})
+
+describe('in one process', () => {
+  test('a single question waits for the batch that has it, and a batch for the single question', async () => {
+    const gate = Promise.withResolvers<void>()
+    const held: LoadMany = async (questions, settle, purpose) => {
+      await gate.promise
+      await loading()(questions, settle, purpose)
+    }
+    const batch = find(['a', 'b'], held)
+    const single = cache.find('a', async () => outcomeOf('loaded alone'), 60_000)
+    const other = cache.find('c', async () => gate.promise.then(() => outcomeOf('c alone')), 60_000)
+    const second = find(['b', 'c'])
+    gate.resolve()
+    expect(await single).toMatchObject({ source: 'collapsed', entry: { answer: answerOf('a') } })
+    expect(sourcesOf(await second)).toEqual({ b: 'collapsed', c: 'collapsed' })
+    await Promise.all([batch, other])
+    expect(loads).toEqual([[['a', 'b'], 'answer']])
+  })
+
+  test('what was asked for before a purge is not remembered after it', async () => {
+    const gate = Promise.withResolvers<void>()
+    const finding = find(['a'], async (questions, settle, purpose) => {
+      await gate.promise
+      await loading()(questions, settle, purpose)
+    })
+    cache.forget()
+    gate.resolve()
+    expect((await finding).get('a')?.kind).toBe('found')
+    expect([stored.size, memory.size]).toEqual([0, 0])
+  })
+
+  test('a load that throws fails its questions, and leaves nothing behind', async () => {
+    const broken: LoadMany = async () => Promise.reject(new Error('broken'))
+    await expect(find(['a', 'b'], broken)).rejects.toThrow('broken')
+    expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
+  })
+})
+
+describe('past their freshness', () => {
+  test('questions are answered at once, and refreshed together in the background', async () => {
+    store('a', freshForMs + 1)
+    store('b', freshForMs + 1)
+    store('fresh', 0)
+    expect(sourcesOf(await find(['a', 'b', 'fresh', 'new']))).toEqual({
+      a: 'stale',
+      b: 'stale',
+      fresh: 'l2',
+      new: 'upstream',
+    })
+    expect(loads).toEqual([
+      [['a', 'b'], 'refresh'],
+      [['new'], 'answer'],
+    ])
+    expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'l1', b: 'l1' })
+  })
+
+  test('and past that, they are loaded; when nothing comes, the old answer is better than none', async () => {
+    store('a', freshForMs + revalidateForMs)
+    const [finding] = [
+      ...(
+        await find(
+          ['a', 'b'],
+          loading(() => failure),
+        )
+      ).values(),
+    ]
+    expect(finding).toMatchObject({ kind: 'failed', failure, stale: { answer: answerOf('a') } })
+    expect(loads).toEqual([[['a', 'b'], 'answer']])
+    store('dead', freshForMs + staleForMs)
+    expect(
+      (
+        await find(
+          ['dead'],
+          loading(() => failure),
+        )
+      ).get('dead'),
+    ).toMatchObject({ stale: undefined })
+  })
+})
+
+describe('when Redis is away', () => {
+  beforeEach(() => {
+    shared.getMany = async () => Promise.reject(new Away())
+    shared.setMany = async () => Promise.reject(new Away())
+    fly = async () => Promise.reject(new Away())
+  })
+
+  test('this process loads for itself, once, and remembers', async () => {
+    expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
+    expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'l1', b: 'l1' })
+    expect(loads).toHaveLength(1)
+  })
+
+  test('memory is served past its recheck, for as long as it is fresh', async () => {
+    await find(['a'])
+    clock.advance(recheckAfterMs * 2)
+    expect(sourcesOf(await find(['a']))).toEqual({ a: 'l1' })
+  })
+
+  test('what was being waited for is loaded here; what is being loaded here already is not loaded again', async () => {
+    fly = async (_questions, crew) => {
+      void loadAlone(['a'], crew)
+      throw new Away()
+    }
+    expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
+    expect(loads.map(([questions]) => questions)).toEqual([['a'], ['b']])
+  })
+})
+
+test('questions that others load and do not finish in time fail with upstream_timeout, and are not loaded', async () => {
+  fly = async () => Promise.reject(new ProxyError('upstream_timeout'))
+  expect((await find(['a'])).get('a')).toMatchObject({ kind: 'failed', failure: { code: 'upstream_timeout' } })
+  expect(loads).toEqual([])
+})
