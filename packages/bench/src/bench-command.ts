@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
+import { benchBatch } from './batch-bench.ts'
 import { benchCommands } from './commands-bench.ts'
 import { benchHit } from './hit-bench.ts'
-import { commandsTable, hitTable, rssTable } from './report.ts'
+import { batchTable, commandsTable, hitTable, rssTable } from './report.ts'
 import { benchRss } from './rss-bench.ts'
 
 const help = `Measures a lookup replica next to its peers, on loopback only.
@@ -9,6 +10,7 @@ const help = `Measures a lookup replica next to its peers, on loopback only.
   npm run bench -- hit        CPU time per answer from memory, next to nginx proxy_cache if it is installed
   npm run bench -- rss        memory with many entries and many open connections
   npm run bench -- commands   Redis commands per answer from Redis and per cold miss
+  npm run bench -- batch      items per second of batches, from Redis and from upstream
 
   --json               the numbers instead of a table
 
@@ -25,6 +27,11 @@ rss:
   --connections N      open and idle; default 1000
   --node-flag FLAG     as above
 
+batch:
+  --batches N          default 100
+  --items N            of one batch; default 1000
+  --clients N          batches at the same time; default 4
+
 commands:
   --requests N         of each kind; default 100
 `
@@ -36,10 +43,15 @@ const options = {
   connections: { type: 'string' },
   entries: { type: 'string' },
   requests: { type: 'string' },
+  batches: { type: 'string' },
+  items: { type: 'string' },
+  clients: { type: 'string' },
   'node-flag': { type: 'string', multiple: true },
   'nginx-buffer': { type: 'string' },
   help: { type: 'boolean', default: false },
 } as const
+
+type NumberOption = Exclude<keyof typeof options, 'json' | 'help' | 'node-flag' | 'nginx-buffer'>
 
 /** Runs what the command line asks for. Throws a RangeError or a TypeError for what it does not understand. */
 async function main(): Promise<void> {
@@ -49,8 +61,7 @@ async function main(): Promise<void> {
     process.stdout.write(help)
     return
   }
-  const number = (option: 'rounds' | 'seconds' | 'connections' | 'entries' | 'requests', otherwise: number) =>
-    wholeNumber(option, values[option] ?? String(otherwise))
+  const number = (option: NumberOption, otherwise: number) => wholeNumber(option, values[option] ?? String(otherwise))
   const print = (report: object, table: string): void => {
     process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : table)
   }
@@ -80,6 +91,15 @@ async function main(): Promise<void> {
     case 'commands': {
       const report = await benchCommands({ requests: number('requests', 100) })
       print(report, commandsTable(report))
+      return
+    }
+    case 'batch': {
+      const report = await benchBatch({
+        batches: number('batches', 100),
+        items: number('items', 1000),
+        clients: number('clients', 4),
+      })
+      print(report, batchTable(report))
       return
     }
     default:

@@ -63,9 +63,17 @@ export async function startMeasured({ name, command, args, env }: ServerCommand)
   return { url: `http://127.0.0.1:${port}`, port, pid, stop }
 }
 
-const lookupEntry = fileURLToPath(new URL('../../../services/lookup/src/main.ts', import.meta.url))
+const root = new URL('../../../', import.meta.url)
+const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { scripts: { start: string } }
+const lookupEntry = fileURLToPath(new URL('services/lookup/src/main.ts', root))
+/** What `npm start` gives Node to save memory. */
+const startFlags = scripts.start.split(' ').filter((word) => word.startsWith('--'))
+const compileCache = fileURLToPath(new URL('node_modules/.cache/node', root))
 
-/** A lookup replica as it would run: access log as JSON, metrics on. `nodeFlags` come before the entry. */
+/**
+ * A lookup replica as `npm start` runs it, with the access log as JSON and metrics on. `nodeFlags` come before the
+ * entry, after those of `npm start`.
+ */
 export function replicaCommand(
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[] = [],
@@ -73,13 +81,14 @@ export function replicaCommand(
   return {
     name: 'replica',
     command: process.execPath,
-    args: () => [...nodeFlags, lookupEntry],
+    args: () => [...startFlags, ...nodeFlags, lookupEntry],
     env: (port) => ({
       PORT: String(port),
       HOST: '127.0.0.1',
       LOG_FORMAT: 'json',
       LOG_LEVEL: 'info',
       DRAIN_MS: '0',
+      NODE_COMPILE_CACHE: compileCache,
       ...env,
     }),
   }

@@ -1,3 +1,4 @@
+import type { BatchReport } from './batch-bench.ts'
 import type { CommandsReport } from './commands-bench.ts'
 import type { HitReport } from './hit-bench.ts'
 import type { RssReport } from './rss-bench.ts'
@@ -35,6 +36,16 @@ export function commandsTable({ hit, miss }: CommandsReport): string {
     ['cold miss', miss.perRequest.toFixed(2), '8', commandsText(miss.byName)],
   ]
   return `${table([['request', 'commands', 'at most', 'which'], ...rows])}\n`
+}
+
+export function batchTable({ load, series }: BatchReport): string {
+  const rows = series.map(({ source, itemsPerSecond, cpuUsPerItem, msPerBatch }) => [
+    source,
+    Math.round(itemsPerSecond).toString(),
+    cpuUsPerItem.toFixed(1),
+    msPerBatch.toFixed(1),
+  ])
+  return `${load}\n${table([['served from', 'items/s', 'CPU µs/item', 'ms/batch'], ...rows])}\n`
 }
 
 function table(rows: readonly (readonly string[])[]): string {

@@ -77,6 +77,7 @@ function loading(outcome: (question: string) => Outcome = outcomeOf): LoadMany {
 }
 const find = (questions: readonly string[], load = loading()): ReturnType<BatchFinder['find']> =>
   finder.find(questions, load, 60_000)
+const broken: LoadMany = async () => Promise.reject(new Error('broken'))
 const sourcesOf = (findings: ReadonlyMap<string, Finding>): Record<string, string> =>
   Object.fromEntries([...findings].map(([question, { source }]) => [question, source]))
 const store = (question: string, ageMs: number): unknown =>
@@ -163,7 +164,6 @@ describe('in one process', () => {
   })
 
   test('a load that throws fails its questions, and leaves nothing behind', async () => {
-    const broken: LoadMany = async () => Promise.reject(new Error('broken'))
     await expect(find(['a', 'b'], broken)).rejects.toThrow('broken')
     expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
   })

@@ -55,6 +55,12 @@ const kinds = {
   },
   payload_too_large: { status: 413, title: 'Payload too large', message: 'The body is over the limit', level: 'info' },
   uri_too_long: { status: 414, title: 'URI too long', message: 'The request target is over the limit', level: 'debug' },
+  not_offered: {
+    status: 501,
+    title: 'Not offered by the provider',
+    message: 'The provider that this fleet asks has no answers of this kind',
+    level: 'debug',
+  },
   internal: { status: 500, title: 'Internal error', message: 'Something went wrong here', level: 'error' },
   upstream_unreachable: {
     status: 502,
@@ -101,7 +107,7 @@ const kinds = {
   no_offline_answer: {
     status: 503,
     title: 'Not available without an API key',
-    message: 'The embedded database cannot answer this; set IPINFO_KEYS to ask the upstream API',
+    message: 'The embedded database cannot answer this, and no API keys are set to ask the upstream API with',
     level: 'info',
   },
   upstream_timeout: {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { type TinyMmdb, tinyMmdb } from '../test/tiny-mmdb.ts'
+import { type TinyMmdb, tinyMmdb } from '@ipfleet/testing/tiny-mmdb.ts'
 import { openOfflineDb } from './offline-db.ts'
 
 let directory = ''

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { Reader, type Response } from 'mmdb-lib'
 import {
@@ -35,11 +36,33 @@ export interface OfflineDbOptions {
  *
  * Throws an Error that names the file if it cannot be read, is no MMDB, or has neither countries nor networks.
  */
-export function openOfflineDb(options: OfflineDbOptions = {}): OfflineDb {
-  const path = options.path ?? bundledPath()
-  const reader = readerOf(path)
-  const factsAbout = (address: string) => factsFrom(reader, address)
-  assertUseful(reader, path)
+export function openOfflineDb({ path = bundledPath() }: OfflineDbOptions = {}): OfflineDb {
+  try {
+    return offlineDbIn(readFileSync(path))
+  } catch (error) {
+    throw faultOf(path, error)
+  }
+}
+
+/** The same without making others wait for the disk: a database of all networks has 50 MB and more. */
+export async function readOfflineDb(path: string): Promise<OfflineDb> {
+  try {
+    return offlineDbIn(await readFile(path))
+  } catch (error) {
+    throw faultOf(path, error)
+  }
+}
+
+function faultOf(path: string, cause: unknown): Error {
+  const what = cause instanceof UselessDatabase ? cause.message : 'cannot be read'
+  return new Error(`The offline database ${path} ${what}`, { cause })
+}
+
+function offlineDbIn(bytes: Buffer): OfflineDb {
+  const reader: MmdbReader = new Reader(bytes)
+  assertWhole(reader)
+  assertUseful(reader)
+  const factsAbout = (address: string) => factsOrNone(reader, address)
   return Object.freeze({
     type: reader.metadata.databaseType,
     builtAt: reader.metadata.buildEpoch,
@@ -60,11 +83,15 @@ function bundledPath(): string {
 
 type MmdbReader = Reader<Response>
 
-function readerOf(path: string): MmdbReader {
+/** It can be read, and has nothing that we need. */
+class UselessDatabase extends Error {}
+
+/** About an address at a damaged place of an otherwise good file nothing is known. */
+function factsOrNone(reader: MmdbReader, address: string): Facts | undefined {
   try {
-    return new Reader(readFileSync(path))
-  } catch (cause) {
-    throw new Error(`The offline database ${path} cannot be read`, { cause })
+    return factsFrom(reader, address)
+  } catch {
+    return undefined
   }
 }
 
@@ -73,6 +100,17 @@ function factsFrom(reader: MmdbReader, address: string): Facts | undefined {
   if (reader.metadata.ipVersion === 4 && address.includes(':')) return undefined
   const found: unknown = reader.get(address)
   return isRecord(found) ? factsOf(found) : undefined
+}
+
+/**
+ * The metadata stand at the end of the file, so that one which was cut off has none. One that has lost its middle, or
+ * that was written over by a newer one and not to the end, is told by samples: their pointers lead nowhere.
+ * @throws what the reader does
+ */
+function assertWhole(reader: MmdbReader): void {
+  for (let network = 1; network < 224; network += 1) factsFrom(reader, `${network}.${(network * 89) % 256}.1.1`)
+  for (let network = 0; network < 256; network += 1)
+    factsFrom(reader, `2${network.toString(16).padStart(3, '0')}:db8::1`)
 }
 
 function isRecord(value: unknown): value is RawRecord {
@@ -86,7 +124,7 @@ const wellKnownAddresses = ['8.8.8.8', '1.1.1.1', '2001:4860:4860::8888']
  * A database of another kind (cities, domains) would answer nothing for ever, without a word. One that has none of
  * the well-known addresses is given the benefit of the doubt.
  */
-function assertUseful(reader: MmdbReader, path: string): void {
+function assertUseful(reader: MmdbReader): void {
   const isIPv4Only = reader.metadata.ipVersion === 4
   for (const address of wellKnownAddresses) {
     if (isIPv4Only && address.includes(':')) continue
@@ -94,8 +132,6 @@ function assertUseful(reader: MmdbReader, path: string): void {
     if (!isRecord(found)) continue
     if (factsOf(found)) return
     const fields = Object.keys(found).join(', ')
-    throw new Error(
-      `The offline database ${path} (${reader.metadata.databaseType}) has no country_code, only: ${fields}`,
-    )
+    throw new UselessDatabase(`(${reader.metadata.databaseType}) has no country_code, only: ${fields}`)
   }
 }

@@ -1,14 +1,26 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Reply, UpstreamAnswer } from './reply.ts'
+import type { Expected } from './upstream-request.ts'
 
-/** What a sensible answer to the question looks like. `any`: passed on as it is. */
-export type Expected = 'json' | 'text' | 'any'
+/** What a provider says in its own words, where the status alone does not tell. */
+export interface Dialect {
+  /** Of a 401 or 403: that the key is not known, rather than not allowed to ask this. */
+  isUnknownToken(answer: UpstreamAnswer): boolean
+}
 
-/** Reads upstream's reply. 5xx, redirects and nonsense are failures; so is a web page where data was asked for. */
-export function classify(answer: UpstreamAnswer, headers: IncomingHttpHeaders, expected: Expected): Reply {
+/**
+ * Reads a provider's reply. 5xx, redirects and nonsense are failures; so is a web page where data was asked for.
+ * What HTTP says for itself is the same for all providers; the rest is in their dialects.
+ */
+export function classify(
+  answer: UpstreamAnswer,
+  headers: IncomingHttpHeaders,
+  expected: Expected,
+  dialect: Dialect,
+): Reply {
   const { status } = answer
   if (status === 429) return { kind: 'limited', retryAfterSeconds: retryAfterSeconds(headers['retry-after']) }
-  if (status === 401 || status === 403) return { kind: 'denied', answer, unknownToken: saysUnknownToken(answer) }
+  if (status === 401 || status === 403) return { kind: 'denied', answer, unknownToken: dialect.isUnknownToken(answer) }
   if (status >= 500) return { kind: 'failed', code: 'upstream_failed', status, detail: `status ${status}` }
   if (status < 200 || (status >= 300 && status < 400)) return invalid(status, `unexpected status ${status}`)
   const fault = contentFault(answer, expected)
@@ -58,9 +70,4 @@ export function retryAfterSeconds(value: string | undefined, wallClockMs = Date.
   if (!httpDate.test(value.trim())) return undefined
   const atMs = Date.parse(value)
   return Number.isNaN(atMs) ? undefined : Math.max(0, Math.ceil((atMs - wallClockMs) / 1000))
-}
-
-/** IPinfo: 403 `Unknown token`, or `Invalid API token` where accounts are concerned. */
-function saysUnknownToken({ body }: UpstreamAnswer): boolean {
-  return /unknown token|invalid (api )?(token|key)/i.test(body.toString('utf8', 0, 1000))
 }

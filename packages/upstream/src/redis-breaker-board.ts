@@ -18,7 +18,9 @@ export class RedisBreakerBoard implements BreakerBoard {
 
   open(forMs: number): Promise<void> {
     const ms = Math.ceil(forMs)
-    return this.#tell((client) => client.multi().set(openKey, '', 'PX', ms).del(probeKey).publish(channel, String(ms)).exec())
+    return this.#tell((client) =>
+      client.multi().set(openKey, '', 'PX', ms).del(probeKey).publish(channel, String(ms)).exec(),
+    )
   }
 
   close(): Promise<void> {

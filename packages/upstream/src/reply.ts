@@ -6,8 +6,17 @@ export interface UpstreamAnswer {
   readonly body: Buffer
 }
 
+/** What a reply's rate-limit fields say of the key's quota, in units (a question each, a batch's items each). */
+export interface ReplyQuota {
+  readonly remaining: number
+  readonly limit?: number
+  readonly resetSeconds?: number
+}
+
 /** What upstream's reply means for us. Everything that can come back is one of these; `ask` never throws. */
-export type Reply =
+export type Reply = ReplyKind & { readonly quota?: ReplyQuota }
+
+type ReplyKind =
   /** An answer for the client: what was asked for, or that it does not exist or makes no sense (400, 404, …). */
   | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
   /** 429: this key is over its limit. */

@@ -4,22 +4,13 @@ import { Agent as HttpsAgent } from 'node:https'
 import type { Socket } from 'node:net'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import got, { type Request } from 'got'
-import { classify, type Expected } from './classify.ts'
+import type { Provider } from './providers/provider.ts'
 import type { Reply } from './reply.ts'
-
-export interface UpstreamRequest {
-  readonly method: 'GET' | 'POST'
-  /** Which of the upstream's hosts. */
-  readonly surface: 'legacy' | 'api'
-  /** Path and query on the upstream host, beginning with a slash. */
-  readonly path: string
-  readonly body?: { readonly bytes: Buffer; readonly contentType: string }
-  readonly expected: Expected
-}
+import { StaleConnectionWatch } from './stale-connection.ts'
+import type { UpstreamRequest } from './upstream-request.ts'
 
 export interface UpstreamClientOptions {
-  /** Scheme, host and optional path prefix of each surface. */
-  readonly baseUrls: { readonly legacy: string; readonly api: string }
+  readonly provider: Provider
   readonly userAgent: string
   /** Of one body, after inflation. */
   readonly maxBodyBytes: number
@@ -28,23 +19,24 @@ export interface UpstreamClientOptions {
 }
 
 /**
- * The only way to upstream. A request carries the key and nothing of the client's. One deadline covers everything
- * from connecting to the last byte, bodies are cut off at a size, redirects are not followed, and errors are told
+ * The only way to upstream. A request carries the key and nothing of the client's. It is sent once, or again on a new
+ * connection when the one that it was sent on turns out to be stale. One deadline covers everything from connecting
+ * to the last byte, bodies are cut off at a size, redirects are not followed, and errors are told
  * by code only: got 16 puts the URL and the headers, the key among them, into its own.
  */
 export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, outcome: Reply['kind']] }> {
-  readonly #baseUrls: UpstreamClientOptions['baseUrls']
+  readonly provider: Provider
   readonly #headers: Record<string, string>
   readonly #maxBodyBytes: number
   readonly #clock: Clock
-  readonly #agent: { http: HttpAgent; https: HttpsAgent }
+  readonly #agent: { readonly http: HttpAgent; readonly https: HttpsAgent }
   readonly #underWay = new Set<AbortController>()
   #closed = false
   #failures = 0
 
-  constructor({ baseUrls, userAgent, maxBodyBytes, maxSockets, clock = monotonicClock }: UpstreamClientOptions) {
+  constructor({ provider, userAgent, maxBodyBytes, maxSockets, clock = monotonicClock }: UpstreamClientOptions) {
     super()
-    this.#baseUrls = baseUrls
+    this.provider = provider
     this.#headers = { 'user-agent': userAgent, accept: 'application/json' }
     this.#maxBodyBytes = maxBodyBytes
     this.#clock = clock
@@ -86,11 +78,9 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     const abort = new AbortController()
     const timer = setTimeout(() => abort.abort(), leftMs)
     this.#underWay.add(abort)
-    const stream = this.#send(request, key, abort.signal)
     try {
-      return await this.#read(stream, request.expected)
+      return await this.#askTwiceIfStale(request, key, abort.signal)
     } catch (error) {
-      stream.destroy()
       if (this.#closed) return closedFailure
       if (!abort.signal.aborted) return failureOf(error)
       return { kind: 'failed', code: 'upstream_timeout', detail: `nothing within ${leftMs} ms` }
@@ -100,13 +90,34 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     }
   }
 
-  #send({ method, surface, path, body }: UpstreamRequest, key: string, signal: AbortSignal): Request {
-    const headers = { ...this.#headers, authorization: `Bearer ${key}` }
-    return got.stream(`${this.#baseUrls[surface]}${path}`, {
+  async #askTwiceIfStale(request: UpstreamRequest, key: string, signal: AbortSignal): Promise<Reply> {
+    const stream = this.#send(request, key, signal, this.#agent)
+    const watch = new StaleConnectionWatch(stream)
+    try {
+      return await this.#read(stream, request)
+    } catch (error) {
+      stream.destroy()
+      const isWorthASecond = request.method === 'GET' && watch.metStaleConnection(codeOf(error))
+      if (!isWorthASecond || signal.aborted) throw error
+    }
+    // Not from the pool: what else lies idle there is as old.
+    const second = this.#send(request, key, signal, newConnection)
+    try {
+      return await this.#read(second, request)
+    } finally {
+      second.destroy()
+    }
+  }
+
+  #send(request: UpstreamRequest, key: string, signal: AbortSignal, agent: Agents): Request {
+    const { method, body } = request
+    const headers = { ...this.#headers, ...this.provider.credentials(key) }
+    // Nobody asks what the provider does not offer; if someone did, got would fail on the empty URL.
+    return got.stream(this.provider.urlOf(request) ?? '', {
       method,
       headers: body ? { ...headers, 'content-type': body.contentType } : headers,
       ...(body ? { body: body.bytes } : {}),
-      agent: this.#agent,
+      agent,
       signal,
       retry: { limit: 0 },
       followRedirect: false,
@@ -114,7 +125,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     })
   }
 
-  async #read(stream: Request, expected: Expected): Promise<Reply> {
+  async #read(stream: Request, request: UpstreamRequest): Promise<Reply> {
     const chunks: Buffer[] = []
     let size = 0
     for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -129,9 +140,14 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     if (!response) return { kind: 'failed', code: 'upstream_unreachable', detail: 'closed without an answer' }
     const contentType = response.headers['content-type'] ?? ''
     const answer = { status: response.statusCode, contentType, body: Buffer.concat(chunks) }
-    return classify(answer, response.headers, expected)
+    return this.provider.read(answer, response.headers, request)
   }
 }
+
+type Agents = { readonly http: HttpAgent | false; readonly https: HttpsAgent | false }
+
+/** A connection of its own, which is closed after the answer. */
+const newConnection: Agents = { http: false, https: false }
 
 /** Codes of zlib (gzip and deflate, zstd, brotli) and of the HTTP parser: what came cannot be read. */
 const nonsense = /^(Z_|ZSTD_|ERR__|HPE_)/
@@ -140,7 +156,7 @@ const closedFailure: Reply = { kind: 'failed', code: 'upstream_unreachable', det
 
 /** Which failure an error of got or of the socket is, by code; its message is not used (it may hold anything). */
 function failureOf(error: unknown): Reply {
-  const code = codeOf(error) ?? 'unknown'
+  const code = codeOf(error)
   return {
     kind: 'failed',
     code: nonsense.test(code) ? 'upstream_invalid' : 'upstream_unreachable',
@@ -149,9 +165,9 @@ function failureOf(error: unknown): Reply {
 }
 
 /** got 16 hides the code of an error of the body's stream (zlib's) behind one of its own. */
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null) return undefined
-  const code = 'code' in error ? String(error.code) : undefined
-  if (code !== 'ERR_READING_RESPONSE_STREAM') return code
-  return codeOf('cause' in error ? error.cause : undefined) ?? code
+function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return 'unknown'
+  const code = String(error.code)
+  const cause = code === 'ERR_READING_RESPONSE_STREAM' && 'cause' in error ? codeOf(error.cause) : 'unknown'
+  return cause === 'unknown' ? code : cause
 }

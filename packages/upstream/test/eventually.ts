@@ -5,7 +5,6 @@ export async function eventually(what: string, probe: () => boolean): Promise<vo
   const startedMs = performance.now()
   while (!probe()) {
     if (performance.now() - startedMs > patienceMs) throw new Error(`not within ${patienceMs} ms: ${what}`)
-    // oxlint-disable-next-line no-await-in-loop -- one look after the other is the point
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

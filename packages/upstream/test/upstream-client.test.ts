@@ -2,7 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import type { Reply } from '../src/reply.ts'
-import { UpstreamClient, type UpstreamClientOptions, type UpstreamRequest } from '../src/upstream-client.ts'
+import { ipinfo } from '../src/providers/ipinfo.ts'
+import { UpstreamClient, type UpstreamClientOptions } from '../src/upstream-client.ts'
+import type { UpstreamRequest } from '../src/upstream-request.ts'
 
 const secret = 'canary-3f9a'
 const maxBodyBytes = 32_768
@@ -24,7 +26,7 @@ afterEach(async () => {
 
 function clientOf(options: Partial<UpstreamClientOptions> = {}): UpstreamClient {
   const made = new UpstreamClient({
-    baseUrls: { legacy: fake.url, api: `${fake.url}/lite` },
+    provider: ipinfo({ legacy: fake.url, api: `${fake.url}/lite` }),
     userAgent: 'ipfleet/test',
     maxBodyBytes,
     maxSockets: 8,
@@ -35,7 +37,7 @@ function clientOf(options: Partial<UpstreamClientOptions> = {}): UpstreamClient 
 }
 
 function clientAt(baseUrl: string): UpstreamClient {
-  return clientOf({ baseUrls: { legacy: baseUrl, api: baseUrl } })
+  return clientOf({ provider: ipinfo({ legacy: baseUrl, api: baseUrl }) })
 }
 
 interface Asked extends Partial<UpstreamRequest> {
@@ -59,6 +61,10 @@ function expectFailure(reply: Reply, code: string, detail: RegExp): void {
   expect(reply).toMatchObject({ kind: 'failed', code, detail: expect.stringMatching(detail) })
   expect(JSON.stringify(reply)).not.toContain(secret)
   expect(JSON.stringify(reply)).not.toContain('127.0.0.1')
+}
+
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length
 }
 
 describe('an answer', () => {
@@ -107,7 +113,6 @@ describe('an answer', () => {
   })
 
   test('leaves no timer behind', async () => {
-    const timers = (): number => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length
     const client = clientOf()
     const before = timers()
     await Promise.all(Array.from({ length: 20 }, () => ask({ client })))
@@ -242,7 +247,6 @@ describe('the deadline', () => {
     const client = clientOf({ clock })
     const request = { method: 'GET', surface: 'legacy', path: '/8.8.8.8', expected: 'json' } as const
     for (const deadlineMs of [1000, 999]) {
-      // oxlint-disable-next-line no-await-in-loop
       expectFailure(await client.ask(request, secret, deadlineMs), 'upstream_timeout', /^no time left/)
     }
     expect(fake.calls).toHaveLength(0)

@@ -6,7 +6,9 @@ import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.t
 import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
 import { type FaultyTcpProxy, startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
 import type { Reply } from '../src/reply.ts'
-import { UpstreamClient, type UpstreamRequest } from '../src/upstream-client.ts'
+import { ipinfo } from '../src/providers/ipinfo.ts'
+import { UpstreamClient } from '../src/upstream-client.ts'
+import type { UpstreamRequest } from '../src/upstream-request.ts'
 import { eventually } from './eventually.ts'
 
 const secret = 'canary-77c1'
@@ -32,7 +34,7 @@ afterEach(async () => {
 function clientTo(port: number, scheme = 'http'): UpstreamClient {
   const baseUrl = `${scheme}://127.0.0.1:${port}`
   return new UpstreamClient({
-    baseUrls: { legacy: baseUrl, api: baseUrl },
+    provider: ipinfo({ legacy: baseUrl, api: baseUrl }),
     userAgent: 'ipfleet/test',
     maxBodyBytes: 32_768,
     maxSockets: 4,
@@ -53,7 +55,6 @@ async function portOf(server: { listen(port: number, host: string): unknown; add
 describe('connections', () => {
   test('one after the other, requests use the same one', async () => {
     for (let turn = 0; turn < 10; turn += 1) {
-      // oxlint-disable-next-line no-await-in-loop
       expect((await ask()).kind).toBe('answered')
     }
     expect(wire.accepted).toBe(1)
@@ -102,6 +103,13 @@ describe('connections', () => {
     expect((await ask()).kind).toBe('answered')
   })
 
+  test('a request is asked again only once, when an idle connection and then a new one end without a word', async () => {
+    await ask()
+    fake.behave({ kind: 'reset' })
+    expect(await ask()).toEqual({ kind: 'failed', code: 'upstream_unreachable', detail: 'ECONNRESET' })
+    expect([fake.calls.length, wire.accepted]).toEqual([3, 2])
+  })
+
   test('a handshake that never ends is covered by the deadline', async () => {
     const silent = createTcpServer((socket) => socket.on('error', () => {}).resume())
     const secure = clientTo(await portOf(silent), 'https')
@@ -135,6 +143,64 @@ describe('connections', () => {
     }
   })
 })
+
+describe('a connection that upstream gives up while it lies idle', () => {
+  /** What the server does to the second request of a connection; the first of each is answered. */
+  type Farewell = 'fin' | 'reset' | 'half an answer'
+  let sent: string[]
+  let server: ReturnType<typeof createTcpServer>
+  let tired: UpstreamClient
+
+  async function serve(farewell: Farewell): Promise<void> {
+    sent = []
+    server = createTcpServer((socket) => {
+      let requests = 0
+      socket
+        .on('error', () => {})
+        .on('data', (bytes) => {
+          requests += 1
+          sent.push(/^\S+ \S+/.exec(bytes.toString())?.[0] ?? '')
+          if (requests === 1) socket.write(wholeAnswer)
+          else if (farewell === 'reset') socket.resetAndDestroy()
+          else if (farewell === 'fin') socket.end()
+          else socket.write(wholeAnswer.slice(0, 20), () => socket.resetAndDestroy())
+        })
+    })
+    tired = clientTo(await portOf(server))
+    expect((await ask(tired)).kind).toBe('answered')
+  }
+
+  afterEach(async () => {
+    tired.close()
+    server.close()
+    await once(server, 'close')
+  })
+
+  test.each(['fin', 'reset'] as const)(
+    '(%s) is no failure: a GET is asked again, once, on a new one',
+    async (farewell) => {
+      await serve(farewell)
+      expect((await ask(tired, patienceMs, { path: '/1.1.1.1' })).kind).toBe('answered')
+      expect(sent).toEqual(['GET /8.8.8.8', 'GET /1.1.1.1', 'GET /1.1.1.1'])
+    },
+  )
+
+  test('is a failure of a POST, which may have been acted on', async () => {
+    await serve('reset')
+    const body = { bytes: Buffer.from('[]'), contentType: 'application/json' }
+    const reply = await ask(tired, patienceMs, { method: 'POST', path: '/batch', body })
+    expect(reply).toEqual({ kind: 'failed', code: 'upstream_unreachable', detail: 'ECONNRESET' })
+    expect(sent).toEqual(['GET /8.8.8.8', 'POST /batch'])
+  })
+
+  test('is a failure when a byte of the answer had come: it was read', async () => {
+    await serve('half an answer')
+    expect(await ask(tired)).toMatchObject({ kind: 'failed', code: 'upstream_unreachable' })
+    expect(sent).toHaveLength(2)
+  })
+})
+
+const wholeAnswer = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}'
 
 describe('close', () => {
   test('ends idle connections, and later requests fail without a call', async () => {

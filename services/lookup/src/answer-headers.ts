@@ -1,19 +1,68 @@
 import type { Entry } from '@ipfleet/cache/entry.ts'
+import type { Coding } from './compression.ts'
 import type { AnswerSource } from './lookup.ts'
+import { preparedOf } from './representation.ts'
 
 /** A flat list of names and values, as `writeHead` takes it without copying. */
 export type HeaderList = string[]
 
+/** What of an answer's fields depends on its form. */
+export interface AnswerForm {
+  readonly contentType: string
+  readonly length: number
+  readonly tag: string | undefined
+  readonly varies: boolean
+  readonly coding: Coding | undefined
+}
+
 /**
  * The fields of an answer. `Cache-Status` (RFC 9211) says where it came from, `Age` (RFC 9111 §5.1) how old it is.
  */
-export function answerHeaders(entry: Entry, source: AnswerSource, nowMs: number): HeaderList {
+export function answerHeaders(
+  entry: Entry,
+  source: AnswerSource,
+  nowMs: number,
+  form: AnswerForm = plainForm(entry),
+): HeaderList {
+  const { contentType, length, coding } = form
+  const coded = coding === undefined ? [] : ['Content-Encoding', coding]
+  return ['Content-Type', contentType, 'Content-Length', String(length), ...coded, ...about(entry, source, nowMs, form)]
+}
+
+/** The fields of a 304: what the 200 would say about the answer, without what describes a body (RFC 9110 §15.4.5). */
+export function notModifiedHeaders(
+  entry: Entry,
+  source: AnswerSource,
+  nowMs: number,
+  form: Pick<AnswerForm, 'tag' | 'varies'> = plainForm(entry),
+): HeaderList {
+  return about(entry, source, nowMs, form)
+}
+
+/** The fields of a hit in memory, made once for each second of the entry's life instead of for each request. */
+export function memoryHitHeaders(entry: Entry, nowMs: number): HeaderList {
+  const second = Math.floor(entry.ageMs(nowMs) / 1000)
+  const prepared = preparedOf(entry)
+  if (prepared.second !== second) {
+    prepared.headers = answerHeaders(entry, 'l1', nowMs)
+    prepared.second = second
+  }
+  return prepared.headers
+}
+
+function plainForm(entry: Entry): AnswerForm {
   const { contentType, body } = entry.answer
-  return [
-    'Content-Type',
-    contentType,
-    'Content-Length',
-    String(body.length),
+  const { tag, varies } = preparedOf(entry)
+  return { contentType, length: body.length, tag, varies, coding: undefined }
+}
+
+function about(
+  entry: Entry,
+  source: AnswerSource,
+  nowMs: number,
+  { tag, varies }: Pick<AnswerForm, 'tag' | 'varies'>,
+): HeaderList {
+  const fields = [
     'Access-Control-Allow-Origin',
     '*',
     'Cache-Status',
@@ -21,21 +70,9 @@ export function answerHeaders(entry: Entry, source: AnswerSource, nowMs: number)
     'Age',
     String(Math.floor(entry.ageMs(nowMs) / 1000)),
   ]
-}
-
-interface Prepared {
-  readonly second: number
-  readonly headers: HeaderList
-}
-
-/** The fields of a hit in memory, made once for each second of the entry's life instead of for each request. */
-export function memoryHitHeaders(entry: Entry, nowMs: number): HeaderList {
-  const second = Math.floor(entry.ageMs(nowMs) / 1000)
-  const prepared = entry.prepared as Prepared | undefined
-  if (prepared?.second === second) return prepared.headers
-  const headers = answerHeaders(entry, 'l1', nowMs)
-  entry.prepared = { second, headers } satisfies Prepared
-  return headers
+  if (tag !== undefined) fields.push('ETag', tag)
+  if (varies) fields.push('Vary', 'Accept-Encoding')
+  return fields
 }
 
 function cacheStatus(entry: Entry, source: AnswerSource, nowMs: number): string {

@@ -1,21 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { type ErrorLog, errorHandler } from '@ipfleet/http/error-handler.ts'
 import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express from 'express'
+import { adminGuard } from './admin-guard.ts'
 import { fastPath, type FastPathParts } from './fast-path.ts'
+import { keyRoutes, type KeyRoutesParts } from './routes/key-routes.ts'
 import { lookupRoutes, type LookupRoutesParts } from './routes/lookup-routes.ts'
 import { operationRoutes, type OperationRoutesParts } from './routes/operation-routes.ts'
 import { probeRoutes, type ProbeRoutesParts } from './routes/probe-routes.ts'
 
 export interface AppParts {
+  readonly adminToken: string | undefined
   readonly accessLog: AccessLog
   readonly errorLog: ErrorLog
   readonly fast: FastPathParts
   readonly probes: ProbeRoutesParts
   readonly operations: OperationRoutesParts
+  readonly keys: KeyRoutesParts
   readonly lookups: LookupRoutesParts
 }
+
+/** Never a question for upstream, whatever stands behind them. */
+const operatorPaths = ['/cache', '/keys', '/admin']
 
 /** All that a request passes, in order, and why in this order. */
 export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerResponse) => void {
@@ -28,7 +36,13 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
   app.use(probeRoutes(parts.probes))
   // From here on every request leaves a line, whichever way it ends.
   app.use(parts.accessLog.middleware)
+  // Before the routes of operators: whoever may not use them does not learn which exist.
+  app.use(operatorPaths, adminGuard(parts.adminToken))
   app.use(operationRoutes(parts.operations))
+  app.use(keyRoutes(parts.keys))
+  app.use(operatorPaths, () => {
+    throw new ProxyError('not_found')
+  })
   // Takes every path that is left, so it is the last.
   app.use(lookupRoutes(parts.lookups))
   app.use(errorHandler(parts.errorLog))

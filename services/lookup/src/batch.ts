@@ -1,8 +1,5 @@
-import type { Answer } from '@ipfleet/cache/entry.ts'
+import { isUtf8 } from 'node:buffer'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
-import { jsonAnswer, offlineAnswer, reservedAnswer } from './answers.ts'
-import { parseTarget } from './question.ts'
 
 const maxItems = 1000
 
@@ -12,8 +9,10 @@ const maxItems = 1000
  * @throws ProxyError `bad_request`, `payload_too_large` for more than 1000
  */
 export function batchItems(body: Buffer): string[] {
+  if (!isUtf8(body)) throw new ProxyError('bad_request', { message: 'The batch is not valid UTF-8' })
   const text = body.toString('utf8').trim()
-  const items = text.startsWith('[')
+  // No line begins like JSON of any other kind, so that an object is told that it is no list.
+  const items = /^[[{"]/.test(text)
     ? jsonItems(text)
     : text
         .split(/\r?\n/)
@@ -35,22 +34,4 @@ function jsonItems(text: string): string[] {
   }
   if (Array.isArray(items) && items.every((item) => typeof item === 'string')) return items
   throw new ProxyError('bad_request', { message: 'Every item of a batch is a string' })
-}
-
-/** A batch answered without upstream: what is not known is an error of that item. */
-export function offlineBatch(db: OfflineDb, items: readonly string[]): Answer {
-  return jsonAnswer(Object.fromEntries(items.map((item) => [item, offlineItem(db, item)])))
-}
-
-function offlineItem(db: OfflineDb, item: string): unknown {
-  try {
-    const parsed = parseTarget(`/${item}`)
-    const question = parsed.kind === 'question' ? parsed.question : undefined
-    const answer = question && (reservedAnswer(question) ?? offlineAnswer(db, question))
-    if (!answer) throw new ProxyError('no_offline_answer')
-    const text = answer.body.toString('utf8')
-    return answer.contentType.includes('json') ? JSON.parse(text) : text.trimEnd()
-  } catch (error) {
-    return JSON.parse(ProxyError.from(error).body())
-  }
 }

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type AnswerStore, noStore } from '@ipfleet/cache/answer-store.ts'
+import { type AnswerStore, type BatchStore, noStore } from '@ipfleet/cache/answer-store.ts'
 import { type Generation, ownGeneration } from '@ipfleet/cache/generation.ts'
 import { outcomeCodec, type SharedOutcome } from '@ipfleet/cache/outcome.ts'
 import { RedisGeneration } from '@ipfleet/cache/redis-generation.ts'
 import { RedisStore } from '@ipfleet/cache/redis-store.ts'
 import type { FleetLoad } from '@ipfleet/cache/tiered-cache.ts'
+import { BatchFlight, type BatchFleetLoad, loadAlone } from '@ipfleet/flight/batch-flight.ts'
+import { RedisClaims } from '@ipfleet/flight/claims.ts'
 import { FleetFlight } from '@ipfleet/flight/fleet-flight.ts'
 import { RedisOutcomeBoard } from '@ipfleet/flight/outcome-board.ts'
 import { RedlockLeases } from '@ipfleet/flight/redlock-leases.ts'
@@ -16,14 +18,18 @@ import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import { aloneBoard, type BreakerBoard } from '@ipfleet/upstream/breaker-board.ts'
+import { RedisBreakerBoard } from '@ipfleet/upstream/redis-breaker-board.ts'
 import type { LookupSettings } from './settings.ts'
 
 /** What a replica shares with the fleet, or, alone, has for itself. */
 export interface FleetParts {
   readonly generation: Generation
-  readonly shared: AnswerStore
+  readonly shared: AnswerStore & BatchStore
   readonly flight: FleetLoad
+  readonly batchFlight: BatchFleetLoad<SharedOutcome>
   readonly keyStore: KeyStore
+  readonly breakerBoard: BreakerBoard
   readonly redis: FleetRedis | undefined
   readonly isAway: (error: unknown) => boolean
   /** Resolves when the fleet is joined, or after a second without it: a replica also starts while Redis is away. */
@@ -58,13 +64,21 @@ function aloneParts(settings: LookupSettings): FleetParts {
   return {
     generation: ownGeneration(),
     shared: noStore,
-    flight: { run: async (_question, load) => ({ outcome: await load(), led: true, published: true }) },
+    flight: aloneFlight,
+    batchFlight: { run: loadAlone },
     keyStore: new LocalKeyStore(new FleetClock(), { trialMs: trialMsOf(settings) }),
+    breakerBoard: aloneBoard,
     redis: undefined,
     isAway: () => false,
     joined: async () => {},
     close: () => {},
   }
+}
+
+/** This process has already made sure that it loads once. */
+const aloneFlight: FleetLoad = {
+  run: async (_question, load) => ({ outcome: await load('answer'), led: true, published: true }),
+  runIfFree: async (_question, load) => ({ outcome: await load('refresh'), led: true, published: true }),
 }
 
 function sharedParts(settings: LookupSettings, url: string): FleetParts {
@@ -79,12 +93,22 @@ function sharedParts(settings: LookupSettings, url: string): FleetParts {
   const leases = new RedlockLeases(state, { lifeMs: leaseMs })
   const board = new RedisOutcomeBoard(state, subscriber)
   const flight = new FleetFlight<SharedOutcome>(leases, board, outcomeCodec)
+  const subjectOf = (question: string): string => `${generation.require()}:${question}`
   const trialMs = trialMsOf(settings)
   return {
     generation,
-    shared: new RedisStore(cache, clock, generation, { staleForMs: settings.STALE_IF_ERROR_SECONDS * 1000 }),
+    shared: new RedisStore(cache, clock, generation, {
+      staleForMs: 1000 * Math.max(settings.STALE_IF_ERROR_SECONDS, settings.STALE_WHILE_REVALIDATE_SECONDS),
+    }),
     flight: {
-      run: async (question, load, deadlineMs) => flight.run(`${generation.require()}:${question}`, load, deadlineMs),
+      run: async (question, load, deadlineMs) => flight.run(subjectOf(question), () => load('answer'), deadlineMs),
+      runIfFree: async (question, load) => flight.runIfFree(subjectOf(question), () => load('refresh')),
+    },
+    batchFlight: {
+      run: async (questions, crew, deadlineMs) => {
+        const claims = new RedisClaims(state, { lifeMs: leaseMs, prefix: subjectOf('') })
+        await new BatchFlight<SharedOutcome>(claims, outcomeCodec).run(questions, crew, deadlineMs)
+      },
     },
     keyStore: new ResilientKeyStore(
       new RedisKeyStore(state, { trialMs }),
@@ -92,6 +116,7 @@ function sharedParts(settings: LookupSettings, url: string): FleetParts {
       state,
       subscriber,
     ),
+    breakerBoard: new RedisBreakerBoard(state, subscriber),
     redis: { state, cache, subscriber },
     isAway: (error) => error instanceof RedisUnavailable,
     joined: () => Promise.race([generation.known, sleep(joinPatienceMs, undefined, { ref: false })]),

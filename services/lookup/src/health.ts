@@ -1,6 +1,6 @@
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import type { BreakerState, UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
+import type { BreakerState, FleetBreaker } from '@ipfleet/upstream/fleet-breaker.ts'
 import { countKeys, type KeyCounts } from './stats.ts'
 
 export type RedisState = 'up' | 'down' | 'off'
@@ -16,7 +16,7 @@ export interface HealthReport {
 
 export interface HealthParts {
   readonly pool: KeyPool | undefined
-  readonly gate: UpstreamGate | undefined
+  readonly breaker: FleetBreaker | undefined
   readonly redis: { readonly state: RedisLink; readonly cache: RedisLink } | undefined
 }
 
@@ -35,10 +35,10 @@ export class Health {
   }
 
   async report(): Promise<HealthReport> {
-    const { gate, redis } = this.#parts
+    const { redis } = this.#parts
     const keys = await this.keys()
     const links = { state: stateOf(redis?.state), cache: stateOf(redis?.cache) }
-    const breaker = gate?.state ?? 'embedded'
+    const breaker = this.#parts.breaker?.state ?? 'embedded'
     const allCooling = keys.total > 0 && keys.active === 0
     const degraded = allCooling || links.state === 'down' || links.cache === 'down' || breaker === 'open'
     return { status: degraded ? 'degraded' : 'ok', keys, redis: links, upstream: { breaker } }

@@ -1,14 +1,15 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
 import type { Failure, Origin, Outcome } from '@ipfleet/cache/outcome.ts'
-import type { Source, TieredCache } from '@ipfleet/cache/tiered-cache.ts'
+import type { LoadPurpose, Source, TieredCache } from '@ipfleet/cache/tiered-cache.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
-import type { UpstreamRequest } from '@ipfleet/upstream/upstream-client.ts'
+import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { offlineAnswer, reservedAnswer } from './answers.ts'
-import { offlineBatch } from './batch.ts'
+import type { MicroBatcher } from './micro-batch.ts'
 import type { Question } from './question.ts'
 import { viewOf } from './record-view.ts'
+import type { LoadOptions } from './upstream-loader.ts'
 
 /**
  * Where an answer came from. Beyond the cache's own sources: `stale` (too old, but there is nothing newer), `offline`
@@ -21,16 +22,25 @@ export interface Answered {
   readonly entry: Entry
   /** What it was loaded with, if this request loaded it. */
   readonly origin?: Origin
+  /** Questions that it put to upstream, where that is not one for an `origin` and none without: a batch's items. */
+  readonly units?: number
+  /** How many items of a batch ended how. */
+  readonly items?: ItemCounts
 }
 
+/** How many items of a batch ended how. `refused`: it makes no sense, and nobody was asked. */
+export type ItemCounts = Readonly<Partial<Record<AnswerSource | 'refused' | 'error', number>>>
+
 export interface Upstream {
-  load(request: UpstreamRequest, deadlineMs: number): Promise<Outcome>
+  load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome>
 }
 
 export interface LookupParts {
   readonly cache: TieredCache
   /** Undefined without keys: the embedded database answers everything. */
   readonly upstream: Upstream | undefined
+  /** Lets questions leave together; undefined: each is asked at once. */
+  readonly together?: MicroBatcher | undefined
   readonly offline: OfflineDb
   readonly requestTimeoutMs: number
   /** `open`: the embedded database answers when nobody else does. */
@@ -42,14 +52,17 @@ export interface LookupParts {
 export class Lookup {
   readonly #cache: TieredCache
   readonly #upstream: Upstream | undefined
+  readonly #together: MicroBatcher | undefined
   readonly #offline: OfflineDb
   readonly #requestTimeoutMs: number
   readonly #failureMode: 'closed' | 'open'
   readonly #clock: Clock
 
-  constructor({ cache, upstream, offline, requestTimeoutMs, failureMode, clock = monotonicClock }: LookupParts) {
+  constructor(parts: LookupParts) {
+    const { cache, upstream, together, offline, requestTimeoutMs, failureMode, clock = monotonicClock } = parts
     this.#cache = cache
     this.#upstream = upstream
+    this.#together = together
     this.#offline = offline
     this.#requestTimeoutMs = requestTimeoutMs
     this.#failureMode = failureMode
@@ -78,12 +91,18 @@ export class Lookup {
     const deadlineMs = this.#clock.nowMs() + this.#requestTimeoutMs
     const finding = await this.#cache.find(
       question.target,
-      () => upstream.load(getOf(question), deadlineMs),
+      (purpose) => this.#load(question, upstream, deadlineMs, purpose),
       deadlineMs,
     )
     if (finding.kind === 'found') return finding
     if (finding.stale) return { source: 'stale', entry: finding.stale, ...originOf(finding) }
     return this.#withoutUpstream(question, finding.failure, originOf(finding))
+  }
+
+  /** A refresh is in no hurry, and must not cost those who wait: it leaves alone. */
+  #load(question: Question, upstream: Upstream, deadlineMs: number, purpose: LoadPurpose): Promise<Outcome> {
+    if (this.#together && purpose === 'answer') return this.#together.load(question, deadlineMs)
+    return upstream.load(getOf(question), deadlineMs, { purpose })
   }
 
   /** The answer as a part of a record, as old as the record. Undefined when the record cannot tell. */
@@ -93,7 +112,9 @@ export class Lookup {
     upstream: Upstream,
   ): Promise<Answered | undefined> {
     const found = await this.#find(record, upstream)
-    const part = viewOf(found.entry.answer, view)
+    // The embedded database lacks most fields: of its records a missing one is not known to be empty.
+    const seen = found.source === 'offline' && view.kind === 'field' ? { ...view, absentIsEmpty: false } : view
+    const part = viewOf(found.entry.answer, seen)
     if (!part) return undefined
     const entry = new Entry(part, found.entry.storedAtMs, found.entry.freshForMs)
     this.#cache.remember(target, entry)
@@ -101,7 +122,7 @@ export class Lookup {
   }
 
   /**
-   * One request to upstream that is nobody else's business: an account, a batch.
+   * One request to upstream that is nobody else's business: an account, a map.
    * @throws ProxyError
    */
   async direct(request: UpstreamRequest): Promise<Answered> {
@@ -109,16 +130,6 @@ export class Lookup {
     const outcome = await this.#upstream.load(request, this.#clock.nowMs() + this.#requestTimeoutMs)
     if (outcome.kind === 'failure') throw new LookupError(outcome)
     return this.#made(outcome.answer, 'bypass', outcome)
-  }
-
-  /**
-   * A batch, asked as it is. Without upstream each item is answered from the embedded database.
-   * @throws ProxyError
-   */
-  async batch(items: readonly string[], path: string): Promise<Answered> {
-    if (!this.#upstream) return this.#made(offlineBatch(this.#offline, items), 'offline')
-    const body = { bytes: Buffer.from(JSON.stringify(items)), contentType: 'application/json' }
-    return this.direct({ method: 'POST', surface: 'legacy', path, body, expected: 'json' })
   }
 
   async #past(question: Question, upstream: Upstream): Promise<Answered> {

@@ -18,9 +18,9 @@ const logger = createLogger({
   secrets: secretsOf(settingsSchema, settings),
 })
 
-const replica = new Replica(settings, logger)
-onSignals({ stop: () => replica.stop(), log: logger })
 try {
+  const replica = new Replica(settings, logger)
+  onSignals({ stop: () => replica.stop(), log: logger })
   await replica.start()
 } catch (error) {
   logger.fatal(error instanceof Error ? error.message : String(error))

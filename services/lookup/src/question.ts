@@ -1,6 +1,6 @@
 import { isIP, isIPv4 } from 'node:net'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import type { Expected } from '@ipfleet/upstream/classify.ts'
+import type { Expected } from '@ipfleet/upstream/upstream-request.ts'
 import ipaddr from 'ipaddr.js'
 import { textFields, type View } from './record-view.ts'
 
@@ -55,7 +55,8 @@ export function parseTarget(target: string): Parsed {
   const address = canonicalAddress(first)
   if (address !== undefined) return asked(questionAbout(address, segments.slice(1), query))
   if (looksLikeAddress(first)) throw new ProxyError('wrong_ip')
-  return asked({ surface: 'legacy', target: passedOn(path, query), expected: 'any' })
+  const kept = first === 'ranges' || first === 'whois' ? path : passedOn(path, query)
+  return asked({ surface: 'legacy', target: kept, expected: 'any' })
 }
 
 const asked = (question: Question): Parsed => ({ kind: 'question', question })
@@ -139,7 +140,8 @@ function decodeSegment(segment: string): string {
   try {
     decoded = decodeURIComponent(segment)
   } catch (cause) {
-    throw new ProxyError('bad_request', { cause })
+    // The zone of `fe80::1%eth0` is not meant as an escape.
+    throw new ProxyError(/^[\da-f.]*:[\da-f:.]*%/i.test(segment) ? 'wrong_ip' : 'bad_request', { cause })
   }
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused
   if (/[\u0000-\u001f\u007f/\\]/.test(decoded) || decoded === '.' || decoded === '..')

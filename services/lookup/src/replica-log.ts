@@ -11,19 +11,32 @@ export function logEvents(logger: Logger, fleet: FleetParts, upstream: UpstreamP
   upstream?.pool.on('benched', (key, reason, durationMs) => {
     logger.warn({ key, reason, seconds: Math.ceil(durationMs / 1000) }, 'key benched')
   })
+  upstream?.pool.on('released', (key) => logger.info({ key }, 'key released'))
   upstream?.pool.on('recovered', (key) => logger.info({ key }, 'key is good again'))
-  upstream?.gate.on('breaker', (state) => logger.warn({ breaker: state }, 'upstream breaker'))
+  upstream?.gate.breaker.on('change', (state) => logger.warn({ breaker: state }, 'upstream breaker'))
+}
+
+export interface ModeWords {
+  /** The setting that lists the keys of the provider. */
+  readonly keysSetting: string
+  /** What the embedded database says that it is. */
+  readonly offlineDb: string
 }
 
 /** The line that tells someone who has just started it what they have, and what is missing. */
-export function logMode(logger: Logger, fleet: FleetParts, upstream: UpstreamParts | undefined): void {
+export function logMode(
+  logger: Logger,
+  fleet: FleetParts,
+  upstream: UpstreamParts | undefined,
+  { keysSetting, offlineDb }: ModeWords,
+): void {
   if (upstream) {
     const shared = fleet.redis ? 'shared through Redis' : 'this replica alone (set REDIS_URL to share them)'
     logger.info({ keys: upstream.pool.size }, `asking upstream; keys, cache and coalescing: ${shared}`)
     return
   }
   logger.warn(
-    'no IPINFO_KEYS: answering from the embedded database, which knows countries only. ' +
-      'Set IPINFO_KEYS=key1,key2 to ask upstream, and REDIS_URL=redis://host:6379 to share cache and keys between replicas',
+    `no ${keysSetting}: answering from the embedded database alone (${offlineDb}). ` +
+      `Set ${keysSetting}=key1,key2 to ask upstream, and REDIS_URL=redis://host:6379 to share cache and keys between replicas`,
   )
 }

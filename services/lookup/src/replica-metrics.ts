@@ -1,4 +1,5 @@
 import type { LruStore } from '@ipfleet/cache/lru-store.ts'
+import { spendable } from '@ipfleet/key-pool/quota.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { FleetParts } from './fleet-parts.ts'
@@ -96,6 +97,18 @@ function keyMetrics({ metrics, health, upstream }: ReplicaMetricsParts): void {
     help: 'Benches of keys by this replica, by reason.',
     labelNames: ['reason'],
   })
+  metrics.gauge({
+    name: 'ipfleet_key_quota_remaining',
+    help: 'What each key has left of its quota, as far as it is known, by key id.',
+    labelNames: ['key'],
+    async collect() {
+      this.reset()
+      for (const quota of await upstream.pool.quotas()) {
+        const remaining = spendable(quota)
+        if (Number.isFinite(remaining)) this.set({ key: quota.id }, remaining)
+      }
+    },
+  })
   upstream.pool.on('benched', (_id, reason) => benches.inc({ reason }))
   const calls = metrics.hotHistogram({
     name: 'ipfleet_upstream_duration_seconds',
@@ -111,7 +124,7 @@ function breakerMetrics({ metrics, fleet, upstream }: ReplicaMetricsParts): void
     help: 'Circuit breakers: 0 closed, 1 half-open, 2 open.',
     labelNames: ['breaker'],
     collect() {
-      if (upstream) this.set({ breaker: 'upstream' }, breakerStates[upstream.gate.state])
+      if (upstream) this.set({ breaker: 'upstream' }, breakerStates[upstream.gate.breaker.state])
       if (!fleet.redis) return
       this.set({ breaker: 'redis_state' }, fleet.redis.state.up ? 0 : 2)
       this.set({ breaker: 'redis_cache' }, fleet.redis.cache.up ? 0 : 2)

@@ -1,20 +1,21 @@
 import { createServer, type Server } from 'node:http'
 import { LruStore } from '@ipfleet/cache/lru-store.ts'
-import { TieredCache } from '@ipfleet/cache/tiered-cache.ts'
 import { clientAddress } from '@ipfleet/http/client-address.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { listen } from '@ipfleet/http/listen.ts'
-import { openOfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
+import { chosenProvider } from './chosen-provider.ts'
+import { clientParts, type ClientParts, registerClientMetrics } from './client-parts.ts'
 import { fleetParts, type FleetParts } from './fleet-parts.ts'
 import { FleetStats } from './fleet-stats.ts'
 import { Health } from './health.ts'
-import { Lookup } from './lookup.ts'
+import { lookupParts } from './lookup-parts.ts'
 import { logEvents, logMode } from './replica-log.ts'
+import { offlineSource, type OfflineSource } from './offline-source.ts'
 import { registerMetrics } from './replica-metrics.ts'
 import { RequestRecord } from './request-record.ts'
 import { Responder } from './respond.ts'
@@ -28,6 +29,8 @@ export class Replica {
   readonly #logger: Logger
   readonly #fleet: FleetParts
   readonly #upstream: UpstreamParts | undefined
+  readonly #clients: ClientParts | undefined
+  readonly #offline: OfflineSource
   readonly #health: Health
   readonly #server: Server
 
@@ -35,8 +38,14 @@ export class Replica {
     this.#settings = settings
     this.#logger = logger
     this.#fleet = fleetParts(settings)
-    this.#upstream = upstreamParts(settings, this.#fleet)
-    this.#health = new Health({ pool: this.#upstream?.pool, gate: this.#upstream?.gate, redis: this.#fleet.redis })
+    this.#upstream = upstreamParts(settings, this.#fleet, logger)
+    this.#clients = clientParts(settings, this.#fleet)
+    this.#offline = offlineSource(settings.OFFLINE_DB, logger)
+    this.#health = new Health({
+      pool: this.#upstream?.pool,
+      breaker: this.#upstream?.gate.breaker,
+      redis: this.#fleet.redis,
+    })
     logEvents(logger, this.#fleet, this.#upstream)
     this.#server = createServer(httpServerOptions(), this.#app())
     hardenServer(this.#server)
@@ -45,9 +54,13 @@ export class Replica {
   /** @returns the port. @throws ListenError */
   async start(): Promise<number> {
     await this.#fleet.joined()
+    this.#upstream?.keys.follow(this.#upstream.pool)
+    void this.#upstream?.quota.poller?.start()
+    this.#offline.follow()
     const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
     this.#logger.info({ host: this.#settings.HOST, port }, 'listening')
-    logMode(this.#logger, this.#fleet, this.#upstream)
+    const { keysSetting } = chosenProvider(this.#settings)
+    logMode(this.#logger, this.#fleet, this.#upstream, { keysSetting, offlineDb: this.#offline.db.type })
     return port
   }
 
@@ -59,7 +72,11 @@ export class Replica {
       deadlineMs: this.#settings.REQUEST_TIMEOUT_MS + 1000,
       onDraining: () => (this.#health.draining = true),
     })
+    this.#upstream?.quota.poller?.close()
+    this.#upstream?.keys.close()
     this.#upstream?.client.close()
+    this.#offline.close()
+    await this.#clients?.close()
     this.#fleet.close()
     this.#logger.info('stopped')
   }
@@ -77,39 +94,27 @@ export class Replica {
       maxEntries: settings.CACHE_MAX_ENTRIES,
       recheckAfterMs: settings.CACHE_TTL_SECONDS * 1000,
     })
-    const staleForMs = settings.STALE_IF_ERROR_SECONDS * 1000
-    const cache = new TieredCache({
-      memory,
-      shared: fleet.shared,
-      flight: fleet.flight,
-      isAway: fleet.isAway,
-      staleForMs,
-    })
-    fleet.generation.onPurge(() => cache.forget())
-    const lookup = new Lookup({
-      cache,
-      upstream: upstream?.loader,
-      offline: openOfflineDb(),
-      requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
-      failureMode: settings.FAILURE_MODE,
-    })
+    const lookups = lookupParts(settings, { fleet, upstream, offline: this.#offline.db, memory })
     registerMetrics({ metrics, record, memory, fleet, upstream, health })
+    const clients = this.#clients?.guard
+    if (clients) registerClientMetrics(metrics, clients)
     const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())
     const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)
     return createApp({
+      adminToken: settings.ADMIN_TOKEN,
       accessLog,
       errorLog: logger,
-      fast: { memory, record, accessLog },
+      fast: { memory, record, accessLog, clients },
       probes: { health, metrics },
       operations: {
-        adminToken: settings.ADMIN_TOKEN,
         generation: fleet.generation,
         ownStats,
         otherStats: fleetStats && (() => fleetStats.others()),
       },
+      keys: { desk: upstream?.quota.desk },
       lookups: {
-        lookup,
-        responder: new Responder(record),
+        ...lookups,
+        responder: new Responder({ record, clients }),
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
       },
     })

@@ -1,6 +1,6 @@
 import type { HotCounter, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import type { AnswerSource } from './lookup.ts'
+import type { AnswerSource, ItemCounts } from './lookup.ts'
 
 export type RouteClass = 'lookup' | 'account' | 'batch'
 /** How a request ended: with an answer from somewhere, refused for what it was, or with an error. */
@@ -22,6 +22,7 @@ export class RequestRecord {
   keysExhausted = 0
   readonly #requests: HotCounter<typeof labels>
   readonly #durations: HotHistogram<{ readonly cache: typeof ends }>
+  readonly #items: HotCounter<{ readonly cache: typeof ends }>
   readonly #memoryHit: { inc(): void }
   readonly #memoryHitDuration: { observeMs(durationMs: number): void }
 
@@ -37,6 +38,11 @@ export class RequestRecord {
       help: 'Time to answer by where the answer came from.',
       labels: { cache: ends },
     })
+    this.#items = metrics.hotCounter({
+      name: 'ipfleet_batch_items_total',
+      help: 'Items of batches by where their answer came from.',
+      labels: { cache: ends },
+    })
     this.#memoryHit = this.#requests.series({ route: 'lookup', status: '2xx', cache: 'l1' })
     this.#memoryHitDuration = this.#durations.series({ cache: 'l1' })
   }
@@ -49,6 +55,11 @@ export class RequestRecord {
     this.counts[end] += 1
     this.#requests.series({ route, status: statusClass(status), cache: end }).inc()
     this.#durations.series({ cache: end }).observeMs(durationMs)
+  }
+
+  /** The items of one batch. */
+  addItems(items: ItemCounts): void {
+    for (const end of ends) if (items[end] !== undefined) this.#items.series({ cache: end }).inc(items[end])
   }
 
   /** The same for the most frequent case, without looking anything up. */

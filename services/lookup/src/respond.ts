@@ -1,10 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import type { Origin } from '@ipfleet/cache/outcome.ts'
 import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
 import { asProxyError } from '@ipfleet/http/error-handler.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
-import { answerHeaders } from './answer-headers.ts'
+import { answerHeaders, notModifiedHeaders } from './answer-headers.ts'
+import type { Admission, ClientGuard } from './client-guard.ts'
+import { callbackIn } from './jsonp.ts'
 import { type Answered, LookupError } from './lookup.ts'
+import { isUnchanged, representationFor } from './representation.ts'
 import type { RequestRecord, RouteClass } from './request-record.ts'
 
 /** Refused for what the client sent; nothing was looked up. */
@@ -16,34 +20,75 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   'method_not_allowed',
   'payload_too_large',
   'uri_too_long',
+  'token_missing',
+  'unknown_token',
+  'rate_limited',
 ])
 
-/** Writes answers of the use case, and counts and traces how each request ended. */
+export interface ResponderParts {
+  readonly record: RequestRecord
+  /** Undefined: everyone may ask. */
+  readonly clients?: ClientGuard | undefined
+  readonly clock?: Clock
+}
+
+/** Admits requests, writes answers of the use case, and counts and traces how each request ended. */
 export class Responder {
   readonly #record: RequestRecord
+  readonly #clients: ClientGuard | undefined
   readonly #clock: Clock
 
-  constructor(record: RequestRecord, clock: Clock = monotonicClock) {
+  constructor({ record, clients, clock = monotonicClock }: ResponderParts) {
     this.#record = record
+    this.#clients = clients
     this.#clock = clock
   }
 
   /** Sends what `find` brings. What it throws is counted, marked with Cache-Status and thrown on. */
-  async respond(route: RouteClass, _req: IncomingMessage, res: ServerResponse, find: () => Promise<Answered>) {
+  async respond(route: RouteClass, req: IncomingMessage, res: ServerResponse, find: () => Promise<Answered>) {
     const startedMs = this.#clock.nowMs()
     try {
-      this.#send(route, res, await find(), startedMs)
+      // Who may not ask learns nothing about the question.
+      const admission = await this.#clients?.admit(req, res)
+      const callback = req.method === 'POST' ? undefined : callbackIn(req.url ?? '')
+      const answered = await this.#findFor(admission, res, find)
+      await this.#send(route, req, res, answered, callback, startedMs)
     } catch (thrown) {
       throw this.#failed(route, res, thrown, startedMs)
     }
   }
 
-  #send(route: RouteClass, res: ServerResponse, { source, entry, origin }: Answered, startedMs: number): void {
+  /** What was asked upstream counts for the client, whatever came of it. */
+  async #findFor(admission: Admission | undefined, res: ServerResponse, find: () => Promise<Answered>) {
+    if (admission === undefined) return find()
+    try {
+      const answered = await find()
+      this.#clients?.settle(res, admission, unitsOf(answered))
+      return answered
+    } catch (thrown) {
+      if (thrown instanceof Error) this.#clients?.settle(res, admission, unitsOf(failedWith(thrown)))
+      throw thrown
+    }
+  }
+
+  async #send(
+    route: RouteClass,
+    req: IncomingMessage,
+    res: ServerResponse,
+    { source, entry, origin, items }: Answered,
+    callback: string | undefined,
+    startedMs: number,
+  ): Promise<void> {
+    const form = representationFor(req, entry, callback)
+    const isHeld = isUnchanged(req, form.tag)
+    const body = isHeld ? undefined : await form.body()
     const nowMs = this.#clock.nowMs()
-    const { status, body } = entry.answer
-    Object.assign(traceOf(res), { cache: source, ...origin })
-    this.#record.add(route, status, source, nowMs - startedMs)
-    res.writeHead(status, answerHeaders(entry, source, nowMs))
+    const { status, contentType } = form.answer
+    Object.assign(traceOf(res), { cache: source, ...origin, ...(items && { items }) })
+    if (items) this.#record.addItems(items)
+    this.#record.add(route, isHeld ? 304 : status, source, nowMs - startedMs)
+    if (body === undefined) res.writeHead(304, notModifiedHeaders(entry, source, nowMs, form))
+    else res.writeHead(status, answerHeaders(entry, source, nowMs, { ...form, contentType, length: body.length }))
     // Node leaves the body out when the method was HEAD.
     res.end(body)
   }
@@ -61,6 +106,16 @@ export class Responder {
 }
 
 /** A look-up that failed knows with what it was tried. */
-function originOf(error: Error): object | undefined {
+function originOf(error: Error): Origin | undefined {
   return error instanceof LookupError ? error.origin : undefined
+}
+
+function failedWith(error: Error): { readonly origin?: Origin } {
+  const origin = originOf(error)
+  return origin === undefined ? {} : { origin }
+}
+
+/** Upstream units that a request has caused: one if it asked, more if it says so (a batch). */
+function unitsOf({ units, origin }: Pick<Answered, 'units' | 'origin'>): number {
+  return units ?? (origin === undefined ? 0 : 1)
 }

@@ -4,6 +4,7 @@ import {
   flag,
   integer,
   milliseconds,
+  path,
   secret,
   secretList,
   seconds,
@@ -11,13 +12,24 @@ import {
   url,
 } from '@ipfleet/settings/kinds.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { clientTokens } from './client-tokens.ts'
 
 /** Everything that can be set, by the name of its environment variable. */
 export const settingsSchema = {
+  PROVIDER: choice(['ipinfo', 'ipasis'], {
+    group: 'Upstream',
+    default: 'ipinfo',
+    help: 'Who is asked. Answers are in IPinfo’s form whoever it is; what the provider has no answers to is a 501',
+  }),
   IPINFO_KEYS: secretList({
     group: 'Upstream',
     optional: true,
     help: 'API keys that you are entitled to use together. Unset: answers come from the embedded database',
+  }),
+  KEYS_FILE: path({
+    group: 'Upstream',
+    optional: true,
+    help: 'A file with more keys of the provider, one a line: TOKEN weight=2 group=acme (keys of one account are benched together). Read again when it changes',
   }),
   IPINFO_BASE_URL: url({
     group: 'Upstream',
@@ -30,6 +42,17 @@ export const settingsSchema = {
     protocols: ['https:', 'http:'],
     default: 'https://api.ipinfo.io',
     help: 'The host of the newer products: /lite, /lookup, /plus, /max, /resproxy',
+  }),
+  IPASIS_KEYS: secretList({
+    group: 'Upstream',
+    optional: true,
+    help: 'API keys for PROVIDER=ipasis. Those of one provider are never sent to another',
+  }),
+  IPASIS_BASE_URL: url({
+    group: 'Upstream',
+    protocols: ['https:', 'http:'],
+    default: 'https://api.ipasis.com',
+    help: 'The API that is asked with PROVIDER=ipasis',
   }),
   REQUEST_TIMEOUT_MS: milliseconds({
     group: 'Upstream',
@@ -50,6 +73,51 @@ export const settingsSchema = {
     default: 10_485_760,
     help: 'Upstream bodies over this are refused (502)',
   }),
+  MICRO_BATCH_MS: milliseconds({
+    group: 'Upstream',
+    max: 1000,
+    default: 0,
+    help: 'How long a look-up waits for others, to leave with them as one upstream batch; 0: each is asked at once',
+  }),
+  BREAKER_FAILURE_PERCENT: integer({
+    group: 'Breaker',
+    min: 1,
+    max: 99,
+    default: 50,
+    help: 'Upstream is given a pause when more than this share of the last calls failed',
+  }),
+  BREAKER_SLOW_MS: milliseconds({
+    group: 'Breaker',
+    default: 0,
+    help: 'A call that takes longer is slow; 0: none is',
+  }),
+  BREAKER_SLOW_PERCENT: integer({
+    group: 'Breaker',
+    min: 1,
+    max: 99,
+    default: 80,
+    help: 'The same when more than this share of the last calls were slow',
+  }),
+  BREAKER_WINDOW_CALLS: integer({
+    group: 'Breaker',
+    min: 1,
+    max: 10_000,
+    default: 50,
+    help: 'How many of a replica’s last calls are judged',
+  }),
+  BREAKER_MIN_CALLS: integer({
+    group: 'Breaker',
+    min: 1,
+    max: 10_000,
+    default: 10,
+    help: 'Fewer calls than this prove nothing',
+  }),
+  BREAKER_OPEN_SECONDS: seconds({
+    group: 'Breaker',
+    min: 0.1,
+    default: 10,
+    help: 'How long the fleet leaves upstream alone before one request of it tries again',
+  }),
   COOLDOWN_SECONDS: seconds({
     group: 'Keys',
     min: 1,
@@ -61,6 +129,11 @@ export const settingsSchema = {
     min: 1,
     default: 600,
     help: 'How long a key is benched after upstream refused it (401, 403); doubles, up to a day',
+  }),
+  QUOTA_POLL_SECONDS: seconds({
+    group: 'Keys',
+    default: 300,
+    help: 'How often /me is asked what each key has left, by one replica for all; 0: never',
   }),
   REDACT_KEYS: flag({ group: 'Keys', default: true, help: 'Hide the token in answers of /me' }),
   CACHE_TTL_SECONDS: seconds({
@@ -109,10 +182,20 @@ export const settingsSchema = {
     default: 86_400,
     help: 'How long past its freshness an answer is still served when upstream gives none',
   }),
+  STALE_WHILE_REVALIDATE_SECONDS: seconds({
+    group: 'Cache',
+    default: 10,
+    help: 'How long past its freshness an answer is served at once and refreshed in the background',
+  }),
   FAILURE_MODE: choice(['closed', 'open'], {
     group: 'Cache',
     default: 'closed',
     help: 'When there is no answer, not even a stale one: closed answers 503, open answers from the embedded database',
+  }),
+  OFFLINE_DB: path({
+    group: 'Cache',
+    optional: true,
+    help: 'An MMDB of your own as the embedded database, such as ipinfo_lite.mmdb; swapped in when the file changes. Unset: the bundled one, which knows countries only',
   }),
   REDIS_URL: url({
     group: 'Redis',
@@ -132,6 +215,13 @@ export const settingsSchema = {
     max: 1000,
     default: 100,
     help: 'Deadline of one Redis command',
+  }),
+  CLIENT_TOKENS: clientTokens({
+    group: 'Clients',
+    help:
+      'Tokens of the clients that may ask, where IPinfo takes its own (Bearer, Basic user name, ?token=), each with its ' +
+      'budgets: requests, and units (questions put to upstream). Without a token 401, with another 403, over budget ' +
+      '429. Probes, /metrics and /stats need none. Unset: everyone may ask, and what they send is dropped',
   }),
   PORT: integer({ group: 'Server', min: 0, max: 65_535, default: 8080, help: 'Port to listen on; 0 takes a free one' }),
   HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),

@@ -1,8 +1,11 @@
 import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
+import type { LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
 import { type Denial, blameFor, denialsToJudge } from '@ipfleet/key-pool/blame.ts'
 import type { KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import { offers } from '@ipfleet/upstream/providers/provider.ts'
 import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
-import type { UpstreamClient, UpstreamRequest } from '@ipfleet/upstream/upstream-client.ts'
+import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
+import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import type { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 
 export interface UpstreamLoaderParts {
@@ -11,8 +14,17 @@ export interface UpstreamLoaderParts {
   readonly gate: UpstreamGate
   /** How long an answer may be cached. */
   readonly freshForMs: (path: string, answer: UpstreamAnswer) => number
-  /** Whether to strike the key out where upstream repeats it (`/me`, some errors). */
-  readonly redactKeys: boolean
+  /** Strikes the fleet's keys out where upstream repeats them (`/me`, some errors). */
+  readonly redact: (text: string) => string
+}
+
+export interface LoadOptions {
+  /** Requests of the key's quota that it costs. Default 1. */
+  readonly units?: number
+  /** Whether an answer says that the key's quota ended in the middle of it. */
+  readonly ranDry?: (answer: UpstreamAnswer) => boolean
+  /** Nobody waits for a refresh: it leaves every key the last of its quota. */
+  readonly purpose?: LoadPurpose
 }
 
 interface Refused {
@@ -29,40 +41,47 @@ export class UpstreamLoader {
   readonly #client: UpstreamClient
   readonly #gate: UpstreamGate
   readonly #freshForMs: (path: string, answer: UpstreamAnswer) => number
-  readonly #redactKeys: boolean
+  readonly #redact: (text: string) => string
 
-  constructor({ pool, client, gate, freshForMs, redactKeys }: UpstreamLoaderParts) {
+  constructor({ pool, client, gate, freshForMs, redact }: UpstreamLoaderParts) {
     this.#pool = pool
     this.#client = client
     this.#gate = gate
     this.#freshForMs = freshForMs
-    this.#redactKeys = redactKeys
+    this.#redact = redact
   }
 
   /** Never throws: what goes wrong is an outcome too. @param deadlineMs monotonic, over all keys */
-  load(request: UpstreamRequest, deadlineMs: number): Promise<Outcome> {
-    return this.#gate.run(() => this.#askKeyAfterKey(request, deadlineMs))
+  load(request: UpstreamRequest, deadlineMs: number, options: LoadOptions = {}): Promise<Outcome> {
+    if (!offers(this.#client.provider, request)) return Promise.resolve({ kind: 'failure', code: 'not_offered' })
+    return this.#gate.run(() => this.#askKeyAfterKey(request, deadlineMs, options))
   }
 
-  async #askKeyAfterKey(request: UpstreamRequest, deadlineMs: number): Promise<Outcome> {
+  async #askKeyAfterKey(
+    request: UpstreamRequest,
+    deadlineMs: number,
+    { ranDry = never, units = this.#client.provider.unitsOf(request), purpose }: LoadOptions,
+  ): Promise<Outcome> {
+    const cost = { units, keepsReserve: purpose === 'refresh' }
     const tried = new Set<string>()
     const refused: Refused[] = []
     for (;;) {
-      const ticket = await this.#pool.take(tried, deadlineMs)
+      const ticket = await this.#pool.take(tried, deadlineMs, cost)
       if (ticket.kind === 'exhausted') {
         if (refused.length > 0) return this.#judge(request, refused)
         return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(ticket.retryAfterMs) }
       }
       tried.add(ticket.key.id)
       const reply = await this.#client.ask(request, ticket.key.secret, deadlineMs)
+      if (reply.quota) this.#pool.noteQuota(ticket, reply.quota)
       switch (reply.kind) {
         case 'answered':
-          await this.#pool.answered(ticket)
+          await (ranDry(reply.answer) ? this.#pool.limited(ticket, undefined) : this.#pool.answered(ticket))
           // Another key got an answer, so it was those keys and not the question.
           for (const one of refused) await this.#pool.denied(one.ticket)
           return this.#passOn(request, reply.answer, ticket)
         case 'limited':
-          await this.#pool.limited(ticket, reply.retryAfterSeconds)
+          await this.#pool.limited(ticket, reply.retryAfterSeconds, reply.quota)
           break
         case 'denied':
           refused.push({ ticket, reply })
@@ -93,7 +112,7 @@ export class UpstreamLoader {
       case 'upstream':
         return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds: unknownKeysRetrySeconds, origin }
       case 'keys': {
-        const next = await this.#pool.take(new Set(refused.map((one) => one.ticket.key.id)), 0)
+        const next = await this.#pool.take(new Set(refused.map((one) => one.ticket.key.id)), 0, { units: 0 })
         const retryAfterSeconds = next.kind === 'exhausted' ? wholeSeconds(next.retryAfterMs) : 1
         if (next.kind === 'ticket') await this.#pool.unsettled(next)
         return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds, origin }
@@ -102,15 +121,22 @@ export class UpstreamLoader {
   }
 
   #passOn({ path }: UpstreamRequest, answer: UpstreamAnswer, ticket: Ticket): Outcome {
-    const shown = this.#redactKeys ? withoutSecret(answer, ticket.key.secret) : answer
     return {
       kind: 'answer',
-      answer: shown,
+      answer: this.#withoutKeys(answer),
       freshForMs: this.#freshForMs(path, answer),
       origin: originOf(ticket, answer.status),
     }
   }
+
+  #withoutKeys(answer: UpstreamAnswer): UpstreamAnswer {
+    const text = answer.body.toString('utf8')
+    const shown = this.#redact(text)
+    return shown === text ? answer : { ...answer, body: Buffer.from(shown) }
+  }
 }
+
+const never = (): boolean => false
 
 function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Outcome {
   return { kind: 'failure', code, detail, origin: originOf(ticket, status) }
@@ -118,11 +144,6 @@ function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, t
 
 function originOf({ key }: Ticket, upstreamStatus: number | undefined): Origin {
   return upstreamStatus === undefined ? { keyId: key.id } : { keyId: key.id, upstreamStatus }
-}
-
-function withoutSecret(answer: UpstreamAnswer, secret: string): UpstreamAnswer {
-  if (!answer.body.includes(secret)) return answer
-  return { ...answer, body: Buffer.from(answer.body.toString('utf8').replaceAll(secret, '[redacted]')) }
 }
 
 /** Retry-After is in whole seconds; too early would be told to come again. */

@@ -1,9 +1,17 @@
 import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
-import { apiKey } from '@ipfleet/key-pool/api-key.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { createSecretScrubber } from '@ipfleet/telemetry/secret-scrubber.ts'
+import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
+import { type BreakerSettings, FleetBreaker } from '@ipfleet/upstream/fleet-breaker.ts'
 import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
+import { BatchLoader } from './batch-loader.ts'
+import { chosenProvider } from './chosen-provider.ts'
 import type { FleetParts } from './fleet-parts.ts'
 import { freshForMs, type FreshnessRules } from './freshness.ts'
+import { MicroBatcher } from './micro-batch.ts'
+import { KeySource } from './key-source.ts'
+import { type QuotaParts, quotaParts } from './quota-parts.ts'
 import type { LookupSettings } from './settings.ts'
 import { UpstreamLoader } from './upstream-loader.ts'
 
@@ -13,31 +21,72 @@ export interface UpstreamParts {
   readonly client: UpstreamClient
   readonly gate: UpstreamGate
   readonly loader: UpstreamLoader
+  readonly batchLoader: BatchLoader
+  /** Undefined unless single questions are to leave together. */
+  readonly microBatcher: MicroBatcher | undefined
+  readonly keys: KeySource
+  readonly quota: QuotaParts
 }
 
-export function upstreamParts(settings: LookupSettings, fleet: FleetParts): UpstreamParts | undefined {
-  if (settings.IPINFO_KEYS.length === 0) return undefined
+/** @throws KeysFileError */
+export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logger: Logger): UpstreamParts | undefined {
+  const { provider, keysSetting } = chosenProvider(settings)
+  const keys = new KeySource({ listed: settings[keysSetting], path: settings.KEYS_FILE }, logger)
+  if (keys.keys.length === 0) return undefined
   const concurrency = settings.UPSTREAM_CONCURRENCY
-  const pool = new KeyPool(settings.IPINFO_KEYS.map(apiKey), fleet.keyStore, {
+  const pool = new KeyPool(keys.keys, fleet.keyStore, {
     cooldownMs: settings.COOLDOWN_SECONDS * 1000,
     quarantineMs: settings.QUARANTINE_SECONDS * 1000,
   })
   const client = new UpstreamClient({
-    baseUrls: { legacy: settings.IPINFO_BASE_URL, api: settings.IPINFO_API_BASE_URL },
+    provider,
     userAgent: 'ipfleet',
     maxBodyBytes: settings.UPSTREAM_MAX_BODY_BYTES,
     maxSockets: concurrency,
   })
-  const gate = new UpstreamGate({ concurrency, isAlone: () => fleet.redis !== undefined && !fleet.redis.state.up })
+  const breaker = new FleetBreaker(breakerSettings(settings), fleet.breakerBoard)
+  const gate = new UpstreamGate({
+    breaker,
+    concurrency,
+    isAlone: () => fleet.redis !== undefined && !fleet.redis.state.up,
+  })
   const rules = freshnessRules(settings, fleet.redis !== undefined)
+  const freshFor = (path: string, answer: UpstreamAnswer): number => freshForMs(rules, path, answer)
   const loader = new UpstreamLoader({
     pool,
     client,
     gate,
-    freshForMs: (path, answer) => freshForMs(rules, path, answer),
-    redactKeys: settings.REDACT_KEYS,
+    freshForMs: freshFor,
+    redact: settings.REDACT_KEYS ? keyRedaction(pool) : (text) => text,
   })
-  return { pool, client, gate, loader }
+  const { takesBatches } = provider
+  const batchLoader = new BatchLoader({ upstream: loader, freshForMs: freshFor, takesBatches })
+  const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0
+  const leavesTogether = windowMs > 0 && takesBatches
+  const microBatcher = leavesTogether
+    ? new MicroBatcher({ windowMs, loader: batchLoader, upstream: loader })
+    : undefined
+  const quota = quotaParts(settings, fleet, { pool, client })
+  return { pool, client, gate, loader, batchLoader, microBatcher, keys, quota }
+}
+
+/** Keys that come with a later KEYS_FILE are struck out too; those that have gone still are. */
+function keyRedaction(pool: KeyPool): (text: string) => string {
+  const scrubber = createSecretScrubber(pool.keys.map(({ secret }) => secret))
+  pool.on('replaced', () => scrubber.add(pool.keys.map(({ secret }) => secret)))
+  return (text) => scrubber.scrub(text)
+}
+
+function breakerSettings(settings: LookupSettings): BreakerSettings {
+  return {
+    failureShare: settings.BREAKER_FAILURE_PERCENT / 100,
+    slowShare: settings.BREAKER_SLOW_PERCENT / 100,
+    slowMs: settings.BREAKER_SLOW_MS,
+    window: settings.BREAKER_WINDOW_CALLS,
+    leastCalls: settings.BREAKER_MIN_CALLS,
+    openMs: settings.BREAKER_OPEN_SECONDS * 1000,
+    probeMs: settings.REQUEST_TIMEOUT_MS + 1000,
+  }
 }
 
 /** A replica on its own keeps answers for CACHE_TTL_SECONDS, whatever they tell: memory is all it has. */

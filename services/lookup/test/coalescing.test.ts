@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, eventually, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
+import {
+  cacheStatus,
+  eventually,
+  type LocalFleet,
+  patientWithRedis,
+  type Reply,
+  startLocalFleet,
+} from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
 /** Acceptance 2 of the lookup fleet: four replicas on one Redis, 200 requests at once for one cold address. */
@@ -16,7 +23,7 @@ afterAll(() => redis.stop())
 describe('one question, asked 200 times at once of four replicas', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
-    fleet = await startLocalFleet({ redis, replicas })
+    fleet = await startLocalFleet({ redis, replicas, env: patientWithRedis })
   })
   afterAll(() => fleet.stop())
 
@@ -91,7 +98,7 @@ describe('one question, asked 200 times at once of four replicas', () => {
 
 describe('the replica that asks for all', () => {
   test('dies: another takes over, within 3 s and with one more call', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas })
+    await using fleet = await startLocalFleet({ redis, replicas, env: patientWithRedis })
     const [leader] = fleet.replicas
     // The first call is never answered, so that the leader dies in the middle of it.
     fleet.fake.hold({ times: 1 })
@@ -117,7 +124,7 @@ describe('the replica that asks for all', () => {
   })
 
   test('is paused past its lease: one more call, and what it brings late overwrites nothing newer', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas: 2 })
+    await using fleet = await startLocalFleet({ redis, replicas: 2, env: patientWithRedis })
     await using observer = await observeRedis(redis.url)
     const [leader] = fleet.replicas
     const paths = ['/9.9.9.9']

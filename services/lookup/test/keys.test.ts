@@ -1,7 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, defaultKeys, eventually, healthOf, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import {
+  cacheStatus,
+  defaultKeys,
+  eventually,
+  healthOf,
+  type LocalFleet,
+  patientWithRedis,
+  startLocalFleet,
+} from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
 /** Acceptance 3 of the lookup fleet: whose turn it is, who is benched and for how long, and who is to blame. */
@@ -11,6 +19,8 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
+const byText = (a: string, b: string): number => (a < b ? -1 : 1)
+
 let address = 0
 /** A question that nobody has asked before. */
 const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}`
@@ -18,7 +28,7 @@ const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}
 describe('three replicas with three keys', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
-    fleet = await startLocalFleet({ redis, replicas: 3, env: { COOLDOWN_SECONDS: '1' } })
+    fleet = await startLocalFleet({ redis, replicas: 3, env: { ...patientWithRedis, COOLDOWN_SECONDS: '1' } })
   })
   afterAll(() => fleet.stop())
   afterEach(() => fleet.fake.heal())
@@ -30,7 +40,7 @@ describe('three replicas with three keys', () => {
       expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
     }
     const counts = fleet.fake.countByToken()
-    expect(Object.keys(counts).toSorted()).toEqual([...defaultKeys])
+    expect(Object.keys(counts).toSorted(byText)).toEqual([...defaultKeys])
     for (const count of Object.values(counts)) {
       expect(count).toBeGreaterThanOrEqual((misses / 3) * 0.95)
       expect(count).toBeLessThanOrEqual((misses / 3) * 1.05)
@@ -53,7 +63,7 @@ describe('three replicas with three keys', () => {
     await fleet.askAll(18, fresh)
     const isUsed = (): boolean => (fleet.fake.countByToken()[limited] ?? 0) > 0
     // A machine that needs the whole bench for those 18 requests proves nothing either way.
-    if (performance.now() - benchedMs < 800) expect(isUsed()).toBe(false)
+    expect(isUsed() && performance.now() - benchedMs < 800).toBe(false)
     await eventually(async () => {
       expect((await fleet.ask(fresh())).status).toBe(200)
       return isUsed()
@@ -73,14 +83,15 @@ describe('three replicas with three keys', () => {
     const path = fresh()
     fleet.fake.behave({ ...behaviour, paths: [path] })
     expect((await fleet.ask(path)).status).toBe(status)
-    expect(fleet.fake.callsTo(path)).toHaveLength(1)
+    // A reset on a connection that was kept alive is tried once more, with the same key.
+    expect(new Set(fleet.fake.callsTo(path).map(({ token }) => token)).size).toBe(1)
     expect((await healthOf(fleet)).keys).toEqual({ total: 3, active: 3, cooling: 0 })
   })
 })
 
 describe('all keys benched', () => {
   test('is 503 with the seconds to the earliest return, each key tried once and then no more', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas: 2 })
+    await using fleet = await startLocalFleet({ redis, replicas: 2, env: patientWithRedis })
     const seconds: Record<string, number> = { 'test-key-1': 30, 'test-key-2': 7, 'test-key-3': 60 }
     for (const [token, retryAfterSeconds] of Object.entries(seconds)) {
       fleet.fake.behave({ kind: '429-storm', retryAfterSeconds, tokens: [token] })
@@ -93,7 +104,7 @@ describe('all keys benched', () => {
       error: { title: 'All keys are cooling down', message: expect.any(String) },
     })
     expect(first.headers['retry-after']).toBe('7')
-    expect(fleet.fake.calls.map(({ token }) => token).toSorted()).toEqual(Object.keys(seconds))
+    expect(fleet.fake.calls.map(({ token = '' }) => token).toSorted(byText)).toEqual(Object.keys(seconds))
 
     const elsewhere = await fleet.ask('/1.2.3.4', { replica: 1 })
     expect(elsewhere.status).toBe(503)
@@ -104,7 +115,7 @@ describe('all keys benched', () => {
   })
 
   test('is the stale answer, marked, where there is one', async () => {
-    const env = { SHARED_CACHE_TTL_SECONDS: '1', CACHE_TTL_SECONDS: '1' }
+    const env = { ...patientWithRedis, SHARED_CACHE_TTL_SECONDS: '1', CACHE_TTL_SECONDS: '1' }
     await using fleet = await startLocalFleet({ redis, replicas: 2, env })
     const good = await fleet.ask('/9.9.9.9')
     fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 60 })
@@ -123,7 +134,7 @@ describe('all keys benched', () => {
 describe('one request', () => {
   test('has one deadline over all the keys that it tries', async () => {
     const keys = ['test-key-1', 'test-key-2', 'test-key-3', 'test-key-4', 'test-key-5']
-    await using fleet = await startLocalFleet({ redis, keys, env: { REQUEST_TIMEOUT_MS: '1000' } })
+    await using fleet = await startLocalFleet({ redis, keys, env: { ...patientWithRedis, REQUEST_TIMEOUT_MS: '1000' } })
     await fleet.ask('/9.9.9.8')
     fleet.fake.behave({ kind: '429-storm' })
     fleet.fake.behave({ kind: 'latency', ms: 600 })
@@ -146,7 +157,7 @@ describe('a key whose bench has ended', () => {
       redis,
       replicas: 3,
       keys: ['test-key-1'],
-      env: { COOLDOWN_SECONDS: '1' },
+      env: { ...patientWithRedis, COOLDOWN_SECONDS: '1' },
     })
     await using observer = await observeRedis(redis.url)
     fleet.fake.behave({ kind: '429-storm', times: 1 })
@@ -170,14 +181,16 @@ describe('a key whose bench has ended', () => {
       redis,
       replicas: 2,
       keys: ['test-key-1'],
-      env: { COOLDOWN_SECONDS: '1' },
+      env: { ...patientWithRedis, COOLDOWN_SECONDS: '1' },
     })
     fleet.fake.behave({ kind: '429-storm' })
     expect((await fleet.ask(fresh())).headers['retry-after']).toBe('1')
     await eventually(async () => (await healthOf(fleet)).keys.cooling === 0)
     fleet.fake.clearCalls()
     const replies = await fleet.askAll(8, fresh)
-    expect(replies.map(({ status, headers }) => [status, headers['retry-after']])).toEqual(Array(8).fill([503, '2']))
+    expect(replies.map(({ status, headers }) => [status, headers['retry-after']])).toEqual(
+      Array.from({ length: 8 }, () => [503, '2']),
+    )
     expect(fleet.fake.calls).toHaveLength(1)
   })
 })
@@ -185,7 +198,12 @@ describe('a key whose bench has ended', () => {
 describe('a refused key', () => {
   test('that upstream does not know is quarantined for the fleet; the client got the next key', async () => {
     const fake = { keys: { 'test-key-1': {}, 'test-key-2': {} } }
-    await using fleet = await startLocalFleet({ redis, replicas: 2, fake, env: { COOLDOWN_SECONDS: '1' } })
+    await using fleet = await startLocalFleet({
+      redis,
+      replicas: 2,
+      fake,
+      env: { ...patientWithRedis, COOLDOWN_SECONDS: '1' },
+    })
     for (let round = 0; round < 3; round += 1) {
       const replies = await fleet.askAll(6, fresh)
       expect(replies.map(({ status }) => status)).toEqual(Array(6).fill(200))
@@ -201,7 +219,7 @@ describe('a refused key', () => {
   })
 
   test('is not to blame when upstream knows none of them: 503, no bench, and good again at once', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas: 2 })
+    await using fleet = await startLocalFleet({ redis, replicas: 2, env: patientWithRedis })
     fleet.fake.behave({ kind: '403-storm' })
     const reply = await fleet.ask('/9.9.9.9')
     expect([reply.status, reply.json()]).toEqual([503, expect.objectContaining({ status: 503 })])
@@ -215,7 +233,7 @@ describe('a refused key', () => {
   test('is not to blame for a question that no key may ask: the 401 is passed on, and none is benched', async () => {
     const lacking = { lacks: ['privacy'] }
     const fake = { keys: { 'test-key-1': lacking, 'test-key-2': lacking, 'test-key-3': lacking } }
-    await using fleet = await startLocalFleet({ redis, replicas: 2, fake })
+    await using fleet = await startLocalFleet({ redis, replicas: 2, fake, env: patientWithRedis })
     const reply = await fleet.ask('/9.9.9.9/privacy')
     expect([reply.status, reply.json()]).toEqual([401, {}])
     const tokens = fleet.fake.callsTo('/9.9.9.9/privacy').map(({ token }) => token)
@@ -226,7 +244,7 @@ describe('a refused key', () => {
 })
 
 test('a key is not benched for an upstream that does not answer in time', async () => {
-  await using fleet = await startLocalFleet({ redis, env: { REQUEST_TIMEOUT_MS: '300' } })
+  await using fleet = await startLocalFleet({ redis, env: { ...patientWithRedis, REQUEST_TIMEOUT_MS: '300' } })
   fleet.fake.behave({ kind: 'hang' })
   expect((await fleet.ask('/9.9.9.9')).status).toBe(504)
   expect(fleet.fake.calls).toHaveLength(1)

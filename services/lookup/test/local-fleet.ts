@@ -51,6 +51,9 @@ export interface LocalFleet extends AsyncDisposable {
 
 export const defaultKeys = ['test-key-1', 'test-key-2', 'test-key-3'] as const
 
+/** For tests that are not about Redis' absence: on a busy machine an answer after 100 ms is none. */
+export const patientWithRedis = { REDIS_TIMEOUT_MS: '1000' } as const
+
 /** Starts them all; what had been started is stopped when one of them does not come up. */
 export async function startLocalFleet(options: LocalFleetOptions = {}): Promise<LocalFleet> {
   const fleet = new RunningFleet(options)
@@ -96,8 +99,12 @@ class RunningFleet implements LocalFleet {
     const replica = await startReplica({
       IPINFO_KEYS: (this.#options.keys ?? defaultKeys).join(','),
       IPINFO_BASE_URL: this.fake.url,
+      IPINFO_API_BASE_URL: this.fake.url,
       REDIS_URL: this.redis.url,
       DRAIN_MS: '0',
+      STALE_WHILE_REVALIDATE_SECONDS: '0',
+      // Calls are counted, and most tests mean those that a client caused.
+      QUOTA_POLL_SECONDS: '0',
       ...this.#options.env,
     })
     this.replicas.push(replica)

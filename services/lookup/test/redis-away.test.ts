@@ -33,14 +33,16 @@ let address = 0
 /** A question that nobody has asked before. */
 const fresh = (): string => `/9.1.${(address >> 8) & 255}.${address++ & 255}`
 
-async function isHealth(fleet: LocalFleet, status: 'ok' | 'degraded', replicas = fleet.replicas.keys()) {
-  const reports = await Promise.all([...replicas].map((replica) => healthOf(fleet, replica)))
+async function isHealth(fleet: LocalFleet, status: 'ok' | 'degraded'): Promise<boolean> {
+  const reports = await Promise.all([...fleet.replicas.keys()].map((replica) => healthOf(fleet, replica)))
   return reports.every((report) => report.status === status)
 }
 
 /** Asks all replicas for the same cold address at once, and tells how often upstream was asked for it. */
 async function upstreamCallsForOne(fleet: LocalFleet): Promise<number> {
   const path = fresh()
+  // Long enough for the last of them to come before the first has its answer.
+  fleet.fake.behave({ kind: 'latency', ms: 300, paths: [path] })
   const replies = await fleet.askAll(30, () => path)
   expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
   return fleet.fake.callsTo(path).length
@@ -68,7 +70,9 @@ function steadyLoad(fleet: LocalFleet) {
   const one = async (replica: number): Promise<void> => {
     const path = turn++ % 3 === 0 ? fresh() : (hot[turn % hot.length] ?? '/')
     const startedMs = performance.now()
-    const sample = { phase, result: 'no answer', isHit: false, tookMs: 0 } as { -readonly [K in keyof Sample]: Sample[K] }
+    const sample = { phase, result: 'no answer', isHit: false, tookMs: 0 } as {
+      -readonly [K in keyof Sample]: Sample[K]
+    }
     samples.push(sample)
     try {
       const reply = await fleet.ask(path, { replica })
@@ -147,13 +151,145 @@ describe('three replicas under load', () => {
   }, 60_000)
 })
 
-test('a replica starts while Redis is away, serves, and joins the fleet when Redis comes', async () => {
-  const redis = await startTestRedis()
+describe('a fleet whose Redis is away', () => {
+  test('starts without it, serves, and joins when it comes', async () => {
+    const fleet = await fleetOf({ replicas: 0 })
+    await fleet.redis.kill()
+    await Promise.all([fleet.join(), fleet.join()])
+    expect(await isHealth(fleet, 'degraded')).toBe(true)
+    expect((await fleet.ask(fresh())).status).toBe(200)
+    await fleet.redis.restart()
+    await eventually(() => isHealth(fleet, 'ok'))
+    const path = fresh()
+    await fleet.ask(path, { replica: 0 })
+    expect(cacheStatus(await fleet.ask(path, { replica: 1 }))).toContain('detail=l2')
+  })
+
+  test('asks upstream once per process: who comes meanwhile waits for the same call', async () => {
+    const fleet = await fleetOf({ replicas: 2 })
+    await fleet.redis.kill()
+    await eventually(() => isHealth(fleet, 'degraded'))
+    expect(await upstreamCallsForOne(fleet)).toBe(2)
+  })
+
+  test('tells the others of a key that was benched meanwhile, when Redis is back', async () => {
+    const fleet = await fleetOf({ replicas: 2 })
+    await fleet.redis.kill()
+    await eventually(() => isHealth(fleet, 'degraded'))
+    fleet.fake.behave({ kind: '429-storm', tokens: [defaultKeys[1]], times: 1 })
+    await eventually(async () => {
+      expect((await fleet.ask(fresh(), { replica: 0 })).status).toBe(200)
+      return (await healthOf(fleet, 0)).keys.cooling === 1
+    })
+    expect((await healthOf(fleet, 1)).keys.cooling).toBe(0)
+    await fleet.redis.restart()
+    await eventually(async () => (await healthOf(fleet, 1)).keys.cooling === 1)
+    fleet.fake.clearCalls()
+    for (let count = 0; count < 9; count += 1) expect((await fleet.ask(fresh(), { replica: 1 })).status).toBe(200)
+    expect(fleet.fake.countByToken()).not.toHaveProperty(defaultKeys[1])
+  })
+})
+
+test('a full Redis that refuses to store costs the sharing, not the answers', async () => {
+  const redis = await startTestRedis({ args: ['--maxmemory', '3mb', '--maxmemory-policy', 'noeviction'] })
   opened.push(() => redis.stop())
-  await redis.kill()
-  const fleet = await startLocalFleet({ replicas: 0 })
-  opened.push(() => fleet.stop())
-  const env = { REDIS_URL: redis.url }
-  void env
-  await redis.restart()
+  const fleet = await fleetOf({ redis, replicas: 2 })
+  const observer = await observeRedis(redis.url)
+  opened.push(async () => observer[Symbol.asyncDispose]())
+  await fill(observer)
+  for (const replica of [0, 1]) {
+    const path = fresh()
+    const replies = await Promise.all(Array.from({ length: 10 }, () => fleet.ask(path, { replica })))
+    expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200))
+    expect(fleet.fake.callsTo(path)).toHaveLength(1)
+    expect(cacheStatus(await fleet.ask(path, { replica }))).toContain('detail=l1')
+  }
+  await observer.call('FLUSHALL')
+  const path = fresh()
+  await fleet.ask(path, { replica: 0 })
+  await eventually(async () => cacheStatus(await fleet.ask(path, { replica: 1 })).includes('detail=l'))
+})
+
+/** Until not even a byte more is taken. */
+async function fill(observer: { call(name: string, ...args: readonly string[]): Promise<unknown> }): Promise<void> {
+  for (const size of [100_000, 1000, 10]) {
+    for (let count = 0, full = false; !full; count += 1) {
+      full = await observer.call('SET', `filling:${size}:${count}`, 'x'.repeat(size)).then(
+        () => false,
+        (error: Error) => error.message.startsWith('OOM'),
+      )
+    }
+  }
+}
+
+test.each(['blackhole', 'half'] as const)(
+  'a link to Redis that carries nothing (%s) costs no request more than two deadlines, and is replaced',
+  async (mode) => {
+    const redis = await startTestRedis()
+    opened.push(() => redis.stop())
+    const proxy = await startFaultyTcpProxy({ targetPort: redis.port })
+    opened.push(() => proxy.close())
+    const fleet = await fleetOf({ redis, replicas: 2, env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } })
+    expect(await upstreamCallsForOne(fleet)).toBe(1)
+    await proxy.mode(mode)
+    for (let count = 0; count < 6; count += 1) {
+      const startedMs = performance.now()
+      expect((await fleet.ask(fresh(), { replica: count % 2 })).status).toBe(200)
+      expect(performance.now() - startedMs - upstreamLatencyMs).toBeLessThan(mostWaitedForRedisMs)
+    }
+    expect(await isHealth(fleet, 'degraded')).toBe(true)
+    // What was swallowed is lost for good: new connections are needed, not only a link that works again.
+    await proxy.mode('pass')
+    await eventually(() => isHealth(fleet, 'ok'))
+    await eventually(async () => (await upstreamCallsForOne(fleet)) === 1)
+  },
+)
+
+async function fleetOfTwo() {
+  const answers = await startTestRedis()
+  opened.push(() => answers.stop())
+  const fleet = await fleetOf({ replicas: 2, env: { REDIS_CACHE_URL: answers.url } })
+  return { fleet, answers }
+}
+
+async function dumpOf(url: string): Promise<string> {
+  const observer = await observeRedis(url)
+  try {
+    return await observer.dump()
+  } finally {
+    await observer[Symbol.asyncDispose]()
+  }
+}
+
+describe('a second Redis for answers', () => {
+  test('holds the answers and nothing else', async () => {
+    const { fleet, answers } = await fleetOfTwo()
+    await fleet.ask(fresh())
+    const kept = (await dumpOf(answers.url)).split('\n')
+    expect(kept).toEqual([expect.stringMatching(/^ipfleet:answer:/)])
+    expect(await dumpOf(fleet.redis.url)).not.toContain('ipfleet:answer:')
+  })
+
+  test('may die alone: replicas still ask upstream once for all', async () => {
+    const { fleet, answers } = await fleetOfTwo()
+    await answers.kill()
+    await eventually(() => isHealth(fleet, 'degraded'))
+    expect((await healthOf(fleet)).redis).toEqual({ state: 'up', cache: 'down' })
+    expect(await upstreamCallsForOne(fleet)).toBe(1)
+    await answers.restart()
+    await eventually(() => isHealth(fleet, 'ok'))
+  })
+
+  test('still answers when the other dies alone', async () => {
+    const { fleet } = await fleetOfTwo()
+    const path = fresh()
+    await fleet.ask(path, { replica: 0 })
+    await fleet.redis.kill()
+    await eventually(() => isHealth(fleet, 'degraded'))
+    expect((await healthOf(fleet, 1)).redis).toEqual({ state: 'down', cache: 'up' })
+    expect(cacheStatus(await fleet.ask(path, { replica: 1 }))).toContain('detail=l2')
+    expect((await fleet.ask(fresh(), { replica: 1 })).status).toBe(200)
+    await fleet.redis.restart()
+    await eventually(() => isHealth(fleet, 'ok'))
+  })
 })

@@ -1,3 +1,5 @@
+import { connect as connectTcp } from 'node:net'
+import { createInterface } from 'node:readline'
 import { connect } from '@ipfleet/redis/connection.ts'
 
 type Client = ReturnType<typeof connect>
@@ -37,11 +39,10 @@ async function patient(url: string): Promise<Client> {
 
 export async function observeRedis(url: string): Promise<RedisObserver> {
   const client = await patient(url)
-  const monitor = await client.monitor()
   let seen: SeenCommand[] = []
   const watchers = new Set<() => void>()
-  monitor.on('monitor', (_time: string, [name = '', ...args]: string[], source: string) => {
-    seen.push({ name: name.toLowerCase(), args, inner: source === 'lua' })
+  const stopWatching = await monitor(url, (command) => {
+    seen.push(command)
     for (const watcher of watchers) watcher()
   })
   return {
@@ -63,10 +64,38 @@ export async function observeRedis(url: string): Promise<RedisObserver> {
     call: (name, ...args) => client.call(name, ...args),
     dump: () => dump(client),
     async [Symbol.asyncDispose]() {
-      monitor.disconnect()
+      stopWatching()
       client.disconnect()
     },
   }
+}
+
+/**
+ * MONITOR on a socket of our own: ioredis 6.0.0 takes monitor lines for replies to its own commands when it
+ * disconnects, and throws where nobody can catch it.
+ */
+async function monitor(url: string, onCommand: (command: SeenCommand) => void): Promise<() => void> {
+  const { hostname, port } = new URL(url)
+  const socket = connectTcp({ host: hostname, port: Number(port) })
+  socket.on('error', () => socket.destroy())
+  const { promise: watching, resolve } = Promise.withResolvers<void>()
+  createInterface({ input: socket }).on('line', (line) => {
+    if (line === '+OK') return resolve()
+    const [, source, rest = ''] = /^\+[\d.]+ \[\d+ ([^\]]*)\] (.*)$/.exec(line) ?? []
+    const [name = '', ...args] = [...rest.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text = '']) => unescaped(text))
+    onCommand({ name: name.toLowerCase(), args, inner: source === 'lua' })
+  })
+  socket.write('MONITOR\r\n')
+  await watching
+  return () => socket.destroy()
+}
+
+/** MONITOR writes what is not printable as `\n` or `\x00`. */
+function unescaped(text: string): string {
+  const names: Record<string, string> = { n: '\n', r: '\r', t: '\t', a: '\u0007', b: '\b' }
+  return text.replaceAll(/\\(?:x([0-9a-f]{2})|(.))/g, (_all, hex: string | undefined, one: string) =>
+    hex === undefined ? (names[one] ?? one) : String.fromCharCode(Number.parseInt(hex, 16)),
+  )
 }
 
 /** Makes a server as good as new, its known scripts and its channels' names included. */
@@ -102,6 +131,8 @@ async function valueOf(client: Client, key: string): Promise<unknown> {
       return client.call('ZRANGE', key, '0', '-1', 'WITHSCORES')
     case 'stream':
       return client.call('XRANGE', key, '-', '+')
+    case 'none':
+      return 'expired meanwhile'
     default:
       throw new Error(`${key} is a ${type}, which this dump cannot read`)
   }

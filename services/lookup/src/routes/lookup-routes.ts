@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import express, { type Request, type Response, Router } from 'express'
+import { batchForm } from '../batch-item.ts'
+import type { BatchLookup } from '../batch-lookup.ts'
 import { batchItems } from '../batch.ts'
 import type { Lookup } from '../lookup.ts'
 import { canonicalAddress, parseTarget } from '../question.ts'
@@ -8,17 +10,22 @@ import type { Responder } from '../respond.ts'
 
 export interface LookupRoutesParts {
   readonly lookup: Lookup
+  readonly batchLookup: BatchLookup
   readonly responder: Responder
   readonly clientAddress: (req: IncomingMessage) => string
 }
 
 const maxBatchBytes = '1mb'
+/** IPinfo's SDKs send up to 500,000 addresses to `/tools/map`. */
+const maxToolBytes = '10mb'
 const methods = 'GET, HEAD, POST, OPTIONS'
 /** POST paths that upstream has besides /batch; anything else is asked with GET. */
 const postPaths = /^\/(batch|tools|summarize|map)(\/|&|\?|$)/
 
+const batchPath = /^\/batch(\/|&|\?|$)/
+
 /** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
-export function lookupRoutes({ lookup, responder, clientAddress }: LookupRoutesParts): Router {
+export function lookupRoutes({ lookup, batchLookup, responder, clientAddress }: LookupRoutesParts): Router {
   const get = async (req: Request, res: Response): Promise<void> => {
     const route = req.path === '/me' ? 'account' : 'lookup'
     await responder.respond(route, req, res, async () => {
@@ -33,7 +40,15 @@ export function lookupRoutes({ lookup, responder, clientAddress }: LookupRoutesP
   const post = async (req: Request, res: Response): Promise<void> => {
     await responder.respond('batch', req, res, async () => {
       const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
-      if (/^\/batch(\/|$)/.test(req.path)) return lookup.batch(batchItems(body), postTarget(req))
+      if (batchPath.test(req.url)) {
+        const form = batchForm(req.url)
+        return batchLookup.answer({
+          ...form,
+          items: batchItems(body),
+          bypass: bypassesCache(req),
+          ownAddress: () => ownAddress(clientAddress(req)),
+        })
+      }
       const contentType = req.headers['content-type'] ?? 'text/plain'
       return lookup.direct({
         method: 'POST',
@@ -46,7 +61,8 @@ export function lookupRoutes({ lookup, responder, clientAddress }: LookupRoutesP
   }
 
   const router = Router({ caseSensitive: true })
-  const readBody = express.raw({ type: () => true, limit: maxBatchBytes })
+  const readBatch = express.raw({ type: () => true, limit: maxBatchBytes })
+  const readTool = express.raw({ type: () => true, limit: maxToolBytes })
   router.use(async (req, res, next) => {
     if (req.method === 'GET' || req.method === 'HEAD') return get(req, res)
     if (req.method === 'OPTIONS') return preflight(res)
@@ -56,7 +72,7 @@ export function lookupRoutes({ lookup, responder, clientAddress }: LookupRoutesP
     }
     return next()
   })
-  router.use(readBody, post)
+  router.use((req, res, next) => (batchPath.test(req.url) ? readBatch : readTool)(req, res, next), post)
   return router
 }
 
@@ -84,7 +100,7 @@ function preflight(res: Response): void {
   res.set({
     'Access-Control-Allow-Origin': '*',
     'Access-Control-Allow-Methods': methods,
-    'Access-Control-Allow-Headers': 'Authorization, Content-Type, Cache-Control',
+    'Access-Control-Allow-Headers': 'Authorization, Content-Type, Cache-Control, If-None-Match',
     'Access-Control-Max-Age': '86400',
   })
   res.status(204).end()

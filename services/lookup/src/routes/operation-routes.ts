@@ -1,25 +1,23 @@
 import type { Generation } from '@ipfleet/cache/generation.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { Router } from 'express'
-import { adminGuard } from '../admin-guard.ts'
 import { type Stats, sumStats } from '../stats.ts'
 
 export interface OperationRoutesParts {
-  readonly adminToken: string | undefined
   readonly generation: Generation
   readonly ownStats: () => Promise<Stats>
   /** Undefined for a replica on its own. */
   readonly otherStats: (() => Promise<Stats[]>) | undefined
 }
 
-/** Counters, and what an operator does to the fleet. */
-export function operationRoutes({ adminToken, generation, ownStats, otherStats }: OperationRoutesParts): Router {
+/** Counters, and what an operator does to the fleet; who may is decided before. */
+export function operationRoutes({ generation, ownStats, otherStats }: OperationRoutesParts): Router {
   const router = Router()
   router.get('/stats', async (req, res) => {
     const own = await ownStats()
     res.json(req.query.scope === 'fleet' ? sumStats(own, (await otherStats?.().catch(() => [])) ?? []) : own)
   })
-  router.delete('/cache', adminGuard(adminToken), async (_req, res) => {
+  router.delete('/cache', async (_req, res) => {
     try {
       await generation.purge()
     } catch (cause) {

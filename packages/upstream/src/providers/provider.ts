@@ -1,0 +1,24 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Reply, UpstreamAnswer } from '../reply.ts'
+import type { UpstreamRequest } from '../upstream-request.ts'
+
+/**
+ * One kind of upstream: how a question in IPinfo's words is put to it, and what its replies mean, again in IPinfo's
+ * words. An adapter is one file here and one table in its test (`test/provider-contract.ts`); it does no I/O.
+ */
+export interface Provider {
+  /** Whether it takes many questions in one request, as IPinfo does at `/batch`. */
+  readonly takesBatches: boolean
+  /** Where the question is asked; undefined when this provider has no answer to such a question. */
+  urlOf(request: UpstreamRequest): string | undefined
+  /** The header fields that carry the key. It travels nowhere else: URLs end up in logs. */
+  credentials(key: string): Readonly<Record<string, string>>
+  /** What the question costs of a key's quota. For a batch that is up to whoever knows its items. */
+  unitsOf(request: UpstreamRequest): number
+  /** What a reply means. An answer is given in IPinfo's form. Never throws. */
+  read(heard: UpstreamAnswer, headers: IncomingHttpHeaders, request: UpstreamRequest): Reply
+}
+
+export function offers(provider: Provider, request: UpstreamRequest): boolean {
+  return provider.urlOf(request) !== undefined
+}

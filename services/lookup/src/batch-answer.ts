@@ -1,0 +1,76 @@
+import { Entry } from '@ipfleet/cache/entry.ts'
+import type { Failure } from '@ipfleet/cache/outcome.ts'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { batchBody, batchValue, type BatchValue } from './batch-body.ts'
+import { type Answered, type AnswerSource, type ItemCounts, LookupError } from './lookup.ts'
+
+/** What came of one item. `refused`: it makes no sense, and nobody was asked. */
+export type ItemResult =
+  | { readonly kind: 'answered'; readonly source: AnswerSource; readonly entry: Entry }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'refused'; readonly error: ProxyError }
+
+/**
+ * Of the sources of its items, the one that a whole batch is said to be from: first what a client should know of (it
+ * is not the newest, not upstream's), then what took longest.
+ */
+const tellingFirst = [
+  'offline',
+  'stale',
+  'bypass',
+  'upstream',
+  'collapsed',
+  'l2',
+  'l1',
+  'local',
+] as const satisfies readonly AnswerSource[]
+
+/**
+ * The answer to a batch out of those to its items. It is as old as the oldest of them, and fresh for as long as all are.
+ * @throws LookupError when nothing was answered and something failed: a failure of the whole, as if it had been one item
+ */
+export function batchAnswer(
+  results: readonly (readonly [item: string, ItemResult])[],
+  dropsEmpty: boolean,
+  nowMs: number,
+): Answered {
+  const items = countsOf(results)
+  const source = tellingFirst.find((one) => items[one] !== undefined) ?? 'local'
+  if (items.error !== undefined && tellingFirst.every((one) => items[one] === undefined)) throw failureOf(results)
+  const values: [string, BatchValue][] = []
+  let oldestMs = nowMs
+  let freshUntilMs = Infinity
+  for (const [item, result] of results) {
+    const value = valueOf(result)
+    if (result.kind === 'answered') {
+      oldestMs = Math.min(oldestMs, result.entry.storedAtMs)
+      freshUntilMs = Math.min(freshUntilMs, nowMs + result.entry.freshLeftMs(nowMs))
+    }
+    if (!dropsEmpty || !value.isEmpty) values.push([item, value])
+  }
+  const freshForMs = Number.isFinite(freshUntilMs) ? Math.max(0, freshUntilMs - oldestMs) : 0
+  const answer = { status: 200, contentType: 'application/json; charset=utf-8', body: batchBody(values) }
+  return { source, entry: new Entry(answer, oldestMs, freshForMs), items }
+}
+
+function valueOf(result: ItemResult): BatchValue {
+  if (result.kind === 'answered') return batchValue(result.entry.answer)
+  const error = result.kind === 'refused' ? result.error : new LookupError(result.failure)
+  return { json: error.body().replaceAll('\n', '\n  '), isEmpty: false }
+}
+
+function countsOf(results: readonly (readonly [string, ItemResult])[]): ItemCounts {
+  const counts: Partial<Record<AnswerSource | 'refused' | 'error', number>> = {}
+  for (const [, result] of results) {
+    const end = result.kind === 'answered' ? result.source : result.kind === 'failed' ? 'error' : 'refused'
+    counts[end] = (counts[end] ?? 0) + 1
+  }
+  return counts
+}
+
+/** The failure that a client can do most about: one that says when to come again. */
+function failureOf(results: readonly (readonly [string, ItemResult])[]): LookupError {
+  const failures = results.flatMap(([, result]) => (result.kind === 'failed' ? [result.failure] : []))
+  const telling = failures.find(({ retryAfterSeconds }) => retryAfterSeconds !== undefined) ?? failures[0]
+  return new LookupError(telling ?? { kind: 'failure', code: 'internal' })
+}

@@ -1,0 +1,43 @@
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { parseTarget, type Question } from './question.ts'
+
+/** What an item of a batch asks: a path without its leading slash, or something that nobody needs to be asked about. */
+export type BatchItem =
+  | { readonly kind: 'question'; readonly question: Question }
+  | { readonly kind: 'error'; readonly error: ProxyError }
+
+/** Which batch was asked for, by its path. */
+export interface BatchForm {
+  /** Put before each item: `lite/` for `/batch/lite`. */
+  readonly prefix: string
+  /** `?filter=1`: empty results are left out. */
+  readonly dropsEmpty: boolean
+}
+
+/** No address and no field is longer, and a URL could not be. */
+const maxItemLength = 2048
+
+/**
+ * The form of `/batch`, `/batch/lite` or `/batch/legacy`; Swift's SDK asks for `/batch&filter=1`.
+ * @throws ProxyError `not_found` for what is no batch path
+ */
+export function batchForm(target: string): BatchForm {
+  const [, path, query = ''] = /^([^?&]*)(?:[?&](.*))?$/.exec(target) ?? []
+  const [, kind] = /^\/batch(?:\/(lite|legacy))?\/?$/.exec(path ?? '') ?? [undefined, null]
+  if (kind === null) throw new ProxyError('not_found')
+  const dropsEmpty = new URLSearchParams(query).get('filter') === '1'
+  return { prefix: kind === 'lite' ? 'lite/' : '', dropsEmpty }
+}
+
+/** @param ownAddress of the client, for items that are about the caller */
+export function readItem(item: string, prefix: string, ownAddress: () => string): BatchItem {
+  try {
+    if (item.length > maxItemLength) throw new ProxyError('uri_too_long')
+    const parsed = parseTarget(`/${prefix}${item}`)
+    // An account is no answer to an item: it would be the fleet's.
+    if (parsed.kind === 'account') throw new ProxyError('wrong_ip')
+    return { kind: 'question', question: parsed.kind === 'own' ? parsed.about(ownAddress()) : parsed.question }
+  } catch (error) {
+    return { kind: 'error', error: ProxyError.from(error) }
+  }
+}

@@ -1,0 +1,153 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import { type BudgetName, exposedFields, policyField, standingField } from './budget-fields.ts'
+import { clientId, type ClientToken } from './client-tokens.ts'
+import { givenToken } from './given-token.ts'
+
+/** Someone whose token is known. */
+interface Client extends Pick<ClientToken, BudgetName> {
+  readonly id: string
+  /** Ready-made; undefined without a budget. */
+  readonly policyField: string | undefined
+}
+
+/** A request that may go on. */
+export interface Admission {
+  readonly client: Client
+  /** What was found for each budget that the client has. */
+  readonly decisions: { readonly [Name in BudgetName]?: Decision | undefined }
+}
+
+export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter }
+
+export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'over_requests' | 'over_units'
+
+const nothing: readonly string[] = []
+
+/**
+ * Who may ask, and how much: with CLIENT_TOKENS every lookup needs one of them and stays within its budgets. Requests
+ * are counted when they come in; upstream units when they have been caused, so that requests under way together may
+ * go beyond. A client without units left is still answered from this replica's memory, which costs none.
+ */
+export class ClientGuard {
+  readonly counts: Record<ClientVerdict, number> = {
+    admitted: 0,
+    token_missing: 0,
+    unknown_token: 0,
+    over_requests: 0,
+    over_units: 0,
+  }
+  readonly #clients: ReadonlyMap<string, Client>
+  readonly #limiters: BudgetLimiters
+
+  constructor(tokens: readonly ClientToken[], limiters: BudgetLimiters) {
+    this.#clients = new Map(tokens.map((token) => [clientId(token.secret), clientOf(token)]))
+    this.#limiters = limiters
+  }
+
+  /**
+   * For a hit in memory: the fields to add to its answer, or undefined when it takes more to say whether it is
+   * admitted. Then nothing has been counted, and `admit` decides.
+   */
+  admitNow(req: IncomingMessage): readonly string[] | undefined {
+    const client = this.#known(givenToken(req))
+    if (client === undefined) return undefined
+    if (client.policyField === undefined) return this.#admitted(nothing)
+    const { requests: budget } = client
+    const decision = budget && this.#limiters.requests.takeNow(client.id, budget)
+    if (budget && decision?.kind !== 'allowed') return undefined
+    return this.#admitted(fieldsOf({ client, decisions: { requests: decision } }))
+  }
+
+  /**
+   * Counts the request and says whether it may go on. The budget fields are set on the answer either way.
+   * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`
+   */
+  async admit(req: IncomingMessage, res: ServerResponse): Promise<Admission> {
+    const token = givenToken(req)
+    if (token === undefined) {
+      res.setHeader('WWW-Authenticate', 'Bearer')
+      throw this.#refused('token_missing', new ProxyError('token_missing'))
+    }
+    const client = this.#known(token)
+    if (client === undefined) throw this.#refused('unknown_token', new ProxyError('unknown_token'))
+    // Units first: a request that is refused for want of them has not used up one of its requests.
+    const units = client.units && (await this.#limiters.units.check(client.id, client.units))
+    const requests = client.requests && (await this.#takeRequest(client.id, client.requests, units))
+    const admission = { client, decisions: { requests, units } }
+    setFields(res, admission)
+    if (units?.kind === 'limited') throw this.#refused('over_units', overLimit('units', units))
+    if (requests?.kind === 'limited') throw this.#refused('over_requests', overLimit('requests', requests))
+    this.counts.admitted += 1
+    return admission
+  }
+
+  /** Counts the upstream units that an admitted request has caused, before its answer is written. */
+  settle(res: ServerResponse, { client, decisions }: Admission, units: number): void {
+    if (units === 0 || client.units === undefined || decisions.units === undefined) return
+    const { units: before } = decisions
+    // Not waited for: the answer is there, and the count can follow.
+    void this.#limiters.units.charge(client.id, client.units, units)
+    const after = { ...before, remaining: Math.max(0, before.remaining - units) }
+    setFields(res, { client, decisions: { ...decisions, units: after } })
+  }
+
+  /** Reports what others do not know yet. */
+  async close(): Promise<void> {
+    await Promise.all([this.#limiters.requests.close(), this.#limiters.units.close()])
+  }
+
+  /** Only hashes are compared, so that the time taken says nothing about a token. */
+  #known(token: string | undefined): Client | undefined {
+    return token === undefined ? undefined : this.#clients.get(clientId(token))
+  }
+
+  #takeRequest(id: string, budget: NonNullable<Client['requests']>, units: Decision | undefined): Promise<Decision> {
+    const { requests } = this.#limiters
+    return units?.kind === 'limited' ? requests.check(id, budget) : requests.take(id, budget)
+  }
+
+  #admitted(fields: readonly string[]): readonly string[] {
+    this.counts.admitted += 1
+    return fields
+  }
+
+  #refused(verdict: ClientVerdict, error: ProxyError): ProxyError {
+    this.counts[verdict] += 1
+    return error
+  }
+}
+
+function clientOf({ secret, requests, units }: ClientToken): Client {
+  return {
+    id: clientId(secret),
+    ...(requests && { requests }),
+    ...(units && { units }),
+    policyField: policyField({ requests, units }) || undefined,
+  }
+}
+
+function fieldsOf({ client, decisions }: Admission): readonly string[] {
+  if (client.policyField === undefined) return nothing
+  const { requests, units } = decisions
+  const standings = [requests && standingField('requests', requests), units && standingField('units', units)]
+  const fields = ['RateLimit-Policy', client.policyField, 'Access-Control-Expose-Headers', exposedFields]
+  const standing = standings.filter(Boolean).join(', ')
+  return standing === '' ? fields : ['RateLimit', standing, ...fields]
+}
+
+function setFields(res: ServerResponse, admission: Admission): void {
+  const fields = fieldsOf(admission)
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    res.setHeader(fields[index] ?? '', fields[index + 1] ?? '')
+  }
+}
+
+function overLimit(name: BudgetName, { retryAfterMs }: Extract<Decision, { kind: 'limited' }>): ProxyError {
+  const what = name === 'units' ? 'upstream units' : 'requests'
+  return new ProxyError('rate_limited', {
+    message: `You've hit the limit of ${what} of your token; try again after the time in Retry-After`,
+    retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+  })
+}

@@ -1,0 +1,102 @@
+import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
+import type { BenchReason, KeyState } from '@ipfleet/key-pool/key-store.ts'
+import { type KeyQuota, type Quota, weightsOf } from '@ipfleet/key-pool/quota.ts'
+
+/** A key as an operator sees it: never its secret. What is not known is left out. */
+export interface KeyRow {
+  readonly id: string
+  readonly state: KeyState['state']
+  readonly reason?: BenchReason
+  /** When its bench ends. */
+  readonly until?: string
+  readonly seconds?: number
+  readonly used?: number
+  readonly remaining?: number
+  readonly limit?: number
+  /** When its quota is full again. */
+  readonly resets?: string
+  /** Units taken with it since the fleet has counted. */
+  readonly taken: number
+  /** Of the next requests, from 0 to 1: by its weight and what it has left; 0 while it is benched. */
+  readonly share: number
+  readonly weight: number
+  readonly group?: string
+}
+
+export interface KeyDeskParts {
+  readonly pool: KeyPool
+  /** How long a key is benched when nobody says. */
+  readonly benchMs: number
+  /** Milliseconds since 1970. */
+  readonly epochMs: () => number
+}
+
+/** Where an operator looks after the keys. */
+export class KeyDesk {
+  readonly #parts: KeyDeskParts
+
+  constructor(parts: KeyDeskParts) {
+    this.#parts = parts
+  }
+
+  knows(id: string): boolean {
+    return this.#parts.pool.keys.some((key) => key.id === id)
+  }
+
+  bench(id: string, seconds: number | undefined): Promise<number> {
+    return this.#parts.pool.rest(id, seconds === undefined ? this.#parts.benchMs : seconds * 1000)
+  }
+
+  release(id: string): Promise<void> {
+    return this.#parts.pool.release(id)
+  }
+
+  async rows(): Promise<KeyRow[]> {
+    const { pool } = this.#parts
+    const [states, quotas] = await Promise.all([pool.read(), pool.quotas()])
+    const shares = sharesOf(pool, states, quotas)
+    return pool.keys.flatMap(({ id, weight = 1, group }): KeyRow[] => {
+      const state = states.find((one) => one.id === id)
+      const quota = quotas.find((one) => one.id === id)
+      // A key that came between the two readings is seen next time.
+      if (!state || !quota) return []
+      const told = quota.account ?? quota.reply
+      const named = { ...(group !== undefined && { group }), weight }
+      const counts = { taken: quota.taken, share: shares.get(id) ?? 0 }
+      return [{ id, ...this.#stateOf(state), ...(told && this.#leftOf(told)), ...counts, ...named }]
+    })
+  }
+
+  #stateOf({ state, reason, remainingMs }: KeyState): Pick<KeyRow, 'state' | 'reason' | 'until' | 'seconds'> {
+    return {
+      state,
+      ...(reason && { reason }),
+      ...(remainingMs !== undefined && { until: this.#at(remainingMs), seconds: Math.ceil(remainingMs / 1000) }),
+    }
+  }
+
+  #leftOf({ used, remaining, limit, resetMs }: Quota): Pick<KeyRow, 'used' | 'remaining' | 'limit' | 'resets'> {
+    return {
+      ...(used !== undefined && { used }),
+      remaining,
+      ...(limit !== undefined && { limit }),
+      resets: this.#at(resetMs),
+    }
+  }
+
+  #at(inMs: number): string {
+    return new Date(this.#parts.epochMs() + inMs).toISOString()
+  }
+}
+
+function sharesOf({ keys }: KeyPool, states: readonly KeyState[], quotas: readonly KeyQuota[]): Map<string, number> {
+  const usable = new Set(states.filter(({ state }) => state !== 'cooling').map(({ id }) => id))
+  const weightOf = new Map(keys.map(({ id, weight = 1 }) => [id, weight]))
+  const candidates = quotas.filter(({ id }) => usable.has(id))
+  const weights = weightsOf(candidates, (id) => weightOf.get(id) ?? 1)
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  return new Map(candidates.map(({ id }, index) => [id, round((weights[index] ?? 0) / total)]))
+}
+
+/** To three digits: more would look exact. */
+const round = (share: number): number => Math.round(share * 1000) / 1000

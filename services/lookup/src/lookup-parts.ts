@@ -1,0 +1,36 @@
+import { BatchFinder } from '@ipfleet/cache/batch-finder.ts'
+import type { LruStore } from '@ipfleet/cache/lru-store.ts'
+import { TieredCache } from '@ipfleet/cache/tiered-cache.ts'
+import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
+import { BatchLookup } from './batch-lookup.ts'
+import type { FleetParts } from './fleet-parts.ts'
+import { Lookup } from './lookup.ts'
+import type { LookupSettings } from './settings.ts'
+import type { UpstreamParts } from './upstream-parts.ts'
+
+export interface LookupPartsSources {
+  readonly fleet: FleetParts
+  readonly upstream: UpstreamParts | undefined
+  readonly offline: OfflineDb
+  readonly memory: LruStore
+}
+
+/** The use cases, single and batch, over one cache: what one of them looks for the other does not look for again. */
+export function lookupParts(
+  settings: LookupSettings,
+  { fleet, upstream, offline, memory }: LookupPartsSources,
+): { readonly lookup: Lookup; readonly batchLookup: BatchLookup } {
+  const cacheRules = {
+    isAway: fleet.isAway,
+    staleForMs: settings.STALE_IF_ERROR_SECONDS * 1000,
+    revalidateForMs: settings.STALE_WHILE_REVALIDATE_SECONDS * 1000,
+  }
+  const cache = new TieredCache({ memory, shared: fleet.shared, flight: fleet.flight, ...cacheRules })
+  fleet.generation.onPurge(() => cache.forget())
+  const finder = new BatchFinder({ cache, memory, shared: fleet.shared, flight: fleet.batchFlight, ...cacheRules })
+  const rules = { offline, requestTimeoutMs: settings.REQUEST_TIMEOUT_MS, failureMode: settings.FAILURE_MODE }
+  return {
+    lookup: new Lookup({ cache, upstream: upstream?.loader, together: upstream?.microBatcher, ...rules }),
+    batchLookup: new BatchLookup({ finder, loader: upstream?.batchLoader, ...rules }),
+  }
+}

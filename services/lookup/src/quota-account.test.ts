@@ -1,0 +1,53 @@
+import { describe, expect, test } from '@jest/globals'
+import { accountOf, nextMonthMs } from './quota-account.ts'
+
+const middleMs = Date.UTC(2026, 0, 31, 12, 0, 0)
+const halfDayMs = 43_200_000
+
+function told(body: unknown, status = 200) {
+  const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+  return accountOf({ status, contentType: 'application/json', body: bytes }, middleMs)
+}
+
+describe('what /me says', () => {
+  test('is what the month has left, until the month turns', () => {
+    const requests = { day: 3, month: 41, limit: 50_000, remaining: 49_959 }
+    const quota = { used: 41, limit: 50_000, remaining: 49_959, resetMs: halfDayMs }
+    expect(told({ token: 't', requests })).toEqual({ kind: 'quota', quota })
+  })
+
+  test('is reckoned where only the use is told', () => {
+    expect(told({ requests: { month: 41, limit: 100 } })).toMatchObject({ kind: 'quota', quota: { remaining: 59 } })
+  })
+
+  test('is nothing left where more was used than there is', () => {
+    const over = told({ requests: { month: 140, limit: 100, remaining: -40 } })
+    expect(over).toMatchObject({ kind: 'quota', quota: { used: 140, remaining: 0 } })
+    expect(told({ requests: { month: 140, limit: 100 } })).toMatchObject({ quota: { remaining: 0 } })
+  })
+
+  test.each([
+    ['an account without requests', { token: 't', plan: 'lite' }],
+    ['no numbers', { requests: { limit: 'unlimited' } }],
+    ['no requests', { requests: null }],
+  ])('is that there is no limit: %s', (_, body) => {
+    expect(told(body)).toEqual({ kind: 'unlimited' })
+  })
+
+  test.each([
+    ['a token that is not known', { error: 'Invalid API token' }, 400],
+    ['no JSON', '<html>', 200],
+    ['null', 'null', 200],
+    ['not found', {}, 404],
+  ])('is not known: %s', (_, body, status) => {
+    expect(told(body, status)).toEqual({ kind: 'unknown' })
+  })
+})
+
+test.each([
+  ['the last moment of a month', Date.UTC(2026, 1, 28, 23, 59, 59, 999), Date.UTC(2026, 2, 1)],
+  ['the first of a month', Date.UTC(2026, 2, 1), Date.UTC(2026, 3, 1)],
+  ['December', Date.UTC(2026, 11, 9), Date.UTC(2027, 0, 1)],
+])('after %s comes the first of the next month, UTC', (_, at, next) => {
+  expect(nextMonthMs(at)).toBe(next)
+})

@@ -1,0 +1,41 @@
+import { monotonicClock } from '@ipfleet/clock/clock.ts'
+import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
+import { offers } from '@ipfleet/upstream/providers/provider.ts'
+import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
+import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
+import type { FleetParts } from './fleet-parts.ts'
+import { FleetQuotaClaims, LocalQuotaClaims } from './quota-claims.ts'
+import { KeyDesk } from './key-desk.ts'
+import { QuotaPoller } from './quota-poller.ts'
+import type { LookupSettings } from './settings.ts'
+
+/** What looks after the keys' quotas. */
+export interface QuotaParts {
+  readonly desk: KeyDesk
+  /** Undefined when QUOTA_POLL_SECONDS is 0, and with a provider that has no `/me`. */
+  readonly poller: QuotaPoller | undefined
+}
+
+const account: UpstreamRequest = { method: 'GET', surface: 'legacy', path: '/me', expected: 'json' }
+
+const epochMs = (): number => Date.now()
+
+export function quotaParts(
+  settings: LookupSettings,
+  { redis }: FleetParts,
+  { pool, client }: { readonly pool: KeyPool; readonly client: UpstreamClient },
+): QuotaParts {
+  const desk = new KeyDesk({ pool, benchMs: settings.COOLDOWN_SECONDS * 1000, epochMs })
+  const everyMs = settings.QUOTA_POLL_SECONDS * 1000
+  if (everyMs === 0 || !offers(client.provider, account)) return { desk, poller: undefined }
+  const timeoutMs = settings.REQUEST_TIMEOUT_MS
+  const poller = new QuotaPoller({
+    pool,
+    ask: ({ secret }) => client.ask(account, secret, monotonicClock.nowMs() + timeoutMs),
+    claims: redis ? new FleetQuotaClaims(redis.state) : new LocalQuotaClaims(),
+    everyMs,
+    settleMs: Math.min(timeoutMs, everyMs / 2),
+    epochMs,
+  })
+  return { desk, poller }
+}

@@ -1,0 +1,138 @@
+import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
+import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
+import type { KeyQuota } from '@ipfleet/key-pool/quota.ts'
+import type { Reply } from '@ipfleet/upstream/reply.ts'
+import { type Account, accountOf } from './quota-account.ts'
+import type { QuotaClaims } from './quota-claims.ts'
+
+export interface QuotaPollerParts {
+  readonly pool: KeyPool
+  /** Asks `/me` once, past the loader: nothing is tried again, and no key is benched for what it says. */
+  readonly ask: (key: ApiKey) => Promise<Reply>
+  readonly claims: QuotaClaims
+  /** QUOTA_POLL_SECONDS. */
+  readonly everyMs: number
+  /** After so long every request has reached upstream or never will. */
+  readonly settleMs: number
+  /** Milliseconds since 1970. */
+  readonly epochMs: () => number
+}
+
+/** Replicas that start together do not all ask at once, nor does one always come first. */
+const jitterShare = 0.2
+/** A key that answers 429 to many requests is asked about once. */
+const checkedForMs = 10_000
+
+/**
+ * Asks `/me` what each key has left: one replica for all, every QUOTA_POLL_SECONDS, and at once when a key meets a
+ * 429 that does not say for how long. Keys whose account names no quota (Lite) are not asked about again.
+ */
+export class QuotaPoller {
+  readonly #parts: QuotaPollerParts
+  readonly #unlimited = new Set<string>()
+  readonly #timers = new Map<NodeJS.Timeout, () => void>()
+  #closed = false
+
+  constructor(parts: QuotaPollerParts) {
+    this.#parts = parts
+    parts.pool.on('unexplained', (id) => void this.#check(id))
+    // Claims leave out the keys that have been asked about lately.
+    parts.pool.on('replaced', () => void this.#poll())
+  }
+
+  async start(): Promise<void> {
+    const { everyMs } = this.#parts
+    while (!this.#closed) {
+      await this.#poll()
+      await this.#pause(everyMs * (1 - jitterShare * Math.random()))
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const [timer, resolve] of this.#timers) {
+      clearTimeout(timer)
+      resolve()
+    }
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      const due = this.#parts.pool.keys.filter(({ id }) => !this.#unlimited.has(id))
+      const mine: ApiKey[] = []
+      for (const key of due) if (await this.#claims(`poll:${key.id}`)) mine.push(key)
+      if (mine.length > 0) await this.#askAll(mine)
+    } catch {
+      // The next round tries again.
+    }
+  }
+
+  #claims(work: string): Promise<boolean> {
+    const { claims, everyMs } = this.#parts
+    return claims.claim(work, everyMs * (1 - jitterShare))
+  }
+
+  /**
+   * Requests that are on their way while `/me` answers are in its count or not. So what was taken is noted first, and
+   * asked only when all of that has arrived; keys of which nothing is known yet need no such care.
+   */
+  async #askAll(keys: readonly ApiKey[]): Promise<void> {
+    const before = new Map((await this.#parts.pool.quotas()).map((quota) => [quota.id, quota]))
+    const isNew = ({ id }: ApiKey): boolean => before.get(id)?.account === undefined
+    await this.#askEach(keys.filter(isNew), before)
+    const known = keys.filter((key) => !isNew(key))
+    if (known.length === 0) return
+    await this.#pause(this.#parts.settleMs)
+    await this.#askEach(known, before)
+  }
+
+  async #askEach(keys: readonly ApiKey[], before: ReadonlyMap<string, KeyQuota>): Promise<void> {
+    for (const key of keys) {
+      if (this.#closed) return
+      const account = await this.#account(key)
+      if (account.kind === 'unlimited') this.#unlimited.add(key.id)
+      if (account.kind !== 'quota') continue
+      await this.#releaseIfFull(key, account.quota.remaining)
+      await this.#parts.pool.noteAccount(key.id, account.quota, before.get(key.id)?.taken ?? 0)
+    }
+  }
+
+  /** The month has turned, or the operator has bought more. */
+  async #releaseIfFull({ id }: ApiKey, remaining: number): Promise<void> {
+    if (remaining < 1) return
+    const { pool } = this.#parts
+    const state = (await pool.read()).find((one) => one.id === id)
+    if (state?.state === 'cooling' && state.reason === 'exhausted') await pool.release(id)
+  }
+
+  /** A key has met a 429: is its quota gone? */
+  async #check(id: string): Promise<void> {
+    const { pool, claims } = this.#parts
+    const key = pool.keys.find((one) => one.id === id)
+    if (!key || this.#closed || this.#unlimited.has(id)) return
+    try {
+      if (!(await claims.claim(`check:${id}`, checkedForMs))) return
+      const before = (await pool.quotas()).find((one) => one.id === id)
+      const account = await this.#account(key)
+      if (account.kind !== 'quota') return
+      await pool.noteAccount(id, account.quota, before?.taken ?? 0)
+      if (account.quota.remaining < 1) await pool.exhausted(id, account.quota.resetMs)
+    } catch {
+      // The next 429 asks again.
+    }
+  }
+
+  async #account(key: ApiKey): Promise<Account> {
+    const reply = await this.#parts.ask(key)
+    return reply.kind === 'answered' ? accountOf(reply.answer, this.#parts.epochMs()) : { kind: 'unknown' }
+  }
+
+  async #pause(durationMs: number): Promise<void> {
+    if (this.#closed) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, durationMs).unref()
+    this.#timers.set(timer, resolve)
+    await promise
+    this.#timers.delete(timer)
+  }
+}

@@ -1,0 +1,64 @@
+import type { IncomingMessage } from 'node:http'
+import type { Answer, Entry } from '@ipfleet/cache/entry.ts'
+import { type Coding, compressed, isCompressible, preferredCoding } from './compression.ts'
+import { codedTag, entityTag, isHeld } from './conditional.ts'
+import { asCall } from './jsonp.ts'
+
+/** The form in which a request gets an answer. */
+export interface Representation {
+  readonly answer: Answer
+  /** Undefined for anything but a 200. */
+  readonly tag: string | undefined
+  /** Whether other values of Accept-Encoding lead to other bytes. */
+  readonly varies: boolean
+  readonly coding: Coding | undefined
+  /** The bytes to send. A HEAD, too, is told their number. */
+  body(): Promise<Buffer>
+}
+
+/** What an entry's answers have in common, made once for each entry and kept with it. */
+export interface Prepared {
+  readonly tag: string | undefined
+  readonly varies: boolean
+  /** The fields of a hit in memory within that second of the entry's life; see `memoryHitHeaders`. */
+  second: number
+  headers: string[]
+  /** The coded bodies that someone has asked for. */
+  readonly coded: Map<Coding, Promise<Buffer>>
+}
+
+export function preparedOf(entry: Entry): Prepared {
+  // Nobody else writes it.
+  const held = entry.prepared as Prepared | undefined
+  if (held !== undefined) return held
+  const prepared = prepare(entry.answer)
+  entry.prepared = prepared
+  return prepared
+}
+
+function prepare(answer: Answer): Prepared {
+  const tag = answer.status === 200 ? entityTag(answer.body) : undefined
+  return { tag, varies: isCompressible(answer), second: -1, headers: [], coded: new Map() }
+}
+
+/** Wrapped for the callback, if there is one; then coded, if that is worth it and the client can read it. */
+export function representationFor(req: IncomingMessage, entry: Entry, callback: string | undefined): Representation {
+  const answer = callback === undefined ? entry.answer : asCall(entry.answer, callback)
+  const prepared = answer === entry.answer ? preparedOf(entry) : prepare(answer)
+  const { tag, varies, coded } = prepared
+  const coding = varies ? preferredCoding(req.headers['accept-encoding']?.toString()) : undefined
+  if (coding === undefined) return { answer, tag, varies, coding, body: () => Promise.resolve(answer.body) }
+  const body = (): Promise<Buffer> => {
+    const held = coded.get(coding) ?? compressed(answer.body, coding)
+    coded.set(coding, held)
+    return held
+  }
+  return { answer, tag: tag && codedTag(tag, coding), varies, coding, body }
+}
+
+/** Whether the client already has this (RFC 9110 §13.1.2): then 304 is the answer. */
+export function isUnchanged(req: IncomingMessage, tag: string | undefined): boolean {
+  const field = req.headers['if-none-match']
+  if (field === undefined || tag === undefined) return false
+  return (req.method === 'GET' || req.method === 'HEAD') && isHeld(field, tag)
+}

@@ -1,0 +1,129 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
+import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
+import { cacheStatus, type HttpClient, httpClient, type Reply } from './local-fleet.ts'
+
+let client: HttpClient
+beforeAll(() => {
+  client = httpClient()
+})
+afterAll(() => client.close())
+
+describe('a replica with nothing configured', () => {
+  let replica: ServiceProcess
+  beforeAll(async () => {
+    replica = await startReplica()
+  })
+  afterAll(() => replica.stop())
+
+  const ask = (path: string): Promise<Reply> => client.ask(replica.url, path)
+
+  test('answers from the embedded database, and says so', async () => {
+    const reply = await ask('/8.8.8.8')
+    expect(reply.status).toBe(200)
+    expect(reply.text).toContain('"country": "US"')
+    expect(reply.json()).toMatchObject({ ip: '8.8.8.8', country: 'US' })
+    expect(cacheStatus(reply)).toBe('ipfleet; detail=offline')
+    expect(reply.headers['age']).toBe('0')
+  })
+
+  test('says in one log line what it is and how to add keys and Redis', () => {
+    const lines = replica.lines().filter(({ msg }) => String(msg).includes('embedded database'))
+    expect(lines).toEqual([expect.objectContaining({ level: 'warn' })])
+    expect(String(lines[0]?.['msg'])).toMatch(/IPINFO_KEYS=.*REDIS_URL=/)
+    expect(replica.lines().filter(({ level }) => level === 'warn' || level === 'error')).toHaveLength(1)
+  })
+
+  test('answers a field as one line of text', async () => {
+    const reply = await ask('/8.8.8.8/country')
+    expect(reply.text).toBe('US\n')
+    expect(reply.headers['content-type']).toMatch(/^text\/plain/)
+  })
+
+  test('answers IPv6, in whichever spelling', async () => {
+    const [short, long] = await Promise.all([ask('/2001:4860:4860::8888'), ask('/2001:4860:4860:0:0:0:0:8888/json')])
+    expect(short.json()).toMatchObject({ ip: '2001:4860:4860::8888', country: 'US' })
+    expect(long.text).toBe(short.text)
+  })
+
+  test('answers a batch item by item; what is not known is an error of that item', async () => {
+    const body = JSON.stringify(['8.8.8.8', '8.8.8.8/country', '10.0.0.1', 'nonsense'])
+    const reply = await client.ask(replica.url, '/batch', { method: 'POST', body })
+    expect(reply.status).toBe(200)
+    expect(cacheStatus(reply)).toBe('ipfleet; detail=offline')
+    expect(reply.json()).toMatchObject({
+      '8.8.8.8': { country: 'US' },
+      '8.8.8.8/country': 'US',
+      '10.0.0.1': { bogon: true },
+      nonsense: { error: {} },
+    })
+  })
+
+  test.each(['/me', '/8.8.8.8/city', '/AS15169'])('has no answer to %s, and says so as JSON', async (path) => {
+    const reply = await ask(path)
+    expect(reply.status).toBe(503)
+    expect(reply.headers['content-type']).toMatch(/^application\/json/)
+    expect(reply.json()).toMatchObject({ error: { title: expect.any(String) } })
+    expect(cacheStatus(reply)).toContain('detail=no_offline_answer')
+  })
+
+  test('is well, without keys and without Redis', async () => {
+    expect((await ask('/health')).json()).toMatchObject({
+      status: 'ok',
+      keys: { total: 0 },
+      redis: { state: 'off', cache: 'off' },
+      upstream: { breaker: 'embedded' },
+    })
+  })
+})
+
+describe('when upstream gives no answer', () => {
+  let fake: FakeIpinfo
+  let replica: ServiceProcess | undefined
+  beforeAll(async () => {
+    fake = await startFakeIpinfo()
+  })
+  afterEach(async () => {
+    fake.heal()
+    await replica?.stop()
+  })
+  afterAll(() => fake.close())
+
+  async function start(env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+    const settings = { IPINFO_KEYS: 'test-key-1', IPINFO_BASE_URL: fake.url, DRAIN_MS: '0', ...env }
+    replica = await startReplica(settings)
+    return replica
+  }
+
+  test('FAILURE_MODE=open falls back to the embedded database, marked, and does not keep that answer', async () => {
+    const { url } = await start({ FAILURE_MODE: 'open' })
+    fake.behave({ kind: 'reset' })
+    const fallback = await client.ask(url, '/8.8.8.8')
+    expect(fallback.status).toBe(200)
+    expect(fallback.json()).toMatchObject({ country: 'US' })
+    expect(cacheStatus(fallback)).toBe('ipfleet; detail=offline')
+    fake.heal()
+    const real = await client.ask(url, '/8.8.8.8')
+    expect(cacheStatus(real)).toBe('ipfleet; fwd=miss; fwd-status=200; stored')
+  })
+
+  test.each(['/AS15169', '/8.8.8.8/city'])('FAILURE_MODE=open makes up no answer to %s', async (path) => {
+    const { url } = await start({ FAILURE_MODE: 'open' })
+    fake.behave({ kind: 'reset' })
+    expect((await client.ask(url, path)).status).toBe(502)
+  })
+
+  test.each([
+    { what: 'cannot be reached', status: 502, behaviour: { kind: 'reset' }, retryAfter: undefined },
+    { what: 'does not answer in time', status: 504, behaviour: { kind: 'hang' }, retryAfter: undefined },
+    { what: 'limits every key', status: 503, behaviour: { kind: '429-storm' }, retryAfter: '60' },
+  ] as const)('FAILURE_MODE=closed answers $status when it $what', async ({ status, behaviour, retryAfter }) => {
+    const { url } = await start({ FAILURE_MODE: 'closed', REQUEST_TIMEOUT_MS: '300' })
+    fake.behave(behaviour)
+    const reply = await client.ask(url, '/8.8.8.8')
+    expect(reply.status).toBe(status)
+    expect(reply.json()).toMatchObject({ error: { title: expect.any(String) } })
+    expect(reply.headers['retry-after']).toBe(retryAfter)
+    expect(cacheStatus(reply)).toContain('fwd=miss; detail=')
+  })
+})

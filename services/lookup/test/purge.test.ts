@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { cacheStatus, eventually, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
+
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startTestRedis()
+})
+afterAll(() => redis.stop())
+
+interface StatsBody {
+  readonly cache: { readonly size: number }
+}
+
+async function entriesOf(fleet: LocalFleet, replica: number): Promise<number> {
+  return ((await fleet.ask('/stats', { replica })).json() as StatsBody).cache.size
+}
+
+test('DELETE /cache on one replica empties the memory of all within 100 ms, and Redis', async () => {
+  await using fleet = await startLocalFleet({ redis, replicas: 4, env: patientWithRedis })
+  const rounds: number[] = []
+  for (let round = 0; round < 5; round += 1) {
+    await fleet.askAll(4, () => '/9.9.9.9')
+    for (const replica of [0, 1, 2, 3]) expect(await entriesOf(fleet, replica)).toBe(1)
+    expect((await fleet.ask('/cache', { method: 'DELETE', replica: round % 4 })).status).toBe(204)
+    const purgedMs = performance.now()
+    await Promise.all([0, 1, 2, 3].map((replica) => eventually(async () => (await entriesOf(fleet, replica)) === 0)))
+    rounds.push(performance.now() - purgedMs)
+  }
+  // The median: a busy machine may hold up one round, and the time of asking is part of each.
+  expect(rounds.toSorted((a, b) => a - b)[2]).toBeLessThan(100)
+  fleet.fake.clearCalls()
+  expect(cacheStatus(await fleet.ask('/9.9.9.9', { replica: 3 }))).toContain('fwd=miss')
+  expect(fleet.fake.calls).toHaveLength(1)
+})
+
+test('an answer that was on its way when the cache was emptied is not kept', async () => {
+  await using fleet = await startLocalFleet({ redis, replicas: 2, env: patientWithRedis })
+  const gate = fleet.fake.hold({ times: 1 })
+  const asked = fleet.fake.nextCall()
+  const early = fleet.ask('/9.9.9.9')
+  await asked
+  await fleet.ask('/cache', { method: 'DELETE', replica: 1 })
+  // Whoever asks now does not get what was asked for before.
+  expect(cacheStatus(await fleet.ask('/9.9.9.9', { replica: 1 }))).toContain('fwd=miss')
+  gate.release()
+  expect((await early).status).toBe(200)
+  expect(cacheStatus(await fleet.ask('/9.9.9.9'))).toContain('detail=l2')
+  expect(fleet.fake.calls).toHaveLength(2)
+})
+
+const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
+
+describe('who may empty the cache', () => {
+  test('with ADMIN_TOKEN: who has it, wherever they are', async () => {
+    await using fleet = await startLocalFleet({ redis, env: { ADMIN_TOKEN: 'the-admin-token' } })
+    const answers: [Record<string, string>, number][] = [
+      [{}, 401],
+      [bearer('wrong'), 401],
+      [bearer(''), 401],
+      [bearer('the-admin-token-and-more'), 401],
+      [{ authorization: 'Basic dGhlLWFkbWluLXRva2VuOg==' }, 401],
+      [{ authorization: 'the-admin-token' }, 401],
+      [bearer('the-admin-token'), 204],
+      [{ ...bearer('the-admin-token'), 'x-forwarded-for': '9.9.9.9' }, 204],
+    ]
+    for (const [headers, status] of answers) {
+      await fleet.ask('/9.9.9.9')
+      const reply = await fleet.ask('/cache', { method: 'DELETE', headers })
+      const seen = [headers, reply.status, reply.headers['www-authenticate'], await entriesOf(fleet, 0)]
+      expect(seen).toEqual(status === 401 ? [headers, 401, 'Bearer', 1] : [headers, 204, undefined, 0])
+    }
+    const refused = await fleet.ask('/cache', { method: 'DELETE' })
+    expect(refused.json()).toMatchObject({ status: 401, error: { title: 'Unauthorized' } })
+    expect((await fleet.ask('/cache?token=the-admin-token', { method: 'DELETE' })).status).toBe(401)
+  })
+
+  test('without it: who speaks from this machine, and not through a proxy', async () => {
+    await using fleet = await startLocalFleet({ redis })
+    expect((await fleet.ask('/cache', { method: 'DELETE' })).status).toBe(204)
+    for (const name of ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']) {
+      const reply = await fleet.ask('/cache', { method: 'DELETE', headers: { [name]: '127.0.0.1' } })
+      expect([name, reply.status]).toEqual([name, 403])
+      expect(reply.json()).toMatchObject({ status: 403, error: { title: 'Forbidden' } })
+    }
+  })
+
+  test('no other method empties anything', async () => {
+    await using fleet = await startLocalFleet({ redis })
+    await fleet.ask('/9.9.9.9')
+    for (const method of ['HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH']) await fleet.ask('/cache', { method })
+    expect(cacheStatus(await fleet.ask('/9.9.9.9'))).toContain('detail=l1')
+  })
+})

@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { apiKey } from '@ipfleet/key-pool/api-key.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { cacheStatus, eventually, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+
+/** Acceptance 5 of the whole surface: monthly quotas, over replicas. */
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startTestRedis()
+})
+afterAll(() => redis.stop())
+
+let address = 0
+/** A question that nobody has asked before. */
+const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}`
+
+const polled = { QUOTA_POLL_SECONDS: '300' }
+const secondsOfMonth = 31 * 86_400
+
+interface Row {
+  readonly id: string
+  readonly state: string
+  readonly reason?: string
+  readonly seconds?: number
+  readonly remaining?: number
+  readonly used?: number
+  readonly limit?: number
+  readonly share: number
+}
+
+async function rows(fleet: LocalFleet, replica = 0): Promise<Row[]> {
+  return ((await fleet.ask('/keys', { replica })).json() as { keys: Row[] }).keys
+}
+
+function quotasKnown(fleet: LocalFleet): Promise<unknown> {
+  return eventually(async () => (await rows(fleet)).every(({ remaining }) => remaining !== undefined))
+}
+
+/** Asks `count` new questions, forty at a time. */
+async function askFresh(fleet: LocalFleet, count: number): Promise<Map<number, number>> {
+  const statuses = new Map<number, number>()
+  for (let asked = 0; asked < count; asked += 40) {
+    for (const { status } of await fleet.askAll(Math.min(40, count - asked), fresh)) {
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+  }
+  return statuses
+}
+
+const isQuestion = ({ path }: { path: string }): boolean => path !== '/me'
+
+const hundreds = {
+  'test-key-1': { monthlyQuota: 100 },
+  'test-key-2': { monthlyQuota: 200 },
+  'test-key-3': { monthlyQuota: 300 },
+}
+
+describe('three keys with 100, 200 and 300 left', () => {
+  test.each([
+    ['told by /me alone', false],
+    ['told by /me and every reply', true],
+  ])(
+    'answer 600 distinct questions over replicas, %s: no 429, and none is asked once it is empty',
+    async (_, rateLimitHeaders) => {
+      await using fleet = await startLocalFleet({
+        redis,
+        replicas: 3,
+        fake: { keys: hundreds, rateLimitHeaders },
+        env: polled,
+      })
+      await quotasKnown(fleet)
+      // One replica has asked for all.
+      expect(fleet.fake.callsTo('/me')).toHaveLength(3)
+      expect(await askFresh(fleet, 600)).toEqual(new Map([[200, 600]]))
+      const refused = fleet.fake.calls.filter(({ status }) => status === 429)
+      for (const key of Object.keys(hundreds)) {
+        expect(refused.filter(({ token }) => token === key).length).toBeLessThanOrEqual(1)
+      }
+      expect(fleet.fake.calls.filter(isQuestion).length).toBeLessThanOrEqual(603)
+
+      const over = await fleet.ask(fresh())
+      expect(over.status).toBe(503)
+      expect(Number(over.headers['retry-after'])).toBeGreaterThan(0)
+      expect(Number(over.headers['retry-after'])).toBeLessThanOrEqual(secondsOfMonth)
+      for (const row of await rows(fleet, 2))
+        expect(row).toMatchObject({ state: 'cooling', reason: 'exhausted', remaining: 0 })
+      expect((await fleet.ask('/health')).json()).toMatchObject({ keys: { total: 3, active: 0, cooling: 3 } })
+    },
+  )
+
+  test('are used in proportion', async () => {
+    await using fleet = await startLocalFleet({ redis, replicas: 2, fake: { keys: hundreds }, env: polled })
+    await quotasKnown(fleet)
+    await askFresh(fleet, 60)
+    const count = (token: string): number =>
+      fleet.fake.calls.filter((call) => isQuestion(call) && call.token === token).length
+    expect(Object.keys(hundreds).map(count)).toEqual([10, 20, 30])
+  })
+})
+
+describe('a key whose month is used up', () => {
+  const keys = { 'test-key-1': { monthlyQuota: 5 }, 'test-key-2': {} }
+  const ids = ['test-key-1', 'test-key-2'].map((key) => apiKey(key).id)
+
+  test('and met a 429 is benched until the month turns, after one look at its account; the client got its answer', async () => {
+    await using fleet = await startLocalFleet({
+      redis,
+      replicas: 2,
+      fake: { keys },
+      keys: Object.keys(keys),
+      env: polled,
+    })
+    await quotasKnown(fleet)
+    fleet.fake.clearCalls()
+    // Someone else has used it up.
+    for (let turn = 0; turn < 5; turn += 1) {
+      await fetch(`${fleet.fake.url}/9.9.9.${turn}`, { headers: { authorization: 'Bearer test-key-1' } })
+    }
+    await fleet.ask(`/keys/${ids[0]}/release`, { method: 'POST' })
+    expect(await askFresh(fleet, 20)).toEqual(new Map([[200, 20]]))
+    const exhausted = await eventually(async () => (await rows(fleet, 1)).find(({ reason }) => reason === 'exhausted'))
+    expect(exhausted).toMatchObject({ id: ids[0], state: 'cooling', used: 5, remaining: 0, limit: 5 })
+    expect(exhausted.seconds).toBeLessThanOrEqual(secondsOfMonth)
+    expect(fleet.fake.callsTo('/me').filter(({ token }) => token === 'test-key-1')).toHaveLength(1)
+    const before = fleet.fake.calls.filter(({ token }) => token === 'test-key-1').length
+    expect(await askFresh(fleet, 20)).toEqual(new Map([[200, 20]]))
+    expect(fleet.fake.calls.filter(({ token }) => token === 'test-key-1')).toHaveLength(before)
+  })
+
+  test('is used again when its account has something left again', async () => {
+    const env = { QUOTA_POLL_SECONDS: '1' }
+    await using fleet = await startLocalFleet({
+      redis,
+      fake: { keys: { 'test-key-1': { monthlyQuota: 3 } } },
+      keys: ['test-key-1'],
+      env,
+    })
+    await quotasKnown(fleet)
+    expect(await askFresh(fleet, 3)).toEqual(new Map([[200, 3]]))
+    expect((await fleet.ask(fresh())).status).toBe(503)
+    fleet.fake.resetQuota()
+    await eventually(async () => (await fleet.ask(fresh())).status === 200, 10_000)
+  })
+
+  test('still answers what costs nothing', async () => {
+    await using fleet = await startLocalFleet({
+      redis,
+      fake: { keys: { 'test-key-1': { monthlyQuota: 0 } } },
+      keys: ['test-key-1'],
+      env: polled,
+    })
+    await quotasKnown(fleet)
+    expect((await fleet.ask('/9.9.9.9')).status).toBe(503)
+    expect(fleet.fake.calls.filter(isQuestion)).toEqual([])
+    expect((await fleet.ask('/lite/9.9.9.9')).status).toBe(200)
+  })
+})
+
+describe('a refresh in the background', () => {
+  const env = {
+    ...polled,
+    CACHE_TTL_SECONDS: '3',
+    SHARED_CACHE_TTL_SECONDS: '3',
+    STALE_WHILE_REVALIDATE_SECONDS: '600',
+  }
+
+  /** A fleet with one key that has five left, and an answer that is due for a refresh. */
+  async function staleFleet(monthlyQuota: number): Promise<LocalFleet> {
+    const fake = { keys: { 'test-key-1': { monthlyQuota } } }
+    const fleet = await startLocalFleet({ redis, fake, keys: ['test-key-1'], env })
+    await quotasKnown(fleet)
+    expect((await fleet.ask('/9.9.9.9')).status).toBe(200)
+    expect(await askFresh(fleet, 94)).toEqual(new Map([[200, 94]]))
+    await eventually(async () => cacheStatus(await fleet.ask('/9.9.9.9')).includes('stale'), 10_000)
+    return fleet
+  }
+
+  test('leaves a key the last of its quota; a question that somebody waits for gets it', async () => {
+    await using fleet = await staleFleet(100)
+    expect((await fleet.ask('/1.2.3.4')).status).toBe(200)
+    expect(cacheStatus(await fleet.ask('/9.9.9.9'))).toContain('stale')
+    expect(fleet.fake.callsTo('/9.9.9.9')).toHaveLength(1)
+  })
+
+  test('uses a key that has more', async () => {
+    await using fleet = await staleFleet(1000)
+    await eventually(async () => fleet.fake.callsTo('/9.9.9.9').length > 1)
+  })
+})

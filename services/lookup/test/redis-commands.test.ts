@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
+import { observeRedis, type RedisObserver, type SeenCommand } from './redis-observer.ts'
+
+/** Acceptance 8 of the lookup fleet, Redis' part: what an answer costs there. Counted by MONITOR. */
+let fleet: LocalFleet
+let observer: RedisObserver
+beforeAll(async () => {
+  fleet = await startLocalFleet({ replicas: 2, env: patientWithRedis })
+  observer = await observeRedis(fleet.redis.url)
+  // Scripts are sent once per server; that is no part of what an answer costs.
+  await fleet.askAll(4, (index) => `/9.9.8.${index >> 1}`)
+})
+afterAll(async () => {
+  await observer[Symbol.asyncDispose]()
+  await fleet.stop()
+})
+
+/** What runs on timers, whether anyone asks or not: probes, the subscriber's renewal, the clock. */
+const background = new Set(['ping', 'time', 'subscribe', 'info', 'client', 'hello'])
+
+/** What a request made Redis do, without what the server did inside of scripts. */
+async function costOf(work: () => Promise<unknown>): Promise<SeenCommand[]> {
+  observer.clear()
+  await work()
+  // Redis has one order for everyone: when it has run this, it has shown all that came before.
+  const mark = `mark-${Math.random()}`
+  await observer.call('ECHO', mark)
+  await observer.waitFor(1, ({ args }) => args[0] === mark)
+  return observer.commands().filter(({ name, args, inner }) => !inner && !background.has(name) && args[0] !== mark)
+}
+
+test('a cold miss costs at most 8 commands', async () => {
+  const cost = await costOf(async () => {
+    expect(cacheStatus(await fleet.ask('/9.9.9.1'))).toContain('fwd=miss')
+  })
+  expect(cost.length).toBeGreaterThan(0)
+  expect(cost.length).toBeLessThanOrEqual(8)
+})
+
+test('a hit in Redis costs exactly one, a GET', async () => {
+  await fleet.ask('/9.9.9.2', { replica: 0 })
+  const cost = await costOf(async () => {
+    expect(cacheStatus(await fleet.ask('/9.9.9.2', { replica: 1 }))).toContain('detail=l2')
+  })
+  expect(cost).toEqual([
+    { name: 'get', args: [expect.stringMatching(/^ipfleet:answer:\{\d+:\/9\.9\.9\.2\}$/)], inner: false },
+  ])
+})
+
+test('a hit in memory costs none', async () => {
+  await fleet.ask('/9.9.9.3')
+  const cost = await costOf(async () => {
+    expect(cacheStatus(await fleet.ask('/9.9.9.3'))).toContain('detail=l1')
+  })
+  expect(cost).toEqual([])
+})

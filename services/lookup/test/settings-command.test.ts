@@ -1,0 +1,78 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { lookupEntry } from '@ipfleet/testing/service-process.ts'
+import { settingsSchema } from '../src/settings.ts'
+
+/** The command line of a replica. An empty directory, so that no `.env` is read. */
+let cwd = ''
+beforeAll(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'lookup-'))
+})
+afterAll(() => rmSync(cwd, { recursive: true }))
+
+function run(args: readonly string[], env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [lookupEntry, ...args], { cwd, env, encoding: 'utf8' })
+  return { status, stdout, stderr }
+}
+
+test('--help lists every setting with its default and meaning', () => {
+  const { status, stdout, stderr } = run(['--help'])
+  expect([status, stderr]).toEqual([0, ''])
+  for (const name of Object.keys(settingsSchema)) expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'))
+  const defaults =
+    'PORT=8080 HOST=0.0.0.0 COOLDOWN_SECONDS=60 REQUEST_TIMEOUT_MS=5000 CACHE_TTL_SECONDS=300 CACHE_MAX_ENTRIES=10000 ' +
+    'CACHE_MAX_BODY_BYTES=32768 LOG_LEVEL=info LOG_FORMAT=text IPINFO_BASE_URL=https://ipinfo.io REDACT_KEYS=true ' +
+    'FAILURE_MODE=closed STALE_IF_ERROR_SECONDS=86400'
+  for (const pair of defaults.split(' ')) {
+    const [name = ''] = pair.split('=')
+    expect(`${name}=${helpOf(stdout, name)}`).toBe(pair)
+  }
+  expect(stdout).toContain('IPINFO_KEYS_FILE')
+  expect(stdout).toContain('ADMIN_TOKEN_FILE')
+})
+
+/** The default that the help states under a name. */
+function helpOf(help: string, name: string): string | undefined {
+  const [, entry = ''] = help.split(new RegExp(`^  ${name} `, 'm'))
+  return /^\s*Default: (.*)$/m.exec(entry)?.[1]
+}
+
+test('--check validates and ends', () => {
+  expect(run(['--check'])).toMatchObject({ status: 0, stderr: '' })
+  expect(run(['--check'], { IPINFO_KEYS: 'a,b', REDIS_URL: 'redis://127.0.0.1:1' })).toMatchObject({ status: 0 })
+})
+
+const faulty: Record<string, string> = {
+  PORT: '99999',
+  LOG_LEVEL: 'loud',
+  LOG_FORMAT: 'xml',
+  IPINFO_BASE_URL: 'ftp://ipinfo.io',
+  REDIS_URL: 'http://localhost',
+  CACHE_MAX_ENTRIES: '0',
+  TRUST_PROXY: '300.0.0.0/8',
+  FAILURE_MODE: 'ajar',
+  REDACT_KEYS: 'perhaps',
+  ADMIN_TOKEN_FILE: 'no-such-file',
+}
+
+test.each([[['--check']], [[]]])(
+  'all faults are told at once, with name and what is allowed, and exit code 2: %j',
+  (args) => {
+    const { status, stdout, stderr } = run(args, faulty)
+    expect([status, stdout]).toEqual([2, ''])
+    for (const name of Object.keys(faulty)) expect(stderr).toContain(name)
+    for (const allowed of ['65535', 'trace or debug or info or warn', 'text', 'https:', 'redis:', 'closed']) {
+      expect(stderr).toContain(allowed)
+    }
+    expect(stderr).toContain(`${Object.keys(faulty).length} faults`)
+  },
+)
+
+test('a fault names a secret’s setting and not the secret', () => {
+  const { status, stderr } = run([], { IPINFO_KEYS: 'first-secret,,bad secret\u0001', PORT: 'x' })
+  expect(status).toBe(2)
+  expect(stderr).not.toContain('secret')
+})
