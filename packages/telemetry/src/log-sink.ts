@@ -52,13 +52,13 @@ export function createLogSink(options: LogSinkOptions): LogSink {
   }
 }
 
-const CHUNK_BYTES = 4096
+const CHUNK_BYTES = 16_000
 const FLUSH_EVERY_MS = 100
 /** A reader that stopped reading costs lines, not memory. */
 const MOST_BUFFERED_BYTES = 8 * 1024 * 1024
 
 /**
- * The standard output, collected: about twenty access lines a write. It writes off the event loop, so a slow reader
+ * The standard output, collected: about a hundred access lines a write. It writes off the event loop, so a slow reader
  * never holds a request, gives up in silence when the reader is gone (EPIPE), and empties itself when the process ends.
  */
 function standardOutput(): LogDestination {

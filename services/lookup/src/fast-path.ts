@@ -41,7 +41,7 @@ export function fastPath({ memory, record, accessLog, clients }: FastPathParts) 
     const fields = isHeld ? notModifiedHeaders(entry, 'l1', startedMs) : memoryHitHeaders(entry, startedMs)
     const status = isHeld ? 304 : 200
     res.writeHead(status, clientFields === none ? fields : [...fields, ...clientFields])
-    res.end(isHeld ? undefined : body)
+    res.end(isHeld ? undefined : (preparedOf(entry).text ?? body))
     const durationMs = performance.now() - startedMs
     if (isHeld) record.add('lookup', 304, 'l1', durationMs)
     else record.addMemoryHit(durationMs)

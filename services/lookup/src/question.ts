@@ -106,7 +106,7 @@ function registryQuestion(registry: 'domains' | 'places', subject: string, query
   if (address === undefined) throw new ProxyError('wrong_ip')
   const kept = new URLSearchParams()
   for (const name of ['limit', 'page']) if (query.has(name)) kept.set(name, query.get(name) ?? '')
-  const target = `/${registry}/${address}${kept.size === 0 ? '' : `?${kept}`}`
+  const target = `/${registry}/${address}${kept.size === 0 ? '' : `?${kept.toString()}`}`
   return { surface: 'legacy', target, expected: 'json', address }
 }
 
@@ -154,5 +154,5 @@ function passedOn(path: string, query: URLSearchParams): string {
   const kept = new URLSearchParams(query)
   kept.delete('token')
   kept.delete('callback')
-  return kept.size === 0 ? path : `${path}?${kept}`
+  return kept.size === 0 ? path : `${path}?${kept.toString()}`
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { Answer, Entry } from '@ipfleet/cache/entry.ts'
 import { type Coding, compressed, isCompressible, preferredCoding } from './compression.ts'
@@ -20,6 +21,8 @@ export interface Representation {
 export interface Prepared {
   readonly tag: string | undefined
   readonly varies: boolean
+  /** The body as text if it is text: header and body then leave in one write instead of a gathered one. */
+  readonly text: string | undefined
   /** The fields of a hit in memory within that second of the entry's life; see `memoryHitHeaders`. */
   second: number
   headers: string[]
@@ -38,7 +41,8 @@ export function preparedOf(entry: Entry): Prepared {
 
 function prepare(answer: Answer): Prepared {
   const tag = answer.status === 200 ? entityTag(answer.body) : undefined
-  return { tag, varies: isCompressible(answer), second: -1, headers: [], coded: new Map() }
+  const text = isUtf8(answer.body) ? answer.body.toString('utf8') : undefined
+  return { tag, varies: isCompressible(answer), text, second: -1, headers: [], coded: new Map() }
 }
 
 /** Wrapped for the callback, if there is one; then coded, if that is worth it and the client can read it. */
