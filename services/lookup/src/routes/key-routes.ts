@@ -1,6 +1,6 @@
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { type Request, type Response, Router } from 'express'
-import type { KeyDesk } from '../key-desk.ts'
+import type { KeyDesk } from '../keys/key-desk.ts'
 
 export interface KeyRoutesParts {
   /** Undefined without keys. */

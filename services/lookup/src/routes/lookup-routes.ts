@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import express, { type Request, type Response, Router } from 'express'
-import { batchForm } from '../batch-item.ts'
-import type { BatchLookup } from '../batch-lookup.ts'
-import { batchItems } from '../batch.ts'
+import { batchForm } from '../batch/batch-item.ts'
+import type { BatchLookup } from '../batch/batch-lookup.ts'
+import { batchItems } from '../batch/batch.ts'
 import type { Lookup } from '../lookup.ts'
 import { canonicalAddress, parseTarget } from '../question.ts'
-import type { Responder } from '../respond.ts'
+import type { Responder } from '../http/respond.ts'
 
 export interface LookupRoutesParts {
   readonly lookup: Lookup

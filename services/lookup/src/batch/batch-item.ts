@@ -1,5 +1,5 @@
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { parseTarget, type Question } from './question.ts'
+import { parseTarget, type Question } from '../question.ts'
 
 /** What an item of a batch asks: a path without its leading slash, or something that nobody needs to be asked about. */
 export type BatchItem =

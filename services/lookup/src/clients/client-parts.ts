@@ -4,8 +4,8 @@ import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { type BudgetLimiters, ClientGuard } from './client-guard.ts'
-import type { FleetParts } from './fleet-parts.ts'
-import type { LookupSettings } from './settings.ts'
+import type { FleetParts } from '../fleet-parts.ts'
+import type { LookupSettings } from '../settings.ts'
 
 /** The clients of the fleet and their budgets. */
 export interface ClientParts {

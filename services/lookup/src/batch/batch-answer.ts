@@ -2,7 +2,7 @@ import { Entry } from '@ipfleet/cache/entry.ts'
 import type { Failure } from '@ipfleet/cache/outcome.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { batchBody, batchValue, type BatchValue } from './batch-body.ts'
-import { type Answered, type AnswerSource, type ItemCounts, LookupError } from './lookup.ts'
+import { type Answered, type AnswerSource, type ItemCounts, LookupError } from '../lookup.ts'
 
 /** What came of one item. `refused`: it makes no sense, and nobody was asked. */
 export type ItemResult =

@@ -3,11 +3,11 @@ import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { offers } from '@ipfleet/upstream/providers/provider.ts'
 import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
-import type { FleetParts } from './fleet-parts.ts'
+import type { FleetParts } from '../fleet-parts.ts'
 import { FleetQuotaClaims, LocalQuotaClaims } from './quota-claims.ts'
 import { KeyDesk } from './key-desk.ts'
 import { QuotaPoller } from './quota-poller.ts'
-import type { LookupSettings } from './settings.ts'
+import type { LookupSettings } from '../settings.ts'
 
 /** What looks after the keys' quotas. */
 export interface QuotaParts {

@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { BatchLoader, type BatchUpstream } from './batch-loader.ts'
-import { parseTarget, type Question } from './question.ts'
-import type { LoadOptions } from './upstream-loader.ts'
+import { parseTarget, type Question } from '../question.ts'
+import type { LoadOptions } from '../upstream-loader.ts'
 
 const question = (target: string): Question => {
   const parsed = parseTarget(target)

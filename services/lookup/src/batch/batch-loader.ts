@@ -5,8 +5,8 @@ import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { embeddedStatus, singleAnswer } from './batch-body.ts'
 import { jsonMembers } from './json-members.ts'
-import type { Question } from './question.ts'
-import type { LoadOptions } from './upstream-loader.ts'
+import type { Question } from '../question.ts'
+import type { LoadOptions } from '../upstream-loader.ts'
 
 export interface BatchUpstream {
   load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome>

@@ -5,11 +5,11 @@ import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
 import { asProxyError } from '@ipfleet/http/error-handler.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 import { answerHeaders, notModifiedHeaders } from './answer-headers.ts'
-import type { Admission, ClientGuard } from './client-guard.ts'
+import type { Admission, ClientGuard } from '../clients/client-guard.ts'
 import { callbackIn } from './jsonp.ts'
-import { type Answered, LookupError } from './lookup.ts'
+import { type Answered, LookupError } from '../lookup.ts'
 import { isUnchanged, representationFor } from './representation.ts'
-import type { RequestRecord, RouteClass } from './request-record.ts'
+import type { RequestRecord, RouteClass } from '../request-record.ts'
 
 /** Refused for what the client sent; nothing was looked up. */
 const refusals: ReadonlySet<ErrorCode> = new Set([

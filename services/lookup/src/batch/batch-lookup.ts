@@ -5,13 +5,13 @@ import type { Failure, Origin, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { Finding, LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
 import type { Settle } from '@ipfleet/flight/batch-flight.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
-import { offlineAnswer, reservedAnswer } from './answers.ts'
+import { offlineAnswer, reservedAnswer } from '../answers.ts'
 import { batchAnswer, type ItemResult } from './batch-answer.ts'
 import { type BatchForm, readItem } from './batch-item.ts'
 import type { BatchLoader } from './batch-loader.ts'
-import type { Answered } from './lookup.ts'
-import type { Question } from './question.ts'
-import { viewOf } from './record-view.ts'
+import type { Answered } from '../lookup.ts'
+import type { Question } from '../question.ts'
+import { viewOf } from '../record-view.ts'
 
 export interface BatchRequest extends BatchForm {
   /** As the client wrote them. */

@@ -1,6 +1,6 @@
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { BatchLoader, BatchUpstream } from './batch-loader.ts'
-import type { Question } from './question.ts'
+import type { Question } from '../question.ts'
 
 export interface MicroBatcherParts {
   /** How long a question waits for others. */
