@@ -1,14 +1,10 @@
 import { EventEmitter } from 'node:events'
-import { type FSWatcher, readFileSync, watch } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
+import { FileFollower, type FollowOptions } from '@ipfleet/files/file-follower.ts'
 import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import { KeysFileError, parseKeysFile } from './keys-file-format.ts'
-
-export interface KeysFileOptions {
-  /** Watching tells of a change at once where the file system does; looking again always does. */
-  readonly lookEveryMs?: number
-}
 
 interface KeysFileEvents {
   /** The file says something else now, and it makes sense. */
@@ -17,19 +13,11 @@ interface KeysFileEvents {
   bad: [fault: string]
 }
 
-/** Editors write in several steps; what is read half-way is read again when they are done. */
-const debounceMs = 50
-
-/**
- * KEYS_FILE, which may be edited or replaced while the replica runs. The directory is watched rather than the file:
- * editors, and Kubernetes with its links, put another file in its place.
- */
+/** KEYS_FILE, which may be edited or replaced while the replica runs. */
 export class KeysFile extends EventEmitter<KeysFileEvents> {
   readonly #path: string
+  readonly #follower: FileFollower
   #text: string
-  #watcher: FSWatcher | undefined
-  #looking: NodeJS.Timeout | undefined
-  #soon: NodeJS.Timeout | undefined
   #keys: readonly ApiKey[]
   #fault: string | undefined
 
@@ -37,6 +25,8 @@ export class KeysFile extends EventEmitter<KeysFileEvents> {
   constructor(path: string) {
     super()
     this.#path = resolve(path)
+    this.#follower = new FileFollower(this.#path, () => this.#read())
+    this.#follower.markSeen()
     try {
       this.#text = readFileSync(this.#path, 'utf8')
       this.#keys = parseKeysFile(this.#text)
@@ -50,30 +40,16 @@ export class KeysFile extends EventEmitter<KeysFileEvents> {
   }
 
   /** Looks for changes from now on. */
-  follow({ lookEveryMs = 5000 }: KeysFileOptions = {}): void {
-    this.#looking = setInterval(() => void this.#look(), lookEveryMs).unref()
-    try {
-      this.#watcher = watch(dirname(this.#path), { persistent: false }, () => this.#lookSoon())
-      // The directory is gone, or the system has no watches left.
-      this.#watcher.on('error', () => this.#watcher?.close())
-    } catch {
-      // Looking again has to do.
-    }
+  follow(options?: FollowOptions): void {
+    this.#follower.start(options)
   }
 
   close(): void {
-    clearInterval(this.#looking)
-    clearTimeout(this.#soon)
-    this.#watcher?.close()
+    this.#follower.close()
     this.removeAllListeners()
   }
 
-  #lookSoon(): void {
-    clearTimeout(this.#soon)
-    this.#soon = setTimeout(() => void this.#look(), debounceMs).unref()
-  }
-
-  async #look(): Promise<void> {
+  async #read(): Promise<void> {
     try {
       const text = await readFile(this.#path, 'utf8')
       if (text === this.#text && this.#fault === undefined) return
@@ -85,7 +61,7 @@ export class KeysFile extends EventEmitter<KeysFileEvents> {
       this.emit('changed', keys)
     } catch (error) {
       const fault = reasonOf(error)
-      // Said once, not at every look.
+      // Said once for each fault.
       if (fault === this.#fault) return
       this.#fault = fault
       this.emit('bad', fault)
