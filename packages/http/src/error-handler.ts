@@ -21,9 +21,16 @@ export function errorHandler(log: ErrorLog): ErrorMiddleware {
   // Express knows an error handler by its four parameters.
   return (thrown, _req, res, _next) => {
     const error = asProxyError(thrown)
-    log[error.level]({ err: error }, 'request failed')
+    log[error.level](fieldsOf(error), 'request failed')
     sendError(res, error)
   }
+}
+
+/** Of an expected failure its code says where it is from; a stack is for faults of ours. */
+function fieldsOf(error: ProxyError): object {
+  if (error.code === 'internal') return { err: error }
+  const { code, detail, cause } = error
+  return cause === undefined ? { code, detail } : { code, detail, err: cause }
 }
 
 /** What Express and body-parser throw about a request becomes the matching refusal; anything else is our own fault. */

@@ -50,8 +50,14 @@ export class ResilientKeyStore implements KeyStore {
     await this.#fleetOrOwn((store) => store.release(id))
   }
 
-  read(ids: readonly string[]): Promise<KeyState[]> {
-    return this.#fleetOrOwn((store) => store.read(ids))
+  /** Also how a replica that has joined late, or has lost messages, learns what it must remember. */
+  async read(ids: readonly string[]): Promise<KeyState[]> {
+    const states = await this.#fleetOrOwn((store) => store.read(ids))
+    for (const { id, state, reason, remainingMs = 0 } of states) {
+      const isBench = state === 'cooling' && reason !== undefined && reason !== 'exhausted'
+      if (isBench) await this.#own.bench({ id, reason, durationMs: remainingMs })
+    }
+    return states
   }
 
   async reportQuota(report: QuotaReport): Promise<void> {

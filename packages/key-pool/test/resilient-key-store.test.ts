@@ -101,6 +101,15 @@ describe('while Redis is away', () => {
     await takesWithoutRedis(other)
   })
 
+  test('a replica that joined after a bench remembers it, once it has read the state', async () => {
+    const one = await replica()
+    await one.store.bench(bench)
+    const late = await replica()
+    await late.store.read(['a', 'b', 'c'])
+    await redis.kill()
+    await takesWithoutRedis(late)
+  })
+
   test('a trial is held and ended here', async () => {
     const { store, link } = await replica()
     await redis.kill()

@@ -54,6 +54,8 @@ export class Replica {
   /** @returns the port. @throws ListenError */
   async start(): Promise<number> {
     await this.#fleet.joined()
+    // Benches that the fleet made before this replica came are remembered from here on, also if Redis goes now.
+    await this.#upstream?.pool.read()
     this.#upstream?.keys.follow(this.#upstream.pool)
     void this.#upstream?.quota.poller?.start()
     this.#offline.follow()
