@@ -80,6 +80,17 @@ test('what was loaded under a lease that was lost is answered with, but kept now
   expect(textOf(await find(neverLoad))).toBe('newer')
 })
 
+test('a part of an entry is kept beside it, unless that was purged meanwhile', async () => {
+  const whole = await find(loading(outcomeOf('whole')))
+  if (whole.kind !== 'found') throw new Error('nothing was found')
+  const part = new Entry(answerOf('part'), clock.nowMs(), freshForMs)
+  cache.rememberPart('q/part', part, { question: 'q', entry: whole.entry })
+  expect(textOf(await find(neverLoad, 'q/part'))).toBe('part')
+  cache.forget()
+  cache.rememberPart('q/part', part, { question: 'q', entry: whole.entry })
+  expect(textOf(await find(loading(outcomeOf('loaded')), 'q/part'))).toBe('loaded')
+})
+
 describe('the order of the tiers', () => {
   test('what memory may serve is asked of nobody', async () => {
     await find(loading(outcomeOf('a')))

@@ -112,10 +112,11 @@ export class TieredCache {
     return this.#purges
   }
 
-  /** Keeps in memory what was made from an entry, for as long as the entry itself would be. */
-  remember(question: string, made: Entry): void {
+  /** Keeps in memory what was made from an entry that is there (and has not been purged meanwhile). */
+  rememberPart(question: string, part: Entry, whole: { readonly question: string; readonly entry: Entry }): void {
     const nowMs = this.#clock.nowMs()
-    if (made.freshLeftMs(nowMs) > 0) this.#memory.set(question, made, nowMs)
+    const isHeld = this.#memory.get(whole.question) === whole.entry
+    if (isHeld && part.freshLeftMs(nowMs) > 0) this.#memory.set(question, part, nowMs)
   }
 
   /** Forgets what is in memory, and keeps what is being loaded right now from being remembered. */

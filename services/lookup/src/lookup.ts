@@ -117,7 +117,7 @@ export class Lookup {
     const part = viewOf(found.entry.answer, seen)
     if (!part) return undefined
     const entry = new Entry(part, found.entry.storedAtMs, found.entry.freshForMs)
-    this.#cache.remember(target, entry)
+    this.#cache.rememberPart(target, entry, { question: record.target, entry: found.entry })
     return { ...found, entry }
   }
 
