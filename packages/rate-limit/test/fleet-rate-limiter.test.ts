@@ -1,3 +1,4 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
@@ -94,7 +95,7 @@ describe('one of the fleet', () => {
       expect(limiter.takeNow(subject, window(1600))).toMatchObject({ kind: 'allowed', remaining: 1598 - turn })
     }
     expect(commands).toBe(before)
-    await eventually(async () => (await fleetsView(window(1600))).remaining === 1539)
+    await until(async () => (await fleetsView(window(1600))).remaining === 1539)
   })
 
   test('goes no further ahead than its part of what is left: then the fleet is asked', async () => {
@@ -134,7 +135,7 @@ describe('while Redis is away', () => {
         await whenUp(link)
         const fleet = new RedisRateLimiter(link, { scope })
         // The server that came back is empty.
-        await eventually(async () => (await fleet.check('subject', window(40))).remaining === 33)
+        await until(async () => (await fleet.check('subject', window(40))).remaining === 33)
       } finally {
         await back.stop()
       }
@@ -145,9 +146,3 @@ describe('while Redis is away', () => {
     }
   })
 })
-
-/** Resolves once it is so; rejects after five seconds. */
-async function eventually(isSo: () => Promise<boolean>): Promise<void> {
-  for (const endMs = performance.now() + 5000; performance.now() < endMs; await sleep(10)) if (await isSo()) return
-  throw new Error('still not so after 5 s')
-}

@@ -1,3 +1,4 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -96,7 +97,3 @@ test('members know how many they are, and a member that left is not counted', as
   expect(a.count).toBe(1)
   await a.close()
 })
-
-async function until(isSo: () => boolean): Promise<void> {
-  for (const endMs = performance.now() + 5000; !isSo() && performance.now() < endMs;) await sleep(5)
-}

@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const patienceMs = 10_000
+const usualPatienceMs = 10_000
 
 /**
  * Resolves with what `probe` gives once that is neither undefined nor false; for what announces itself by no event.
- * @throws after ten seconds, with the probe's text, so that a broken promise fails by its own name
+ * @throws after that time (ten seconds unless told), with the probe's text, so that a broken promise fails by its own name
  */
-export async function until<T>(probe: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
+export async function until<T>(
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  patienceMs = usualPatienceMs,
+): Promise<T> {
   const endMs = performance.now() + patienceMs
   for (;;) {
     const seen = await probe()

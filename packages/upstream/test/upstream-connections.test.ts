@@ -9,7 +9,7 @@ import type { Reply } from '../src/reply.ts'
 import { ipinfo } from '../src/providers/ipinfo.ts'
 import { UpstreamClient } from '../src/upstream-client.ts'
 import type { UpstreamRequest } from '../src/upstream-request.ts'
-import { eventually } from './eventually.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 const secret = 'canary-77c1'
 const patienceMs = 10_000
@@ -80,7 +80,7 @@ describe('connections', () => {
     // As many as there are sockets: Node's agent opens an idle one for a request that gave up in the queue.
     const replies = await Promise.all(Array.from({ length: 4 }, () => ask(client, 300)))
     expect(replies.map((reply) => reply.kind)).toEqual(['failed', 'failed', 'failed', 'failed'])
-    await eventually('all connections to end', () => wire.connections === 0)
+    await until(() => wire.connections === 0)
     fake.heal()
     expect((await ask()).kind).toBe('answered')
   })
@@ -206,7 +206,7 @@ describe('close', () => {
   test('ends idle connections, and later requests fail without a call', async () => {
     await ask()
     client.close()
-    await eventually('the connection to end', () => wire.connections === 0)
+    await until(() => wire.connections === 0)
     expect(await ask()).toEqual({ kind: 'failed', code: 'upstream_unreachable', detail: 'client closed' })
     expect(fake.calls).toHaveLength(1)
   })
@@ -220,7 +220,7 @@ describe('close', () => {
     const closed = { kind: 'failed', code: 'upstream_unreachable', detail: 'client closed' }
     expect(await Promise.all(asked)).toEqual(Array.from({ length: 10 }, () => closed))
     expect(performance.now() - startedMs).toBeLessThan(3000)
-    await eventually('all connections to end', () => wire.connections === 0)
+    await until(() => wire.connections === 0)
     expect(fake.calls).toHaveLength(4)
   })
 

@@ -1,6 +1,7 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { type AskOptions, cacheStatus, eventually, healthOf, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { type AskOptions, cacheStatus, healthOf, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
 let redis: TestRedis
 beforeAll(async () => {
@@ -108,7 +109,7 @@ describe('upstream that makes no sense', () => {
     fleet.fake.behave({ ...behaviour, paths: ['/batch'], times: 1 })
     expect((await fleet.ask('/batch', post(items))).status).toBe(502)
     // The failure is shared for a second, then asked anew.
-    await eventually(async () => (await fleet.ask('/batch', post(items))).status === 200)
+    await until(async () => (await fleet.ask('/batch', post(items))).status === 200)
   })
 
   test('errors of single items are kept like those of single questions', async () => {
@@ -136,7 +137,7 @@ test.each([
   const [known = ''] = freshAddresses(1)
   await fleet.ask('/batch', post([known]))
   fleet.fake.behave({ kind: 'reset' })
-  const reply = await eventually(async () => {
+  const reply = await until(async () => {
     const one = await fleet.ask('/batch', post([known, '8.8.8.8']))
     return !cacheStatus(one).includes('detail=l') && one
   })
@@ -152,13 +153,13 @@ test('items past their freshness are answered at once, and refreshed in batches 
   fleet.fake.clearCalls()
   const asked = (): string[] => fleet.fake.calls.flatMap((call) => [...(call.items ?? [])])
   const gate = fleet.fake.hold()
-  const stale = await eventually(async () => {
+  const stale = await until(async () => {
     const reply = await fleet.ask('/batch', post(items))
     return cacheStatus(reply).includes('detail=stale') && reply
   })
   expect(Object.keys(stale.json() as object)).toEqual(items)
-  await eventually(async () => asked().length === items.length)
+  await until(async () => asked().length === items.length)
   expect(asked().toSorted()).toEqual(items.toSorted())
   gate.release()
-  await eventually(async () => /detail=l[12]/.test(cacheStatus(await fleet.ask('/batch', post(items)))))
+  await until(async () => /detail=l[12]/.test(cacheStatus(await fleet.ask('/batch', post(items)))))
 })

@@ -1,3 +1,4 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { readFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { expect, test } from '@jest/globals'
@@ -6,7 +7,7 @@ import { spawnGuarded } from '@ipfleet/testing/service-process-child.ts'
 import { likelyFreePort, waitUntilListening } from '@ipfleet/testing/service-process-port.ts'
 import { lookupEntry } from '@ipfleet/testing/service-process.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
-import { type AskOptions, eventually, type HttpClient, httpClient } from './local-fleet.ts'
+import { type AskOptions, type HttpClient, httpClient } from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
 /** Characters that look different in each encoding. */
@@ -72,7 +73,7 @@ test('a key is seen by upstream and by nobody else', async () => {
       }
       await goodTimes(ask, index)
       // The bench that the replica before ended with.
-      await eventually(async () => !(await client.ask(url, '/health')).text.includes('"cooling":1'))
+      await until(async () => !(await client.ask(url, '/health')).text.includes('"cooling":1'))
       await badTimes(ask, fake, index)
       await badRequests(ask)
     }

@@ -1,5 +1,6 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { cacheStatus, eventually, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
 /** Clients of the fleet: who may ask, and how much, counted over two replicas. */
@@ -108,7 +109,7 @@ describe('a budget of requests', () => {
   })
 
   test('who is known to be over costs no Redis command', async () => {
-    await eventually(async () => (await ask(tokens.five, '/9.8.2.1')).status === 429)
+    await until(async () => (await ask(tokens.five, '/9.8.2.1')).status === 429)
     await using observer = await observeRedis(fleet.redis.url)
     for (let turn = 0; turn < 20; turn++) expect((await ask(tokens.five, '/9.8.2.1')).status).toBe(429)
     expect(observer.commands().filter(({ args }) => args.some((arg) => arg.includes('client-')))).toEqual([])
@@ -127,7 +128,7 @@ describe('a budget of requests', () => {
       expect(commands.length).toBeLessThan(10)
     }
     await ask(tokens.many, '/9.8.2.2', 1)
-    await eventually(async () => remainingIn(await ask(tokens.many, '/9.8.2.2', 1), 'requests') < 9900)
+    await until(async () => remainingIn(await ask(tokens.many, '/9.8.2.2', 1), 'requests') < 9900)
   })
 })
 
@@ -139,7 +140,7 @@ describe('a budget of upstream units', () => {
     expect(replies.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
     expect(remainingIn(replies[0] as Reply, 'units')).toBe(2)
     expect(remainingIn(replies[4] as Reply, 'units')).toBe(0)
-    const over = await eventually(async () => {
+    const over = await until(async () => {
       const reply = await ask(tokens.units, '/9.8.3.4', 1)
       return reply.status === 429 && reply
     })
@@ -203,7 +204,7 @@ test('while Redis is away clients are still limited, and nobody waits for it', a
   const headers = bearer(tokens.five)
   await alone.ask('/9.8.6.1', { headers })
   await alone.redis.stop()
-  await eventually(async () => ((await alone.ask('/health')).json() as { status: string }).status === 'degraded')
+  await until(async () => ((await alone.ask('/health')).json() as { status: string }).status === 'degraded')
   const statuses: number[] = []
   for (let turn = 0; turn < 50; turn++) statuses.push((await alone.ask('/9.8.6.1', { headers })).status)
   expect(statuses.filter((status) => status === 200)).toHaveLength(39)

@@ -1,13 +1,7 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import {
-  cacheStatus,
-  eventually,
-  type LocalFleet,
-  patientWithRedis,
-  type Reply,
-  startLocalFleet,
-} from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
 /** Acceptance 2 of the lookup fleet: four replicas on one Redis, 200 requests at once for one cold address. */
@@ -165,7 +159,7 @@ function statuses(replies: readonly { readonly status: number }[]): Record<strin
 /** Resolves when `count` replicas listen for the landing of a question that another one is asking. */
 async function someoneWaits(fleet: LocalFleet, question: string, count: number): Promise<void> {
   await using observer = await observeRedis(fleet.redis.url)
-  await eventually(async () => {
+  await until(async () => {
     const channels = (await observer.call('PUBSUB', 'CHANNELS', `ipfleet:landed:{*${question}}`)) as string[]
     const [, listeners = 0] = (await observer.call('PUBSUB', 'NUMSUB', ...channels)) as [string?, number?]
     return listeners >= count

@@ -1,3 +1,4 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,7 +6,7 @@ import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { startReplica } from '@ipfleet/testing/service-process.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { defaultKeys, eventually, healthOf, httpClient, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { defaultKeys, healthOf, httpClient, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
 /** What an operator sees of the keys and does to them: `/keys` and KEYS_FILE. */
@@ -132,9 +133,7 @@ test('a key’s quota is in the metrics, by its id', async () => {
   const fake = { keys: { 'test-key-1': { monthlyQuota: 50 } } }
   await using fleet = await startLocalFleet({ redis, fake, keys: ['test-key-1'], env: { QUOTA_POLL_SECONDS: '300' } })
   const [id] = ids
-  await eventually(async () =>
-    (await fleet.ask('/metrics')).text.includes(`ipfleet_key_quota_remaining{key="${id}"} 50`),
-  )
+  await until(async () => (await fleet.ask('/metrics')).text.includes(`ipfleet_key_quota_remaining{key="${id}"} 50`))
   await fleet.ask(fresh())
   expect((await fleet.ask('/metrics')).text).toContain(`ipfleet_key_quota_remaining{key="${id}"} 49`)
 })
@@ -201,7 +200,7 @@ describe('KEYS_FILE', () => {
     const replies = fleet.askAll(4, fresh)
     await held
     await write('new-key\nother-key')
-    await eventually(async () => (await sizes(fleet)).every((size) => size === 3))
+    await until(async () => (await sizes(fleet)).every((size) => size === 3))
     gate.release()
     expect((await replies).map(({ status }) => status)).toEqual([200, 200, 200, 200])
     expect(Object.keys(await useOf(fleet, 30)).toSorted()).toEqual(['listed-key', 'new-key', 'other-key'])
@@ -231,7 +230,7 @@ describe('KEYS_FILE', () => {
     await using fleet = await filedFleet('first-canary-1a')
     await using observer = await observeRedis(redis.url)
     await write('first-canary-1a group=acme\nlater-canary-2b weight=2')
-    await eventually(async () => (await sizes(fleet)).every((size) => size === 3))
+    await until(async () => (await sizes(fleet)).every((size) => size === 3))
     await useOf(fleet, 12)
     const seen = [
       ...fleet.replicas.map((replica) => replica.output()),

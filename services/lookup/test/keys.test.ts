@@ -1,10 +1,10 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import {
   cacheStatus,
   defaultKeys,
-  eventually,
   healthOf,
   type LocalFleet,
   patientWithRedis,
@@ -64,7 +64,7 @@ describe('three replicas with three keys', () => {
     const isUsed = (): boolean => (fleet.fake.countByToken()[limited] ?? 0) > 0
     // A machine that needs the whole bench for those 18 requests proves nothing either way.
     expect(isUsed() && performance.now() - benchedMs < 800).toBe(false)
-    await eventually(async () => {
+    await until(async () => {
       expect((await fleet.ask(fresh())).status).toBe(200)
       return isUsed()
     })
@@ -120,7 +120,7 @@ describe('all keys benched', () => {
     const good = await fleet.ask('/9.9.9.9')
     fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 60 })
     for (const replica of [0, 1]) {
-      const stale = await eventually(async () => {
+      const stale = await until(async () => {
         const reply = await fleet.ask('/9.9.9.9', { replica })
         return cacheStatus(reply).includes('stale') && reply
       })
@@ -162,7 +162,7 @@ describe('a key whose bench has ended', () => {
     await using observer = await observeRedis(redis.url)
     fleet.fake.behave({ kind: '429-storm', times: 1 })
     expect((await fleet.ask(fresh())).status).toBe(503)
-    await eventually(async () => (await healthOf(fleet)).keys.cooling === 0)
+    await until(async () => (await healthOf(fleet)).keys.cooling === 0)
     fleet.fake.clearCalls()
     const gate = fleet.fake.hold()
     observer.clear()
@@ -185,7 +185,7 @@ describe('a key whose bench has ended', () => {
     })
     fleet.fake.behave({ kind: '429-storm' })
     expect((await fleet.ask(fresh())).headers['retry-after']).toBe('1')
-    await eventually(async () => (await healthOf(fleet)).keys.cooling === 0)
+    await until(async () => (await healthOf(fleet)).keys.cooling === 0)
     fleet.fake.clearCalls()
     const replies = await fleet.askAll(8, fresh)
     expect(replies.map(({ status, headers }) => [status, headers['retry-after']])).toEqual(
@@ -207,7 +207,7 @@ describe('a refused key', () => {
     for (let round = 0; round < 3; round += 1) {
       const replies = await fleet.askAll(6, fresh)
       expect(replies.map(({ status }) => status)).toEqual(Array(6).fill(200))
-      if (round === 0) await eventually(async () => (await healthOf(fleet, 1)).keys.cooling === 1)
+      if (round === 0) await until(async () => (await healthOf(fleet, 1)).keys.cooling === 1)
     }
     // Several requests may have been under way with it; none has used it since.
     const known = fleet.fake.countByToken()['test-key-3'] ?? 0

@@ -178,17 +178,6 @@ function required<T>(value: T | undefined): T {
   return value
 }
 
-/** Answers with `value` once `probe` gives one; asks again and again, for at most `timeoutMs`. */
-export async function eventually<T>(probe: () => Promise<T | undefined | false>, timeoutMs = 5000): Promise<T> {
-  const endMs = performance.now() + timeoutMs
-  for (;;) {
-    const value = await probe()
-    if (value !== undefined && value !== false) return value
-    if (performance.now() > endMs) throw new Error(`still not so after ${timeoutMs} ms: ${probe.toString()}`)
-    await new Promise((resolve) => void setTimeout(resolve, 10))
-  }
-}
-
 export interface HealthBody {
   readonly status: string
   readonly keys: { readonly total: number; readonly active: number; readonly cooling: number }

@@ -1,6 +1,7 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, eventually, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
 
 let redis: TestRedis
 beforeAll(async () => {
@@ -24,7 +25,7 @@ test('DELETE /cache on one replica empties the memory of all within 100 ms, and 
     for (const replica of [0, 1, 2, 3]) expect(await entriesOf(fleet, replica)).toBe(1)
     expect((await fleet.ask('/cache', { method: 'DELETE', replica: round % 4 })).status).toBe(204)
     const purgedMs = performance.now()
-    await Promise.all([0, 1, 2, 3].map((replica) => eventually(async () => (await entriesOf(fleet, replica)) === 0)))
+    await Promise.all([0, 1, 2, 3].map((replica) => until(async () => (await entriesOf(fleet, replica)) === 0)))
     rounds.push(performance.now() - purgedMs)
   }
   // The median: a busy machine may hold up one round, and the time of asking is part of each.

@@ -1,7 +1,8 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, eventually, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
 /** Acceptance 5 of the whole surface: monthly quotas, over replicas. */
 let redis: TestRedis
@@ -33,7 +34,7 @@ async function rows(fleet: LocalFleet, replica = 0): Promise<Row[]> {
 }
 
 function quotasKnown(fleet: LocalFleet): Promise<unknown> {
-  return eventually(async () => (await rows(fleet)).every(({ remaining }) => remaining !== undefined))
+  return until(async () => (await rows(fleet)).every(({ remaining }) => remaining !== undefined))
 }
 
 /** Asks `count` new questions, forty at a time. */
@@ -118,7 +119,7 @@ describe('a key whose month is used up', () => {
     }
     await fleet.ask(`/keys/${ids[0]}/release`, { method: 'POST' })
     expect(await askFresh(fleet, 20)).toEqual(new Map([[200, 20]]))
-    const exhausted = await eventually(async () => (await rows(fleet, 1)).find(({ reason }) => reason === 'exhausted'))
+    const exhausted = await until(async () => (await rows(fleet, 1)).find(({ reason }) => reason === 'exhausted'))
     expect(exhausted).toMatchObject({ id: ids[0], state: 'cooling', used: 5, remaining: 0, limit: 5 })
     expect(exhausted.seconds).toBeLessThanOrEqual(secondsOfMonth)
     expect(fleet.fake.callsTo('/me').filter(({ token }) => token === 'test-key-1')).toHaveLength(1)
@@ -139,7 +140,7 @@ describe('a key whose month is used up', () => {
     expect(await askFresh(fleet, 3)).toEqual(new Map([[200, 3]]))
     expect((await fleet.ask(fresh())).status).toBe(503)
     fleet.fake.resetQuota()
-    await eventually(async () => (await fleet.ask(fresh())).status === 200, 10_000)
+    await until(async () => (await fleet.ask(fresh())).status === 200, 10_000)
   })
 
   test('still answers what costs nothing', async () => {
@@ -171,7 +172,7 @@ describe('a refresh in the background', () => {
     await quotasKnown(fleet)
     expect((await fleet.ask('/9.9.9.9')).status).toBe(200)
     expect(await askFresh(fleet, 94)).toEqual(new Map([[200, 94]]))
-    await eventually(async () => cacheStatus(await fleet.ask('/9.9.9.9')).includes('stale'), 10_000)
+    await until(async () => cacheStatus(await fleet.ask('/9.9.9.9')).includes('stale'), 10_000)
     return fleet
   }
 
@@ -184,6 +185,6 @@ describe('a refresh in the background', () => {
 
   test('uses a key that has more', async () => {
     await using fleet = await staleFleet(1000)
-    await eventually(async () => fleet.fake.callsTo('/9.9.9.9').length > 1)
+    await until(async () => fleet.fake.callsTo('/9.9.9.9').length > 1)
   })
 })

@@ -1,3 +1,4 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { setInterval as ticks } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
@@ -5,7 +6,6 @@ import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import {
   cacheStatus,
   defaultKeys,
-  eventually,
   healthOf,
   type LocalFleet,
   type LocalFleetOptions,
@@ -99,7 +99,7 @@ function steadyLoad(fleet: LocalFleet) {
     /** From now on samples are of this phase. Resolves when `count` of them have been taken. */
     async enter(name: string, count: number): Promise<void> {
       phase = name
-      await eventually(async () => samples.filter((sample) => sample.phase === name).length >= count, 30_000)
+      await until(async () => samples.filter((sample) => sample.phase === name).length >= count, 30_000)
     },
     async stop(): Promise<readonly Sample[]> {
       stopped.abort()
@@ -132,7 +132,7 @@ describe('three replicas under load', () => {
     expect(await isHealth(fleet, 'degraded')).toBe(true)
     await fleet.redis.restart()
     const backMs = performance.now()
-    await eventually(() => isHealth(fleet, 'ok'))
+    await until(() => isHealth(fleet, 'ok'))
     expect(await upstreamCallsForOne(fleet)).toBe(1)
     expect(performance.now() - backMs).toBeLessThan(2000)
     await load.enter('back', 400)
@@ -159,7 +159,7 @@ describe('a fleet whose Redis is away', () => {
     expect(await isHealth(fleet, 'degraded')).toBe(true)
     expect((await fleet.ask(fresh())).status).toBe(200)
     await fleet.redis.restart()
-    await eventually(() => isHealth(fleet, 'ok'))
+    await until(() => isHealth(fleet, 'ok'))
     const path = fresh()
     await fleet.ask(path, { replica: 0 })
     expect(cacheStatus(await fleet.ask(path, { replica: 1 }))).toContain('detail=l2')
@@ -168,22 +168,22 @@ describe('a fleet whose Redis is away', () => {
   test('asks upstream once per process: who comes meanwhile waits for the same call', async () => {
     const fleet = await fleetOf({ replicas: 2 })
     await fleet.redis.kill()
-    await eventually(() => isHealth(fleet, 'degraded'))
+    await until(() => isHealth(fleet, 'degraded'))
     expect(await upstreamCallsForOne(fleet)).toBe(2)
   })
 
   test('tells the others of a key that was benched meanwhile, when Redis is back', async () => {
     const fleet = await fleetOf({ replicas: 2 })
     await fleet.redis.kill()
-    await eventually(() => isHealth(fleet, 'degraded'))
+    await until(() => isHealth(fleet, 'degraded'))
     fleet.fake.behave({ kind: '429-storm', tokens: [defaultKeys[1]], times: 1 })
-    await eventually(async () => {
+    await until(async () => {
       expect((await fleet.ask(fresh(), { replica: 0 })).status).toBe(200)
       return (await healthOf(fleet, 0)).keys.cooling === 1
     })
     expect((await healthOf(fleet, 1)).keys.cooling).toBe(0)
     await fleet.redis.restart()
-    await eventually(async () => (await healthOf(fleet, 1)).keys.cooling === 1)
+    await until(async () => (await healthOf(fleet, 1)).keys.cooling === 1)
     fleet.fake.clearCalls()
     for (let count = 0; count < 9; count += 1) expect((await fleet.ask(fresh(), { replica: 1 })).status).toBe(200)
     expect(fleet.fake.countByToken()).not.toHaveProperty(defaultKeys[1])
@@ -207,7 +207,7 @@ test('a full Redis that refuses to store costs the sharing, not the answers', as
   await observer.call('FLUSHALL')
   const path = fresh()
   await fleet.ask(path, { replica: 0 })
-  await eventually(async () => cacheStatus(await fleet.ask(path, { replica: 1 })).includes('detail=l'))
+  await until(async () => cacheStatus(await fleet.ask(path, { replica: 1 })).includes('detail=l'))
 })
 
 /** Until not even a byte more is taken. */
@@ -240,8 +240,8 @@ test.each(['blackhole', 'half'] as const)(
     expect(await isHealth(fleet, 'degraded')).toBe(true)
     // What was swallowed is lost for good: new connections are needed, not only a link that works again.
     await proxy.mode('pass')
-    await eventually(() => isHealth(fleet, 'ok'))
-    await eventually(async () => (await upstreamCallsForOne(fleet)) === 1)
+    await until(() => isHealth(fleet, 'ok'))
+    await until(async () => (await upstreamCallsForOne(fleet)) === 1)
   },
 )
 
@@ -273,11 +273,11 @@ describe('a second Redis for answers', () => {
   test('may die alone: replicas still ask upstream once for all', async () => {
     const { fleet, answers } = await fleetOfTwo()
     await answers.kill()
-    await eventually(() => isHealth(fleet, 'degraded'))
+    await until(() => isHealth(fleet, 'degraded'))
     expect((await healthOf(fleet)).redis).toEqual({ state: 'up', cache: 'down' })
     expect(await upstreamCallsForOne(fleet)).toBe(1)
     await answers.restart()
-    await eventually(() => isHealth(fleet, 'ok'))
+    await until(() => isHealth(fleet, 'ok'))
   })
 
   test('still answers when the other dies alone', async () => {
@@ -285,11 +285,11 @@ describe('a second Redis for answers', () => {
     const path = fresh()
     await fleet.ask(path, { replica: 0 })
     await fleet.redis.kill()
-    await eventually(() => isHealth(fleet, 'degraded'))
+    await until(() => isHealth(fleet, 'degraded'))
     expect((await healthOf(fleet, 1)).redis).toEqual({ state: 'down', cache: 'up' })
     expect(cacheStatus(await fleet.ask(path, { replica: 1 }))).toContain('detail=l2')
     expect((await fleet.ask(fresh(), { replica: 1 })).status).toBe(200)
     await fleet.redis.restart()
-    await eventually(() => isHealth(fleet, 'ok'))
+    await until(() => isHealth(fleet, 'ok'))
   })
 })

@@ -1,3 +1,4 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { execFile } from 'node:child_process'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -7,7 +8,6 @@ import { afterAll, describe, expect, test } from '@jest/globals'
 import { type GuardedChild, spawnGuarded } from '@ipfleet/testing/service-process-child.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { isPortFree, likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
-import { eventually } from './local-fleet.ts'
 
 /** Acceptance 1 of the lookup fleet: what someone sees who has cloned the repository and types `npm start`. */
 
@@ -78,13 +78,15 @@ possible('a fresh clone', () => {
       await execute('git', ['clone', '--quiet', repository, clone])
       const port = likelyFreePort()
       const npm = await npmStart(clone, port)
+      let hasEnded = false
+      void npm.exited.then(() => (hasEnded = true))
       try {
         const response = await fetch(`http://127.0.0.1:${port}/8.8.8.8`)
         expect(response.status).toBe(200)
         expect(await response.text()).toContain('"country": "US"')
         npm.kill('SIGTERM')
         // Settles when nobody holds npm's output any more, so a replica that outlives npm fails this.
-        await eventually(() => hasEnded(npm), stopTimeoutMs)
+        await until(() => hasEnded, stopTimeoutMs)
         expect(await isPortFree(port)).toBe(true)
       } finally {
         killGroup(npm)
@@ -94,7 +96,3 @@ possible('a fresh clone', () => {
     installTimeoutMs + stopTimeoutMs,
   )
 })
-
-async function hasEnded({ exited }: GuardedChild): Promise<boolean> {
-  return Promise.race([exited.then(() => true), Promise.resolve(false)])
-}
