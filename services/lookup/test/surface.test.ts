@@ -82,8 +82,23 @@ describe('GET, word for word what upstream says', () => {
   ])('%s', async (path) => {
     const expected = await direct(path)
     expect(essence(await fleet.ask(path))).toEqual(essence(expected))
-    // From the cache it is the same.
+    // From the cache it is the same, and nobody is asked.
+    fleet.fake.clearCalls()
     expect(essence(await fleet.ask(path))).toEqual(essence(expected))
+    expect(fleet.fake.calls).toEqual([])
+  })
+
+  test.each([
+    ['/77.88.8.8', ['/json', '/geo', ...fields.map((field) => `/${field}`)]],
+    ['/lite/77.88.8.8', ['/country', '/asn', '/continent_code']],
+    ['/lookup/77.88.8.8', ['/geo/city', '/geo/country', '/as/asn']],
+  ])('once %s is known, its parts cost no upstream call', async (record, parts) => {
+    const expected = await Promise.all(parts.map((part) => direct(record + part)))
+    await fleet.ask(record)
+    fleet.fake.clearCalls()
+    const replies = await Promise.all(parts.map((part) => fleet.ask(record + part)))
+    expect(replies.map(essence)).toEqual(expected.map(essence))
+    expect(fleet.fake.calls).toEqual([])
   })
 })
 
