@@ -4,7 +4,7 @@ import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { cacheStatus, type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
-/** Acceptance 2 of the lookup fleet: four replicas on one Redis, 200 requests at once for one cold address. */
+/** Four replicas on one Redis, 200 requests at once for one cold address. */
 const replicas = 4
 const many = 200
 

@@ -12,7 +12,7 @@ import {
 } from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
-/** Acceptance 3 of the lookup fleet: whose turn it is, who is benched and for how long, and who is to blame. */
+/** Whose turn it is, who is benched and for how long, and who is to blame. */
 let redis: TestRedis
 beforeAll(async () => {
   redis = await startTestRedis()

@@ -17,7 +17,7 @@ import { Lookup } from '../src/lookup.ts'
 import { parseTarget, type Question } from '../src/question.ts'
 import { UpstreamLoader } from '../src/upstream-loader.ts'
 
-/** Acceptance 6 of the whole surface: upstream is dead for ten minutes of a clock that the test moves. */
+/** Upstream is dead for ten minutes of a clock that the test moves. */
 const minuteMs = 60_000
 const freshForMs = 5 * minuteMs
 const staleForMs = 3 * minuteMs

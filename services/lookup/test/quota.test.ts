@@ -4,7 +4,7 @@ import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
-/** Acceptance 5 of the whole surface: monthly quotas, over replicas. */
+/** Monthly quotas, over replicas. */
 let redis: TestRedis
 beforeAll(async () => {
   redis = await startTestRedis()

@@ -13,7 +13,7 @@ import {
 } from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
-/** Acceptance 4 of the lookup fleet: Redis may hang, die, fill up and return, and lookups go on. */
+/** Redis may hang, die, fill up and return, and lookups go on. */
 
 const upstreamLatencyMs = 20
 const mostWaitedForRedisMs = 250

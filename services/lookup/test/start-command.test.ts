@@ -9,7 +9,7 @@ import { type GuardedChild, spawnGuarded } from '@ipfleet/testing/service-proces
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { isPortFree, likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 
-/** Acceptance 1 of the lookup fleet: what someone sees who has cloned the repository and types `npm start`. */
+/** What someone sees who has cloned the repository and types `npm start`. */
 
 const execute = promisify(execFile)
 const repository = fileURLToPath(new URL('../../..', import.meta.url))

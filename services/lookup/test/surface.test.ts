@@ -14,7 +14,7 @@ import {
 } from './local-fleet.ts'
 import { observeRedis } from './redis-observer.ts'
 
-/** The surface of issue 2: what a client would get from IPinfo, it gets from the fleet. */
+/** What a client would get from IPinfo, it gets from the fleet. */
 let redis: TestRedis
 let fleet: LocalFleet
 let client: HttpClient

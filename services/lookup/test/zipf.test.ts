@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { patientWithRedis, startLocalFleet } from './local-fleet.ts'
 
-/** Acceptance 3 of the whole surface: what a fleet asks upstream under the traffic that it is made for. */
+/** What a fleet asks upstream under the traffic that it is made for. */
 const requests = 10_000
 const popular = 1500
 const oneOffShare = 0.1

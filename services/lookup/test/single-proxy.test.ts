@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { healthOf, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
-/** The eight behaviours that the seed's own integration tests check (issue 2, acceptance 5), on a running replica. */
+/** What a single rate-limit-proof proxy promises (github.com/zeljkovranjes/ipinfo-round-robin-api checks these eight), on a replica. */
 let fleet: LocalFleet
 beforeAll(async () => {
   fleet = await startLocalFleet({ keys: ['only-key'] })
@@ -77,7 +77,7 @@ test('a 429 from upstream benches the key; with all keys benched the answer is 5
   expect(fleet.fake.calls).toEqual([])
 })
 
-test('/stats has the seed’s shape', async () => {
+test('/stats has the shape that such a proxy’s dashboards know', async () => {
   const stats = (await fleet.ask('/stats')).json() as Record<string, unknown>
   expect(stats).toEqual({
     requests_total: expect.any(Number),
