@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
 import { observeRedis, type RedisObserver, type SeenCommand } from './redis-observer.ts'
 
-/** What an answer costs there. Counted by MONITOR. */
+/** What an answer costs Redis, in commands. Counted by MONITOR. */
 let fleet: LocalFleet
 let observer: RedisObserver
 beforeAll(async () => {
