@@ -100,7 +100,17 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
       const pollMs = trialPollMs.least + Math.random() * (trialPollMs.most - trialPollMs.least)
       await sleep(Math.min(pollMs, patienceMs))
     }
-    return { kind: 'exhausted', retryAfterMs: await this.#earliestReturnMs(cost) }
+    return { kind: 'exhausted', retryAfterMs: await this.earliestReturnMs(cost) }
+  }
+
+  /** How long until the first of all keys may be used again; 0 when one may be now. */
+  async earliestReturnMs({ units = 1, keepsReserve = false }: TakeCost): Promise<number> {
+    const [states, quotas] = await Promise.all([this.read(), this.quotas()])
+    const waitsMs = states.map(({ id, remainingMs = 0 }) => {
+      const quota = quotas.find((one) => one.id === id)
+      return Math.max(remainingMs, quota ? shortForMs(quota, units, keepsReserve) : 0)
+    })
+    return Math.min(...waitsMs)
   }
 
   /** Upstream answered: the key is good. */
@@ -194,15 +204,5 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     const [quota] = await this.#store.quotas([id])
     const { remaining, limit = 0, resetMs } = quota?.account ?? { remaining: Infinity, resetMs: 0 }
     return remaining <= limit * nearlyEmptyShare ? resetMs : undefined
-  }
-
-  /** Over all keys, tried ones included. */
-  async #earliestReturnMs({ units = 1, keepsReserve = false }: TakeCost): Promise<number> {
-    const [states, quotas] = await Promise.all([this.read(), this.quotas()])
-    const waitsMs = states.map(({ id, remainingMs = 0 }) => {
-      const quota = quotas.find((one) => one.id === id)
-      return Math.max(remainingMs, quota ? shortForMs(quota, units, keepsReserve) : 0)
-    })
-    return Math.min(...waitsMs)
   }
 }

@@ -112,9 +112,7 @@ export class UpstreamLoader {
       case 'upstream':
         return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds: unknownKeysRetrySeconds, origin }
       case 'keys': {
-        const next = await this.#pool.take(new Set(refused.map((one) => one.ticket.key.id)), 0, { units: 0 })
-        const retryAfterSeconds = next.kind === 'exhausted' ? wholeSeconds(next.retryAfterMs) : 1
-        if (next.kind === 'ticket') await this.#pool.unsettled(next)
+        const retryAfterSeconds = wholeSeconds(await this.#pool.earliestReturnMs({ units: 0 }))
         return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds, origin }
       }
     }
