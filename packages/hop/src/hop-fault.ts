@@ -1,0 +1,24 @@
+/**
+ * Why an exchange failed, by what is known of the request's fate:
+ *
+ * - `unreachable`: no connection came about, so nothing was sent. `busy`: none was free, so nothing was sent.
+ * - `lost`: the connection ended before any byte of an answer; the server may or may not have acted on the request.
+ * - `silent`: no answer within its time. `cut`, `stalled`: the answer began and then ended early or stopped.
+ * - `garbled`: what came is not HTTP, or could be read in two ways.
+ */
+export type HopFaultKind = 'unreachable' | 'busy' | 'lost' | 'silent' | 'cut' | 'stalled' | 'garbled'
+
+export class HopFault extends Error {
+  override readonly name = 'HopFault'
+  readonly kind: HopFaultKind
+
+  constructor(kind: HopFaultKind, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.kind = kind
+  }
+
+  /** Whether the server cannot have seen the request. */
+  get unsent(): boolean {
+    return this.kind === 'unreachable' || this.kind === 'busy'
+  }
+}

@@ -1,0 +1,68 @@
+/** The vocabulary of a hop: one HTTP/1.1 exchange with the next server on the way. */
+import type { Duplex } from 'node:stream'
+import type { HopFault } from './hop-fault.ts'
+
+/** Where a hop leads. An address, never a name: whoever looked the name up decided which address it is. */
+export interface HopTarget {
+  readonly address: string
+  readonly port: number
+  /** With it the connection is TLS, and the certificate must be for this name. */
+  readonly tls?: { readonly servername: string } | undefined
+}
+
+/** Field names and values in turns, as they stand on the wire: `['Host', 'a', 'Accept', '*∕*']`. */
+export type RawFields = readonly string[]
+
+export interface HopRequest {
+  readonly method: string
+  /**
+   * Request line and fields, each line with its CRLF, without the blank line at the end; Latin-1. It holds no
+   * hop-by-hop field and nothing about the body's length: what those must say follows from the rest.
+   */
+  readonly head: string
+  /** `none`, the number of bytes that will be written, or `chunked`. */
+  readonly body: 'none' | 'chunked' | number
+  /** The protocol to switch to, such as `websocket`. */
+  readonly upgrade?: string | undefined
+}
+
+/** The head of an answer, checked by RFC 9112: it can be read in one way only. */
+export interface AnswerHead {
+  readonly status: number
+  readonly reason: string
+  readonly version: '1.0' | '1.1'
+  /** Without hop-by-hop fields and those that Connection nominates. Content-Length is there if the server sent it. */
+  readonly fields: RawFields
+  /** How the body's end is known; `none` for HEAD, 204 and 304 whatever the fields say. */
+  readonly framing: BodyFraming
+}
+
+export type BodyFraming = 'none' | 'chunked' | 'until-close' | number
+
+/** Told in the order of arrival. After `ended`, `switched` or `failed` nothing more comes. */
+export interface HopHandler {
+  /** 100, 102, 103 and other interim answers. */
+  interim(status: number, reason: string, fields: RawFields): void
+  /** `whole`: the complete body, when it came with the head; then this is all there is, and `ended` is not called. */
+  answered(head: AnswerHead, whole: Buffer | undefined): void
+  data(chunk: Buffer): void
+  ended(trailers: RawFields): void
+  /** 101: from here on the connection is the caller's; `early` came together with the head. */
+  switched(head: AnswerHead, socket: Duplex, early: Buffer): void
+  failed(fault: HopFault): void
+  /** The request's body may go on being written. */
+  drained(): void
+}
+
+/** An exchange under way. All of it does nothing once the exchange is over. */
+export interface Exchange {
+  /** A part of the request's body. False: wait for `drained`. Kept until there is a connection. */
+  write(chunk: Buffer): boolean
+  /** The end of the request's body. */
+  finish(trailers?: RawFields): void
+  /** Stops and resumes the flow of the answer's body. */
+  pause(): void
+  resume(): void
+  /** Nobody wants the answer any more: its connection is closed. The handler hears nothing. */
+  abort(): void
+}
