@@ -24,6 +24,8 @@ export interface HopRequest {
   readonly body: 'none' | 'chunked' | number
   /** The protocol to switch to, such as `websocket`. */
   readonly upgrade?: string | undefined
+  /** Whether whoever asks can take trailers. */
+  readonly takesTrailers?: boolean
 }
 
 /** The head of an answer, checked by RFC 9112: it can be read in one way only. */
@@ -35,6 +37,8 @@ export interface AnswerHead {
   readonly fields: RawFields
   /** How the body's end is known; `none` for HEAD, 204 and 304 whatever the fields say. */
   readonly framing: BodyFraming
+  /** What the server offers to switch to, or with 101 has switched to. */
+  readonly upgrade: string | undefined
 }
 
 export type BodyFraming = 'none' | 'chunked' | 'until-close' | number

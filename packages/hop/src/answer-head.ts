@@ -1,0 +1,114 @@
+import { eachField, type FieldName, fieldName, listMembers } from './field-lines.ts'
+import { HopFault } from './hop-fault.ts'
+import type { AnswerHead, BodyFraming, RawFields } from './hop.ts'
+
+export interface ParsedHead extends AnswerHead {
+  /** Whether the server keeps the connection after this answer. */
+  readonly keepsAlive: boolean
+}
+
+/** RFC 9112 §4; servers leave out the blank before an empty reason. */
+const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
+
+/**
+ * Reads the head of an answer, given without the empty line at its end. Strict, because what two readers understand
+ * in two ways can be made into an answer to somebody else's question.
+ * @throws HopFault `garbled`
+ */
+export function parseAnswerHead(text: string, method: string): ParsedHead {
+  const lineEnd = text.indexOf('\r\n')
+  const line = statusLine.exec(lineEnd < 0 ? text : text.slice(0, lineEnd))
+  if (line === null) throw new HopFault('garbled', 'the status line is malformed')
+  const version = line[1] === '1' ? '1.1' : '1.0'
+  const status = Number(line[2])
+  const reader = new FieldReader()
+  if (lineEnd >= 0) eachField(text, lineEnd + 2, reader.take)
+  return {
+    status,
+    reason: line[3] ?? '',
+    version,
+    fields: reader.passedOn(status),
+    framing: framingOf(reader, { status, version, method }),
+    upgrade: reader.upgrade,
+    keepsAlive: version === '1.1' ? !reader.nominated.includes('close') : reader.nominated.includes('keep-alive'),
+  }
+}
+
+/** Sorts the fields of one head into those for us and those to pass on. */
+class FieldReader {
+  readonly #fields: string[] = []
+  nominated: readonly string[] = noNames
+  contentLength: string | undefined
+  transferEncoding: string | undefined
+  upgrade: string | undefined
+
+  readonly take = ({ role }: FieldName, spelling: string, value: string): void => {
+    switch (role) {
+      case 'end-to-end':
+        this.#fields.push(spelling, value)
+        return
+      case 'connection':
+        this.nominated = [...this.nominated, ...listMembers(value)]
+        return
+      case 'content-length':
+        if (this.contentLength !== undefined) throw new HopFault('garbled', 'Content-Length stands twice')
+        this.contentLength = value
+        this.#fields.push(spelling, value)
+        return
+      case 'transfer-encoding':
+        if (this.transferEncoding !== undefined) throw new HopFault('garbled', 'Transfer-Encoding stands twice')
+        this.transferEncoding = value
+        return
+      case 'upgrade':
+        this.upgrade = value
+        return
+      case 'hop-by-hop':
+    }
+  }
+
+  /** Without what Connection nominates, and without a length where there can be no body (RFC 9110 §8.6). */
+  passedOn(status: number): RawFields {
+    const dropped = this.nominated.filter((name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade')
+    if (status === 204 || status < 200) dropped.push('content-length')
+    return dropped.length === 0 ? this.#fields : without(this.#fields, dropped)
+  }
+}
+
+const noNames: readonly string[] = []
+
+function without(fields: RawFields, names: readonly string[]): RawFields {
+  const kept: string[] = []
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const [spelling = '', value = ''] = [fields[index], fields[index + 1]]
+    if (!names.includes(fieldName(spelling).lowerCase)) kept.push(spelling, value)
+  }
+  return kept
+}
+
+interface Answered {
+  readonly status: number
+  readonly version: '1.0' | '1.1'
+  readonly method: string
+}
+
+/** RFC 9112 §6.3, without its leniencies. */
+function framingOf(
+  { contentLength, transferEncoding }: FieldReader,
+  { status, version, method }: Answered,
+): BodyFraming {
+  const length = contentLength === undefined ? undefined : lengthOf(contentLength)
+  if (transferEncoding !== undefined) {
+    if (length !== undefined) throw new HopFault('garbled', 'Content-Length and Transfer-Encoding stand together')
+    if (version === '1.0') throw new HopFault('garbled', 'Transfer-Encoding in HTTP/1.0')
+    if (transferEncoding.toLowerCase() !== 'chunked') throw new HopFault('garbled', 'an unknown transfer coding')
+  }
+  if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return 'none'
+  if (transferEncoding !== undefined) return 'chunked'
+  return length ?? 'until-close'
+}
+
+function lengthOf(value: string): number {
+  const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN
+  if (!Number.isSafeInteger(length)) throw new HopFault('garbled', 'Content-Length is malformed')
+  return length
+}

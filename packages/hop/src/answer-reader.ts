@@ -1,0 +1,126 @@
+import { type ParsedHead, parseAnswerHead } from './answer-head.ts'
+import { ChunkedDecoder } from './chunked-decoder.ts'
+import { HopFault } from './hop-fault.ts'
+import type { RawFields } from './hop.ts'
+
+/** What an answer consists of. `rest` is what came after its end. */
+export interface AnswerSink {
+  interim(head: ParsedHead): void
+  answered(head: ParsedHead, whole: Buffer | undefined, rest: Buffer, isReusable: boolean): void
+  data(chunk: Buffer): void
+  ended(trailers: RawFields, rest: Buffer, isReusable: boolean): void
+  switched(head: ParsedHead, early: Buffer): void
+}
+
+const longestHead = 65_536
+const mostInterims = 32
+const emptyLine = '\r\n\r\n'
+const nothing: Buffer = Buffer.alloc(0)
+
+/** Reads the answers that come over one connection, one after the other. */
+export class AnswerReader {
+  readonly #sink: AnswerSink
+  #method = ''
+  #mayDecline = false
+  /** The part of a head that has come. */
+  #pending = nothing
+  #interims = 0
+  #head: ParsedHead | undefined
+  #left = 0
+  #chunks: ChunkedDecoder | undefined
+  #hasBegun = false
+
+  constructor(sink: AnswerSink) {
+    this.#sink = sink
+  }
+
+  /** Whether anything of the awaited answer has come. */
+  get hasBegun(): boolean {
+    return this.#hasBegun
+  }
+
+  get endsWithConnection(): boolean {
+    return this.#head?.framing === 'until-close'
+  }
+
+  /** The next answer is to a request with this method. */
+  expect(method: string, asksToSwitch: boolean): void {
+    this.#method = method
+    this.#mayDecline = asksToSwitch
+    this.#hasBegun = false
+    this.#interims = 0
+    this.#pending = nothing
+    this.#head = undefined
+    this.#chunks = undefined
+  }
+
+  /** @throws HopFault `garbled`; the connection is of no use then */
+  push(bytes: Buffer): void {
+    this.#hasBegun = true
+    if (this.#head === undefined)
+      this.#readHead(this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]))
+    else this.#readBody(this.#head, bytes)
+  }
+
+  #readHead(bytes: Buffer): void {
+    // In one piece: to look for the end in a string costs a third of what it costs in a buffer.
+    const text = bytes.toString('latin1', 0, longestHead)
+    const end = text.indexOf(emptyLine)
+    if (end < 0) {
+      if (text.length === longestHead) throw new HopFault('garbled', 'the head of the answer is too long')
+      this.#pending = bytes
+      return
+    }
+    this.#pending = nothing
+    const head = parseAnswerHead(text.slice(0, end), this.#method)
+    const rest = bytes.subarray(end + emptyLine.length)
+    if (head.status >= 200) this.#begin(head, rest)
+    else if (head.status === 101) this.#switch(head, rest)
+    else this.#interim(head, rest)
+  }
+
+  #interim(head: ParsedHead, rest: Buffer): void {
+    this.#interims += 1
+    if (this.#interims > mostInterims) throw new HopFault('garbled', 'too many interim answers')
+    this.#sink.interim(head)
+    if (rest.length > 0) this.#readHead(rest)
+  }
+
+  #switch(head: ParsedHead, early: Buffer): void {
+    if (!this.#mayDecline) throw new HopFault('garbled', 'the server switched protocols unasked')
+    this.#sink.switched(head, early)
+  }
+
+  #begin(head: ParsedHead, rest: Buffer): void {
+    const { framing } = head
+    if (framing === 'none' || (typeof framing === 'number' && rest.length >= framing)) {
+      const length = framing === 'none' ? 0 : framing
+      this.#sink.answered(head, rest.subarray(0, length), rest.subarray(length), head.keepsAlive)
+      return
+    }
+    this.#head = head
+    if (typeof framing === 'number') this.#left = framing
+    else if (framing === 'chunked') this.#chunks = this.#decoder(head)
+    this.#sink.answered(head, undefined, nothing, false)
+    // Whoever was told may have given up.
+    if (rest.length > 0 && this.#head === head) this.#readBody(head, rest)
+  }
+
+  #readBody({ framing, keepsAlive }: ParsedHead, bytes: Buffer): void {
+    if (this.#chunks) this.#chunks.push(bytes)
+    else if (framing === 'until-close') this.#sink.data(bytes)
+    else {
+      const length = Math.min(this.#left, bytes.length)
+      this.#left -= length
+      this.#sink.data(length === bytes.length ? bytes : bytes.subarray(0, length))
+      if (this.#left === 0) this.#sink.ended([], bytes.subarray(length), keepsAlive)
+    }
+  }
+
+  #decoder({ keepsAlive }: ParsedHead): ChunkedDecoder {
+    return new ChunkedDecoder({
+      data: (chunk) => this.#sink.data(chunk),
+      ended: (trailers, rest) => this.#sink.ended(trailers, rest, keepsAlive),
+    })
+  }
+}

@@ -1,0 +1,117 @@
+import { eachField } from './field-lines.ts'
+import { HopFault } from './hop-fault.ts'
+import type { RawFields } from './hop.ts'
+
+export interface ChunkSink {
+  data(chunk: Buffer): void
+  /** `rest`: what came after the end of the body. */
+  ended(trailers: RawFields, rest: Buffer): void
+}
+
+const CR = 0x0d
+const LF = 0x0a
+/** Of a chunk's size line, extensions included. */
+const longestSizeLine = 4096
+const longestTrailers = 16_384
+/** RFC 9112 §7.1, with as many digits as a safe integer has. */
+const sizeLine = /^([\dA-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
+
+type Expected = 'size' | 'data' | 'data-end' | 'trailers'
+
+/**
+ * Takes the chunked coding off a body (RFC 9112 §7.1). Lines end in CRLF and nothing else: a bare LF is where two
+ * readers begin to disagree.
+ */
+export class ChunkedDecoder {
+  readonly #sink: ChunkSink
+  #expected: Expected = 'size'
+  #left = 0
+  #line = ''
+  #trailers = ''
+
+  constructor(sink: ChunkSink) {
+    this.#sink = sink
+  }
+
+  /** @throws HopFault `garbled` */
+  push(bytes: Buffer): void {
+    let at = 0
+    while (at < bytes.length) {
+      if (this.#expected === 'data') at = this.#data(bytes, at)
+      else {
+        at = this.#readLine(bytes, at)
+        if (at < 0) return
+        const line = this.#line
+        this.#line = ''
+        if (this.#endOf(line)) {
+          this.#sink.ended(trailersOf(this.#trailers), bytes.subarray(at))
+          return
+        }
+      }
+    }
+  }
+
+  #data(bytes: Buffer, from: number): number {
+    const end = Math.min(bytes.length, from + this.#left)
+    this.#left -= end - from
+    if (this.#left === 0) this.#expected = 'data-end'
+    this.#sink.data(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end))
+    return end
+  }
+
+  /** Where the line ends, or -1 when it goes on in the next bytes. */
+  #readLine(bytes: Buffer, from: number): number {
+    const end = bytes.indexOf(LF, from)
+    const to = end < 0 ? bytes.length : end
+    if (this.#line.length + to - from > this.#longest)
+      throw new HopFault('garbled', 'a line of a chunked body is too long')
+    this.#line += bytes.toString('latin1', from, to)
+    if (end < 0) return -1
+    if (this.#line.charCodeAt(this.#line.length - 1) !== CR)
+      throw new HopFault('garbled', 'a bare LF in a chunked body')
+    this.#line = this.#line.slice(0, -1)
+    return end + 1
+  }
+
+  get #longest(): number {
+    if (this.#expected === 'trailers') return longestTrailers - this.#trailers.length
+    return this.#expected === 'size' ? longestSizeLine : 1
+  }
+
+  /** Whether the line was the last of the body. */
+  #endOf(line: string): boolean {
+    switch (this.#expected) {
+      case 'size': {
+        const size = sizeLine.exec(line)?.[1]
+        if (size === undefined) throw new HopFault('garbled', 'a chunk size is malformed')
+        this.#left = Number.parseInt(size, 16)
+        this.#expected = this.#left === 0 ? 'trailers' : 'data'
+        return false
+      }
+      case 'trailers':
+        if (line === '') return true
+        this.#trailers += this.#trailers === '' ? line : `\r\n${line}`
+        return false
+      default:
+        if (line !== '') throw new HopFault('garbled', 'a chunk is longer than its size')
+        this.#expected = 'size'
+        return false
+    }
+  }
+}
+
+/** What must not come after the body: it would change how what came before is to be read (RFC 9110 §6.5.1). */
+const notInTrailers: ReadonlySet<string> = new Set(
+  (
+    'authorization cache-control content-encoding content-range content-type cookie expect host max-forwards ' +
+    'pragma proxy-authenticate proxy-authorization range set-cookie trailer www-authenticate'
+  ).split(' '),
+)
+
+function trailersOf(text: string): RawFields {
+  const fields: string[] = []
+  eachField(text, 0, ({ lowerCase, role }, spelling, value) => {
+    if (role === 'end-to-end' && !notInTrailers.has(lowerCase)) fields.push(spelling, value)
+  })
+  return fields
+}

@@ -1,0 +1,95 @@
+import { HopFault } from './hop-fault.ts'
+
+/** What a field means to whoever passes a message on. */
+export type FieldRole =
+  | 'end-to-end'
+  | 'connection'
+  | 'content-length'
+  | 'transfer-encoding'
+  | 'upgrade'
+  /** Meant for the next one on the way only, and of no interest to us (RFC 9110 §7.6.1). */
+  | 'hop-by-hop'
+
+export interface FieldName {
+  readonly lowerCase: string
+  readonly role: FieldRole
+}
+
+const roles = new Map<string, FieldRole>([
+  ['connection', 'connection'],
+  ['content-length', 'content-length'],
+  ['transfer-encoding', 'transfer-encoding'],
+  ['upgrade', 'upgrade'],
+  ['keep-alive', 'hop-by-hop'],
+  ['proxy-connection', 'hop-by-hop'],
+  ['te', 'hop-by-hop'],
+])
+
+/** RFC 9110 §5.6.2: token. */
+const tokenForm = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const controlCharacter = /[\0-\x08\x0a-\x1f\x7f]/
+
+/** Servers send the same few names again and again; each spelling is checked once. */
+const known = new Map<string, FieldName>()
+const mostKnown = 2000
+
+/** @throws HopFault `garbled` for what is no field name */
+export function fieldName(spelling: string): FieldName {
+  const seen = known.get(spelling)
+  if (seen !== undefined) return seen
+  if (!tokenForm.test(spelling)) throw new HopFault('garbled', 'a field name is malformed')
+  const lowerCase = spelling.toLowerCase()
+  const name = { lowerCase, role: roles.get(lowerCase) ?? 'end-to-end' }
+  if (known.size < mostKnown) known.set(spelling, name)
+  return name
+}
+
+/**
+ * Calls back for each field line of `text` from `start` on; lines end in CRLF, the last one in nothing. A line that
+ * continues the one before (obs-fold), a bare CR or LF, and other control characters are faults: two readers would
+ * read them in two ways.
+ * @throws HopFault `garbled`
+ */
+export function eachField(
+  text: string,
+  start: number,
+  take: (name: FieldName, spelling: string, value: string) => void,
+): void {
+  for (let at = start; at < text.length;) {
+    const next = text.indexOf('\r\n', at)
+    const end = next < 0 ? text.length : next
+    const colon = text.indexOf(':', at)
+    if (colon < 0 || colon >= end) throw new HopFault('garbled', 'a field line has no colon')
+    const spelling = text.slice(at, colon)
+    const value = trimmed(text, colon + 1, end)
+    if (controlCharacter.test(value)) throw new HopFault('garbled', 'a field value holds a control character')
+    take(fieldName(spelling), spelling, value)
+    at = end + 2
+  }
+}
+
+const SPACE = 0x20
+const TAB = 0x09
+
+/** Without the optional white space around it (RFC 9110 §5.6.3), which is not all that `trim` would take. */
+function trimmed(text: string, from: number, to: number): string {
+  let start = from
+  let end = to
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1
+  return text.slice(start, end)
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB
+}
+
+/** The members of a comma-separated list, in lower case, without the empty ones. */
+export function listMembers(value: string): string[] {
+  return value
+    .toLowerCase()
+    .split(',')
+    .map((member) => member.trim())
+    .filter((member) => member !== '')
+}

@@ -1,0 +1,312 @@
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { AnswerReader } from './answer-reader.ts'
+import type { HopExchange } from './hop-exchange.ts'
+import { HopFault } from './hop-fault.ts'
+import type { HopTarget, RawFields } from './hop.ts'
+
+/** What a connection tells its pool. Each is called when the connection's own state is settled. */
+export interface HopConnectionOwner {
+  /** Ready for the next exchange. */
+  freed(connection: HopConnection): void
+  /** Gone, or no longer the pool's: a tunnel. */
+  gone(connection: HopConnection): void
+}
+
+export interface HopTimeouts {
+  readonly connectTimeoutMs: number
+  readonly answerTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly keepAliveMs: number
+}
+
+type Phase =
+  | 'connecting'
+  /** Nobody uses it. */
+  | 'idle'
+  /** The request's body is still coming. */
+  | 'sending'
+  | 'awaiting'
+  | 'receiving'
+  | 'gone'
+
+/** One connection to a target, with at most one exchange at a time on it. */
+export class HopConnection {
+  readonly #socket: Socket
+  readonly #owner: HopConnectionOwner
+  readonly #timeouts: HopTimeouts
+  readonly #reader: AnswerReader
+  #exchange: HopExchange | undefined
+  #phase: Phase = 'connecting'
+  /** `performance.now()` at which the phase has lasted too long. */
+  #deadlineMs: number
+
+  /** Connects, and begins the exchange at once; what it writes is sent when the connection is there. */
+  constructor(target: HopTarget, timeouts: HopTimeouts, exchange: HopExchange, owner: HopConnectionOwner) {
+    this.#owner = owner
+    this.#timeouts = timeouts
+    this.#deadlineMs = performance.now() + timeouts.connectTimeoutMs
+    this.#exchange = exchange
+    this.#reader = new AnswerReader({
+      interim: (head) => this.#exchange?.handler.interim(head.status, head.reason, head.fields),
+      answered: (head, whole, rest, isReusable) => this.#answered(head, whole, rest, isReusable),
+      data: (chunk) => this.#exchange?.handler.data(chunk),
+      ended: (trailers, rest, isReusable) => this.#ended(trailers, rest, isReusable),
+      switched: (head, early) => this.#switched(head, early),
+    })
+    this.#socket = open(target)
+    this.#listen(target.tls === undefined ? 'connect' : 'secureConnect')
+  }
+
+  /** Sends the head of a request. */
+  send(exchange: HopExchange): void {
+    this.#exchange = exchange
+    const { request, finished } = exchange
+    this.#reader.expect(request.method, request.upgrade !== undefined)
+    this.#enter(finished ? 'awaiting' : 'sending')
+    this.#socket.write(request.head + framingLines(request), 'latin1')
+  }
+
+  sendBody(chunk: Buffer): boolean {
+    const socket = this.#socket
+    const isChunked = this.#exchange?.request.body === 'chunked'
+    if (isChunked && chunk.length > 0) {
+      socket.cork()
+      socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
+      socket.write(chunk)
+      socket.write('\r\n', 'latin1')
+      socket.uncork()
+    } else if (!isChunked) socket.write(chunk)
+    // A server that takes no more of the request is given as long as one that stops in an answer.
+    if (socket.writableNeedDrain && this.#phase === 'sending') this.#stopwatch(this.#timeouts.idleTimeoutMs)
+    return !socket.writableNeedDrain
+  }
+
+  sendEnd(trailers: RawFields): void {
+    if (this.#exchange?.request.body === 'chunked') this.#socket.write(lastChunk(trailers), 'latin1')
+    if (this.#phase === 'sending') this.#enter('awaiting')
+  }
+
+  pause(): void {
+    this.#socket.pause()
+    // Whoever takes the answer is slow, not the server.
+    this.#deadlineMs = Infinity
+  }
+
+  resume(): void {
+    this.#socket.resume()
+    if (this.#phase === 'receiving') this.#stopwatch(this.#timeouts.idleTimeoutMs)
+  }
+
+  /** Closes it; its exchange, if there is one, hears nothing. */
+  drop(): void {
+    if (this.#phase === 'gone') return
+    this.#exchange?.end()
+    this.#exchange = undefined
+    this.#leave()
+    this.#socket.destroy()
+  }
+
+  /** Called now and then: ends what has lasted too long. */
+  checkDeadline(nowMs: number): void {
+    if (nowMs < this.#deadlineMs) return
+    switch (this.#phase) {
+      case 'connecting':
+        this.#fail(new HopFault('unreachable', 'the connection was not made in time'))
+        return
+      case 'sending':
+        this.#fail(new HopFault('stalled', 'the server stopped taking the request'))
+        return
+      case 'awaiting':
+        this.#fail(new HopFault('silent', 'no answer in time'))
+        return
+      case 'receiving':
+        this.#fail(new HopFault('stalled', 'the answer stopped in the middle'))
+        return
+      default:
+        this.drop()
+    }
+  }
+
+  #listen(connected: 'connect' | 'secureConnect'): void {
+    const socket = this.#socket
+    socket.once(connected, this.#onConnected)
+    socket.on('data', this.#onData)
+    socket.on('drain', this.#onDrain)
+    socket.on('end', this.#onEnd)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+  }
+
+  #unlisten(): void {
+    const socket = this.#socket
+    socket.off('data', this.#onData)
+    socket.off('drain', this.#onDrain)
+    socket.off('end', this.#onEnd)
+    socket.off('error', this.#onError)
+    socket.off('close', this.#onClose)
+  }
+
+  readonly #onConnected = (): void => {
+    const exchange = this.#exchange
+    if (exchange?.over === false) exchange.begin(this)
+    else {
+      // Whoever wanted it has left; others may come.
+      this.#exchange = undefined
+      this.#enter('idle')
+      this.#owner.freed(this)
+    }
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    if (this.#phase === 'idle') {
+      // An answer that nobody asked for must not become that of the next request.
+      this.drop()
+      return
+    }
+    if (this.#phase === 'receiving') this.#stopwatch(this.#timeouts.idleTimeoutMs)
+    try {
+      this.#reader.push(bytes)
+    } catch (error) {
+      this.#fail(
+        error instanceof HopFault ? error : new HopFault('garbled', 'the answer could not be passed on', error),
+      )
+    }
+  }
+
+  readonly #onDrain = (): void => {
+    if (this.#phase === 'sending') this.#deadlineMs = Infinity
+    this.#exchange?.handler.drained()
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#phase === 'receiving' && this.#reader.endsWithConnection) {
+      this.#ended([], nothing, false)
+      return
+    }
+    this.#fail(this.#broken())
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#fail(this.#broken(error))
+  }
+
+  readonly #onClose = (): void => {
+    this.#fail(this.#broken())
+  }
+
+  #broken(cause?: Error): HopFault {
+    if (this.#phase === 'connecting') return new HopFault('unreachable', 'no connection could be made', cause)
+    return this.#reader.hasBegun
+      ? new HopFault('cut', 'the connection ended in the middle of the answer', cause)
+      : new HopFault('lost', 'the connection ended before an answer', cause)
+  }
+
+  #answered(
+    head: Parameters<HopExchange['handler']['answered']>[0],
+    whole: Buffer | undefined,
+    rest: Buffer,
+    isReusable: boolean,
+  ): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    if (whole === undefined) {
+      this.#enter('receiving')
+      exchange.handler.answered(head, undefined)
+      return
+    }
+    this.#settle(exchange, isReusable && rest.length === 0)
+    exchange.handler.answered(head, whole)
+  }
+
+  #ended(trailers: RawFields, rest: Buffer, isReusable: boolean): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    this.#settle(exchange, isReusable && rest.length === 0)
+    exchange.handler.ended(trailers)
+  }
+
+  /** The answer is complete. A connection on which the request is not complete cannot carry another one. */
+  #settle(exchange: HopExchange, isReusable: boolean): void {
+    this.#exchange = undefined
+    exchange.end()
+    if (!isReusable || !exchange.finished) {
+      this.#leave()
+      this.#socket.destroy()
+      return
+    }
+    if (this.#socket.isPaused()) this.#socket.resume()
+    this.#enter('idle')
+    this.#owner.freed(this)
+  }
+
+  #switched(head: Parameters<HopExchange['handler']['switched']>[0], early: Buffer): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    this.#exchange = undefined
+    exchange.end()
+    this.#unlisten()
+    this.#leave()
+    exchange.handler.switched(head, this.#socket, early)
+  }
+
+  #fail(fault: HopFault): void {
+    if (this.#phase === 'gone') return
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    this.#leave()
+    this.#socket.destroy()
+    exchange?.fail(fault)
+  }
+
+  #leave(): void {
+    this.#phase = 'gone'
+    this.#owner.gone(this)
+  }
+
+  #enter(phase: 'idle' | 'sending' | 'awaiting' | 'receiving'): void {
+    this.#phase = phase
+    if (phase === 'sending') this.#deadlineMs = Infinity
+    else this.#stopwatch(this.#allowed(phase))
+  }
+
+  #allowed(phase: 'idle' | 'awaiting' | 'receiving'): number {
+    const { keepAliveMs, answerTimeoutMs, idleTimeoutMs } = this.#timeouts
+    if (phase === 'idle') return keepAliveMs
+    return phase === 'awaiting' ? answerTimeoutMs : idleTimeoutMs
+  }
+
+  #stopwatch(durationMs: number): void {
+    this.#deadlineMs = performance.now() + durationMs
+  }
+}
+
+const nothing = Buffer.alloc(0)
+
+function open({ address, port, tls }: HopTarget): Socket {
+  const options = { host: address, port, allowHalfOpen: true }
+  const socket =
+    tls === undefined
+      ? connectTcp(options)
+      : connectTls({ ...options, servername: tls.servername, ALPNProtocols: ['http/1.1'] })
+  return socket.setNoDelay(true)
+}
+
+/** What a request says for this hop only, and the end of its head. */
+function framingLines({ body, upgrade, takesTrailers }: HopExchange['request']): string {
+  if (body === 'none' && upgrade === undefined && takesTrailers !== true) return '\r\n'
+  let lines = ''
+  if (body === 'chunked') lines += 'Transfer-Encoding: chunked\r\n'
+  else if (body !== 'none') lines += `Content-Length: ${body}\r\n`
+  const nominated = [...(upgrade === undefined ? [] : ['Upgrade']), ...(takesTrailers === true ? ['TE'] : [])]
+  if (nominated.length > 0) lines += `Connection: ${nominated.join(', ')}\r\n`
+  if (upgrade !== undefined) lines += `Upgrade: ${upgrade}\r\n`
+  if (takesTrailers === true) lines += 'TE: trailers\r\n'
+  return `${lines}\r\n`
+}
+
+function lastChunk(trailers: RawFields): string {
+  let lines = '0\r\n'
+  for (let index = 0; index + 1 < trailers.length; index += 2) lines += `${trailers[index]}: ${trailers[index + 1]}\r\n`
+  return `${lines}\r\n`
+}

@@ -1,0 +1,129 @@
+import type { Socket } from 'node:net'
+
+/** Why a tunnel ended: both sides closed it, one broke, nothing passed for too long, or this process stops. */
+export type TunnelEnd = 'closed' | 'broken' | 'idle' | 'stopped'
+
+export interface TunnelReport {
+  readonly end: TunnelEnd
+  readonly durationMs: number
+  /** What the client sent, and what it got; bytes that came before the tunnel stood are not in it. */
+  readonly bytesUp: number
+  readonly bytesDown: number
+}
+
+interface Tunnel {
+  readonly client: Socket
+  readonly server: Socket
+  readonly startedMs: number
+  /** What had passed on the client's socket before. */
+  readonly readBefore: number
+  readonly writtenBefore: number
+  readonly onEnd: (report: TunnelReport) => void
+  broken: boolean
+  passed: number
+  activeMs: number
+  /** Undefined as long as it stands. */
+  end: TunnelEnd | undefined
+}
+
+/**
+ * Pairs of sockets whose bytes go over from one to the other. Each direction ends by itself (half-close), and a slow
+ * reader slows down its writer. One timer looks after all of them.
+ */
+export class Tunnels {
+  readonly #open = new Set<Tunnel>()
+  #idleMs: number
+  #timer: NodeJS.Timeout | undefined
+
+  constructor({ idleMs }: { readonly idleMs: number }) {
+    this.#idleMs = idleMs
+  }
+
+  get count(): number {
+    return this.#open.size
+  }
+
+  configure({ idleMs }: { readonly idleMs: number }): void {
+    this.#idleMs = idleMs
+  }
+
+  /** Both sockets must have been made with `allowHalfOpen`. What came early goes first. `onEnd` is called once. */
+  join(
+    client: Socket,
+    server: Socket,
+    early: { readonly fromClient: Buffer; readonly fromServer: Buffer },
+    onEnd: (report: TunnelReport) => void,
+  ): void {
+    const startedMs = performance.now()
+    const tunnel: Tunnel = {
+      client,
+      server,
+      startedMs,
+      readBefore: client.bytesRead,
+      writtenBefore: client.bytesWritten,
+      onEnd,
+      broken: false,
+      passed: 0,
+      activeMs: startedMs,
+      end: undefined,
+    }
+    this.#open.add(tunnel)
+    this.#timer ??= setInterval(() => this.#look(), Math.min(1000, this.#idleMs)).unref()
+    for (const socket of [client, server]) {
+      socket.setTimeout(0)
+      socket.on('error', () => (tunnel.broken = true))
+      socket.on('close', () => this.#closed(tunnel))
+    }
+    if (early.fromServer.length > 0) client.write(early.fromServer)
+    if (early.fromClient.length > 0) server.write(early.fromClient)
+    client.pipe(server)
+    server.pipe(client)
+  }
+
+  /** Lets what is open go on for that long and then ends the rest. */
+  async drain(graceMs: number): Promise<void> {
+    const endMs = performance.now() + graceMs
+    while (this.#open.size > 0 && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    for (const tunnel of this.#open) this.#finish(tunnel, 'stopped')
+  }
+
+  /** One side is gone: what was on its way to the other is still written, then that one is closed as well. */
+  #closed(tunnel: Tunnel): void {
+    const { client, server } = tunnel
+    if (client.destroyed && server.destroyed) this.#finish(tunnel, tunnel.broken ? 'broken' : 'closed')
+    else if (client.destroyed) server.destroySoon()
+    else client.destroySoon()
+  }
+
+  #finish(tunnel: Tunnel, end: TunnelEnd): void {
+    if (tunnel.end !== undefined) return
+    tunnel.end = end
+    this.#open.delete(tunnel)
+    if (this.#open.size === 0) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+    const { client, server, startedMs, readBefore, writtenBefore } = tunnel
+    client.destroy()
+    server.destroy()
+    tunnel.onEnd({
+      end,
+      durationMs: performance.now() - startedMs,
+      bytesUp: client.bytesRead - readBefore,
+      bytesDown: client.bytesWritten - writtenBefore,
+    })
+  }
+
+  #look(): void {
+    const nowMs = performance.now()
+    for (const tunnel of this.#open) {
+      const passed = tunnel.client.bytesRead + tunnel.server.bytesRead
+      if (passed !== tunnel.passed) {
+        tunnel.passed = passed
+        tunnel.activeMs = nowMs
+      } else if (nowMs - tunnel.activeMs >= this.#idleMs) this.#finish(tunnel, 'idle')
+    }
+  }
+}
