@@ -38,6 +38,7 @@ const kinds = {
     level: 'debug',
   },
   forbidden: { status: 403, title: 'Forbidden', message: 'This operation is not allowed from here', level: 'warn' },
+  client_denied: { status: 403, title: 'Forbidden', message: 'Clients at your address are not served', level: 'info' },
   not_found: { status: 404, title: 'Not found', message: 'There is nothing at this path', level: 'debug' },
   wrong_ip: { status: 404, title: 'Wrong ip', message: 'Please provide a valid IP address', level: 'debug' },
   wrong_product_ip: {
@@ -53,6 +54,12 @@ const kinds = {
     message: 'This path does not answer that method',
     level: 'debug',
   },
+  request_timeout: {
+    status: 408,
+    title: 'Request timeout',
+    message: 'The request did not arrive in time',
+    level: 'debug',
+  },
   payload_too_large: { status: 413, title: 'Payload too large', message: 'The body is over the limit', level: 'info' },
   uri_too_long: { status: 414, title: 'URI too long', message: 'The request target is over the limit', level: 'debug' },
   not_offered: {
@@ -62,6 +69,36 @@ const kinds = {
     level: 'debug',
   },
   internal: { status: 500, title: 'Internal error', message: 'Something went wrong here', level: 'error' },
+  backend_unreachable: {
+    status: 502,
+    title: 'Backend unreachable',
+    message: 'The server behind this proxy could not be reached',
+    level: 'warn',
+  },
+  backend_invalid: {
+    status: 502,
+    title: 'Backend answer invalid',
+    message: 'The server behind this proxy sent an answer that makes no sense, or not all of it',
+    level: 'warn',
+  },
+  backend_timeout: {
+    status: 504,
+    title: 'Backend timeout',
+    message: 'The server behind this proxy did not answer in time',
+    level: 'warn',
+  },
+  no_backend: {
+    status: 503,
+    title: 'No backend available',
+    message: 'No server behind this proxy can answer now; try again after the time in Retry-After',
+    level: 'warn',
+  },
+  loop_detected: {
+    status: 508,
+    title: 'Loop detected',
+    message: 'The request has come through this proxy before',
+    level: 'warn',
+  },
   upstream_unreachable: {
     status: 502,
     title: 'Upstream unreachable',

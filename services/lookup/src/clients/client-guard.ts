@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { exposedFields, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'
 import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
-import { type BudgetName, exposedFields, policyField, standingField } from './budget-fields.ts'
+import { type BudgetName, policyField } from './budget-fields.ts'
 import { clientId, type ClientToken } from './client-tokens.ts'
 import { givenToken } from './given-token.ts'
 
@@ -131,7 +132,7 @@ function clientOf({ secret, requests, units }: ClientToken): Client {
 function fieldsOf({ client, decisions }: Admission): readonly string[] {
   if (client.policyField === undefined) return nothing
   const { requests, units } = decisions
-  const standings = [requests && standingField('requests', requests), units && standingField('units', units)]
+  const standings = [requests && standingMember('requests', requests), units && standingMember('units', units)]
   const fields = ['RateLimit-Policy', client.policyField, 'Access-Control-Expose-Headers', exposedFields]
   const standing = standings.filter(Boolean).join(', ')
   return standing === '' ? fields : ['RateLimit', standing, ...fields]

@@ -1,0 +1,181 @@
+/** What a field of a request means to whoever passes the request on. */
+type Role =
+  | 'passed'
+  /** For this hop only, or never to be believed: it is left out, and set anew where it is wanted. */
+  | 'dropped'
+  | 'host'
+  | 'connection'
+  | 'content-length'
+  | 'transfer-encoding'
+  | 'te'
+  | 'upgrade'
+  | 'expect'
+  | 'cookie'
+  | 'via'
+  | 'x-request-id'
+  | 'x-forwarded-for'
+  | 'x-forwarded-proto'
+  | 'x-forwarded-host'
+
+const roles = new Map<string, Role>([
+  // RFC 9110 §7.6.1, and what was hop-by-hop in RFC 2616.
+  ['keep-alive', 'dropped'],
+  ['proxy-connection', 'dropped'],
+  ['proxy-authorization', 'dropped'],
+  ['http2-settings', 'dropped'],
+  // What a proxy says of the client. `Forwarded` would contradict the others unless it were written anew as well.
+  ['forwarded', 'dropped'],
+  ['x-real-ip', 'dropped'],
+  ['x-forwarded-port', 'dropped'],
+  ['x-forwarded-server', 'dropped'],
+  ['x-proxy', 'dropped'],
+  [':authority', 'host'],
+  ...(
+    [
+      'host',
+      'connection',
+      'content-length',
+      'transfer-encoding',
+      'te',
+      'upgrade',
+      'expect',
+      'cookie',
+      'via',
+      'x-request-id',
+      'x-forwarded-for',
+      'x-forwarded-proto',
+      'x-forwarded-host',
+    ] as const
+  ).map((name): [string, Role] => [name, name]),
+])
+
+/** Each spelling is looked at once; clients send the same few again and again. */
+const known = new Map<string, Role>()
+const mostKnown = 2000
+
+function roleOf(spelling: string): Role {
+  const role = known.get(spelling)
+  if (role !== undefined) return role
+  const found = learn(spelling.toLowerCase())
+  if (known.size < mostKnown) known.set(spelling, found)
+  return found
+}
+
+function learn(name: string): Role {
+  const role = roles.get(name)
+  if (role !== undefined) return role
+  // HTTP/2's other pseudo-fields.
+  if (name.startsWith(':')) return 'dropped'
+  // CGI and its heirs read `X_Forwarded_For` as `X-Forwarded-For`: nobody gets past us with an underscore.
+  if (name.includes('_') && roles.has(name.replaceAll('_', '-'))) return 'dropped'
+  return 'passed'
+}
+
+/** The fields of a request, sorted for passing it on (RFC 9110 §7.6). */
+export class OnwardFields {
+  /** What is passed on as it came: field lines, each with its CRLF. Latin-1, as Node gives and takes it. */
+  lines = ''
+  host = ''
+  contentLength: string | undefined
+  chunked = false
+  /** Whether the client takes trailers. */
+  takesTrailers = false
+  /** The protocol that the client offers to switch to, if Connection says so as well. */
+  upgrade: string | undefined
+  expectsContinue = false
+  via: string | undefined
+  requestId: string | undefined
+  forwardedFor: string | undefined
+  forwardedProto: string | undefined
+  forwardedHost: string | undefined
+
+  /** @param raw names and values in turns, as in `req.rawHeaders`; what is malformed has been refused before */
+  constructor(raw: readonly string[]) {
+    let connection: string | undefined
+    let cookies: string | undefined
+    for (let index = 0; index + 1 < raw.length; index += 2) {
+      const name = raw[index] ?? ''
+      const value = raw[index + 1] ?? ''
+      const role = roleOf(name)
+      if (role === 'passed') this.lines += `${name}: ${value}\r\n`
+      else if (role === 'connection') connection = joined(connection, value, ', ')
+      // HTTP/2 clients send one field for each cookie (RFC 9113 §8.2.3).
+      else if (role === 'cookie') cookies = joined(cookies, value, '; ')
+      else this.#note(role, value)
+    }
+    if (cookies !== undefined) this.lines += `Cookie: ${cookies}\r\n`
+    this.#heed(connection, raw)
+  }
+
+  #note(role: Exclude<Role, 'passed' | 'connection' | 'cookie'>, value: string): void {
+    switch (role) {
+      case 'host':
+        this.host = value
+        return
+      case 'content-length':
+        this.contentLength = value
+        return
+      case 'transfer-encoding':
+        this.chunked = true
+        return
+      case 'te':
+        this.takesTrailers ||= /(?:^|,)\s*trailers\s*(?:,|$)/i.test(value)
+        return
+      case 'upgrade':
+        this.upgrade = value
+        return
+      case 'expect':
+        this.expectsContinue = value.toLowerCase() === '100-continue'
+        return
+      case 'via':
+        this.via = joined(this.via, value, ', ')
+        return
+      case 'x-request-id':
+        this.requestId = value
+        return
+      case 'x-forwarded-for':
+        this.forwardedFor = joined(this.forwardedFor, value, ', ')
+        return
+      case 'x-forwarded-proto':
+        this.forwardedProto = value
+        return
+      case 'x-forwarded-host':
+        this.forwardedHost = value
+        return
+      case 'dropped':
+    }
+  }
+
+  /** Connection may name more fields that are for this hop only; our own are set after it has been heeded. */
+  #heed(connection: string | undefined, raw: readonly string[]): void {
+    if (connection === undefined || connection === 'keep-alive' || connection === 'close') {
+      this.upgrade = undefined
+      return
+    }
+    const nominated = new Set(connection.toLowerCase().split(/\s*,\s*/))
+    if (!nominated.has('upgrade')) this.upgrade = undefined
+    for (const usual of ['keep-alive', 'close', 'upgrade', 'te', '']) nominated.delete(usual)
+    if (nominated.size > 0) this.lines = linesWithout(nominated, raw)
+    if (nominated.has('via')) this.via = undefined
+    if (nominated.has('x-request-id')) this.requestId = undefined
+    if (nominated.has('x-forwarded-for')) this.forwardedFor = undefined
+  }
+}
+
+function joined(before: string | undefined, value: string, separator: string): string {
+  return before === undefined ? value : `${before}${separator}${value}`
+}
+
+function linesWithout(nominated: ReadonlySet<string>, raw: readonly string[]): string {
+  let lines = ''
+  let cookies: string | undefined
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    const value = raw[index + 1] ?? ''
+    if (nominated.has(name.toLowerCase())) continue
+    const role = roleOf(name)
+    if (role === 'passed') lines += `${name}: ${value}\r\n`
+    else if (role === 'cookie') cookies = joined(cookies, value, '; ')
+  }
+  return cookies === undefined ? lines : `${lines}Cookie: ${cookies}\r\n`
+}
