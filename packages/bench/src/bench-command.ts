@@ -1,16 +1,15 @@
-import { parseArgs } from 'node:util'
-import { benchBatch } from './batch-bench.ts'
-import { benchCommands } from './commands-bench.ts'
-import { benchHit } from './hit-bench.ts'
-import { batchTable, commandsTable, hitTable, rssTable } from './report.ts'
-import { benchRss } from './rss-bench.ts'
+import { benchArguments } from './bench-arguments.ts'
+import { benches } from './benches.ts'
 
-const help = `Measures a lookup replica next to its peers, on loopback only.
+const help = `Measures a lookup replica and the edge next to their peers, on loopback only.
 
   npm run bench -- hit        CPU time per answer from memory, next to nginx proxy_cache if it is installed
   npm run bench -- rss        memory with many entries and many open connections
   npm run bench -- commands   Redis commands per answer from Redis and per cold miss
   npm run bench -- batch      items per second of batches, from Redis and from upstream
+  npm run bench -- edge       CPU time per proxied GET, next to http-proxy-3, and HAProxy and nginx if installed
+  npm run bench -- edge-idle  memory of the edge with many open connections
+  npm run bench -- edge-hash  answers from memory with the edge balancing by path, and in turn
 
   --json               the numbers instead of a table
 
@@ -34,82 +33,36 @@ batch:
 
 commands:
   --requests N         of each kind; default 100
+
+edge, with the options of hit (--node-flag is for the edge) and:
+  --body-bytes N       of an answer; default 300
+  --workers N          processes of the edge and of nginx, threads of HAProxy; default 1
+  --with-limit         has the edge count its clients against a limit that they do not reach, in Redis
+  --haproxy-log        has HAProxy write an access log too, as the edge and nginx do
+
+edge-idle:
+  --connections N      open and idle, after one answer each; default 10000
+  --workers N          default 1; the memory of all is added up
+  --node-flag FLAG     for the edge
+
+edge-hash:
+  --requests N         that are counted, after as many that are not; default 20000
+  --addresses N        different ones that are asked for, by a Zipf distribution; default 10000
+  --entries N          in the memory of each of three replicas; default 1000
 `
-
-const options = {
-  json: { type: 'boolean', default: false },
-  rounds: { type: 'string' },
-  seconds: { type: 'string' },
-  connections: { type: 'string' },
-  entries: { type: 'string' },
-  requests: { type: 'string' },
-  batches: { type: 'string' },
-  items: { type: 'string' },
-  clients: { type: 'string' },
-  'node-flag': { type: 'string', multiple: true },
-  'nginx-buffer': { type: 'string' },
-  help: { type: 'boolean', default: false },
-} as const
-
-type NumberOption = Exclude<keyof typeof options, 'json' | 'help' | 'node-flag' | 'nginx-buffer'>
 
 /** Runs what the command line asks for. Throws a RangeError or a TypeError for what it does not understand. */
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ options, allowPositionals: true })
-  const [name] = positionals
-  if (values.help || name === undefined) {
+  const words = benchArguments(process.argv.slice(2))
+  const { name } = words
+  if (words.help || name === undefined) {
     process.stdout.write(help)
     return
   }
-  const number = (option: NumberOption, otherwise: number) => wholeNumber(option, values[option] ?? String(otherwise))
-  const print = (report: object, table: string): void => {
-    process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : table)
-  }
-  switch (name) {
-    case 'hit': {
-      const report = await benchHit({
-        rounds: number('rounds', 5),
-        seconds: number('seconds', 4),
-        connections: number('connections', 64),
-        entries: number('entries', 1000),
-        nodeFlags: values['node-flag'] ?? [],
-        nginxLogBuffer: values['nginx-buffer'],
-        progress: (line) => process.stderr.write(`${line}\n`),
-      })
-      print(report, hitTable(report))
-      return
-    }
-    case 'rss': {
-      const report = await benchRss({
-        entries: number('entries', 10_000),
-        connections: number('connections', 1000),
-        nodeFlags: values['node-flag'] ?? [],
-      })
-      print(report, rssTable(report))
-      return
-    }
-    case 'commands': {
-      const report = await benchCommands({ requests: number('requests', 100) })
-      print(report, commandsTable(report))
-      return
-    }
-    case 'batch': {
-      const report = await benchBatch({
-        batches: number('batches', 100),
-        items: number('items', 1000),
-        clients: number('clients', 4),
-      })
-      print(report, batchTable(report))
-      return
-    }
-    default:
-      throw new RangeError(`There is no benchmark '${name}'; --help lists them`)
-  }
-}
-
-function wholeNumber(option: string, text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new RangeError(`--${option} takes a whole number over 0, not '${text}'`)
-  return Number(text)
+  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
+  if (bench === undefined) throw new RangeError(`There is no benchmark '${name}'; --help lists them`)
+  const { report, table } = await bench(words)
+  process.stdout.write(words.json ? `${JSON.stringify(report, null, 2)}\n` : table)
 }
 
 try {

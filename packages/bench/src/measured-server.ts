@@ -9,7 +9,8 @@ import { atDeathRun } from '@ipfleet/testing/service-process-guard.ts'
 import { likelyFreePort, waitUntilListening } from '@ipfleet/testing/service-process-port.ts'
 
 /** A server under measurement: its log goes to a file, so that reading it costs the measurer nothing. */
-export interface MeasuredServer {
+export interface MeasuredServer extends AsyncDisposable {
+  readonly name: string
   readonly url: string
   readonly port: number
   readonly pid: number
@@ -29,7 +30,7 @@ const startTimeoutMs = 10_000
 
 /** Starts a server in a folder of its own and waits until it listens. Throws what it wrote if it does not. */
 export async function startMeasured({ name, command, args, env }: ServerCommand): Promise<MeasuredServer> {
-  const folder = await temporaryFolder(`bench-${name}`)
+  const folder = await temporaryFolder(`bench-${name.replaceAll(' ', '-')}`)
   const port = likelyFreePort()
   const logPath = join(folder.path, 'output.log')
   const log = openSync(logPath, 'a')
@@ -60,7 +61,7 @@ export async function startMeasured({ name, command, args, env }: ServerCommand)
     throw new Error(`${name} did not start:\n${written}`, { cause })
   }
   gone.catch(() => undefined)
-  return { url: `http://127.0.0.1:${port}`, port, pid, stop }
+  return { name, url: `http://127.0.0.1:${port}`, port, pid, stop, [Symbol.asyncDispose]: stop }
 }
 
 const root = new URL('../../../', import.meta.url)
@@ -68,7 +69,8 @@ const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8
 const lookupEntry = fileURLToPath(new URL('services/lookup/src/main.ts', root))
 /** What `npm start` gives Node to save memory. */
 const startFlags = scripts.start.split(' ').filter((word) => word.startsWith('--'))
-const compileCache = fileURLToPath(new URL('node_modules/.cache/node', root))
+/** Where Node keeps what it has compiled, so that servers start sooner. */
+export const compileCache = fileURLToPath(new URL('node_modules/.cache/node', root))
 
 /**
  * A lookup replica as `npm start` runs it, with the access log as JSON and metrics on. `nodeFlags` come before the

@@ -11,10 +11,18 @@ export function cpuTimeUs(pid: number): number {
   return (ticks / ticksPerSecond) * 1e6
 }
 
-/** Memory that a process holds (VmRSS), in bytes. */
+/** Memory that a process and its children hold (VmRSS), in bytes. What they share is counted once for each. */
 export function residentBytes(pid: number): number {
-  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return Number(kilobytes) * 1024
+  const kilobytes = familyOf(pid).map((member) =>
+    Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${member}/status`, 'utf8'))?.[1]),
+  )
+  return kilobytes.reduce((sum, each) => sum + each, 0) * 1024
+}
+
+/** How many files a process may have open, out of the text of its /proc/PID/limits; Infinity where there is no end. */
+export function openFilesLimit(limits: string): number {
+  const soft = /^Max open files\s+(\S+)/m.exec(limits)?.[1]
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
 }
 
 function familyOf(pid: number): number[] {

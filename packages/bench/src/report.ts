@@ -1,24 +1,46 @@
 import type { BatchReport } from './batch-bench.ts'
 import type { CommandsReport } from './commands-bench.ts'
+import type { EdgeReport, PeerRatio } from './edge-bench.ts'
+import type { EdgeHashReport } from './edge-hash-bench.ts'
+import type { EdgeIdleReport } from './edge-idle-bench.ts'
 import type { HitReport } from './hit-bench.ts'
 import type { RssReport } from './rss-bench.ts'
+import type { Ratio, Series } from './series.ts'
 
 /** Reports as small tables for a terminal. */
 
 export function hitTable({ load, series, ratio }: HitReport): string {
-  const rows = series.map(({ server, cpuUsPerRequest, range, requests, errors, p99Us }) => [
-    server,
-    cpuUsPerRequest.toFixed(2),
-    rangeText(range),
-    String(requests),
-    String(errors),
-    (p99Us / 1000).toFixed(1),
-  ])
-  const head = ['server', 'CPU µs/hit', 'range', 'hits', 'errors', 'p99 ms']
   const verdict = ratio
-    ? `replica / nginx: ${ratio.median.toFixed(2)} (${rangeText(ratio.range)}), wanted: at most 1.30`
+    ? `replica / nginx: ${ratioText(ratio)}, wanted: at most 1.30`
     : 'nginx is not installed: nothing to compare with'
-  return `${load}\n${table([head, ...rows])}\n${verdict}\n`
+  return `${load}\n${seriesTable('hit', series)}\n${verdict}\n`
+}
+
+export function edgeTable({ load, series, ratios, missing, logging }: EdgeReport): string {
+  const others = series.map(({ server }) => server).filter((server) => !logging.includes(server))
+  const notes = [
+    `an access log is written by ${logging.join(', ')}, and not by ${others.join(', ')}`,
+    ...missing.map((peer) => `${peer} is not installed and left out`),
+  ]
+  return `${[load, seriesTable('request', series), ...ratios.map(verdictOn), ...notes].join('\n')}\n`
+}
+
+export function edgeIdleTable({ connections, bytes }: EdgeIdleReport): string {
+  const rows = [
+    ['after start', megabytes(bytes.atStart)],
+    [`with ${connections} idle connections`, megabytes(bytes.withConnections)],
+  ]
+  return `${table([['edge', 'RSS MB'], ...rows])}\nwanted: at most 150 MB\n`
+}
+
+export function edgeHashTable({ load, series }: EdgeHashReport): string {
+  const rows = series.map(({ exponent, roundRobin, hash }) => [
+    `s = ${exponent}`,
+    percent(roundRobin),
+    percent(hash),
+    (hash / roundRobin).toFixed(2),
+  ])
+  return `${load}\n${table([['Zipf', 'L1 % round-robin', 'L1 % hash', 'hash / round-robin'], ...rows])}\n`
 }
 
 export function rssTable({ entries, connections, bytes }: RssReport): string {
@@ -48,6 +70,23 @@ export function batchTable({ load, series }: BatchReport): string {
   return `${load}\n${table([['served from', 'items/s', 'CPU µs/item', 'ms/batch'], ...rows])}\n`
 }
 
+function seriesTable(unit: string, series: readonly Series[]): string {
+  const rows = series.map(({ server, cpuUsPerRequest, range, requests, errors, p99Us }) => [
+    server,
+    cpuUsPerRequest.toFixed(2),
+    rangeText(range),
+    String(requests),
+    String(errors),
+    (p99Us / 1000).toFixed(1),
+  ])
+  return table([['server', `CPU µs/${unit}`, 'range', `${unit}s`, 'errors', 'p99 ms'], ...rows])
+}
+
+function verdictOn({ peer, atMost, ...ratio }: PeerRatio): string {
+  const verdict = `edge / ${peer}: ${ratioText(ratio)}`
+  return atMost === undefined ? verdict : `${verdict}, wanted: at most ${atMost.toFixed(2)}`
+}
+
 function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const line = (row: readonly string[]): string =>
@@ -56,6 +95,8 @@ function table(rows: readonly (readonly string[])[]): string {
 }
 
 const rangeText = ([least, most]: readonly [number, number]): string => `${least.toFixed(2)} to ${most.toFixed(2)}`
+const ratioText = ({ median, range }: Ratio): string => `${median.toFixed(2)} (${rangeText(range)})`
+const percent = (share: number): string => (share * 100).toFixed(1)
 const megabytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1)
 const commandsText = (byName: Readonly<Record<string, number>>): string =>
   Object.entries(byName)

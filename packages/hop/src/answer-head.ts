@@ -30,14 +30,14 @@ export function parseAnswerHead(text: string, method: string): ParsedHead {
     fields: reader.passedOn(status),
     framing: framingOf(reader, { status, version, method }),
     upgrade: reader.upgrade,
-    keepsAlive: version === '1.1' ? !reader.nominated.includes('close') : reader.nominated.includes('keep-alive'),
+    keepsAlive: reader.keepsAlive(version),
   }
 }
 
 /** Sorts the fields of one head into those for us and those to pass on. */
 class FieldReader {
   readonly #fields: string[] = []
-  nominated: readonly string[] = noNames
+  #nominated: readonly string[] = noNames
   contentLength: string | undefined
   transferEncoding: string | undefined
   upgrade: string | undefined
@@ -48,7 +48,7 @@ class FieldReader {
         this.#fields.push(spelling, value)
         return
       case 'connection':
-        this.nominated = [...this.nominated, ...listMembers(value)]
+        this.#nominated = [...this.#nominated, ...listMembers(value)]
         return
       case 'content-length':
         if (this.contentLength !== undefined) throw new HopFault('garbled', 'Content-Length stands twice')
@@ -68,19 +68,25 @@ class FieldReader {
 
   /** Without what Connection nominates, and without a length where there can be no body (RFC 9110 §8.6). */
   passedOn(status: number): RawFields {
-    const dropped = this.nominated.filter((name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade')
+    const dropped = this.#nominated.filter((name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade')
     if (status === 204 || status < 200) dropped.push('content-length')
-    return dropped.length === 0 ? this.#fields : without(this.#fields, dropped)
+    return dropped.length === 0 ? this.#fields : without(this.#fields, new Set(dropped))
+  }
+
+  /** RFC 9112 §9.3: `close` wins over whatever else is said. */
+  keepsAlive(version: '1.0' | '1.1'): boolean {
+    if (this.#nominated.includes('close')) return false
+    return version === '1.1' || this.#nominated.includes('keep-alive')
   }
 }
 
 const noNames: readonly string[] = []
 
-function without(fields: RawFields, names: readonly string[]): RawFields {
+function without(fields: RawFields, names: ReadonlySet<string>): RawFields {
   const kept: string[] = []
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const [spelling = '', value = ''] = [fields[index], fields[index + 1]]
-    if (!names.includes(fieldName(spelling).lowerCase)) kept.push(spelling, value)
+    if (!names.has(fieldName(spelling).lowerCase)) kept.push(spelling, value)
   }
   return kept
 }

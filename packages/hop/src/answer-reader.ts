@@ -14,6 +14,7 @@ export interface AnswerSink {
 
 const longestHead = 65_536
 const mostInterims = 32
+const beginning = 'HTTP/1.'
 const emptyLine = '\r\n\r\n'
 const nothing: Buffer = Buffer.alloc(0)
 
@@ -68,6 +69,8 @@ export class AnswerReader {
     const end = text.indexOf(emptyLine)
     if (end < 0) {
       if (text.length === longestHead) throw new HopFault('garbled', 'the head of the answer is too long')
+      // Whoever greets in another protocol may never send the end that is waited for.
+      if (!beginning.startsWith(text.slice(0, beginning.length))) throw new HopFault('garbled', 'no HTTP/1 answer')
       this.#pending = bytes
       return
     }
@@ -102,8 +105,7 @@ export class AnswerReader {
     if (typeof framing === 'number') this.#left = framing
     else if (framing === 'chunked') this.#chunks = this.#decoder(head)
     this.#sink.answered(head, undefined, nothing, false)
-    // Whoever was told may have given up.
-    if (rest.length > 0 && this.#head === head) this.#readBody(head, rest)
+    if (rest.length > 0) this.#readBody(head, rest)
   }
 
   #readBody({ framing, keepsAlive }: ParsedHead, bytes: Buffer): void {

@@ -1,6 +1,7 @@
 import { eachField } from './field-lines.ts'
 import { HopFault } from './hop-fault.ts'
 import type { RawFields } from './hop.ts'
+import { mayBeTrailer } from './trailers.ts'
 
 export interface ChunkSink {
   data(chunk: Buffer): void
@@ -100,18 +101,10 @@ export class ChunkedDecoder {
   }
 }
 
-/** What must not come after the body: it would change how what came before is to be read (RFC 9110 §6.5.1). */
-const notInTrailers: ReadonlySet<string> = new Set(
-  (
-    'authorization cache-control content-encoding content-range content-type cookie expect host max-forwards ' +
-    'pragma proxy-authenticate proxy-authorization range set-cookie trailer www-authenticate'
-  ).split(' '),
-)
-
 function trailersOf(text: string): RawFields {
   const fields: string[] = []
-  eachField(text, 0, ({ lowerCase, role }, spelling, value) => {
-    if (role === 'end-to-end' && !notInTrailers.has(lowerCase)) fields.push(spelling, value)
+  eachField(text, 0, (name, spelling, value) => {
+    if (mayBeTrailer(name)) fields.push(spelling, value)
   })
   return fields
 }

@@ -12,8 +12,10 @@ export class ConnectionPool implements HopPool {
   readonly target: HopTarget
   readonly #connections = new Set<HopConnection>()
   readonly #idle: HopConnection[] = []
-  readonly #waiting: { readonly exchange: HopExchange; readonly untilMs: number }[] = []
+  /** The line of those that wait, and until when (`performance.now()`). */
+  readonly #waiting = new Map<HopExchange, number>()
   readonly #owner = {
+    timeouts: (): HopPoolOptions => this.#options,
     freed: (connection: HopConnection): void => this.#freed(connection),
     gone: (connection: HopConnection): void => this.#gone(connection),
   }
@@ -35,44 +37,55 @@ export class ConnectionPool implements HopPool {
   }
 
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   exchange(request: HopRequest, handler: HopHandler): Exchange {
     const exchange = new HopExchange(request, handler)
     const idle = this.#idle.pop()
     if (idle) exchange.begin(idle)
-    else if (this.#connections.size < this.#options.maxConnections) this.#connect(exchange)
+    else if (this.#hasRoom) this.#connect(exchange)
     else this.#wait(exchange)
     return exchange
   }
 
   configure(options: HopPoolOptions): void {
     this.#options = options
+    this.#connectWaiting()
   }
 
   close(): void {
     this.#closing = true
     for (const connection of this.#idle.splice(0)) connection.drop()
-    for (const { exchange } of this.#waiting.splice(0)) exchange.fail(busy())
+    for (const exchange of this.#waiting.keys()) this.#refuse(exchange)
     this.#restIfEmpty()
   }
 
+  get #hasRoom(): boolean {
+    return this.#connections.size < this.#options.maxConnections
+  }
+
   #connect(exchange: HopExchange): void {
-    this.#connections.add(new HopConnection(this.target, this.#options, exchange, this.#owner))
-    this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref()
+    this.#connections.add(new HopConnection(this.target, exchange, this.#owner))
+    this.#watch()
   }
 
   #wait(exchange: HopExchange): void {
-    if (this.#waiting.length < this.#options.maxWaiting && !this.#closing) {
-      this.#waiting.push({ exchange, untilMs: performance.now() + this.#options.connectTimeoutMs })
-    } else queueMicrotask(() => exchange.fail(busy()))
+    if (this.#closing || this.#waiting.size >= this.#options.maxWaiting) {
+      queueMicrotask(() => exchange.fail(busy()))
+      return
+    }
+    this.#waiting.set(exchange, performance.now() + this.#options.connectTimeoutMs)
+    exchange.leaveLine = () => this.#waiting.delete(exchange)
+    this.#watch()
   }
 
   #freed(connection: HopConnection): void {
-    const next = this.#nextWaiting()
+    // There may be too many since `configure`.
+    const isSurplus = this.#connections.size > this.#options.maxConnections
+    const next = isSurplus ? undefined : this.#nextWaiting()
     if (next) next.begin(connection)
-    else if (this.#closing) connection.drop()
+    else if (isSurplus || this.#closing) connection.drop()
     else this.#idle.push(connection)
   }
 
@@ -80,27 +93,46 @@ export class ConnectionPool implements HopPool {
     this.#connections.delete(connection)
     const at = this.#idle.indexOf(connection)
     if (at >= 0) this.#idle.splice(at, 1)
-    const next = this.#closing ? undefined : this.#nextWaiting()
-    if (next) this.#connect(next)
-    else this.#restIfEmpty()
+    this.#connectWaiting()
+    this.#restIfEmpty()
   }
 
-  #nextWaiting(): HopExchange | undefined {
-    for (;;) {
-      const next = this.#waiting.shift()
-      if (next === undefined || !next.exchange.over) return next?.exchange
+  #connectWaiting(): void {
+    while (this.#hasRoom) {
+      const next = this.#nextWaiting()
+      if (next === undefined) return
+      this.#connect(next)
     }
+  }
+
+  /** Takes the first one out of the line. */
+  #nextWaiting(): HopExchange | undefined {
+    for (const next of this.#waiting.keys()) {
+      this.#waiting.delete(next)
+      next.leaveLine = undefined
+      return next
+    }
+    return undefined
+  }
+
+  #refuse(exchange: HopExchange): void {
+    this.#waiting.delete(exchange)
+    exchange.fail(busy())
+  }
+
+  #watch(): void {
+    this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref()
   }
 
   #look(): void {
     const nowMs = performance.now()
     for (const connection of this.#connections) connection.checkDeadline(nowMs)
-    while (this.#waiting[0] !== undefined && this.#waiting[0].untilMs <= nowMs)
-      this.#waiting.shift()?.exchange.fail(busy())
+    for (const [exchange, untilMs] of this.#waiting) if (untilMs <= nowMs) this.#refuse(exchange)
+    this.#restIfEmpty()
   }
 
   #restIfEmpty(): void {
-    if (this.#connections.size > 0) return
+    if (this.#connections.size > 0 || this.#waiting.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }

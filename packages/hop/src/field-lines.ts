@@ -33,15 +33,29 @@ const controlCharacter = /[\0-\x08\x0a-\x1f\x7f]/
 /** Servers send the same few names again and again; each spelling is checked once. */
 const known = new Map<string, FieldName>()
 const mostKnown = 2000
+const longestKnown = 64
 
 /** @throws HopFault `garbled` for what is no field name */
 export function fieldName(spelling: string): FieldName {
+  const name = knownName(spelling)
+  if (name === undefined) throw new HopFault('garbled', 'a field name is malformed')
+  return name
+}
+
+/** Undefined for what is no field name. */
+export function knownName(spelling: string): FieldName | undefined {
   const seen = known.get(spelling)
   if (seen !== undefined) return seen
-  if (!tokenForm.test(spelling)) throw new HopFault('garbled', 'a field name is malformed')
-  const lowerCase = spelling.toLowerCase()
+  if (!tokenForm.test(spelling)) return undefined
+  // A copy: a part of a string keeps the whole of it in memory, and this one is a part of a head.
+  const own = Buffer.from(spelling, 'latin1').toString('latin1')
+  const lowerCase = own.toLowerCase()
   const name = { lowerCase, role: roles.get(lowerCase) ?? 'end-to-end' }
-  if (known.size < mostKnown) known.set(spelling, name)
+  if (own.length <= longestKnown) {
+    // Names that a server makes up must not take the places of those in use for good.
+    if (known.size >= mostKnown) known.clear()
+    known.set(own, name)
+  }
   return name
 }
 

@@ -1,12 +1,15 @@
-import { connect as connectTcp, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import { AnswerReader } from './answer-reader.ts'
 import type { HopExchange } from './hop-exchange.ts'
 import { HopFault } from './hop-fault.ts'
-import type { HopTarget, RawFields } from './hop.ts'
+import type { AnswerHead, HopTarget, RawFields } from './hop.ts'
+import { openSocket } from './open-socket.ts'
+import { framingLines, lastChunk } from './request-framing.ts'
 
-/** What a connection tells its pool. Each is called when the connection's own state is settled. */
+/** What a connection tells its pool, each when its own state is settled, and asks it. */
 export interface HopConnectionOwner {
+  /** Those for an exchange that begins now. */
+  timeouts(): HopTimeouts
   /** Ready for the next exchange. */
   freed(connection: HopConnection): void
   /** Gone, or no longer the pool's: a tunnel. */
@@ -34,33 +37,35 @@ type Phase =
 export class HopConnection {
   readonly #socket: Socket
   readonly #owner: HopConnectionOwner
-  readonly #timeouts: HopTimeouts
   readonly #reader: AnswerReader
+  #timeouts: HopTimeouts
   #exchange: HopExchange | undefined
   #phase: Phase = 'connecting'
   /** `performance.now()` at which the phase has lasted too long. */
   #deadlineMs: number
 
   /** Connects, and begins the exchange at once; what it writes is sent when the connection is there. */
-  constructor(target: HopTarget, timeouts: HopTimeouts, exchange: HopExchange, owner: HopConnectionOwner) {
+  constructor(target: HopTarget, exchange: HopExchange, owner: HopConnectionOwner) {
     this.#owner = owner
-    this.#timeouts = timeouts
-    this.#deadlineMs = performance.now() + timeouts.connectTimeoutMs
+    this.#timeouts = owner.timeouts()
+    this.#deadlineMs = performance.now() + this.#timeouts.connectTimeoutMs
     this.#exchange = exchange
     this.#reader = new AnswerReader({
-      interim: (head) => this.#exchange?.handler.interim(head.status, head.reason, head.fields),
+      interim: ({ status, reason, fields }) =>
+        this.#exchange?.tell((handler) => handler.interim(status, reason, fields)),
       answered: (head, whole, rest, isReusable) => this.#answered(head, whole, rest, isReusable),
-      data: (chunk) => this.#exchange?.handler.data(chunk),
+      data: (chunk) => this.#exchange?.tell((handler) => handler.data(chunk)),
       ended: (trailers, rest, isReusable) => this.#ended(trailers, rest, isReusable),
       switched: (head, early) => this.#switched(head, early),
     })
-    this.#socket = open(target)
+    this.#socket = openSocket(target)
     this.#listen(target.tls === undefined ? 'connect' : 'secureConnect')
   }
 
   /** Sends the head of a request. */
   send(exchange: HopExchange): void {
     this.#exchange = exchange
+    this.#timeouts = this.#owner.timeouts()
     const { request, finished } = exchange
     this.#reader.expect(request.method, request.upgrade !== undefined)
     this.#enter(finished ? 'awaiting' : 'sending')
@@ -69,17 +74,25 @@ export class HopConnection {
 
   sendBody(chunk: Buffer): boolean {
     const socket = this.#socket
-    const isChunked = this.#exchange?.request.body === 'chunked'
-    if (isChunked && chunk.length > 0) {
+    if (this.#exchange?.request.body === 'chunked') {
       socket.cork()
       socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
       socket.write(chunk)
       socket.write('\r\n', 'latin1')
       socket.uncork()
-    } else if (!isChunked) socket.write(chunk)
-    // A server that takes no more of the request is given as long as one that stops in an answer.
-    if (socket.writableNeedDrain && this.#phase === 'sending') this.#stopwatch(this.#timeouts.idleTimeoutMs)
+    } else socket.write(chunk)
+    this.#timeBody(socket.writableNeedDrain)
     return !socket.writableNeedDrain
+  }
+
+  /**
+   * A server that takes no more of the request is given as long as one that stops in an answer; one that has begun to
+   * answer may wait for the rest of the request with the rest of the answer.
+   */
+  #timeBody(isStuck: boolean): void {
+    const isSending = this.#phase === 'sending' && isStuck && this.#deadlineMs === Infinity
+    const isAnswering = this.#phase === 'receiving' && this.#deadlineMs !== Infinity
+    if (isSending || isAnswering) this.#stopwatch(this.#timeouts.idleTimeoutMs)
   }
 
   sendEnd(trailers: RawFields): void {
@@ -87,15 +100,18 @@ export class HopConnection {
     if (this.#phase === 'sending') this.#enter('awaiting')
   }
 
+  /** Of an answer's body; before there is one, its exchange remembers it. */
   pause(): void {
+    if (this.#phase !== 'receiving') return
     this.#socket.pause()
     // Whoever takes the answer is slow, not the server.
     this.#deadlineMs = Infinity
   }
 
   resume(): void {
+    if (this.#phase !== 'receiving') return
     this.#socket.resume()
-    if (this.#phase === 'receiving') this.#stopwatch(this.#timeouts.idleTimeoutMs)
+    this.#stopwatch(this.#timeouts.idleTimeoutMs)
   }
 
   /** Closes it; its exchange, if there is one, hears nothing. */
@@ -168,15 +184,13 @@ export class HopConnection {
     try {
       this.#reader.push(bytes)
     } catch (error) {
-      this.#fail(
-        error instanceof HopFault ? error : new HopFault('garbled', 'the answer could not be passed on', error),
-      )
+      this.#fail(error instanceof HopFault ? error : new HopFault('garbled', 'the answer could not be read', error))
     }
   }
 
   readonly #onDrain = (): void => {
     if (this.#phase === 'sending') this.#deadlineMs = Infinity
-    this.#exchange?.handler.drained()
+    this.#exchange?.tell((handler) => handler.drained())
   }
 
   readonly #onEnd = (): void => {
@@ -202,35 +216,29 @@ export class HopConnection {
       : new HopFault('lost', 'the connection ended before an answer', cause)
   }
 
-  #answered(
-    head: Parameters<HopExchange['handler']['answered']>[0],
-    whole: Buffer | undefined,
-    rest: Buffer,
-    isReusable: boolean,
-  ): void {
+  #answered(head: AnswerHead, whole: Buffer | undefined, rest: Buffer, isReusable: boolean): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    if (whole === undefined) {
+    if (whole !== undefined) this.#settle(exchange, isReusable && rest.length === 0)
+    else {
       this.#enter('receiving')
-      exchange.handler.answered(head, undefined)
-      return
+      if (exchange.paused) this.pause()
     }
-    this.#settle(exchange, isReusable && rest.length === 0)
-    exchange.handler.answered(head, whole)
+    exchange.tell((handler) => handler.answered(head, whole))
   }
 
   #ended(trailers: RawFields, rest: Buffer, isReusable: boolean): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
     this.#settle(exchange, isReusable && rest.length === 0)
-    exchange.handler.ended(trailers)
+    exchange.tell((handler) => handler.ended(trailers))
   }
 
-  /** The answer is complete. A connection on which the request is not complete cannot carry another one. */
+  /** The answer is complete. A connection that has not taken all of the request cannot carry another one. */
   #settle(exchange: HopExchange, isReusable: boolean): void {
     this.#exchange = undefined
     exchange.end()
-    if (!isReusable || !exchange.finished) {
+    if (!isReusable || !exchange.finished || this.#socket.writableLength > 0) {
       this.#leave()
       this.#socket.destroy()
       return
@@ -240,14 +248,21 @@ export class HopConnection {
     this.#owner.freed(this)
   }
 
-  #switched(head: Parameters<HopExchange['handler']['switched']>[0], early: Buffer): void {
+  #switched(head: AnswerHead, early: Buffer): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
     this.#exchange = undefined
     exchange.end()
     this.#unlisten()
     this.#leave()
-    exchange.handler.switched(head, this.#socket, early)
+    exchange.tell((handler) => {
+      try {
+        handler.switched(head, this.#socket, early)
+      } catch (error) {
+        this.#socket.on('error', () => {}).destroy()
+        throw error
+      }
+    })
   }
 
   #fail(fault: HopFault): void {
@@ -282,31 +297,3 @@ export class HopConnection {
 }
 
 const nothing = Buffer.alloc(0)
-
-function open({ address, port, tls }: HopTarget): Socket {
-  const options = { host: address, port, allowHalfOpen: true }
-  const socket =
-    tls === undefined
-      ? connectTcp(options)
-      : connectTls({ ...options, servername: tls.servername, ALPNProtocols: ['http/1.1'] })
-  return socket.setNoDelay(true)
-}
-
-/** What a request says for this hop only, and the end of its head. */
-function framingLines({ body, upgrade, takesTrailers }: HopExchange['request']): string {
-  if (body === 'none' && upgrade === undefined && takesTrailers !== true) return '\r\n'
-  let lines = ''
-  if (body === 'chunked') lines += 'Transfer-Encoding: chunked\r\n'
-  else if (body !== 'none') lines += `Content-Length: ${body}\r\n`
-  const nominated = [...(upgrade === undefined ? [] : ['Upgrade']), ...(takesTrailers === true ? ['TE'] : [])]
-  if (nominated.length > 0) lines += `Connection: ${nominated.join(', ')}\r\n`
-  if (upgrade !== undefined) lines += `Upgrade: ${upgrade}\r\n`
-  if (takesTrailers === true) lines += 'TE: trailers\r\n'
-  return `${lines}\r\n`
-}
-
-function lastChunk(trailers: RawFields): string {
-  let lines = '0\r\n'
-  for (let index = 0; index + 1 < trailers.length; index += 2) lines += `${trailers[index]}: ${trailers[index + 1]}\r\n`
-  return `${lines}\r\n`
-}

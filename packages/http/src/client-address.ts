@@ -46,18 +46,23 @@ export function clientAddress({ trusted }: ClientAddressOptions): (req: Incoming
     if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
     return block
   })
-  if (blocks.length === 0) return (req) => plainPeer(req.socket.remoteAddress)
+  if (blocks.length === 0) return peerAddress
 
   // The peer stays the same for as long as its connection, which carries many requests.
   const peers = new WeakMap<Socket, Hop>()
   return (req) => {
     let peer = peers.get(req.socket)
     if (peer === undefined) {
-      peer = hop(plainPeer(req.socket.remoteAddress), blocks) ?? { address: '', trusted: false }
+      peer = hop(plainAddress(req.socket.remoteAddress), blocks) ?? { address: '', trusted: false }
       peers.set(req.socket, peer)
     }
     return peer.trusted ? lastUntrusted(req, peer, blocks) : peer.address
   }
+}
+
+/** The other end of a request's connection, in canonical spelling; '' when it is gone. */
+export function peerAddress(req: IncomingMessage): string {
+  return plainAddress(req.socket.remoteAddress)
 }
 
 interface Hop {
@@ -91,7 +96,7 @@ function contains({ network, bits }: Cidr, address: Address): boolean {
 }
 
 /** The kernel's own spelling is canonical but for two things: IPv4 on a dual-stack listener, and zone ids. */
-function plainPeer(address = ''): string {
+export function plainAddress(address = ''): string {
   if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7)
   const zone = address.indexOf('%')
   return zone < 0 ? address : address.slice(0, zone)

@@ -11,6 +11,10 @@ export interface GracefulCloseOptions {
   readonly onDraining?: () => void
   /** How long answers under way may take after that, before their connections are destroyed. Default 10,000. */
   readonly deadlineMs?: number
+  /** What listens, if it is not the server itself: a TLS server that hands it the connections. */
+  readonly listener?: TcpServer
+  /** Connections of another protocol on the same listener. */
+  readonly others?: { sayGoodbye(): void; destroyAll(): void }
 }
 
 /**
@@ -24,14 +28,18 @@ export async function gracefulClose(server: Server, options: GracefulCloseOption
   const connections = trackConnections(server)
   options.onDraining?.()
   connections.sayGoodbye()
+  options.others?.sayGoodbye()
   await drained(connections, options.drainMs)
   await acceptQueueEmpty(connections)
 
-  const closed = stopListening(server)
+  const closed = stopListening(options.listener ?? server)
   connections.destroyIdle()
   connections.endWhenAnswered()
   const silent = setTimeout(() => connections.destroySilent(), SILENT_GRACE_MS)
-  const deadline = setTimeout(() => connections.destroyAll(), options.deadlineMs ?? 10_000)
+  const deadline = setTimeout(() => {
+    connections.destroyAll()
+    options.others?.destroyAll()
+  }, options.deadlineMs ?? 10_000)
   await closed
   clearTimeout(silent)
   clearTimeout(deadline)
@@ -41,7 +49,7 @@ export async function gracefulClose(server: Server, options: GracefulCloseOption
  * `http.Server.close` (Node 26) would first destroy every connection that it takes for idle, and it takes those for
  * idle that have just been accepted. The class below it only stops listening and waits.
  */
-function stopListening(server: Server): Promise<void> {
+function stopListening(server: TcpServer): Promise<void> {
   return new Promise((resolve) => void TcpServer.prototype.close.call(server, () => resolve()))
 }
 

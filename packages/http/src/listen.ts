@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
+import type { Server as TcpServer } from 'node:net'
 import { trackConnections } from './connection-tracker.ts'
 
 export interface ListenOptions {
@@ -26,18 +27,25 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the name has no address',
 }
 
-/** Starts to listen, and to follow connections for `gracefulClose`. Gives the port. Throws a ListenError. */
-export async function listen(server: Server, { port, host }: ListenOptions): Promise<number> {
+/**
+ * Starts to listen, and to follow connections for `gracefulClose`. Gives the port. Throws a ListenError.
+ * `listener`: what listens in the server's place, and hands it the connections.
+ */
+export async function listen(
+  server: Server,
+  { port, host }: ListenOptions,
+  listener: TcpServer = server,
+): Promise<number> {
   trackConnections(server)
   const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-  const listening = once(server, 'listening')
-  server.listen({ port, host })
+  const listening = once(listener, 'listening')
+  listener.listen({ port, host })
   try {
     await listening
   } catch (error) {
     throw new ListenError(where, systemCode(error), error)
   }
-  const bound = server.address()
+  const bound = listener.address()
   return bound !== null && typeof bound === 'object' ? bound.port : port
 }
 

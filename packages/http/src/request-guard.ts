@@ -29,7 +29,7 @@ export function requestGuard({ maxTargetLength = 4096 }: RequestGuardLimits = {}
 }
 
 /** `name`, `192.0.2.1` or `[2001:db8::1]`, each perhaps with a port. Underscores are common in container names. */
-const hostForm = /^(?:[\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
+export const hostForm = /^(?:[\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 
 const HOST = 'host'
 const TRANSFER_ENCODING = 'transfer-encoding'

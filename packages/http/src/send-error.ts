@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 
 /** What describes the answer that was being made, and would be wrong on the error that goes out instead. */
@@ -12,11 +11,21 @@ const ofTheOtherAnswer = [
   'Expires',
 ]
 
+/** What it takes of a response, of HTTP/1 or HTTP/2. */
+export interface ErrorResponse {
+  readonly headersSent: boolean
+  statusCode: number
+  setHeader(name: string, value: string | number): unknown
+  removeHeader(name: string): void
+  end(body: string): unknown
+  destroy(): unknown
+}
+
 /**
  * Answers with an error as JSON. Fields that were set before and belong to any answer (Allow, Cache-Status) stay.
  * If an answer has already begun, the connection is destroyed: its client must not take half a body for a whole one.
  */
-export function sendError(res: ServerResponse, error: ProxyError): void {
+export function sendError(res: ErrorResponse, error: ProxyError): void {
   if (res.headersSent) {
     res.destroy()
     return

@@ -1,17 +1,11 @@
 import { type LuaCommand, luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import type { Receipt } from './ledger.ts'
 import { limitOf, type Policy } from './policy.ts'
 import { charging, checking, type Decision, type RateLimiter, type Spending, taking } from './rate-limiter.ts'
 
 const takeFromWindow = luaCommand(new URL('take-from-window.lua', import.meta.url))
 const takeFromBucket = luaCommand(new URL('take-from-bucket.lua', import.meta.url))
-
-/** Identifies a charge, so that it may be repeated when no answer came: a command that timed out may have run. */
-export interface Receipt {
-  readonly sender: string
-  /** Rising from 1 with each new charge of this sender to this subject; one is under way at a time. */
-  readonly sequence: number
-}
 
 /** Longer than an outage of Redis is likely to last. What is repeated later than that may count twice. */
 const receiptLifeMs = 3_600_000
@@ -32,18 +26,18 @@ export class RedisRateLimiter implements RateLimiter {
   }
 
   take(subject: string, policy: Policy, cost = 1): Promise<Decision> {
-    return this.#spend(subject, policy, taking(cost))
+    return this.spend(subject, policy, taking(cost))
   }
 
   check(subject: string, policy: Policy): Promise<Decision> {
-    return this.#spend(subject, policy, checking)
+    return this.spend(subject, policy, checking)
   }
 
   charge(subject: string, policy: Policy, cost: number, receipt?: Receipt): Promise<Decision> {
-    return this.#spend(subject, policy, charging(cost), receipt)
+    return this.spend(subject, policy, charging(cost), receipt)
   }
 
-  async #spend(subject: string, policy: Policy, { cost, need }: Spending, receipt?: Receipt): Promise<Decision> {
+  async spend(subject: string, policy: Policy, { cost, need }: Spending, receipt?: Receipt): Promise<Decision> {
     const [command, ...numbers] = commandOf(policy)
     const key = `ipfleet:limit:{${this.#scope}:${subject}}`
     const keys = receipt ? [key, `${key}:from:${receipt.sender}`] : [key]

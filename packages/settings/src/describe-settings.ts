@@ -1,6 +1,6 @@
 import { fileSuffix, type Setting, type SettingsSchema } from './setting.ts'
 
-/** One setting in words, for help texts and generated tables. */
+/** One thing that can be set, in words, for help texts and generated tables. */
 export interface SettingDescription {
   readonly name: string
   readonly group: string
@@ -34,12 +34,17 @@ function defaultOf(setting: Setting<unknown>): string {
 
 /** The settings as a Markdown table, for a README. */
 export function settingsTable(schema: SettingsSchema): string {
-  const rows = describeSettings(schema).map((row) => {
+  return descriptionsTable('Setting', describeSettings(schema))
+}
+
+/** What can be set as a Markdown table; `heading` is that of the column of names. */
+export function descriptionsTable(heading: string, descriptions: readonly SettingDescription[]): string {
+  const rows = descriptions.map((row) => {
     const names = [row.name, ...(row.fileName ? [row.fileName] : [])].map((name) => `\`${name}\``).join(', ')
     const preset = row.default === '' ? (row.required ? 'required' : '') : `\`${row.default}\``
     return [names, preset, row.allowed, row.help]
   })
-  const lines = [['Setting', 'Default', 'Allowed', 'Meaning'], ['---', '---', '---', '---'], ...rows]
+  const lines = [[heading, 'Default', 'Allowed', 'Meaning'], ['---', '---', '---', '---'], ...rows]
   return lines.map((cells) => `| ${cells.map(escaped).join(' | ')} |\n`).join('')
 }
 

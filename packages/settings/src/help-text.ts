@@ -1,46 +1,68 @@
+import { type CommandOption, optionInWords, usageLine } from './command-line.ts'
 import { describeSettings, type SettingDescription } from './describe-settings.ts'
 import type { SettingsSchema } from './setting.ts'
 
 const lineWidth = 96
 
-export function usageLine(program: string): string {
-  return `Usage: ${program} [--help | --check]`
+interface HelpAbout {
+  readonly program: string
+  readonly summary: string
+  readonly options?: readonly CommandOption[]
+  /** What else can be set, below the settings: a paragraph and the rows. */
+  readonly further?: { readonly about: string; readonly rows: readonly SettingDescription[] }
 }
 
 /** Everything that can be set, by group, wrapped to 96 columns. Ends in a line end. */
-export function helpText(
-  schema: SettingsSchema,
-  about: { readonly program: string; readonly summary: string },
-): string {
-  const rows = describeSettings(schema)
-  const column = Math.max(0, ...rows.map(({ name }) => name.length)) + 4
-  const groups = [...new Set(rows.map(({ group }) => group))]
-  const sections = groups.flatMap((group) =>
-    ['', `${group}:`].concat(rows.filter((row) => row.group === group).flatMap((row) => entry(row, column))),
-  )
+export function helpText(schema: SettingsSchema, { program, summary, options = [], further }: HelpAbout): string {
   return [
-    usageLine(about.program),
+    usageLine(program, options),
     '',
-    ...wrapped(about.summary, lineWidth),
+    ...wrapped(summary, lineWidth),
     '',
-    '  --help, -h   show this text',
-    '  --check      check the settings and end: exit code 0 if they are valid, 2 if not',
+    ...optionLines(options),
     '',
     ...wrapped(
       'Settings come from the environment, and from the file .env in the working directory where the environment has ' +
         'none. An empty value counts as not set.',
       lineWidth,
     ),
-    ...sections,
+    ...sections(describeSettings(schema)),
+    ...(further ? ['', ...wrapped(further.about, lineWidth), ...sections(further.rows)] : []),
     '',
   ].join('\n')
+}
+
+function optionLines(options: readonly CommandOption[]): readonly string[] {
+  const rows = [
+    ...options.map((option) => [optionInWords(option), option.help] as const),
+    ['--help, -h', 'show this text'] as const,
+    ['--check', 'check the settings and end: exit code 0 if they are valid, 2 if not'] as const,
+  ]
+  const column = Math.max(...rows.map(([name]) => name.length)) + 5
+  return rows.flatMap(([name, help]) => hanging(name, wrapped(help, lineWidth - column), column))
+}
+
+function sections(rows: readonly SettingDescription[]): readonly string[] {
+  const column = Math.max(0, ...rows.map(({ name }) => name.length)) + 4
+  const groups = [...new Set(rows.map(({ group }) => group))]
+  return groups.flatMap((group) =>
+    ['', `${group}:`].concat(rows.filter((row) => row.group === group).flatMap((row) => entry(row, column))),
+  )
 }
 
 function entry(row: SettingDescription, column: number): readonly string[] {
   const lines = [row.help, `Allowed: ${row.allowed}.`, presenceInWords(row)]
   if (row.fileName) lines.push(`${row.fileName} may name a file that holds it instead.`)
-  const [first = '', ...others] = lines.flatMap((line) => wrapped(line, lineWidth - column))
-  return [`  ${row.name}`.padEnd(column) + first, ...others.map((line) => ' '.repeat(column) + line)]
+  return hanging(
+    row.name,
+    lines.flatMap((line) => wrapped(line, lineWidth - column)),
+    column,
+  )
+}
+
+/** A name with its lines beside it, which all begin in the same column. */
+function hanging(name: string, [first = '', ...others]: readonly string[], column: number): readonly string[] {
+  return [`  ${name}`.padEnd(column) + first, ...others.map((line) => ' '.repeat(column) + line)]
 }
 
 function presenceInWords(row: SettingDescription): string {

@@ -2,15 +2,16 @@
 
 import { z } from 'zod'
 import { cidrBlocks } from './cidr-blocks.ts'
+import { rangeInWords } from './range-in-words.ts'
 import { type CommonOptions, type Given, list, quoted, type Setting, single } from './setting.ts'
+import { longestTimerMs } from './longest-timer.ts'
+import { withoutCredentials } from './without-credentials.ts'
 
 export interface RangeOptions {
   readonly min?: number
   readonly max?: number
 }
 
-/** Longest delay of a Node timer; above it the timer fires at once (Node documentation, `setTimeout`). */
-const longestTimerMs = 2_147_483_647
 const secondsInYear = 31_536_000
 
 /** A whole number, decimal digits only. */
@@ -48,11 +49,6 @@ function numeric({ min = -Infinity, max = Infinity }: RangeOptions, noun: string
     parser: z.string().regex(form).transform(Number).pipe(range.max(Number.MAX_SAFE_INTEGER)),
     allowed: `${noun}${rangeInWords(min, max)}`,
   }
-}
-
-function rangeInWords(min: number, max: number): string {
-  if (min === -Infinity) return max === Infinity ? '' : ` up to ${max}`
-  return max === Infinity ? ` from ${min}` : ` from ${min} to ${max}`
 }
 
 /** `true` or `false`, in the spellings that operators use. */
@@ -137,11 +133,6 @@ export function url<Optional extends boolean = false>(
     show: withoutCredentials,
     secretsIn: credentialsIn,
   })
-}
-
-/** Also for text that is no URL: everything up to the last `@` may be a password, everything after `?` a token. */
-function withoutCredentials(given: string): string {
-  return given.replace(/^.*@/s, '***@').replace(/\?.*$/s, '?***')
 }
 
 /**

@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { choice, cidrList, flag, integer, seconds, secret, secretList, url } from './kinds.ts'
-import { loadSettings } from './load-settings.ts'
+import { type Further, loadSettings } from './load-settings.ts'
 
 const schema = {
   PORT: integer({ default: 8080, min: 0, max: 65_535, help: 'TCP port to listen on' }),
@@ -175,6 +175,60 @@ test('--check says that the settings are valid, or lists the faults', () => {
 test('--help is answered whatever the settings are', () => {
   const loaded = loadSettings(schema, program({ PORT: 'x' }, ['-h']))
   expect(loaded).toMatchObject({ kind: 'help', text: expect.stringContaining('TCP port to listen on') })
+})
+
+describe('what a program takes besides its settings', () => {
+  const config = { name: 'config', value: 'FILE', help: 'the file' }
+  const row = { name: 'depth', group: '[file]', default: '7', required: false, allowed: 'a number' }
+  const further: Further<string> = {
+    about: 'The file has keys.',
+    rows: [{ ...row, help: 'How deep', secret: false, fileName: undefined }],
+    read: ({ options, env }) =>
+      options['config'] === 'bad'
+        ? { kind: 'faults', faults: [{ name: 'bad line 1', message: 'is wrong' }] }
+        : { kind: 'value', value: `${options['config']} with ${env['NAME']}` },
+  }
+  const loadWith = (argv: readonly string[], env: Record<string, string> = {}) =>
+    loadSettings(schema, { ...program(env, argv), options: [config], further })
+
+  test.each([[['--config', 'a']], [['--config=a']]])('an option has a value: %j', (argv) => {
+    expect(loadWith(argv)).toMatchObject({ kind: 'settings', options: { config: 'a' }, settings: { PORT: 8080 } })
+  })
+
+  test('more is read with the options and the environment, completed by .env', () => {
+    writeFileSync(join(cwd, '.env'), 'NAME=from .env\n')
+    expect(loadWith(['--config', 'a'])).toMatchObject({ further: 'a with from .env' })
+    expect(loadWith(['--config', 'a'], { NAME: '' })).toMatchObject({ further: 'a with from .env' })
+    expect(loadWith([], { NAME: 'x' })).toMatchObject({ further: 'undefined with x' })
+  })
+
+  test('its faults are told with those of the settings, and --check checks both', () => {
+    const faults = [{ name: 'PORT' }, { name: 'bad line 1' }]
+    expect(loadWith(['--config', 'bad'], { PORT: 'x' })).toMatchObject({ kind: 'faults', faults })
+    expect(loadWith(['--check', '--config', 'bad'])).toMatchObject({ kind: 'faults', faults: faults.slice(1) })
+    expect(loadWith(['--config', 'a', '--check'])).toMatchObject({ kind: 'check' })
+  })
+
+  test.each([
+    [['--config'], 'argument --config needs a value: --config FILE'],
+    [['--config='], 'argument --config needs a value: --config FILE'],
+    [['--config', '--check'], 'argument --config needs a value: --config FILE'],
+    [['--config', 'bad', '--config=b'], 'argument --config is there twice'],
+    [['--config', 'bad', '--confg'], 'argument --confg is not known'],
+  ])('%j is a fault of the command line, and nothing is read', (argv, message) => {
+    const loaded = loadWith(argv)
+    expect(loaded).toMatchObject({ faults: [{ name: 'command line', message }] })
+    expect(loaded).toMatchObject({ text: expect.stringContaining('Usage: lookup [--config FILE] [--help | --check]') })
+  })
+
+  test('the help has the options and what else can be set', () => {
+    const loaded = loadWith(['--help'])
+    const text = loaded.kind === 'help' ? loaded.text : ''
+    expect(text).toMatch(/^ {2}--config FILE +the file$/m)
+    expect(text).toMatch(
+      /The file has keys\.\n\n\[file\]:\n {2}depth +How deep\n +Allowed: a number\.\n +Default: 7\n$/,
+    )
+  })
 })
 
 test.each([['--chek'], ['--check=1'], ['stray'], ['--'], ['--toString']])('the argument %s is a fault', (argument) => {

@@ -1,14 +1,27 @@
-import { parseArgs } from 'node:util'
-import { helpText, usageLine } from './help-text.ts'
+import { type Command, type CommandOption, type OptionValues, readCommandLine, usageLine } from './command-line.ts'
+import type { SettingDescription } from './describe-settings.ts'
+import { helpText } from './help-text.ts'
 import { nearName } from './near-name.ts'
 import { fileSuffix, type Setting, type SettingsOf, type SettingsSchema } from './setting.ts'
-import { type DotEnv, type Environment, type Fault, rawSecret, rawValue, readDotEnv, type Sources } from './sources.ts'
+import {
+  type DotEnv,
+  type Environment,
+  environmentOf,
+  type Fault,
+  rawSecret,
+  rawValue,
+  readDotEnv,
+  type Sources,
+} from './sources.ts'
 
-export interface Program {
+export interface Program<Value = undefined> {
   /** What it is called on the command line. */
   readonly program: string
   /** What it is, in a sentence or two, for the help. */
   readonly summary: string
+  /** Options with a value, besides `--help` and `--check`. */
+  readonly options?: readonly CommandOption[]
+  readonly further?: Further<Value>
   /** Arguments after the program's own name. */
   readonly argv?: readonly string[]
   readonly env?: Environment
@@ -16,9 +29,30 @@ export interface Program {
   readonly cwd?: string
 }
 
-export type Loaded<Schema extends SettingsSchema> =
-  /** Valid. `warnings` are lines worth showing: names in `.env` that look like slips. */
-  | { readonly kind: 'settings'; readonly settings: SettingsOf<Schema>; readonly warnings: readonly string[] }
+/** What a program reads at its start besides its settings, such as a file that an option names. */
+export interface Further<Value> {
+  /** For the help: a paragraph, and what can be set there. */
+  readonly about: string
+  readonly rows: readonly SettingDescription[]
+  /** Called whatever the settings are like, so that the faults of both are told at once; must not throw for them. */
+  read(start: Start): { readonly kind: 'value'; readonly value: Value } | Faulty
+}
+
+/** What a program was started with. */
+export interface Start {
+  readonly options: OptionValues
+  /** The environment, completed by `.env`. */
+  readonly env: Environment
+  readonly cwd: string
+}
+
+interface Faulty {
+  readonly kind: 'faults'
+  readonly faults: readonly Fault[]
+}
+
+export type Loaded<Schema extends SettingsSchema, Value = undefined> =
+  | LoadedSettings<Schema, Value>
   /** `--help` was asked for. */
   | { readonly kind: 'help'; readonly text: string }
   /** `--check` was asked for, and all is well. */
@@ -26,52 +60,66 @@ export type Loaded<Schema extends SettingsSchema> =
   /** Everything that is wrong, at once. */
   | { readonly kind: 'faults'; readonly text: string; readonly faults: readonly Fault[] }
 
+/** Valid. `warnings` are lines worth showing: names in `.env` that look like slips. */
+export interface LoadedSettings<Schema extends SettingsSchema, Value = undefined> {
+  readonly kind: 'settings'
+  readonly settings: SettingsOf<Schema>
+  readonly options: OptionValues
+  /** What the program's `further` read. */
+  readonly further: Value
+  readonly warnings: readonly string[]
+}
+
 /**
- * Reads every setting of a schema from the environment, `.env` and secret files, in that order of precedence. Never
- * throws for what an operator did; the outcome says what to do. The settings are frozen, lists included.
+ * Reads every setting of a schema from the environment, `.env` and secret files, in that order of precedence, and what
+ * the program reads besides. Never throws for what an operator did; the outcome says what to do. The settings are
+ * frozen, lists included.
  *
  * This is the only place of the workspace that reads `process.env`.
  */
-export function loadSettings<const Schema extends SettingsSchema>(schema: Schema, program: Program): Loaded<Schema> {
+export function loadSettings<const Schema extends SettingsSchema, Value = undefined>(
+  schema: Schema,
+  program: Program<Value>,
+): Loaded<Schema, Value> {
   const { argv = process.argv.slice(2), env = process.env, cwd = process.cwd() } = program
-  const command = readCommandLine(argv)
+  const command = readCommandLine(argv, program.options)
   if (command.kind === 'help') return { kind: 'help', text: helpText(schema, program) }
 
-  const dotEnv = readDotEnv(cwd)
-  const sources: Sources = { env, dotEnv, cwd }
-  const faults: Fault[] = [...(command.kind === 'fault' ? [command.fault] : []), ...dotEnv.faults]
+  const sources: Sources = { env, dotEnv: readDotEnv(cwd), cwd }
+  const { values, faults } = readSettings(schema, sources)
+  const further = readFurther(program, command, sources)
+  const all = [...(command.kind === 'fault' ? [command.fault] : []), ...faults, ...further.faults]
+  if (command.kind === 'fault' || all.length > 0) return { kind: 'faults', faults: all, text: faultsText(program, all) }
+
+  const warnings = slipsIn(sources.dotEnv, schema)
+  if (command.kind === 'check') return { kind: 'check', text: `${program.program}: settings are valid\n`, warnings }
+  return {
+    kind: 'settings',
+    // Without a fault every name of the schema has been read by its own setting, and what `further` reads is there;
+    // the compiler can see neither.
+    settings: Object.freeze(values) as SettingsOf<Schema>,
+    further: further.value as Value,
+    options: command.options,
+    warnings,
+  }
+}
+
+function readSettings(schema: SettingsSchema, sources: Sources) {
+  const faults = [...sources.dotEnv.faults]
   const values: Record<string, unknown> = {}
   for (const [name, setting] of Object.entries(schema)) {
     const read = readSetting(name, setting, sources)
     if (read.kind === 'fault') faults.push(read.fault)
     else values[name] = frozen(read.value)
   }
-
-  if (faults.length > 0) return { kind: 'faults', faults, text: faultsText(program, faults) }
-  const warnings = slipsIn(dotEnv, schema)
-  if (command.kind === 'check') return { kind: 'check', text: `${program.program}: settings are valid\n`, warnings }
-  // Every name of the schema was read by its own setting just above; the compiler cannot see that of a record.
-  return { kind: 'settings', settings: Object.freeze(values) as SettingsOf<Schema>, warnings }
+  return { values, faults }
 }
 
-type Command = { readonly kind: 'run' | 'check' | 'help' } | { readonly kind: 'fault'; readonly fault: Fault }
-
-function readCommandLine(argv: readonly string[]): Command {
-  const options = { help: { type: 'boolean', short: 'h' }, check: { type: 'boolean' } } as const
-  const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true })
-  const unknown = tokens.find(
-    (token) => token.kind !== 'option' || !Object.hasOwn(options, token.name) || token.value !== undefined,
-  )
-  if (unknown) {
-    const argument = argv[unknown.index] ?? ''
-    // The value of an argument is not shown: it may be a secret meant for a setting.
-    const name = argument.replace(/=.*$/s, '')
-    const shown = unknown.kind === 'option' ? name : `number ${unknown.index + 1}`
-    return { kind: 'fault', fault: { name: 'command line', message: `argument ${shown} is not known` } }
-  }
-  const given = new Set(tokens.map((token) => (token.kind === 'option' ? token.name : '')))
-  if (given.has('help')) return { kind: 'help' }
-  return { kind: given.has('check') ? 'check' : 'run' }
+/** Nothing is read when the command line is not understood: it may name the wrong file. */
+function readFurther<Value>({ further }: Program<Value>, command: Command, sources: Sources) {
+  if (!further || command.kind === 'fault') return { value: undefined, faults: [] }
+  const read = further.read({ options: command.options, env: environmentOf(sources), cwd: sources.cwd })
+  return read.kind === 'value' ? { value: read.value, faults: [] } : { value: undefined, faults: read.faults }
 }
 
 type ReadSetting =
@@ -101,10 +149,10 @@ function frozen<Value>(value: Value): Value {
   return Object.freeze(value)
 }
 
-function faultsText({ program }: Program, faults: readonly Fault[]): string {
+function faultsText({ program, options }: Program<unknown>, faults: readonly Fault[]): string {
   const heading = `${program}: cannot start, ${faults.length === 1 ? '1 fault' : `${faults.length} faults`}`
   const lines = faults.map(({ name, message }) => `  ${name}: ${message}`)
-  return [heading, ...lines, usageLine(program), ''].join('\n')
+  return [heading, ...lines, usageLine(program, options), ''].join('\n')
 }
 
 /** Names in `.env` that nobody asked for but that come close to a setting. Others may belong to other programs. */

@@ -1,4 +1,4 @@
-/** Where text comes from: the environment, `.env` and secret files. Nothing here knows what the text means. */
+/** Where text comes from: the environment, `.env` and other files. Nothing here knows what the text means. */
 
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -68,6 +68,12 @@ function unreadable(line: number): Fault {
   return { name: '.env', message: `line ${line} is not of the form NAME=value` }
 }
 
+/** The environment with what `.env` sets where it has nothing, or only an empty value. */
+export function environmentOf({ env, dotEnv }: Sources): Environment {
+  const given = Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== '')
+  return { ...dotEnv.values, ...Object.fromEntries(given) }
+}
+
 /** The text of a setting: the environment's, else that of `.env`. Empty counts as not set. */
 export function rawValue(name: string, sources: Sources): Raw {
   const fromEnvironment = sources.env[name]?.trim() ?? ''
@@ -100,7 +106,8 @@ export function rawSecret(name: string, sources: Sources): Raw {
 
 type Read = { readonly kind: 'text'; readonly text: string } | { readonly kind: 'failed'; readonly code: string }
 
-function readText(file: string): Read {
+/** A file's text, or the code of the reason why there is none (`ENOENT`). */
+export function readText(file: string): Read {
   try {
     // Windows editors put a byte order mark in front, which would become part of the first name or key.
     return { kind: 'text', text: readFileSync(file, 'utf8').replace(/^\uFEFF/, '') }

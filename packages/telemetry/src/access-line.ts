@@ -18,6 +18,9 @@ export interface AccessEntry {
   readonly latencyUs: number
   /** The client's address. */
   readonly client?: string | undefined
+  /** Of a proxied request: who answered, and how many more had to be asked. */
+  readonly backend?: string | undefined
+  readonly retries?: number | undefined
 }
 
 export type AccessLevel = 'info' | 'warn'
@@ -45,6 +48,8 @@ export function accessFields(entry: AccessEntry): Record<string, string | number
     upstream_status: entry.upstreamStatus,
     latency_us: Math.round(entry.latencyUs),
     client: entry.client,
+    backend: entry.backend,
+    retries: entry.retries,
     items: entry.items,
   }
 }
@@ -59,6 +64,8 @@ export function accessJson(entry: AccessEntry, level: AccessLevel, scrub: (text:
   if (entry.upstreamStatus !== undefined) line += `,"upstream_status":${entry.upstreamStatus}`
   line += `,"latency_us":${Math.round(entry.latencyUs)}`
   if (entry.client !== undefined) line += `,"client":"${entry.client}"`
+  if (entry.backend !== undefined) line += `,"backend":"${entry.backend}"`
+  if (entry.retries !== undefined) line += `,"retries":${entry.retries}`
   return `${line},"msg":"request"}\n`
 }
 
@@ -72,6 +79,8 @@ export function accessText(entry: AccessEntry, tag: string, scrub: (text: string
   if (entry.upstreamStatus !== undefined) line += ` upstream_status=${entry.upstreamStatus}`
   line += ` latency=${Math.round(entry.latencyUs)}us`
   if (entry.client !== undefined) line += ` client=${entry.client}`
+  if (entry.backend !== undefined) line += ` backend=${entry.backend}`
+  if (entry.retries !== undefined) line += ` retries=${entry.retries}`
   return `${line}\n`
 }
 

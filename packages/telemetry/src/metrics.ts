@@ -2,12 +2,15 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { CounterConfiguration, GaugeConfiguration, HistogramConfiguration, Metric } from 'prom-client'
 import { HotCounter, HotHistogram } from './hot-metrics.ts'
 import type { HotHistogramOptions, HotMetricOptions, LabelSets } from './hot-metrics.ts'
+import { type MetricsSnapshot, takeSnapshot } from './metrics-snapshot.ts'
 
 /** What a service counts and how it is read. Labels come from closed sets, never an address, a path or a key. */
 export interface Metrics {
   readonly registry: Registry
   /** Everything in Prometheus' text format. */
   render(): Promise<{ contentType: string; body: string }>
+  /** Everything as plain data, to be added to that of other processes. */
+  snapshot(): Promise<MetricsSnapshot>
   counter<L extends string>(options: Omit<CounterConfiguration<L>, 'registers'>): Counter<L>
   gauge<L extends string>(options: Omit<GaugeConfiguration<L>, 'registers'>): Gauge<L>
   histogram<L extends string>(options: Omit<HistogramConfiguration<L>, 'registers'>): Histogram<L>
@@ -25,6 +28,7 @@ export function createMetrics({ defaultMetrics = true }: { readonly defaultMetri
   return {
     registry,
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    snapshot: () => takeSnapshot(registry),
     counter: (options) => new Counter({ ...options, registers }),
     gauge: (options) => new Gauge({ ...options, registers }),
     histogram: (options) => new Histogram({ ...options, registers }),

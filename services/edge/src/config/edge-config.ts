@@ -20,6 +20,7 @@ export interface EdgeConfig {
 
 /** `[server]`. */
 export interface ServerConfig {
+  /** An address or a name; '' is every address of the machine, of both families where it has both. */
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number

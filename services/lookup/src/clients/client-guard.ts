@@ -4,7 +4,7 @@ import { exposedFields, standingMember } from '@ipfleet/rate-limit/rate-limit-fi
 import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import { type BudgetName, policyField } from './budget-fields.ts'
 import { clientId, type ClientToken } from './client-tokens.ts'
-import { givenToken } from './given-token.ts'
+import { givenToken } from '@ipfleet/http/given-token.ts'
 
 /** Someone whose token is known. */
 interface Client extends Pick<ClientToken, BudgetName> {

@@ -1,0 +1,92 @@
+import { benchBatch } from './batch-bench.ts'
+import type { BenchArguments } from './bench-arguments.ts'
+import { benchCommands } from './commands-bench.ts'
+import { benchEdge } from './edge-bench.ts'
+import { benchEdgeHash } from './edge-hash-bench.ts'
+import { benchEdgeIdle } from './edge-idle-bench.ts'
+import { benchHit } from './hit-bench.ts'
+import { batchTable, commandsTable, edgeHashTable, edgeIdleTable, edgeTable, hitTable, rssTable } from './report.ts'
+import type { RoundsOptions } from './rounds.ts'
+import { benchRss } from './rss-bench.ts'
+
+/** The same for programs and for people. */
+export interface Measured {
+  readonly report: object
+  readonly table: string
+}
+
+export type Bench = (words: BenchArguments) => Promise<Measured>
+
+/** Every benchmark, by the name that the command line calls it by, with its defaults. */
+export const benches: Readonly<Record<string, Bench>> = {
+  hit: async (words) => {
+    const { nodeFlags, nginxLogBuffer } = words
+    const entries = words.number('entries', 1000)
+    const report = await benchHit({ ...roundsOptions(words), entries, nodeFlags, nginxLogBuffer })
+    return { report, table: hitTable(report) }
+  },
+  rss: async ({ number, nodeFlags }) => {
+    const report = await benchRss({
+      entries: number('entries', 10_000),
+      connections: number('connections', 1000),
+      nodeFlags,
+    })
+    return { report, table: rssTable(report) }
+  },
+  commands: async ({ number }) => {
+    const report = await benchCommands({ requests: number('requests', 100) })
+    return { report, table: commandsTable(report) }
+  },
+  batch: async ({ number }) => {
+    const report = await benchBatch({
+      batches: number('batches', 100),
+      items: number('items', 1000),
+      clients: number('clients', 4),
+    })
+    return { report, table: batchTable(report) }
+  },
+  edge: async (words) => {
+    const { number, withLimit, nodeFlags, nginxLogBuffer, haproxyLog } = words
+    const report = await benchEdge({
+      ...roundsOptions(words),
+      entries: number('entries', 1000),
+      bodyBytes: number('body-bytes', 300),
+      workers: number('workers', 1),
+      withLimit,
+      nodeFlags,
+      nginxLogBuffer,
+      haproxyLog,
+    })
+    return { report, table: edgeTable(report) }
+  },
+  'edge-idle': async ({ number, nodeFlags }) => {
+    const report = await benchEdgeIdle({
+      connections: number('connections', 10_000),
+      workers: number('workers', 1),
+      nodeFlags,
+    })
+    return { report, table: edgeIdleTable(report) }
+  },
+  'edge-hash': async ({ number }) => {
+    const report = await benchEdgeHash({
+      requests: number('requests', 20_000),
+      addresses: number('addresses', 10_000),
+      entries: number('entries', 1000),
+      progress,
+    })
+    return { report, table: edgeHashTable(report) }
+  },
+}
+
+function roundsOptions({ number }: BenchArguments): RoundsOptions {
+  return {
+    rounds: number('rounds', 5),
+    seconds: number('seconds', 4),
+    connections: number('connections', 64),
+    progress,
+  }
+}
+
+function progress(line: string): void {
+  process.stderr.write(`${line}\n`)
+}

@@ -1,0 +1,23 @@
+import type { HopRequest, RawFields } from './hop.ts'
+import { allowedTrailers } from './trailers.ts'
+
+/** What a request says for this hop only, and the end of its head. */
+export function framingLines({ body, upgrade, takesTrailers }: HopRequest): string {
+  if (body === 'none' && upgrade === undefined && takesTrailers !== true) return '\r\n'
+  let lines = ''
+  if (body === 'chunked') lines += 'Transfer-Encoding: chunked\r\n'
+  else if (body !== 'none') lines += `Content-Length: ${body}\r\n`
+  const nominated = [...(upgrade === undefined ? [] : ['Upgrade']), ...(takesTrailers === true ? ['TE'] : [])]
+  if (nominated.length > 0) lines += `Connection: ${nominated.join(', ')}\r\n`
+  if (upgrade !== undefined) lines += `Upgrade: ${upgrade}\r\n`
+  if (takesTrailers === true) lines += 'TE: trailers\r\n'
+  return `${lines}\r\n`
+}
+
+/** The end of a chunked body. */
+export function lastChunk(trailers: RawFields): string {
+  const allowed = allowedTrailers(trailers)
+  let lines = '0\r\n'
+  for (let index = 0; index + 1 < allowed.length; index += 2) lines += `${allowed[index]}: ${allowed[index + 1]}\r\n`
+  return `${lines}\r\n`
+}

@@ -1,0 +1,33 @@
+import { type FieldName, knownName } from './field-lines.ts'
+import type { RawFields } from './hop.ts'
+
+/**
+ * What must not come after the body, because it would change how what came before is to be read, who sent it, or
+ * whether it was wanted at all (RFC 9110 §6.5.1). A server that merges trailers into the fields would believe it.
+ */
+const notInTrailers: ReadonlySet<string> = new Set(
+  (
+    'age authorization cache-control content-encoding content-range content-type cookie date expect expires ' +
+    'forwarded host if-match if-modified-since if-none-match if-range if-unmodified-since location max-forwards ' +
+    'origin pragma proxy-authenticate proxy-authorization range retry-after set-cookie trailer vary ' +
+    'www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip'
+  ).split(' '),
+)
+
+export function mayBeTrailer({ lowerCase, role }: FieldName): boolean {
+  return role === 'end-to-end' && !notInTrailers.has(lowerCase)
+}
+
+/** Without those that may not be, and those that are no fields. */
+export function allowedTrailers(trailers: RawFields): RawFields {
+  const allowed: string[] = []
+  for (let index = 0; index + 1 < trailers.length; index += 2) {
+    const [spelling = '', value = ''] = [trailers[index], trailers[index + 1]]
+    const name = knownName(spelling)
+    if (name !== undefined && mayBeTrailer(name) && !noFieldValue.test(value)) allowed.push(spelling, value)
+  }
+  return allowed
+}
+
+/** What would end the line, or become something that does when it is written as Latin-1. */
+const noFieldValue = /[^\t\x20-\x7e\x80-\xff]/

@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util'
+import type { Fault } from './sources.ts'
+
+/** An option of a program that takes a value, such as `--config FILE`. `--help` and `--check` are there anyway. */
+export interface CommandOption {
+  /** Without its dashes. */
+  readonly name: string
+  /** What stands for the value in the help: `FILE`. */
+  readonly value: string
+  readonly help: string
+}
+
+/** What the options of a program were set to. */
+export type OptionValues = Readonly<Record<string, string | undefined>>
+
+export type Command =
+  | { readonly kind: 'run' | 'check' | 'help'; readonly options: OptionValues }
+  | { readonly kind: 'fault'; readonly fault: Fault }
+
+type Options = readonly CommandOption[]
+
+/** Reads the arguments after the program's own name. Faults show no values: they may be secrets meant for a setting. */
+export function readCommandLine(argv: readonly string[], known: Options = []): Command {
+  const types = Object.fromEntries(known.map(({ name }) => [name, { type: 'string' } as const]))
+  const flags = { help: { type: 'boolean', short: 'h' }, check: { type: 'boolean' } } as const
+  const { tokens } = parseArgs({ args: [...argv], options: { ...flags, ...types }, strict: false, tokens: true })
+  const options: Record<string, string> = {}
+  const given = new Set<string>()
+  for (const token of tokens) {
+    if (token.kind !== 'option') return faulty(`argument number ${token.index + 1} is not known`)
+    const { name, value } = token
+    const option = known.find((one) => one.name === name)
+    if (!option) {
+      if (!Object.hasOwn(flags, name) || value !== undefined) return faulty(`argument ${token.rawName} is not known`)
+    } else if (value === undefined || value === '' || (value.startsWith('-') && !token.inlineValue)) {
+      return faulty(`argument --${name} needs a value: ${optionInWords(option)}`)
+    } else if (Object.hasOwn(options, name)) {
+      return faulty(`argument --${name} is there twice`)
+    } else {
+      options[name] = value
+    }
+    given.add(name)
+  }
+  return { kind: given.has('help') ? 'help' : given.has('check') ? 'check' : 'run', options }
+}
+
+function faulty(message: string): Command {
+  return { kind: 'fault', fault: { name: 'command line', message } }
+}
+
+/** As it is typed: `--config FILE`. */
+export function optionInWords({ name, value }: CommandOption): string {
+  return `--${name} ${value}`
+}
+
+export function usageLine(program: string, options: Options = []): string {
+  return ['Usage:', program, ...options.map((option) => `[${optionInWords(option)}]`), '[--help | --check]'].join(' ')
+}

@@ -1,0 +1,175 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { RawFields } from '@ipfleet/hop/hop.ts'
+import { peerAddress } from '@ipfleet/http/client-address.ts'
+import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import type { RequestFault } from '@ipfleet/http/request-guard.ts'
+import type { GroupConfig } from './config/edge-config.ts'
+import type { ClientLimiter, Verdict } from './limits/client-limiter.ts'
+import type { OwnEndpoints } from './own-endpoints.ts'
+import type { ClientAnswer, UpgradeOffer } from './proxy/client-answer.ts'
+import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
+import { type Client, isLooping, requestIdOf } from './proxy/request-head.ts'
+import type { UploadLimits } from './proxy/upload.ts'
+import type { RequestEnd } from './request-record.ts'
+import type { HiddenPaths } from './upstreams/hidden-paths.ts'
+import type { Routes } from './upstreams/routes.ts'
+import type { UpstreamGroup } from './upstreams/upstream-group.ts'
+
+/** What is in force: made anew from each configuration, and replaced as a whole. */
+export interface Rules {
+  /** What is wrong with a request that Node lets by. */
+  readonly faultOf: (req: IncomingMessage) => RequestFault | undefined
+  /** Whether nobody may come from this address. */
+  readonly isDenied: (address: string) => boolean
+  readonly endpoints: OwnEndpoints
+  readonly hiddenPaths: HiddenPaths
+  /** Undefined: nobody is limited. */
+  readonly limiter: ClientLimiter | undefined
+  readonly routes: Routes
+  readonly groups: ReadonlyMap<string, { readonly group: UpstreamGroup; readonly config: GroupConfig }>
+  readonly uploads: UploadLimits
+  readonly forward: ForwardParts
+}
+
+export interface AppParts {
+  readonly rules: () => Rules
+  readonly clientAddress: (req: IncomingMessage) => string
+  /** Told of every request once, when it is over. */
+  readonly onEnd: (end: RequestEnd) => void
+}
+
+/** One request as it comes from a server, whichever version of HTTP that speaks. */
+export interface Incoming {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse | Http2ServerResponse
+  readonly answer: ClientAnswer
+  readonly secure: boolean
+  readonly upgrade: UpgradeOffer | undefined
+}
+
+export type App = (incoming: Incoming) => void
+
+const noFields: RawFields = []
+
+/** All that a request passes, in order, and why in this order. */
+export function createApp({ rules, clientAddress, onEnd }: AppParts): App {
+  return (incoming) => {
+    const { req } = incoming
+    const visit = new Visit(incoming, { address: clientAddress(req), peer: peerAddress(req), onEnd })
+    const now = rules()
+    // Before anything reads the request: what Node lets by and nobody may read in two ways.
+    const fault = now.faultOf(req)
+    if (fault) return visit.refuseFaulty(fault)
+    // Before anything is given: to those who are not to be served, not even the own endpoints.
+    if (now.isDenied(visit.client.address)) return visit.refuse(new ProxyError('client_denied'))
+    // Before the limiter: whoever watches the edge does not use up what clients have.
+    if (now.endpoints.answer(visit)) return undefined
+    // As if it were not there, for everyone and whatever is behind.
+    if (now.hiddenPaths.isHidden(visit.target)) return visit.refuse(new ProxyError('not_found'))
+    const verdict = now.limiter?.judge(req, visit.client.address)
+    if (verdict instanceof Promise) return void admitLater(visit, now, verdict)
+    return admit(visit, now, verdict)
+  }
+}
+
+/** While the fleet is asked, the client may leave. */
+async function admitLater(visit: Visit, rules: Rules, verdict: Promise<Verdict>): Promise<void> {
+  try {
+    admit(visit, rules, await verdict)
+  } catch (error) {
+    visit.refuse(ProxyError.from(error))
+  }
+}
+
+function admit(visit: Visit, rules: Rules, verdict: Verdict | undefined): void {
+  const answerFields = verdict?.fields ?? noFields
+  if (verdict?.kind === 'limited') {
+    const { retryAfterSeconds } = verdict
+    const message = 'You have asked more than you may; try again after the time in Retry-After'
+    return visit.refuse(new ProxyError('rate_limited', { retryAfterSeconds, message }), answerFields)
+  }
+  return forward(visit, rules, answerFields)
+}
+
+function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
+  const { upstreams, maxBodyBytes = rules.uploads.maxBodyBytes } = rules.routes.routeFor(visit.target)
+  const place = rules.groups.get(upstreams)
+  if (place === undefined) return visit.refuse(new ProxyError('no_backend', { retryAfterSeconds: 1 }), answerFields)
+  if (isLooping(visit.fields)) return visit.refuse(new ProxyError('loop_detected'), answerFields)
+  if (isTooLong(visit.fields, maxBodyBytes)) return visit.refuse(new ProxyError('payload_too_large'), answerFields)
+  const { req, answer, upgrade } = visit.incoming
+  return new ForwardedRequest(rules.forward, {
+    req,
+    answer,
+    method: visit.method,
+    target: visit.target,
+    fields: visit.fields,
+    client: visit.client,
+    group: place.group,
+    hostOf: place.config.host,
+    limits: { ...rules.uploads, maxBodyBytes },
+    answerFields,
+    upgrade,
+    onEnd: (end) => visit.end(end),
+  }).start()
+}
+
+function isTooLong({ contentLength }: OnwardFields, maxBodyBytes: number): boolean {
+  return maxBodyBytes > 0 && contentLength !== undefined && Number(contentLength) > maxBodyBytes
+}
+
+interface Visitor {
+  readonly address: string
+  readonly peer: string
+  readonly onEnd: (end: RequestEnd) => void
+}
+
+/** One request on its way through the app. */
+export class Visit {
+  readonly incoming: Incoming
+  readonly client: Client
+  readonly method: string
+  readonly target: string
+  readonly fields: OnwardFields
+  readonly #startedMs = performance.now()
+  readonly #onEnd: (end: RequestEnd) => void
+
+  constructor(incoming: Incoming, { address, peer, onEnd }: Visitor) {
+    const { req, secure } = incoming
+    this.incoming = incoming
+    this.client = { address, peer, secure }
+    this.method = req.method ?? ''
+    this.target = req.url ?? ''
+    this.fields = new OnwardFields(req.rawHeaders)
+    this.#onEnd = onEnd
+  }
+
+  /** What follows on the connection cannot be trusted. */
+  refuseFaulty(fault: RequestFault): void {
+    this.incoming.answer.closeAfter()
+    const allow = fault === 'method_not_allowed' ? ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'] : noFields
+    this.refuse(new ProxyError(fault), allow)
+  }
+
+  refuse(error: ProxyError, answerFields: RawFields = noFields): void {
+    const { answer, upgrade } = this.incoming
+    const { contentLength, chunked } = this.fields
+    // A body that nobody reads is not waited for.
+    if (chunked || (contentLength !== undefined && contentLength !== '0') || upgrade) answer.closeAfter()
+    answer.error(error, answerFields)
+    this.answeredHere(error.status)
+  }
+
+  /** The answer did not come from a backend. */
+  answeredHere(status: number): void {
+    const requestId = requestIdOf(this.fields)
+    this.end({ status, requestId, backend: undefined, retries: 0, fault: undefined })
+  }
+
+  end(end: Omit<RequestEnd, 'method' | 'target' | 'client' | 'durationMs'>): void {
+    const { method, target, client } = this
+    this.#onEnd({ ...end, method, target, client: client.address, durationMs: performance.now() - this.#startedMs })
+  }
+}

@@ -1,0 +1,178 @@
+import { backendList } from './backend-list.ts'
+import { optional, preset, required } from './config-key.ts'
+import {
+  blocks,
+  choice,
+  decimal,
+  flag,
+  listOf,
+  milliseconds,
+  orNone,
+  pathPrefix,
+  readableFile,
+  requestTarget,
+  seconds,
+  textual,
+  urlPath,
+  wholeNumber,
+} from './config-kinds.ts'
+import { keyExtractor } from './key-extractor.ts'
+import { listenAddress } from './listen-address.ts'
+
+/** `[server]`. */
+export const serverKeys = {
+  listen: preset(listenAddress, '0.0.0.0:8090', 'Where it listens; port 0 takes a free one'),
+  workers: preset(wholeNumber(1, 256), 1, 'Processes that share the port'),
+  max_connections: preset(wholeNumber(1), 10_000, 'Most connections of one process'),
+  max_connections_per_client: preset(
+    wholeNumber(0),
+    1000,
+    'Most connections of one client to one process; trusted proxies are not counted; 0: no limit',
+  ),
+  max_headers: preset(wholeNumber(1, 10_000), 100, 'Most header fields of a request'),
+  max_header_bytes: preset(wholeNumber(1024, 1_048_576), 16_384, 'Most bytes of them'),
+  max_target_bytes: preset(wholeNumber(64, 1_048_576), 8192, 'Longest path and query'),
+  max_body_bytes: preset(wholeNumber(0), 104_857_600, 'Largest body of a request; 0: no limit'),
+  header_timeout_seconds: preset(seconds(), 10, 'How long a client may take to send the head of a request'),
+  body_timeout_seconds: preset(
+    seconds(),
+    30,
+    'How long it may take to send the body, apart from what min_body_bytes_per_second gives it',
+  ),
+  min_body_bytes_per_second: preset(wholeNumber(1), 500, 'A body has a second more for each so many bytes that came'),
+  keep_alive_seconds: preset(seconds(), 60, 'How long a connection stays open between two requests'),
+  send_timeout_seconds: preset(seconds(), 60, 'How long a client may leave an answer unread'),
+  upgrades: preset(flag, true, 'Whether WebSocket and other upgrades are tunnelled'),
+  tunnel_idle_seconds: preset(seconds(), 3600, 'How long nothing may pass through a tunnel'),
+  hidden_paths: preset(
+    listOf(pathPrefix, { min: 0 }),
+    ['/metrics', '/stats', '/cache', '/keys', '/admin'],
+    'Paths that are answered 404 with all below them: what the replicas offer their operators',
+  ),
+  show_backend: preset(flag, true, 'Whether X-Backend names who answered'),
+  probe_endpoint: preset(orNone(urlPath), '/edge/readyz', 'Answers whether this edge can serve; "": nothing does'),
+}
+
+/** `[tls]`. */
+export const tlsKeys = {
+  cert: required(readableFile, 'The certificate with its chain, PEM. Read again when it changes'),
+  key: required(readableFile, 'Its private key, PEM'),
+  http2: preset(flag, true, 'Whether HTTP/2 is offered'),
+  min_version: preset(choice(['TLSv1.2', 'TLSv1.3']), 'TLSv1.2', 'Oldest version of TLS'),
+}
+
+/** `[groups.<name>]`. */
+export const groupKeys = {
+  backends: required(backendList, 'Who answers. The addresses of a name are taken as so many backends'),
+  balance: preset(
+    choice(['round-robin', 'least-requests', 'weighted', 'hash']),
+    'round-robin',
+    'Who is next; hash: the same path always goes to the same backend',
+  ),
+  host: preset(choice(['client', 'backend']), 'client', 'Whose name goes upstream in Host'),
+  connect_timeout_ms: preset(milliseconds(), 1000, 'How long a connection may take to be made'),
+  answer_timeout_seconds: preset(seconds(), 30, 'From the end of the request to the head of the answer'),
+  idle_timeout_seconds: preset(seconds(), 60, 'Between two parts of an answer’s body'),
+  max_connections: preset(wholeNumber(1, 65_535), 256, 'Most connections of one process to one address'),
+  max_waiting: preset(wholeNumber(0), 1024, 'Most requests that wait for one of these; more are answered 503'),
+  keep_alive_seconds: preset(seconds(), 30, 'How long an unused connection is kept; shorter than the backend keeps it'),
+  resolve_seconds: preset(seconds(), 5, 'How often the addresses of a name are looked up again'),
+  health_path: optional(orNone(requestTarget), 'Overrides that of [health]; "": no active checks of this group'),
+}
+
+/** `[upstreams]`. */
+export const upstreamsKeys = {
+  ...groupKeys,
+  backends: preset(backendList, ['http://127.0.0.1:8080'], groupKeys.backends.help),
+}
+
+/** `[[routes]]`. */
+export const routeKeys = {
+  prefix: required(pathPrefix, 'Matches whole segments: /jobs is /jobs and /jobs/7, not /jobsite. The longest wins'),
+  upstreams: required(
+    textual('the name of a group, or "default" for [upstreams]', (text) => text),
+    'Where such requests go',
+  ),
+  max_body_bytes: optional(wholeNumber(0), 'Overrides that of [server]; 0: no limit'),
+}
+
+/** `[health]`. */
+export const healthKeys = {
+  path: optional(requestTarget, 'What backends are asked; /readyz for replicas of lookup. Not set: no active checks'),
+  interval_seconds: preset(seconds(), 1, 'How often each process asks each of them'),
+  timeout_ms: preset(milliseconds(), 1000, 'How long the answer may take'),
+  healthy_after: preset(wholeNumber(1, 1000), 2, 'Good answers in a row that bring a backend back'),
+  unhealthy_after: preset(wholeNumber(1, 1000), 2, 'Failures in a row that take it out'),
+}
+
+/** `[ejection]`. */
+export const ejectionKeys = {
+  failures: preset(wholeNumber(0), 3, 'Failed requests in a row after which a backend is left alone; 0: never'),
+  seconds: preset(seconds(), 10, 'For how long'),
+  max_percent: preset(wholeNumber(0, 100), 50, 'Most of a group that is left alone at a time'),
+  slow_start_seconds: preset(seconds(0), 10, 'How long a returning backend takes to get its full share; 0: none'),
+}
+
+/** `[retry]`. */
+export const retryKeys = {
+  attempts: preset(wholeNumber(0, 10), 1, 'Further backends that a request may try'),
+  budget_percent: preset(wholeNumber(0, 100), 20, 'Most retries, as a share of the requests of the last ten seconds'),
+  min_per_second: preset(decimal(0, 1_000_000), 10, 'Retries a second that are allowed in any case'),
+}
+
+/** `[rate_limit]`. */
+export const rateLimitKeys = {
+  algorithm: preset(
+    choice(['sliding-window', 'token-bucket']),
+    'sliding-window',
+    'max_requests and window_seconds are of the one, burst and refill_per_second of the other',
+  ),
+  max_requests: preset(wholeNumber(1, 1_000_000_000), 10, 'Most requests of a client in a window'),
+  window_seconds: preset(seconds(), 60, 'Length of the window'),
+  burst: preset(wholeNumber(1, 1_000_000_000), 10, 'Most requests at once'),
+  refill_per_second: preset(decimal(0.001, 1_000_000_000), 0.5, 'Requests that may follow in each second'),
+  key_extractor: preset(
+    keyExtractor,
+    'client_ip',
+    'What makes a client: its address (IPv6: the /64), its token, or a header field',
+  ),
+  ahead_percent: preset(
+    wholeNumber(0, 50),
+    0,
+    'Of what a client has left, a process lets this share through before it asks Redis; 0: it asks each time',
+  ),
+  exempt: preset(blocks, [], 'Clients that are not limited'),
+}
+
+/** `[access]`. */
+export const accessKeys = {
+  allow: preset(blocks, [], 'Clients that are served; none: all are'),
+  deny: preset(blocks, [], 'Clients that are not, whatever allow says'),
+}
+
+/** `[metrics]`. */
+export const metricsKeys = {
+  enabled: preset(flag, true, 'Whether there are any'),
+  endpoint: preset(urlPath, '/metrics', 'Their path'),
+  allow: preset(blocks, ['loopback', 'private'], 'Clients that may read them; to others the path does not exist'),
+}
+
+/** The tables of the file as they are written there, with the keys that the help lists below them. */
+export const configTables = [
+  { name: 'server', title: '[server]', keys: serverKeys },
+  { name: 'tls', title: '[tls]', note: 'without it, plain HTTP', keys: tlsKeys },
+  { name: 'upstreams', title: '[upstreams]', note: 'where requests go that no route takes', keys: upstreamsKeys },
+  {
+    name: 'groups',
+    title: '[groups.<name>]',
+    note: 'for routes; has the keys of [upstreams], of which this is required',
+    keys: { backends: groupKeys.backends },
+  },
+  { name: 'routes', title: '[[routes]]', note: 'one for each prefix', keys: routeKeys },
+  { name: 'health', title: '[health]', keys: healthKeys },
+  { name: 'ejection', title: '[ejection]', keys: ejectionKeys },
+  { name: 'retry', title: '[retry]', keys: retryKeys },
+  { name: 'rate_limit', title: '[rate_limit]', note: 'without it, nobody is limited', keys: rateLimitKeys },
+  { name: 'access', title: '[access]', keys: accessKeys },
+  { name: 'metrics', title: '[metrics]', keys: metricsKeys },
+]

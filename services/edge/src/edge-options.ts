@@ -1,0 +1,42 @@
+import type { Further } from '@ipfleet/settings/load-settings.ts'
+import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
+import { describeConfig } from './config/describe-config.ts'
+import type { EdgeConfig } from './config/edge-config.ts'
+import { defaultPath, loadConfig, type LoadedConfig } from './config/load-config.ts'
+import { type EdgeSettings, settingsSchema } from './settings.ts'
+
+/** What an edge is started with. */
+export interface EdgeOptions {
+  readonly settings: EdgeSettings
+  readonly config: EdgeConfig
+  /** Absolute path of the file that `config` was read from; undefined when there was none. */
+  readonly file: string | undefined
+  /** Reads the same file again, with the environment of the start. For SIGHUP: nothing is printed, nothing ends. */
+  readonly reload: () => LoadedConfig
+}
+
+/** For the first line of `main.ts`: the environment and the TOML file, or the end of the process as in `loadedOrExit`. */
+export function edgeOptionsOrExit(): EdgeOptions {
+  const { settings, further } = loadedOrExit(settingsSchema, {
+    program: 'edge',
+    summary: 'The reverse proxy in front of the fleet: balances, limits each client, and fails over.',
+    options: [{ name: 'config', value: 'FILE', help: `the TOML file; otherwise ${defaultPath}, if there is one` }],
+    further: configFile,
+  })
+  return { settings, ...further }
+}
+
+const configFile: Further<Omit<EdgeOptions, 'settings'>> = {
+  about:
+    'What the edge does stands in the TOML file: its tables and their keys. ${NAME} in a text is replaced by that ' +
+    'variable of the environment, also where a text of nothing else stands for a number, true or false; $${ is ${ ' +
+    'itself. SIGHUP reads the file again.',
+  rows: describeConfig(),
+  read: ({ options, env, cwd }) => {
+    const reload = () => loadConfig({ path: options['config'], env, cwd })
+    const loaded = reload()
+    return loaded.kind === 'faults'
+      ? loaded
+      : { kind: 'value', value: { config: loaded.config, file: loaded.file, reload } }
+  },
+}

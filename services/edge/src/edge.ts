@@ -1,0 +1,176 @@
+import { FileFollower } from '@ipfleet/files/file-follower.ts'
+import { Tunnels } from '@ipfleet/hop/tunnels.ts'
+import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
+import { clientAddress, plainAddress } from '@ipfleet/http/client-address.ts'
+import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { createApp, type Rules } from './app.ts'
+import type { EdgeConfig, TlsConfig } from './config/edge-config.ts'
+import { registerMetrics } from './edge-metrics.ts'
+import type { ClientLimiter } from './limits/client-limiter.ts'
+import { LimitParts } from './limits/limit-parts.ts'
+import { AttemptsRecord } from './proxy/attempts-record.ts'
+import { StallWatch } from './proxy/stall-watch.ts'
+import { RequestRecord } from './request-record.ts'
+import { makeRules } from './rules.ts'
+import { readCertificate } from './server/certificate.ts'
+import { EdgeServer } from './server/edge-server.ts'
+import type { EdgeSettings } from './settings.ts'
+import { RetryBudget } from './upstreams/retry-budget.ts'
+import { UpstreamGroups } from './upstream-groups.ts'
+import type { Serving, Surroundings } from './workers/surroundings.ts'
+
+export interface EdgeParts {
+  readonly settings: EdgeSettings
+  readonly logger: Logger
+  readonly surroundings: Surroundings
+}
+
+/** What answers may still take when nothing new is accepted. */
+const finishWithinMs = 30_000
+
+/** How long an edge takes to stop at the most, whatever its clients do. */
+export function stopWithinMs({ DRAIN_MS: drainMs }: EdgeSettings): number {
+  return drainMs + finishWithinMs + 5000
+}
+
+/** One process of the edge: all its parts, put together and taken apart again. */
+export class Edge implements Serving<EdgeConfig> {
+  readonly host: string
+  readonly #parts: EdgeParts
+  readonly #groups: UpstreamGroups
+  readonly #limits: LimitParts
+  readonly #budget: RetryBudget
+  readonly #tunnels: Tunnels
+  readonly #stalls = new StallWatch()
+  readonly #attempts = new AttemptsRecord()
+  readonly #server: EdgeServer
+  readonly #followers: readonly FileFollower[]
+  #config: EdgeConfig
+  #rules: Rules
+  #port = 0
+  #draining = false
+
+  /** @throws Error with the reason in plain words: a port that is taken, a certificate that cannot be used */
+  static async start(config: EdgeConfig, parts: EdgeParts): Promise<Edge> {
+    const groups = new UpstreamGroups(parts.logger)
+    await groups.configure(config)
+    const edge = new Edge(config, parts, groups)
+    edge.#port = await edge.#server.listen(config.server)
+    return edge
+  }
+
+  private constructor(config: EdgeConfig, parts: EdgeParts, groups: UpstreamGroups) {
+    const { settings, logger, surroundings } = parts
+    this.#parts = parts
+    this.#config = config
+    this.#groups = groups
+    this.host = config.server.host
+    this.#limits = new LimitParts(settings, surroundings, logger)
+    this.#budget = new RetryBudget(config.retry)
+    this.#tunnels = new Tunnels({ idleMs: config.server.tunnelIdleMs })
+    this.#rules = this.#makeRules(config, this.#limits.limiterFor(config.rateLimit))
+    this.#server = this.#createServer(config)
+    this.#followers = config.tls ? this.#followCertificate(config.tls) : []
+    registerMetrics(surroundings.metrics, {
+      groups,
+      limits: this.#limits,
+      tunnels: this.#tunnels,
+      server: this.#server,
+      attempts: this.#attempts,
+    })
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** What began under the old rules ends under them. */
+  async reconfigure(config: EdgeConfig): Promise<void> {
+    this.#warnOfWhatWaits(config)
+    const { closeGone } = await this.#groups.configure(config)
+    const { limiter: before } = this.#rules
+    this.#config = config
+    this.#budget.configure(config.retry)
+    this.#tunnels.configure({ idleMs: config.server.tunnelIdleMs })
+    this.#rules = this.#makeRules(config, this.#limits.limiterFor(config.rateLimit))
+    this.#server.configure(config.server)
+    closeGone()
+    await before?.close()
+  }
+
+  /** Fails the probe, finishes what is in flight, then closes what was opened, last things first. */
+  async stop(): Promise<void> {
+    const { DRAIN_MS: drainMs } = this.#parts.settings
+    const tunnels = this.#tunnels.drain(drainMs)
+    await this.#server.close({ drainMs, deadlineMs: finishWithinMs, onDraining: () => (this.#draining = true) })
+    await tunnels
+    for (const follower of this.#followers) follower.close()
+    this.#groups.close()
+    await this.#rules.limiter?.close()
+    await this.#limits.close()
+  }
+
+  #makeRules(config: EdgeConfig, limiter: ClientLimiter | undefined): Rules {
+    return makeRules(config, {
+      limiter,
+      groups: this.#groups.places,
+      tunnels: this.#tunnels,
+      stalls: this.#stalls,
+      budget: this.#budget,
+      record: this.#attempts,
+      metricsPage: () => this.#parts.surroundings.render(),
+      isReady: () => !this.#draining && this.#groups.usable,
+    })
+  }
+
+  #createServer(config: EdgeConfig): EdgeServer {
+    const { settings, logger, surroundings } = this.#parts
+    const record = new RequestRecord(surroundings.metrics, createAccessLog({ logger }), logger)
+    return new EdgeServer({
+      config: config.server,
+      tls: config.tls,
+      certificate: config.tls && readCertificate(config.tls),
+      app: createApp({
+        rules: () => this.#rules,
+        clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
+        onEnd: record.add,
+      }),
+      connections: {
+        isTrusted: addressBlocks(settings.TRUST_PROXY),
+        addressOf: (socket) => plainAddress(socket.remoteAddress),
+      },
+    })
+  }
+
+  /** A new certificate serves the connections to come; one that cannot be used is logged, and the old one stays. */
+  #followCertificate(tls: TlsConfig): readonly FileFollower[] {
+    const { logger } = this.#parts
+    const renew = async (): Promise<void> => {
+      try {
+        this.#server.renew(tls, readCertificate(tls))
+        logger.info({ cert: tls.cert }, 'serving with a new certificate')
+      } catch (error) {
+        logger.error(error instanceof Error ? error.message : String(error))
+      }
+    }
+    const followers = [tls.cert, tls.key].map((path) => new FileFollower(path, renew))
+    for (const follower of followers) {
+      follower.markSeen()
+      follower.start()
+    }
+    return followers
+  }
+
+  /** What a process is given at its start and cannot change. */
+  #warnOfWhatWaits(config: EdgeConfig): void {
+    const { server: now, tls } = this.#config
+    const { server: next } = config
+    const waits = [
+      ...(now.host === next.host && now.port === next.port ? [] : ['[server] listen']),
+      ...(now.maxHeaderBytes === next.maxHeaderBytes ? [] : ['[server] max_header_bytes']),
+      ...(JSON.stringify(tls) === JSON.stringify(config.tls) ? [] : ['[tls]']),
+    ]
+    if (waits.length > 0) this.#parts.logger.warn({ keys: waits }, 'changed, but only a restart puts it in force')
+  }
+}

@@ -1,0 +1,45 @@
+import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
+import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
+import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { RateLimitConfig } from '../config/edge-config.ts'
+import type { EdgeSettings } from '../settings.ts'
+import type { Surroundings } from '../workers/surroundings.ts'
+import { ClientLimiter, type LimiterCounts } from './client-limiter.ts'
+
+/** Who counts what clients ask: with Redis all edges together, without it all processes of this one. */
+export class LimitParts {
+  readonly counts: LimiterCounts = { allowed: 0, limited: 0, exempt: 0 }
+  /** Undefined without REDIS_URL. */
+  readonly link: RedisLink | undefined
+  readonly #size: FleetSize | undefined
+  readonly #surroundings: Surroundings
+
+  constructor(settings: EdgeSettings, surroundings: Surroundings, logger: Logger) {
+    this.#surroundings = surroundings
+    const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs } = settings
+    if (url === undefined) return
+    const link = new RedisLink({ url, name: 'edge', timeoutMs })
+    link.on('up', () => logger.info('redis is up'))
+    link.on('down', () => logger.warn('redis is away; each process keeps to its share of the limits'))
+    this.link = link
+    this.#size = new FleetSize(link, { name: 'edge' })
+  }
+
+  limiterFor(config: RateLimitConfig | undefined): ClientLimiter | undefined {
+    return config && new ClientLimiter(config, this.#counter(config.aheadPercent / 100), this.counts)
+  }
+
+  async close(): Promise<void> {
+    await this.#size?.close()
+    this.link?.close()
+  }
+
+  #counter(aheadPart: number): PromptRateLimiter {
+    const { link } = this
+    const size = this.#size
+    if (link === undefined || size === undefined) return this.#surroundings.limiter({ aheadPart })
+    return new FleetRateLimiter(link, { scope: 'edge', members: () => size.count, aheadPart })
+  }
+}

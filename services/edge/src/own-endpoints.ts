@@ -1,0 +1,74 @@
+import type { Visit } from './app.ts'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+
+export interface MetricsPage {
+  readonly contentType: string
+  readonly body: string
+}
+
+export interface OwnEndpointsParts {
+  /** Undefined: there is none. */
+  readonly metricsPath: string | undefined
+  readonly mayReadMetrics: (address: string) => boolean
+  readonly metricsPage: () => Promise<MetricsPage>
+  readonly probePath: string | undefined
+  /** Whether this edge can serve. */
+  readonly isReady: () => boolean
+}
+
+/** What the edge answers of itself. Whoever may not read the metrics gets what is behind, if anything. */
+export class OwnEndpoints {
+  readonly #parts: OwnEndpointsParts
+
+  constructor(parts: OwnEndpointsParts) {
+    this.#parts = parts
+  }
+
+  /** @returns whether the request was for one of them */
+  answer(visit: Visit): boolean {
+    const { target, method, client } = visit
+    const { metricsPath, probePath, mayReadMetrics } = this.#parts
+    if (target !== metricsPath && target !== probePath) {
+      if (!target.includes('?')) return false
+      const path = target.slice(0, target.indexOf('?'))
+      if (path !== metricsPath && path !== probePath) return false
+    }
+    const isMetrics = target === metricsPath || target.startsWith(`${metricsPath}?`)
+    if (isMetrics && !mayReadMetrics(client.address)) return false
+    if (method !== 'GET' && method !== 'HEAD') {
+      visit.refuse(new ProxyError('method_not_allowed'), ['Allow', 'GET, HEAD'])
+    } else if (isMetrics) void this.#metrics(visit)
+    else this.#probe(visit)
+    return true
+  }
+
+  async #metrics(visit: Visit): Promise<void> {
+    try {
+      const { contentType, body } = await this.#parts.metricsPage()
+      send(visit, 200, contentType, body)
+    } catch (error) {
+      visit.refuse(ProxyError.from(error))
+    }
+  }
+
+  #probe(visit: Visit): void {
+    const isReady = this.#parts.isReady()
+    const body = `${JSON.stringify({ status: isReady ? 'ok' : 'unavailable' })}\n`
+    send(visit, isReady ? 200 : 503, 'application/json; charset=utf-8', body)
+  }
+}
+
+function send(visit: Visit, status: number, contentType: string, text: string): void {
+  const { answer } = visit.incoming
+  const body = Buffer.from(text)
+  const fields = ['Content-Type', contentType, 'Content-Length', String(body.length), 'Cache-Control', 'no-store']
+  const head = {
+    status,
+    reason: status === 200 ? 'OK' : 'Service Unavailable',
+    version: '1.1',
+    upgrade: undefined,
+  } as const
+  const isHead = visit.method === 'HEAD'
+  answer.whole({ ...head, fields, framing: isHead ? 'none' : body.length }, fields, isHead ? Buffer.alloc(0) : body)
+  visit.answeredHere(status)
+}

@@ -1,0 +1,98 @@
+import type { ServerResponse } from 'node:http'
+import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
+import { lingerAfter } from '@ipfleet/http/linger.ts'
+import { sendError } from '@ipfleet/http/send-error.ts'
+import { type ClientAnswer, nothing } from './client-answer.ts'
+
+/** Up to this, head and body leave as one string, in one write; beyond it, copying costs more than a second write. */
+const mostInOneWrite = 16_384
+
+/** To a client that speaks HTTP/1. */
+export class H1Answer implements ClientAnswer {
+  onDrain: () => void = nothing
+  onClose: () => void = nothing
+  readonly #res: ServerResponse
+  #closing = false
+
+  constructor(res: ServerResponse) {
+    this.#res = res
+    res.once('close', () => this.onClose())
+  }
+
+  get begun(): boolean {
+    return this.#res.headersSent
+  }
+
+  get pending(): boolean {
+    return (this.#res.socket?.writableLength ?? 0) > 0
+  }
+
+  interim(status: number, _reason: string, fields: RawFields): void {
+    // RFC 9110 §15.2: an HTTP/1.0 client must not get one. A pipelined request has no connection before its turn.
+    const { req, socket } = this.#res
+    if (req.httpVersionMinor === 0 || socket === null || this.begun) return
+    this.#res.writeInformation(status, fields)
+  }
+
+  whole(head: AnswerHead, fields: RawFields, body: Buffer): void {
+    this.head(head, fields)
+    if (body.length === 0) this.#res.end()
+    else if (body.length > mostInOneWrite) this.#res.end(body)
+    else this.#res.end(body.toString('latin1'), 'latin1')
+  }
+
+  head({ status, reason, framing }: AnswerHead, fields: RawFields): void {
+    const res = this.#res
+    if (this.#closing) res.shouldKeepAlive = false
+    // Node takes a flat list of names and values as it is; its types want it mutable.
+    res.writeHead(status, reason, fields as string[])
+    // What is sent later may be long in coming.
+    if (framing !== 'none' && typeof framing !== 'number') res.flushHeaders()
+  }
+
+  write(chunk: Buffer): boolean {
+    const flows = this.#res.write(chunk)
+    if (!flows) this.#res.once('drain', () => this.onDrain())
+    return flows
+  }
+
+  end(trailers: RawFields): void {
+    if (trailers.length > 0) this.#res.addTrailers(pairsOf(trailers))
+    this.#res.end()
+  }
+
+  error(error: ProxyError, fields: RawFields): void {
+    const res = this.#res
+    if (!res.headersSent) {
+      if (this.#closing) res.shouldKeepAlive = false
+      for (const [name, value] of pairsOf(fields)) res.setHeader(name, value)
+    }
+    sendError(res, error)
+  }
+
+  cut(): void {
+    this.#res.destroy()
+  }
+
+  closeAfter(): void {
+    if (this.#closing) return
+    this.#closing = true
+    const res = this.#res
+    lingerAfter(res)
+    // It was not said in the head that the connection ends, so Node would keep it.
+    if (res.headersSent) res.once('finish', () => res.req.socket.destroySoon())
+  }
+}
+
+export function linesOf(fields: RawFields): string {
+  let lines = ''
+  for (let index = 0; index + 1 < fields.length; index += 2) lines += `${fields[index]}: ${fields[index + 1]}\r\n`
+  return lines
+}
+
+function pairsOf(fields: RawFields): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let index = 0; index + 1 < fields.length; index += 2) pairs.push([fields[index] ?? '', fields[index + 1] ?? ''])
+  return pairs
+}

@@ -1,0 +1,95 @@
+import { constants, type Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
+import { sendError } from '@ipfleet/http/send-error.ts'
+import { type ClientAnswer, nothing } from './client-answer.ts'
+
+/** To a client that speaks HTTP/2. Writes to the stream itself: Node's compatible layer has no raw fields. */
+export class H2Answer implements ClientAnswer {
+  onDrain: () => void = nothing
+  onClose: () => void = nothing
+  readonly #res: Http2ServerResponse
+  readonly #stream: ServerHttp2Stream
+  #trailers: RawFields | undefined
+
+  constructor(res: Http2ServerResponse) {
+    this.#res = res
+    this.#stream = res.stream
+    this.#stream.once('close', () => this.onClose())
+    // A reset by the client is seen as `close`; without a listener Node would throw.
+    this.#stream.on('error', nothing)
+  }
+
+  get begun(): boolean {
+    return this.#stream.headersSent
+  }
+
+  get pending(): boolean {
+    return this.#stream.writableLength > 0
+  }
+
+  interim(status: number, _reason: string, fields: RawFields): void {
+    if (this.#gone || this.begun) return
+    this.#stream.additionalHeaders({ ...headersOf(fields), ':status': status })
+  }
+
+  whole(head: AnswerHead, fields: RawFields, body: Buffer): void {
+    if (this.#gone) return
+    this.#stream.respond({ ...headersOf(fields), ':status': head.status }, { endStream: body.length === 0 })
+    if (body.length > 0) this.#stream.end(body)
+  }
+
+  head(head: AnswerHead, fields: RawFields): void {
+    if (this.#gone) return
+    const stream = this.#stream
+    stream.respond({ ...headersOf(fields), ':status': head.status }, { waitForTrailers: head.framing === 'chunked' })
+    stream.once('wantTrailers', () => {
+      if (this.#trailers === undefined || this.#trailers.length === 0) stream.close()
+      else stream.sendTrailers(headersOf(this.#trailers))
+    })
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#gone) return true
+    const flows = this.#stream.write(chunk)
+    if (!flows) this.#stream.once('drain', () => this.onDrain())
+    return flows
+  }
+
+  end(trailers: RawFields): void {
+    this.#trailers = trailers
+    if (!this.#gone) this.#stream.end()
+  }
+
+  error(error: ProxyError, fields: RawFields): void {
+    if (this.#gone) return
+    for (let index = 0; index + 1 < fields.length; index += 2) {
+      this.#res.setHeader(fields[index] ?? '', fields[index + 1] ?? '')
+    }
+    sendError(this.#res, error)
+  }
+
+  cut(): void {
+    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  }
+
+  /** Only this stream ends: what the client still sends on it is taken off the connection and forgotten. */
+  closeAfter(): void {}
+
+  get #gone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed
+  }
+}
+
+/** Repeated fields become lists; all names are lower case (RFC 9113 §8.2). Hop-by-hop ones are off already. */
+function headersOf(fields: RawFields): OutgoingHttpHeaders {
+  const headers: Record<string, string | string[]> = {}
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const name = (fields[index] ?? '').toLowerCase()
+    const value = fields[index + 1] ?? ''
+    const before = headers[name]
+    if (before === undefined) headers[name] = value
+    else headers[name] = typeof before === 'string' ? [before, value] : [...before, value]
+  }
+  return headers
+}

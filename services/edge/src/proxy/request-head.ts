@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto'
+import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+
+/** Who asks, and how. */
+export interface Client {
+  /** The address that the trusted proxies vouch for. */
+  readonly address: string
+  /** The other end of the connection: the client itself, or a trusted proxy. */
+  readonly peer: string
+  readonly secure: boolean
+}
+
+/** How this proxy calls itself in Via (RFC 9110 §7.6.3). */
+export const pseudonym = 'ipfleet-edge'
+
+/** An id that a client may have given to a request, to find its lines in the logs; anything else is replaced. */
+const idForm = /^[\w.:-]{1,64}$/
+
+export function requestIdOf({ requestId }: OnwardFields): string {
+  return requestId !== undefined && idForm.test(requestId) ? requestId : randomUUID()
+}
+
+/** The request line and the fields for a backend, without the body's framing and the empty line at the end. */
+export function requestHead(
+  { method, target, httpVersion }: { readonly method: string; readonly target: string; readonly httpVersion: string },
+  fields: OnwardFields,
+  client: Client,
+  { host, requestId }: { readonly host: string; readonly requestId: string },
+): string {
+  // What a trusted proxy has said goes on; what anybody else said of itself does not.
+  const vouched = client.address !== client.peer
+  const chain = vouched && fields.forwardedFor !== undefined ? `${fields.forwardedFor}, ${client.peer}` : client.peer
+  const own = client.secure ? 'https' : 'http'
+  const proto = vouched && isScheme(fields.forwardedProto) ? fields.forwardedProto : own
+  const forwardedHost = vouched && fields.forwardedHost !== undefined ? fields.forwardedHost : fields.host
+  const via = `${httpVersion} ${pseudonym}`
+  return (
+    `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields.lines}` +
+    `X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${proto}\r\n` +
+    (forwardedHost === '' ? '' : `X-Forwarded-Host: ${forwardedHost}\r\n`) +
+    `X-Real-IP: ${client.address}\r\nX-Request-Id: ${requestId}\r\nX-Proxy: ipfleet\r\n` +
+    `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` +
+    (fields.expectsContinue ? 'Expect: 100-continue\r\n' : '')
+  )
+}
+
+function isScheme(value: string | undefined): value is 'http' | 'https' {
+  return value === 'http' || value === 'https'
+}
+
+const mostPasses = 10
+
+/** Whether the request has come through edges so often that it must be going in circles. */
+export function isLooping({ via }: OnwardFields): boolean {
+  return via !== undefined && via.split(pseudonym).length > mostPasses
+}

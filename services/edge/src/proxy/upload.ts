@@ -1,0 +1,97 @@
+import type { IncomingMessage } from 'node:http'
+import type { Exchange } from '@ipfleet/hop/hop.ts'
+
+export interface UploadLimits {
+  /** 0: no limit. */
+  readonly maxBodyBytes: number
+  readonly bodyTimeoutMs: number
+  readonly minBodyBytesPerSecond: number
+}
+
+/**
+ * The body of a request on its way to a backend. As long as no connection has taken any of it, it is kept, so that
+ * another backend can be tried.
+ */
+export class Upload {
+  readonly #req: IncomingMessage
+  readonly #limits: UploadLimits
+  readonly #onTooLarge: () => void
+  #exchange: Exchange | undefined
+  #kept: Buffer[] | undefined = []
+  #bytes = 0
+  #complete = false
+  #stopped = false
+  #deadlineMs = 0
+  /** Since when the backend, not the client, holds the body up. */
+  #heldSinceMs: number | undefined
+
+  constructor(req: IncomingMessage, limits: UploadLimits, onTooLarge: () => void) {
+    this.#req = req
+    this.#limits = limits
+    this.#onTooLarge = onTooLarge
+  }
+
+  /** Whether the client has sent all of it. */
+  get complete(): boolean {
+    return this.#complete
+  }
+
+  /** Sends it, from the start, by this exchange. Only as long as none has taken anything. */
+  sendBy(exchange: Exchange): void {
+    const isFirst = this.#exchange === undefined
+    this.#exchange = exchange
+    let flows = true
+    for (const chunk of this.#kept ?? []) flows = exchange.write(chunk)
+    if (this.#complete) exchange.finish(this.#req.rawTrailers)
+    if (isFirst) this.#read()
+    else if (flows) this.drained()
+  }
+
+  /** The connection takes more. */
+  drained(): void {
+    this.#kept = undefined
+    if (this.#heldSinceMs !== undefined) this.#deadlineMs += performance.now() - this.#heldSinceMs
+    this.#heldSinceMs = undefined
+    if (!this.#stopped) this.#req.resume()
+  }
+
+  /** Nobody wants the rest: it is read and forgotten. */
+  stop(): void {
+    this.#stopped = true
+    this.#kept = undefined
+    this.#exchange = undefined
+  }
+
+  /** Whether the client takes longer over it than it may. */
+  isLate(nowMs: number): boolean {
+    if (this.#complete || this.#stopped || this.#heldSinceMs !== undefined) return false
+    return nowMs > this.#deadlineMs + (this.#bytes / this.#limits.minBodyBytesPerSecond) * 1000
+  }
+
+  #read(): void {
+    const req = this.#req
+    this.#deadlineMs = performance.now() + this.#limits.bodyTimeoutMs
+    req.on('data', (chunk: Buffer) => this.#take(chunk))
+    req.on('end', () => {
+      this.#complete = true
+      this.#exchange?.finish(req.rawTrailers)
+    })
+    // A client that leaves is seen by the answer's side; without a listener Node would throw.
+    req.on('error', () => {})
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#stopped) return
+    this.#bytes += chunk.length
+    const { maxBodyBytes } = this.#limits
+    if (maxBodyBytes > 0 && this.#bytes > maxBodyBytes) {
+      this.#onTooLarge()
+      return
+    }
+    this.#kept?.push(chunk)
+    if (this.#exchange?.write(chunk) === false) {
+      this.#heldSinceMs = performance.now()
+      this.#req.pause()
+    } else this.#kept = undefined
+  }
+}

@@ -1,0 +1,83 @@
+import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import type { ForwardEnd } from './proxy/forwarded-request.ts'
+
+/** All that is told of one request, when it is over. */
+export interface RequestEnd extends ForwardEnd {
+  readonly method: string
+  readonly target: string
+  readonly client: string
+  readonly durationMs: number
+}
+
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
+type KnownMethod = (typeof methods)[number]
+
+const firstStatus = 100
+const statuses = Array.from({ length: 500 }, (_, index) => String(firstStatus + index))
+const labels = { method: methods, status: statuses } as const
+
+/** The buckets of the proxy whose metric this is (seconds 0.001 to 10), and two finer ones for answers from near by. */
+const bucketsMs = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000]
+
+const methodIndex = new Map<string, number>(methods.map((method, index) => [method, index]))
+
+/** Requests in the metrics and in the access log. */
+export class RequestRecord {
+  readonly #histogram: HotHistogram<typeof labels>
+  /** By method and status: looking a series up by its labels costs more than all the rest here. */
+  readonly #series: (HistogramSeries | undefined)[] = []
+  readonly #accessLog: AccessLog
+  readonly #logger: Logger
+
+  constructor(metrics: Metrics, accessLog: AccessLog, logger: Logger) {
+    this.#accessLog = accessLog
+    this.#logger = logger
+    this.#histogram = metrics.hotHistogram({
+      name: 'http_requests_duration_seconds',
+      help: 'Time to answer by method and status; 499 is a client that left before.',
+      labels,
+      bucketsMs,
+    })
+  }
+
+  readonly add = (end: RequestEnd): void => {
+    this.#seriesOf(end.method, end.status).observeMs(end.durationMs)
+    if (this.#accessLog.enabled || end.status >= 500 || end.status === 429) this.#log(end)
+    if (end.fault !== undefined) this.#logFault(end)
+  }
+
+  #seriesOf(method: string, status: number): HistogramSeries {
+    const methodAt = methodIndex.get(method) ?? methods.length - 1
+    const at = methodAt * statuses.length + status - firstStatus
+    const known = this.#series[at]
+    if (known !== undefined) return known
+    const labelled = { method: methods[methodAt] as KnownMethod, status: statuses[status - firstStatus] ?? '599' }
+    const made = this.#histogram.series(labelled)
+    this.#series[at] = made
+    return made
+  }
+
+  #log({ requestId, method, target, status, durationMs, client, backend, retries }: RequestEnd): void {
+    this.#accessLog.write({
+      id: requestId,
+      method,
+      path: target,
+      status,
+      latencyUs: durationMs * 1000,
+      client,
+      backend,
+      retries: retries === 0 ? undefined : retries,
+    })
+  }
+
+  /** Why a backend did not answer, for those who look after it; the access line says only that it did not. */
+  #logFault({ requestId, backend, status, fault }: RequestEnd): void {
+    const cause = fault?.cause instanceof Error ? fault.cause.message : undefined
+    const fields = { id: requestId, backend, fault: fault?.kind, cause }
+    if (status >= 500) this.#logger.warn(fields, fault?.message)
+    else this.#logger.debug(fields, fault?.message)
+  }
+}

@@ -1,0 +1,66 @@
+import type { Tunnels } from '@ipfleet/hop/tunnels.ts'
+import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
+import { requestGuard } from '@ipfleet/http/request-guard.ts'
+import type { Rules } from './app.ts'
+import type { AccessConfig, EdgeConfig } from './config/edge-config.ts'
+import type { ClientLimiter } from './limits/client-limiter.ts'
+import { type MetricsPage, OwnEndpoints } from './own-endpoints.ts'
+import type { AttemptsRecord } from './proxy/attempts-record.ts'
+import type { StallWatch } from './proxy/stall-watch.ts'
+import { h2Guard } from './server/h2-guard.ts'
+import { HiddenPaths } from './upstreams/hidden-paths.ts'
+import type { RetryBudget } from './upstreams/retry-budget.ts'
+import { Routes } from './upstreams/routes.ts'
+import type { GroupPlaces } from './upstream-groups.ts'
+
+/** What outlives a configuration. */
+export interface Ground {
+  readonly limiter: ClientLimiter | undefined
+  readonly groups: GroupPlaces
+  readonly tunnels: Tunnels
+  readonly stalls: StallWatch
+  readonly budget: RetryBudget
+  readonly record: AttemptsRecord
+  readonly metricsPage: () => Promise<MetricsPage>
+  readonly isReady: () => boolean
+}
+
+/** The rules that a configuration makes. */
+export function makeRules(config: EdgeConfig, ground: Ground): Rules {
+  const { server, metrics, retry } = config
+  const maxTargetLength = server.maxTargetBytes
+  const h1Fault = requestGuard({ maxTargetLength })
+  const h2Fault = h2Guard({ maxTargetLength })
+  return {
+    faultOf: (req) => (req.httpVersionMajor === 2 ? h2Fault(req) : h1Fault(req)),
+    isDenied: denied(config.access),
+    endpoints: new OwnEndpoints({
+      metricsPath: metrics.enabled ? metrics.endpoint : undefined,
+      mayReadMetrics: addressBlocks(metrics.allow),
+      metricsPage: ground.metricsPage,
+      probePath: server.probeEndpoint === '' ? undefined : server.probeEndpoint,
+      isReady: ground.isReady,
+    }),
+    hiddenPaths: new HiddenPaths(server.hiddenPaths),
+    limiter: ground.limiter,
+    routes: new Routes(config.routes),
+    groups: ground.groups,
+    uploads: server,
+    forward: {
+      tunnels: ground.tunnels,
+      stalls: ground.stalls,
+      budget: ground.budget,
+      record: ground.record,
+      attempts: retry.attempts,
+      sendTimeoutMs: server.sendTimeoutMs,
+      showBackend: server.showBackend,
+    },
+  }
+}
+
+function denied({ allow, deny }: AccessConfig): (address: string) => boolean {
+  const isNamed = addressBlocks(deny)
+  const isAllowed = addressBlocks(allow)
+  if (allow.length === 0) return isNamed
+  return (address) => isNamed(address) || !isAllowed(address)
+}

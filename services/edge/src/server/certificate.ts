@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import type { TlsConfig } from '../config/edge-config.ts'
+
+/** PEM texts. */
+export interface Certificate {
+  readonly cert: string
+  readonly key: string
+}
+
+/**
+ * Reads the files of `[tls]` and sees that they belong together.
+ * @throws Error with a reason in plain words; it never holds what is in the files
+ */
+export function readCertificate({ cert, key }: TlsConfig): Certificate {
+  const certificate = { cert: readPem(cert), key: readPem(key) }
+  try {
+    createSecureContext(certificate)
+  } catch (error) {
+    const code = codeOf(error)
+    const reason = code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' ? 'they do not belong together' : code
+    throw new Error(`${cert} and ${key} are no certificate and key to serve with: ${reason}`, { cause: error })
+  }
+  return certificate
+}
+
+export function secureOptions({ minVersion }: TlsConfig, certificate: Certificate): SecureContextOptions {
+  return { ...certificate, minVersion }
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`${path} cannot be read (${codeOf(error)})`, { cause: error })
+  }
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'
+}

@@ -1,0 +1,168 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createH2, type Http2Server, type ServerHttp2Session } from 'node:http2'
+import type { Server as TcpServer, Socket } from 'node:net'
+import { createServer as createTls, type TLSSocket } from 'node:tls'
+import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
+import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
+import { listen } from '@ipfleet/http/listen.ts'
+import type { App } from '../app.ts'
+import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
+import { H1Answer } from '../proxy/h1-answer.ts'
+import { H2Answer } from '../proxy/h2-answer.ts'
+import { type Certificate, secureOptions } from './certificate.ts'
+import { ConnectionLimits, type ConnectionLimitsOptions } from './connection-limits.ts'
+import { asksForTunnel, offerOf } from './upgrade-offer.ts'
+
+export interface EdgeServerOptions {
+  readonly config: ServerConfig
+  readonly tls: TlsConfig | undefined
+  readonly certificate: Certificate | undefined
+  readonly app: App
+  readonly connections: Pick<ConnectionLimitsOptions, 'isTrusted' | 'addressOf'>
+}
+
+/** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
+const mostStreams = 128
+
+/**
+ * What listens: HTTP/1.1, and with TLS also HTTP/2. One TCP server takes the connections; once it is known what a
+ * connection speaks, it is handed to the server of that protocol, which does not listen itself.
+ */
+export class EdgeServer {
+  readonly #h1: Server
+  readonly #h2: Http2Server | undefined
+  readonly #listener: TcpServer
+  readonly #limits: ConnectionLimits
+  readonly #sessions = new Set<ServerHttp2Session>()
+  readonly #options: EdgeServerOptions
+  #upgrades: boolean
+
+  constructor(options: EdgeServerOptions) {
+    const { config, tls, certificate } = options
+    this.#options = options
+    this.#upgrades = config.upgrades
+    this.#h1 = this.#createH1(config, tls !== undefined)
+    this.#h2 = tls?.http2 === true ? this.#createH2(config) : undefined
+    this.#listener = tls && certificate ? this.#createTls(tls, certificate) : this.#h1
+    this.#limits = new ConnectionLimits(this.#listener, this.#connectionLimits(config))
+  }
+
+  get openConnections(): number {
+    return this.#limits.open
+  }
+
+  get refusedConnections(): number {
+    return this.#limits.refused
+  }
+
+  /** @returns the port. @throws ListenError */
+  listen({ host, port }: { readonly host: string; readonly port: number }): Promise<number> {
+    return listen(this.#h1, { host, port }, this.#listener)
+  }
+
+  /** What can change while it runs. The size of a header cannot: Node takes it when a server is made. */
+  configure(config: ServerConfig): void {
+    this.#upgrades = config.upgrades
+    this.#limits.configure(this.#connectionLimits(config))
+    const { headersTimeout, keepAliveTimeout } = httpServerOptions(limitsOf(config))
+    Object.assign(this.#h1, { headersTimeout, keepAliveTimeout, maxHeadersCount: config.maxHeaders })
+  }
+
+  /** Takes effect for connections to come. */
+  renew(tls: TlsConfig, certificate: Certificate): void {
+    if ('setSecureContext' in this.#listener) {
+      const listener = this.#listener as ReturnType<typeof createTls>
+      listener.setSecureContext(secureOptions(tls, certificate))
+    }
+  }
+
+  close(options: { readonly drainMs: number; readonly deadlineMs: number; readonly onDraining: () => void }) {
+    return gracefulClose(this.#h1, {
+      ...options,
+      listener: this.#listener,
+      others: {
+        sayGoodbye: () => this.#sessions.forEach((session) => session.close()),
+        destroyAll: () => this.#sessions.forEach((session) => session.destroy()),
+      },
+    })
+  }
+
+  #createH1(config: ServerConfig, secure: boolean): Server {
+    const { app } = this.#options
+    const serve = (req: IncomingMessage, res: ServerResponse): void => {
+      app({ req, res, answer: new H1Answer(res), secure, upgrade: undefined })
+    }
+    const server = createServer(
+      {
+        ...httpServerOptions(limitsOf(config)),
+        // The body's own time is watched request by request: an upload of gigabytes may take as long as it flows.
+        requestTimeout: 0,
+        optimizeEmptyRequests: true,
+        shouldUpgradeCallback: (req) => this.#upgrades && asksForTunnel(req),
+      },
+      serve,
+    )
+    server.on('checkContinue', serve)
+    server.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) => {
+      const { res, offer } = offerOf(req, socket, early)
+      app({ req, res, answer: new H1Answer(res), secure, upgrade: offer })
+    })
+    hardenServer(server, limitsOf(config))
+    return server
+  }
+
+  #createH2({ maxHeaderBytes, maxHeaders, keepAliveMs }: ServerConfig): Http2Server {
+    const { app } = this.#options
+    const server = createH2({
+      settings: { maxConcurrentStreams: mostStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
+      maxHeaderListPairs: maxHeaders + 4,
+      // Streams that a client opens and resets at once (CVE-2023-44487): a burst, and then this many a second.
+      streamResetBurst: 200,
+      streamResetRate: 33,
+    })
+    server.on('request', (req, res) => {
+      // The two are alike as far as they are used here.
+      app({ req: req as unknown as IncomingMessage, res, answer: new H2Answer(res), secure: true, upgrade: undefined })
+    })
+    server.on('session', (session) => {
+      this.#sessions.add(session)
+      session.once('close', () => this.#sessions.delete(session))
+      session.setTimeout(keepAliveMs, () => session.close())
+    })
+    server.on('sessionError', () => {})
+    return server
+  }
+
+  #createTls(tls: TlsConfig, certificate: Certificate): TcpServer {
+    const server = createTls({
+      ...secureOptions(tls, certificate),
+      ALPNProtocols: this.#h2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+      handshakeTimeout: this.#options.config.headerTimeoutMs,
+      allowHalfOpen: true,
+      noDelay: true,
+    })
+    server.on('secureConnection', (socket: TLSSocket) => {
+      if (socket.alpnProtocol === 'h2' && this.#h2) this.#h2.emit('connection', socket)
+      else this.#h1.emit('connection', socket)
+    })
+    // Without a listener Node closes the connection by itself, which is all there is to do.
+    server.on('tlsClientError', () => {})
+    // Its look for expired headers begins when a server listens, which this one does not.
+    this.#h1.emit('listening')
+    return server
+  }
+
+  #connectionLimits({ maxConnections, maxConnectionsPerClient }: ServerConfig): ConnectionLimitsOptions {
+    return { maxConnections, maxPerClient: maxConnectionsPerClient, ...this.#options.connections }
+  }
+}
+
+function limitsOf(config: ServerConfig) {
+  return {
+    headersTimeoutMs: config.headerTimeoutMs,
+    keepAliveTimeoutMs: config.keepAliveMs,
+    maxHeaders: config.maxHeaders,
+    maxHeaderBytes: config.maxHeaderBytes,
+    maxConnections: config.maxConnections,
+  }
+}

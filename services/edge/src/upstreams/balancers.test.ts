@@ -1,0 +1,131 @@
+import { describe, expect, test } from '@jest/globals'
+import type { Balance } from '../config/edge-config.ts'
+import type { Candidate } from './balancer.ts'
+import { balancers } from './balancers.ts'
+import { seedOf } from './rendezvous.ts'
+
+interface TestMember extends Candidate {
+  id: string
+  inFlight: number
+  effectiveWeight: number
+}
+
+function member(id: string, effectiveWeight = 1, inFlight = 0): TestMember {
+  return { id, seed: seedOf(id), inFlight, effectiveWeight, turn: 0 }
+}
+
+const pick = (balance: Balance, members: TestMember[], target = '/', tried: TestMember[] = []): string | undefined =>
+  balancers[balance](members, target, tried)?.id
+
+const picks = (balance: Balance, members: TestMember[], count: number): string =>
+  Array.from({ length: count }, () => pick(balance, members)).join('')
+
+describe.each<Balance>(['round-robin', 'weighted', 'least-requests', 'hash'])('%s', (balance) => {
+  test('has nobody among nobody', () => {
+    expect(pick(balance, [])).toBeUndefined()
+  })
+
+  test('does not choose who was tried', () => {
+    const [one, other] = [member('a'), member('b')]
+    expect(pick(balance, [one, other], '/', [one])).toBe('b')
+    expect(pick(balance, [one, other], '/', [other])).toBe('a')
+    expect(pick(balance, [one, other], '/', [one, other])).toBeUndefined()
+  })
+
+  test('sends in proportion to the weights', () => {
+    const members = [member('10.0.0.1:80', 3), member('10.0.0.2:80', 1), member('10.0.0.3:80', 0.5)]
+    const counts = new Map<string | undefined, number>()
+    for (let index = 0; index < 45_000; index += 1) {
+      const id = pick(balance, members, `/${index >> 8}.${index & 255}.7.1`)
+      counts.set(id, (counts.get(id) ?? 0) + 1)
+    }
+    const shares = members.map(({ id }) => (counts.get(id) ?? 0) / 10_000)
+    for (const [index, share] of [3, 1, 0.5].entries()) expect(Math.abs(shares[index]! - share)).toBeLessThan(0.05)
+  })
+})
+
+test('equal members alternate', () => {
+  expect(picks('round-robin', [member('a'), member('b'), member('c')], 9)).toBe('abcabcabc')
+})
+
+test('the turns of a heavy member are spread out, as nginx documents', () => {
+  expect(picks('weighted', [member('a', 5), member('b'), member('c')], 14)).toBe('aabacaaaabacaa')
+})
+
+test('the fewest requests for the weight come first', () => {
+  expect(pick('least-requests', [member('a', 1, 3), member('b', 1, 2), member('c', 1, 4)])).toBe('b')
+  expect(pick('least-requests', [member('a', 1, 3), member('b', 4, 8), member('c', 1, 4)])).toBe('b')
+})
+
+test('those with equally few take turns', () => {
+  expect(picks('least-requests', [member('a'), member('x', 1, 1), member('b')], 6)).toBe('ababab')
+})
+
+describe('hash', () => {
+  const paths = Array.from({ length: 10_000 }, (_, index) => `/${index & 255}.${index >> 8}.5.9`)
+  const members = ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80', '10.0.0.4:80'].map((id) => member(id))
+  const owners = (group: TestMember[]): (string | undefined)[] => paths.map((path) => pick('hash', group, path))
+
+  test('who decides, and in which order it knows the members, makes no difference', () => {
+    expect(owners(members.toReversed())).toEqual(owners(members))
+  })
+
+  test('a member that leaves moves only what was its own, and to all others evenly', () => {
+    const before = owners(members)
+    const after = owners(members.slice(1))
+    const moved = before.flatMap((owner, index) => (owner === after[index] ? [] : [[owner, after[index]] as const]))
+    expect(moved.every(([owner]) => owner === '10.0.0.1:80')).toBe(true)
+    for (const { id } of members.slice(1)) {
+      expect(moved.filter(([, heir]) => heir === id).length / moved.length).toBeCloseTo(1 / 3, 1)
+    }
+  })
+
+  test('a member that joins takes its share and leaves the rest where it is', () => {
+    const before = owners(members)
+    const after = owners([...members, member('10.0.0.5:80')])
+    const moved = after.filter((owner, index) => owner !== before[index])
+    expect(new Set(moved)).toEqual(new Set(['10.0.0.5:80']))
+    expect(moved.length / paths.length).toBeCloseTo(0.2, 1)
+  })
+
+  test('as the weight of a member rises it only ever gains', () => {
+    const before = owners([...members, member('10.0.0.5:80', 0.1)])
+    const after = owners([...members, member('10.0.0.5:80', 0.2)])
+    const moved = after.filter((owner, index) => owner !== before[index])
+    expect(new Set(moved)).toEqual(new Set(['10.0.0.5:80']))
+  })
+
+  test('who was tried is followed by the next in rank: whom the path would move to', () => {
+    for (const path of paths.slice(0, 200)) {
+      const first = members.find(({ id }) => id === pick('hash', members, path))!
+      const others = members.filter((other) => other !== first)
+      expect(pick('hash', members, path, [first])).toBe(pick('hash', others, path))
+    }
+  })
+
+  test('a member far above its share of the requests under way is passed over', () => {
+    const busy = members.map((one) => ({ ...one }))
+    const owner = busy.find(({ id }) => id === pick('hash', busy, '/8.8.8.8'))!
+    owner.inFlight = 4
+    expect(pick('hash', busy, '/8.8.8.8')).toBe(owner.id)
+    owner.inFlight = 40
+    const next = pick('hash', busy, '/8.8.8.8')
+    expect(next).not.toBe(owner.id)
+    expect(next).toBe(
+      pick(
+        'hash',
+        members,
+        '/8.8.8.8',
+        members.filter(({ id }) => id === owner.id),
+      ),
+    )
+    for (const one of busy) one.inFlight = 40
+    expect(pick('hash', busy, '/8.8.8.8')).toBe(owner.id)
+  })
+
+  test('a member above its share answers all the same when the others were tried', () => {
+    const busy = members.map((one) => ({ ...one }))
+    busy[0]!.inFlight = 1000
+    expect(pick('hash', busy, '/', busy.slice(1))).toBe('10.0.0.1:80')
+  })
+})

@@ -1,0 +1,69 @@
+/** An ejection lasts at most 2³ times what is configured. */
+const mostDoublings = 3
+
+/** What the traffic tells of one member: failures in a row, and for how long it is left alone because of them. */
+export class Ejection {
+  readonly #onOver: () => void
+  #failuresInARow = 0
+  /** Ejections since it last answered. */
+  #offences = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param onOver called when the time of an ejection is over; `isOn` is false by then */
+  constructor(onOver: () => void) {
+    this.#onOver = onOver
+  }
+
+  get isOn(): boolean {
+    return this.#timer !== undefined
+  }
+
+  /** Answers that come while it is ejected were asked for before, and prove nothing. */
+  answered(): void {
+    if (this.isOn) return
+    this.#failuresInARow = 0
+    this.#offences = 0
+  }
+
+  /** Counts a failed attempt. @returns how many there were in a row; 0 while it is ejected */
+  failed(): number {
+    return this.isOn ? 0 : ++this.#failuresInARow
+  }
+
+  /** @returns how long it lasts: `ejectMs`, doubled for each ejection since the last answer, up to eight times that */
+  begin(ejectMs: number): number {
+    const lastsMs = ejectMs * 2 ** Math.min(this.#offences, mostDoublings)
+    this.#offences += 1
+    this.#failuresInARow = 0
+    this.#timer = setTimeout(() => this.#over(), lastsMs).unref()
+    return lastsMs
+  }
+
+  /** Ends it, without a call back, and counts anew. The member is a repeat offender all the same until it answers. */
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#failuresInARow = 0
+  }
+
+  #over(): void {
+    this.#timer = undefined
+    this.#onOver()
+  }
+}
+
+export interface EjectionCensus {
+  readonly members: number
+  readonly up: number
+  readonly ejected: number
+}
+
+/**
+ * Whether one more member of a group may be ejected: at most `maxPercent` of them at a time, though with any share
+ * above 0 there may be one, and never the last that is up. Failures of the traffic may well be the traffic's fault
+ * (Envoy has its panic threshold for the same reason), so they never leave a group with nobody.
+ */
+export function mayEjectOneMore({ members, up, ejected }: EjectionCensus, maxPercent: number): boolean {
+  const most = maxPercent > 0 ? Math.max(1, Math.floor((members * maxPercent) / 100)) : 0
+  return up > 1 && ejected < most
+}

@@ -1,0 +1,86 @@
+import type { Ledger, Receipt, Unanswered } from '@ipfleet/rate-limit/ledger.ts'
+import type { Policy } from '@ipfleet/rate-limit/policy.ts'
+import type { Decision, Spending } from '@ipfleet/rate-limit/rate-limiter.ts'
+import { within } from './correspondence.ts'
+import type { Expense } from './messages.ts'
+
+export interface PrimaryLedgerOptions {
+  /** Has the primary count; undefined when it is gone. */
+  readonly ask: (expenses: readonly Expense[]) => Promise<readonly Decision[] | undefined>
+  /** A primary that takes longer is not waited for. Default 100. */
+  readonly answerWithinMs?: number
+}
+
+interface Entry extends Expense {
+  readonly resolve: (decision: Decision | undefined) => void
+}
+
+const nothingCame: Unanswered = { kind: 'unanswered', mayBeCounted: true }
+
+/**
+ * The primary process counts for all its workers. What comes up within one turn of the event loop travels as one
+ * message. Once an answer is late no further one is asked for until it has come: then the primary runs again.
+ */
+export class PrimaryLedger implements Ledger {
+  readonly #ask: PrimaryLedgerOptions['ask']
+  readonly #answerWithinMs: number
+  readonly #listeners = new Set<() => void>()
+  /** Charges that the primary will count and has not confirmed yet, by subject. */
+  readonly #charges = new Map<string, Promise<Decision | undefined>>()
+  #batch: Entry[] = []
+  #up = true
+
+  constructor({ ask, answerWithinMs = 100 }: PrimaryLedgerOptions) {
+    this.#ask = ask
+    this.#answerWithinMs = answerWithinMs
+  }
+
+  get up(): boolean {
+    return this.#up
+  }
+
+  onUp(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  async spend(subject: string, policy: Policy, spending: Spending, receipt?: Receipt): Promise<Decision | Unanswered> {
+    const expense = { subject, policy, spending }
+    const counted = receipt === undefined ? this.#count(expense) : this.#countOnce(expense)
+    const decision = await within(this.#answerWithinMs, counted)
+    if (decision !== undefined) return decision
+    this.#up = false
+    return nothingCame
+  }
+
+  /** What has been sent arrives as long as the primary lives, so that a repeated charge only waits once more. */
+  #countOnce(expense: Expense): Promise<Decision | undefined> {
+    const { subject } = expense
+    const sent = this.#charges.get(subject)
+    if (sent !== undefined) return sent
+    const counted = this.#count(expense).finally(() => this.#charges.delete(subject))
+    this.#charges.set(subject, counted)
+    return counted
+  }
+
+  #count(expense: Expense): Promise<Decision | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Decision | undefined>()
+    if (this.#batch.length === 0) setImmediate(() => void this.#sendBatch())
+    this.#batch.push({ ...expense, resolve })
+    return promise
+  }
+
+  async #sendBatch(): Promise<void> {
+    const batch = this.#batch
+    this.#batch = []
+    const decisions = await this.#ask(batch.map(({ subject, policy, spending }) => ({ subject, policy, spending })))
+    for (const [index, { resolve }] of batch.entries()) resolve(decisions?.[index])
+    if (decisions !== undefined) this.#isUp()
+  }
+
+  #isUp(): void {
+    if (this.#up) return
+    this.#up = true
+    for (const listener of this.#listeners) listener()
+  }
+}

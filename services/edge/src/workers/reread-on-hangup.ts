@@ -1,0 +1,32 @@
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { ReadAgain } from './surroundings.ts'
+
+export interface RereadOnHangupOptions<Config> {
+  readonly reload: ReadAgain<Config>
+  /** Puts a good configuration into force. */
+  readonly apply: (config: Config) => void | Promise<void>
+  readonly logger: Logger
+}
+
+/** On SIGHUP the configuration is read again: a good one is applied, a bad one is logged and changes nothing. */
+export function rereadOnHangup<Config>(options: RereadOnHangupOptions<Config>): void {
+  let latest = Promise.resolve()
+  // One after the other, so that the file as it was read last is the one in force.
+  process.on('SIGHUP', () => {
+    latest = latest.then(() => rereadOnce(options))
+  })
+}
+
+async function rereadOnce<Config>({ reload, apply, logger }: RereadOnHangupOptions<Config>): Promise<void> {
+  try {
+    const reread = await reload()
+    if (reread.kind === 'faults') {
+      logger.error({ faults: reread.text }, 'the configuration has faults and was not taken over')
+      return
+    }
+    await apply(reread.config)
+    logger.info('configuration taken over')
+  } catch (error) {
+    logger.error({ err: error }, 'the configuration could not be taken over')
+  }
+}

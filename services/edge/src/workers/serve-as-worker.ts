@@ -1,0 +1,104 @@
+import { LedgerRateLimiter } from '@ipfleet/rate-limit/ledger-rate-limiter.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
+import { within } from './correspondence.ts'
+import type { Instructions } from './messages.ts'
+import { PrimaryLedger } from './primary-ledger.ts'
+import { PrimarySilent, type Serving, type StartServing, type Surroundings } from './surroundings.ts'
+import { WorkerChannel } from './worker-channel.ts'
+
+export interface ServeAsWorkerOptions<Config> {
+  readonly start: StartServing<Config>
+  readonly logger: Logger
+}
+
+/**
+ * Serves as one of the workers that `superviseWorkers` has started: with the configuration that the primary sends, and
+ * until the primary says stop or is gone. Then the process ends.
+ */
+export function serveAsWorker<Config>(options: ServeAsWorkerOptions<Config>): void {
+  // A terminal's Ctrl-C reaches the whole group of processes; workers follow the primary, which knows the order.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  // oxlint-disable-next-line no-new -- it lives on the channel's events
+  new ServingWorker(options)
+}
+
+/** Longer than the primary waits for the other workers. */
+const metricsWithinMs = 2000
+
+class ServingWorker<Config> {
+  readonly #start: StartServing<Config>
+  readonly #logger: Logger
+  readonly #metrics = createMetrics()
+  readonly #channel: WorkerChannel<Config>
+  readonly #surroundings: Surroundings
+  #workers = 1
+  #serving: Serving<Config> | undefined
+  /** The last of what was to be done by instructions: one after the other. */
+  #latest: Promise<void> = Promise.resolve()
+
+  constructor({ start, logger }: ServeAsWorkerOptions<Config>) {
+    this.#start = start
+    this.#logger = logger
+    this.#channel = new WorkerChannel<Config>({
+      answerers: { snapshot: () => this.#metrics.snapshot(), echo: () => true },
+      onInstructions: (instructions) => this.#follow(instructions),
+      onStop: () => void this.#stop(),
+    })
+    this.#surroundings = this.#makeSurroundings()
+  }
+
+  #follow({ config, workers }: Instructions<Config>): void {
+    this.#workers = workers
+    this.#latest = this.#latest.then(() => (this.#serving ? this.#reconfigure(config) : this.#begin(config)))
+  }
+
+  async #begin(config: Config): Promise<void> {
+    try {
+      this.#serving = await this.#start(config, this.#surroundings)
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'a worker could not start')
+      await this.#channel.failed(error instanceof Error ? error.message : String(error))
+      process.exit(1)
+    }
+    await this.#channel.ready(this.#serving)
+  }
+
+  async #reconfigure(config: Config): Promise<void> {
+    try {
+      await this.#serving?.reconfigure(config)
+    } catch (error) {
+      this.#logger.error({ err: error }, 'a worker could not take over the configuration')
+    }
+  }
+
+  async #stop(): Promise<void> {
+    try {
+      await this.#serving?.stop()
+      await this.#channel.farewell(await this.#metrics.snapshot())
+    } catch (error) {
+      this.#logger.error({ err: error }, 'a worker could not stop cleanly')
+      process.exit(1)
+    }
+    process.exit(0)
+  }
+
+  #makeSurroundings(): Surroundings {
+    const ledger = new PrimaryLedger({ ask: (expenses) => this.#channel.ask('spend', expenses) })
+    const workers = (): number => this.#workers
+    return {
+      metrics: this.#metrics,
+      render: () => this.#render(),
+      limiter: (options) => new LedgerRateLimiter(ledger, { ...options, members: workers }),
+      get workers() {
+        return workers()
+      },
+    }
+  }
+
+  async #render(): Promise<{ contentType: string; body: string }> {
+    const rendered = await within(metricsWithinMs, this.#channel.ask('metrics', null))
+    if (rendered === undefined) throw new PrimarySilent('The primary process did not give the metrics of all workers')
+    return rendered
+  }
+}

@@ -1,0 +1,52 @@
+import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+
+/** What is around one process that serves: nobody, or a primary process and the workers that share the port. */
+export interface Surroundings {
+  /** What this process counts. */
+  readonly metrics: Metrics
+  /**
+   * What all processes have counted, in Prometheus' text format.
+   * @throws PrimarySilent when the primary process does not answer; what this process knows alone would be a counter
+   * that goes back
+   */
+  render(): Promise<{ contentType: string; body: string }>
+  /** A limiter without Redis that counts for all processes together. All limiters made here share their subjects. */
+  limiter(options?: SharedLimiterOptions): PromptRateLimiter
+  /** Processes that share the port, this one included. */
+  readonly workers: number
+}
+
+export interface SharedLimiterOptions {
+  /**
+   * The part of what a client has left that this process may let through before it asks: 0 (default) asks for each
+   * request, so that the limit is exact.
+   */
+  readonly aheadPart?: number
+}
+
+/** The primary process gave no answer. */
+export class PrimarySilent extends Error {
+  override readonly name = 'PrimarySilent'
+}
+
+/** One process that serves, as its surroundings see it. */
+export interface Serving<Config> {
+  /** Where it listens. */
+  readonly host: string
+  readonly port: number
+  /** Takes over another configuration without dropping a request. What it throws is logged, and the old one stays. */
+  reconfigure(config: Config): void | Promise<void>
+  /** Finishes what is in flight and closes everything. */
+  stop(): Promise<void>
+}
+
+/** Makes a process serve. What it throws is the reason, in plain words, why it cannot. */
+export type StartServing<Config> = (config: Config, surroundings: Surroundings) => Promise<Serving<Config>>
+
+/** Reads the configuration again; `text` says in plain words what is wrong with it. */
+export type ReadAgain<Config> = () => Reread<Config> | Promise<Reread<Config>>
+
+export type Reread<Config> =
+  | { readonly kind: 'config'; readonly config: Config }
+  | { readonly kind: 'faults'; readonly text: string }

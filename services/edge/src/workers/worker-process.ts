@@ -1,0 +1,160 @@
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import type { MetricsSnapshot } from '@ipfleet/telemetry/metrics-snapshot.ts'
+import { type Answerers, Correspondence } from './correspondence.ts'
+import { DealtConnections } from './dealt-connections.ts'
+import {
+  type AskedOfPrimary,
+  type AskedOfWorker,
+  type FromPrimary,
+  type FromWorker,
+  type Instructions,
+  opened,
+  sealed,
+} from './messages.ts'
+
+export interface WorkerProcessOptions<Config> {
+  /** Those that hold when the worker asks for them. */
+  readonly instructions: () => Instructions<Config>
+  /** What the worker may ask. */
+  readonly answerers: Answerers<AskedOfPrimary>
+}
+
+export type WorkerStart =
+  | { readonly kind: 'ready'; readonly host: string; readonly port: number }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export interface WorkerEnd {
+  readonly code: number | null
+  readonly signal: string | null
+  /** What it said itself, when it could not serve. */
+  readonly reason: string | undefined
+  readonly livedMs: number
+  /** Its counts when it had stopped, if it was told to. */
+  readonly farewell: MetricsSnapshot | undefined
+}
+
+/** A worker, as the primary process sees it. Starts with its making. */
+export class WorkerProcess<Config> {
+  readonly #worker: Worker
+  readonly #dealt: DealtConnections
+  readonly #options: WorkerProcessOptions<Config>
+  readonly #letters: Correspondence<AskedOfWorker, AskedOfPrimary>
+  readonly #startedAtMs = performance.now()
+  readonly #starting = Promise.withResolvers<WorkerStart>()
+  #greeted = false
+  #serves = false
+  #told = false
+  #reason: string | undefined
+  #farewell: MetricsSnapshot | undefined
+  /** Whether it serves, or why it does not. */
+  readonly started: Promise<WorkerStart> = this.#starting.promise
+  /** It has ended, and all it said has been heard. */
+  readonly ended: Promise<WorkerEnd>
+
+  constructor(options: WorkerProcessOptions<Config>) {
+    this.#options = options
+    this.#worker = cluster.fork()
+    this.#dealt = new DealtConnections(this.#worker.process)
+    this.#letters = new Correspondence((letter) => this.#send(letter), options.answerers)
+    this.#worker.on('message', (received) => this.#receive(received))
+    this.ended = this.#end()
+  }
+
+  get pid(): number | undefined {
+    return this.#worker.process.pid
+  }
+
+  get serves(): boolean {
+    return this.#serves
+  }
+
+  /** Undefined when it is gone. */
+  snapshot(): Promise<MetricsSnapshot | undefined> {
+    return this.#letters.ask('snapshot', null)
+  }
+
+  /** Resolves when it has taken all that was sent to it, connections too, or is gone. */
+  async caughtUp(): Promise<void> {
+    await this.#letters.ask('echo', null)
+  }
+
+  /** Connections that were handed to it so far. */
+  get dealt(): number {
+    return this.#dealt.count
+  }
+
+  /** Sends the instructions that hold now, unless it has yet to ask for them. */
+  instruct(): void {
+    if (this.#greeted) this.#send({ kind: 'instructions', instructions: this.#options.instructions() })
+  }
+
+  stop(): void {
+    this.#told = true
+    this.#send({ kind: 'stop' })
+  }
+
+  kill(): void {
+    this.#worker.process.kill('SIGKILL')
+  }
+
+  #receive(received: unknown): void {
+    const read = opened<FromWorker>(received)
+    if (read.kind === 'message') this.#hear(read.message)
+    else if (read.kind === 'foreign') this.#refuse()
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.kind) {
+      case 'hello':
+        this.#greeted = true
+        return this.instruct()
+      case 'ready':
+        this.#serves = true
+        return this.#starting.resolve(message)
+      case 'failed':
+        this.#reason = message.reason
+        return undefined
+      case 'farewell':
+        this.#farewell = message.snapshot
+        return undefined
+      default:
+        return this.#letters.receive(message)
+    }
+  }
+
+  #refuse(): void {
+    this.#reason = 'it is of another version than the primary process: the service has to be restarted'
+    this.kill()
+  }
+
+  async #end(): Promise<WorkerEnd> {
+    const { code, signal } = await exitOf(this.#worker)
+    this.#serves = false
+    this.#letters.close()
+    // What a worker that closes the port does not take any more goes to another one.
+    if (!this.#told) this.#dealt.closeLast()
+    const reason = this.#reason
+    this.#starting.resolve({ kind: 'failed', reason: reason ?? `A worker ended at its start (${signal ?? code})` })
+    return { code, signal, reason, livedMs: performance.now() - this.#startedAtMs, farewell: this.#farewell }
+  }
+
+  #send(message: FromPrimary<Config>): void {
+    // A worker that has just ended is heard of soon; what was meant for it is nobody's.
+    if (this.#worker.isConnected()) this.#worker.send(sealed(message), () => undefined)
+  }
+}
+
+/** Both events: the channel may still hold its last words when the process has ended. */
+async function exitOf(worker: Worker): Promise<{ code: number | null; signal: string | null }> {
+  try {
+    const [[code, signal]] = (await Promise.all([once(worker, 'exit'), once(worker, 'disconnect')])) as [
+      [number | null, string | null],
+      unknown,
+    ]
+    return { code, signal }
+  } catch {
+    // `error`: it could not be started at all.
+    return { code: null, signal: null }
+  }
+}

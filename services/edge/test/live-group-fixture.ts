@@ -1,0 +1,137 @@
+import type { HopPool } from '@ipfleet/hop/hop-pool.ts'
+import type { HopTarget } from '@ipfleet/hop/hop.ts'
+import type { BackendConfig } from '../src/config/edge-config.ts'
+import type { HealthVerdict } from '../src/upstreams/health-check.ts'
+import { LiveGroup, type LiveGroupConfig, type LiveGroupParts } from '../src/upstreams/live-group.ts'
+
+/** A pool that makes no connections, and remembers what was asked of it. */
+export interface FakePool extends HopPool {
+  readonly connectTimeoutMs: number
+  readonly isClosed: boolean
+}
+
+export function backend(host: string, options: Partial<BackendConfig> = {}): BackendConfig {
+  return { protocol: 'http:', hostname: host, port: 8080, weight: 1, ...options }
+}
+
+type Changes = {
+  readonly backends: readonly BackendConfig[]
+  readonly group?: Partial<LiveGroupConfig['group']>
+  readonly health?: Partial<LiveGroupConfig['health']>
+  readonly ejection?: Partial<LiveGroupConfig['ejection']>
+}
+
+/** Five failures eject for ten seconds; no slow start and no active checks unless asked for. */
+export function groupConfig({ backends, group, health, ejection }: Changes): LiveGroupConfig {
+  return {
+    group: {
+      backends,
+      balance: 'round-robin',
+      host: 'client',
+      connectTimeoutMs: 1000,
+      answerTimeoutMs: 30_000,
+      idleTimeoutMs: 30_000,
+      maxConnections: 100,
+      maxWaiting: 100,
+      keepAliveMs: 4000,
+      resolveMs: 10_000,
+      healthPath: undefined,
+      ...group,
+    },
+    health: { path: undefined, intervalMs: 2000, timeoutMs: 1000, healthyAfter: 2, unhealthyAfter: 3, ...health },
+    ejection: { failures: 5, ejectMs: 10_000, maxPercent: 50, slowStartMs: 0, ...ejection },
+  }
+}
+
+/** A group over fake pools, names and checks that a test sets, and all that it tells. */
+export class GroupFixture {
+  readonly group: LiveGroup
+  readonly events: unknown[][] = []
+  readonly pools = new Map<string, FakePool>()
+  readonly names = new Map<string, readonly string[] | Error | Promise<never>>()
+  readonly lookUps: string[] = []
+  /** By address; good unless set. */
+  readonly verdicts = new Map<string, HealthVerdict | Promise<HealthVerdict>>()
+
+  constructor(config: LiveGroupConfig, parts: Partial<LiveGroupParts> = {}) {
+    this.group = new LiveGroup('default', config, {
+      createPool: (target, options) => this.#pool(target, options.connectTimeoutMs),
+      resolve: (hostname) => this.#resolve(hostname),
+      checkHealth: async ({ target }) => this.verdicts.get(target.address) ?? { kind: 'good' },
+      random: () => 0.5,
+      ...parts,
+    })
+    this.group.on('joined', (...event) => this.events.push(['joined', ...event]))
+    this.group.on('left', (...event) => this.events.push(['left', ...event]))
+    this.group.on('ejected', (...event) => this.events.push(['ejected', ...event]))
+    this.group.on('returned', (...event) => this.events.push(['returned', ...event]))
+    this.group.on('unhealthy', (...event) => this.events.push(['unhealthy', ...event]))
+    this.group.on('healthy', (...event) => this.events.push(['healthy', ...event]))
+    this.group.on('unresolved', (...event) => this.events.push(['unresolved', ...event]))
+  }
+
+  /** What has been told since the last call. */
+  told(): unknown[][] {
+    return this.events.splice(0)
+  }
+
+  /** Who answers each of the next `count` requests, one after the other. */
+  answers(count: number, path = '/'): (string | undefined)[] {
+    return Array.from({ length: count }, () => {
+      const member = this.group.next(path, [])
+      if (member !== undefined) this.group.done(member, 'answered')
+      return member?.id
+    })
+  }
+
+  /** How many of the next `count` requests a member gets. */
+  share(id: string, count: number): number {
+    return this.answers(count).filter((answerer) => answerer === id).length
+  }
+
+  /** Sends requests until `id` has failed `count` of them; others answer theirs. */
+  fail(id: string, count: number): void {
+    let failed = 0
+    for (let sent = 0; failed < count && sent < 1000; sent += 1) {
+      const member = this.group.next('/', [])
+      if (member === undefined) return
+      const isToFail = member.id === id
+      if (isToFail) failed += 1
+      this.group.done(member, isToFail ? 'failed' : 'answered')
+    }
+  }
+
+  states(): Record<string, string> {
+    return Object.fromEntries(this.group.members().map(({ id, state }) => [id, state]))
+  }
+
+  #pool(target: HopTarget, connectTimeoutMs: number): FakePool {
+    const id = `${target.address}:${target.port}`
+    const pool = {
+      target,
+      open: 0,
+      idle: 0,
+      waiting: 0,
+      connectTimeoutMs,
+      isClosed: false,
+      exchange: () => {
+        throw new Error('nothing is sent in these tests')
+      },
+      configure: (options: { readonly connectTimeoutMs: number }) => {
+        pool.connectTimeoutMs = options.connectTimeoutMs
+      },
+      close: () => {
+        pool.isClosed = true
+      },
+    }
+    this.pools.set(id, pool)
+    return pool
+  }
+
+  async #resolve(hostname: string): Promise<readonly string[]> {
+    this.lookUps.push(hostname)
+    const answer = (await this.names.get(hostname)) ?? Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })
+    if (answer instanceof Error) throw answer
+    return answer
+  }
+}
