@@ -255,14 +255,8 @@ export class HopConnection {
     exchange.end()
     this.#unlisten()
     this.#leave()
-    exchange.tell((handler) => {
-      try {
-        handler.switched(head, this.#socket, early)
-      } catch (error) {
-        this.#socket.on('error', () => {}).destroy()
-        throw error
-      }
-    })
+    const isTaken = exchange.tell((handler) => handler.switched(head, this.#socket, early))
+    if (!isTaken) this.#socket.on('error', () => {}).destroy()
   }
 
   #fail(fault: HopFault): void {

@@ -38,7 +38,6 @@ export class HopExchange implements Exchange {
   /** The request goes out over this connection now. */
   begin(connection: HopConnection): void {
     this.#connection = connection
-    this.leaveLine = undefined
     connection.send(this)
     if (this.#owed === 0 && this.#early.length === 0) return
     const early = this.#early
@@ -103,13 +102,19 @@ export class HopExchange implements Exchange {
     this.#early = []
   }
 
-  /** A handler that throws ends its own exchange, also if the answer had all come, and harms no other. */
-  tell(what: (handler: HopHandler) => void): void {
+  /**
+   * A handler that throws ends its own exchange, also if the answer had all come, and harms no other.
+   * @returns whether it did not
+   */
+  tell(what: (handler: HopHandler) => void): boolean {
     try {
       what(this.#handler)
+      return true
     } catch (error) {
       this.#giveUp()
-      this.#tellFailed(new HopFault('garbled', 'the answer could not be passed on', error))
+      if (this.#aborted) throwLater(error)
+      else this.#tellFailed(new HopFault('garbled', 'the answer could not be passed on', error))
+      return false
     }
   }
 
@@ -133,10 +138,14 @@ export class HopExchange implements Exchange {
     try {
       this.#handler.failed(fault)
     } catch (error) {
-      // There is nobody left to tell. Thrown where no other exchange is under way.
-      queueMicrotask(() => {
-        throw error
-      })
+      throwLater(error)
     }
   }
+}
+
+/** For what nobody is left to be told of. Thrown where no other exchange is under way. */
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }

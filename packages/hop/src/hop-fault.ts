@@ -3,8 +3,10 @@
  *
  * - `unreachable`: no connection came about, so nothing was sent. `busy`: none was free, so nothing was sent.
  * - `lost`: the connection ended before any byte of an answer; the server may or may not have acted on the request.
- * - `silent`: no answer within its time. `cut`, `stalled`: the answer began and then ended early or stopped.
- * - `garbled`: what came is not HTTP, or could be read in two ways.
+ * - `silent`: no answer within its time. `cut`: something came, and then the connection ended before the answer did.
+ * - `stalled`: the answer stopped in the middle, or the server stopped taking the request.
+ * - `garbled`: what came is not HTTP, could be read in two ways, or could not be passed on; or what was written is not
+ *   the body that the request announced.
  */
 export type HopFaultKind = 'unreachable' | 'busy' | 'lost' | 'silent' | 'cut' | 'stalled' | 'garbled'
 

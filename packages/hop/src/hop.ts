@@ -43,7 +43,10 @@ export interface AnswerHead {
 
 export type BodyFraming = 'none' | 'chunked' | 'until-close' | number
 
-/** Told in the order of arrival. After `ended`, `switched` or `failed` nothing more comes. */
+/**
+ * Told in the order of arrival. After `ended`, `switched` or `failed` nothing more comes, except that `failed` follows
+ * whatever throws.
+ */
 export interface HopHandler {
   /** 100, 102, 103 and other interim answers. */
   interim(status: number, reason: string, fields: RawFields): void
@@ -60,11 +63,14 @@ export interface HopHandler {
 
 /** An exchange under way. All of it does nothing once the exchange is over. */
 export interface Exchange {
-  /** A part of the request's body. False: wait for `drained`. Kept until there is a connection. */
+  /**
+   * A part of the request's body. False: wait for `drained`. Kept until there is a connection. To write more than the
+   * request announced, or to finish with less, fails the exchange.
+   */
   write(chunk: Buffer): boolean
-  /** The end of the request's body. */
+  /** The end of the request's body. Of the trailers, those that may not be are left out (RFC 9110 §6.5.1). */
   finish(trailers?: RawFields): void
-  /** Stops and resumes the flow of the answer's body. */
+  /** Stops and resumes the flow of the answer's body. What has been read already may still come after `pause`. */
   pause(): void
   resume(): void
   /** Nobody wants the answer any more: its connection is closed. The handler hears nothing. */

@@ -6,7 +6,7 @@ export type TunnelEnd = 'closed' | 'broken' | 'idle' | 'stopped'
 export interface TunnelReport {
   readonly end: TunnelEnd
   readonly durationMs: number
-  /** What the client sent, and what it got; bytes that came before the tunnel stood are not in it. */
+  /** What the client sent, and what was written to it; bytes that came before the tunnel stood are not in it. */
   readonly bytesUp: number
   readonly bytesDown: number
 }
@@ -54,6 +54,8 @@ export class Tunnels {
     early: { readonly fromClient: Buffer; readonly fromServer: Buffer },
     onEnd: (report: TunnelReport) => void,
   ): void {
+    if (early.fromServer.length > 0) client.write(early.fromServer)
+    if (early.fromClient.length > 0) server.write(early.fromClient)
     const startedMs = performance.now()
     const tunnel: Tunnel = {
       client,
@@ -74,10 +76,10 @@ export class Tunnels {
       socket.on('error', () => (tunnel.broken = true))
       socket.on('close', () => this.#closed(tunnel))
     }
-    if (early.fromServer.length > 0) client.write(early.fromServer)
-    if (early.fromClient.length > 0) server.write(early.fromClient)
     client.pipe(server)
     server.pipe(client)
+    // One that was gone before says so no more.
+    if (client.destroyed || server.destroyed) process.nextTick(() => this.#closed(tunnel))
   }
 
   /** Lets what is open go on for that long and then ends the rest. */
@@ -93,8 +95,7 @@ export class Tunnels {
   #closed(tunnel: Tunnel): void {
     const { client, server } = tunnel
     if (client.destroyed && server.destroyed) this.#finish(tunnel, tunnel.broken ? 'broken' : 'closed')
-    else if (client.destroyed) server.destroySoon()
-    else client.destroySoon()
+    else letGo(client.destroyed ? server : client)
   }
 
   #finish(tunnel: Tunnel, end: TunnelEnd): void {
@@ -108,22 +109,36 @@ export class Tunnels {
     const { client, server, startedMs, readBefore, writtenBefore } = tunnel
     client.destroy()
     server.destroy()
-    tunnel.onEnd({
+    const report = {
       end,
       durationMs: performance.now() - startedMs,
       bytesUp: client.bytesRead - readBefore,
       bytesDown: client.bytesWritten - writtenBefore,
-    })
+    }
+    // Later, so that one that throws does not keep other tunnels from their end.
+    queueMicrotask(() => tunnel.onEnd(report))
   }
 
   #look(): void {
     const nowMs = performance.now()
     for (const tunnel of this.#open) {
-      const passed = tunnel.client.bytesRead + tunnel.server.bytesRead
-      if (passed !== tunnel.passed) {
+      const { client, server } = tunnel
+      const passed = client.bytesRead + server.bytesRead
+      // What is read when one side is gone goes nowhere.
+      if (passed !== tunnel.passed && !client.destroyed && !server.destroyed) {
         tunnel.passed = passed
         tunnel.activeMs = nowMs
       } else if (nowMs - tunnel.activeMs >= this.#idleMs) this.#finish(tunnel, 'idle')
     }
   }
+}
+
+/**
+ * Closes it when all is written. Until then what still comes is read and thrown away: to close a socket with bytes
+ * unread resets it, and takes what was on its way from whoever was to read it.
+ */
+function letGo(socket: Socket): void {
+  socket.unpipe()
+  socket.resume()
+  socket.destroySoon()
 }

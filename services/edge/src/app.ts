@@ -30,6 +30,8 @@ export interface Rules {
   readonly routes: Routes
   readonly groups: ReadonlyMap<string, { readonly group: UpstreamGroup; readonly config: GroupConfig }>
   readonly uploads: UploadLimits
+  /** Where a route says nothing else; 0: no limit. */
+  readonly maxBodyBytes: number
   readonly forward: ForwardParts
 }
 
@@ -94,7 +96,7 @@ function admit(visit: Visit, rules: Rules, verdict: Verdict | undefined): void {
 }
 
 function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
-  const { upstreams, maxBodyBytes = rules.uploads.maxBodyBytes } = rules.routes.routeFor(visit.target)
+  const { upstreams, maxBodyBytes = rules.maxBodyBytes } = rules.routes.routeFor(visit.target)
   const place = rules.groups.get(upstreams)
   if (place === undefined) return visit.refuse(new ProxyError('no_backend', { retryAfterSeconds: 1 }), answerFields)
   if (isLooping(visit.fields)) return visit.refuse(new ProxyError('loop_detected'), answerFields)
@@ -109,7 +111,8 @@ function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
     client: visit.client,
     group: place.group,
     hostOf: place.config.host,
-    limits: { ...rules.uploads, maxBodyBytes },
+    limits: rules.uploads,
+    maxBodyBytes,
     answerFields,
     upgrade,
     onEnd: (end) => visit.end(end),

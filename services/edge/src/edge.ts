@@ -71,6 +71,7 @@ export class Edge implements Serving<EdgeConfig> {
     this.#tunnels = new Tunnels({ idleMs: config.server.tunnelIdleMs })
     this.#rules = this.#makeRules(config, this.#limits.limiterFor(config.rateLimit))
     this.#server = this.#createServer(config)
+    surroundings.onDealt((ordinal) => groups.align(ordinal))
     this.#followers = config.tls ? this.#followCertificate(config.tls) : []
     registerMetrics(surroundings.metrics, {
       groups,

@@ -18,16 +18,16 @@ const logger = createLogger({
   format: settings.LOG_FORMAT,
   secrets: secretsOf(settingsSchema, settings),
 })
+const workersOf = ({ server }: EdgeConfig): number => server.workers
 const start = (inForce: EdgeConfig, surroundings: Surroundings) =>
   Edge.start(inForce, { settings, logger, surroundings })
 
 try {
   if (cluster.isWorker) {
     serveAsWorker({ start, logger })
-  } else if (config.server.workers === 1) {
+  } else if (workersOf(config) === 1) {
     await serveAlone({ config, start, reload, logger })
   } else {
-    const workersOf = ({ server }: EdgeConfig): number => server.workers
     await superviseWorkers({ config, workersOf, reload, logger, stopWithinMs: stopWithinMs(settings) })
   }
 } catch (error) {

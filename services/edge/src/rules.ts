@@ -46,6 +46,7 @@ export function makeRules(config: EdgeConfig, ground: Ground): Rules {
     routes: new Routes(config.routes),
     groups: ground.groups,
     uploads: server,
+    maxBodyBytes: server.maxBodyBytes,
     forward: {
       tunnels: ground.tunnels,
       stalls: ground.stalls,

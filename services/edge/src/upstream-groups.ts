@@ -46,6 +46,11 @@ export class UpstreamGroups {
     return { places, closeGone }
   }
 
+  /** See `LiveGroup.align`. */
+  align(turns: number): void {
+    for (const { group } of this.#places.values()) group.align(turns)
+  }
+
   close(): void {
     for (const { group } of this.#places.values()) group.close()
   }

@@ -9,7 +9,7 @@ import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import type { RetryBudget } from '../upstreams/retry-budget.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-group.ts'
 import type { AttemptsRecord } from './attempts-record.ts'
-import type { ClientAnswer, UpgradeOffer } from './client-answer.ts'
+import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
 import { linesOf } from './h1-answer.ts'
 import { type Client, requestHead, requestIdOf } from './request-head.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
@@ -40,6 +40,8 @@ export interface AdmittedRequest {
   readonly group: UpstreamGroup
   readonly hostOf: 'client' | 'backend'
   readonly limits: UploadLimits
+  /** Of the body; 0: no limit. */
+  readonly maxBodyBytes: number
   /** Set on the answer, whoever it is from. */
   readonly answerFields: RawFields
   readonly upgrade: UpgradeOffer | undefined
@@ -60,7 +62,7 @@ export interface ForwardEnd {
 const CLIENT_LEFT = 499
 
 /** A request on its way to a backend and its answer on the way back. It reads from `start` on. */
-export class ForwardedRequest implements HopHandler, Watched {
+export class ForwardedRequest implements HopHandler, AnswerListener, Watched {
   readonly #parts: ForwardParts
   readonly #of: AdmittedRequest
   readonly #requestId: string
@@ -83,13 +85,13 @@ export class ForwardedRequest implements HopHandler, Watched {
     const { contentLength, chunked } = request.fields
     this.#body = chunked ? 'chunked' : contentLength === undefined ? 'none' : Number(contentLength)
     const hasBody = this.#body !== 'none' && this.#body !== 0
-    this.#upload = hasBody ? new Upload(request.req, request.limits, () => this.#tooLarge()) : undefined
+    this.#upload = hasBody
+      ? new Upload(request.req, request.limits, request.maxBodyBytes, () => this.#tooLarge())
+      : undefined
   }
 
   start(): void {
-    const { answer } = this.#of
-    answer.onClose = () => this.#clientGone()
-    answer.onDrain = () => this.#clientReads()
+    this.#of.answer.listener = this
     if (this.#upload) this.#parts.stalls.add(this)
     this.#parts.budget.request()
     const member = this.#of.group.next(this.#of.target, this.#tried)
@@ -157,7 +159,7 @@ export class ForwardedRequest implements HopHandler, Watched {
       return
     }
     this.#status = head.status
-    this.#of.answer.onClose = () => {}
+    this.#of.answer.listener = noListener
     upgrade.detach()
     const lines = `Connection: Upgrade\r\nUpgrade: ${head.upgrade ?? ''}\r\n${linesOf(this.#answerFields(head))}`
     upgrade.socket.write(`HTTP/1.1 101 ${head.reason}\r\n${lines}\r\n`, 'latin1')
@@ -206,8 +208,8 @@ export class ForwardedRequest implements HopHandler, Watched {
 
   #answerFields({ fields }: AnswerHead): RawFields {
     const { answerFields } = this.#of
-    const backend = this.#parts.showBackend && this.#member ? ['X-Backend', this.#member.id] : []
-    return [...fields, ...backend, ...answerFields]
+    const member = this.#parts.showBackend ? this.#member : undefined
+    return member ? fields.concat('X-Backend', member.id, answerFields) : fields.concat(answerFields)
   }
 
   /** All of the answer has been handed over; if the client takes its time over it, it is watched. */
@@ -222,12 +224,12 @@ export class ForwardedRequest implements HopHandler, Watched {
     this.#parts.stalls.add(this)
   }
 
-  #clientReads(): void {
+  clientReads(): void {
     this.#unreadSinceMs = undefined
     this.#exchange?.resume()
   }
 
-  #clientGone(): void {
+  clientGone(): void {
     this.#unreadSinceMs = undefined
     this.#parts.stalls.delete(this)
     if (this.#ended) return

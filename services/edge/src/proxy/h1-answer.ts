@@ -3,21 +3,20 @@ import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
 import { lingerAfter } from '@ipfleet/http/linger.ts'
 import { sendError } from '@ipfleet/http/send-error.ts'
-import { type ClientAnswer, nothing } from './client-answer.ts'
+import { type ClientAnswer, noListener } from './client-answer.ts'
 
 /** Up to this, head and body leave as one string, in one write; beyond it, copying costs more than a second write. */
 const mostInOneWrite = 16_384
 
 /** To a client that speaks HTTP/1. */
 export class H1Answer implements ClientAnswer {
-  onDrain: () => void = nothing
-  onClose: () => void = nothing
+  listener = noListener
   readonly #res: ServerResponse
   #closing = false
 
   constructor(res: ServerResponse) {
     this.#res = res
-    res.once('close', () => this.onClose())
+    res.once('close', () => this.listener.clientGone())
   }
 
   get begun(): boolean {
@@ -25,7 +24,8 @@ export class H1Answer implements ClientAnswer {
   }
 
   get pending(): boolean {
-    return (this.#res.socket?.writableLength ?? 0) > 0
+    // Node writes at the end of the turn; what is small then finds room in the kernel.
+    return (this.#res.socket?.writableLength ?? 0) > mostInOneWrite
   }
 
   interim(status: number, _reason: string, fields: RawFields): void {
@@ -53,7 +53,7 @@ export class H1Answer implements ClientAnswer {
 
   write(chunk: Buffer): boolean {
     const flows = this.#res.write(chunk)
-    if (!flows) this.#res.once('drain', () => this.onDrain())
+    if (!flows) this.#res.once('drain', () => this.listener.clientReads())
     return flows
   }
 

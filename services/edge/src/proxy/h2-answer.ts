@@ -2,12 +2,11 @@ import { constants, type Http2ServerResponse, type OutgoingHttpHeaders, type Ser
 import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
 import { sendError } from '@ipfleet/http/send-error.ts'
-import { type ClientAnswer, nothing } from './client-answer.ts'
+import { type ClientAnswer, noListener } from './client-answer.ts'
 
 /** To a client that speaks HTTP/2. Writes to the stream itself: Node's compatible layer has no raw fields. */
 export class H2Answer implements ClientAnswer {
-  onDrain: () => void = nothing
-  onClose: () => void = nothing
+  listener = noListener
   readonly #res: Http2ServerResponse
   readonly #stream: ServerHttp2Stream
   #trailers: RawFields | undefined
@@ -15,9 +14,9 @@ export class H2Answer implements ClientAnswer {
   constructor(res: Http2ServerResponse) {
     this.#res = res
     this.#stream = res.stream
-    this.#stream.once('close', () => this.onClose())
+    this.#stream.once('close', () => this.listener.clientGone())
     // A reset by the client is seen as `close`; without a listener Node would throw.
-    this.#stream.on('error', nothing)
+    this.#stream.on('error', () => {})
   }
 
   get begun(): boolean {
@@ -52,7 +51,7 @@ export class H2Answer implements ClientAnswer {
   write(chunk: Buffer): boolean {
     if (this.#gone) return true
     const flows = this.#stream.write(chunk)
-    if (!flows) this.#stream.once('drain', () => this.onDrain())
+    if (!flows) this.#stream.once('drain', () => this.listener.clientReads())
     return flows
   }
 

@@ -2,8 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Exchange } from '@ipfleet/hop/hop.ts'
 
 export interface UploadLimits {
-  /** 0: no limit. */
-  readonly maxBodyBytes: number
   readonly bodyTimeoutMs: number
   readonly minBodyBytesPerSecond: number
 }
@@ -15,6 +13,7 @@ export interface UploadLimits {
 export class Upload {
   readonly #req: IncomingMessage
   readonly #limits: UploadLimits
+  readonly #maxBytes: number
   readonly #onTooLarge: () => void
   #exchange: Exchange | undefined
   #kept: Buffer[] | undefined = []
@@ -25,9 +24,11 @@ export class Upload {
   /** Since when the backend, not the client, holds the body up. */
   #heldSinceMs: number | undefined
 
-  constructor(req: IncomingMessage, limits: UploadLimits, onTooLarge: () => void) {
+  /** `maxBytes` 0: no limit. */
+  constructor(req: IncomingMessage, limits: UploadLimits, maxBytes: number, onTooLarge: () => void) {
     this.#req = req
     this.#limits = limits
+    this.#maxBytes = maxBytes
     this.#onTooLarge = onTooLarge
   }
 
@@ -83,8 +84,7 @@ export class Upload {
   #take(chunk: Buffer): void {
     if (this.#stopped) return
     this.#bytes += chunk.length
-    const { maxBodyBytes } = this.#limits
-    if (maxBodyBytes > 0 && this.#bytes > maxBodyBytes) {
+    if (this.#maxBytes > 0 && this.#bytes > this.#maxBytes) {
       this.#onTooLarge()
       return
     }

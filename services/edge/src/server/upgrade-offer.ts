@@ -12,6 +12,8 @@ export function asksForTunnel({ method, headers }: IncomingMessage): boolean {
   return /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection)
 }
 
+function ignore(): void {}
+
 /**
  * A request with Upgrade has no response in Node; this gives it one, for the case that the switch is declined, and the
  * way to take the connection away from it for the case that it is not.
@@ -24,14 +26,13 @@ export function offerOf(
   const res = new ServerResponse(req)
   res.shouldKeepAlive = false
   res.assignSocket(socket)
-  const onError = (): void => {}
-  socket.on('error', onError)
+  socket.on('error', ignore)
   res.once('finish', () => {
     res.detachSocket(socket)
     socket.destroySoon()
   })
   const detach = (): void => {
-    socket.off('error', onError)
+    socket.off('error', ignore)
     res.detachSocket(socket)
   }
   return { res, offer: { socket, early, detach } }

@@ -11,6 +11,7 @@ import { checkHealth, type HealthCheck } from './health-check.ts'
 import { HealthChecker } from './health-checker.ts'
 import { LiveMember, type MemberState } from './live-member.ts'
 import { Roster } from './roster.ts'
+import { alignTurns, roundRobin } from './round-robin.ts'
 import { namesOf, type Seat, seatsOf } from './seats.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from './upstream-group.ts'
 
@@ -119,6 +120,11 @@ export class LiveGroup extends EventEmitter<LiveGroupEvents> implements Upstream
     if (end === 'answered') return member.ejection.answered()
     this.#roster.failed(member)
     this.#doubtAddressOf(member)
+  }
+
+  /** The next request is the one after so many, as other processes count them too. */
+  align(turns: number): void {
+    if (balancers[this.#config.group.balance] === roundRobin) alignTurns(this.#roster.up, turns)
   }
 
   get usable(): boolean {

@@ -14,13 +14,15 @@ export class DealtConnections {
   #count = 0
   #last: Connection | undefined
 
-  constructor(worker: ChildProcess) {
+  /** @param onDeal called before each of them is handed over */
+  constructor(worker: ChildProcess, onDeal: () => void) {
     const send = worker.send.bind(worker) as (...given: unknown[]) => boolean
     worker.send = (...given: unknown[]): boolean => {
       const [, handle] = given
       if (isConnection(handle)) {
         this.#count += 1
         this.#last = handle
+        onDeal()
       }
       return send(...given)
     }

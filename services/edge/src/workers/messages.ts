@@ -7,7 +7,7 @@ import type { Answer, Question } from './correspondence.ts'
  * What the primary process and its workers say to each other. A worker that takes the place of another may come from
  * newer files than the primary, so every message names the version of this language: raise it with every change here.
  */
-const version = 1
+const version = 2
 
 export type FromWorker =
   /** It can hear, and asks for its instructions. */
@@ -22,6 +22,8 @@ export type FromWorker =
 
 export type FromPrimary<Config> =
   | { readonly kind: 'instructions'; readonly instructions: Instructions<Config> }
+  /** The connection that comes next is this one in the order of all. */
+  | { readonly kind: 'dealt'; readonly ordinal: number }
   | { readonly kind: 'stop' }
   | Question
   | Answer
@@ -61,6 +63,7 @@ const kinds: Readonly<Record<Message['kind'], true>> = {
   failed: true,
   farewell: true,
   instructions: true,
+  dealt: true,
   stop: true,
   question: true,
   answer: true,

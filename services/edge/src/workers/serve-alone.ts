@@ -38,5 +38,5 @@ function lonely(): Surroundings {
   const metrics = createMetrics()
   registerWorkerCount(metrics, () => 1)
   const limiter = new LocalRateLimiter()
-  return { metrics, render: () => metrics.render(), limiter: () => limiter, workers: 1 }
+  return { metrics, render: () => metrics.render(), limiter: () => limiter, onDealt: () => undefined, workers: 1 }
 }

@@ -34,6 +34,7 @@ class ServingWorker<Config> {
   readonly #surroundings: Surroundings
   #workers = 1
   #serving: Serving<Config> | undefined
+  #onDealt: (ordinal: number) => void = () => undefined
   /** The last of what was to be done by instructions: one after the other. */
   #latest: Promise<void> = Promise.resolve()
 
@@ -43,6 +44,7 @@ class ServingWorker<Config> {
     this.#channel = new WorkerChannel<Config>({
       answerers: { snapshot: () => this.#metrics.snapshot(), echo: () => true },
       onInstructions: (instructions) => this.#follow(instructions),
+      onDealt: (ordinal) => this.#onDealt(ordinal),
       onStop: () => void this.#stop(),
     })
     this.#surroundings = this.#makeSurroundings()
@@ -90,6 +92,9 @@ class ServingWorker<Config> {
       metrics: this.#metrics,
       render: () => this.#render(),
       limiter: (options) => new LedgerRateLimiter(ledger, { ...options, members: workers }),
+      onDealt: (listener) => {
+        this.#onDealt = listener
+      },
       get workers() {
         return workers()
       },

@@ -57,6 +57,8 @@ class Supervisor<Config> {
   readonly #started = Promise.withResolvers<void>()
   readonly #seats: WorkerSeat<Config>[] = []
   #config: Config
+  /** Begins anywhere, so that edges which start together differ in whose turn it is. */
+  #ordinal = Math.floor(Math.random() * 1e6)
   #listening = false
   #stopping = false
 
@@ -105,7 +107,7 @@ class Supervisor<Config> {
   #addSeat(): WorkerSeat<Config> {
     const instructions = () => ({ config: this.#config, workers: this.#wanted })
     const seat = new WorkerSeat<Config>({
-      fork: () => new WorkerProcess({ instructions, answerers: this.#answerers }),
+      fork: () => new WorkerProcess({ instructions, answerers: this.#answerers, nextOrdinal: () => ++this.#ordinal }),
       onServing: (worker) => this.#metrics.add(worker),
       onEnded: (worker, { farewell }) => this.#metrics.remove(worker, farewell),
       onReplaced: () => this.#restarts.inc(),

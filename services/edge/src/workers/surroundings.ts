@@ -13,6 +13,11 @@ export interface Surroundings {
   render(): Promise<{ contentType: string; body: string }>
   /** A limiter without Redis that counts for all processes together. All limiters made here share their subjects. */
   limiter(options?: SharedLimiterOptions): PromptRateLimiter
+  /**
+   * Calls `listener` before each connection with its number among those of all processes, so that they can take turns
+   * together. A process that is alone is not told.
+   */
+  onDealt(listener: (ordinal: number) => void): void
   /** Processes that share the port, this one included. */
   readonly workers: number
 }

@@ -15,6 +15,8 @@ export interface WorkerChannelOptions<Config> {
   /** What the primary may ask. */
   readonly answerers: Answerers<AskedOfWorker>
   readonly onInstructions: (instructions: Instructions<Config>) => void
+  /** Called right before a connection comes. */
+  readonly onDealt: (ordinal: number) => void
   /** The primary says so, or is gone. Called once. */
   readonly onStop: () => void
 }
@@ -58,6 +60,7 @@ export class WorkerChannel<Config> {
     if (read.kind !== 'message') return
     const { message } = read
     if (message.kind === 'instructions') this.#options.onInstructions(message.instructions)
+    else if (message.kind === 'dealt') this.#options.onDealt(message.ordinal)
     else if (message.kind === 'stop') this.#stop()
     else this.#letters.receive(message)
   }

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { MetricsSnapshot } from '@ipfleet/telemetry/metrics-snapshot.ts'
-import { type Answerers, Correspondence } from './correspondence.ts'
+import { type Answerers, Correspondence, within } from './correspondence.ts'
 import { DealtConnections } from './dealt-connections.ts'
 import {
   type AskedOfPrimary,
@@ -18,6 +18,8 @@ export interface WorkerProcessOptions<Config> {
   readonly instructions: () => Instructions<Config>
   /** What the worker may ask. */
   readonly answerers: Answerers<AskedOfPrimary>
+  /** The number of a connection that is handed over now, among those of all workers. */
+  readonly nextOrdinal: () => number
 }
 
 export type WorkerStart =
@@ -55,7 +57,9 @@ export class WorkerProcess<Config> {
   constructor(options: WorkerProcessOptions<Config>) {
     this.#options = options
     this.#worker = cluster.fork()
-    this.#dealt = new DealtConnections(this.#worker.process)
+    this.#dealt = new DealtConnections(this.#worker.process, () => {
+      this.#send({ kind: 'dealt', ordinal: options.nextOrdinal() })
+    })
     this.#letters = new Correspondence((letter) => this.#send(letter), options.answerers)
     this.#worker.on('message', (received) => this.#receive(received))
     this.ended = this.#end()
@@ -145,16 +149,23 @@ export class WorkerProcess<Config> {
   }
 }
 
-/** Both events: the channel may still hold its last words when the process has ended. */
+/** Within this its last words have been heard: they lie in the channel when it ends. */
+const lastWordsMs = 100
+
+/**
+ * Ends with the channel rather than the process, for the last words. Node 26.10 (lib/internal/child_process.js) does
+ * not tell of the channel's end when a connection was just being handed over, so that is waited for only shortly.
+ */
 async function exitOf(worker: Worker): Promise<{ code: number | null; signal: string | null }> {
+  const silent = once(worker, 'disconnect')
   try {
-    const [[code, signal]] = (await Promise.all([once(worker, 'exit'), once(worker, 'disconnect')])) as [
-      [number | null, string | null],
-      unknown,
-    ]
+    const [code, signal] = (await once(worker, 'exit')) as [number | null, string | null]
+    await within(lastWordsMs, silent)
     return { code, signal }
   } catch {
     // `error`: it could not be started at all.
     return { code: null, signal: null }
+  } finally {
+    silent.catch(() => undefined)
   }
 }
