@@ -20,7 +20,9 @@ export interface WorkerFleet extends ServiceProcess {
   /** Writes the file; text stands for itself. */
   configure(config: Partial<FixtureConfig> | string): Promise<void>
   /** Asks on a connection of its own, unless an agent is given. Rejects when the connection dies. */
-  ask(path?: string, options?: RequestOptions): Promise<Answer>
+  readonly ask: (path?: string, options?: RequestOptions) => Promise<Answer>
+  /** Ends the primary and its workers, whatever they do. */
+  killAll(): Promise<void>
   /** The processes that answer, once there are that many. */
   pids(count: number): Promise<number[]>
   /** A metric's value, by its name and labels as they are written; undefined when there is none. */
@@ -52,8 +54,21 @@ export async function startWorkers(config: Partial<FixtureConfig> = {}): Promise
     ...service,
     configure,
     ask,
+    killAll: async () => {
+      killGroup(service.pid)
+      await service.exited
+    },
     pids: (count) => until(async () => pidsBehind(ask, count)),
     metric: async (series) => metricIn((await ask('/metrics')).body, series),
+  }
+}
+
+/** A worker that hangs does not notice that its primary is gone. */
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch {
+    // Nobody of it is left.
   }
 }
 

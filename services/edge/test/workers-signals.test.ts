@@ -7,10 +7,7 @@ import { type FixtureConfig, isAlive, startWorkers, type WorkerFleet } from './w
 
 const fleets: WorkerFleet[] = []
 afterEach(async () => {
-  for (const fleet of fleets.splice(0)) {
-    fleet.kill('SIGKILL')
-    await fleet.exited
-  }
+  await Promise.all(fleets.splice(0).map((fleet) => fleet.killAll()))
 })
 
 async function start(config?: Partial<FixtureConfig>): Promise<WorkerFleet> {

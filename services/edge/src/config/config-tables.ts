@@ -117,7 +117,7 @@ export const ejectionKeys = {
 export const retryKeys = {
   attempts: preset(wholeNumber(0, 10), 1, 'Further backends that a request may try'),
   budget_percent: preset(wholeNumber(0, 100), 20, 'Most retries, as a share of the requests of the last ten seconds'),
-  min_per_second: preset(decimal(0, 1_000_000), 10, 'Retries a second that are allowed in any case'),
+  min_per_second: preset(decimal(0, 1_000_000), 100, 'Retries a second that are allowed in any case'),
 }
 
 /** `[rate_limit]`. */
