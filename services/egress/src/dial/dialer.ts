@@ -1,0 +1,35 @@
+import type { Socket } from 'node:net'
+import type { Session, Source } from '../sources/source-pool.ts'
+import type { Target, TargetAddress } from '../target/target.ts'
+
+export interface DialRequest {
+  readonly target: Target
+  /** As the policy gave them: checked, in the order to try. */
+  readonly addresses: readonly TargetAddress[]
+  readonly session: Session | undefined
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal
+}
+
+export type Dialled =
+  | {
+      readonly kind: 'connected'
+      /** Half-open allowed, no delay; the caller's from here on. */
+      readonly socket: Socket
+      readonly source: Source
+      /** The address that was reached. */
+      readonly address: string
+      readonly durationMs: number
+    }
+  | { readonly kind: 'no_source'; readonly retryAfterSeconds: number }
+  /** The pool has no address of a family that the target has. */
+  | { readonly kind: 'no_family' }
+  | { readonly kind: 'session_lost' }
+  /** The target's fault, or nobody's. `code` is the system's: ECONNREFUSED, ETIMEDOUT, ENETUNREACH… */
+  | { readonly kind: 'failed'; readonly code: string; readonly source: Source | undefined }
+  | { readonly kind: 'aborted' }
+
+/** Makes connections that leave from the pool's addresses. Never rejects. */
+export interface Dialer {
+  dial(request: DialRequest): Promise<Dialled>
+}

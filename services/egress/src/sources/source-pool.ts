@@ -1,0 +1,53 @@
+/** One address of this machine that connections leave from. */
+export interface Source {
+  /** What is bound: an address in canonical spelling. */
+  readonly address: string
+  readonly family: 4 | 6
+  /** The entry of IP_POOL that it is of: an address or a prefix. There are few of them, so it may label metrics. */
+  readonly entry: string
+}
+
+/** A client's wish to keep one source address. */
+export interface Session {
+  readonly id: string
+  /** The address changes when this has passed; undefined: only when it is out. */
+  readonly ttlSeconds: number | undefined
+  /** Rather no answer than another address. */
+  readonly hard: boolean
+}
+
+export interface Wish {
+  /** Families that the target has addresses of, the better one first. */
+  readonly families: readonly (4 | 6)[]
+  /** The target's host in canonical spelling: an address may be benched for one site only. */
+  readonly site: string
+  readonly session: Session | undefined
+  /** Those that this request has tried. */
+  readonly tried: readonly Source[]
+}
+
+export type SourceChoice =
+  | { readonly kind: 'source'; readonly source: Source }
+  /** The pool has no address of these families. */
+  | { readonly kind: 'no_family' }
+  /** All are out; the first may be back then. Whole seconds, at least 1. */
+  | { readonly kind: 'all_out'; readonly retryAfterSeconds: number }
+  /** The session's address is out, and it wants no other. */
+  | { readonly kind: 'session_lost' }
+
+/**
+ * What came of a source at a target:
+ * - `connected`: it works, and so does the target.
+ * - `target_failed`: refused, unreachable or silent. Says nothing of the source, unless others reach the same site.
+ * - `refused_by_site`: the site answered in a way that it gives to those it has blocked (403, 429).
+ * - `not_ours`: this machine does not have the address (EADDRNOTAVAIL from bind).
+ * - `no_ports`: it has no free port for this target. Not unhealthy.
+ */
+export type SourceOutcome = 'connected' | 'target_failed' | 'refused_by_site' | 'not_ours' | 'no_ports'
+
+/** The addresses that connections leave from, and who of them is next. */
+export interface SourcePool {
+  /** Counts as used. A promise only where the fleet must be asked (least recently used). */
+  next(wish: Wish): SourceChoice | Promise<SourceChoice>
+  report(source: Source, site: string, outcome: SourceOutcome): void
+}

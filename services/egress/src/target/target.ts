@@ -1,0 +1,31 @@
+/** Where a client wants to go, read strictly from what it sent. */
+export interface Target {
+  /** A name in lower case without a final dot, or an address in canonical spelling without brackets. */
+  readonly host: string
+  readonly port: number
+  /** Whether `host` is an address. */
+  readonly isAddress: boolean
+}
+
+/** `host:port` as it goes into Host and logs, IPv6 in brackets. */
+export function authorityOf({ host, port }: Pick<Target, 'host' | 'port'>): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** An address that a target stands for and that may be dialled. */
+export interface TargetAddress {
+  readonly address: string
+  readonly family: 4 | 6
+}
+
+export type TargetVerdict =
+  /** In the order in which they are to be tried; at least one. */
+  | { readonly kind: 'allowed'; readonly addresses: readonly TargetAddress[] }
+  /** `reason` is a word from a closed set: for logs, metrics and Proxy-Status. */
+  | { readonly kind: 'refused'; readonly reason: 'port' | 'denied' | 'private' | 'own' }
+  | { readonly kind: 'unresolved'; readonly code: string; readonly timedOut: boolean }
+
+/** Decides where connections may go: the name is looked up once, and only addresses that were checked are given. */
+export interface TargetPolicy {
+  judge(target: Target, method: 'connect' | 'forward'): Promise<TargetVerdict>
+}
