@@ -31,6 +31,12 @@ const kinds = {
     message: "Please ensure you've entered your token correctly",
     level: 'info',
   },
+  proxy_auth_required: {
+    status: 407,
+    title: 'Proxy authentication required',
+    message: 'This proxy serves those who bring a user name and password of its own',
+    level: 'debug',
+  },
   rate_limited: {
     status: 429,
     title: 'Rate limit exceeded',
@@ -62,6 +68,12 @@ const kinds = {
   },
   payload_too_large: { status: 413, title: 'Payload too large', message: 'The body is over the limit', level: 'info' },
   uri_too_long: { status: 414, title: 'URI too long', message: 'The request target is over the limit', level: 'debug' },
+  expectation_failed: {
+    status: 417,
+    title: 'Expectation failed',
+    message: 'This server knows no expectation but 100-continue',
+    level: 'debug',
+  },
   not_offered: {
     status: 501,
     title: 'Not offered by the provider',
@@ -98,6 +110,42 @@ const kinds = {
     title: 'Loop detected',
     message: 'The request has come through this proxy before',
     level: 'warn',
+  },
+  target_refused: {
+    status: 403,
+    title: 'Target refused',
+    message: 'This proxy does not connect to that target',
+    level: 'info',
+  },
+  target_unreachable: {
+    status: 502,
+    title: 'Target unreachable',
+    message: 'No connection to the target could be made',
+    level: 'info',
+  },
+  target_invalid: {
+    status: 502,
+    title: 'Target answer invalid',
+    message: 'The target sent an answer that makes no sense, or not all of it',
+    level: 'info',
+  },
+  session_lost: {
+    status: 502,
+    title: 'Session address lost',
+    message: 'The source address of this session is out, and the session wants no other',
+    level: 'info',
+  },
+  no_source: {
+    status: 503,
+    title: 'No source address available',
+    message: 'Every source address is out; try again after the time in Retry-After',
+    level: 'warn',
+  },
+  target_timeout: {
+    status: 504,
+    title: 'Target timeout',
+    message: 'The target did not answer in time',
+    level: 'info',
   },
   upstream_unreachable: {
     status: 502,

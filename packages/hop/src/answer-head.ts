@@ -67,7 +67,7 @@ class FieldReader {
   }
 
   /** Without what Connection nominates, and without a length where there can be no body (RFC 9110 §8.6). */
-  passedOn(status: number): RawFields {
+  passedOn(status: number): string[] {
     const dropped = this.#nominated.filter((name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade')
     if (status === 204 || status < 200) dropped.push('content-length')
     return dropped.length === 0 ? this.#fields : without(this.#fields, new Set(dropped))
@@ -82,7 +82,7 @@ class FieldReader {
 
 const noNames: readonly string[] = []
 
-function without(fields: RawFields, names: ReadonlySet<string>): RawFields {
+function without(fields: RawFields, names: ReadonlySet<string>): string[] {
   const kept: string[] = []
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const [spelling = '', value = ''] = [fields[index], fields[index + 1]]

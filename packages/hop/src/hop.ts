@@ -33,8 +33,11 @@ export interface AnswerHead {
   readonly status: number
   readonly reason: string
   readonly version: '1.0' | '1.1'
-  /** Without hop-by-hop fields and those that Connection nominates. Content-Length is there if the server sent it. */
-  readonly fields: RawFields
+  /**
+   * Without hop-by-hop fields and those that Connection nominates. Content-Length is there if the server sent it.
+   * The list is its receiver's own, who may add to it.
+   */
+  readonly fields: string[]
   /** How the body's end is known; `none` for HEAD, 204 and 304 whatever the fields say. */
   readonly framing: BodyFraming
   /** What the server offers to switch to, or with 101 has switched to. */

@@ -1,4 +1,4 @@
-import { type FieldName, knownName } from './field-lines.ts'
+import { type FieldName, fieldName, knownName } from './field-lines.ts'
 import type { RawFields } from './hop.ts'
 
 /**
@@ -10,12 +10,15 @@ const notInTrailers: ReadonlySet<string> = new Set(
     'age authorization cache-control content-encoding content-range content-type cookie date expect expires ' +
     'forwarded host if-match if-modified-since if-none-match if-range if-unmodified-since location max-forwards ' +
     'origin pragma proxy-authenticate proxy-authorization range retry-after set-cookie trailer vary ' +
-    'www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip'
+    'via www-authenticate x-backend x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto ' +
+    'x-forwarded-server x-proxy x-real-ip x-request-id'
   ).split(' '),
 )
 
-export function mayBeTrailer({ lowerCase, role }: FieldName): boolean {
-  return role === 'end-to-end' && !notInTrailers.has(lowerCase)
+/** CGI and its heirs read `X_Real_IP` as `X-Real-IP`. */
+export function mayBeTrailer({ lowerCase }: FieldName): boolean {
+  const name = lowerCase.includes('_') ? lowerCase.replaceAll('_', '-') : lowerCase
+  return fieldName(name).role === 'end-to-end' && !notInTrailers.has(name)
 }
 
 /** Without those that may not be, and those that are no fields. */

@@ -26,6 +26,9 @@ interface Tunnel {
   end: TunnelEnd | undefined
 }
 
+/** For a side to close after the other is gone and all is written to it. */
+const lingerMs = 2000
+
 /**
  * Pairs of sockets whose bytes go over from one to the other. Each direction ends by itself (half-close), and a slow
  * reader slows down its writer. One timer looks after all of them.
@@ -91,11 +94,22 @@ export class Tunnels {
     for (const tunnel of this.#open) this.#finish(tunnel, 'stopped')
   }
 
-  /** One side is gone: what was on its way to the other is still written, then that one is closed as well. */
+  /**
+   * One side is gone: what was on its way to the other is still written, then that one is given time to close. Until it
+   * does, what it says is read and thrown away: to close a socket with bytes unread resets it, and with a reset is lost
+   * what it has not read yet.
+   */
   #closed(tunnel: Tunnel): void {
     const { client, server } = tunnel
-    if (client.destroyed && server.destroyed) this.#finish(tunnel, tunnel.broken ? 'broken' : 'closed')
-    else letGo(client.destroyed ? server : client)
+    if (client.destroyed && server.destroyed) {
+      this.#finish(tunnel, closedOrBroken(tunnel))
+      return
+    }
+    const left = leftOf(tunnel)
+    tunnel.activeMs = performance.now()
+    left.unpipe()
+    left.resume()
+    left.end(() => (tunnel.activeMs = performance.now()))
   }
 
   #finish(tunnel: Tunnel, end: TunnelEnd): void {
@@ -124,21 +138,27 @@ export class Tunnels {
     for (const tunnel of this.#open) {
       const { client, server } = tunnel
       const passed = client.bytesRead + server.bytesRead
-      // What is read when one side is gone goes nowhere.
-      if (passed !== tunnel.passed && !client.destroyed && !server.destroyed) {
+      if (client.destroyed || server.destroyed) this.#lookAtLeft(tunnel, nowMs)
+      else if (passed !== tunnel.passed) {
         tunnel.passed = passed
         tunnel.activeMs = nowMs
       } else if (nowMs - tunnel.activeMs >= this.#idleMs) this.#finish(tunnel, 'idle')
     }
   }
+
+  #lookAtLeft(tunnel: Tunnel, nowMs: number): void {
+    const quietMs = nowMs - tunnel.activeMs
+    if (!leftOf(tunnel).writableFinished) {
+      if (quietMs >= this.#idleMs) this.#finish(tunnel, 'idle')
+    } else if (quietMs >= lingerMs) this.#finish(tunnel, closedOrBroken(tunnel))
+  }
 }
 
-/**
- * Closes it when all is written. Until then what still comes is read and thrown away: to close a socket with bytes
- * unread resets it, and takes what was on its way from whoever was to read it.
- */
-function letGo(socket: Socket): void {
-  socket.unpipe()
-  socket.resume()
-  socket.destroySoon()
+/** The side that is left when the other is gone. */
+function leftOf({ client, server }: Tunnel): Socket {
+  return client.destroyed ? server : client
+}
+
+function closedOrBroken({ broken }: Tunnel): TunnelEnd {
+  return broken ? 'broken' : 'closed'
 }

@@ -3,7 +3,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import type { ConnectionPool } from '../src/connection-pool.ts'
 import type { HopHandler } from '../src/hop.ts'
 import { okWith } from './scripted-server.ts'
-import { ask, TestHop, withPatience } from './test-hop.ts'
+import { ask, TestHop } from './test-hop.ts'
 
 let hop: TestHop
 let pool: ConnectionPool
@@ -196,11 +196,5 @@ describe('a handler may begin another exchange from within what it is told', () 
     await heard.over
     expect((await again?.heard.over)?.events).toEqual(['failed busy'])
     expect(pool.waiting).toBe(0)
-  })
-
-  test('when new options come', () => {
-    pool.configure(withPatience({ maxConnections: 0 }))
-    pool.configure(withPatience({ maxConnections: 1 }))
-    expect(pool.open).toBe(0)
   })
 })

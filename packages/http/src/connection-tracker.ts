@@ -9,8 +9,8 @@ export interface ConnectionTracker {
   readonly accepted: number
   /** `performance.now()` when a connection was last seen open. */
   lastOpenMs(): number
-  /** Whether an answer has begun on this connection and is not out yet. */
-  answering(socket: Duplex): boolean
+  /** The response to the latest request on this connection, if it has not left the connection yet. */
+  pending(socket: Duplex): ServerResponse | undefined
   /** From now on every answer says `Connection: close`, those under way too if their header is still here. */
   sayGoodbye(): void
   /** Ends, once its answer is out, each connection whose answer has promised to stay. */
@@ -62,9 +62,9 @@ function createTracker(server: Server): ConnectionTracker {
       return accepted
     },
     lastOpenMs: () => (open.size > 0 ? performance.now() : lastCloseMs),
-    answering(socket) {
+    pending(socket) {
       const res = socket instanceof Socket ? open.get(socket) : undefined
-      return res !== undefined && res.headersSent && !res.writableFinished
+      return res?.writableFinished === false ? res : undefined
     },
     sayGoodbye() {
       leaving = true

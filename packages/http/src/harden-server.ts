@@ -1,6 +1,9 @@
-import type { Server, ServerOptions } from 'node:http'
+import type { Server, ServerOptions, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { trackConnections } from './connection-tracker.ts'
+import { lingerAfter } from './linger.ts'
+import { sendError } from './send-error.ts'
 
 /** How much a client may ask of a connection. Durations in milliseconds. */
 export interface ServerLimits {
@@ -39,12 +42,18 @@ export function hardenServer(server: Server, limits: ServerLimits = {}): void {
   server.maxConnections = limits.maxConnections ?? 20_000
   const connections = trackConnections(server)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    refuseConnection(socket, connections.answering(socket) ? undefined : kindOf(error))
+    refuseInTurn(socket, connections.pending(socket), kindOf(error))
   })
   // Without a listener Node drops a CONNECT without a word. A proxy that takes CONNECT listens before it comes here.
   if (server.listenerCount('connect') === 0) {
-    server.on('connect', (_req, socket) => refuseConnection(socket, 'method_not_allowed'))
+    server.on('connect', (_req, socket) => refuseInTurn(socket, connections.pending(socket), 'method_not_allowed'))
   }
+  // Without a listener Node answers without a body, and goes on.
+  server.on('checkExpectation', (_req, res) => {
+    res.setHeader('Connection', 'close')
+    lingerAfter(res)
+    sendError(res, new ProxyError('expectation_failed'))
+  })
 }
 
 /** Answers to what never became a request, so that no ProxyError and no ServerResponse can speak for them. */
@@ -69,10 +78,24 @@ const refused = new WeakSet<Duplex>()
 /** How long a refused client may take to read its answer. Destroying at once can overtake the answer with a reset. */
 const LINGER_MS = 1000
 
-/** Answers and ends a connection. Without a kind an answer has begun already: a second must not get into its middle. */
-function refuseConnection(socket: Duplex, kind: RefusalKind | undefined): void {
+/**
+ * Refuses what came on a connection, after the answers to what came before it: whoever gets a refusal first would take
+ * it for one of those. `pending`: the response to the latest request.
+ */
+function refuseInTurn(socket: Duplex, pending: ServerResponse | undefined, kind: RefusalKind): void {
   if (refused.has(socket)) return
   refused.add(socket)
+  if (pending === undefined || !socket.writable) refuseConnection(socket, kind)
+  else if (pending.req.complete) pending.once('finish', () => refuseConnection(socket, kind))
+  // What is refused is the body of this request, which may itself wait for its turn.
+  else if (pending.socket === null) pending.prependOnceListener('socket', () => refuseConnection(socket, kind))
+  else refuseConnection(socket, pending.headersSent ? undefined : kind)
+}
+
+/** Answers and ends a connection. Without a kind an answer has begun already: a second must not get into its middle. */
+function refuseConnection(socket: Duplex, kind: RefusalKind | undefined): void {
+  // The answer before was the last one anyway.
+  if (socket.writableEnded) return
   // A reset by the client ends here too; then there is nobody to answer.
   if (!socket.writable) {
     socket.destroy()

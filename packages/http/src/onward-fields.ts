@@ -10,6 +10,7 @@ type Role =
   | 'te'
   | 'upgrade'
   | 'expect'
+  | 'max-forwards'
   | 'cookie'
   | 'via'
   | 'x-request-id'
@@ -39,6 +40,7 @@ const roles = new Map<string, Role>([
       'te',
       'upgrade',
       'expect',
+      'max-forwards',
       'cookie',
       'via',
       'x-request-id',
@@ -83,6 +85,8 @@ export class OnwardFields {
   /** The protocol that the client offers to switch to, if Connection says so as well. */
   upgrade: string | undefined
   expectsContinue = false
+  /** How often an OPTIONS or TRACE may still be passed on (RFC 9110 §7.6.2); of other methods it is kept as it is. */
+  maxForwards: string | undefined
   via: string | undefined
   requestId: string | undefined
   forwardedFor: string | undefined
@@ -126,6 +130,9 @@ export class OnwardFields {
         return
       case 'expect':
         this.expectsContinue = value.toLowerCase() === '100-continue'
+        return
+      case 'max-forwards':
+        this.maxForwards = value
         return
       case 'via':
         this.via = joined(this.via, value, ', ')

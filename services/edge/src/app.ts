@@ -5,11 +5,12 @@ import type { RawFields } from '@ipfleet/hop/hop.ts'
 import { peerAddress } from '@ipfleet/http/client-address.ts'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import type { RequestFault } from '@ipfleet/http/request-guard.ts'
+import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
 import type { GroupConfig } from './config/edge-config.ts'
 import type { ClientLimiter, Verdict } from './limits/client-limiter.ts'
 import type { OwnEndpoints } from './own-endpoints.ts'
 import type { ClientAnswer, UpgradeOffer } from './proxy/client-answer.ts'
-import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
+import { CLIENT_LEFT, type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { type Client, isLooping, requestIdOf } from './proxy/request-head.ts'
 import type { UploadLimits } from './proxy/upload.ts'
 import type { RequestEnd } from './request-record.ts'
@@ -54,6 +55,7 @@ export interface Incoming {
 export type App = (incoming: Incoming) => void
 
 const noFields: RawFields = []
+const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 /** All that a request passes, in order, and why in this order. */
 export function createApp({ rules, clientAddress, onEnd }: AppParts): App {
@@ -79,7 +81,9 @@ export function createApp({ rules, clientAddress, onEnd }: AppParts): App {
 /** While the fleet is asked, the client may leave. */
 async function admitLater(visit: Visit, rules: Rules, verdict: Promise<Verdict>): Promise<void> {
   try {
-    admit(visit, rules, await verdict)
+    const decided = await verdict
+    if (visit.incoming.answer.gone) visit.answeredHere(CLIENT_LEFT)
+    else admit(visit, rules, decided)
   } catch (error) {
     visit.refuse(ProxyError.from(error))
   }
@@ -101,6 +105,9 @@ function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
   if (place === undefined) return visit.refuse(new ProxyError('no_backend', { retryAfterSeconds: 1 }), answerFields)
   if (isLooping(visit.fields)) return visit.refuse(new ProxyError('loop_detected'), answerFields)
   if (isTooLong(visit.fields, maxBodyBytes)) return visit.refuse(new ProxyError('payload_too_large'), answerFields)
+  const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
+  if (maxForwards.kind === 'answer here') return visit.answerOptions(answerFields)
+  visit.fields.maxForwards = maxForwards.value
   const { req, answer, upgrade } = visit.incoming
   return new ForwardedRequest(rules.forward, {
     req,
@@ -152,7 +159,7 @@ export class Visit {
   /** What follows on the connection cannot be trusted. */
   refuseFaulty(fault: RequestFault): void {
     this.incoming.answer.closeAfter()
-    const allow = fault === 'method_not_allowed' ? ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'] : noFields
+    const allow = fault === 'method_not_allowed' ? ['Allow', allowedMethods] : noFields
     this.refuse(new ProxyError(fault), allow)
   }
 
@@ -163,6 +170,14 @@ export class Visit {
     if (chunked || (contentLength !== undefined && contentLength !== '0') || upgrade) answer.closeAfter()
     answer.error(error, answerFields)
     this.answeredHere(error.status)
+  }
+
+  /** To an OPTIONS that may not be passed on any more. */
+  answerOptions(answerFields: RawFields): void {
+    const fields = ['Allow', allowedMethods, 'Content-Length', '0', ...answerFields]
+    const head = { status: 200, reason: 'OK', version: '1.1', fields, framing: 0, upgrade: undefined } as const
+    this.incoming.answer.whole(head, fields, Buffer.alloc(0))
+    this.answeredHere(200)
   }
 
   /** The answer did not come from a backend. */

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { writeSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -51,12 +52,13 @@ async function start(first: Config, surroundings: Surroundings): Promise<Serving
       res.end(JSON.stringify({ ...decision, pid: process.pid, fromMemory: now !== undefined }))
     },
     '/slow': async (_req, res) => {
-      process.stdout.write('{"msg":"slow"}\n')
+      writeSync(1, '{"msg":"slow"}\n')
       await sleep(500)
       res.end('slow')
     },
     '/exit': () => process.exit(7),
     '/loop': () => {
+      writeSync(1, '{"msg":"looping"}\n')
       for (;;);
     },
   }

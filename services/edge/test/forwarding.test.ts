@@ -14,7 +14,7 @@ afterAll(async () => {
   await edge.stop()
   await backend[Symbol.asyncDispose]()
 })
-beforeEach(() => backend.clear())
+beforeEach(() => backend.forget())
 
 async function send(bytes: string, { port } = edge): Promise<RawAnswer> {
   const { answers } = await converse(port, bytes, { answers: 1 })
@@ -81,14 +81,23 @@ describe('a request keeps', () => {
 describe('fields for this hop only', () => {
   test('end here', async () => {
     const hop = ['Keep-Alive: timeout=5', 'Proxy-Connection: keep-alive', 'Proxy-Authorization: Basic eDp5']
-    const seen = await forwarded(get(...hop, 'TE: gzip;q=0.5', 'HTTP2-Settings: AAMAAABk', 'Connection: keep-alive, TE'))
+    const seen = await forwarded(
+      get(...hop, 'TE: gzip;q=0.5', 'HTTP2-Settings: AAMAAABk', 'Connection: keep-alive, TE'),
+    )
     const names = 'keep-alive proxy-connection proxy-authorization te http2-settings connection upgrade'.split(' ')
     expect(names.flatMap((name) => valuesOf(seen, name))).toEqual([])
   })
 
   test('are also those that Connection names, in any letter case', async () => {
     const seen = await forwarded(
-      get('X-Secret: 1', 'Connection: x-SECRET', 'x-other: 2', 'Cookie: a=1', 'Connection: cookie , X-None', 'Cookie: b=2'),
+      get(
+        'X-Secret: 1',
+        'Connection: x-SECRET',
+        'x-other: 2',
+        'Cookie: a=1',
+        'Connection: cookie , X-None',
+        'Cookie: b=2',
+      ),
     )
     expect(['x-secret', 'cookie', 'connection'].flatMap((name) => valuesOf(seen, name))).toEqual([])
     expect(valuesOf(seen, 'x-other')).toEqual(['2'])
@@ -127,7 +136,9 @@ describe('who asked', () => {
     'X-Proxy: evil',
   ]
   const told = (seen: SeenRequest): string[] =>
-    'x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip x-proxy'.split(' ').map((n) => valuesOf(seen, n).join('|'))
+    'x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip x-proxy'
+      .split(' ')
+      .map((n) => valuesOf(seen, n).join('|'))
 
   test('is told by the connection, whatever a stranger claims', async () => {
     const seen = await forwarded(get(...claims))

@@ -1,4 +1,5 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** One answer as it came over the wire. */
 export interface RawAnswer {
@@ -9,6 +10,8 @@ export interface RawAnswer {
 }
 
 export interface Conversation {
+  /** All that came, as Latin-1. */
+  readonly bytes: string
   /** All complete answers. */
   readonly answers: readonly RawAnswer[]
   /** What came after them. */
@@ -22,21 +25,23 @@ export interface ConversationOptions {
   readonly patienceMs?: number
   /** Ends as soon as this many answers are there; without it, only when the server ends it. */
   readonly answers?: number
+  /** Sends one byte at a time. */
+  readonly dribble?: boolean
 }
 
 /** Sends bytes as they are, text as Latin-1, and gives all that the server says until it ends the connection. */
 export function converse(
   port: number,
   bytes: string | Buffer,
-  { patienceMs = 10_000, answers = Infinity }: ConversationOptions = {},
+  { patienceMs = 10_000, answers = Infinity, dribble = false }: ConversationOptions = {},
 ): Promise<Conversation> {
   const { promise, resolve } = Promise.withResolvers<Conversation>()
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
   let text = ''
   const end = (how: Conversation['end']): void => {
     clearTimeout(timer)
     socket.destroy()
-    resolve({ ...readAnswers(text), end: how })
+    resolve({ ...readAnswers(text), bytes: text, end: how })
   }
   const timer = setTimeout(() => end('open'), patienceMs)
   socket.on('data', (chunk) => {
@@ -45,8 +50,17 @@ export function converse(
   })
   socket.on('end', () => end('closed'))
   socket.on('error', () => end('reset'))
-  socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+  const buffer = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
+  if (dribble) void dribbleTo(socket, buffer)
+  else socket.write(buffer)
   return promise
+}
+
+async function dribbleTo(socket: Socket, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length && socket.writable; at += 1) {
+    socket.write(bytes.subarray(at, at + 1))
+    await nextTurn()
+  }
 }
 
 /** Reads answers with a length, chunked ones, and one that ends with the connection. None to HEAD. */

@@ -11,11 +11,11 @@ export interface SeenRequest extends StrictRequest {
 /** Writes the answer to a request. */
 export type Answerer = (request: SeenRequest, socket: Socket) => void
 
-/** A backend that keeps every byte it gets, and reads requests out of them by the strictest reading there is. */
+/** A backend that keeps what it gets, and reads requests out of it by the strictest reading there is. */
 export class RecordingBackend implements AsyncDisposable {
-  /** What came over each connection, Latin-1. */
-  readonly received: string[] = []
-  /** What was no request. */
+  /** What came over each connection and is no whole request, or not yet. Latin-1. */
+  readonly unfinished: string[] = []
+  /** Why something was no request. */
   readonly faults: string[] = []
   answer: Answerer = echo
   readonly #server: Server
@@ -48,17 +48,9 @@ export class RecordingBackend implements AsyncDisposable {
     return this.#open.size
   }
 
-  /** Everything that came, over all connections. */
-  get text(): string {
-    return this.received.join('')
-  }
-
-  /** Forgets what came, and closes what is open, so that the next request begins a new connection. */
-  async clear(): Promise<void> {
-    const closing = [...this.#open].map((socket) => once(socket, 'close'))
-    for (const socket of this.#open) socket.destroy()
-    await Promise.all(closing)
-    this.received.length = 0
+  /** Forgets what came; connections stay. */
+  forget(): void {
+    this.unfinished.fill('')
     this.faults.length = 0
     this.#requests = []
   }
@@ -71,15 +63,15 @@ export class RecordingBackend implements AsyncDisposable {
   }
 
   #serve(socket: Socket): void {
-    const connection = this.received.push('') - 1
+    const connection = this.unfinished.push('') - 1
     let unread = ''
     this.#open.add(socket)
     socket.on('close', () => this.#open.delete(socket))
     socket.on('error', () => {})
     socket.on('data', (bytes) => {
-      this.received[connection] += bytes.toString('latin1')
       const { requests, fault, rest } = readStrictly(unread + bytes.toString('latin1'))
       unread = rest
+      this.unfinished[connection] = rest
       for (const request of requests) {
         const seen = { ...request, connection }
         this.#requests.push(seen)
@@ -92,8 +84,12 @@ export class RecordingBackend implements AsyncDisposable {
   }
 }
 
-/** Answers with what it got, as JSON. */
+/** Answers with what it got, as JSON; to HEAD with nothing. */
 export function echo(request: SeenRequest, socket: Socket): void {
+  if (request.method === 'HEAD') {
+    socket.write('HTTP/1.1 204 No Content\r\n\r\n')
+    return
+  }
   const body = JSON.stringify(request)
   socket.write(
     `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -33,7 +33,12 @@ export function startEdge({ env, ...file }: EdgeStart): Promise<RunningEdge> {
 }
 
 /** The file of `startEdge`, as text. */
-export function edgeToml({ backends, server = '', upstreams = '', tables = '[retry]\nattempts = 0' }: EdgeFile): string {
+export function edgeToml({
+  backends,
+  server = '',
+  upstreams = '',
+  tables = '[retry]\nattempts = 0',
+}: EdgeFile): string {
   const urls = backends.map((port) => `"http://127.0.0.1:${port}"`).join(', ')
   const lines = ['[server]', 'listen = "127.0.0.1:0"', server, '[upstreams]', `backends = [${urls}]`, upstreams, tables]
   return lines.join('\n')

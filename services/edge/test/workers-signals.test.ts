@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { type FixtureConfig, isAlive, startWorkers, type WorkerFleet } from './worker-fleet.ts'
 
@@ -115,13 +116,14 @@ describe.each([1, 3])('with %d process', (workers) => {
   })
 })
 
-test('a worker that comes later has the new configuration too', async () => {
-  const fleet = await start({ workers: 2 })
+test('workers that come later have the new configuration too, and the port, also when all had died', async () => {
+  const fleet = await start({ workers: 2, port: likelyFreePort() })
   await fleet.configure({ greeting: 'good evening' })
   fleet.kill('SIGHUP')
   await fleet.waitForLine(({ msg }) => msg === 'configuration taken over')
-  for (const pid of await fleet.pids(2)) process.kill(pid, 'SIGKILL')
-  await until(async () => (await fleet.pids(2)).length === 2)
+  const before = await fleet.pids(2)
+  for (const pid of before) process.kill(pid, 'SIGKILL')
+  await until(async () => !(await fleet.pids(2)).some((pid) => before.includes(pid)))
   expect(await greetings(fleet)).toEqual(['good evening'])
 })
 

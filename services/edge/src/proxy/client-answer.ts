@@ -6,6 +6,8 @@ import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 export interface ClientAnswer {
   /** Whether the head of the final answer is out. */
   readonly begun: boolean
+  /** Whether the client has left. */
+  readonly gone: boolean
   /** Whether the client has not taken yet what was written. */
   readonly pending: boolean
   interim(status: number, reason: string, fields: RawFields): void

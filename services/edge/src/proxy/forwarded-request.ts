@@ -11,6 +11,7 @@ import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-gr
 import type { AttemptsRecord } from './attempts-record.ts'
 import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
 import { linesOf } from './h1-answer.ts'
+import { passedFields } from './passed-fields.ts'
 import { type Client, requestHead, requestIdOf } from './request-head.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 import type { StallWatch, Watched } from './stall-watch.ts'
@@ -59,7 +60,8 @@ export interface ForwardEnd {
   readonly fault: HopFault | undefined
 }
 
-const CLIENT_LEFT = 499
+/** The status of a client that left before its answer was out, as nginx has it. */
+export const CLIENT_LEFT = 499
 
 /** A request on its way to a backend and its answer on the way back. It reads from `start` on. */
 export class ForwardedRequest implements HopHandler, AnswerListener, Watched {
@@ -206,10 +208,13 @@ export class ForwardedRequest implements HopHandler, AnswerListener, Watched {
     return group.next(target, this.#tried) ?? (fault.kind === 'lost' ? group.next(target, []) : undefined)
   }
 
-  #answerFields({ fields }: AnswerHead): RawFields {
-    const { answerFields } = this.#of
+  #answerFields(head: AnswerHead): RawFields {
+    const { answerFields, req } = this.#of
+    const fields = passedFields(head, req.httpVersion)
     const member = this.#parts.showBackend ? this.#member : undefined
-    return member ? fields.concat('X-Backend', member.id, answerFields) : fields.concat(answerFields)
+    if (member) fields.push('X-Backend', member.id)
+    if (answerFields.length > 0) fields.push(...answerFields)
+    return fields
   }
 
   /** All of the answer has been handed over; if the client takes its time over it, it is watched. */

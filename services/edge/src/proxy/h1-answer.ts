@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
 import { lingerAfter } from '@ipfleet/http/linger.ts'
@@ -13,6 +14,8 @@ export class H1Answer implements ClientAnswer {
   listener = noListener
   readonly #res: ServerResponse
   #closing = false
+  #hasWritten = false
+  #awaitsDrain = false
 
   constructor(res: ServerResponse) {
     this.#res = res
@@ -21,6 +24,10 @@ export class H1Answer implements ClientAnswer {
 
   get begun(): boolean {
     return this.#res.headersSent
+  }
+
+  get gone(): boolean {
+    return this.#res.destroyed
   }
 
   get pending(): boolean {
@@ -36,24 +43,22 @@ export class H1Answer implements ClientAnswer {
   }
 
   whole(head: AnswerHead, fields: RawFields, body: Buffer): void {
-    this.head(head, fields)
+    this.#begin(head, fields)
     if (body.length === 0) this.#res.end()
     else if (body.length > mostInOneWrite) this.#res.end(body)
     else this.#res.end(body.toString('latin1'), 'latin1')
   }
 
-  head({ status, reason, framing }: AnswerHead, fields: RawFields): void {
-    const res = this.#res
-    if (this.#closing) res.shouldKeepAlive = false
-    // Node takes a flat list of names and values as it is; its types want it mutable.
-    res.writeHead(status, reason, fields as string[])
-    // What is sent later may be long in coming.
-    if (framing !== 'none' && typeof framing !== 'number') res.flushHeaders()
+  head(head: AnswerHead, fields: RawFields): void {
+    this.#begin(head, fields)
+    // What did not come with the head may be long in coming.
+    process.nextTick(H1Answer.#flushHead, this)
   }
 
   write(chunk: Buffer): boolean {
+    this.#hasWritten = true
     const flows = this.#res.write(chunk)
-    if (!flows) this.#res.once('drain', () => this.listener.clientReads())
+    if (!flows) this.#awaitDrain()
     return flows
   }
 
@@ -63,16 +68,21 @@ export class H1Answer implements ClientAnswer {
   }
 
   error(error: ProxyError, fields: RawFields): void {
-    const res = this.#res
-    if (!res.headersSent) {
-      if (this.#closing) res.shouldKeepAlive = false
-      for (const [name, value] of pairsOf(fields)) res.setHeader(name, value)
+    if (this.begun) {
+      this.cut()
+      return
     }
+    const res = this.#res
+    if (this.#closing) res.shouldKeepAlive = false
+    for (const [name, value] of pairsOf(fields)) res.setHeader(name, value)
     sendError(res, error)
   }
 
   cut(): void {
-    this.#res.destroy()
+    const { req, socket } = this.#res
+    // To HTTP/1.0 the end of the connection is the end of the body, but for a reset. TLS tells the two apart by itself.
+    if (req.httpVersionMinor === 0 && socket !== null && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+    else this.#res.destroy()
   }
 
   closeAfter(): void {
@@ -82,6 +92,27 @@ export class H1Answer implements ClientAnswer {
     lingerAfter(res)
     // It was not said in the head that the connection ends, so Node would keep it.
     if (res.headersSent) res.once('finish', () => res.req.socket.destroySoon())
+  }
+
+  static #flushHead(answer: H1Answer): void {
+    if (!answer.#hasWritten && !answer.#res.writableEnded) answer.#res.flushHeaders()
+  }
+
+  #begin({ status, reason }: AnswerHead, fields: RawFields): void {
+    const res = this.#res
+    if (this.#closing) res.shouldKeepAlive = false
+    // Node takes a flat list of names and values as it is; its types want it mutable.
+    res.writeHead(status, reason, fields as string[])
+  }
+
+  /** Once: after the first refusal there may still come what had been read before the flow stopped. */
+  #awaitDrain(): void {
+    if (this.#awaitsDrain) return
+    this.#awaitsDrain = true
+    this.#res.once('drain', () => {
+      this.#awaitsDrain = false
+      this.listener.clientReads()
+    })
   }
 }
 

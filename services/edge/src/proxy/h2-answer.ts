@@ -23,23 +23,27 @@ export class H2Answer implements ClientAnswer {
     return this.#stream.headersSent
   }
 
+  get gone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed
+  }
+
   get pending(): boolean {
     return this.#stream.writableLength > 0
   }
 
   interim(status: number, _reason: string, fields: RawFields): void {
-    if (this.#gone || this.begun) return
+    if (this.gone || this.begun) return
     this.#stream.additionalHeaders({ ...headersOf(fields), ':status': status })
   }
 
   whole(head: AnswerHead, fields: RawFields, body: Buffer): void {
-    if (this.#gone) return
+    if (this.gone) return
     this.#stream.respond({ ...headersOf(fields), ':status': head.status }, { endStream: body.length === 0 })
     if (body.length > 0) this.#stream.end(body)
   }
 
   head(head: AnswerHead, fields: RawFields): void {
-    if (this.#gone) return
+    if (this.gone) return
     const stream = this.#stream
     stream.respond({ ...headersOf(fields), ':status': head.status }, { waitForTrailers: head.framing === 'chunked' })
     stream.once('wantTrailers', () => {
@@ -49,7 +53,7 @@ export class H2Answer implements ClientAnswer {
   }
 
   write(chunk: Buffer): boolean {
-    if (this.#gone) return true
+    if (this.gone) return true
     const flows = this.#stream.write(chunk)
     if (!flows) this.#stream.once('drain', () => this.listener.clientReads())
     return flows
@@ -57,11 +61,11 @@ export class H2Answer implements ClientAnswer {
 
   end(trailers: RawFields): void {
     this.#trailers = trailers
-    if (!this.#gone) this.#stream.end()
+    if (!this.gone) this.#stream.end()
   }
 
   error(error: ProxyError, fields: RawFields): void {
-    if (this.#gone) return
+    if (this.gone) return
     for (let index = 0; index + 1 < fields.length; index += 2) {
       this.#res.setHeader(fields[index] ?? '', fields[index + 1] ?? '')
     }
@@ -74,10 +78,6 @@ export class H2Answer implements ClientAnswer {
 
   /** Only this stream ends: what the client still sends on it is taken off the connection and forgotten. */
   closeAfter(): void {}
-
-  get #gone(): boolean {
-    return this.#stream.destroyed || this.#stream.closed
-  }
 }
 
 /** Repeated fields become lists; all names are lower case (RFC 9113 §8.2). Hop-by-hop ones are off already. */

@@ -40,6 +40,7 @@ export function requestHead(
     (forwardedHost === '' ? '' : `X-Forwarded-Host: ${forwardedHost}\r\n`) +
     `X-Real-IP: ${client.address}\r\nX-Request-Id: ${requestId}\r\nX-Proxy: ipfleet\r\n` +
     `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` +
+    (fields.maxForwards === undefined ? '' : `Max-Forwards: ${fields.maxForwards}\r\n`) +
     (fields.expectsContinue ? 'Expect: 100-continue\r\n' : '')
   )
 }

@@ -2,8 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createH2, type Http2Server, type ServerHttp2Session } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
+import { trackConnections } from '@ipfleet/http/connection-tracker.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
+import { inTurn } from '@ipfleet/http/in-turn.ts'
 import { listen } from '@ipfleet/http/listen.ts'
 import type { App } from '../app.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
@@ -11,7 +13,7 @@ import { H1Answer } from '../proxy/h1-answer.ts'
 import { H2Answer } from '../proxy/h2-answer.ts'
 import { type Certificate, secureOptions } from './certificate.ts'
 import { ConnectionLimits, type ConnectionLimitsOptions } from './connection-limits.ts'
-import { asksForTunnel, offerOf } from './upgrade-offer.ts'
+import { asksForTunnel, mayBeFollowed, offerOf } from './upgrade-offer.ts'
 
 export interface EdgeServerOptions {
   readonly config: ServerConfig
@@ -90,19 +92,25 @@ export class EdgeServer {
   #createH1(config: ServerConfig, secure: boolean): Server {
     const { app } = this.#options
     const serve = (req: IncomingMessage, res: ServerResponse): void => {
-      app({ req, res, answer: new H1Answer(res), secure, upgrade: undefined })
+      const answer = new H1Answer(res)
+      if (!mayBeFollowed(req)) answer.closeAfter()
+      app({ req, res, answer, secure, upgrade: undefined })
     }
-    const server = createServer(
+    const server: Server = createServer(
       {
         ...httpServerOptions(limitsOf(config)),
         // The body's own time is watched request by request: an upload of gigabytes may take as long as it flows.
         requestTimeout: 0,
         optimizeEmptyRequests: true,
-        shouldUpgradeCallback: (req) => this.#upgrades && asksForTunnel(req),
+        // Behind a request that is not answered yet there is no connection to give away.
+        shouldUpgradeCallback: (req) =>
+          this.#upgrades && asksForTunnel(req) && trackConnections(server).pending(req.socket) === undefined,
       },
-      serve,
+      inTurn(serve),
     )
-    server.on('checkContinue', serve)
+    server.on('checkContinue', (req, res) => {
+      server.emit(isExpectation(req.headers.expect) ? 'request' : 'checkExpectation', req, res)
+    })
     server.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) => {
       const { res, offer } = offerOf(req, socket, early)
       app({ req, res, answer: new H1Answer(res), secure, upgrade: offer })
@@ -155,6 +163,11 @@ export class EdgeServer {
   #connectionLimits({ maxConnections, maxConnectionsPerClient }: ServerConfig): ConnectionLimitsOptions {
     return { maxConnections, maxPerClient: maxConnectionsPerClient, ...this.#options.connections }
   }
+}
+
+/** Node also takes `x 100-continue` for one. */
+function isExpectation(expect: string | undefined): boolean {
+  return expect?.toLowerCase() === '100-continue'
 }
 
 function limitsOf(config: ServerConfig) {

@@ -1,15 +1,35 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { UpgradeOffer } from '../proxy/client-answer.ts'
 
 /** RFC 9113 §3.1: `h2c` is obsolete, and what it would switch is this hop, not the backend's. `TLS` likewise. */
 const ownProtocols = /(?:^|,)\s*(?:h2c?|tls\/[\d.]+|http\/[\d.]+)\s*(?:,|$)/i
 
-/** Whether a request asks for a switch that is the backend's to make. */
+/** Whether a request asks for a switch that is the backend's to make. One with a body can do without. */
 export function asksForTunnel({ method, headers }: IncomingMessage): boolean {
   const { connection = '', upgrade } = headers
-  if (method !== 'GET' || upgrade === undefined || ownProtocols.test(upgrade)) return false
+  if (method !== 'GET' || upgrade === undefined || ownProtocols.test(upgrade) || hasBody(headers)) return false
   return /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection)
+}
+
+function hasBody(headers: IncomingHttpHeaders): boolean {
+  return (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined
+}
+
+/**
+ * Whether others may follow a request on its connection. When an Upgrade is not taken, Node 26.10 forgets what came in
+ * one read behind the request, and would begin the next one in the middle. So nothing may have: the request is the
+ * first, as that of a client which offers `h2c` is, and all that has come.
+ */
+export function mayBeFollowed(req: IncomingMessage): boolean {
+  return req.headers.upgrade === undefined || (!hasBody(req.headers) && req.socket.bytesRead === headLength(req))
+}
+
+/** As clients write it, with one blank before each value. */
+function headLength({ method = '', url = '', rawHeaders }: IncomingMessage): number {
+  const line = `${method} ${url} HTTP/1.1\r\n`.length
+  // Each name is followed by a colon and a blank, each value by a line end.
+  return rawHeaders.reduce((length, text) => length + text.length + 2, line + 2)
 }
 
 function ignore(): void {}

@@ -3,6 +3,7 @@ import type { Balance } from '../config/edge-config.ts'
 import type { Candidate } from './balancer.ts'
 import { balancers } from './balancers.ts'
 import { seedOf } from './rendezvous.ts'
+import { alignTurns } from './round-robin.ts'
 
 interface TestMember extends Candidate {
   id: string
@@ -46,6 +47,33 @@ describe.each<Balance>(['round-robin', 'weighted', 'least-requests', 'hash'])('%
 
 test('equal members alternate', () => {
   expect(picks('round-robin', [member('a'), member('b'), member('c')], 9)).toBe('abcabcabc')
+})
+
+describe('processes that are told how many turns there were in all', () => {
+  const abc = (weight = 1): TestMember[] => [member('a', weight), member('b', weight), member('c', weight)]
+
+  test.each([1, 7, 0.5])('alternate together, whoever of them is next; all weights %d', (weight) => {
+    const processes = [abc(weight), abc(weight), abc(weight), abc(weight)]
+    const chosen = [0, 1, 2, 3, 0, 2, 1, 3, 3, 3].map((index, turns) => {
+      alignTurns(processes[index]!, turns)
+      return pick('round-robin', processes[index]!)
+    })
+    expect(chosen.join('')).toBe('abcabcabca')
+  })
+
+  test('go on from there by turns', () => {
+    const members = abc()
+    alignTurns(members, 4)
+    expect(picks('round-robin', members, 7)).toBe('bcabcab')
+  })
+
+  test('keep their own turns where weights differ, and have none among nobody', () => {
+    const members = [member('a', 5), member('b'), member('c')]
+    expect(picks('round-robin', members, 3)).toBe('aab')
+    alignTurns(members, 9)
+    expect(picks('round-robin', members, 4)).toBe('acaa')
+    expect(() => alignTurns([], 3)).not.toThrow()
+  })
 })
 
 test('the turns of a heavy member are spread out, as nginx documents', () => {

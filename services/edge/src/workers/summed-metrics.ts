@@ -54,7 +54,8 @@ export class SummedMetrics {
   }
 
   async render(): Promise<{ contentType: string; body: string }> {
-    const [answered, own] = await Promise.all([this.#askAll(), this.#own.snapshot()])
+    const answered = await this.#askAll()
+    const own = await this.#own.snapshot()
     // Put together without a pause: a worker that ends meanwhile must not be counted among both.
     const living = Array.from(this.#last, ([worker, last]) => (answered.has(worker) ? last : countedIn(last)))
     return renderSum([...living, this.#ended, own])

@@ -1,0 +1,52 @@
+import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import { authorityOf, type Target } from '../target/target.ts'
+import { pseudonym } from './proxy-status.ts'
+
+/** What is told of the client. */
+export interface Disclosure {
+  readonly forwardedFor: boolean
+  readonly realIp: boolean
+  readonly via: boolean
+}
+
+export interface ForwardLine {
+  readonly method: string
+  /** Path and query, as the client wrote them; '' when it wrote none. */
+  readonly path: string
+  readonly httpVersion: string
+  /** What Max-Forwards says after this hop. */
+  readonly maxForwards: string | undefined
+}
+
+/**
+ * Request line and fields for the origin. Host is the target's whatever the client's said (RFC 9112 §3.2.2), and what
+ * the client claims about where it comes from is replaced.
+ */
+export function forwardHead(
+  { method, path, httpVersion, maxForwards }: ForwardLine,
+  target: Target,
+  fields: OnwardFields,
+  client: string,
+  disclosure: Disclosure,
+): string {
+  const via = `${httpVersion} ${pseudonym}`
+  return (
+    `${method} ${originForm(method, path)} HTTP/1.1\r\nHost: ${hostOf(target)}\r\n${fields.lines}` +
+    (disclosure.forwardedFor ? `X-Forwarded-For: ${client}\r\n` : '') +
+    (disclosure.realIp ? `X-Real-IP: ${client}\r\n` : '') +
+    (disclosure.via ? `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` : '') +
+    (fields.requestId === undefined ? '' : `X-Request-Id: ${fields.requestId}\r\n`) +
+    (maxForwards === undefined ? '' : `Max-Forwards: ${maxForwards}\r\n`) +
+    (fields.expectsContinue ? 'Expect: 100-continue\r\n' : '')
+  )
+}
+
+/** RFC 9112 §3.2.4: OPTIONS for a host without a path is about the server. */
+function originForm(method: string, path: string): string {
+  if (path === '') return method === 'OPTIONS' ? '*' : '/'
+  return path.startsWith('/') ? path : `/${path}`
+}
+
+function hostOf(target: Target): string {
+  return target.port === 80 ? authorityOf(target).replace(/:80$/, '') : authorityOf(target)
+}

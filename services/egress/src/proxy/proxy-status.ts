@@ -1,0 +1,105 @@
+import { ProxyError, type ErrorCode } from '@ipfleet/errors/proxy-error.ts'
+import type { HopFault, HopFaultKind } from '@ipfleet/hop/hop-fault.ts'
+import type { RawFields } from '@ipfleet/hop/hop.ts'
+import type { Dialled } from '../dial/dialer.ts'
+import type { TargetVerdict } from '../target/target.ts'
+
+/** How this proxy calls itself in Via and Proxy-Status. */
+export const pseudonym = 'ipfleet-egress'
+
+/** Proxy error types that are used here (RFC 9209 §2.3). */
+export type ProxyStatusError =
+  | 'connection_limit_reached'
+  | 'connection_read_timeout'
+  | 'connection_refused'
+  | 'connection_terminated'
+  | 'connection_timeout'
+  | 'connection_write_timeout'
+  | 'destination_ip_prohibited'
+  | 'destination_ip_unroutable'
+  | 'destination_unavailable'
+  | 'dns_error'
+  | 'dns_timeout'
+  | 'http_protocol_error'
+  | 'http_request_denied'
+  | 'http_request_error'
+  | 'http_response_incomplete'
+  | 'http_response_timeout'
+  | 'proxy_internal_error'
+
+/** A refusal or failure with what Proxy-Status says of it. */
+export interface Refusal {
+  readonly error: ProxyError
+  readonly status: ProxyStatusError
+  /** A token: the system's code, or why the policy refused. */
+  readonly details: string | undefined
+}
+
+export function refusal(
+  code: ErrorCode,
+  status: ProxyStatusError,
+  details?: string,
+  more: { readonly retryAfterSeconds?: number; readonly message?: string } = {},
+): Refusal {
+  return { error: new ProxyError(code, { ...more, ...(details !== undefined && { detail: details }) }), status, details }
+}
+
+/** The Proxy-Status field of a refusal (RFC 9209 §2). */
+export function statusFields({ status, details }: Refusal): RawFields {
+  const more = details === undefined ? '' : `; details="${details.replace(/[^\w .:-]/g, '')}"`
+  return ['Proxy-Status', `${pseudonym}; error=${status}${more}`]
+}
+
+/** Why a target is not gone to. */
+export function verdictRefusal(verdict: Exclude<TargetVerdict, { kind: 'allowed' }>): Refusal {
+  if (verdict.kind === 'unresolved') {
+    const { timedOut, code } = verdict
+    return timedOut
+      ? refusal('target_timeout', 'dns_timeout', code)
+      : refusal('target_unreachable', 'dns_error', code, { message: 'The name of the target could not be looked up' })
+  }
+  const { reason } = verdict
+  const isAddress = reason === 'private' || reason === 'own'
+  return refusal('target_refused', isAddress ? 'destination_ip_prohibited' : 'http_request_denied', reason)
+}
+
+/** Why no connection came about. */
+export function dialRefusal(dialled: Exclude<Dialled, { kind: 'connected' | 'aborted' }>): Refusal {
+  switch (dialled.kind) {
+    case 'no_source': {
+      const { retryAfterSeconds } = dialled
+      return refusal('no_source', 'connection_limit_reached', undefined, { retryAfterSeconds })
+    }
+    case 'no_family':
+      return refusal('target_unreachable', 'destination_ip_unroutable', 'no source address of that family')
+    case 'session_lost':
+      return refusal('session_lost', 'destination_unavailable', 'session address is out')
+    case 'failed':
+      return failedDial(dialled.code)
+  }
+}
+
+function failedDial(code: string): Refusal {
+  if (code === 'ETIMEDOUT') return refusal('target_timeout', 'connection_timeout', code)
+  if (code === 'ECONNREFUSED') return refusal('target_unreachable', 'connection_refused', code)
+  if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH') {
+    return refusal('target_unreachable', 'destination_ip_unroutable', code)
+  }
+  return refusal('target_unreachable', 'destination_unavailable', code)
+}
+
+const faults: Readonly<Record<HopFaultKind, readonly [ErrorCode, ProxyStatusError]>> = {
+  unreachable: ['target_unreachable', 'destination_unavailable'],
+  busy: ['overloaded', 'connection_limit_reached'],
+  lost: ['target_invalid', 'connection_terminated'],
+  silent: ['target_timeout', 'http_response_timeout'],
+  cut: ['target_invalid', 'http_response_incomplete'],
+  stalled: ['target_timeout', 'connection_read_timeout'],
+  garbled: ['target_invalid', 'http_protocol_error'],
+}
+
+/** Why an exchange over a connection failed. */
+export function faultRefusal({ kind, message }: HopFault): Refusal {
+  const [code, status] = faults[kind]
+  return refusal(code, status, message)
+}
