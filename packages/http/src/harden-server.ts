@@ -40,6 +40,8 @@ export function httpServerOptions(limits: ServerLimits = {}): ServerOptions {
 export function hardenServer(server: Server, limits: ServerLimits = {}): void {
   server.maxHeadersCount = limits.maxHeaders ?? 100
   server.maxConnections = limits.maxConnections ?? 20_000
+  // In a cluster (Node 26) a connection over the limit would go round among the workers for ever. Not in its types.
+  Object.assign(server, { dropMaxConnection: true })
   const connections = trackConnections(server)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     refuseInTurn(socket, connections.pending(socket), kindOf(error))
@@ -49,7 +51,8 @@ export function hardenServer(server: Server, limits: ServerLimits = {}): void {
     server.on('connect', (_req, socket) => refuseInTurn(socket, connections.pending(socket), 'method_not_allowed'))
   }
   // Without a listener Node answers without a body, and goes on.
-  server.on('checkExpectation', (_req, res) => {
+  server.on('checkExpectation', (req, res) => {
+    refused.add(req.socket)
     res.setHeader('Connection', 'close')
     lingerAfter(res)
     sendError(res, new ProxyError('expectation_failed'))
@@ -72,7 +75,7 @@ function kindOf(error: NodeJS.ErrnoException): RefusalKind {
   return 'bad_request'
 }
 
-/** Refused connections, so that what still arrives on them is not answered again. */
+/** Connections with a refusal, so that what still arrives on them is not answered again. */
 const refused = new WeakSet<Duplex>()
 
 /** How long a refused client may take to read its answer. Destroying at once can overtake the answer with a reset. */

@@ -15,15 +15,24 @@ export interface EdgeOptions {
   readonly reload: () => LoadedConfig
 }
 
+const program = {
+  program: 'edge',
+  summary: 'The reverse proxy in front of the fleet: balances, limits each client, and fails over.',
+  options: [{ name: 'config', value: 'FILE', help: `the TOML file; otherwise ${defaultPath}, if there is one` }],
+}
+
 /** For the first line of `main.ts`: the environment and the TOML file, or the end of the process as in `loadedOrExit`. */
 export function edgeOptionsOrExit(): EdgeOptions {
-  const { settings, further } = loadedOrExit(settingsSchema, {
-    program: 'edge',
-    summary: 'The reverse proxy in front of the fleet: balances, limits each client, and fails over.',
-    options: [{ name: 'config', value: 'FILE', help: `the TOML file; otherwise ${defaultPath}, if there is one` }],
-    further: configFile,
-  })
+  const { settings, further } = loadedOrExit(settingsSchema, { ...program, further: configFile })
   return { settings, ...further }
+}
+
+/**
+ * The same for a worker, which is told the configuration by the primary: the file may have become bad since, and the
+ * worker that takes a dead one's place would die of it.
+ */
+export function edgeSettingsOrExit(): EdgeSettings {
+  return loadedOrExit(settingsSchema, program).settings
 }
 
 const configFile: Further<Omit<EdgeOptions, 'settings'>> = {

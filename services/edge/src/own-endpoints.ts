@@ -47,7 +47,8 @@ export class OwnEndpoints {
       const { contentType, body } = await this.#parts.metricsPage()
       send(visit, 200, contentType, body)
     } catch (error) {
-      visit.refuse(ProxyError.from(error))
+      // Another process did not tell in time what it has counted.
+      visit.refuse(new ProxyError('overloaded', { retryAfterSeconds: 1, cause: error }))
     }
   }
 

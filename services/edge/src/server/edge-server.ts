@@ -176,6 +176,7 @@ function limitsOf(config: ServerConfig) {
     keepAliveTimeoutMs: config.keepAliveMs,
     maxHeaders: config.maxHeaders,
     maxHeaderBytes: config.maxHeaderBytes,
-    maxConnections: config.maxConnections,
+    // ConnectionLimits counts them, and can be told another number.
+    maxConnections: Infinity,
   }
 }

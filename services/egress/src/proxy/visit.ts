@@ -1,0 +1,57 @@
+import type { IncomingMessage } from 'node:http'
+import type { RawFields } from '@ipfleet/hop/hop.ts'
+import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import type { Target } from '../target/target.ts'
+import type { Source } from '../sources/source-pool.ts'
+import type { Refusal } from './proxy-status.ts'
+
+/** All that is told of one request, when it is over. */
+export interface VisitEnd {
+  readonly method: string
+  /** Without its query. */
+  readonly path: string
+  readonly status: number
+  readonly client: string
+  readonly user: string | undefined
+  readonly target: Target | undefined
+  readonly source: Source | undefined
+  readonly refusal: Refusal | undefined
+  readonly durationMs: number
+}
+
+/** One request on its way through the proxy, and what becomes known of it. */
+export class Visit {
+  readonly req: IncomingMessage
+  readonly method: string
+  readonly client: string
+  readonly fields: OnwardFields
+  user: string | undefined
+  target: Target | undefined
+  source: Source | undefined
+  /** Set on the answer, whoever it is from. */
+  answerFields: RawFields = []
+  readonly #startedMs = performance.now()
+  readonly #onEnd: (end: VisitEnd) => void
+  #ended = false
+
+  constructor(req: IncomingMessage, client: string, onEnd: (end: VisitEnd) => void) {
+    this.req = req
+    this.method = req.method ?? ''
+    this.client = client
+    this.fields = new OnwardFields(req.rawHeaders)
+    this.#onEnd = onEnd
+  }
+
+  get durationMs(): number {
+    return performance.now() - this.#startedMs
+  }
+
+  /** Counts once, whoever says it first. */
+  end(status: number, refusal?: Refusal): void {
+    if (this.#ended) return
+    this.#ended = true
+    const { method, client, user, target, source, durationMs } = this
+    const [path = ''] = (this.req.url ?? '').split('?', 1)
+    this.#onEnd({ method, path, status, client, user, target, source, refusal, durationMs })
+  }
+}
