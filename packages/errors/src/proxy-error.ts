@@ -60,6 +60,7 @@ const kinds = {
     message: 'This path does not answer that method',
     level: 'debug',
   },
+  client_left: { status: 499, title: 'Client left', message: 'The client left before an answer', level: 'debug' },
   request_timeout: {
     status: 408,
     title: 'Request timeout',

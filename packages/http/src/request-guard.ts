@@ -24,7 +24,7 @@ export function requestGuard({ maxTargetLength = 4096 }: RequestGuardLimits = {}
     // Origin form only: no absolute form, no `*`, and no fragment, which never travels (RFC 9112 §3.2).
     if (!target.startsWith('/') || target.includes('#')) return 'bad_request'
     if (req.method === 'TRACE' || req.method === 'CONNECT') return 'method_not_allowed'
-    return headerFault(req)
+    return fieldsFault(req)
   }
 }
 
@@ -34,8 +34,11 @@ export const hostForm = /^(?:[\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 const HOST = 'host'
 const TRANSFER_ENCODING = 'transfer-encoding'
 
-/** One pass over the raw fields: `headers` keeps the first Host and hides the second. */
-function headerFault(req: IncomingMessage): RequestFault | undefined {
+/**
+ * What is wrong with a request's fields and version, whatever it is for. One pass over the raw fields: `headers` keeps
+ * the first Host and hides the second.
+ */
+export function fieldsFault(req: IncomingMessage): RequestFault | undefined {
   const version = req.httpVersion
   if (version !== '1.1' && version !== '1.0') return 'bad_request'
   const raw = req.rawHeaders

@@ -1,47 +1,187 @@
-import { readFile } from 'node:fs/promises'
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { isPortFree } from '@ipfleet/testing/service-process-port.ts'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
+import { atDeathRun } from '@ipfleet/testing/service-process-guard.ts'
+import { isPortFree, likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import type { ServiceProcess } from '@ipfleet/testing/service-process.ts'
 import { ask, askInTurn } from './ask.ts'
 import { startEchoBackend } from './start-echo-backend.ts'
 import { type RunningEdge, startEdgeFrom } from './start-edge.ts'
+import { keepAlive, metricIn } from './worker-fleet.ts'
 
-/** What the first user of such a proxy does with it, by its own configuration file. */
+/** The session of the proxy that this one follows: its file, two backends, and what its users ask. */
 
-let backends: readonly ServiceProcess[]
-let edge: RunningEdge
-
-beforeAll(async () => {
-  backends = [await startEchoBackend(await freePort(8000)), await startEchoBackend(await freePort(8001))]
-  const toml = await readFile(new URL('../config/proxy.toml', import.meta.url), 'utf8')
-  const [first, second] = backends.map(({ port }) => port)
-  const listen = `127.0.0.1:${await freePort(8080)}`
-  edge = await startEdgeFrom(
-    toml
-      .replace('0.0.0.0:8080', listen)
-      .replace('127.0.0.1:8000', `127.0.0.1:${first}`)
-      .replace('127.0.0.1:8001', `127.0.0.1:${second}`),
-  )
-})
-afterAll(async () => {
-  await edge.stop()
-  for (const backend of backends) await backend.stop()
-})
-
-let clients = 1
-/** An address that has asked nothing yet: each has ten requests a minute. */
-const newClient = (): string => `127.0.0.${++clients}`
-
-/** The port, unless it is taken. */
-async function freePort(port: number): Promise<number> {
-  return (await isPortFree(port)) ? port : 0
+interface Ports {
+  readonly edge: number
+  readonly backends: readonly [number, number]
 }
 
-test('four processes serve, and six requests alternate between the two backends', async () => {
-  expect(edge.lines().find(({ msg }) => msg === 'listening')).toMatchObject({ workers: 4 })
-  const replies = await askInTurn(edge.port, 6, { from: newClient() })
-  const names = replies.map(({ body }) => JSON.parse(body).backend)
-  const [one, other] = names
-  expect(names).toEqual([one, other, one, other, one, other])
-  expect([one, other].toSorted()).toEqual(backends.map(({ port }) => `127.0.0.1:${port}`).toSorted())
+/** The file as it is delivered, on ports that are free. */
+async function deliveredFile({ edge, backends: [first, second] }: Ports): Promise<string> {
+  const toml = await readFile(new URL('../config/proxy.toml', import.meta.url), 'utf8')
+  return toml
+    .replace('0.0.0.0:8080', `127.0.0.1:${edge}`)
+    .replace('127.0.0.1:8000', `127.0.0.1:${first}`)
+    .replace('127.0.0.1:8001', `127.0.0.1:${second}`)
+}
+
+const distinct = (names: readonly string[]): string[] => [...new Set(names)].toSorted()
+
+const histogram = (status: number, le: string): string =>
+  `http_requests_duration_seconds_bucket{method="GET",status="${status}",le="${le}"}`
+
+const script = (name: string): string => fileURLToPath(new URL(`../scripts/${name}`, import.meta.url))
+
+/** Three that are free now, and not given to outgoing connections meanwhile. */
+async function freePorts(): Promise<Ports> {
+  const first = likelyFreePort()
+  const ports = [first, first + 1, first + 2] as const
+  const free = await Promise.all(ports.map(isPortFree))
+  return free.every(Boolean) ? { edge: ports[0], backends: [ports[1], ports[2]] } : freePorts()
+}
+
+describe('by the file as it is delivered', () => {
+  let backends: readonly [ServiceProcess, ServiceProcess]
+  let edge: RunningEdge
+  beforeAll(async () => {
+    backends = [await startEchoBackend(), await startEchoBackend()]
+    edge = await startEdgeFrom(
+      await deliveredFile({
+        edge: (await isPortFree(8080)) ? 8080 : 0,
+        backends: [backends[0].port, backends[1].port],
+      }),
+    )
+  })
+  afterAll(async () => {
+    await edge.stop()
+    for (const backend of backends) await backend.stop()
+  })
+
+  let clients = 1
+  /** An address that has asked nothing yet: each has ten requests a minute. */
+  const newClient = (): string => `127.0.0.${++clients}`
+  const names = (): string[] => backends.map(({ port }) => `127.0.0.1:${port}`)
+
+  test('four processes serve, and six requests alternate between the two backends', async () => {
+    expect(edge.lines().find(({ msg }) => msg === 'listening')).toMatchObject({ workers: 4 })
+    const replies = await askInTurn(edge.port, 6, { from: newClient() })
+    const answerers = replies.map(({ body }) => JSON.parse(body).backend)
+    const [one, other] = answerers
+    expect(answerers).toEqual([one, other, one, other, one, other])
+    expect(distinct(answerers)).toEqual(distinct(names()))
+  })
+
+  test('so do those that come over one connection', async () => {
+    const agent = keepAlive()
+    const replies = await askInTurn(edge.port, 10, { from: newClient(), agent })
+    agent.destroy()
+    const [one, other] = names().toSorted()
+    const answerers = replies.map(({ headers }) => headers['x-backend'])
+    expect([[one, other].join(), [other, one].join()]).toContain(answerers.slice(0, 2).join())
+    expect(answerers).toEqual(answerers.map((_, index) => answerers[index % 2]))
+  })
+
+  test('fifteen requests give ten 200s and five 429s, whose headers say when there will be more', async () => {
+    const replies = await askInTurn(edge.port, 15, { from: newClient() })
+    expect(replies.map(({ status }) => status)).toEqual([...Array(10).fill(200), ...Array(5).fill(429)])
+    const left = replies.map(({ headers }) => Number(headers['x-rate-limit-remaining']))
+    expect(left).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0, 0, 0])
+    for (const { headers } of replies) {
+      expect(headers).toMatchObject({
+        'x-rate-limit-limit': '10',
+        'x-rate-limit-reset': expect.stringMatching(/^\d+$/),
+        'ratelimit-policy': '"client";q=10;w=60',
+        ratelimit: expect.stringMatching(/^"client";r=\d+;t=\d+$/),
+      })
+      expect(Number(headers['x-rate-limit-reset'])).toBeLessThanOrEqual(60)
+    }
+    const refusal = replies.at(-1)
+    // Of two windows in a row both count, so that it may be longer than one.
+    expect(Number(refusal?.headers['retry-after'])).toBeGreaterThanOrEqual(1)
+    expect(Number(refusal?.headers['retry-after'])).toBeLessThanOrEqual(120)
+    expect(refusal?.headers['content-type']).toContain('application/json')
+    expect(JSON.parse(refusal?.body ?? '')).toMatchObject({ status: 429 })
+    expect(refusal?.headers).not.toHaveProperty('x-backend')
+    expect(replies[0]?.headers).not.toHaveProperty('retry-after')
+  })
+
+  test('the answer says who gave it, and the backend is told of the proxy', async () => {
+    const from = newClient()
+    const { headers, body } = await ask(edge.port, '/test?a=1', { from })
+    const seen = JSON.parse(body)
+    expect(headers['x-backend']).toBe(seen.backend)
+    expect(seen).toMatchObject({ method: 'GET', path: '/test?a=1' })
+    expect(seen.headers).toMatchObject({ 'x-proxy': 'ipfleet', 'x-real-ip': from, 'x-forwarded-for': from })
+  })
+
+  test('the metrics count what all processes have answered, with the histogram by its name', async () => {
+    const { body: before } = await ask(edge.port, '/metrics')
+    await askInTurn(edge.port, 15, { from: newClient() })
+    const { status, headers, body: page } = await ask(edge.port, '/metrics')
+    expect([status, headers['content-type']]).toEqual([200, expect.stringContaining('text/plain')])
+    const since = (series: string): number => (metricIn(page, series) ?? 0) - (metricIn(before, series) ?? 0)
+    expect(since(histogram(200, '0.01'))).toBeGreaterThan(0)
+    // The first look at the metrics is the eleventh.
+    expect(since(histogram(200, '+Inf'))).toBe(11)
+    expect(since(histogram(429, '+Inf'))).toBe(5)
+    expect(page).toContain('\nhttp_requests_duration_seconds_sum{method="GET",status="200"} ')
+    expect(page).toContain('\nhttp_requests_duration_seconds_count{method="GET",status="200"} ')
+    expect(page).toContain('\n# TYPE http_requests_duration_seconds histogram\n')
+  })
+})
+
+describe('the scripts', () => {
+  const { PATH = '', HOME = '' } = process.env
+
+  test('start all, find all well, and leave nothing behind after Ctrl-C', async () => {
+    const folder = await temporaryFolder('scripts')
+    const ports = await freePorts()
+    const file = join(folder.path, 'proxy.toml')
+    await writeFile(file, await deliveredFile(ports))
+    const env = { PATH, HOME, BACKEND_PORTS: ports.backends.join(' '), RUST_LOG: 'warn' }
+    const all = spawn('bash', [script('start_all.sh'), file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const disarm = atDeathRun(`kill ${all.pid}`)
+    const ended = once(all, 'exit')
+    try {
+      const errors = text(all.stderr)
+      for await (const line of createInterface({ input: all.stdout })) if (line.includes('Ctrl-C stops all')) break
+      const testing = spawn('bash', [script('test_proxy.sh'), `http://127.0.0.1:${ports.edge}`], { env: { PATH } })
+      const [said, [code]] = await Promise.all([text(testing.stdout), once(testing, 'exit')])
+      expect(said.trimEnd().split('\n')).toEqual(Array(8).fill(expect.stringMatching(/^ok {4}\S/)))
+      expect(code).toBe(0)
+      // A second run within the minute says how long to wait, and finds no fault with the proxy.
+      const again = spawn('bash', [script('test_proxy.sh'), `http://127.0.0.1:${ports.edge}`], { env: { PATH } })
+      expect(await text(again.stdout)).toMatch(/try again in \d+ s/)
+      all.kill('SIGINT')
+      expect(await ended).toEqual([130, null])
+      expect(await errors).not.toContain('has ended')
+      expect(await Promise.all([ports.edge, ...ports.backends].map(isPortFree))).toEqual([true, true, true])
+    } finally {
+      all.kill('SIGTERM')
+      await ended
+      disarm()
+      await folder.remove()
+    }
+  }, 60_000)
+
+  test('say so when a port is taken, and start nothing', async () => {
+    const taken = await startEchoBackend()
+    const ports = await freePorts()
+    const folder = await temporaryFolder('scripts')
+    const file = join(folder.path, 'proxy.toml')
+    await writeFile(file, await deliveredFile({ ...ports, edge: taken.port }))
+    const env = { PATH, HOME, BACKEND_PORTS: ports.backends.join(' ') }
+    const all = spawn('bash', [script('start_all.sh'), file], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const [said, [code]] = await Promise.all([text(all.stderr), once(all, 'exit')])
+    expect([said, code]).toEqual([`port ${taken.port} is taken\n`, 1])
+    expect(await Promise.all(ports.backends.map(isPortFree))).toEqual([true, true])
+    await taken.stop()
+    await folder.remove()
+  })
 })

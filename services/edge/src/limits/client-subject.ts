@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import ipaddr from 'ipaddr.js'
+import { addressSubject } from '@ipfleet/http/address-subject.ts'
 import { givenToken } from '@ipfleet/http/given-token.ts'
 import type { KeyExtractor } from '../config/edge-config.ts'
 
@@ -23,10 +23,4 @@ function givenBy(extractor: Exclude<KeyExtractor, { kind: 'client_ip' }>, req: I
 
 function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
-}
-
-function addressSubject(address: string): string {
-  if (!address.includes(':')) return address
-  const parts = ipaddr.IPv6.parse(address).parts.slice(0, 4)
-  return `${parts.map((part) => part.toString(16)).join(':')}::/64`
 }

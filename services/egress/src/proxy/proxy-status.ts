@@ -27,12 +27,20 @@ export type ProxyStatusError =
   | 'http_response_timeout'
   | 'proxy_internal_error'
 
-/** A refusal or failure with what Proxy-Status says of it. */
-export interface Refusal {
+/** Why a request ends here, with what Proxy-Status says of it. Thrown by the steps that a request passes. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
   readonly error: ProxyError
   readonly status: ProxyStatusError
   /** A token: the system's code, or why the policy refused. */
   readonly details: string | undefined
+
+  constructor(error: ProxyError, status: ProxyStatusError, details: string | undefined) {
+    super(error.message, { cause: error })
+    this.error = error
+    this.status = status
+    this.details = details
+  }
 }
 
 export function refusal(
@@ -41,7 +49,13 @@ export function refusal(
   details?: string,
   more: { readonly retryAfterSeconds?: number; readonly message?: string } = {},
 ): Refusal {
-  return { error: new ProxyError(code, { ...more, ...(details !== undefined && { detail: details }) }), status, details }
+  const error = new ProxyError(code, { ...more, ...(details !== undefined && { detail: details }) })
+  return new Refusal(error, status, details)
+}
+
+/** What a fault of ours becomes. */
+export function refusalOf(thrown: unknown): Refusal {
+  return thrown instanceof Refusal ? thrown : new Refusal(ProxyError.from(thrown), 'proxy_internal_error', undefined)
 }
 
 /** The Proxy-Status field of a refusal (RFC 9209 §2). */

@@ -1,9 +1,21 @@
 import type { IncomingMessage } from 'node:http'
 import type { RawFields } from '@ipfleet/hop/hop.ts'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
-import type { Target } from '../target/target.ts'
-import type { Source } from '../sources/source-pool.ts'
+import type { Session, Source } from '../sources/source-pool.ts'
+import type { Target, TargetAddress } from '../target/target.ts'
 import type { Refusal } from './proxy-status.ts'
+
+/** Who asks, and what that one may. */
+export interface Identity {
+  /** Undefined: there are no credentials to bring. */
+  readonly user: string | undefined
+  readonly session: Session | undefined
+  /** Of the user; undefined: that of everybody. */
+  readonly limit: { readonly burst: number; readonly refillPerSecond: number } | undefined
+  readonly maxTunnels: number | undefined
+  /** Undefined: whatever the policy allows. */
+  readonly mayReach: ((target: Target) => (address: TargetAddress) => boolean) | undefined
+}
 
 /** All that is told of one request, when it is over. */
 export interface VisitEnd {

@@ -1,0 +1,159 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { peerAddress } from '@ipfleet/http/client-address.ts'
+import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
+import { fieldsFault } from '@ipfleet/http/request-guard.ts'
+import type { ClientAnswer, UpgradeOffer } from '@ipfleet/relay/client-answer.ts'
+import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
+import { offerOf } from '@ipfleet/relay/upgrade-offer.ts'
+import type { Authenticator } from './auth/authenticator.ts'
+import type { Dialled, Dialer } from './dial/dialer.ts'
+import type { ClientLimits } from './limits/client-limits.ts'
+import { forwardHead } from './proxy/forward-head.ts'
+import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
+import { dialRefusal, refusal, refusalOf, statusFields, verdictRefusal } from './proxy/proxy-status.ts'
+import type { TunnelDesk } from './proxy/tunnel-desk.ts'
+import { type Identity, Visit, type VisitEnd } from './proxy/visit.ts'
+import { connectTarget, forwardTarget } from './target/authority.ts'
+import type { Target, TargetPolicy } from './target/target.ts'
+
+export interface AppParts {
+  readonly authenticator: Authenticator
+  readonly limits: ClientLimits
+  readonly policy: TargetPolicy
+  readonly dialer: Dialer
+  readonly forward: ForwardParts
+  readonly tunnels: TunnelDesk
+  /** Told of every request once, when it is over. */
+  readonly onEnd: (end: VisitEnd) => void
+}
+
+type Connected = Extract<Dialled, { kind: 'connected' }>
+
+/** All that a request passes, in order, and why in this order. */
+export class App {
+  readonly #parts: AppParts
+
+  constructor(parts: AppParts) {
+    this.#parts = parts
+  }
+
+  /** A request for a URL; with `offer`, one that would switch protocols. */
+  async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
+    const visit = new Visit(req, peerAddress(req), this.#parts.onEnd)
+    const answer = new H1Answer(res)
+    try {
+      // Before anything reads the request: what Node lets by and nobody may read in two ways.
+      if (fieldsFault(req)) throw refusal('bad_request', 'http_request_error')
+      const asked = forwardTarget(req.url ?? '')
+      if (asked === undefined) throw refusal('bad_request', 'http_request_error', undefined, { message: notForAProxy })
+      visit.target = asked.target
+      const who = await this.#admit(visit)
+      const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
+      if (maxForwards.kind === 'answer here') return this.#answerHere(visit, answer)
+      const dialled = await this.#dial(visit, asked.target, who, 'forward', closing(req.socket))
+      const line = { method: visit.method, path: asked.path, httpVersion: req.httpVersion, maxForwards: maxForwards.value }
+      const head = forwardHead(line, asked.target, visit.fields, visit.client, this.#parts.forward.disclosure)
+      new ForwardedRequest(this.#parts.forward, { visit, answer, upgrade: offer, head, dialled }).start()
+    } catch (error) {
+      this.#refuse(visit, answer, error)
+    }
+  }
+
+  /** CONNECT. Without await before the listeners: a client that leaves at once is noticed. */
+  async connect(req: IncomingMessage, socket: Socket, early: Buffer): Promise<void> {
+    const visit = new Visit(req, peerAddress(req), this.#parts.onEnd)
+    const { res, offer } = offerOf(req, socket, early)
+    const answer = new H1Answer(res)
+    try {
+      if (fieldsFault(req)) throw refusal('bad_request', 'http_request_error')
+      const target = connectTarget(req.url ?? '', visit.fields.host)
+      if (target === undefined) throw refusal('bad_request', 'http_request_error')
+      visit.target = target
+      const who = await this.#admit(visit)
+      const { tunnels } = this.#parts
+      const place = tunnels.reserve(visit.client, who)
+      try {
+        const dialled = await this.#dial(visit, target, who, 'connect', closing(socket))
+        offer.detach()
+        tunnels.open(visit, { socket, early }, dialled, place)
+      } catch (error) {
+        tunnels.release(place)
+        throw error
+      }
+    } catch (error) {
+      this.#refuse(visit, answer, error)
+    }
+  }
+
+  /** Who it is, and whether that one may ask now. Before the target is looked at: strangers learn nothing of it. */
+  async #admit(visit: Visit): Promise<Identity> {
+    const who = await this.#parts.authenticator.identify(visit.req, visit.client)
+    visit.user = who.user
+    const over = await this.#parts.limits.take(visit.client, who)
+    if (over === undefined) return who
+    const { fields, retryAfterSeconds } = over
+    visit.answerFields = fields
+    throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: askedTooMuch })
+  }
+
+  /** The name is looked up once, what it stands for is checked, and only that is dialled. */
+  async #dial(
+    visit: Visit,
+    target: Target,
+    { session, mayReach }: Identity,
+    method: 'connect' | 'forward',
+    signal: AbortSignal,
+  ): Promise<Connected> {
+    const verdict = await this.#parts.policy.judge(target, method)
+    if (verdict.kind !== 'allowed') throw verdictRefusal(verdict)
+    const addresses = mayReach === undefined ? verdict.addresses : verdict.addresses.filter(mayReach(target))
+    if (addresses.length === 0) throw refusal('target_refused', 'http_request_denied', 'user')
+    const dialled = await this.#parts.dialer.dial({ target, addresses, session, signal })
+    if (dialled.kind === 'connected') {
+      visit.source = dialled.source
+      if (!signal.aborted) return dialled
+      dialled.socket.destroy()
+    }
+    if (dialled.kind === 'connected' || dialled.kind === 'aborted') throw refusal('client_left', 'http_request_error')
+    if (dialled.kind === 'failed') visit.source = dialled.source
+    throw dialRefusal(dialled)
+  }
+
+  /** RFC 9110 §7.6.2: the last one that OPTIONS or TRACE may reach answers it. */
+  #answerHere(visit: Visit, answer: ClientAnswer): void {
+    const isTrace = visit.method === 'TRACE'
+    const text = isTrace ? `TRACE ${visit.req.url ?? ''} HTTP/${visit.req.httpVersion}\r\n${visit.fields.lines}\r\n` : ''
+    const body = Buffer.from(text, 'latin1')
+    const about = isTrace ? ['Content-Type', 'message/http'] : ['Allow', allowedMethods]
+    const fields = [...about, 'Content-Length', String(body.length)]
+    answer.whole({ status: 200, reason: 'OK', version: '1.1', fields, framing: body.length, upgrade: undefined }, fields, body)
+    visit.end(200)
+  }
+
+  #refuse(visit: Visit, answer: ClientAnswer, thrown: unknown): void {
+    const reason = refusalOf(thrown)
+    const { contentLength, chunked } = visit.fields
+    // A body that nobody reads is not waited for, and after a malformed request nothing can be trusted.
+    const unread = chunked || (contentLength !== undefined && contentLength !== '0')
+    if (unread || reason.error.status === 400 || visit.method === 'CONNECT') answer.closeAfter()
+    answer.error(reason.error, [...statusFields(reason), ...challenge(reason.error.status), ...visit.answerFields])
+    visit.end(reason.error.status, reason)
+  }
+}
+
+const askedTooMuch = 'You have asked more than you may; try again after the time in Retry-After'
+const notForAProxy = 'This is a forward proxy: ask it for http://host/path, or CONNECT host:port'
+const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, CONNECT'
+
+function challenge(status: number): readonly string[] {
+  return status === 407 ? ['Proxy-Authenticate', 'Basic realm="ipfleet-egress", charset="UTF-8"'] : []
+}
+
+/** Aborts when the client leaves. */
+function closing(socket: Socket): AbortSignal {
+  const gone = new AbortController()
+  if (socket.destroyed) gone.abort()
+  socket.once('close', () => gone.abort())
+  return gone.signal
+}

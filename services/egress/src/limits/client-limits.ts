@@ -1,0 +1,52 @@
+import type { RawFields } from '@ipfleet/hop/hop.ts'
+import { addressSubject } from '@ipfleet/http/address-subject.ts'
+import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
+import { policyMember, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'
+import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import type { Identity } from '../proxy/visit.ts'
+
+/** Of a request that is one too many. */
+export interface OverLimit {
+  readonly fields: RawFields
+  readonly retryAfterSeconds: number
+}
+
+export type LimitVerdict = 'allowed' | 'limited'
+
+/** How much each client, or each user, may ask: a token bucket, counted by all replicas together. */
+export class ClientLimits {
+  readonly counts: Record<LimitVerdict, number> = { allowed: 0, limited: 0 }
+  readonly #limiter: PromptRateLimiter
+  readonly #everybody: TokenBucket | undefined
+
+  /** `everybody` undefined: only users with a limit of their own are limited. */
+  constructor(limiter: PromptRateLimiter, everybody: TokenBucket | undefined) {
+    this.#limiter = limiter
+    this.#everybody = everybody
+  }
+
+  /** Takes one. Undefined: the request may go on. Not a promise where memory can tell. */
+  take(client: string, { user, limit }: Identity): OverLimit | undefined | Promise<OverLimit | undefined> {
+    const policy: TokenBucket | undefined = limit ? { kind: 'token-bucket', ...limit } : this.#everybody
+    if (policy === undefined) return undefined
+    const who = user === undefined ? addressSubject(client) : `user:${user}`
+    // What was counted by another policy, before a reload, is another count.
+    const subject = `${policy.burst}-${policy.refillPerSecond}:${who}`
+    const known = this.#limiter.takeNow(subject, policy)
+    if (known) return this.#over(policy, known)
+    return this.#limiter.take(subject, policy).then((decision) => this.#over(policy, decision))
+  }
+
+  close(): Promise<void> {
+    return this.#limiter.close()
+  }
+
+  #over(policy: TokenBucket, decision: Decision): OverLimit | undefined {
+    this.counts[decision.kind] += 1
+    if (decision.kind === 'allowed') return undefined
+    return {
+      fields: ['RateLimit-Policy', policyMember('client', policy), 'RateLimit', standingMember('client', decision)],
+      retryAfterSeconds: Math.max(1, Math.ceil(decision.retryAfterMs / 1000)),
+    }
+  }
+}
