@@ -17,6 +17,9 @@ const longestTrailers = 16_384
 /** RFC 9112 §7.1, with as many digits as a safe integer has. */
 const sizeLine = /^([\dA-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
 
+/** Shorter parts that come together are passed on together: each costs as much as a long one. */
+const shortPart = 4096
+
 type Expected = 'size' | 'data' | 'data-end' | 'trailers'
 
 /**
@@ -29,6 +32,8 @@ export class ChunkedDecoder {
   #left = 0
   #line = ''
   #trailers = ''
+  /** Short parts of the body, out of what is read now. */
+  #parts: Buffer[] = []
 
   constructor(sink: ChunkSink) {
     this.#sink = sink
@@ -36,6 +41,14 @@ export class ChunkedDecoder {
 
   /** @throws HopFault `garbled` */
   push(bytes: Buffer): void {
+    try {
+      this.#read(bytes)
+    } finally {
+      this.#passParts()
+    }
+  }
+
+  #read(bytes: Buffer): void {
     let at = 0
     while (at < bytes.length) {
       if (this.#expected === 'data') at = this.#data(bytes, at)
@@ -45,6 +58,7 @@ export class ChunkedDecoder {
         const line = this.#line
         this.#line = ''
         if (this.#endOf(line)) {
+          this.#passParts()
           this.#sink.ended(trailersOf(this.#trailers), bytes.subarray(at))
           return
         }
@@ -56,8 +70,21 @@ export class ChunkedDecoder {
     const end = Math.min(bytes.length, from + this.#left)
     this.#left -= end - from
     if (this.#left === 0) this.#expected = 'data-end'
-    this.#sink.data(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end))
+    const part = from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end)
+    if (part.length < shortPart) this.#parts.push(part)
+    else {
+      this.#passParts()
+      this.#sink.data(part)
+    }
     return end
+  }
+
+  #passParts(): void {
+    const parts = this.#parts
+    const [first] = parts
+    if (first === undefined) return
+    this.#parts = []
+    this.#sink.data(parts.length === 1 ? first : Buffer.concat(parts))
   }
 
   /** Where the line ends, or -1 when it goes on in the next bytes. */

@@ -15,6 +15,7 @@ export class ConnectionPool implements HopPool {
   /** The line of those that wait, and until when (`performance.now()`). */
   readonly #waiting = new Map<HopExchange, number>()
   readonly #owner = {
+    closes: false,
     timeouts: (): HopPoolOptions => this.#options,
     freed: (connection: HopConnection): void => this.#freed(connection),
     gone: (connection: HopConnection): void => this.#gone(connection),
@@ -66,7 +67,7 @@ export class ConnectionPool implements HopPool {
   }
 
   #connect(exchange: HopExchange): void {
-    this.#connections.add(new HopConnection(this.target, exchange, this.#owner))
+    this.#connections.add(HopConnection.to(this.target, exchange, this.#owner))
     this.#watch()
   }
 

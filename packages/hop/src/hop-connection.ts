@@ -6,20 +6,29 @@ import type { AnswerHead, HopTarget, RawFields } from './hop.ts'
 import { openSocket } from './open-socket.ts'
 import { framingLines, lastChunk } from './request-framing.ts'
 
-/** What a connection tells its pool, each when its own state is settled, and asks it. */
+/** What a connection tells its owner, each when its own state is settled, and asks it. */
 export interface HopConnectionOwner {
+  /** Whether each of them is for one exchange only; the server is told so. */
+  readonly closes: boolean
   /** Those for an exchange that begins now. */
   timeouts(): HopTimeouts
   /** Ready for the next exchange. */
   freed(connection: HopConnection): void
-  /** Gone, or no longer the pool's: a tunnel. */
+  /** Gone, or no longer the owner's: a tunnel. */
   gone(connection: HopConnection): void
 }
 
-export interface HopTimeouts {
-  readonly connectTimeoutMs: number
+/** All durations in milliseconds. */
+export interface ExchangeTimeouts {
+  /** From the end of the request to the head of the answer. */
   readonly answerTimeoutMs: number
+  /** Between two parts of the answer's body. */
   readonly idleTimeoutMs: number
+}
+
+export interface HopTimeouts extends ExchangeTimeouts {
+  readonly connectTimeoutMs: number
+  /** How long an idle connection is kept. Must be shorter than the server keeps it. */
   readonly keepAliveMs: number
 }
 
@@ -44,8 +53,7 @@ export class HopConnection {
   /** `performance.now()` at which the phase has lasted too long. */
   #deadlineMs: number
 
-  /** Connects, and begins the exchange at once; what it writes is sent when the connection is there. */
-  constructor(target: HopTarget, exchange: HopExchange, owner: HopConnectionOwner) {
+  private constructor(socket: Socket, exchange: HopExchange, owner: HopConnectionOwner) {
     this.#owner = owner
     this.#timeouts = owner.timeouts()
     this.#deadlineMs = performance.now() + this.#timeouts.connectTimeoutMs
@@ -58,8 +66,23 @@ export class HopConnection {
       ended: (trailers, rest, isReusable) => this.#ended(trailers, rest, isReusable),
       switched: (head, early) => this.#switched(head, early),
     })
-    this.#socket = openSocket(target)
-    this.#listen(target.tls === undefined ? 'connect' : 'secureConnect')
+    this.#socket = socket
+    this.#listen()
+  }
+
+  /** Connects, and begins the exchange then; what it writes until then is kept. */
+  static to(target: HopTarget, exchange: HopExchange, owner: HopConnectionOwner): HopConnection {
+    const socket = openSocket(target)
+    const connection = new HopConnection(socket, exchange, owner)
+    socket.once(target.tls === undefined ? 'connect' : 'secureConnect', connection.#onConnected)
+    return connection
+  }
+
+  /** Takes over a socket that is connected, and begins the exchange at once. */
+  static over(socket: Socket, exchange: HopExchange, owner: HopConnectionOwner): HopConnection {
+    const connection = new HopConnection(socket, exchange, owner)
+    exchange.begin(connection)
+    return connection
   }
 
   /** Sends the head of a request. */
@@ -69,7 +92,7 @@ export class HopConnection {
     const { request, finished } = exchange
     this.#reader.expect(request.method, request.upgrade !== undefined)
     this.#enter(finished ? 'awaiting' : 'sending')
-    this.#socket.write(request.head + framingLines(request), 'latin1')
+    this.#socket.write(request.head + framingLines(request, this.#owner.closes), 'latin1')
   }
 
   sendBody(chunk: Buffer): boolean {
@@ -144,9 +167,8 @@ export class HopConnection {
     }
   }
 
-  #listen(connected: 'connect' | 'secureConnect'): void {
+  #listen(): void {
     const socket = this.#socket
-    socket.once(connected, this.#onConnected)
     socket.on('data', this.#onData)
     socket.on('drain', this.#onDrain)
     socket.on('end', this.#onEnd)

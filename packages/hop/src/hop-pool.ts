@@ -1,14 +1,7 @@
+import type { HopTimeouts } from './hop-connection.ts'
 import type { Exchange, HopHandler, HopRequest, HopTarget } from './hop.ts'
 
-/** All durations in milliseconds. */
-export interface HopPoolOptions {
-  readonly connectTimeoutMs: number
-  /** From the end of the request to the head of the answer. */
-  readonly answerTimeoutMs: number
-  /** Between two parts of the answer's body. */
-  readonly idleTimeoutMs: number
-  /** How long an idle connection is kept. Must be shorter than the server keeps it. */
-  readonly keepAliveMs: number
+export interface HopPoolOptions extends HopTimeouts {
   readonly maxConnections: number
   /** Exchanges that wait for a connection; one more is `busy`. */
   readonly maxWaiting: number

@@ -15,7 +15,15 @@ test.each<[string, Partial<HopRequest>, string]>([
     'Transfer-Encoding: chunked\r\nConnection: Upgrade, TE\r\nUpgrade: x\r\nTE: trailers\r\n\r\n',
   ],
 ])('a request says of this hop: %s', (_what, request, lines) => {
-  expect(framingLines({ method: 'POST', head: '', body: 'none', ...request })).toBe(lines)
+  expect(framingLines({ method: 'POST', head: '', body: 'none', ...request }, false)).toBe(lines)
+})
+
+test.each<[string, Partial<HopRequest>, string]>([
+  ['nothing else', {}, 'Connection: close\r\n\r\n'],
+  ['trailers', { takesTrailers: true }, 'Connection: close, TE\r\nTE: trailers\r\n\r\n'],
+  ['an upgrade, and not that', { upgrade: 'x' }, 'Connection: Upgrade\r\nUpgrade: x\r\n\r\n'],
+])('a request that is the only one of its connection says so: %s', (_what, request, lines) => {
+  expect(framingLines({ method: 'GET', head: '', body: 'none', ...request }, true)).toBe(lines)
 })
 
 describe('the end of a chunked body', () => {

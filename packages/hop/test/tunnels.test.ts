@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
-import { type TunnelReport, Tunnels } from '../src/tunnels.ts'
+import type { TunnelReport } from '../src/tunnel.ts'
+import { Tunnels } from '../src/tunnels.ts'
 import { socketPair } from './socket-pair.ts'
 
 const nothing = Buffer.alloc(0)
@@ -117,14 +118,20 @@ describe('a tunnel', () => {
     expect([...first.errors, ...second.errors]).toEqual([])
   })
 
-  test('passes on that a side has said all before the tunnel stood', async () => {
+  test.each<[string, string, (toClient: Socket) => unknown]>([
+    ['something that is still unread', 'all', ({ readableLength }) => readableLength > 0],
+    ['nothing', '', ({ readableEnded }) => readableEnded],
+    ['something, on a socket that is paused', 'all', (toClient) => toClient.pause().readableLength > 0],
+  ])('passes on what a side has said before the tunnel stood, and its end: %s', async (_what, said, isRead) => {
     const [client, toClient, toServer, server] = await pairs()
-    client.socket.end('all')
-    await until(() => toClient.readableLength > 0 || toClient.bytesRead > 0)
+    client.socket.end(said)
+    // What a server of HTTP does with the socket of an upgrade: it reads ahead.
+    toClient.read(0)
+    await until(() => isRead(toClient) === true)
     const reports: TunnelReport[] = []
     tunnels.join(toClient, toServer, { fromClient: nothing, fromServer: nothing }, (report) => reports.push(report))
     await until(() => server.ended)
-    expect(server.text).toBe('all')
+    expect(server.text).toBe(said)
     server.socket.end('answer')
     await until(() => client.ended)
     expect(client.text).toBe('answer')
@@ -211,6 +218,7 @@ describe('when one side breaks', () => {
     const reports: TunnelReport[] = []
     tunnels.join(toClient, toServer, { fromClient: nothing, fromServer: nothing }, (report) => reports.push(report))
     expect(reports).toEqual([])
+    for (const end of [client, server]) void until(() => end.ended).then(() => end.socket.end())
     await until(() => reports.length > 0)
     expect([reports.length, reports[0]?.end, tunnels.count]).toEqual([1, 'closed', 0])
     expect([toClient.destroyed, toServer.destroyed]).toEqual([true, true])

@@ -33,24 +33,32 @@ export function trackConnections(server: Server): ConnectionTracker {
   return tracker
 }
 
+/** The latest response on a connection as long as it is not out; pipelined ones before it are answered first. */
+type Held = ServerResponse | 'new' | 'answered'
+
 function createTracker(server: Server): ConnectionTracker {
-  /** Each connection with the latest response on it; pipelined ones before it are answered first. */
-  const open = new Map<Socket, ServerResponse | undefined>()
+  const open = new Map<Socket, Held>()
   let accepted = 0
   let lastCloseMs = -Infinity
   let leaving = false
 
   server.on('connection', (socket: Socket) => {
     accepted += 1
-    open.set(socket, undefined)
+    open.set(socket, 'new')
     socket.once('close', () => {
       open.delete(socket)
       lastCloseMs = performance.now()
     })
   })
+  // One function for all: a response that is out must not stay for as long as its connection waits for the next.
+  function answered(this: ServerResponse): void {
+    const { socket } = this.req
+    if (open.get(socket) === this) open.set(socket, 'answered')
+  }
   // Before any other listener: one of those may answer at once.
   server.prependListener('request', (req, res) => {
     open.set(req.socket, res)
+    res.once('close', answered)
     if (leaving) res.shouldKeepAlive = false
   })
 
@@ -63,20 +71,22 @@ function createTracker(server: Server): ConnectionTracker {
     },
     lastOpenMs: () => (open.size > 0 ? performance.now() : lastCloseMs),
     pending(socket) {
-      const res = socket instanceof Socket ? open.get(socket) : undefined
-      return res?.writableFinished === false ? res : undefined
+      const held = socket instanceof Socket ? open.get(socket) : undefined
+      return typeof held === 'object' && !held.writableFinished ? held : undefined
     },
     sayGoodbye() {
       leaving = true
-      for (const res of open.values()) if (res !== undefined && !res.headersSent) res.shouldKeepAlive = false
+      for (const held of open.values()) if (typeof held === 'object' && !held.headersSent) held.shouldKeepAlive = false
     },
     endWhenAnswered() {
-      for (const [socket, res] of open) {
-        if (res !== undefined && !res.writableFinished) res.once('close', () => socket.end())
+      for (const [socket, held] of open) {
+        if (typeof held === 'object' && !held.writableFinished) held.once('close', () => socket.end())
       }
     },
     destroyIdle() {
-      for (const [socket, res] of open) if (res?.writableFinished === true) socket.destroy()
+      for (const [socket, held] of open) {
+        if (held === 'answered' || (held !== 'new' && held.writableFinished)) socket.destroy()
+      }
     },
     destroySilent() {
       for (const socket of open.keys()) if (socket.bytesRead === 0) socket.destroy()

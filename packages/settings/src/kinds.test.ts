@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { choice, cidrList, flag, integer, milliseconds, number, path, seconds, secret, secretList } from './kinds.ts'
-import { text, url } from './kinds.ts'
+import { choice, cidrList, flag, integer, milliseconds, number, path, seconds, secret } from './kinds.ts'
+import { secretList, secretText, text, textual, textualList, url } from './kinds.ts'
 import type { Setting } from './setting.ts'
 
 const help = ''
@@ -106,6 +106,30 @@ describe.each<[string, Setting<unknown>, ReadonlyArray<readonly [string, unknown
     ],
   ],
   [
+    'a secret text',
+    secretText({ help }),
+    [
+      ['für mich: a', 'für mich: a'],
+      ['a\nb', refused],
+    ],
+  ],
+  [
+    'text by rules of the program',
+    textual({ help, allowed: 'a pair', read: (given) => /^(.)-(.)$/.exec(given)?.slice(1) }),
+    [
+      ['a-b', ['a', 'b']],
+      ['ab', refused],
+    ],
+  ],
+  [
+    'a list by rules of the program',
+    textualList({ help, allowed: 'a word', read: (item) => (item === 'no' ? undefined : [item, `${item}!`]) }),
+    [
+      ['a, b,,a', ['a', 'a!', 'b', 'b!']],
+      ['a,no', refused],
+    ],
+  ],
+  [
     'a list of secrets',
     secretList({ help }),
     [
@@ -168,6 +192,11 @@ test('a default list of blocks may be written in words', () => {
     kind: 'default',
     value: ['127.0.0.0/8', '::1/128'],
   })
+})
+
+test('a secret text is a secret: never shown, and scrubbed from logs', () => {
+  expect(secretText({ help })).toMatchObject({ secret: true })
+  expect(secretText({ help }).secretsIn('a b')).toEqual(['a b'])
 })
 
 test.each([

@@ -172,6 +172,18 @@ export function secret<Optional extends boolean = false>(
   })
 }
 
+/** A secret that people make up: with spaces, and in any script. Also read from the file that `<NAME>_FILE` names. */
+export function secretText<Optional extends boolean = false>(
+  options: CommonOptions<string, Optional>,
+): Setting<Given<string, Optional>> {
+  return single(options, {
+    parser: z.string().regex(oneLine),
+    allowed: 'text of one line',
+    secret: true,
+    secretsIn: (value) => [value],
+  })
+}
+
 /** Secrets, separated by commas or line ends. Also read from the file that `<NAME>_FILE` names. */
 export function secretList(options: CommonOptions<readonly string[], boolean>): Setting<readonly string[]> {
   const parser = z.string().transform((given, context): readonly string[] => {
@@ -194,19 +206,55 @@ export function secretList(options: CommonOptions<readonly string[], boolean>): 
  * only: `192.0.2.1` becomes `192.0.2.1/32`. The default may use the words too.
  */
 export function cidrList(options: CommonOptions<readonly string[], boolean>): Setting<readonly string[]> {
-  const parser = z.string().transform((given, context): readonly string[] => {
-    const found = itemsOf(given).map((item) => ({ item, blocks: cidrBlocks(item) }))
-    for (const { item, blocks } of found) {
-      if (blocks) continue
-      context.addIssue({ code: 'custom', message: `${quoted(item)} is not valid`, input: given })
-    }
-    return [...new Set(found.flatMap(({ blocks }) => blocks ?? []))]
-  })
+  const parser = itemwise(cidrBlocks)
   const written = options.default
   return list(written ? { ...options, default: parser.parse(written.join(',')) } : options, {
     parser,
     allowed: 'comma-separated; each an address, a block (10.0.0.0/8, fd00::/8), loopback, linklocal or private',
     show: (blocks) => (written ?? blocks).join(','),
+  })
+}
+
+/** What a program makes of text by rules of its own. */
+export interface TextualOptions<Value> {
+  /** Undefined for what is not allowed. */
+  readonly read: (text: string) => Value | undefined
+  /** What it takes, in words. */
+  readonly allowed: string
+  /** A value as a person would write it. */
+  readonly show?: (value: Value) => string
+}
+
+/** Text that the program's own rules make something of. */
+export function textual<Value, Optional extends boolean = false>(
+  options: CommonOptions<NoInfer<Value>, Optional> & TextualOptions<Value>,
+): Setting<Given<Value, Optional>> {
+  const { read, allowed, show } = options
+  const parser = z.string().transform((given, context) => {
+    const value = read(given)
+    if (value !== undefined) return value
+    context.addIssue({ code: 'invalid_value', values: [], input: given })
+    return z.NEVER
+  })
+  return single(options, { parser, allowed, ...(show && { show }) })
+}
+
+/** Such texts, separated by commas; `read` may make several values of one. Each value once, in the order given. */
+export function textualList<Item extends string>(
+  options: CommonOptions<readonly Item[], boolean> & Pick<TextualOptions<readonly Item[]>, 'read' | 'allowed'>,
+): Setting<readonly Item[]> {
+  return list(options, { parser: itemwise(options.read), allowed: `comma-separated; each ${options.allowed}` })
+}
+
+/** Each item by itself; all that are not allowed are named. */
+function itemwise<Item>(read: (item: string) => readonly Item[] | undefined) {
+  return z.string().transform((given, context): readonly Item[] => {
+    const found = itemsOf(given).map((item) => ({ item, values: read(item) }))
+    for (const { item, values } of found) {
+      if (values) continue
+      context.addIssue({ code: 'custom', message: `${quoted(item)} is not valid`, input: given })
+    }
+    return [...new Set(found.flatMap(({ values }) => values ?? []))]
   })
 }
 

@@ -231,6 +231,35 @@ describe('what a program takes besides its settings', () => {
   })
 })
 
+const loadWithRule = (env: Record<string, string>) =>
+  loadSettings(schema, {
+    ...program(env),
+    rules: [
+      {
+        about: ['REDIS_URL', 'PORT'],
+        fault: ({ REDIS_URL, PORT }) => (REDIS_URL && PORT === 0 ? 'needs a fixed PORT' : undefined),
+      },
+    ],
+  })
+
+describe('what settings must keep to together', () => {
+  test('is a fault like any other when it is broken', () => {
+    const faults = [
+      { name: 'LOG_FORMAT', message: expect.anything() },
+      { name: 'REDIS_URL', message: 'needs a fixed PORT' },
+    ]
+    expect(loadWithRule({ LOG_FORMAT: 'x', REDIS_URL: 'redis://h', PORT: '0' })).toMatchObject({
+      kind: 'faults',
+      faults,
+    })
+    expect(loadWithRule({ REDIS_URL: 'redis://h' })).toMatchObject({ kind: 'settings' })
+  })
+
+  test('is not asked about settings that are faulty by themselves', () => {
+    expect(loadWithRule({ REDIS_URL: 'redis://h', PORT: 'x' })).toMatchObject({ faults: [{ name: 'PORT' }] })
+  })
+})
+
 test.each([['--chek'], ['--check=1'], ['stray'], ['--'], ['--toString']])('the argument %s is a fault', (argument) => {
   const { faults, text } = faultsFrom({}, [argument])
   expect(faults.map(({ name }) => name)).toEqual(['command line'])

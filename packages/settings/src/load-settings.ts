@@ -14,7 +14,7 @@ import {
   type Sources,
 } from './sources.ts'
 
-export interface Program<Value = undefined> {
+export interface Program<Value = undefined, Settings = never> {
   /** What it is called on the command line. */
   readonly program: string
   /** What it is, in a sentence or two, for the help. */
@@ -22,11 +22,21 @@ export interface Program<Value = undefined> {
   /** Options with a value, besides `--help` and `--check`. */
   readonly options?: readonly CommandOption[]
   readonly further?: Further<Value>
+  /** What settings must keep to together. */
+  readonly rules?: readonly Rule<Settings>[]
   /** Arguments after the program's own name. */
   readonly argv?: readonly string[]
   readonly env?: Environment
   /** Where `.env` is looked for, and where relative paths of secret files begin. */
   readonly cwd?: string
+}
+
+/** What several settings must keep to together, each of them being valid by itself. */
+export interface Rule<Settings> {
+  /** Those it is about. Its fault stands under the first; it is not asked when one of them is faulty already. */
+  readonly about: readonly (keyof Settings & string)[]
+  /** Reads the settings it is about and no others. What is wrong with them, in words that hold no secret. */
+  readonly fault: (settings: Settings) => string | undefined
 }
 
 /** What a program reads at its start besides its settings, such as a file that an option names. */
@@ -79,7 +89,7 @@ export interface LoadedSettings<Schema extends SettingsSchema, Value = undefined
  */
 export function loadSettings<const Schema extends SettingsSchema, Value = undefined>(
   schema: Schema,
-  program: Program<Value>,
+  program: Program<Value, SettingsOf<Schema>>,
 ): Loaded<Schema, Value> {
   const { argv = process.argv.slice(2), env = process.env, cwd = process.cwd() } = program
   const command = readCommandLine(argv, program.options)
@@ -87,8 +97,9 @@ export function loadSettings<const Schema extends SettingsSchema, Value = undefi
 
   const sources: Sources = { env, dotEnv: readDotEnv(cwd), cwd }
   const { values, faults } = readSettings(schema, sources)
-  const further = readFurther(program, command, sources)
-  const all = [...(command.kind === 'fault' ? [command.fault] : []), ...faults, ...further.faults]
+  const broken = brokenRules(program.rules ?? [], values)
+  const further = readFurther(program.further, command, sources)
+  const all = [...(command.kind === 'fault' ? [command.fault] : []), ...faults, ...broken, ...further.faults]
   if (command.kind === 'fault' || all.length > 0) return { kind: 'faults', faults: all, text: faultsText(program, all) }
 
   const warnings = slipsIn(sources.dotEnv, schema)
@@ -115,8 +126,18 @@ function readSettings(schema: SettingsSchema, sources: Sources) {
   return { values, faults }
 }
 
+/** A setting that is not among the values was faulty. */
+function brokenRules<Settings>(rules: readonly Rule<Settings>[], values: Record<string, unknown>): readonly Fault[] {
+  return rules.flatMap(({ about, fault }) => {
+    if (!about.every((name) => Object.hasOwn(values, name))) return []
+    // Those that the rule reads are there.
+    const message = fault(values as Settings)
+    return message === undefined ? [] : [{ name: about[0] ?? 'settings', message }]
+  })
+}
+
 /** Nothing is read when the command line is not understood: it may name the wrong file. */
-function readFurther<Value>({ further }: Program<Value>, command: Command, sources: Sources) {
+function readFurther<Value>(further: Further<Value> | undefined, command: Command, sources: Sources) {
   if (!further || command.kind === 'fault') return { value: undefined, faults: [] }
   const read = further.read({ options: command.options, env: environmentOf(sources), cwd: sources.cwd })
   return read.kind === 'value' ? { value: read.value, faults: [] } : { value: undefined, faults: read.faults }
@@ -149,7 +170,7 @@ function frozen<Value>(value: Value): Value {
   return Object.freeze(value)
 }
 
-function faultsText({ program, options }: Program<unknown>, faults: readonly Fault[]): string {
+function faultsText({ program, options }: Pick<Program, 'program' | 'options'>, faults: readonly Fault[]): string {
   const heading = `${program}: cannot start, ${faults.length === 1 ? '1 fault' : `${faults.length} faults`}`
   const lines = faults.map(({ name, message }) => `  ${name}: ${message}`)
   return [heading, ...lines, usageLine(program, options), ''].join('\n')

@@ -1,5 +1,5 @@
 import { type LoadedSettings, loadSettings, type Program } from './load-settings.ts'
-import type { SettingsSchema } from './setting.ts'
+import type { SettingsOf, SettingsSchema } from './setting.ts'
 
 /**
  * What a program starts with, or the end of the process. `--help` and `--check` print and end with 0; faults are
@@ -7,7 +7,7 @@ import type { SettingsSchema } from './setting.ts'
  */
 export function loadedOrExit<const Schema extends SettingsSchema, Value = undefined>(
   schema: Schema,
-  program: Program<Value>,
+  program: Program<Value, SettingsOf<Schema>>,
 ): LoadedSettings<Schema, Value> {
   const loaded = loadSettings(schema, program)
   if ('warnings' in loaded) for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`)

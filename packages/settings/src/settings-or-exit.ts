@@ -5,7 +5,7 @@ import type { SettingsOf, SettingsSchema } from './setting.ts'
 /** For the first line of a `main.ts` that needs nothing but its settings. Ends the process as `loadedOrExit` does. */
 export function settingsOrExit<const Schema extends SettingsSchema>(
   schema: Schema,
-  program: Program,
+  program: Program<undefined, SettingsOf<Schema>>,
 ): SettingsOf<Schema> {
   return loadedOrExit(schema, program).settings
 }

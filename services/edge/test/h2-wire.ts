@@ -17,7 +17,7 @@ const [END_STREAM, END_HEADERS] = [1, 4]
 /** A connection of HTTP/2 to 127.0.0.1, written frame by frame: a client library would refuse to send what is sent here. */
 export class H2Wire {
   readonly #socket: TLSSocket
-  #received = Buffer.alloc(0)
+  #received: Buffer = Buffer.alloc(0)
   #closed = false
   #stream = -1
 
@@ -29,7 +29,7 @@ export class H2Wire {
 
   private constructor(socket: TLSSocket) {
     this.#socket = socket
-    socket.on('data', (bytes) => (this.#received = Buffer.concat([this.#received, bytes])))
+    socket.on('data', (bytes: Buffer) => (this.#received = Buffer.concat([this.#received, bytes])))
     socket.on('close', () => (this.#closed = true))
     socket.on('error', () => {})
     socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
@@ -41,7 +41,8 @@ export class H2Wire {
     this.#stream += 2
     const stream = this.#stream
     this.frame(HEADERS, END_HEADERS | (body === undefined ? END_STREAM : 0), stream, headerBlock(fields))
-    if (body !== undefined) this.frame(DATA, trailers === undefined ? END_STREAM : 0, stream, Buffer.from(body, 'latin1'))
+    if (body !== undefined)
+      this.frame(DATA, trailers === undefined ? END_STREAM : 0, stream, Buffer.from(body, 'latin1'))
     if (trailers !== undefined) this.frame(HEADERS, END_HEADERS | END_STREAM, stream, headerBlock(trailers))
     return until(() => this.#endOf(stream))
   }

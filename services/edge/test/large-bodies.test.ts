@@ -58,7 +58,9 @@ afterAll(async () => {
 
 /** What the edge takes now, and the most it ever took. */
 function memory(kind: 'VmRSS' | 'VmHWM'): number {
-  const kilobytes = new RegExp(`^${kind}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${edge.pid}/status`, 'utf8'))?.[1]
+  const kilobytes = new RegExp(`^${kind}:\\s+(\\d+) kB`, 'm').exec(
+    readFileSync(`/proc/${edge.pid}/status`, 'utf8'),
+  )?.[1]
   return Number(kilobytes) * 1024
 }
 
@@ -70,33 +72,37 @@ function* blocks(): Generator<Buffer> {
   }
 }
 
-test.each(['a length', 'chunks'])('200 MB in %s go there and back, byte for byte, and are not held', async (framing) => {
-  const before = memory('VmRSS')
-  const headers = framing === 'a length' ? { 'content-length': bodyBytes } : {}
-  const req = request({ port: edge.port, host: '127.0.0.1', method: 'POST', headers })
-  const sent = createHash('sha256')
-  const sending = pipeline(
-    Readable.from(blocks()),
-    async function* digested(chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
-        sent.update(chunk)
-        yield chunk
-      }
-    },
-    req,
-  )
-  const [res] = await once(req, 'response')
-  const received = createHash('sha256')
-  let bytes = 0
-  for await (const chunk of res) {
-    bytes += chunk.length
-    received.update(chunk)
-  }
-  await sending
-  const digest = sent.digest('hex')
-  expect([bytes, received.digest('hex'), res.trailers['x-digest']]).toEqual([bodyBytes, digest, digest])
-  expect(memory('VmHWM') - before).toBeLessThan(mostGrowthBytes)
-}, 60_000)
+test.each(['a length', 'chunks'])(
+  '200 MB in %s go there and back, byte for byte, and are not held',
+  async (framing) => {
+    const before = memory('VmRSS')
+    const headers = framing === 'a length' ? { 'content-length': bodyBytes } : {}
+    const req = request({ port: edge.port, host: '127.0.0.1', method: 'POST', headers })
+    const sent = createHash('sha256')
+    const sending = pipeline(
+      Readable.from(blocks()),
+      async function* digested(chunks: AsyncIterable<Buffer>) {
+        for await (const chunk of chunks) {
+          sent.update(chunk)
+          yield chunk
+        }
+      },
+      req,
+    )
+    const [res] = await once(req, 'response')
+    const received = createHash('sha256')
+    let bytes = 0
+    for await (const chunk of res) {
+      bytes += chunk.length
+      received.update(chunk)
+    }
+    await sending
+    const digest = sent.digest('hex')
+    expect([bytes, received.digest('hex'), res.trailers['x-digest']]).toEqual([bodyBytes, digest, digest])
+    expect(memory('VmHWM') - before).toBeLessThan(mostGrowthBytes)
+  },
+  60_000,
+)
 
 test('an upload that its backend does not read is not read either', async () => {
   const before = memory('VmRSS')
@@ -132,7 +138,8 @@ test.each([1, 50_000])('an answer that its client does not read is not read eith
 /** Sends a block again and again, until the other side takes no more: how many bytes that were. */
 async function flood(wire: Wire, block: Buffer): Promise<number> {
   for (let bytes = 0; bytes < bodyBytes; bytes += block.length) {
-    const isTaken = wire.write(block) || (await Promise.race([once(wire.socket, 'drain'), sleep(1000, false)])) !== false
+    const isTaken =
+      wire.write(block) || (await Promise.race([once(wire.socket, 'drain'), sleep(1000, false)])) !== false
     if (!isTaken) return bytes
   }
   return bodyBytes

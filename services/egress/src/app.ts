@@ -52,7 +52,12 @@ export class App {
       const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(visit, answer)
       const dialled = await this.#dial(visit, asked.target, who, 'forward', closing(req.socket))
-      const line = { method: visit.method, path: asked.path, httpVersion: req.httpVersion, maxForwards: maxForwards.value }
+      const line = {
+        method: visit.method,
+        path: asked.path,
+        httpVersion: req.httpVersion,
+        maxForwards: maxForwards.value,
+      }
       const head = forwardHead(line, asked.target, visit.fields, visit.client, this.#parts.forward.disclosure)
       new ForwardedRequest(this.#parts.forward, { visit, answer, upgrade: offer, head, dialled }).start()
     } catch (error) {
@@ -123,11 +128,17 @@ export class App {
   /** RFC 9110 §7.6.2: the last one that OPTIONS or TRACE may reach answers it. */
   #answerHere(visit: Visit, answer: ClientAnswer): void {
     const isTrace = visit.method === 'TRACE'
-    const text = isTrace ? `TRACE ${visit.req.url ?? ''} HTTP/${visit.req.httpVersion}\r\n${visit.fields.lines}\r\n` : ''
+    const text = isTrace
+      ? `TRACE ${visit.req.url ?? ''} HTTP/${visit.req.httpVersion}\r\n${visit.fields.lines}\r\n`
+      : ''
     const body = Buffer.from(text, 'latin1')
     const about = isTrace ? ['Content-Type', 'message/http'] : ['Allow', allowedMethods]
     const fields = [...about, 'Content-Length', String(body.length)]
-    answer.whole({ status: 200, reason: 'OK', version: '1.1', fields, framing: body.length, upgrade: undefined }, fields, body)
+    answer.whole(
+      { status: 200, reason: 'OK', version: '1.1', fields, framing: body.length, upgrade: undefined },
+      fields,
+      body,
+    )
     visit.end(200)
   }
 

@@ -3,7 +3,7 @@ import type { FakeCall } from '@ipfleet/testing/fake-ipinfo/call-log.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { type AskOptions, cacheStatus, httpClient, type LocalFleet, type Reply } from './local-fleet.ts'
 import { startLocalFleet } from './local-fleet.ts'
-import { observeRedis } from './redis-observer.ts'
+import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 let redis: TestRedis
 beforeAll(async () => {

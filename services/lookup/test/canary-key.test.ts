@@ -8,7 +8,7 @@ import { likelyFreePort, waitUntilListening } from '@ipfleet/testing/service-pro
 import { lookupEntry } from '@ipfleet/testing/service-process.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { type AskOptions, type HttpClient, httpClient } from './local-fleet.ts'
-import { observeRedis } from './redis-observer.ts'
+import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** Characters that look different in each encoding. */
 const canary = 'canary+Q7/x=9fz2'

@@ -1,7 +1,7 @@
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { cacheStatus, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
-import { observeRedis } from './redis-observer.ts'
+import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** Clients of the fleet: who may ask, and how much, counted over two replicas. */
 const tokens = {

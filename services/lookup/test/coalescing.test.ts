@@ -2,7 +2,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { cacheStatus, type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
-import { observeRedis } from './redis-observer.ts'
+import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** Four replicas on one Redis, 200 requests at once for one cold address. */
 const replicas = 4

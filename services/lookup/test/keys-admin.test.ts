@@ -7,7 +7,7 @@ import { startReplica } from '@ipfleet/testing/service-process.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { defaultKeys, healthOf, httpClient, type LocalFleet, startLocalFleet } from './local-fleet.ts'
-import { observeRedis } from './redis-observer.ts'
+import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** What an operator sees of the keys and does to them: `/keys` and KEYS_FILE. */
 let redis: TestRedis

@@ -10,7 +10,7 @@ import {
   patientWithRedis,
   startLocalFleet,
 } from './local-fleet.ts'
-import { observeRedis } from './redis-observer.ts'
+import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** Whose turn it is, who is benched and for how long, and who is to blame. */
 let redis: TestRedis

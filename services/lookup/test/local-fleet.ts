@@ -4,7 +4,7 @@ import type { FakeIpinfoOptions } from '@ipfleet/testing/fake-ipinfo/options.ts'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { emptyRedis } from './redis-observer.ts'
+import { emptyRedis } from '@ipfleet/testing/redis-observer.ts'
 
 export interface LocalFleetOptions {
   /** Default 1. */

@@ -11,7 +11,7 @@ import {
   type LocalFleetOptions,
   startLocalFleet,
 } from './local-fleet.ts'
-import { observeRedis } from './redis-observer.ts'
+import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** Redis may hang, die, fill up and return, and lookups go on. */
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
-import { observeRedis, type RedisObserver, type SeenCommand } from './redis-observer.ts'
+import { observeRedis, type RedisObserver, type SeenCommand } from '@ipfleet/testing/redis-observer.ts'
 
 /** What an answer costs Redis, in commands. Counted by MONITOR. */
 let fleet: LocalFleet
@@ -23,11 +23,8 @@ const background = new Set(['ping', 'time', 'subscribe', 'info', 'client', 'hell
 async function costOf(work: () => Promise<unknown>): Promise<SeenCommand[]> {
   observer.clear()
   await work()
-  // Redis has one order for everyone: when it has run this, it has shown all that came before.
-  const mark = `mark-${Math.random()}`
-  await observer.call('ECHO', mark)
-  await observer.waitFor(1, ({ args }) => args[0] === mark)
-  return observer.commands().filter(({ name, args, inner }) => !inner && !background.has(name) && args[0] !== mark)
+  await observer.caughtUp()
+  return observer.commands().filter(({ name, inner }) => !inner && !background.has(name))
 }
 
 test('a cold miss costs at most 8 commands', async () => {

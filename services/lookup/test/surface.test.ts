@@ -12,7 +12,7 @@ import {
   type Reply,
   startLocalFleet,
 } from './local-fleet.ts'
-import { observeRedis } from './redis-observer.ts'
+import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** What a client would get from IPinfo, it gets from the fleet. */
 let redis: TestRedis

@@ -15,7 +15,7 @@ import { passedFields } from './passed-fields.ts'
 import { type Client, requestHead, requestIdOf } from './request-head.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 import type { StallWatch, Watched } from './stall-watch.ts'
-import { Upload, type UploadLimits } from './upload.ts'
+import { bodyOf, Upload, type UploadLimits } from './upload.ts'
 
 /** What all requests of one configuration share. */
 export interface ForwardParts {
@@ -84,8 +84,7 @@ export class ForwardedRequest implements HopHandler, AnswerListener, Watched {
     this.#parts = parts
     this.#of = request
     this.#requestId = requestIdOf(request.fields)
-    const { contentLength, chunked } = request.fields
-    this.#body = chunked ? 'chunked' : contentLength === undefined ? 'none' : Number(contentLength)
+    this.#body = bodyOf(request.req, request.fields)
     const hasBody = this.#body !== 'none' && this.#body !== 0
     this.#upload = hasBody
       ? new Upload(request.req, request.limits, request.maxBodyBytes, () => this.#tooLarge())

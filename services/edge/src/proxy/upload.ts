@@ -1,9 +1,20 @@
 import type { IncomingMessage } from 'node:http'
-import type { Exchange } from '@ipfleet/hop/hop.ts'
+import type { Http2ServerRequest } from 'node:http2'
+import type { Exchange, HopRequest } from '@ipfleet/hop/hop.ts'
+import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 
 export interface UploadLimits {
   readonly bodyTimeoutMs: number
   readonly minBodyBytesPerSecond: number
+}
+
+/** How the end of a request's body will be known. Only HTTP/2 lets a body come of which no field speaks. */
+export function bodyOf(req: IncomingMessage, { chunked, contentLength }: OnwardFields): HopRequest['body'] {
+  if (chunked) return 'chunked'
+  if (contentLength !== undefined) return Number(contentLength)
+  if (req.httpVersionMajor !== 2) return 'none'
+  const { stream } = req as unknown as Http2ServerRequest
+  return stream.endAfterHeaders ? 'none' : 'chunked'
 }
 
 /**

@@ -1,12 +1,20 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createH2, type Http2Server, type ServerHttp2Session } from 'node:http2'
+import {
+  createServer as createH2,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { trackConnections } from '@ipfleet/http/connection-tracker.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { inTurn } from '@ipfleet/http/in-turn.ts'
 import { listen } from '@ipfleet/http/listen.ts'
+import { sendError } from '@ipfleet/http/send-error.ts'
 import type { App } from '../app.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
 import { H1Answer } from '../proxy/h1-answer.ts'
@@ -128,10 +136,14 @@ export class EdgeServer {
       streamResetBurst: 200,
       streamResetRate: 33,
     })
-    server.on('request', (req, res) => {
+    const serve = (req: Http2ServerRequest, res: Http2ServerResponse): void => {
       // The two are alike as far as they are used here.
       app({ req: req as unknown as IncomingMessage, res, answer: new H2Answer(res), secure: true, upgrade: undefined })
-    })
+    }
+    server.on('request', serve)
+    // Without listeners Node would answer these two without a body. The app refuses the first.
+    server.on('connect', serve)
+    server.on('checkExpectation', (_req, res) => sendError(res, new ProxyError('expectation_failed')))
     server.on('session', (session) => {
       this.#sessions.add(session)
       session.once('close', () => this.#sessions.delete(session))

@@ -1,8 +1,8 @@
+import { seedOf } from '@ipfleet/http/rendezvous-draw.ts'
 import { describe, expect, test } from '@jest/globals'
 import type { Balance } from '../config/edge-config.ts'
 import type { Candidate } from './balancer.ts'
 import { balancers } from './balancers.ts'
-import { seedOf } from './rendezvous.ts'
 import { alignTurns } from './round-robin.ts'
 
 interface TestMember extends Candidate {

@@ -1,8 +1,8 @@
 import type { HopPool } from '@ipfleet/hop/hop-pool.ts'
+import { seedOf } from '@ipfleet/http/rendezvous-draw.ts'
 import type { Candidate } from './balancer.ts'
 import { Ejection } from './ejection.ts'
 import type { HealthChecker } from './health-checker.ts'
-import { seedOf } from './rendezvous.ts'
 import { isSameSeat, type Seat } from './seats.ts'
 import type { Member } from './upstream-group.ts'
 

@@ -1,3 +1,5 @@
+import { keyOfRange } from '@ipfleet/http/rendezvous-draw.ts'
+
 const dot = 0x2e
 const slash = 0x2f
 const zero = 0x30
@@ -19,19 +21,10 @@ export function pathKey(target: string): number {
   for (let index = 1; ; index += 1) {
     const code = index < target.length ? target.charCodeAt(index) : questionMark
     if (code !== slash && code !== questionMark) continue
-    if (isAddressLike(target, start, index)) return hashRange(target, start, index, lowerCaseBit)
-    if (code === questionMark) return hashRange(target, 0, Math.min(index, target.length), 0)
+    if (isAddressLike(target, start, index)) return keyOfRange(target, start, index, lowerCaseBit)
+    if (code === questionMark) return keyOfRange(target, 0, Math.min(index, target.length), 0)
     start = index + 1
   }
-}
-
-/** 32 bits for a part of a text (FNV-1a), with `foldBits` set in each of its characters. */
-export function hashRange(text: string, start: number, end: number, foldBits: number): number {
-  let hash = 0x811c9dc5
-  for (let index = start; index < end; index += 1) {
-    hash = Math.imul(hash ^ (text.charCodeAt(index) | foldBits), 0x01000193)
-  }
-  return hash
 }
 
 /** Form only: whoever asks for 300.1.1.1 may as well be sent by it. */

@@ -1,5 +1,6 @@
+import { drawOf } from '@ipfleet/http/rendezvous-draw.ts'
 import type { Candidate } from './balancer.ts'
-import { hashRange, pathKey } from './path-key.ts'
+import { pathKey } from './path-key.ts'
 
 /** A member may have this many times its share of the requests under way… */
 const boundFactor = 1.5
@@ -40,22 +41,4 @@ export function rendezvous<M extends Candidate>(
     isBestWithin = isWithin
   }
   return best
-}
-
-/** What stands for a member in its draws. */
-export function seedOf(id: string): number {
-  return mixed(hashRange(id, 0, id.length, 0))
-}
-
-/** Between 0 and 1, both excluded; evenly spread over the pairs. */
-function drawOf(key: number, seed: number): number {
-  return ((mixed(key ^ seed) >>> 0) + 0.5) / 2 ** 32
-}
-
-/** MurmurHash3's finalizer: each bit of the input turns half of the output. */
-function mixed(bits: number): number {
-  let hash = bits
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return hash ^ (hash >>> 16)
 }

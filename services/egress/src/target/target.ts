@@ -1,3 +1,6 @@
+import { isIPv4 } from 'node:net'
+import type { TargetList } from './target-list.ts'
+
 /** Where a client wants to go, read strictly from what it sent. */
 export interface Target {
   /** A name in lower case without a final dot, or an address in canonical spelling without brackets. */
@@ -18,6 +21,11 @@ export interface TargetAddress {
   readonly family: 4 | 6
 }
 
+/** Of an address in canonical spelling. */
+export function targetAddress(address: string): TargetAddress {
+  return { address, family: isIPv4(address) ? 4 : 6 }
+}
+
 export type TargetVerdict =
   /** In the order in which they are to be tried; at least one. */
   | { readonly kind: 'allowed'; readonly addresses: readonly TargetAddress[] }
@@ -25,7 +33,15 @@ export type TargetVerdict =
   | { readonly kind: 'refused'; readonly reason: 'port' | 'denied' | 'private' | 'own' }
   | { readonly kind: 'unresolved'; readonly code: string; readonly timedOut: boolean }
 
+/** What one client may where others may not, and the other way round. */
+export interface TargetRules {
+  /** Allowed to it besides what is allowed to all. */
+  readonly allow?: TargetList | undefined
+  /** It goes nowhere else. Undefined: where all may go. */
+  readonly only?: TargetList | undefined
+}
+
 /** Decides where connections may go: the name is looked up once, and only addresses that were checked are given. */
 export interface TargetPolicy {
-  judge(target: Target, method: 'connect' | 'forward'): Promise<TargetVerdict>
+  judge(target: Target, method: 'connect' | 'forward', rules?: TargetRules): Promise<TargetVerdict>
 }

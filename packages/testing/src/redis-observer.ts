@@ -1,8 +1,6 @@
 import { connect as connectTcp } from 'node:net'
 import { createInterface } from 'node:readline'
-import { connect } from '@ipfleet/redis/connection.ts'
-
-type Client = ReturnType<typeof connect>
+import { RespClient, type RespReply } from './resp-client.ts'
 
 /** One command as Redis ran it, in lower case up to its arguments. */
 export interface SeenCommand {
@@ -19,61 +17,56 @@ export interface RedisObserver extends AsyncDisposable {
   clear(): void
   /** Resolves when `count` matching commands have been seen. */
   waitFor(count: number, matches: (command: SeenCommand) => boolean): Promise<void>
-  /** Runs one command. */
-  call(name: string, ...args: readonly string[]): Promise<unknown>
+  /** Resolves when all has been seen that the server was told before. */
+  caughtUp(): Promise<void>
+  /** Runs one command. Rejects with what Redis says against it. */
+  call(name: string, ...args: readonly string[]): Promise<RespReply>
   /** Every key with its value, as text. */
   dump(): Promise<string>
 }
 
-/** A patient connection: the replicas' own deadlines are no part of what is observed. */
-async function patient(url: string): Promise<Client> {
-  const client = connect(url, 'observer', {
-    enableOfflineQueue: true,
-    commandTimeout: 15_000,
-    socketTimeout: 300_000,
-    maxRetriesPerRequest: 5,
-  })
-  await client.ping()
-  return client
-}
-
 export async function observeRedis(url: string): Promise<RedisObserver> {
-  const client = await patient(url)
+  const client = await RespClient.connect(url)
   let seen: SeenCommand[] = []
   const watchers = new Set<() => void>()
   const stopWatching = await monitor(url, (command) => {
     seen.push(command)
     for (const watcher of watchers) watcher()
   })
+  const waitFor: RedisObserver['waitFor'] = (count, matches) => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const check = (): void => {
+      if (seen.filter((command) => matches(command)).length < count) return
+      watchers.delete(check)
+      resolve()
+    }
+    watchers.add(check)
+    check()
+    return promise
+  }
   return {
     commands: () => seen,
     clear: () => {
       seen = []
     },
-    waitFor: (count, matches) => {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const check = (): void => {
-        if (seen.filter((command) => matches(command)).length < count) return
-        watchers.delete(check)
-        resolve()
-      }
-      watchers.add(check)
-      check()
-      return promise
+    waitFor,
+    async caughtUp() {
+      // Redis has one order for everyone: when it has run this, it has shown all that came before.
+      const mark = `mark-${Math.random()}`
+      await client.call('ECHO', mark)
+      await waitFor(1, ({ args }) => args[0] === mark)
+      seen = seen.filter(({ args }) => args[0] !== mark)
     },
     call: (name, ...args) => client.call(name, ...args),
     dump: () => dump(client),
     async [Symbol.asyncDispose]() {
       stopWatching()
-      client.disconnect()
+      client.close()
     },
   }
 }
 
-/**
- * MONITOR on a socket of our own: ioredis 6.0.0 takes monitor lines for replies to its own commands when it
- * disconnects, and throws where nobody can catch it.
- */
+/** MONITOR, whose lines are no replies to commands, so that it has a socket of its own. */
 async function monitor(url: string, onCommand: (command: SeenCommand) => void): Promise<() => void> {
   const { hostname, port } = new URL(url)
   const socket = connectTcp({ host: hostname, port: Number(port) })
@@ -100,33 +93,33 @@ function unescaped(text: string): string {
 
 /** Makes a server as good as new, its known scripts and its channels' names included. */
 export async function emptyRedis(url: string): Promise<void> {
-  const client = await patient(url)
-  await client.flushall()
-  await client.script('FLUSH')
-  client.disconnect()
+  const client = await RespClient.connect(url)
+  await client.call('FLUSHALL')
+  await client.call('SCRIPT', 'FLUSH')
+  client.close()
 }
 
-async function dump(client: Client): Promise<string> {
+async function dump(client: RespClient): Promise<string> {
   const lines: string[] = []
   for (let cursor = '0'; ;) {
-    const [next, keys] = await client.scan(cursor, 'COUNT', 500)
+    const [next, keys] = (await client.call('SCAN', cursor, 'COUNT', '500')) as [string, string[]]
     for (const key of keys) lines.push(`${key} = ${JSON.stringify(await valueOf(client, key))}`)
     if (next === '0') return lines.join('\n')
     cursor = next
   }
 }
 
-async function valueOf(client: Client, key: string): Promise<unknown> {
-  const type = await client.type(key)
+async function valueOf(client: RespClient, key: string): Promise<RespReply> {
+  const type = await client.call('TYPE', key)
   switch (type) {
     case 'string':
-      return client.get(key)
+      return client.call('GET', key)
     case 'hash':
-      return client.hgetall(key)
+      return client.call('HGETALL', key)
     case 'list':
-      return client.lrange(key, 0, -1)
+      return client.call('LRANGE', key, '0', '-1')
     case 'set':
-      return client.smembers(key)
+      return client.call('SMEMBERS', key)
     case 'zset':
       return client.call('ZRANGE', key, '0', '-1', 'WITHSCORES')
     case 'stream':
@@ -134,6 +127,6 @@ async function valueOf(client: Client, key: string): Promise<unknown> {
     case 'none':
       return 'expired meanwhile'
     default:
-      throw new Error(`${key} is a ${type}, which this dump cannot read`)
+      throw new Error(`${key} is a ${String(type)}, which this dump cannot read`)
   }
 }

@@ -1,0 +1,251 @@
+import { once } from 'node:events'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { until } from '@ipfleet/testing/until.ts'
+import { ask } from './ask.ts'
+import { ScriptedBackend } from './scripted-backend.ts'
+import { type RunningEdge, startEdge } from './start-edge.ts'
+import { acceptance, clientFrame, closeFrame, textFrame } from './websocket-server.ts'
+import { Wire } from './wire.ts'
+
+/** What switches protocols becomes a tunnel. */
+let backend: ScriptedBackend
+let edge: RunningEdge
+let client: Wire | undefined
+beforeAll(async () => {
+  backend = await ScriptedBackend.start()
+  edge = await startEdge({ backends: [backend.port], server: 'tunnel_idle_seconds = 1.5' })
+})
+afterEach(() => client?.destroy())
+afterAll(async () => {
+  await edge.stop()
+  await backend[Symbol.asyncDispose]()
+})
+
+const handshake = (...fields: readonly string[]): string =>
+  [
+    'GET /chat?room=1 HTTP/1.1',
+    'Host: a',
+    'Connection: keep-alive, Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ...fields,
+    '',
+    '',
+  ].join('\r\n')
+
+/** Both ends of a tunnel that stands. */
+async function tunnel(to = edge): Promise<{ client: Wire; server: Wire }> {
+  client = await Wire.to(to.port)
+  client.write(handshake())
+  const server = await backend.accept()
+  server.write(acceptance(await server.saw('\r\n\r\n')))
+  await client.saw('\r\n\r\n')
+  return { client, server }
+}
+
+const openTunnels = async (port: number): Promise<number> =>
+  Number(/^ipfleet_edge_open_tunnels (\d+)$/m.exec((await ask(port, '/metrics')).body)?.[1])
+
+describe('a WebSocket', () => {
+  test('of a browser works: handshake, messages both ways, and a close that both agree on', async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${edge.port}/chat?room=1`, ['v2.chat', 'v1.chat'])
+    const server = await backend.accept()
+    const request = await server.saw('\r\n\r\n')
+    expect(request).toMatch(/^GET \/chat\?room=1 HTTP\/1\.1\r\n/)
+    expect(request).toMatch(/^X-Forwarded-For: 127\.0\.0\.1\r$/m)
+    server.write(acceptance(request, 'Sec-WebSocket-Protocol: v1.chat'))
+    await once(socket, 'open')
+    expect(socket.protocol).toBe('v1.chat')
+    socket.send('to the server')
+    expect(await until(() => clientFrame(server))).toEqual({ opcode: 1, text: 'to the server' })
+    server.write(textFrame('to the client'))
+    const [message] = await once(socket, 'message')
+    expect(message.data).toBe('to the client')
+    const closed = once(socket, 'close')
+    server.write(closeFrame(1001))
+    server.end()
+    const [{ code, wasClean }] = await closed
+    expect([code, wasClean]).toEqual([1001, true])
+  })
+
+  test('says what protocol it is, who answered, and nothing that is for one hop only', async () => {
+    client = await Wire.to(edge.port)
+    client.write(handshake('Keep-Alive: timeout=5'))
+    const server = await backend.accept()
+    const request = await server.saw('\r\n\r\n')
+    expect(request.match(/^(?:connection|upgrade|keep-alive): .*(?=\r$)/gim)?.toSorted()).toEqual([
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+    ])
+    server.write(acceptance(request, 'Keep-Alive: timeout=5', 'Set-Cookie: a=1', 'Set-Cookie: b=2'))
+    const answer = await client.saw('\r\n\r\n')
+    expect(answer).toMatch(/^HTTP\/1\.1 101 Switching Protocols\r\n/)
+    expect(answer).toContain('Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n')
+    expect(answer).toContain(`X-Backend: 127.0.0.1:${backend.port}\r\n`)
+    expect(answer.match(/^(?:connection|upgrade|keep-alive|set-cookie): .*(?=\r$)/gim)?.toSorted()).toEqual([
+      'Connection: Upgrade',
+      'Set-Cookie: a=1',
+      'Set-Cookie: b=2',
+      'Upgrade: websocket',
+    ])
+  })
+
+  test('loses nothing of what is said before the other side has agreed', async () => {
+    client = await Wire.to(edge.port)
+    client.write(`${handshake()}early from the client, `)
+    const server = await backend.accept()
+    const request = await server.saw('\r\n\r\n')
+    client.write('more of it')
+    server.write(`${acceptance(request)}early from the server`)
+    await client.saw('\r\n\r\nearly from the server')
+    await server.saw('\r\n\r\nearly from the client, more of it')
+  })
+
+  test('carries bytes of all kinds, as many as there are', async () => {
+    const { client: near, server } = await tunnel()
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+    const many = Buffer.concat(Array.from({ length: 2000 }, () => bytes))
+    near.write(many)
+    server.write(many)
+    const head = (wire: Wire): number => wire.text.indexOf('\r\n\r\n') + 4
+    for (const wire of [near, server]) {
+      await until(() => wire.text.length - head(wire) >= many.length)
+      expect(Buffer.from(wire.text.slice(head(wire)), 'latin1').equals(many)).toBe(true)
+    }
+  })
+})
+
+describe('a tunnel', () => {
+  test('has two directions, of which each ends by itself', async () => {
+    const { client: near, server } = await tunnel()
+    near.write('last words')
+    near.end()
+    await server.saw('last words')
+    expect(await server.ended).toBe('closed')
+    server.write('an answer to the last words')
+    await near.saw('an answer to the last words')
+    server.end()
+    expect(await near.ended).toBe('closed')
+    await until(async () => (await openTunnels(edge.port)) === 0)
+  })
+
+  test.each(['client', 'server'] as const)('ends for both when the %s breaks it', async (side) => {
+    const ends = await tunnel()
+    ends[side].reset()
+    await (side === 'client' ? ends.server : ends.client).ended
+    await until(async () => (await openTunnels(edge.port)) === 0)
+  })
+
+  test('in which nothing passes for too long is closed; one that is used is not', async () => {
+    const idle = await tunnel()
+    const used = await tunnel()
+    const talking = setInterval(() => used.server.write('.'), 100)
+    await Promise.all([idle.client.ended, idle.server.ended])
+    clearInterval(talking)
+    used.client.write('still here')
+    await used.server.saw('still here')
+    used.client.destroy()
+  })
+
+  test('leaves one line in the log, when it ends', async () => {
+    const from = edge.lines().length
+    const { client: near } = await tunnel()
+    near.destroy()
+    await edge.waitForLine((line) => edge.lines().indexOf(line) >= from && line['path'] === '/chat' && line['status'] === 101)
+  })
+
+  test('goes on for DRAIN_MS when the edge stops, and one that is opened meanwhile no longer', async () => {
+    const stopping = await startEdge({ backends: [backend.port], env: { DRAIN_MS: '1500' } })
+    const first = await tunnel(stopping)
+    const startMs = performance.now()
+    stopping.kill('SIGTERM')
+    await stopping.waitForLine(({ msg }) => msg === 'stopping')
+    first.client.write('still open')
+    await first.server.saw('still open')
+    const late = await tunnel(stopping)
+    first.client.destroy()
+    await Promise.all([late.client.ended, late.server.ended])
+    expect(performance.now() - startMs).toBeGreaterThan(1400)
+    expect(await stopping.exited).toEqual({ code: 0, signal: null })
+    expect(performance.now() - startMs).toBeLessThan(15_000)
+  })
+})
+
+describe('a switch that is not made', () => {
+  test.each([200, 403, 426])('is answered with what the backend says: %i', async (status) => {
+    client = await Wire.to(edge.port)
+    client.write(handshake())
+    const server = await backend.accept()
+    await server.saw('\r\n\r\n')
+    const fields = 'Connection: close\r\nContent-Length: 6\r\nSec-WebSocket-Version: 13'
+    server.write(`HTTP/1.1 ${status} Well\r\n${fields}\r\n\r\nno way`)
+    await client.saw('no way')
+    expect(client.text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} Well\r\n`))
+    expect(client.text).toMatch(/^Sec-WebSocket-Version: 13\r$/m)
+    expect(await client.ended).toBe('closed')
+  })
+
+  test('may be a long answer, and is whole', async () => {
+    client = await Wire.to(edge.port)
+    client.write(`${handshake()}early words that nobody reads`)
+    const server = await backend.accept()
+    await server.saw('\r\n\r\n')
+    const body = 'x'.repeat(3_000_000)
+    server.write(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    await client.ended
+    expect(client.text.length - client.text.indexOf('\r\n\r\n') - 4).toBe(body.length)
+  })
+
+  test.each(['destroy', 'reset'] as const)('because the client has left (%s): the backend is told', async (leave) => {
+    client = await Wire.to(edge.port)
+    client.write(handshake())
+    const server = await backend.accept()
+    await server.saw('\r\n\r\n')
+    client[leave]()
+    await server.ended
+  })
+
+  test('because the backend is gone is a 502', async () => {
+    client = await Wire.to(edge.port)
+    client.write(handshake())
+    const server = await backend.accept()
+    await server.saw('\r\n\r\n')
+    server.reset()
+    expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 502 /)
+    expect(await client.ended).toBe('closed')
+  })
+})
+
+describe('no switch is asked for', () => {
+  /** The request as the backend gets it; it has to be an ordinary one. */
+  async function passedOn(request: string, to = edge): Promise<string> {
+    client = await Wire.to(to.port)
+    client.write(request)
+    const server = await backend.accept()
+    const text = await server.saw('\r\n\r\n')
+    server.write('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok')
+    await client.saw('\r\n\r\nok')
+    return text
+  }
+
+  test.each([
+    ['h2c', handshake().replace('websocket', 'h2c')],
+    ['h2c among others', handshake().replace('websocket', 'h2c, websocket')],
+    ['TLS', handshake().replace('websocket', 'TLS/1.2')],
+    ['HTTP/1.0', handshake().replace('HTTP/1.1', 'HTTP/1.0')],
+    ['no Connection: Upgrade', handshake().replace('keep-alive, Upgrade', 'keep-alive')],
+    ['a POST', handshake().replace('GET', 'POST')],
+    ['a body', `${handshake('Content-Length: 4')}body`],
+  ])('with %s', async (_what, request) => {
+    const text = await passedOn(request)
+    expect(text).not.toMatch(/^(?:upgrade|connection|http2-settings):/im)
+  })
+
+  test('with upgrades = false', async () => {
+    await using plain = await startEdge({ backends: [backend.port], server: 'upgrades = false' })
+    const text = await passedOn(handshake(), plain)
+    expect(text).toMatch(/^GET \/chat\?room=1 HTTP\/1\.1\r\n/)
+    expect(text).not.toMatch(/^(?:upgrade|connection):/im)
+  })
+})

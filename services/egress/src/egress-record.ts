@@ -1,0 +1,107 @@
+import type { TunnelReport } from '@ipfleet/hop/tunnels.ts'
+import type { HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import type { Source } from './sources/source-pool.ts'
+import type { Visit, VisitEnd } from './proxy/visit.ts'
+import { authorityOf } from './target/target.ts'
+
+const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
+const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
+const labels = { method: methods, status: classes } as const
+
+const knownMethods: ReadonlySet<string> = new Set(methods)
+const tunnelEnds = ['closed', 'broken', 'idle', 'limit', 'stopped'] as const
+
+/** What one entry of the pool has carried. */
+export interface SourceUse {
+  requests: number
+  failures: number
+  connectMs: number
+  connects: number
+  bytesUp: number
+  bytesDown: number
+  openTunnels: number
+}
+
+/** Requests and tunnels in the metrics and in the log: one line for each request, and one for each closed tunnel. */
+export class EgressRecord {
+  readonly uses = new Map<string, SourceUse>()
+  /** Refusals by what Proxy-Status calls them. */
+  readonly refusals = new Map<string, number>()
+  readonly tunnelsEnded = Object.fromEntries(tunnelEnds.map((end) => [end, 0])) as Record<TunnelReport['end'], number>
+  readonly #durations: HotHistogram<typeof labels>
+  readonly #logger: Logger
+
+  constructor(metrics: Metrics, logger: Logger) {
+    this.#logger = logger
+    this.#durations = metrics.hotHistogram({
+      name: 'ipfleet_egress_request_duration_seconds',
+      help: 'Time to the end of an answer, or until a tunnel stands, by method and status class.',
+      labels,
+    })
+  }
+
+  readonly requestEnded = (end: VisitEnd): void => {
+    const method = (knownMethods.has(end.method) ? end.method : 'other') as (typeof methods)[number]
+    const status = `${Math.floor(end.status / 100)}xx` as (typeof classes)[number]
+    this.#durations.series({ method, status }).observeMs(end.durationMs)
+    const { refusal, source } = end
+    if (source !== undefined) {
+      const use = this.useOf(source)
+      use.requests += 1
+      if (refusal !== undefined) use.failures += 1
+    }
+    if (refusal !== undefined) this.refusals.set(refusal.status, (this.refusals.get(refusal.status) ?? 0) + 1)
+    this.#log(end)
+  }
+
+  readonly tunnelEnded = (visit: Visit, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void => {
+    this.tunnelsEnded[end] += 1
+    const { source, target, client, user } = visit
+    if (source !== undefined) {
+      const use = this.useOf(source)
+      use.openTunnels -= 1
+      use.bytesUp += bytesUp
+      use.bytesDown += bytesDown
+    }
+    const fields = { target: target && authorityOf(target), source: source?.address, client, user }
+    this.#logger.info(
+      { ...fields, bytes_up: bytesUp, bytes_down: bytesDown, duration_ms: Math.round(durationMs), end },
+      'tunnel closed',
+    )
+  }
+
+  connected(source: Source, durationMs: number): void {
+    const use = this.useOf(source)
+    use.connects += 1
+    use.connectMs += durationMs
+  }
+
+  useOf({ entry }: Pick<Source, 'entry'>): SourceUse {
+    const known = this.uses.get(entry)
+    if (known) return known
+    const use = { requests: 0, failures: 0, connectMs: 0, connects: 0, bytesUp: 0, bytesDown: 0, openTunnels: 0 }
+    this.uses.set(entry, use)
+    return use
+  }
+
+  #log({ method, path, status, client, user, target, source, refusal, durationMs }: VisitEnd): void {
+    const fields = {
+      method,
+      target: target && authorityOf(target),
+      path: method === 'CONNECT' ? undefined : path,
+      status,
+      latency_us: Math.round(durationMs * 1000),
+      client,
+      user,
+      source: source?.address,
+      refused: refusal?.status,
+      details: refusal?.details,
+    }
+    const isOurs = refusal?.status === 'proxy_internal_error'
+    if (isOurs) this.#logger.error({ ...fields, err: refusal.error.cause }, 'request')
+    else if (status === 429 || status === 503) this.#logger.warn(fields, status === 429 ? 'rate limited' : 'request')
+    else this.#logger.info(fields, 'request')
+  }
+}

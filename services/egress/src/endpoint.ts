@@ -1,0 +1,36 @@
+import { isIP } from 'node:net'
+import { addressKind } from './target/address-kind.ts'
+import { readHost } from './target/target-host.ts'
+
+/** Where a server listens. */
+export interface Endpoint {
+  /** An address; `0.0.0.0` and `::` are all of them. */
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+}
+
+export const endpointInWords = 'host:port, [::]:port or :port; the host is an address or localhost'
+
+/** `:port` is on all IPv4 addresses. Undefined for what is no endpoint. */
+export function readEndpoint(text: string): Endpoint | undefined {
+  const [, hostText = '', portText = ''] = /^(\[[^[\]]*\]|[^:[\]]*):(0|[1-9]\d{0,4})$/.exec(text) ?? []
+  const host = hostText === '' ? '0.0.0.0' : hostOf(hostText)
+  const port = Number(portText)
+  return host === undefined || portText === '' || port > 65_535 ? undefined : { host, port }
+}
+
+function hostOf(text: string): string | undefined {
+  const host = readHost(text)?.host
+  // Other names are the machine's today and another's tomorrow.
+  return host === 'localhost' ? '127.0.0.1' : host !== undefined && isIP(host) > 0 ? host : undefined
+}
+
+export function showEndpoint({ host, port }: Endpoint): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Whether only this machine reaches it. */
+export function isLoopback({ host }: Endpoint): boolean {
+  return addressKind(host) === 'loopback'
+}

@@ -1,0 +1,273 @@
+import {
+  choice,
+  flag,
+  integer,
+  milliseconds,
+  number,
+  path,
+  seconds,
+  secretText,
+  text,
+  textual,
+  textualList,
+  url,
+} from '@ipfleet/settings/kinds.ts'
+import type { Rule } from '@ipfleet/settings/load-settings.ts'
+import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
+import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { type Endpoint, endpointInWords, isLoopback, readEndpoint, showEndpoint } from './endpoint.ts'
+import { poolEntryInWords, readPoolEntry } from './sources/pool-entry.ts'
+import { portRangesInWords, readPortRanges, showPortRanges } from './target/port-ranges.ts'
+import { readTargetItem, targetItemInWords } from './target/target-list.ts'
+
+/** Of a wait: what a timer can measure. */
+const longestSeconds = Math.floor(longestTimerMs / 1000)
+
+const sources = {
+  IP_POOL: textualList({
+    group: 'Sources',
+    optional: true,
+    read: readPoolEntry,
+    allowed: poolEntryInWords,
+    help: 'What connections leave from, in turn; of a prefix a random address. Unset: the address that the system chooses, and no rotation',
+  }),
+  ROTATION: choice(['round-robin', 'random', 'least-recently-used'], {
+    group: 'Sources',
+    default: 'round-robin',
+    help: 'Which address is next',
+  }),
+  HEALTH_CHECK_URL: url({
+    group: 'Sources',
+    protocols: ['http:', 'https:', 'tcp:'],
+    optional: true,
+    help: 'What each address is checked with: an answer under 500, or for tcp://host:port a connection. Unset: judged by use alone',
+  }),
+  HEALTH_CHECK_INTERVAL_SECONDS: seconds({
+    group: 'Sources',
+    min: 0.1,
+    max: longestSeconds,
+    default: 10,
+    help: 'Between two checks of an address',
+  }),
+  HEALTH_CHECK_TIMEOUT_MS: milliseconds({
+    group: 'Sources',
+    min: 10,
+    default: 3000,
+    help: 'How long a check may take',
+  }),
+  SITE_BENCH_SECONDS: seconds({
+    group: 'Sources',
+    max: longestSeconds,
+    default: 300,
+    help: 'How long an address that a site refuses (403, 429) is not used for that site; 0: it is',
+  }),
+}
+
+const clients = {
+  PROXY_USER: text({
+    group: 'Clients',
+    optional: true,
+    pattern: /^[^:]+$/,
+    allowed: 'text of one line without a colon',
+    help: 'The user that is let in. Without it and USERS_FILE everybody is, and the proxy listens on loopback only',
+  }),
+  PROXY_PASS: secretText({ group: 'Clients', optional: true, help: 'Password of PROXY_USER' }),
+  USERS_FILE: path({
+    group: 'Clients',
+    optional: true,
+    help: 'More users, with hashed passwords, limits and lists of their own. Read again when it changes',
+  }),
+  RATE_LIMIT_BURST: integer({
+    group: 'Clients',
+    min: 0,
+    max: 1_000_000,
+    default: 10,
+    help: 'Requests that a client may make at once; 0: no limit',
+  }),
+  RATE_LIMIT_REFILL: number({
+    group: 'Clients',
+    min: 0.001,
+    max: 1_000_000,
+    default: 0.5,
+    help: 'Requests a second that come back to it',
+  }),
+}
+
+const targets = {
+  CONNECT_PORTS: textual({
+    group: 'Targets',
+    read: readPortRanges,
+    show: showPortRanges,
+    allowed: portRangesInWords,
+    default: readPortRanges('443,80,1024-65535') ?? [],
+    help: 'Where CONNECT may go',
+  }),
+  ALLOW_TARGETS: textualList({
+    group: 'Targets',
+    optional: true,
+    read: readTargetItem,
+    allowed: targetItemInWords,
+    help: 'Targets that may be private, or this machine itself. A name stands for all its addresses. Where the proxy listens stays refused',
+  }),
+  DENY_TARGETS: textualList({
+    group: 'Targets',
+    optional: true,
+    read: readTargetItem,
+    allowed: targetItemInWords,
+    help: 'Targets that are refused, also when they are allowed',
+  }),
+}
+
+const forwarding = {
+  X_FORWARDED_FOR: flag({ group: 'Forwarding', default: true, help: 'Whether origins are told the client in it' }),
+  X_REAL_IP: flag({ group: 'Forwarding', default: true, help: 'Whether origins are told the client in it' }),
+  VIA: flag({ group: 'Forwarding', default: true, help: 'Whether origins and clients are told of this proxy in it' }),
+  CONNECT_TIMEOUT_MS: milliseconds({
+    group: 'Forwarding',
+    min: 1,
+    default: 10_000,
+    help: 'How long looking a name up may take, and then connecting',
+  }),
+  ANSWER_TIMEOUT_SECONDS: seconds({
+    group: 'Forwarding',
+    min: 0.001,
+    max: longestSeconds,
+    default: 60,
+    help: 'How long an origin may take to begin its answer',
+  }),
+  IDLE_TIMEOUT_SECONDS: seconds({
+    group: 'Forwarding',
+    min: 0.001,
+    max: longestSeconds,
+    default: 300,
+    help: 'How long nothing may pass through a tunnel, or of a body',
+  }),
+}
+
+const caps = {
+  MAX_CONNECTIONS: integer({ group: 'Caps', min: 1, default: 20_000, help: 'Most connections of clients' }),
+  MAX_TUNNELS: integer({ group: 'Caps', min: 1, default: 10_000, help: 'Most tunnels' }),
+  MAX_TUNNELS_PER_CLIENT: integer({
+    group: 'Caps',
+    min: 0,
+    default: 1000,
+    help: 'Most tunnels of one client; 0: no limit',
+  }),
+  TUNNEL_MAX_BYTES: integer({
+    group: 'Caps',
+    min: 0,
+    default: 0,
+    help: 'Bytes, of both directions together, after which a tunnel is closed; 0: no limit',
+  }),
+  TUNNEL_MAX_SECONDS: seconds({
+    group: 'Caps',
+    max: longestSeconds,
+    default: 0,
+    help: 'Time after which a tunnel is closed; 0: no limit',
+  }),
+}
+
+const server = {
+  LISTEN_ADDR: textual({
+    group: 'Server',
+    read: readEndpoint,
+    show: showEndpoint,
+    allowed: endpointInWords,
+    default: { host: '0.0.0.0', port: 7777 },
+    help: 'Where clients connect. Without PROXY_USER and USERS_FILE its port on loopback; port 0 takes a free one',
+  }),
+  METRICS_ADDR: textual<Endpoint | 'off'>({
+    group: 'Server',
+    read: (given) => (given.toLowerCase() === 'off' ? 'off' : readEndpoint(given)),
+    show: (value) => (value === 'off' ? value : showEndpoint(value)),
+    allowed: `${endpointInWords}; off: nowhere`,
+    default: { host: '127.0.0.1', port: 7778 },
+    help: 'Where /metrics and the probes are answered',
+  }),
+  DRAIN_MS: milliseconds({
+    group: 'Server',
+    default: 10_000,
+    help: 'On SIGTERM: how long tunnels and requests may go on',
+  }),
+}
+
+const redis = {
+  REDIS_URL: url({
+    group: 'Redis',
+    protocols: ['redis:', 'rediss:'],
+    optional: true,
+    help: 'What the fleet shares: turns, health of addresses, limits. Unset: each replica has its own',
+  }),
+  REDIS_TIMEOUT_MS: milliseconds({
+    group: 'Redis',
+    min: 5,
+    max: 1000,
+    default: 100,
+    help: 'Deadline of one Redis command',
+  }),
+}
+
+const log = {
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    group: 'Log',
+    optional: true,
+    help: 'Least level that is logged; info includes a line per request. Unset: RUST_LOG, and without that info',
+  }),
+  LOG_FORMAT: choice(['text', 'json'], {
+    group: 'Log',
+    default: 'text',
+    help: 'Lines for a terminal, or for a collector',
+  }),
+  RUST_LOG: choice(['trace', 'debug', 'info', 'warn', 'error', 'off'], {
+    group: 'Log',
+    optional: true,
+    help: 'Another name for LOG_LEVEL, which goes before it',
+  }),
+}
+
+/** All that can be set, by the name of its environment variable. */
+export const settingsSchema = {
+  ...sources,
+  ...clients,
+  ...targets,
+  ...forwarding,
+  ...caps,
+  ...server,
+  ...redis,
+  ...log,
+}
+
+export type EgressSettings = SettingsOf<typeof settingsSchema>
+
+export const settingsRules: readonly Rule<EgressSettings>[] = [
+  {
+    about: ['PROXY_USER', 'PROXY_PASS'],
+    fault: ({ PROXY_USER: user, PROXY_PASS: password }) =>
+      user !== undefined && password === undefined ? 'needs PROXY_PASS' : undefined,
+  },
+  {
+    about: ['PROXY_PASS', 'PROXY_USER'],
+    fault: ({ PROXY_USER: user, PROXY_PASS: password }) =>
+      user === undefined && password !== undefined ? 'needs PROXY_USER' : undefined,
+  },
+  {
+    about: ['HEALTH_CHECK_URL'],
+    fault: ({ HEALTH_CHECK_URL: given }) =>
+      given?.toLowerCase().startsWith('tcp:') && new URL(given).port === '' ? 'needs a port after tcp://' : undefined,
+  },
+]
+
+/** Where the proxy listens. Whoever asks for no credentials is open to everybody who can connect: on loopback only. */
+export function listenAddressOf(
+  settings: Pick<EgressSettings, 'LISTEN_ADDR' | 'PROXY_USER' | 'USERS_FILE'>,
+): Endpoint & { readonly narrowed: boolean } {
+  const { LISTEN_ADDR: given, PROXY_USER: user, USERS_FILE: file } = settings
+  if (user !== undefined || file !== undefined || isLoopback(given)) return { ...given, narrowed: false }
+  const isIpv6 = given.host.includes(':') && given.host !== '::'
+  return { host: isIpv6 ? '::1' : '127.0.0.1', port: given.port, narrowed: true }
+}
+
+/** The level that is logged, under whichever name it was set. */
+export function logLevelOf({ LOG_LEVEL: own, RUST_LOG: other }: Pick<EgressSettings, 'LOG_LEVEL' | 'RUST_LOG'>) {
+  return own ?? (other === 'off' ? 'silent' : (other ?? 'info'))
+}

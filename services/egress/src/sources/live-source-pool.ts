@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import type { Clock } from '@ipfleet/clock/clock.ts'
+import { luaCommand } from '@ipfleet/redis/lua-command.ts'
+import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import { CheckRounds } from './check-rounds.ts'
+import type { Seat } from './ip-pool.ts'
+import { LeastRecentlyUsed } from './least-recently-used.ts'
+import { LiveSource } from './live-source.ts'
+import { RandomTurns } from './random-turns.ts'
+import type { Rotation, RotationName } from './rotation.ts'
+import { RoundRobin } from './round-robin.ts'
+import { sessionEntropy, sessionName, sessionSource } from './session-source.ts'
+import { SharedBenches } from './shared-benches.ts'
+import { SiteBenches } from './site-benches.ts'
+import type { SourceCheck } from './source-check.ts'
+import type { OutReason } from './source-health.ts'
+import type { Session, Source, SourceChoice, SourceOutcome, SourcePool, Wish } from './source-pool.ts'
+
+const takeRoundStart = luaCommand(new URL('take-round-start.lua', import.meta.url))
+const rememberStartsMs = 30 * 86_400_000
+/** What one replica tells of an address holds for so many of its checks, should it tell no more. */
+const outLastsChecks = 3
+
+export interface LiveSourcePoolOptions {
+  /** See `readIpPool`. */
+  readonly seats: readonly Seat[]
+  readonly rotation: RotationName
+  readonly checkIntervalMs: number
+  /** 0: nobody is benched for one site. */
+  readonly siteBenchMs: number
+}
+
+export interface LiveSourcePoolParts {
+  readonly check: SourceCheck
+  /** `epochMs`: the fleet's time, by which sessions end. */
+  readonly clock: Clock & { epochMs(): number }
+  /** Undefined without Redis. Theirs to close who has made them. */
+  readonly fleet?: { readonly link: RedisLink; readonly subscriber: Subscriber } | undefined
+  /** From 0 to 1. */
+  readonly random?: () => number
+}
+
+interface LiveSourcePoolEvents {
+  /** Addresses; a prefix stands for all of its. */
+  out: [address: string, reason: OutReason]
+  back: [address: string]
+  siteBenched: [address: string, site: string]
+}
+
+/** An entry of IP_POOL as it stands. */
+export interface SourceStanding {
+  readonly entry: string
+  /** `out` when all of it is. */
+  readonly state: 'healthy' | 'out'
+  /** Its places in the rotation, and how many of them are out. */
+  readonly seats: number
+  readonly seatsOut: number
+  /** How often it was chosen. */
+  readonly uses: number
+}
+
+/** The sources of one family. */
+interface Ring {
+  readonly sources: readonly LiveSource[]
+  readonly rotation: Rotation
+  /** For its keys in Redis: the same for all that have the same sources in the same order. */
+  readonly name: string
+}
+
+/** Source addresses with their rotation, health and benches; shared with the fleet where there is one. */
+export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implements SourcePool {
+  readonly #parts: LiveSourcePoolParts
+  readonly #random: () => number
+  readonly #sources: readonly LiveSource[]
+  readonly #rings: ReadonlyMap<4 | 6, Ring>
+  readonly #byId: ReadonlyMap<string, LiveSource>
+  readonly #sites: SiteBenches
+  readonly #shared: SharedBenches | undefined
+  readonly #checks: CheckRounds
+  readonly #outMs: number
+
+  constructor(options: LiveSourcePoolOptions, parts: LiveSourcePoolParts) {
+    super()
+    const { check, clock, fleet, random = Math.random } = parts
+    this.#parts = parts
+    this.#random = random
+    this.#sources = options.seats.map((seat) => new LiveSource(seat, clock))
+    this.#byId = new Map(this.#sources.map((source) => [source.seat.id, source]))
+    this.#rings = new Map(([4, 6] as const).flatMap((family) => this.#ringOf(family, options.rotation)))
+    this.#sites = new SiteBenches({ benchMs: options.siteBenchMs }, clock)
+    this.#shared = fleet && new SharedBenches(fleet.link, fleet.subscriber)
+    this.#checks = new CheckRounds(this.#sources, { check, clock, random, intervalMs: options.checkIntervalMs })
+    this.#outMs = outLastsChecks * options.checkIntervalMs
+    this.#connect()
+  }
+
+  /**
+   * Begins to check, and to listen to the fleet. Resolves when it is known what others have found, or Redis did not
+   * say in time; `next` may be called before.
+   */
+  async start(): Promise<void> {
+    this.#checks.start()
+    await Promise.all([this.#shared?.start(), this.#takeStarts()])
+  }
+
+  next(wish: Wish): SourceChoice | Promise<SourceChoice> {
+    const rings = wish.families.map((family) => this.#rings.get(family)).filter((ring) => ring !== undefined)
+    if (rings.length === 0) return { kind: 'no_family' }
+    return wish.session === undefined ? this.#inTurn(rings, wish) : this.#ofSession(rings, wish, wish.session)
+  }
+
+  report(source: Source, site: string, outcome: SourceOutcome): void {
+    const live = this.#byId.get(source.address) ?? this.#byId.get(source.entry)
+    if (live === undefined) return
+    if (outcome === 'not_ours') live.health.isNotOurs()
+    const { id } = live.seat
+    if (!this.#sites.report(id, site, outcome)) return
+    this.emit('siteBenched', id, site)
+    const remainingMs = this.#sites.backInMs(id, site)
+    void this.#shared?.holdSites([{ id, site, remainingMs }])
+  }
+
+  /** For metrics: each entry of IP_POOL. */
+  snapshot(): readonly SourceStanding[] {
+    const entries = Map.groupBy(this.#sources, ({ seat }) => seat.entry)
+    return [...entries].map(([entry, sources]) => {
+      const seatsOut = sources.filter(({ health }) => health.isOut).length
+      const uses = sources.reduce((sum, source) => sum + source.uses, 0)
+      return { entry, state: seatsOut === sources.length ? 'out' : 'healthy', seats: sources.length, seatsOut, uses }
+    })
+  }
+
+  /** Nothing is told after this. */
+  close(): void {
+    this.#checks.close()
+    this.#shared?.close()
+    for (const { health } of this.#sources) health.close()
+    this.removeAllListeners()
+  }
+
+  #ringOf(family: 4 | 6, rotation: RotationName): readonly (readonly [4 | 6, Ring])[] {
+    const sources = this.#sources.filter(({ seat }) => seat.family === family)
+    if (sources.length === 0) return []
+    const ids = sources.map(({ seat }) => seat.id).join(',')
+    const name = createHash('sha256').update(ids).digest('hex').slice(0, 16)
+    return [[family, { sources, name, rotation: this.#rotationOf(sources, rotation, name) }]]
+  }
+
+  #rotationOf(sources: readonly LiveSource[], rotation: RotationName, name: string): Rotation {
+    if (rotation === 'random') return new RandomTurns(sources, this.#random)
+    if (rotation === 'round-robin') return new RoundRobin(sources, Math.floor(this.#random() * sources.length))
+    return new LeastRecentlyUsed(sources, this.#parts.fleet?.link, `ipfleet:egress:{${name}}:uses`)
+  }
+
+  #connect(): void {
+    for (const { health, seat } of this.#sources) {
+      health.on('out', (reason) => this.emit('out', seat.id, reason))
+      health.on('back', () => this.emit('back', seat.id))
+    }
+    const shared = this.#shared
+    if (shared === undefined) return
+    this.#checks.on('failing', ({ seat }) => shared.holdOut(seat.id, this.#outMs))
+    this.#checks.on('recovered', ({ seat }) => shared.endOut(seat.id))
+    shared.on('out', (id, remainingMs) => this.#byId.get(id)?.health.heardOut(remainingMs))
+    shared.on('siteBench', (bench) => {
+      if (this.#byId.has(bench.id) && this.#sites.hold(bench)) this.emit('siteBenched', bench.id, bench.site)
+    })
+    shared.on('returned', () => {
+      for (const { health, seat } of this.#sources) if (health.isFailing) shared.holdOut(seat.id, this.#outMs)
+      void shared.holdSites(this.#sites.running())
+    })
+  }
+
+  async #takeStarts(): Promise<void> {
+    const link = this.#parts.fleet?.link
+    if (link === undefined) return
+    for (const { rotation, name } of this.#rings.values()) {
+      if (!(rotation instanceof RoundRobin)) continue
+      try {
+        const key = `ipfleet:egress:{${name}}:starts`
+        rotation.startAt(Number(await link.lua(takeRoundStart, [key], [rememberStartsMs])))
+      } catch {
+        // It begins anywhere.
+      }
+    }
+  }
+
+  #inTurn(rings: readonly Ring[], wish: Wish): SourceChoice | Promise<SourceChoice> {
+    const [ring, ...others] = rings
+    if (ring === undefined) return this.#allOut(wish)
+    const chosen = ring.rotation.next((source) => this.#isUsable(source, wish))
+    const orOther = (source: LiveSource | undefined) => (source ? choiceOf(source) : this.#inTurn(others, wish))
+    return chosen instanceof Promise ? chosen.then(orOther) : orOther(chosen)
+  }
+
+  #ofSession(rings: readonly Ring[], wish: Wish, session: Session): SourceChoice {
+    const name = sessionName(session, this.#parts.clock.epochMs())
+    const isUsable = (source: LiveSource): boolean => this.#isUsable(source, wish)
+    for (const { sources } of rings) {
+      const source = sessionSource(sources, name, session.hard ? () => true : isUsable)
+      if (source !== undefined && isUsable(source)) return choiceOf(source, sessionEntropy(name))
+      if (session.hard) return { kind: 'session_lost' }
+    }
+    return this.#allOut(wish)
+  }
+
+  #isUsable(source: LiveSource, { site, tried }: Wish): boolean {
+    return !source.health.isOut && !this.#sites.isBenched(source.seat.id, site) && !source.isAmong(tried)
+  }
+
+  #allOut({ families, site }: Wish): SourceChoice {
+    const checkInMs = this.#checks.dueInMs
+    const waitsMs = this.#sources
+      .filter(({ seat }) => families.includes(seat.family))
+      .map(({ health, seat }) => Math.max(health.backInMs(checkInMs), this.#sites.backInMs(seat.id, site)))
+    return { kind: 'all_out', retryAfterSeconds: Math.max(1, Math.ceil(Math.min(...waitsMs) / 1000)) }
+  }
+}
+
+function choiceOf(source: LiveSource, entropy?: (id: string) => Uint8Array): SourceChoice {
+  source.uses += 1
+  return { kind: 'source', source: source.source(entropy) }
+}

@@ -1,0 +1,13 @@
+import type { LiveSource } from './live-source.ts'
+
+/** How sources follow each other; the names that ROTATION may have. */
+export const rotations = ['round-robin', 'random', 'least-recently-used'] as const
+export type RotationName = (typeof rotations)[number]
+
+export type IsUsable = (source: LiveSource) => boolean
+
+/** The order of the sources of one family. */
+export interface Rotation {
+  /** Who is next of those that are usable; undefined when none is. A promise only where the fleet is asked. */
+  next(isUsable: IsUsable): LiveSource | undefined | Promise<LiveSource | undefined>
+}

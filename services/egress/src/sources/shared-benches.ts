@@ -1,0 +1,132 @@
+import { EventEmitter } from 'node:events'
+import { luaCommand } from '@ipfleet/redis/lua-command.ts'
+import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import type { SiteBench } from './site-benches.ts'
+
+const holdBench = luaCommand(new URL('hold-bench.lua', import.meta.url))
+const endBench = luaCommand(new URL('end-bench.lua', import.meta.url))
+const readBenches = luaCommand(new URL('read-benches.lua', import.meta.url))
+
+/** Members: `address`, `address site`; scores: until when (milliseconds since 1970, by Redis). */
+const keys = { out: 'ipfleet:egress:{sources}:out', site: 'ipfleet:egress:{sources}:sites' } as const
+/** Each change, as JSON: `{kind, member, remainingMs}`; 0: it is over. */
+const sourcesChannel = 'ipfleet:egress:sources'
+const mostKept = 10_000
+
+interface SharedBenchesEvents {
+  /** An address is out for so long from now; 0: no longer. */
+  out: [id: string, remainingMs: number]
+  siteBench: [bench: SiteBench]
+  /** Redis is back, perhaps empty: what is still held is to be told again. */
+  returned: []
+}
+
+interface Change {
+  readonly kind: keyof typeof keys
+  readonly member: string
+  readonly remainingMs: number
+}
+
+/**
+ * What the fleet knows of source addresses. They are known by their spelling: replicas that have different ones do not
+ * meet. Nothing is awaited and nothing fails here: without Redis each replica keeps to what it has found itself.
+ */
+export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
+  readonly #link: RedisLink
+  readonly #subscriber: Subscriber
+  readonly #onUp = (): void => this.#rejoin()
+  #unsubscribe: (() => void) | undefined
+  #isClosed = false
+
+  constructor(link: RedisLink, subscriber: Subscriber) {
+    super()
+    this.#link = link
+    this.#subscriber = subscriber
+  }
+
+  /** Resolves when what others have found is known, or Redis did not say within its deadline. */
+  async start(): Promise<void> {
+    this.#link.on('up', this.#onUp)
+    this.#subscriber.onGap(() => void this.#read())
+    this.#unsubscribe = await this.#subscriber.subscribe(sourcesChannel, (message) => this.#hear(message))
+    if (this.#isClosed) this.#unsubscribe()
+    await this.#read()
+  }
+
+  holdOut(id: string, durationMs: number): void {
+    void this.#hold('out', id, durationMs)
+  }
+
+  endOut(id: string): void {
+    this.#link.lua(endBench, [keys.out], [id, sourcesChannel, 'out']).catch(() => {
+      // It ends by itself.
+    })
+  }
+
+  /** Several are sent one after the other, so that they hold up nothing else. */
+  async holdSites(benches: readonly SiteBench[]): Promise<void> {
+    for (const { id, site, remainingMs } of benches) await this.#hold('site', `${id} ${site}`, remainingMs)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.removeAllListeners()
+    this.#link.off('up', this.#onUp)
+    this.#unsubscribe?.()
+  }
+
+  async #hold(kind: keyof typeof keys, member: string, durationMs: number): Promise<void> {
+    try {
+      const args = [member, Math.ceil(durationMs), mostKept, sourcesChannel, kind]
+      await this.#link.lua(holdBench, [keys[kind]], args)
+    } catch {
+      // This process holds it all the same, and tells it again when Redis is back.
+    }
+  }
+
+  #rejoin(): void {
+    this.emit('returned')
+    void this.#read()
+  }
+
+  /** What was missed: by one that has just started, or while the subscription was lost. */
+  async #read(): Promise<void> {
+    try {
+      const reply = await this.#link.lua(readBenches, [keys.out, keys.site], [mostKept])
+      const [out, sites] = reply as [(string | number)[], (string | number)[]]
+      this.#learn('out', out)
+      this.#learn('site', sites)
+    } catch {
+      // It is read again when Redis is back.
+    }
+  }
+
+  #learn(kind: keyof typeof keys, members: readonly (string | number)[]): void {
+    for (let index = 0; index < members.length; index += 2) {
+      this.#tell({ kind, member: String(members[index]), remainingMs: Number(members[index + 1]) })
+    }
+  }
+
+  #hear(message: string): void {
+    const change = changeIn(message)
+    if (change !== undefined) this.#tell(change)
+  }
+
+  #tell({ kind, member, remainingMs }: Change): void {
+    if (kind === 'out') this.emit('out', member, remainingMs)
+    const [id, site] = member.split(' ')
+    if (kind === 'site' && id !== undefined && site !== undefined) this.emit('siteBench', { id, site, remainingMs })
+  }
+}
+
+/** Undefined for what is no message of this version. */
+function changeIn(message: string): Change | undefined {
+  try {
+    const change = JSON.parse(message) as Change | null
+    const isChange = typeof change?.member === 'string' && Number.isFinite(change.remainingMs)
+    return isChange ? change : undefined
+  } catch {
+    return undefined
+  }
+}

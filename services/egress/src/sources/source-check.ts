@@ -1,0 +1,104 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { request as requestPlain } from 'node:http'
+import { request as requestTls } from 'node:https'
+import { connect } from 'node:net'
+import type { Source } from './source-pool.ts'
+
+export type CheckVerdict =
+  | { readonly kind: 'good' }
+  /** This machine does not have the address. */
+  | { readonly kind: 'not_ours' }
+  /** The address could be bound, but the target was not reached. `reason`: for people: `ECONNREFUSED`, `answered 503`. */
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** This machine lacks what a check needs: file descriptors, ports, memory. Says nothing of the address. */
+  | { readonly kind: 'unknown' }
+
+/** One check. Never rejects; what comes of a check after `signal` has no meaning. */
+export type SourceCheck = (source: Source, signal: AbortSignal) => Promise<CheckVerdict>
+
+export interface SourceCheckOptions {
+  /** `http://`, `https://`: asked with GET, an answer below 500 will do. `tcp://host:port`: connected to. */
+  readonly url: string | undefined
+  /** For the whole check. */
+  readonly timeoutMs: number
+}
+
+const shortages = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRINUSE'])
+
+/**
+ * Makes the check of whether a source is good: the address is this machine's, and, with a URL, something can be
+ * reached from it, by a connection of its own: a kept one would not show that no new one can be made.
+ * Throws a RangeError if the URL is none of those above.
+ */
+export function createSourceCheck({ url, timeoutMs }: SourceCheckOptions): SourceCheck {
+  const reach = url === undefined ? undefined : reachOf(new URL(url))
+  return async (source, signal) => {
+    const bound = await bind(source)
+    if (bound.kind !== 'good' || reach === undefined) return bound
+    const deadline = AbortSignal.timeout(timeoutMs)
+    try {
+      return await reach(source, AbortSignal.any([signal, deadline]))
+    } catch (error) {
+      if (deadline.aborted) return { kind: 'failed', reason: `no answer within ${timeoutMs} ms` }
+      const code = codeOf(error)
+      // The address was there a moment ago: from `connect` this means that it has no free port for the target.
+      return shortages.has(code) || code === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason: code }
+    }
+  }
+}
+
+/** Binding a datagram socket asks the kernel for the address, sends nothing, and takes no port of TCP. */
+async function bind({ address, family }: Source): Promise<CheckVerdict> {
+  const socket = createSocket(family === 4 ? 'udp4' : { type: 'udp6', ipv6Only: true })
+  try {
+    socket.bind({ address, port: 0, exclusive: true })
+    await once(socket, 'listening')
+    return { kind: 'good' }
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'EADDRNOTAVAIL') return { kind: 'not_ours' }
+    return shortages.has(code) ? { kind: 'unknown' } : { kind: 'failed', reason: code }
+  } finally {
+    socket.close()
+  }
+}
+
+function reachOf(url: URL): SourceCheck {
+  const { protocol, hostname, port } = url
+  if (protocol === 'http:' || protocol === 'https:') return (source, signal) => ask(url, source, signal)
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  if (protocol === 'tcp:' && host !== '' && Number(port) > 0) {
+    return (source, signal) => reach(host, Number(port), source, signal)
+  }
+  throw new RangeError(`Not the URL of a check: ${protocol}//${hostname}`)
+}
+
+function ask(url: URL, { address, family }: Source, signal: AbortSignal): Promise<CheckVerdict> {
+  const { promise, resolve, reject } = Promise.withResolvers<CheckVerdict>()
+  const headers = { 'user-agent': 'ipfleet-egress', connection: 'close' }
+  const options = { localAddress: address, family, agent: false, headers, signal }
+  const outgoing = url.protocol === 'https:' ? requestTls(url, options) : requestPlain(url, options)
+  outgoing.on('error', reject)
+  outgoing.on('response', ({ statusCode = 0 }) => {
+    resolve(statusCode < 500 ? { kind: 'good' } : { kind: 'failed', reason: `answered ${statusCode}` })
+    outgoing.destroy()
+  })
+  outgoing.end()
+  return promise
+}
+
+async function reach(host: string, port: number, source: Source, signal: AbortSignal): Promise<CheckVerdict> {
+  const socket = connect({ host, port, localAddress: source.address, family: source.family })
+  try {
+    await once(socket, 'connect', { signal })
+    return { kind: 'good' }
+  } finally {
+    socket.on('error', () => {})
+    socket.destroy()
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'UNKNOWN'
+}

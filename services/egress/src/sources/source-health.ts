@@ -1,0 +1,98 @@
+import { EventEmitter } from 'node:events'
+import type { Clock } from '@ipfleet/clock/clock.ts'
+
+/** `not_ours`: this machine does not have the address. `check_failed`: nothing is reached from it. */
+export type OutReason = 'not_ours' | 'check_failed'
+
+/** Failed checks in a row that take a source out. */
+const failuresToLeave = 2
+
+/**
+ * Whether connections may leave from one source. It is out by what this process has found, until it finds otherwise,
+ * or by what another replica has found, for as long as that one says. Tells each change once.
+ */
+export class SourceHealth extends EventEmitter<{ out: [reason: OutReason]; back: [] }> {
+  readonly #clock: Clock
+  #own: OutReason | undefined
+  #failuresInARow = 0
+  #fleetUntilMs = -Infinity
+  #fleetTimer: NodeJS.Timeout | undefined
+  #isOut = false
+
+  constructor(clock: Clock) {
+    super()
+    this.#clock = clock
+  }
+
+  get isOut(): boolean {
+    return this.#isOut
+  }
+
+  /** Whether the checks of this process keep it out: a finding that holds for whoever has the address. */
+  get isFailing(): boolean {
+    return this.#own === 'check_failed'
+  }
+
+  /** How soon it can be back when the next check comes in `checkInMs`; 0 when it is not out. */
+  backInMs(checkInMs: number): number {
+    const ownMs = this.#own === undefined ? 0 : checkInMs
+    return Math.max(0, ownMs, this.#fleetUntilMs - this.#clock.nowMs())
+  }
+
+  /** A check got through. Other replicas are believed for as long as they said, unless it was this one that told them. */
+  succeeded(): void {
+    if (this.isFailing) this.#forgetFleet()
+    this.#failuresInARow = 0
+    this.#own = undefined
+    this.#settle()
+  }
+
+  /** A check did not get through, and the address is to blame. */
+  failed(): void {
+    this.#failuresInARow += 1
+    if (this.#failuresInARow >= failuresToLeave) this.#own = 'check_failed'
+    this.#settle()
+  }
+
+  /** The address could be bound, whatever came after. */
+  isOurs(): void {
+    if (this.#own === 'not_ours') this.#own = undefined
+    this.#settle()
+  }
+
+  /** The address could not be bound. */
+  isNotOurs(): void {
+    this.#own = 'not_ours'
+    this.#settle()
+  }
+
+  /** Another replica has found it out, for so long from now; 0: no longer. */
+  heardOut(remainingMs: number): void {
+    this.#forgetFleet()
+    if (remainingMs > 0) {
+      this.#fleetUntilMs = this.#clock.nowMs() + remainingMs
+      this.#fleetTimer = setTimeout(() => this.heardOut(0), remainingMs).unref()
+    }
+    this.#settle()
+  }
+
+  /** Nothing is told after this. */
+  close(): void {
+    clearTimeout(this.#fleetTimer)
+    this.removeAllListeners()
+  }
+
+  #forgetFleet(): void {
+    clearTimeout(this.#fleetTimer)
+    this.#fleetTimer = undefined
+    this.#fleetUntilMs = -Infinity
+  }
+
+  #settle(): void {
+    const isOut = this.#own !== undefined || this.#fleetTimer !== undefined
+    if (isOut === this.#isOut) return
+    this.#isOut = isOut
+    if (isOut) this.emit('out', this.#own ?? 'check_failed')
+    else this.emit('back')
+  }
+}
