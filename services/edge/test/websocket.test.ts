@@ -11,15 +11,26 @@ import { Wire } from './wire.ts'
 let backend: ScriptedBackend
 let edge: RunningEdge
 let client: Wire | undefined
+const servers: Wire[] = []
 beforeAll(async () => {
   backend = await ScriptedBackend.start()
   edge = await startEdge({ backends: [backend.port], server: 'tunnel_idle_seconds = 1.5' })
 })
-afterEach(() => client?.destroy())
+afterEach(() => {
+  client?.destroy()
+  for (const server of servers.splice(0)) server.destroy()
+})
 afterAll(async () => {
   await edge.stop()
   await backend[Symbol.asyncDispose]()
 })
+
+/** The backend's end of the next connection. */
+async function accepted(): Promise<Wire> {
+  const server = await backend.accept()
+  servers.push(server)
+  return server
+}
 
 const handshake = (...fields: readonly string[]): string =>
   [
@@ -38,7 +49,7 @@ const handshake = (...fields: readonly string[]): string =>
 async function tunnel(to = edge): Promise<{ client: Wire; server: Wire }> {
   client = await Wire.to(to.port)
   client.write(handshake())
-  const server = await backend.accept()
+  const server = await accepted()
   server.write(acceptance(await server.saw('\r\n\r\n')))
   await client.saw('\r\n\r\n')
   return { client, server }
@@ -50,7 +61,7 @@ const openTunnels = async (port: number): Promise<number> =>
 describe('a WebSocket', () => {
   test('of a browser works: handshake, messages both ways, and a close that both agree on', async () => {
     const socket = new WebSocket(`ws://127.0.0.1:${edge.port}/chat?room=1`, ['v2.chat', 'v1.chat'])
-    const server = await backend.accept()
+    const server = await accepted()
     const request = await server.saw('\r\n\r\n')
     expect(request).toMatch(/^GET \/chat\?room=1 HTTP\/1\.1\r\n/)
     expect(request).toMatch(/^X-Forwarded-For: 127\.0\.0\.1\r$/m)
@@ -72,7 +83,7 @@ describe('a WebSocket', () => {
   test('says what protocol it is, who answered, and nothing that is for one hop only', async () => {
     client = await Wire.to(edge.port)
     client.write(handshake('Keep-Alive: timeout=5'))
-    const server = await backend.accept()
+    const server = await accepted()
     const request = await server.saw('\r\n\r\n')
     expect(request.match(/^(?:connection|upgrade|keep-alive): .*(?=\r$)/gim)?.toSorted()).toEqual([
       'Connection: Upgrade',
@@ -94,7 +105,7 @@ describe('a WebSocket', () => {
   test('loses nothing of what is said before the other side has agreed', async () => {
     client = await Wire.to(edge.port)
     client.write(`${handshake()}early from the client, `)
-    const server = await backend.accept()
+    const server = await accepted()
     const request = await server.saw('\r\n\r\n')
     client.write('more of it')
     server.write(`${acceptance(request)}early from the server`)
@@ -132,8 +143,10 @@ describe('a tunnel', () => {
 
   test.each(['client', 'server'] as const)('ends for both when the %s breaks it', async (side) => {
     const ends = await tunnel()
+    const other = side === 'client' ? ends.server : ends.client
     ends[side].reset()
-    await (side === 'client' ? ends.server : ends.client).ended
+    await other.ended
+    other.destroy()
     await until(async () => (await openTunnels(edge.port)) === 0)
   })
 
@@ -155,18 +168,20 @@ describe('a tunnel', () => {
     await edge.waitForLine((line) => edge.lines().indexOf(line) >= from && line['path'] === '/chat' && line['status'] === 101)
   })
 
-  test('goes on for DRAIN_MS when the edge stops, and one that is opened meanwhile no longer', async () => {
+  test.each(['before', 'after'])('opened %s the edge is told to stop goes on for DRAIN_MS', async (when) => {
     const stopping = await startEdge({ backends: [backend.port], env: { DRAIN_MS: '1500' } })
-    const first = await tunnel(stopping)
+    // An edge without clients does not wait for any.
+    const other = await Wire.to(stopping.port)
+    const before = when === 'before' ? await tunnel(stopping) : undefined
     const startMs = performance.now()
     stopping.kill('SIGTERM')
     await stopping.waitForLine(({ msg }) => msg === 'stopping')
-    first.client.write('still open')
-    await first.server.saw('still open')
-    const late = await tunnel(stopping)
-    first.client.destroy()
-    await Promise.all([late.client.ended, late.server.ended])
+    const { client: near, server } = before ?? (await tunnel(stopping))
+    near.write('still open')
+    await server.saw('still open')
+    await Promise.all([near.ended, server.ended])
     expect(performance.now() - startMs).toBeGreaterThan(1400)
+    other.destroy()
     expect(await stopping.exited).toEqual({ code: 0, signal: null })
     expect(performance.now() - startMs).toBeLessThan(15_000)
   })
@@ -176,7 +191,7 @@ describe('a switch that is not made', () => {
   test.each([200, 403, 426])('is answered with what the backend says: %i', async (status) => {
     client = await Wire.to(edge.port)
     client.write(handshake())
-    const server = await backend.accept()
+    const server = await accepted()
     await server.saw('\r\n\r\n')
     const fields = 'Connection: close\r\nContent-Length: 6\r\nSec-WebSocket-Version: 13'
     server.write(`HTTP/1.1 ${status} Well\r\n${fields}\r\n\r\nno way`)
@@ -189,7 +204,7 @@ describe('a switch that is not made', () => {
   test('may be a long answer, and is whole', async () => {
     client = await Wire.to(edge.port)
     client.write(`${handshake()}early words that nobody reads`)
-    const server = await backend.accept()
+    const server = await accepted()
     await server.saw('\r\n\r\n')
     const body = 'x'.repeat(3_000_000)
     server.write(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
@@ -200,7 +215,7 @@ describe('a switch that is not made', () => {
   test.each(['destroy', 'reset'] as const)('because the client has left (%s): the backend is told', async (leave) => {
     client = await Wire.to(edge.port)
     client.write(handshake())
-    const server = await backend.accept()
+    const server = await accepted()
     await server.saw('\r\n\r\n')
     client[leave]()
     await server.ended
@@ -209,7 +224,7 @@ describe('a switch that is not made', () => {
   test('because the backend is gone is a 502', async () => {
     client = await Wire.to(edge.port)
     client.write(handshake())
-    const server = await backend.accept()
+    const server = await accepted()
     await server.saw('\r\n\r\n')
     server.reset()
     expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 502 /)
@@ -222,7 +237,7 @@ describe('no switch is asked for', () => {
   async function passedOn(request: string, to = edge): Promise<string> {
     client = await Wire.to(to.port)
     client.write(request)
-    const server = await backend.accept()
+    const server = await accepted()
     const text = await server.saw('\r\n\r\n')
     server.write('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok')
     await client.saw('\r\n\r\nok')

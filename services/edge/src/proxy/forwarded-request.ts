@@ -9,13 +9,13 @@ import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import type { RetryBudget } from '../upstreams/retry-budget.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-group.ts'
 import type { AttemptsRecord } from './attempts-record.ts'
-import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
-import { linesOf } from './h1-answer.ts'
-import { passedFields } from './passed-fields.ts'
+import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from '@ipfleet/relay/client-answer.ts'
+import { linesOf } from '@ipfleet/relay/h1-answer.ts'
+import { passedFields } from '@ipfleet/relay/passed-fields.ts'
 import { type Client, requestHead, requestIdOf } from './request-head.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
-import type { StallWatch, Watched } from './stall-watch.ts'
-import { bodyOf, Upload, type UploadLimits } from './upload.ts'
+import type { StallWatch, Watched } from '@ipfleet/relay/stall-watch.ts'
+import { bodyOf, Upload, type UploadLimits } from '@ipfleet/relay/upload.ts'
 
 /** What all requests of one configuration share. */
 export interface ForwardParts {

@@ -17,11 +17,11 @@ import { listen } from '@ipfleet/http/listen.ts'
 import { sendError } from '@ipfleet/http/send-error.ts'
 import type { App } from '../app.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
-import { H1Answer } from '../proxy/h1-answer.ts'
+import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
 import { H2Answer } from '../proxy/h2-answer.ts'
 import { type Certificate, secureOptions } from './certificate.ts'
-import { ConnectionLimits, type ConnectionLimitsOptions } from './connection-limits.ts'
-import { asksForTunnel, mayBeFollowed, offerOf } from './upgrade-offer.ts'
+import { ConnectionLimits, type ConnectionLimitsOptions } from '@ipfleet/relay/connection-limits.ts'
+import { asksForTunnel, mayBeFollowed, offerOf } from '@ipfleet/relay/upgrade-offer.ts'
 
 export interface EdgeServerOptions {
   readonly config: ServerConfig

@@ -1,0 +1,219 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
+import type { AnswerHead, Exchange, HopHandler, HopRequest, RawFields } from '@ipfleet/hop/hop.ts'
+import type { Tunnels } from '@ipfleet/hop/tunnels.ts'
+import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
+import { linesOf } from './h1-answer.ts'
+import type { StallWatch, Watched } from './stall-watch.ts'
+import { bodyOf, Upload, type UploadLimits } from './upload.ts'
+
+/** What all relayed requests share. */
+export interface RelayParts {
+  readonly tunnels: Tunnels
+  readonly stalls: StallWatch
+  /** How long a client may leave an answer unread. */
+  readonly sendTimeoutMs: number
+  readonly uploads: UploadLimits
+}
+
+/** One request, as the client sent it, and the way back to the client. */
+export interface RelayedClient {
+  readonly req: IncomingMessage
+  readonly answer: ClientAnswer
+  readonly upgrade: UpgradeOffer | undefined
+  readonly fields: OnwardFields
+  readonly method: string
+  /** Of the request's body; 0: no limit. */
+  readonly maxBodyBytes: number
+}
+
+/** Begins an exchange with whoever is asked. */
+export type Begin = (request: HopRequest, handler: HopHandler) => Exchange
+
+/**
+ * How a relayed request ended: with a whole answer (or a tunnel that has ended), with one that broke off, refused by
+ * this proxy, or because the client left.
+ */
+export type RelayEnd = 'answered' | 'broken' | 'refused' | 'client_left'
+
+/** The status of a client that left before its answer was out, as nginx has it. */
+export const CLIENT_LEFT = 499
+
+/**
+ * A request on its way to the next server and its answer on the way back: bodies at the pace of the slower side, the
+ * client's leaving, what lasts too long, a switch of protocols. Whom to ask, and what to do when there is no answer, is
+ * up to those who extend it.
+ */
+export abstract class RelayedRequest implements HopHandler, AnswerListener, Watched {
+  protected readonly client: RelayedClient
+  protected readonly hasBody: boolean
+  readonly #parts: RelayParts
+  readonly #body: HopRequest['body']
+  readonly #upload: Upload | undefined
+  #exchange: Exchange | undefined
+  #status = 0
+  #ended = false
+  /** Since when the client leaves unread what was written. */
+  #unreadSinceMs: number | undefined
+
+  constructor(parts: RelayParts, client: RelayedClient) {
+    this.#parts = parts
+    this.client = client
+    this.#body = bodyOf(client.req, client.fields)
+    this.hasBody = this.#body !== 'none' && this.#body !== 0
+    this.#upload = this.hasBody
+      ? new Upload(client.req, parts.uploads, client.maxBodyBytes, () =>
+          this.#abandon(new ProxyError('payload_too_large')),
+        )
+      : undefined
+    client.answer.listener = this
+    if (this.#upload) parts.stalls.add(this)
+  }
+
+  /** The fields of an answer as the client gets them. */
+  protected abstract answerFields(head: AnswerHead): RawFields
+  /** No answer has begun, so that another server may be asked, or the client refused. */
+  protected abstract unanswered(fault: HopFault): void
+  /** Fields of an answer of our own. */
+  protected abstract refusalFields(): RawFields
+  /** Called once. `fault`: of an answer that broke off. */
+  protected abstract over(status: number, end: RelayEnd, fault?: HopFault): void
+
+  /** Sends the request; `head` is its line and fields. Again only after `unanswered`. */
+  protected ask(head: string, begin: Begin): void {
+    const { method, upgrade, fields } = this.client
+    const request = {
+      method,
+      head,
+      body: this.#body,
+      upgrade: upgrade && fields.upgrade,
+      takesTrailers: fields.takesTrailers,
+    }
+    this.#exchange = begin(request, this)
+    this.#upload?.sendBy(this.#exchange)
+  }
+
+  protected refuse(error: ProxyError): void {
+    const { answer, upgrade } = this.client
+    if (this.#upload?.complete === false) this.#giveUpUpload()
+    if (upgrade) answer.closeAfter()
+    answer.error(error, this.refusalFields())
+    this.#end(error.status, 'refused')
+  }
+
+  drained(): void {
+    this.#upload?.drained()
+  }
+
+  interim(status: number, reason: string, fields: RawFields): void {
+    this.client.answer.interim(status, reason, fields)
+  }
+
+  answered(head: AnswerHead, whole: Buffer | undefined): void {
+    const { answer, upgrade } = this.client
+    this.#status = head.status
+    // A server that answers in the middle of a body may go on reading it, unless it has refused it.
+    if (this.#upload?.complete === false && (whole !== undefined || head.status >= 400)) this.#giveUpUpload()
+    if (upgrade) answer.closeAfter()
+    const fields = this.answerFields(head)
+    if (whole === undefined) answer.head(head, fields)
+    else {
+      answer.whole(head, fields, whole)
+      this.#done()
+    }
+  }
+
+  data(chunk: Buffer): void {
+    if (this.client.answer.write(chunk)) return
+    this.#exchange?.pause()
+    this.#unread()
+  }
+
+  ended(trailers: RawFields): void {
+    if (this.#upload?.complete === false) this.#giveUpUpload()
+    this.client.answer.end(trailers)
+    this.#done()
+  }
+
+  switched(head: AnswerHead, socket: Duplex, early: Buffer): void {
+    const { upgrade, answer } = this.client
+    if (upgrade === undefined) {
+      socket.destroy()
+      return
+    }
+    answer.listener = noListener
+    upgrade.detach()
+    const lines = `Connection: Upgrade\r\nUpgrade: ${head.upgrade ?? ''}\r\n${linesOf(this.answerFields(head))}`
+    upgrade.socket.write(`HTTP/1.1 101 ${head.reason}\r\n${lines}\r\n`, 'latin1')
+    // A hop makes sockets only.
+    const server = socket as Socket
+    this.#parts.tunnels.join(upgrade.socket, server, { fromClient: upgrade.early, fromServer: early }, () => {
+      this.#end(head.status, 'answered')
+    })
+  }
+
+  failed(fault: HopFault): void {
+    this.#exchange = undefined
+    if (!this.client.answer.begun) {
+      this.unanswered(fault)
+      return
+    }
+    this.client.answer.cut()
+    this.#end(this.#status, 'broken', fault)
+  }
+
+  clientReads(): void {
+    this.#unreadSinceMs = undefined
+    this.#exchange?.resume()
+  }
+
+  clientGone(): void {
+    this.#unreadSinceMs = undefined
+    this.#parts.stalls.delete(this)
+    if (this.#ended) return
+    this.#exchange?.abort()
+    this.#end(CLIENT_LEFT, 'client_left')
+  }
+
+  checkStall(nowMs: number): void {
+    if (this.#upload?.isLate(nowMs) === true) this.#abandon(new ProxyError('request_timeout'))
+    else if (this.#unreadSinceMs !== undefined && nowMs - this.#unreadSinceMs > this.#parts.sendTimeoutMs) {
+      this.client.answer.cut()
+    }
+  }
+
+  /** The client has asked for what it does not get; nobody is waiting for the server's answer any more. */
+  #abandon(error: ProxyError): void {
+    this.#exchange?.abort()
+    this.#exchange = undefined
+    this.refuse(error)
+  }
+
+  /** All of the answer has been handed over; if the client takes its time over it, it is watched. */
+  #done(): void {
+    this.#exchange = undefined
+    if (this.client.answer.pending) this.#unread()
+    this.#end(this.#status, 'answered')
+  }
+
+  #unread(): void {
+    this.#unreadSinceMs ??= performance.now()
+    this.#parts.stalls.add(this)
+  }
+
+  #giveUpUpload(): void {
+    this.#upload?.stop()
+    this.client.answer.closeAfter()
+  }
+
+  #end(status: number, end: RelayEnd, fault?: HopFault): void {
+    if (this.#ended) return
+    this.#ended = true
+    if (this.#unreadSinceMs === undefined) this.#parts.stalls.delete(this)
+    this.over(status, end, fault)
+  }
+}

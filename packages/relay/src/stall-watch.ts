@@ -1,0 +1,28 @@
+/** Something that may last too long; it is asked now and then and acts by itself. */
+export interface Watched {
+  checkStall(nowMs: number): void
+}
+
+const everyMs = 500
+
+/** Looks after whatever waits for a client: one timer for all, and none for requests that never wait. */
+export class StallWatch {
+  readonly #watched = new Set<Watched>()
+  #timer: NodeJS.Timeout | undefined
+
+  add(watched: Watched): void {
+    this.#watched.add(watched)
+    this.#timer ??= setInterval(() => this.#look(), everyMs).unref()
+  }
+
+  delete(watched: Watched): void {
+    if (!this.#watched.delete(watched) || this.#watched.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #look(): void {
+    const nowMs = performance.now()
+    for (const watched of this.#watched) watched.checkStall(nowMs)
+  }
+}
