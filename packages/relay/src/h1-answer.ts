@@ -52,7 +52,7 @@ export class H1Answer implements ClientAnswer {
   head(head: AnswerHead, fields: RawFields): void {
     this.#begin(head, fields)
     // What did not come with the head may be long in coming.
-    process.nextTick(H1Answer.#flushHead, this)
+    process.nextTick(() => this.#flushHead())
   }
 
   write(chunk: Buffer): boolean {
@@ -94,8 +94,8 @@ export class H1Answer implements ClientAnswer {
     if (res.headersSent) res.once('finish', () => res.req.socket.destroySoon())
   }
 
-  static #flushHead(answer: H1Answer): void {
-    if (!answer.#hasWritten && !answer.#res.writableEnded) answer.#res.flushHeaders()
+  #flushHead(): void {
+    if (!this.#hasWritten && !this.#res.writableEnded) this.#res.flushHeaders()
   }
 
   #begin({ status, reason }: AnswerHead, fields: RawFields): void {

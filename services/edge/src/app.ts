@@ -10,9 +10,9 @@ import type { GroupConfig } from './config/edge-config.ts'
 import type { ClientLimiter, Verdict } from './limits/client-limiter.ts'
 import type { OwnEndpoints } from './own-endpoints.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/relay/client-answer.ts'
-import { CLIENT_LEFT, type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
+import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
+import { CLIENT_LEFT } from '@ipfleet/relay/relayed-request.ts'
 import { type Client, isLooping, requestIdOf } from './proxy/request-head.ts'
-import type { UploadLimits } from '@ipfleet/relay/upload.ts'
 import type { RequestEnd } from './request-record.ts'
 import type { HiddenPaths } from './upstreams/hidden-paths.ts'
 import type { Routes } from './upstreams/routes.ts'
@@ -30,7 +30,6 @@ export interface Rules {
   readonly limiter: ClientLimiter | undefined
   readonly routes: Routes
   readonly groups: ReadonlyMap<string, { readonly group: UpstreamGroup; readonly config: GroupConfig }>
-  readonly uploads: UploadLimits
   /** Where a route says nothing else; 0: no limit. */
   readonly maxBodyBytes: number
   readonly forward: ForwardParts
@@ -115,10 +114,9 @@ function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
     method: visit.method,
     target: visit.target,
     fields: visit.fields,
-    client: visit.client,
+    from: visit.client,
     group: place.group,
     hostOf: place.config.host,
-    limits: rules.uploads,
     maxBodyBytes,
     answerFields,
     upgrade,

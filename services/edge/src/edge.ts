@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import { FileFollower } from '@ipfleet/files/file-follower.ts'
 import { Tunnels } from '@ipfleet/hop/tunnels.ts'
 import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
@@ -169,6 +170,8 @@ export class Edge implements Serving<EdgeConfig> {
     const { server: next } = config
     const waits = [
       ...(now.host === next.host && now.port === next.port ? [] : ['[server] listen']),
+      // One process is no primary that could start others, nor end itself.
+      ...(cluster.isWorker || now.workers === next.workers ? [] : ['[server] workers']),
       ...(now.maxHeaderBytes === next.maxHeaderBytes ? [] : ['[server] max_header_bytes']),
       ...(JSON.stringify(tls) === JSON.stringify(config.tls) ? [] : ['[tls]']),
     ]

@@ -19,7 +19,6 @@ if (cluster.isWorker) {
 } else {
   const { settings, config, reload } = edgeOptionsOrExit()
   const logger = loggerOf(settings)
-  const workersOf = ({ server }: EdgeConfig): number => server.workers
   try {
     if (workersOf(config) === 1) await serveAlone({ config, start: starting(settings, logger), reload, logger })
     else await superviseWorkers({ config, workersOf, reload, logger, stopWithinMs: stopWithinMs(settings) })
@@ -27,6 +26,10 @@ if (cluster.isWorker) {
     logger.fatal(error instanceof Error ? error.message : String(error))
     process.exit(1)
   }
+}
+
+function workersOf({ server }: EdgeConfig): number {
+  return server.workers
 }
 
 function loggerOf(settings: EdgeSettings): Logger {

@@ -45,10 +45,10 @@ export function makeRules(config: EdgeConfig, ground: Ground): Rules {
     limiter: ground.limiter,
     routes: new Routes(config.routes),
     groups: ground.groups,
-    uploads: server,
     maxBodyBytes: server.maxBodyBytes,
     forward: {
       tunnels: ground.tunnels,
+      uploads: server,
       stalls: ground.stalls,
       budget: ground.budget,
       record: ground.record,

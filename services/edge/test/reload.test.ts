@@ -154,14 +154,14 @@ test('what began under the old file ends under it, at a backend that is no longe
   expect([await flowing.ended, await silent.ended]).toEqual(['closed', 'closed'])
 })
 
-test('limits on connections, metrics and hidden paths change too', async () => {
+test('so do hidden paths and the endpoint of the metrics', async () => {
   const { port } = await recordingBackend()
   const edge = await edgeBy({ backends: [port] })
   const statusOf = async (path: string): Promise<number> => (await ask(edge.port, path)).status
   expect([await statusOf('/stats'), await statusOf('/secret/x'), await statusOf('/metrics')]).toEqual([404, 200, 200])
   await reload(edge, {
     backends: [port],
-    server: 'hidden_paths = ["/secret"]\nmax_connections = 0x10',
+    server: 'hidden_paths = ["/secret"]',
     tables: '[metrics]\nendpoint = "/other-metrics"',
   })
   expect([await statusOf('/stats'), await statusOf('/secret/x'), await statusOf('/metrics')]).toEqual([200, 404, 200])

@@ -9,7 +9,8 @@ export class H2Answer implements ClientAnswer {
   listener = noListener
   readonly #res: Http2ServerResponse
   readonly #stream: ServerHttp2Stream
-  #trailers: RawFields | undefined
+  #closing = false
+  #awaitsDrain = false
 
   constructor(res: Http2ServerResponse) {
     this.#res = res
@@ -44,28 +45,30 @@ export class H2Answer implements ClientAnswer {
 
   head(head: AnswerHead, fields: RawFields): void {
     if (this.gone) return
-    const stream = this.#stream
-    stream.respond({ ...headersOf(fields), ':status': head.status }, { waitForTrailers: head.framing === 'chunked' })
-    stream.once('wantTrailers', () => {
-      if (this.#trailers === undefined || this.#trailers.length === 0) stream.close()
-      else stream.sendTrailers(headersOf(this.#trailers))
-    })
+    const headers = { ...headersOf(fields), ':status': head.status }
+    this.#stream.respond(headers, { waitForTrailers: head.framing === 'chunked' })
   }
 
   write(chunk: Buffer): boolean {
     if (this.gone) return true
     const flows = this.#stream.write(chunk)
-    if (!flows) this.#stream.once('drain', () => this.listener.clientReads())
+    if (!flows) this.#awaitDrain()
     return flows
   }
 
   end(trailers: RawFields): void {
-    this.#trailers = trailers
-    if (!this.gone) this.#stream.end()
+    if (this.gone) return
+    // The compatible layer sends them, when the body is out.
+    this.#res.addTrailers(headersOf(trailers))
+    this.#stream.end()
   }
 
   error(error: ProxyError, fields: RawFields): void {
     if (this.gone) return
+    if (this.begun) {
+      this.cut()
+      return
+    }
     for (let index = 0; index + 1 < fields.length; index += 2) {
       this.#res.setHeader(fields[index] ?? '', fields[index + 1] ?? '')
     }
@@ -76,8 +79,24 @@ export class H2Answer implements ClientAnswer {
     if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 
-  /** Only this stream ends: what the client still sends on it is taken off the connection and forgotten. */
-  closeAfter(): void {}
+  /** Only this stream ends. RFC 9113 §8.1: NO_ERROR tells the client that nobody needs the rest of its request. */
+  closeAfter(): void {
+    if (this.#closing) return
+    this.#closing = true
+    const stream = this.#stream
+    // Trailers go out a turn after the body.
+    stream.once('finish', () => setImmediate(() => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR))))
+  }
+
+  /** Once: after the first refusal there may still come what had been read before the flow stopped. */
+  #awaitDrain(): void {
+    if (this.#awaitsDrain) return
+    this.#awaitsDrain = true
+    this.#stream.once('drain', () => {
+      this.#awaitsDrain = false
+      this.listener.clientReads()
+    })
+  }
 }
 
 /** Repeated fields become lists; all names are lower case (RFC 9113 §8.2). Hop-by-hop ones are off already. */

@@ -132,6 +132,8 @@ export class EdgeServer {
     const server = createH2({
       settings: { maxConcurrentStreams: mostStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
       maxHeaderListPairs: maxHeaders + 4,
+      // What a backend says twice is passed on twice, as it is to HTTP/1.
+      strictSingleValueFields: false,
       // Streams that a client opens and resets at once (CVE-2023-44487): a burst, and then this many a second.
       streamResetBurst: 200,
       streamResetRate: 33,
@@ -141,6 +143,8 @@ export class EdgeServer {
       app({ req: req as unknown as IncomingMessage, res, answer: new H2Answer(res), secure: true, upgrade: undefined })
     }
     server.on('request', serve)
+    // Without a listener Node would tell the client to go on, which is up to the backend.
+    server.on('checkContinue', serve)
     // Without listeners Node would answer these two without a body. The app refuses the first.
     server.on('connect', serve)
     server.on('checkExpectation', (_req, res) => sendError(res, new ProxyError('expectation_failed')))

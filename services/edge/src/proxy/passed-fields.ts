@@ -1,1 +1,0 @@
-export * from '@ipfleet/relay/passed-fields.ts'

@@ -1,1 +1,0 @@
-export * from '@ipfleet/relay/stall-watch.ts'
