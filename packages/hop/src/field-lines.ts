@@ -23,6 +23,7 @@ const roles = new Map<string, FieldRole>([
   ['keep-alive', 'hop-by-hop'],
   ['proxy-connection', 'hop-by-hop'],
   ['te', 'hop-by-hop'],
+  ['http2-settings', 'hop-by-hop'],
 ])
 
 /** RFC 9110 §5.6.2: token. */

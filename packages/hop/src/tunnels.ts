@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
 import { Tunnel, type TunnelReport } from './tunnel.ts'
 
+export type { TunnelReport } from './tunnel.ts'
+
 export interface TunnelsOptions {
   /** How long a tunnel may pass nothing. */
   readonly idleMs: number
@@ -18,6 +20,8 @@ export class Tunnels {
   readonly #keeper = { maxBytes: Infinity, over: (tunnel: Tunnel): void => this.#over(tunnel) }
   #idleMs = Infinity
   #maxMs = Infinity
+  /** When all are to be over (`performance.now()`). */
+  #stopMs = Infinity
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: TunnelsOptions) {
@@ -48,10 +52,10 @@ export class Tunnels {
     this.#timer ??= setInterval(() => this.#look(), Math.min(1000, this.#idleMs, this.#maxMs)).unref()
   }
 
-  /** Lets what is open go on for that long and then ends the rest. */
+  /** Lets what is open go on for that long and then ends the rest, and what is joined after this has resolved. */
   async drain(graceMs: number): Promise<void> {
-    const endMs = performance.now() + graceMs
-    while (this.#open.size > 0 && performance.now() < endMs) {
+    this.#stopMs = performance.now() + graceMs
+    while (this.#open.size > 0 && performance.now() < this.#stopMs) {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     for (const tunnel of this.#open) tunnel.finish('stopped')
@@ -59,7 +63,10 @@ export class Tunnels {
 
   #look(): void {
     const nowMs = performance.now()
-    for (const tunnel of this.#open) tunnel.look(nowMs, this.#idleMs, this.#maxMs)
+    for (const tunnel of this.#open) {
+      if (nowMs >= this.#stopMs) tunnel.finish('stopped')
+      else tunnel.look(nowMs, this.#idleMs, this.#maxMs)
+    }
   }
 
   #over(tunnel: Tunnel): void {

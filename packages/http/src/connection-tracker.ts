@@ -5,8 +5,6 @@ import type { Duplex } from 'node:stream'
 /** What is open on a server. `closeAllConnections` of Node skips upgraded and CONNECT sockets; here they count. */
 export interface ConnectionTracker {
   readonly count: number
-  /** Connections accepted so far. */
-  readonly accepted: number
   /** `performance.now()` when a connection was last seen open. */
   lastOpenMs(): number
   /** The response to the latest request on this connection, if it has not left the connection yet. */
@@ -38,12 +36,10 @@ type Held = ServerResponse | 'new' | 'answered'
 
 function createTracker(server: Server): ConnectionTracker {
   const open = new Map<Socket, Held>()
-  let accepted = 0
   let lastCloseMs = -Infinity
   let leaving = false
 
   server.on('connection', (socket: Socket) => {
-    accepted += 1
     open.set(socket, 'new')
     socket.once('close', () => {
       open.delete(socket)
@@ -65,9 +61,6 @@ function createTracker(server: Server): ConnectionTracker {
   return {
     get count() {
       return open.size
-    },
-    get accepted() {
-      return accepted
     },
     lastOpenMs: () => (open.size > 0 ? performance.now() : lastCloseMs),
     pending(socket) {

@@ -2,7 +2,6 @@ import type { Server } from 'node:http'
 import { Server as TcpServer } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { trackConnections } from './connection-tracker.ts'
-import type { ConnectionTracker } from './connection-tracker.ts'
 
 export interface GracefulCloseOptions {
   /** How long to go on serving after readiness failed: longer than the edge takes to notice. */
@@ -14,7 +13,15 @@ export interface GracefulCloseOptions {
   /** What listens, if it is not the server itself: a TLS server that hands it the connections. */
   readonly listener?: TcpServer
   /** Connections of another protocol on the same listener. */
-  readonly others?: { sayGoodbye(): void; destroyAll(): void }
+  readonly others?: OtherConnections
+}
+
+export interface OtherConnections {
+  /** `performance.now()` when one was last seen open. */
+  lastOpenMs(): number
+  /** Takes nothing new on those that are open now. */
+  sayGoodbye(): void
+  destroyAll(): void
 }
 
 /**
@@ -26,19 +33,22 @@ export interface GracefulCloseOptions {
  */
 export async function gracefulClose(server: Server, options: GracefulCloseOptions): Promise<void> {
   const connections = trackConnections(server)
+  const { others, listener = server } = options
   options.onDraining?.()
   connections.sayGoodbye()
-  options.others?.sayGoodbye()
-  await drained(connections, options.drainMs)
-  await acceptQueueEmpty(connections)
+  others?.sayGoodbye()
+  await drained(() => Math.max(connections.lastOpenMs(), others?.lastOpenMs() ?? -Infinity), options.drainMs)
+  await acceptQueueEmpty(listener)
 
-  const closed = stopListening(options.listener ?? server)
+  const closed = stopListening(listener)
+  // Some may have come since.
+  others?.sayGoodbye()
   connections.destroyIdle()
   connections.endWhenAnswered()
   const silent = setTimeout(() => connections.destroySilent(), SILENT_GRACE_MS)
   const deadline = setTimeout(() => {
     connections.destroyAll()
-    options.others?.destroyAll()
+    others?.destroyAll()
   }, options.deadlineMs ?? 10_000)
   await closed
   clearTimeout(silent)
@@ -60,10 +70,10 @@ const SILENT_GRACE_MS = 250
 const QUIET_MS = 1000
 
 /** Waits for `drainMs`, or until nobody was connected for a while: then there is nobody to wait for. */
-async function drained(connections: ConnectionTracker, drainMs: number): Promise<void> {
+async function drained(lastOpenMs: () => number, drainMs: number): Promise<void> {
   const endMs = performance.now() + drainMs
   for (let now = performance.now(); now < endMs; now = performance.now()) {
-    const quietMs = connections.lastOpenMs() + QUIET_MS
+    const quietMs = lastOpenMs() + QUIET_MS
     if (now >= quietMs) return
     await delay(Math.min(endMs - now, Math.max(quietMs - now, 10), 100))
   }
@@ -76,13 +86,19 @@ async function drained(connections: ConnectionTracker, drainMs: number): Promise
  */
 const MOST_TURNS = 2000
 
-async function acceptQueueEmpty(connections: ConnectionTracker): Promise<void> {
+async function acceptQueueEmpty(listener: TcpServer): Promise<void> {
+  let accepted = 0
+  const onConnection = (): void => {
+    accepted += 1
+  }
+  listener.on('connection', onConnection)
   let quietTurns = 0
   // The first turn may end without a look at the network, so one quiet turn proves nothing.
   for (let turn = 0; turn < MOST_TURNS && quietTurns < 2; turn += 1) {
-    const before = connections.accepted
+    const before = accepted
     // Resumes right after the loop has polled, so that whatever had arrived has been taken.
     await nextTurn()
-    quietTurns = connections.accepted === before ? quietTurns + 1 : 0
+    quietTurns = accepted === before ? quietTurns + 1 : 0
   }
+  listener.off('connection', onConnection)
 }

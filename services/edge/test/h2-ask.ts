@@ -4,9 +4,10 @@ import { text } from 'node:stream/consumers'
 
 export interface H2Reply {
   readonly status: number
-  readonly headers: Readonly<Record<string, unknown>>
+  /** As they came. */
+  readonly fields: readonly (readonly [name: string, value: string])[]
   readonly body: string
-  readonly trailers: Readonly<Record<string, unknown>>
+  readonly trailers: readonly (readonly [name: string, value: string])[]
   /** Interim answers: their status and Link. */
   readonly interims: readonly (readonly [status: unknown, link: unknown])[]
 }
@@ -23,12 +24,16 @@ export async function h2Session(port: number, ca: string): Promise<ClientHttp2Se
 /** The whole answer on a stream. Rejects when the stream is reset, or ends early. */
 export async function h2Reply(stream: ClientHttp2Stream): Promise<H2Reply> {
   const interims: [unknown, unknown][] = []
-  let trailers = {}
+  let trailers: [string, string][] = []
   stream.on('headers', (fields) => interims.push([fields[':status'], fields['link']]))
-  stream.on('trailers', (fields) => (trailers = fields))
-  const [{ ':status': status, ...headers }] = await once(stream, 'response')
+  stream.on('trailers', (_fields, _flags, raw) => (trailers = pairsOf(raw)))
+  const [{ ':status': status }, , raw] = await once(stream, 'response')
   const body = await text(stream)
-  return { status, headers, body, trailers, interims }
+  return { status, fields: pairsOf(raw), body, trailers, interims }
+}
+
+function pairsOf(raw: readonly string[]): [string, string][] {
+  return Array.from({ length: raw.length / 2 }, (_, index) => [raw[2 * index] ?? '', raw[2 * index + 1] ?? ''])
 }
 
 /** One request with its answer. */

@@ -5,15 +5,16 @@ import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
 import { fieldsFault } from '@ipfleet/http/request-guard.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/relay/client-answer.ts'
 import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
-import { offerOf } from '@ipfleet/relay/upgrade-offer.ts'
+import { mayBeFollowed, offerOf } from '@ipfleet/relay/upgrade-offer.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { Dialled, Dialer } from './dial/dialer.ts'
+import type { EgressRecord } from './egress-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
 import { forwardHead } from './proxy/forward-head.ts'
 import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { dialRefusal, refusal, refusalOf, statusFields, verdictRefusal } from './proxy/proxy-status.ts'
 import type { TunnelDesk } from './proxy/tunnel-desk.ts'
-import { type Identity, Visit, type VisitEnd } from './proxy/visit.ts'
+import { type Identity, Visit } from './proxy/visit.ts'
 import { connectTarget, forwardTarget } from './target/authority.ts'
 import type { Target, TargetPolicy } from './target/target.ts'
 
@@ -24,8 +25,7 @@ export interface AppParts {
   readonly dialer: Dialer
   readonly forward: ForwardParts
   readonly tunnels: TunnelDesk
-  /** Told of every request once, when it is over. */
-  readonly onEnd: (end: VisitEnd) => void
+  readonly record: EgressRecord
 }
 
 type Connected = Extract<Dialled, { kind: 'connected' }>
@@ -40,14 +40,16 @@ export class App {
 
   /** A request for a URL; with `offer`, one that would switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
-    const visit = new Visit(req, peerAddress(req), this.#parts.onEnd)
+    const visit = new Visit(req, peerAddress(req), this.#parts.record.requestEnded)
     const answer = new H1Answer(res)
+    if (offer === undefined && !mayBeFollowed(req)) answer.closeAfter()
     try {
       // Before anything reads the request: what Node lets by and nobody may read in two ways.
       if (fieldsFault(req)) throw refusal('bad_request', 'http_request_error')
       const asked = forwardTarget(req.url ?? '')
       if (asked === undefined) throw refusal('bad_request', 'http_request_error', undefined, { message: notForAProxy })
       visit.target = asked.target
+      visit.path = asked.path
       const who = await this.#admit(visit)
       const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(visit, answer)
@@ -59,7 +61,10 @@ export class App {
         maxForwards: maxForwards.value,
       }
       const head = forwardHead(line, asked.target, visit.fields, visit.client, this.#parts.forward.disclosure)
-      new ForwardedRequest(this.#parts.forward, { visit, answer, upgrade: offer, head, dialled }).start()
+      const { method, fields } = visit
+      const { socket, source } = dialled
+      const client = { req, answer, upgrade: offer, fields, method, maxBodyBytes: 0 }
+      new ForwardedRequest(this.#parts.forward, { ...client, visit, head, socket, source }).start()
     } catch (error) {
       this.#refuse(visit, answer, error)
     }
@@ -67,7 +72,7 @@ export class App {
 
   /** CONNECT. Without await before the listeners: a client that leaves at once is noticed. */
   async connect(req: IncomingMessage, socket: Socket, early: Buffer): Promise<void> {
-    const visit = new Visit(req, peerAddress(req), this.#parts.onEnd)
+    const visit = new Visit(req, peerAddress(req), this.#parts.record.requestEnded)
     const { res, offer } = offerOf(req, socket, early)
     const answer = new H1Answer(res)
     try {
@@ -81,6 +86,7 @@ export class App {
       try {
         const dialled = await this.#dial(visit, target, who, 'connect', closing(socket))
         offer.detach()
+        this.#parts.record.tunnelOpened(dialled.source)
         tunnels.open(visit, { socket, early }, dialled, place)
       } catch (error) {
         tunnels.release(place)
@@ -117,7 +123,10 @@ export class App {
     const dialled = await this.#parts.dialer.dial({ target, addresses, session, signal })
     if (dialled.kind === 'connected') {
       visit.source = dialled.source
-      if (!signal.aborted) return dialled
+      if (!signal.aborted) {
+        this.#parts.record.connected(dialled.source, dialled.durationMs)
+        return dialled
+      }
       dialled.socket.destroy()
     }
     if (dialled.kind === 'connected' || dialled.kind === 'aborted') throw refusal('client_left', 'http_request_error')

@@ -57,7 +57,7 @@ export class EgressRecord {
   }
 
   readonly tunnelEnded = (visit: Visit, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void => {
-    this.tunnelsEnded[end] += 1
+    this.tunnelsEnded[end] = (this.tunnelsEnded[end] ?? 0) + 1
     const { source, target, client, user } = visit
     if (source !== undefined) {
       const use = this.useOf(source)
@@ -70,6 +70,10 @@ export class EgressRecord {
       { ...fields, bytes_up: bytesUp, bytes_down: bytesDown, duration_ms: Math.round(durationMs), end },
       'tunnel closed',
     )
+  }
+
+  tunnelOpened(source: Source): void {
+    this.useOf(source).openTunnels += 1
   }
 
   connected(source: Source, durationMs: number): void {

@@ -16,7 +16,7 @@ import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, isLoopback, readEndpoint, showEndpoint } from './endpoint.ts'
-import { poolEntryInWords, readPoolEntry } from './sources/pool-entry.ts'
+import { type IpPool, readIpPool } from './sources/ip-pool.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from './target/port-ranges.ts'
 import { readTargetItem, targetItemInWords } from './target/target-list.ts'
 
@@ -27,8 +27,8 @@ const sources = {
   IP_POOL: textualList({
     group: 'Sources',
     optional: true,
-    read: readPoolEntry,
-    allowed: poolEntryInWords,
+    read: (item) => [item],
+    allowed: 'an address of this machine, or a prefix of which all are (2001:db8::/64)',
     help: 'What connections leave from, in turn; of a prefix a random address. Unset: the address that the system chooses, and no rotation',
   }),
   ROTATION: choice(['round-robin', 'random', 'least-recently-used'], {
@@ -67,8 +67,8 @@ const clients = {
   PROXY_USER: text({
     group: 'Clients',
     optional: true,
-    pattern: /^[^:]+$/,
-    allowed: 'text of one line without a colon',
+    pattern: /^[^:]{1,128}$/u,
+    allowed: 'up to 128 characters of one line, no colon among them',
     help: 'The user that is let in. Without it and USERS_FILE everybody is, and the proxy listens on loopback only',
   }),
   PROXY_PASS: secretText({ group: 'Clients', optional: true, help: 'Password of PROXY_USER' }),
@@ -121,7 +121,7 @@ const targets = {
 const forwarding = {
   X_FORWARDED_FOR: flag({ group: 'Forwarding', default: true, help: 'Whether origins are told the client in it' }),
   X_REAL_IP: flag({ group: 'Forwarding', default: true, help: 'Whether origins are told the client in it' }),
-  VIA: flag({ group: 'Forwarding', default: true, help: 'Whether origins and clients are told of this proxy in it' }),
+  VIA: flag({ group: 'Forwarding', default: true, help: 'Whether this proxy names itself in it' }),
   CONNECT_TIMEOUT_MS: milliseconds({
     group: 'Forwarding',
     min: 1,
@@ -240,6 +240,7 @@ export const settingsSchema = {
 export type EgressSettings = SettingsOf<typeof settingsSchema>
 
 export const settingsRules: readonly Rule<EgressSettings>[] = [
+  { about: ['IP_POOL'], fault: ({ IP_POOL: entries }) => faultsOf(readIpPool(entries)) },
   {
     about: ['PROXY_USER', 'PROXY_PASS'],
     fault: ({ PROXY_USER: user, PROXY_PASS: password }) =>
@@ -256,6 +257,10 @@ export const settingsRules: readonly Rule<EgressSettings>[] = [
       given?.toLowerCase().startsWith('tcp:') && new URL(given).port === '' ? 'needs a port after tcp://' : undefined,
   },
 ]
+
+function faultsOf(pool: IpPool): string | undefined {
+  return pool.kind === 'faults' ? pool.faults.join('; ') : undefined
+}
 
 /** Where the proxy listens. Whoever asks for no credentials is open to everybody who can connect: on loopback only. */
 export function listenAddressOf(

@@ -4,7 +4,6 @@ import {
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
-  type ServerHttp2Session,
 } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
@@ -20,6 +19,7 @@ import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
 import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
 import { H2Answer } from '../proxy/h2-answer.ts'
 import { type Certificate, secureOptions } from './certificate.ts'
+import { H2Sessions } from './h2-sessions.ts'
 import { ConnectionLimits, type ConnectionLimitsOptions } from '@ipfleet/relay/connection-limits.ts'
 import { asksForTunnel, mayBeFollowed, offerOf } from '@ipfleet/relay/upgrade-offer.ts'
 
@@ -43,7 +43,7 @@ export class EdgeServer {
   readonly #h2: Http2Server | undefined
   readonly #listener: TcpServer
   readonly #limits: ConnectionLimits
-  readonly #sessions = new Set<ServerHttp2Session>()
+  readonly #sessions = new H2Sessions()
   readonly #options: EdgeServerOptions
   #upgrades: boolean
 
@@ -87,14 +87,7 @@ export class EdgeServer {
   }
 
   close(options: { readonly drainMs: number; readonly deadlineMs: number; readonly onDraining: () => void }) {
-    return gracefulClose(this.#h1, {
-      ...options,
-      listener: this.#listener,
-      others: {
-        sayGoodbye: () => this.#sessions.forEach((session) => session.close()),
-        destroyAll: () => this.#sessions.forEach((session) => session.destroy()),
-      },
-    })
+    return gracefulClose(this.#h1, { ...options, listener: this.#listener, others: this.#sessions })
   }
 
   #createH1(config: ServerConfig, secure: boolean): Server {
@@ -150,7 +143,6 @@ export class EdgeServer {
     server.on('checkExpectation', (_req, res) => sendError(res, new ProxyError('expectation_failed')))
     server.on('session', (session) => {
       this.#sessions.add(session)
-      session.once('close', () => this.#sessions.delete(session))
       session.setTimeout(keepAliveMs, () => session.close())
     })
     server.on('sessionError', () => {})

@@ -6,6 +6,7 @@ import type { Identity, Visit } from './visit.ts'
 
 export interface TunnelDeskOptions {
   readonly maxTunnels: number
+  /** 0: no limit. */
   readonly maxTunnelsPerClient: number
 }
 
@@ -34,7 +35,7 @@ export class TunnelDesk {
   reserve(client: string, { user, maxTunnels = this.#options.maxTunnelsPerClient }: Identity): TunnelPlace {
     const holder = user ?? client
     const held = this.#byHolder.get(holder) ?? 0
-    if (held >= maxTunnels) {
+    if (maxTunnels > 0 && held >= maxTunnels) {
       throw refusal('rate_limited', 'connection_limit_reached', 'tunnels of the client', {
         message: 'You have as many tunnels open as you may; close one first',
         retryAfterSeconds: 1,

@@ -39,6 +39,8 @@ export class Visit {
   readonly fields: OnwardFields
   user: string | undefined
   target: Target | undefined
+  /** Of a request for a URL: path and query. */
+  path = ''
   source: Source | undefined
   /** Set on the answer, whoever it is from. */
   answerFields: RawFields = []
@@ -63,7 +65,7 @@ export class Visit {
     if (this.#ended) return
     this.#ended = true
     const { method, client, user, target, source, durationMs } = this
-    const [path = ''] = (this.req.url ?? '').split('?', 1)
+    const [path = ''] = this.path.split('?', 1)
     this.#onEnd({ method, path, status, client, user, target, source, refusal, durationMs })
   }
 }

@@ -24,13 +24,10 @@ export type IpPool =
   /** In words, one for each entry that is not valid. */
   | { readonly kind: 'faults'; readonly faults: readonly string[] }
 
-/** What IP_POOL may hold, for the help. */
-export const ipPoolAllowed = 'comma-separated; each an address or a prefix (192.0.2.7, 192.0.2.0/28, 2001:db8::/64)'
-
 /** Addresses of an IPv4 prefix that takes its turns address by address. */
 const mostListed = 1024
 const mostSeats = 4096
-/** Shorter ones are typing errors: nobody holds a sixteenth of the Internet. */
+/** Shorter ones are typing errors: nobody holds so much of the Internet. */
 const leastBits = { 4: 8, 6: 16 }
 
 /** The pool of a machine on which nothing is said: connections leave as the system would have them leave. */
@@ -40,19 +37,15 @@ const systemSeats: readonly Seat[] = [
 ]
 
 /**
- * Reads IP_POOL: addresses and prefixes between commas or line ends. IPv4-mapped ones are taken as IPv4. An IPv4
- * prefix of up to 1024 addresses becomes a seat for each, without network and broadcast address (RFC 3021: a /31 has
- * neither); larger ones and those of IPv6 are one seat each. What is there twice counts once, in its first entry.
+ * Reads the entries of IP_POOL: addresses and prefixes. IPv4-mapped ones are taken as IPv4. An IPv4 prefix of up to
+ * 1024 addresses becomes a seat for each, without network and broadcast address (RFC 3021: a /31 has neither); larger
+ * ones and those of IPv6 are one seat each. What is there twice counts once, in its first entry.
  */
-export function readIpPool(text: string): IpPool {
-  const items = text
-    .split(/[,\r\n]/)
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
-  if (items.length === 0) return { kind: 'seats', seats: systemSeats }
+export function readIpPool(entries: readonly string[]): IpPool {
+  if (entries.length === 0) return { kind: 'seats', seats: systemSeats }
   const faults: string[] = []
   const seats = new Map<string, Seat>()
-  for (const item of items) {
+  for (const item of entries) {
     const cidr = parseCidr(item)
     const fault = cidr === undefined ? 'is neither an address nor a prefix' : faultOf(cidr)
     if (cidr === undefined || fault !== undefined) faults.push(`${quoted(item)} ${fault}`)

@@ -10,7 +10,7 @@ const rememberMs = 86_400_000
 
 /**
  * The source that has rested longest in the whole fleet, which is asked once for each connection. While Redis is away,
- * the one that has rested longest as far as this process knows.
+ * the one that has rested longest as far as this process knows. A single source is not asked about.
  */
 export class LeastRecentlyUsed implements Rotation {
   readonly #sources: readonly LiveSource[]
@@ -29,7 +29,8 @@ export class LeastRecentlyUsed implements Rotation {
   }
 
   next(isUsable: IsUsable): LiveSource | undefined | Promise<LiveSource | undefined> {
-    return this.#link?.up === true ? this.#nextOfFleet(this.#link, isUsable) : this.#nextHere(isUsable)
+    if (this.#link?.up !== true || this.#sources.length === 1) return this.#nextHere(isUsable)
+    return this.#nextOfFleet(this.#link, isUsable)
   }
 
   async #nextOfFleet(link: RedisLink, isUsable: IsUsable): Promise<LiveSource | undefined> {

@@ -28,7 +28,7 @@ export interface LiveSourcePoolOptions {
   readonly seats: readonly Seat[]
   readonly rotation: RotationName
   readonly checkIntervalMs: number
-  /** 0: nobody is benched for one site. */
+  /** SITE_BENCH_SECONDS; 0: nobody is benched for one site. */
   readonly siteBenchMs: number
 }
 
@@ -52,8 +52,8 @@ interface LiveSourcePoolEvents {
 /** An entry of IP_POOL as it stands. */
 export interface SourceStanding {
   readonly entry: string
-  /** `out` when all of it is. */
-  readonly state: 'healthy' | 'out'
+  /** Whether any of it is in rotation. */
+  readonly isUp: boolean
   /** Its places in the rotation, and how many of them are out. */
   readonly seats: number
   readonly seatsOut: number
@@ -128,7 +128,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     return [...entries].map(([entry, sources]) => {
       const seatsOut = sources.filter(({ health }) => health.isOut).length
       const uses = sources.reduce((sum, source) => sum + source.uses, 0)
-      return { entry, state: seatsOut === sources.length ? 'out' : 'healthy', seats: sources.length, seatsOut, uses }
+      return { entry, isUp: seatsOut < sources.length, seats: sources.length, seatsOut, uses }
     })
   }
 
@@ -173,9 +173,11 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     })
   }
 
+  /** Of those whose turns it is that the fleet shares. Whoever has begun meanwhile goes on as it has begun. */
   async #takeStarts(): Promise<void> {
     const link = this.#parts.fleet?.link
     if (link === undefined) return
+    if (!link.up) return void link.once('up', () => void this.#takeStarts())
     for (const { rotation, name } of this.#rings.values()) {
       if (!(rotation instanceof RoundRobin)) continue
       try {

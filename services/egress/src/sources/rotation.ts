@@ -1,8 +1,7 @@
 import type { LiveSource } from './live-source.ts'
 
-/** How sources follow each other; the names that ROTATION may have. */
-export const rotations = ['round-robin', 'random', 'least-recently-used'] as const
-export type RotationName = (typeof rotations)[number]
+/** How sources follow each other. */
+export type RotationName = 'round-robin' | 'random' | 'least-recently-used'
 
 export type IsUsable = (source: LiveSource) => boolean
 

@@ -2,7 +2,7 @@ import type { Clock } from '@ipfleet/clock/clock.ts'
 import type { SourceOutcome } from './source-pool.ts'
 
 export interface SiteBenchesOptions {
-  /** SITE_BENCH_SECONDS; 0: nothing is benched by what this process sees. */
+  /** 0: nobody is benched, also not by what others have seen. */
   readonly benchMs: number
   readonly mostSites?: number
 }
@@ -85,6 +85,7 @@ export class SiteBenches {
 
   /** Holds a bench for so long from now. Whether it is a new one. */
   hold({ id, site, remainingMs }: SiteBench): boolean {
+    if (this.#benchMs === 0) return false
     const isNew = !this.isBenched(id, site)
     const { benchedUntilMs, streaks } = this.#touched(site)
     benchedUntilMs.set(id, this.#clock.nowMs() + remainingMs)

@@ -7,7 +7,7 @@ import type { Source } from './source-pool.ts'
 
 export type CheckVerdict =
   | { readonly kind: 'good' }
-  /** This machine does not have the address. */
+  /** This machine does not have the address: it cannot be bound. */
   | { readonly kind: 'not_ours' }
   /** The address could be bound, but the target was not reached. `reason`: for people: `ECONNREFUSED`, `answered 503`. */
   | { readonly kind: 'failed'; readonly reason: string }
@@ -32,13 +32,13 @@ const shortages = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRINUSE'
  * Throws a RangeError if the URL is none of those above.
  */
 export function createSourceCheck({ url, timeoutMs }: SourceCheckOptions): SourceCheck {
-  const reach = url === undefined ? undefined : reachOf(new URL(url))
+  const attempt = url === undefined ? undefined : attemptAt(new URL(url))
   return async (source, signal) => {
     const bound = await bind(source)
-    if (bound.kind !== 'good' || reach === undefined) return bound
+    if (bound.kind !== 'good' || attempt === undefined) return bound
     const deadline = AbortSignal.timeout(timeoutMs)
     try {
-      return await reach(source, AbortSignal.any([signal, deadline]))
+      return await attempt(source, AbortSignal.any([signal, deadline]))
     } catch (error) {
       if (deadline.aborted) return { kind: 'failed', reason: `no answer within ${timeoutMs} ms` }
       const code = codeOf(error)
@@ -50,21 +50,20 @@ export function createSourceCheck({ url, timeoutMs }: SourceCheckOptions): Sourc
 
 /** Binding a datagram socket asks the kernel for the address, sends nothing, and takes no port of TCP. */
 async function bind({ address, family }: Source): Promise<CheckVerdict> {
-  const socket = createSocket(family === 4 ? 'udp4' : { type: 'udp6', ipv6Only: true })
+  const socket = createSocket({ type: `udp${family}`, ipv6Only: family === 6 })
   try {
     socket.bind({ address, port: 0, exclusive: true })
     await once(socket, 'listening')
     return { kind: 'good' }
   } catch (error) {
-    const code = codeOf(error)
-    if (code === 'EADDRNOTAVAIL') return { kind: 'not_ours' }
-    return shortages.has(code) ? { kind: 'unknown' } : { kind: 'failed', reason: code }
+    // EADDRNOTAVAIL as a rule; EAFNOSUPPORT on a machine without IPv6.
+    return { kind: shortages.has(codeOf(error)) ? 'unknown' : 'not_ours' }
   } finally {
     socket.close()
   }
 }
 
-function reachOf(url: URL): SourceCheck {
+function attemptAt(url: URL): SourceCheck {
   const { protocol, hostname, port } = url
   if (protocol === 'http:' || protocol === 'https:') return (source, signal) => ask(url, source, signal)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
@@ -100,5 +99,6 @@ async function reach(host: string, port: number, source: Source, signal: AbortSi
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'UNKNOWN'
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : 'UNKNOWN'
 }

@@ -1,22 +1,43 @@
 import { readHost } from './target-host.ts'
 import type { Target } from './target.ts'
 
+export interface ForwardTarget {
+  readonly target: Target
+  /** Path and query as the client wrote them: begins with `/` or `?`, or is ''. */
+  readonly path: string
+}
+
 /** Longer than any valid one: 253 of a name, a final dot, a colon and a port. */
 const longestAuthority = 260
-const form = /^(\[[^[\]]*\]|[^:[\]]*)(?::(.*))?$/s
+const authorityForm = /^(\[[^[\]]*\]|[^:[\]]*)(?::(.*))?$/s
+const absoluteForm = /^http:\/\/([^/?#]*)((?:[/?][!-~]*)?)$/i
 
-/** What CONNECT names (RFC 9110 §9.3.6): `host:port`, nothing before and nothing behind. Undefined for anything else. */
+/** `host:port`, nothing before and nothing behind. Undefined for anything else. */
 export function readAuthority(text: string): Target | undefined {
   return readHostAndPort(text, undefined)
 }
 
-/** `host` or `host:port`. Undefined for anything else, also when the port is missing and there is none to stand in. */
-export function readHostAndPort(text: string, usualPort: number | undefined): Target | undefined {
-  if (text.length > longestAuthority) return undefined
-  const [, hostText = '', portText] = form.exec(text) ?? []
-  const host = readHost(hostText)
-  const port = portText === undefined ? usualPort : readPort(portText)
-  return host === undefined || port === undefined ? undefined : { ...host, port }
+/**
+ * What CONNECT names (RFC 9110 §9.3.6). Undefined if it is not `host:port`, or if the Host field names another: what
+ * stands before this proxy may have judged that one (RFC 9112 §3.2). Some clients leave the port out of the field, and
+ * those of HTTP/1.0 the field.
+ */
+export function connectTarget(text: string, hostField: string | undefined): Target | undefined {
+  const target = readAuthority(text)
+  if (target === undefined || hostField === undefined || hostField === '') return target
+  const named = readHostAndPort(hostField, target.port)
+  return named?.host === target.host && named.port === target.port ? target : undefined
+}
+
+/**
+ * What a request that is to be forwarded is for (RFC 9112 §3.2.2): `http://host[:port]/path?query`. Undefined for other
+ * schemes, user information (RFC 9110 §4.2.4), a fragment, spaces, control characters, what is not ASCII, and for hosts
+ * and ports that CONNECT must not name either.
+ */
+export function forwardTarget(text: string): ForwardTarget | undefined {
+  const [, authority = '', path = ''] = absoluteForm.exec(text) ?? []
+  const target = readHostAndPort(authority, 80)
+  return target === undefined || path.includes('#') ? undefined : { target, path }
 }
 
 /** From 1 to 65535, decimal, without leading zeros. */
@@ -24,13 +45,11 @@ export function readPort(text: string): number | undefined {
   return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined
 }
 
-/**
- * Whether the Host field of a CONNECT names the same as its request line. They must not differ (RFC 9112 §3.2): what
- * stands before this proxy may have judged the other one. Some clients leave the port out; RFC 9112 §3.2.2 lets HTTP/1.0
- * leave the field out.
- */
-export function agreesWithHost(target: Target, field: string | undefined): boolean {
-  if (field === undefined) return true
-  const named = readHostAndPort(field, target.port)
-  return named !== undefined && named.host === target.host && named.port === target.port
+/** `usualPort` stands in for a port that is not there; not for an empty one. */
+function readHostAndPort(text: string, usualPort: number | undefined): Target | undefined {
+  if (text.length > longestAuthority) return undefined
+  const [, hostText = '', portText] = authorityForm.exec(text) ?? []
+  const host = readHost(hostText)
+  const port = portText === undefined ? usualPort : readPort(portText)
+  return host === undefined || port === undefined ? undefined : { ...host, port }
 }

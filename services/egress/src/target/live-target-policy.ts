@@ -4,7 +4,7 @@ import type { Found, NameLookups } from './name-lookups.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { includesPort, type PortRange } from './port-ranges.ts'
 import type { TargetList } from './target-list.ts'
-import { type Target, targetAddress, type TargetPolicy, type TargetRules, type TargetVerdict } from './target.ts'
+import { type Target, targetAddress, type TargetPolicy, type TargetVerdict } from './target.ts'
 
 export interface LiveTargetPolicyParts {
   /** Where CONNECT may go. */
@@ -17,20 +17,13 @@ export interface LiveTargetPolicyParts {
 
 type Reason = Extract<TargetVerdict, { kind: 'refused' }>['reason']
 
-/** What the lists say of a target's name. An address has none. */
-interface NameStanding {
-  readonly isAllowed: boolean
-  readonly isAmongOnly: boolean
-}
-
 /**
  * The rules, in this order:
  * 1. CONNECT goes to the ports it may go to, whatever the target.
  * 2. What is denied, by name, by address or by an address inside that, stays denied, whoever allows it.
  * 3. Nothing leads to where this process listens: it would only come round again.
- * 4. A client that has a list of its own to keep to (`only`) goes nowhere else.
- * 5. What is allowed, by name with all addresses of it, or by address, may be private or this machine's.
- * 6. Everything else must be public, and not this machine.
+ * 4. What is allowed, by name with all addresses of it, or by address, may be private or this machine's.
+ * 5. Everything else must be public, and not this machine.
  */
 export class LiveTargetPolicy implements TargetPolicy {
   readonly #parts: LiveTargetPolicyParts
@@ -39,15 +32,15 @@ export class LiveTargetPolicy implements TargetPolicy {
     this.#parts = parts
   }
 
-  async judge(target: Target, method: 'connect' | 'forward', rules?: TargetRules): Promise<TargetVerdict> {
+  async judge(target: Target, method: 'connect' | 'forward'): Promise<TargetVerdict> {
     const { connectPorts, deny } = this.#parts
     const { host, port, isAddress } = target
     if (method === 'connect' && !includesPort(connectPorts, port)) return refused('port')
     if (!isAddress && deny.hasName(host)) return refused('denied')
     const found = await this.#addressesOf(target)
     if (found.kind === 'unresolved') return found
-    const name = this.#standingOf(target, rules)
-    const judged = found.addresses.map((one) => ({ one, reason: this.#whyNot(one.address, port, name, rules) }))
+    const isAllowed = !isAddress && this.#parts.allow.hasName(host)
+    const judged = found.addresses.map((one) => ({ one, reason: this.#whyNot(one.address, port, isAllowed) }))
     const addresses = judged.filter(({ reason }) => reason === undefined).map(({ one }) => one)
     if (addresses.length > 0) return { kind: 'allowed', addresses: interleaved(addresses) }
     return refused(judged.map(({ reason }) => reason).find((reason) => reason !== undefined) ?? 'private')
@@ -58,21 +51,12 @@ export class LiveTargetPolicy implements TargetPolicy {
     return { kind: 'addresses', addresses: [targetAddress(host)] }
   }
 
-  #standingOf({ host, isAddress }: Target, rules: TargetRules | undefined): NameStanding {
-    if (isAddress) return { isAllowed: false, isAmongOnly: rules?.only === undefined }
-    return {
-      isAllowed: this.#parts.allow.hasName(host) || rules?.allow?.hasName(host) === true,
-      isAmongOnly: rules?.only === undefined || rules.only.hasName(host),
-    }
-  }
-
-  #whyNot(address: string, port: number, name: NameStanding, rules: TargetRules | undefined): Reason | undefined {
+  #whyNot(address: string, port: number, isAllowed: boolean): Reason | undefined {
     const { allow, deny, own } = this.#parts
     const all = [address, ...carriedAddresses(address)]
     if (all.some((one) => deny.hasAddress(one))) return 'denied'
     if (all.some((one) => own.listensAt(one, port))) return 'own'
-    if (!name.isAmongOnly && rules?.only?.hasAddress(address) !== true) return 'denied'
-    if (name.isAllowed || allow.hasAddress(address) || rules?.allow?.hasAddress(address) === true) return undefined
+    if (isAllowed || allow.hasAddress(address)) return undefined
     if (addressKind(address) !== 'public') return 'private'
     return all.some((one) => own.has(one)) ? 'own' : undefined
   }

@@ -1,5 +1,4 @@
 import { isIPv4 } from 'node:net'
-import type { TargetList } from './target-list.ts'
 
 /** Where a client wants to go, read strictly from what it sent. */
 export interface Target {
@@ -33,15 +32,7 @@ export type TargetVerdict =
   | { readonly kind: 'refused'; readonly reason: 'port' | 'denied' | 'private' | 'own' }
   | { readonly kind: 'unresolved'; readonly code: string; readonly timedOut: boolean }
 
-/** What one client may where others may not, and the other way round. */
-export interface TargetRules {
-  /** Allowed to it besides what is allowed to all. */
-  readonly allow?: TargetList | undefined
-  /** It goes nowhere else. Undefined: where all may go. */
-  readonly only?: TargetList | undefined
-}
-
 /** Decides where connections may go: the name is looked up once, and only addresses that were checked are given. */
 export interface TargetPolicy {
-  judge(target: Target, method: 'connect' | 'forward', rules?: TargetRules): Promise<TargetVerdict>
+  judge(target: Target, method: 'connect' | 'forward'): Promise<TargetVerdict>
 }

@@ -1,0 +1,163 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '@ipfleet/clock/clock.ts'
+import { addressSubject } from '@ipfleet/http/address-subject.ts'
+import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
+import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
+import { charging, checking } from '@ipfleet/rate-limit/rate-limiter.ts'
+import { refusal } from '../proxy/proxy-status.ts'
+import type { Identity } from '../proxy/visit.ts'
+import type { TargetList } from '../target/target-list.ts'
+import { PasswordChecks } from './password-checks.ts'
+import { type ProxyCredentials, readProxyCredentials } from './proxy-credentials.ts'
+import { readAnySessionName, readSessionName, type SessionName } from './session-name.ts'
+import type { User, Users } from './users.ts'
+
+/** Who is not let in, and why. For the log: a client that learns which half of a pair is wrong guesses the other. */
+export type Denied =
+  | {
+      readonly kind: 'refused'
+      readonly reason: 'malformed' | 'unknown_user' | 'wrong_password' | 'bad_option'
+      /** Only one that is known: others may be passwords in the wrong place. */
+      readonly user: string | undefined
+      /** What is wrong with an option. */
+      readonly detail: string | undefined
+    }
+  /** This client failed too often, or too many are being checked. Nothing was looked at. */
+  | { readonly kind: 'limited'; readonly retryAfterMs: number }
+
+export type Verdict =
+  | { readonly kind: 'accepted'; readonly identity: Identity }
+  /** There are no credentials, which is how many clients begin. Not a failure. */
+  | { readonly kind: 'missing' }
+  | Denied
+
+export interface AuthenticatorParts {
+  /** Of PROXY_USER and PROXY_PASS. Goes before a user of the file with the same name. */
+  readonly credentials: ProxyCredentials | undefined
+  /** Those of the file, as they are now; undefined: there is no file. */
+  readonly users: () => Users | undefined
+  /** RATE_LIMIT_REFILL, for users who have a burst only. */
+  readonly refillPerSecond: number
+  readonly clock: Clock
+}
+
+/** Ten at once, and one more every six seconds. What was under way already counts beyond that, and delays the next. */
+const failures: TokenBucket = { kind: 'token-bucket', burst: 10, refillPerSecond: 10 / 60 }
+const nobody: Users = new Map()
+
+/** Decides who is let in. With neither credentials nor a file, everybody is. */
+export class Authenticator extends EventEmitter<{ denied: [client: string, denied: Denied] }> {
+  readonly #parts: AuthenticatorParts
+  readonly #failures: LocalRateLimiter
+  readonly #passwords = new PasswordChecks()
+  readonly #key = randomBytes(32)
+  readonly #expected: Buffer
+
+  constructor(parts: AuthenticatorParts) {
+    super()
+    this.#parts = parts
+    this.#failures = new LocalRateLimiter({ clock: parts.clock })
+    this.#expected = this.#digest(parts.credentials?.password ?? '')
+  }
+
+  /** Who sent a request. @throws Refusal, the same whatever is wrong */
+  async identify(req: IncomingMessage, client: string): Promise<Identity> {
+    const verdict = await this.check(req.headers['proxy-authorization'], addressSubject(client))
+    if (verdict.kind === 'accepted') return verdict.identity
+    if (verdict.kind !== 'missing') this.emit('denied', client, verdict)
+    if (verdict.kind !== 'limited') throw refusal('proxy_auth_required', 'http_request_denied')
+    const retryAfterSeconds = Math.max(1, Math.ceil(verdict.retryAfterMs / 1000))
+    throw refusal('rate_limited', 'http_request_denied', 'failed logins', {
+      retryAfterSeconds,
+      message: failedTooOften,
+    })
+  }
+
+  /**
+   * Judges a Proxy-Authorization field. A promise only where a slow hash must be computed: for the first request of a
+   * user of the file, and for wrong ones. `subject`: whose failures count together.
+   */
+  check(field: string | undefined, subject: string): Verdict | Promise<Verdict> {
+    const users = this.#parts.users()
+    if (this.#parts.credentials === undefined && users === undefined) return open(field)
+    if (field === undefined) return { kind: 'missing' }
+    const standing = this.#failures.spend(subject, failures, checking)
+    if (standing.kind === 'limited') return { kind: 'limited', retryAfterMs: standing.retryAfterMs }
+    const given = readProxyCredentials(field)
+    if (given === undefined) return this.#counted(subject, refused('malformed'))
+    return this.#judge(given, users ?? nobody, subject)
+  }
+
+  #judge(given: ProxyCredentials, users: Users, subject: string): Verdict | Promise<Verdict> {
+    const main = this.#parts.credentials
+    const name = readSessionName(given.user, (one) => one === main?.user || users.has(one))
+    const user = name.kind === 'unknown_user' ? given.user : name.user
+    if (name.kind === 'unknown_user' ? users.size === 0 : user === main?.user) {
+      const isRight = timingSafeEqual(this.#digest(given.password), this.#expected)
+      return this.#counted(subject, this.#concluded(name, isRight, undefined))
+    }
+    if (this.#passwords.isKnown(users, user, given.password)) {
+      return this.#counted(subject, this.#concluded(name, true, users.get(user)))
+    }
+    return this.#judgeSlowly({ user, password: given.password }, name, users, subject)
+  }
+
+  async #judgeSlowly(given: ProxyCredentials, name: SessionName, users: Users, subject: string): Promise<Verdict> {
+    const check = this.#passwords.check(users, given.user, given.password)
+    if (check === undefined) return { kind: 'limited', retryAfterMs: 1000 }
+    const verdict = this.#concluded(name, await check.isRight, users.get(given.user))
+    // Many requests with one wrong password at the same time are one guess.
+    return check.isShared ? verdict : this.#counted(subject, verdict)
+  }
+
+  #concluded(name: SessionName, isRight: boolean, user: User | undefined): Verdict {
+    if (name.kind === 'unknown_user') return refused('unknown_user')
+    if (!isRight) return refused('wrong_password', name.user)
+    if (name.kind === 'bad_option') return refused('bad_option', name.user, name.detail)
+    const { burst, refillPerSecond = this.#parts.refillPerSecond } = user?.limit ?? {}
+    const identity = {
+      user: name.user,
+      session: name.session,
+      limit: burst === undefined ? undefined : { burst, refillPerSecond },
+      maxTunnels: user?.maxTunnels,
+      mayReach: user?.allow && reachOf(user.allow),
+    }
+    return { kind: 'accepted', identity }
+  }
+
+  #counted(subject: string, verdict: Verdict): Verdict {
+    if (verdict.kind === 'refused') this.#failures.spend(subject, failures, charging(1))
+    return verdict
+  }
+
+  /** Digests are as long as each other, and what two have in common tells nothing of the passwords. */
+  #digest(password: string): Buffer {
+    return createHmac('sha256', this.#key).update(password).digest()
+  }
+}
+
+const failedTooOften = 'There were too many wrong passwords from your address; try again after the time in Retry-After'
+
+/** Credentials that nobody asked for may still name a session. */
+function open(field: string | undefined): Verdict {
+  const given = field === undefined ? undefined : readProxyCredentials(field)
+  const name = given === undefined ? undefined : readAnySessionName(given.user)
+  if (name?.kind === 'bad_option') return refused('bad_option', undefined, name.detail)
+  const session = name?.kind === 'name' ? name.session : undefined
+  const identity = { user: undefined, session, limit: undefined, maxTunnels: undefined, mayReach: undefined }
+  return { kind: 'accepted', identity }
+}
+
+/** A name that is listed stands for all its addresses. */
+function reachOf(allow: TargetList): Identity['mayReach'] {
+  return ({ host, isAddress }) => {
+    const isListed = !isAddress && allow.hasName(host)
+    return ({ address }) => isListed || allow.hasAddress(address)
+  }
+}
+
+function refused(reason: Extract<Denied, { kind: 'refused' }>['reason'], user?: string, detail?: string): Verdict {
+  return { kind: 'refused', reason, user, detail }
+}

@@ -1,0 +1,66 @@
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+
+/** A password as it is stored (scrypt, RFC 7914). */
+export interface PasswordHash {
+  readonly cost: ScryptCost
+  readonly salt: Buffer
+  readonly hash: Buffer
+}
+
+interface ScryptCost {
+  readonly N: number
+  readonly r: number
+  readonly p: number
+}
+
+/** 16 MB and about 50 ms: enough to make guessing slow for who has the file, and not the proxy for who has not. */
+const usualCost: ScryptCost = { N: 16_384, r: 8, p: 1 }
+const saltBytes = 16
+const hashBytes = 32
+/** A line of the file must not take the machine's memory. */
+const mostMemoryBytes = 256 * 1024 * 1024
+
+const form = /^scrypt\$N=([1-9]\d{0,7}),r=([1-9]\d?),p=([1-9]\d?)\$([\w+/-]+={0,2})\$([\w+/-]+={0,2})$/
+
+/** `scrypt$N=16384,r=8,p=1$salt$hash`, salt and hash in base64. Undefined for anything else. */
+export function readPasswordHash(text: string): PasswordHash | undefined {
+  const [, N, r, p, saltText = '', hashText = ''] = form.exec(text) ?? []
+  const cost = { N: Number(N), r: Number(r), p: Number(p) }
+  const isPowerOfTwo = cost.N >= 2 && (cost.N & (cost.N - 1)) === 0
+  if (!isPowerOfTwo || memoryOf(cost) > mostMemoryBytes) return undefined
+  const salt = Buffer.from(saltText, 'base64')
+  const hash = Buffer.from(hashText, 'base64')
+  return salt.length >= 8 && hash.length >= 16 && hash.length <= 64 ? { cost, salt, hash } : undefined
+}
+
+export function showPasswordHash({ cost, salt, hash }: PasswordHash): string {
+  const { N, r, p } = cost
+  return `scrypt$N=${N},r=${r},p=${p}$${salt.toString('base64url')}$${hash.toString('base64url')}`
+}
+
+export async function hashPassword(password: string, cost: Partial<ScryptCost> = {}): Promise<PasswordHash> {
+  const whole = { ...usualCost, ...cost }
+  const salt = randomBytes(saltBytes)
+  return { cost: whole, salt, hash: await derive(password, salt, hashBytes, whole) }
+}
+
+/** One that no password leads to, and that costs as much to find out as those like it. */
+export function unreachableHash({ cost } = { cost: usualCost }): PasswordHash {
+  return { cost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
+}
+
+export async function isPasswordOf({ cost, salt, hash }: PasswordHash, password: string): Promise<boolean> {
+  return timingSafeEqual(await derive(password, salt, hash.length, cost), hash)
+}
+
+function derive(password: string, salt: Buffer, length: number, cost: ScryptCost): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const options = { ...cost, maxmem: memoryOf(cost) + 1024 * 1024 }
+  scrypt(password, salt, length, options, (error, key) => (error ? reject(error) : resolve(key)))
+  return promise
+}
+
+/** RFC 7914 §2, and the p blocks that are worked on. */
+function memoryOf({ N, r, p }: ScryptCost): number {
+  return 128 * r * (N + p)
+}

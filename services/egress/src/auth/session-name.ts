@@ -1,0 +1,96 @@
+import type { Session } from '../sources/source-pool.ts'
+
+export type SessionName =
+  | { readonly kind: 'name'; readonly user: string; readonly session: Session | undefined }
+  /** The name begins with no user that is known. */
+  | { readonly kind: 'unknown_user' }
+  /** `detail` says for the log what is wrong behind the user. */
+  | { readonly kind: 'bad_option'; readonly user: string; readonly detail: string }
+
+/** Longer than any that is configured, with all its options. */
+const longestName = 300
+const longestTtlSeconds = 30 * 86_400
+
+/**
+ * What a client asks for in its user name, as it is usual among proxies: `user-session-<id>`, also `-sessid-<id>`, with
+ * `-ttl-<seconds>` or `-sesstime-<minutes>`, and `-hard`, in any order. The user is the longest known one that the name
+ * begins with, so users may have hyphens. A session belongs to its user: that of another with the same id is another.
+ */
+export function readSessionName(name: string, isUser: (name: string) => boolean): SessionName {
+  const user = name.length > longestName ? undefined : longestUser(name, isUser)
+  return user === undefined ? { kind: 'unknown_user' } : readOptions(user, name.slice(user.length))
+}
+
+const firstOption = /-(?:session|sessid|ttl|sesstime|hard)(?:-|$)/
+
+/** The same where everybody is let in: the user is whatever stands before the first option. */
+export function readAnySessionName(name: string): SessionName {
+  const user = name.slice(0, firstOption.exec(name)?.index)
+  return name.length > longestName ? { kind: 'unknown_user' } : readOptions(user, name.slice(user.length))
+}
+
+function longestUser(name: string, isUser: (name: string) => boolean): string | undefined {
+  for (let end = name.length; end > 0; end = name.lastIndexOf('-', end - 1)) {
+    if (isUser(name.slice(0, end))) return name.slice(0, end)
+  }
+  return undefined
+}
+
+interface Options {
+  id?: string
+  ttlSeconds?: number
+  hard?: boolean
+}
+
+function readOptions(user: string, text: string): SessionName {
+  const options: Options = {}
+  const words = text.split('-').slice(1)
+  while (words.length > 0) {
+    const detail = takeOption(words, options)
+    if (detail !== undefined) return { kind: 'bad_option', user, detail }
+  }
+  const { id, ttlSeconds, hard = false } = options
+  if (id !== undefined) return { kind: 'name', user, session: { id: `${user}/${id}`, ttlSeconds, hard } }
+  if (text === '') return { kind: 'name', user, session: undefined }
+  return { kind: 'bad_option', user, detail: 'there are options for a session, but no session' }
+}
+
+/** Takes one option off the words. @returns what is wrong with it */
+function takeOption(words: string[], options: Options): string | undefined {
+  const [option = ''] = words.splice(0, 1)
+  switch (option) {
+    case 'session':
+    case 'sessid':
+      return takeId(words, options)
+    case 'ttl':
+      return takeTtl(words, options, { seconds: 1, inWords: 'ttl: whole seconds' })
+    case 'sesstime':
+      return takeTtl(words, options, { seconds: 60, inWords: 'sesstime: whole minutes' })
+    case 'hard': {
+      if (options.hard) return 'hard is there twice'
+      options.hard = true
+      return undefined
+    }
+    default:
+      return `option ${JSON.stringify(option)} is not known`
+  }
+}
+
+function takeId(words: string[], options: Options): string | undefined {
+  const [id = ''] = words.splice(0, 1)
+  if (options.id !== undefined) return 'the session is there twice'
+  if (!/^\w{1,64}$/.test(id)) return 'a session is 1 to 64 letters, digits and underscores'
+  options.id = id
+  return undefined
+}
+
+function takeTtl(words: string[], options: Options, unit: { seconds: number; inWords: string }): string | undefined {
+  const [given = ''] = words.splice(0, 1)
+  const ttlSeconds = Number(given) * unit.seconds
+  if (options.ttlSeconds !== undefined) return 'the time of the session is there twice'
+  if (!/^[1-9]\d{0,6}$/.test(given) || ttlSeconds > longestTtlSeconds) {
+    return `${unit.inWords} from 1 to ${longestTtlSeconds / unit.seconds}`
+  }
+  options.ttlSeconds = ttlSeconds
+  return undefined
+}

@@ -1,0 +1,34 @@
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { Authenticator } from './auth/authenticator.ts'
+import type { UsersFile } from './auth/users-file.ts'
+import type { EgressSettings } from './settings.ts'
+import type { LiveSourcePool } from './sources/live-source-pool.ts'
+
+export interface EventSources {
+  readonly pool: LiveSourcePool
+  readonly authenticator: Authenticator
+  readonly users: UsersFile | undefined
+}
+
+/** What happens to the proxy's surroundings, as lines in the log. */
+export function logEvents(logger: Logger, { pool, authenticator, users }: EventSources): void {
+  pool.on('out', (source, reason) => logger.warn({ source, reason }, 'source address is out'))
+  pool.on('back', (source) => logger.info({ source }, 'source address is back'))
+  pool.on('siteBenched', (source, site) => logger.warn({ source, site }, 'source address is refused by a site'))
+  authenticator.on('denied', (client, denied) => {
+    if (denied.kind === 'limited') logger.warn({ client }, 'too many wrong passwords')
+    else logger.warn({ client, user: denied.user, reason: denied.reason, detail: denied.detail }, 'not let in')
+  })
+  users?.on('changed', (known) => logger.info({ users: known.size }, 'users file read again'))
+  users?.on('bad', (faults) => logger.error({ faults }, 'users file is no good; those before stay'))
+}
+
+/** The lines that tell someone who has just started it what they have, and what is missing. */
+export function logMode(logger: Logger, settings: EgressSettings, { narrowed }: { readonly narrowed: boolean }): void {
+  if (narrowed) {
+    logger.warn('no PROXY_USER and no USERS_FILE: everybody would be let in, so it listens on loopback only')
+  }
+  if (settings.IP_POOL.length === 0) {
+    logger.warn('no IP_POOL: connections leave by the address that the system chooses, and nothing rotates')
+  } else logger.info({ entries: settings.IP_POOL.length, rotation: settings.ROTATION }, 'rotating source addresses')
+}

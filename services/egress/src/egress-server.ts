@@ -1,0 +1,49 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { plainAddress } from '@ipfleet/http/client-address.ts'
+import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
+import { ConnectionLimits } from '@ipfleet/relay/connection-limits.ts'
+import { asksForTunnel, offerOf } from '@ipfleet/relay/upgrade-offer.ts'
+import type { App } from './app.ts'
+
+export interface EgressServerOptions {
+  readonly maxConnections: number
+}
+
+/** What clients connect to. */
+export class EgressServer {
+  readonly http: Server
+  readonly #limits: ConnectionLimits
+
+  constructor(app: App, { maxConnections }: EgressServerOptions) {
+    const serve = (req: IncomingMessage, res: ServerResponse): void => void app.forward(req, res)
+    this.http = createServer(
+      {
+        ...httpServerOptions(),
+        // A body may take as long as it flows.
+        requestTimeout: 0,
+        shouldUpgradeCallback: asksForTunnel,
+      },
+      serve,
+    )
+    this.http.on('checkContinue', (req, res) => void this.http.emit('request', req, res))
+    this.http.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) => {
+      const { res, offer } = offerOf(req, socket, early)
+      void app.forward(req, res, offer)
+    })
+    this.http.on('connect', (req: IncomingMessage, socket: Socket, early: Buffer) => {
+      void app.connect(req, socket, early)
+    })
+    hardenServer(this.http, { maxConnections: Infinity })
+    this.#limits = new ConnectionLimits(this.http, {
+      maxConnections,
+      maxPerClient: 0,
+      isTrusted: () => false,
+      addressOf: (socket) => plainAddress(socket.remoteAddress),
+    })
+  }
+
+  get openConnections(): number {
+    return this.#limits.open
+  }
+}

@@ -1,0 +1,188 @@
+import type { Server } from 'node:http'
+import { Tunnels } from '@ipfleet/hop/tunnels.ts'
+import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
+import { listen } from '@ipfleet/http/listen.ts'
+import { StallWatch } from '@ipfleet/relay/stall-watch.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
+import { App } from './app.ts'
+import { Authenticator } from './auth/authenticator.ts'
+import { UsersFile } from './auth/users-file.ts'
+import { LocalPorts } from './dial/local-ports.ts'
+import { SourceDialer } from './dial/source-dialer.ts'
+import { logEvents, logMode } from './egress-log.ts'
+import { registerMetrics } from './egress-metrics.ts'
+import type { EgressOptions } from './egress-options.ts'
+import { EgressRecord } from './egress-record.ts'
+import { EgressServer } from './egress-server.ts'
+import { type FleetParts, fleetParts } from './fleet-parts.ts'
+import { ClientLimits } from './limits/client-limits.ts'
+import { metricsServer } from './metrics-server.ts'
+import type { ForwardParts } from './proxy/forwarded-request.ts'
+import { TunnelDesk } from './proxy/tunnel-desk.ts'
+import { type EgressSettings, listenAddressOf } from './settings.ts'
+import { readIpPool } from './sources/ip-pool.ts'
+import { LiveSourcePool } from './sources/live-source-pool.ts'
+import { createSourceCheck } from './sources/source-check.ts'
+import { LiveTargetPolicy } from './target/live-target-policy.ts'
+import { NameLookups, systemLookUp } from './target/name-lookups.ts'
+import { OwnAddresses } from './target/own-addresses.ts'
+import { TargetList } from './target/target-list.ts'
+
+/** A forward proxy: all its parts, put together and taken apart again. */
+export class Egress {
+  readonly #settings: EgressSettings
+  readonly #logger: Logger
+  readonly #fleet: FleetParts
+  readonly #pool: LiveSourcePool
+  readonly #users: UsersFile | undefined
+  readonly #limits: ClientLimits
+  readonly #own: OwnAddresses
+  readonly #tunnels: Tunnels
+  readonly #server: EgressServer
+  readonly #operators: Server | undefined
+  #draining = false
+
+  constructor({ settings, usersFile }: EgressOptions, logger: Logger) {
+    this.#settings = settings
+    this.#logger = logger
+    this.#fleet = fleetParts(settings, logger)
+    this.#users = usersFile && new UsersFile(usersFile.path, usersFile.users)
+    this.#pool = sourcePool(settings, this.#fleet)
+    this.#limits = clientLimits(settings, this.#fleet)
+    this.#own = new OwnAddresses({ clock: this.#fleet.clock, blocks: prefixesOf(settings.IP_POOL) })
+    this.#tunnels = new Tunnels({
+      idleMs: settings.IDLE_TIMEOUT_SECONDS * 1000,
+      maxBytes: settings.TUNNEL_MAX_BYTES,
+      maxMs: settings.TUNNEL_MAX_SECONDS * 1000,
+    })
+    const metrics = createMetrics()
+    const record = new EgressRecord(metrics, logger)
+    const authenticator = this.#authenticator()
+    this.#server = new EgressServer(this.#app(authenticator, record), { maxConnections: settings.MAX_CONNECTIONS })
+    registerMetrics(metrics, {
+      record,
+      limits: this.#limits,
+      openTunnels: () => this.#tunnels.count,
+      openConnections: () => this.#server.openConnections,
+      sources: () => this.#pool.snapshot(),
+      link: this.#fleet.redis?.link,
+    })
+    this.#operators = settings.METRICS_ADDR === 'off' ? undefined : metricsServer(metrics, () => !this.#draining)
+    logEvents(logger, { pool: this.#pool, authenticator, users: this.#users })
+  }
+
+  /** @throws ListenError */
+  async start(): Promise<void> {
+    const { METRICS_ADDR: metricsAt } = this.#settings
+    await this.#pool.start()
+    this.#users?.follow()
+    if (this.#operators && metricsAt !== 'off') {
+      const port = await listen(this.#operators, metricsAt)
+      this.#own.addListener({ host: metricsAt.host, port })
+      this.#logger.info({ host: metricsAt.host, port }, 'metrics at /metrics')
+    }
+    const { narrowed, ...at } = listenAddressOf(this.#settings)
+    const port = await listen(this.#server.http, at)
+    this.#own.addListener({ host: at.host, port })
+    logMode(this.#logger, this.#settings, { narrowed })
+    this.#logger.info({ host: at.host, port }, 'listening')
+  }
+
+  /** Takes nothing new, gives tunnels and requests their time, then closes what was opened, last things first. */
+  async stop(): Promise<void> {
+    const { DRAIN_MS: graceMs } = this.#settings
+    this.#logger.info('stopping')
+    const onDraining = (): void => void (this.#draining = true)
+    await Promise.all([
+      gracefulClose(this.#server.http, { drainMs: 0, deadlineMs: graceMs + endedWithinMs, onDraining }),
+      this.#tunnels.drain(graceMs),
+    ])
+    if (this.#operators) await gracefulClose(this.#operators, { drainMs: 0, deadlineMs: 0 })
+    this.#users?.close()
+    this.#pool.close()
+    await this.#limits.close()
+    await this.#fleet.close()
+    this.#logger.info('stopped')
+  }
+
+  #authenticator(): Authenticator {
+    const { PROXY_USER: user, PROXY_PASS: password, RATE_LIMIT_REFILL: refillPerSecond } = this.#settings
+    return new Authenticator({
+      credentials: user === undefined || password === undefined ? undefined : { user, password },
+      users: () => this.#users?.users,
+      refillPerSecond,
+      clock: this.#fleet.clock,
+    })
+  }
+
+  #app(authenticator: Authenticator, record: EgressRecord): App {
+    const settings = this.#settings
+    const { clock } = this.#fleet
+    const { CONNECT_TIMEOUT_MS: connectTimeoutMs } = settings
+    const caps = { maxTunnels: settings.MAX_TUNNELS, maxTunnelsPerClient: settings.MAX_TUNNELS_PER_CLIENT }
+    return new App({
+      authenticator,
+      limits: this.#limits,
+      policy: new LiveTargetPolicy({
+        connectPorts: settings.CONNECT_PORTS,
+        allow: new TargetList(settings.ALLOW_TARGETS),
+        deny: new TargetList(settings.DENY_TARGETS),
+        own: this.#own,
+        names: new NameLookups({ lookUp: systemLookUp, clock, timeoutMs: connectTimeoutMs }),
+      }),
+      dialer: new SourceDialer({ pool: this.#pool, ports: LocalPorts.ofSystem(), clock, connectTimeoutMs }),
+      forward: this.#forwardParts(),
+      tunnels: new TunnelDesk(this.#tunnels, caps, record.tunnelEnded),
+      record,
+    })
+  }
+
+  #forwardParts(): ForwardParts {
+    const settings = this.#settings
+    const idleTimeoutMs = settings.IDLE_TIMEOUT_SECONDS * 1000
+    return {
+      tunnels: this.#tunnels,
+      stalls: new StallWatch(),
+      sendTimeoutMs: idleTimeoutMs,
+      uploads: { bodyTimeoutMs: idleTimeoutMs, minBodyBytesPerSecond: leastBytesPerSecond },
+      timeouts: { answerTimeoutMs: settings.ANSWER_TIMEOUT_SECONDS * 1000, idleTimeoutMs },
+      disclosure: { forwardedFor: settings.X_FORWARDED_FOR, realIp: settings.X_REAL_IP, via: settings.VIA },
+      onBlocked: ({ source, target }) => {
+        if (source && target) this.#pool.report(source, target.host, 'refused_by_site')
+      },
+    }
+  }
+}
+
+/** What is left of tunnels after their grace has this long to close. */
+const endedWithinMs = 1000
+/** An upload that is slower than this for longer than the idle timeout is given up. */
+const leastBytesPerSecond = 100
+
+function sourcePool(settings: EgressSettings, { clock, redis }: FleetParts): LiveSourcePool {
+  const read = readIpPool(settings.IP_POOL)
+  if (read.kind === 'faults') throw new Error(`IP_POOL: ${read.faults.join('; ')}`)
+  return new LiveSourcePool(
+    {
+      seats: read.seats,
+      rotation: settings.ROTATION,
+      checkIntervalMs: settings.HEALTH_CHECK_INTERVAL_SECONDS * 1000,
+      siteBenchMs: settings.SITE_BENCH_SECONDS * 1000,
+    },
+    {
+      check: createSourceCheck({ url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS }),
+      clock,
+      fleet: redis,
+    },
+  )
+}
+
+function clientLimits(settings: EgressSettings, { limiter }: FleetParts): ClientLimits {
+  const { RATE_LIMIT_BURST: burst, RATE_LIMIT_REFILL: refillPerSecond } = settings
+  return new ClientLimits(limiter, burst === 0 ? undefined : { kind: 'token-bucket', burst, refillPerSecond })
+}
+
+function prefixesOf(entries: readonly string[]): readonly string[] {
+  return entries.filter((entry) => entry.includes('/'))
+}

@@ -1,0 +1,46 @@
+import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
+import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
+import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
+import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { EgressSettings } from './settings.ts'
+
+/** What this proxy shares with others of its fleet, or, alone, has for itself. */
+export interface FleetParts {
+  readonly clock: FleetClock
+  readonly limiter: PromptRateLimiter
+  /** Undefined without REDIS_URL. */
+  readonly redis: { readonly link: RedisLink; readonly subscriber: Subscriber } | undefined
+  /** After everything that uses it. */
+  close(): Promise<void>
+}
+
+export function fleetParts(
+  { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs }: EgressSettings,
+  logger: Logger,
+): FleetParts {
+  const clock = new FleetClock()
+  if (url === undefined) {
+    return { clock, limiter: new LocalRateLimiter(), redis: undefined, close: async () => clock.close() }
+  }
+  const link = new RedisLink({ url, name: 'egress', timeoutMs })
+  link.on('up', () => logger.info('redis is up'))
+  link.on('down', () => logger.warn('redis is away; turns, health and limits are this proxy’s own until it is back'))
+  const subscriber = new Subscriber(url, timeoutMs)
+  const size = new FleetSize(link, { name: 'egress' })
+  clock.follow(link)
+  return {
+    clock,
+    limiter: new FleetRateLimiter(link, { scope: 'egress', members: () => size.count }),
+    redis: { link, subscriber },
+    close: async () => {
+      await size.close()
+      clock.close()
+      subscriber.close()
+      link.close()
+    },
+  }
+}

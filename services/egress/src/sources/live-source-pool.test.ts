@@ -1,0 +1,338 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { readIpPool } from './ip-pool.ts'
+import { LiveSourcePool, type LiveSourcePoolOptions } from './live-source-pool.ts'
+import type { CheckVerdict } from './source-check.ts'
+import type { Session, Source, SourceChoice, SourceOutcome, Wish } from './source-pool.ts'
+
+const [a, b, c] = ['192.0.2.1', '192.0.2.2', '192.0.2.3'] as const
+const three = [a, b, c]
+const checkIntervalMs = 10_000
+const site = 'shop.example'
+
+const good: CheckVerdict = { kind: 'good' }
+const missed: CheckVerdict = { kind: 'failed', reason: 'ETIMEDOUT' }
+const gone: CheckVerdict = { kind: 'not_ours' }
+
+beforeEach(() => {
+  // The monotonic clock is theirs too.
+  jest.useFakeTimers({ now: 1_700_000_000_000 })
+})
+
+const pools: LiveSourcePool[] = []
+
+afterEach(() => {
+  for (const pool of pools.splice(0)) pool.close()
+  jest.useRealTimers()
+})
+
+/** What each address is found to be when it is checked; good unless set. */
+let verdicts: Map<string, CheckVerdict | Promise<CheckVerdict>>
+let events: string[]
+
+/** Begins with the first address. */
+async function started(entries: readonly string[], options: Partial<LiveSourcePoolOptions> = {}) {
+  verdicts = new Map()
+  events = []
+  const read = readIpPool(entries)
+  const pool = new LiveSourcePool(
+    {
+      seats: read.kind === 'seats' ? read.seats : [],
+      rotation: 'round-robin',
+      checkIntervalMs,
+      siteBenchMs: 300_000,
+      ...options,
+    },
+    {
+      check: async ({ address }) => verdicts.get(address) ?? good,
+      clock: { nowMs: () => performance.now(), epochMs: () => Date.now() },
+      random: () => 0,
+    },
+  )
+  pools.push(pool)
+  pool.on('out', (address, reason) => void events.push(`${address} out: ${reason}`))
+  pool.on('back', (address) => void events.push(`${address} back`))
+  pool.on('siteBenched', (address, at) => void events.push(`${address} benched at ${at}`))
+  await pool.start()
+  await pass(0)
+  return pool
+}
+
+const pass = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms)
+/** The time between two rounds, with no chance in it, is nine tenths of the interval. */
+const nextRound = (): Promise<void> => pass(0.9 * checkIntervalMs)
+/** What has been told since the last call. */
+const told = (): string[] => events.splice(0)
+
+const wish = (more: Partial<Wish> = {}): Wish => ({ families: [4], site, session: undefined, tried: [], ...more })
+
+function sourceOf(choice: SourceChoice | Promise<SourceChoice>): Source {
+  if ('kind' in choice && choice.kind === 'source') return choice.source
+  throw new Error(`no source: ${JSON.stringify(choice)}`)
+}
+
+const next = (pool: LiveSourcePool, more?: Partial<Wish>): string => sourceOf(pool.next(wish(more))).address
+
+const taken = (pool: LiveSourcePool, count: number, more?: Partial<Wish>): string[] =>
+  Array.from({ length: count }, () => next(pool, more))
+
+const source = (address: string): Source => ({ address, family: 4, entry: address })
+
+function report(pool: LiveSourcePool, address: string, ...outcomes: SourceOutcome[]): void {
+  for (const outcome of outcomes) pool.report(source(address), site, outcome)
+}
+
+const session = (more: Partial<Session> = {}): Session => ({ id: 'a', ttlSeconds: undefined, hard: false, ...more })
+
+describe('the next source', () => {
+  test('is of a family that the target has, the better one where the pool has both', async () => {
+    const pool = await started([a, '2001:db8::1', b])
+    expect(taken(pool, 3, { families: [6, 4] })).toEqual(['2001:db8::1', '2001:db8::1', '2001:db8::1'])
+    expect(taken(pool, 3, { families: [4] })).toEqual([a, b, a])
+    expect(sourceOf(pool.next(wish({ families: [6] })))).toEqual({
+      address: '2001:db8::1',
+      family: 6,
+      entry: '2001:db8::1',
+    })
+  })
+
+  test('is of the other family when all of the better one are out', async () => {
+    const pool = await started([a, '2001:db8::1'])
+    pool.report({ address: '2001:db8::1', family: 6, entry: '2001:db8::1' }, site, 'not_ours')
+    expect(next(pool, { families: [6, 4] })).toBe(a)
+  })
+
+  test('is none when the pool has no address of the target’s families', async () => {
+    const pool = await started(three)
+    expect(pool.next(wish({ families: [6] }))).toEqual({ kind: 'no_family' })
+  })
+
+  test('is none that this request has tried', async () => {
+    const pool = await started(three)
+    expect(taken(pool, 3, { tried: [source(a), source(c)] })).toEqual([b, b, b])
+    expect(pool.next(wish({ tried: three.map(source) }))).toEqual({ kind: 'all_out', retryAfterSeconds: 1 })
+  })
+
+  test('of a prefix is another each time, and a request tries three of it', async () => {
+    const pool = await started(['2001:db8::/64'])
+    const tried: Source[] = []
+    for (let attempt = 0; attempt < 3; attempt += 1) tried.push(sourceOf(pool.next(wish({ families: [6], tried }))))
+    expect(new Set(tried.map(({ address }) => address)).size).toBe(3)
+    expect(tried[0]).toMatchObject({ family: 6, entry: '2001:db8::/64' })
+    expect(pool.next(wish({ families: [6], tried }))).toMatchObject({ kind: 'all_out' })
+  })
+
+  test('binds nothing where there is no pool, whatever is said of it', async () => {
+    const pool = await started([])
+    const chosen = sourceOf(pool.next(wish({ families: [6, 4] })))
+    expect(chosen).toEqual({ address: '', family: 6, entry: 'system' })
+    for (let failure = 0; failure < 9; failure += 1) pool.report(chosen, site, 'target_failed')
+    pool.report(chosen, site, 'not_ours')
+    expect(sourceOf(pool.next(wish({ families: [6, 4] })))).toBe(chosen)
+  })
+})
+
+describe('checks', () => {
+  test('take an address out after two failures in a row, while others reach their target, and bring it back', async () => {
+    const pool = await started(three)
+    verdicts.set(b, missed)
+    await nextRound()
+    expect(told()).toEqual([])
+    await nextRound()
+    expect(told()).toEqual([`${b} out: check_failed`])
+    expect(new Set(taken(pool, 10))).toEqual(new Set([a, c]))
+    verdicts.delete(b)
+    await nextRound()
+    expect(told()).toEqual([`${b} back`])
+    expect(new Set(taken(pool, 10))).toEqual(new Set(three))
+  })
+
+  test('take nobody out when their target cannot be reached from any address', async () => {
+    const pool = await started(three)
+    for (const address of three) verdicts.set(address, missed)
+    for (let round = 0; round < 5; round += 1) await nextRound()
+    expect(told()).toEqual([])
+    expect(taken(pool, 3)).toHaveLength(3)
+  })
+
+  test('nor all addresses of a family by which it cannot be reached', async () => {
+    await started([...three, '2001:db8::1', '2001:db8::2'])
+    verdicts.set('2001:db8::1', missed).set('2001:db8::2', missed)
+    for (let round = 0; round < 5; round += 1) await nextRound()
+    expect(told()).toEqual([])
+  })
+
+  test('take an address out at once when it is not this machine’s, with its whole prefix, and all of them', async () => {
+    const pool = await started(['192.0.2.8/30', c])
+    verdicts.set('192.0.2.9', gone)
+    await nextRound()
+    expect(told()).toEqual(['192.0.2.9 out: not_ours'])
+    expect(pool.snapshot()).toMatchObject([
+      { entry: '192.0.2.8/30', isUp: true, seats: 2, seatsOut: 1 },
+      { entry: c, isUp: true, seats: 1, seatsOut: 0 },
+    ])
+    verdicts.set('192.0.2.10', gone).set(c, gone)
+    await nextRound()
+    expect(pool.snapshot().map(({ isUp }) => isUp)).toEqual([false, false])
+  })
+
+  test('bring an address that can be bound again back, even when nobody reaches their target', async () => {
+    await started(three)
+    verdicts.set(a, gone)
+    await nextRound()
+    for (const address of three) verdicts.set(address, missed)
+    await nextRound()
+    expect(told()).toEqual([`${a} out: not_ours`, `${a} back`])
+  })
+
+  test('that lack what they need say nothing', async () => {
+    await started(three)
+    verdicts.set(a, { kind: 'unknown' })
+    for (let round = 0; round < 5; round += 1) await nextRound()
+    expect(told()).toEqual([])
+  })
+
+  test('do not wait for one that hangs to bring others back', async () => {
+    await started(three)
+    verdicts.set(a, gone)
+    await nextRound()
+    verdicts.delete(a)
+    verdicts.set(b, new Promise(() => {}))
+    await nextRound()
+    expect(told()).toEqual([`${a} out: not_ours`, `${a} back`])
+  })
+
+  test('are not made of what the system chooses', async () => {
+    await started([])
+    verdicts.set('', gone)
+    await nextRound()
+    expect(told()).toEqual([])
+  })
+
+  test('tell nothing after the end', async () => {
+    const pool = await started(three)
+    verdicts.set(a, gone)
+    pool.close()
+    await nextRound()
+    expect(told()).toEqual([])
+  })
+})
+
+describe('use', () => {
+  test('that finds an address not ours takes it out at once; the next good check brings it back', async () => {
+    const pool = await started(three)
+    report(pool, a, 'not_ours')
+    report(pool, a, 'not_ours')
+    expect(told()).toEqual([`${a} out: not_ours`])
+    expect(new Set(taken(pool, 10))).toEqual(new Set([b, c]))
+    await nextRound()
+    expect(told()).toEqual([`${a} back`])
+  })
+
+  test('that finds one address of a prefix not ours takes the prefix out', async () => {
+    const pool = await started(['2001:db8::/64', '2001:db8:1::/64'])
+    pool.report({ address: '2001:db8::7', family: 6, entry: '2001:db8::/64' }, site, 'not_ours')
+    expect(told()).toEqual(['2001:db8::/64 out: not_ours'])
+    expect(next(pool, { families: [6] })).toMatch(/^2001:db8:1:/)
+  })
+
+  test('that fails, without ports or at a dead target, takes nobody out', async () => {
+    const pool = await started(three)
+    for (let round = 0; round < 20; round += 1)
+      for (const each of three) report(pool, each, 'target_failed', 'no_ports')
+    expect(told()).toEqual([])
+    expect(taken(pool, 3)).toEqual(three)
+  })
+
+  test('of a site that blocks one address keeps that one away from that site only', async () => {
+    const pool = await started(three)
+    report(pool, a, 'connected', 'refused_by_site')
+    report(pool, b, 'connected')
+    report(pool, a, 'connected', 'refused_by_site', 'connected', 'refused_by_site')
+    expect(told()).toEqual([`${a} benched at ${site}`])
+    expect(taken(pool, 300).filter((each) => each === b)).toHaveLength(150)
+    expect(new Set(taken(pool, 10, { site: 'other.example' }))).toEqual(new Set(three))
+    await pass(300_000)
+    expect(new Set(taken(pool, 10))).toEqual(new Set(three))
+  })
+})
+
+describe('when all are out', () => {
+  test('the next check may bring them back', async () => {
+    const pool = await started([a, b])
+    report(pool, a, 'not_ours')
+    report(pool, b, 'not_ours')
+    expect(pool.next(wish())).toEqual({ kind: 'all_out', retryAfterSeconds: 9 })
+    await pass(8500)
+    expect(pool.next(wish())).toEqual({ kind: 'all_out', retryAfterSeconds: 1 })
+  })
+
+  test('or the end of a bench at the site', async () => {
+    const pool = await started([a, b], { siteBenchMs: 4000 })
+    report(pool, a, 'target_failed')
+    report(pool, b, 'connected')
+    report(pool, a, 'target_failed', 'target_failed')
+    await pass(1500)
+    report(pool, b, 'not_ours')
+    expect(pool.next(wish())).toEqual({ kind: 'all_out', retryAfterSeconds: 3 })
+  })
+})
+
+describe('a session', () => {
+  test('keeps its address, while others take turns', async () => {
+    const pool = await started(three)
+    const kept = taken(pool, 50, { session: session() })
+    expect(new Set(kept).size).toBe(1)
+    expect(taken(pool, 3)).toEqual(three)
+  })
+
+  test('moves when its address is out, and returns with it', async () => {
+    const pool = await started(three)
+    const own = next(pool, { session: session() })
+    report(pool, own, 'not_ours')
+    const other = next(pool, { session: session() })
+    expect(other).not.toBe(own)
+    expect(next(pool, { session: session() })).toBe(other)
+    await nextRound()
+    expect(next(pool, { session: session() })).toBe(own)
+  })
+
+  test('that is hard rather has none', async () => {
+    const pool = await started(three)
+    const hard = session({ hard: true })
+    const own = next(pool, { session: hard })
+    expect(own).toBe(next(pool, { session: session() }))
+    expect(pool.next(wish({ session: hard, tried: [source(own)] }))).toEqual({ kind: 'session_lost' })
+    report(pool, own, 'not_ours')
+    expect(pool.next(wish({ session: hard }))).toEqual({ kind: 'session_lost' })
+  })
+
+  test('has none when all are out', async () => {
+    const pool = await started([a, b])
+    for (const each of [a, b]) report(pool, each, 'not_ours')
+    expect(pool.next(wish({ session: session() }))).toMatchObject({ kind: 'all_out' })
+  })
+
+  test('has the same address after a restart', async () => {
+    const many = Array.from({ length: 40 }, (_, index) => session({ id: `s${index}`, ttlSeconds: 3600 }))
+    const entries = [...three, '10.0.0.0/16', '192.0.2.4']
+    const before = await started(entries)
+    const addresses = many.map((each) => next(before, { session: each }))
+    const after = await started(entries)
+    expect(many.map((each) => next(after, { session: each }))).toEqual(addresses)
+    expect(addresses.some((each) => each.startsWith('10.0.'))).toBe(true)
+  })
+
+  test('with a time to live moves on after it', async () => {
+    const pool = await started(['10.0.0.0/16'])
+    const short = { session: session({ ttlSeconds: 60 }) }
+    const before = next(pool, short)
+    await pass(60_000)
+    expect(next(pool, short)).not.toBe(before)
+  })
+})
+
+test('each entry of the pool counts how often it was chosen', async () => {
+  const pool = await started(['192.0.2.8/30', c])
+  taken(pool, 9)
+  expect(pool.snapshot()).toMatchObject([{ uses: 6 }, { uses: 3 }])
+})

@@ -1,0 +1,141 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net'
+import { until } from '@ipfleet/testing/until.ts'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { type CheckVerdict, createSourceCheck } from '../src/sources/source-check.ts'
+import { networkNamespace, whyNoNamespaces } from './network-namespace.ts'
+
+const closings: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const close of closings.splice(0).toReversed()) await close()
+})
+
+async function listening(server: Server | TcpServer): Promise<number> {
+  closings.push(() => server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+const served = (listener: RequestListener): Promise<number> => listening(createServer(listener))
+
+function check(url: string | undefined, address = '127.0.0.2', signal = new AbortController().signal) {
+  const source = { address, family: address.includes(':') ? 6 : 4, entry: address } as const
+  return createSourceCheck({ url, timeoutMs: 300 })(source, signal)
+}
+
+const good: CheckVerdict = { kind: 'good' }
+
+describe('without a target', () => {
+  test.each(['127.0.0.2', '127.255.255.254'])('%s is this machine’s, so it is good', async (address) => {
+    expect(await check(undefined, address)).toEqual(good)
+  })
+
+  test.each(['192.0.2.77', '2001:db8::77'])('%s is not this machine’s', async (address) => {
+    expect(await check(undefined, address)).toEqual({ kind: 'not_ours' })
+  })
+})
+
+describe('with one', () => {
+  test('asks for it from the source, on a connection of its own', async () => {
+    const seen: unknown[] = []
+    const port = await served((req, res) => {
+      seen.push([req.method, req.url, req.headers.host, req.headers.connection, req.socket.remoteAddress])
+      res.end()
+    })
+    expect(await check(`http://localhost:${port}/a?b`, '127.0.0.3')).toEqual(good)
+    expect(seen).toEqual([['GET', '/a?b', `localhost:${port}`, 'close', '127.0.0.3']])
+  })
+
+  test.each<[number, CheckVerdict]>([
+    [204, good],
+    [302, good],
+    [403, good],
+    [429, good],
+    [503, { kind: 'failed', reason: 'answered 503' }],
+  ])('an answer of %i', async (status, verdict) => {
+    const port = await served((_req, res) => res.writeHead(status).end())
+    expect(await check(`http://127.0.0.1:${port}`)).toEqual(verdict)
+  })
+
+  test('does not wait for the end of the answer', async () => {
+    let isLeft = false
+    const port = await served((_req, res) => {
+      res.writeHead(200).write('x'.repeat(100_000))
+      res.on('close', () => (isLeft = true))
+    })
+    expect(await check(`http://127.0.0.1:${port}`)).toEqual(good)
+    await until(() => isLeft)
+  })
+
+  test('that does not answer in time fails', async () => {
+    const port = await served(() => {})
+    expect(await check(`http://127.0.0.1:${port}`)).toEqual({ kind: 'failed', reason: 'no answer within 300 ms' })
+  })
+
+  test('that speaks something else, or no longer, fails', async () => {
+    const port = await listening(createTcpServer((socket) => socket.on('error', () => {}).end('220 hello\r\n')))
+    expect(await check(`http://127.0.0.1:${port}`)).toMatchObject({ kind: 'failed' })
+    expect(await check(`https://127.0.0.1:${port}`)).toMatchObject({ kind: 'failed' })
+  })
+
+  test('connects to tcp://', async () => {
+    const peers: (string | undefined)[] = []
+    const server = createTcpServer((socket) => {
+      peers.push(socket.remoteAddress)
+      socket.on('error', () => {}).resume()
+    })
+    const port = await listening(server)
+    expect(await check(`tcp://127.0.0.1:${port}`, '127.0.0.4')).toEqual(good)
+    await until(() => peers.length === 1)
+    expect(peers).toEqual(['127.0.0.4'])
+    server.close()
+    await until(async () => (await check(`tcp://127.0.0.1:${port}`)).kind === 'failed')
+    expect(await check(`tcp://127.0.0.1:${port}`)).toEqual({ kind: 'failed', reason: 'ECONNREFUSED' })
+  })
+
+  test('of the other family fails, which is not the address’s fault alone', async () => {
+    expect(await check('tcp://[::1]:9')).toMatchObject({ kind: 'failed' })
+  })
+
+  test('is not asked from an address that is not this machine’s', async () => {
+    let isAsked = false
+    const port = await served((_req, res) => {
+      isAsked = true
+      res.end()
+    })
+    expect(await check(`http://127.0.0.1:${port}`, '192.0.2.77')).toEqual({ kind: 'not_ours' })
+    expect(isAsked).toBe(false)
+  })
+
+  test('that nobody waits for any more ends', async () => {
+    const port = await served(() => {})
+    const closing = new AbortController()
+    const verdict = check(`http://127.0.0.1:${port}`, '127.0.0.2', closing.signal)
+    closing.abort()
+    expect((await verdict).kind).toBe('failed')
+  })
+
+  test.each(['ftp://a.test', 'tcp://a.test', 'tcp://a.test:0'])('must be one that can be asked: not %s', (url) => {
+    expect(() => createSourceCheck({ url, timeoutMs: 300 })).toThrow(RangeError)
+  })
+})
+
+const why = await whyNoNamespaces()
+if (why !== undefined) process.stdout.write(`Addresses are not taken away from interfaces: ${why}\n`)
+const inNamespace = why === undefined ? test : test.skip
+
+inNamespace('an address that is taken away from its interface leaves the rotation, and returns with it', async () => {
+  const namespace = await networkNamespace()
+  closings.push(() => namespace.close())
+  await namespace.ip('link', 'set', 'lo', 'up')
+  for (const address of ['192.0.2.1/32', '192.0.2.2/32']) await namespace.ip('addr', 'add', address, 'dev', 'lo')
+  const program = await namespace.run(new URL('fixture-sources.ts', import.meta.url), '192.0.2.1,192.0.2.2')
+  await program.line('checked: 192.0.2.1 192.0.2.2')
+  await namespace.ip('addr', 'del', '192.0.2.1/32', 'dev', 'lo')
+  await program.line('192.0.2.1 out: not_ours')
+  await program.line('in turn: 192.0.2.2 192.0.2.2')
+  await namespace.ip('addr', 'add', '192.0.2.1/32', 'dev', 'lo')
+  await program.line('192.0.2.1 back')
+  await program.line(/^in turn: (192\.0\.2\.1 192\.0\.2\.2|192\.0\.2\.2 192\.0\.2\.1)$/)
+})
