@@ -10,7 +10,7 @@ const notInTrailers: ReadonlySet<string> = new Set(
     'age authorization cache-control content-encoding content-range content-type cookie date expect expires ' +
     'forwarded host if-match if-modified-since if-none-match if-range if-unmodified-since location max-forwards ' +
     'origin pragma proxy-authenticate proxy-authorization range retry-after set-cookie trailer vary ' +
-    'via www-authenticate x-backend x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto ' +
+    'via www-authenticate x-backend x-egress-ip x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto ' +
     'x-forwarded-server x-proxy x-real-ip x-request-id'
   ).split(' '),
 )

@@ -48,7 +48,7 @@ export function hardenServer(server: Server, limits: ServerLimits = {}): void {
   })
   // Without a listener Node drops a CONNECT without a word. A proxy that takes CONNECT listens before it comes here.
   if (server.listenerCount('connect') === 0) {
-    server.on('connect', (_req, socket) => refuseInTurn(socket, connections.pending(socket), 'method_not_allowed'))
+    server.on('connect', (_req, socket) => refuseTunnel(server, socket, 'method_not_allowed'))
   }
   // Without a listener Node answers without a body, and goes on.
   server.on('checkExpectation', (req, res) => {
@@ -57,6 +57,16 @@ export function hardenServer(server: Server, limits: ServerLimits = {}): void {
     lingerAfter(res)
     sendError(res, new ProxyError('expectation_failed'))
   })
+}
+
+/**
+ * Refuses a CONNECT, after the answers to what came before it. Node 26 (lib/_http_server.js) has taken its own listeners
+ * away from the socket: a reset would end the process, and an answer that waits for its client would wait for ever.
+ */
+export function refuseTunnel(server: Server, socket: Duplex, kind: RefusalKind): void {
+  const pending = trackConnections(server).pending(socket)
+  socket.on('error', () => {}).on('drain', () => pending?.emit('drain'))
+  refuseInTurn(socket, pending, kind)
 }
 
 /** Answers to what never became a request, so that no ProxyError and no ServerResponse can speak for them. */

@@ -54,12 +54,17 @@ const roles = new Map<string, Role>([
 /** Each spelling is looked at once; clients send the same few again and again. */
 const known = new Map<string, Role>()
 const mostKnown = 2000
+const longestKnown = 64
 
 function roleOf(spelling: string): Role {
   const role = known.get(spelling)
   if (role !== undefined) return role
   const found = learn(spelling.toLowerCase())
-  if (known.size < mostKnown) known.set(spelling, found)
+  if (spelling.length <= longestKnown) {
+    // Names that a client makes up must not take the places of those in use for good.
+    if (known.size >= mostKnown) known.clear()
+    known.set(spelling, found)
+  }
   return found
 }
 
@@ -166,6 +171,8 @@ export class OnwardFields {
     if (nominated.has('via')) this.via = undefined
     if (nominated.has('x-request-id')) this.requestId = undefined
     if (nominated.has('x-forwarded-for')) this.forwardedFor = undefined
+    if (nominated.has('x-forwarded-proto')) this.forwardedProto = undefined
+    if (nominated.has('x-forwarded-host')) this.forwardedHost = undefined
   }
 }
 

@@ -1,4 +1,5 @@
-import { choice, cidrList, milliseconds, url } from '@ipfleet/settings/kinds.ts'
+import { cidrList, milliseconds, url } from '@ipfleet/settings/kinds.ts'
+import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 
 /** What the process is, by the name of its environment variable; what it does stands in the TOML file. */
@@ -26,26 +27,7 @@ export const settingsSchema = {
     default: 2000,
     help: 'On SIGTERM: how long the probe endpoint fails before connections are closed. Longer than the check interval of what is in front',
   }),
-  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-    group: 'Log',
-    optional: true,
-    help: 'Least level that is logged; info includes a line per request. Unset: RUST_LOG, and without that info',
-  }),
-  LOG_FORMAT: choice(['text', 'json'], {
-    group: 'Log',
-    default: 'text',
-    help: 'Lines for a terminal, or for a collector',
-  }),
-  RUST_LOG: choice(['trace', 'debug', 'info', 'warn', 'error', 'off'], {
-    group: 'Log',
-    optional: true,
-    help: 'Another name for LOG_LEVEL, which goes before it',
-  }),
+  ...logSettings,
 }
 
 export type EdgeSettings = SettingsOf<typeof settingsSchema>
-
-/** The level that is logged, under whichever name it was set. */
-export function logLevelOf({ LOG_LEVEL: own, RUST_LOG: other }: Pick<EdgeSettings, 'LOG_LEVEL' | 'RUST_LOG'>) {
-  return own ?? (other === 'off' ? 'silent' : (other ?? 'info'))
-}

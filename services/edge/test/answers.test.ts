@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { converse } from './raw-conversation.ts'
-import { RecordingBackend } from './recording-backend.ts'
+import { converse } from '@ipfleet/testing/raw-conversation.ts'
+import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 
 /** What becomes of an answer between the backend and the client. */
@@ -29,6 +29,8 @@ async function passedOn(
   const [status = '', ...fields] = bytes.slice(0, headEnd).split('\r\n')
   return { status, fields, body: bytes.slice(headEnd + 4), end }
 }
+
+const plainly = (verb: string): string => `${verb} / HTTP/1.1\r\nHost: a\r\n`
 
 const named = (fields: readonly string[], ...names: string[]): string[] =>
   fields.filter((field) => names.includes(field.slice(0, field.indexOf(':')).toLowerCase()))
@@ -101,8 +103,7 @@ describe('the end of a body is told once', () => {
   ])('not at all, of a %s; and the next answer follows', async (_what, method, answer, framing) => {
     backend.answer = ({ method: asked }, socket) =>
       void socket.write(asked === 'POST' ? 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext' : answer)
-    const ask = (verb: string): string => `${verb} / HTTP/1.1\r\nHost: a\r\n`
-    const { bytes } = await converse(edge.port, `${ask(method)}\r\n${ask('POST')}Connection: close\r\n\r\n`)
+    const { bytes } = await converse(edge.port, `${plainly(method)}\r\n${plainly('POST')}Connection: close\r\n\r\n`)
     const [first = '', second = '', body] = bytes.split('\r\n\r\n')
     expect(first.slice(0, 12)).toBe(answer.slice(0, 12))
     expect(named(first.split('\r\n'), 'content-length', 'transfer-encoding')).toEqual(framing)

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { ScriptedBackend } from './scripted-backend.ts'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
+import { Wire } from '@ipfleet/testing/wire.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
-import { Wire } from './wire.ts'
 
 /** A client that asks before it sends a body is answered by who will read it (RFC 9110 §10.1.1). */
 let backend: ScriptedBackend

@@ -3,16 +3,16 @@ import { writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { namesEnvironment } from '@ipfleet/testing/names-environment.ts'
+import { type Answerer, RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { isPortFree, likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
-import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
+import { type LogLine, type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { ask, type Reply } from './ask.ts'
 import { KeepAliveLoad } from './keep-alive-load.ts'
-import { type Answerer, RecordingBackend } from './recording-backend.ts'
-import { ScriptedBackend } from './scripted-backend.ts'
 import { startEchoBackend } from './start-echo-backend.ts'
 import { type EdgeFile, type RunningEdge, startEdge, startEdgeFrom } from './start-edge.ts'
 import { metricIn } from './worker-fleet.ts'
@@ -84,6 +84,25 @@ describe('under load of 50 clients that keep their connections', () => {
     expect(metricIn(body, 'ipfleet_edge_ejections_total{group="default"}')).toBeGreaterThan(0)
   })
 
+  test('nor does the other, killed while the one that is back is still left alone', async () => {
+    const [first, second] = [await echoBackend(await portToKeep()), await echoBackend()]
+    const edge = await edgeInFrontOf([first.port, second.port], {
+      server: 'workers = 2',
+      tables: '[ejection]\nseconds = 600\nslow_start_seconds = 0',
+    })
+    const load = loadOn(edge)
+    await load.moreFrom(idOf(first), 300)
+    first.kill('SIGKILL')
+    await first.exited
+    await load.more(500)
+    await echoBackend(first.port)
+    second.kill('SIGKILL')
+    await second.exited
+    await load.moreFrom(idOf(first), 500)
+    await load.stop()
+    expect(load.faults).toEqual([])
+  })
+
   test('one that hangs is taken out by its checks; only what it had in hand is lost, and takes no longer than it may', async () => {
     const [stays, hangs] = [await echoBackend(), await echoBackend()]
     const edge = await edgeInFrontOf([stays.port, hangs.port], {
@@ -138,6 +157,23 @@ async function inFlightAt(edge: RunningEdge, backend: { readonly port: number })
   const { body } = await ask(edge.port, '/metrics')
   return metricIn(body, `ipfleet_edge_backend_connections{group="default",backend="${idOf(backend)}",state="busy"}`)
 }
+
+test('one that is left alone for its failures is asked when the other dies, and serves from then on', async () => {
+  const [returns, dies] = [await portToKeep(), await echoBackend()]
+  const edge = await edgeInFrontOf([returns, dies.port], { tables: '[ejection]\nseconds = 600' })
+  const ejected = ({ msg, backend }: LogLine): boolean =>
+    msg === 'backend ejected: too many failures' && backend === idOf({ port: returns })
+  for (let turn = 0; turn < 8; turn += 1) expect((await ask(edge.port)).status).toBe(200)
+  await edge.waitForLine(ejected)
+  await echoBackend(returns)
+  dies.kill('SIGKILL')
+  await dies.exited
+  for (const method of ['GET', 'POST', 'GET', 'POST', 'GET', 'GET']) {
+    const { status, headers } = await ask(edge.port, '/', { method })
+    expect([status, headers['x-backend']]).toEqual([200, idOf({ port: returns })])
+  }
+  await edge.waitForLine(({ msg, backend }) => msg === 'backend is back' && backend === idOf({ port: returns }))
+})
 
 describe('a backend that is alone', () => {
   test('may be restarted: while it is away clients are told so, and then it serves at once', async () => {
@@ -297,9 +333,8 @@ test('the addresses of a name are as many backends, and followed as they change'
   const resolveTo = (...addresses: string[]): Promise<void> =>
     writeFile(names, JSON.stringify({ 'fleet.test': addresses }))
   await resolveTo(first)
-  const preload = fileURLToPath(new URL('names-preload.ts', import.meta.url))
   const toml = `[server]\nlisten = "127.0.0.1:0"\n[upstreams]\nbackends = ["http://fleet.test:${port}"]\nresolve_seconds = 0.2`
-  const edge = await startEdgeFrom(toml, { NODE_OPTIONS: `--import=${preload}`, TEST_NAMES: names })
+  const edge = await startEdgeFrom(toml, namesEnvironment(names))
   opened.push(() => edge.stop())
   const answerers = async (): Promise<string> => {
     const replies = [await ask(edge.port), await ask(edge.port)]

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { converse, type RawAnswer } from './raw-conversation.ts'
-import { RecordingBackend, type SeenRequest, valuesOf } from './recording-backend.ts'
+import { converse, type RawAnswer } from '@ipfleet/testing/raw-conversation.ts'
+import { RecordingBackend, type SeenRequest, valuesOf } from '@ipfleet/testing/recording-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 
 /** What becomes of a request between the client and the backend. */
@@ -121,6 +121,11 @@ describe('fields for this hop only', () => {
   })
 })
 
+const told = (seen: SeenRequest): string[] =>
+  'x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip x-proxy'
+    .split(' ')
+    .map((n) => valuesOf(seen, n).join('|'))
+
 describe('who asked', () => {
   const claims = [
     'X-Forwarded-For: 203.0.113.9, 10.0.0.1',
@@ -135,11 +140,6 @@ describe('who asked', () => {
     'X-Forwarded-Server: evil.test',
     'X-Proxy: evil',
   ]
-  const told = (seen: SeenRequest): string[] =>
-    'x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip x-proxy'
-      .split(' ')
-      .map((n) => valuesOf(seen, n).join('|'))
-
   test('is told by the connection, whatever a stranger claims', async () => {
     const seen = await forwarded(get(...claims))
     expect(told(seen)).toEqual(['127.0.0.1', 'http', 'example.test', '127.0.0.1', 'ipfleet'])

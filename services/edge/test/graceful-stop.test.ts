@@ -4,11 +4,11 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
+import { Wire } from '@ipfleet/testing/wire.ts'
 import { ask } from './ask.ts'
 import { KeepAliveLoad } from './keep-alive-load.ts'
 import { startEchoBackend } from './start-echo-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
-import { Wire } from './wire.ts'
 import { isAlive, metricIn } from './worker-fleet.ts'
 
 /** The edge stops, or loses a worker, and whoever asks does not notice more than must be. */
@@ -119,11 +119,11 @@ test('a worker that is killed is replaced; only what it had in hand is lost', as
   const edge = await edgeInFrontOf(await echoPort(), { workers: 3 })
   const load = new KeepAliveLoad(edge.port)
   opened.push(() => load.stop())
-  await load.more(1000)
+  await load.more(500)
   const [victim = 0, ...others] = await childrenOf(edge.pid)
   process.kill(victim, 'SIGKILL')
   await edge.waitForLine(({ msg, pid }) => msg === 'a worker ended and is replaced' && pid === victim)
-  await load.more(1000)
+  await load.more(500)
   const pids = await until(async () => {
     const now = await childrenOf(edge.pid)
     return now.length === 3 ? now : undefined
@@ -135,7 +135,7 @@ test('a worker that is killed is replaced; only what it had in hand is lost', as
   // A third of the clients were there, with a request each at most.
   expect(lost).toBeLessThanOrEqual(25)
   expect(load.faults.filter((fault) => !/ECONNRESET|socket hang up/.test(fault))).toEqual([])
-  await load.more(2000)
+  await load.more(500)
   await load.stop()
   expect(load.faults).toHaveLength(lost)
 })

@@ -14,7 +14,7 @@ export interface H2Reply {
 
 /** A session of HTTP/2 with a port of 127.0.0.1, for whose certificate `ca` vouches. */
 export async function h2Session(port: number, ca: string): Promise<ClientHttp2Session> {
-  const session = connect(`https://127.0.0.1:${port}`, { ca, strictSingleValueFields: false })
+  const session = connect(`https://127.0.0.1:${port}`, { ca })
   // A test that cares listens itself.
   session.on('error', () => {})
   await once(session, 'remoteSettings')

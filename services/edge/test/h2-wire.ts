@@ -11,63 +11,97 @@ export type H2End =
   | { readonly kind: 'reset'; readonly code: number }
   | { readonly kind: 'closed' }
 
-const [DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY] = [0, 1, 3, 4, 7]
-const [END_STREAM, END_HEADERS] = [1, 4]
+/** RFC 9113 §6. */
+export const h2 = {
+  DATA: 0,
+  HEADERS: 1,
+  RST_STREAM: 3,
+  SETTINGS: 4,
+  PING: 6,
+  GOAWAY: 7,
+  CONTINUATION: 9,
+  END_STREAM: 1,
+  END_HEADERS: 4,
+} as const
 
-/** A connection of HTTP/2 to 127.0.0.1, written frame by frame: a client library would refuse to send what is sent here. */
+/** A connection of HTTP/2 to 127.0.0.1, frame by frame: a client library would refuse to send what is sent here. */
 export class H2Wire {
-  readonly #socket: TLSSocket
+  /** Resolves when the server has closed it. */
+  readonly ended: Promise<void>
+  readonly socket: TLSSocket
   #received: Buffer = Buffer.alloc(0)
   #closed = false
   #stream = -1
 
-  static async to(port: number): Promise<H2Wire> {
+  /** `settings`: the payload of the first frame. */
+  static async to(port: number, settings: Buffer = Buffer.alloc(0)): Promise<H2Wire> {
     const socket = connect({ port, host: '127.0.0.1', ALPNProtocols: ['h2'], rejectUnauthorized: false })
     await once(socket, 'secureConnect')
-    return new H2Wire(socket)
+    return new H2Wire(socket, settings)
   }
 
-  private constructor(socket: TLSSocket) {
-    this.#socket = socket
+  private constructor(socket: TLSSocket, settings: Buffer) {
+    this.socket = socket
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.ended = promise
     socket.on('data', (bytes: Buffer) => (this.#received = Buffer.concat([this.#received, bytes])))
-    socket.on('close', () => (this.#closed = true))
+    socket.on('close', () => {
+      this.#closed = true
+      resolve()
+    })
     socket.on('error', () => {})
     socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-    this.frame(SETTINGS, 0, 0, Buffer.alloc(0))
+    this.frame(h2.SETTINGS, 0, 0, settings)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Sends the head of a request, and gives the number of its stream. */
+  begin(fields: H2Fields, flags: number = h2.END_HEADERS | h2.END_STREAM): number {
+    this.#stream += 2
+    this.frame(h2.HEADERS, flags, this.#stream, headerBlock(fields))
+    return this.#stream
   }
 
   /** One request; resolves when its stream has ended in one way or another. */
   async ask(fields: H2Fields, body?: string, trailers?: H2Fields): Promise<H2End> {
-    this.#stream += 2
-    const stream = this.#stream
-    this.frame(HEADERS, END_HEADERS | (body === undefined ? END_STREAM : 0), stream, headerBlock(fields))
-    if (body !== undefined)
-      this.frame(DATA, trailers === undefined ? END_STREAM : 0, stream, Buffer.from(body, 'latin1'))
-    if (trailers !== undefined) this.frame(HEADERS, END_HEADERS | END_STREAM, stream, headerBlock(trailers))
+    const stream = this.begin(fields, h2.END_HEADERS | (body === undefined ? h2.END_STREAM : 0))
+    const last = trailers === undefined ? h2.END_STREAM : 0
+    if (body !== undefined) this.frame(h2.DATA, last, stream, Buffer.from(body, 'latin1'))
+    if (trailers !== undefined) this.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, stream, headerBlock(trailers))
+    return this.endOf(stream)
+  }
+
+  endOf(stream: number): Promise<H2End> {
     return until(() => this.#endOf(stream))
   }
 
-  frame(type: number, flags: number, stream: number, payload: Buffer): void {
+  /** False when the bytes have to wait in this process. When the server has hung up, nothing is sent. */
+  frame(type: number, flags: number, stream: number, payload: Buffer): boolean {
+    if (!this.socket.writable) return true
     const head = Buffer.alloc(9)
     head.writeUIntBE(payload.length, 0, 3)
     head.writeUInt8(type, 3)
     head.writeUInt8(flags, 4)
     head.writeUInt32BE(stream, 5)
-    this.#socket.write(Buffer.concat([head, payload]))
+    return this.socket.write(Buffer.concat([head, payload]))
   }
 
   destroy(): void {
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 
   #endOf(wanted: number): H2End | undefined {
     let body = ''
     for (const { type, flags, stream, payload } of framesIn(this.#received)) {
-      if (type === GOAWAY && payload.readUInt32BE(4) !== 0) return { kind: 'reset', code: payload.readUInt32BE(4) }
+      if (type === h2.GOAWAY && payload.readUInt32BE(4) !== 0) return { kind: 'reset', code: payload.readUInt32BE(4) }
       if (stream !== wanted) continue
-      if (type === RST_STREAM) return { kind: 'reset', code: payload.readUInt32BE(0) }
-      if (type === DATA) body += payload.toString('latin1')
-      if ((type === DATA || type === HEADERS) && (flags & END_STREAM) !== 0) return { kind: 'answered', body }
+      if (type === h2.RST_STREAM) return { kind: 'reset', code: payload.readUInt32BE(0) }
+      if (type === h2.DATA) body += payload.toString('latin1')
+      const isLast = (type === h2.DATA || type === h2.HEADERS) && (flags & h2.END_STREAM) !== 0
+      if (isLast) return { kind: 'answered', body }
     }
     return this.#closed ? { kind: 'closed' } : undefined
   }
@@ -84,7 +118,7 @@ function* framesIn(bytes: Buffer) {
 }
 
 /** RFC 7541 §6.2.2: literal fields, without the tables and without Huffman's code. */
-function headerBlock(fields: H2Fields): Buffer {
+export function headerBlock(fields: H2Fields): Buffer {
   return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]))
 }
 

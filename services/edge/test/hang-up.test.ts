@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
+import { Wire } from '@ipfleet/testing/wire.ts'
 import { ask } from './ask.ts'
-import { ScriptedBackend } from './scripted-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
-import { Wire } from './wire.ts'
 
 /** A client that leaves ends what it has asked for, wherever that is: the backend sees its connection close. */
 let backend: ScriptedBackend

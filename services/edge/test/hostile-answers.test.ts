@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { converse, type Conversation } from '@ipfleet/testing/raw-conversation.ts'
+import { echo, RecordingBackend, type SeenRequest } from '@ipfleet/testing/recording-backend.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { ask } from './ask.ts'
-import { converse, type Conversation } from './raw-conversation.ts'
-import { echo, RecordingBackend, type SeenRequest } from './recording-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 
 /** Backends that answer what makes no sense, or more than was asked: nobody gets it, least of all somebody else. */

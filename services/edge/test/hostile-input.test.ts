@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { converse, type Conversation, type RawAnswer } from '@ipfleet/testing/raw-conversation.ts'
+import { echo, RecordingBackend, type SeenRequest, valuesOf } from '@ipfleet/testing/recording-backend.ts'
+import { Wire } from '@ipfleet/testing/wire.ts'
 import { ask } from './ask.ts'
-import { converse, type Conversation, type RawAnswer } from './raw-conversation.ts'
-import { echo, RecordingBackend, type SeenRequest, valuesOf } from './recording-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
-import { Wire } from './wire.ts'
 
 /** Input that nobody should send, byte by byte, and what the backend may see of it: nothing. */
 let backend: RecordingBackend

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { type ClientHttp2Session, constants } from 'node:http2'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { RecordingBackend, type SeenRequest } from '@ipfleet/testing/recording-backend.ts'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
+import type { Wire } from '@ipfleet/testing/wire.ts'
 import { h2Ask, h2Reply, h2Session } from './h2-ask.ts'
 import { H2Wire } from './h2-wire.ts'
-import { RecordingBackend, type SeenRequest } from './recording-backend.ts'
-import { ScriptedBackend } from './scripted-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 import { testCertificate, type TestCertificate } from './test-certificate.ts'
-import type { Wire } from './wire.ts'
 
 /** HTTP/2 to clients, HTTP/1.1 to backends. Below `/by-hand` a test answers itself. */
 let certificate: TestCertificate
@@ -46,13 +46,18 @@ async function asked(): Promise<Wire> {
 
 const get = { ':path': '/by-hand' }
 const post = { ':path': '/by-hand', ':method': 'POST' }
-const ok = (...fields: string[]): string =>
-  ['HTTP/1.1 200 OK', 'Connection: close', ...fields, '', ''].join('\r\n')
+const ok = (...fields: string[]): string => ['HTTP/1.1 200 OK', 'Connection: close', ...fields, '', ''].join('\r\n')
 const chunked = 'Transfer-Encoding: chunked'
 
 describe('a request', () => {
   test('becomes one of HTTP/1.1 that says where it is from', async () => {
-    const headers = { ':path': '/a?b=c', 'x-forwarded-proto': 'http', 'x-odd': 'caf\xe9', te: 'trailers', accept: '*/*' }
+    const headers = {
+      ':path': '/a?b=c',
+      'x-forwarded-proto': 'http',
+      'x-odd': 'caf\xe9',
+      te: 'trailers',
+      accept: '*/*',
+    }
     const { status, body } = await h2Ask(session, headers)
     const { method, target, fields } = JSON.parse(body) as SeenRequest
     expect([status, method, target]).toEqual([200, 'GET', '/a?b=c'])
@@ -110,7 +115,13 @@ describe('a request', () => {
 describe('an answer', () => {
   test('keeps its fields, also those that stand twice', async () => {
     const reply = h2Ask(session, get)
-    const twice = ['Set-Cookie: a=1', 'X-Odd: caf\xe9', 'Set-Cookie: b=2', 'Content-Language: de', 'Content-Language: fr']
+    const twice = [
+      'Set-Cookie: a=1',
+      'X-Odd: caf\xe9',
+      'Set-Cookie: b=2',
+      'Content-Language: de',
+      'Content-Language: fr',
+    ]
     ;(await asked()).write(`${ok('HTTP2-Settings: AAMAAABk', 'Keep-Alive: x', ...twice, 'Content-Length: 2')}ok`)
     const { fields, body } = await reply
     expect(body).toBe('ok')

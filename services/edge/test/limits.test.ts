@@ -1,10 +1,10 @@
 import { Agent } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
 import { observeRedis, type RedisObserver, type SeenCommand } from '@ipfleet/testing/redis-observer.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { ask, type Reply } from './ask.ts'
-import { RecordingBackend } from './recording-backend.ts'
 import { type EdgeStart, type RunningEdge, startEdge } from './start-edge.ts'
 import { metricIn } from './worker-fleet.ts'
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
-import { converse } from './raw-conversation.ts'
-import { RecordingBackend } from './recording-backend.ts'
+import { converse } from '@ipfleet/testing/raw-conversation.ts'
+import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 
 /** Several requests on one connection before the first answer. */

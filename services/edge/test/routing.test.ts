@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { ask } from './ask.ts'
-import { RecordingBackend } from './recording-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 
 /** Who answers what: the groups, by path, and the edge itself. */
 let replicas: RecordingBackend
 let bulk: RecordingBackend
 let edge: RunningEdge
+function answerAs(name: string): Promise<RecordingBackend> {
+  const answer = `HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n${name}`
+  return RecordingBackend.start((_request, socket) => void socket.write(answer))
+}
 beforeAll(async () => {
-  const answerAs = (name: string) =>
-    RecordingBackend.start(
-      (_request, socket) => void socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n${name}`),
-    )
   replicas = await answerAs('main')
   bulk = await answerAs('bulk')
   edge = await startEdge({

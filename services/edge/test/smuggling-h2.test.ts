@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { RecordingBackend, valuesOf } from '@ipfleet/testing/recording-backend.ts'
 import { type H2End, type H2Fields, H2Wire } from './h2-wire.ts'
-import { RecordingBackend, valuesOf } from './recording-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 import { testCertificate } from './test-certificate.ts'
 

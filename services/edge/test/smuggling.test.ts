@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { converse, type Conversation } from '@ipfleet/testing/raw-conversation.ts'
+import { RecordingBackend, type SeenRequest } from '@ipfleet/testing/recording-backend.ts'
 import { ask } from './ask.ts'
-import { converse, type Conversation } from './raw-conversation.ts'
-import { RecordingBackend, type SeenRequest } from './recording-backend.ts'
 import { probe, smugglingVariants } from './smuggling-variants.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 

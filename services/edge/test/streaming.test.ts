@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { ScriptedBackend } from './scripted-backend.ts'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
+import { Wire } from '@ipfleet/testing/wire.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
-import { Wire } from './wire.ts'
 
 /** What is sent bit by bit is passed on bit by bit. Both ends are driven by hand, so that each knows what the other has. */
 let backend: ScriptedBackend

@@ -1,40 +1,17 @@
-import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
+import {
+  type TestCertificate as AnyCertificate,
+  testCertificate as anyCertificate,
+  type TestCertificateOptions,
+} from '@ipfleet/testing/test-certificate.ts'
 
-export interface TestCertificate extends AsyncDisposable {
+export interface TestCertificate extends AnyCertificate {
   /** The table of an edge that serves with it. */
   readonly toml: string
-  readonly certFile: string
-  readonly keyFile: string
-  /** PEM texts. */
-  readonly cert: string
-  readonly key: string
 }
 
-export interface TestCertificateOptions {
-  /** Default localhost. */
-  readonly subject?: string
-  /** Whom it is for, as OpenSSL has it. */
-  readonly names?: string
-}
-
-/** A certificate that nobody trusts who is not told to, in files. By default for localhost and 127.0.0.1. */
+/** A certificate as in `@ipfleet/testing`, for an edge. */
 export async function testCertificate(options: TestCertificateOptions = {}): Promise<TestCertificate> {
-  const { subject = 'localhost', names = 'DNS:localhost,IP:127.0.0.1' } = options
-  const folder = await temporaryFolder('certificate')
-  const [certFile, keyFile] = [join(folder.path, 'cert.pem'), join(folder.path, 'key.pem')]
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile]
-  const of = ['-out', certFile, '-days', '2', '-subj', `/CN=${subject}`, '-addext', `subjectAltName=${names}`]
-  await promisify(execFile)('openssl', ['req', '-x509', ...key, ...of])
-  return {
-    toml: `[tls]\ncert = "${certFile}"\nkey = "${keyFile}"`,
-    certFile,
-    keyFile,
-    cert: await readFile(certFile, 'utf8'),
-    key: await readFile(keyFile, 'utf8'),
-    [Symbol.asyncDispose]: () => folder.remove(),
-  }
+  const certificate = await anyCertificate(options)
+  const { certFile, keyFile } = certificate
+  return { ...certificate, toml: `[tls]\ncert = "${certFile}"\nkey = "${keyFile}"` }
 }

@@ -13,6 +13,7 @@ import type { ClientLimits } from './limits/client-limits.ts'
 import { forwardHead } from './proxy/forward-head.ts'
 import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { dialRefusal, refusal, refusalOf, statusFields, verdictRefusal } from './proxy/proxy-status.ts'
+import { traceEcho } from './proxy/trace-echo.ts'
 import type { TunnelDesk } from './proxy/tunnel-desk.ts'
 import { type Identity, Visit } from './proxy/visit.ts'
 import { connectTarget, forwardTarget } from './target/authority.ts'
@@ -53,7 +54,7 @@ export class App {
       const who = await this.#admit(visit)
       const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(visit, answer)
-      const dialled = await this.#dial(visit, asked.target, who, 'forward', closing(req.socket))
+      const dialled = await this.#dial(visit, asked.target, who, 'forward', leaving(res))
       const line = {
         method: visit.method,
         path: asked.path,
@@ -84,7 +85,7 @@ export class App {
       const { tunnels } = this.#parts
       const place = tunnels.reserve(visit.client, who)
       try {
-        const dialled = await this.#dial(visit, target, who, 'connect', closing(socket))
+        const dialled = await this.#dial(visit, target, who, 'connect', leaving(res))
         offer.detach()
         this.#parts.record.tunnelOpened(dialled.source)
         tunnels.open(visit, { socket, early }, dialled, place)
@@ -137,10 +138,7 @@ export class App {
   /** RFC 9110 §7.6.2: the last one that OPTIONS or TRACE may reach answers it. */
   #answerHere(visit: Visit, answer: ClientAnswer): void {
     const isTrace = visit.method === 'TRACE'
-    const text = isTrace
-      ? `TRACE ${visit.req.url ?? ''} HTTP/${visit.req.httpVersion}\r\n${visit.fields.lines}\r\n`
-      : ''
-    const body = Buffer.from(text, 'latin1')
+    const body = Buffer.from(isTrace ? traceEcho(visit.req) : '', 'latin1')
     const about = isTrace ? ['Content-Type', 'message/http'] : ['Allow', allowedMethods]
     const fields = [...about, 'Content-Length', String(body.length)]
     answer.whole(
@@ -170,10 +168,10 @@ function challenge(status: number): readonly string[] {
   return status === 407 ? ['Proxy-Authenticate', 'Basic realm="ipfleet-egress", charset="UTF-8"'] : []
 }
 
-/** Aborts when the client leaves. */
-function closing(socket: Socket): AbortSignal {
+/** Aborts when the client leaves before its answer is out. A connection that stays carries many requests; a response one. */
+function leaving(res: ServerResponse): AbortSignal {
   const gone = new AbortController()
-  if (socket.destroyed) gone.abort()
-  socket.once('close', () => gone.abort())
+  if (res.destroyed) gone.abort()
+  res.once('close', () => gone.abort())
   return gone.signal
 }

@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { plainAddress } from '@ipfleet/http/client-address.ts'
-import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
+import { trackConnections } from '@ipfleet/http/connection-tracker.ts'
+import { hardenServer, httpServerOptions, refuseTunnel } from '@ipfleet/http/harden-server.ts'
+import { inTurn } from '@ipfleet/http/in-turn.ts'
+import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
 import { ConnectionLimits } from '@ipfleet/relay/connection-limits.ts'
 import { asksForTunnel, offerOf } from '@ipfleet/relay/upgrade-offer.ts'
 import type { App } from './app.ts'
@@ -22,17 +25,19 @@ export class EgressServer {
         ...httpServerOptions(),
         // A body may take as long as it flows.
         requestTimeout: 0,
-        shouldUpgradeCallback: asksForTunnel,
+        // Behind a request that is not answered yet there is no connection to give away.
+        shouldUpgradeCallback: (req) => asksForTunnel(req) && !this.#isAwaited(req.socket),
       },
-      serve,
+      inTurn(serve),
     )
-    this.http.on('checkContinue', (req, res) => void this.http.emit('request', req, res))
+    passOnExpectations(this.http)
     this.http.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) => {
       const { res, offer } = offerOf(req, socket, early)
       void app.forward(req, res, offer)
     })
     this.http.on('connect', (req: IncomingMessage, socket: Socket, early: Buffer) => {
-      void app.connect(req, socket, early)
+      if (this.#isAwaited(socket)) refuseTunnel(this.http, socket, 'bad_request')
+      else void app.connect(req, socket, early)
     })
     hardenServer(this.http, { maxConnections: Infinity })
     this.#limits = new ConnectionLimits(this.http, {
@@ -45,5 +50,10 @@ export class EgressServer {
 
   get openConnections(): number {
     return this.#limits.open
+  }
+
+  /** Whether an answer is still to come on it. */
+  #isAwaited(socket: Socket): boolean {
+    return trackConnections(this.http).pending(socket) !== undefined
   }
 }

@@ -28,6 +28,7 @@ import { LiveTargetPolicy } from './target/live-target-policy.ts'
 import { NameLookups, systemLookUp } from './target/name-lookups.ts'
 import { OwnAddresses } from './target/own-addresses.ts'
 import { TargetList } from './target/target-list.ts'
+import { authorityOf } from './target/target.ts'
 
 /** A forward proxy: all its parts, put together and taken apart again. */
 export class Egress {
@@ -149,7 +150,7 @@ export class Egress {
       timeouts: { answerTimeoutMs: settings.ANSWER_TIMEOUT_SECONDS * 1000, idleTimeoutMs },
       disclosure: { forwardedFor: settings.X_FORWARDED_FOR, realIp: settings.X_REAL_IP, via: settings.VIA },
       onBlocked: ({ source, target }) => {
-        if (source && target) this.#pool.report(source, target.host, 'refused_by_site')
+        if (source && target) this.#pool.report(source, authorityOf(target), 'refused_by_site')
       },
     }
   }

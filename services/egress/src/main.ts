@@ -1,9 +1,10 @@
 import { onSignals } from '@ipfleet/http/on-signals.ts'
+import { logLevelOf } from '@ipfleet/settings/log-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { Egress } from './egress.ts'
 import { egressOptionsOrExit } from './egress-options.ts'
-import { logLevelOf, settingsSchema } from './settings.ts'
+import { settingsSchema } from './settings.ts'
 
 process.title = 'ipfleet-egress'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { loadSettings } from '@ipfleet/settings/load-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
-import { listenAddressOf, logLevelOf, settingsRules, settingsSchema } from './settings.ts'
+import { listenAddressOf, settingsRules, settingsSchema } from './settings.ts'
 
 const load = (env: Record<string, string>) =>
   loadSettings(settingsSchema, {
@@ -115,13 +115,4 @@ test.each([
   ['[::1]:0', { host: '::1', port: 0 }],
 ])('METRICS_ADDR=%s is %j', (given, value) => {
   expect(settingsWith({ METRICS_ADDR: given }).METRICS_ADDR).toEqual(value)
-})
-
-test.each([
-  [{}, 'info'],
-  [{ RUST_LOG: 'debug' }, 'debug'],
-  [{ RUST_LOG: 'off' }, 'silent'],
-  [{ RUST_LOG: 'off', LOG_LEVEL: 'warn' }, 'warn'],
-])('with %j the level is %s', (env, level) => {
-  expect(logLevelOf(settingsWith(env))).toBe(level)
 })

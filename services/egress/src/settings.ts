@@ -14,6 +14,7 @@ import {
 } from '@ipfleet/settings/kinds.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
+import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, isLoopback, readEndpoint, showEndpoint } from './endpoint.ts'
 import { type IpPool, readIpPool } from './sources/ip-pool.ts'
@@ -207,24 +208,6 @@ const redis = {
   }),
 }
 
-const log = {
-  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-    group: 'Log',
-    optional: true,
-    help: 'Least level that is logged; info includes a line per request. Unset: RUST_LOG, and without that info',
-  }),
-  LOG_FORMAT: choice(['text', 'json'], {
-    group: 'Log',
-    default: 'text',
-    help: 'Lines for a terminal, or for a collector',
-  }),
-  RUST_LOG: choice(['trace', 'debug', 'info', 'warn', 'error', 'off'], {
-    group: 'Log',
-    optional: true,
-    help: 'Another name for LOG_LEVEL, which goes before it',
-  }),
-}
-
 /** All that can be set, by the name of its environment variable. */
 export const settingsSchema = {
   ...sources,
@@ -234,7 +217,7 @@ export const settingsSchema = {
   ...caps,
   ...server,
   ...redis,
-  ...log,
+  ...logSettings,
 }
 
 export type EgressSettings = SettingsOf<typeof settingsSchema>
@@ -270,9 +253,4 @@ export function listenAddressOf(
   if (user !== undefined || file !== undefined || isLoopback(given)) return { ...given, narrowed: false }
   const isIpv6 = given.host.includes(':') && given.host !== '::'
   return { host: isIpv6 ? '::1' : '127.0.0.1', port: given.port, narrowed: true }
-}
-
-/** The level that is logged, under whichever name it was set. */
-export function logLevelOf({ LOG_LEVEL: own, RUST_LOG: other }: Pick<EgressSettings, 'LOG_LEVEL' | 'RUST_LOG'>) {
-  return own ?? (other === 'off' ? 'silent' : (other ?? 'info'))
 }

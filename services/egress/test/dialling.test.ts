@@ -35,7 +35,7 @@ describe('a dial', () => {
     const pool = new ListedPool('127.0.0.2')
     const session = { id: 'a', ttlSeconds: 60, hard: false }
     const dialled = await ground.dial(ground.dialer({ pool }), toAddresses(['127.0.0.1'], origin.port, { session }))
-    expect(pool.wishes).toEqual([{ families: [4], site: 'site.example', session, tried: [] }])
+    expect(pool.wishes).toEqual([{ families: [4], site: `site.example:${origin.port}`, session, tried: [] }])
     expect(pool.reports).toEqual(['127.0.0.2 connected at site.example'])
     const source = { address: '127.0.0.2', family: 4, entry: '127.0.0.2' }
     expect(dialled).toMatchObject({ kind: 'connected', source, address: '127.0.0.1' })

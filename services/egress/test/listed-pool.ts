@@ -4,7 +4,7 @@ import type { Source, SourceChoice, SourceOutcome, SourcePool, Wish } from '../s
 /** Gives the listed addresses in turn, those that were tried left out, and notes what it is asked and told. */
 export class ListedPool implements SourcePool {
   readonly wishes: Wish[] = []
-  /** `address outcome`, in the order of arrival. */
+  /** `address outcome at host`, in the order of arrival. */
   readonly reports: string[] = []
   /** What it says when it has none; a test may set it. */
   none: SourceChoice = { kind: 'all_out', retryAfterSeconds: 7 }
@@ -24,7 +24,7 @@ export class ListedPool implements SourcePool {
   }
 
   report(source: Source, site: string, outcome: SourceOutcome): void {
-    this.reports.push(`${source.address} ${outcome} at ${site}`)
+    this.reports.push(`${source.address} ${outcome} at ${site.replace(/:\d+$/, '')}`)
   }
 
   /** The best family that has any decides. */

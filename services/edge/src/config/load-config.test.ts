@@ -70,7 +70,7 @@ const preset = {
   routes: [],
   health: { path: undefined, intervalMs: 1000, timeoutMs: 1000, healthyAfter: 2, unhealthyAfter: 2 },
   ejection: { failures: 3, ejectMs: 10_000, maxPercent: 50, slowStartMs: 10_000 },
-  retry: { attempts: 1, budgetPercent: 20, minPerSecond: 10 },
+  retry: { attempts: 1, budgetPercent: 20, minPerSecond: 100 },
   rateLimit: undefined,
   access: { allow: [], deny: [] },
   metrics: {

@@ -77,7 +77,7 @@ export class ForwardedRequest extends RelayedRequest {
 
   protected answerFields(head: AnswerHead): RawFields {
     const { answerFields, req } = this.#of
-    const fields = passedFields(head, req.httpVersion)
+    const fields = passedFields(head, req.httpVersion, 'x-backend')
     const member = this.#parts.showBackend ? this.#member : undefined
     if (member) fields.push('X-Backend', member.id)
     if (answerFields.length > 0) fields.push(...answerFields)
@@ -118,11 +118,15 @@ export class ForwardedRequest extends RelayedRequest {
     )
   }
 
-  /** Another backend; or the same by a new connection, when it is alone and only a kept one has died. */
+  /**
+   * Another backend, at last one that is left alone for its failures; or the same by a new connection, when it is alone
+   * and only a kept one has died.
+   */
   #nextMember(fault: HopFault): Member | undefined {
     const { group, target } = this.#of
     if (this.#retries >= this.#parts.attempts || !this.#parts.budget.take()) return undefined
-    return group.next(target, this.#tried) ?? (fault.kind === 'lost' ? group.next(target, []) : undefined)
+    const other = group.next(target, this.#tried) ?? group.lastResort(target, this.#tried)
+    return other ?? (fault.kind === 'lost' ? group.next(target, []) : undefined)
   }
 
   #release(member: Member, end: AttemptEnd): void {

@@ -13,6 +13,7 @@ import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { inTurn } from '@ipfleet/http/in-turn.ts'
 import { listen } from '@ipfleet/http/listen.ts'
+import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
 import { sendError } from '@ipfleet/http/send-error.ts'
 import type { App } from '../app.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
@@ -109,9 +110,7 @@ export class EdgeServer {
       },
       inTurn(serve),
     )
-    server.on('checkContinue', (req, res) => {
-      server.emit(isExpectation(req.headers.expect) ? 'request' : 'checkExpectation', req, res)
-    })
+    passOnExpectations(server)
     server.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) => {
       const { res, offer } = offerOf(req, socket, early)
       app({ req, res, answer: new H1Answer(res), secure, upgrade: offer })
@@ -152,17 +151,21 @@ export class EdgeServer {
   #createTls(tls: TlsConfig, certificate: Certificate): TcpServer {
     const server = createTls({
       ...secureOptions(tls, certificate),
-      ALPNProtocols: this.#h2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+      ALPNProtocols: [...(this.#h2 ? ['h2'] : []), 'http/1.1', 'http/1.0'],
       handshakeTimeout: this.#options.config.headerTimeoutMs,
-      allowHalfOpen: true,
       noDelay: true,
     })
     server.on('secureConnection', (socket: TLSSocket) => {
-      if (socket.alpnProtocol === 'h2' && this.#h2) this.#h2.emit('connection', socket)
-      else this.#h1.emit('connection', socket)
+      if (socket.alpnProtocol === 'h2' && this.#h2) {
+        this.#h2.emit('connection', socket)
+        return
+      }
+      // For what may become a tunnel. Whoever closes a half in the handshake, or with HTTP/2, has left.
+      socket.allowHalfOpen = true
+      this.#h1.emit('connection', socket)
     })
-    // Without a listener Node closes the connection by itself, which is all there is to do.
-    server.on('tlsClientError', () => {})
+    // Who takes too long over the handshake is only told of by Node 26.
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
     // Its look for expired headers begins when a server listens, which this one does not.
     this.#h1.emit('listening')
     return server
@@ -171,11 +174,6 @@ export class EdgeServer {
   #connectionLimits({ maxConnections, maxConnectionsPerClient }: ServerConfig): ConnectionLimitsOptions {
     return { maxConnections, maxPerClient: maxConnectionsPerClient, ...this.#options.connections }
   }
-}
-
-/** Node also takes `x 100-continue` for one. */
-function isExpectation(expect: string | undefined): boolean {
-  return expect?.toLowerCase() === '100-continue'
 }
 
 function limitsOf(config: ServerConfig) {

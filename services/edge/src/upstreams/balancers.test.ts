@@ -49,9 +49,9 @@ test('equal members alternate', () => {
   expect(picks('round-robin', [member('a'), member('b'), member('c')], 9)).toBe('abcabcabc')
 })
 
-describe('processes that are told how many turns there were in all', () => {
-  const abc = (weight = 1): TestMember[] => [member('a', weight), member('b', weight), member('c', weight)]
+const abc = (weight = 1): TestMember[] => [member('a', weight), member('b', weight), member('c', weight)]
 
+describe('processes that are told how many turns there were in all', () => {
   test.each([1, 7, 0.5])('alternate together, whoever of them is next; all weights %d', (weight) => {
     const processes = [abc(weight), abc(weight), abc(weight), abc(weight)]
     const chosen = [0, 1, 2, 3, 0, 2, 1, 3, 3, 3].map((index, turns) => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { HealthVerdict } from './health-check.ts'
 import { backend, groupConfig, GroupFixture } from '../../test/live-group-fixture.ts'
 
@@ -126,6 +126,63 @@ test('the last who is up is not ejected, and when it fails its checks the ejecte
     ['returned', a],
   ])
   expect(fixture.answers(2)).toEqual([a, a])
+})
+
+/** Only the third of three is left. */
+async function twoEjected(): Promise<GroupFixture> {
+  const fixture = await started(groupConfig({ backends: three, ejection: { maxPercent: 100 } }))
+  fixture.fail(a, 5)
+  fixture.fail(b, 5)
+  fixture.told()
+  expect(fixture.group.next('/', [fixture.group.next('/', [])!])).toBeUndefined()
+  return fixture
+}
+
+describe('when all who are up were tried, somebody who is ejected is the last resort', () => {
+  test('and is back when it answers, with no more to its account', async () => {
+    const fixture = await twoEjected()
+    const member = fixture.group.lastResort('/', [])
+    expect(member?.inFlight).toBe(1)
+    fixture.group.done(member!, 'answered')
+    expect(fixture.told()).toEqual([['returned', member?.id]])
+    expect(fixture.states()).toMatchObject({ [member!.id]: 'up' })
+    await pass(10_000)
+    fixture.told()
+    fixture.fail(member!.id, 5)
+    expect(fixture.told()).toEqual([['ejected', member?.id, 10_000]])
+  })
+
+  test('and stays away when it does not, for no longer than before', async () => {
+    const fixture = await twoEjected()
+    const first = fixture.group.lastResort('/', [])
+    const second = fixture.group.lastResort('/', [first!])
+    expect(new Set([first?.id, second?.id])).toEqual(new Set([a, b]))
+    expect(fixture.group.lastResort('/', [first!, second!])).toBeUndefined()
+    fixture.group.done(first!, 'failed')
+    fixture.group.done(second!, 'unknown')
+    expect(fixture.told()).toEqual([])
+    expect(fixture.states()).toMatchObject({ [a]: 'ejected', [b]: 'ejected' })
+    await pass(10_000)
+    expect(fixture.told()).toEqual([
+      ['returned', a],
+      ['returned', b],
+    ])
+  })
+
+  test('but not who fails its checks, nor who has left meanwhile', async () => {
+    const fixture = await started(groupConfig({ backends: two, health: { path: '/readyz', unhealthyAfter: 1 } }))
+    fixture.verdicts.set('10.0.0.1', { kind: 'bad', reason: 'answered 503' })
+    await pass(2000)
+    expect(fixture.states()).toMatchObject({ [a]: 'unhealthy' })
+    expect(fixture.group.lastResort('/', [])).toBeUndefined()
+    const other = await twoEjected()
+    const member = other.group.lastResort('/', [])
+    await other.group.configure(groupConfig({ backends: [backend('10.0.0.3')] }))
+    other.told()
+    other.group.done(member!, 'answered')
+    expect(other.told()).toEqual([])
+    expect(other.states()).toEqual({ [c]: 'up' })
+  })
 })
 
 test('a failed first check takes a member out at once, later ones only in a row; good ones bring it back', async () => {

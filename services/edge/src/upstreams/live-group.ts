@@ -63,6 +63,8 @@ export class LiveGroup extends EventEmitter<LiveGroupEvents> implements Upstream
   readonly #book: AddressBook
   readonly #roster: Roster
   #config: LiveGroupConfig
+  /** Those ejected that have been asked all the same. */
+  readonly #lastResorts = new WeakSet<LiveMember>()
   #started = false
   #configurations = 0
 
@@ -114,10 +116,23 @@ export class LiveGroup extends EventEmitter<LiveGroupEvents> implements Upstream
     return member
   }
 
+  lastResort(path: string, tried: readonly Member[]): Member | undefined {
+    const member = balancers[this.#config.group.balance](this.#roster.ejected, path, tried)
+    if (member === undefined) return undefined
+    member.inFlight += 1
+    this.#lastResorts.add(member)
+    return member
+  }
+
   done(member: Member, end: AttemptEnd): void {
     member.inFlight -= 1
     if (end === 'unknown' || !(member instanceof LiveMember)) return
-    if (end === 'answered') return member.ejection.answered()
+    const wasLastResort = this.#lastResorts.delete(member)
+    if (end === 'answered') {
+      if (wasLastResort && this.#roster.ejected.includes(member)) this.#roster.readmit(member)
+      member.ejection.answered()
+      return
+    }
     this.#roster.failed(member)
     this.#doubtAddressOf(member)
   }

@@ -42,6 +42,10 @@ export class Roster extends EventEmitter<RosterEvents> {
     return this.#up
   }
 
+  get ejected(): readonly LiveMember[] {
+    return this.#all.filter(({ state }) => state === 'ejected')
+  }
+
   configure(config: EjectionConfig): void {
     this.#config = config
   }
@@ -61,15 +65,15 @@ export class Roster extends EventEmitter<RosterEvents> {
     const inARow = member.ejection.failed()
     // A member that has left finishes its requests, and may fail them.
     if (failures === 0 || inARow < failures || !this.#up.includes(member)) return
-    const ejected = this.#all.filter(({ state }) => state === 'ejected').length
-    if (!mayEjectOneMore({ members: this.#all.length, up: this.#up.length, ejected }, maxPercent)) return
+    const census = { members: this.#all.length, up: this.#up.length, ejected: this.ejected.length }
+    if (!mayEjectOneMore(census, maxPercent)) return
     const lastsMs = member.ejection.begin(ejectMs)
     member.state = 'ejected'
     this.#settle()
     this.emit('ejected', member, lastsMs)
   }
 
-  /** The time of an ejection is over. */
+  /** The time of an ejection is over, or the member has answered all the same. */
   readmit(member: LiveMember): void {
     this.#bringUp(member)
     this.emit('returned', member)
@@ -116,7 +120,7 @@ export class Roster extends EventEmitter<RosterEvents> {
 
   /** All at once and with full weight: there is nobody to take the load meanwhile. */
   #callBack(): void {
-    const ejected = this.#all.filter(({ state }) => state === 'ejected')
+    const { ejected } = this
     if (ejected.length === 0) return
     for (const member of ejected) {
       member.ejection.end()

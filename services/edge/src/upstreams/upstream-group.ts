@@ -28,6 +28,11 @@ export interface UpstreamGroup {
    * request target (`hash` reads it). Undefined when no member is left.
    */
   next(path: string, tried: readonly Member[]): Member | undefined
+  /**
+   * As `next`, among those that are left alone because of failures: for a request that found nobody else. One that
+   * answers is back at once. Otherwise, when the last that is up dies, nobody would be asked who may be well again.
+   */
+  lastResort(path: string, tried: readonly Member[]): Member | undefined
   done(member: Member, end: AttemptEnd): void
   /** When a member may be back, for Retry-After: whole seconds, at least 1. */
   retryAfterSeconds(): number

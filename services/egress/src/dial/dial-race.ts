@@ -1,12 +1,10 @@
 import type { DialRequest, Dialled } from './dialer.ts'
-import { FamilyLane, type LaneOwner, type LaneParts } from './family-lane.ts'
+import { FamilyLane, type LaneEnd, type LaneOwner, type LaneParts } from './family-lane.ts'
 
 export interface DialRaceParts extends LaneParts {
   /** For a dial in all, in milliseconds. */
   readonly connectTimeoutMs: number
 }
-
-type LaneEnd = Exclude<Dialled, { kind: 'aborted' }>
 
 /** How long the family that began is left alone: the Connection Attempt Delay (RFC 8305 §5). */
 const staggerMs = 250
@@ -50,7 +48,7 @@ export class DialRace implements LaneOwner {
     if (this.#rivalFamilies.length > 0) this.#stagger = setTimeout(this.#beginRival, this.#rivalDelayMs)
   }
 
-  over(_lane: FamilyLane, end: LaneEnd): void {
+  over(end: LaneEnd): void {
     this.#ends.push(end)
     if (end.kind === 'connected') this.#settle(end)
     else {

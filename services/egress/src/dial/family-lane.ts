@@ -1,15 +1,14 @@
-import type { Clock } from '@ipfleet/clock/clock.ts'
 import type { Source, SourceChoice, SourceOutcome, SourcePool } from '../sources/source-pool.ts'
-import type { TargetAddress } from '../target/target.ts'
-import { BoundConnect, type ConnectEnd } from './bound-connect.ts'
+import { authorityOf, type TargetAddress } from '../target/target.ts'
+import { BoundConnect, type BoundConnectParts, type ConnectEnd } from './bound-connect.ts'
 import type { DialRequest, Dialled } from './dialer.ts'
-import type { LocalPorts } from './local-ports.ts'
 
-export interface LaneParts {
+export interface LaneParts extends BoundConnectParts {
   readonly pool: SourcePool
-  readonly ports: LocalPorts
-  readonly clock: Clock
 }
+
+/** What a dial, or the half of one, came to by itself. */
+export type LaneEnd = Exclude<Dialled, { kind: 'aborted' }>
 
 export interface LaneTask {
   readonly request: DialRequest
@@ -22,7 +21,7 @@ export interface LaneTask {
 export interface LaneOwner {
   /** A source has been taken for the first time, which decides the family. */
   decided(): void
-  over(lane: FamilyLane, end: Exclude<Dialled, { kind: 'aborted' }>): void
+  over(end: LaneEnd): void
 }
 
 /** Of a name with many addresses, so that each gets enough of the time. */
@@ -64,7 +63,7 @@ export class FamilyLane {
     const { request, families } = this.#task
     const choice = this.#parts.pool.next({
       families: this.#source ? [this.#source.family] : families,
-      site: request.target.host,
+      site: authorityOf(request.target),
       session: request.session,
       tried: this.#tried,
     })
@@ -108,12 +107,13 @@ export class FamilyLane {
       this.#end({ kind: 'no_family' })
       return
     }
-    const { ports, clock } = this.#parts
     const route = { source, address: to.address, port: request.target.port }
-    this.#connecting = new BoundConnect({ ports, clock }, route, (end) => this.#ended(source, to, end))
+    this.#connecting = new BoundConnect(this.#parts, route, (end) => this.#ended(source, to, end))
     const left = this.#addresses.length - this.#at
+    // The last one has the time that is left to the dial.
     if (left === 1) return
-    this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), (deadlineMs - clock.nowMs()) / left)
+    const shareMs = (deadlineMs - this.#parts.clock.nowMs()) / left
+    this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
   }
 
   #ended(source: Source, { address }: TargetAddress, end: ConnectEnd): void {
@@ -152,7 +152,7 @@ export class FamilyLane {
   }
 
   #report(outcome: SourceOutcome): void {
-    if (this.#source) this.#parts.pool.report(this.#source, this.#task.request.target.host, outcome)
+    if (this.#source) this.#parts.pool.report(this.#source, authorityOf(this.#task.request.target), outcome)
   }
 
   #halt(): void {
@@ -161,11 +161,11 @@ export class FamilyLane {
     this.#connecting = undefined
   }
 
-  #end(end: Exclude<Dialled, { kind: 'aborted' }>): void {
+  #end(end: LaneEnd): void {
     clearTimeout(this.#timer)
     this.#connecting = undefined
     this.#over = true
-    this.#owner.over(this, end)
+    this.#owner.over(end)
   }
 }
 

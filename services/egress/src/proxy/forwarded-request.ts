@@ -3,6 +3,7 @@ import { exchangeOver } from '@ipfleet/hop/exchange-over.ts'
 import type { ExchangeTimeouts } from '@ipfleet/hop/hop-connection.ts'
 import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
 import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
+import { passedFields } from '@ipfleet/relay/passed-fields.ts'
 import { type RelayedClient, RelayedRequest, type RelayEnd, type RelayParts } from '@ipfleet/relay/relayed-request.ts'
 import type { Source } from '../sources/source-pool.ts'
 import type { Disclosure } from './forward-head.ts'
@@ -45,9 +46,11 @@ export class ForwardedRequest extends RelayedRequest {
     this.ask(head, (request, handler) => exchangeOver(socket, request, handler, this.#parts.timeouts))
   }
 
-  protected answerFields({ status, version, fields }: AnswerHead): RawFields {
-    const { visit, source } = this.#of
+  protected answerFields(head: AnswerHead): RawFields {
+    const { visit, source, req } = this.#of
+    const { status, version } = head
     if (blockedStatuses.has(status)) this.#parts.onBlocked(visit)
+    const fields = passedFields(head, req.httpVersion, 'x-egress-ip')
     if (source.address !== '') fields.push('X-Egress-IP', source.address)
     if (this.#parts.disclosure.via) fields.push('Via', `${version} ${pseudonym}`)
     return fields

@@ -19,7 +19,10 @@ export interface Session {
 export interface Wish {
   /** Families that the target has addresses of, the better one first. */
   readonly families: readonly (4 | 6)[]
-  /** The target's host in canonical spelling: an address may be benched for one site only. */
+  /**
+   * The target's host and port in canonical spelling: an address may be benched for one site only. With the port, since
+   * a dead port says nothing of an address that others reach another port from.
+   */
   readonly site: string
   readonly session: Session | undefined
   /** Those that this request has tried. */

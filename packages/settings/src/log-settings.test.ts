@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { loadSettings } from '@ipfleet/settings/load-settings.ts'
-import { logLevelOf, settingsSchema } from './settings.ts'
+import { loadSettings } from './load-settings.ts'
+import { logLevelOf, logSettings } from './log-settings.ts'
 
 test.each([
   [{}, 'info'],
@@ -8,6 +8,6 @@ test.each([
   [{ RUST_LOG: 'off' }, 'silent'],
   [{ RUST_LOG: 'off', LOG_LEVEL: 'warn' }, 'warn'],
 ])('with %j the level is %s', (env, level) => {
-  const loaded = loadSettings(settingsSchema, { program: '', summary: '', argv: [], env, cwd: import.meta.dirname })
+  const loaded = loadSettings(logSettings, { program: '', summary: '', argv: [], env, cwd: import.meta.dirname })
   expect(loaded.kind === 'settings' && logLevelOf(loaded.settings)).toBe(level)
 })

@@ -1,0 +1,130 @@
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { hardenServer, httpServerOptions } from './harden-server.ts'
+import { inTurn } from './in-turn.ts'
+import { listen } from './listen.ts'
+
+/** Those that have begun and wait for a test to answer them, by their targets. */
+const begun = new Map<string, ServerResponse>()
+let wake = (): void => {}
+const server = createServer(
+  httpServerOptions(),
+  inTurn((req, res) => {
+    begun.set(req.url ?? '', res)
+    wake()
+  }),
+)
+hardenServer(server)
+let port = 0
+
+beforeAll(async () => {
+  port = await listen(server, { port: 0, host: '127.0.0.1' })
+})
+afterAll(async () => {
+  server.close()
+  server.closeAllConnections()
+  await once(server, 'close')
+})
+beforeEach(() => begun.clear())
+
+const get = (target: string, ...lines: string[]): string =>
+  [`GET ${target} HTTP/1.1`, 'Host: a', ...lines, '', ''].join('\r\n')
+
+async function beginning(target: string): Promise<ServerResponse> {
+  for (;;) {
+    const res = begun.get(target)
+    if (res !== undefined) return res
+    await new Promise<void>((resolve) => (wake = resolve))
+  }
+}
+
+function send(bytes: string): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  socket.write(bytes)
+  return text(socket)
+}
+
+const statuses = (answers: string): string[] =>
+  [...answers.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status = '']) => status)
+
+test('a request begins when the answer to the one before it is out', async () => {
+  const answers = send(get('/1') + get('/2') + get('/3', 'Connection: close'))
+  for (const [index, target] of ['/1', '/2', '/3'].entries()) {
+    const res = await beginning(target)
+    expect(begun.size).toBe(index + 1)
+    res.end(`${target}\n`)
+  }
+  expect((await answers).match(/^\/\d$/gm)).toHaveLength(3)
+})
+
+test('a request behind an answer that ends the connection never begins, in the same packet or later', async () => {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  socket.write(get('/1') + get('/2'))
+  const answers = text(socket)
+  const first = await beginning('/1')
+  first.shouldKeepAlive = false
+  // As a server does that lets its client say the rest.
+  first.socket!.destroySoon = () => first.req.socket.end()
+  first.end('last')
+  expect(await answers).toMatch(/last$/)
+  socket.write(get('/3'))
+  const served = send(get('/other', 'Connection: close'))
+  const other = await beginning('/other')
+  other.end()
+  await served
+  expect([...begun.keys()]).toEqual(['/1', '/other'])
+  socket.destroy()
+  first.req.socket.destroy()
+})
+
+test('more than a hundred that wait end the connection', async () => {
+  const answers = send(Array.from({ length: 102 }, (_, index) => get(`/${index}`)).join(''))
+  expect(await answers).toBe('')
+  expect([...begun.keys()]).toEqual(['/0'])
+})
+
+describe('what is refused behind a request', () => {
+  test.each([
+    ['garbage', 'GARBAGE\r\n\r\n', '400'],
+    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n', '405'],
+    [
+      'a body of which the beginning is broken',
+      `POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n`,
+      '400',
+    ],
+    ['an expectation', get('/2', 'Expect: x'), '417'],
+  ])('waits for its answer: %s', async (_what, bytes, status) => {
+    const answers = send(get('/1') + bytes)
+    const first = await beginning('/1')
+    first.end('first')
+    expect(statuses(await answers)).toEqual(['200', status])
+    expect([...begun.keys()]).toEqual(['/1'])
+  })
+
+  test('is not answered when that answer is the last one', async () => {
+    const answers = send(`${get('/1', 'Connection: close')}GARBAGE\r\n\r\n`)
+    const first = await beginning('/1')
+    first.end('first')
+    expect(statuses(await answers)).toEqual(['200'])
+  })
+
+  test('is not answered a second time', async () => {
+    expect(statuses(await send(`${get('/1', 'Expect: x')}GARBAGE\r\n\r\n`))).toEqual(['417'])
+    expect(statuses(await send('GARBAGE\r\n\r\nGARBAGE\r\n\r\n'))).toEqual(['400'])
+  })
+})
+
+test('a broken body is refused in the place of its own answer, or ends that', async () => {
+  const body = 'POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n'
+  expect(statuses(await send(body))).toEqual(['400'])
+  const later = connect({ port, host: '127.0.0.1' })
+  later.write(body.replace('/1', '/2').slice(0, -3))
+  const answers = text(later)
+  const res = await beginning('/2')
+  await new Promise((resolve) => res.write('half', resolve))
+  later.write('x\r\n')
+  expect(await answers).toMatch(/^HTTP\/1\.1 200 [^]*half/)
+})

@@ -1,0 +1,28 @@
+import { choice } from './kinds.ts'
+import type { SettingsOf } from './setting.ts'
+
+/** The log of the services that stand in the place of programs in Rust, whose users know RUST_LOG. */
+export const logSettings = {
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    group: 'Log',
+    optional: true,
+    help: 'Least level that is logged; info includes a line per request. Unset: RUST_LOG, and without that info',
+  }),
+  LOG_FORMAT: choice(['text', 'json'], {
+    group: 'Log',
+    default: 'text',
+    help: 'Lines for a terminal, or for a collector',
+  }),
+  RUST_LOG: choice(['trace', 'debug', 'info', 'warn', 'error', 'off'], {
+    group: 'Log',
+    optional: true,
+    help: 'Another name for LOG_LEVEL, which goes before it',
+  }),
+}
+
+type LevelSettings = Pick<SettingsOf<typeof logSettings>, 'LOG_LEVEL' | 'RUST_LOG'>
+
+/** The level that is logged, under whichever name it was set. */
+export function logLevelOf({ LOG_LEVEL: own, RUST_LOG: other }: LevelSettings) {
+  return own ?? (other === 'off' ? 'silent' : (other ?? 'info'))
+}

@@ -1,0 +1,148 @@
+import { once } from 'node:events'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { until } from '@ipfleet/testing/until.ts'
+import { acceptance } from '@ipfleet/testing/websocket-server.ts'
+import { bodyOf, type Ends, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
+
+/** A switch of protocols that is asked for in absolute-form, without CONNECT. */
+let ground: ProxyGround
+beforeAll(async () => {
+  ground = await ProxyGround.start()
+})
+afterEach(() => ground.clear())
+afterAll(() => ground[Symbol.asyncDispose]())
+
+const webSocket = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+const handshake = (...fields: readonly string[]): string =>
+  requestHead(
+    `GET ${ground.url('/chat')}`,
+    'Connection: keep-alive, Upgrade',
+    'Upgrade: websocket',
+    ...webSocket,
+    ...fields,
+  )
+
+/** A switch that has been made. */
+async function switched(): Promise<Ends> {
+  const { client, server } = await ground.ask(handshake())
+  server.write(acceptance(server.text))
+  await client.saw('\r\n\r\n')
+  return { client, server }
+}
+
+describe('a WebSocket', () => {
+  test('is asked for and agreed on, with nothing that is for one hop only', async () => {
+    const { client, server } = await ground.ask(handshake('Keep-Alive: timeout=5'))
+    expect(server.text).toBe(
+      [
+        'GET /chat HTTP/1.1',
+        `Host: ${ground.authority}`,
+        ...webSocket,
+        'X-Forwarded-For: 127.0.0.1',
+        'X-Real-IP: 127.0.0.1',
+        'Via: 1.1 ipfleet-egress',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        '\r\n',
+      ].join('\r\n'),
+    )
+    server.write(acceptance(server.text, 'Keep-Alive: timeout=5', 'Set-Cookie: a=1', 'Set-Cookie: b=2'))
+    expect(await client.saw('\r\n\r\n')).toBe(
+      [
+        'HTTP/1.1 101 Switching Protocols',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+        'Set-Cookie: a=1',
+        'Set-Cookie: b=2',
+        'Via: 1.1 ipfleet-egress',
+        '\r\n',
+      ].join('\r\n'),
+    )
+  })
+
+  test('loses nothing of what is said before the other side has agreed', async () => {
+    const { client, server } = await ground.ask(`${handshake()}early from the client, `)
+    client.write('more of it')
+    server.write(`${acceptance(server.text)}early from the origin`)
+    await client.saw('\r\n\r\nearly from the origin')
+    await server.saw('\r\n\r\nearly from the client, more of it')
+  })
+
+  test('carries bytes of all kinds both ways', async () => {
+    const { client, server } = await switched()
+    const many = Buffer.alloc(500_000, Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)))
+    client.write(many)
+    server.write(many)
+    for (const wire of [client, server]) {
+      await until(() => bodyOf(wire).length >= many.length)
+      expect(Buffer.from(bodyOf(wire), 'latin1').equals(many)).toBe(true)
+    }
+  })
+
+  test.each(['client', 'server'] as const)(
+    'has two directions, of which each ends by itself: %s first',
+    async (first) => {
+      const ends = await switched()
+      const other = first === 'client' ? ends.server : ends.client
+      ends[first].write('last words')
+      ends[first].end()
+      await other.saw('last words')
+      expect(await other.ended).toBe('closed')
+      other.write('an answer to the last words')
+      await ends[first].saw('an answer to the last words')
+      other.end()
+      expect(await ends[first].ended).toBe('closed')
+    },
+  )
+
+  test('ends for one side when it breaks for the other', async () => {
+    const { client, server } = await switched()
+    client.reset()
+    await once(server.socket, 'close')
+  })
+})
+
+describe('a switch that is declined', () => {
+  test('is an ordinary answer, the last one on its connection', async () => {
+    const { client, server } = await ground.ask(handshake())
+    server.write(`${okHead('Content-Length: 2')}no`)
+    await client.saw('no')
+    expect(client.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(client.text).toMatch(/^Connection: close\r$/m)
+    expect(await client.ended).toBe('closed')
+  })
+
+  test('may be a refusal that says what would do', async () => {
+    const { client, server } = await ground.ask(handshake())
+    server.write('HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\nContent-Length: 0\r\n\r\n')
+    expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 426 .*\r\nSec-WebSocket-Version: 8\r\n/s)
+  })
+
+  test('may break off, which is seen', async () => {
+    const { client, server } = await ground.ask(handshake())
+    server.write(`${okHead('Content-Length: 100')}part`)
+    await client.saw('part')
+    server.destroy()
+    await client.ended
+    expect(bodyOf(client)).toBe('part')
+  })
+})
+
+test('a switch that nobody asked for is 502', async () => {
+  const { client, server } = await ground.get('/')
+  server.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  expect(await client.saw(/\r\n\r\n.*}/s)).toMatch(
+    /^HTTP\/1\.1 502 .*proxy-status: ipfleet-egress; error=http_protocol_error/is,
+  )
+})
+
+test('a switch that is asked for behind an unanswered request is not made, and harms nobody', async () => {
+  const { client, server } = await ground.ask(requestHead(`GET ${ground.url('/first')}`) + handshake())
+  server.write(`${okHead('Content-Length: 5')}first`)
+  await client.saw('first')
+  const next = await ground.accept()
+  expect(await next.saw('\r\n\r\n')).not.toMatch(/^upgrade:/im)
+  next.write(`${okHead('Content-Length: 6')}second`)
+  await client.saw('second')
+})
