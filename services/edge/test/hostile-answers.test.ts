@@ -145,9 +145,10 @@ describe('a body that goes wrong after its head has been passed on is not taken 
 })
 
 describe('more than was asked for is nobody’s answer', () => {
+  const chunks = '4\r\nmine\r\n0\r\n\r\n'
   const extras: readonly (readonly [string, string, string])[] = [
     ['a second answer', ok('Content-Length: 4', 'mine') + poison, 'mine'],
-    ['a second answer after chunks', ok('Transfer-Encoding: chunked', `4\r\nmine\r\n0\r\n\r\n${poison}`), 'mine'],
+    ['a second answer after chunks', ok('Transfer-Encoding: chunked', `${chunks}${poison}`), chunks],
     ['a second answer after one without a body', `HTTP/1.1 204 No Content\r\n\r\n${poison}`, ''],
     ['a second answer after 304', `HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n${poison}`, ''],
     ['a body longer than its length', ok('Content-Length: 4', 'minepoison'), 'mine'],

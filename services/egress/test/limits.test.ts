@@ -131,6 +131,24 @@ describe('a client', () => {
   })
 })
 
+test('tunnels are so many for each client, and so many in all', async () => {
+  const { port } = await proxy({ MAX_TUNNELS_PER_CLIENT: '2', MAX_TUNNELS: '3' })
+  const open = async (from: string): Promise<Reply> => {
+    const tunnel = await tunnelThrough(port, origin.authority, { from })
+    opened.push(() => tunnel.wire.destroy())
+    return tunnel
+  }
+  const [one, other] = [newClient(), newClient()]
+  const replies = [await open(one), await open(one), await open(one), await open(other), await open(other)]
+  expect(replies.map(({ status }) => status)).toEqual([200, 200, 429, 200, 503])
+  for (const { headers } of [replies[2], replies[4]] as Reply[]) {
+    expect(headers).toMatchObject({
+      'proxy-status': expect.stringContaining('error=connection_limit_reached'),
+      'retry-after': '1',
+    })
+  }
+})
+
 describe('credentials', () => {
   const env = { PROXY_USER: 'user', PROXY_PASS: 'right' }
 

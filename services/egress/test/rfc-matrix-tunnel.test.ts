@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { bodyOf, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
@@ -104,7 +103,9 @@ describe('a tunnel', () => {
   ] as const)('that breaks for the %s is over for the %s', async (broken, left) => {
     const ends = await ground.tunnel()
     ends[broken].reset()
-    await once(ends[left].socket, 'close')
+    await ends[left].ended
+    ends[left].end()
+    await ground.egress.waitForLine(({ end, target }) => end === 'broken' && target === ground.authority)
   })
 
   test('is told in the log when it has ended: bytes both ways, source, target, reason', async () => {

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { acceptance } from '@ipfleet/testing/websocket-server.ts'
@@ -99,7 +98,7 @@ describe('a WebSocket', () => {
   test('ends for one side when it breaks for the other', async () => {
     const { client, server } = await switched()
     client.reset()
-    await once(server.socket, 'close')
+    await server.ended
   })
 })
 

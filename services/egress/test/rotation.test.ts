@@ -139,15 +139,21 @@ describe('least recently used', () => {
     expect(rests(await sourcesInTurn(fleet, 42))).not.toContain(false)
   })
 
-  test('while Redis is away, after all others of the replica', async () => {
-    const [egress] = await fleetOfTwo({ ROTATION: 'least-recently-used' })
+  test.each([
+    ['is gone', () => redis.kill(), () => redis.restart()],
+    ['hangs', () => redis.pause(), () => redis.resume()],
+  ])('while Redis %s, after all others of the replica', async (_fault, begin, end) => {
+    const [egress] = await fleetOfTwo({ ROTATION: 'least-recently-used', REDIS_TIMEOUT_MS: '200' })
     await sourcesInTurn([egress], 3)
-    await redis.kill()
+    await begin()
     try {
+      const startedMs = performance.now()
       await sourceOf(egress)
       expect(rests(await sourcesInTurn([egress], 16))).not.toContain(false)
+      // Not each request waits for Redis.
+      expect(performance.now() - startedMs).toBeLessThan(2000)
     } finally {
-      await redis.restart()
+      await end()
     }
   })
 })
