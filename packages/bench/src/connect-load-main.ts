@@ -3,13 +3,14 @@ import { askForTunnel, isOpen } from './tunnel-client.ts'
 
 /**
  * Opens a tunnel to an origin that sends back what it gets, has one round trip, closes it, and begins again:
- * node connect-load-main.ts '{"proxyPort":…,"target":…,"connections":…,"seconds":…}'
+ * node connect-load-main.ts '{"proxyPort":…,"targets":[…],"connections":…,"seconds":…}'
  */
 
 const load: TunnelLoad = JSON.parse(process.argv[2] ?? '{}')
 const word = 'ping'
 const startedMs = performance.now()
 const untilMs = startedMs + load.seconds * 1000
+let turn = 0
 let amount = 0
 let errors = 0
 
@@ -22,7 +23,7 @@ async function keepOpening(): Promise<void> {
 
 function roundTrip(): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = askForTunnel(load)
+    const socket = askForTunnel(load.proxyPort, load.targets[turn++ % load.targets.length] ?? '')
     let answer = ''
     let hasAsked = false
     let isGood = false

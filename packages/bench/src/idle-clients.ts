@@ -9,7 +9,6 @@ export interface IdleClients extends AsyncDisposable {
   readonly broken: Promise<never>
 }
 
-const entry = fileURLToPath(new URL('idle-clients-main.ts', import.meta.url))
 /** What a process has open beside its connections. */
 const otherFiles = 200
 
@@ -25,9 +24,18 @@ export function requireOpenFiles(connections: number): void {
 }
 
 /** Opens that many connections from a process of its own. Each has had an answer when this resolves. */
-export async function openIdleClients(port: number, connections: number): Promise<IdleClients> {
+export function openIdleClients(port: number, connections: number): Promise<IdleClients> {
+  return startIdle('idle-clients-main.ts', [String(port), String(connections)])
+}
+
+/** Opens that many tunnels through a proxy, to the targets in turn. Each has had a round trip when this resolves. */
+export function openIdleTunnels(port: number, tunnels: number, targets: readonly string[]): Promise<IdleClients> {
+  return startIdle('idle-tunnels-main.ts', [String(port), String(tunnels), ...targets])
+}
+
+async function startIdle(entry: string, args: readonly string[]): Promise<IdleClients> {
   const child = await spawnGuarded(process.execPath, {
-    args: [entry, String(port), String(connections)],
+    args: [fileURLToPath(new URL(entry, import.meta.url)), ...args],
     env: { PATH: process.env['PATH'] ?? '', HOME: homedir() },
     cwd: tmpdir(),
   })

@@ -5,7 +5,7 @@ import { askForTunnel } from './tunnel-client.ts'
 
 /**
  * Reads through one tunnel, as fast as it can, what an origin sends without end:
- * node stream-load-main.ts '{"proxyPort":…,"target":…,"seconds":…}'
+ * node stream-load-main.ts '{"proxyPort":…,"targets":[…],"seconds":…}'
  */
 
 const load: TunnelLoad = JSON.parse(process.argv[2] ?? '{}')
@@ -13,7 +13,7 @@ const load: TunnelLoad = JSON.parse(process.argv[2] ?? '{}')
 const buffer = Buffer.allocUnsafe(1024 * 1024)
 let bytes = 0
 
-const socket = askForTunnel(load, {
+const socket = askForTunnel(load.proxyPort, load.targets[0] ?? '', {
   buffer,
   callback: (length) => {
     bytes += length

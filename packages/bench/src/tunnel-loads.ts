@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { TunnelRoute } from './tunnel-client.ts'
 
-export interface TunnelLoad extends TunnelRoute {
+export interface TunnelLoad {
+  readonly proxyPort: number
+  /** host:port of each; in turn. */
+  readonly targets: readonly string[]
   /** Tunnels at the same time; of no account for a load that has but one. */
   readonly connections: number
   readonly seconds: number

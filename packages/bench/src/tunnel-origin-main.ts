@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net'
+import { originAddresses } from './tunnel-origin.ts'
 
-/** What tunnels lead to: node tunnel-origin-main.ts PORT echo|stream */
+/** What tunnels lead to, on each of its addresses: node tunnel-origin-main.ts PORT echo|stream */
 
 const [port = '0', kind = 'echo'] = process.argv.slice(2)
 const block = Buffer.alloc(256 * 1024)
@@ -18,9 +19,11 @@ function stream(socket: Socket): void {
   fill()
 }
 
-createServer((socket) => {
+function serve(socket: Socket): void {
   // Whoever has read enough closes the connection in the middle.
   socket.on('error', () => {})
   if (kind === 'stream') stream(socket)
   else echo(socket)
-}).listen({ port: Number(port), host: '127.0.0.1', backlog: 1024 })
+}
+
+for (const host of originAddresses) createServer(serve).listen({ port: Number(port), host, backlog: 1024 })

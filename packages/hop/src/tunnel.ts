@@ -23,6 +23,8 @@ export interface TunnelKeeper {
 
 /** For a side to close after the other is gone and all is written to it. */
 const lingerMs = 2000
+/** A peer that has silently gone is noticed after so long, however idle the tunnel. The system's usual is 2 hours. */
+const probeAfterMs = 60_000
 
 /**
  * Two sockets whose bytes go over from one to the other. It is not made of two `pipe`s, each of which hangs a dozen
@@ -41,6 +43,7 @@ export class Tunnel {
   #bytesSeen = 0
   #activeMs: number
   #broken = false
+  #isProbed = false
   #end: TunnelEnd | undefined
 
   constructor(client: Socket, server: Socket, keeper: TunnelKeeper, onEnd: (report: TunnelReport) => void) {
@@ -76,8 +79,15 @@ export class Tunnel {
     const passed = length > left ? chunk.subarray(0, left) : chunk
     if (from === this.#client) this.#bytesUp += passed.length
     else this.#bytesDown += passed.length
-    if (!to.write(passed)) from.pause()
+    to.write(passed)
+    // What the system has taken whole is no reason to wait, however much it was.
+    if (to.writableNeedDrain && to.writableLength > 0) from.pause()
     if (length >= left) this.finish('limit')
+  }
+
+  /** Whether what was read from it has not all been sent on. */
+  isBehind(from: TunnelSocket): boolean {
+    return this.#other(from).writableLength > 0
   }
 
   drained(to: TunnelSocket): void {
@@ -86,7 +96,11 @@ export class Tunnel {
   }
 
   ended(from: TunnelSocket): void {
-    this.#other(from).end()
+    const to = this.#other(from)
+    // When both have said all, and all of it is sent, closing the sockets says so to both.
+    const isOver = to.readableEnded && to.writableLength === 0 && from.writableFinished
+    if (isOver) this.finish(this.#closedOrBroken)
+    else to.end()
   }
 
   broke(): void {
@@ -113,6 +127,7 @@ export class Tunnel {
   look(nowMs: number, idleMs: number, maxMs: number): void {
     const bytes = this.#bytesUp + this.#bytesDown
     const quietMs = nowMs - this.#activeMs
+    if (!this.#isProbed) this.#probe()
     if (nowMs - this.#startedMs >= maxMs) this.finish('limit')
     else if (this.#client.destroyed || this.#server.destroyed) this.#lookAtLeft(quietMs, idleMs)
     else if (bytes !== this.#bytesSeen) {
@@ -131,6 +146,13 @@ export class Tunnel {
     const report = { end, durationMs, bytesUp: this.#bytesUp, bytesDown: this.#bytesDown }
     // Later, so that one that throws does not keep other tunnels from their end.
     queueMicrotask(() => this.#onEnd(report))
+  }
+
+  /** Not from the start: most tunnels are over before anybody looks. */
+  #probe(): void {
+    this.#isProbed = true
+    this.#client.setKeepAlive(true, probeAfterMs)
+    this.#server.setKeepAlive(true, probeAfterMs)
   }
 
   #lookAtLeft(quietMs: number, idleMs: number): void {
@@ -153,9 +175,9 @@ export class Tunnel {
   }
 }
 
-const tunnelOf = Symbol('tunnel')
+export const tunnelOf = Symbol('tunnel')
 
-interface TunnelSocket extends Socket {
+export interface TunnelSocket extends Socket {
   [tunnelOf]?: Tunnel
 }
 

@@ -8,21 +8,42 @@ import { parseCidr } from './client-address.ts'
  */
 export function addressBlocks(blocks: readonly string[]): (address: string) => boolean {
   if (blocks.length === 0) return () => false
-  // One for each family: Node 26 takes IPv4 for mapped addresses, and so for a part of `::/0`.
-  const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
+  const ipv4: Ipv4Block[] = []
+  const ipv6 = new BlockList()
   for (const text of blocks) {
     const block = parseCidr(text)
     if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
-    const family = block.network.kind()
-    lists[family].addSubnet(block.network.toString(), block.bits, family)
+    const network = block.network.toString()
+    if (block.network.kind() === 'ipv4') ipv4.push(ipv4Block(network, block.bits))
+    else ipv6.addSubnet(network, block.bits, 'ipv6')
   }
   return (address) => {
-    const family = familyOf(address)
-    return family !== undefined && lists[family].check(address, family)
+    const family = isIP(address)
+    if (family === 4) return isInOne(ipv4, numberOf(address))
+    return family === 6 && !address.includes('%') && ipv6.check(address, 'ipv6')
   }
 }
 
-function familyOf(address: string): 'ipv4' | 'ipv6' | undefined {
-  const family = isIP(address)
-  return family === 0 || address.includes('%') ? undefined : family === 4 ? 'ipv4' : 'ipv6'
+/** Compared as numbers: a BlockList of Node 26 makes an object of each address that it is asked for, for 5 µs. */
+interface Ipv4Block {
+  readonly network: number
+  readonly mask: number
+}
+
+function ipv4Block(network: string, bits: number): Ipv4Block {
+  // Shifting by 32 shifts by nothing.
+  const mask = bits === 0 ? 0 : -1 << (32 - bits)
+  return { network: numberOf(network) & mask, mask }
+}
+
+function isInOne(blocks: readonly Ipv4Block[], address: number): boolean {
+  for (const { network, mask } of blocks) if ((address & mask) === network) return true
+  return false
+}
+
+/** Of an IPv4 address: its 32 bits. */
+function numberOf(address: string): number {
+  let bits = 0
+  for (const part of address.split('.')) bits = (bits << 8) | Number(part)
+  return bits
 }

@@ -39,12 +39,14 @@ function createTracker(server: Server): ConnectionTracker {
   let lastCloseMs = -Infinity
   let leaving = false
 
+  // One function for all, as below.
+  function closed(this: Socket): void {
+    open.delete(this)
+    lastCloseMs = performance.now()
+  }
   server.on('connection', (socket: Socket) => {
     open.set(socket, 'new')
-    socket.once('close', () => {
-      open.delete(socket)
-      lastCloseMs = performance.now()
-    })
+    socket.on('close', closed)
   })
   // One function for all: a response that is out must not stay for as long as its connection waits for the next.
   function answered(this: ServerResponse): void {

@@ -8,6 +8,8 @@ function onward(...lines: string[]): OnwardFields {
   )
 }
 
+const words = (text: string): string[] => text.split(' ')
+
 describe('what is passed on', () => {
   test('keeps its order, its spelling and its repetitions', () => {
     const lines = ['accept: */*', 'X-B: 1', 'Authorization: Bearer x', 'x-b: 2', 'Accept: text/html', 'X-Empty: ']
@@ -29,21 +31,25 @@ describe('what is passed on', () => {
 })
 
 describe('what is not', () => {
-  test.each([
-    ...['Keep-Alive', 'Proxy-Connection', 'Proxy-Authorization', 'HTTP2-Settings', 'Connection', 'TE', 'Upgrade'],
-    ...['Content-Length', 'Transfer-Encoding', 'Host', 'Expect', 'Max-Forwards', 'Via', 'X-Request-Id', 'X-Proxy'],
-    ...['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Server'],
-    ...['X-Real-IP', 'Forwarded', ':authority', ':path', ':method', ':scheme', ':anything'],
-  ])('%s, in any letter case', (name) => {
+  test.each(
+    words(
+      'Keep-Alive Proxy-Connection Proxy-Authorization HTTP2-Settings Connection TE Upgrade Content-Length ' +
+        'Transfer-Encoding Host Expect Max-Forwards Via X-Request-Id X-Proxy X-Forwarded-For X-Forwarded-Proto ' +
+        'X-Forwarded-Host X-Forwarded-Port X-Forwarded-Server X-Real-IP Forwarded ' +
+        ':authority :path :method :scheme :anything',
+    ),
+  )('%s, in any letter case', (name) => {
     for (const spelling of [name, name.toUpperCase(), name.toLowerCase()]) {
       expect(onward(`${spelling}: 1`, 'X: y').lines).toBe('X: y\r\n')
     }
   })
 
-  test.each([
-    ...['X_Forwarded_For', 'X-Forwarded_For', 'x_real_ip', 'X_REAL-IP', 'Transfer_Encoding', 'Content_Length'],
-    ...['X_Forwarded_Proto', 'X_Forwarded_Host', 'X_Proxy', 'X_Request_Id', 'Keep_Alive', 'Max_Forwards'],
-  ])('%s, which CGI reads as the name with hyphens', (name) => {
+  test.each(
+    words(
+      'X_Forwarded_For X-Forwarded_For x_real_ip X_REAL-IP Transfer_Encoding Content_Length X_Forwarded_Proto ' +
+        'X_Forwarded_Host X_Proxy X_Request_Id Keep_Alive Max_Forwards',
+    ),
+  )('%s, which CGI reads as the name with hyphens', (name) => {
     const fields = onward(`${name}: 1`)
     expect(fields).toEqual(onward())
   })

@@ -16,9 +16,15 @@ export class ConnectionLimits {
   #open = 0
   #options: ConnectionLimitsOptions
   readonly #byClient = new Map<string, number>()
+  readonly #onClose: (this: Socket) => void
 
   constructor(server: Server, options: ConnectionLimitsOptions) {
     this.#options = options
+    const forget = (socket: Socket): void => this.#forget(options.addressOf(socket))
+    // One for all connections; the address is known to a socket also when it is closed.
+    this.#onClose = function (this: Socket) {
+      forget(this)
+    }
     server.on('connection', (socket) => this.#count(socket))
   }
 
@@ -42,7 +48,7 @@ export class ConnectionLimits {
     }
     this.#open += 1
     this.#byClient.set(address, ofClient + 1)
-    socket.once('close', () => this.#forget(address))
+    socket.on('close', this.#onClose)
   }
 
   #forget(address: string): void {

@@ -1,5 +1,6 @@
+import { jsonString } from './flat-line.ts'
 import { logTime } from './log-time.ts'
-import { asciiJson, textValue } from './text-line.ts'
+import { textValue } from './text-line.ts'
 
 /** What the log tells of one request. */
 export interface AccessEntry {
@@ -88,8 +89,4 @@ function loggedPath(target: string): string {
   const query = target.indexOf('?')
   const path = query < 0 ? target : target.slice(0, query)
   return path.length > LONGEST_PATH ? `${path.slice(0, LONGEST_PATH)}...` : path
-}
-
-function jsonString(value: string): string {
-  return /^[ !#-[\]-~]*$/.test(value) ? `"${value}"` : asciiJson(value)
 }

@@ -44,6 +44,11 @@ async function ask(fields: H2Fields, body?: string, trailers?: H2Fields): Promis
 
 const first = () => backend.requests.filter(({ target }) => !['/second', '/fence'].includes(target))
 
+/** Of the stream or the connection, or an answer that says so. */
+function isRefusal(end: H2End): boolean {
+  return end.kind !== 'answered' || /"status": 4\d\d/.test(end.body)
+}
+
 describe('is not passed on', () => {
   test.each<readonly [what: string, ...Parameters<typeof ask>]>([
     ['a length shorter than the body', request({}, ['content-length', '3']), 'hello'],
@@ -90,7 +95,7 @@ describe('is not passed on', () => {
   ])('%s', async (_what, ...asked) => {
     const end = await ask(...asked)
     expect(first()).toEqual([])
-    if (end.kind === 'answered') expect(JSON.parse(end.body)).toMatchObject({ status: expect.any(Number), error: {} })
+    expect(isRefusal(end)).toBe(true)
   })
 })
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { tunnelReading } from '@ipfleet/hop/tunnel-reading.ts'
 import { peerAddress } from '@ipfleet/http/client-address.ts'
 import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
 import { fieldsFault } from '@ipfleet/http/request-guard.ts'
@@ -7,15 +8,16 @@ import type { ClientAnswer, UpgradeOffer } from '@ipfleet/relay/client-answer.ts
 import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
 import { mayBeFollowed, offerOf } from '@ipfleet/relay/upgrade-offer.ts'
 import type { Authenticator } from './auth/authenticator.ts'
-import type { Dialled, Dialer } from './dial/dialer.ts'
+import type { Dialled, Dialer, Leaving } from './dial/dialer.ts'
 import type { EgressRecord } from './egress-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
 import { forwardHead } from './proxy/forward-head.ts'
 import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { dialRefusal, refusal, refusalOf, statusFields, verdictRefusal } from './proxy/proxy-status.ts'
 import { traceEcho } from './proxy/trace-echo.ts'
-import type { TunnelDesk } from './proxy/tunnel-desk.ts'
+import type { TunnelDesk, TunnelPlace } from './proxy/tunnel-desk.ts'
 import { type Identity, Visit } from './proxy/visit.ts'
+import { WaitingClient } from './proxy/waiting-client.ts'
 import { connectTarget, forwardTarget } from './target/authority.ts'
 import type { Target, TargetPolicy } from './target/target.ts'
 
@@ -41,7 +43,11 @@ export class App {
 
   /** A request for a URL; with `offer`, one that would switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
-    const visit = new Visit(req, peerAddress(req), this.#parts.record.requestEnded)
+    let place: TunnelPlace | undefined
+    const visit = new Visit(req, peerAddress(req), (end) => {
+      if (place) this.#parts.tunnels.release(place)
+      this.#parts.record.requestEnded(end)
+    })
     const answer = new H1Answer(res)
     if (offer === undefined && !mayBeFollowed(req)) answer.closeAfter()
     try {
@@ -51,9 +57,11 @@ export class App {
       if (asked === undefined) throw refusal('bad_request', 'http_request_error', undefined, { message: notForAProxy })
       visit.target = asked.target
       visit.path = asked.path
-      const who = await this.#admit(visit)
+      const who = await this.#admit(req, visit)
       const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
-      if (maxForwards.kind === 'answer here') return this.#answerHere(visit, answer)
+      if (maxForwards.kind === 'answer here') return this.#answerHere(req, visit, answer)
+      // What switches protocols becomes a tunnel.
+      if (offer) place = this.#parts.tunnels.reserve(visit.client, who)
       const dialled = await this.#dial(visit, asked.target, who, 'forward', leaving(res))
       const line = {
         method: visit.method,
@@ -74,19 +82,18 @@ export class App {
   /** CONNECT. Without await before the listeners: a client that leaves at once is noticed. */
   async connect(req: IncomingMessage, socket: Socket, early: Buffer): Promise<void> {
     const visit = new Visit(req, peerAddress(req), this.#parts.record.requestEnded)
-    const { res, offer } = offerOf(req, socket, early)
-    const answer = new H1Answer(res)
+    const client = new WaitingClient(socket)
     try {
       if (fieldsFault(req)) throw refusal('bad_request', 'http_request_error')
       const target = connectTarget(req.url ?? '', visit.fields.host)
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       visit.target = target
-      const who = await this.#admit(visit)
+      const who = await this.#admit(req, visit)
       const { tunnels } = this.#parts
       const place = tunnels.reserve(visit.client, who)
       try {
-        const dialled = await this.#dial(visit, target, who, 'connect', leaving(res))
-        offer.detach()
+        const dialled = await this.#dial(visit, target, who, 'connect', client)
+        client.release()
         this.#parts.record.tunnelOpened(dialled.source)
         tunnels.open(visit, { socket, early }, dialled, place)
       } catch (error) {
@@ -94,13 +101,14 @@ export class App {
         throw error
       }
     } catch (error) {
-      this.#refuse(visit, answer, error)
+      client.release()
+      this.#refuse(visit, new H1Answer(offerOf(req, socket, early).res), error)
     }
   }
 
   /** Who it is, and whether that one may ask now. Before the target is looked at: strangers learn nothing of it. */
-  async #admit(visit: Visit): Promise<Identity> {
-    const who = await this.#parts.authenticator.identify(visit.req, visit.client)
+  async #admit(req: IncomingMessage, visit: Visit): Promise<Identity> {
+    const who = await this.#parts.authenticator.identify(req, visit.client)
     visit.user = who.user
     const over = await this.#parts.limits.take(visit.client, who)
     if (over === undefined) return who
@@ -115,13 +123,15 @@ export class App {
     target: Target,
     { session, mayReach }: Identity,
     method: 'connect' | 'forward',
-    signal: AbortSignal,
+    signal: Leaving,
   ): Promise<Connected> {
     const verdict = await this.#parts.policy.judge(target, method)
+    if (signal.aborted) throw refusal('client_left', 'http_request_error')
     if (verdict.kind !== 'allowed') throw verdictRefusal(verdict)
     const addresses = mayReach === undefined ? verdict.addresses : verdict.addresses.filter(mayReach(target))
     if (addresses.length === 0) throw refusal('target_refused', 'http_request_denied', 'user')
-    const dialled = await this.#parts.dialer.dial({ target, addresses, session, signal })
+    const onread = method === 'connect' ? tunnelReading : undefined
+    const dialled = await this.#parts.dialer.dial({ target, addresses, session, signal, onread })
     if (dialled.kind === 'connected') {
       visit.source = dialled.source
       if (!signal.aborted) {
@@ -136,9 +146,9 @@ export class App {
   }
 
   /** RFC 9110 §7.6.2: the last one that OPTIONS or TRACE may reach answers it. */
-  #answerHere(visit: Visit, answer: ClientAnswer): void {
+  #answerHere(req: IncomingMessage, visit: Visit, answer: ClientAnswer): void {
     const isTrace = visit.method === 'TRACE'
-    const body = Buffer.from(isTrace ? traceEcho(visit.req) : '', 'latin1')
+    const body = Buffer.from(isTrace ? traceEcho(req) : '', 'latin1')
     const about = isTrace ? ['Content-Type', 'message/http'] : ['Allow', allowedMethods]
     const fields = [...about, 'Content-Length', String(body.length)]
     answer.whole(

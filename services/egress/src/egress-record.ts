@@ -1,4 +1,5 @@
 import type { TunnelReport } from '@ipfleet/hop/tunnels.ts'
+import { logFlatLine } from '@ipfleet/telemetry/flat-line.ts'
 import type { HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
@@ -65,11 +66,16 @@ export class EgressRecord {
       use.bytesUp += bytesUp
       use.bytesDown += bytesDown
     }
-    const fields = { target: target && authorityOf(target), source: source?.address, client, user }
-    this.#logger.info(
-      { ...fields, bytes_up: bytesUp, bytes_down: bytesDown, duration_ms: Math.round(durationMs), end },
-      'tunnel closed',
-    )
+    logFlatLine(this.#logger, 'info', 'tunnel closed', {
+      target: target && authorityOf(target),
+      source: source?.address,
+      client,
+      user,
+      bytes_up: bytesUp,
+      bytes_down: bytesDown,
+      duration_ms: Math.round(durationMs),
+      end,
+    })
   }
 
   tunnelOpened(source: Source): void {
@@ -105,7 +111,9 @@ export class EgressRecord {
     }
     const isOurs = refusal?.status === 'proxy_internal_error'
     if (isOurs) this.#logger.error({ ...fields, err: refusal.error.cause }, 'request')
-    else if (status === 429 || status === 503) this.#logger.warn(fields, status === 429 ? 'rate limited' : 'request')
-    else this.#logger.info(fields, 'request')
+    else {
+      const isWarning = status === 429 || status === 503
+      logFlatLine(this.#logger, isWarning ? 'warn' : 'info', status === 429 ? 'rate limited' : 'request', fields)
+    }
   }
 }

@@ -60,13 +60,13 @@ export class Chromium implements AsyncDisposable {
     const own = [`--proxy-server=http://127.0.0.1:${proxyPort}`, `--user-data-dir=${folder.path}`]
     const child = spawn('chromium', [...flags, ...own], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
     const browser = new Chromium(child, folder, credentials)
-    const { targetId } = await browser.#call('Target.createTarget', { url: 'about:blank' })
-    const { sessionId } = await browser.#call('Target.attachToTarget', { targetId, flatten: true })
-    browser.#session = String(sessionId)
-    await browser.#call('Page.enable')
-    await browser.#call('Network.enable')
-    await browser.#call('Fetch.enable', { handleAuthRequests: true })
-    return browser
+    try {
+      await browser.#begin()
+      return browser
+    } catch (error) {
+      await browser[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   private constructor(child: ChildProcess, folder: TemporaryFolder, credentials: ChromiumOptions['credentials']) {
@@ -75,6 +75,11 @@ export class Chromium implements AsyncDisposable {
     this.#credentials = credentials
     const answers = child.stdio[4] as Readable
     answers.setEncoding('utf8').on('data', (text: string) => this.#read(text))
+    // A pipe to a browser that has been killed is reset.
+    for (const pipe of [answers, child.stdio[3]]) pipe?.on('error', () => {})
+    child.once('exit', () => {
+      for (const answer of this.#waiting.values()) answer({ error: { message: 'the browser has ended' } })
+    })
   }
 
   /** Opens a page, and waits until all of it has been loaded, or it has failed. */
@@ -90,7 +95,8 @@ export class Chromium implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const exited = once(this.#child, 'exit')
+    const { exitCode, signalCode } = this.#child
+    const exited = exitCode === null && signalCode === null ? once(this.#child, 'exit') : undefined
     this.#child.kill('SIGKILL')
     await exited
     // Its other processes end with it, a little later, and write until then.
@@ -100,6 +106,15 @@ export class Chromium implements AsyncDisposable {
         () => false,
       ),
     )
+  }
+
+  async #begin(): Promise<void> {
+    const { targetId } = await this.#call('Target.createTarget', { url: 'about:blank' })
+    const { sessionId } = await this.#call('Target.attachToTarget', { targetId, flatten: true })
+    this.#session = String(sessionId)
+    await this.#call('Page.enable')
+    await this.#call('Network.enable')
+    await this.#call('Fetch.enable', { handleAuthRequests: true })
   }
 
   async #call(method: string, params: Message['params'] = {}): Promise<Readonly<Record<string, unknown>>> {
@@ -114,6 +129,11 @@ export class Chromium implements AsyncDisposable {
     return result
   }
 
+  /** About a request, which the browser may have given up meanwhile. */
+  #tell(method: string, params: Message['params']): void {
+    this.#call(method, params).catch(() => {})
+  }
+
   #read(text: string): void {
     const messages = (this.#unread + text).split('\0')
     this.#unread = messages.pop() ?? ''
@@ -126,7 +146,7 @@ export class Chromium implements AsyncDisposable {
     else if (method === 'Network.responseReceived' && params['type'] === 'Document') {
       this.#status = (params['response'] as { readonly status: number }).status
     } else if (method === 'Fetch.requestPaused') {
-      void this.#call('Fetch.continueRequest', { requestId: params['requestId'] })
+      this.#tell('Fetch.continueRequest', { requestId: params['requestId'] })
     } else if (method === 'Fetch.authRequired') this.#authenticate(params['requestId'])
   }
 
@@ -137,6 +157,6 @@ export class Chromium implements AsyncDisposable {
     const authChallengeResponse = types
       ? { response: 'ProvideCredentials', ...this.#credentials }
       : { response: 'CancelAuth' }
-    void this.#call('Fetch.continueWithAuth', { requestId, authChallengeResponse })
+    this.#tell('Fetch.continueWithAuth', { requestId, authChallengeResponse })
   }
 }

@@ -2,9 +2,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { observeRedis, type RedisObserver } from '@ipfleet/testing/redis-observer.ts'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
+import { acceptance } from '@ipfleet/testing/websocket-server.ts'
+import { Wire } from '@ipfleet/testing/wire.ts'
 import { hashPassword, showPasswordHash } from '../src/auth/password-hash.ts'
 import { RecordingOrigin } from './recording-origin.ts'
 import { type RunningEgress, startEgress } from './start-egress.ts'
@@ -147,6 +150,29 @@ test('tunnels are so many for each client, and so many in all', async () => {
       'retry-after': '1',
     })
   }
+})
+
+test('a WebSocket that is asked for by its URL is one of a client’s tunnels', async () => {
+  const { port } = await proxy({ MAX_TUNNELS_PER_CLIENT: '1' })
+  const backend = await ScriptedBackend.start()
+  opened.push(() => backend[Symbol.asyncDispose]())
+  const handshake = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: a']
+  const socket = async (): Promise<Wire> => {
+    const wire = await Wire.to(port)
+    opened.push(() => wire.destroy())
+    wire.write(`GET http://127.0.0.1:${backend.port}/ HTTP/1.1\r\nHost: a.test\r\n${handshake.join('\r\n')}\r\n\r\n`)
+    return wire
+  }
+  const first = await socket()
+  const server = await backend.accept()
+  server.write(acceptance(await server.saw('\r\n\r\n')))
+  await first.saw(/^HTTP\/1\.1 101 /)
+  expect(await (await socket()).saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 429 .*error=connection_limit_reached/is)
+  first.destroy()
+  server.destroy()
+  const next = backend.accept().then(() => true)
+  // Until it is known that the first has gone, others are refused.
+  await until(async () => Promise.race([next, (await socket()).ended.then(() => false)]))
 })
 
 describe('credentials', () => {

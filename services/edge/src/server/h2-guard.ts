@@ -21,12 +21,15 @@ export function h2Guard({ maxTargetLength }: H2GuardLimits) {
   }
 }
 
+/** RFC 9110 §5.6.2, and the colon of pseudo-fields. */
+const nameForm = /^:?[\w!#$%&'*+.^`|~-]+$/
+
 function fieldsFault(raw: readonly string[]): RequestFault | undefined {
   let host: string | undefined
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? ''
     const value = raw[index + 1] ?? ''
-    if (/[\r\n\0]/.test(value)) return 'bad_request'
+    if (!nameForm.test(name) || /[\r\n\0]/.test(value)) return 'bad_request'
     if (name !== ':authority' && name !== 'host') continue
     if (host !== undefined && host !== value) return 'bad_request'
     host = value

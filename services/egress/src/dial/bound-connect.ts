@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import { connect, type OnReadOpts, type Socket } from 'node:net'
 import type { Clock } from '@ipfleet/clock/clock.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { connectFailure } from './connect-failure.ts'
@@ -13,6 +13,7 @@ export interface Route {
   readonly source: Source
   readonly address: string
   readonly port: number
+  readonly onread: OnReadOpts | undefined
 }
 
 export type ConnectEnd =
@@ -23,9 +24,7 @@ export type ConnectEnd =
 
 /** Attempts at local ports before a source is said to have none for a target. */
 const mostPorts = 16
-/** From then on a peer that has silently gone is noticed, however idle the connection. The system's usual is 2 hours. */
-const keepAliveInitialDelay = 60_000
-const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay }
+const options = { allowHalfOpen: true, noDelay: true }
 
 /**
  * A connection in the making from one source to one address. Tells once how it ended, after the constructor has
@@ -58,8 +57,8 @@ export class BoundConnect {
   }
 
   #open(port: number): Socket {
-    const { source, address } = this.#route
-    const to = { host: address, port: this.#route.port, ...options }
+    const { source, address, onread } = this.#route
+    const to = { host: address, port: this.#route.port, ...options, ...(onread && { onread }) }
     const localPort = this.#isSelf(port) ? this.#parts.ports.leap() : port
     const socket = this.#isBound ? connect({ ...to, localAddress: source.address, localPort }) : connect(to)
     return socket.on('connect', this.#onConnect).on('error', this.#onError)

@@ -1,6 +1,13 @@
-import type { Socket } from 'node:net'
+import type { OnReadOpts, Socket } from 'node:net'
 import type { Session, Source } from '../sources/source-pool.ts'
 import type { Target, TargetAddress } from '../target/target.ts'
+
+/** What a dial must know of its client: as much of an AbortSignal, which costs more to make than all the rest of it. */
+export interface Leaving {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
 
 export interface DialRequest {
   readonly target: Target
@@ -8,7 +15,9 @@ export interface DialRequest {
   readonly addresses: readonly TargetAddress[]
   readonly session: Session | undefined
   /** Aborted when the client leaves. */
-  readonly signal: AbortSignal
+  readonly signal: Leaving
+  /** How the connection is read, when not as a stream. */
+  readonly onread?: OnReadOpts | undefined
 }
 
 export type Dialled =

@@ -107,7 +107,7 @@ export class FamilyLane {
       this.#end({ kind: 'no_family' })
       return
     }
-    const route = { source, address: to.address, port: request.target.port }
+    const route = { source, address: to.address, port: request.target.port, onread: request.onread }
     this.#connecting = new BoundConnect(this.#parts, route, (end) => this.#ended(source, to, end))
     const left = this.#addresses.length - this.#at
     // The last one has the time that is left to the dial.

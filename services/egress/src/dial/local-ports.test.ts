@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { LocalPorts, portsOf } from './local-ports.ts'
+import { LocalPorts, portsOf, sharedOut } from './local-ports.ts'
 
 describe('the ports to leave from', () => {
   test('are those of the system', () => {
@@ -28,6 +28,19 @@ test('they come one after the other, from anywhere on, and then again', () => {
   const first = ports.next()
   const given = [first, ...Array.from({ length: 6 }, () => ports.next())]
   expect(given).toEqual(Array.from({ length: 7 }, (_, index) => ((first - 1 + index) % 5) + 1))
+})
+
+test('half of them are left to the connections of others, unless there are too few', () => {
+  expect(sharedOut([10, 11, 12, 13, 14])).toEqual({ usual: [11, 13], spare: [10, 12, 14] })
+  expect(sharedOut([10])).toEqual({ usual: [10], spare: [] })
+})
+
+test('spare ones are given only by leaps', () => {
+  const ports = new LocalPorts([1, 3, 5], [2, 4, 6])
+  const leaps = new Set(Array.from({ length: 6 }, () => ports.leap()))
+  expect(leaps.size).toBe(6)
+  const given = new Set(Array.from({ length: 9 }, () => ports.next()))
+  expect(given).toEqual(new Set([1, 3, 5]))
 })
 
 test.each([2, 3, 4, 10, 16, 97, 28_232])('of %d, leaps lead to each of them', (count) => {

@@ -12,26 +12,33 @@ const usualRange = '32768 60999'
  */
 export class LocalPorts {
   readonly #ports: Uint16Array
+  readonly #usual: number
   readonly #leap: number
   #at: number
 
-  /** Starts anywhere, so that a process that is started again meets few connections of the one before. */
-  constructor(ports: readonly number[]) {
-    if (ports.length === 0) throw new RangeError('there must be local ports to leave from')
-    this.#ports = Uint16Array.from(ports)
-    this.#leap = leapOver(ports.length)
-    this.#at = randomInt(ports.length)
+  /**
+   * Starts anywhere, so that a process that is started again meets few connections of the one before. `spare` ports are
+   * given only when the others are taken.
+   */
+  constructor(usual: readonly number[], spare: readonly number[] = []) {
+    if (usual.length === 0) throw new RangeError('there must be local ports to leave from')
+    this.#ports = Uint16Array.from([...usual, ...spare])
+    this.#usual = usual.length
+    this.#leap = leapOver(this.#ports.length)
+    this.#at = randomInt(usual.length)
   }
 
   /** Those from which this system chooses, read once. */
   static ofSystem(): LocalPorts {
-    const range = read('ip_local_port_range') ?? usualRange
-    return new LocalPorts(portsOf(range, read('ip_local_reserved_ports') ?? ''))
+    const ports = portsOf(read('ip_local_port_range') ?? usualRange, read('ip_local_reserved_ports') ?? '')
+    const { usual, spare } = sharedOut(ports)
+    return new LocalPorts(usual, spare)
   }
 
-  /** The one after the last that was given: the longest unused, unless sources are taken very unevenly. */
+  /** The usual one after the last that was given: the longest unused, unless sources are taken very unevenly. */
   next(): number {
-    return this.#move(1)
+    this.#at = (this.#at + 1) % this.#usual
+    return this.#ports[this.#at] ?? 0
   }
 
   /**
@@ -39,13 +46,21 @@ export class LocalPorts {
    * are ports are all different.
    */
   leap(): number {
-    return this.#move(this.#leap)
-  }
-
-  #move(by: number): number {
-    this.#at = (this.#at + by) % this.#ports.length
+    this.#at = (this.#at + this.#leap) % this.#ports.length
     return this.#ports[this.#at] ?? 0
   }
+}
+
+/**
+ * Which ports to leave to others. Linux gives a connection that names none no port that any has bound, not even if it
+ * has only just been closed: thirty thousand of ours in a minute, and nobody on this machine could connect any more. It
+ * begins with those that are as even, or as odd, as the first (since 4.2, commit 07f4c90062f8), so ours are the rest.
+ */
+export function sharedOut(ports: readonly number[]): { readonly usual: number[]; readonly spare: number[] } {
+  const [first = 0] = ports
+  const usual = ports.filter((port) => port % 2 !== first % 2)
+  const spare = ports.filter((port) => port % 2 === first % 2)
+  return usual.length === 0 ? { usual: spare, spare: [] } : { usual, spare }
 }
 
 /** `range`: '32768 60999', both included; `reserved`: '8080,30000-30010' or nothing, which are left out. */

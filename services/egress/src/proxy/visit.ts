@@ -33,7 +33,6 @@ export interface VisitEnd {
 
 /** One request on its way through the proxy, and what becomes known of it. */
 export class Visit {
-  readonly req: IncomingMessage
   readonly method: string
   readonly client: string
   readonly fields: OnwardFields
@@ -49,7 +48,6 @@ export class Visit {
   #ended = false
 
   constructor(req: IncomingMessage, client: string, onEnd: (end: VisitEnd) => void) {
-    this.req = req
     this.method = req.method ?? ''
     this.client = client
     this.fields = new OnwardFields(req.rawHeaders)

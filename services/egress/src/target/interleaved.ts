@@ -5,6 +5,7 @@ import type { TargetAddress } from './target.ts'
  * (RFC 8305 §4). The family of the first address, which the resolver thinks best (RFC 6724), begins.
  */
 export function interleaved(addresses: readonly TargetAddress[]): readonly TargetAddress[] {
+  if (addresses.length === 1) return addresses
   const first = addresses.filter(({ family }) => family === addresses[0]?.family)
   const second = addresses.filter(({ family }) => family !== addresses[0]?.family)
   return Array.from({ length: Math.max(first.length, second.length) }, (_, index) => [first[index], second[index]])

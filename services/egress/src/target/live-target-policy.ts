@@ -1,6 +1,6 @@
 import { addressKind, carriedAddresses } from './address-kind.ts'
 import { interleaved } from './interleaved.ts'
-import type { Found, NameLookups } from './name-lookups.ts'
+import type { NameLookups } from './name-lookups.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { includesPort, type PortRange } from './port-ranges.ts'
 import type { TargetList } from './target-list.ts'
@@ -32,23 +32,21 @@ export class LiveTargetPolicy implements TargetPolicy {
     this.#parts = parts
   }
 
-  async judge(target: Target, method: 'connect' | 'forward'): Promise<TargetVerdict> {
-    const { connectPorts, deny } = this.#parts
-    const { host, port, isAddress } = target
+  async judge({ host, port, isAddress }: Target, method: 'connect' | 'forward'): Promise<TargetVerdict> {
+    const { connectPorts, deny, allow, names } = this.#parts
     if (method === 'connect' && !includesPort(connectPorts, port)) return refused('port')
-    if (!isAddress && deny.hasName(host)) return refused('denied')
-    const found = await this.#addressesOf(target)
+    if (isAddress) {
+      const reason = this.#whyNot(host, port, false)
+      return reason === undefined ? { kind: 'allowed', addresses: [targetAddress(host)] } : refused(reason)
+    }
+    if (deny.hasName(host)) return refused('denied')
+    const found = await names.addressesOf(host)
     if (found.kind === 'unresolved') return found
-    const isAllowed = !isAddress && this.#parts.allow.hasName(host)
+    const isAllowed = allow.hasName(host)
     const judged = found.addresses.map((one) => ({ one, reason: this.#whyNot(one.address, port, isAllowed) }))
     const addresses = judged.filter(({ reason }) => reason === undefined).map(({ one }) => one)
     if (addresses.length > 0) return { kind: 'allowed', addresses: interleaved(addresses) }
     return refused(judged.map(({ reason }) => reason).find((reason) => reason !== undefined) ?? 'private')
-  }
-
-  async #addressesOf({ host, isAddress }: Target): Promise<Found> {
-    if (!isAddress) return this.#parts.names.addressesOf(host)
-    return { kind: 'addresses', addresses: [targetAddress(host)] }
   }
 
   #whyNot(address: string, port: number, isAllowed: boolean): Reason | undefined {
