@@ -31,8 +31,9 @@ export const tunnelReading: OnReadOpts = {
     const chunk = block.subarray(0, length)
     // Others may be read into the common block before this is sent.
     tunnel.passOn(this, block === common ? Buffer.from(chunk) : chunk)
-    const isFree = block !== common && tunnel.isBehind(this) === false
-    next = isFull ? (isFree ? block : Buffer.allocUnsafeSlow(blockBytes)) : common
+    const isTaken = block === common || tunnel.isBehind(this)
+    if (isFull) next = isTaken ? Buffer.allocUnsafeSlow(blockBytes) : block
+    else next = common
     return true
   },
 }

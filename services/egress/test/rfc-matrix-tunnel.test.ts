@@ -3,6 +3,8 @@ import { until } from '@ipfleet/testing/until.ts'
 import { bodyOf, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
 
 /** CONNECT: what is said to get a tunnel, and what a tunnel carries (RFC 9110 §9.3.6). */
+const isOurs = (line: Readonly<Record<string, unknown>>): boolean => line['bytes_up'] === 5 && line['bytes_down'] === 3
+
 let ground: ProxyGround
 beforeAll(async () => {
   ground = await ProxyGround.start({ IP_POOL: '127.0.0.2' })
@@ -116,7 +118,6 @@ describe('a tunnel', () => {
     await client.saw('123')
     client.end()
     server.end()
-    const isOurs = (line: Readonly<Record<string, unknown>>) => line['bytes_up'] === 5 && line['bytes_down'] === 3
     expect(await ground.egress.waitForLine(isOurs)).toMatchObject({
       msg: 'tunnel closed',
       target: ground.authority,

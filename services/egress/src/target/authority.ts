@@ -24,7 +24,7 @@ export function readAuthority(text: string): Target | undefined {
  */
 export function connectTarget(text: string, hostField: string | undefined): Target | undefined {
   const target = readAuthority(text)
-  if (target === undefined || hostField === undefined || hostField === '') return target
+  if (target === undefined || hostField === undefined || hostField === '' || hostField === text) return target
   const named = readHostAndPort(hostField, target.port)
   return named?.host === target.host && named.port === target.port ? target : undefined
 }
