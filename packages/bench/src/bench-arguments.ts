@@ -8,6 +8,7 @@ const options = {
   entries: { type: 'string' },
   addresses: { type: 'string' },
   requests: { type: 'string' },
+  tunnels: { type: 'string' },
   batches: { type: 'string' },
   items: { type: 'string' },
   clients: { type: 'string' },

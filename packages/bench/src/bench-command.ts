@@ -1,7 +1,7 @@
 import { benchArguments } from './bench-arguments.ts'
 import { benches } from './benches.ts'
 
-const help = `Measures a lookup replica and the edge next to their peers, on loopback only.
+const help = `Measures a lookup replica, the edge and the egress next to their peers, on loopback only.
 
   npm run bench -- hit        CPU time per answer from memory, next to nginx proxy_cache if it is installed
   npm run bench -- rss        memory with many entries and many open connections
@@ -10,6 +10,8 @@ const help = `Measures a lookup replica and the edge next to their peers, on loo
   npm run bench -- edge       CPU time per proxied GET, next to http-proxy-3, and HAProxy and nginx if installed
   npm run bench -- edge-idle  memory of the edge with many open connections
   npm run bench -- edge-hash  answers from memory with the edge balancing by path, and in turn
+  npm run bench -- egress     tunnels per second, memory of an idle tunnel, and throughput of one, next to proxy-chain,
+                              and Squid if it is installed
 
   --json               the numbers instead of a table
 
@@ -49,6 +51,13 @@ edge-hash:
   --requests N         that are counted, after as many that are not; default 20000
   --addresses N        different ones that are asked for, by a Zipf distribution; default 10000
   --entries N          in the memory of each of three replicas; default 1000
+
+egress, whose proxies take turns:
+  --rounds N           default 5
+  --seconds N          of a round; default 2. Each tunnel leaves ports behind that the system keeps for a minute
+  --connections N      tunnels at the same time, of those that are opened and closed; default 64
+  --tunnels N          that are idle; default 5000, which takes 'ulimit -n' 10200
+  --node-flag FLAG     for the egress
 `
 
 /** Runs what the command line asks for. Throws a RangeError or a TypeError for what it does not understand. */

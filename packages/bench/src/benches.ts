@@ -4,7 +4,9 @@ import { benchCommands } from './commands-bench.ts'
 import { benchEdge } from './edge-bench.ts'
 import { benchEdgeHash } from './edge-hash-bench.ts'
 import { benchEdgeIdle } from './edge-idle-bench.ts'
+import { benchEgress } from './egress-bench.ts'
 import { benchHit } from './hit-bench.ts'
+import { egressTable } from './egress-report.ts'
 import { batchTable, commandsTable, edgeHashTable, edgeIdleTable, edgeTable, hitTable, rssTable } from './report.ts'
 import type { RoundsOptions } from './rounds.ts'
 import { benchRss } from './rss-bench.ts'
@@ -75,6 +77,16 @@ export const benches: Readonly<Record<string, Bench>> = {
       progress,
     })
     return { report, table: edgeHashTable(report) }
+  },
+  egress: async (words) => {
+    const { number, nodeFlags } = words
+    const report = await benchEgress({
+      ...roundsOptions(words),
+      seconds: number('seconds', 2),
+      tunnels: number('tunnels', 5000),
+      nodeFlags,
+    })
+    return { report, table: egressTable(report) }
   },
 }
 

@@ -87,7 +87,7 @@ function verdictOn({ peer, atMost, ...ratio }: PeerRatio): string {
   return atMost === undefined ? verdict : `${verdict}, wanted: at most ${atMost.toFixed(2)}`
 }
 
-function table(rows: readonly (readonly string[])[]): string {
+export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
@@ -95,7 +95,7 @@ function table(rows: readonly (readonly string[])[]): string {
 }
 
 const rangeText = ([least, most]: readonly [number, number]): string => `${least.toFixed(2)} to ${most.toFixed(2)}`
-const ratioText = ({ median, range }: Ratio): string => `${median.toFixed(2)} (${rangeText(range)})`
+export const ratioText = ({ median, range }: Ratio): string => `${median.toFixed(2)} (${rangeText(range)})`
 const percent = (share: number): string => (share * 100).toFixed(1)
 const megabytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1)
 const commandsText = (byName: Readonly<Record<string, number>>): string =>

@@ -19,7 +19,7 @@ export interface Series {
   readonly p99Us: number
 }
 
-/** CPU time of one server by that of another, round by round. */
+/** What one server needs, or gets through, by that of another, round by round. */
 export interface Ratio {
   readonly median: number
   readonly range: readonly [number, number]
@@ -40,7 +40,12 @@ export function seriesOf(server: string, rounds: readonly Round[]): Series {
 
 /** Two servers compared within each round. Both have the same number of rounds. */
 export function ratioOf(ours: readonly Round[], theirs: readonly Round[]): Ratio {
-  const ratios = ours.map((round, index) => cpuUsPerRequest(round) / cpuUsPerRequest(theirs[index]))
+  return ratiosWithin(ours, theirs, cpuUsPerRequest)
+}
+
+/** The same for any value of a round. */
+export function ratiosWithin<R>(ours: readonly R[], theirs: readonly R[], valueOf: (round?: R) => number): Ratio {
+  const ratios = ours.map((round, index) => valueOf(round) / valueOf(theirs[index]))
   return { median: median(ratios), range: spread(ratios) }
 }
 

@@ -33,6 +33,7 @@ export const hostForm = /^(?:[\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 
 const HOST = 'host'
 const TRANSFER_ENCODING = 'transfer-encoding'
+const CONTENT_LENGTH = 'content-length'
 
 /**
  * What is wrong with a request's fields and version, whatever it is for. One pass over the raw fields: `headers` keeps
@@ -52,6 +53,9 @@ export function fieldsFault(req: IncomingMessage): RequestFault | undefined {
     } else if (name.length === TRANSFER_ENCODING.length && name.toLowerCase() === TRANSFER_ENCODING) {
       // Any other coding would leave the end of the body to guessing; HTTP/1.0 has none (RFC 9112 §6.1).
       if (version === '1.0' || raw[index + 1]?.toLowerCase() !== 'chunked') return 'bad_request'
+    } else if (name.length === CONTENT_LENGTH.length && name.toLowerCase() === CONTENT_LENGTH) {
+      // Node counts to 2^64. As a number it would be another one, and that be passed on.
+      if (!Number.isSafeInteger(Number(raw[index + 1]))) return 'bad_request'
     }
   }
   if (host === undefined) return version === '1.1' ? 'bad_request' : undefined

@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events'
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
-import type { Socket } from 'node:net'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import got, { type Request } from 'got'
 import type { Provider } from './providers/provider.ts'
+import { isOfProxy, proxyFailure, statusOfRefusedTunnel } from './proxy-failure.ts'
 import type { Reply } from './reply.ts'
 import { StaleConnectionWatch } from './stale-connection.ts'
+import { type Agents, UpstreamAgents } from './upstream-agents.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
 
 export interface UpstreamClientOptions {
@@ -15,6 +14,8 @@ export interface UpstreamClientOptions {
   /** Of one body, after inflation. */
   readonly maxBodyBytes: number
   readonly maxSockets: number
+  /** Of a forward proxy through which everything goes: http://user:password@host:port. */
+  readonly proxyUrl?: string | undefined
   readonly clock?: Clock
 }
 
@@ -29,19 +30,21 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   readonly #headers: Record<string, string>
   readonly #maxBodyBytes: number
   readonly #clock: Clock
-  readonly #agent: { readonly http: HttpAgent; readonly https: HttpsAgent }
+  readonly #agents: UpstreamAgents
+  readonly #isProxied: boolean
   readonly #underWay = new Set<AbortController>()
   #closed = false
   #failures = 0
 
-  constructor({ provider, userAgent, maxBodyBytes, maxSockets, clock = monotonicClock }: UpstreamClientOptions) {
+  constructor(options: UpstreamClientOptions) {
     super()
+    const { provider, userAgent, maxBodyBytes, maxSockets, proxyUrl, clock = monotonicClock } = options
     this.provider = provider
     this.#headers = { 'user-agent': userAgent, accept: 'application/json' }
     this.#maxBodyBytes = maxBodyBytes
     this.#clock = clock
-    const options = { keepAlive: true, maxSockets, maxFreeSockets: maxSockets, scheduling: 'lifo' as const }
-    this.#agent = { http: new HttpAgent(options), https: new HttpsAgent(options) }
+    this.#agents = new UpstreamAgents({ maxSockets, proxyUrl })
+    this.#isProxied = proxyUrl !== undefined
   }
 
   /** Calls since start that brought no usable answer. */
@@ -63,11 +66,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     this.#closed = true
     // First the requests: one that waits for a socket would be sent when the agent gives up another's.
     for (const abort of this.#underWay) abort.abort()
-    for (const agent of [this.#agent.http, this.#agent.https]) {
-      // Node 26 opens one more socket even so, for a request that is gone.
-      agent.on('free', (socket: Socket) => socket.destroy())
-      agent.destroy()
-    }
+    this.#agents.close()
   }
 
   async #ask(request: UpstreamRequest, key: string, deadlineMs: number): Promise<Reply> {
@@ -91,7 +90,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   }
 
   async #askTwiceIfStale(request: UpstreamRequest, key: string, signal: AbortSignal): Promise<Reply> {
-    const stream = this.#send(request, key, signal, this.#agent)
+    const stream = this.#send(request, key, signal, this.#agents.pooled)
     const watch = new StaleConnectionWatch(stream)
     try {
       return await this.#read(stream, request)
@@ -101,7 +100,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
       if (!isWorthASecond || signal.aborted) throw error
     }
     // Not from the pool: what else lies idle there is as old.
-    const second = this.#send(request, key, signal, newConnection)
+    const second = this.#send(request, key, signal, this.#agents.fresh)
     try {
       return await this.#read(second, request)
     } finally {
@@ -138,16 +137,13 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     }
     const { response } = stream
     if (!response) return { kind: 'failed', code: 'upstream_unreachable', detail: 'closed without an answer' }
+    const isPlain = this.#isProxied && response.url.startsWith('http:')
+    if (isPlain && isOfProxy(response.statusCode, response.headers)) return proxyFailure(response.statusCode)
     const contentType = response.headers['content-type'] ?? ''
     const answer = { status: response.statusCode, contentType, body: Buffer.concat(chunks) }
     return this.provider.read(answer, response.headers, request)
   }
 }
-
-type Agents = { readonly http: HttpAgent | false; readonly https: HttpsAgent | false }
-
-/** A connection of its own, which is closed after the answer. */
-const newConnection: Agents = { http: false, https: false }
 
 /** Codes of zlib (gzip and deflate, zstd, brotli) and of the HTTP parser: what came cannot be read. */
 const nonsense = /^(Z_|ZSTD_|ERR__|HPE_)/
@@ -156,6 +152,8 @@ const closedFailure: Reply = { kind: 'failed', code: 'upstream_unreachable', det
 
 /** Which failure an error of got or of the socket is, by code; its message is not used (it may hold anything). */
 function failureOf(error: unknown): Reply {
+  const proxyStatus = statusOfRefusedTunnel(error instanceof Error ? error.cause : undefined)
+  if (proxyStatus !== undefined) return proxyFailure(proxyStatus)
   const code = codeOf(error)
   return {
     kind: 'failed',

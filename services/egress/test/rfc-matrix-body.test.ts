@@ -78,10 +78,14 @@ describe('a request', () => {
     expect(server.text).not.toContain('\r\n0\r\n')
   })
 
-  test('whose body is no chunk is 400 as JSON, or cut, and never whole for the origin', async () => {
+  test.each([
+    ['a size that is none', 'x\r\n\r\n'],
+    ['a chunk longer than its size', '1\r\nab\r\n0\r\n\r\n'],
+    ['an extension of 20 KB', `1;${'x'.repeat(20_000)}\r\na\r\n0\r\n\r\n`],
+  ])('that goes wrong in its chunks is 400 as JSON, and never whole for the origin: %s', async (_what, rest) => {
     const { client, server } = await ground.post(['Transfer-Encoding: chunked'], '4\r\nsome\r\n')
     await server.saw('some')
-    client.write('x\r\n\r\n')
+    client.write(rest)
     await server.ended
     expect(server.text).not.toContain('\r\n0\r\n')
     await client.ended
