@@ -1,0 +1,141 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { namesEnvironment } from '@ipfleet/testing/names-environment.ts'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
+import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
+import type { Wire } from '@ipfleet/testing/wire.ts'
+import { bodyOf, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
+import { SilentListener } from './silent-listener.ts'
+
+/** What does not come about, or stops: a status where one can still be sent, with Proxy-Status (RFC 9209). */
+let ground: ProxyGround
+let silent: SilentListener
+const opened = new AsyncDisposableStack()
+beforeAll(async () => {
+  const folder = opened.adopt(await temporaryFolder('names'), (made) => made.remove())
+  const names = join(folder.path, 'names.json')
+  await writeFile(names, JSON.stringify({ 'nowhere.test': [], 'never.test': null }))
+  silent = opened.adopt(await SilentListener.start('127.0.0.1'), (listener) => listener.stop())
+  ground = opened.use(
+    await ProxyGround.start({
+      CONNECT_TIMEOUT_MS: '400',
+      ANSWER_TIMEOUT_SECONDS: '0.4',
+      IDLE_TIMEOUT_SECONDS: '0.6',
+      ...namesEnvironment(names),
+    }),
+  )
+})
+afterEach(() => ground.clear())
+afterAll(() => opened.disposeAsync())
+
+/** What a client is told: one answer as JSON. */
+async function toldIn(client: Wire): Promise<{ readonly status: number; readonly proxyStatus: string | undefined }> {
+  const text = await client.saw(/\r\n\r\n\{.*\n}\n?$/s)
+  expect(text).toMatch(/^content-type: application\/json/im)
+  const status = Number(/^HTTP\/1\.1 (\d+) /.exec(text)?.[1])
+  expect(JSON.parse(bodyOf(client))).toMatchObject({ status, error: { title: expect.any(String) } })
+  return { status, proxyStatus: /^proxy-status: ipfleet-egress; error=(.*)\r$/im.exec(text)?.[1] }
+}
+
+/** A port of 127.0.0.1 on which nobody listens. */
+async function closedPort(): Promise<number> {
+  const closed = await ScriptedBackend.start()
+  const { port } = closed
+  await closed[Symbol.asyncDispose]()
+  return port
+}
+
+describe.each(['GET', 'CONNECT'])('%s for a target', (method) => {
+  const ask = (authority: string): Promise<Wire> => {
+    const target = method === 'CONNECT' ? authority : `http://${authority}/`
+    return ground.client(requestHead(`${method} ${target}`, `Host: ${authority}`))
+  }
+
+  test('that refuses is 502', async () => {
+    const told = await toldIn(await ask(`127.0.0.1:${await closedPort()}`))
+    expect(told).toEqual({ status: 502, proxyStatus: 'connection_refused; details="ECONNREFUSED"' })
+  })
+
+  test('that does not react is 504', async () => {
+    const told = await toldIn(await ask(`127.0.0.1:${silent.port}`))
+    expect(told).toEqual({ status: 504, proxyStatus: 'connection_timeout; details="ETIMEDOUT"' })
+  })
+
+  test('whose name is none is 502', async () => {
+    const told = await toldIn(await ask('nowhere.test:8080'))
+    expect(told).toEqual({ status: 502, proxyStatus: 'dns_error; details="ENOTFOUND"' })
+  })
+
+  test('whose name nobody can tell in time is 504', async () => {
+    const { status, proxyStatus } = await toldIn(await ask('never.test:8080'))
+    expect([status, proxyStatus]).toEqual([504, expect.stringMatching(/^dns_timeout/)])
+  })
+
+  test('that may not be is 403', async () => {
+    const told = await toldIn(await ask('10.0.0.1:8080'))
+    expect(told).toEqual({ status: 403, proxyStatus: 'destination_ip_prohibited; details="private"' })
+  })
+})
+
+describe('an origin', () => {
+  test('that does not answer in time is 504', async () => {
+    const { client, server } = await ground.get('/')
+    expect(await toldIn(client)).toMatchObject({
+      status: 504,
+      proxyStatus: expect.stringMatching(/^http_response_timeout/),
+    })
+    await server.ended
+  })
+
+  test.each(['end', 'reset'] as const)('that leaves without an answer is 502: %s', async (leave) => {
+    const { client, server } = await ground.get('/')
+    server[leave]()
+    expect(await toldIn(client)).toMatchObject({
+      status: 502,
+      proxyStatus: expect.stringMatching(/^connection_terminated/),
+    })
+  })
+
+  test('that leaves within the head of its answer is 502', async () => {
+    const { client, server } = await ground.get('/')
+    server.write('HTTP/1.1 200 OK\r\nContent-')
+    server.end()
+    expect(await toldIn(client)).toMatchObject({
+      status: 502,
+      proxyStatus: expect.stringMatching(/^http_response_incomplete/),
+    })
+  })
+
+  test('that has as long as its client takes over a body: the time for an answer begins with its end', async () => {
+    const { client, server } = await ground.post(['Content-Length: 4'])
+    for (const part of ['b', 'o', 'd', 'y']) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      client.write(part)
+    }
+    await server.saw('body')
+    server.write(okHead('Content-Length: 0'))
+    expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  test('that stops in the middle of a body leaves it visibly cut', async () => {
+    const { client, server } = await ground.get('/')
+    server.write(`${okHead('Content-Length: 100')}part`)
+    await client.saw('part')
+    await Promise.all([client.ended, server.ended])
+    expect(bodyOf(client)).toBe('part')
+  })
+})
+
+test('a client that stops in the middle of its body is told, and the origin let go', async () => {
+  const { client, server } = await ground.post(['Content-Length: 100'], 'part')
+  await server.saw('part')
+  expect((await toldIn(client)).status).toBe(408)
+  await server.ended
+})
+
+test('a tunnel through which nothing passes is closed', async () => {
+  const { client, server } = await ground.tunnel()
+  await Promise.all([client.ended, server.ended])
+  await ground.egress.waitForLine(({ msg, end }) => msg === 'tunnel closed' && end === 'idle')
+})
