@@ -68,6 +68,11 @@ test.each([
   ['a space before the colon', 400, `POST / HTTP/1.1\r\n${host}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`],
   ['both framings', 400, `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\n${chunked}\r\n0\r\n\r\n`],
   ['two Content-Lengths', 400, `POST / HTTP/1.1\r\n${host}Content-Length: 0\r\nContent-Length: 0\r\n\r\n`],
+  [
+    'a Content-Length that no number can be',
+    400,
+    `POST / HTTP/1.1\r\n${host}Content-Length: 99999999999999999\r\n\r\n`,
+  ],
   ['a malformed Content-Length', 400, `POST / HTTP/1.1\r\n${host}Content-Length: +5\r\n\r\nhello`],
   ['a folded field', 400, `GET / HTTP/1.1\r\n${host}X: a\r\n b\r\n\r\n`],
   ['bare line feeds', 400, 'GET / HTTP/1.1\nHost: a\n\n'],

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { flood } from '@ipfleet/testing/flood.ts'
+import { processMemory } from '@ipfleet/testing/process-memory.ts'
 import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
@@ -56,13 +56,7 @@ afterAll(async () => {
   await slow[Symbol.asyncDispose]()
 })
 
-/** What the edge takes now, and the most it ever took. */
-function memory(kind: 'VmRSS' | 'VmHWM'): number {
-  const kilobytes = new RegExp(`^${kind}:\\s+(\\d+) kB`, 'm').exec(
-    readFileSync(`/proc/${edge.pid}/status`, 'utf8'),
-  )?.[1]
-  return Number(kilobytes) * 1024
-}
+const memory = (kind: 'VmRSS' | 'VmHWM'): number => processMemory(edge.pid, kind)
 
 function* blocks(): Generator<Buffer> {
   const block = Buffer.alloc(1_000_000)
@@ -111,7 +105,7 @@ test('an upload that its backend does not read is not read either', async () => 
   const server = await slow.accept()
   await server.saw('\r\n\r\n')
   server.socket.pause()
-  expect(await flood(client, Buffer.alloc(60_000))).toBeLessThan(bodyBytes / 4)
+  expect(await flood(client, Buffer.alloc(60_000), bodyBytes)).toBeLessThan(bodyBytes / 4)
   expect(memory('VmRSS') - before).toBeLessThan(mostGrowthBytes)
   client.destroy()
   server.destroy()
@@ -128,19 +122,9 @@ test.each([1, 4096])('an answer that its client does not read is not read either
   client.socket.pause()
   const chunk = `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`
   const block = Buffer.from(chunk.repeat(Math.ceil(60_000 / chunk.length)))
-  expect(await flood(server, block)).toBeLessThan(bodyBytes / 4)
+  expect(await flood(server, block, bodyBytes)).toBeLessThan(bodyBytes / 4)
   expect(memory('VmRSS') - before).toBeLessThan(mostGrowthBytes)
   expect(edge.output()).not.toContain('MaxListeners')
   client.destroy()
   server.destroy()
 })
-
-/** Sends a block again and again, until the other side takes no more: how many bytes that were. */
-async function flood(wire: Wire, block: Buffer): Promise<number> {
-  for (let bytes = 0; bytes < bodyBytes; bytes += block.length) {
-    const isTaken =
-      wire.write(block) || (await Promise.race([once(wire.socket, 'drain'), sleep(1000, false)])) !== false
-    if (!isTaken) return bytes
-  }
-  return bodyBytes
-}

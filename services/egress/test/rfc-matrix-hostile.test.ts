@@ -116,8 +116,9 @@ describe('a request that is malformed or ambiguous is refused as JSON, and so is
   })
 })
 
+const port = (): number => ground.origin.port
+
 describe('CONNECT whose target is no host and port is refused as JSON:', () => {
-  const port = (): number => ground.origin.port
   test.each<[string, () => string]>([
     ['no port', () => '127.0.0.1'],
     ['an empty port', () => '127.0.0.1:'],

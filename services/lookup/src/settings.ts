@@ -67,6 +67,12 @@ export const settingsSchema = {
     default: 128,
     help: 'Most upstream calls of this replica at a time; a quarter of it while a configured Redis is away',
   }),
+  UPSTREAM_PROXY_URL: url({
+    group: 'Upstream',
+    protocols: ['http:'],
+    optional: true,
+    help: 'A forward proxy, such as the egress, through which upstream is asked: http://user:password@host:port. Unset: it is asked directly',
+  }),
   UPSTREAM_MAX_BODY_BYTES: integer({
     group: 'Upstream',
     min: 1024,

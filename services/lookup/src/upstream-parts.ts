@@ -43,6 +43,7 @@ export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logge
     userAgent: 'ipfleet',
     maxBodyBytes: settings.UPSTREAM_MAX_BODY_BYTES,
     maxSockets: concurrency,
+    proxyUrl: settings.UPSTREAM_PROXY_URL,
   })
   const breaker = new FleetBreaker(breakerSettings(settings), fleet.breakerBoard)
   const gate = new UpstreamGate({

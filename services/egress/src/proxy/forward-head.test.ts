@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals'
+import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import type { Target } from '../target/target.ts'
+import { type Disclosure, forwardHead, type ForwardLine } from './forward-head.ts'
+
+const nothing: Disclosure = { forwardedFor: false, realIp: false, via: false }
+const everything: Disclosure = { forwardedFor: true, realIp: true, via: true }
+const toName: Target = { host: 'example.com', port: 80, isAddress: false }
+
+function headOf({
+  line = {},
+  target = toName,
+  raw = [],
+  disclosure = nothing,
+}: {
+  line?: Partial<ForwardLine>
+  target?: Target
+  raw?: readonly string[]
+  disclosure?: Disclosure
+}): string {
+  const whole = { method: 'GET', path: '/', httpVersion: '1.1', maxForwards: undefined, ...line }
+  return forwardHead(whole, target, new OnwardFields(raw), '192.0.2.7', disclosure)
+}
+
+test.each<[Target, string]>([
+  [toName, 'example.com'],
+  [{ ...toName, port: 8080 }, 'example.com:8080'],
+  [{ ...toName, port: 8 }, 'example.com:8'],
+  [{ ...toName, port: 18_080 }, 'example.com:18080'],
+  [{ host: '192.0.2.1', port: 80, isAddress: true }, '192.0.2.1'],
+  [{ host: '2001:db8::1', port: 80, isAddress: true }, '[2001:db8::1]'],
+  [{ host: '2001:db8::80', port: 80, isAddress: true }, '[2001:db8::80]'],
+  [{ host: '2001:db8::1', port: 443, isAddress: true }, '[2001:db8::1]:443'],
+])('Host is that of %j, without the port that is meant anyway', (target, host) => {
+  expect(headOf({ target })).toBe(`GET / HTTP/1.1\r\nHost: ${host}\r\n`)
+})
+
+test.each([
+  ['GET', '', '/'],
+  ['OPTIONS', '', '*'],
+  ['OPTIONS', '/', '/'],
+  ['OPTIONS', '?a', '/?a'],
+  ['GET', '?a', '/?a'],
+  ['GET', '//a?b', '//a?b'],
+])('%s with %j is in origin-form %j', (method, path, origin) => {
+  expect(headOf({ line: { method, path } })).toBe(`${method} ${origin} HTTP/1.1\r\nHost: example.com\r\n`)
+})
+
+describe('what is told of the client', () => {
+  test('is its address twice, and this proxy', () => {
+    expect(headOf({ disclosure: everything })).toBe(
+      'GET / HTTP/1.1\r\nHost: example.com\r\n' +
+        'X-Forwarded-For: 192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\nVia: 1.1 ipfleet-egress\r\n',
+    )
+  })
+
+  test('is nothing when that is switched off, not even what it claims itself', () => {
+    expect(headOf({ raw: ['X-Forwarded-For', '192.0.2.9', 'Via', '1.1 a', 'Forwarded', 'for=b'] })).toBe(
+      'GET / HTTP/1.1\r\nHost: example.com\r\n',
+    )
+  })
+
+  test('has the version it came with, behind the proxies before', () => {
+    const head = headOf({ raw: ['Via', '1.1 a'], line: { httpVersion: '1.0' }, disclosure: everything })
+    expect(head).toContain('\r\nVia: 1.1 a, 1.0 ipfleet-egress\r\n')
+  })
+})
+
+test('Expect, Max-Forwards and the id of the request go on; Host is never the client’s', () => {
+  const raw = ['Host', 'other', 'Expect', '100-Continue', 'X-Request-Id', 'a', 'Max-Forwards', '9', 'X-A', 'b']
+  expect(headOf({ raw, line: { maxForwards: '8' } })).toBe(
+    'GET / HTTP/1.1\r\nHost: example.com\r\nX-A: b\r\nX-Request-Id: a\r\nMax-Forwards: 8\r\nExpect: 100-continue\r\n',
+  )
+})

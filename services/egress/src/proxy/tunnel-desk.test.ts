@@ -1,0 +1,138 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { type TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
+import { Wire } from '@ipfleet/testing/wire.ts'
+import { Refusal } from './proxy-status.ts'
+import { TunnelDesk, type TunnelDeskOptions, type TunnelPlace } from './tunnel-desk.ts'
+import type { Identity, Visit } from './visit.ts'
+
+const anybody: Identity = {
+  user: undefined,
+  session: undefined,
+  limit: undefined,
+  maxTunnels: undefined,
+  mayReach: undefined,
+}
+
+function deskWith(options: Partial<TunnelDeskOptions>): TunnelDesk {
+  return new TunnelDesk(
+    new Tunnels({ idleMs: 10_000 }),
+    { maxTunnels: 100, maxTunnelsPerClient: 0, ...options },
+    () => {},
+  )
+}
+
+/** The status of the refusal; 0 when there is a place. */
+function statusOf(reserve: () => TunnelPlace): number {
+  try {
+    reserve()
+    return 0
+  } catch (error) {
+    return error instanceof Refusal ? error.error.status : -1
+  }
+}
+
+describe('places', () => {
+  test('of a client are limited, 429 beyond it, and free again when a tunnel has ended', () => {
+    const desk = deskWith({ maxTunnelsPerClient: 2 })
+    const first = desk.reserve('192.0.2.1', anybody)
+    desk.reserve('192.0.2.1', anybody)
+    expect(statusOf(() => desk.reserve('192.0.2.1', anybody))).toBe(429)
+    expect(statusOf(() => desk.reserve('192.0.2.2', anybody))).toBe(0)
+    desk.release(first)
+    expect(statusOf(() => desk.reserve('192.0.2.1', anybody))).toBe(0)
+  })
+
+  test('of a user are the user’s, from whichever address', () => {
+    const desk = deskWith({ maxTunnelsPerClient: 1 })
+    const alice = { ...anybody, user: 'alice' }
+    desk.reserve('192.0.2.1', alice)
+    expect(statusOf(() => desk.reserve('192.0.2.2', alice))).toBe(429)
+    expect(statusOf(() => desk.reserve('192.0.2.1', { ...anybody, user: 'bob' }))).toBe(0)
+  })
+
+  test('of a user may be another number than that of everybody', () => {
+    const desk = deskWith({ maxTunnelsPerClient: 1 })
+    const alice = { ...anybody, user: 'alice', maxTunnels: 2 }
+    desk.reserve('192.0.2.1', alice)
+    expect(statusOf(() => desk.reserve('192.0.2.1', alice))).toBe(0)
+    expect(statusOf(() => desk.reserve('192.0.2.1', alice))).toBe(429)
+  })
+
+  test('in all are limited, 503 beyond it', () => {
+    const desk = deskWith({ maxTunnels: 2 })
+    const first = desk.reserve('192.0.2.1', anybody)
+    desk.reserve('192.0.2.2', anybody)
+    expect(statusOf(() => desk.reserve('192.0.2.3', anybody))).toBe(503)
+    desk.release(first)
+    expect(statusOf(() => desk.reserve('192.0.2.3', anybody))).toBe(0)
+  })
+
+  test('are without end for a client when that is 0', () => {
+    const desk = deskWith({ maxTunnelsPerClient: 0 })
+    for (let count = 0; count < 100; count += 1) desk.reserve('192.0.2.1', anybody)
+    expect(statusOf(() => desk.reserve('192.0.2.2', anybody))).toBe(503)
+  })
+
+  test('that are refused take nothing', () => {
+    const desk = deskWith({ maxTunnels: 1, maxTunnelsPerClient: 1 })
+    const first = desk.reserve('192.0.2.1', anybody)
+    for (const client of ['192.0.2.1', '192.0.2.2']) statusOf(() => desk.reserve(client, anybody))
+    desk.release(first)
+    expect(statusOf(() => desk.reserve('192.0.2.2', anybody))).toBe(0)
+  })
+})
+
+describe('a tunnel', () => {
+  const opened: Socket[] = []
+  afterEach(() => {
+    for (const socket of opened.splice(0)) socket.destroy()
+  })
+
+  async function socketPair(): Promise<[Socket, Socket]> {
+    const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const near = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true })
+    const [far] = (await once(server, 'connection')) as [Socket]
+    server.close()
+    opened.push(near, far)
+    return [near, far]
+  }
+
+  test.each([
+    ['192.0.2.1', 'X-Egress-IP: 192.0.2.1\r\n'],
+    ['', ''],
+  ])('is announced with its source address, if that is one of the pool: %j', async (address, field) => {
+    const closed: [Visit, TunnelReport][] = []
+    const desk = new TunnelDesk(
+      new Tunnels({ idleMs: 10_000 }),
+      { maxTunnels: 1, maxTunnelsPerClient: 0 },
+      (...all) => void closed.push(all),
+    )
+    const [client, clientSide] = await socketPair()
+    const [originSide, origin] = await socketPair()
+    const ended: number[] = []
+    // Of a visit it uses no more than this.
+    const visit = { end: (status: number) => void ended.push(status) } as unknown as Visit
+    const place = desk.reserve('192.0.2.9', anybody)
+    const source = { address, family: 4, entry: address } as const
+    const dialled = { kind: 'connected', socket: originSide, source, address: '192.0.2.2', durationMs: 1 } as const
+    desk.open(visit, { socket: clientSide, early: Buffer.from('early') }, dialled, place)
+    expect(ended).toEqual([200])
+    const [near, far] = [new Wire(client), new Wire(origin)]
+    near.write(' and late')
+    near.end()
+    await far.ended
+    far.write('answer')
+    far.end()
+    await near.ended
+    expect([far.text, near.text]).toEqual([
+      'early and late',
+      `HTTP/1.1 200 Connection Established\r\n${field}\r\nanswer`,
+    ])
+    await Promise.all([clientSide, originSide].map(async (socket) => socket.closed || once(socket, 'close')))
+    expect(closed).toEqual([[visit, expect.objectContaining({ end: 'closed' })]])
+    expect(statusOf(() => desk.reserve('192.0.2.9', anybody))).toBe(0)
+  })
+})
