@@ -1,6 +1,6 @@
 import { homedir, tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { installDebianRedis } from './redis-provider-debian.ts'
+import { installDebianPackage } from './debian-package.ts'
 import { dockerRedisProvider } from './redis-provider-docker.ts'
 import { findRedisServer, localRedisProvider } from './redis-provider-local.ts'
 import type { RedisProvider } from './redis-provider.ts'
@@ -75,7 +75,11 @@ function noRedisMessage(noDocker: string, notInstalled: string): string {
   ].join('\n')
 }
 
-const machine: RedisSources = { docker: probeDocker, program: findRedisServer, install: installDebianRedis }
+const machine: RedisSources = {
+  docker: probeDocker,
+  program: findRedisServer,
+  install: () => installDebianPackage('redis-server'),
+}
 
 async function probeDocker(): Promise<string | undefined> {
   const { PATH = '', DOCKER_HOST, DOCKER_CONTEXT } = process.env

@@ -7,7 +7,7 @@ import { until } from '@ipfleet/testing/until.ts'
 const run = promisify(execFile)
 
 /** A program that runs in a namespace. */
-export interface NamespacedProgram {
+interface NamespacedProgram {
   /** Resolves when it says this, after what was waited for before. Throws after a while, with all that it said. */
   line(expected: string | RegExp): Promise<void>
 }

@@ -105,9 +105,3 @@ export function okHead(...fields: readonly string[]): string {
 export function bodyOf({ text }: Wire): string {
   return text.slice(text.indexOf('\r\n\r\n') + 4)
 }
-
-/** The names of the fields in a head, in lower case, in their order. */
-export function namesIn(head: string): string[] {
-  const [, ...lines] = head.slice(0, head.indexOf('\r\n\r\n')).split('\r\n')
-  return lines.map((line) => line.slice(0, line.indexOf(':')).toLowerCase())
-}

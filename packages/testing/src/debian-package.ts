@@ -5,19 +5,19 @@ import { access, rm, writeFile } from 'node:fs/promises'
 const policyFile = '/usr/sbin/policy-rc.d'
 
 /**
- * Installs Debian's redis-server package without starting its service. Returns why it could not, or undefined
- * when it is installed.
+ * Installs a package of Debian's without starting its service. Returns why it could not, or undefined when it is
+ * installed.
  */
-export async function installDebianRedis(): Promise<string | undefined> {
+export async function installDebianPackage(name: string): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'installing the Debian package needs root'
   if (!(await exists('/usr/bin/apt-get'))) return 'there is no apt-get'
-  process.stderr.write("Redis for tests: installing Debian's redis-server package\n")
+  process.stderr.write(`For tests: installing Debian's package ${name}\n`)
   // A policy that is already there is the administrator's: it stays as it is.
   const ownPolicy = !(await exists(policyFile))
   try {
     if (ownPolicy) await writeFile(policyFile, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
     await apt('update', '-qq')
-    await apt('install', '-y', '-qq', '--no-install-recommends', 'redis-server')
+    await apt('install', '-y', '-qq', '--no-install-recommends', name)
     return undefined
   } catch (error) {
     return `apt-get failed: ${error instanceof Error ? error.message : String(error)}`
