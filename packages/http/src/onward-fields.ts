@@ -116,6 +116,11 @@ export class OnwardFields {
     this.#heed(connection, raw)
   }
 
+  /** Whether a body follows, as far as the fields say. */
+  get bringsBody(): boolean {
+    return this.chunked || (this.contentLength !== undefined && this.contentLength !== '0')
+  }
+
   #note(role: Exclude<Role, 'passed' | 'connection' | 'cookie'>, value: string): void {
     switch (role) {
       case 'host':

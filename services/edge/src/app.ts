@@ -163,9 +163,8 @@ export class Visit {
 
   refuse(error: ProxyError, answerFields: RawFields = noFields): void {
     const { answer, upgrade } = this.incoming
-    const { contentLength, chunked } = this.fields
     // A body that nobody reads is not waited for.
-    if (chunked || (contentLength !== undefined && contentLength !== '0') || upgrade) answer.closeAfter()
+    if (this.fields.bringsBody || upgrade) answer.closeAfter()
     answer.error(error, answerFields)
     this.answeredHere(error.status)
   }

@@ -28,12 +28,10 @@ export class OwnEndpoints {
   answer(visit: Visit): boolean {
     const { target, method, client } = visit
     const { metricsPath, probePath, mayReadMetrics } = this.#parts
-    if (target !== metricsPath && target !== probePath) {
-      if (!target.includes('?')) return false
-      const path = target.slice(0, target.indexOf('?'))
-      if (path !== metricsPath && path !== probePath) return false
-    }
-    const isMetrics = target === metricsPath || target.startsWith(`${metricsPath}?`)
+    const query = target.indexOf('?')
+    const path = query < 0 ? target : target.slice(0, query)
+    if (path !== metricsPath && path !== probePath) return false
+    const isMetrics = path === metricsPath
     if (isMetrics && !mayReadMetrics(client.address)) return false
     if (method !== 'GET' && method !== 'HEAD') {
       visit.refuse(new ProxyError('method_not_allowed'), ['Allow', 'GET, HEAD'])

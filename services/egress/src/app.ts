@@ -3,7 +3,6 @@ import type { Socket } from 'node:net'
 import { tunnelReading } from '@ipfleet/hop/tunnel-reading.ts'
 import { peerAddress } from '@ipfleet/http/client-address.ts'
 import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
-import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import { fieldsFault } from '@ipfleet/http/request-guard.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/relay/client-answer.ts'
 import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
@@ -86,7 +85,7 @@ export class App {
     const client = new WaitingClient(socket)
     try {
       // A body means nothing here (RFC 9110 §9.3.6): one server takes it for a body, the next for the tunnel's first bytes.
-      if (fieldsFault(req) || bringsBody(visit.fields)) throw refusal('bad_request', 'http_request_error')
+      if (fieldsFault(req) || visit.fields.bringsBody) throw refusal('bad_request', 'http_request_error')
       const target = connectTarget(req.url ?? '', visit.fields.host)
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       visit.target = target
@@ -164,7 +163,7 @@ export class App {
   #refuse(visit: Visit, answer: ClientAnswer, thrown: unknown): void {
     const reason = refusalOf(thrown)
     // A body that nobody reads is not waited for, and after a malformed request nothing can be trusted.
-    if (bringsBody(visit.fields) || reason.error.status === 400 || visit.method === 'CONNECT') answer.closeAfter()
+    if (visit.fields.bringsBody || reason.error.status === 400 || visit.method === 'CONNECT') answer.closeAfter()
     answer.error(reason.error, [...statusFields(reason), ...challenge(reason.error.status), ...visit.answerFields])
     visit.end(reason.error.status, reason)
   }
@@ -176,10 +175,6 @@ const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, CON
 
 function challenge(status: number): readonly string[] {
   return status === 407 ? ['Proxy-Authenticate', 'Basic realm="ipfleet-egress", charset="UTF-8"'] : []
-}
-
-function bringsBody({ contentLength, chunked }: OnwardFields): boolean {
-  return chunked || (contentLength !== undefined && contentLength !== '0')
 }
 
 /** Aborts when the client leaves before its answer is out. A connection that stays carries many requests; a response one. */

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { canonicalAddress, dotted } from './canonical-address.ts'
+import { canonicalAddress, dotted } from '@ipfleet/http/canonical-address.ts'
 
 /** What an address is for; `public` is all that strangers may be connected to. */
 export type AddressKind =

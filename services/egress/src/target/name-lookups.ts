@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import type { Clock } from '@ipfleet/clock/clock.ts'
-import { canonicalAddress } from './canonical-address.ts'
+import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
 import { type TargetAddress, targetAddress, type TargetVerdict } from './target.ts'
 
 /** The addresses of a name, the best first, in any spelling. Rejects with a `code` when there are none. */

@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os'
 import type { Clock } from '@ipfleet/clock/clock.ts'
 import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
 import { addressKind } from './address-kind.ts'
-import { canonicalAddress } from './canonical-address.ts'
+import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
 
 /** Where a server of this process listens, as it says itself: an address, `0.0.0.0` or `::` for all of them. */
 export interface ListeningAt {

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { canonicalAddress } from './canonical-address.ts'
+import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
 import type { Target } from './target.ts'
 
 export type TargetHost = Pick<Target, 'host' | 'isAddress'>
