@@ -18,8 +18,8 @@ import { traceEcho } from './proxy/trace-echo.ts'
 import type { TunnelDesk, TunnelPlace } from './proxy/tunnel-desk.ts'
 import { type Identity, Visit } from './proxy/visit.ts'
 import { WaitingClient } from './proxy/waiting-client.ts'
-import { connectTarget, forwardTarget } from './target/authority.ts'
-import type { Target, TargetPolicy } from './target/target.ts'
+import { connectTarget, forwardTarget } from '@ipfleet/targets/authority.ts'
+import type { Target, TargetPolicy } from '@ipfleet/targets/target.ts'
 
 export interface AppParts {
   readonly authenticator: Authenticator

@@ -5,7 +5,7 @@ import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Source } from './sources/source-pool.ts'
 import type { Visit, VisitEnd } from './proxy/visit.ts'
-import { authorityOf } from './target/target.ts'
+import { authorityOf } from '@ipfleet/targets/target.ts'
 
 const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
 const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const

@@ -24,11 +24,11 @@ import { type EgressSettings, listenAddressOf } from './settings.ts'
 import { readIpPool } from './sources/ip-pool.ts'
 import { LiveSourcePool } from './sources/live-source-pool.ts'
 import { createSourceCheck } from './sources/source-check.ts'
-import { LiveTargetPolicy } from './target/live-target-policy.ts'
-import { NameLookups, systemLookUp } from './target/name-lookups.ts'
-import { OwnAddresses } from './target/own-addresses.ts'
-import { TargetList } from './target/target-list.ts'
-import { authorityOf } from './target/target.ts'
+import { LiveTargetPolicy } from '@ipfleet/targets/live-target-policy.ts'
+import { NameLookups, systemLookUp } from '@ipfleet/targets/name-lookups.ts'
+import { OwnAddresses } from '@ipfleet/targets/own-addresses.ts'
+import { TargetList } from '@ipfleet/targets/target-list.ts'
+import { authorityOf } from '@ipfleet/targets/target.ts'
 
 /** A forward proxy: all its parts, put together and taken apart again. */
 export class Egress {

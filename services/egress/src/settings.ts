@@ -18,8 +18,8 @@ import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, isLoopback, readEndpoint, showEndpoint } from './endpoint.ts'
 import { type IpPool, readIpPool } from './sources/ip-pool.ts'
-import { portRangesInWords, readPortRanges, showPortRanges } from './target/port-ranges.ts'
-import { readTargetItem, targetItemInWords } from './target/target-list.ts'
+import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/targets/port-ranges.ts'
+import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
 
 /** Of a wait: what a timer can measure. */
 const longestSeconds = Math.floor(longestTimerMs / 1000)

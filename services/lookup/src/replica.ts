@@ -9,7 +9,7 @@ import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
 import { chosenProvider } from './chosen-provider.ts'
-import { clientParts, type ClientParts, registerClientMetrics } from './clients/client-parts.ts'
+import { clientParts, type ClientParts, registerClientMetrics } from '@ipfleet/clients/client-parts.ts'
 import { fleetParts, type FleetParts } from './fleet-parts.ts'
 import { FleetStats } from './fleet-stats.ts'
 import { Health } from './health.ts'
@@ -39,7 +39,7 @@ export class Replica {
     this.#logger = logger
     this.#fleet = fleetParts(settings)
     this.#upstream = upstreamParts(settings, this.#fleet, logger)
-    this.#clients = clientParts(settings, this.#fleet)
+    this.#clients = clientParts({ tokens: settings.CLIENT_TOKENS, link: this.#fleet.redis?.state, service: 'lookup' })
     this.#offline = offlineSource(settings.OFFLINE_DB, logger)
     this.#health = new Health({
       pool: this.#upstream?.pool,

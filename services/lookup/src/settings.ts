@@ -12,7 +12,7 @@ import {
   url,
 } from '@ipfleet/settings/kinds.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
-import { clientTokens } from './clients/client-tokens.ts'
+import { clientTokens } from '@ipfleet/clients/client-tokens.ts'
 
 /** Everything that can be set, by the name of its environment variable. */
 export const settingsSchema = {

@@ -2,7 +2,7 @@ import { ProxyError, type ErrorCode } from '@ipfleet/errors/proxy-error.ts'
 import type { HopFault, HopFaultKind } from '@ipfleet/hop/hop-fault.ts'
 import type { RawFields } from '@ipfleet/hop/hop.ts'
 import type { Dialled } from '../dial/dialer.ts'
-import type { TargetVerdict } from '../target/target.ts'
+import type { TargetVerdict } from '@ipfleet/targets/target.ts'
 
 /** How this proxy calls itself in Via and Proxy-Status. */
 export const pseudonym = 'ipfleet-egress'

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { RawFields } from '@ipfleet/hop/hop.ts'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
-import type { Target, TargetAddress } from '../target/target.ts'
+import type { Target, TargetAddress } from '@ipfleet/targets/target.ts'
 import type { Refusal } from './proxy-status.ts'
 
 /** Who asks, and what that one may. */

@@ -4,8 +4,15 @@ import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { type BudgetLimiters, ClientGuard } from './client-guard.ts'
-import type { FleetParts } from '../fleet-parts.ts'
-import type { LookupSettings } from '../settings.ts'
+import type { ClientToken } from './client-tokens.ts'
+
+export interface ClientPartsOptions {
+  readonly tokens: readonly ClientToken[]
+  /** Where the fleet counts; without it this process does for itself. */
+  readonly link: RedisLink | undefined
+  /** Whose processes share a budget while Redis is away: `lookup`. */
+  readonly service: string
+}
 
 /** The clients of the fleet and their budgets. */
 export interface ClientParts {
@@ -22,15 +29,14 @@ export interface ClientParts {
 const aheadPart = 1 / 16
 
 /** Undefined without CLIENT_TOKENS: then everyone may ask, and nobody is looked at. */
-export function clientParts(settings: LookupSettings, { redis }: FleetParts): ClientParts | undefined {
-  const tokens = settings.CLIENT_TOKENS
+export function clientParts({ tokens, link, service }: ClientPartsOptions): ClientParts | undefined {
   if (tokens.length === 0) return undefined
-  if (!redis) {
+  if (!link) {
     const guard = new ClientGuard(tokens, { requests: new LocalRateLimiter(), units: new LocalRateLimiter() })
     return { guard, close: () => guard.close() }
   }
-  const size = new FleetSize(redis.state, { name: 'lookup' })
-  const guard = new ClientGuard(tokens, fleetLimiters(redis.state, size))
+  const size = new FleetSize(link, { name: service })
+  const guard = new ClientGuard(tokens, fleetLimiters(link, size))
   return {
     guard,
     close: async () => {
