@@ -60,6 +60,36 @@ const kinds = {
     message: 'This path does not answer that method',
     level: 'debug',
   },
+  conflict: {
+    status: 409,
+    title: 'Conflict',
+    message: 'A request under the same Idempotency-Key is under way; try again after the time in Retry-After',
+    level: 'debug',
+  },
+  key_reused: {
+    status: 422,
+    title: 'Idempotency-Key used before',
+    message: 'This Idempotency-Key stands for another request; take a new one',
+    level: 'debug',
+  },
+  range_not_satisfiable: {
+    status: 416,
+    title: 'Range not satisfiable',
+    message: 'There is nothing in that range',
+    level: 'debug',
+  },
+  store_full: {
+    status: 503,
+    title: 'Store full',
+    message: 'Results of earlier jobs take all the room there is; remove some, or try again after the time in Retry-After',
+    level: 'warn',
+  },
+  store_away: {
+    status: 503,
+    title: 'Store away',
+    message: 'The store of the jobs does not answer; try again after the time in Retry-After',
+    level: 'warn',
+  },
   client_left: { status: 499, title: 'Client left', message: 'The client left before an answer', level: 'debug' },
   request_timeout: {
     status: 408,

@@ -1,0 +1,45 @@
+import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import { jobsChannel } from './job-keys.ts'
+
+/** Messages may be lost, so whoever waits looks again after this all the same. */
+const lookAgainMs = 1000
+
+/** Who waits for a job to change. One subscription for the process. */
+export class JobChanges {
+  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #anyListeners = new Set<(id: string) => void>()
+
+  /** Begins to listen; never rejects. */
+  async follow(subscriber: Subscriber): Promise<void> {
+    await subscriber.subscribe(jobsChannel, (id) => {
+      for (const wake of this.#waiting.get(id) ?? []) wake()
+      for (const listener of this.#anyListeners) listener(id)
+    })
+  }
+
+  /** Told of each change of any job; messages may be lost. */
+  onChange(listener: (id: string) => void): void {
+    this.#anyListeners.add(listener)
+  }
+
+  /**
+   * Resolves when the job has changed, when it may have without anybody saying so, or when the signal aborts. Call it
+   * before reading the job, so that no change falls in between, and await it after.
+   */
+  next(id: string, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waiting = this.#waiting.get(id) ?? new Set()
+    this.#waiting.set(id, waiting)
+    waiting.add(resolve)
+    const timer = setTimeout(resolve, lookAgainMs)
+    const giveUp = (): void => resolve()
+    signal?.addEventListener('abort', giveUp)
+    if (signal?.aborted === true) resolve()
+    return promise.finally(() => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
+      waiting.delete(resolve)
+      if (waiting.size === 0) this.#waiting.delete(id)
+    })
+  }
+}

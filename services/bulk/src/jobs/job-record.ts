@@ -1,0 +1,74 @@
+import type { Callback, CallbackState, Job, JobState } from './job.ts'
+
+type Fields = Readonly<Record<string, string>>
+
+/** A job out of its hash in Redis; undefined when there is none. @param nowMs since 1970, by the clock of Redis */
+export function jobOf(id: string, record: Fields, nowMs: number): Job | undefined {
+  const { state, owner, created } = record
+  if (state === undefined || owner === undefined || created === undefined) return undefined
+  const count = (name: string): number => Number(record[name] ?? 0)
+  const callback = callbackOf(record)
+  return {
+    id,
+    state: state as JobState,
+    owner,
+    createdMs: Number(created),
+    ...times(record),
+    lines: {
+      total: count('lines'),
+      done: count('done'),
+      answered: count('answered'),
+      errors: count('errors'),
+      cached: count('cached'),
+    },
+    chunks: { total: count('chunks'), done: count('chunks:done') },
+    errors: errorsOf(record),
+    ...(record['fields'] !== undefined && { fields: JSON.parse(record['fields']) as string[] }),
+    ...(callback && { callback }),
+    rate: rateOf(record, nowMs),
+    storedBytes: count('stored:inputs') + count('stored:results'),
+    ...(record['fingerprint'] !== undefined && { fingerprint: record['fingerprint'] }),
+  }
+}
+
+function times({ started, finished, expires }: Fields): Pick<Job, 'startedMs' | 'finishedMs' | 'expiresMs'> {
+  return {
+    ...(started !== undefined && { startedMs: Number(started) }),
+    ...(finished !== undefined && { finishedMs: Number(finished) }),
+    ...(expires !== undefined && { expiresMs: Number(expires) }),
+  }
+}
+
+function callbackOf(record: Fields): Callback | undefined {
+  const url = record['callback:url']
+  if (url === undefined) return undefined
+  const reason = record['callback:reason']
+  return {
+    url,
+    state: record['callback:state'] as CallbackState,
+    attempts: Number(record['callback:attempts']),
+    ...(reason && { reason }),
+  }
+}
+
+const errorPrefix = 'error:'
+
+function errorsOf(record: Fields): Record<string, number> {
+  const codes = Object.keys(record).filter((name) => name.startsWith(errorPrefix))
+  return Object.fromEntries(codes.map((name) => [name.slice(errorPrefix.length), Number(record[name])]))
+}
+
+/** Under way: lines since the mark before the last one, so over the last five to ten seconds. At the end: over all. */
+function rateOf(record: Fields, nowMs: number): number {
+  const done = Number(record['done'] ?? 0)
+  const started = Number(record['started'] ?? 0)
+  if (started === 0 || done === 0) return 0
+  if (record['finished'] !== undefined) return perSecond(done, Number(record['finished']) - started)
+  const sinceMs = Number(record['before:ms'] ?? record['mark:ms'] ?? started)
+  const before = Number(record['before:done'] ?? record['mark:done'] ?? 0)
+  return perSecond(done - before, Math.max(nowMs, Number(record['moved'] ?? 0)) - sinceMs)
+}
+
+function perSecond(lines: number, durationMs: number): number {
+  return lines / (Math.max(durationMs, 1) / 1000)
+}

@@ -1,0 +1,29 @@
+import { shownCallback } from '../webhook/callback-url.ts'
+import { hasEnded, type Job } from './job.ts'
+
+/** A job as its client sees it: what `GET /jobs/:id`, its events and the webhook say. Times in ISO 8601. */
+export function jobView(job: Job): object {
+  const { id, state, lines, rate, errors, fields, callback, storedBytes } = job
+  const left = lines.total - lines.done
+  return {
+    id,
+    state,
+    created: iso(job.createdMs),
+    ...(job.startedMs !== undefined && { started: iso(job.startedMs) }),
+    ...(job.finishedMs !== undefined && { finished: iso(job.finishedMs) }),
+    ...(job.expiresMs !== undefined && { expires: iso(job.expiresMs) }),
+    lines,
+    ...(rate > 0 && { rate: Math.round(rate * 10) / 10 }),
+    ...(rate > 0 && !hasEnded(job) && { eta_seconds: Math.ceil(left / rate) }),
+    ...(lines.errors > 0 && { errors }),
+    ...(fields && { fields }),
+    ...(callback && { callback: { ...callback, url: shownCallback(callback.url) } }),
+    bytes: storedBytes,
+    results: `/jobs/${id}/results`,
+    events: `/jobs/${id}/events`,
+  }
+}
+
+function iso(epochMs: number): string {
+  return new Date(epochMs).toISOString()
+}
