@@ -94,6 +94,18 @@ export class ClientGuard {
     setFields(res, { client, decisions: { ...decisions, units: after } })
   }
 
+  /** What a client has left of its units, for work that it does not wait for; undefined without such a budget. */
+  async unitsOf(id: string): Promise<Decision | undefined> {
+    const units = this.#clients.get(id)?.units
+    return units && this.#limiters.units.check(id, units)
+  }
+
+  /** Counts units that such work has caused. Not waited for. */
+  chargeUnits(id: string, count: number): void {
+    const units = this.#clients.get(id)?.units
+    if (units) void this.#limiters.units.charge(id, units, count)
+  }
+
   /** Reports what others do not know yet. */
   async close(): Promise<void> {
     await Promise.all([this.#limiters.requests.close(), this.#limiters.units.close()])

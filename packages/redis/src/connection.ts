@@ -1,5 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis'
 
+export type { Redis } from 'ioredis'
+
 const retryCapMs = 250
 const reconnectOnReadonlyEveryMs = 1000
 
@@ -43,4 +45,27 @@ export function connect(url: string, name: string, options: RedisOptions = {}): 
   const client = new Redis(url, { ...connectionOptions(name), ...options, replyMapping: 'legacy' })
   client.on('error', () => {})
   return client
+}
+
+/**
+ * A connection for workers of a queue (BullMQ 6.7), which block on their commands for seconds and wait for a server that
+ * is away: no deadline, and what is asked meanwhile waits.
+ */
+export function blockingConnection(url: string, name: string): Redis {
+  const { commandTimeout: _none, ...options } = connectionOptions(name)
+  const client = new Redis(url, {
+    ...options,
+    replyMapping: 'legacy',
+    maxRetriesPerRequest: null,
+    enableOfflineQueue: true,
+    // Longer than they block: 10 s.
+    socketTimeout: 20_000,
+  })
+  client.on('error', () => {})
+  return client
+}
+
+/** Some seconds without an answer are a failure for what adds to a queue, but less is not: it adds thousands at once. */
+export function queueConnection(url: string, name: string): Redis {
+  return connect(url, name, { enableOfflineQueue: true, commandTimeout: 5000, socketTimeout: 6000 })
 }

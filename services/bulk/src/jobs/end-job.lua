@@ -4,6 +4,7 @@
   KEYS[1] the job (hash), KEYS[2] its inputs, KEYS[3] its results, KEYS[4] its chunks, KEYS[5] the lengths
   ARGV[1] how long it can still be read, in milliseconds
   ARGV[2] the channel of changes, ARGV[3] the job's id
+  ARGV[4] the channel of jobs that nobody is to work on any more
   Returns 1, or 0 when it was not under way.
 ]]
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -19,4 +20,5 @@ for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, ARGV[1])
 end
 redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[3])
 return 1

@@ -1,5 +1,5 @@
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import { jobsChannel } from './job-keys.ts'
+import { cancelledChannel, jobsChannel } from './job-keys.ts'
 
 /** Messages may be lost, so whoever waits looks again after this all the same. */
 const lookAgainMs = 1000
@@ -7,19 +7,24 @@ const lookAgainMs = 1000
 /** Who waits for a job to change. One subscription for the process. */
 export class JobChanges {
   readonly #waiting = new Map<string, Set<() => void>>()
-  readonly #anyListeners = new Set<(id: string) => void>()
+  readonly #cancelListeners = new Set<(id: string) => void>()
 
   /** Begins to listen; never rejects. */
   async follow(subscriber: Subscriber): Promise<void> {
     await subscriber.subscribe(jobsChannel, (id) => {
       for (const wake of this.#waiting.get(id) ?? []) wake()
-      for (const listener of this.#anyListeners) listener(id)
     })
+    await subscriber.subscribe(cancelledChannel, (id) => this.cancelled(id))
   }
 
-  /** Told of each change of any job; messages may be lost. */
-  onChange(listener: (id: string) => void): void {
-    this.#anyListeners.add(listener)
+  /** Told of jobs on which no more work is to be done; messages may be lost. */
+  onCancelled(listener: (id: string) => void): void {
+    this.#cancelListeners.add(listener)
+  }
+
+  /** Tells this process at once. */
+  cancelled(id: string): void {
+    for (const listener of this.#cancelListeners) listener(id)
   }
 
   /**

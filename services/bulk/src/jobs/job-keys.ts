@@ -23,5 +23,8 @@ export const jobsOf = (owner: string): string => `${allJobs}:${owner}`
 /** Ids of jobs of which something has changed. */
 export const jobsChannel = 'ipfleet:bulk:changed'
 
+/** Ids of jobs on which no more work is to be done. */
+export const cancelledChannel = 'ipfleet:bulk:cancelled'
+
 /** Of BullMQ's keys: a separate family, so that no id can meet them. */
 export const queuePrefix = 'ipfleet:bulk-queue'

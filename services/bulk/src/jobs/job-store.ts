@@ -6,7 +6,7 @@ import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { packed, unpacked } from './packed.ts'
 import type { CallbackState, Job } from './job.ts'
 import { jobOf } from './job-record.ts'
-import { allJobs, jobKeys, jobsChannel, jobsOf } from './job-keys.ts'
+import { allJobs, cancelledChannel, jobKeys, jobsChannel, jobsOf } from './job-keys.ts'
 
 const openJob = command('open-job')
 const addChunk = command('add-chunk')
@@ -184,13 +184,17 @@ export class JobStore {
   /** @returns whether it was under way and is `cancelled` now */
   async cancel(id: string): Promise<boolean> {
     const { job, inputs, results, chunks, bytes } = jobKeys(id)
-    const args = [this.#resultTtlMs, jobsChannel, id]
+    const args = [this.#resultTtlMs, jobsChannel, id, cancelledChannel]
     return (await this.#link.lua(endJob, [job, inputs, results, chunks, bytes], args)) === 1
   }
 
   /** Forgets a job and all that belongs to it. */
   async remove(id: string, owner: string): Promise<void> {
-    await this.#link.lua(removeJob, [...Object.values(jobKeys(id)), allJobs, jobsOf(owner)], [jobsChannel, id])
+    await this.#link.lua(
+      removeJob,
+      [...Object.values(jobKeys(id)), allJobs, jobsOf(owner)],
+      [jobsChannel, id, cancelledChannel],
+    )
   }
 
   async noteCallback(id: string, state: CallbackState, attempts: number, reason = ''): Promise<void> {

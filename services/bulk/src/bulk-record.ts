@@ -1,0 +1,105 @@
+import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { FleetFigures } from './jobs/job-figures.ts'
+import type { BatchFailure } from './lookups/batch-client.ts'
+import { pauseReasons, type Pauses } from './lookups/pauses.ts'
+import type { DoneChunk } from './work/chunk-runner.ts'
+
+export type RetryReason = BatchFailure | 'items'
+
+const retryReasons = ['busy', 'unreachable', 'timeout', 'failed', 'invalid', 'refused', 'items'] as const
+
+/** What this process has done, in metrics and log. Labels come from closed sets. */
+export class BulkRecord {
+  readonly #logger: Logger
+  readonly #chunks: ReturnType<typeof chunkMetrics>
+
+  constructor(metrics: Metrics, logger: Logger) {
+    this.#logger = logger
+    this.#chunks = chunkMetrics(metrics)
+  }
+
+  readonly chunkDone = ({ lines, answered, durationMs }: DoneChunk): void => {
+    this.#chunks.lines.series({ result: 'answered' }).inc(answered)
+    this.#chunks.lines.series({ result: 'error' }).inc(lines - answered)
+    this.#chunks.duration.series({}).observeMs(durationMs)
+  }
+
+  readonly retried = (reason: RetryReason, detail?: string): void => {
+    this.#chunks.retries.series({ reason }).inc()
+    this.#logger.debug({ reason, detail }, 'a batch is asked again')
+  }
+
+  readonly repaired = (job: string, chunks: number): void => {
+    this.#logger.warn({ job, chunks }, 'chunks were missing in the queue')
+  }
+
+  readonly completed = (job: string): void => {
+    this.#logger.info({ job }, 'job completed')
+  }
+
+  readonly gaveUp = (job: string, index: number, error: Error): void => {
+    this.#logger.error({ job, chunk: index, err: error }, 'a chunk could not be done; its lines get errors')
+  }
+}
+
+function chunkMetrics(metrics: Metrics) {
+  return {
+    lines: metrics.hotCounter({
+      name: 'ipfleet_bulk_lines_total',
+      help: 'Result lines made here.',
+      labels: { result: ['answered', 'error'] },
+    }),
+    duration: metrics.hotHistogram({
+      name: 'ipfleet_bulk_chunk_duration_seconds',
+      help: 'Time from taking up a chunk to its results being kept.',
+      labels: {},
+      bucketsMs: [50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000],
+    }),
+    retries: metrics.hotCounter({
+      name: 'ipfleet_bulk_retries_total',
+      help: 'Batches that were asked again, by why.',
+      labels: { reason: retryReasons },
+    }),
+  }
+}
+
+/** What is there while it lasts. `figures` may fail: then nothing is said rather than something old. */
+export function registerGauges(metrics: Metrics, pauses: Pauses, figures: () => Promise<FleetFigures>): void {
+  const fleetGauge = (name: string, help: string, valueOf: (figures: FleetFigures) => number): void => {
+    metrics.gauge({
+      name,
+      help,
+      async collect() {
+        const read = await figures().catch(() => undefined)
+        this.reset()
+        if (read !== undefined) this.set(valueOf(read))
+      },
+    })
+  }
+  fleetGauge('ipfleet_bulk_queue_depth', 'Chunks that nobody works on yet.', ({ queue }) => queue.waiting)
+  fleetGauge(
+    'ipfleet_bulk_queue_age_seconds',
+    'How long the next chunk has been waiting.',
+    ({ queue }) => queue.oldestSeconds,
+  )
+  fleetGauge('ipfleet_bulk_stored_bytes', 'Inputs and results in Redis, compressed.', ({ storedBytes }) => storedBytes)
+  metrics.gauge({
+    name: 'ipfleet_bulk_jobs',
+    help: 'Jobs by state.',
+    labelNames: ['state'],
+    async collect() {
+      const read = await figures().catch(() => undefined)
+      this.reset()
+      for (const [state, count] of Object.entries(read?.jobs ?? {})) this.set({ state }, count)
+    },
+  })
+  metrics.gauge({
+    name: 'ipfleet_bulk_paused',
+    help: 'Whether nothing is looked up here for now, by why.',
+    labelNames: ['reason'],
+    collect() {
+      for (const reason of pauseReasons) this.set({ reason }, pauses.isPaused(reason) ? 1 : 0)
+    },
+  })
+}

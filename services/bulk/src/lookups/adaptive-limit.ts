@@ -1,0 +1,54 @@
+export interface AdaptiveLimitOptions {
+  readonly max: number
+  readonly min?: number
+}
+
+/** Batches that may queue up at the fleet before they are fewer, or more: TCP Vegas' alpha and beta. */
+const queuedToGrow = 2
+const queuedToShrink = 4
+/** After so many answers the shortest time is looked for anew: the fleet may have grown, or slowed down. */
+const forgetAfter = 500
+
+/**
+ * How many batches are under way at a time: as many as the fleet answers without their getting slower, so that live
+ * look-ups do not queue behind them. As TCP Vegas (Brakmo and Peterson, 1995) reckons it: of `limit` under way,
+ * `limit × (1 − shortest ÷ latest)` are waiting somewhere, not worked on.
+ */
+export class AdaptiveLimit {
+  readonly #min: number
+  readonly #max: number
+  #limit: number
+  #shortestMs = Infinity
+  #smoothMs: number | undefined
+  #answers = 0
+
+  constructor({ max, min = 1 }: AdaptiveLimitOptions) {
+    this.#max = max
+    this.#min = Math.min(min, max)
+    this.#limit = Math.min(max, 2)
+  }
+
+  get limit(): number {
+    return Math.floor(this.#limit)
+  }
+
+  /** A batch was answered. @param durationMs how long the fleet took */
+  answered(durationMs: number): void {
+    this.#answers += 1
+    if (this.#answers % forgetAfter === 0) this.#shortestMs = Infinity
+    this.#shortestMs = Math.min(this.#shortestMs, Math.max(durationMs, 0.1))
+    this.#smoothMs = this.#smoothMs === undefined ? durationMs : this.#smoothMs * 0.8 + durationMs * 0.2
+    const queued = this.#limit * (1 - this.#shortestMs / Math.max(this.#smoothMs, this.#shortestMs))
+    if (queued < queuedToGrow) this.#set(this.#limit + 1 / Math.max(1, this.#limit))
+    else if (queued > queuedToShrink) this.#set(this.#limit - 1 / Math.max(1, this.#limit))
+  }
+
+  /** A batch was refused, or not answered at all. */
+  refused(): void {
+    this.#set(this.#limit / 2)
+  }
+
+  #set(limit: number): void {
+    this.#limit = Math.min(this.#max, Math.max(this.#min, limit))
+  }
+}

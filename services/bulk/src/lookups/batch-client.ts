@@ -1,0 +1,111 @@
+import { type BatchValue, batchValues } from './batch-values.ts'
+
+export interface BatchClientOptions {
+  /** Of the fleet, without a path. */
+  readonly url: string
+  readonly token?: string | undefined
+  readonly timeoutMs: number
+  /** Of each key's quota, in percent, what is left to live look-ups. */
+  readonly liveReservePercent: number
+}
+
+/** Why a batch was not answered, as a label. */
+export type BatchFailure = 'busy' | 'unreachable' | 'timeout' | 'failed' | 'invalid' | 'refused'
+
+export type BatchReply =
+  | {
+      readonly kind: 'answered'
+      readonly values: ReadonlyMap<string, BatchValue>
+      /** Of its addresses, those that upstream did not have to be asked for. */
+      readonly cached: number
+      /** Questions put to upstream. */
+      readonly units: number
+      readonly durationMs: number
+    }
+  | {
+      readonly kind: 'failed'
+      readonly reason: BatchFailure
+      /** What the fleet asks for. */
+      readonly retryAfterMs?: number
+      /** For the log. */
+      readonly detail?: string
+    }
+
+/** Sources of answers that upstream was not asked for, as `Ipfleet-Items` names them. */
+const cachedSources: ReadonlySet<string> = new Set(['l1', 'l2', 'stale', 'collapsed', 'local', 'offline'])
+
+/** Asks the fleet's `POST /batch` over connections that are kept. */
+export class BatchClient {
+  readonly #options: BatchClientOptions
+  readonly #url: URL
+  readonly #headers: Readonly<Record<string, string>>
+
+  constructor(options: BatchClientOptions) {
+    this.#options = options
+    this.#url = new URL('/batch', options.url)
+    this.#headers = {
+      'Content-Type': 'application/json',
+      'User-Agent': 'ipfleet-bulk',
+      ...(options.liveReservePercent > 0 && { 'Ipfleet-Live-Reserve': String(options.liveReservePercent) }),
+      ...(options.token !== undefined && { Authorization: `Bearer ${options.token}` }),
+    }
+  }
+
+  /** @throws the signal's reason when it aborts, and nothing else */
+  async ask(addresses: readonly string[], signal: AbortSignal): Promise<BatchReply> {
+    const startedMs = performance.now()
+    const timeout = AbortSignal.timeout(this.#options.timeoutMs)
+    try {
+      const response = await fetch(this.#url, {
+        method: 'POST',
+        headers: this.#headers,
+        body: JSON.stringify(addresses),
+        redirect: 'manual',
+        signal: AbortSignal.any([signal, timeout]),
+      })
+      if (response.status !== 200) return await refusal(response)
+      const values = batchValues(await response.json())
+      const durationMs = performance.now() - startedMs
+      if (values === undefined) return { kind: 'failed', reason: 'invalid', detail: 'not an object of answers' }
+      const items = countsIn(response.headers.get('ipfleet-items'))
+      const units = Number(response.headers.get('ipfleet-units') ?? 0)
+      return { kind: 'answered', values, cached: cachedOf(items), units, durationMs }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (timeout.aborted) return { kind: 'failed', reason: 'timeout' }
+      return { kind: 'failed', reason: error instanceof SyntaxError ? 'invalid' : 'unreachable', detail: why(error) }
+    }
+  }
+}
+
+async function refusal(response: Response): Promise<BatchReply> {
+  const { status } = response
+  await response.body?.cancel()
+  const retryAfterMs = retryAfterOf(response.headers.get('retry-after'))
+  const reason = status === 429 || status === 503 ? 'busy' : status >= 500 ? 'failed' : 'refused'
+  return { kind: 'failed', reason, detail: `status ${status}`, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date. */
+function retryAfterOf(field: string | null): number | undefined {
+  if (field === null) return undefined
+  const durationMs = /^\d+$/.test(field.trim()) ? Number(field) * 1000 : Date.parse(field) - Date.now()
+  return Number.isFinite(durationMs) ? Math.max(0, durationMs) : undefined
+}
+
+/** A dictionary of whole numbers (RFC 9651 §3.2): `l1=3, upstream=95`. */
+function countsIn(field: string | null): Map<string, number> {
+  const members = [...(field ?? '').matchAll(/(?:^|,)\s*([a-z*][\w.*-]*)=(\d{1,15})(?=\s*(?:,|$))/g)]
+  return new Map(members.map(([, name = '', count]) => [name, Number(count)]))
+}
+
+function cachedOf(items: ReadonlyMap<string, number>): number {
+  return [...items].reduce((sum, [source, count]) => sum + (cachedSources.has(source) ? count : 0), 0)
+}
+
+/** `fetch failed` says little; its cause has the code. */
+function why(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error
+  if (typeof cause === 'object' && cause !== null && 'code' in cause) return String(cause.code)
+  return cause instanceof Error ? cause.name : 'unknown'
+}

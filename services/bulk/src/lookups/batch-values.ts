@@ -1,0 +1,51 @@
+import type { LineError } from '../results/result-line.ts'
+
+/** What the fleet says to one address of a batch. */
+export type BatchValue =
+  | { readonly kind: 'record'; readonly record: Readonly<Record<string, unknown>> }
+  /** It will not get better by asking again. */
+  | { readonly kind: 'error'; readonly error: LineError }
+  /** Upstream failed at this one. */
+  | { readonly kind: 'passing'; readonly error: LineError }
+
+const noRecord: LineError = {
+  code: 'no_record',
+  title: 'No record',
+  message: 'Nothing is known of this address',
+}
+
+/** The values of a batch by address; undefined for what is no answer to one. */
+export function batchValues(body: unknown): ReadonlyMap<string, BatchValue> | undefined {
+  if (!isObject(body)) return undefined
+  return new Map(Object.entries(body).map(([address, value]) => [address, batchValue(value)]))
+}
+
+function batchValue(value: unknown): BatchValue {
+  if (!isObject(value)) return { kind: 'error', error: noRecord }
+  const { error, status } = value
+  if (error === undefined) return { kind: 'record', record: value }
+  const isPassing = typeof status === 'number' && (status >= 500 || status === 429)
+  return { kind: isPassing ? 'passing' : 'error', error: lineError(error) }
+}
+
+/** IPinfo's `{"title": …, "message": …}`, or the text of its newer products. */
+function lineError(error: unknown): LineError {
+  const told = isObject(error) ? error : { message: error }
+  const message = textOf(told['message']) ?? 'The address could not be looked up'
+  const title = textOf(told['title']) ?? message
+  return { code: codeOf(title), title, message }
+}
+
+/** For counting: lower case, and short. */
+function codeOf(title: string): string {
+  const code = title.toLowerCase().replaceAll(/[^a-z\d]+/g, '_')
+  return code.replaceAll(/^_+|_+$/g, '').slice(0, 40) || 'unknown'
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,87 @@
+import type { AdaptiveLimit } from './adaptive-limit.ts'
+import { backoffMs } from './backoff.ts'
+import type { BatchClient, BatchFailure } from './batch-client.ts'
+import type { BatchValue } from './batch-values.ts'
+import type { Pauses } from './pauses.ts'
+import type { RateCeiling } from './rate-ceiling.ts'
+
+export interface FleetLookupsParts {
+  readonly client: Pick<BatchClient, 'ask'>
+  readonly pauses: Pauses
+  readonly ceiling: RateCeiling
+  readonly limit: AdaptiveLimit
+  /** A batch is asked again. */
+  readonly onRetry: (reason: BatchFailure | 'items', detail?: string) => void
+}
+
+export interface LookedUp {
+  readonly values: ReadonlyMap<string, BatchValue>
+  readonly cached: number
+}
+
+/** What is asked at a time: few enough that a live look-up that comes behind it does not wait for long. */
+const batchSize = 250
+/** How often an address is asked for of which upstream makes an error, before that is its result. */
+const triesOfAnAddress = 5
+/** Whatever the fleet asks for, it is looked at again after this: it may ask for a month. */
+const longestPauseMs = 60_000
+
+/** Looks addresses up, for as long as it takes: what fails is asked for again, politely. */
+export class FleetLookups {
+  readonly #parts: FleetLookupsParts
+  #failuresInARow = 0
+
+  constructor(parts: FleetLookupsParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * One after another in batches, each when it may.
+   * @param onUnits told what each batch has cost upstream
+   * @throws the signal's reason when it aborts
+   */
+  async lookUp(addresses: readonly string[], signal: AbortSignal, onUnits: (units: number) => void): Promise<LookedUp> {
+    const values = new Map<string, BatchValue>()
+    const size = Math.min(batchSize, this.#parts.ceiling.most)
+    let cached = 0
+    let left = addresses
+    for (let round = 1; left.length > 0; round += 1) {
+      for (let at = 0; at < left.length; at += size) {
+        const reply = await this.#ask(left.slice(at, at + size), signal)
+        for (const [address, value] of reply.values) values.set(address, value)
+        cached += reply.cached
+        onUnits(reply.units)
+      }
+      left = left.filter((address) => isToBeAskedAgain(values.get(address)))
+      if (round >= triesOfAnAddress || left.length === 0) break
+      this.#parts.onRetry('items')
+      this.#parts.pauses.pause('fleet', backoffMs(round))
+    }
+    return { values, cached }
+  }
+
+  /** The answer to one batch, however often it has to be asked for. */
+  async #ask(addresses: readonly string[], signal: AbortSignal) {
+    const { client, pauses, ceiling, limit, onRetry } = this.#parts
+    for (;;) {
+      await pauses.over(signal)
+      await ceiling.take(addresses.length, signal)
+      const reply = await client.ask(addresses, signal)
+      if (reply.kind === 'answered') {
+        this.#failuresInARow = 0
+        limit.answered(reply.durationMs)
+        return reply
+      }
+      this.#failuresInARow += 1
+      limit.refused()
+      onRetry(reply.reason, reply.detail)
+      const askedForMs = Math.min(reply.retryAfterMs ?? 0, longestPauseMs)
+      pauses.pause('fleet', askedForMs + backoffMs(this.#failuresInARow))
+    }
+  }
+}
+
+/** Upstream failed at it, or the answer lacks it. */
+function isToBeAskedAgain(value: BatchValue | undefined): boolean {
+  return value === undefined || value.kind === 'passing'
+}

@@ -1,0 +1,156 @@
+import { clientTokens } from '@ipfleet/clients/client-tokens.ts'
+import {
+  choice,
+  cidrList,
+  integer,
+  milliseconds,
+  secret,
+  seconds,
+  text,
+  textualList,
+  url,
+} from '@ipfleet/settings/kinds.ts'
+import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
+
+const jobs = {
+  BULK_ROLE: choice(['all', 'api', 'worker'], {
+    group: 'Jobs',
+    default: 'all',
+    help: 'What this process does: take jobs and hand out results, look up, or both',
+  }),
+  RESULT_TTL_SECONDS: seconds({
+    group: 'Jobs',
+    min: 1,
+    max: 31_536_000,
+    default: 86_400,
+    help: 'How long a job and its results can be read after its end',
+  }),
+  BULK_MAX_STORED_BYTES: integer({
+    group: 'Jobs',
+    min: 0,
+    default: 1_073_741_824,
+    help: 'What inputs and results of all jobs together may take in Redis, compressed: over it new jobs are refused (503) and those under way pause; 0: as much as Redis has',
+  }),
+  BULK_MAX_LINES: integer({
+    group: 'Jobs',
+    min: 1,
+    default: 50_000_000,
+    help: 'Most inputs of one job',
+  }),
+}
+
+const lookups = {
+  LOOKUP_URL: url({
+    group: 'Lookups',
+    protocols: ['http:', 'https:'],
+    default: 'http://127.0.0.1:8080',
+    help: 'The fleet that is asked: a replica, a name that stands for all of them, or the edge',
+  }),
+  LOOKUP_TOKEN: secret({
+    group: 'Lookups',
+    optional: true,
+    help: 'One of the fleet’s CLIENT_TOKENS, without budgets, if it has any',
+  }),
+  BULK_CONCURRENCY: integer({
+    group: 'Lookups',
+    min: 1,
+    max: 10_000,
+    default: 50,
+    help: 'Most batches under way at a time, over all workers; each takes as few of them as keep it as fast',
+  }),
+  BULK_MAX_RPS: integer({
+    group: 'Lookups',
+    min: 0,
+    max: 10_000_000,
+    default: 0,
+    help: 'Most addresses asked for in a second, over all workers; 0: no ceiling',
+  }),
+  LIVE_RESERVE_PERCENT: integer({
+    group: 'Lookups',
+    min: 0,
+    max: 99,
+    default: 10,
+    help: 'Of each API key’s quota, what jobs leave to look-ups that somebody waits for',
+  }),
+  LOOKUP_TIMEOUT_MS: milliseconds({
+    group: 'Lookups',
+    min: 100,
+    default: 30_000,
+    help: 'How long a batch may take before it is tried again',
+  }),
+}
+
+const webhook = {
+  WEBHOOK_SECRET: secret({
+    group: 'Webhook',
+    optional: true,
+    help: 'What the calls of ?callback= are signed with (Standard Webhooks): whsec_ and base64, or the base64 alone. Unset: no callbacks',
+  }),
+  ALLOW_TARGETS: textualList({
+    group: 'Webhook',
+    optional: true,
+    read: readTargetItem,
+    allowed: targetItemInWords,
+    help: 'Callbacks that may be private, or this machine itself. A name stands for all its addresses',
+  }),
+  DENY_TARGETS: textualList({
+    group: 'Webhook',
+    optional: true,
+    read: readTargetItem,
+    allowed: targetItemInWords,
+    help: 'Callbacks that are refused, also when they are allowed',
+  }),
+}
+
+const redis = {
+  REDIS_URL: url({
+    group: 'Redis',
+    protocols: ['redis:', 'rediss:'],
+    help: 'Where jobs, queue and results are: with noeviction and an append-only file, so that none are lost',
+  }),
+  REDIS_TIMEOUT_MS: milliseconds({
+    group: 'Redis',
+    min: 5,
+    max: 10_000,
+    default: 1000,
+    help: 'Deadline of one Redis command',
+  }),
+}
+
+const server = {
+  CLIENT_TOKENS: clientTokens({
+    group: 'Clients',
+    help: 'As the lookup replicas’: without a token 401, with another 403. Jobs belong to their token; what they ask upstream counts in its units. Unset: everyone may',
+  }),
+  PORT: integer({ group: 'Server', min: 0, max: 65_535, default: 8082, help: 'Port to listen on; 0 takes a free one' }),
+  HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),
+  TRUST_PROXY: cidrList({
+    group: 'Server',
+    optional: true,
+    help: 'Proxies whose X-Forwarded-For is believed',
+  }),
+  DRAIN_MS: milliseconds({
+    group: 'Server',
+    default: 5000,
+    help: 'On SIGTERM: how long chunks under way may take before they are handed back, and how long /readyz fails before connections are closed',
+  }),
+}
+
+const log = {
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    group: 'Log',
+    default: 'info',
+    help: 'Least level that is logged; info includes a line per request',
+  }),
+  LOG_FORMAT: choice(['text', 'json'], {
+    group: 'Log',
+    default: 'text',
+    help: 'Lines for a terminal, or for a collector',
+  }),
+}
+
+/** All that can be set, by the name of its environment variable. */
+export const settingsSchema = { ...jobs, ...lookups, ...webhook, ...redis, ...server, ...log }
+
+export type BulkSettings = SettingsOf<typeof settingsSchema>

@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
+import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
+import type { ChunkResult, Finished, JobStore } from '../jobs/job-store.ts'
+import { backoffMs } from '../lookups/backoff.ts'
+import type { BatchValue } from '../lookups/batch-values.ts'
+import type { FleetLookups, LookedUp } from '../lookups/fleet-lookups.ts'
+import type { Pauses } from '../lookups/pauses.ts'
+import type { ChunkTask } from '../queue/chunk-queue.ts'
+import type { TaskEnd } from '../queue/chunk-workers.ts'
+import { chunkResult } from './chunk-result.ts'
+import type { JobSignals } from './job-signals.ts'
+import type { UnitBudgets } from './unit-budgets.ts'
+
+export interface ChunkRunnerParts {
+  readonly store: JobStore
+  readonly lookups: FleetLookups
+  readonly pauses: Pauses
+  readonly budgets: UnitBudgets
+  readonly signals: JobSignals
+  /** Whether there is room for more results. */
+  readonly hasRoom: () => Promise<boolean>
+  /** A chunk has its results now. */
+  readonly onDone: (chunk: DoneChunk) => void
+  /** A job may have come to its end with this chunk, or before it. */
+  readonly onCompleted: (job: string) => Promise<void>
+}
+
+export interface DoneChunk {
+  readonly lines: number
+  readonly answered: number
+  readonly durationMs: number
+}
+
+const noRoomPauseMs = 5000
+const done: TaskEnd = { kind: 'done' }
+
+/** Does chunks: inputs → distinct addresses → look-ups → one result line for each input, kept once. */
+export class ChunkRunner {
+  readonly #parts: ChunkRunnerParts
+  #active = 0
+
+  constructor(parts: ChunkRunnerParts) {
+    this.#parts = parts
+  }
+
+  /** Chunks under way here. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** @param stopping aborts when the chunk is to be handed back */
+  async run({ job, index }: ChunkTask, stopping: AbortSignal): Promise<TaskEnd> {
+    this.#active += 1
+    const { signal, release } = this.#parts.signals.hold(job, stopping)
+    try {
+      return await this.#runUnder(job, index, signal)
+    } catch (error) {
+      if (stopping.aborted) return { kind: 'later', afterMs: 0 }
+      // Cancelled.
+      if (signal.aborted) return done
+      if (error instanceof RedisUnavailable) return { kind: 'later', afterMs: backoffMs(4) }
+      throw error
+    } finally {
+      release()
+      this.#active -= 1
+    }
+  }
+
+  /** Nobody could do it: each of its inputs gets an error. */
+  async giveUp({ job, index }: ChunkTask): Promise<void> {
+    const begun = await this.#parts.store.begin(job, index)
+    if (begun.kind !== 'inputs') return
+    await this.#keep(job, index, chunkResult(begun, new Map(), 0), new AbortController().signal)
+  }
+
+  async #runUnder(job: string, index: number, signal: AbortSignal): Promise<TaskEnd> {
+    const startedMs = performance.now()
+    const { store, lookups, budgets, onDone, onCompleted } = this.#parts
+    const begun = await store.begin(job, index)
+    if (begun.kind === 'gone') return done
+    if (begun.kind === 'finished') {
+      // The worker that kept them may have died before it told.
+      await onCompleted(job)
+      return done
+    }
+    const waitMs = await budgets.waitMs(begun.owner)
+    if (waitMs > 0) return { kind: 'later', afterMs: waitMs }
+    await this.#room(signal)
+    const addresses = distinctAddresses(begun.inputs)
+    const found: LookedUp = await lookups.lookUp([...addresses], signal, (units) => budgets.charge(begun.owner, units))
+    const result = chunkResult(begun, found.values, found.cached)
+    const finished = await this.#keep(job, index, result, signal)
+    if (finished === 'stored' || finished === 'completed') {
+      onDone({ lines: result.lines, answered: result.answered, durationMs: performance.now() - startedMs })
+    }
+    return done
+  }
+
+  /** Keeps results until Redis has taken them: they have cost something. */
+  async #keep(job: string, index: number, result: ChunkResult, signal: AbortSignal): Promise<Finished> {
+    const { store, pauses, onCompleted } = this.#parts
+    for (let failures = 1; ; failures += 1) {
+      try {
+        const finished = await store.finish(job, index, result)
+        if (finished === 'completed' || finished === 'known') await onCompleted(job)
+        return finished
+      } catch (error) {
+        if (!(error instanceof RedisUnavailable) || error.reason === 'reply') throw error
+        // Nothing more is looked up meanwhile for which there might be no room either.
+        if (error.reason === 'full') pauses.pause('storage', noRoomPauseMs)
+        await sleep(backoffMs(failures), undefined, { signal })
+      }
+    }
+  }
+
+  async #room(signal: AbortSignal): Promise<void> {
+    const { hasRoom, pauses } = this.#parts
+    while (!(await hasRoom())) {
+      pauses.pause('storage', noRoomPauseMs)
+      await sleep(noRoomPauseMs, undefined, { signal })
+    }
+  }
+}
+
+function distinctAddresses(inputs: readonly string[]): Set<string> {
+  const addresses = new Set<string>()
+  for (const input of inputs) {
+    const address = canonicalAddress(input.trim())
+    if (address !== undefined) addresses.add(address)
+  }
+  return addresses
+}
+
+export type Values = ReadonlyMap<string, BatchValue>

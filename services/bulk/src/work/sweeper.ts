@@ -1,0 +1,62 @@
+import { hasEnded, type Job } from '../jobs/job.ts'
+import type { JobStore } from '../jobs/job-store.ts'
+import type { ChunkQueue } from '../queue/chunk-queue.ts'
+
+export interface SweeperParts {
+  readonly store: JobStore
+  readonly queue: ChunkQueue
+  readonly sendWebhook: (job: string) => Promise<void>
+  readonly onRepaired: (job: string, chunks: number) => void
+  readonly everyMs?: number
+}
+
+const mostJobs = 10_000
+
+/**
+ * Puts right what was left half done: a job of which chunks are not in the queue (the process that took it died while
+ * adding them, or the queue was lost), and a callback that nobody has queued. Every process may sweep: all of it is
+ * adding what is there once only.
+ */
+export class Sweeper {
+  readonly #parts: SweeperParts
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(parts: SweeperParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    const { everyMs = 30_000 } = this.#parts
+    const sweep = (): void => {
+      this.sweep().catch(() => {
+        // Redis is away; the next one is soon enough.
+      })
+    }
+    sweep()
+    this.#timer = setInterval(sweep, everyMs).unref()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  async sweep(): Promise<void> {
+    for (const job of await this.#parts.store.list(undefined, { limit: mostJobs })) {
+      if (!hasEnded(job)) await this.#addMissing(job)
+      else if (job.state === 'completed' && job.callback?.state === 'waiting') await this.#parts.sendWebhook(job.id)
+    }
+  }
+
+  async #addMissing({ id }: Job): Promise<void> {
+    const { store, queue, onRepaired } = this.#parts
+    const left = (await store.places(id)).filter(({ bytes }) => bytes === undefined).map(({ index }) => index)
+    const [first] = left
+    const last = left.at(-1)
+    if (first === undefined || last === undefined) return
+    // What is lost is lost from one end on: chunks are added in their order.
+    if ((await queue.has({ job: id, index: first })) && (await queue.has({ job: id, index: last }))) return
+    // One that has just been done is taken for missing; a worker finds that out.
+    await queue.add(id, left)
+    onRepaired(id, left.length)
+  }
+}

@@ -1,0 +1,116 @@
+import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
+import type { RateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import type { Redis } from '@ipfleet/redis/connection.ts'
+import type { BulkRecord } from '../bulk-record.ts'
+import type { JobChanges } from '../jobs/job-changes.ts'
+import type { JobStore } from '../jobs/job-store.ts'
+import { AdaptiveLimit } from '../lookups/adaptive-limit.ts'
+import { BatchClient } from '../lookups/batch-client.ts'
+import { FleetLookups } from '../lookups/fleet-lookups.ts'
+import { FleetWatch } from '../lookups/fleet-watch.ts'
+import type { Pauses } from '../lookups/pauses.ts'
+import { RateCeiling } from '../lookups/rate-ceiling.ts'
+import type { ChunkQueue } from '../queue/chunk-queue.ts'
+import { ChunkWorkers } from '../queue/chunk-workers.ts'
+import type { BulkSettings } from '../settings.ts'
+import { ChunkRunner, type DoneChunk } from './chunk-runner.ts'
+import { JobSignals } from './job-signals.ts'
+import { UnitBudgets } from './unit-budgets.ts'
+
+export interface WorkerParts {
+  readonly settings: BulkSettings
+  readonly store: JobStore
+  readonly queue: ChunkQueue
+  readonly changes: JobChanges
+  readonly pauses: Pauses
+  readonly limiter: RateLimiter
+  readonly clients: ClientGuard | undefined
+  /** Blocks; see `blockingConnection`. */
+  readonly connection: Redis
+  readonly record: BulkRecord
+  readonly hasRoom: () => Promise<boolean>
+  readonly onCompleted: (job: string) => Promise<void>
+}
+
+/** How soon a job is seen to be cancelled by a process that was not told. */
+const lookForCancelledMs = 500
+
+/** This process's share of the looking up. */
+export class BulkWorker {
+  readonly #parts: WorkerParts
+  readonly #limit: AdaptiveLimit
+  readonly #signals = new JobSignals()
+  readonly #runner: ChunkRunner
+  readonly #workers: ChunkWorkers
+  readonly #watch: FleetWatch
+  #lookTimer: NodeJS.Timeout | undefined
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts
+    const { settings, pauses, record, connection } = parts
+    this.#limit = new AdaptiveLimit({ max: settings.BULK_CONCURRENCY })
+    this.#runner = this.#chunkRunner()
+    this.#watch = new FleetWatch(settings.LOOKUP_URL, pauses, () => this.#runner.active > 0)
+    this.#workers = new ChunkWorkers({
+      connection,
+      run: (task, stopping) => this.#runner.run(task, stopping),
+      onGivenUp: (task, error) => {
+        record.gaveUp(task.job, task.index, error)
+        this.#runner.giveUp(task).catch(() => {
+          // Redis is away; the sweeper queues it again.
+        })
+      },
+    })
+  }
+
+  async start(): Promise<void> {
+    const { changes, store, queue, settings } = this.#parts
+    changes.onCancelled((job) => this.#signals.cancel(job))
+    this.#lookTimer = setInterval(() => {
+      this.#signals.look(store).catch(() => {
+        // Redis is away, and with it all work.
+      })
+    }, lookForCancelledMs).unref()
+    this.#watch.start()
+    await queue.limitFleet(settings.BULK_CONCURRENCY)
+    this.#workers.concurrency = this.#limit.limit
+    this.#workers.start()
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await this.#workers.close(graceMs)
+    this.#watch.close()
+    clearInterval(this.#lookTimer)
+  }
+
+  #chunkRunner(): ChunkRunner {
+    const { settings, store, pauses, limiter, clients, record, hasRoom, onCompleted } = this.#parts
+    return new ChunkRunner({
+      store,
+      pauses,
+      hasRoom,
+      onCompleted,
+      budgets: new UnitBudgets(clients),
+      signals: this.#signals,
+      lookups: new FleetLookups({
+        client: new BatchClient({
+          url: settings.LOOKUP_URL,
+          token: settings.LOOKUP_TOKEN,
+          timeoutMs: settings.LOOKUP_TIMEOUT_MS,
+          liveReservePercent: settings.LIVE_RESERVE_PERCENT,
+        }),
+        pauses,
+        ceiling: new RateCeiling(limiter, settings.BULK_MAX_RPS),
+        limit: this.#limit,
+        onRetry: record.retried,
+      }),
+      onDone: (chunk) => this.#chunkDone(chunk),
+    })
+  }
+
+  #chunkDone(chunk: DoneChunk): void {
+    this.#parts.record.chunkDone(chunk)
+    const { limit } = this.#limit
+    if (limit !== this.#workers.concurrency) this.#workers.concurrency = limit
+  }
+}
