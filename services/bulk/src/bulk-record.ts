@@ -19,10 +19,11 @@ export class BulkRecord {
     this.#chunks = chunkMetrics(metrics)
   }
 
-  readonly chunkDone = ({ lines, answered, durationMs }: DoneChunk): void => {
+  readonly chunkDone = ({ job, completesJob, lines, answered, durationMs }: DoneChunk): void => {
     this.#chunks.lines.series({ result: 'answered' }).inc(answered)
     this.#chunks.lines.series({ result: 'error' }).inc(lines - answered)
     this.#chunks.duration.series({}).observeMs(durationMs)
+    if (completesJob) this.#logger.info({ job }, 'job completed')
   }
 
   readonly retried = (reason: RetryReason, detail?: string): void => {
@@ -32,10 +33,6 @@ export class BulkRecord {
 
   readonly repaired = (job: string, chunks: number): void => {
     this.#logger.warn({ job, chunks }, 'chunks were missing in the queue')
-  }
-
-  readonly completed = (job: string): void => {
-    this.#logger.info({ job }, 'job completed')
   }
 
   readonly gaveUp = (job: string, index: number, error: Error): void => {

@@ -5,13 +5,16 @@ import {
   integer,
   milliseconds,
   secret,
+  secretList,
   seconds,
   text,
   textualList,
   url,
 } from '@ipfleet/settings/kinds.ts'
+import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
+import { WebhookSigner } from './webhook/webhook-signer.ts'
 
 const jobs = {
   BULK_ROLE: choice(['all', 'api', 'worker'], {
@@ -82,10 +85,10 @@ const lookups = {
 }
 
 const webhook = {
-  WEBHOOK_SECRET: secret({
+  WEBHOOK_SECRET: secretList({
     group: 'Webhook',
     optional: true,
-    help: 'What the calls of ?callback= are signed with (Standard Webhooks): whsec_ and base64, or the base64 alone. Unset: no callbacks',
+    help: 'What the calls of ?callback= are signed with, after Standard Webhooks: the base64 of 24 bytes or more, with or without whsec_ in front. With several each signs, so that they can be changed without a gap. Unset: no callbacks',
   }),
   ALLOW_TARGETS: textualList({
     group: 'Webhook',
@@ -154,3 +157,18 @@ const log = {
 export const settingsSchema = { ...jobs, ...lookups, ...webhook, ...redis, ...server, ...log }
 
 export type BulkSettings = SettingsOf<typeof settingsSchema>
+
+/** What no setting can say by itself. */
+export const settingsRules: readonly Rule<BulkSettings>[] = [
+  {
+    about: ['WEBHOOK_SECRET'],
+    fault: ({ WEBHOOK_SECRET: secrets }) => {
+      try {
+        void new WebhookSigner(secrets)
+        return undefined
+      } catch (error) {
+        return error instanceof Error ? error.message : String(error)
+      }
+    },
+  },
+]

@@ -56,3 +56,7 @@ export interface Job {
 export const everyone = 'everyone'
 
 export const hasEnded = ({ state }: Pick<Job, 'state'>): boolean => state === 'completed' || state === 'cancelled'
+
+/** Whether somebody waits to be told that it is done. */
+export const isToBeTold = ({ state, callback }: Pick<Job, 'state' | 'callback'>): boolean =>
+  state === 'completed' && callback?.state === 'waiting'

@@ -30,6 +30,11 @@ export class Pauses {
     return (this.#untilMs.get(reason) ?? -Infinity) > this.#clock.nowMs()
   }
 
+  /** Of the pauses that are on. */
+  reasons(): PauseReason[] {
+    return pauseReasons.filter((reason) => this.isPaused(reason))
+  }
+
   /** Resolves when nothing is paused. @throws the signal's reason */
   async over(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()

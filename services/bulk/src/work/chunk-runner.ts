@@ -3,7 +3,6 @@ import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import type { ChunkResult, Finished, JobStore } from '../jobs/job-store.ts'
 import { backoffMs } from '../lookups/backoff.ts'
-import type { BatchValue } from '../lookups/batch-values.ts'
 import type { FleetLookups, LookedUp } from '../lookups/fleet-lookups.ts'
 import type { Pauses } from '../lookups/pauses.ts'
 import type { ChunkTask } from '../queue/chunk-queue.ts'
@@ -22,11 +21,14 @@ export interface ChunkRunnerParts {
   readonly hasRoom: () => Promise<boolean>
   /** A chunk has its results now. */
   readonly onDone: (chunk: DoneChunk) => void
-  /** A job may have come to its end with this chunk, or before it. */
-  readonly onCompleted: (job: string) => Promise<void>
+  /** The job may have come to its end, with this chunk or before it: whoever is to be told of that, is to be told. */
+  readonly tellEnd: (job: string) => Promise<void>
 }
 
 export interface DoneChunk {
+  readonly job: string
+  /** It was the last one. */
+  readonly completesJob: boolean
   readonly lines: number
   readonly answered: number
   readonly durationMs: number
@@ -76,12 +78,12 @@ export class ChunkRunner {
 
   async #runUnder(job: string, index: number, signal: AbortSignal): Promise<TaskEnd> {
     const startedMs = performance.now()
-    const { store, lookups, budgets, onDone, onCompleted } = this.#parts
+    const { store, lookups, budgets, onDone, tellEnd } = this.#parts
     const begun = await store.begin(job, index)
     if (begun.kind === 'gone') return done
     if (begun.kind === 'finished') {
       // The worker that kept them may have died before it told.
-      await onCompleted(job)
+      await tellEnd(job)
       return done
     }
     const waitMs = await budgets.waitMs(begun.owner)
@@ -92,18 +94,20 @@ export class ChunkRunner {
     const result = chunkResult(begun, found.values, found.cached)
     const finished = await this.#keep(job, index, result, signal)
     if (finished === 'stored' || finished === 'completed') {
-      onDone({ lines: result.lines, answered: result.answered, durationMs: performance.now() - startedMs })
+      const { lines, answered } = result
+      const durationMs = performance.now() - startedMs
+      onDone({ job, completesJob: finished === 'completed', lines, answered, durationMs })
     }
     return done
   }
 
   /** Keeps results until Redis has taken them: they have cost something. */
   async #keep(job: string, index: number, result: ChunkResult, signal: AbortSignal): Promise<Finished> {
-    const { store, pauses, onCompleted } = this.#parts
+    const { store, pauses, tellEnd } = this.#parts
     for (let failures = 1; ; failures += 1) {
       try {
         const finished = await store.finish(job, index, result)
-        if (finished === 'completed' || finished === 'known') await onCompleted(job)
+        if (finished === 'completed' || finished === 'known') await tellEnd(job)
         return finished
       } catch (error) {
         if (!(error instanceof RedisUnavailable) || error.reason === 'reply') throw error
@@ -131,5 +135,3 @@ function distinctAddresses(inputs: readonly string[]): Set<string> {
   }
   return addresses
 }
-
-export type Values = ReadonlyMap<string, BatchValue>

@@ -1,11 +1,12 @@
-import { hasEnded, type Job } from '../jobs/job.ts'
+import { hasEnded, isToBeTold, type Job } from '../jobs/job.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import type { ChunkQueue } from '../queue/chunk-queue.ts'
 
 export interface SweeperParts {
   readonly store: JobStore
   readonly queue: ChunkQueue
-  readonly sendWebhook: (job: string) => Promise<void>
+  /** See `ChunkRunnerParts`. */
+  readonly tellEnd: (job: string) => Promise<void>
   readonly onRepaired: (job: string, chunks: number) => void
   readonly everyMs?: number
 }
@@ -43,7 +44,7 @@ export class Sweeper {
   async sweep(): Promise<void> {
     for (const job of await this.#parts.store.list(undefined, { limit: mostJobs })) {
       if (!hasEnded(job)) await this.#addMissing(job)
-      else if (job.state === 'completed' && job.callback?.state === 'waiting') await this.#parts.sendWebhook(job.id)
+      else if (isToBeTold(job)) await this.#parts.tellEnd(job.id)
     }
   }
 

@@ -29,7 +29,8 @@ export interface WorkerParts {
   readonly connection: Redis
   readonly record: BulkRecord
   readonly hasRoom: () => Promise<boolean>
-  readonly onCompleted: (job: string) => Promise<void>
+  /** See `ChunkRunnerParts`. */
+  readonly tellEnd: (job: string) => Promise<void>
 }
 
 /** How soon a job is seen to be cancelled by a process that was not told. */
@@ -84,12 +85,12 @@ export class BulkWorker {
   }
 
   #chunkRunner(): ChunkRunner {
-    const { settings, store, pauses, limiter, clients, record, hasRoom, onCompleted } = this.#parts
+    const { settings, store, pauses, limiter, clients, record, hasRoom, tellEnd } = this.#parts
     return new ChunkRunner({
       store,
       pauses,
       hasRoom,
-      onCompleted,
+      tellEnd,
       budgets: new UnitBudgets(clients),
       signals: this.#signals,
       lookups: new FleetLookups({

@@ -1,0 +1,183 @@
+import { createServer, type Server } from 'node:http'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { clientAddress } from '@ipfleet/http/client-address.ts'
+import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
+import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
+import { listen } from '@ipfleet/http/listen.ts'
+import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
+import { createApp } from './app.ts'
+import { BulkRecord, registerGauges } from './bulk-record.ts'
+import { type FleetParts, fleetParts } from './fleet-parts.ts'
+import { isToBeTold } from './jobs/job.ts'
+import { JobChanges } from './jobs/job-changes.ts'
+import { JobFigures } from './jobs/job-figures.ts'
+import { JobStore } from './jobs/job-store.ts'
+import { Pauses } from './lookups/pauses.ts'
+import { ChunkQueue } from './queue/chunk-queue.ts'
+import type { BulkSettings } from './settings.ts'
+import { recordWebhooks, type WebhookParts, webhookParts } from './webhook-parts.ts'
+import { checkCallback } from './webhook/webhook-target.ts'
+import { readCallback } from './webhook/callback-url.ts'
+import { Sweeper } from './work/sweeper.ts'
+import { BulkWorker } from './work/worker.ts'
+
+/** A process of the bulk service: all its parts, put together and taken apart again. */
+export class Bulk {
+  readonly #settings: BulkSettings
+  readonly #logger: Logger
+  readonly #fleet: FleetParts
+  readonly #store: JobStore
+  readonly #queue: ChunkQueue
+  readonly #changes = new JobChanges()
+  readonly #pauses = new Pauses()
+  readonly #figures: JobFigures
+  readonly #record: BulkRecord
+  readonly #webhooks: WebhookParts | undefined
+  readonly #sweeper: Sweeper
+  readonly #worker: BulkWorker | undefined
+  readonly #streams = new AbortController()
+  readonly #server: Server
+  #draining = false
+
+  constructor(settings: BulkSettings, logger: Logger) {
+    this.#settings = settings
+    this.#logger = logger
+    this.#fleet = fleetParts(settings, logger)
+    this.#store = new JobStore(this.#fleet.link, { resultTtlMs: settings.RESULT_TTL_SECONDS * 1000 })
+    this.#queue = new ChunkQueue(this.#fleet.queueConnection)
+    this.#figures = new JobFigures(this.#store, this.#queue, settings.BULK_MAX_STORED_BYTES)
+    const metrics = createMetrics()
+    this.#record = new BulkRecord(metrics, logger)
+    registerGauges(metrics, this.#pauses, () => this.#figures.read())
+    this.#webhooks = webhookParts(settings, this.#fleet, this.#store)
+    if (this.#webhooks) recordWebhooks(this.#webhooks.webhooks, metrics, logger)
+    this.#sweeper = new Sweeper({
+      store: this.#store,
+      queue: this.#queue,
+      tellEnd: this.#tellEnd,
+      onRepaired: this.#record.repaired,
+    })
+    this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#bulkWorker()
+    this.#server = createServer(httpServerOptions(uploadLimits), this.#app(metrics))
+    hardenServer(this.#server, uploadLimits)
+  }
+
+  /** @returns the port. @throws ListenError */
+  async start(): Promise<number> {
+    const { PORT: port, HOST: host, BULK_ROLE: role, LOOKUP_URL: lookups } = this.#settings
+    await this.#changes.follow(this.#fleet.subscriber)
+    const listening = await listen(this.#server, { port, host })
+    this.#webhooks?.own.addListener({ host, port: listening })
+    this.#logger.info({ host, port: listening }, 'listening')
+    if (this.#worker) {
+      await this.#worker.start()
+      this.#webhooks?.webhooks.start()
+      this.#logger.info({ lookups }, 'looking up')
+    }
+    this.#sweeper.start()
+    if (role === 'api') this.#logger.info('taking jobs only; another process with BULK_ROLE=worker is to look them up')
+    if (!this.#webhooks) this.#logger.info('no WEBHOOK_SECRET: jobs with a callback are refused')
+    return listening
+  }
+
+  /** Takes nothing new, finishes chunks or hands them back, then closes what was opened, last things first. */
+  async stop(): Promise<void> {
+    const { DRAIN_MS: drainMs } = this.#settings
+    this.#logger.info('stopping')
+    this.#sweeper.close()
+    const worked = this.#worker?.close(drainMs)
+    await gracefulClose(this.#server, {
+      drainMs,
+      deadlineMs: drainMs,
+      onDraining: () => {
+        this.#draining = true
+        // Whoever follows a job comes back to another process.
+        this.#streams.abort()
+      },
+    })
+    await worked
+    await this.#webhooks?.webhooks.close()
+    await this.#queue.close()
+    await this.#fleet.close()
+    this.#logger.info('stopped')
+  }
+
+  #bulkWorker(): BulkWorker {
+    const { limiter, clients, workerConnection } = this.#fleet
+    return new BulkWorker({
+      settings: this.#settings,
+      store: this.#store,
+      queue: this.#queue,
+      changes: this.#changes,
+      pauses: this.#pauses,
+      limiter,
+      clients: clients?.guard,
+      connection: workerConnection,
+      record: this.#record,
+      hasRoom: this.#figures.hasRoom,
+      tellEnd: this.#tellEnd,
+    })
+  }
+
+  #app(metrics: Metrics) {
+    const logger = this.#logger
+    const settings = this.#settings
+    const clientOf = clientAddress({ trusted: settings.TRUST_PROXY })
+    return createApp({
+      takesJobs: settings.BULK_ROLE !== 'worker',
+      store: this.#store,
+      changes: this.#changes,
+      submit: ({ id, chunks }) => this.#queue.add(id, Array.from({ length: chunks.total }).keys().toArray()),
+      cancelled: (id) => this.#changes.cancelled(id),
+      room: this.#figures.hasRoom,
+      checkCallback: (given) => this.#checkedCallback(given),
+      sendWebhook: (id) => this.#resend(id),
+      clients: this.#fleet.clients?.guard,
+      limits: { maxLines: settings.BULK_MAX_LINES },
+      accessLog: createAccessLog({ logger, clientOf }),
+      errorLog: logger,
+      probes: {
+        metrics,
+        isReady: () => !this.#draining,
+        health: () => this.#health(),
+      },
+      streams: this.#streams.signal,
+    })
+  }
+
+  /** Whoever is to be told of a job's end is to be told, once, whoever notices it. */
+  readonly #tellEnd = async (id: string): Promise<void> => {
+    const job = await this.#store.read(id)
+    if (job !== undefined && isToBeTold(job)) await this.#webhooks?.webhooks.enqueue(id)
+  }
+
+  async #checkedCallback(given: unknown): Promise<string> {
+    const url = readCallback(given)
+    if (!this.#webhooks) {
+      throw new ProxyError('bad_request', { message: 'Callbacks are not set up here: WEBHOOK_SECRET is not set' })
+    }
+    await checkCallback(this.#webhooks.policy, url)
+    return url.href
+  }
+
+  async #resend(id: string): Promise<void> {
+    if (!this.#webhooks) throw new ProxyError('bad_request', { message: 'Callbacks are not set up here' })
+    await this.#webhooks.webhooks.resend(id)
+  }
+
+  async #health(): Promise<object> {
+    const { link } = this.#fleet
+    const paused = this.#pauses.reasons()
+    return {
+      status: link.up && paused.length === 0 ? 'ok' : 'degraded',
+      redis: { state: link.up ? 'up' : 'down' },
+      role: this.#settings.BULK_ROLE,
+      paused,
+    }
+  }
+}
+
+/** A body may take as long as it likes, as long as it moves: the routes see to that. */
+const uploadLimits = { requestTimeoutMs: 0 }

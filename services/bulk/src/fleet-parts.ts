@@ -1,0 +1,58 @@
+import { type ClientParts, clientParts } from '@ipfleet/clients/client-parts.ts'
+import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
+import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
+import { blockingConnection, queueConnection, type Redis } from '@ipfleet/redis/connection.ts'
+import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { BulkSettings } from './settings.ts'
+
+/** What the processes of the service share. */
+export interface FleetParts {
+  readonly clock: FleetClock
+  readonly link: RedisLink
+  readonly subscriber: Subscriber
+  /** BullMQ wants its own: one to add with, one that blocks. */
+  readonly queueConnection: Redis
+  readonly workerConnection: Redis
+  /** Of the rate of look-ups. */
+  readonly limiter: FleetRateLimiter
+  readonly clients: ClientParts | undefined
+  /** After everything that uses it. */
+  close(): Promise<void>
+}
+
+export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
+  const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, CLIENT_TOKENS: tokens } = settings
+  const clock = new FleetClock()
+  const link = new RedisLink({ url, name: 'bulk', timeoutMs })
+  link.on('up', () => logger.info('redis is up'))
+  link.on('down', () => logger.warn('redis is away; jobs go on when it is back'))
+  clock.follow(link)
+  const subscriber = new Subscriber(url, timeoutMs)
+  const size = new FleetSize(link, { name: 'bulk' })
+  const limiter = new FleetRateLimiter(link, { scope: 'bulk', members: () => size.count })
+  const clients = clientParts({ tokens, link, service: 'bulk' })
+  const forQueue = queueConnection(url, 'bulk-queue')
+  const forWorker = blockingConnection(url, 'bulk-worker')
+  return {
+    clock,
+    link,
+    subscriber,
+    queueConnection: forQueue,
+    workerConnection: forWorker,
+    limiter,
+    clients,
+    close: async () => {
+      await clients?.close()
+      await limiter.close()
+      await size.close()
+      forWorker.disconnect()
+      forQueue.disconnect()
+      clock.close()
+      subscriber.close()
+      link.close()
+    },
+  }
+}
