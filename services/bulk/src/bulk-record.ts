@@ -2,10 +2,13 @@ import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { FleetFigures } from './jobs/job-figures.ts'
 import type { BatchFailure } from './lookups/batch-client.ts'
-import { pauseReasons, type Pauses } from './lookups/pauses.ts'
+import { type PauseReason, pauseReasons, type Pauses } from './lookups/pauses.ts'
 import type { DoneChunk } from './work/chunk-runner.ts'
 
 export type RetryReason = BatchFailure | 'items'
+
+/** Shorter pauses are no news. */
+const loggedPauseMs = 1000
 
 const retryReasons = ['busy', 'unreachable', 'timeout', 'failed', 'invalid', 'refused', 'items'] as const
 
@@ -29,6 +32,12 @@ export class BulkRecord {
   readonly retried = (reason: RetryReason, detail?: string): void => {
     this.#chunks.retries.series({ reason }).inc()
     this.#logger.debug({ reason, detail }, 'a batch is asked again')
+  }
+
+  readonly paused = (reason: PauseReason, durationMs: number): void => {
+    // A refusal by itself is everyday, and counted.
+    const level = durationMs < loggedPauseMs ? 'debug' : 'warn'
+    this.#logger[level]({ reason, seconds: Math.ceil(durationMs / 1000) }, 'paused')
   }
 
   readonly repaired = (job: string, chunks: number): void => {

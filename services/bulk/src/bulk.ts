@@ -50,6 +50,7 @@ export class Bulk {
     this.#figures = new JobFigures(this.#store, this.#queue, settings.BULK_MAX_STORED_BYTES)
     const metrics = createMetrics()
     this.#record = new BulkRecord(metrics, logger)
+    this.#pauses.on('paused', this.#record.paused)
     registerGauges(metrics, this.#pauses, () => this.#figures.read())
     this.#webhooks = webhookParts(settings, this.#fleet, this.#store)
     if (this.#webhooks) recordWebhooks(this.#webhooks.webhooks, metrics, logger)
@@ -67,12 +68,13 @@ export class Bulk {
   /** @returns the port. @throws ListenError */
   async start(): Promise<number> {
     const { PORT: port, HOST: host, BULK_ROLE: role, LOOKUP_URL: lookups } = this.#settings
+    await this.#fleet.joined()
     await this.#changes.follow(this.#fleet.subscriber)
     const listening = await listen(this.#server, { port, host })
     this.#webhooks?.own.addListener({ host, port: listening })
     this.#logger.info({ host, port: listening }, 'listening')
     if (this.#worker) {
-      await this.#worker.start()
+      this.#worker.start()
       this.#webhooks?.webhooks.start()
       this.#logger.info({ lookups }, 'looking up')
     }
@@ -105,9 +107,10 @@ export class Bulk {
   }
 
   #bulkWorker(): BulkWorker {
-    const { limiter, clients, workerConnection } = this.#fleet
+    const { link, limiter, clients, workerConnection } = this.#fleet
     return new BulkWorker({
       settings: this.#settings,
+      link,
       store: this.#store,
       queue: this.#queue,
       changes: this.#changes,
@@ -116,7 +119,6 @@ export class Bulk {
       clients: clients?.guard,
       connection: workerConnection,
       record: this.#record,
-      hasRoom: this.#figures.hasRoom,
       tellEnd: this.#tellEnd,
     })
   }

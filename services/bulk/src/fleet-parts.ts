@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClientParts, clientParts } from '@ipfleet/clients/client-parts.ts'
 import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
 import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
@@ -19,9 +21,13 @@ export interface FleetParts {
   /** Of the rate of look-ups. */
   readonly limiter: FleetRateLimiter
   readonly clients: ClientParts | undefined
+  /** Resolves when Redis is there, or after a second without it: jobs are refused until it is. */
+  joined(): Promise<void>
   /** After everything that uses it. */
   close(): Promise<void>
 }
+
+const joinPatienceMs = 1000
 
 export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
   const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, CLIENT_TOKENS: tokens } = settings
@@ -44,6 +50,9 @@ export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
     workerConnection: forWorker,
     limiter,
     clients,
+    joined: async () => {
+      if (!link.up) await Promise.race([once(link, 'up'), sleep(joinPatienceMs, undefined, { ref: false })])
+    },
     close: async () => {
       await clients?.close()
       await limiter.close()

@@ -33,7 +33,7 @@ const jobs = {
     group: 'Jobs',
     min: 0,
     default: 1_073_741_824,
-    help: 'What inputs and results of all jobs together may take in Redis, compressed: over it new jobs are refused (503) and those under way pause; 0: as much as Redis has',
+    help: 'What inputs and results of all jobs together may take in Redis, compressed: over it new jobs are refused (503) until older ones expire or are removed; 0: as much as Redis has',
   }),
   BULK_MAX_LINES: integer({
     group: 'Jobs',

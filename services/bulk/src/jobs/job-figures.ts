@@ -1,5 +1,5 @@
 import type { ChunkQueue, QueueDepth } from '../queue/chunk-queue.ts'
-import type { JobState } from './job.ts'
+import { hasEnded, type JobState } from './job.ts'
 import type { JobStore } from './job-store.ts'
 
 /** The same from whichever process it is read. */
@@ -7,8 +7,12 @@ export interface FleetFigures {
   readonly jobs: Readonly<Record<JobState, number>>
   readonly queue: QueueDepth
   readonly storedBytes: number
+  /** With what the results of jobs under way will take, as far as can be told. */
+  readonly promisedBytes: number
 }
 
+/** What a result takes, compressed: records of IPinfo with host name and network. */
+const bytesOfLine = 60
 const mostJobs = 10_000
 /** Several gauges of one scrape, and requests that come together, share what was read. */
 const sharedForMs = 1000
@@ -40,15 +44,17 @@ export class JobFigures {
     return this.#read
   }
 
-  /** Whether there is room for more inputs and results. */
+  /** Whether there is room for another job. Those that have been taken are brought to their end all the same. */
   readonly hasRoom = async (): Promise<boolean> => {
-    return this.#maxStoredBytes === 0 || (await this.read()).storedBytes < this.#maxStoredBytes
+    return this.#maxStoredBytes === 0 || (await this.read()).promisedBytes < this.#maxStoredBytes
   }
 
   async #sum(): Promise<FleetFigures> {
     const [jobs, queue] = await Promise.all([this.#store.list(undefined, { limit: mostJobs }), this.#queue.depth()])
     const states: Record<JobState, number> = { receiving: 0, queued: 0, running: 0, completed: 0, cancelled: 0 }
     for (const { state } of jobs) states[state] += 1
-    return { jobs: states, queue, storedBytes: jobs.reduce((sum, { storedBytes }) => sum + storedBytes, 0) }
+    const storedBytes = jobs.reduce((sum, job) => sum + job.storedBytes, 0)
+    const linesToCome = jobs.reduce((sum, job) => sum + (hasEnded(job) ? 0 : job.lines.total - job.lines.done), 0)
+    return { jobs: states, queue, storedBytes, promisedBytes: storedBytes + linesToCome * bytesOfLine }
   }
 }

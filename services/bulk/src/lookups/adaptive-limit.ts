@@ -6,7 +6,10 @@ export interface AdaptiveLimitOptions {
 /** Batches that may queue up at the fleet before they are fewer, or more: TCP Vegas' alpha and beta. */
 const queuedToGrow = 2
 const queuedToShrink = 4
-/** After so many answers the shortest time is looked for anew: the fleet may have grown, or slowed down. */
+/**
+ * After so many answers the shortest time is looked for anew, since the fleet may have grown, or slowed down: with half
+ * as many under way, or what they wait for each other would be taken for what the fleet needs.
+ */
 const forgetAfter = 500
 
 /**
@@ -35,7 +38,7 @@ export class AdaptiveLimit {
   /** A batch was answered. @param durationMs how long the fleet took */
   answered(durationMs: number): void {
     this.#answers += 1
-    if (this.#answers % forgetAfter === 0) this.#shortestMs = Infinity
+    if (this.#answers % forgetAfter === 0) this.#beginAnew()
     this.#shortestMs = Math.min(this.#shortestMs, Math.max(durationMs, 0.1))
     this.#smoothMs = this.#smoothMs === undefined ? durationMs : this.#smoothMs * 0.8 + durationMs * 0.2
     const queued = this.#limit * (1 - this.#shortestMs / Math.max(this.#smoothMs, this.#shortestMs))
@@ -46,6 +49,12 @@ export class AdaptiveLimit {
   /** A batch was refused, or not answered at all. */
   refused(): void {
     this.#set(this.#limit / 2)
+  }
+
+  #beginAnew(): void {
+    this.#set(this.#limit / 2)
+    this.#shortestMs = Infinity
+    this.#smoothMs = undefined
   }
 
   #set(limit: number): void {

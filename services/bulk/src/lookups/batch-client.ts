@@ -64,7 +64,7 @@ export class BatchClient {
         signal: AbortSignal.any([signal, timeout]),
       })
       if (response.status !== 200) return await refusal(response)
-      const values = batchValues(await response.json())
+      const values = batchValues(parsed(await response.text()))
       const durationMs = performance.now() - startedMs
       if (values === undefined) return { kind: 'failed', reason: 'invalid', detail: 'not an object of answers' }
       const items = countsIn(response.headers.get('ipfleet-items'))
@@ -73,8 +73,17 @@ export class BatchClient {
     } catch (error) {
       signal.throwIfAborted()
       if (timeout.aborted) return { kind: 'failed', reason: 'timeout' }
-      return { kind: 'failed', reason: error instanceof SyntaxError ? 'invalid' : 'unreachable', detail: why(error) }
+      return { kind: 'failed', reason: 'unreachable', detail: why(error) }
     }
+  }
+}
+
+/** Undefined for what is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

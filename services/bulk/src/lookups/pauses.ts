@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 
@@ -11,17 +12,24 @@ export type PauseReason = (typeof pauseReasons)[number]
 /** A pause may be shortened or made longer while one waits for its end. */
 const lookAgainMs = 250
 
+interface PausesEvents {
+  /** There was no pause of that reason before. */
+  paused: [reason: PauseReason, durationMs: number]
+}
+
 /** When this process looks nothing up, whichever job it is for. */
-export class Pauses {
+export class Pauses extends EventEmitter<PausesEvents> {
   readonly #untilMs = new Map<PauseReason, number>()
   readonly #clock: Clock
 
   constructor(clock: Clock = monotonicClock) {
+    super()
     this.#clock = clock
   }
 
   /** From now on for that long, unless a longer one is there. */
   pause(reason: PauseReason, durationMs: number): void {
+    if (!this.isPaused(reason)) this.emit('paused', reason, durationMs)
     const untilMs = this.#clock.nowMs() + durationMs
     this.#untilMs.set(reason, Math.max(untilMs, this.#untilMs.get(reason) ?? -Infinity))
   }

@@ -17,8 +17,6 @@ export interface ChunkRunnerParts {
   readonly pauses: Pauses
   readonly budgets: UnitBudgets
   readonly signals: JobSignals
-  /** Whether there is room for more results. */
-  readonly hasRoom: () => Promise<boolean>
   /** A chunk has its results now. */
   readonly onDone: (chunk: DoneChunk) => void
   /** The job may have come to its end, with this chunk or before it: whoever is to be told of that, is to be told. */
@@ -88,7 +86,6 @@ export class ChunkRunner {
     }
     const waitMs = await budgets.waitMs(begun.owner)
     if (waitMs > 0) return { kind: 'later', afterMs: waitMs }
-    await this.#room(signal)
     const addresses = distinctAddresses(begun.inputs)
     const found: LookedUp = await lookups.lookUp([...addresses], signal, (units) => budgets.charge(begun.owner, units))
     const result = chunkResult(begun, found.values, found.cached)
@@ -115,14 +112,6 @@ export class ChunkRunner {
         if (error.reason === 'full') pauses.pause('storage', noRoomPauseMs)
         await sleep(backoffMs(failures), undefined, { signal })
       }
-    }
-  }
-
-  async #room(signal: AbortSignal): Promise<void> {
-    const { hasRoom, pauses } = this.#parts
-    while (!(await hasRoom())) {
-      pauses.pause('storage', noRoomPauseMs)
-      await sleep(noRoomPauseMs, undefined, { signal })
     }
   }
 }

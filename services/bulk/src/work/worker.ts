@@ -1,6 +1,7 @@
 import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
 import type { RateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import type { Redis } from '@ipfleet/redis/connection.ts'
+import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { BulkRecord } from '../bulk-record.ts'
 import type { JobChanges } from '../jobs/job-changes.ts'
 import type { JobStore } from '../jobs/job-store.ts'
@@ -19,6 +20,7 @@ import { UnitBudgets } from './unit-budgets.ts'
 
 export interface WorkerParts {
   readonly settings: BulkSettings
+  readonly link: RedisLink
   readonly store: JobStore
   readonly queue: ChunkQueue
   readonly changes: JobChanges
@@ -28,7 +30,6 @@ export interface WorkerParts {
   /** Blocks; see `blockingConnection`. */
   readonly connection: Redis
   readonly record: BulkRecord
-  readonly hasRoom: () => Promise<boolean>
   /** See `ChunkRunnerParts`. */
   readonly tellEnd: (job: string) => Promise<void>
 }
@@ -64,8 +65,8 @@ export class BulkWorker {
     })
   }
 
-  async start(): Promise<void> {
-    const { changes, store, queue, settings } = this.#parts
+  start(): void {
+    const { changes, store, link } = this.#parts
     changes.onCancelled((job) => this.#signals.cancel(job))
     this.#lookTimer = setInterval(() => {
       this.#signals.look(store).catch(() => {
@@ -73,7 +74,9 @@ export class BulkWorker {
       })
     }, lookForCancelledMs).unref()
     this.#watch.start()
-    await queue.limitFleet(settings.BULK_CONCURRENCY)
+    // Again whenever Redis comes back: it may have come back empty.
+    link.on('up', () => this.#limitFleet())
+    this.#limitFleet()
     this.#workers.concurrency = this.#limit.limit
     this.#workers.start()
   }
@@ -84,12 +87,18 @@ export class BulkWorker {
     clearInterval(this.#lookTimer)
   }
 
+  #limitFleet(): void {
+    const { queue, settings } = this.#parts
+    queue.limitFleet(settings.BULK_CONCURRENCY).catch(() => {
+      // Redis is away.
+    })
+  }
+
   #chunkRunner(): ChunkRunner {
-    const { settings, store, pauses, limiter, clients, record, hasRoom, tellEnd } = this.#parts
+    const { settings, store, pauses, limiter, clients, record, tellEnd } = this.#parts
     return new ChunkRunner({
       store,
       pauses,
-      hasRoom,
       tellEnd,
       budgets: new UnitBudgets(clients),
       signals: this.#signals,

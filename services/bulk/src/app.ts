@@ -1,0 +1,100 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { type ErrorLog, errorHandler } from '@ipfleet/http/error-handler.ts'
+import { inTurn } from '@ipfleet/http/in-turn.ts'
+import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
+import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import express, { type RequestHandler, Router } from 'express'
+import type { ReadLimits } from './input/read-inputs.ts'
+import type { JobChanges } from './jobs/job-changes.ts'
+import type { JobStore } from './jobs/job-store.ts'
+import type { Job } from './jobs/job.ts'
+import { eventRoutes } from './routes/event-routes.ts'
+import { admitClients } from './routes/job-access.ts'
+import type { CheckCallback } from './routes/job-request.ts'
+import { jobRoutes } from './routes/job-routes.ts'
+import { probeRoutes, type ProbeRoutesParts } from './routes/probe-routes.ts'
+import { resultRoutes } from './routes/result-routes.ts'
+import { tellStoreFailure } from './routes/store-failure.ts'
+import { endUnreadBody } from './routes/unread-body.ts'
+import type { UploadLimits } from './routes/upload.ts'
+
+export interface AppParts {
+  /** A process that only looks up has probes alone. */
+  readonly takesJobs: boolean
+  readonly store: JobStore
+  readonly changes: JobChanges
+  /** Puts the chunks of a job that has come in into the queue. */
+  readonly submit: (job: Job) => Promise<void>
+  /** Tells those who work on the job in this process. */
+  readonly cancelled: (id: string) => void
+  /** Whether there is room for more inputs and results. */
+  readonly room: () => Promise<boolean>
+  /** The callback as it is to be kept. Throws a ProxyError for one that may not be. */
+  readonly checkCallback: CheckCallback
+  readonly sendWebhook: (id: string) => Promise<void>
+  /** Undefined: everyone may do all, with all jobs. */
+  readonly clients: ClientGuard | undefined
+  readonly limits: ReadLimits
+  readonly uploads?: UploadLimits
+  readonly accessLog: AccessLog
+  readonly errorLog: ErrorLog
+  readonly probes: ProbeRoutesParts
+  /** Aborts when this process is to stop: those who follow a job are sent away. */
+  readonly streams: AbortSignal
+}
+
+/** All that a request passes, in order, and why in this order. */
+export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerResponse) => void {
+  const app = express()
+  app.disable('x-powered-by')
+  // Hashing each answer would cost more than it saves; results have tags of their own.
+  app.disable('etag')
+  app.set('case sensitive routing', true)
+
+  // Probes before the log: they would be most of its lines.
+  app.use(probeRoutes(parts.probes))
+  // From here on every request leaves a line, whichever way it ends.
+  app.use(parts.accessLog.middleware)
+  if (parts.takesJobs) app.use(jobsApp(parts))
+  app.use(() => {
+    throw new ProxyError('not_found')
+  })
+  // Before the answer is made: what becomes of the connection is said in its header.
+  app.use(endUnreadBody)
+  app.use(tellStoreFailure)
+  app.use(errorHandler(parts.errorLog))
+
+  const isFaulty = requestGuard()
+  // What follows a refused request on its connection must not be acted upon: nobody would learn of it.
+  return inTurn((req, res) => {
+    // Before anything reads the request: what Node lets by and nobody may read in two ways.
+    const fault = isFaulty(req)
+    if (fault) refuse(res, fault)
+    else app(req, res)
+  })
+}
+
+/** Nothing here reads a body but the route that takes one, piece by piece. */
+function jobsApp(parts: AppParts): Router {
+  const router = Router({ caseSensitive: true })
+  // Before all routes: who may not be here does not learn which jobs exist.
+  router.use('/jobs', admitClients(parts.clients))
+  router.use(jobRoutes({ ...parts, uploads: parts.uploads ?? {} }))
+  router.use(eventRoutes(parts))
+  router.use(resultRoutes(parts))
+  // After all routes: a path that is there, but not for this method.
+  router.all('/jobs', allowOnly('GET, HEAD, POST'))
+  router.all('/jobs/:id', allowOnly('GET, HEAD, DELETE'))
+  router.all('/jobs/:id/webhook', allowOnly('POST'))
+  router.all(['/jobs/:id/events', '/jobs/:id/results'], allowOnly('GET, HEAD'))
+  return router
+}
+
+function allowOnly(methods: string): RequestHandler {
+  return (_req, res) => {
+    res.set('Allow', methods)
+    throw new ProxyError('method_not_allowed')
+  }
+}

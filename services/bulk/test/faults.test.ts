@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { until } from '@ipfleet/testing/until.ts'
+import { addresses, BulkGround } from './bulk-ground.ts'
+
+const lineCount = 100_000
+const patienceMs = 150_000
+
+/** With duplicates, IPv6 and lines that hold no address among them. */
+const lines = addresses(lineCount).map((address, at) => {
+  if (at % 50 === 0) return `no address ${at}`
+  if (at % 10 === 1) return `2001:db9::${(at % 5000).toString(16)}`
+  return address
+})
+
+let ground: BulkGround
+
+beforeAll(async () => {
+  ground = await BulkGround.start({
+    services: 2,
+    replicas: 2,
+    fake: { latencyMs: 20 },
+    lookupEnv: { COOLDOWN_SECONDS: '1', BREAKER_OPEN_SECONDS: '1' },
+    redisArgs: ['--appendonly', 'yes'],
+  })
+}, 60_000)
+
+afterAll(() => ground.stop())
+
+test(
+  'workers killed, Redis restarted, keys over their limit: the same bytes as without',
+  async () => {
+    const body = lines.join('\n')
+    const undisturbed = await ground.post(body)
+    await ground.waitFor(undisturbed, 'completed', patienceMs)
+    const expected = await ground.results(undisturbed)
+    await ground.forgetAnswers()
+
+    const id = await ground.post(body)
+    await beyond(id, 0.05)
+    await killWorker(1)
+    const heal = ground.fake.behave({ kind: '429-storm' })
+    setTimeout(heal, 5000)
+    await beyond(id, 0.3)
+    await killWorker(1)
+    await beyond(id, 0.5)
+    await ground.redis.restart()
+    await ground.waitFor(id, 'completed', patienceMs)
+
+    const results = await ground.results(id)
+    expect(results.split('\n')).toHaveLength(lineCount + 1)
+    expect(results === expected).toBe(true)
+    expect(await ground.job(id)).toMatchObject({
+      lines: { total: lineCount, done: lineCount, errors: lineCount / 50 },
+      errors: { wrong_ip: lineCount / 50 },
+    })
+  },
+  2 * patienceMs,
+)
+
+/** Until that share of the lines has results. */
+function beyond(id: string, share: number): Promise<unknown> {
+  return until(async () => {
+    const job = await ground.job(id).catch(() => undefined)
+    return job !== undefined && job.lines.done > share * lineCount
+  }, patienceMs)
+}
+
+/** SIGKILL to a process of the service, and another one in its place. */
+async function killWorker(at: number): Promise<void> {
+  const worker = ground.services[at]
+  worker?.kill('SIGKILL')
+  await worker?.exited
+  ground.services[at] = await ground.join()
+}

@@ -1,0 +1,47 @@
+import { afterEach, expect, test } from '@jest/globals'
+import { connect } from '@ipfleet/redis/connection.ts'
+import { until } from '@ipfleet/testing/until.ts'
+import { addresses, BulkGround } from './bulk-ground.ts'
+
+let ground: BulkGround | undefined
+
+afterEach(() => ground?.stop())
+
+/** Most memory of the server; 0: no limit. */
+async function setMaxMemory(url: string, value: string): Promise<void> {
+  const client = connect(url, 'test', { enableOfflineQueue: true })
+  await client.config('SET', 'maxmemory', value)
+  client.disconnect()
+}
+
+test('with Redis full, jobs under way pause and new ones are refused; with room again, all is done', async () => {
+  ground = await BulkGround.start({ fake: { latencyMs: 100 }, lookupEnv: { SHARED_CACHE_TTL_SECONDS: '1' } })
+  const lines = addresses(20_000)
+  const id = await ground.post(lines.join('\n'))
+  await ground.fake.waitForCalls(3)
+  await setMaxMemory(ground.redis.url, '1mb')
+  const refused = await until(async () => {
+    const response = await fetch(`${ground?.url}/jobs`, { method: 'POST', body: '8.8.8.8' })
+    return response.status === 503 ? response : undefined
+  })
+  expect(refused.headers.get('retry-after')).not.toBeNull()
+  expect(await refused.json()).toMatchObject({ status: 503, error: { title: 'Store full' } })
+  await until(async () => {
+    const health = await fetch(`${ground?.url}/health`)
+    return (await health.text()).includes('storage')
+  })
+  await setMaxMemory(ground.redis.url, '0')
+  await ground.waitFor(id, 'completed', 50_000)
+  const inputs = (await ground.results(id)).trimEnd().split('\n')
+  expect(inputs.map((line) => (JSON.parse(line) as { ip: string }).ip)).toEqual(lines)
+}, 90_000)
+
+test('over BULK_MAX_STORED_BYTES new jobs are refused until older ones are removed', async () => {
+  ground = await BulkGround.start({ bulkEnv: { BULK_MAX_STORED_BYTES: '10000' } })
+  const first = await ground.post(addresses(1000).join('\n'))
+  await ground.waitFor(first, 'completed')
+  const post = () => fetch(`${ground?.url}/jobs`, { method: 'POST', body: '8.8.8.8' })
+  expect(await until(async () => ((await post()).status === 503 ? 503 : undefined))).toBe(503)
+  await fetch(`${ground.url}/jobs/${first}`, { method: 'DELETE' })
+  expect(await until(async () => ((await post()).status === 202 ? 202 : undefined))).toBe(202)
+}, 60_000)
