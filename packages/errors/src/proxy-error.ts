@@ -81,7 +81,8 @@ const kinds = {
   store_full: {
     status: 503,
     title: 'Store full',
-    message: 'Results of earlier jobs take all the room there is; remove some, or try again after the time in Retry-After',
+    message:
+      'Results of earlier jobs take all the room there is; remove some, or try again after the time in Retry-After',
     level: 'warn',
   },
   store_away: {
@@ -99,6 +100,12 @@ const kinds = {
   },
   payload_too_large: { status: 413, title: 'Payload too large', message: 'The body is over the limit', level: 'info' },
   uri_too_long: { status: 414, title: 'URI too long', message: 'The request target is over the limit', level: 'debug' },
+  unsupported_media_type: {
+    status: 415,
+    title: 'Unsupported media type',
+    message: 'A body of this type or coding is not read here',
+    level: 'debug',
+  },
   expectation_failed: {
     status: 417,
     title: 'Expectation failed',

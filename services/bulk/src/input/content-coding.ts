@@ -1,0 +1,76 @@
+import type { Duplex } from 'node:stream'
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
+} from 'node:zlib'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+
+export interface ContentCoding {
+  readonly name: string
+  /** `head`: the first bytes of the coded body. */
+  readonly inflater: (head: Buffer) => Duplex
+}
+
+/** Node's default of 16 KiB takes four times as many turns. */
+const chunkSize = 64 * 1024
+
+/** RFC 9659 §3: no window over 8 MB is for HTTP. zstd itself would take up to 128 MB for one body. */
+const zstdWindowLog = 23
+
+/** Otherwise Node 26 reads no further than the end of the first stream, and what is behind it would be lost unseen. */
+const nothingAfter = { chunkSize, rejectGarbageAfterEnd: true }
+
+const gzip: ContentCoding = { name: 'gzip', inflater: () => createGunzip({ chunkSize }) }
+const zstd: ContentCoding = {
+  name: 'zstd',
+  inflater: () => createZstdDecompress({ ...nothingAfter, params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLog } }),
+}
+const brotli: ContentCoding = { name: 'br', inflater: () => createBrotliDecompress(nothingAfter) }
+const deflate: ContentCoding = {
+  name: 'deflate',
+  // Some clients leave the zlib wrapper out (RFC 9110 §8.4.1.2).
+  inflater: (head) => (hasZlibHeader(head) ? createInflate(nothingAfter) : createInflateRaw(nothingAfter)),
+}
+
+const byName: Readonly<Record<string, ContentCoding>> = { gzip, 'x-gzip': gzip, deflate, br: brotli, zstd }
+
+/** No text in UTF-8 begins like this, so that a compressed file needs no header to be known. */
+const magics: readonly (readonly [ContentCoding, Buffer])[] = [
+  [gzip, Buffer.from([0x1f, 0x8b, 0x08])],
+  [zstd, Buffer.from([0x28, 0xb5, 0x2f, 0xfd])],
+]
+
+export const longestMagic = 4
+
+/**
+ * The coding that Content-Encoding names; undefined for none.
+ * @throws ProxyError `unsupported_media_type`
+ */
+export function codingNamed(contentEncoding: string | undefined): ContentCoding | undefined {
+  const names = (contentEncoding ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+  const [name, ...more] = names.filter((one) => one !== '' && one !== 'identity')
+  if (name === undefined) return undefined
+  const coding = Object.hasOwn(byName, name) ? byName[name] : undefined
+  if (coding !== undefined && more.length === 0) return coding
+  throw new ProxyError('unsupported_media_type', {
+    message: 'A body may be sent as it is, or with one Content-Encoding of gzip, deflate, br and zstd',
+  })
+}
+
+/** The coding that the body shows by its first bytes. */
+export function codingShown(head: Buffer): ContentCoding | undefined {
+  return magics.find(([, magic]) => head.subarray(0, magic.length).equals(magic))?.[0]
+}
+
+/** RFC 1950 §2.2: method 8, and the first two bytes are a multiple of 31. */
+function hasZlibHeader(head: Buffer): boolean {
+  const [method = 0, flags = 0] = head
+  return (method & 15) === 8 && (method * 256 + flags) % 31 === 0
+}

@@ -1,0 +1,98 @@
+import { pipeline } from 'node:stream'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { CsvError, parse, type Parser } from 'csv-parse'
+import { maxInputBytes, tooLong } from './input-limits.ts'
+import { peek } from './peek.ts'
+
+export type CsvRow = readonly string[]
+
+const rowsInGroup = 250
+
+/** As many as a spreadsheet has. */
+const maxFields = 16_384
+
+const newline = 0x0a
+const quote = 0x22
+
+/**
+ * The rows of a CSV body (RFC 4180) in groups, blank ones too, however many fields they have. Fields are parted by what
+ * the first line shows: commas, semicolons or tabs. Pieces should be small: one is parsed without a break.
+ *
+ * A quote has to open a field or be doubled inside of one. Reading on after one that is not would only guess where a
+ * field ends, and a file with an odd number of them turns inside out.
+ * @throws ProxyError `bad_request` for a broken quote, `payload_too_large` as soon as a row is over the limit
+ */
+export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<CsvRow[]> {
+  const { head, all } = await peek(pieces, (text) => text.includes(newline) || text.length > maxInputBytes)
+  const parser = parse({
+    delimiter: delimiterIn(head),
+    record_delimiter: ['\r\n', '\n', '\r'],
+    relax_column_count: true,
+    max_record_size: maxInputBytes,
+  })
+  // An error on the way is handed on to the parser, so that the loop meets it too.
+  pipeline(guarded(all, parser), parser, () => undefined)
+  let rows: CsvRow[] = []
+  try {
+    for await (const row of parser as AsyncIterable<CsvRow>) {
+      if (row.length > maxFields) throw tooWide(parser)
+      rows.push(row)
+      if (rows.length < rowsInGroup) continue
+      yield rows
+      rows = []
+    }
+  } catch (error) {
+    throw error instanceof CsvError ? refusal(error, parser) : error
+  }
+  yield rows
+}
+
+/** Whatever is there most often in the first line, outside of quotes; a comma if nothing is. */
+function delimiterIn(head: Buffer): string {
+  const counts = new Map([',', ';', '\t'].map((delimiter) => [delimiter.charCodeAt(0), 0]))
+  const end = head.indexOf(newline)
+  let isQuoted = false
+  for (const byte of head.subarray(0, end === -1 ? maxInputBytes : end)) {
+    if (byte === quote) isQuoted = !isQuoted
+    const count = counts.get(byte)
+    if (count !== undefined && !isQuoted) counts.set(byte, count + 1)
+  }
+  const [most] = [...counts].toSorted(([, one], [, other]) => other - one)
+  return String.fromCharCode(most?.[0] ?? 0)
+}
+
+/**
+ * csv-parse 7.0 looks at `max_record_size` only where a byte of a field comes: a row of nothing but commas would be held
+ * however long it gets. No row that passes both limits has half as many bytes as this, quotes and all.
+ */
+async function* guarded(pieces: AsyncIterable<Buffer>, parser: Parser): AsyncGenerator<Buffer> {
+  let rows = 0
+  let bytesSinceRow = 0
+  for await (const piece of pieces) {
+    if (parser.info.records !== rows) bytesSinceRow = 0
+    rows = parser.info.records
+    if (bytesSinceRow > 8 * maxInputBytes) throw tooLong(`Row ${rows + 1} of the CSV`)
+    bytesSinceRow += piece.length
+    yield piece
+  }
+}
+
+function tooWide({ info }: Parser): ProxyError {
+  return new ProxyError('payload_too_large', {
+    message: `A row of the CSV, up to line ${info.lines}, has more than ${maxFields} fields`,
+  })
+}
+
+function refusal(error: CsvError, { info }: Parser): ProxyError {
+  const row = info.records + 1
+  const where = `row ${row} of the CSV, at line ${info.lines}`
+  if (error.code === 'CSV_MAX_RECORD_SIZE') {
+    const { message } = tooLong(`R${where.slice(1)},`)
+    return new ProxyError('payload_too_large', { message: `${message}; perhaps a quote is not closed`, cause: error })
+  }
+  const message =
+    error.code === 'CSV_QUOTE_NOT_CLOSED'
+      ? `A quote is not closed in ${where}`
+      : `There is a broken quote in ${where}: a field with a quote in it is put in quotes, and the quote doubled`
+  return new ProxyError('bad_request', { message, cause: error })
+}

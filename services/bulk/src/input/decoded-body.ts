@@ -1,0 +1,74 @@
+import { pipeline, type Readable } from 'node:stream'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { codingNamed, codingShown, longestMagic, type ContentCoding } from './content-coding.ts'
+import { peek } from './peek.ts'
+
+/**
+ * A request's body without its content coding, to be read once, piece by piece; nothing is read ahead of who reads it.
+ * Whoever stops early leaves the request's stream open: there is an answer to send on its connection.
+ *
+ * Reading throws ProxyError `bad_request` (what is compressed is broken or cut short) and `client_left` (the body ended
+ * before its end).
+ */
+export class DecodedBody implements AsyncIterable<Buffer> {
+  readonly #body: Readable
+  readonly #named: ContentCoding | undefined
+  #receivedBytes = 0
+  #decodedBytes = 0
+
+  /** @throws ProxyError `unsupported_media_type` */
+  constructor(body: Readable, contentEncoding: string | undefined) {
+    this.#body = body
+    this.#named = codingNamed(contentEncoding)
+  }
+
+  /** As they came, so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
+  }
+
+  /** Without the coding, so far. */
+  get decodedBytes(): number {
+    return this.#decodedBytes
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    const { head, all } = await peek(this.#received(), ({ length }) => length >= longestMagic)
+    const coding = this.#named ?? codingShown(head)
+    // Nothing at all is an empty body whatever its coding.
+    const decoded = coding === undefined || head.length === 0 ? all : this.#inflated(all, coding, head)
+    for await (const piece of decoded) {
+      this.#decodedBytes += piece.length
+      yield piece
+    }
+  }
+
+  async *#received(): AsyncGenerator<Buffer> {
+    try {
+      for await (const piece of this.#body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        this.#receivedBytes += piece.length
+        yield piece
+      }
+    } catch (error) {
+      throw error instanceof ProxyError ? error : new ProxyError('client_left', { cause: error })
+    }
+  }
+
+  async *#inflated(pieces: AsyncIterable<Buffer>, coding: ContentCoding, head: Buffer): AsyncGenerator<Buffer> {
+    const inflater = coding.inflater(head)
+    // An error of the source is handed on to the inflater, so that the loop meets it too.
+    pipeline(pieces, inflater, () => undefined)
+    try {
+      yield* inflater as AsyncIterable<Buffer>
+    } catch (error) {
+      throw error instanceof ProxyError ? error : this.#broken(coding, error)
+    }
+  }
+
+  #broken({ name }: ContentCoding, cause: unknown): ProxyError {
+    return new ProxyError('bad_request', {
+      message: `The ${name} body is broken or cut short: no more than ${this.#decodedBytes} bytes could be read of it`,
+      cause,
+    })
+  }
+}

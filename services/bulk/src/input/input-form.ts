@@ -1,0 +1,102 @@
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+
+/** How the addresses stand in a body. */
+export type InputForm =
+  | { readonly kind: 'lines' }
+  | {
+      readonly kind: 'csv'
+      /** By name, or by number from 1; undefined: `ip`, or else the only or first column that holds an address. */
+      readonly column: string | number | undefined
+      /** What the media type says of a header row (RFC 4180 §3); undefined: the first row shows it. */
+      readonly header: 'present' | 'absent' | undefined
+    }
+  | {
+      readonly kind: 'ndjson' | 'json'
+      /** The member of an object that holds its address. */
+      readonly column: string
+    }
+
+export type InputKind = InputForm['kind']
+
+export interface InputRequest {
+  readonly contentType: string | undefined
+  /** As Express parses it: of a repeated parameter the first counts. */
+  readonly query: Readonly<Record<string, unknown>>
+}
+
+const kinds: readonly InputKind[] = ['lines', 'csv', 'ndjson', 'json']
+
+/**
+ * A type that says nothing of what is inside means plain lines, also the one that curl gives whatever it sends.
+ * application/gzip says as little: what is compressed is known by its first bytes.
+ */
+const mediaTypes: readonly (readonly [InputKind, RegExp])[] = [
+  ['lines', /^(?:text\/plain|application\/(?:octet-stream|x-www-form-urlencoded|(?:x-)?gzip|zstd))$/],
+  ['csv', /^(?:(?:text|application)\/(?:x-)?csv|text\/tab-separated-values)$/],
+  ['ndjson', /^(?:application|text)\/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines)$/],
+  ['json', /^(?:(?:application|text)\/json|application\/[\w.-]+\+json)$/],
+]
+
+/**
+ * Which form a body has, by `?format=` or else by its Content-Type, and in which column its addresses are.
+ * @throws ProxyError `unsupported_media_type`, `bad_request`
+ */
+export function inputFormOf({ contentType, query }: InputRequest): InputForm {
+  const [type = '', ...parameters] = (contentType ?? '')
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim())
+  refuseOtherCharset(parameters)
+  const kind = askedKind(first(query['format'])) ?? kindOfType(type)
+  const column = askedColumn(kind, first(query['column']))
+  if (kind === 'lines') return { kind }
+  if (kind === 'csv') return { kind, column: columnOrNumber(column), header: headerIn(parameters) }
+  return { kind, column: column ?? 'ip' }
+}
+
+function first(value: unknown): string | undefined {
+  const one: unknown = Array.isArray(value) ? value[0] : value
+  return typeof one === 'string' && one !== '' ? one : undefined
+}
+
+function askedKind(format: string | undefined): InputKind | undefined {
+  if (format === undefined) return undefined
+  const kind = kinds.find((known) => known === format.toLowerCase())
+  if (kind !== undefined) return kind
+  throw new ProxyError('bad_request', { message: 'format is one of lines, csv, ndjson and json' })
+}
+
+function kindOfType(type: string): InputKind {
+  if (type === '') return 'lines'
+  const kind = mediaTypes.find(([, pattern]) => pattern.test(type))?.[0]
+  if (kind !== undefined) return kind
+  throw new ProxyError('unsupported_media_type', {
+    message:
+      'Addresses are read from text/plain, text/csv, application/x-ndjson and application/json; ' +
+      'where the Content-Type has to be another one, ?format=lines, csv, ndjson or json says what the body is',
+  })
+}
+
+/** Every encoding but these two families spells an address as UTF-8 does. */
+function refuseOtherCharset(parameters: readonly string[]): void {
+  if (!parameters.some((parameter) => /^charset\s*=\s*"?(?:utf-?(?:16|32)|ucs)/.test(parameter))) return
+  throw new ProxyError('unsupported_media_type', { message: 'The body has to be in UTF-8' })
+}
+
+function askedColumn(kind: InputKind, column: string | undefined): string | undefined {
+  if (column === undefined || kind !== 'lines') return column
+  throw new ProxyError('bad_request', {
+    message: 'Plain lines have no columns: send text/csv, or say ?format=csv, to choose one with ?column=',
+  })
+}
+
+function columnOrNumber(column: string | undefined): string | number | undefined {
+  if (column === undefined || !/^\d{1,9}$/.test(column)) return column
+  if (Number(column) > 0) return Number(column)
+  throw new ProxyError('bad_request', { message: 'Columns are numbered from 1' })
+}
+
+function headerIn(parameters: readonly string[]): 'present' | 'absent' | undefined {
+  const value = parameters.map((parameter) => /^header\s*=\s*"?(present|absent)"?$/.exec(parameter)?.[1]).find(Boolean)
+  return value === 'present' || value === 'absent' ? value : undefined
+}

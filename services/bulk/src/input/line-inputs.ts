@@ -1,0 +1,48 @@
+import { maxInputBytes, tooLong } from './input-limits.ts'
+
+const newline = 0x0a
+
+/**
+ * The lines of a text, without their ends (`\n` or `\r\n`), in groups of some thousands. The end of the last line makes
+ * no further one. What is not UTF-8 becomes U+FFFD.
+ * @throws ProxyError `payload_too_large` as soon as a line is over the limit, whether or not its end has come
+ */
+export async function* lineInputs(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly string[]> {
+  let rest: Buffer = Buffer.alloc(0)
+  let count = 0
+  for await (const piece of pieces) {
+    const text = rest.length === 0 ? piece : Buffer.concat([rest, piece])
+    let start = 0
+    for (;;) {
+      const end = endOfBlock(text, start, count)
+      if (end < start) break
+      const lines = linesIn(text, start, end)
+      count += lines.length
+      start = end + 1
+      yield lines
+    }
+    rest = text.subarray(start)
+  }
+  if (rest.length > 0) yield linesIn(rest, 0, rest.length)
+}
+
+/**
+ * Where the last line ends of those that are within the limit of bytes together; -1 where more has to come. UTF-8 has no
+ * newline inside a character, so that whole lines can be decoded by themselves.
+ */
+function endOfBlock(text: Buffer, start: number, linesBefore: number): number {
+  const furthest = start + maxInputBytes
+  const end = text.lastIndexOf(newline, furthest)
+  if (end >= start) return end
+  if (text.length <= furthest) return -1
+  throw tooLong(`Line ${linesBefore + 1}`)
+}
+
+function linesIn(text: Buffer, start: number, end: number): readonly string[] {
+  const lines = text.toString('utf8', start, end).split('\n')
+  for (let index = 0; index < lines.length; index += 1) {
+    const line = lines[index]
+    if (line?.endsWith('\r') === true) lines[index] = line.slice(0, -1)
+  }
+  return lines
+}

@@ -1,0 +1,82 @@
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { csvInputs } from './csv-inputs.ts'
+import type { InputForm } from './input-form.ts'
+import { jsonInputs } from './json-inputs.ts'
+import { lineInputs } from './line-inputs.ts'
+import { ndjsonInputs } from './ndjson-inputs.ts'
+import { peek } from './peek.ts'
+
+export interface ReadLimits {
+  /** Most inputs in one body. */
+  readonly maxLines: number
+}
+
+/** How much is parsed without a break. */
+const largestPiece = 64 * 1024
+
+const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf])
+const utf16Marks: readonly Buffer[] = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])]
+
+/**
+ * The inputs of a body in groups of up to some thousands, none of them empty, as they come in: nothing is read ahead of
+ * who reads them, and no more is held than a piece of the body and one line. What the body holds that is no address is
+ * an input all the same. An error may come after any number of groups.
+ * @throws ProxyError `bad_request` (broken, or no inputs at all), `payload_too_large`, `unsupported_media_type` (UTF-16),
+ * and what reading the body throws (`client_left`)
+ */
+export async function* readInputs(
+  body: AsyncIterable<Buffer>,
+  form: InputForm,
+  { maxLines }: ReadLimits,
+): AsyncGenerator<readonly string[]> {
+  let count = 0
+  for await (const inputs of inputsIn(smallPieces(withoutMark(body)), form)) {
+    count += inputs.length
+    if (count > maxLines) throw tooMany(maxLines)
+    if (inputs.length > 0) yield inputs
+  }
+  if (count === 0) throw new ProxyError('bad_request', { message: 'The body holds no addresses' })
+}
+
+function inputsIn(pieces: AsyncIterable<Buffer>, form: InputForm): AsyncIterable<readonly string[]> {
+  switch (form.kind) {
+    case 'lines':
+      return lineInputs(pieces)
+    case 'csv':
+      return csvInputs(pieces, form)
+    case 'ndjson':
+      return ndjsonInputs(pieces, form.column)
+    case 'json':
+      return jsonInputs(pieces, form.column)
+  }
+}
+
+/** Editors of some systems begin a file with a byte order mark. */
+async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const { head, all } = await peek(body, ({ length }) => length >= utf8Mark.length)
+  const isUtf16 = utf16Marks.some((mark) => head.subarray(0, mark.length).equals(mark))
+  let skip = head.subarray(0, utf8Mark.length).equals(utf8Mark) ? utf8Mark.length : 0
+  for await (const piece of all) {
+    if (isUtf16) throw notUtf8()
+    yield skip === 0 ? piece : piece.subarray(skip)
+    skip = 0
+  }
+}
+
+async function* smallPieces(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) {
+    for (let start = 0; start < piece.length; start += largestPiece) {
+      yield piece.subarray(start, start + largestPiece)
+    }
+  }
+}
+
+function tooMany(maxLines: number): ProxyError {
+  return new ProxyError('payload_too_large', {
+    message: `The body holds more than ${maxLines} addresses; send it in parts`,
+  })
+}
+
+function notUtf8(): ProxyError {
+  return new ProxyError('unsupported_media_type', { message: 'The body is in UTF-16; it has to be in UTF-8' })
+}
