@@ -3,7 +3,6 @@ import type { TargetPolicy } from '@ipfleet/targets/target.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { FleetParts } from './fleet-parts.ts'
-import { hasEnded } from './jobs/job.ts'
 import { queuePrefix } from './jobs/job-keys.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import { jobView } from './jobs/job-view.ts'
@@ -42,7 +41,8 @@ function webhookJobs(store: JobStore): WebhookJobs {
   return {
     read: async (id) => {
       const job = await store.read(id)
-      if (job?.callback === undefined || !hasEnded(job)) return undefined
+      // A cancelled job has not been completed, and its client knows.
+      if (job?.callback === undefined || job.state !== 'completed') return undefined
       return { url: job.callback.url, payload: jobView(job) }
     },
     note: (id, { state, attempts, reason }) => store.noteCallback(id, state, attempts, reason),
@@ -67,6 +67,9 @@ export function recordWebhooks(webhooks: Webhooks, metrics: Metrics, logger: Log
   webhooks.on('dead', ({ jobId: job, attempts, reason }) => {
     outcomes.series({ outcome: 'dead' }).inc()
     logger.error({ job, attempts, reason }, 'webhook given up; POST /jobs/:id/webhook sends it again')
+  })
+  webhooks.on('unread', ({ jobId: job, cause }) => {
+    logger.warn({ job, err: cause }, 'the job of a webhook could not be read; tried again')
   })
   webhooks.on('unnoted', ({ jobId: job, cause }) => {
     logger.warn({ job, err: cause }, 'what came of a webhook could not be noted on its job')

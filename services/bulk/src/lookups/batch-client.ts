@@ -1,3 +1,4 @@
+import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
 import { type BatchValue, batchValues } from './batch-values.ts'
 
 export interface BatchClientOptions {
@@ -90,16 +91,14 @@ function parsed(text: string): unknown {
 async function refusal(response: Response): Promise<BatchReply> {
   const { status } = response
   await response.body?.cancel()
-  const retryAfterMs = retryAfterOf(response.headers.get('retry-after'))
+  const askedForMs = retryAfterMs(response.headers.get('retry-after') ?? undefined, Date.now())
   const reason = status === 429 || status === 503 ? 'busy' : status >= 500 ? 'failed' : 'refused'
-  return { kind: 'failed', reason, detail: `status ${status}`, ...(retryAfterMs !== undefined && { retryAfterMs }) }
-}
-
-/** RFC 9110 §10.2.3: seconds, or a date. */
-function retryAfterOf(field: string | null): number | undefined {
-  if (field === null) return undefined
-  const durationMs = /^\d+$/.test(field.trim()) ? Number(field) * 1000 : Date.parse(field) - Date.now()
-  return Number.isFinite(durationMs) ? Math.max(0, durationMs) : undefined
+  return {
+    kind: 'failed',
+    reason,
+    detail: `status ${status}`,
+    ...(askedForMs !== undefined && { retryAfterMs: askedForMs }),
+  }
 }
 
 /** A dictionary of whole numbers (RFC 9651 §3.2): `l1=3, upstream=95`. */

@@ -2,6 +2,7 @@ import { DelayedError, type Job, Worker } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import { queuePrefix } from '../jobs/job-keys.ts'
 import { chunksQueue, type ChunkTask } from './chunk-queue.ts'
+import { closeWorker } from './close-worker.ts'
 
 /** `later`: back into the queue, for somebody to take up after that time. */
 export type TaskEnd = { readonly kind: 'done' } | { readonly kind: 'later'; readonly afterMs: number }
@@ -18,15 +19,19 @@ export interface ChunkWorkersParts {
 /** A worker that does not renew its hold on a task for so long has died; another one takes the task up. */
 const lockMs = 10_000
 const lookForStalledMs = 5000
+/** Handing back what is under way takes some commands of Redis. */
+const handBackMs = 3000
 /** Workers that may die over one task. */
 const deathsOverTask = 10
 
 /** This process's part of the work on the queue. A task is done at least once: two workers may be at the same one. */
 export class ChunkWorkers {
   readonly #worker: Worker<ChunkTask>
+  readonly #connection: Redis
   readonly #stopping = new AbortController()
 
   constructor({ connection, run, onGivenUp }: ChunkWorkersParts) {
+    this.#connection = connection
     const process = async (job: Job<ChunkTask>, token?: string): Promise<void> => {
       const end = await run(job.data, this.#stopping.signal)
       if (end.kind === 'done') return
@@ -67,7 +72,7 @@ export class ChunkWorkers {
   /** Takes up nothing more; what is under way may end within `graceMs`, and is handed back after that. */
   async close(graceMs: number): Promise<void> {
     const handBack = setTimeout(() => this.#stopping.abort(), graceMs)
-    await this.#worker.close()
+    await closeWorker(this.#worker, this.#connection, graceMs + handBackMs)
     clearTimeout(handBack)
   }
 }

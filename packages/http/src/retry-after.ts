@@ -1,0 +1,10 @@
+/** RFC 9110 §5.6.7, in its preferred and its obsolete form. `Date.parse` alone takes `-5` for a day in May 2001. */
+const httpDate = /^[A-Z][a-z]+, .+ \d\d:\d\d:\d\d GMT$/
+
+/** RFC 9110 §10.2.3: seconds or a date, in milliseconds from now. Undefined when absent or senseless. */
+export function retryAfterMs(field: string | undefined, epochMs: number): number | undefined {
+  const text = field?.trim() ?? ''
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000
+  const atMs = httpDate.test(text) ? Date.parse(text) : NaN
+  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - epochMs)
+}

@@ -1,0 +1,399 @@
+import type { ServerResponse } from 'node:http'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { Webhook } from 'standardwebhooks'
+import { blockingConnection, queueConnection, type Redis } from '@ipfleet/redis/connection.ts'
+import { OwnAddresses } from '@ipfleet/targets/own-addresses.ts'
+import { readTargetItem } from '@ipfleet/targets/target-list.ts'
+import { manualClock } from '@ipfleet/testing/manual-clock.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { until } from '@ipfleet/testing/until.ts'
+import { WebhookSender } from '../src/webhook/webhook-sender.ts'
+import { WebhookSigner } from '../src/webhook/webhook-signer.ts'
+import { webhookPolicy } from '../src/webhook/webhook-target.ts'
+import { type WebhookJobs, type WebhookNote, Webhooks } from '../src/webhook/webhooks.ts'
+import { type ReceiverOptions, WebhookReceiver } from './webhook-receiver.ts'
+
+const secret = `whsec_${Buffer.alloc(32, 'a secret').toString('base64')}`
+
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startTestRedis()
+})
+afterAll(() => redis.stop())
+
+interface Setup {
+  readonly url?: string
+  readonly allow?: string
+  readonly mostAttempts?: number
+  readonly firstMs?: number
+  readonly deadlineMs?: number
+  /** Default: those of a queue of the test's own. */
+  readonly prefix?: string
+  readonly redisUrl?: string
+}
+
+/** A job store with a single job, `job-1`, that may be away. */
+class OneJob implements WebhookJobs {
+  url: string | undefined
+  isAway = false
+  readonly notes: WebhookNote[] = []
+
+  async read(id: string) {
+    if (this.isAway) throw new Error('away')
+    return this.url === undefined || id !== 'job-1' ? undefined : { url: this.url, payload: { id, state: 'completed' } }
+  }
+
+  async note(_id: string, note: WebhookNote) {
+    if (this.isAway) throw new Error('away')
+    this.notes.push(note)
+  }
+}
+
+let grounds = 0
+
+/** Webhooks as a process has them, and all that they tell. */
+class Ground implements AsyncDisposable {
+  readonly prefix: string
+  readonly jobs = new OneJob()
+  readonly webhooks: Webhooks
+  readonly events: (readonly [name: string, event: object])[] = []
+  readonly #connections: { readonly queue: Redis; readonly worker: Redis }
+
+  constructor(setup: Setup = {}) {
+    const { url, allow = '127.0.0.1', mostAttempts = 15, firstMs = 20, deadlineMs = 2000 } = setup
+    this.prefix = setup.prefix ?? `test-${(grounds += 1)}`
+    this.jobs.url = url
+    const clock = manualClock()
+    const policy = webhookPolicy({
+      allow: allow.split(',').flatMap((item) => readTargetItem(item) ?? []),
+      deny: [],
+      own: new OwnAddresses({ clock, blocks: [], list: () => [] }),
+      clock,
+    })
+    const redisUrl = setup.redisUrl ?? redis.url
+    this.#connections = { queue: queueConnection(redisUrl, 'test'), worker: blockingConnection(redisUrl, 'test') }
+    this.webhooks = new Webhooks({
+      connections: this.#connections,
+      prefix: this.prefix,
+      jobs: this.jobs,
+      sender: new WebhookSender({ policy, signer: new WebhookSigner([secret]), deadlineMs }),
+      keepSeconds: 3600,
+      pauses: { firstMs, longestMs: 1000 },
+      mostAttempts,
+    })
+    for (const name of ['delivered', 'failed', 'dead', 'unread', 'unnoted'] as const) {
+      this.webhooks.on(name, (event: object) => this.events.push([name, event]))
+    }
+  }
+
+  /** With a worker that delivers. */
+  static started(setup: Setup = {}): Ground {
+    const ground = new Ground(setup)
+    ground.webhooks.start()
+    return ground
+  }
+
+  async saw(name: string, times = 1): Promise<object> {
+    const seen = await until(() => {
+      const all = this.events.filter(([one]) => one === name)
+      return all.length >= times && all
+    })
+    return seen[times - 1]?.[1] ?? {}
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.webhooks.close()
+    this.#connections.queue.disconnect()
+    this.#connections.worker.disconnect()
+  }
+}
+
+const urlOf = ({ port }: WebhookReceiver, path = '/'): string => `http://127.0.0.1:${port}${path}`
+
+/** Answers with these, and the last one from then on. */
+const answering = (...statuses: readonly number[]): ReceiverOptions => ({
+  answer: (response, nth) => void response.writeHead(statuses[Math.min(nth, statuses.length) - 1] ?? 200).end(),
+})
+
+// First, since BullMQ 6.7.0 keeps a process for five seconds when it was closed while Redis was away.
+describe('without Redis', () => {
+  test('adding is refused within seconds, and closing ends', async () => {
+    const own = await startTestRedis()
+    const ground = Ground.started({ redisUrl: own.url })
+    await ground.webhooks.enqueue('job-2')
+    await own.stop()
+    await expect(ground.webhooks.enqueue('job-1')).rejects.toThrow()
+    const startedMs = performance.now()
+    await ground[Symbol.asyncDispose]()
+    expect(performance.now() - startedMs).toBeLessThan(2000)
+  })
+
+  test('closing ends also while Redis hangs', async () => {
+    const own = await startTestRedis()
+    const ground = Ground.started({ redisUrl: own.url })
+    await ground.webhooks.enqueue('job-2')
+    await own.pause()
+    await ground.webhooks.close(300)
+    await own.resume()
+    await ground[Symbol.asyncDispose]()
+    await own.stop()
+  })
+})
+
+describe('a webhook', () => {
+  test('tells the end of a job once, signed, to a receiver that answers 200', async () => {
+    await using receiver = await WebhookReceiver.start()
+    await using ground = Ground.started({ url: urlOf(receiver) })
+    await Promise.all([ground.webhooks.enqueue('job-1'), ground.webhooks.enqueue('job-1')])
+    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
+    await ground.webhooks.enqueue('job-1')
+    await ground.webhooks.close()
+    expect(receiver.deliveries).toHaveLength(1)
+    const [{ headers, body }] = receiver.deliveries as [(typeof receiver.deliveries)[0]]
+    expect(new Webhook(secret).verify(body, headers as Record<string, string>)).toEqual({
+      type: 'job.completed',
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      data: { id: 'job-1', state: 'completed' },
+    })
+    expect(headers['webhook-id']).toBe('msg_job-1')
+    expect(ground.jobs.notes[0]).toEqual({ state: 'delivered', attempts: 1 })
+  })
+
+  test('reaches a receiver that was down once it is back', async () => {
+    const down = await WebhookReceiver.start()
+    await using ground = Ground.started({ url: urlOf(down) })
+    await down[Symbol.asyncDispose]()
+    await ground.webhooks.enqueue('job-1')
+    await ground.saw('failed', 3)
+    expect(ground.jobs.notes.at(-1)).toEqual({ state: 'waiting', attempts: 3, reason: 'unreachable' })
+    await using receiver = await WebhookReceiver.start({ port: down.port })
+    const { attempts } = (await ground.saw('delivered')) as { attempts: number }
+    expect(attempts).toBeGreaterThan(3)
+    expect(receiver.deliveries).toHaveLength(1)
+    expect(ground.jobs.notes.at(-1)).toEqual({ state: 'delivered', attempts })
+  })
+
+  test('is tried again after 500s with growing pauses, as the same message with a fresh signature', async () => {
+    await using receiver = await WebhookReceiver.start(answering(500, 500, 500, 500, 200))
+    await using ground = Ground.started({ url: urlOf(receiver), firstMs: 60 })
+    await ground.webhooks.enqueue('job-1')
+    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 5 })
+    const pauses = receiver.deliveries.slice(1).map(({ atMs }, index) => atMs - (receiver.deliveries[index]?.atMs ?? 0))
+    // Half of each is by chance; queue and network only add to it.
+    for (const [index, leastMs] of [30, 60, 120, 240].entries())
+      expect(pauses[index]).toBeGreaterThanOrEqual(leastMs - 2)
+    expect(new Set(receiver.deliveries.map(({ headers }) => headers['webhook-id']))).toEqual(new Set(['msg_job-1']))
+    expect(new Set(receiver.deliveries.map(({ body }) => body)).size).toBe(1)
+    for (const { body, headers } of receiver.deliveries) {
+      expect(() => new Webhook(secret).verify(body, headers as Record<string, string>)).not.toThrow()
+    }
+  })
+
+  test('waits as long as the receiver asks for with Retry-After', async () => {
+    await using receiver = await WebhookReceiver.start({
+      answer: (response, nth) => void response.writeHead(nth === 1 ? 429 : 200, { 'retry-after': '1' }).end(),
+    })
+    await using ground = Ground.started({ url: urlOf(receiver) })
+    await ground.webhooks.enqueue('job-1')
+    expect(await ground.saw('failed')).toMatchObject({ reason: 'client_error', retryInMs: 1000 })
+    await ground.saw('delivered')
+    const [first, second] = receiver.deliveries
+    expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(990)
+  })
+
+  test('is dead after the last attempt, and stays so', async () => {
+    await using receiver = await WebhookReceiver.start(answering(503))
+    await using ground = Ground.started({ url: urlOf(receiver), mostAttempts: 3, firstMs: 5 })
+    await ground.webhooks.enqueue('job-1')
+    expect(await ground.saw('dead')).toEqual({ jobId: 'job-1', attempts: 3, reason: 'server_error' })
+    await ground.webhooks.enqueue('job-1')
+    expect(receiver.deliveries).toHaveLength(3)
+    expect(ground.jobs.notes.slice(0, 3)).toEqual([
+      { state: 'waiting', attempts: 1, reason: 'server_error' },
+      { state: 'waiting', attempts: 2, reason: 'server_error' },
+      { state: 'dead', attempts: 3, reason: 'server_error' },
+    ])
+    expect(ground.events.filter(([name]) => name === 'failed').map(([, event]) => 'retryInMs' in event)).toEqual([
+      true,
+      true,
+      false,
+    ])
+  })
+
+  test('is dead at once when the receiver is gone for good', async () => {
+    await using receiver = await WebhookReceiver.start(answering(410))
+    await using ground = Ground.started({ url: urlOf(receiver) })
+    await ground.webhooks.enqueue('job-1')
+    expect(await ground.saw('dead')).toEqual({ jobId: 'job-1', attempts: 1, reason: 'gone' })
+    expect(ground.jobs.notes).toEqual([{ state: 'dead', attempts: 1, reason: 'gone' }])
+  })
+
+  test('never gets to a private address that is not allowed, nor after a redirect', async () => {
+    await using inside = await WebhookReceiver.start()
+    await using redirecting = await WebhookReceiver.start({
+      host: '127.0.0.2',
+      answer: (response) => void response.writeHead(307, { location: urlOf(inside) }).end(),
+    })
+    await using ground = Ground.started({ url: urlOf(inside), allow: '127.0.0.2', mostAttempts: 2, firstMs: 5 })
+    await ground.webhooks.enqueue('job-1')
+    expect(await ground.saw('dead')).toMatchObject({ reason: 'refused' })
+    ground.jobs.url = `http://127.0.0.2:${redirecting.port}/`
+    await ground.webhooks.resend('job-1')
+    expect(await ground.saw('dead', 2)).toMatchObject({ reason: 'redirect' })
+    expect(inside.connections).toBe(0)
+  })
+
+  test('of a job that is gone is not sent', async () => {
+    await using receiver = await WebhookReceiver.start()
+    await using ground = Ground.started({ url: urlOf(receiver) })
+    await ground.webhooks.enqueue('job-2')
+    await ground.webhooks.enqueue('job-1')
+    await ground.saw('delivered')
+    await ground.webhooks.close()
+    expect(receiver.deliveries.map(({ headers }) => headers['webhook-id'])).toEqual(['msg_job-1'])
+  })
+})
+
+describe('sending again', () => {
+  test('what was delivered or is dead begins anew, under the same id', async () => {
+    await using receiver = await WebhookReceiver.start(answering(410, 200))
+    await using ground = Ground.started({ url: urlOf(receiver) })
+    await ground.webhooks.enqueue('job-1')
+    await ground.saw('dead')
+    await until(async () => (await keyOf(ground, 'failed')) === 1)
+    await ground.webhooks.resend('job-1')
+    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
+    await until(async () => (await keyOf(ground, 'completed')) === 1)
+    await ground.webhooks.resend('job-1')
+    expect(await ground.saw('delivered', 2)).toEqual({ jobId: 'job-1', attempts: 1 })
+    expect(receiver.deliveries.map(({ headers }) => headers['webhook-id'])).toEqual(Array(3).fill('msg_job-1'))
+    expect(ground.jobs.notes.map(({ state }) => state)).toEqual([
+      'dead',
+      'waiting',
+      'delivered',
+      'waiting',
+      'delivered',
+    ])
+  })
+
+  test('what waits for its next attempt waits no longer', async () => {
+    await using receiver = await WebhookReceiver.start({
+      answer: (response, nth) => void response.writeHead(nth === 1 ? 503 : 200, { 'retry-after': '3600' }).end(),
+    })
+    await using ground = Ground.started({ url: urlOf(receiver) })
+    await ground.webhooks.enqueue('job-1')
+    expect(await ground.saw('failed')).toMatchObject({ retryInMs: 3_600_000 })
+    await until(async () => (await keyOf(ground, 'delayed')) === 1)
+    await ground.webhooks.resend('job-1')
+    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
+  })
+
+  test('what nobody has sent yet is sent', async () => {
+    await using receiver = await WebhookReceiver.start()
+    await using ground = Ground.started({ url: urlOf(receiver) })
+    await ground.webhooks.resend('job-1')
+    await ground.saw('delivered')
+    expect(receiver.deliveries).toHaveLength(1)
+  })
+})
+
+describe('what goes wrong here', () => {
+  test('a job that cannot be read now costs no attempt', async () => {
+    await using receiver = await WebhookReceiver.start()
+    await using ground = Ground.started({ url: urlOf(receiver), mostAttempts: 1 })
+    ground.jobs.isAway = true
+    await ground.webhooks.enqueue('job-1')
+    await ground.saw('unread')
+    expect(receiver.deliveries).toHaveLength(0)
+    ground.jobs.isAway = false
+    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
+  })
+
+  test('what was delivered is not sent again because nobody could note that; the next call of enqueue does', async () => {
+    await using receiver = await WebhookReceiver.start({
+      answer: (response, nth) => {
+        ground.jobs.isAway = nth === 2
+        response.writeHead(nth === 1 ? 500 : 200).end()
+      },
+    })
+    await using ground = Ground.started({ url: urlOf(receiver) })
+    await ground.webhooks.enqueue('job-1')
+    await ground.saw('delivered')
+    await ground.saw('unnoted')
+    expect(ground.jobs.notes).toEqual([{ state: 'waiting', attempts: 1, reason: 'server_error' }])
+    ground.jobs.isAway = false
+    await until(async () => (await keyOf(ground, 'completed')) === 1)
+    await ground.webhooks.enqueue('job-1')
+    expect(ground.jobs.notes.at(-1)).toEqual({ state: 'delivered', attempts: 2 })
+    expect(receiver.deliveries).toHaveLength(2)
+  })
+
+  test('closing waits for attempts under way; another process goes on with the rest', async () => {
+    const held: ServerResponse[] = []
+    const release = (): void => void held.pop()?.writeHead(500).end()
+    await using receiver = await WebhookReceiver.start({ answer: (response) => void held.push(response) })
+    const first = Ground.started({ url: urlOf(receiver) })
+    await first.webhooks.enqueue('job-1')
+    await until(() => receiver.deliveries.length === 1)
+    const closed = first[Symbol.asyncDispose]()
+    release()
+    await closed
+    expect(first.events.map(([name]) => name)).toEqual(['failed'])
+    await using second = Ground.started({ url: urlOf(receiver), prefix: first.prefix })
+    await until(() => receiver.deliveries.length === 2)
+    release()
+    expect(await second.saw('failed')).toMatchObject({ attempts: 2 })
+  })
+
+  test('a restart of Redis that keeps its data loses no webhook', async () => {
+    const own = await startTestRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+    try {
+      await using receiver = await WebhookReceiver.start(answering(503, 200))
+      await using ground = Ground.started({ url: urlOf(receiver), redisUrl: own.url, firstMs: 1000 })
+      await ground.webhooks.enqueue('job-1')
+      await ground.saw('failed')
+      await own.restart()
+      expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
+      expect(receiver.deliveries).toHaveLength(2)
+    } finally {
+      await own.stop()
+    }
+  })
+})
+
+test('what is secret in a URL is in no event, note or key of Redis', async () => {
+  await using receiver = await WebhookReceiver.start(answering(500))
+  const url = urlOf(receiver, '/in-path-canary?token=query-canary')
+  await using ground = Ground.started({ url, mostAttempts: 2, firstMs: 300 })
+  await ground.webhooks.enqueue('job-1')
+  await ground.saw('failed')
+  expect(receiver.deliveries[0]?.path).toBe('/in-path-canary?token=query-canary')
+  const betweenAttempts = await allOf(ground)
+  await ground.saw('dead')
+  const told = JSON.stringify([betweenAttempts, await allOf(ground), ground.events, ground.jobs.notes])
+  expect(told).toContain('webhook-job-1')
+  expect(told).not.toMatch(/canary/)
+})
+
+async function withRedis<T>(use: (client: Redis) => Promise<T>): Promise<T> {
+  const client = queueConnection(redis.url, 'look')
+  try {
+    return await use(client)
+  } finally {
+    client.disconnect()
+  }
+}
+
+/** How many tasks are in a state. */
+function keyOf({ prefix }: Ground, state: 'failed' | 'completed' | 'delayed'): Promise<number> {
+  return withRedis((client) => client.zcard(`${prefix}:webhooks:${state}`))
+}
+
+/** Everything that Redis keeps of a queue. */
+function allOf({ prefix }: Ground): Promise<string[]> {
+  return withRedis(async (client) => {
+    const keys = await client.keys(`${prefix}:*`)
+    const values = await Promise.all(keys.map((key) => client.dump(key)))
+    return [...keys, ...values.map(String)]
+  })
+}
