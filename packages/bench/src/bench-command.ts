@@ -7,6 +7,7 @@ const help = `Measures a lookup replica, the edge and the egress next to their p
   npm run bench -- rss        memory with many entries and many open connections
   npm run bench -- commands   Redis commands per answer from Redis and per cold miss
   npm run bench -- batch      items per second of batches, from Redis and from upstream
+  npm run bench -- bulk       lines per second of a long list through command, edge and bulk service, and memory of each
   npm run bench -- edge       CPU time per proxied GET, next to http-proxy-3, and HAProxy and nginx if installed
   npm run bench -- edge-idle  memory of the edge with many open connections
   npm run bench -- edge-hash  answers from memory with the edge balancing by path, and in turn
@@ -32,6 +33,13 @@ batch:
   --batches N          default 100
   --items N            of one batch; default 1000
   --clients N          batches at the same time; default 4
+
+bulk:
+  --lines N            default 1000000
+  --distinct N         different addresses among them; default 40%
+  --replicas N         default 2
+  --latency-ms N       that upstream takes over an answer; default 20
+  --live N             look-ups a second through the edge, before the job and beside it; default 50
 
 commands:
   --requests N         of each kind; default 100

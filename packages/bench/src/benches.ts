@@ -1,5 +1,6 @@
 import { benchBatch } from './batch-bench.ts'
 import type { BenchArguments } from './bench-arguments.ts'
+import { benchBulk } from './bulk-bench.ts'
 import { benchCommands } from './commands-bench.ts'
 import { benchEdge } from './edge-bench.ts'
 import { benchEdgeHash } from './edge-hash-bench.ts'
@@ -7,7 +8,16 @@ import { benchEdgeIdle } from './edge-idle-bench.ts'
 import { benchEgress } from './egress-bench.ts'
 import { benchHit } from './hit-bench.ts'
 import { egressTable } from './egress-report.ts'
-import { batchTable, commandsTable, edgeHashTable, edgeIdleTable, edgeTable, hitTable, rssTable } from './report.ts'
+import {
+  batchTable,
+  bulkTable,
+  commandsTable,
+  edgeHashTable,
+  edgeIdleTable,
+  edgeTable,
+  hitTable,
+  rssTable,
+} from './report.ts'
 import type { RoundsOptions } from './rounds.ts'
 import { benchRss } from './rss-bench.ts'
 
@@ -77,6 +87,18 @@ export const benches: Readonly<Record<string, Bench>> = {
       progress,
     })
     return { report, table: edgeHashTable(report) }
+  },
+  bulk: async ({ number }) => {
+    const lines = number('lines', 1_000_000)
+    const report = await benchBulk({
+      lines,
+      distinct: number('distinct', Math.round(lines * 0.4)),
+      replicas: number('replicas', 2),
+      latencyMs: number('latency-ms', 20),
+      livePerSecond: number('live', 50),
+      progress,
+    })
+    return { report, table: bulkTable(report) }
   },
   egress: async (words) => {
     const { number, nodeFlags } = words

@@ -14,6 +14,8 @@ export interface EdgeServerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Before the entry. */
   readonly nodeFlags?: readonly string[]
+  /** Further tables of its file. */
+  readonly tables?: string
 }
 
 const entry = fileURLToPath(new URL('../../../services/edge/src/main.ts', import.meta.url))
@@ -41,7 +43,7 @@ export function edgeCommand(options: EdgeServerOptions): ServerCommand {
 
 /** Idle clients stay for longer than any measurement takes. */
 function configuration(port: number, options: EdgeServerOptions): string {
-  const { backends, balance = 'round-robin', workers = 1, connections = 64, withLimit = false } = options
+  const { backends, balance = 'round-robin', workers = 1, connections = 64, withLimit = false, tables = '' } = options
   return `
 [server]
 listen = "127.0.0.1:${port}"
@@ -56,7 +58,7 @@ balance = "${balance}"
 
 [metrics]
 enabled = true
-${withLimit ? limit : ''}`
+${withLimit ? limit : ''}${tables}`
 }
 
 const spare = 100

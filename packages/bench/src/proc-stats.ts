@@ -19,6 +19,16 @@ export function residentBytes(pid: number): number {
   return kilobytes.reduce((sum, each) => sum + each, 0) * 1024
 }
 
+/** The most memory that a process has ever held (VmHWM), in bytes; without its children. Undefined once it is gone. */
+export function peakBytes(pid: number): number | undefined {
+  try {
+    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+  } catch {
+    return undefined
+  }
+}
+
 /** How many files a process may have open, out of the text of its /proc/PID/limits; Infinity where there is no end. */
 export function openFilesLimit(limits: string): number {
   const soft = /^Max open files\s+(\S+)/m.exec(limits)?.[1]

@@ -1,4 +1,5 @@
 import type { BatchReport } from './batch-bench.ts'
+import type { BulkReport } from './bulk-bench.ts'
 import type { CommandsReport } from './commands-bench.ts'
 import type { EdgeReport, PeerRatio } from './edge-bench.ts'
 import type { EdgeHashReport } from './edge-hash-bench.ts'
@@ -68,6 +69,35 @@ export function batchTable({ load, series }: BatchReport): string {
     msPerBatch.toFixed(1),
   ])
   return `${load}\n${table([['served from', 'items/s', 'CPU µs/item', 'ms/batch'], ...rows])}\n`
+}
+
+export function bulkTable({
+  load,
+  linesPerSecond,
+  seconds,
+  asked,
+  distinct,
+  malformed,
+  peaks,
+  live,
+}: BulkReport): string {
+  const facts = [
+    load,
+    `${Math.round(linesPerSecond)} lines/s (${seconds.toFixed(1)} s), wanted: at least 10000; every line has its result, in order`,
+    `upstream was asked for ${asked} addresses; there are ${distinct} different ones, and ${malformed} lines without one`,
+    table([['process', 'peak MB'], ...peaks.map(({ name, bytes }) => [name, megabytes(bytes)])]),
+    'wanted: at most 250 MB each',
+  ]
+  const rows = Object.entries(live).map(([when, { requests, errors, p50Ms, p99Ms }]) => [
+    when,
+    String(requests),
+    String(errors),
+    p50Ms.toFixed(1),
+    p99Ms.toFixed(1),
+  ])
+  const ratio = (live.during.p99Ms / live.idle.p99Ms).toFixed(2)
+  const liveTable = table([['live look-ups', 'requests', 'errors', 'p50 ms', 'p99 ms'], ...rows])
+  return `${[...facts, liveTable, `p99 during / idle: ${ratio}, wanted: at most 2.00`].join('\n')}\n`
 }
 
 function seriesTable(unit: string, series: readonly Series[]): string {
