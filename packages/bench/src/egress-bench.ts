@@ -3,7 +3,7 @@ import { egressCommand } from './egress-server.ts'
 import { openIdleTunnels, requireOpenFiles } from './idle-clients.ts'
 import { type MeasuredServer, type ServerCommand, startMeasured } from './measured-server.ts'
 import { residentBytes } from './proc-stats.ts'
-import { proxyChainCommand } from './proxy-chain-server.ts'
+import { boundProxyChainCommand, proxyChainCommand } from './proxy-chain-server.ts'
 import {
   perSecond,
   type RateRound,
@@ -59,7 +59,7 @@ const settleMs = 3000
 /** Come and gone before memory is looked at: what a process takes once is not a tunnel's. */
 const firstTunnels = 500
 
-/** Tunnels through the egress, which rotates and logs, and through proxies that do neither. */
+/** Tunnels through the egress, which rotates and logs, and through proxies that do one of both, or neither. */
 export async function benchEgress(options: EgressBenchOptions): Promise<EgressReport> {
   // Of the proxy, whose descriptors are the most: two for each tunnel.
   requireOpenFiles(2 * options.tunnels)
@@ -67,7 +67,8 @@ export async function benchEgress(options: EgressBenchOptions): Promise<EgressRe
   const echo = opened.use(await startMeasured(tunnelOriginCommand('echo')))
   const streaming = opened.use(await startMeasured(tunnelOriginCommand('stream')))
   const squid = squidCommand()
-  const commands = [egressCommand(options), proxyChainCommand(), ...(squid ? [squid] : [])]
+  const chains = [proxyChainCommand(), boundProxyChainCommand()]
+  const commands = [egressCommand(options), ...chains, ...(squid ? [squid] : [])]
   const idle: IdleTunnels[] = []
   for (const command of commands) idle.push(await idleTunnels(command, echo, options))
   const proxies: MeasuredServer[] = []

@@ -16,7 +16,8 @@ export function egressTable({ load, tunnels, connects, stream, idle, missing }: 
     idleTable(idle, tunnels),
     `wanted: at most ${wanted.mostKilobytes} KB per tunnel of the egress`,
     '',
-    'the egress takes its addresses in turn and writes two lines for each tunnel; the others do neither',
+    'the egress takes its addresses in turn and writes two lines for each tunnel; the others write none, and of them',
+    'only proxy-chain bound takes addresses in turn',
     ...missing.map((peer) => `${peer} is not installed and left out`),
   ]
   return `${parts.join('\n')}\n`
@@ -41,8 +42,8 @@ function rateTable(
 
 function verdictsOn({ ratios }: RateReport): string {
   const lines = ratios.map(({ peer, ...ratio }) => {
-    const isPromised = peer === 'proxy-chain'
-    const verdict = isPromised ? `, wanted: at least ${wanted.atLeast.toFixed(2)} × ${peer}` : ''
+    const isPromised = peer.startsWith('proxy-chain')
+    const verdict = isPromised ? `, wanted: at least ${wanted.atLeast.toFixed(2)}` : ''
     return `egress / ${peer}: ${ratioText(ratio)}${verdict}`
   })
   return lines.join('\n')

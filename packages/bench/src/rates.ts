@@ -1,6 +1,5 @@
 import type { MeasuredServer } from './measured-server.ts'
-import { cpuTimeUs } from './proc-stats.ts'
-import type { RoundsOptions } from './rounds.ts'
+import { oneRound, type RoundsOptions } from './rounds.ts'
 import { type Ratio, ratiosWithin } from './series.ts'
 import { median, spread } from './statistics.ts'
 import type { RunTunnelLoad, TunnelLoadResult } from './tunnel-loads.ts'
@@ -41,19 +40,12 @@ export async function warmUpProxies(
   }
 }
 
-/** One round of each proxy, one after the other. */
-export async function rateRound(
+export function rateRound(
   proxies: readonly MeasuredServer[],
   { run, targets }: TunnelTraffic,
   { connections, seconds }: RoundsOptions,
 ): Promise<RateRound[]> {
-  const results: RateRound[] = []
-  for (const { port, pid } of proxies) {
-    const beforeUs = cpuTimeUs(pid)
-    const result = await run({ proxyPort: port, targets, connections, seconds })
-    results.push({ ...result, cpuUs: cpuTimeUs(pid) - beforeUs })
-  }
-  return results
+  return oneRound(proxies, ({ port }) => run({ proxyPort: port, targets, connections, seconds }))
 }
 
 export function rateSeriesOf(server: string, rounds: readonly RateRound[]): RateSeries {

@@ -34,9 +34,23 @@ export async function warmUp(
 }
 
 /**
- * The rounds of each server. The servers take turns, so that whatever else the machine does falls on all of them, and
- * only the ratio within a round counts.
+ * One round: each server in its turn under load, so that whatever else the machine does falls on all of them. What the
+ * load brought, with the CPU time of the server.
  */
+export async function oneRound<Result extends object>(
+  servers: readonly MeasuredServer[],
+  load: (server: MeasuredServer) => Promise<Result>,
+): Promise<(Result & { readonly cpuUs: number })[]> {
+  const results: (Result & { readonly cpuUs: number })[] = []
+  for (const server of servers) {
+    const beforeUs = cpuTimeUs(server.pid)
+    const result = await load(server)
+    results.push({ ...result, cpuUs: cpuTimeUs(server.pid) - beforeUs })
+  }
+  return results
+}
+
+/** The rounds of each server. Only the ratio within a round counts. */
 export async function takeTurns(
   servers: readonly MeasuredServer[],
   { generator, targets }: Traffic,
@@ -44,12 +58,9 @@ export async function takeTurns(
 ): Promise<Round[][]> {
   const results: Round[][] = servers.map(() => [])
   for (let round = 1; round <= rounds; round++) {
-    for (const [index, { url, pid }] of servers.entries()) {
-      const beforeUs = cpuTimeUs(pid)
-      const { requests, errors, p99Us } = await generator.run({ url, targets, connections, seconds })
-      results[index]?.push({ requests, errors, cpuUs: cpuTimeUs(pid) - beforeUs, p99Us })
-    }
-    const costs = servers.map(({ name }, index) => `${name} ${cpuUsPerRequest(results[index]?.at(-1)).toFixed(2)}`)
+    const taken = await oneRound(servers, ({ url }) => generator.run({ url, targets, connections, seconds }))
+    for (const [index, one] of taken.entries()) results[index]?.push(one)
+    const costs = servers.map(({ name }, index) => `${name} ${cpuUsPerRequest(taken[index]).toFixed(2)}`)
     progress(`round ${round} of ${rounds}: ${costs.join(', ')} µs`)
   }
   return results

@@ -29,8 +29,8 @@ export interface AppParts {
   readonly submit: (job: Job) => Promise<void>
   /** Tells those who work on the job in this process. */
   readonly cancelled: (id: string) => void
-  /** Whether there is room for more inputs and results. */
-  readonly room: () => Promise<boolean>
+  /** Whether there is room for another job with at least so many lines. */
+  readonly room: (lines: number) => Promise<boolean>
   /** The callback as it is to be kept. Throws a ProxyError for one that may not be. */
   readonly checkCallback: CheckCallback
   readonly sendWebhook: (id: string) => Promise<void>
@@ -43,6 +43,8 @@ export interface AppParts {
   readonly probes: ProbeRoutesParts
   /** Aborts when this process is to stop: those who follow a job are sent away. */
   readonly streams: AbortSignal
+  readonly heartbeatMs?: number
+  readonly longestHaltMs?: number
 }
 
 /** All that a request passes, in order, and why in this order. */

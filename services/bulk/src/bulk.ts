@@ -4,6 +4,7 @@ import { clientAddress } from '@ipfleet/http/client-address.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { listen } from '@ipfleet/http/listen.ts'
+import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
 import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
@@ -63,6 +64,7 @@ export class Bulk {
     this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#bulkWorker()
     this.#server = createServer(httpServerOptions(uploadLimits), this.#app(metrics))
     hardenServer(this.#server, uploadLimits)
+    passOnExpectations(this.#server)
   }
 
   /** @returns the port. @throws ListenError */

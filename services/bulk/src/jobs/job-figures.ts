@@ -44,9 +44,13 @@ export class JobFigures {
     return this.#read
   }
 
-  /** Whether there is room for another job. Those that have been taken are brought to their end all the same. */
-  readonly hasRoom = async (): Promise<boolean> => {
-    return this.#maxStoredBytes === 0 || (await this.read()).promisedBytes < this.#maxStoredBytes
+  /**
+   * Whether there is room for another job with at least so many lines. Those that have been taken are brought to their
+   * end all the same.
+   */
+  readonly hasRoom = async (lines: number): Promise<boolean> => {
+    if (this.#maxStoredBytes === 0) return true
+    return (await this.read()).promisedBytes + lines * bytesOfLine < this.#maxStoredBytes
   }
 
   async #sum(): Promise<FleetFigures> {

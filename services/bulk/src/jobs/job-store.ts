@@ -16,6 +16,7 @@ const finishChunk = command('finish-chunk')
 const endJob = command('end-job')
 const removeJob = command('remove-job')
 const noteCallback = command('note-callback')
+const freeName = command('free-name')
 
 export interface NewJob {
   readonly owner: string
@@ -149,8 +150,8 @@ export class JobStore {
     if (kind.toString() !== 'inputs' || body === undefined) {
       return { kind: kind.toString() === 'finished' ? 'finished' : 'gone' }
     }
-    const wanted = fields === undefined || fields.length === 0 ? {} : { fields: parsed<string[]>(fields) }
-    return { kind: 'inputs', inputs: parsed<string[]>(await unpacked(body)), owner: String(owner), ...wanted }
+    const wanted = fields === undefined || fields.length === 0 ? {} : { fields: stringsIn(fields) }
+    return { kind: 'inputs', inputs: stringsIn(await unpacked(body)), owner: String(owner), ...wanted }
   }
 
   /** Keeps the results of a chunk, unless there are some: whoever comes second changes nothing. */
@@ -210,9 +211,7 @@ export class JobStore {
 
   /** As long as the name stands for that job. */
   async freeName(name: string, id: string): Promise<void> {
-    const key = `ipfleet:bulk:{name}:${name}`
-    const taken = await this.#link.run((client) => client.get(key))
-    if (taken === id) await this.#link.run((client) => client.del(key))
+    await this.#link.lua(freeName, [`ipfleet:bulk:{name}:${name}`], [id])
   }
 
   /** Whether its body is still coming in. */
@@ -225,8 +224,9 @@ function command(name: string): LuaCommand {
   return luaCommand(new URL(`${name}.lua`, import.meta.url))
 }
 
-function parsed<T>(json: Buffer): T {
-  return JSON.parse(json.toString('utf8')) as T
+/** Of a list that was kept as JSON. */
+function stringsIn(json: Buffer): string[] {
+  return JSON.parse(json.toString('utf8')) as string[]
 }
 
 function gone(): never {

@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals'
+import { csvColumns, csvHeader, csvRows } from './csv-rows.ts'
+import { answerLine, errorLine } from './result-line.ts'
+
+const columns = csvColumns(['city', 'asn', 'asn.name', 'anycast'])
+const error = { code: 'wrong_ip', title: 'Wrong ip', message: 'Please' }
+
+test('columns are the input, the wanted fields, and the error', () => {
+  expect(csvHeader(columns)).toBe('input,city,asn,asn.name,anycast,error\n')
+  expect(csvHeader(csvColumns(undefined))).toBe(
+    'input,ip,hostname,bogon,anycast,city,region,country,loc,org,postal,timezone,error\n',
+  )
+})
+
+test.each([
+  ['plain text', { city: 'Köln' }, 'x,Köln,,,,'],
+  ['quotes, commas and line ends', { city: 'a "b",\nc' }, 'x,"a ""b"",\nc",,,,'],
+  ['what is nested', { asn: { name: 'A', n: 1 } }, 'x,,"{""name"":""A"",""n"":1}",,,'],
+  ['a list', { asn: ['a', 'b'] }, 'x,,"[""a"",""b""]",,,'],
+  ['truth', { anycast: true, city: false }, 'x,false,,,true,'],
+  ['numbers', { city: 0, 'asn.name': 1.5 }, 'x,0,,1.5,,'],
+  ['null', { city: null }, 'x,,,,,'],
+])('%s', (_what, record, row) => {
+  expect(csvRows(answerLine('x', record, undefined), columns)).toBe(`${row}\n`)
+})
+
+test('an error is told by its title, in its row', () => {
+  expect(csvRows(errorLine('a,b', error) + answerLine('y', { city: 'C' }, ['city']), columns)).toBe(
+    '"a,b",,,,,Wrong ip\ny,C,,,,\n',
+  )
+})

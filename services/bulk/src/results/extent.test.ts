@@ -1,0 +1,56 @@
+import { expect, test } from '@jest/globals'
+import type { ChunkPlace } from '../jobs/job-store.ts'
+import type { Job, JobState } from '../jobs/job.ts'
+import { cutOut, readyPlaces, startAfterLines } from './extent.ts'
+
+const job = (state: JobState, total: number, done: number): Job => ({ state, chunks: { total, done } }) as Job
+const place = (index: number, bytes?: number): ChunkPlace => ({ index, lines: 10, bytes })
+const three = [place(0, 100), place(1, 50), place(2, 200)].map((one) => ({ ...one, bytes: one.bytes ?? 0 }))
+const indicesOf = (places: readonly ChunkPlace[]): number[] => places.map(({ index }) => index)
+
+test.each([
+  { state: 'running', bytes: [1, undefined, 1], ready: [0] },
+  { state: 'running', bytes: [undefined, 1, 1], ready: [] },
+  { state: 'running', bytes: [1, 1, 1], ready: [0, 1, 2] },
+  { state: 'cancelled', bytes: [1, undefined, 1], ready: [0, 2] },
+  { state: 'completed', bytes: [1, 1, 1], ready: [0, 1, 2] },
+] as const)('of a job that is $state with chunks $bytes: $ready', ({ state, bytes, ready }) => {
+  const places = bytes.map((length, index) => place(index, length))
+  expect(indicesOf(readyPlaces(job(state, places.length, 0), places))).toEqual(ready)
+})
+
+test.each([
+  { state: 'running', total: 2, done: 0, places: [] },
+  { state: 'completed', total: 2, done: 2, places: [] },
+  { state: 'completed', total: 2, done: 2, places: [place(0), place(1)] },
+  { state: 'cancelled', total: 2, done: 1, places: [place(0), place(1)] },
+] as const)(
+  'a job that is $state and of which the results have expired is not there',
+  ({ state, total, done, places }) => {
+    expect(() => readyPlaces(job(state, total, done), places)).toThrow('nothing')
+  },
+)
+
+test.each([
+  { lines: 0, start: { from: 0, skip: 0 } },
+  { lines: 9, start: { from: 0, skip: 9 } },
+  { lines: 10, start: { from: 1, skip: 0 } },
+  { lines: 25, start: { from: 2, skip: 5 } },
+  { lines: 30, start: { from: 3, skip: 0 } },
+  { lines: 99, start: { from: 3, skip: 0 } },
+])('after $lines lines', ({ lines, start }) => {
+  expect(startAfterLines(three, lines)).toEqual(start)
+})
+
+test.each([
+  { first: 0, last: 349, indices: [0, 1, 2], skip: 0 },
+  { first: 0, last: 99, indices: [0], skip: 0 },
+  { first: 99, last: 100, indices: [0, 1], skip: 99 },
+  { first: 100, last: 149, indices: [1], skip: 0 },
+  { first: 120, last: 120, indices: [1], skip: 20 },
+  { first: 149, last: 150, indices: [1, 2], skip: 49 },
+  { first: 349, last: 349, indices: [2], skip: 199 },
+])('the chunks of bytes $first to $last', ({ first, last, indices, skip }) => {
+  const cut = cutOut(three, { first, last })
+  expect([indicesOf(cut.places), cut.skip]).toEqual([indices, skip])
+})

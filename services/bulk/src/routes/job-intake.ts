@@ -1,0 +1,129 @@
+import { hash } from 'node:crypto'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { chunksOf } from '../input/chunker.ts'
+import type { DecodedBody } from '../input/decoded-body.ts'
+import { readInputs, type ReadLimits } from '../input/read-inputs.ts'
+import type { JobStore } from '../jobs/job-store.ts'
+import type { Job } from '../jobs/job.ts'
+import { patiently } from '../jobs/patiently.ts'
+import type { JobRequest } from './job-request.ts'
+import { ofQueue, storeFull } from './store-failure.ts'
+import type { Upload } from './upload.ts'
+
+export interface JobIntakeParts {
+  readonly store: JobStore
+  /** Has a job looked up that has come in. */
+  readonly submit: (job: Job) => Promise<void>
+  /** Whether there is room for another job with at least so many lines. */
+  readonly room: (lines: number) => Promise<boolean>
+  readonly limits: ReadLimits
+}
+
+/** What a client sends. */
+export interface Delivery {
+  readonly owner: string
+  readonly request: JobRequest
+  readonly upload: Upload
+  /** The same without its content coding. */
+  readonly body: DecodedBody
+}
+
+/** `replayed`: it has been there before, under the same Idempotency-Key. */
+export interface Taken {
+  readonly job: Job
+  readonly replayed: boolean
+}
+
+/** Room is looked for again after so many chunks. */
+const chunksBetweenLooks = 64
+/** Names may be freed by others as often as they are taken. */
+const mostClaims = 3
+const conflictRetrySeconds = 1
+
+/** Makes jobs of bodies. A body that does not come in well leaves nothing. */
+export class JobIntake {
+  readonly #parts: JobIntakeParts
+
+  constructor(parts: JobIntakeParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * @throws ProxyError for what is wrong with the body, `conflict` and `key_reused` for its Idempotency-Key,
+   * `store_full`; and RedisUnavailable
+   */
+  async take({ owner, request, upload, body }: Delivery): Promise<Taken> {
+    const { store, submit, limits } = this.#parts
+    await this.#requireRoom(0)
+    const { fields, callback, idempotencyKey } = request
+    const id = await store.open({ owner, fields, callback })
+    const name = idempotencyKey === undefined ? undefined : nameOf(owner, idempotencyKey)
+    try {
+      const earlier = name === undefined ? undefined : await this.#claim(name, id)
+      if (earlier) {
+        await this.#forget(id, owner)
+        return { job: await sameAs(earlier, upload), replayed: true }
+      }
+      await this.#fill(id, readInputs(body, request.form, limits))
+      const job = await store.seal(id, owner, await upload.fingerprint())
+      await ofQueue(submit(job))
+      return { job, replayed: false }
+    } catch (error) {
+      await this.#forget(id, owner, name)
+      throw error
+    }
+  }
+
+  /** One chunk is on its way to the store while the next is read, so that the client is held up by the slower one. */
+  async #fill(id: string, inputs: AsyncIterable<readonly string[]>): Promise<void> {
+    let adding = Promise.resolve()
+    for await (const { index, firstLine, inputs: lines } of chunksOf(inputs)) {
+      await adding
+      if (index > 0 && index % chunksBetweenLooks === 0) await patiently(() => this.#requireRoom(firstLine))
+      adding = patiently(() => this.#parts.store.add(id, index, lines))
+      // Whoever awaits it meets the failure; until then it is nobody's.
+      adding.catch(() => {})
+    }
+    await adding
+  }
+
+  /** @returns the job that the name stands for already. @throws ProxyError `conflict` while that is coming in */
+  async #claim(name: string, id: string): Promise<Job | undefined> {
+    const { store } = this.#parts
+    for (let claims = 0; claims < mostClaims; claims += 1) {
+      const held = await store.claimName(name, id)
+      if (held === id) return undefined
+      // In this order: a body that is not coming in any more has become a job, or nothing.
+      if (await store.isReceiving(held)) break
+      const job = await store.read(held)
+      if (job) return job
+      await store.freeName(name, held)
+    }
+    throw new ProxyError('conflict', { retryAfterSeconds: conflictRetrySeconds })
+  }
+
+  /** Never rejects: what stays in a store that is away expires by itself. */
+  async #forget(id: string, owner: string, name?: string): Promise<void> {
+    const { store } = this.#parts
+    try {
+      await store.remove(id, owner)
+      if (name !== undefined) await store.freeName(name, id)
+    } catch {
+      // The failure that led here is the one to tell.
+    }
+  }
+
+  async #requireRoom(lines: number): Promise<void> {
+    if (!(await ofQueue(this.#parts.room(lines)))) throw storeFull()
+  }
+}
+
+/** A client's key as the store knows it: of fixed length, and not to be read there. */
+function nameOf(owner: string, key: string): string {
+  return hash('sha256', `${owner}\n${key}`, 'base64url')
+}
+
+async function sameAs(job: Job, upload: Upload): Promise<Job> {
+  if ((await upload.fingerprint()) === job.fingerprint) return job
+  throw new ProxyError('key_reused')
+}

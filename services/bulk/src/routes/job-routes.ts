@@ -1,0 +1,119 @@
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { type Request, type Response, Router } from 'express'
+import { DecodedBody } from '../input/decoded-body.ts'
+import type { JobStore } from '../jobs/job-store.ts'
+import { jobView } from '../jobs/job-view.ts'
+import { hasEnded, type Job, type JobState } from '../jobs/job.ts'
+import { isJobId, jobAsked, noSuchJob, ownerOf } from './job-access.ts'
+import { JobIntake, type JobIntakeParts } from './job-intake.ts'
+import { type CheckCallback, jobRequestOf, subjectOf } from './job-request.ts'
+import { firstOf, oneOf, wholeNumber } from './query.ts'
+import { ofQueue } from './store-failure.ts'
+import { Upload, type UploadLimits } from './upload.ts'
+
+export interface JobRoutesParts extends JobIntakeParts {
+  readonly store: JobStore
+  readonly checkCallback: CheckCallback
+  readonly uploads: UploadLimits
+  /** Tells those who work on a job here; others hear of it by the store. */
+  readonly cancelled: (id: string) => void
+  readonly sendWebhook: (id: string) => Promise<void>
+}
+
+const states = ['queued', 'running', 'completed', 'cancelled'] as const satisfies readonly JobState[]
+const mostListed = 100
+const usuallyListed = 20
+/** Of those looked through for a state that is rare; the answer then has fewer than asked for, and a cursor. */
+const mostLookedThrough = 1000
+
+/** Jobs are made, listed, looked at, ended and removed. */
+export function jobRoutes(parts: JobRoutesParts): Router {
+  const { store } = parts
+  const intake = new JobIntake(parts)
+  const router = Router({ caseSensitive: true })
+
+  router.get('/jobs', async (req, res) => {
+    sendJson(res, 200, await listJobs(store, req, ownerOf(res)))
+  })
+  router.post('/jobs', async (req, res) => {
+    const request = await jobRequestOf(req, parts.checkCallback)
+    const upload = new Upload(req, subjectOf(request), parts.uploads)
+    try {
+      const body = new DecodedBody(upload, req.headers['content-encoding'])
+      // Nothing stands in the way of the body: who asked before sending it is told to go on.
+      if (req.headers.expect !== undefined) res.writeContinue()
+      const { job, replayed } = await intake.take({ owner: ownerOf(res), request, upload, body })
+      if (replayed) res.set('Idempotency-Replayed', 'true')
+      res.location(`/jobs/${job.id}`)
+      sendJson(res, 202, jobView(job))
+    } finally {
+      upload.destroy()
+    }
+  })
+  router.get('/jobs/:id', async (req, res) => {
+    sendJson(res, 200, jobView(await jobAsked(store, req, res)))
+  })
+  router.delete('/jobs/:id', async (req, res) => {
+    const job = await jobAsked(store, req, res)
+    if (hasEnded(job)) {
+      await store.remove(job.id, job.owner)
+      res.status(204).end()
+    } else sendJson(res, 200, jobView(await cancel(parts, job)))
+  })
+  router.post('/jobs/:id/webhook', async (req, res) => {
+    const job = await jobAsked(store, req, res)
+    requireCallback(job)
+    await ofQueue(parts.sendWebhook(job.id))
+    sendJson(res, 202, jobView((await store.read(job.id)) ?? job))
+  })
+  return router
+}
+
+function sendJson(res: Response, status: number, value: object): void {
+  // It is another one the next time.
+  res.status(status).set('Cache-Control', 'no-store').json(value)
+}
+
+/** One that has come to its end meanwhile is given as it is. */
+async function cancel({ store, cancelled }: JobRoutesParts, { id }: Job): Promise<Job> {
+  await store.cancel(id)
+  cancelled(id)
+  const job = await store.read(id)
+  if (job) return job
+  throw noSuchJob()
+}
+
+/** @throws ProxyError `conflict` */
+function requireCallback(job: Job): void {
+  if (job.callback === undefined) throw new ProxyError('conflict', { message: 'This job has no callback' })
+  if (job.state === 'completed') return
+  throw new ProxyError('conflict', { message: `A job that is ${job.state} has no completion to tell` })
+}
+
+async function listJobs(store: JobStore, { query }: Request, owner: string): Promise<object> {
+  const limit = wholeNumber('limit', query['limit'], { min: 1, max: mostListed, usual: usuallyListed })
+  const state = oneOf('state', query['state'], states)
+  const jobs: Job[] = []
+  let before = cursorIn(query['cursor'])
+  let looked = 0
+  for (;;) {
+    // One more than is shown, to know whether there is one.
+    const page = await store.list(owner, { limit: limit + 1, before })
+    looked += page.length
+    for (const job of page.slice(0, limit)) {
+      before = job.id
+      if (state === undefined || job.state === state) jobs.push(job)
+      if (jobs.length === limit) break
+    }
+    const isLast = page.length <= limit && page.at(-1)?.id === before
+    if (page.length === 0 || isLast) return { jobs: jobs.map(jobView) }
+    if (jobs.length === limit || looked > mostLookedThrough) return { jobs: jobs.map(jobView), next: before }
+  }
+}
+
+/** @throws ProxyError `bad_request` */
+function cursorIn(value: unknown): string | undefined {
+  const cursor = firstOf(value)
+  if (cursor === undefined || isJobId(cursor)) return cursor
+  throw new ProxyError('bad_request', { message: 'cursor is the `next` of the page before' })
+}

@@ -1,0 +1,29 @@
+import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import { Router } from 'express'
+
+export interface ProbeRoutesParts {
+  readonly metrics: Metrics
+  readonly health: () => Promise<object>
+  /** False from when the process has been told to stop. */
+  readonly isReady: () => boolean
+}
+
+/** What load balancers and collectors poll. Not in the access log, where it would be most of the lines. */
+export function probeRoutes({ metrics, health, isReady }: ProbeRoutesParts): Router {
+  const router = Router()
+  router.get('/livez', (_req, res) => {
+    res.type('text').send('ok\n')
+  })
+  router.get('/readyz', (_req, res) => {
+    if (isReady()) res.type('text').send('ok\n')
+    else res.status(503).type('text').send('draining\n')
+  })
+  router.get('/health', async (_req, res) => {
+    res.json(await health())
+  })
+  router.get('/metrics', async (_req, res) => {
+    const { contentType, body } = await metrics.render()
+    res.set('Content-Type', contentType).send(body)
+  })
+  return router
+}

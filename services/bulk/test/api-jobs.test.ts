@@ -1,0 +1,305 @@
+import { converse } from '@ipfleet/testing/raw-conversation.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { addressLines, type Answer, ApiGround } from './api-ground.ts'
+
+/** Jobs over HTTP: made, listed, looked at, cancelled and removed. */
+let ground: ApiGround
+beforeAll(async () => {
+  ground = await ApiGround.start()
+})
+afterAll(() => ground[Symbol.asyncDispose]())
+
+const nobody = '019a0000-0000-7000-8000-000000000000'
+
+const idsIn = (answer: Answer): string[] => answer.json().jobs.map(({ id }: { id: string }) => id)
+
+describe('a job', () => {
+  test('is made of a body: 202, Location, and its JSON', async () => {
+    const answer = await ground.post('8.8.8.8\n1.1.1.1\n')
+    expect(answer.status).toBe(202)
+    const job = answer.json()
+    expect(answer.headers.location).toBe(`/jobs/${job.id}`)
+    expect(answer.headers['cache-control']).toBe('no-store')
+    expect(job).toEqual({
+      id: expect.stringMatching(/^[\da-f-]{36}$/),
+      state: 'queued',
+      created: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      lines: { total: 2, done: 0, answered: 0, errors: 0, cached: 0 },
+      bytes: expect.any(Number),
+      results: `/jobs/${job.id}/results`,
+      events: `/jobs/${job.id}/events`,
+    })
+    expect(ground.submitted.at(-1)).toBe(job.id)
+    expect((await ground.ask(`/jobs/${job.id}`)).json()).toEqual(job)
+  })
+
+  test('tells how it goes', async () => {
+    const id = await ground.job(1500)
+    await ground.finish(id, 0)
+    expect((await ground.ask(`/jobs/${id}`)).json()).toMatchObject({
+      state: 'running',
+      started: expect.any(String),
+      lines: { total: 1500, done: 1000, answered: 1000 },
+      rate: expect.any(Number),
+      eta_seconds: expect.any(Number),
+    })
+    await ground.finish(id, 1)
+    expect((await ground.ask(`/jobs/${id}`)).json()).toMatchObject({
+      state: 'completed',
+      finished: expect.any(String),
+      expires: expect.any(String),
+      lines: { total: 1500, done: 1500 },
+    })
+  })
+
+  test.each([
+    ['a JSON array', 'application/json', '["8.8.8.8","x"]', ''],
+    ['NDJSON', 'application/x-ndjson', '"8.8.8.8"\n{"ip":"x"}\n', ''],
+    ['CSV', 'text/csv', 'name,addr\na,8.8.8.8\nb,x\n', '?column=addr'],
+    ['lines without a type', '', '8.8.8.8\nx', ''],
+    ['what the query says it is', 'application/octet-stream', '["8.8.8.8","x"]', '?format=json'],
+  ])('can come as %s', async (_what, type, body, query) => {
+    const answer = await ground.ask(`/jobs${query}`, {
+      method: 'POST',
+      headers: type === '' ? {} : { 'content-type': type },
+      body,
+    })
+    expect(answer.status).toBe(202)
+    expect(await ground.finishAll(answer.json().id)).toMatch(/^\{"input":"8.8.8.8","ip".*\n\{"input":"x","error".*\n$/)
+  })
+
+  test('keeps the wanted fields and the callback', async () => {
+    const id = await ground.job(
+      '8.8.8.8',
+      '/jobs?fields=city,asn.name,city&callback=https%3A%2F%2Fme.example%2Fdone%3Fk%3Ds',
+    )
+    expect((await ground.ask(`/jobs/${id}`)).json()).toMatchObject({
+      fields: ['city', 'asn.name'],
+      callback: { url: 'https://me.example/done', state: 'waiting', attempts: 0 },
+    })
+    expect(JSON.parse(await ground.finish(id, 0))).toEqual({
+      input: '8.8.8.8',
+      city: expect.any(String),
+      'asn.name': 'Example',
+    })
+  })
+
+  test.each([
+    { query: '?fields=a b', status: 400 },
+    { query: '?fields=a..b', status: 400 },
+    { query: `?fields=${Array.from({ length: 101 }, (_, at) => `f${at}`).join(',')}`, status: 400 },
+    { query: '?callback=ftp://x', status: 400 },
+    { query: '?callback=https://refused.example/', status: 403 },
+    { query: '?unknown=1&fields=', status: 202 },
+  ])('POST $query is $status', async ({ query, status }) => {
+    const before = ground.submitted.length
+    const answer = await ground.post('8.8.8.8', `/jobs${query}`)
+    expect(answer.status).toBe(status)
+    expect(ground.submitted.length - before).toBe(status === 202 ? 1 : 0)
+  })
+
+  test('that the queue does not take is none', async () => {
+    ground.submitFault = new Error('Connection is closed.')
+    const answer = await ground.post('8.8.8.8')
+    ground.submitFault = undefined
+    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '5'])
+    expect(answer.json().error.title).toBe('Store away')
+    const ids = idsIn(await ground.ask('/jobs?limit=100'))
+    expect(ids).toEqual(ground.submitted.toReversed())
+  })
+})
+
+describe('DELETE', () => {
+  test('cancels a job under way; what is there stays; a second one removes it', async () => {
+    const id = await ground.job(2500)
+    await ground.finish(id, 0)
+    const answer = await ground.ask(`/jobs/${id}`, { method: 'DELETE' })
+    expect([answer.status, answer.json().state]).toEqual([200, 'cancelled'])
+    expect(ground.cancelled).toContain(id)
+    expect((await ground.ask(`/jobs/${id}/results`)).text.split('\n')).toHaveLength(1001)
+
+    expect((await ground.ask(`/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
+    expect((await ground.ask(`/jobs/${id}`)).status).toBe(404)
+    expect((await ground.ask(`/jobs/${id}/results`)).status).toBe(404)
+    expect((await ground.ask('/jobs?limit=100')).text).not.toContain(id)
+  })
+})
+
+describe('the list', () => {
+  let ids: string[]
+  beforeEach(async () => {
+    const { jobs } = (await ground.ask('/jobs?limit=100')).json()
+    for (const { id } of jobs) await ground.store.remove(id, 'everyone')
+    ids = []
+    for (let count = 0; count < 5; count += 1) ids.unshift(await ground.job('8.8.8.8'))
+  })
+
+  test('has the newest first, by pages', async () => {
+    const first = await ground.ask('/jobs?limit=2')
+    expect(idsIn(first)).toEqual(ids.slice(0, 2))
+    const second = await ground.ask(`/jobs?limit=2&cursor=${first.json().next}`)
+    expect(idsIn(second)).toEqual(ids.slice(2, 4))
+    const last = await ground.ask(`/jobs?limit=2&cursor=${second.json().next}`)
+    expect([idsIn(last), last.json().next]).toEqual([ids.slice(4), undefined])
+    const all = await ground.ask('/jobs?limit=5')
+    expect([idsIn(all), all.json().next]).toEqual([ids, undefined])
+  })
+
+  test('can be of one state, also when pages hold few of them', async () => {
+    const [, second = '', , fourth = '', fifth = ''] = ids
+    for (const id of [second, fourth, fifth]) await ground.finishAll(id)
+    expect(idsIn(await ground.ask('/jobs?state=completed'))).toEqual([second, fourth, fifth])
+    const page = await ground.ask('/jobs?state=completed&limit=2')
+    expect(idsIn(page)).toEqual([second, fourth])
+    expect(idsIn(await ground.ask(`/jobs?state=completed&limit=2&cursor=${page.json().next}`))).toEqual([fifth])
+    expect(idsIn(await ground.ask('/jobs?state=running'))).toEqual([])
+  })
+
+  test.each(['limit=0', 'limit=101', 'limit=x', 'limit=-1', 'cursor=x', 'state=lost'])('?%s is 400', async (query) => {
+    const answer = await ground.ask(`/jobs?${query}`)
+    expect([answer.status, answer.json().error.title]).toEqual([400, 'Bad request'])
+  })
+})
+
+describe('the webhook', () => {
+  test('of a completed job is sent again', async () => {
+    const id = await ground.job('8.8.8.8', '/jobs?callback=https://me.example/')
+    const early = await ground.ask(`/jobs/${id}/webhook`, { method: 'POST' })
+    expect([early.status, early.json().error.message]).toEqual([409, expect.stringContaining('queued')])
+    await ground.finishAll(id)
+    const answer = await ground.ask(`/jobs/${id}/webhook`, { method: 'POST' })
+    expect([answer.status, answer.json().id, ground.webhooks]).toEqual([202, id, [id]])
+  })
+
+  test('is a conflict without a callback', async () => {
+    const id = await ground.job('8.8.8.8')
+    await ground.finishAll(id)
+    expect((await ground.ask(`/jobs/${id}/webhook`, { method: 'POST' })).status).toBe(409)
+  })
+})
+
+describe('what is not there', () => {
+  test.each([
+    `/jobs/${nobody}`,
+    '/jobs/x',
+    '/jobs/%2e%2e',
+    `/jobs/${nobody}/results`,
+    `/jobs/${nobody}/events`,
+    `/jobs/${nobody.toUpperCase()}x`,
+    '/jobs/x/y/z',
+    '/',
+    '/nothing',
+  ])('GET %s is 404 as JSON', async (path) => {
+    const answer = await ground.ask(path)
+    expect([answer.status, answer.headers['content-type']]).toEqual([404, 'application/json; charset=utf-8'])
+    expect(answer.json()).toEqual({ status: 404, error: { title: 'Not found', message: expect.any(String) } })
+  })
+
+  test.each([
+    { method: 'PUT', path: '/jobs', allow: 'GET, HEAD, POST' },
+    { method: 'DELETE', path: '/jobs', allow: 'GET, HEAD, POST' },
+    { method: 'POST', path: `/jobs/${nobody}`, allow: 'GET, HEAD, DELETE' },
+    { method: 'GET', path: `/jobs/${nobody}/webhook`, allow: 'POST' },
+    { method: 'POST', path: `/jobs/${nobody}/results`, allow: 'GET, HEAD' },
+    { method: 'DELETE', path: `/jobs/${nobody}/events`, allow: 'GET, HEAD' },
+  ])('$method $path is 405 with Allow', async ({ method, path, allow }) => {
+    const answer = await ground.ask(path, { method })
+    expect([answer.status, answer.headers.allow]).toEqual([405, allow])
+    expect(answer.json().error.title).toBe('Method not allowed')
+  })
+
+  test('OPTIONS tells the methods', async () => {
+    const answer = await ground.ask('/jobs', { method: 'OPTIONS' })
+    expect([answer.status, answer.headers.allow]).toEqual([200, 'GET, HEAD, POST'])
+  })
+
+  test('a malformed path is 400', async () => {
+    expect((await ground.ask('/jobs/%ZZ')).json()).toMatchObject({ status: 400 })
+  })
+})
+
+test.each([
+  ['two Hosts', 'GET /jobs HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
+  ['an absolute target', 'GET http://a/jobs HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a length and chunks', 'POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n'],
+  ['an unknown coding', 'POST /jobs HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n'],
+])('%s: 400, and the end of the connection', async (_what, text) => {
+  const { answers, end } = await converse(ground.port, text)
+  expect([answers.map(({ status }) => status), end]).toEqual([[400], 'closed'])
+})
+
+test('probes answer, and are not in the log', async () => {
+  for (const path of ['/livez', '/readyz', '/health', '/metrics']) {
+    expect([path, (await ground.ask(path)).status]).toEqual([path, 200])
+  }
+  ground.isReady = false
+  expect((await ground.ask('/readyz')).status).toBe(503)
+  ground.isReady = true
+  const log = ground.logged.join('')
+  expect(log).toContain('"path":"/jobs"')
+  expect(log).not.toContain('livez')
+})
+
+describe('with CLIENT_TOKENS', () => {
+  const mine = { authorization: 'Bearer token-of-mine' }
+  const yours = { authorization: 'Bearer token-of-yours' }
+  let guarded: ApiGround
+  let id: string
+  beforeAll(async () => {
+    guarded = await ApiGround.start({
+      tokens: [
+        { secret: 'token-of-mine' },
+        { secret: 'token-of-yours' },
+        { secret: 'token-of-few', requests: { kind: 'sliding-window', limit: 1, windowMs: 3_600_000 } },
+      ],
+    })
+    id = await guarded.job('8.8.8.8', '/jobs', mine)
+  })
+  afterAll(() => guarded[Symbol.asyncDispose]())
+
+  test.each([
+    { method: 'GET', path: '/jobs' },
+    { method: 'POST', path: '/jobs' },
+    { method: 'GET', path: '/jobs/x' },
+    { method: 'GET', path: '/jobs/x/results' },
+    { method: 'PUT', path: '/jobs' },
+  ])('$method $path needs one', async ({ method, path }) => {
+    const missing = await guarded.ask(path, { method, body: addressLines(3) })
+    expect([missing.status, missing.headers['www-authenticate']]).toEqual([401, 'Bearer'])
+    const unknown = await guarded.ask(path, { method, headers: { authorization: 'Bearer token-of-nobody' } })
+    expect([unknown.status, unknown.json().error.title]).toEqual([403, 'Unknown token'])
+  })
+
+  test('a job is its token’s alone', async () => {
+    for (const [method, path] of [
+      ['GET', `/jobs/${id}`],
+      ['DELETE', `/jobs/${id}`],
+      ['GET', `/jobs/${id}/results`],
+      ['GET', `/jobs/${id}/events`],
+      ['POST', `/jobs/${id}/webhook`],
+    ] as const) {
+      expect([path, (await guarded.ask(path, { method, headers: yours })).status]).toEqual([path, 404])
+    }
+    expect((await guarded.ask('/jobs', { headers: yours })).json()).toEqual({ jobs: [] })
+    expect((await guarded.ask('/jobs', { headers: mine })).json().jobs).toHaveLength(1)
+    expect((await guarded.ask(`/jobs/${id}?token=token-of-mine`)).status).toBe(200)
+  })
+
+  test('two tokens may use the same Idempotency-Key', async () => {
+    const first = await guarded.job('8.8.8.8', '/jobs', { ...mine, 'idempotency-key': 'k' })
+    expect(await guarded.job('9.9.9.9', '/jobs', { ...yours, 'idempotency-key': 'k' })).not.toBe(first)
+  })
+
+  test('a budget of requests is told and kept', async () => {
+    const headers = { authorization: 'Bearer token-of-few' }
+    const answer = await guarded.ask('/jobs', { headers })
+    expect([answer.status, answer.headers['ratelimit-policy']]).toEqual([200, '"requests";q=1;w=3600'])
+    const over = await guarded.ask('/jobs', { headers })
+    expect([over.status, Number(over.headers['retry-after']) > 0]).toEqual([429, true])
+  })
+
+  test('probes need none, and no token is in the log', async () => {
+    expect((await guarded.ask('/health')).status).toBe(200)
+    expect(guarded.logged.join('')).not.toContain('token-of')
+  })
+})
