@@ -26,6 +26,11 @@ test.each([
   expect(passedFields(headWith(framing), version, 'x-ours')).toEqual(['X-Kept', 'c', 'X-Other', 'd'])
 })
 
+test('what only a proxy says to its own client is left out', () => {
+  const asked = ['Proxy-Authenticate', 'Basic realm="x"', 'X-Kept', 'c', 'proxy-authentication-info', 'd']
+  expect(passedFields(headWith(10, asked), '1.1', 'x-ours')).toEqual(['X-Kept', 'c'])
+})
+
 test('a list of which all is passed is passed as it is', () => {
   const all = ['X-Kept', 'c', 'X-Other', 'd']
   expect(passedFields(headWith(10, all), '1.1', 'x-ours')).toBe(all)

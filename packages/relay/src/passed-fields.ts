@@ -1,10 +1,12 @@
 import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
 
 const trailer = 'trailer'
+/** What a proxy asks of its own client, and tells it (RFC 9110 §11.7): from further away it would pass for our asking. */
+const [asksForCredentials, tellsOfCredentials] = ['proxy-authenticate', 'proxy-authentication-info'] as const
 
 /**
- * What of an answer's fields the client gets: not `ours` (in lower case), which is this hop's to say, nor Trailer where
- * no trailers can follow; Node 26 (lib/_http_outgoing.js) throws for that.
+ * What of an answer's fields the client gets: not `ours` (in lower case), which is this hop's to say, nor what a proxy
+ * says to its own client only, nor Trailer where no trailers can follow; Node 26 (lib/_http_outgoing.js) throws for that.
  */
 export function passedFields({ fields, framing }: AnswerHead, clientVersion: string, ours: string): string[] {
   const mayAnnounce = framing === 'chunked' && clientVersion !== '1.0'
@@ -16,8 +18,12 @@ export function passedFields({ fields, framing }: AnswerHead, clientVersion: str
 
 /** The length rules out nearly every other field before anything is lower-cased. */
 function isDropped(name: string, mayAnnounce: boolean, ours: string): boolean {
-  if (name.length === ours.length) return name.toLowerCase() === ours
-  return !mayAnnounce && name.length === trailer.length && name.toLowerCase() === trailer
+  if (isSame(name, ours) || (!mayAnnounce && isSame(name, trailer))) return true
+  return isSame(name, asksForCredentials) || isSame(name, tellsOfCredentials)
+}
+
+function isSame(name: string, lowerCase: string): boolean {
+  return name.length === lowerCase.length && name.toLowerCase() === lowerCase
 }
 
 function withoutDropped(fields: RawFields, mayAnnounce: boolean, ours: string): string[] {

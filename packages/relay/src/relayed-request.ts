@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
 import type { AnswerHead, Exchange, HopHandler, HopRequest, RawFields } from '@ipfleet/hop/hop.ts'
-import type { Tunnels } from '@ipfleet/hop/tunnels.ts'
+import type { TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
 import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
 import { linesOf } from './h1-answer.ts'
@@ -78,10 +78,14 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
   protected abstract answerFields(head: AnswerHead): RawFields
   /** No answer has begun, so that another server may be asked, or the client refused. */
   protected abstract unanswered(fault: HopFault): void
-  /** Fields of an answer of our own. */
-  protected abstract refusalFields(): RawFields
+  /** Fields of an answer of our own, to a fault or to a client that does not send its body as it should. */
+  protected abstract refusalFields(error: ProxyError): RawFields
   /** Called once. `fault`: of an answer that broke off. */
   protected abstract over(status: number, end: RelayEnd, fault?: HopFault): void
+  /** Protocols have been switched, which the client has been told. */
+  protected tunnelOpened(): void {}
+  /** What has passed, what came early included. Called before `over`, and only after `tunnelOpened`. */
+  protected tunnelEnded(_report: TunnelReport): void {}
 
   /** Sends the request; `head` is its line and fields. Again only after `unanswered`. */
   protected ask(head: string, begin: Begin): void {
@@ -101,7 +105,7 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
     const { answer, upgrade } = this.client
     if (this.#upload?.complete === false) this.#giveUpUpload()
     if (upgrade) answer.closeAfter()
-    answer.error(error, this.refusalFields())
+    answer.error(error, this.refusalFields(error))
     this.#end(error.status, 'refused')
   }
 
@@ -139,7 +143,7 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
     this.#done()
   }
 
-  switched(head: AnswerHead, socket: Duplex, early: Buffer): void {
+  switched(head: AnswerHead, socket: Duplex, fromServer: Buffer): void {
     const { upgrade, answer } = this.client
     if (upgrade === undefined) {
       socket.destroy()
@@ -151,7 +155,13 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
     upgrade.socket.write(`HTTP/1.1 101 ${head.reason}\r\n${lines}\r\n`, 'latin1')
     // A hop makes sockets only.
     const server = socket as Socket
-    this.#parts.tunnels.join(upgrade.socket, server, { fromClient: upgrade.early, fromServer: early }, () => {
+    const early = { fromClient: upgrade.early, fromServer }
+    // Not the bytes themselves: they would be kept for as long as the tunnel stands.
+    const [earlyUp, earlyDown] = [early.fromClient.length, early.fromServer.length]
+    this.tunnelOpened()
+    this.#parts.tunnels.join(upgrade.socket, server, early, (report) => {
+      const { bytesUp, bytesDown } = report
+      this.tunnelEnded({ ...report, bytesUp: bytesUp + earlyUp, bytesDown: bytesDown + earlyDown })
       this.#end(head.status, 'answered')
     })
   }

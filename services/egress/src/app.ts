@@ -11,6 +11,7 @@ import type { Authenticator } from './auth/authenticator.ts'
 import type { Dialled, Dialer, Leaving } from './dial/dialer.ts'
 import type { EgressRecord } from './egress-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
+import { AwaitedAnswer } from './proxy/awaited-answer.ts'
 import { forwardHead } from './proxy/forward-head.ts'
 import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { dialRefusal, refusal, refusalOf, statusFields, verdictRefusal } from './proxy/proxy-status.ts'
@@ -27,7 +28,7 @@ export interface AppParts {
   readonly policy: TargetPolicy
   readonly dialer: Dialer
   readonly forward: ForwardParts
-  readonly tunnels: TunnelDesk
+  readonly desk: TunnelDesk
   readonly record: EgressRecord
 }
 
@@ -44,10 +45,7 @@ export class App {
   /** A request for a URL; with `offer`, one that would switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
     let place: TunnelPlace | undefined
-    const visit = new Visit(req, peerAddress(req), (end) => {
-      if (place) this.#parts.tunnels.release(place)
-      this.#parts.record.requestEnded(end)
-    })
+    const visit = new Visit(req, peerAddress(req), this.#parts.record.requestEnded)
     const answer = new H1Answer(res)
     if (offer === undefined && !mayBeFollowed(req)) answer.closeAfter()
     try {
@@ -61,8 +59,8 @@ export class App {
       const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(req, visit, answer)
       // What switches protocols becomes a tunnel.
-      if (offer) place = this.#parts.tunnels.reserve(visit.client, who)
-      const dialled = await this.#dial(visit, asked.target, who, 'forward', leaving(res))
+      if (offer) place = this.#parts.desk.reserve(visit.client, who)
+      const dialled = await this.#dial(visit, asked.target, who, 'forward', new AwaitedAnswer(res))
       const line = {
         method: visit.method,
         path: asked.path,
@@ -73,8 +71,9 @@ export class App {
       const { method, fields } = visit
       const { socket, source } = dialled
       const client = { req, answer, upgrade: offer, fields, method, maxBodyBytes: 0 }
-      new ForwardedRequest(this.#parts.forward, { ...client, visit, head, socket, source }).start()
+      new ForwardedRequest(this.#parts.forward, { ...client, visit, head, socket, source, place }).start()
     } catch (error) {
+      if (place) this.#parts.desk.release(place)
       this.#refuse(visit, answer, error)
     }
   }
@@ -90,15 +89,14 @@ export class App {
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       visit.target = target
       const who = await this.#admit(req, visit)
-      const { tunnels } = this.#parts
-      const place = tunnels.reserve(visit.client, who)
+      const { desk } = this.#parts
+      const place = desk.reserve(visit.client, who)
       try {
         const dialled = await this.#dial(visit, target, who, 'connect', client)
         client.release()
-        this.#parts.record.tunnelOpened(dialled.source)
-        tunnels.open(visit, { socket, early }, dialled, place)
+        desk.open(visit, { socket, early }, dialled, place)
       } catch (error) {
-        tunnels.release(place)
+        desk.release(place)
         throw error
       }
     } catch (error) {
@@ -175,12 +173,4 @@ const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, CON
 
 function challenge(status: number): readonly string[] {
   return status === 407 ? ['Proxy-Authenticate', 'Basic realm="ipfleet-egress", charset="UTF-8"'] : []
-}
-
-/** Aborts when the client leaves before its answer is out. A connection that stays carries many requests; a response one. */
-function leaving(res: ServerResponse): AbortSignal {
-  const gone = new AbortController()
-  if (res.destroyed) gone.abort()
-  res.once('close', () => gone.abort())
-  return gone.signal
 }

@@ -2,6 +2,7 @@ import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { EgressRecord, SourceUse } from './egress-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
+import type { SourceStanding } from './sources/live-source-pool.ts'
 
 export interface EgressMetricsParts {
   readonly record: EgressRecord
@@ -9,7 +10,7 @@ export interface EgressMetricsParts {
   readonly openTunnels: () => number
   readonly openConnections: () => number
   /** Each entry of the pool: whether it is in rotation. */
-  readonly sources: () => readonly { readonly entry: string; readonly isUp: boolean }[]
+  readonly sources: () => readonly SourceStanding[]
   readonly link: RedisLink | undefined
 }
 

@@ -1,17 +1,15 @@
 import type { TunnelReport } from '@ipfleet/hop/tunnels.ts'
 import { logFlatLine } from '@ipfleet/telemetry/flat-line.ts'
-import type { HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
+import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Source } from './sources/source-pool.ts'
 import type { Visit, VisitEnd } from './proxy/visit.ts'
-import { authorityOf } from '@ipfleet/targets/target.ts'
 
 const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
 const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 const labels = { method: methods, status: classes } as const
 
-const knownMethods: ReadonlySet<string> = new Set(methods)
 const tunnelEnds = ['closed', 'broken', 'idle', 'limit', 'stopped'] as const
 
 /** What one entry of the pool has carried. */
@@ -32,6 +30,8 @@ export class EgressRecord {
   readonly refusals = new Map<string, number>()
   readonly tunnelsEnded = Object.fromEntries(tunnelEnds.map((end) => [end, 0])) as Record<TunnelReport['end'], number>
   readonly #durations: HotHistogram<typeof labels>
+  /** By method and class. */
+  readonly #series: (HistogramSeries | undefined)[] = Array.from({ length: methods.length * classes.length })
   readonly #logger: Logger
 
   constructor(metrics: Metrics, logger: Logger) {
@@ -44,9 +44,7 @@ export class EgressRecord {
   }
 
   readonly requestEnded = (end: VisitEnd): void => {
-    const method = (knownMethods.has(end.method) ? end.method : 'other') as (typeof methods)[number]
-    const status = `${Math.floor(end.status / 100)}xx` as (typeof classes)[number]
-    this.#durations.series({ method, status }).observeMs(end.durationMs)
+    this.#durationsOf(end).observeMs(end.durationMs)
     const { refusal, source } = end
     if (source !== undefined) {
       const use = this.useOf(source)
@@ -57,9 +55,9 @@ export class EgressRecord {
     this.#log(end)
   }
 
-  readonly tunnelEnded = (visit: Visit, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void => {
+  tunnelEnded(visit: Visit, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void {
     this.tunnelsEnded[end] = (this.tunnelsEnded[end] ?? 0) + 1
-    const { source, target, client, user } = visit
+    const { source, authority, client, user } = visit
     if (source !== undefined) {
       const use = this.useOf(source)
       use.openTunnels -= 1
@@ -67,7 +65,7 @@ export class EgressRecord {
       use.bytesDown += bytesDown
     }
     logFlatLine(this.#logger, 'info', 'tunnel closed', {
-      target: target && authorityOf(target),
+      target: authority,
       source: source?.address,
       client,
       user,
@@ -96,10 +94,17 @@ export class EgressRecord {
     return use
   }
 
+  #durationsOf({ method: asked, status: code }: VisitEnd): HistogramSeries {
+    const method = methods.find((known) => known === asked) ?? 'other'
+    const status = classes[Math.floor(code / 100) - 1] ?? '5xx'
+    const at = methods.indexOf(method) * classes.length + classes.indexOf(status)
+    return (this.#series[at] ??= this.#durations.series({ method, status }))
+  }
+
   #log({ method, path, status, client, user, target, source, refusal, durationMs }: VisitEnd): void {
     const fields = {
       method,
-      target: target && authorityOf(target),
+      target,
       path: method === 'CONNECT' ? undefined : path,
       status,
       latency_us: Math.round(durationMs * 1000),

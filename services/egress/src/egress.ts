@@ -17,10 +17,11 @@ import { EgressRecord } from './egress-record.ts'
 import { EgressServer } from './egress-server.ts'
 import { type FleetParts, fleetParts } from './fleet-parts.ts'
 import { ClientLimits } from './limits/client-limits.ts'
+import { listenAddressOf } from './listen-address.ts'
 import { metricsServer } from './metrics-server.ts'
 import type { ForwardParts } from './proxy/forwarded-request.ts'
 import { TunnelDesk } from './proxy/tunnel-desk.ts'
-import { type EgressSettings, listenAddressOf } from './settings.ts'
+import type { EgressSettings } from './settings.ts'
 import { readIpPool } from './sources/ip-pool.ts'
 import { LiveSourcePool } from './sources/live-source-pool.ts'
 import { createSourceCheck } from './sources/source-check.ts'
@@ -28,7 +29,6 @@ import { LiveTargetPolicy } from '@ipfleet/targets/live-target-policy.ts'
 import { NameLookups, systemLookUp } from '@ipfleet/targets/name-lookups.ts'
 import { OwnAddresses } from '@ipfleet/targets/own-addresses.ts'
 import { TargetList } from '@ipfleet/targets/target-list.ts'
-import { authorityOf } from '@ipfleet/targets/target.ts'
 
 /** A forward proxy: all its parts, put together and taken apart again. */
 export class Egress {
@@ -122,6 +122,7 @@ export class Egress {
     const { clock } = this.#fleet
     const { CONNECT_TIMEOUT_MS: connectTimeoutMs } = settings
     const caps = { maxTunnels: settings.MAX_TUNNELS, maxTunnelsPerClient: settings.MAX_TUNNELS_PER_CLIENT }
+    const desk = new TunnelDesk(this.#tunnels, caps, record)
     return new App({
       authenticator,
       limits: this.#limits,
@@ -133,24 +134,25 @@ export class Egress {
         names: new NameLookups({ lookUp: systemLookUp, clock, timeoutMs: connectTimeoutMs }),
       }),
       dialer: new SourceDialer({ pool: this.#pool, ports: LocalPorts.ofSystem(), clock, connectTimeoutMs }),
-      forward: this.#forwardParts(),
-      tunnels: new TunnelDesk(this.#tunnels, caps, record.tunnelEnded),
+      forward: this.#forwardParts(desk),
+      desk,
       record,
     })
   }
 
-  #forwardParts(): ForwardParts {
+  #forwardParts(desk: TunnelDesk): ForwardParts {
     const settings = this.#settings
     const idleTimeoutMs = settings.IDLE_TIMEOUT_SECONDS * 1000
     return {
       tunnels: this.#tunnels,
+      desk,
       stalls: new StallWatch(),
       sendTimeoutMs: idleTimeoutMs,
       uploads: { bodyTimeoutMs: idleTimeoutMs, minBodyBytesPerSecond: leastBytesPerSecond },
       timeouts: { answerTimeoutMs: settings.ANSWER_TIMEOUT_SECONDS * 1000, idleTimeoutMs },
       disclosure: { forwardedFor: settings.X_FORWARDED_FOR, realIp: settings.X_REAL_IP, via: settings.VIA },
-      onBlocked: ({ source, target }) => {
-        if (source && target) this.#pool.report(source, authorityOf(target), 'refused_by_site')
+      onBlocked: ({ source, authority: site }) => {
+        if (source && site !== undefined) this.#pool.report(source, site, 'refused_by_site')
       },
     }
   }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { loadSettings } from '@ipfleet/settings/load-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
-import { listenAddressOf, settingsRules, settingsSchema } from './settings.ts'
+import { listenAddressOf } from './listen-address.ts'
+import { settingsRules, settingsSchema } from './settings.ts'
 
 const load = (env: Record<string, string>) =>
   loadSettings(settingsSchema, {

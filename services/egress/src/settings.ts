@@ -16,7 +16,7 @@ import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
-import { type Endpoint, endpointInWords, isLoopback, readEndpoint, showEndpoint } from './endpoint.ts'
+import { type Endpoint, endpointInWords, readEndpoint, showEndpoint } from './endpoint.ts'
 import { type IpPool, readIpPool } from './sources/ip-pool.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/targets/port-ranges.ts'
 import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
@@ -243,14 +243,4 @@ export const settingsRules: readonly Rule<EgressSettings>[] = [
 
 function faultsOf(pool: IpPool): string | undefined {
   return pool.kind === 'faults' ? pool.faults.join('; ') : undefined
-}
-
-/** Where the proxy listens. Whoever asks for no credentials is open to everybody who can connect: on loopback only. */
-export function listenAddressOf(
-  settings: Pick<EgressSettings, 'LISTEN_ADDR' | 'PROXY_USER' | 'USERS_FILE'>,
-): Endpoint & { readonly narrowed: boolean } {
-  const { LISTEN_ADDR: given, PROXY_USER: user, USERS_FILE: file } = settings
-  if (user !== undefined || file !== undefined || isLoopback(given)) return { ...given, narrowed: false }
-  const isIpv6 = given.host.includes(':') && given.host !== '::'
-  return { host: isIpv6 ? '::1' : '127.0.0.1', port: given.port, narrowed: true }
 }

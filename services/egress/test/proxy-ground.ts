@@ -1,4 +1,5 @@
 import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
+import { acceptance } from '@ipfleet/testing/websocket-server.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import { type RunningEgress, startEgress } from './start-egress.ts'
 
@@ -15,6 +16,8 @@ export class ProxyGround implements AsyncDisposable {
   /** `host:port` of the origin. */
   readonly authority: string
   readonly #wires: Wire[] = []
+  /** Rejects when the proxy ends: nobody must wait for what it would have done. */
+  readonly #death: Promise<never>
 
   static async start(env: Readonly<Record<string, string>> = {}, host = '127.0.0.1'): Promise<ProxyGround> {
     const origin = await ScriptedBackend.start(host)
@@ -29,6 +32,10 @@ export class ProxyGround implements AsyncDisposable {
   private constructor(egress: RunningEgress, origin: ScriptedBackend, host: string) {
     this.egress = egress
     this.origin = origin
+    this.#death = egress.exited.then(({ code, signal }) => {
+      throw new Error(`the proxy has ended (${signal ?? `code ${code}`}):\n${egress.output()}`)
+    })
+    this.#death.catch(() => {})
     this.authority = host.includes(':') ? `[${host}]:${origin.port}` : `${host}:${origin.port}`
   }
 
@@ -39,7 +46,7 @@ export class ProxyGround implements AsyncDisposable {
 
   /** A client of the proxy that has sent this. */
   async client(bytes: string): Promise<Wire> {
-    const client = await Wire.to(this.egress.port)
+    const client = await Promise.race([this.#death, Wire.to(this.egress.port)])
     this.#wires.push(client)
     client.write(bytes)
     return client
@@ -47,7 +54,7 @@ export class ProxyGround implements AsyncDisposable {
 
   /** The origin's end of the next connection. */
   async accept(): Promise<Wire> {
-    const server = await this.origin.accept()
+    const server = await Promise.race([this.#death, this.origin.accept()])
     this.#wires.push(server)
     return server
   }
@@ -77,6 +84,20 @@ export class ProxyGround implements AsyncDisposable {
     return { client, server: await this.accept() }
   }
 
+  /** The handshake of a WebSocket that is asked for by its URL. */
+  handshake(...fields: readonly string[]): string {
+    const asked = ['Connection: keep-alive, Upgrade', 'Upgrade: websocket', ...webSocketFields]
+    return requestHead(`GET ${this.url('/chat')}`, ...asked, ...fields)
+  }
+
+  /** A connection that has switched protocols. */
+  async switched(): Promise<Ends> {
+    const { client, server } = await this.ask(this.handshake())
+    server.write(acceptance(server.text))
+    await client.saw('\r\n\r\n')
+    return { client, server }
+  }
+
   /** Ends all connections of a test. */
   clear(): void {
     for (const wire of this.#wires.splice(0)) wire.destroy()
@@ -89,6 +110,8 @@ export class ProxyGround implements AsyncDisposable {
     await this.origin[Symbol.asyncDispose]()
   }
 }
+
+export const webSocketFields = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
 
 /** Of HTTP/1.1, with a Host unless there is one among the fields. */
 export function requestHead(methodAndTarget: string, ...fields: readonly string[]): string {

@@ -39,6 +39,7 @@ describe('the head', () => {
     ['Upgrade', 'Upgrade: h2c'],
     ['what Connection names', 'Connection: X-One , close,x-TWO\r\nX-One: 1\r\nX-Two: 2'],
     ['what a second Connection names', 'Connection: close\r\nConnection: x-three\r\nX-Three: 3'],
+    ['credentials that only a proxy may ask for (RFC 9110 §11.7.1)', 'Proxy-Authenticate: Basic realm="x"'],
     ['a claim to be this proxy', 'X-Egress-IP: 1.2.3.4'],
     ['Trailer, where no trailers can follow', 'Trailer: X-Sum'],
   ])('leaves out what is for the hop to the origin only: %s', async (_what, field) => {

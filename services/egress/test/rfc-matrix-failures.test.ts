@@ -130,8 +130,10 @@ describe('an origin', () => {
 test('a client that stops in the middle of its body is told, and the origin let go', async () => {
   const { client, server } = await ground.post(['Content-Length: 100'], 'part')
   await server.saw('part')
-  expect((await toldIn(client)).status).toBe(408)
+  const told = await toldIn(client)
+  expect(told).toEqual({ status: 408, proxyStatus: 'http_request_error; details="body too slow"' })
   await server.ended
+  await ground.egress.waitForLine(({ status, refused }) => status === 408 && refused === 'http_request_error')
 })
 
 test('a tunnel through which nothing passes is closed', async () => {

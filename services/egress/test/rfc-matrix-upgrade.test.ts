@@ -1,42 +1,25 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { acceptance } from '@ipfleet/testing/websocket-server.ts'
-import { bodyOf, type Ends, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
+import { bodyOf, okHead, ProxyGround, requestHead, webSocketFields } from './proxy-ground.ts'
 
 /** A switch of protocols that is asked for in absolute-form, without CONNECT. */
+const source = '127.0.0.2'
 let ground: ProxyGround
 beforeAll(async () => {
-  ground = await ProxyGround.start()
+  ground = await ProxyGround.start({ IP_POOL: source })
 })
 afterEach(() => ground.clear())
 afterAll(() => ground[Symbol.asyncDispose]())
 
-const webSocket = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
-const handshake = (...fields: readonly string[]): string =>
-  requestHead(
-    `GET ${ground.url('/chat')}`,
-    'Connection: keep-alive, Upgrade',
-    'Upgrade: websocket',
-    ...webSocket,
-    ...fields,
-  )
-
-/** A switch that has been made. */
-async function switched(): Promise<Ends> {
-  const { client, server } = await ground.ask(handshake())
-  server.write(acceptance(server.text))
-  await client.saw('\r\n\r\n')
-  return { client, server }
-}
-
 describe('a WebSocket', () => {
   test('is asked for and agreed on, with nothing that is for one hop only', async () => {
-    const { client, server } = await ground.ask(handshake('Keep-Alive: timeout=5'))
+    const { client, server } = await ground.ask(ground.handshake('Keep-Alive: timeout=5'))
     expect(server.text).toBe(
       [
         'GET /chat HTTP/1.1',
         `Host: ${ground.authority}`,
-        ...webSocket,
+        ...webSocketFields,
         'X-Forwarded-For: 127.0.0.1',
         'X-Real-IP: 127.0.0.1',
         'Via: 1.1 ipfleet-egress',
@@ -54,6 +37,7 @@ describe('a WebSocket', () => {
         'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
         'Set-Cookie: a=1',
         'Set-Cookie: b=2',
+        `X-Egress-IP: ${source}`,
         'Via: 1.1 ipfleet-egress',
         '\r\n',
       ].join('\r\n'),
@@ -61,7 +45,7 @@ describe('a WebSocket', () => {
   })
 
   test('loses nothing of what is said before the other side has agreed', async () => {
-    const { client, server } = await ground.ask(`${handshake()}early from the client, `)
+    const { client, server } = await ground.ask(`${ground.handshake()}early from the client, `)
     client.write('more of it')
     server.write(`${acceptance(server.text)}early from the origin`)
     await client.saw('\r\n\r\nearly from the origin')
@@ -69,7 +53,7 @@ describe('a WebSocket', () => {
   })
 
   test('carries bytes of all kinds both ways', async () => {
-    const { client, server } = await switched()
+    const { client, server } = await ground.switched()
     const many = Buffer.alloc(500_000, Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)))
     client.write(many)
     server.write(many)
@@ -82,7 +66,7 @@ describe('a WebSocket', () => {
   test.each(['client', 'server'] as const)(
     'has two directions, of which each ends by itself: %s first',
     async (first) => {
-      const ends = await switched()
+      const ends = await ground.switched()
       const other = first === 'client' ? ends.server : ends.client
       ends[first].write('last words')
       ends[first].end()
@@ -96,15 +80,77 @@ describe('a WebSocket', () => {
   )
 
   test('ends for one side when it breaks for the other', async () => {
-    const { client, server } = await switched()
+    const { client, server } = await ground.switched()
     client.reset()
     await server.ended
   })
 })
 
+/** Values of metrics of this egress, by name with labels; 0 for those that are not there yet. */
+async function metrics(...series: readonly string[]): Promise<number[]> {
+  const lines = (await ground.egress.metrics()).split('\n')
+  return series.map((one) =>
+    Number(
+      lines
+        .find((line) => line.startsWith(`${one} `))
+        ?.split(' ')
+        .at(-1) ?? 0,
+    ),
+  )
+}
+
+describe('a switch that has been made is told of as a tunnel is', () => {
+  test('in the log: a request when it stands; at its end bytes both ways, source, target, reason', async () => {
+    const path = '/told-in-the-log'
+    const { client, server } = await ground.ask(`${ground.handshake().replace('/chat', path)}12345`)
+    server.write(`${acceptance(server.text)}123`)
+    await client.saw('\r\n\r\n123')
+    expect(await ground.egress.waitForLine((line) => line['path'] === path)).toMatchObject({
+      msg: 'request',
+      method: 'GET',
+      status: 101,
+      source,
+    })
+    client.write('67')
+    await server.saw('1234567')
+    client.end()
+    server.end()
+    expect(await ground.egress.waitForLine((line) => line['bytes_up'] === 7 && line['bytes_down'] === 3)).toMatchObject(
+      {
+        msg: 'tunnel closed',
+        target: ground.authority,
+        source,
+        client: '127.0.0.1',
+        end: 'closed',
+        duration_ms: expect.any(Number),
+      },
+    )
+  })
+
+  test('in the metrics: open tunnels and bytes of its source address, and its end', async () => {
+    const openTunnels = `ipfleet_egress_source_tunnels{source="${source}"}`
+    const [up, down] = ['up', 'down'].map(
+      (way) => `ipfleet_egress_source_bytes_total{source="${source}",direction="${way}"}`,
+    )
+    const counted = [up ?? '', down ?? '', 'ipfleet_egress_tunnels_ended_total{end="closed"}']
+    await until(async () => (await metrics(openTunnels))[0] === 0)
+    const [upBefore = 0, downBefore = 0, endedBefore = 0] = await metrics(...counted)
+    const { client, server } = await ground.switched()
+    expect(await metrics(openTunnels)).toEqual([1])
+    client.write('12345')
+    await server.saw('12345')
+    server.write('123')
+    await client.saw('\r\n\r\n123')
+    client.end()
+    server.end()
+    await until(async () => (await metrics(openTunnels))[0] === 0)
+    expect(await metrics(...counted)).toEqual([upBefore + 5, downBefore + 3, endedBefore + 1])
+  })
+})
+
 describe('a switch that is declined', () => {
   test('is an ordinary answer, the last one on its connection', async () => {
-    const { client, server } = await ground.ask(handshake())
+    const { client, server } = await ground.ask(ground.handshake())
     server.write(`${okHead('Content-Length: 2')}no`)
     await client.saw('no')
     expect(client.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
@@ -113,13 +159,13 @@ describe('a switch that is declined', () => {
   })
 
   test('may be a refusal that says what would do', async () => {
-    const { client, server } = await ground.ask(handshake())
+    const { client, server } = await ground.ask(ground.handshake())
     server.write('HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\nContent-Length: 0\r\n\r\n')
     expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 426 .*\r\nSec-WebSocket-Version: 8\r\n/s)
   })
 
   test('may break off, which is seen', async () => {
-    const { client, server } = await ground.ask(handshake())
+    const { client, server } = await ground.ask(ground.handshake())
     server.write(`${okHead('Content-Length: 100')}part`)
     await client.saw('part')
     server.destroy()
@@ -137,7 +183,7 @@ test('a switch that nobody asked for is 502', async () => {
 })
 
 test('a switch that is asked for behind an unanswered request is not made, and harms nobody', async () => {
-  const { client, server } = await ground.ask(requestHead(`GET ${ground.url('/first')}`) + handshake())
+  const { client, server } = await ground.ask(requestHead(`GET ${ground.url('/first')}`) + ground.handshake())
   server.write(`${okHead('Content-Length: 5')}first`)
   await client.saw('first')
   const next = await ground.accept()

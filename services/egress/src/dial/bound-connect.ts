@@ -1,4 +1,4 @@
-import { connect, type OnReadOpts, type Socket } from 'node:net'
+import { connect, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type { Clock } from '@ipfleet/clock/clock.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { connectFailure } from './connect-failure.ts'
@@ -24,7 +24,6 @@ export type ConnectEnd =
 
 /** Attempts at local ports before a source is said to have none for a target. */
 const mostPorts = 16
-const options = { allowHalfOpen: true, noDelay: true }
 
 /**
  * A connection in the making from one source to one address. Tells once how it ended, after the constructor has
@@ -57,11 +56,14 @@ export class BoundConnect {
   }
 
   #open(port: number): Socket {
-    const { source, address, onread } = this.#route
-    const to = { host: address, port: this.#route.port, ...options, ...(onread && { onread }) }
-    const localPort = this.#isSelf(port) ? this.#parts.ports.leap() : port
-    const socket = this.#isBound ? connect({ ...to, localAddress: source.address, localPort }) : connect(to)
-    return socket.on('connect', this.#onConnect).on('error', this.#onError)
+    const { source, address, port: targetPort, onread } = this.#route
+    const to: TcpNetConnectOpts = { host: address, port: targetPort, allowHalfOpen: true, noDelay: true }
+    if (onread) to.onread = onread
+    if (this.#isBound) {
+      to.localAddress = source.address
+      to.localPort = this.#isSelf(port) ? this.#parts.ports.leap() : port
+    }
+    return connect(to).on('connect', this.#onConnect).on('error', this.#onError)
   }
 
   /** TCP connects a port with itself where nobody listens, if it is told to (RFC 9293 §3.5, simultaneous open). */

@@ -38,6 +38,8 @@ export class FamilyLane {
   readonly #parts: LaneParts
   readonly #task: LaneTask
   readonly #owner: LaneOwner
+  /** As the pool knows the target. */
+  readonly #site: string
   readonly #tried: Source[] = []
   #source: Source | undefined
   #addresses: readonly TargetAddress[] = []
@@ -51,6 +53,7 @@ export class FamilyLane {
     this.#parts = parts
     this.#task = task
     this.#owner = owner
+    this.#site = authorityOf(task.request.target)
   }
 
   /** Undefined until a source has been taken. */
@@ -63,7 +66,7 @@ export class FamilyLane {
     const { request, families } = this.#task
     const choice = this.#parts.pool.next({
       families: this.#source ? [this.#source.family] : families,
-      site: authorityOf(request.target),
+      site: this.#site,
       session: request.session,
       tried: this.#tried,
     })
@@ -152,7 +155,7 @@ export class FamilyLane {
   }
 
   #report(outcome: SourceOutcome): void {
-    if (this.#source) this.#parts.pool.report(this.#source, authorityOf(this.#task.request.target), outcome)
+    if (this.#source) this.#parts.pool.report(this.#source, this.#site, outcome)
   }
 
   #halt(): void {

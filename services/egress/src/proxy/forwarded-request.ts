@@ -1,19 +1,24 @@
 import type { Socket } from 'node:net'
+import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { exchangeOver } from '@ipfleet/hop/exchange-over.ts'
 import type { ExchangeTimeouts } from '@ipfleet/hop/hop-connection.ts'
 import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
 import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
+import type { TunnelReport } from '@ipfleet/hop/tunnels.ts'
 import { passedFields } from '@ipfleet/relay/passed-fields.ts'
 import { type RelayedClient, RelayedRequest, type RelayEnd, type RelayParts } from '@ipfleet/relay/relayed-request.ts'
 import type { Source } from '../sources/source-pool.ts'
 import type { Disclosure } from './forward-head.ts'
-import { faultRefusal, pseudonym, type Refusal, statusFields } from './proxy-status.ts'
+import { faultRefusal, pseudonym, Refusal, statusFields } from './proxy-status.ts'
+import type { TunnelDesk, TunnelPlace } from './tunnel-desk.ts'
 import type { Visit } from './visit.ts'
 
 /** What all forwarded requests share. */
 export interface ForwardParts extends RelayParts {
   readonly timeouts: ExchangeTimeouts
   readonly disclosure: Disclosure
+  /** Where those that switch protocols have their places. */
+  readonly desk: TunnelDesk
   /** Told when a site answers as it does to those it has blocked. */
   readonly onBlocked: (visit: Visit) => void
 }
@@ -24,6 +29,8 @@ export interface ConnectedRequest extends RelayedClient {
   readonly head: string
   readonly socket: Socket
   readonly source: Source
+  /** Of one that may become a tunnel; given back here. */
+  readonly place: TunnelPlace | undefined
 }
 
 /** Forbidden, and too many requests. */
@@ -56,8 +63,10 @@ export class ForwardedRequest extends RelayedRequest {
     return fields
   }
 
-  protected refusalFields(): RawFields {
-    return this.#refusal === undefined ? [] : statusFields(this.#refusal)
+  protected refusalFields(error: ProxyError): RawFields {
+    // Not the origin's fault, but the client's.
+    this.#refusal ??= new Refusal(error, 'http_request_error', 'body too slow')
+    return statusFields(this.#refusal)
   }
 
   protected unanswered(fault: HopFault): void {
@@ -65,7 +74,18 @@ export class ForwardedRequest extends RelayedRequest {
     this.refuse(this.#refusal.error)
   }
 
+  protected override tunnelOpened(): void {
+    this.#parts.desk.opened(this.#of.visit, this.#of.source, 101)
+  }
+
+  protected override tunnelEnded(report: TunnelReport): void {
+    const { visit, place } = this.#of
+    if (place) this.#parts.desk.ended(visit, place, report)
+  }
+
   protected over(status: number, _end: RelayEnd, fault?: HopFault): void {
-    this.#of.visit.end(status, fault ? faultRefusal(fault) : this.#refusal)
+    const { visit, place } = this.#of
+    if (place) this.#parts.desk.release(place)
+    visit.end(status, fault ? faultRefusal(fault) : this.#refusal)
   }
 }

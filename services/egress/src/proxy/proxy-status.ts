@@ -14,7 +14,6 @@ export type ProxyStatusError =
   | 'connection_refused'
   | 'connection_terminated'
   | 'connection_timeout'
-  | 'connection_write_timeout'
   | 'destination_ip_prohibited'
   | 'destination_ip_unroutable'
   | 'destination_unavailable'

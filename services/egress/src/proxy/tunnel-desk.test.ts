@@ -3,6 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { type TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
+import type { Source } from '../sources/source-pool.ts'
 import { Refusal } from './proxy-status.ts'
 import { TunnelDesk, type TunnelDeskOptions, type TunnelPlace } from './tunnel-desk.ts'
 import type { Identity, Visit } from './visit.ts'
@@ -19,7 +20,7 @@ function deskWith(options: Partial<TunnelDeskOptions>): TunnelDesk {
   return new TunnelDesk(
     new Tunnels({ idleMs: 10_000 }),
     { maxTunnels: 100, maxTunnelsPerClient: 0, ...options },
-    () => {},
+    { tunnelOpened() {}, tunnelEnded() {} },
   )
 }
 
@@ -104,11 +105,15 @@ describe('a tunnel', () => {
     ['192.0.2.1', 'X-Egress-IP: 192.0.2.1\r\n'],
     ['', ''],
   ])('is announced with its source address, if that is one of the pool: %j', async (address, field) => {
+    const begun: Source[] = []
     const closed: [Visit, TunnelReport][] = []
     const desk = new TunnelDesk(
       new Tunnels({ idleMs: 10_000 }),
       { maxTunnels: 1, maxTunnelsPerClient: 0 },
-      (...all) => void closed.push(all),
+      {
+        tunnelOpened: (one) => void begun.push(one),
+        tunnelEnded: (...all) => void closed.push(all),
+      },
     )
     const [client, clientSide] = await socketPair()
     const [originSide, origin] = await socketPair()
@@ -120,6 +125,7 @@ describe('a tunnel', () => {
     const dialled = { kind: 'connected', socket: originSide, source, address: '192.0.2.2', durationMs: 1 } as const
     desk.open(visit, { socket: clientSide, early: Buffer.from('early') }, dialled, place)
     expect(ended).toEqual([200])
+    expect(begun).toEqual([source])
     const [near, far] = [new Wire(client), new Wire(origin)]
     near.write(' and late')
     near.end()
@@ -132,7 +138,8 @@ describe('a tunnel', () => {
       `HTTP/1.1 200 Connection Established\r\n${field}\r\nanswer`,
     ])
     await Promise.all([clientSide, originSide].map(async (socket) => socket.closed || once(socket, 'close')))
-    expect(closed).toEqual([[visit, expect.objectContaining({ end: 'closed' })]])
+    const bytes = { bytesUp: 'early and late'.length, bytesDown: 'answer'.length }
+    expect(closed).toEqual([[visit, expect.objectContaining({ end: 'closed', ...bytes })]])
     expect(statusOf(() => desk.reserve('192.0.2.9', anybody))).toBe(0)
   })
 })

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
 import type { Dialled } from '../dial/dialer.ts'
+import type { Source } from '../sources/source-pool.ts'
 import { refusal } from './proxy-status.ts'
 import type { Identity, Visit } from './visit.ts'
 
@@ -15,20 +16,24 @@ export interface TunnelPlace {
   readonly holder: string
 }
 
-export type TunnelClosed = (visit: Visit, report: TunnelReport) => void
+/** Is told of each tunnel, and counts and logs it. */
+export interface TunnelWatcher {
+  tunnelOpened(source: Source): void
+  tunnelEnded(visit: Visit, report: TunnelReport): void
+}
 
-/** Opens tunnels, so many in all and so many for each client or user. */
+/** Gives places to tunnels, so many in all and so many for each client or user, however a tunnel comes about. */
 export class TunnelDesk {
   readonly #tunnels: Tunnels
   readonly #options: TunnelDeskOptions
-  readonly #onClosed: TunnelClosed
+  readonly #watcher: TunnelWatcher
+  readonly #places = new Set<TunnelPlace>()
   readonly #byHolder = new Map<string, number>()
-  #taken = 0
 
-  constructor(tunnels: Tunnels, options: TunnelDeskOptions, onClosed: TunnelClosed) {
+  constructor(tunnels: Tunnels, options: TunnelDeskOptions, watcher: TunnelWatcher) {
     this.#tunnels = tunnels
     this.#options = options
-    this.#onClosed = onClosed
+    this.#watcher = watcher
   }
 
   /** @throws Refusal when there are too many */
@@ -41,22 +46,36 @@ export class TunnelDesk {
         retryAfterSeconds: 1,
       })
     }
-    if (this.#taken >= this.#options.maxTunnels) {
+    if (this.#places.size >= this.#options.maxTunnels) {
       throw refusal('overloaded', 'connection_limit_reached', 'tunnels in all', { retryAfterSeconds: 1 })
     }
+    const place = { holder }
     this.#byHolder.set(holder, held + 1)
-    this.#taken += 1
-    return { holder }
+    this.#places.add(place)
+    return place
   }
 
-  release({ holder }: TunnelPlace): void {
-    this.#taken -= 1
+  /** Once or more. */
+  release(place: TunnelPlace): void {
+    if (!this.#places.delete(place)) return
+    const { holder } = place
     const left = (this.#byHolder.get(holder) ?? 1) - 1
     if (left > 0) this.#byHolder.set(holder, left)
     else this.#byHolder.delete(holder)
   }
 
-  /** Tells the client, naming the address that its bytes leave from, and joins both sides. */
+  /** A tunnel stands; the client has been told so with this status. */
+  opened(visit: Visit, source: Source, status: number): void {
+    this.#watcher.tunnelOpened(source)
+    visit.end(status)
+  }
+
+  ended(visit: Visit, place: TunnelPlace, report: TunnelReport): void {
+    this.release(place)
+    this.#watcher.tunnelEnded(visit, report)
+  }
+
+  /** Answers CONNECT, naming the address that the client's bytes leave from, and joins both sides. */
   open(
     visit: Visit,
     client: { readonly socket: Socket; readonly early: Buffer },
@@ -66,10 +85,12 @@ export class TunnelDesk {
     const from = source.address === '' ? '' : `X-Egress-IP: ${source.address}\r\n`
     // RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding.
     client.socket.write(`HTTP/1.1 200 Connection Established\r\n${from}\r\n`, 'latin1')
-    visit.end(200)
-    this.#tunnels.join(client.socket, socket, { fromClient: client.early, fromServer: nothing }, (report) => {
-      this.release(place)
-      this.#onClosed(visit, report)
+    this.opened(visit, source, 200)
+    const early = { fromClient: client.early, fromServer: nothing }
+    // Not the bytes themselves: they would be kept for as long as the tunnel stands.
+    const earlyUp = client.early.length
+    this.#tunnels.join(client.socket, socket, early, (report) => {
+      this.ended(visit, place, { ...report, bytesUp: report.bytesUp + earlyUp })
     })
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { RawFields } from '@ipfleet/hop/hop.ts'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
-import type { Target, TargetAddress } from '@ipfleet/targets/target.ts'
+import { authorityOf, type Target, type TargetAddress } from '@ipfleet/targets/target.ts'
 import type { Refusal } from './proxy-status.ts'
 
 /** Who asks, and what that one may. */
@@ -25,7 +25,8 @@ export interface VisitEnd {
   readonly status: number
   readonly client: string
   readonly user: string | undefined
-  readonly target: Target | undefined
+  /** `host:port`. */
+  readonly target: string | undefined
   readonly source: Source | undefined
   readonly refusal: Refusal | undefined
   readonly durationMs: number
@@ -45,6 +46,7 @@ export class Visit {
   answerFields: RawFields = []
   readonly #startedMs = performance.now()
   readonly #onEnd: (end: VisitEnd) => void
+  #authority: string | undefined
   #ended = false
 
   constructor(req: IncomingMessage, client: string, onEnd: (end: VisitEnd) => void) {
@@ -52,6 +54,11 @@ export class Visit {
     this.client = client
     this.fields = new OnwardFields(req.rawHeaders)
     this.#onEnd = onEnd
+  }
+
+  /** `host:port` of the target, when it is known. */
+  get authority(): string | undefined {
+    return (this.#authority ??= this.target && authorityOf(this.target))
   }
 
   get durationMs(): number {
@@ -62,8 +69,9 @@ export class Visit {
   end(status: number, refusal?: Refusal): void {
     if (this.#ended) return
     this.#ended = true
-    const { method, client, user, target, source, durationMs } = this
-    const [path = ''] = this.path.split('?', 1)
+    const { method, client, user, authority: target, source, durationMs } = this
+    const query = this.path.indexOf('?')
+    const path = query < 0 ? this.path : this.path.slice(0, query)
     this.#onEnd({ method, path, status, client, user, target, source, refusal, durationMs })
   }
 }

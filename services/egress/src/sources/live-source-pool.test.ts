@@ -1,85 +1,25 @@
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { readIpPool } from './ip-pool.ts'
-import { LiveSourcePool, type LiveSourcePoolOptions } from './live-source-pool.ts'
-import type { CheckVerdict } from './source-check.ts'
-import type { Session, Source, SourceChoice, SourceOutcome, Wish } from './source-pool.ts'
+import { describe, expect, test } from '@jest/globals'
+import {
+  a,
+  b,
+  c,
+  three,
+  site,
+  usePools,
+  started,
+  pass,
+  nextRound,
+  told,
+  wish,
+  sourceOf,
+  next,
+  taken,
+  source,
+  report,
+} from './fixture-live-pool.ts'
+import type { Session, Source } from './source-pool.ts'
 
-const [a, b, c] = ['192.0.2.1', '192.0.2.2', '192.0.2.3'] as const
-const three = [a, b, c]
-const checkIntervalMs = 10_000
-const site = 'shop.example'
-
-const good: CheckVerdict = { kind: 'good' }
-const missed: CheckVerdict = { kind: 'failed', reason: 'ETIMEDOUT' }
-const gone: CheckVerdict = { kind: 'not_ours' }
-
-beforeEach(() => {
-  // The monotonic clock is theirs too.
-  jest.useFakeTimers({ now: 1_700_000_000_000 })
-})
-
-const pools: LiveSourcePool[] = []
-
-afterEach(() => {
-  for (const pool of pools.splice(0)) pool.close()
-  jest.useRealTimers()
-})
-
-/** What each address is found to be when it is checked; good unless set. */
-let verdicts: Map<string, CheckVerdict | Promise<CheckVerdict>>
-let events: string[]
-
-/** Begins with the first address. */
-async function started(entries: readonly string[], options: Partial<LiveSourcePoolOptions> = {}) {
-  verdicts = new Map()
-  events = []
-  const read = readIpPool(entries)
-  const pool = new LiveSourcePool(
-    {
-      seats: read.kind === 'seats' ? read.seats : [],
-      rotation: 'round-robin',
-      checkIntervalMs,
-      siteBenchMs: 300_000,
-      ...options,
-    },
-    {
-      check: async ({ address }) => verdicts.get(address) ?? good,
-      clock: { nowMs: () => performance.now(), epochMs: () => Date.now() },
-      random: () => 0,
-    },
-  )
-  pools.push(pool)
-  pool.on('out', (address, reason) => void events.push(`${address} out: ${reason}`))
-  pool.on('back', (address) => void events.push(`${address} back`))
-  pool.on('siteBenched', (address, at) => void events.push(`${address} benched at ${at}`))
-  await pool.start()
-  await pass(0)
-  return pool
-}
-
-const pass = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms)
-/** The time between two rounds, with no chance in it, is nine tenths of the interval. */
-const nextRound = (): Promise<void> => pass(0.9 * checkIntervalMs)
-/** What has been told since the last call. */
-const told = (): string[] => events.splice(0)
-
-const wish = (more: Partial<Wish> = {}): Wish => ({ families: [4], site, session: undefined, tried: [], ...more })
-
-function sourceOf(choice: SourceChoice | Promise<SourceChoice>): Source {
-  if ('kind' in choice && choice.kind === 'source') return choice.source
-  throw new Error(`no source: ${JSON.stringify(choice)}`)
-}
-
-const next = (pool: LiveSourcePool, more?: Partial<Wish>): string => sourceOf(pool.next(wish(more))).address
-
-const taken = (pool: LiveSourcePool, count: number, more?: Partial<Wish>): string[] =>
-  Array.from({ length: count }, () => next(pool, more))
-
-const source = (address: string): Source => ({ address, family: 4, entry: address })
-
-function report(pool: LiveSourcePool, address: string, ...outcomes: SourceOutcome[]): void {
-  for (const outcome of outcomes) pool.report(source(address), site, outcome)
-}
+usePools()
 
 const session = (more: Partial<Session> = {}): Session => ({ id: 'a', ttlSeconds: undefined, hard: false, ...more })
 
@@ -128,92 +68,6 @@ describe('the next source', () => {
     for (let failure = 0; failure < 9; failure += 1) pool.report(chosen, site, 'target_failed')
     pool.report(chosen, site, 'not_ours')
     expect(sourceOf(pool.next(wish({ families: [6, 4] })))).toBe(chosen)
-  })
-})
-
-describe('checks', () => {
-  test('take an address out after two failures in a row, while others reach their target, and bring it back', async () => {
-    const pool = await started(three)
-    verdicts.set(b, missed)
-    await nextRound()
-    expect(told()).toEqual([])
-    await nextRound()
-    expect(told()).toEqual([`${b} out: check_failed`])
-    expect(new Set(taken(pool, 10))).toEqual(new Set([a, c]))
-    verdicts.delete(b)
-    await nextRound()
-    expect(told()).toEqual([`${b} back`])
-    expect(new Set(taken(pool, 10))).toEqual(new Set(three))
-  })
-
-  test('take nobody out when their target cannot be reached from any address', async () => {
-    const pool = await started(three)
-    for (const address of three) verdicts.set(address, missed)
-    for (let round = 0; round < 5; round += 1) await nextRound()
-    expect(told()).toEqual([])
-    expect(taken(pool, 3)).toHaveLength(3)
-  })
-
-  test('nor all addresses of a family by which it cannot be reached', async () => {
-    await started([...three, '2001:db8::1', '2001:db8::2'])
-    verdicts.set('2001:db8::1', missed).set('2001:db8::2', missed)
-    for (let round = 0; round < 5; round += 1) await nextRound()
-    expect(told()).toEqual([])
-  })
-
-  test('take an address out at once when it is not this machine’s, with its whole prefix, and all of them', async () => {
-    const pool = await started(['192.0.2.8/30', c])
-    verdicts.set('192.0.2.9', gone)
-    await nextRound()
-    expect(told()).toEqual(['192.0.2.9 out: not_ours'])
-    expect(pool.snapshot()).toMatchObject([
-      { entry: '192.0.2.8/30', isUp: true, seats: 2, seatsOut: 1 },
-      { entry: c, isUp: true, seats: 1, seatsOut: 0 },
-    ])
-    verdicts.set('192.0.2.10', gone).set(c, gone)
-    await nextRound()
-    expect(pool.snapshot().map(({ isUp }) => isUp)).toEqual([false, false])
-  })
-
-  test('bring an address that can be bound again back, even when nobody reaches their target', async () => {
-    await started(three)
-    verdicts.set(a, gone)
-    await nextRound()
-    for (const address of three) verdicts.set(address, missed)
-    await nextRound()
-    expect(told()).toEqual([`${a} out: not_ours`, `${a} back`])
-  })
-
-  test('that lack what they need say nothing', async () => {
-    await started(three)
-    verdicts.set(a, { kind: 'unknown' })
-    for (let round = 0; round < 5; round += 1) await nextRound()
-    expect(told()).toEqual([])
-  })
-
-  test('do not wait for one that hangs to bring others back', async () => {
-    await started(three)
-    verdicts.set(a, gone)
-    await nextRound()
-    verdicts.delete(a)
-    verdicts.set(b, new Promise(() => {}))
-    await nextRound()
-    expect(told()).toEqual([`${a} out: not_ours`, `${a} back`])
-  })
-
-  test('are not made of what the system chooses', async () => {
-    await started([])
-    verdicts.set('', gone)
-    await nextRound()
-    expect(told()).toEqual([])
-  })
-
-  test('tell nothing after the end', async () => {
-    const pool = await started(three)
-    verdicts.set(a, gone)
-    pool.close()
-    await nextRound()
-    expect(told()).toEqual([])
   })
 })
 
@@ -329,10 +183,4 @@ describe('a session', () => {
     await pass(60_000)
     expect(next(pool, short)).not.toBe(before)
   })
-})
-
-test('each entry of the pool counts how often it was chosen', async () => {
-  const pool = await started(['192.0.2.8/30', c])
-  taken(pool, 9)
-  expect(pool.snapshot()).toMatchObject([{ uses: 6 }, { uses: 3 }])
 })

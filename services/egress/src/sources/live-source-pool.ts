@@ -54,11 +54,6 @@ export interface SourceStanding {
   readonly entry: string
   /** Whether any of it is in rotation. */
   readonly isUp: boolean
-  /** Its places in the rotation, and how many of them are out. */
-  readonly seats: number
-  readonly seatsOut: number
-  /** How often it was chosen. */
-  readonly uses: number
 }
 
 /** The sources of one family. */
@@ -125,11 +120,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   /** For metrics: each entry of IP_POOL. */
   snapshot(): readonly SourceStanding[] {
     const entries = Map.groupBy(this.#sources, ({ seat }) => seat.entry)
-    return [...entries].map(([entry, sources]) => {
-      const seatsOut = sources.filter(({ health }) => health.isOut).length
-      const uses = sources.reduce((sum, source) => sum + source.uses, 0)
-      return { entry, isUp: seatsOut < sources.length, seats: sources.length, seatsOut, uses }
-    })
+    return [...entries].map(([entry, sources]) => ({ entry, isUp: sources.some(({ health }) => !health.isOut) }))
   }
 
   /** Nothing is told after this. */
@@ -222,6 +213,5 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
 }
 
 function choiceOf(source: LiveSource, entropy?: (id: string) => Uint8Array): SourceChoice {
-  source.uses += 1
   return { kind: 'source', source: source.source(entropy) }
 }

@@ -15,8 +15,6 @@ export class LiveSource {
   /** For rendezvous hashing. */
   readonly seed: number
   readonly health: SourceHealth
-  /** How often it was chosen. */
-  uses = 0
   readonly #fixed: Source
 
   constructor(seat: Seat, clock: Clock) {
