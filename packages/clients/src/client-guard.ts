@@ -63,9 +63,10 @@ export class ClientGuard {
 
   /**
    * Counts the request and says whether it may go on. The budget fields are set on the answer either way.
+   * @param mayAskUpstream whether it may cost units: one that cannot needs none to be left
    * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`
    */
-  async admit(req: IncomingMessage, res: ServerResponse): Promise<Admission> {
+  async admit(req: IncomingMessage, res: ServerResponse, mayAskUpstream = true): Promise<Admission> {
     const token = givenToken(req)
     if (token === undefined) {
       res.setHeader('WWW-Authenticate', 'Bearer')
@@ -74,7 +75,7 @@ export class ClientGuard {
     const client = this.#known(token)
     if (client === undefined) throw this.#refused('unknown_token', new ProxyError('unknown_token'))
     // Units first: a request that is refused for want of them has not used up one of its requests.
-    const units = client.units && (await this.#limiters.units.check(client.id, client.units))
+    const units = client.units && mayAskUpstream ? await this.#limiters.units.check(client.id, client.units) : undefined
     const requests = client.requests && (await this.#takeRequest(client.id, client.requests, units))
     const admission = { client, decisions: { requests, units } }
     setFields(res, admission)

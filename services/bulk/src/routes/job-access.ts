@@ -7,7 +7,8 @@ import { everyone, type Job } from '../jobs/job.ts'
 /** Lets in who may be here, and remembers whose jobs they see. */
 export function admitClients(clients: ClientGuard | undefined): RequestHandler {
   return async (req, res, next) => {
-    const admission = await clients?.admit(req, res)
+    // What a job asks upstream is counted, and waited for, when it does.
+    const admission = await clients?.admit(req, res, false)
     res.locals['owner'] = admission?.client.id ?? everyone
     next()
   }
