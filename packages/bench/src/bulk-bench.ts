@@ -10,9 +10,9 @@ import { RespClient } from '@ipfleet/testing/resp-client.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { bulkLine, type BulkLines, writeBulkLines } from './bulk-lines.ts'
 import { edgeCommand } from './edge-server.ts'
-import { compileCache, type MeasuredServer, replicaCommand, startMeasured } from './measured-server.ts'
+import { compileCache, startFlags, type MeasuredServer, replicaCommand, startMeasured } from './measured-server.ts'
 import { pacedLoad, type PacedReport } from './paced-load.ts'
-import { peakBytes } from './proc-stats.ts'
+import { cpuTimeUs, peakBytes } from './proc-stats.ts'
 import { warm } from './targets.ts'
 
 export interface BulkBenchOptions extends BulkLines {
@@ -33,9 +33,16 @@ export interface BulkReport {
   readonly asked: number
   readonly distinct: number
   readonly malformed: number
-  /** Most memory, by process. */
-  readonly peaks: readonly { readonly name: string; readonly bytes: number }[]
+  readonly processes: readonly ProcessUse[]
   readonly live: { readonly idle: PacedReport; readonly during: PacedReport }
+}
+
+export interface ProcessUse {
+  readonly name: string
+  /** Most memory that it has had. */
+  readonly peakBytes: number
+  /** CPU time for each line of the list; undefined where it is not known. */
+  readonly cpuUsPerLine: number | undefined
 }
 
 const bulkEntry = fileURLToPath(new URL('../../../services/bulk/src/main.ts', import.meta.url))
@@ -67,6 +74,7 @@ export async function benchBulk(options: BulkBenchOptions): Promise<BulkReport> 
   const ended = new AbortController()
   const during = pacedLoad(load, ended.signal)
   const before = await usedUnits(ground.fake)
+  const cpuBefore = ground.processes.map(({ pid }) => cpuTimeUs(pid))
   const startedMs = performance.now()
   const command = await run(input, output, ground.edge.url, progress)
   const seconds = (performance.now() - startedMs) / 1000
@@ -80,7 +88,15 @@ export async function benchBulk(options: BulkBenchOptions): Promise<BulkReport> 
     asked: (await usedUnits(ground.fake)) - before,
     distinct: list.addresses,
     malformed: list.malformed,
-    peaks: [{ name: 'command', bytes: command.peakBytes }, ...ground.peaks(), ...(await ground.redisPeaks())],
+    processes: [
+      { name: 'command', peakBytes: command.peakBytes, cpuUsPerLine: undefined },
+      ...ground.processes.map(({ name, pid }, at) => ({
+        name,
+        peakBytes: peakBytes(pid) ?? Number.NaN,
+        cpuUsPerLine: (cpuTimeUs(pid) - (cpuBefore[at] ?? 0)) / lines,
+      })),
+      ...(await ground.redisUse()),
+    ],
     live,
   }
 }
@@ -88,8 +104,8 @@ export async function benchBulk(options: BulkBenchOptions): Promise<BulkReport> 
 interface Ground {
   readonly edge: MeasuredServer
   readonly fake: ServiceProcess
-  peaks(): { name: string; bytes: number }[]
-  redisPeaks(): Promise<{ name: string; bytes: number }[]>
+  readonly processes: readonly { readonly name: string; readonly pid: number }[]
+  redisUse(): Promise<ProcessUse[]>
 }
 
 async function startGround(
@@ -117,7 +133,7 @@ async function startGround(
     await startMeasured({
       name: 'bulk',
       command: process.execPath,
-      args: () => [bulkEntry],
+      args: () => [...startFlags, bulkEntry],
       env: (port) => ({
         PORT: String(port),
         REDIS_URL: redis.url,
@@ -143,10 +159,10 @@ max_body_bytes = 0
   return {
     edge,
     fake,
-    peaks: () => processes.map(({ name, pid }) => ({ name, bytes: peakBytes(pid) ?? Number.NaN })),
-    redisPeaks: async () => [
-      { name: 'Redis (state)', bytes: await usedPeak(redis.url) },
-      { name: 'Redis (cache)', bytes: await usedPeak(cache.url) },
+    processes,
+    redisUse: async () => [
+      { name: 'Redis (state)', peakBytes: await usedPeak(redis.url), cpuUsPerLine: undefined },
+      { name: 'Redis (cache)', peakBytes: await usedPeak(cache.url), cpuUsPerLine: undefined },
     ],
   }
 }

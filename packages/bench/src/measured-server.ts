@@ -68,7 +68,7 @@ const root = new URL('../../../', import.meta.url)
 const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { scripts: { start: string } }
 const lookupEntry = fileURLToPath(new URL('services/lookup/src/main.ts', root))
 /** What `npm start` gives Node to save memory. */
-const startFlags = scripts.start.split(' ').filter((word) => word.startsWith('--'))
+export const startFlags = scripts.start.split(' ').filter((word) => word.startsWith('--'))
 /** Where Node keeps what it has compiled, so that servers start sooner. */
 export const compileCache = fileURLToPath(new URL('node_modules/.cache/node', root))
 

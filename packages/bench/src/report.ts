@@ -1,5 +1,5 @@
 import type { BatchReport } from './batch-bench.ts'
-import type { BulkReport } from './bulk-bench.ts'
+import type { BulkReport, ProcessUse } from './bulk-bench.ts'
 import type { CommandsReport } from './commands-bench.ts'
 import type { EdgeReport, PeerRatio } from './edge-bench.ts'
 import type { EdgeHashReport } from './edge-hash-bench.ts'
@@ -62,13 +62,15 @@ export function commandsTable({ hit, miss }: CommandsReport): string {
 }
 
 export function batchTable({ load, series }: BatchReport): string {
-  const rows = series.map(({ source, itemsPerSecond, cpuUsPerItem, msPerBatch }) => [
+  const rows = series.map(({ source, itemsPerSecond, cpuUsPerItem: { replica, redis, upstream }, ...times }) => [
     source,
     Math.round(itemsPerSecond).toString(),
-    cpuUsPerItem.toFixed(1),
-    msPerBatch.toFixed(1),
+    ...[replica, redis, upstream].map((each) => each.toFixed(1)),
+    times.msPerBatch.toFixed(1),
+    times.liveP99Ms.toFixed(1),
   ])
-  return `${load}\n${table([['served from', 'items/s', 'CPU µs/item', 'ms/batch'], ...rows])}\n`
+  const head = ['served from', 'items/s', 'replica CPU µs/item', 'Redis', 'upstream', 'ms/batch', 'live p99 ms']
+  return `${load}\n${table([head, ...rows])}\n`
 }
 
 export function bulkTable({
@@ -78,14 +80,14 @@ export function bulkTable({
   asked,
   distinct,
   malformed,
-  peaks,
+  processes,
   live,
 }: BulkReport): string {
   const facts = [
     load,
     `${Math.round(linesPerSecond)} lines/s (${seconds.toFixed(1)} s), wanted: at least 10000; every line has its result, in order`,
     `upstream was asked for ${asked} addresses; there are ${distinct} different ones, and ${malformed} lines without one`,
-    table([['process', 'peak MB'], ...peaks.map(({ name, bytes }) => [name, megabytes(bytes)])]),
+    table([['process', 'peak MB', 'CPU µs/line'], ...processes.map(processRow)]),
     'wanted: at most 250 MB each',
   ]
   const rows = Object.entries(live).map(([when, { requests, errors, p50Ms, p99Ms }]) => [
@@ -98,6 +100,10 @@ export function bulkTable({
   const ratio = (live.during.p99Ms / live.idle.p99Ms).toFixed(2)
   const liveTable = table([['live look-ups', 'requests', 'errors', 'p50 ms', 'p99 ms'], ...rows])
   return `${[...facts, liveTable, `p99 during / idle: ${ratio}, wanted: at most 2.00`].join('\n')}\n`
+}
+
+function processRow({ name, peakBytes, cpuUsPerLine }: ProcessUse): string[] {
+  return [name, megabytes(peakBytes), cpuUsPerLine?.toFixed(1) ?? '']
 }
 
 function seriesTable(unit: string, series: readonly Series[]): string {

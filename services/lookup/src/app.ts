@@ -43,6 +43,10 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
   app.use(operatorPaths, () => {
     throw new ProxyError('not_found')
   })
+  // Of the bulk service. Whoever looks for it here is not to ask upstream for it.
+  app.use('/jobs', () => {
+    throw new ProxyError('not_found')
+  })
   // Takes every path that is left, so it is the last.
   app.use(lookupRoutes(parts.lookups))
   app.use(errorHandler(parts.errorLog))

@@ -39,12 +39,33 @@ test('asks for a batch with its reserve and its token, and counts what was cache
 test.each([
   [503, { 'Retry-After': '7' }, { reason: 'busy', retryAfterMs: 7000 }],
   [429, {}, { reason: 'busy' }],
-  [502, {}, { reason: 'failed' }],
+  [500, {}, { reason: 'failed' }],
   [403, {}, { reason: 'refused' }],
   [302, { Location: '/elsewhere' }, { reason: 'refused' }],
 ])('status %i is told with what it asks for', async (status, headers, told) => {
   const client = await clientOf((_req, res) => res.writeHead(status, headers).end())
   expect(await client.ask(['8.8.8.8'], never)).toMatchObject({ kind: 'failed', ...told })
+})
+
+test.each([
+  [502, 'Upstream failed', 'passing'],
+  [504, 'Upstream timeout', 'passing'],
+  [503, 'Not available without an API key', 'error'],
+])('a batch refused with %i (%s) says so of each of its addresses', async (status, title, kind) => {
+  const body = JSON.stringify({ status, error: { title, message: 'Why' } })
+  const client = await clientOf((_req, res) => res.writeHead(status).end(body))
+  const reply = await client.ask(['8.8.8.8', '9.9.9.9'], never)
+  expect(reply).toMatchObject({ kind: 'answered', cached: 0, units: 0 })
+  expect(reply.kind === 'answered' && [...reply.values.values()]).toMatchObject([
+    { kind, error: { title } },
+    { kind, error: { title } },
+  ])
+})
+
+test('a fleet that has no time says nothing of the addresses', async () => {
+  const body = JSON.stringify({ status: 503, error: { title: 'All keys are cooling down', message: 'Wait' } })
+  const client = await clientOf((_req, res) => res.writeHead(503, { 'Retry-After': '2' }).end(body))
+  expect(await client.ask(['8.8.8.8'], never)).toMatchObject({ kind: 'failed', reason: 'busy', retryAfterMs: 2000 })
 })
 
 test('an answer that is no JSON, none that ends, and nobody who listens', async () => {

@@ -1,5 +1,5 @@
 import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
-import { type BatchValue, batchValues } from './batch-values.ts'
+import { type BatchValue, batchValues, valueOfRefusal } from './batch-values.ts'
 
 export interface BatchClientOptions {
   /** Of the fleet, without a path. */
@@ -64,9 +64,10 @@ export class BatchClient {
         redirect: 'manual',
         signal: AbortSignal.any([signal, timeout]),
       })
-      if (response.status !== 200) return await refusal(response)
-      const values = batchValues(parsed(await response.text()))
+      const body = parsed(await response.text())
       const durationMs = performance.now() - startedMs
+      if (response.status !== 200) return refusal(response, body, addresses, durationMs)
+      const values = batchValues(body)
       if (values === undefined) return { kind: 'failed', reason: 'invalid', detail: 'not an object of answers' }
       const items = countsIn(response.headers.get('ipfleet-items'))
       const units = Number(response.headers.get('ipfleet-units') ?? 0)
@@ -88,10 +89,22 @@ function parsed(text: string): unknown {
   }
 }
 
-async function refusal(response: Response): Promise<BatchReply> {
-  const { status } = response
-  await response.body?.cancel()
-  const askedForMs = retryAfterMs(response.headers.get('retry-after') ?? undefined, Date.now())
+/**
+ * A batch of which no address could be answered is refused as if it had been one of them. That is the fleet's word on each,
+ * unless it only has no time for any.
+ */
+function refusal(
+  { status, headers }: Response,
+  body: unknown,
+  addresses: readonly string[],
+  durationMs: number,
+): BatchReply {
+  const value = status >= 500 ? valueOfRefusal(status, body) : undefined
+  if (value !== undefined && (status !== 503 || value.kind === 'error')) {
+    const values = new Map(addresses.map((address) => [address, value]))
+    return { kind: 'answered', values, cached: 0, units: 0, durationMs }
+  }
+  const askedForMs = retryAfterMs(headers.get('retry-after') ?? undefined, Date.now())
   const reason = status === 429 || status === 503 ? 'busy' : status >= 500 ? 'failed' : 'refused'
   return {
     kind: 'failed',

@@ -1,3 +1,4 @@
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { LineError } from '../results/result-line.ts'
 
 /** What the fleet says to one address of a batch. */
@@ -14,18 +15,30 @@ const noRecord: LineError = {
   message: 'Nothing is known of this address',
 }
 
+/** Of a fleet without keys, whose database does not know the address: a 503 that stays. */
+const unknownOffline = codeOf(new ProxyError('no_offline_answer').title)
+
 /** The values of a batch by address; undefined for what is no answer to one. */
 export function batchValues(body: unknown): ReadonlyMap<string, BatchValue> | undefined {
   if (!isObject(body)) return undefined
   return new Map(Object.entries(body).map(([address, value]) => [address, batchValue(value)]))
 }
 
+/** What a refusal of the whole batch says of each of its addresses; undefined when it says nothing. */
+export function valueOfRefusal(status: number, body: unknown): BatchValue | undefined {
+  return isObject(body) && isObject(body['error']) ? failedValue(status, body['error']) : undefined
+}
+
 function batchValue(value: unknown): BatchValue {
   if (!isObject(value)) return { kind: 'error', error: noRecord }
   const { error, status } = value
-  if (error === undefined) return { kind: 'record', record: value }
-  const isPassing = typeof status === 'number' && (status >= 500 || status === 429)
-  return { kind: isPassing ? 'passing' : 'error', error: lineError(error) }
+  return error === undefined ? { kind: 'record', record: value } : failedValue(status, error)
+}
+
+function failedValue(status: unknown, told: unknown): BatchValue {
+  const error = lineError(told)
+  const isPassing = typeof status === 'number' && (status >= 500 || status === 429) && error.code !== unknownOffline
+  return { kind: isPassing ? 'passing' : 'error', error }
 }
 
 /** IPinfo's `{"title": …, "message": …}`, or the text of its newer products. */

@@ -21,8 +21,11 @@ export interface LookedUp {
 
 /** What is asked at a time: few enough that a live look-up that comes behind it does not wait for long. */
 const batchSize = 250
-/** How often an address is asked for of which upstream makes an error, before that is its result. */
-const triesOfAnAddress = 5
+/**
+ * How often an address is asked for of which upstream makes an error, before that is its result: over half a minute, and
+ * without the time for which the fleet leaves upstream alone.
+ */
+const triesOfAnAddress = 8
 /** Whatever the fleet asks for, it is looked at again after this: it may ask for a month. */
 const longestPauseMs = 60_000
 

@@ -1,0 +1,68 @@
+/** `npm run bulk`: looks up a list of addresses. `help-text.ts` says how. */
+
+import { secret, url } from '@ipfleet/settings/kinds.ts'
+import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
+import type { Environment } from '@ipfleet/settings/sources.ts'
+import { runBulk } from './bulk-run.ts'
+import { CommandFault } from './command-fault.ts'
+import { type BulkOptions, commandOptions, type CommandSettings } from './command-options.ts'
+import { displayOn } from './display.ts'
+import { helpText } from './help-text.ts'
+import { stopSignal } from './stop-signals.ts'
+
+const words = process.argv.slice(2)
+// It takes the place of the arguments in lists of processes, where everyone could read a token.
+process.title = 'ipfleet-bulk-command'
+
+const settingsSchema = {
+  IPFLEET_URL: url({
+    group: 'Fleet',
+    protocols: ['http:', 'https:'],
+    optional: true,
+    help: 'The fleet that is asked, as --url',
+  }),
+  IPFLEET_TOKEN: secret({ group: 'Fleet', optional: true, help: 'A client’s token of that fleet, as --token' }),
+}
+
+/** Only the environment is read so: the words of this command are not those of a service. */
+function settingsAndEnvironment(): { settings: CommandSettings; env: Environment } {
+  const { settings, further } = loadedOrExit(settingsSchema, {
+    program: 'bulk',
+    summary: '',
+    argv: [],
+    further: { about: '', rows: [], read: ({ env }) => ({ kind: 'value', value: env }) },
+  })
+  return { settings, env: further }
+}
+
+/** npm runs scripts in the folder of the repository, wherever it was called. */
+function callersFolder(env: Environment): string {
+  const called = env['npm_lifecycle_event'] === 'bulk' ? env['INIT_CWD'] : undefined
+  return called ?? process.cwd()
+}
+
+async function main(): Promise<number> {
+  const { settings, env } = settingsAndEnvironment()
+  let options: BulkOptions | 'help'
+  try {
+    options = commandOptions(words, settings, process.stdin.isTTY)
+  } catch (error) {
+    if (!(error instanceof CommandFault)) throw error
+    process.stderr.write(`bulk: ${error.message} (--help lists the options)\n`)
+    return error.exitCode
+  }
+  if (options === 'help') {
+    process.stdout.write(helpText)
+    return 0
+  }
+  const resultsAreShown = options.output === undefined && process.stdout.isTTY
+  const display = displayOn({ kind: options.display, stream: process.stderr, resultsAreShown })
+  const { stdin, stdout } = process
+  return runBulk(options, { env, folder: callersFolder(env), stdin, stdout, display, signal: stopSignal() })
+}
+
+// Each write tells of its own failure; without a listener a closed pipe would be an exception besides.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+
+// Standard input that nobody reads to its end would keep the process.
+process.exit(await main())

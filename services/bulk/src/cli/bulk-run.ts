@@ -1,0 +1,245 @@
+import { resolve } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import type { Environment } from '@ipfleet/settings/sources.ts'
+import { BatchClient } from '../lookups/batch-client.ts'
+import { runBatches } from './batch-run.ts'
+import { chosenWay } from './chosen-way.ts'
+import { CommandFault, exitCodes, usageFault } from './command-fault.ts'
+import type { BulkOptions } from './command-options.ts'
+import type { Display } from './display.ts'
+import { startEmbeddedFleet } from './embedded-fleet.ts'
+import { FleetClient } from './fleet-client.ts'
+import { InputReader } from './input-reader.ts'
+import { followJob, jobPath } from './job-results.ts'
+import { KeptState } from './kept-state.ts'
+import { type OutputPlan, planOutput, ReaderLeft, ResultOutput, type RunBefore, toStream } from './output.ts'
+import { headLines, rowWriter } from './result-rows.ts'
+import { Patience } from './retry.ts'
+import { RunJob } from './run-job.ts'
+import { requireSame, termsOf } from './run-state.ts'
+import { type Source, sourcesOf, totalBytes } from './sources.ts'
+import { Stopped } from './stop-signals.ts'
+import { Tally } from './tally.ts'
+
+/** What a run finds around it. */
+export interface Surroundings {
+  /** For the embedded fleet. */
+  readonly env: Environment
+  /** Where relative paths begin. */
+  readonly folder: string
+  readonly stdin: Readable
+  readonly stdout: Writable
+  readonly display: Display
+  /** Aborts with a `Stopped`. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Looks a list up, or fetches a job's results, and tells about it.
+ * @returns the exit code
+ */
+export async function runBulk(options: BulkOptions, surroundings: Surroundings): Promise<number> {
+  const { display, folder, stdin } = surroundings
+  try {
+    const sources = await sourcesOf(options.inputs, options.inputFormat, folder, stdin)
+    const plain = options.column === undefined ? undefined : sources.find(({ form }) => form === 'lines')
+    if (plain) throw usageFault(`${plain.name} is read as plain lines, which have no columns; see --input-format`)
+    const path = options.output === undefined ? undefined : resolve(folder, options.output)
+    const plan = await planOutput(path, options, sources)
+    const left = plan.kind === 'file' ? plan.before : undefined
+    const hasBegun = left !== undefined && (left.rows.lines > 0 || left.state.job !== undefined)
+    if (hasBegun) requireSame(left.state, options, sources)
+    return await new BulkRun({ options, surroundings, sources, plan, before: hasBegun ? left : undefined }).run()
+  } catch (error) {
+    return told(error, display)
+  }
+}
+
+/** Tells why it ends early. @returns the exit code */
+function told(why: unknown, display: Display): number {
+  if (why instanceof Stopped) return why.exitCode
+  if (why instanceof ReaderLeft) return exitCodes.done
+  display.fault(why instanceof Error ? why.message : String(why))
+  return why instanceof CommandFault ? why.exitCode : exitCodes.failed
+}
+
+interface RunParts {
+  readonly options: BulkOptions
+  readonly surroundings: Surroundings
+  readonly sources: readonly Source[]
+  readonly plan: OutputPlan
+  readonly before: RunBefore | undefined
+}
+
+/** As the bulk service has it by default: of each key's quota, what is left to look-ups that somebody waits for. */
+const liveReservePercent = 10
+const batchTimeoutMs = 30_000
+/** The code of lines that are no addresses. */
+const badInput = 'wrong_ip'
+
+class BulkRun {
+  readonly #parts: RunParts
+  readonly #tally: Tally
+  readonly #patience: Patience
+  readonly #client: FleetClient
+  readonly #state: KeptState
+  readonly #job: RunJob
+  #output: ResultOutput | undefined
+
+  constructor(parts: RunParts) {
+    const { options, sources, plan, before, surroundings } = parts
+    const done = before === undefined ? 0 : Math.max(0, before.rows.lines - headLines(options.format))
+    const soFar = before?.state.soFar
+    this.#parts = parts
+    this.#tally = new Tally(done, soFar?.lines === done ? soFar : undefined)
+    const { signal, display } = surroundings
+    const note = (text: string): void => display.note(text)
+    const patience = new Patience(signal, note)
+    const client = new FleetClient(options.url, options.token)
+    const left = before?.state ?? { version: 1, way: 'batch', ...termsOf(options, sources) }
+    const state = new KeptState(plan.kind === 'file' ? plan.path : undefined, left)
+    this.#patience = patience
+    this.#client = client
+    this.#state = state
+    this.#job = new RunJob({ client, options, sources, state, patience, note, signal })
+  }
+
+  /** @returns the exit code */
+  async run(): Promise<number> {
+    const { display, signal } = this.#parts.surroundings
+    const timer = setInterval(() => this.#showProgress(), display.everyMs)
+    try {
+      if (this.#tally.done > 0) display.note(`going on behind line ${this.#tally.done}`)
+      await this.#lookUp()
+      await this.#output?.end()
+      await this.#state.forget()
+      return this.#end()
+    } catch (error) {
+      clearInterval(timer)
+      const why: unknown = signal.aborted ? signal.reason : error
+      const exitCode = told(why, display)
+      await this.#leave(why)
+      return exitCode
+    } finally {
+      clearInterval(timer)
+      await this.#output?.close()
+      this.#client.close()
+    }
+  }
+
+  async #lookUp(): Promise<void> {
+    const { options, before, surroundings } = this.#parts
+    const { display, env, signal } = surroundings
+    if (options.job !== undefined || before?.state.way === 'job') return this.#followJob()
+    const note = (text: string): void => display.note(text)
+    const way = await chosenWay({ client: this.#client, patience: this.#patience, note, signal }, options)
+    // What was begun in batches is ended so.
+    if (way === 'job' && before === undefined) return this.#followJob()
+    if (way !== 'embedded') return this.#askBatches(options.url, liveReservePercent)
+    note(`nobody is there at ${options.url}: a fleet is started for this run`)
+    const fleet = await startEmbeddedFleet(env, note, signal)
+    try {
+      await this.#askBatches(fleet.url, 0)
+    } finally {
+      await fleet.stop()
+    }
+  }
+
+  async #askBatches(url: string, reserved: number): Promise<void> {
+    const { options, sources, surroundings } = this.#parts
+    const { token, column, fields } = options
+    this.#started('batch', url)
+    const output = await this.#openOutput(fields)
+    await this.#state.keep()
+    await runBatches({
+      client: new BatchClient({ url, token, timeoutMs: batchTimeoutMs, liveReservePercent: reserved }),
+      reader: new InputReader(sources, column),
+      bytes: totalBytes(sources),
+      fields,
+      output,
+      tally: this.#tally,
+      patience: this.#patience,
+      signal: surroundings.signal,
+    })
+  }
+
+  async #followJob(): Promise<void> {
+    const { options, surroundings } = this.#parts
+    const { display, signal } = surroundings
+    this.#started('job', options.url)
+    const job = await this.#job.get()
+    await this.#state.keep({ way: 'job', job: job.id })
+    display.event('job', { id: job.id })
+    if (options.job === undefined) display.note(`the list is job ${job.id}`)
+    const output = await this.#openOutput(job.fields)
+    await followJob(job.id, { client: this.#client, output, tally: this.#tally, patience: this.#patience, signal })
+  }
+
+  async #openOutput(fields: readonly string[] | undefined): Promise<ResultOutput> {
+    const { options, plan, before, surroundings } = this.#parts
+    const rows = rowWriter(options.format, fields)
+    this.#output =
+      plan.kind === 'stream'
+        ? new ResultOutput(rows, toStream(surroundings.stdout))
+        : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0)
+    return this.#output
+  }
+
+  #started(way: 'job' | 'batch', url: string): void {
+    this.#parts.surroundings.display.event('start', { way, url, lines_before: this.#tally.done })
+  }
+
+  #showProgress(): void {
+    const { sources, surroundings } = this.#parts
+    const { bytesSent } = this.#job
+    if (bytesSent !== undefined) surroundings.display.upload(bytesSent, totalBytes(sources))
+    else if (this.#output) surroundings.display.progress(this.#tally.progress())
+  }
+
+  #end(): number {
+    const { options, surroundings } = this.#parts
+    const { counts, seconds, meanRate } = this.#tally
+    const hasFailures = Object.keys(counts.errors).some((code) => code !== badInput)
+    const exitCode = hasFailures ? exitCodes.someFailed : exitCodes.done
+    surroundings.display.end({
+      exitCode,
+      progress: this.#tally.progress(),
+      answered: counts.answered,
+      seconds,
+      meanRate,
+      job: this.#state.now.job,
+      output: options.output,
+    })
+    return exitCode
+  }
+
+  /** Keeps what it takes to go on, and says how. */
+  async #leave(why: unknown): Promise<void> {
+    const { options, surroundings } = this.#parts
+    const { display } = surroundings
+    const { done, counts } = this.#tally
+    const { job } = this.#state.now
+    const isCancelled =
+      why instanceof Stopped && options.cancelOnExit && job !== undefined && (await this.#job.cancel(job))
+    if (isCancelled) await this.#state.forgetJob()
+    if (done === 0 && this.#state.now.job === undefined) await this.#state.forget()
+    else await this.#state.keep({ soFar: { ...counts, lines: done } })
+    if (isCancelled) display.note(`the job ${job} is cancelled`)
+    else if (job !== undefined)
+      display.note(`the job ${job} goes on; to cancel it: DELETE ${options.url}/${jobPath(job)}`)
+    const hint = this.#howToGoOn()
+    if (hint !== undefined) display.note(hint)
+  }
+
+  #howToGoOn(): string | undefined {
+    const { options, sources } = this.#parts
+    const { done } = this.#tally
+    const { job } = this.#state.now
+    const isOneTime = options.job === undefined && sources.some(({ print }) => print === undefined)
+    const output = options.output === undefined ? '' : ` -o ${options.output}`
+    if (job !== undefined && (isOneTime || !this.#state.isKept)) return `to fetch its results: --job ${job}${output}`
+    if (!this.#state.isKept || (done === 0 && job === undefined)) return undefined
+    if (isOneTime) return 'what comes by a pipe cannot be read again, so that this run cannot be gone on with'
+    return `${done} lines are written; the same command again goes on behind them`
+  }
+}

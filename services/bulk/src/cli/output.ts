@@ -1,0 +1,148 @@
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import type { Writable } from 'node:stream'
+import { errorCode, failure, usageFault } from './command-fault.ts'
+import type { BulkOptions } from './command-options.ts'
+import type { RowWriter } from './result-rows.ts'
+import { readState, type RunState, statePathOf } from './run-state.ts'
+import type { Source } from './sources.ts'
+import { type WholeRows, wholeRows } from './whole-rows.ts'
+
+/** What the results of a run are written to. */
+export type OutputPlan =
+  | { readonly kind: 'stream' }
+  /** A pipe or a device keeps nothing that one could go on from. */
+  | { readonly kind: 'device'; readonly path: string }
+  | { readonly kind: 'file'; readonly path: string; readonly before: RunBefore | undefined }
+
+/** What an interrupted run has left. */
+export interface RunBefore {
+  readonly state: RunState
+  readonly rows: WholeRows
+}
+
+/**
+ * Looks at what is there, and touches nothing.
+ * @param path absolute; undefined: standard output
+ * @throws CommandFault with exit code 2 for what would be overwritten unasked
+ */
+export async function planOutput(
+  path: string | undefined,
+  { output = '', format, resume, force }: BulkOptions,
+  sources: readonly Source[],
+): Promise<OutputPlan> {
+  if (path === undefined) return { kind: 'stream' }
+  if (sources.some(({ print }) => print?.path === path)) throw usageFault(`${output} is a list that is to be read`)
+  const there = await statOf(path)
+  if (there?.isDirectory()) throw usageFault(`${output} is a folder`)
+  if (there !== undefined && !there.isFile()) return { kind: 'device', path }
+  const state = resume === 'never' ? undefined : await readState(path)
+  if (state !== undefined && !force) {
+    const rows = there === undefined ? { lines: 0, bytes: 0 } : await wholeRows(path, format)
+    return { kind: 'file', path, before: { state, rows } }
+  }
+  if (resume === 'required') throw usageFault(`there is no ${statePathOf(output)} to go on from`)
+  const isOurs = resume === 'never' && (await statOf(statePathOf(path))) !== undefined
+  if (there !== undefined && there.size > 0 && !force && !isOurs) {
+    throw usageFault(`${output} is there already; --force overwrites it`)
+  }
+  return { kind: 'file', path, before: undefined }
+}
+
+type Write = (data: Buffer | string) => Promise<unknown>
+
+/** Takes whole lines of NDJSON and writes them as rows. */
+export class ResultOutput {
+  readonly #rows: RowWriter
+  readonly #write: Write
+  readonly #file: FileHandle | undefined
+  #hasHead: boolean
+  #isFirst = true
+
+  constructor(
+    rows: RowWriter,
+    write: Write,
+    { file, continues = false }: { file?: FileHandle; continues?: boolean } = {},
+  ) {
+    this.#rows = rows
+    this.#write = write
+    this.#file = file
+    this.#hasHead = continues
+  }
+
+  /**
+   * Goes on behind `bytes` of the file, from which what is torn is cut off; from 0 it begins anew.
+   * @throws CommandFault
+   */
+  static async toFile(path: string, rows: RowWriter, bytes: number): Promise<ResultOutput> {
+    try {
+      const file = await open(path, 'a')
+      if ((await file.stat()).isFile()) await file.truncate(bytes)
+      return new ResultOutput(rows, (data) => file.appendFile(data), { file, continues: bytes > 0 })
+    } catch (error) {
+      throw writingFailure(error)
+    }
+  }
+
+  /**
+   * @param lines whole ones, each with its line end
+   * @throws ReaderLeft, CommandFault
+   */
+  async add(lines: Buffer): Promise<void> {
+    if (lines.length === 0) return
+    await this.#begin()
+    await this.#guarded(this.#rows.rows(lines, this.#isFirst))
+    this.#isFirst = false
+  }
+
+  /** After the last result. @throws as `add` */
+  async end(): Promise<void> {
+    await this.#begin()
+    await this.#guarded(this.#rows.tail)
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close()
+  }
+
+  /** Not before there is something to write: who fails at once leaves an empty file, which is in nobody's way. */
+  async #begin(): Promise<void> {
+    if (this.#hasHead) return
+    this.#hasHead = true
+    await this.#guarded(this.#rows.head)
+  }
+
+  async #guarded(data: Buffer | string): Promise<void> {
+    try {
+      if (data.length > 0) await this.#write(data)
+    } catch (error) {
+      throw writingFailure(error)
+    }
+  }
+}
+
+/** Whoever read the results has had enough, as `head` has. */
+export class ReaderLeft extends Error {
+  override readonly name = 'ReaderLeft'
+}
+
+function writingFailure(error: unknown): Error {
+  const code = errorCode(error)
+  return code === 'EPIPE' ? new ReaderLeft() : failure(`the results cannot be written (${code ?? 'unknown'})`, error)
+}
+
+/** Writes to a stream no faster than it takes it. */
+export function toStream(stream: Writable): Write {
+  return (data) =>
+    new Promise<void>((resolve, reject) => {
+      stream.write(data, (error) => (error ? reject(error) : resolve()))
+    })
+}
+
+async function statOf(path: string) {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw usageFault(`${path} cannot be written (${errorCode(error) ?? 'unknown'})`)
+  }
+}

@@ -1,0 +1,75 @@
+import { describe, expect, test } from '@jest/globals'
+import { CommandFault } from './command-fault.ts'
+import { type Attempt, isPassing, Patience, pauseMs, retryAfterOf } from './retry.ts'
+
+describe('the pause before another try', () => {
+  test.each([
+    [1, 250],
+    [2, 500],
+    [5, 4000],
+    [8, 30_000],
+    [1000, 30_000],
+  ])('after %i failures is up to %i ms, by chance', (failures, most) => {
+    expect(pauseMs(failures, 0, () => 0)).toBe(0)
+    expect(pauseMs(failures, 0, () => 1)).toBe(most)
+  })
+
+  test('is never shorter than what the server asks for, but for an hour at most', () => {
+    expect(pauseMs(1, 7000, () => 0)).toBe(7000)
+    expect(pauseMs(1, 1e12, () => 0)).toBe(3_600_000)
+  })
+})
+
+test('Retry-After is read in both its forms', () => {
+  const nowMs = Date.parse('2026-01-01T00:00:00Z')
+  expect(
+    ['120', 'Thu, 01 Jan 2026 00:00:30 GMT', 'soon', undefined].map((field) => retryAfterOf(field, nowMs)),
+  ).toEqual([120_000, 30_000, undefined, undefined])
+})
+
+test('what the server cannot help now passes; what it refuses does not', () => {
+  expect([408, 429, 500, 502, 503, 504].every(isPassing)).toBe(true)
+  expect([200, 400, 401, 403, 404, 409, 413, 501].some(isPassing)).toBe(false)
+})
+
+/** Attempts with these outcomes, one after the other. */
+function tries(outcomes: readonly Attempt<string>[]): () => Promise<Attempt<string>> {
+  const left = [...outcomes]
+  return async () => left.shift() ?? { kind: 'done', value: 'late' }
+}
+
+describe('patience', () => {
+  const never = new AbortController().signal
+  test('goes on until it is done, and tells of the outage and of its end once', async () => {
+    const notes: string[] = []
+    const patience = new Patience(never, (text) => notes.push(text))
+    const again: Attempt<string> = { kind: 'again', why: 'away' }
+    expect(await patience.persist(tries([again, again, { kind: 'done', value: 'there' }]))).toBe('there')
+    expect(notes).toEqual(['away; trying again', 'the fleet answers again'])
+  })
+
+  test('has an end after 25 failures in a row; something gained makes it new', async () => {
+    let waits = 0
+    const wait = async (): Promise<void> => void (waits += 1)
+    const patience = new Patience(never, () => undefined, wait)
+    const again: Attempt<string> = { kind: 'again', why: 'away' }
+    const many = Array.from({ length: 24 }, () => again)
+    const gained = await patience.persist(tries([...many, { ...again, isFirst: true }, ...many.slice(1)]))
+    expect([gained, waits]).toEqual(['late', 48])
+    await expect(patience.persist(tries([...many, again]))).rejects.toThrow('away; given up after 25 tries')
+  })
+
+  test('ends with its signal', async () => {
+    const patience = new Patience(never, () => undefined)
+    const short = new AbortController()
+    const stopped = patience.persist(async () => ({ kind: 'again', why: 'away', retryAfterMs: 60_000 }), short.signal)
+    short.abort()
+    await expect(stopped).rejects.toThrow('aborted')
+  })
+
+  test('does not persist in what is at fault itself', async () => {
+    const patience = new Patience(never, () => undefined)
+    const fault = new CommandFault(1, 'refused')
+    await expect(patience.persist(() => Promise.reject(fault))).rejects.toBe(fault)
+  })
+})

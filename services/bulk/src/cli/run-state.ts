@@ -1,0 +1,125 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import type { Format } from '../results/result-format.ts'
+import type { BulkOptions } from './command-options.ts'
+import { errorCode, usageFault } from './command-fault.ts'
+import { isRecord, parsed } from './fleet-client.ts'
+import type { FilePrint, InputForm, Source } from './sources.ts'
+import type { LineTally } from './tally.ts'
+
+/** What the results of a run depend on. */
+export interface RunTerms {
+  readonly url: string
+  /** Null: a list that cannot be read again, or a job that was there. */
+  readonly inputs: readonly FilePrint[] | null
+  readonly inputFormat: InputForm | null
+  readonly column: string | null
+  readonly format: Format
+  readonly fields: readonly string[] | null
+}
+
+/** What an interrupted run leaves beside its output, so that the next one can go on. It holds no secret. */
+export interface RunState extends RunTerms {
+  readonly version: 1
+  /** `batch`: asked by the command itself. */
+  readonly way: 'job' | 'batch'
+  /** Of the upload, so that one whose answer was lost is found again. */
+  readonly uploadKey?: string
+  readonly job?: string
+  /** What is known of the lines that were written, if it ended in an orderly way. */
+  readonly soFar?: LineTally & { readonly lines: number }
+}
+
+export const statePathOf = (output: string): string => `${output}.ipfleet.json`
+
+/** @throws CommandFault with exit code 2 for a file that this command has not written */
+export async function readState(output: string): Promise<RunState | undefined> {
+  const path = statePathOf(output)
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw usageFault(`${path} cannot be read (${errorCode(error) ?? 'unknown'})`)
+  }
+  const state = parsed(text)
+  if (isState(state)) return state
+  throw usageFault(`${path} is not understood; --no-resume begins anew`)
+}
+
+/** As a whole or not at all: a crash leaves the old one. */
+export async function writeState(output: string, state: RunState): Promise<void> {
+  const path = statePathOf(output)
+  await writeFile(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`)
+  await rename(`${path}.new`, path)
+}
+
+export async function removeState(output: string): Promise<void> {
+  await rm(statePathOf(output), { force: true })
+}
+
+/** What a run with these options and lists depends on. */
+export function termsOf(
+  { url, inputFormat, column, format, fields }: BulkOptions,
+  sources: readonly Source[],
+): RunTerms {
+  const prints = sources.flatMap(({ print }) => print ?? [])
+  const inputs = sources.length > 0 && prints.length === sources.length ? prints : null
+  return { url, inputs, inputFormat: inputFormat ?? null, column: column ?? null, format, fields: fields ?? null }
+}
+
+/**
+ * That a run can go on from what another one has left.
+ * @throws CommandFault with exit code 2
+ */
+export function requireSame(before: RunState, options: BulkOptions, sources: readonly Source[]): void {
+  const { job, output = '' } = options
+  const now = termsOf(options, sources)
+  const changed = job === undefined ? differences(before, now) : jobDifferences(before, now, job)
+  const again = `--no-resume begins anew`
+  if (changed.length > 0) {
+    throw usageFault(
+      `${statePathOf(output)} is of another run: ${changed.join(', ')}. The same command goes on with it; ${again}`,
+    )
+  }
+  if (job !== undefined || before.inputs !== null) return
+  const fetch = before.job === undefined ? '' : `; --job ${before.job} fetches the rest`
+  throw usageFault(`what comes by a pipe cannot be read again${fetch}; ${again}`)
+}
+
+function differences(before: RunTerms, now: RunTerms): readonly string[] {
+  const options = [
+    ['--url', before.url, now.url],
+    ['--format', before.format, now.format],
+    ['--fields', before.fields, now.fields],
+    ['--column', before.column, now.column],
+    ['--input-format', before.inputFormat, now.inputFormat],
+  ] as const
+  const changed = options.filter(([, was, is]) => JSON.stringify(was) !== JSON.stringify(is))
+  return [...inputDifferences(before.inputs, now.inputs), ...changed.map(([name]) => `${name} was another`)]
+}
+
+/** What a job looks up was settled when it was made. */
+function jobDifferences(before: RunState, now: RunTerms, job: string): readonly string[] {
+  return [
+    ...(before.job === job ? [] : ['the job was another']),
+    ...(before.url === now.url ? [] : ['--url was another']),
+    ...(before.format === now.format ? [] : ['--format was another']),
+  ]
+}
+
+function inputDifferences(before: RunTerms['inputs'], now: RunTerms['inputs']): readonly string[] {
+  if (before === null || now === null) return before === now ? [] : ['the list was another']
+  if (pathsOf(before) !== pathsOf(now)) return ['the list was another']
+  const changed = now.filter((print, at) => JSON.stringify(print) !== JSON.stringify(before[at]))
+  return changed.map(({ path }) => `${path} has changed`)
+}
+
+const pathsOf = (prints: readonly FilePrint[]): string => JSON.stringify(prints.map(({ path }) => path))
+
+function isState(value: unknown): value is RunState {
+  if (!isRecord(value)) return false
+  const { version, way, url, inputs, job } = value
+  const isWay = way === 'job' || way === 'batch'
+  const hasInputs = inputs === null || (Array.isArray(inputs) && inputs.every(isRecord))
+  return version === 1 && isWay && typeof url === 'string' && hasInputs && /^(string|undefined)$/.test(typeof job)
+}

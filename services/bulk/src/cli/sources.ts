@@ -1,0 +1,91 @@
+import { createReadStream, type ReadStream, type Stats } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { extname, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { errorCode, usageFault } from './command-fault.ts'
+
+export const inputForms = ['lines', 'csv', 'ndjson', 'json'] as const
+export type InputForm = (typeof inputForms)[number]
+
+/** By what a file is known again. */
+export interface FilePrint {
+  readonly path: string
+  readonly bytes: number
+  readonly modifiedMs: number
+}
+
+/** One list of inputs. */
+export interface Source {
+  /** For messages. */
+  readonly name: string
+  readonly form: InputForm
+  /** Undefined for what can be read only once: standard input, pipes. */
+  readonly print: FilePrint | undefined
+  open(): OpenSource
+}
+
+export interface OpenSource {
+  readonly stream: Readable
+  readonly bytesRead: () => number
+}
+
+/**
+ * @param folder where relative paths begin
+ * @throws CommandFault with exit code 2 for a file that is not there
+ */
+export function sourcesOf(
+  inputs: readonly string[],
+  form: InputForm | undefined,
+  folder: string,
+  stdin: Readable,
+): Promise<readonly Source[]> {
+  return Promise.all(
+    inputs.map(async (input) => (input === '-' ? standardInput(form, stdin) : fileSource(input, form, folder))),
+  )
+}
+
+/** Whether all of them can be read from the start again. */
+export function canReopen(sources: readonly Source[]): boolean {
+  return sources.every(({ print }) => print !== undefined)
+}
+
+/** Bytes of all of them; undefined when that is not known. */
+export function totalBytes(sources: readonly Source[]): number | undefined {
+  return canReopen(sources) ? sources.reduce((sum, { print }) => sum + (print?.bytes ?? 0), 0) : undefined
+}
+
+function standardInput(form: InputForm | undefined, stdin: Readable): Source {
+  const open = (): OpenSource => ({ stream: stdin, bytesRead: () => bytesReadOf(stdin) })
+  return { name: 'standard input', form: form ?? 'lines', print: undefined, open }
+}
+
+/** Of sockets, files and terminals, which standard input may be. */
+function bytesReadOf(stream: Readable): number {
+  return 'bytesRead' in stream && typeof stream.bytesRead === 'number' ? stream.bytesRead : 0
+}
+
+async function fileSource(input: string, form: InputForm | undefined, folder: string): Promise<Source> {
+  const path = resolve(folder, input)
+  const stats = await statsOf(path, input)
+  if (stats.isDirectory()) throw usageFault(`${input} is a folder, not a list`)
+  const open = (): OpenSource => {
+    const stream: ReadStream = createReadStream(path)
+    return { stream, bytesRead: () => stream.bytesRead }
+  }
+  const print = stats.isFile() ? { path, bytes: stats.size, modifiedMs: Math.round(stats.mtimeMs) } : undefined
+  return { name: input, form: form ?? formByName(path), print, open }
+}
+
+async function statsOf(path: string, name: string): Promise<Stats> {
+  try {
+    return await stat(path)
+  } catch (error) {
+    throw usageFault(`${name} cannot be read (${errorCode(error) ?? 'unknown'})`)
+  }
+}
+
+/** What is packed is told by its first bytes; `.gz` is only looked behind. */
+function formByName(path: string): InputForm {
+  const extension = extname(path.replace(/\.gz$/i, '')).slice(1).toLowerCase()
+  return extension === 'jsonl' ? 'ndjson' : (inputForms.find((form) => form === extension) ?? 'lines')
+}

@@ -1,0 +1,219 @@
+import { PassThrough } from 'node:stream'
+import { gzipSync } from 'node:zlib'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { type FaultyTcpProxy, startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
+import { until } from '@ipfleet/testing/until.ts'
+import { addresses, BulkGround, type SeenJob } from './bulk-ground.ts'
+import { type CommandEnd, CommandGround, eventIn, eventsIn, inputsIn, linesIn } from './cli-ground.ts'
+
+/** The command against a fleet that takes jobs. */
+
+let fleet: BulkGround
+let ground: CommandGround
+let proxy: FaultyTcpProxy
+let url = ''
+
+beforeAll(async () => {
+  ground = await CommandGround.start()
+  fleet = await BulkGround.start({
+    lookupEnv: { COOLDOWN_SECONDS: '1', BREAKER_OPEN_SECONDS: '1' },
+    bulkEnv: { CLIENT_TOKENS: 'cli-client-token' },
+  })
+  proxy = await startFaultyTcpProxy({ targetPort: Number(new URL(fleet.url).port) })
+  url = `http://127.0.0.1:${proxy.port}`
+}, 60_000)
+afterEach(async () => {
+  fleet.fake.heal()
+  fleet.fake.clearCalls()
+  await proxy.mode('pass')
+})
+afterAll(async () => {
+  await proxy.close()
+  await fleet.stop()
+  await ground[Symbol.asyncDispose]()
+})
+
+const env = { IPFLEET_TOKEN: 'cli-client-token' }
+const headers = { Authorization: 'Bearer cli-client-token' }
+const run = (args: readonly string[], stdin = ''): Promise<CommandEnd> =>
+  ground.run([...args, '--url', url], { env, stdin })
+
+async function fromFleet(path: string): Promise<string> {
+  const response = await fetch(`${fleet.url}${path}`, { headers })
+  return response.text()
+}
+
+async function jobs(): Promise<readonly SeenJob[]> {
+  return (JSON.parse(await fromFleet('/jobs?limit=100')) as { jobs: readonly SeenJob[] }).jobs
+}
+
+const lines = addresses(6000).map((address, at) => (at % 100 === 0 ? `no address ${at}` : address))
+
+/** A run that is far enough to have results, and not at its end. Looking up takes as long as the fake is slow. */
+async function startSlowly(name: string, more: readonly string[] = []) {
+  await ground.write(`${name}.txt`, lines.map((line) => line.replace(/\.9$/, `.${names.push(name) % 250}`)).join('\n'))
+  fleet.fake.behave({ kind: 'latency', ms: 150 })
+  const args = [`${name}.txt`, '-o', `${name}.ndjson`, '--url', url, '--json', ...more]
+  const command = ground.start(args, { env })
+  await ground.waitForLines(`${name}.ndjson`, 1000)
+  return { args, command, id: String(eventIn(command.said(), 'job')['id']) }
+}
+const names: string[] = []
+
+describe('a list', () => {
+  test('becomes one job, whose results are written as the fleet has them', async () => {
+    await ground.write('plain.txt', `${lines.join('\n')}\n`)
+    const { code, stdout, stderr } = await run(['plain.txt', '-o', 'plain.ndjson', '--json'])
+    expect([code, stdout]).toEqual([0, ''])
+    const { id } = eventIn(stderr, 'job')
+    expect(await ground.read('plain.ndjson')).toBe(await fromFleet(`/jobs/${String(id)}/results`))
+    expect(inputsIn(await ground.read('plain.ndjson'))).toEqual(lines)
+    const end = eventIn(stderr, 'end')
+    expect(end).toMatchObject({ exit_code: 0, job: id, done: 6000, answered: 5940, errors: { wrong_ip: 60 } })
+    expect(await jobs()).toHaveLength(1)
+    expect(await ground.readIfThere('plain.ndjson.ipfleet.json')).toBeUndefined()
+  })
+
+  test.each(['csv', 'json'])('gives the same %s as the fleet', async (format) => {
+    const args = ['--input-format', 'csv', '--column', '2', '--fields', 'city,country', '--format', format, '--json']
+    const { code, stdout, stderr } = await run(args, 'a,8.8.8.8\nb,"1,1"\nc,1.1.1.1\n')
+    expect(code).toBe(0)
+    expect(stdout).toContain('8.8.8.8')
+    expect(stdout).toBe(await fromFleet(`/jobs/${String(eventIn(stderr, 'job')['id'])}/results?format=${format}`))
+  })
+
+  test('may be several files in several forms', async () => {
+    await ground.write('a.csv.gz', gzipSync('name,ip\nx,8.8.8.8\n"y, z",1.1.1.1\n'))
+    await ground.write('b.jsonl', '"9.9.9.9"\n{"ip":"8.8.4.4"}\n')
+    const { stdout } = await run(['a.csv.gz', '-', 'b.jsonl', '--quiet'], ' 4.2.2.1\n\n"x"')
+    expect(inputsIn(stdout)).toEqual(['8.8.8.8', '1.1.1.1', ' 4.2.2.1', '', '"x"', '9.9.9.9', '8.8.4.4'])
+  })
+
+  test('goes packed as it is', async () => {
+    await ground.write('packed.txt.gz', gzipSync('8.8.8.8\n1.1.1.1\n'))
+    const { stdout } = await run(['packed.txt.gz', '--quiet'])
+    expect(inputsIn(stdout)).toEqual(['8.8.8.8', '1.1.1.1'])
+  })
+
+  test('that the fleet refuses ends with 1, in the fleet’s words, and leaves nothing', async () => {
+    const before = await jobs()
+    await ground.write('bad.csv', 'name,ip\nx,8.8.8.8\n')
+    const { code, stderr } = await run(['bad.csv', '--column', 'adress', '-o', 'bad.ndjson'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/the fleet answers 400: .*adress/)
+    expect(await jobs()).toEqual(before)
+    expect(await ground.readIfThere('bad.ndjson.ipfleet.json')).toBeUndefined()
+  })
+
+  test('is refused without the token, which is shown nowhere', async () => {
+    const { code, stderr } = await ground.run(['--url', url], { stdin: '8.8.8.8' })
+    expect([code, stderr]).toEqual([1, expect.stringContaining('IPFLEET_TOKEN')])
+  })
+})
+
+describe('when the connection', () => {
+  test('is lost among the results, nothing is lost or doubled', async () => {
+    const { command, id } = await startSlowly('dropped')
+    await proxy.mode('reset')
+    await until(() => command.said().includes('trying again'))
+    await proxy.mode('pass')
+    expect((await command.ended).code).toBe(0)
+    expect(await ground.read('dropped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
+  })
+
+  test('is lost in the upload, it is sent again and becomes one job', async () => {
+    const before = await jobs()
+    await ground.write('upload.txt', `${lines.join('\n')}\n`.repeat(20))
+    await proxy.mode({ delayMs: 50 })
+    const command = ground.start(['upload.txt', '-o', 'upload.ndjson', '--url', url, '--json'], { env })
+    await until(() => proxy.accepted > 0 && eventsIn(command.said()).some(({ event }) => event === 'start'))
+    await proxy.mode('reset')
+    await until(() => command.said().includes('trying again'))
+    await proxy.mode('pass')
+    const { code, stderr } = await command.ended
+    expect([code, eventIn(stderr, 'end')['done']]).toEqual([0, 120_000])
+    expect(await jobs()).toHaveLength(before.length + 1)
+  }, 60_000)
+})
+
+describe('a run that was interrupted', () => {
+  test('by Ctrl-C goes on with the same job, which has gone on meanwhile', async () => {
+    const { args, command, id } = await startSlowly('stopped')
+    command.kill('SIGINT')
+    const { code, stderr } = await command.ended
+    expect(code).toBe(130)
+    expect(stderr).toContain(`the job ${id} goes on; to cancel it: DELETE ${url}/jobs/${id}`)
+    const written = linesIn(await ground.read('stopped.ndjson')).length
+    expect(written).toBeLessThan(lines.length)
+    const before = await jobs()
+
+    const again = await ground.run(args, { env })
+    expect([again.code, eventIn(again.stderr, 'job')['id']]).toEqual([0, id])
+    expect(eventIn(again.stderr, 'start')['lines_before']).toBe(written)
+    expect(await ground.read('stopped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
+    expect((await jobs()).map((job) => job.id)).toEqual(before.map((job) => job.id))
+  })
+
+  test('by SIGKILL goes on as well', async () => {
+    const { args, command, id } = await startSlowly('killed')
+    command.kill('SIGKILL')
+    await command.ended
+    expect((await ground.run(args, { env })).code).toBe(0)
+    expect(await ground.read('killed.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
+  })
+
+  test('whose job is there no more hands its list over again, and goes on behind what it has', async () => {
+    const { args, command, id } = await startSlowly('gone')
+    command.kill('SIGINT')
+    await command.ended
+    await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
+    await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
+    const again = await ground.run(args, { env })
+    expect(again.code).toBe(0)
+    expect(again.stderr).toContain(`the job ${id} is there no more`)
+    const other = String(eventIn(again.stderr, 'job')['id'])
+    expect(other).not.toBe(id)
+    expect(await ground.read('gone.ndjson')).toBe(await fromFleet(`/jobs/${other}/results`))
+  })
+
+  test('with --cancel-on-exit has cancelled its job', async () => {
+    const { command, id } = await startSlowly('cancelled', ['--cancel-on-exit'])
+    command.kill('SIGINT')
+    const { code, stderr } = await command.ended
+    expect([code, stderr]).toEqual([130, expect.stringContaining(`the job ${id} is cancelled`)])
+    expect(JSON.parse(await fromFleet(`/jobs/${id}`))).toMatchObject({ state: 'cancelled' })
+  })
+
+  test('of a list from a pipe is gone on with by its job', async () => {
+    fleet.fake.behave({ kind: 'latency', ms: 150 })
+    const stdin = new PassThrough()
+    stdin.end(addresses(6000, 500_000).join('\n'))
+    const command = ground.start(['-o', 'piped.ndjson', '--url', url, '--json'], { env, stdin })
+    await ground.waitForLines('piped.ndjson', 1000)
+    command.kill('SIGINT')
+    const { stderr } = await command.ended
+    const id = String(eventIn(stderr, 'job')['id'])
+    expect(stderr).toContain(`--job ${id} -o piped.ndjson`)
+
+    const same = await run(['-o', 'piped.ndjson'], '8.8.8.8')
+    expect([same.code, same.stderr]).toEqual([2, expect.stringContaining(`--job ${id} fetches the rest`)])
+    expect((await run(['--job', id, '-o', 'piped.ndjson'])).code).toBe(0)
+    expect(await ground.read('piped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
+  })
+})
+
+test('a job that somebody cancels ends the run with 1', async () => {
+  const { command, id } = await startSlowly('foreign')
+  await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
+  const { code, stderr } = await command.ended
+  expect([code, stderr]).toEqual([1, expect.stringContaining(`the job ${id} was cancelled`)])
+})
+
+test('--job fetches the results of one that is there, in any form; of another it says so', async () => {
+  const made = await run(['--fields', 'country', '--json'], '8.8.8.8\nx')
+  const id = String(eventIn(made.stderr, 'job')['id'])
+  const { code, stdout } = await run(['--job', id, '--format', 'csv'])
+  expect([code, stdout]).toEqual([0, 'input,country,error\n8.8.8.8,US,\nx,,Wrong ip\n'])
+  const other = await run(['--job', 'nosuchjob'])
+  expect([other.code, other.stderr]).toEqual([1, `bulk: there is no job nosuchjob at ${url}\n`])
+})
