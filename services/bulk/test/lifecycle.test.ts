@@ -77,11 +77,6 @@ test('jobs belong to their token; units are counted for it, and work waits for m
 }, 60_000)
 
 describe('the command line', () => {
-  const bulk = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-    run(process.execPath, [entry, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env } }).catch(
-      (error: { code: number; stdout: string; stderr: string }) => error,
-    )
-
   test('--help tells every setting', async () => {
     const { stdout } = await bulk(['--help'])
     for (const name of ['REDIS_URL', 'LOOKUP_URL', 'BULK_CONCURRENCY', 'WEBHOOK_SECRET', 'RESULT_TTL_SECONDS']) {
@@ -98,3 +93,9 @@ describe('the command line', () => {
     expect(good).not.toHaveProperty('code')
   })
 })
+
+function bulk(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return run(process.execPath, [entry, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env } }).catch(
+    (error: { code: number; stdout: string; stderr: string }) => error,
+  )
+}

@@ -24,6 +24,13 @@ const addedAtOnce = 1000
 /** Of what has happened in the queue, for whoever looks into it; nothing here depends on it. */
 const keptEvents = 1000
 
+export interface ChunkQueueOptions {
+  /** How often a task may throw what nobody has thought of; waiting for upstream does not count. Default 20. */
+  readonly attempts?: number
+  /** After the first of them; doubles. Default a second. */
+  readonly pauseMs?: number
+}
+
 const taskId = ({ job, index }: ChunkTask): string => `${job}-${index}`
 
 /**
@@ -33,7 +40,7 @@ const taskId = ({ job, index }: ChunkTask): string => `${job}-${index}`
 export class ChunkQueue {
   readonly #queue: Queue<ChunkTask>
 
-  constructor(connection: Redis) {
+  constructor(connection: Redis, { attempts = 20, pauseMs = 1000 }: ChunkQueueOptions = {}) {
     this.#queue = new Queue(chunksQueue, {
       connection,
       prefix: queuePrefix,
@@ -41,9 +48,8 @@ export class ChunkQueue {
       defaultJobOptions: {
         removeOnComplete: true,
         removeOnFail: true,
-        // Only what was thrown by mistake counts as an attempt; waiting for upstream does not.
-        attempts: 20,
-        backoff: { type: 'exponential', delay: 1000, jitter: 0.5 },
+        attempts,
+        backoff: { type: 'exponential', delay: pauseMs, jitter: 0.5 },
       },
     })
     this.#queue.on('error', () => {})

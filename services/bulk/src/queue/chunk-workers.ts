@@ -51,8 +51,7 @@ export class ChunkWorkers {
     // Redis is away: BullMQ goes on by itself.
     this.#worker.on('error', () => {})
     this.#worker.on('failed', (job, error) => {
-      if (job !== undefined && job.attemptsMade >= (job.opts.attempts ?? 1)) onGivenUp(job.data, error)
-      else if (job !== undefined && /stalled/.test(job.failedReason)) onGivenUp(job.data, error)
+      if (job !== undefined && isOver(job)) onGivenUp(job.data, error)
     })
   }
 
@@ -75,4 +74,9 @@ export class ChunkWorkers {
     await closeWorker(this.#worker, this.#connection, graceMs + handBackMs)
     clearTimeout(handBack)
   }
+}
+
+/** Nobody takes it up again. */
+function isOver({ attemptsMade, opts, stalledCounter }: Job): boolean {
+  return attemptsMade >= (opts.attempts ?? 1) || stalledCounter > deathsOverTask
 }

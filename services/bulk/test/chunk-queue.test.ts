@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { blockingConnection, queueConnection, type Redis } from '@ipfleet/redis/connection.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { until } from '@ipfleet/testing/until.ts'
+import { ChunkQueue, type ChunkTask } from '../src/queue/chunk-queue.ts'
+import { ChunkWorkers, type TaskEnd } from '../src/queue/chunk-workers.ts'
+
+let redis: TestRedis
+let connection: Redis
+let queue: ChunkQueue
+const opened: { workers: ChunkWorkers; blocking: Redis }[] = []
+
+beforeEach(async () => {
+  redis = await startTestRedis()
+  connection = queueConnection(redis.url, 'test-queue')
+  queue = new ChunkQueue(connection, { attempts: 3, pauseMs: 10 })
+}, 30_000)
+
+afterEach(async () => {
+  for (const { workers, blocking } of opened.splice(0)) {
+    await workers.close(0)
+    blocking.disconnect()
+  }
+  await queue.close()
+  connection.disconnect()
+  await redis.stop()
+})
+
+const done: TaskEnd = { kind: 'done' }
+
+function worker(
+  run: (task: ChunkTask, signal: AbortSignal) => Promise<TaskEnd>,
+  onGivenUp: (task: ChunkTask) => void = () => {},
+): ChunkWorkers {
+  const blocking = blockingConnection(redis.url, 'test-worker')
+  const workers = new ChunkWorkers({ connection: blocking, run, onGivenUp })
+  opened.push({ workers, blocking })
+  workers.start()
+  return workers
+}
+
+test('chunks go by their numbers, whichever job they are of; one that is added twice is done once', async () => {
+  await queue.add('long', [0, 1, 2, 3])
+  await queue.add('short', [0, 1])
+  await queue.add('long', [2, 3])
+  const seen: string[] = []
+  worker(async ({ job, index }) => {
+    seen.push(`${job} ${index}`)
+    return done
+  })
+  await until(() => seen.length >= 6)
+  expect(seen.map((one) => one.at(-1))).toEqual(['0', '0', '1', '1', '2', '3'])
+  await until(async () => (await queue.depth()).active === 0)
+  expect(await queue.depth()).toEqual({ waiting: 0, active: 0, oldestSeconds: 0 })
+})
+
+test('a chunk that is put off comes back, however often', async () => {
+  await queue.add('job', [0])
+  let turns = 0
+  worker(async () => {
+    turns += 1
+    return turns < 5 ? { kind: 'later', afterMs: 5 } : done
+  })
+  await until(() => turns === 5)
+})
+
+test('a chunk that throws is tried again, and given up in the end, once', async () => {
+  await queue.add('job', [0, 1])
+  const turns: number[] = []
+  const givenUp: ChunkTask[] = []
+  worker(
+    async ({ index }) => {
+      turns.push(index)
+      if (index === 0) throw new Error('a fault of ours')
+      return done
+    },
+    (task) => givenUp.push(task),
+  )
+  await until(() => givenUp.length > 0)
+  expect(givenUp).toEqual([{ job: 'job', index: 0 }])
+  expect(turns.filter((index) => index === 0)).toHaveLength(3)
+})
+
+test('all workers together have no more under way than the fleet may', async () => {
+  await queue.limitFleet(3)
+  await queue.add('job', Array.from({ length: 40 }).keys().toArray())
+  let underWay = 0
+  let most = 0
+  let ended = 0
+  const run = async (): Promise<TaskEnd> => {
+    underWay += 1
+    most = Math.max(most, underWay)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    underWay -= 1
+    ended += 1
+    return done
+  }
+  for (const workers of [worker(run), worker(run)]) workers.concurrency = 10
+  await until(() => ended === 40)
+  expect(most).toBe(3)
+})
+
+test('what is under way when a worker stops is handed back after its grace', async () => {
+  await queue.add('job', [0])
+  const begun = Promise.withResolvers<void>()
+  const stopped = worker(async (_task, signal) => {
+    begun.resolve()
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    return { kind: 'later', afterMs: 0 }
+  })
+  await begun.promise
+  await stopped.close(50)
+  let taken = false
+  worker(async () => {
+    taken = true
+    return done
+  })
+  await until(() => taken)
+})
