@@ -1,6 +1,22 @@
 import { choice } from './kinds.ts'
 import type { SettingsOf } from './setting.ts'
 
+const LOG_FORMAT = choice(['text', 'json'], {
+  group: 'Log',
+  default: 'text',
+  help: 'Lines for a terminal, or for a collector',
+})
+
+/** The log of a service. */
+export const plainLogSettings = {
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    group: 'Log',
+    default: 'info',
+    help: 'Least level that is logged; info includes a line per request',
+  }),
+  LOG_FORMAT,
+}
+
 /** The log of the services that stand in the place of programs in Rust, whose users know RUST_LOG. */
 export const logSettings = {
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
@@ -8,11 +24,7 @@ export const logSettings = {
     optional: true,
     help: 'Least level that is logged; info includes a line per request. Unset: RUST_LOG, and without that info',
   }),
-  LOG_FORMAT: choice(['text', 'json'], {
-    group: 'Log',
-    default: 'text',
-    help: 'Lines for a terminal, or for a collector',
-  }),
+  LOG_FORMAT,
   RUST_LOG: choice(['trace', 'debug', 'info', 'warn', 'error', 'off'], {
     group: 'Log',
     optional: true,

@@ -11,6 +11,7 @@ import {
   textualList,
   url,
 } from '@ipfleet/settings/kinds.ts'
+import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
@@ -140,21 +141,8 @@ const server = {
   }),
 }
 
-const log = {
-  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-    group: 'Log',
-    default: 'info',
-    help: 'Least level that is logged; info includes a line per request',
-  }),
-  LOG_FORMAT: choice(['text', 'json'], {
-    group: 'Log',
-    default: 'text',
-    help: 'Lines for a terminal, or for a collector',
-  }),
-}
-
 /** All that can be set, by the name of its environment variable. */
-export const settingsSchema = { ...jobs, ...lookups, ...webhook, ...redis, ...server, ...log }
+export const settingsSchema = { ...jobs, ...lookups, ...webhook, ...redis, ...server, ...plainLogSettings }
 
 export type BulkSettings = SettingsOf<typeof settingsSchema>
 

@@ -11,6 +11,7 @@ import {
   text,
   url,
 } from '@ipfleet/settings/kinds.ts'
+import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { clientTokens } from '@ipfleet/clients/client-tokens.ts'
 
@@ -246,16 +247,7 @@ export const settingsSchema = {
     default: 2000,
     help: 'On SIGTERM: how long /readyz fails before connections are closed. Longer than the load balancer’s check interval',
   }),
-  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-    group: 'Log',
-    default: 'info',
-    help: 'Least level that is logged; info includes a line per request',
-  }),
-  LOG_FORMAT: choice(['text', 'json'], {
-    group: 'Log',
-    default: 'text',
-    help: 'Lines for a terminal, or for a collector',
-  }),
+  ...plainLogSettings,
 }
 
 export type LookupSettings = SettingsOf<typeof settingsSchema>
