@@ -23,7 +23,7 @@ export interface BatchSeries {
   readonly cpuUsPerItem: CpuTimes
   /** Median. */
   readonly msPerBatch: number
-  /** Of a single look-up that memory answers, meanwhile. */
+  /** Of a single look-up that memory answers, meanwhile; by the clock of this process, which sends the batches too. */
   readonly liveP99Ms: number
 }
 

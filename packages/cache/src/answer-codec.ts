@@ -6,25 +6,69 @@ import type { Answer } from './entry.ts'
  */
 const version = 1
 
-export function encodeAnswer(answer: Answer, about: Record<string, number | boolean>): Buffer {
-  const head = JSON.stringify({ v: version, status: answer.status, type: answer.contentType, ...about })
-  return Buffer.concat([Buffer.from(`${head}\n`), answer.body])
+export type About = Readonly<Record<string, number | boolean>>
+
+export function encodeAnswer(answer: Answer, about: About): Buffer {
+  const head = `${headOf(answer, about)}\n`
+  const bytes = Buffer.allocUnsafe(Buffer.byteLength(head) + answer.body.length)
+  bytes.set(answer.body, bytes.write(head))
+  return bytes
+}
+
+/** As `JSON.stringify` would, for a tenth of the time: names are of our own. */
+function headOf({ status, contentType }: Answer, about: About): string {
+  let head = `{"v":${version},"status":${status},"type":${quoted(contentType)}`
+  for (const name in about) head += `,"${name}":${about[name]}`
+  return `${head}}`
+}
+
+/** Most answers have the type of the one before. */
+let lastType = ''
+let lastQuoted = '""'
+
+function quoted(contentType: string): string {
+  if (contentType !== lastType) {
+    lastQuoted = JSON.stringify(contentType)
+    lastType = contentType
+  }
+  return lastQuoted
 }
 
 /** The answer and what was said about it; undefined for bytes that another version or something else wrote. */
-export function decodeAnswer(bytes: Buffer): { answer: Answer; about: Record<string, unknown> } | undefined {
+export function decodeAnswer(
+  bytes: Buffer,
+): { readonly answer: Answer; readonly about: Readonly<Record<string, unknown>> } | undefined {
   const end = bytes.indexOf(0x0a)
   if (end === -1) return undefined
-  const head = parseHead(bytes.toString('utf8', 0, end))
-  if (head?.v !== version || typeof head.status !== 'number' || typeof head.type !== 'string') return undefined
-  const { status, type, ...about } = head
-  return { answer: { status, contentType: type, body: bytes.subarray(end + 1) }, about }
+  const head = readHead(bytes.toString('latin1', 0, end))
+  return head && { answer: { ...head.answer, body: bytes.subarray(end + 1) }, about: head.about }
 }
 
-function parseHead(line: string): Record<string, unknown> | undefined {
+interface Head {
+  readonly answer: Omit<Answer, 'body'>
+  readonly about: Readonly<Record<string, unknown>>
+}
+
+/** Answers that were stored together have the same head. */
+let lastLine = ''
+let lastHead: Head | undefined
+
+function readHead(line: string): Head | undefined {
+  if (line !== lastLine) {
+    lastHead = parseHead(line)
+    lastLine = line
+  }
+  return lastHead
+}
+
+/** @param line as latin1 */
+function parseHead(line: string): Head | undefined {
   try {
-    const head: unknown = JSON.parse(line)
-    return typeof head === 'object' && head !== null ? { ...head } : undefined
+    const head: unknown = JSON.parse(Buffer.from(line, 'latin1').toString('utf8'))
+    if (typeof head !== 'object' || head === null) return undefined
+    const { status, type, ...about }: Record<string, unknown> = { ...head }
+    if (about['v'] !== version || typeof status !== 'number' || typeof type !== 'string') return undefined
+    return { answer: { status, contentType: type }, about }
   } catch {
     return undefined
   }

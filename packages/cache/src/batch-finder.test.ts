@@ -151,6 +151,22 @@ describe('in one process', () => {
     expect(loads).toEqual([[['a', 'b'], 'answer']])
   })
 
+  test('who waited for a load that left the keys a reserve asks for itself', async () => {
+    const spared: Outcome = { kind: 'failure', code: 'keys_exhausted', sparesReserve: true }
+    const gate = Promise.withResolvers<void>()
+    const sparing: LoadMany = async (questions, settle, purpose) => {
+      await gate.promise
+      await loading(() => spared)(questions, settle, purpose)
+    }
+    const first = find(['a', 'b'], sparing)
+    const single = cache.find('a', async () => outcomeOf('a'), 60_000)
+    const second = find(['b', 'c'])
+    gate.resolve()
+    expect(await single).toMatchObject({ kind: 'found', source: 'upstream' })
+    expect(sourcesOf(await second)).toEqual({ b: 'upstream', c: 'upstream' })
+    expect([...(await first).values()]).toMatchObject([{ failure: spared }, { failure: spared }])
+  })
+
   test('what was asked for before a purge is not remembered after it', async () => {
     const gate = Promise.withResolvers<void>()
     const finding = find(['a'], async (questions, settle, purpose) => {

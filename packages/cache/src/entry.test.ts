@@ -24,8 +24,20 @@ describe('an entry', () => {
   })
 })
 
-test('an entry keeps nothing alive but its body', () => {
-  const read = Buffer.alloc(65_536, 'x')
-  const { body } = new Entry({ status: 200, contentType: 'text/plain', body: read.subarray(0, 10) }, 0, 1000).answer
-  expect([body.toString(), body.buffer.byteLength]).toEqual(['xxxxxxxxxx', 10])
+describe('an entry that is kept', () => {
+  test.each([
+    ['text', Buffer.from('São Paulo 😀')],
+    ['text with a byte order mark', Buffer.from('\ufeff{}')],
+    ['nothing', Buffer.alloc(0)],
+    ['bytes that are no text', Buffer.from([0xff, 0, 0xc3])],
+    ['a long text', Buffer.alloc(40_000, 'é')],
+  ])('has the same answer, and keeps no more alive than that: %s', (_what, bytes) => {
+    const read = Buffer.concat([bytes, Buffer.alloc(65_536)])
+    const kept = new Entry({ status: 404, contentType: 'text/plain', body: read.subarray(0, bytes.length) }, 0, 1000)
+    kept.settle()
+    expect(kept.answer).toEqual({ status: 404, contentType: 'text/plain', body: bytes })
+    expect([kept.bodyBytes, kept.answer.body.buffer.byteLength]).toEqual([bytes.length, bytes.length])
+    expect(kept.answer).toBe(kept.answer)
+    expect(Buffer.from(kept.text ?? bytes)).toEqual(bytes)
+  })
 })

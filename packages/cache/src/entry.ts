@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 /** What a client gets: the status, the type and the bytes, verbatim as upstream sent them. */
 export interface Answer {
   readonly status: number
@@ -9,7 +11,7 @@ export type Freshness = 'fresh' | 'stale' | 'dead'
 
 /** An answer with its age. All times are monotonic milliseconds of this process. */
 export class Entry {
-  readonly answer: Answer
+  readonly bodyBytes: number
   readonly storedAtMs: number
   /** How long after `storedAtMs` it is as good as new. */
   readonly freshForMs: number
@@ -19,12 +21,47 @@ export class Entry {
   recheckAtMs = 0
   /** Whatever the HTTP layer prepared for this entry, so that a hit costs nothing; opaque here. */
   prepared: unknown
+  #answer: Answer | undefined
+  /** In the place of `#answer`. */
+  #text: TextAnswer | undefined
 
   constructor(answer: Answer, storedAtMs: number, freshForMs: number, loadMs = 0) {
-    this.answer = withOwnMemory(answer)
+    this.#answer = answer
+    this.bodyBytes = answer.body.length
     this.storedAtMs = storedAtMs
     this.freshForMs = freshForMs
     this.loadMs = loadMs
+  }
+
+  get answer(): Answer {
+    this.#answer ??= this.#text && answerOf(this.#text)
+    return this.#answer as Answer
+  }
+
+  /** The same, of which nothing is kept: for whoever looks at many entries once. */
+  get passingAnswer(): Answer {
+    return this.#answer ?? { ...(this.#text as TextAnswer), body: Buffer.from(this.#text?.text ?? '') }
+  }
+
+  /** The body as text where it is at hand; see `settle`. */
+  get text(): string | undefined {
+    return this.#text?.text
+  }
+
+  /**
+   * For whoever keeps it. A body is often a view of something larger (what a socket brought at once, all that a batch
+   * brought, a slab of Node's buffer pool), which would be kept for as long as the body is. As text it costs less
+   * than as a Buffer, and of most entries nobody asks for the bytes again.
+   */
+  settle(): void {
+    const answer = this.#answer
+    if (answer === undefined || answer.body.buffer.byteLength === answer.body.length) return
+    const { body, status, contentType } = answer
+    // What has been asked for already is asked for again.
+    if (this.prepared === undefined && body.length <= longestText && isUtf8(body)) {
+      this.#text = { status, contentType, text: body.toString('utf8') }
+      this.#answer = undefined
+    } else this.#answer = { status, contentType, body: withOwnMemory(body) }
   }
 
   ageMs(nowMs: number): number {
@@ -57,13 +94,19 @@ export class Entry {
   }
 }
 
-/**
- * A body is often a view of something larger (what a socket brought at once, a slab of Node's buffer pool: 64 KB),
- * which would be kept for as long as the body is.
- */
-function withOwnMemory(answer: Answer): Answer {
-  if (answer.body.buffer.byteLength === answer.body.length) return answer
-  const body = Buffer.allocUnsafeSlow(answer.body.length)
-  answer.body.copy(body)
-  return { ...answer, body }
+/** Larger bodies stay outside of the heap, where the collector does not move them about. */
+const longestText = 4096
+
+interface TextAnswer extends Omit<Answer, 'body'> {
+  readonly text: string
+}
+
+function answerOf({ status, contentType, text }: TextAnswer): Answer {
+  return { status, contentType, body: withOwnMemory(Buffer.from(text)) }
+}
+
+function withOwnMemory(bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(own)
+  return own
 }

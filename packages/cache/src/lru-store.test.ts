@@ -1,3 +1,4 @@
+import { until } from '@ipfleet/testing/until.ts'
 import { describe, expect, test } from '@jest/globals'
 import { Entry } from './entry.ts'
 import { LruStore } from './lru-store.ts'
@@ -59,6 +60,15 @@ describe('the memory tier', () => {
       bytes: 0,
       evictions: 1,
     })
+  })
+
+  test('lets go of the larger memory that a body lies in', async () => {
+    const store = open()
+    const read = Buffer.alloc(65_536, 'x')
+    const entry = new Entry({ status: 200, contentType: 'text/plain', body: read.subarray(0, 10) }, 0, 1000)
+    store.set('a', entry, 0)
+    await until(() => entry.answer.body.buffer.byteLength === 10)
+    expect(store.getServable('a', 1)?.answer.body.toString()).toBe('xxxxxxxxxx')
   })
 
   test('cleared it has nothing', () => {

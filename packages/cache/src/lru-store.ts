@@ -1,6 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Entry } from './entry.ts'
 
+const settleAfterMs = 50
+/** Some hundred microseconds, in which nothing else is done. */
+const settledAtOnce = 1000
+
 /**
  * The memory tier of one replica: the most recently used entries, bounded by their number. Entries past their
  * freshness stay until they are pushed out, as the last resort when nobody else answers.
@@ -8,6 +12,7 @@ import type { Entry } from './entry.ts'
 export class LruStore {
   readonly #entries: LRUCache<string, Entry>
   readonly #recheckAfterMs: number
+  readonly #unsettled: Entry[] = []
   #bytes = 0
   #evictions = 0
 
@@ -17,7 +22,7 @@ export class LruStore {
     this.#entries = new LRUCache({
       max: maxEntries,
       dispose: (entry, _question, reason) => {
-        this.#bytes -= entry.answer.body.length
+        this.#bytes -= entry.bodyBytes
         if (reason === 'evict') this.#evictions += 1
       },
     })
@@ -52,11 +57,24 @@ export class LruStore {
     // Shortly before its end an entry goes the long way, where its refresh is decided on.
     entry.recheckAtMs = nowMs + Math.min(this.#recheckAfterMs, entry.freshLeftMs(nowMs) - entry.earlyMs)
     if (this.#entries.peek(question) === entry) return
-    this.#bytes += entry.answer.body.length
+    this.#bytes += entry.bodyBytes
     this.#entries.set(question, entry)
+    this.#settleSoon(entry)
   }
 
   clear(): void {
     this.#entries.clear()
+  }
+
+  /** Not at once: whoever has found the entry is about to read its bytes. */
+  #settleSoon(entry: Entry): void {
+    this.#unsettled.push(entry)
+    if (this.#unsettled.length === 1) setTimeout(() => this.#settle(), settleAfterMs).unref()
+  }
+
+  #settle(): void {
+    const some = this.#unsettled.splice(0, settledAtOnce)
+    for (const entry of some) entry.settle()
+    if (this.#unsettled.length > 0) setTimeout(() => this.#settle(), 1).unref()
   }
 }

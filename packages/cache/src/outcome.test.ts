@@ -36,6 +36,13 @@ describe('an outcome on its way to other replicas', () => {
     }
   })
 
+  test('a failure that is due to a reserve concerns nobody but who was to leave it', () => {
+    expect(outcomeCodec.concernsOthers({ kind: 'failure', code: 'keys_exhausted', sparesReserve: true })).toBe(false)
+    for (const outcome of [failure, answerOf(Buffer.from('x')), { kind: 'unshared' } as const]) {
+      expect(outcomeCodec.concernsOthers(outcome)).toBe(true)
+    }
+  })
+
   test.each(['', 'hello', 'null', '{"kind":"answer"}', '{"kind":"rumour"}', '{"v":1,"status":200,"type":"t"}\nbody'])(
     'the bytes %j make no sense',
     (bytes) => {

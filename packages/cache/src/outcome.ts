@@ -16,6 +16,8 @@ export interface Failure {
   readonly retryAfterSeconds?: number
   /** For the log only. */
   readonly detail?: string
+  /** The keys may have something left, which this load was to leave to others: to those it says nothing. */
+  readonly sparesReserve?: boolean
   readonly origin?: Origin
 }
 
@@ -66,6 +68,8 @@ export const outcomeCodec = {
     // Gone before the answer is old enough to be refreshed: a refresh must not be answered with what it replaces.
     return outcome.freshForMs > 0 ? Math.ceil(Math.min(keepAnswerMs, outcome.freshForMs / 2)) : keepAnswerMs
   },
+
+  concernsOthers: (outcome: SharedOutcome): boolean => outcome.kind !== 'failure' || outcome.sparesReserve !== true,
 
   /** An answer that must not be cached serves those who waited for it, and nobody after them. */
   servesLatecomers: (outcome: SharedOutcome): boolean =>

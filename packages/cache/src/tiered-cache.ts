@@ -75,7 +75,7 @@ export class TieredCache {
   readonly #clock: Clock
   readonly #random: () => number
   readonly #refreshing = new Set<string>()
-  readonly #inFlight = new LocalFlight<Finding>()
+  #inFlight = new LocalFlight<Finding>()
   #purges = 0
 
   constructor(parts: TieredCacheParts) {
@@ -94,17 +94,17 @@ export class TieredCache {
    * @param deadlineMs monotonic; after it a waiter gives up with `upstream_timeout`.
    */
   async find(question: string, load: Load, deadlineMs: number): Promise<Finding> {
-    const held = this.#memory.getServable(question, this.#clock.nowMs())
-    if (held) return { kind: 'found', source: 'l1', entry: held }
-    return this.join(question, () => this.#findBeyond(question, load, deadlineMs))
+    for (;;) {
+      const held = this.#memory.getServable(question, this.#clock.nowMs())
+      if (held) return { kind: 'found', source: 'l1', entry: held }
+      const finding = await this.#join(question, () => this.#findBeyond(question, load, deadlineMs))
+      if (!isOthersReserve(finding) || this.#clock.nowMs() >= deadlineMs) return finding
+    }
   }
 
-  /** What is being found for this question already, or else what `find` brings; for those who find many at once. */
-  async join(question: string, find: () => Promise<Finding>): Promise<Finding> {
-    // Whoever asks after a purge does not join a load from before it.
-    const subject = `${this.#purges}:${question}`
-    const { result, joined } = await this.#inFlight.run(subject, find)
-    return joined && result.source === 'upstream' ? { ...result, source: 'collapsed' } : result
+  /** What is being found right now; for those who find many at once. */
+  get inFlight(): LocalFlight<Finding> {
+    return this.#inFlight
   }
 
   /** How often all was forgotten: what was asked for before must not be remembered after. */
@@ -122,7 +122,14 @@ export class TieredCache {
   /** Forgets what is in memory, and keeps what is being loaded right now from being remembered. */
   forget(): void {
     this.#purges += 1
+    // Whoever asks after a purge does not join a load from before it.
+    this.#inFlight = new LocalFlight()
     this.#memory.clear()
+  }
+
+  async #join(question: string, find: () => Promise<Finding>): Promise<Finding> {
+    const { result, joined } = await this.#inFlight.run(question, find)
+    return joined ? asJoined(result) : result
   }
 
   async #findBeyond(question: string, load: Load, deadlineMs: number): Promise<Finding> {
@@ -224,6 +231,16 @@ export class TieredCache {
       if (!this.#isAway(error)) throw error
     }
   }
+}
+
+/** What whoever else was finding it has found. */
+export function asJoined(finding: Finding): Finding {
+  return finding.source === 'upstream' ? { ...finding, source: 'collapsed' } : finding
+}
+
+/** Somebody else's load left the keys a reserve: perhaps not this one's, and it has to ask itself. */
+export function isOthersReserve(finding: Finding | undefined): boolean {
+  return finding?.kind === 'failed' && finding.source === 'collapsed' && finding.failure.sparesReserve === true
 }
 
 /** The one that was stored later. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import type { Claims } from './claims.ts'
+import type { Claims, LandedOutcome } from './claims.ts'
 import type { Flown, OutcomeCodec } from './fleet-flight.ts'
 
 /** Takes what a load has brought so far, one outcome for each subject. Resolves when it is shared and kept. */
@@ -118,10 +118,11 @@ export class BatchFlight<T> implements BatchFleetLoad<T> {
     const settle: Settle<T> = async (outcomes) => {
       const published = await this.#publish(outcomes, token)
       const flown = new Map<string, Flown<T>>()
-      for (const [subject, outcome] of outcomes) {
+      // `forEach` makes no pair of each.
+      outcomes.forEach((outcome, subject) => {
         unsettled.delete(subject)
         flown.set(subject, { outcome, led: true, published: published.has(subject) })
-      }
+      })
       await crew.landed(flown)
     }
     try {
@@ -134,11 +135,16 @@ export class BatchFlight<T> implements BatchFleetLoad<T> {
 
   async #publish(outcomes: ReadonlyMap<string, T>, token: string): Promise<ReadonlySet<string>> {
     try {
-      const landed = [...outcomes].map(([subject, outcome]) => ({
-        subject,
-        bytes: this.#codec.encode(outcome),
-        keepMs: this.#codec.keepMs(outcome),
-      }))
+      const codec = this.#codec
+      const landed: LandedOutcome[] = []
+      const own: string[] = []
+      outcomes.forEach((outcome, subject) => {
+        if (codec.concernsOthers(outcome)) {
+          landed.push({ subject, bytes: codec.encode(outcome), keepMs: codec.keepMs(outcome) })
+        } else own.push(subject)
+      })
+      // Whoever waits for what concerns nobody else loads for themselves.
+      if (own.length > 0) await this.#claims.release(own, token)
       return await this.#claims.publish(landed, token)
     } catch {
       // Redis went away meanwhile, or is full. Our own callers have their answers; those elsewhere need not wait for

@@ -3,27 +3,31 @@
   batches keep each other out. What has landed is told instead of leased, unless the caller has no use for it. Safe to
   run twice: a lease that the caller holds is granted again. All subjects are on one server, as every lease is.
 
-  KEYS[2n-1] the lease of the n-th subject
-  KEYS[2n]   its outcome
+  KEYS[1…n]    the leases of the n subjects
+  KEYS[n+1…2n] their outcomes
   ARGV[1] the caller's lease token
   ARGV[2] the life of a lease, in milliseconds
   ARGV[3] '1' to lease also what has landed
-  Returns for each subject {what it is, outcome's bytes or false}: 0 held by someone else, 1 leased to the caller,
-  2 landed. The outcome of a held subject is an earlier flight's.
+  Returns {a digit for each subject, outcomes' bytes}: 0 held by someone else, 1 leased to the caller, 2 landed. For
+  each 2 there is an outcome, in their order; for each 0 that of an earlier flight, or false.
 ]]
-local claims = {}
-for at = 1, #KEYS, 2 do
-  local holder = redis.call('GET', KEYS[at])
+local count = #KEYS / 2
+local holders = redis.call('MGET', unpack(KEYS, 1, count))
+local outcomes = ARGV[3] ~= '1' and redis.call('MGET', unpack(KEYS, count + 1))
+local states, reply = {}, { '' }
+for at = 1, count do
+  local holder = holders[at]
+  local outcome = outcomes and outcomes[at] or false
   if holder and holder ~= ARGV[1] then
-    claims[#claims + 1] = { 0, redis.call('GET', KEYS[at + 1]) }
+    states[at] = '0'
+    reply[#reply + 1] = outcome
+  elseif not holder and outcome then
+    states[at] = '2'
+    reply[#reply + 1] = outcome
   else
-    local outcome = not holder and ARGV[3] ~= '1' and redis.call('GET', KEYS[at + 1])
-    if outcome then
-      claims[#claims + 1] = { 2, outcome }
-    else
-      redis.call('SET', KEYS[at], ARGV[1], 'PX', ARGV[2])
-      claims[#claims + 1] = { 1, false }
-    end
+    redis.call('SET', KEYS[at], ARGV[1], 'PX', ARGV[2])
+    states[at] = '1'
   end
 end
-return claims
+reply[1] = table.concat(states)
+return reply

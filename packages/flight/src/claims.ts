@@ -1,6 +1,7 @@
 import { type LuaArgument, type LuaCommand, luaCommand } from '@ipfleet/redis/lua-command.ts'
+import { packedValues } from '@ipfleet/redis/packed-values.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import { landedChannel, leaseKey, outcomeKey } from './flight-keys.ts'
+import { landedChannels, leaseKey, outcomeKey } from './flight-keys.ts'
 
 const claimLeases = luaCommand(new URL('claim-leases.lua', import.meta.url))
 const extendLeases = luaCommand(new URL('extend-leases.lua', import.meta.url))
@@ -55,12 +56,10 @@ export class RedisClaims implements Claims {
   }
 
   async claim(subjects: readonly string[], token: string, evenIfLanded: boolean): Promise<Claim[]> {
-    const commands = slices(subjects).map(async (slice) => {
-      const keys = slice.flatMap((subject) => this.#keysOf(subject))
-      return this.#link.luaForBytes(claimLeases, keys, [token, this.lifeMs, evenIfLanded ? 1 : 0])
-    })
-    const replies = (await Promise.all(commands)) as [state: number, outcome: Buffer | null][][]
-    return replies.flat().map(([state, outcome]) => claimOf(state, outcome ?? undefined))
+    const args = [token, this.lifeMs, evenIfLanded ? 1 : 0]
+    const commands = slices(subjects).map((slice) => this.#link.luaForBytes(claimLeases, this.#keysOf(slice), args))
+    const replies = (await Promise.all(commands)) as [states: Buffer, ...outcomes: (Buffer | null)[]][]
+    return replies.flatMap(claimsIn)
   }
 
   async extend(subjects: readonly string[], token: string): Promise<void> {
@@ -73,10 +72,12 @@ export class RedisClaims implements Claims {
 
   async publish(outcomes: readonly LandedOutcome[], token: string): Promise<ReadonlySet<string>> {
     const commands = bySize(outcomes).map(async (slice) => {
-      const keys = slice.flatMap(({ subject }) => this.#keysOf(subject))
-      const args = slice.flatMap(({ subject, bytes, keepMs }) => [bytes, keepMs, landedChannel(this.#prefix + subject)])
-      const published = (await this.#link.lua(publishOutcomes, keys, [token, ...args])) as number[]
-      return slice.flatMap(({ subject }, at) => (published[at] === 1 ? [subject] : []))
+      const subjects = slice.map(({ subject }) => subject)
+      const { sizes, bytes } = packedValues(slice.map((one) => one.bytes))
+      const keepMs = JSON.stringify(slice.map((one) => one.keepMs))
+      const args = [token, sizes, bytes, keepMs, landedChannels]
+      const published = (await this.#link.lua(publishOutcomes, this.#keysOf(subjects), args)) as string
+      return published.includes('0') ? subjects.filter((_, at) => published[at] === '1') : subjects
     })
     return new Set((await Promise.all(commands)).flat())
   }
@@ -86,14 +87,23 @@ export class RedisClaims implements Claims {
     await Promise.allSettled(slices(subjects).map((slice) => this.#link.lua(command, leasesOf(slice), args)))
   }
 
-  #keysOf(subject: string): [string, string] {
-    return [leaseKey(this.#prefix + subject), outcomeKey(this.#prefix + subject)]
+  /** First the leases, then the outcomes. */
+  #keysOf(subjects: readonly string[]): string[] {
+    const names = subjects.map((subject) => this.#prefix + subject)
+    return [...names.map(leaseKey), ...names.map(outcomeKey)]
   }
 }
 
-function claimOf(state: number, outcome: Buffer | undefined): Claim {
-  if (state === 1) return { kind: 'leased' }
-  return state === 2 && outcome ? { kind: 'landed', outcome } : { kind: 'held', outcome }
+const leased: Claim = { kind: 'leased' }
+const stateOf = { held: 0x30, leased: 0x31, landed: 0x32 } as const
+
+function claimsIn([states, ...outcomes]: [states: Buffer, ...outcomes: (Buffer | null)[]]): Claim[] {
+  const left = outcomes.values()
+  return Array.from(states, (state): Claim => {
+    if (state === stateOf.leased) return leased
+    const outcome = left.next().value ?? undefined
+    return state === stateOf.landed && outcome ? { kind: 'landed', outcome } : { kind: 'held', outcome }
+  })
 }
 
 function slices(subjects: readonly string[]): string[][] {

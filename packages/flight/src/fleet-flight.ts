@@ -10,6 +10,8 @@ export interface OutcomeCodec<T> {
   decode(bytes: Buffer): T | undefined
   /** How long an outcome stays for those who come late. */
   keepMs(outcome: T): number
+  /** If not, nothing is published: the lease is given back, and whoever waits loads for themselves. */
+  concernsOthers(outcome: T): boolean
   /** Whether it also answers someone who came after the load had ended, or only those who waited for it. */
   servesLatecomers(outcome: T): boolean
 }
@@ -121,6 +123,10 @@ export class FleetFlight<T> {
 
   async #publish(lease: Lease, outcome: T): Promise<{ published: boolean; superseded?: boolean }> {
     try {
+      if (!this.#codec.concernsOthers(outcome)) {
+        await lease.release()
+        return { published: false }
+      }
       const published = await this.#board.publish(lease, this.#codec.encode(outcome), this.#codec.keepMs(outcome))
       return published ? { published } : { published, superseded: true }
     } catch {

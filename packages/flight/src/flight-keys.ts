@@ -1,4 +1,6 @@
 /** Redis names of one subject; the braces put all of them in one Cluster slot. */
 export const leaseKey = (subject: string): string => `ipfleet:lease:{${subject}}`
 export const outcomeKey = (subject: string): string => `ipfleet:outcome:{${subject}}`
-export const landedChannel = (subject: string): string => `ipfleet:landed:{${subject}}`
+/** What the channels of all subjects begin with. */
+export const landedChannels = 'ipfleet:landed:'
+export const landedChannel = (subject: string): string => `${landedChannels}{${subject}}`

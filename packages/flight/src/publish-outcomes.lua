@@ -1,25 +1,45 @@
 --[[
   Publishes the outcomes of many subjects, each as publish-outcome.lua does: only if the lease is still the caller's
-  own. Safe to run twice.
+  own. Only channels on which someone listens are told. Safe to run twice.
 
-  KEYS[2n-1] the lease of the n-th subject
-  KEYS[2n]   its outcome
-  ARGV[1]    the caller's lease token
-  ARGV[3n-1] the outcome's bytes
-  ARGV[3n]   how long the outcome is kept, in milliseconds
-  ARGV[3n+1] the channel on which others wait
-  Returns for each subject 1 when published, 0 when the lease was lost.
+  KEYS[1…n]    the leases of the n subjects
+  KEYS[n+1…2n] their outcomes
+  ARGV[1] the caller's lease token
+  ARGV[2] the sizes of the outcomes in bytes, a JSON array
+  ARGV[3] the outcomes' bytes, one after the other
+  ARGV[4] how long each outcome is kept, in milliseconds, a JSON array
+  ARGV[5] what the name of a channel on which others wait begins with; it ends as the key of the lease
+  Returns a digit for each subject: 1 when published, 0 when the lease was lost.
 ]]
-local published = {}
-for at = 1, #KEYS, 2 do
-  local arg = (at - 1) / 2 * 3 + 2
-  if redis.call('GET', KEYS[at]) == ARGV[1] then
-    redis.call('SET', KEYS[at + 1], ARGV[arg], 'PX', ARGV[arg + 1])
-    redis.call('DEL', KEYS[at])
-    redis.call('PUBLISH', ARGV[arg + 2], '')
-    published[#published + 1] = 1
-  else
-    published[#published + 1] = 0
-  end
+local count = #KEYS / 2
+local sizes, keeps = cjson.decode(ARGV[2]), cjson.decode(ARGV[4])
+local holders = redis.call('MGET', unpack(KEYS, 1, count))
+local channels = {}
+for at = 1, count do
+  channels[at] = ARGV[5] .. string.match(KEYS[at], '{.*')
 end
-return published
+-- A list of each channel and the number of its listeners.
+local listeners = redis.call('PUBSUB', 'NUMSUB', unpack(channels))
+local published, own, told = {}, {}, {}
+local from = 1
+for at = 1, count do
+  local after = from + sizes[at]
+  if holders[at] == ARGV[1] then
+    redis.call('SET', KEYS[count + at], string.sub(ARGV[3], from, after - 1), 'PX', keeps[at])
+    own[#own + 1] = KEYS[at]
+    published[at] = '1'
+    if tonumber(listeners[2 * at]) > 0 then
+      told[#told + 1] = channels[at]
+    end
+  else
+    published[at] = '0'
+  end
+  from = after
+end
+if #own > 0 then
+  redis.call('DEL', unpack(own))
+end
+for _, channel in ipairs(told) do
+  redis.call('PUBLISH', channel, '')
+end
+return table.concat(published)

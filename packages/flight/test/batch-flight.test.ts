@@ -46,6 +46,14 @@ describe('many subjects', () => {
     expect((await admin.keys('ipfleet:outcome:*')).length).toBe(1000)
   })
 
+  test('that nobody waits for are published without a message', async () => {
+    await admin.config('RESETSTAT')
+    await (await run(replicas[0], names(0, 50))).ended(50)
+    const stats = await admin.info('commandstats')
+    expect(stats).toContain('cmdstat_set:calls=100,')
+    expect(stats).not.toContain('cmdstat_publish:')
+  })
+
   test('of two replicas that overlap are each loaded once', async () => {
     const gate = Promise.withResolvers<void>()
     const crews = [new Crew(at(gate.promise)), new Crew(at(gate.promise))] as const
@@ -82,6 +90,26 @@ describe('many subjects', () => {
     expect(waiting.flown.get('a')?.outcome).toBe('once:a')
     const late = await (await run(replicas[1], ['a'])).ended(1)
     expect(late.loaded).toEqual(['a'])
+  })
+
+  test('whose outcome is their own are loaded again by whoever waited', async () => {
+    const gate = Promise.withResolvers<void>()
+    const [first, waiting] = [
+      new Crew(at(gate.promise, (subject) => `${subject === 'a' ? 'own' : 'all'}:${subject}`)),
+      new Crew(),
+    ]
+    const leading = flightOf(replicas[0]).run(['a', 'b'], first, soon())
+    await first.began.promise
+    const following = flightOf(replicas[1]).run(['a', 'b', 'c'], waiting, soon())
+    const single = replicas[1].flight.run('a', async () => 'loaded alone', soon())
+    await waiting.began.promise
+    gate.resolve()
+    await Promise.all([leading, following])
+    await waiting.ended(3)
+    expect([waiting.flown.get('b')?.outcome, waiting.loaded.includes('b')]).toEqual(['all:b', false])
+    expect(waiting.flown.get('a')?.outcome).toMatch(/^(<a>|loaded alone)$/)
+    expect((await single).outcome).toBe(waiting.flown.get('a')?.outcome)
+    expect(first.flown.get('a')).toEqual({ outcome: 'own:a', led: true, published: false })
   })
 
   test('may be settled one after the other; each lands at once', async () => {

@@ -161,6 +161,18 @@ describe('one load in the whole fleet', () => {
     expect(await waiting).toEqual({ outcome: 'mine', led: true, published: true })
   })
 
+  test('an outcome that concerns nobody else gives the lease back, and a waiter loads instead', async () => {
+    const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
+    const { load, begun, end } = heldLoad()
+    const leading = a.flight.run('s', load, inMs(5000))
+    await begun
+    const waiting = b.flight.run('s', async () => 'mine', inMs(10_000))
+    await untilWaiting(1)
+    end('own: nothing')
+    expect(await leading).toEqual({ outcome: 'own: nothing', led: true, published: false })
+    expect(await waiting).toEqual({ outcome: 'mine', led: true, published: true })
+  })
+
   test('leading costs three commands: lease, look at the board, publish', async () => {
     const replica = await open()
     await replica.flight.run('warm-up', async () => 'outcome', inMs(5000))

@@ -7,11 +7,15 @@ import { FleetFlight, type OutcomeCodec } from '../src/fleet-flight.ts'
 import { RedisOutcomeBoard } from '../src/outcome-board.ts'
 import { RedlockLeases } from '../src/redlock-leases.ts'
 
-/** Outcomes that are text. One that starts with `once:` must not serve those who come after it. */
+/**
+ * Outcomes that are text. One that starts with `once:` must not serve those who come after it, one with `own:` nobody
+ * but who loaded it.
+ */
 export const textCodec: OutcomeCodec<string> = {
   encode: (outcome) => Buffer.from(`text ${outcome}`),
   decode: (bytes) => (bytes.toString().startsWith('text ') ? bytes.toString().slice(5) : undefined),
   keepMs: () => 2000,
+  concernsOthers: (outcome) => !outcome.startsWith('own:'),
   servesLatecomers: (outcome) => !outcome.startsWith('once:'),
 }
 

@@ -28,7 +28,7 @@ export interface SeenQuota {
 }
 
 /** What a request costs, and how dearly. */
-export type TakeCost = Pick<TakeOptions, 'units' | 'keepsReserve'>
+export type TakeCost = Pick<TakeOptions, 'units' | 'reserveShare'>
 
 interface KeyPoolEvents {
   benched: [id: string, reason: BenchReason, durationMs: number]
@@ -104,11 +104,11 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   }
 
   /** How long until the first of all keys may be used again; 0 when one may be now. */
-  async earliestReturnMs({ units = 1, keepsReserve = false }: TakeCost): Promise<number> {
+  async earliestReturnMs({ units = 1, reserveShare = 0 }: TakeCost): Promise<number> {
     const [states, quotas] = await Promise.all([this.read(), this.quotas()])
     const waitsMs = states.map(({ id, remainingMs = 0 }) => {
       const quota = quotas.find((one) => one.id === id)
-      return Math.max(remainingMs, quota ? shortForMs(quota, units, keepsReserve) : 0)
+      return Math.max(remainingMs, quota ? shortForMs(quota, units, reserveShare) : 0)
     })
     return Math.min(...waitsMs)
   }

@@ -15,8 +15,8 @@ export type Taken =
 export interface TakeOptions {
   /** What the request costs of a key's quota: 1 unless told, one for each item of a batch, 0 for what is free. */
   readonly units?: number
-  /** Leave each key the last of its quota: nobody waits for this request. */
-  readonly keepsReserve?: boolean
+  /** Of each key's limit, from 0 to 1: that much is left to requests that somebody waits for. Default 0. */
+  readonly reserveShare?: number
   /** The operator's weights, by id; 1 where there is none. */
   readonly weights?: ReadonlyMap<string, number>
 }

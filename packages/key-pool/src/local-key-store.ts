@@ -111,15 +111,15 @@ export class LocalKeyStore implements KeyStore {
     const benched = this.#benched.get(id)
     const benchMs = benched === undefined ? 0 : benched.untilMs - this.#clock.nowMs()
     if (benched && benchMs > 0) return { id, state: 'cooling', reason: benched.reason, remainingMs: benchMs }
-    const emptyMs = shortForMs(this.#quotas.of(id), 1, false)
+    const emptyMs = shortForMs(this.#quotas.of(id), 1, 0)
     if (emptyMs > 0) return { id, state: 'cooling', reason: 'exhausted', remainingMs: emptyMs }
     return benched ? { id, state: 'trial', reason: benched.reason } : { id, state: 'active' }
   }
 
-  #unavailableForMs(id: string, nowMs: number, { units = 1, keepsReserve = false }: TakeOptions): number {
+  #unavailableForMs(id: string, nowMs: number, { units = 1, reserveShare = 0 }: TakeOptions): number {
     const benched = this.#benched.get(id)
     const benchMs = benched ? Math.max(benched.untilMs, benched.trialUntilMs) - nowMs : 0
-    return Math.max(benchMs, shortForMs(this.#quotas.of(id), units, keepsReserve))
+    return Math.max(benchMs, shortForMs(this.#quotas.of(id), units, reserveShare))
   }
 
   #none(ids: readonly string[], waitsMs: readonly number[], nowMs: number): Taken {

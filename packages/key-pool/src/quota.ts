@@ -33,19 +33,22 @@ export interface KeyQuota {
   readonly reply?: Quota
 }
 
-/** Of its limit; that much of each key is left to requests that somebody waits for. */
-export const reserveShare = 0.05
+/** Of its limit; that much of each key a refresh leaves to requests that somebody waits for. */
+export const refreshReserveShare = 0.05
 
 /** What may still be spent, as far as is known. */
 export function spendable({ account, reply }: Pick<KeyQuota, 'account' | 'reply'>): number {
   return Math.min(account?.remaining ?? Infinity, reply?.remaining ?? Infinity)
 }
 
-/** Whether the key has enough left in every window, for the longest of those in which it has not. */
-export function shortForMs({ account, reply }: KeyQuota, units: number, keepsReserve: boolean): number {
+/**
+ * Whether the key has enough left in every window, for the longest of those in which it has not.
+ * @param reserveShare of its limit, left untouched; where the limit is not known there is no reserve
+ */
+export function shortForMs({ account, reply }: KeyQuota, units: number, reserveShare: number): number {
   if (units === 0) return 0
   const short = [account, reply].filter(
-    (quota) => quota !== undefined && quota.remaining - units < (keepsReserve ? (quota.limit ?? 0) * reserveShare : 0),
+    (quota) => quota !== undefined && quota.remaining - units < (quota.limit ?? 0) * reserveShare,
   )
   return Math.max(0, ...short.map((quota) => quota?.resetMs ?? 0))
 }

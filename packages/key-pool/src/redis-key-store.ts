@@ -9,7 +9,7 @@ import {
   type TakeOptions,
   type Taken,
 } from './key-store.ts'
-import { type KeyQuota, type Quota, type QuotaReport, reserveShare } from './quota.ts'
+import type { KeyQuota, Quota, QuotaReport } from './quota.ts'
 
 const takeKey = luaCommand(new URL('take-key.lua', import.meta.url))
 const benchKey = luaCommand(new URL('bench-key.lua', import.meta.url))
@@ -35,9 +35,9 @@ export class RedisKeyStore implements KeyStore {
     this.#trialMs = trialMs
   }
 
-  async take(ids: readonly string[], { units = 1, keepsReserve, weights }: TakeOptions = {}): Promise<Taken> {
+  async take(ids: readonly string[], { units = 1, reserveShare = 0, weights }: TakeOptions = {}): Promise<Taken> {
     const candidates = ids.flatMap((id) => [id, weights?.get(id) ?? 1])
-    const args = [this.#trialMs, units, keepsReserve ? reserveShare : 0, ...candidates]
+    const args = [this.#trialMs, units, reserveShare, ...candidates]
     const reply = await this.#link.lua(takeKey, [benches, turns, quotas], args)
     const [id, second, third] = reply as [string | null, number, number]
     if (id === null) return { kind: 'none', retryAfterMs: second, trialUnderWay: third === 1 }

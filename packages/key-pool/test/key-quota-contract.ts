@@ -92,13 +92,36 @@ function describeLimits(fleet: () => Fleet): void {
     expect(await fleet().last.take(['a'], { units: 0 })).toMatchObject({ kind: 'key', id: 'a' })
   })
 
-  test('a refresh leaves each key the last twentieth of its limit to those who wait', async () => {
-    const { first } = fleet()
-    await first.reportQuota({ id: 'a', source: 'account', remaining: 6, limit: 100, resetMs: longMs })
-    const refresh = { keepsReserve: true }
-    expect(await first.take(['a'], refresh)).toMatchObject({ kind: 'key' })
-    expect(await first.take(['a'], refresh)).toMatchObject({ kind: 'none' })
-    expect(await first.take(['a'])).toMatchObject({ kind: 'key' })
+  test.each([
+    { reserveShare: 0.05, kept: 5 },
+    { reserveShare: 0.2, kept: 20 },
+    { reserveShare: 0.99, kept: 99 },
+  ])('who is to leave $reserveShare of the limit leaves it, to all others', async ({ reserveShare, kept }) => {
+    const { first, last } = fleet()
+    await first.reportQuota({ id: 'a', source: 'account', remaining: kept + 1, limit: 100, resetMs: longMs })
+    expect(await last.take(['a'], { reserveShare, units: 2 })).toMatchObject({ kind: 'none' })
+    expect(await first.take(['a'], { reserveShare })).toMatchObject({ kind: 'key' })
+    const spared = await last.take(['a'], { reserveShare })
+    expect(spared).toMatchObject({ kind: 'none' })
+    expect(spared.kind === 'none' && spared.retryAfterMs).toBeGreaterThan(longMs - 5000)
+    expect(await last.take(['a'], { reserveShare: reserveShare / 2 })).toMatchObject({ kind: 'key' })
+    expect(await first.take(['a'], { units: kept - 1 })).toMatchObject({ kind: 'key' })
+    expect(await first.take(['a'])).toMatchObject({ kind: 'none' })
+  })
+
+  test('a reserve is left in each window, and of each key by its own limit', async () => {
+    const { first, last } = fleet()
+    await first.reportQuota({ id: 'a', source: 'account', remaining: 900, limit: 1000, resetMs: longMs })
+    await first.reportQuota({ id: 'a', source: 'reply', remaining: 25, limit: 100, resetMs: longMs })
+    await first.reportQuota({ id: 'b', source: 'account', remaining: 10, limit: 40, resetMs: longMs })
+    expect(counts(await takeAll(fleet(), 10, ['a', 'b'], { reserveShare: 0.2 }))).toEqual({ a: 5, b: 2, none: 3 })
+    expect(await last.take(['a', 'b'])).toMatchObject({ kind: 'key' })
+  })
+
+  test('of a key whose limit is not known, or of which nothing is, no reserve is left', async () => {
+    await left(fleet().first, { a: 2 })
+    const given = await takeAll(fleet(), 6, ['a', 'unknown'], { reserveShare: 0.5 })
+    expect(counts(given)).toMatchObject({ a: 2, unknown: 4 })
   })
 
   test('an empty key reads as exhausted until its quota is full again, and is then given', async () => {

@@ -75,6 +75,12 @@ describe('what IPinfo says', () => {
   })
 })
 
+test('of an object the inside is left to whoever asked', () => {
+  for (const body of ['{}', ' \n{"a": nonsense}\r\n ', `{"a": "${'x'.repeat(500)}"}`]) {
+    expect(heard({ status: 200, body, expected: 'object' })).toMatchObject({ kind: 'answered' })
+  }
+})
+
 describe('what makes no sense', () => {
   test.each<[string, Heard, string]>([
     ['a redirect', { status: 302 }, 'unexpected status 302'],
@@ -96,6 +102,24 @@ describe('what makes no sense', () => {
     ['an empty record', { status: 200, body: '' }, 'malformed JSON'],
     ['half an error', { status: 404, body: '{"status":' }, 'malformed JSON'],
     ['half a field', { status: 200, body: '{"asn":', expected: 'text' }, 'malformed JSON'],
+    ['half an object', { status: 200, body: '{"1.1.1.1": {"ip"', expected: 'object' }, 'malformed JSON'],
+    ['a list instead of an object', { status: 200, body: '[]', expected: 'object' }, 'malformed JSON'],
+    ['nothing instead of an object', { status: 200, body: '', expected: 'object' }, 'malformed JSON'],
+    [
+      'half an error, where an object was asked for',
+      { status: 404, body: '{"a":}', expected: 'object' },
+      'malformed JSON',
+    ],
+    [
+      'a page instead of an object',
+      { status: 404, contentType: 'text/html', body: '<p>', expected: 'object' },
+      'text/html instead of json',
+    ],
+    [
+      'text instead of an object',
+      { status: 200, contentType: 'text/plain', body: '{}', expected: 'object' },
+      'text/plain instead of json',
+    ],
   ])('%s', (_, what, detail) => {
     expect(heard(what)).toEqual({ kind: 'failed', code: 'upstream_invalid', status: what.status, detail })
   })

@@ -35,11 +35,21 @@ function contentFault({ status, contentType, body }: UpstreamAnswer, expected: E
   if (expected === 'any') return undefined
   const type = mediaType(contentType)
   // A field's value may come as text/html (it is shown in browsers); a page starts with a tag.
-  if (type.includes('html') && (expected === 'json' || startsWithTag(body))) return `${type} instead of ${expected}`
+  const wantsJson = expected === 'json' || expected === 'object'
+  if (type.includes('html') && (wantsJson || startsWithTag(body)))
+    return `${type} instead of ${wantsJson ? 'json' : expected}`
   const saysJson = type.includes('json')
   // Errors may come as JSON or as text whatever was asked for; a record must be JSON.
-  if (expected === 'json' && !saysJson && status < 300) return `${type} instead of json`
-  return saysJson && !isJson(body) ? 'malformed JSON' : undefined
+  if (wantsJson && !saysJson && status < 300) return `${type} instead of json`
+  const isSound = expected === 'object' && status < 300 ? isInBraces(body) : !saysJson || isJson(body)
+  return isSound ? undefined : 'malformed JSON'
+}
+
+function isInBraces(body: Buffer): boolean {
+  return (
+    /^\s*\{/.test(body.toString('latin1', 0, 100)) &&
+    /\}\s*$/.test(body.toString('latin1', Math.max(0, body.length - 100)))
+  )
 }
 
 /** Without parameters, where upstream may put anything. RFC 9110 §8.3.1: case does not matter. */

@@ -1,5 +1,8 @@
-/** What a sensible answer to the question looks like. `any`: passed on as it is. */
-export type Expected = 'json' | 'text' | 'any'
+/**
+ * What a sensible answer to the question looks like. `any`: passed on as it is. `object`: JSON too, of which whoever
+ * asked reads every byte: here it is only seen that it has a beginning and an end.
+ */
+export type Expected = 'json' | 'text' | 'object' | 'any'
 
 /** A question in IPinfo's words, whichever provider it is put to. */
 export interface UpstreamRequest {

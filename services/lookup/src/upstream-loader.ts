@@ -1,7 +1,8 @@
 import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
 import { type Denial, blameFor, denialsToJudge } from '@ipfleet/key-pool/blame.ts'
-import type { KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import type { Exhausted, KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import { refreshReserveShare } from '@ipfleet/key-pool/quota.ts'
 import { offers } from '@ipfleet/upstream/providers/provider.ts'
 import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
@@ -23,8 +24,12 @@ export interface LoadOptions {
   readonly units?: number
   /** Whether an answer says that the key's quota ended in the middle of it. */
   readonly ranDry?: (answer: UpstreamAnswer) => boolean
+  /** Whether an answer that looks well from outside does so inside, where only whoever asked can tell. */
+  readonly makesSense?: (answer: UpstreamAnswer) => boolean
   /** Nobody waits for a refresh: it leaves every key the last of its quota. */
   readonly purpose?: LoadPurpose
+  /** Of each key's limit, from 0 to 1: left to others. Default 0. */
+  readonly reserveShare?: number
 }
 
 interface Refused {
@@ -57,26 +62,23 @@ export class UpstreamLoader {
     return this.#gate.run(() => this.#askKeyAfterKey(request, deadlineMs, options))
   }
 
-  async #askKeyAfterKey(
-    request: UpstreamRequest,
-    deadlineMs: number,
-    { ranDry = never, units = this.#client.provider.unitsOf(request), purpose }: LoadOptions,
-  ): Promise<Outcome> {
-    const cost = { units, keepsReserve: purpose === 'refresh' }
+  async #askKeyAfterKey(request: UpstreamRequest, deadlineMs: number, options: LoadOptions): Promise<Outcome> {
+    const { units = this.#client.provider.unitsOf(request), purpose, reserveShare = 0 } = options
+    const cost = { units, reserveShare: Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0) }
     const tried = new Set<string>()
     const refused: Refused[] = []
     for (;;) {
       const ticket = await this.#pool.take(tried, deadlineMs, cost)
       if (ticket.kind === 'exhausted') {
         if (refused.length > 0) return this.#judge(request, refused)
-        return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(ticket.retryAfterMs) }
+        return exhausted(ticket, cost)
       }
       tried.add(ticket.key.id)
-      const reply = await this.#client.ask(request, ticket.key.secret, deadlineMs)
+      const reply = sensible(await this.#client.ask(request, ticket.key.secret, deadlineMs), options)
       if (reply.quota) this.#pool.noteQuota(ticket, reply.quota)
       switch (reply.kind) {
         case 'answered':
-          await (ranDry(reply.answer) ? this.#pool.limited(ticket, undefined) : this.#pool.answered(ticket))
+          await (options.ranDry?.(reply.answer) ? this.#pool.limited(ticket, undefined) : this.#pool.answered(ticket))
           // Another key got an answer, so it was those keys and not the question.
           for (const one of refused) await this.#pool.denied(one.ticket)
           return this.#passOn(request, reply.answer, ticket)
@@ -134,7 +136,17 @@ export class UpstreamLoader {
   }
 }
 
-const never = (): boolean => false
+function sensible(reply: Reply, { makesSense }: LoadOptions): Reply {
+  if (reply.kind !== 'answered' || makesSense === undefined || makesSense(reply.answer)) return reply
+  const { answer, quota } = reply
+  const failed = { kind: 'failed', code: 'upstream_invalid', status: answer.status, detail: 'malformed JSON' } as const
+  return quota ? { ...failed, quota } : failed
+}
+
+function exhausted({ retryAfterMs }: Exhausted, { reserveShare }: { readonly reserveShare: number }): Outcome {
+  const failed = { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(retryAfterMs) } as const
+  return reserveShare > 0 ? { ...failed, sparesReserve: true } : failed
+}
 
 function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Outcome {
   return { kind: 'failure', code, detail, origin: originOf(ticket, status) }

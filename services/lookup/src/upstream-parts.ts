@@ -52,7 +52,8 @@ export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logge
     isAlone: () => fleet.redis !== undefined && !fleet.redis.state.up,
   })
   const rules = freshnessRules(settings, fleet.redis !== undefined)
-  const freshFor = (path: string, answer: UpstreamAnswer): number => freshForMs(rules, path, answer)
+  const freshFor = (path: string, answer: UpstreamAnswer, mayThreaten?: boolean): number =>
+    freshForMs(rules, path, answer, mayThreaten)
   const loader = new UpstreamLoader({
     pool,
     client,

@@ -46,6 +46,8 @@ export class BatchClient {
     this.#url = new URL('/batch', options.url)
     this.#headers = {
       'Content-Type': 'application/json',
+      // fetch would ask for a compressed answer: work for both sides of a short way.
+      'Accept-Encoding': 'identity',
       'User-Agent': 'ipfleet-bulk',
       ...(options.liveReservePercent > 0 && { 'Ipfleet-Live-Reserve': String(options.liveReservePercent) }),
       ...(options.token !== undefined && { Authorization: `Bearer ${options.token}` }),

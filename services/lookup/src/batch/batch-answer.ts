@@ -1,7 +1,9 @@
 import { Entry } from '@ipfleet/cache/entry.ts'
-import type { Failure } from '@ipfleet/cache/outcome.ts'
+import { inSlices } from '@ipfleet/cache/in-slices.ts'
+import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { batchBody, batchValue, type BatchValue } from './batch-body.ts'
+import { BatchBody, batchValue, type BatchValue } from './batch-body.ts'
+import { BatchError } from './batch-error.ts'
 import { type Answered, type AnswerSource, type ItemCounts, LookupError } from '../lookup.ts'
 
 /** What came of one item. `refused`: it makes no sense, and nobody was asked. */
@@ -25,38 +27,50 @@ const tellingFirst = [
   'local',
 ] as const satisfies readonly AnswerSource[]
 
+export interface BatchEnd {
+  /** Empty results are left out. */
+  readonly dropsEmpty: boolean
+  /** Monotonic. */
+  readonly nowMs: number
+  /** Questions put to upstream. */
+  readonly units: number
+  /** Of the first load that tells. */
+  readonly origin: Origin | undefined
+}
+
 /**
  * The answer to a batch out of those to its items. It is as old as the oldest of them, and fresh for as long as all are.
- * @throws LookupError when nothing was answered and something failed: a failure of the whole, as if it had been one item
+ * @throws BatchError when nothing was answered and something failed: a failure of the whole, as if it had been one item
  */
-export function batchAnswer(
+export async function batchAnswer(
   results: readonly (readonly [item: string, ItemResult])[],
-  dropsEmpty: boolean,
-  nowMs: number,
-): Answered {
+  { dropsEmpty, nowMs, units, origin }: BatchEnd,
+): Promise<Answered> {
   const items = countsOf(results)
   const source = tellingFirst.find((one) => items[one] !== undefined) ?? 'local'
-  if (items.error !== undefined && tellingFirst.every((one) => items[one] === undefined)) throw failureOf(results)
-  const values: [string, BatchValue][] = []
+  if (items.error !== undefined && tellingFirst.every((one) => items[one] === undefined)) {
+    throw new BatchError(tellingFailure(results), { items, units })
+  }
+  const body = new BatchBody(results.length)
   let oldestMs = nowMs
   let freshUntilMs = Infinity
-  for (const [item, result] of results) {
+  await inSlices(results, ([item, result]) => {
     const value = valueOf(result)
     if (result.kind === 'answered') {
       oldestMs = Math.min(oldestMs, result.entry.storedAtMs)
       freshUntilMs = Math.min(freshUntilMs, nowMs + result.entry.freshLeftMs(nowMs))
     }
-    if (!dropsEmpty || !value.isEmpty) values.push([item, value])
-  }
+    if (!dropsEmpty || !value.isEmpty) body.add(item, value)
+  })
   const freshForMs = Number.isFinite(freshUntilMs) ? Math.max(0, freshUntilMs - oldestMs) : 0
-  const answer = { status: 200, contentType: 'application/json; charset=utf-8', body: batchBody(values) }
-  return { source, entry: new Entry(answer, oldestMs, freshForMs), items }
+  const answer = { status: 200, contentType: 'application/json; charset=utf-8', body: body.bytes() }
+  return { source, entry: new Entry(answer, oldestMs, freshForMs), items, units, ...(origin && { origin }) }
 }
 
 function valueOf(result: ItemResult): BatchValue {
-  if (result.kind === 'answered') return batchValue(result.entry.answer)
+  if (result.kind === 'answered') return batchValue(result.entry.passingAnswer)
   const error = result.kind === 'refused' ? result.error : new LookupError(result.failure)
-  return { json: error.body().replaceAll('\n', '\n  '), isEmpty: false }
+  return { json: Buffer.from(error.body()), isEmpty: false }
 }
 
 function countsOf(results: readonly (readonly [string, ItemResult])[]): ItemCounts {
@@ -69,8 +83,8 @@ function countsOf(results: readonly (readonly [string, ItemResult])[]): ItemCoun
 }
 
 /** The failure that a client can do most about: one that says when to come again. */
-function failureOf(results: readonly (readonly [string, ItemResult])[]): LookupError {
+function tellingFailure(results: readonly (readonly [string, ItemResult])[]): Failure {
   const failures = results.flatMap(([, result]) => (result.kind === 'failed' ? [result.failure] : []))
   const telling = failures.find(({ retryAfterSeconds }) => retryAfterSeconds !== undefined) ?? failures[0]
-  return new LookupError(telling ?? { kind: 'failure', code: 'internal' })
+  return telling ?? { kind: 'failure', code: 'internal' }
 }

@@ -1,51 +1,86 @@
 import type { Answer } from '@ipfleet/cache/entry.ts'
 
-/** What stands in a batch's answer for one of its items: JSON, laid out as the object's member. */
+/** What stands in a batch's answer for one of its items. */
 export interface BatchValue {
-  readonly json: string
+  /** JSON, laid out as an answer of its own. */
+  readonly json: Buffer
   /** `""`, `{}` or `[]`: left out when the client asks for that (`?filter=1`). */
   readonly isEmpty: boolean
 }
 
+const newline = 0x0a
+const space = 0x20
+const empties = ['""', '{}', '[]'].map((text) => Buffer.from(text))
+
 /** A record or an error as it is, a field without its newline as a string. */
 export function batchValue({ contentType, body }: Answer): BatchValue {
-  const text = body.toString('utf8')
-  const json = contentType.includes('json') ? text.trim() : JSON.stringify(text.replace(/\r?\n$/, ''))
-  return { json: json.replaceAll('\n', '\n  '), isEmpty: json === '""' || json === '{}' || json === '[]' }
+  const json = contentType.includes('json') ? trimmed(body) : fieldOf(body)
+  return { json, isEmpty: json.length === 2 && empties.some((empty) => empty.equals(json)) }
+}
+
+function fieldOf(body: Buffer): Buffer {
+  return Buffer.from(JSON.stringify(body.toString('utf8').replace(/\r?\n$/, '')))
+}
+
+/** Without white space around it. Most have none. */
+function trimmed(body: Buffer): Buffer {
+  let [start, end] = [0, body.length]
+  while (start < end && (body[start] ?? 0) <= space) start += 1
+  while (start < end && (body[end - 1] ?? 0) <= space) end -= 1
+  return end - start === body.length ? body : body.subarray(start, end)
 }
 
 /**
- * The object of a batch, byte for byte as IPinfo writes it. Made as text: an object would move keys that look like
- * numbers to the front, and takes `__proto__` for something else.
+ * The object of a batch, byte for byte as IPinfo writes it. Made as bytes: an object would move keys that look like
+ * numbers to the front, and takes `__proto__` for something else; and text would be made of bytes only to become bytes.
  */
-export function batchBody(values: Iterable<readonly [item: string, BatchValue]>): Buffer {
-  const members = Array.from(values, ([item, { json }]) => `  ${JSON.stringify(item)}: ${json}`)
-  return Buffer.from(members.length === 0 ? '{}' : `{\n${members.join(',\n')}\n}`)
-}
+export class BatchBody {
+  #bytes: Buffer
+  #length = 0
+  #isEmpty = true
 
-/**
- * The answer that a single question would have had, out of its value in a batch's answer: a record moves to the left,
- * a field gets its newline back, an error its status (which upstream does not always repeat).
- * @param raw the value's text
- */
-export function singleAnswer(raw: string): Answer {
-  if (raw.startsWith('{') || raw.startsWith('[')) {
-    const text = raw.includes('\n') || raw.length === 2 ? raw.replaceAll('\n  ', '\n') : reformatted(raw)
-    return { status: embeddedStatus(raw), contentType: 'application/json; charset=utf-8', body: Buffer.from(text) }
+  /** @param items how many there will be, about */
+  constructor(items: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(512 * items)
   }
-  const value = raw.startsWith('"') ? (JSON.parse(raw) as string) : raw === 'null' ? '' : raw
-  return { status: 200, contentType: 'text/plain; charset=utf-8', body: Buffer.from(`${value}\n`) }
-}
 
-/** 200 for anything but an error; for an error the status of the same error as an answer of its own. */
-export function embeddedStatus(raw: string): number {
-  if (!raw.includes('"error"') && !raw.includes('"title"')) return 200
-  const { status, error, title } = JSON.parse(raw) as Record<string, unknown>
-  if (typeof status === 'number' && error !== undefined) return status
-  // The forms that do not tell their status: `{"error":"ASN Not Found!"}`, `{"title":"Wrong module or field type",…}`.
-  if (typeof error === 'string') return /not found/i.test(error) ? 404 : 400
-  return typeof title === 'string' && /^(wrong|invalid|bad) /i.test(title) ? 400 : 200
-}
+  add(item: string, { json }: BatchValue): void {
+    this.#text(`${this.#isEmpty ? '{\n  ' : ',\n  '}${JSON.stringify(item)}: `)
+    this.#indented(json)
+    this.#isEmpty = false
+  }
 
-/** From an upstream that leaves the white space out. */
-const reformatted = (raw: string): string => JSON.stringify(JSON.parse(raw), null, 2)
+  /** Nothing can be added after this. */
+  bytes(): Buffer {
+    this.#text(this.#isEmpty ? '{}' : '\n}')
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  #text(text: string): void {
+    // The most that a UTF-16 unit becomes.
+    this.#makeRoom(3 * text.length)
+    this.#length += this.#bytes.write(text, this.#length)
+  }
+
+  /** Two spaces to the right, after its first line. */
+  #indented(json: Buffer): void {
+    this.#makeRoom(3 * json.length)
+    const bytes = this.#bytes
+    let at = this.#length
+    for (const byte of json) {
+      bytes[at++] = byte
+      if (byte !== newline) continue
+      bytes[at++] = space
+      bytes[at++] = space
+    }
+    this.#length = at
+  }
+
+  #makeRoom(more: number): void {
+    const least = this.#length + more
+    if (least <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(2 * least)
+    this.#bytes.copy(larger, 0, 0, this.#length)
+    this.#bytes = larger
+  }
+}

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { batchForm, readItem } from './batch-item.ts'
+import { parseTarget } from '../question.ts'
 
 const read = (item: string, prefix = ''): string => {
   const one = readItem(item, prefix, () => '192.0.2.7')
@@ -24,6 +25,13 @@ describe('the path of a batch', () => {
   test.each(['/batch/plus', '/batch/lite/8.8.8.8', '/batches', '/batch//lite'])('is not %s', (target) => {
     expect(() => batchForm(target)).toThrow(expect.objectContaining({ code: 'not_found' }))
   })
+})
+
+test.each(['8.8.8.8', '255.255.255.255', '0.0.0.0'])('the address %s is the question that its path is', (address) => {
+  for (const prefix of ['', 'lite/']) {
+    const parsed = parseTarget(`/${prefix}${address}`)
+    expect(readItem(address, prefix, () => '192.0.2.7')).toEqual(parsed)
+  }
 })
 
 describe('an item', () => {

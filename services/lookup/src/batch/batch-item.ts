@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { parseTarget, type Question } from '../question.ts'
 
@@ -32,6 +33,7 @@ export function batchForm(target: string): BatchForm {
 /** @param ownAddress of the client, for items that are about the caller */
 export function readItem(item: string, prefix: string, ownAddress: () => string): BatchItem {
   try {
+    if (isIPv4(item) && hasPlainRecord(prefix)) return plainItem(item, prefix)
     if (item.length > maxItemLength) throw new ProxyError('uri_too_long')
     const parsed = parseTarget(`/${prefix}${item}`)
     // An account is no answer to an item: it would be the fleet's.
@@ -40,4 +42,12 @@ export function readItem(item: string, prefix: string, ownAddress: () => string)
   } catch (error) {
     return { kind: 'error', error: ProxyError.from(error) }
   }
+}
+
+const hasPlainRecord = (prefix: string): boolean => prefix === '' || prefix === 'lite/'
+
+/** Most items by far: what `parseTarget` makes of an address, without taking it to pieces. */
+function plainItem(address: string, prefix: string): BatchItem {
+  const surface = prefix === '' ? 'legacy' : 'api'
+  return { kind: 'question', question: { surface, target: `/${prefix}${address}`, expected: 'json', address } }
 }

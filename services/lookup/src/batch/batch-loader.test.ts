@@ -37,7 +37,7 @@ async function outcomesOf(
 ): Promise<Map<string, Outcome>> {
   const loader = new BatchLoader({ upstream, freshForMs: (path) => path.length, takesBatches })
   const settled = new Map<string, Outcome>()
-  await loader.load(targets.map(question), 1000, async (outcomes) => {
+  await loader.load(targets.map(question), { deadlineMs: 1000 }, async (outcomes) => {
     for (const [target, outcome] of outcomes) settled.set(target, outcome)
   })
   return settled
@@ -70,6 +70,32 @@ describe('many questions', () => {
     const outcomes = await outcomesOf(upstream, ['/AS1', '/AS0'])
     expect(outcomes.get('/AS1')).toMatchObject({ answer: { status: 200 }, freshForMs: 4 })
     expect(outcomes.get('/AS0')).toMatchObject({ kind: 'answer', answer: { status: 404 } })
+  })
+
+  test('are settled in slices, between which others have their turn', async () => {
+    const { upstream } = upstreamWith((item) => ({ item }))
+    const loader = new BatchLoader({ upstream, freshForMs: () => 1 })
+    const sizes: (number | 'turn')[] = []
+    await loader.load(targetsOf(900).map(question), { deadlineMs: 1000 }, async (outcomes) => {
+      sizes.push(outcomes.size)
+      setImmediate(() => sizes.push('turn'))
+    })
+    expect(sizes.filter((size) => size !== 'turn')).toEqual([250, 250, 250, 150])
+    for (const [at, size] of sizes.entries()) expect(size === 'turn' || sizes[at - 1] !== size).toBe(true)
+    expect(sizes.slice(0, 2)).toEqual([250, 'turn'])
+  })
+
+  test('of which the answer is no valid JSON fail, whatever it looks like from outside', async () => {
+    const body = Buffer.from('{"AS1": {"a": 1}, "AS2": {"a": }}')
+    const checked: (boolean | undefined)[] = []
+    const load: BatchUpstream['load'] = async (_request, _deadlineMs, options) => {
+      const answer = { status: 200, contentType: 'application/json', body }
+      checked.push(options?.makesSense?.(answer), options?.makesSense?.({ ...answer, status: 404 }))
+      return { kind: 'answer', answer, freshForMs: 1 }
+    }
+    const outcomes = await outcomesOf({ load }, ['/AS1', '/AS2'])
+    expect(checked).toEqual([false, true])
+    expect([...outcomes.values()]).toMatchObject([{ code: 'upstream_invalid' }, { code: 'upstream_invalid' }])
   })
 
   test('that are missing in the answer fail; the others do not', async () => {

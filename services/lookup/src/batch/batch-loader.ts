@@ -1,10 +1,13 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Settle } from '@ipfleet/flight/batch-flight.ts'
+import { sliceLength } from '@ipfleet/cache/in-slices.ts'
 import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
-import { embeddedStatus, singleAnswer } from './batch-body.ts'
-import { jsonMembers } from './json-members.ts'
+import { holdsThreat } from '../freshness.ts'
+import { jsonMembers, type Span } from './json-members.ts'
+import { SingleAnswers } from './single-answers.ts'
 import type { Question } from '../question.ts'
 import type { LoadOptions } from '../upstream-loader.ts'
 
@@ -14,8 +17,8 @@ export interface BatchUpstream {
 
 export interface BatchLoaderParts {
   readonly upstream: BatchUpstream
-  /** How long the answer to a path may be cached. */
-  readonly freshForMs: (path: string, answer: UpstreamAnswer) => number
+  /** How long the answer to a path may be cached; see `freshForMs`. */
+  readonly freshForMs: (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
   /** Whether upstream takes batches at all. Default true; if not, each question is asked by itself. */
   readonly takesBatches?: boolean
 }
@@ -43,14 +46,18 @@ const routes = {
 /** A thousand items are tried in at most six sizes. */
 const shrinkBy = 4
 
+export interface LoadTerms {
+  /** Monotonic, over all requests. */
+  readonly deadlineMs: number
+  /** Default `answer`. */
+  readonly purpose?: LoadPurpose
+  /** Of each key's limit, from 0 to 1: left to others. Default 0. */
+  readonly reserveShare?: number
+}
+
 interface Chunk {
   readonly route: Route
   readonly questions: readonly Question[]
-}
-
-interface Terms {
-  readonly deadlineMs: number
-  readonly purpose: LoadPurpose
 }
 
 /**
@@ -68,24 +75,12 @@ export class BatchLoader {
     this.#takesBatches = takesBatches
   }
 
-  /**
-   * Settles every question, by its target, as answers come in. What goes wrong is an outcome too.
-   * @param deadlineMs monotonic, over all requests
-   */
-  async load(
-    questions: readonly Question[],
-    deadlineMs: number,
-    settle: Settle<Outcome>,
-    purpose: LoadPurpose = 'answer',
-  ): Promise<void> {
-    const terms = { deadlineMs, purpose }
+  /** Settles every question, by its target, as answers come in. What goes wrong is an outcome too. */
+  async load(questions: readonly Question[], terms: LoadTerms, settle: Settle<Outcome>): Promise<void> {
     if (!this.#takesBatches) return this.#askSingly(questions, terms, settle)
     const groups = Map.groupBy(questions, routeOf)
     const chunks = [...groups].flatMap(([route, group]) =>
-      Array.from({ length: Math.ceil(group.length / maxItems) }, (_, at) => ({
-        route,
-        questions: group.slice(at * maxItems, (at + 1) * maxItems),
-      })),
+      slicesOf(group, maxItems).map((slice) => ({ route, questions: slice })),
     )
     await eachOf(chunks, chunksAtATime, (chunk) => this.#askChunk(chunk, terms, settle))
   }
@@ -94,45 +89,58 @@ export class BatchLoader {
    * Goes on with the next key where one ran dry, and in smaller parts where no key has enough left for all; ends at the
    * latest when no key has anything left, or time is up.
    */
-  async #askChunk({ route, questions }: Chunk, { deadlineMs, purpose }: Terms, settle: Settle<Outcome>) {
+  async #askChunk({ route, questions }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
     let size = questions.length
     for (let left = questions; left.length > 0;) {
       const part = left.slice(0, size)
-      const options = { units: route === routes.lite ? 0 : part.length, ranDry, purpose }
+      const reading = new Reading()
+      const options = { units: route === routes.lite ? 0 : part.length, ...reading.checks, ...terms }
       const outcome = await this.#upstream.load(requestOf(route, part), deadlineMs, options)
       if (part.length > 1 && isExhausted(outcome)) {
         size = Math.ceil(part.length / shrinkBy)
         continue
       }
-      const values = valuesIn(outcome)
-      if (!(values instanceof Map)) return settle(new Map(left.map(({ target }) => [target, values])))
-      const outcomes = new Map<string, Outcome>()
-      const unpaid: Question[] = []
-      for (const question of part) {
-        const raw = values.get(itemOf(question, route))
-        if (raw !== undefined && embeddedStatus(raw) === 429) unpaid.push(question)
-        else outcomes.set(question.target, this.#outcomeOf(question, raw, outcome))
-      }
-      if (outcomes.size > 0) await settle(outcomes)
+      const values = valuesIn(outcome, reading)
+      if ('kind' in values) return settle(new Map(left.map(({ target }) => [target, values])))
+      const unpaid = await this.#settlePart({ route, questions: part }, { ...values, from: originOf(outcome) }, settle)
       left = [...unpaid, ...left.slice(part.length)]
     }
   }
 
-  #outcomeOf({ target, expected }: Question, raw: string | undefined, { origin }: Outcome): Outcome {
-    const from = origin ? { origin } : {}
-    if (raw === undefined) return { kind: 'failure', code: 'upstream_invalid', detail: 'not in the batch', ...from }
-    const answer = singleAnswer(raw)
+  /** In slices, since whoever asks for something in memory waits meanwhile. Returns what the key could not pay for. */
+  async #settlePart({ route, questions }: Chunk, values: ValuesFrom, settle: Settle<Outcome>): Promise<Question[]> {
+    const unpaid: Question[] = []
+    await eachInTurn(slicesOf(questions, sliceLength), async (slice) => {
+      const outcomes = new Map<string, Outcome>()
+      for (const question of slice) {
+        const span = values.spans.get(itemOf(question, route))
+        if (span && values.answers.statusAt(span) === 429) unpaid.push(question)
+        else outcomes.set(question.target, this.#outcomeOf(question, span, values))
+      }
+      if (outcomes.size > 0) await settle(outcomes)
+    })
+    return unpaid
+  }
+
+  #outcomeOf(
+    { target, expected }: Question,
+    span: Span | undefined,
+    { answers, mayThreaten, from }: ValuesFrom,
+  ): Outcome {
+    if (span === undefined) return { kind: 'failure', code: 'upstream_invalid', detail: 'not in the batch', ...from }
+    const answer = answers.at(span)
     const { status, contentType } = answer
     if (status >= 500) return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
     // A record that is missing is told by an empty string; alone, the question would have had another answer.
     const isCertain = expected !== 'json' || contentType.includes('json')
-    return { kind: 'answer', answer, freshForMs: isCertain ? this.#freshForMs(target, answer) : 0, ...from }
+    const freshForMs = isCertain ? this.#freshForMs(target, answer, mayThreaten) : 0
+    return { kind: 'answer', answer, freshForMs, ...from }
   }
 
-  async #askSingly(questions: readonly Question[], { deadlineMs, purpose }: Terms, settle: Settle<Outcome>) {
+  async #askSingly(questions: readonly Question[], { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
     await eachOf(questions, singlesAtATime, async ({ surface, target, expected }) => {
       const request: UpstreamRequest = { method: 'GET', surface, path: target, expected }
-      await settle(new Map([[target, await this.#upstream.load(request, deadlineMs, { purpose })]]))
+      await settle(new Map([[target, await this.#upstream.load(request, deadlineMs, terms)]]))
     })
   }
 }
@@ -147,26 +155,73 @@ const itemOf = ({ target }: Question, { cut }: Route): string => target.slice(cu
 function requestOf(route: Route, questions: readonly Question[]): UpstreamRequest {
   const items = questions.map((question) => itemOf(question, route))
   const body = { bytes: Buffer.from(JSON.stringify(items)), contentType: 'application/json' }
-  return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'json' }
+  return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'object' }
 }
 
 const isExhausted = (outcome: Outcome): boolean => outcome.kind === 'failure' && outcome.code === 'keys_exhausted'
 
-/** The values by item, or why there are none. */
-function valuesIn(outcome: Outcome): Map<string, string> | Failure {
-  if (outcome.kind === 'failure') return outcome
-  const { status, body } = outcome.answer
-  const values = status === 200 ? jsonMembers(body.toString('utf8')) : undefined
-  const origin = outcome.origin ? { origin: outcome.origin } : {}
-  // Refused as a whole, though each item makes sense by itself.
-  return values ?? { kind: 'failure', code: 'upstream_invalid', detail: `batch answered with ${status}`, ...origin }
+/** The values of a batch's answer by item. */
+interface Values {
+  readonly spans: ReadonlyMap<string, Span>
+  readonly answers: SingleAnswers
+  readonly mayThreaten: boolean
 }
 
-/** Items beyond a key's quota are answered by embedded 429s. */
-function ranDry({ status, body }: UpstreamAnswer): boolean {
-  if (status !== 200 || !body.includes('429')) return false
-  const values = jsonMembers(body.toString('utf8'))?.values() ?? []
-  return [...values].some((raw) => embeddedStatus(raw) === 429)
+interface ValuesFrom extends Values {
+  readonly from: Pick<Outcome, 'origin'>
+}
+
+const originOf = ({ origin }: Outcome): Pick<Outcome, 'origin'> => (origin ? { origin } : {})
+
+/** The answer to one request, of which every byte is read once. */
+class Reading {
+  #body: Buffer | undefined
+  #values: Values | undefined
+
+  readonly checks = {
+    makesSense: ({ status, body }: UpstreamAnswer): boolean => status !== 200 || this.valuesIn(body) !== undefined,
+    /** Items beyond a key's quota are answered by embedded 429s. */
+    ranDry: ({ status, body }: UpstreamAnswer): boolean => {
+      if (status !== 200) return false
+      const { spans, answers } = this.valuesIn(body) ?? {}
+      if (!answers?.mayFail) return false
+      return spans?.values().some((span) => answers.statusAt(span) === 429) ?? false
+    },
+  }
+
+  /** Undefined for anything but an object of valid JSON. */
+  valuesIn(body: Buffer): Values | undefined {
+    if (body === this.#body) return this.#values
+    const spans = jsonMembers(body)
+    this.#body = body
+    this.#values = spans && { spans, answers: new SingleAnswers(body), mayThreaten: holdsThreat(body) }
+    return this.#values
+  }
+}
+
+/** The values by item, or why there are none. */
+function valuesIn(outcome: Outcome, reading: Reading): Values | Failure {
+  if (outcome.kind === 'failure') return outcome
+  const { status, body } = outcome.answer
+  const values = status === 200 ? reading.valuesIn(body) : undefined
+  if (values) return values
+  // Refused as a whole, though each item makes sense by itself.
+  const detail = `batch answered with ${status}`
+  return { kind: 'failure', code: 'upstream_invalid', detail, ...originOf(outcome) }
+}
+
+function slicesOf<T>(all: readonly T[], size: number): T[][] {
+  const count = Math.ceil(all.length / size)
+  return Array.from({ length: count }, (_, at) => all.slice(at * size, (at + 1) * size))
+}
+
+/** Begins `work` on each in a turn of the event loop of its own, and waits for none before the next. */
+async function eachInTurn<T>(all: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
+  const begun = all.map(async (one, at) => {
+    for (let turn = 0; turn < at; turn += 1) await nextTurn()
+    await work(one)
+  })
+  await Promise.all(begun)
 }
 
 /** Runs `work` on each, so many at a time. */

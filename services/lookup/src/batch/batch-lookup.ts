@@ -1,13 +1,14 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { BatchFinder, LoadMany } from '@ipfleet/cache/batch-finder.ts'
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
+import { inSlices } from '@ipfleet/cache/in-slices.ts'
 import type { Failure, Origin, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { Finding, LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
 import type { Settle } from '@ipfleet/flight/batch-flight.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { offlineAnswer, reservedAnswer } from '../answers.ts'
 import { batchAnswer, type ItemResult } from './batch-answer.ts'
-import { type BatchForm, readItem } from './batch-item.ts'
+import { type BatchForm, type BatchItem, readItem } from './batch-item.ts'
 import type { BatchLoader } from './batch-loader.ts'
 import type { Answered } from '../lookup.ts'
 import type { Question } from '../question.ts'
@@ -18,6 +19,8 @@ export interface BatchRequest extends BatchForm {
   readonly items: readonly string[]
   /** Past the caches and past coalescing, neither reading nor writing. */
   readonly bypass: boolean
+  /** Of each API key's limit, from 0 to 1: left to look-ups that somebody waits for. */
+  readonly reserveShare: number
   /** Of the client, for items that are about the caller. */
   readonly ownAddress: () => string
 }
@@ -33,7 +36,8 @@ export interface BatchLookupParts {
   readonly clock?: Clock
 }
 
-/** The results of questions by their target. */
+/** Questions by their target, and their results. */
+type Questions = ReadonlyMap<string, Question>
 type Results = ReadonlyMap<string, ItemResult>
 
 /** Many questions → one answer. No HTTP and no Redis in it. */
@@ -47,21 +51,23 @@ export class BatchLookup {
   /**
    * The object with the answer to each item, in their order; an item that appears twice is asked and answered once.
    * What is wrong with one item is told in its place.
-   * @throws LookupError when upstream is needed and not one of the items could be answered
+   * @throws BatchError when upstream is needed and not one of the items could be answered
    */
-  async answer({ items, prefix, dropsEmpty, bypass, ownAddress }: BatchRequest): Promise<Answered> {
-    const read = [...new Set(items)].map((item) => ({ item, ...readItem(item, prefix, ownAddress) }))
+  async answer({ items, prefix, dropsEmpty, bypass, reserveShare, ownAddress }: BatchRequest): Promise<Answered> {
+    const distinct = [...new Set(items)]
+    const read: BatchItem[] = []
+    await inSlices(distinct, (item) => void read.push(readItem(item, prefix, ownAddress)))
     const questions = read.flatMap((one) => (one.kind === 'question' ? [one.question] : []))
-    const search = new Search(this.#parts)
+    const search = new Search(this.#parts, reserveShare)
     const results = await search.answer(questions, bypass)
     const nowMs = this.#parts.clock.nowMs()
-    const byItem = read.map((one): [string, ItemResult] => {
-      if (one.kind === 'error') return [one.item, { kind: 'refused', error: one.error }]
-      const { target } = one.question
-      return [one.item, results.get(target) ?? { kind: 'failed', failure: { kind: 'failure', code: 'internal' } }]
+    const byItem = read.map((one, at): [string, ItemResult] => {
+      const item = distinct[at] as string
+      if (one.kind === 'error') return [item, { kind: 'refused', error: one.error }]
+      return [item, results.get(one.question.target) ?? failed({ kind: 'failure', code: 'internal' })]
     })
     const { origin, units } = search
-    return { ...batchAnswer(byItem, dropsEmpty, nowMs), ...(origin && { origin }), units }
+    return batchAnswer(byItem, { dropsEmpty, nowMs, units, origin })
   }
 }
 
@@ -69,62 +75,68 @@ export class BatchLookup {
 class Search {
   readonly #parts: Required<BatchLookupParts>
   readonly #deadlineMs: number
+  readonly #reserveShare: number
   /** Questions put to upstream by this batch. */
   units = 0
   /** Of the first load that tells. */
   origin: Origin | undefined
 
-  constructor(parts: Required<BatchLookupParts>) {
+  constructor(parts: Required<BatchLookupParts>, reserveShare: number) {
     this.#parts = parts
+    this.#reserveShare = reserveShare
     this.#deadlineMs = parts.clock.nowMs() + parts.requestTimeoutMs
   }
 
   async answer(questions: readonly Question[], bypass: boolean): Promise<Results> {
-    const results = new Map<string, ItemResult>()
+    const reserved: [string, ItemResult][] = []
     const toFind = new Map<string, Question>()
     for (const question of questions) {
-      const reserved = reservedAnswer(question)
-      if (reserved) results.set(question.target, this.#made(reserved, 'local'))
+      const answer = reservedAnswer(question)
+      if (answer) reserved.push([question.target, this.#made(answer, 'local')])
       else toFind.set(question.target, question)
     }
-    const { loader } = this.#parts
-    const found = await this.#find([...toFind.values()], loader, bypass)
-    for (const [target, question] of toFind) {
-      const result = found.get(target) ?? { kind: 'failed', failure: noUpstream }
-      const mayBeOffline = loader === undefined || this.#parts.failureMode === 'open'
-      results.set(target, result.kind === 'failed' && mayBeOffline ? this.#offlineOr(question, result) : result)
-    }
+    const { loader, failureMode } = this.#parts
+    const results = await this.#find(toFind, loader, bypass)
+    if (loader === undefined || failureMode === 'open') this.#fillFromOffline(toFind, results)
+    for (const [target, result] of reserved) results.set(target, result)
     return results
   }
 
-  async #find(questions: readonly Question[], loader: BatchLoader | undefined, bypass: boolean): Promise<Results> {
-    if (loader === undefined || questions.length === 0) return new Map()
-    if (bypass) return this.#past(questions, loader)
-    const records = await this.#findWhole(questions.map(recordOf), loader)
+  async #find(
+    questions: Questions,
+    loader: BatchLoader | undefined,
+    bypass: boolean,
+  ): Promise<Map<string, ItemResult>> {
+    if (loader === undefined || questions.size === 0) return new Map()
+    if (bypass) return this.#past([...questions.values()], loader)
+    const records = recordsOf(questions)
+    const found = await this.#findWhole(records, loader)
+    if (records === questions) return found
     const results = new Map<string, ItemResult>()
-    const untold: Question[] = []
-    for (const question of questions) {
-      const record = records.get(recordOf(question).target)
+    const untold = new Map<string, Question>()
+    for (const [target, question] of questions) {
+      const record = found.get(recordOf(question).target)
       const part = record && partOf(question, record)
-      if (part) results.set(question.target, part)
-      else untold.push(question)
+      if (part) results.set(target, part)
+      else untold.set(target, question)
     }
-    if (untold.length === 0) return results
+    if (untold.size === 0) return results
     return new Map([...results, ...(await this.#findWhole(untold, loader))])
   }
 
   /** Each as a cached answer of its own. */
-  async #findWhole(questions: readonly Question[], loader: BatchLoader): Promise<Results> {
-    const byTarget = new Map(questions.map((question) => [question.target, question]))
+  async #findWhole(questions: Questions, loader: BatchLoader): Promise<Map<string, ItemResult>> {
     const load: LoadMany = (targets, settle, purpose) => {
-      const asked = targets.flatMap((target) => byTarget.get(target) ?? [])
+      const asked = targets.flatMap((target) => questions.get(target) ?? [])
       return this.#load(asked, loader, settle, purpose)
     }
-    const findings = await this.#parts.finder.find([...byTarget.keys()], load, this.#deadlineMs)
-    return new Map([...findings].map(([target, finding]) => [target, resultOf(finding)]))
+    const findings = await this.#parts.finder.find([...questions.keys()], load, this.#deadlineMs)
+    const results = new Map<string, ItemResult>()
+    findings.forEach((finding, target) => results.set(target, resultOf(finding)))
+    return results
   }
 
-  async #past(questions: readonly Question[], loader: BatchLoader): Promise<Results> {
+  async #past(questions: readonly Question[], loader: BatchLoader): Promise<Map<string, ItemResult>> {
     const results = new Map<string, ItemResult>()
     await this.#load(questions, loader, async (outcomes) => {
       for (const [target, outcome] of outcomes) {
@@ -140,17 +152,25 @@ class Search {
     settle: Settle<Outcome>,
     purpose: LoadPurpose = 'answer',
   ): Promise<void> {
-    this.units += questions.length
-    const settleWithOrigin: Settle<Outcome> = (outcomes) => {
-      for (const { origin } of outcomes.values()) this.origin ??= origin
+    const counted: Settle<Outcome> = (outcomes) => {
+      outcomes.forEach(({ origin }) => {
+        // Without one, nobody was asked: no key was left, or upstream is given a pause.
+        if (origin !== undefined) this.units += 1
+        this.origin ??= origin
+      })
       return settle(outcomes)
     }
-    return loader.load(questions, this.#deadlineMs, settleWithOrigin, purpose)
+    const terms = { deadlineMs: this.#deadlineMs, purpose, reserveShare: this.#reserveShare }
+    return loader.load(questions, terms, counted)
   }
 
-  #offlineOr(question: Question, otherwise: ItemResult): ItemResult {
-    const answer = offlineAnswer(this.#parts.offline, question)
-    return answer ? this.#made(answer, 'offline') : otherwise
+  #fillFromOffline(questions: Questions, results: Map<string, ItemResult>): void {
+    for (const [target, question] of questions) {
+      const result = results.get(target) ?? failed(noUpstream)
+      if (result.kind !== 'failed') continue
+      const answer = offlineAnswer(this.#parts.offline, question)
+      results.set(target, answer ? this.#made(answer, 'offline') : result)
+    }
   }
 
   #made(answer: Answer, source: 'local' | 'bypass' | 'offline'): ItemResult {
@@ -163,6 +183,13 @@ const noUpstream: Failure = { kind: 'failure', code: 'no_offline_answer' }
 const failed = (failure: Failure): ItemResult => ({ kind: 'failed', failure })
 
 const recordOf = (question: Question): Question => question.within?.record ?? question
+
+/** Most batches ask for nothing but records, and are these themselves. */
+function recordsOf(questions: Questions): Questions {
+  if (!questions.values().some(({ within }) => within)) return questions
+  const records = questions.values().map(recordOf)
+  return new Map(records.map((record) => [record.target, record]))
+}
 
 function resultOf(finding: Finding): ItemResult {
   if (finding.kind === 'found') return { kind: 'answered', source: finding.source, entry: finding.entry }

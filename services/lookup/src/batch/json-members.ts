@@ -1,43 +1,38 @@
-/** A string of JSON, from its quote on. Written so that a long one needs no long stack. */
-const stringHere = /"[^"\\]*(?:\\.[^"\\]*)*"/y
-const space = /\s*/y
-const mark = /["{}[\],]/g
+import { afterName, afterSpace, afterString, afterValue } from './json-text.ts'
+
+/** Where a value stands in a text, in bytes. */
+export interface Span {
+  readonly start: number
+  /** Behind its last byte. */
+  readonly end: number
+}
 
 /**
- * The members of a JSON object, each with the text of its value as it stands there: numbers keep their digits and
- * objects the order of their keys, which `JSON.parse` would not keep. Undefined for anything but an object.
- * @param text valid JSON
+ * The members of a JSON object, each with the place of its value: as it stands there, numbers keep their digits and
+ * objects the order of their keys, which `JSON.parse` would not keep. Undefined for anything but one object of valid
+ * JSON.
  */
-export function jsonMembers(text: string): Map<string, string> | undefined {
-  let at = after(space, text, 0)
-  if (text[at] !== '{') return undefined
-  const members = new Map<string, string>()
+export function jsonMembers(bytes: Buffer): Map<string, Span> | undefined {
+  let at = afterSpace(bytes, 0)
+  if (bytes[at] !== 0x7b) return undefined
+  const members = new Map<string, Span>()
+  at = afterSpace(bytes, at + 1)
+  if (bytes[at] === 0x7d) return afterSpace(bytes, at + 1) === bytes.length ? members : undefined
   for (;;) {
-    const name = after(space, text, at + 1)
-    // Empty, or at its end.
-    if (text[name] !== '"') return members
-    const nameEnd = after(stringHere, text, name)
-    const value = after(space, text, text.indexOf(':', nameEnd) + 1)
-    at = endOfValue(text, value)
-    members.set(JSON.parse(text.slice(name, nameEnd)) as string, text.slice(value, at).trimEnd())
+    const start = afterName(bytes, at)
+    const end = start === -1 ? -1 : afterValue(bytes, start)
+    if (end === -1) return undefined
+    members.set(stringAt(bytes, at), { start, end })
+    at = afterSpace(bytes, end)
+    if (bytes[at] === 0x7d) return afterSpace(bytes, at + 1) === bytes.length ? members : undefined
+    if (bytes[at] !== 0x2c) return undefined
+    at = afterSpace(bytes, at + 1)
   }
 }
 
-/** Where the comma or the brace is that follows a value. */
-function endOfValue(text: string, start: number): number {
-  let depth = 0
-  mark.lastIndex = start
-  for (let found = mark.exec(text); found; found = mark.exec(text)) {
-    const [character] = found
-    if (character === '"') mark.lastIndex = after(stringHere, text, found.index)
-    else if (character === '{' || character === '[') depth += 1
-    else if (depth === 0) return found.index
-    else if (character !== ',') depth -= 1
-  }
-  return text.length
-}
-
-function after(pattern: RegExp, text: string, at: number): number {
-  pattern.lastIndex = at
-  return pattern.test(text) ? pattern.lastIndex : text.length
+/** A string of valid JSON. */
+function stringAt(bytes: Buffer, start: number): string {
+  const end = afterString(bytes, start)
+  const text = bytes.toString('utf8', start + 1, end - 1)
+  return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
 }

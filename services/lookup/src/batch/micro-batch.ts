@@ -66,7 +66,7 @@ export class MicroBatcher {
     const questions = [...byTarget.values()].flatMap(([first]) => (first ? [first.question] : []))
     const deadlineMs = Math.min(...together.map((one) => one.deadlineMs))
     try {
-      await this.#loader.load(questions, deadlineMs, async (outcomes) => {
+      await this.#loader.load(questions, { deadlineMs }, async (outcomes) => {
         for (const [target, outcome] of outcomes) {
           for (const waiting of byTarget.get(target) ?? []) waiting.outcome.resolve(outcome)
         }

@@ -5,6 +5,8 @@ import { type Coding, compressed, isCompressible, preferredCoding } from './comp
 import { codedTag, entityTag, isHeld } from './conditional.ts'
 import { asCall } from './jsonp.ts'
 
+const longestText = 65_536
+
 /** The form in which a request gets an answer. */
 export interface Representation {
   readonly answer: Answer
@@ -34,15 +36,19 @@ export function preparedOf(entry: Entry): Prepared {
   // Nobody else writes it.
   const held = entry.prepared as Prepared | undefined
   if (held !== undefined) return held
-  const prepared = prepare(entry.answer)
+  const prepared = prepare(entry.answer, entry.text)
   entry.prepared = prepared
   return prepared
 }
 
-function prepare(answer: Answer): Prepared {
+function prepare(answer: Answer, text = textIn(answer)): Prepared {
   const tag = answer.status === 200 ? entityTag(answer.body) : undefined
-  const text = isUtf8(answer.body) ? answer.body.toString('utf8') : undefined
   return { tag, varies: isCompressible(answer), text, second: -1, headers: [], coded: new Map() }
+}
+
+/** Of what memory answers with at once; what is larger leaves in several writes anyhow. */
+function textIn({ body }: Answer): string | undefined {
+  return body.length < longestText && isUtf8(body) ? body.toString('utf8') : undefined
 }
 
 /** Wrapped for the callback, if there is one; then coded, if that is worth it and the client can read it. */

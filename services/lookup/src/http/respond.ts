@@ -6,6 +6,8 @@ import { asProxyError } from '@ipfleet/http/error-handler.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 import { answerHeaders, notModifiedHeaders } from './answer-headers.ts'
 import type { Admission, ClientGuard } from '@ipfleet/clients/client-guard.ts'
+import { BatchError } from '../batch/batch-error.ts'
+import { setItemFields } from './item-fields.ts'
 import { callbackIn } from './jsonp.ts'
 import { type Answered, LookupError } from '../lookup.ts'
 import { isUnchanged, representationFor } from './representation.ts'
@@ -75,17 +77,18 @@ export class Responder {
     route: RouteClass,
     req: IncomingMessage,
     res: ServerResponse,
-    { source, entry, origin, items }: Answered,
+    answered: Answered,
     callback: string | undefined,
     startedMs: number,
   ): Promise<void> {
+    const { source, entry, origin } = answered
     const form = representationFor(req, entry, callback)
     const isHeld = isUnchanged(req, form.tag)
     const body = isHeld ? undefined : await form.body()
     const nowMs = this.#clock.nowMs()
     const { status, contentType } = form.answer
-    Object.assign(traceOf(res), { cache: source, ...origin, ...(items && { items }) })
-    if (items) this.#record.addItems(items)
+    Object.assign(traceOf(res), { cache: source, ...origin })
+    this.#tellItems(res, answered)
     this.#record.add(route, isHeld ? 304 : status, source, nowMs - startedMs)
     if (body === undefined) res.writeHead(304, notModifiedHeaders(entry, source, nowMs, form))
     else res.writeHead(status, answerHeaders(entry, source, nowMs, { ...form, contentType, length: body.length }))
@@ -93,11 +96,20 @@ export class Responder {
     res.end(body)
   }
 
+  /** Of a batch: what became of its items, to the client, the log and the metrics. */
+  #tellItems(res: ServerResponse, told: Pick<Answered, 'items' | 'units'>): void {
+    if (told.items === undefined) return
+    setItemFields(res, told)
+    Object.assign(traceOf(res), { items: told.items })
+    this.#record.addItems(told.items)
+  }
+
   #failed(route: RouteClass, res: ServerResponse, thrown: unknown, startedMs: number): Error {
     const error = asProxyError(thrown)
     const end = refusals.has(error.code) ? 'refused' : 'error'
     if (error.code === 'keys_exhausted') this.#record.keysExhausted += 1
     Object.assign(traceOf(res), { cache: end, ...originOf(error) })
+    if (error instanceof BatchError) this.#tellItems(res, error)
     this.#record.add(route, error.status, end, this.#clock.nowMs() - startedMs)
     const forwarded = end === 'error' ? ' fwd=miss;' : ''
     res.setHeader('Cache-Status', `ipfleet;${forwarded} detail=${error.code}`)
@@ -110,7 +122,8 @@ function originOf(error: Error): Origin | undefined {
   return error instanceof LookupError ? error.origin : undefined
 }
 
-function failedWith(error: Error): { readonly origin?: Origin } {
+function failedWith(error: Error): Pick<Answered, 'units' | 'origin'> {
+  if (error instanceof BatchError) return { units: error.units }
   const origin = originOf(error)
   return origin === undefined ? {} : { origin }
 }

@@ -6,6 +6,7 @@ import type { BatchLookup } from '../batch/batch-lookup.ts'
 import { batchItems } from '../batch/batch.ts'
 import type { Lookup } from '../lookup.ts'
 import { canonicalAddress, parseTarget } from '../question.ts'
+import { liveReserve } from '../http/live-reserve.ts'
 import type { Responder } from '../http/respond.ts'
 
 export interface LookupRoutesParts {
@@ -46,6 +47,7 @@ export function lookupRoutes({ lookup, batchLookup, responder, clientAddress }: 
           ...form,
           items: batchItems(body),
           bypass: bypassesCache(req),
+          reserveShare: liveReserve(req),
           ownAddress: () => ownAddress(clientAddress(req)),
         })
       }
@@ -100,7 +102,7 @@ function preflight(res: Response): void {
   res.set({
     'Access-Control-Allow-Origin': '*',
     'Access-Control-Allow-Methods': methods,
-    'Access-Control-Allow-Headers': 'Authorization, Content-Type, Cache-Control, If-None-Match',
+    'Access-Control-Allow-Headers': 'Authorization, Content-Type, Cache-Control, If-None-Match, Ipfleet-Live-Reserve',
     'Access-Control-Max-Age': '86400',
   })
   res.status(204).end()

@@ -1,0 +1,32 @@
+import type { ServerResponse } from 'node:http'
+import type { Answered, ItemCounts } from '../lookup.ts'
+
+/** In this order, whatever came first. */
+const ends = [
+  'l1',
+  'l2',
+  'stale',
+  'collapsed',
+  'upstream',
+  'bypass',
+  'offline',
+  'local',
+  'refused',
+  'error',
+] as const satisfies readonly (keyof ItemCounts)[]
+
+/**
+ * What a batch's answer says of its items: `Ipfleet-Items`, a Dictionary (RFC 9651 §3.2) of how many ended how, and
+ * `Ipfleet-Units`, an Item: how many of them were put to upstream. Set beside the fields that are there already.
+ */
+export function setItemFields(res: ServerResponse, { items, units = 0 }: Pick<Answered, 'items' | 'units'>): void {
+  if (items === undefined) return
+  res.setHeader('Ipfleet-Items', itemsField(items))
+  res.setHeader('Ipfleet-Units', units)
+  // Without this a browser hides the fields from the page that asked.
+  res.appendHeader('Access-Control-Expose-Headers', 'Ipfleet-Items, Ipfleet-Units')
+}
+
+export function itemsField(items: ItemCounts): string {
+  return ends.flatMap((end) => (items[end] === undefined ? [] : `${end}=${items[end]}`)).join(', ')
+}

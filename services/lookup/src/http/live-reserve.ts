@@ -1,0 +1,14 @@
+import type { IncomingMessage } from 'node:http'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+
+/**
+ * `Ipfleet-Live-Reserve: 20`: of each API key's limit, that percentage is not touched by this request, so that it is
+ * left to look-ups that somebody waits for. As a share, 0 without the field.
+ * @throws ProxyError `bad_request` for anything but a whole number from 0 to 99
+ */
+export function liveReserve({ headers }: IncomingMessage): number {
+  const field = headers['ipfleet-live-reserve']
+  if (field === undefined) return 0
+  if (typeof field === 'string' && /^\d{1,2}$/.test(field)) return Number(field) / 100
+  throw new ProxyError('bad_request', { message: 'Ipfleet-Live-Reserve is a whole number of percent, from 0 to 99' })
+}
