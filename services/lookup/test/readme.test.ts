@@ -10,7 +10,7 @@ import { startLocalFleet } from './local-fleet.ts'
 
 const readme = new URL('../README.md', import.meta.url)
 
-test('the README lists every setting as it is (UPDATE_README=1 npm test -- readme writes it)', () => {
+test('the README lists every setting as it is (UPDATE_README=1 npm test -- readme.test writes it)', () => {
   const table = `\n${settingsTable(settingsSchema)}\n`
   expect(readmeSection({ readme, begin: 'settings: lookup', end: 'end of settings' }, table)).toBe(table)
 })
