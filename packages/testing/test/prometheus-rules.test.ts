@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from '@jest/globals'
+import { findPromtool } from '../src/promtool.ts'
+
+const folder = fileURLToPath(new URL('../../../services/prometheus', import.meta.url))
+
+const promtool = await findPromtool()
+if (typeof promtool === 'string') process.stderr.write(`What promtool would check is not tested: ${promtool}\n`)
+const withPromtool = typeof promtool === 'string' ? describe.skip : describe
+
+async function run(...args: readonly string[]): Promise<string> {
+  if (typeof promtool === 'string') throw new Error(promtool)
+  return promtool(folder, args)
+}
+
+withPromtool('promtool', () => {
+  test('takes the scrape configuration with its rules', async () => {
+    expect(await run('check', 'config', 'prometheus.yml')).toContain('is valid prometheus config file syntax')
+  }, 60_000)
+
+  test('sees every alert fire when it should, and not when it should not', async () => {
+    expect(await run('test', 'rules', 'test/alerts.yml')).toContain('SUCCESS')
+  }, 60_000)
+})
+
+test('every alert says how bad it is and what to do first, and is tested', async () => {
+  const [alerts, tests] = await Promise.all(
+    ['rules/alerts.yml', 'test/alerts.yml'].map((file) => readFile(`${folder}/${file}`, 'utf8')),
+  )
+  const blocks = (alerts ?? '').split(/^ {6}- alert: /m).slice(1)
+  expect(blocks.length).toBeGreaterThan(0)
+  for (const block of blocks) {
+    expect(block).toMatch(/severity: (?:critical|warning)/)
+    for (const annotation of ['summary', 'description', 'runbook'])
+      expect(block).toMatch(new RegExp(`${annotation}: .`))
+    const [name] = block.split('\n')
+    expect(tests).toContain(`alertname="${name}"`)
+  }
+})
