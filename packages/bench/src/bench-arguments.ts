@@ -55,7 +55,10 @@ export function benchArguments(words: readonly string[]): BenchArguments {
     haproxyLog: values['haproxy-log'],
     nodeFlags: values['node-flag'] ?? [],
     nginxLogBuffer: values['nginx-buffer'],
-    number: (option, otherwise) => wholeNumber(option, values[option] ?? String(otherwise)),
+    number: (option, otherwise) => {
+      const text = values[option]
+      return text === undefined ? otherwise : wholeNumber(option, text)
+    },
   }
 }
 

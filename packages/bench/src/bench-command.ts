@@ -39,7 +39,7 @@ bulk:
   --distinct N         different addresses among them; default 40%
   --replicas N         default 2
   --latency-ms N       that upstream takes over an answer; default 20
-  --live N             look-ups a second through the edge, before the job and beside it; default 50
+  --live N             look-ups a second through the edge, before the job and beside it; default: none
 
 commands:
   --requests N         of each kind; default 100

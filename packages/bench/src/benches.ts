@@ -95,7 +95,7 @@ export const benches: Readonly<Record<string, Bench>> = {
       distinct: number('distinct', Math.round(lines * 0.4)),
       replicas: number('replicas', 2),
       latencyMs: number('latency-ms', 20),
-      livePerSecond: number('live', 50),
+      livePerSecond: number('live', 0),
       progress,
     })
     return { report, table: bulkTable(report) }

@@ -19,7 +19,7 @@ export interface BulkBenchOptions extends BulkLines {
   readonly replicas: number
   /** That upstream takes over an answer. */
   readonly latencyMs: number
-  /** Live look-ups a second, through the edge. */
+  /** Live look-ups a second, through the edge; 0: none. */
   readonly livePerSecond: number
   readonly progress: (line: string) => void
 }
@@ -34,7 +34,8 @@ export interface BulkReport {
   readonly distinct: number
   readonly malformed: number
   readonly processes: readonly ProcessUse[]
-  readonly live: { readonly idle: PacedReport; readonly during: PacedReport }
+  /** Before the job, and beside it; undefined without live look-ups. */
+  readonly live: { readonly idle: PacedReport; readonly during: PacedReport } | undefined
 }
 
 export interface ProcessUse {
@@ -65,21 +66,13 @@ export async function benchBulk(options: BulkBenchOptions): Promise<BulkReport> 
   progress(`${lines} lines, ${list.addresses} different addresses`)
 
   const ground = await startGround({ replicas, latencyMs }, opened)
-  await warm(ground.edge.url, liveTargets)
-  const load = { url: ground.edge.url, targets: liveTargets, perSecond: livePerSecond }
-  // Once for nothing: what is hot gets compiled.
-  await pacedLoad(load, AbortSignal.timeout(3000))
-  const idle = await pacedLoad(load, AbortSignal.timeout(idleSeconds * 1000))
-  progress(`live look-ups without a job: p99 ${idle.p99Ms.toFixed(1)} ms`)
-  const ended = new AbortController()
-  const during = pacedLoad(load, ended.signal)
+  const live = livePerSecond > 0 ? await liveLoad(ground.edge.url, livePerSecond, progress) : undefined
   const before = await usedUnits(ground.fake)
   const cpuBefore = ground.processes.map(({ pid }) => cpuTimeUs(pid))
   const startedMs = performance.now()
   const command = await run(input, output, ground.edge.url, progress)
   const seconds = (performance.now() - startedMs) / 1000
-  ended.abort()
-  const live = { idle, during: await during }
+  const during = await live?.end()
   await checkLines(output, { lines, distinct })
   return {
     load: `${lines} lines through the edge, ${replicas} replicas, upstream answers after ${latencyMs} ms`,
@@ -97,7 +90,26 @@ export async function benchBulk(options: BulkBenchOptions): Promise<BulkReport> 
       })),
       ...(await ground.redisUse()),
     ],
-    live,
+    live: live && during && { idle: live.idle, during },
+  }
+}
+
+/** Live look-ups, measured for some seconds before anything else happens, and then until they are ended. */
+async function liveLoad(url: string, perSecond: number, progress: (line: string) => void) {
+  await warm(url, liveTargets)
+  const load = { url, targets: liveTargets, perSecond }
+  // Once for nothing: what is hot gets compiled.
+  await pacedLoad(load, AbortSignal.timeout(3000))
+  const idle = await pacedLoad(load, AbortSignal.timeout(idleSeconds * 1000))
+  progress(`live look-ups without a job: p99 ${idle.p99Ms.toFixed(1)} ms`)
+  const ended = new AbortController()
+  const during = pacedLoad(load, ended.signal)
+  return {
+    idle,
+    end: () => {
+      ended.abort()
+      return during
+    },
   }
 }
 

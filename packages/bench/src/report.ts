@@ -90,6 +90,7 @@ export function bulkTable({
     table([['process', 'peak MB', 'CPU µs/line'], ...processes.map(processRow)]),
     'wanted: at most 250 MB each',
   ]
+  if (live === undefined) return `${facts.join('\n')}\n`
   const rows = Object.entries(live).map(([when, { requests, errors, p50Ms, p99Ms }]) => [
     when,
     String(requests),

@@ -25,21 +25,28 @@ export class BatchFinder {
   /**
    * What is found for each question. Loads are not tied to the caller: they go on, and are kept, when it hangs up.
    * @param deadlineMs monotonic; what others load and has not landed by then fails with `upstream_timeout`.
+   * @param remembers whether memory keeps what is found
    */
-  async find(questions: readonly string[], load: LoadMany, deadlineMs: number): Promise<ReadonlyMap<string, Finding>> {
-    const found = await this.#findOnce(questions, load, deadlineMs)
+  async find(
+    questions: readonly string[],
+    load: LoadMany,
+    deadlineMs: number,
+    remembers = true,
+  ): Promise<ReadonlyMap<string, Finding>> {
+    const find = (some: readonly string[]) =>
+      this.#findOnce(some, new BatchTrip(this.#parts, load, remembers), deadlineMs)
+    const found = await find(questions)
     while (this.#parts.clock.nowMs() < deadlineMs) {
       const left = [...found.keys()].filter((question) => isOthersReserve(found.get(question)))
       if (left.length === 0) break
-      for (const [question, finding] of await this.#findOnce(left, load, deadlineMs)) found.set(question, finding)
+      for (const [question, finding] of await find(left)) found.set(question, finding)
     }
     return found
   }
 
-  async #findOnce(questions: readonly string[], load: LoadMany, deadlineMs: number): Promise<Map<string, Finding>> {
+  async #findOnce(questions: readonly string[], trip: BatchTrip, deadlineMs: number): Promise<Map<string, Finding>> {
     const { cache, memory, clock } = this.#parts
     const { inFlight } = cache
-    const trip = new BatchTrip(this.#parts, load)
     const nowMs = clock.nowMs()
     const found = new Map<string, Finding>()
     const joined: Promise<unknown>[] = []

@@ -33,6 +33,7 @@ export interface BatchTripParts {
 export class BatchTrip implements BatchCrew<SharedOutcome>, Formation<Finding> {
   readonly #parts: BatchTripParts
   readonly #load: LoadMany
+  readonly #remembers: boolean
   readonly #purges: number
   readonly #startedMs: number
   readonly #inFlight: LocalFlight<Finding>
@@ -45,9 +46,11 @@ export class BatchTrip implements BatchCrew<SharedOutcome>, Formation<Finding> {
   /** The newest that there was to begin with. */
   readonly #best = new Map<string, Entry>()
 
-  constructor(parts: BatchTripParts, load: LoadMany) {
+  /** @param remembers whether memory keeps what is found */
+  constructor(parts: BatchTripParts, load: LoadMany, remembers: boolean) {
     this.#parts = parts
     this.#load = load
+    this.#remembers = remembers
     this.#purges = parts.cache.purges
     this.#inFlight = parts.cache.inFlight
     this.#startedMs = parts.clock.nowMs()
@@ -100,7 +103,7 @@ export class BatchTrip implements BatchCrew<SharedOutcome>, Formation<Finding> {
       const finding = this.#findingOf(question, outcome, led, nowMs)
       findings.set(question, finding)
       if (finding.kind !== 'found' || finding.entry.freshForMs <= 0 || this.#isPurged()) return
-      this.#parts.memory.set(question, finding.entry, nowMs)
+      if (this.#remembers) this.#parts.memory.set(question, finding.entry, nowMs)
       if (led && published) toStore.set(question, finding.entry)
     })
     try {
@@ -143,7 +146,7 @@ export class BatchTrip implements BatchCrew<SharedOutcome>, Formation<Finding> {
       this.#best.set(question, entry)
       const isFresh = entry.freshLeftMs(nowMs) > 0
       if (!isFresh && entry.freshness(nowMs, revalidateForMs) !== 'stale') continue
-      if (isFresh && !this.#isPurged()) memory.set(question, entry, nowMs)
+      if (isFresh && this.#remembers && !this.#isPurged()) memory.set(question, entry, nowMs)
       if (!isFresh || entry.isDueEarly(nowMs, draw)) toRefresh.push(question)
       const tier = entry === stored ? 'l2' : 'l1'
       this.#answer(question, { kind: 'found', source: isFresh ? tier : 'stale', entry })

@@ -77,6 +77,13 @@ const lookups = {
     default: 10,
     help: 'Of each API key’s quota, what jobs leave to look-ups that somebody waits for',
   }),
+  BULK_LIVE_SHARE_PERCENT: integer({
+    group: 'Lookups',
+    min: 1,
+    max: 100,
+    default: 50,
+    help: 'While a replica has live look-ups, the share of the time in which this process may have a batch there: one at a time, and a rest after it; 100: no regard',
+  }),
   LOOKUP_TIMEOUT_MS: milliseconds({
     group: 'Lookups',
     min: 100,

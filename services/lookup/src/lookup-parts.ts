@@ -31,6 +31,11 @@ export function lookupParts(
   const rules = { offline, requestTimeoutMs: settings.REQUEST_TIMEOUT_MS, failureMode: settings.FAILURE_MODE }
   return {
     lookup: new Lookup({ cache, upstream: upstream?.loader, together: upstream?.microBatcher, ...rules }),
-    batchLookup: new BatchLookup({ finder, loader: upstream?.batchLoader, ...rules }),
+    batchLookup: new BatchLookup({
+      finder,
+      loader: upstream?.batchLoader,
+      isShared: fleet.redis !== undefined,
+      ...rules,
+    }),
   }
 }

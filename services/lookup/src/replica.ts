@@ -14,6 +14,7 @@ import { fleetParts, type FleetParts } from './fleet-parts.ts'
 import { FleetStats } from './fleet-stats.ts'
 import { Health } from './health.ts'
 import { lookupParts } from './lookup-parts.ts'
+import { LiveRate } from './live-rate.ts'
 import { logEvents, logMode } from './replica-log.ts'
 import { offlineSource, type OfflineSource } from './offline-source.ts'
 import { registerMetrics } from './replica-metrics.ts'
@@ -118,6 +119,7 @@ export class Replica {
         ...lookups,
         responder: new Responder({ record, clients }),
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
+        liveRate: new LiveRate(() => record.live),
       },
     })
   }

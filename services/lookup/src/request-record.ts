@@ -18,6 +18,8 @@ type StatusClass = (typeof labels.status)[number]
 /** How many requests ended how: the source of `/stats` and of the request metrics. */
 export class RequestRecord {
   readonly counts: Record<RequestEnd, number>
+  /** Look-ups of single records, which somebody waits for. */
+  live = 0
   /** Requests that found all keys benched and nothing to answer with. */
   keysExhausted = 0
   readonly #requests: HotCounter<typeof labels>
@@ -53,6 +55,7 @@ export class RequestRecord {
 
   add(route: RouteClass, status: number, end: RequestEnd, durationMs: number): void {
     this.counts[end] += 1
+    if (route === 'lookup') this.live += 1
     this.#requests.series({ route, status: statusClass(status), cache: end }).inc()
     this.#durations.series({ cache: end }).observeMs(durationMs)
   }
@@ -65,6 +68,7 @@ export class RequestRecord {
   /** The same for the most frequent case, without looking anything up. */
   addMemoryHit(durationMs: number): void {
     this.counts.l1 += 1
+    this.live += 1
     this.#memoryHit.inc()
     this.#memoryHitDuration.observeMs(durationMs)
   }

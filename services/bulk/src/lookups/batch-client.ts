@@ -21,6 +21,8 @@ export type BatchReply =
       readonly cached: number
       /** Questions put to upstream. */
       readonly units: number
+      /** Look-ups a second that somebody waits for, at the replica that has answered. */
+      readonly liveRate: number
       readonly durationMs: number
     }
   | {
@@ -49,7 +51,8 @@ export class BatchClient {
       // fetch would ask for a compressed answer: work for both sides of a short way.
       'Accept-Encoding': 'identity',
       'User-Agent': 'ipfleet-bulk',
-      ...(options.liveReservePercent > 0 && { 'Ipfleet-Live-Reserve': String(options.liveReservePercent) }),
+      // Also with 0: it says that nobody waits for this.
+      'Ipfleet-Live-Reserve': String(options.liveReservePercent),
       ...(options.token !== undefined && { Authorization: `Bearer ${options.token}` }),
     }
   }
@@ -73,7 +76,8 @@ export class BatchClient {
       if (values === undefined) return { kind: 'failed', reason: 'invalid', detail: 'not an object of answers' }
       const items = countsIn(response.headers.get('ipfleet-items'))
       const units = Number(response.headers.get('ipfleet-units') ?? 0)
-      return { kind: 'answered', values, cached: cachedOf(items), units, durationMs }
+      const liveRate = Number(response.headers.get('ipfleet-live-rate') ?? 0)
+      return { kind: 'answered', values, cached: cachedOf(items), units, liveRate, durationMs }
     } catch (error) {
       signal.throwIfAborted()
       if (timeout.aborted) return { kind: 'failed', reason: 'timeout' }
@@ -104,7 +108,7 @@ function refusal(
   const value = status >= 500 ? valueOfRefusal(status, body) : undefined
   if (value !== undefined && (status !== 503 || value.kind === 'error')) {
     const values = new Map(addresses.map((address) => [address, value]))
-    return { kind: 'answered', values, cached: 0, units: 0, durationMs }
+    return { kind: 'answered', values, cached: 0, units: 0, liveRate: 0, durationMs }
   }
   const askedForMs = retryAfterMs(headers.get('retry-after') ?? undefined, Date.now())
   const reason = status === 429 || status === 503 ? 'busy' : status >= 500 ? 'failed' : 'refused'

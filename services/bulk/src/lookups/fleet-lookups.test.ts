@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { AdaptiveLimit } from './adaptive-limit.ts'
+import { Courtesy } from './courtesy.ts'
 import type { BatchReply } from './batch-client.ts'
 import type { BatchValue } from './batch-values.ts'
 import { FleetLookups } from './fleet-lookups.ts'
@@ -17,11 +18,12 @@ const passing: BatchValue = {
 
 type Answer = (addresses: readonly string[], call: number) => BatchReply
 
-const answered = (values: readonly (readonly [string, BatchValue])[], cached = 0): BatchReply => ({
+const answered = (values: readonly (readonly [string, BatchValue])[], liveRate = 0, cached = 0): BatchReply => ({
   kind: 'answered',
   values: new Map(values),
   cached,
   units: values.length - cached,
+  liveRate,
   durationMs: 10,
 })
 
@@ -42,6 +44,7 @@ function lookups(answer: Answer, perSecond = 0) {
     pauses,
     ceiling: new RateCeiling(new LocalRateLimiter(), perSecond),
     limit: new AdaptiveLimit({ max: 10 }),
+    courtesy: new Courtesy(50),
     onRetry: (reason) => retries.push(reason),
   })
   return { made, asked, pausedMs, retries }
@@ -50,12 +53,23 @@ function lookups(answer: Answer, perSecond = 0) {
 const list = (count: number): string[] => Array.from({ length: count }, (_, at) => `20.0.${at >> 8}.${at & 255}`)
 
 describe('a list', () => {
-  test('is asked for in batches that live look-ups need not wait long for', async () => {
+  test('is asked for in large batches', async () => {
     const { made, asked } = lookups((addresses) => answered(addresses.map((one) => [one, record(one)])))
     let units = 0
-    const { values } = await made.lookUp(list(600), never, (count) => (units += count))
-    expect(asked.map(({ length }) => length)).toEqual([250, 250, 100])
-    expect([values.size, units]).toEqual([600, 600])
+    const { values } = await made.lookUp(list(1200), never, (count) => (units += count))
+    expect(asked.map(({ length }) => length)).toEqual([500, 500, 200])
+    expect([values.size, units]).toEqual([1200, 1200])
+  })
+
+  test('is asked for in small batches while there are live look-ups', async () => {
+    const { made, asked } = lookups((addresses) =>
+      answered(
+        addresses.map((one) => [one, record(one)]),
+        3,
+      ),
+    )
+    await made.lookUp(list(700), never, () => {})
+    expect(asked.map(({ length }) => length)).toEqual([500, 100, 100])
   })
 
   test('is asked for in batches that the ceiling lets through', async () => {

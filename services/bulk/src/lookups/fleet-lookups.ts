@@ -2,6 +2,7 @@ import type { AdaptiveLimit } from './adaptive-limit.ts'
 import { backoffMs } from './backoff.ts'
 import type { BatchClient, BatchFailure } from './batch-client.ts'
 import type { BatchValue } from './batch-values.ts'
+import type { Courtesy } from './courtesy.ts'
 import type { Pauses } from './pauses.ts'
 import type { RateCeiling } from './rate-ceiling.ts'
 
@@ -10,6 +11,7 @@ export interface FleetLookupsParts {
   readonly pauses: Pauses
   readonly ceiling: RateCeiling
   readonly limit: AdaptiveLimit
+  readonly courtesy: Courtesy
   /** A batch is asked again. */
   readonly onRetry: (reason: BatchFailure | 'items', detail?: string) => void
 }
@@ -19,8 +21,8 @@ export interface LookedUp {
   readonly cached: number
 }
 
-/** What is asked at a time: few enough that a live look-up that comes behind it does not wait for long. */
-const batchSize = 250
+/** What is asked at a time: the fewer, the shorter is what a live look-up waits for behind it; the more, the cheaper. */
+const batchSize = { alone: 500, besideLive: 100 } as const
 /**
  * How often an address is asked for of which upstream makes an error, before that is its result: over half a minute, and
  * without the time for which the fleet leaves upstream alone.
@@ -45,12 +47,13 @@ export class FleetLookups {
    */
   async lookUp(addresses: readonly string[], signal: AbortSignal, onUnits: (units: number) => void): Promise<LookedUp> {
     const values = new Map<string, BatchValue>()
-    const size = Math.min(batchSize, this.#parts.ceiling.most)
     let cached = 0
     let left = addresses
     for (let round = 1; left.length > 0; round += 1) {
-      for (let at = 0; at < left.length; at += size) {
-        const reply = await this.#ask(left.slice(at, at + size), signal)
+      for (let at = 0; at < left.length;) {
+        const batch = left.slice(at, at + this.#batchSize())
+        at += batch.length
+        const reply = await this.#parts.courtesy.inTurn(signal, () => this.#ask(batch, signal))
         for (const [address, value] of reply.values) values.set(address, value)
         cached += reply.cached
         onUnits(reply.units)
@@ -63,9 +66,14 @@ export class FleetLookups {
     return { values, cached }
   }
 
+  #batchSize(): number {
+    const { courtesy, ceiling } = this.#parts
+    return Math.min(courtesy.isDue ? batchSize.besideLive : batchSize.alone, ceiling.most)
+  }
+
   /** The answer to one batch, however often it has to be asked for. */
   async #ask(addresses: readonly string[], signal: AbortSignal) {
-    const { client, pauses, ceiling, limit, onRetry } = this.#parts
+    const { client, pauses, ceiling, limit, courtesy, onRetry } = this.#parts
     for (;;) {
       await pauses.over(signal)
       await ceiling.take(addresses.length, signal)
@@ -73,6 +81,7 @@ export class FleetLookups {
       if (reply.kind === 'answered') {
         this.#failuresInARow = 0
         limit.answered(reply.durationMs)
+        courtesy.note(reply.liveRate, reply.durationMs)
         return reply
       }
       this.#failuresInARow += 1

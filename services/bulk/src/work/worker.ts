@@ -7,6 +7,7 @@ import type { JobChanges } from '../jobs/job-changes.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { AdaptiveLimit } from '../lookups/adaptive-limit.ts'
 import { BatchClient } from '../lookups/batch-client.ts'
+import { Courtesy } from '../lookups/courtesy.ts'
 import { FleetLookups } from '../lookups/fleet-lookups.ts'
 import { FleetWatch } from '../lookups/fleet-watch.ts'
 import type { Pauses } from '../lookups/pauses.ts'
@@ -112,6 +113,7 @@ export class BulkWorker {
         pauses,
         ceiling: new RateCeiling(limiter, settings.BULK_MAX_RPS),
         limit: this.#limit,
+        courtesy: new Courtesy(settings.BULK_LIVE_SHARE_PERCENT),
         onRetry: record.retried,
       }),
       onDone: (chunk) => this.#chunkDone(chunk),

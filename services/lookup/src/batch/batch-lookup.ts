@@ -21,6 +21,8 @@ export interface BatchRequest extends BatchForm {
   readonly bypass: boolean
   /** Of each API key's limit, from 0 to 1: left to look-ups that somebody waits for. */
   readonly reserveShare: number
+  /** Nobody waits for it: it does not push out of memory what others ask for. */
+  readonly isBackground: boolean
   /** Of the client, for items that are about the caller. */
   readonly ownAddress: () => string
 }
@@ -31,6 +33,8 @@ export interface BatchLookupParts {
   readonly loader: BatchLoader | undefined
   readonly offline: OfflineDb
   readonly requestTimeoutMs: number
+  /** Whether there is a cache besides memory. */
+  readonly isShared: boolean
   /** `open`: the embedded database answers when nobody else does. */
   readonly failureMode: 'closed' | 'open'
   readonly clock?: Clock
@@ -53,12 +57,13 @@ export class BatchLookup {
    * What is wrong with one item is told in its place.
    * @throws BatchError when upstream is needed and not one of the items could be answered
    */
-  async answer({ items, prefix, dropsEmpty, bypass, reserveShare, ownAddress }: BatchRequest): Promise<Answered> {
+  async answer(request: BatchRequest): Promise<Answered> {
+    const { items, prefix, dropsEmpty, bypass, ownAddress } = request
     const distinct = [...new Set(items)]
     const read: BatchItem[] = []
     await inSlices(distinct, (item) => void read.push(readItem(item, prefix, ownAddress)))
     const questions = read.flatMap((one) => (one.kind === 'question' ? [one.question] : []))
-    const search = new Search(this.#parts, reserveShare)
+    const search = new Search(this.#parts, request)
     const results = await search.answer(questions, bypass)
     const nowMs = this.#parts.clock.nowMs()
     const byItem = read.map((one, at): [string, ItemResult] => {
@@ -76,14 +81,17 @@ class Search {
   readonly #parts: Required<BatchLookupParts>
   readonly #deadlineMs: number
   readonly #reserveShare: number
+  /** Whether memory keeps what is found. */
+  readonly #remembers: boolean
   /** Questions put to upstream by this batch. */
   units = 0
   /** Of the first load that tells. */
   origin: Origin | undefined
 
-  constructor(parts: Required<BatchLookupParts>, reserveShare: number) {
+  constructor(parts: Required<BatchLookupParts>, { reserveShare, isBackground }: BatchRequest) {
     this.#parts = parts
     this.#reserveShare = reserveShare
+    this.#remembers = !(isBackground && parts.isShared)
     this.#deadlineMs = parts.clock.nowMs() + parts.requestTimeoutMs
   }
 
@@ -130,7 +138,7 @@ class Search {
       const asked = targets.flatMap((target) => questions.get(target) ?? [])
       return this.#load(asked, loader, settle, purpose)
     }
-    const findings = await this.#parts.finder.find([...questions.keys()], load, this.#deadlineMs)
+    const findings = await this.#parts.finder.find([...questions.keys()], load, this.#deadlineMs, this.#remembers)
     const results = new Map<string, ItemResult>()
     findings.forEach((finding, target) => results.set(target, resultOf(finding)))
     return results

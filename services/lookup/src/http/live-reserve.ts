@@ -2,6 +2,14 @@ import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 
 /**
+ * Whether a request says of itself that nobody waits for it, and that look-ups which somebody waits for go before it: it
+ * has the field, whatever the percentage.
+ */
+export function isBackground({ headers }: IncomingMessage): boolean {
+  return headers['ipfleet-live-reserve'] !== undefined
+}
+
+/**
  * `Ipfleet-Live-Reserve: 20`: of each API key's limit, that percentage is not touched by this request, so that it is
  * left to look-ups that somebody waits for. As a share, 0 without the field.
  * @throws ProxyError `bad_request` for anything but a whole number from 0 to 99

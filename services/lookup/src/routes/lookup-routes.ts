@@ -4,9 +4,10 @@ import express, { type Request, type Response, Router } from 'express'
 import { batchForm } from '../batch/batch-item.ts'
 import type { BatchLookup } from '../batch/batch-lookup.ts'
 import { batchItems } from '../batch/batch.ts'
+import type { LiveRate } from '../live-rate.ts'
 import type { Lookup } from '../lookup.ts'
 import { canonicalAddress, parseTarget } from '../question.ts'
-import { liveReserve } from '../http/live-reserve.ts'
+import { isBackground, liveReserve } from '../http/live-reserve.ts'
 import type { Responder } from '../http/respond.ts'
 
 export interface LookupRoutesParts {
@@ -14,6 +15,7 @@ export interface LookupRoutesParts {
   readonly batchLookup: BatchLookup
   readonly responder: Responder
   readonly clientAddress: (req: IncomingMessage) => string
+  readonly liveRate: LiveRate
 }
 
 const maxBatchBytes = '1mb'
@@ -26,7 +28,8 @@ const postPaths = /^\/(batch|tools|summarize|map)(\/|&|\?|$)/
 const batchPath = /^\/batch(\/|&|\?|$)/
 
 /** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
-export function lookupRoutes({ lookup, batchLookup, responder, clientAddress }: LookupRoutesParts): Router {
+export function lookupRoutes(parts: LookupRoutesParts): Router {
+  const { lookup, batchLookup, responder, clientAddress, liveRate } = parts
   const get = async (req: Request, res: Response): Promise<void> => {
     const route = req.path === '/me' ? 'account' : 'lookup'
     await responder.respond(route, req, res, async () => {
@@ -43,11 +46,13 @@ export function lookupRoutes({ lookup, batchLookup, responder, clientAddress }: 
       const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
       if (batchPath.test(req.url)) {
         const form = batchForm(req.url)
+        if (isBackground(req)) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
         return batchLookup.answer({
           ...form,
           items: batchItems(body),
           bypass: bypassesCache(req),
           reserveShare: liveReserve(req),
+          isBackground: isBackground(req),
           ownAddress: () => ownAddress(clientAddress(req)),
         })
       }

@@ -1,0 +1,31 @@
+import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+
+/** Whoever asks seldom is told of the last second all the same. */
+const windowMs = 1000
+
+/** How many look-ups a second somebody has waited for of late, for those who would rather not be in their way. */
+export class LiveRate {
+  readonly #total: () => number
+  readonly #clock: Clock
+  #mark: { readonly atMs: number; readonly total: number }
+  #perSecond = 0
+
+  /** @param total of such look-ups since the start */
+  constructor(total: () => number, clock: Clock = monotonicClock) {
+    this.#total = total
+    this.#clock = clock
+    this.#mark = { atMs: clock.nowMs(), total: total() }
+  }
+
+  /** Over a second or more, up to when this was asked before. */
+  perSecond(): number {
+    const nowMs = this.#clock.nowMs()
+    const sinceMs = nowMs - this.#mark.atMs
+    if (sinceMs >= windowMs) {
+      const total = this.#total()
+      this.#perSecond = (total - this.#mark.total) / (sinceMs / 1000)
+      this.#mark = { atMs: nowMs, total }
+    }
+    return this.#perSecond
+  }
+}
