@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
 import type { Reply, UpstreamAnswer } from './reply.ts'
 import type { Expected } from './upstream-request.ts'
 
@@ -19,7 +20,8 @@ export function classify(
   dialect: Dialect,
 ): Reply {
   const { status } = answer
-  if (status === 429) return { kind: 'limited', retryAfterSeconds: retryAfterSeconds(headers['retry-after']) }
+  if (status === 429)
+    return { kind: 'limited', retryAfterSeconds: wholeSeconds(retryAfterMs(headers['retry-after'], Date.now())) }
   if (status === 401 || status === 403) return { kind: 'denied', answer, unknownToken: dialect.isUnknownToken(answer) }
   if (status >= 500) return { kind: 'failed', code: 'upstream_failed', status, detail: `status ${status}` }
   if (status < 200 || (status >= 300 && status < 400)) return invalid(status, `unexpected status ${status}`)
@@ -70,14 +72,6 @@ function isJson(body: Buffer): boolean {
   }
 }
 
-/** RFC 9110 §5.6.7, in its preferred and its obsolete form. `Date.parse` alone takes `-5` for a day in May 2001. */
-const httpDate = /^[A-Z][a-z]+, .+ \d\d:\d\d:\d\d GMT$/
-
-/** RFC 9110 §10.2.3: seconds or a date. Undefined when absent or senseless. */
-export function retryAfterSeconds(value: string | undefined, wallClockMs = Date.now()): number | undefined {
-  if (value === undefined) return undefined
-  if (/^\d{1,9}$/.test(value.trim())) return Number(value)
-  if (!httpDate.test(value.trim())) return undefined
-  const atMs = Date.parse(value)
-  return Number.isNaN(atMs) ? undefined : Math.max(0, Math.ceil((atMs - wallClockMs) / 1000))
+function wholeSeconds(durationMs: number | undefined): number | undefined {
+  return durationMs === undefined ? undefined : Math.ceil(durationMs / 1000)
 }

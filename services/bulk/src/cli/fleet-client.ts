@@ -1,9 +1,10 @@
+import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { errorCode, failure } from './command-fault.ts'
-import { type Attempt, isPassing, retryAfterOf } from './retry.ts'
+import { type Attempt, isPassing } from './retry.ts'
 
 export interface FleetRequest {
   readonly method?: 'GET' | 'POST' | 'DELETE'
@@ -171,12 +172,12 @@ function replyOf(res: IncomingMessage, broken: (error: unknown) => unknown): Fle
 export async function attempted<T>(ask: () => Promise<FleetText>, read: (reply: FleetText) => T): Promise<Attempt<T>> {
   try {
     const reply = await ask()
-    const retryAfterMs = retryAfterOf(reply.header('retry-after'))
+    const askedForMs = retryAfterMs(reply.header('retry-after'), Date.now())
     // 409 comes with it while the same upload is still coming in on a connection that was given up here.
-    if (!isPassing(reply.status) && (reply.status !== 409 || retryAfterMs === undefined)) {
+    if (!isPassing(reply.status) && (reply.status !== 409 || askedForMs === undefined)) {
       return { kind: 'done', value: read(reply) }
     }
-    return { kind: 'again', why: refusalOf(reply), retryAfterMs }
+    return { kind: 'again', why: refusalOf(reply), retryAfterMs: askedForMs }
   } catch (error) {
     if (error instanceof FleetAway) return { kind: 'again', why: error.message }
     throw error

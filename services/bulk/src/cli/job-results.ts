@@ -1,9 +1,10 @@
+import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure } from './command-fault.ts'
 import { attempted, FleetAway, type FleetClient, type FleetReply, refusalOf, requireGood } from './fleet-client.ts'
 import { type FleetJob, readJob } from './fleet-job.ts'
 import type { ResultOutput } from './output.ts'
-import { type Again, type Attempt, isPassing, type Patience, retryAfterOf } from './retry.ts'
+import { type Again, type Attempt, isPassing, type Patience } from './retry.ts'
 import type { Tally } from './tally.ts'
 import { countLines } from './whole-rows.ts'
 
@@ -107,7 +108,7 @@ async function refusedResults({ status, header, pieces }: FleetReply): Promise<L
   for await (const piece of pieces()) chunks.push(piece)
   const why = refusalOf({ status, text: Buffer.concat(chunks).toString() })
   if (!isPassing(status)) throw failure(why)
-  return { kind: 'again', why, retryAfterMs: retryAfterOf(header('retry-after')), isSilence: false }
+  return { kind: 'again', why, retryAfterMs: retryAfterMs(header('retry-after'), Date.now()), isSilence: false }
 }
 
 /** For what is tried again a second later: whoever reads the results meets the same trouble, and tells of it. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { CommandFault } from './command-fault.ts'
-import { type Attempt, isPassing, Patience, pauseMs, retryAfterOf } from './retry.ts'
+import { type Attempt, isPassing, Patience, pauseMs } from './retry.ts'
 
 describe('the pause before another try', () => {
   test.each([
@@ -18,13 +18,6 @@ describe('the pause before another try', () => {
     expect(pauseMs(1, 7000, () => 0)).toBe(7000)
     expect(pauseMs(1, 1e12, () => 0)).toBe(3_600_000)
   })
-})
-
-test('Retry-After is read in both its forms', () => {
-  const nowMs = Date.parse('2026-01-01T00:00:00Z')
-  expect(
-    ['120', 'Thu, 01 Jan 2026 00:00:30 GMT', 'soon', undefined].map((field) => retryAfterOf(field, nowMs)),
-  ).toEqual([120_000, 30_000, undefined, undefined])
 })
 
 test('what the server cannot help now passes; what it refuses does not', () => {

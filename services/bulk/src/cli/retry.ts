@@ -31,14 +31,6 @@ export function pauseMs(failures: number, retryAfterMs = 0, random: () => number
   return Math.min(retryAfterMs, longestRetryAfterMs) + random() * ceiling
 }
 
-/** What `Retry-After` (RFC 9110 §10.2.3) asks for, in either form. Undefined without one, or with nonsense in it. */
-export function retryAfterOf(field: string | undefined, nowMs = Date.now()): number | undefined {
-  if (field === undefined) return undefined
-  if (/^\d+$/.test(field)) return Number(field) * 1000
-  const atMs = Date.parse(field)
-  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs)
-}
-
 type Wait = (ms: number, signal: AbortSignal) => Promise<unknown>
 
 const sleepFor: Wait = (ms, signal) => sleep(ms, undefined, { signal })
