@@ -3,7 +3,10 @@ import { constants } from 'node:os'
 export interface OnSignalsOptions {
   /** Closes everything the process has open. */
   readonly stop: (signal: NodeJS.Signals) => Promise<void>
-  readonly log: { error(fields: object, message: string): void }
+  readonly log: {
+    error(fields: object, message: string): void
+    flush?(done: (error?: Error) => void): void
+  }
   /** Default: SIGTERM and SIGINT. */
   readonly signals?: readonly NodeJS.Signals[]
 }
@@ -20,16 +23,35 @@ export function onSignals({ stop, log, signals = ['SIGTERM', 'SIGINT'] }: OnSign
     void stopThenExit(signal)
   }
   const stopThenExit = async (signal: NodeJS.Signals): Promise<void> => {
+    let exitCode = 0
     try {
       await stop(signal)
     } catch (error) {
       log.error({ err: error }, 'could not stop cleanly')
-      process.exit(1)
+      exitCode = 1
     }
-    process.exit(0)
+    await flushed(log)
+    process.exit(exitCode)
   }
   for (const signal of signals) process.on(signal, onSignal)
   return () => {
     for (const signal of signals) process.off(signal, onSignal)
   }
+}
+
+const flushPatienceMs = 1000
+
+/**
+ * Writes what the log still holds. When its reader has gone, sonic-boom 4.2.1 has to learn that by an ordinary write: in
+ * the one that it makes at the exit of the process it tries again for ever (flushSync, after EPIPE).
+ */
+function flushed(log: OnSignalsOptions['log']): Promise<void> {
+  if (log.flush === undefined) return Promise.resolve()
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, flushPatienceMs)
+    log.flush?.(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }
