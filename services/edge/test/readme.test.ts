@@ -6,7 +6,7 @@ import { settingsSchema } from '../src/settings.ts'
 
 const readme = new URL('../README.md', import.meta.url)
 
-test('the README lists every key of the file as it is (UPDATE_README=1 npm test -- readme writes it)', () => {
+test('the README lists every key of the file as it is (UPDATE_README=1 npm test -- readme.test writes it)', () => {
   const tables = `\n${configTablesInMarkdown()}\n`
   expect(readmeSection({ readme, begin: 'config: edge', end: 'end of config' }, tables)).toBe(tables)
 })
