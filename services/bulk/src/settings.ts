@@ -81,7 +81,7 @@ const lookups = {
     group: 'Lookups',
     min: 1,
     max: 100,
-    default: 50,
+    default: 33,
     help: 'While a replica has live look-ups, the share of the time in which this process may have a batch there: one at a time, and a rest after it; 100: no regard',
   }),
   LOOKUP_TIMEOUT_MS: milliseconds({
