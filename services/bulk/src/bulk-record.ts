@@ -31,7 +31,9 @@ export class BulkRecord {
 
   readonly retried = (reason: RetryReason, detail?: string): void => {
     this.#chunks.retries.series({ reason }).inc()
-    this.#logger.debug({ reason, detail }, 'a batch is asked again')
+    if (reason === 'refused') {
+      this.#logger.warn({ detail }, 'the fleet refuses batches; is LOOKUP_TOKEN one of its CLIENT_TOKENS?')
+    } else this.#logger.debug({ reason, detail }, 'a batch is asked again')
   }
 
   readonly paused = (reason: PauseReason, durationMs: number): void => {

@@ -76,6 +76,22 @@ test('jobs belong to their token; units are counted for it, and work waits for m
   expect(await done()).toBeLessThan(4000)
 }, 60_000)
 
+test('a token that the fleet does not know is told in the log, and work goes on once it does', async () => {
+  ground = await BulkGround.start({
+    lookupEnv: { CLIENT_TOKENS: 'lookups-own-token' },
+    bulkEnv: { LOOKUP_TOKEN: 'an-unknown-token' },
+  })
+  const id = await ground.post('8.8.8.8')
+  await ground.services[0]?.waitForLine(({ level, msg }) => level === 'warn' && String(msg).includes('LOOKUP_TOKEN'))
+  expect(ground.services[0]?.output()).not.toContain('an-unknown-token')
+  await ground.join({ LOOKUP_TOKEN: 'lookups-own-token' })
+  await ground.services[0]?.stop()
+  const url = ground.services[1]?.url
+  await until(
+    async () => ((await (await fetch(`${url}/jobs/${id}`)).json()) as { state: string }).state === 'completed',
+  )
+}, 60_000)
+
 describe('the command line', () => {
   test('--help tells every setting', async () => {
     const { stdout } = await bulk(['--help'])
