@@ -1,7 +1,14 @@
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { type AskOptions, cacheStatus, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
+import {
+  type AskOptions,
+  cacheStatus,
+  type LocalFleet,
+  patientWithRedis,
+  type Reply,
+  startLocalFleet,
+} from './local-fleet.ts'
 
 /** What batches leave of the keys to look-ups that somebody waits for, and what they say of their items. */
 let redis: TestRedis
@@ -52,6 +59,39 @@ async function countedFleet(env: Record<string, string> = {}): Promise<LocalFlee
 
 const asked = ({ fake }: LocalFleet): number =>
   fake.calls.filter(({ path }) => path !== '/me').reduce((sum, { items }) => sum + (items?.length ?? 1), 0)
+
+describe('a batch that nobody waits for', () => {
+  test('stays out of the replica’s memory, where another one is kept', async () => {
+    await using fleet = await startLocalFleet({ redis, env: patientWithRedis })
+    const [background = '', live = ''] = freshAddresses(2)
+    await fleet.ask('/batch', post([background], '0'))
+    await fleet.ask('/batch', post([live]))
+    expect(cacheStatus(await fleet.ask(`/${background}`))).toContain('detail=l2')
+    expect(cacheStatus(await fleet.ask(`/${live}`))).toContain('detail=l1')
+  })
+
+  test('is kept in memory where there is nothing else to keep it in', async () => {
+    await using fleet = await startLocalFleet({ redis, env: { REDIS_URL: '' } })
+    const [background = ''] = freshAddresses(1)
+    await fleet.ask('/batch', post([background], '0'))
+    expect(cacheStatus(await fleet.ask(`/${background}`))).toContain('detail=l1')
+  })
+
+  test('is told how many look-ups somebody does wait for', async () => {
+    await using fleet = await startLocalFleet({ redis, env: patientWithRedis })
+    const rate = async (): Promise<number> => {
+      const { headers } = await fleet.ask('/batch', post(freshAddresses(1), '0'))
+      return Number(headers['ipfleet-live-rate'])
+    }
+    expect(await rate()).toBe(0)
+    await until(async () => {
+      await fleet.ask('/9.9.9.9')
+      return (await rate()) > 1
+    })
+    await until(async () => (await rate()) === 0)
+    expect((await fleet.ask('/batch', post(freshAddresses(1)))).headers['ipfleet-live-rate']).toBeUndefined()
+  })
+})
 
 describe('Ipfleet-Live-Reserve', () => {
   test('batches of all replicas stop at the reserve with a 503; single look-ups and other batches go on', async () => {
