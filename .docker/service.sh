@@ -18,9 +18,9 @@ else
   done
 fi
 
-# The flags of `npm start`: they keep a replica's memory small.
+# The flags of `npm start` and `npm run jobs`: they keep memory small.
 case $SERVICE in
-  lookup) flags='--max-semi-space-size=4 --initial-old-space-size=24 --heap-growing-percent=15' ;;
+  lookup | bulk) flags='--max-semi-space-size=4 --initial-old-space-size=24 --heap-growing-percent=15' ;;
   *) flags= ;;
 esac
 exec node $flags "services/$SERVICE/src/main.ts" "$@"
