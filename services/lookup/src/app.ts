@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { type ErrorLog, errorHandler } from '@ipfleet/http/error-handler.ts'
 import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
+import { probeRoutes, type ProbeRoutesParts } from '@ipfleet/probes/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express from 'express'
 import { adminGuard } from './http/admin-guard.ts'
@@ -9,7 +10,6 @@ import { fastPath, type FastPathParts } from './fast-path.ts'
 import { keyRoutes, type KeyRoutesParts } from './routes/key-routes.ts'
 import { lookupRoutes, type LookupRoutesParts } from './routes/lookup-routes.ts'
 import { operationRoutes, type OperationRoutesParts } from './routes/operation-routes.ts'
-import { probeRoutes, type ProbeRoutesParts } from './routes/probe-routes.ts'
 
 export interface AppParts {
   readonly adminToken: string | undefined

@@ -108,7 +108,7 @@ export class Replica {
       accessLog,
       errorLog: logger,
       fast: { memory, record, accessLog, clients },
-      probes: { health, metrics },
+      probes: { metrics, health: () => health.report(), isReady: () => !health.draining },
       operations: {
         generation: fleet.generation,
         ownStats,
