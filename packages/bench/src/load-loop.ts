@@ -1,4 +1,5 @@
-import { Agent, get } from 'node:http'
+import { Agent } from 'node:http'
+import { ask } from './ask.ts'
 import type { Load } from './load.ts'
 
 /** The load for machines without `wrk`: node load-loop.ts '{"url":…,"targets":[…],"connections":…,"seconds":…}' */
@@ -14,21 +15,10 @@ async function keepAsking(): Promise<void> {
   while (performance.now() < untilMs) {
     const target = load.targets[turn++ % load.targets.length] ?? '/'
     const startedMs = performance.now()
-    const isGood = await ask(`${load.url}${target}`)
+    const isGood = await ask(agent, `${load.url}${target}`)
     latenciesUs.push((performance.now() - startedMs) * 1000)
     if (!isGood) errors += 1
   }
-}
-
-function ask(url: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const request = get(url, { agent }, (response) => {
-      response.resume()
-      response.on('end', () => resolve(response.statusCode === 200))
-      response.on('error', () => resolve(false))
-    })
-    request.on('error', () => resolve(false))
-  })
 }
 
 await Promise.all(Array.from({ length: load.connections }, keepAsking))

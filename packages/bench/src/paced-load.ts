@@ -1,5 +1,6 @@
-import { Agent, get } from 'node:http'
+import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ask } from './ask.ts'
 
 export interface PacedReport {
   readonly requests: number
@@ -41,15 +42,4 @@ export async function pacedLoad(
   durationsMs.sort((a, b) => a - b)
   const percentile = (share: number): number => durationsMs[Math.floor(durationsMs.length * share)] ?? Number.NaN
   return { requests: durationsMs.length, errors, p50Ms: percentile(0.5), p99Ms: percentile(0.99) }
-}
-
-function ask(agent: Agent, url: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const request = get(url, { agent }, (response) => {
-      response.resume()
-      response.on('end', () => resolve(response.statusCode === 200))
-      response.on('error', () => resolve(false))
-    })
-    request.on('error', () => resolve(false))
-  })
 }

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { isInstalled } from '@ipfleet/testing/is-installed.ts'
 import { temporaryFolder, type TemporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import type { ServiceProcess } from '@ipfleet/testing/service-process.ts'
 import { startEchoBackend } from './start-echo-backend.ts'
@@ -13,18 +14,8 @@ import { testCertificate, type TestCertificate } from './test-certificate.ts'
 /** Programs that others have written, where they are installed. */
 const run = promisify(execFile)
 
-async function isInstalled(program: string): Promise<boolean> {
-  try {
-    await run(program, ['--version'])
-    return true
-  } catch {
-    process.stderr.write(`No ${program} on this machine: what it would show is not tested\n`)
-    return false
-  }
-}
-
-const withCurl = (await isInstalled('curl')) ? describe : describe.skip
-const withH2load = (await isInstalled('h2load')) ? describe : describe.skip
+const withCurl = (await isInstalled('curl', 'what it would show is not tested')) ? describe : describe.skip
+const withH2load = (await isInstalled('h2load', 'what it would show is not tested')) ? describe : describe.skip
 
 let certificate: TestCertificate
 let backend: ServiceProcess

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import got from 'got'
 import { HttpsProxyAgent } from 'https-proxy-agent'
+import { isInstalled } from '@ipfleet/testing/is-installed.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import { namesEnvironment } from '@ipfleet/testing/names-environment.ts'
@@ -23,18 +24,8 @@ import { type RunningEgress, startEgress } from './start-egress.ts'
 /** Programs and libraries that others have written, through the proxy. */
 const run = promisify(execFile)
 
-async function isInstalled(program: string): Promise<boolean> {
-  try {
-    await run(program, ['--version'])
-    return true
-  } catch {
-    process.stderr.write(`No ${program} on this machine: that it gets through is not tested\n`)
-    return false
-  }
-}
-
-const withCurl = (await isInstalled('curl')) ? describe : describe.skip
-const withChromium = (await isInstalled('chromium')) ? describe : describe.skip
+const withCurl = (await isInstalled('curl', 'that it gets through is not tested')) ? describe : describe.skip
+const withChromium = (await isInstalled('chromium', 'that it gets through is not tested')) ? describe : describe.skip
 
 const pool = ['127.0.0.2', '127.0.0.3']
 const env = { IP_POOL: pool.join(), PROXY_USER: 'me', PROXY_PASS: 'p@ss:w' }

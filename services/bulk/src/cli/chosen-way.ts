@@ -1,6 +1,7 @@
 import { failure } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
-import { FleetAway, type FleetClient, type FleetText, isRecord, parsed, refusalOf } from './fleet-client.ts'
+import { isRecord, parsed } from '../json-values.ts'
+import { FleetAway, type FleetClient, type FleetText, refusalOf } from './fleet-client.ts'
 import { isPassing, type Patience } from './retry.ts'
 
 /** How the list is looked up. */

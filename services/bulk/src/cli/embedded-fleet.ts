@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { failure } from './command-fault.ts'
-import { isRecord, parsed } from './fleet-client.ts'
+import { isRecord, parsed } from '../json-values.ts'
 
 /** A fleet of one that lives as long as the run. */
 export interface EmbeddedFleet {

@@ -4,6 +4,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { errorCode, failure } from './command-fault.ts'
+import { isRecord, parsed } from '../json-values.ts'
 import { type Attempt, isPassing } from './retry.ts'
 
 export interface FleetRequest {
@@ -190,19 +191,6 @@ export function refusalOf({ status, text }: Pick<FleetText, 'status' | 'text'>):
   const error = isRecord(body) && isRecord(body['error']) ? body['error'] : undefined
   const told = error && (error['message'] ?? error['title'])
   return `the fleet answers ${status}${typeof told === 'string' ? `: ${told}` : ''}`
-}
-
-/** A JSON text's value; undefined for what is none. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Node tries several addresses of a name and then has an error for each. */

@@ -1,5 +1,5 @@
 import { failure } from './command-fault.ts'
-import { isRecord, parsed } from './fleet-client.ts'
+import { isRecord, parsed } from '../json-values.ts'
 
 /** A job as the fleet tells of it, as far as this command reads it. */
 export interface FleetJob {

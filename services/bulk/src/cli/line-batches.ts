@@ -1,4 +1,4 @@
-import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
+import { addressIn } from '../input/address-in.ts'
 
 /** Inputs that are answered together. */
 export interface LineBatch {
@@ -21,7 +21,7 @@ export async function* lineBatches(groups: AsyncIterable<readonly string[]>): As
   let characters = 0
   for await (const group of groups) {
     for (const input of group) {
-      const address = canonicalAddress(input.trim())
+      const address = addressIn(input)
       inputs.push(input)
       characters += input.length
       if (address !== undefined) addresses.add(address)

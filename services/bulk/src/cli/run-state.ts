@@ -2,7 +2,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { Format } from '../results/result-format.ts'
 import type { BulkOptions } from './command-options.ts'
 import { errorCode, usageFault } from './command-fault.ts'
-import { isRecord, parsed } from './fleet-client.ts'
+import { isRecord, parsed } from '../json-values.ts'
 import type { FilePrint, InputForm, Source } from './sources.ts'
 import type { LineTally } from './tally.ts'
 

@@ -1,4 +1,5 @@
 import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
+import { parsed } from '../json-values.ts'
 import { type BatchValue, batchValues, valueOfRefusal } from './batch-values.ts'
 
 export interface BatchClientOptions {
@@ -83,15 +84,6 @@ export class BatchClient {
       if (timeout.aborted) return { kind: 'failed', reason: 'timeout' }
       return { kind: 'failed', reason: 'unreachable', detail: why(error) }
     }
-  }
-}
-
-/** Undefined for what is no JSON. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { isRecord } from '../json-values.ts'
 import type { LineError } from '../results/result-line.ts'
 
 /** What the fleet says to one address of a batch. */
@@ -20,17 +21,17 @@ const unknownOffline = codeOf(new ProxyError('no_offline_answer').title)
 
 /** The values of a batch by address; undefined for what is no answer to one. */
 export function batchValues(body: unknown): ReadonlyMap<string, BatchValue> | undefined {
-  if (!isObject(body)) return undefined
+  if (!isRecord(body)) return undefined
   return new Map(Object.entries(body).map(([address, value]) => [address, batchValue(value)]))
 }
 
 /** What a refusal of the whole batch says of each of its addresses; undefined when it says nothing. */
 export function valueOfRefusal(status: number, body: unknown): BatchValue | undefined {
-  return isObject(body) && isObject(body['error']) ? failedValue(status, body['error']) : undefined
+  return isRecord(body) && isRecord(body['error']) ? failedValue(status, body['error']) : undefined
 }
 
 function batchValue(value: unknown): BatchValue {
-  if (!isObject(value)) return { kind: 'error', error: noRecord }
+  if (!isRecord(value)) return { kind: 'error', error: noRecord }
   const { error, status } = value
   return error === undefined ? { kind: 'record', record: value } : failedValue(status, error)
 }
@@ -43,7 +44,7 @@ function failedValue(status: unknown, told: unknown): BatchValue {
 
 /** IPinfo's `{"title": …, "message": …}`, or the text of its newer products. */
 function lineError(error: unknown): LineError {
-  const told = isObject(error) ? error : { message: error }
+  const told = isRecord(error) ? error : { message: error }
   const message = textOf(told['message']) ?? 'The address could not be looked up'
   const title = textOf(told['title']) ?? message
   return { code: codeOf(title), title, message }
@@ -57,8 +58,4 @@ function codeOf(title: string): string {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,10 +1,6 @@
-export interface RetryPauses {
-  /** Before the second attempt; doubles with each further one. */
-  readonly firstMs: number
-  readonly longestMs: number
-}
+import { backoffMs, type BackoffPauses } from '../backoff.ts'
 
-export const usualPauses: RetryPauses = { firstMs: 1000, longestMs: 600_000 }
+export const usualPauses: BackoffPauses = { firstMs: 1000, longestMs: 600_000 }
 
 /** What a receiver may ask for with Retry-After. */
 const longestAskedMs = 3_600_000
@@ -15,11 +11,10 @@ const longestAskedMs = 3_600_000
  * than the receiver asks for, up to an hour.
  */
 export function retryPauseMs(
-  { firstMs, longestMs }: RetryPauses,
+  pauses: BackoffPauses,
   failures: number,
   askedMs = 0,
   random: () => number = Math.random,
 ): number {
-  const fullMs = Math.min(firstMs * 2 ** (failures - 1), longestMs)
-  return Math.round(Math.max(fullMs * (0.5 + random() / 2), Math.min(askedMs, longestAskedMs)))
+  return Math.round(Math.max(backoffMs(failures, pauses, random), Math.min(askedMs, longestAskedMs)))
 }

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events'
 import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
+import type { BackoffPauses } from '../backoff.ts'
 import { closeWorker } from '../queue/close-worker.ts'
-import { retryPauseMs, type RetryPauses, usualPauses } from './retry-pause.ts'
+import { retryPauseMs, usualPauses } from './retry-pause.ts'
 import { type WebhookFault, webhookFaults } from './webhook-fault.ts'
 import type { WebhookEvents } from './webhook-events.ts'
 import type { WebhookSender } from './webhook-sender.ts'
@@ -32,7 +33,7 @@ export interface WebhooksParts {
   readonly sender: WebhookSender
   /** As long as jobs can be read: nobody asks for their webhooks after that. */
   readonly keepSeconds: number
-  readonly pauses?: RetryPauses
+  readonly pauses?: BackoffPauses
   /** At most, until a webhook is dead. With the usual pauses 15 take most of an hour. */
   readonly mostAttempts?: number
 }

@@ -1,4 +1,4 @@
-import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
+import { addressIn } from '../input/address-in.ts'
 import type { ChunkResult } from '../jobs/job-store.ts'
 import type { BatchValue } from '../lookups/batch-values.ts'
 import { answerLine, errorLine, type LineError } from '../results/result-line.ts'
@@ -34,7 +34,7 @@ export function chunkResult(
     lines.push(errorLine(input, error))
   }
   for (const input of inputs) {
-    const address = canonicalAddress(input.trim())
+    const address = addressIn(input)
     if (address === undefined) {
       refuse(input, wrongIp)
       continue

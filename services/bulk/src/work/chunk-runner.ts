@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
+import { addressIn } from '../input/address-in.ts'
 import type { ChunkResult, Finished, JobStore } from '../jobs/job-store.ts'
-import { backoffMs } from '../lookups/backoff.ts'
+import { backoffMs } from '../backoff.ts'
 import type { FleetLookups, LookedUp } from '../lookups/fleet-lookups.ts'
 import type { Pauses } from '../lookups/pauses.ts'
 import type { ChunkTask } from '../queue/chunk-queue.ts'
@@ -119,7 +119,7 @@ export class ChunkRunner {
 function distinctAddresses(inputs: readonly string[]): Set<string> {
   const addresses = new Set<string>()
   for (const input of inputs) {
-    const address = canonicalAddress(input.trim())
+    const address = addressIn(input)
     if (address !== undefined) addresses.add(address)
   }
   return addresses
