@@ -63,6 +63,18 @@ test('an unknown failure is an internal error, logged with its cause, and nothin
   ])
 })
 
+test.each([
+  ['a broken body', new ProxyError('bad_request', { cause: new Error('incorrect header check') }), 'debug'],
+  ['a body over the limit', new ProxyError('payload_too_large', { cause: new RangeError('over') }), 'info'],
+  ['what the framework refuses', httpError(413), 'info'],
+  ['a store that is away', new ProxyError('store_away', { cause: new Error('a', { cause: new Error('b') }) }), 'warn'],
+])('%s is logged with its reason and without a stack', async (_what, thrown, level) => {
+  const { url, logged } = await failing(thrown)
+  await (await fetch(url)).text()
+  expect(logged).toEqual([{ level, fields: expect.objectContaining({ err: expect.stringMatching(/^\w*Error: /) }) }])
+  expect(JSON.stringify(logged)).not.toContain(' at ')
+})
+
 test('HEAD gets the fields and no body', async () => {
   const { url } = await failing(new ProxyError('not_found'))
   const res = await fetch(url, { method: 'HEAD' })

@@ -13,6 +13,9 @@ export type ErrorMiddleware = (
   next: (error?: unknown) => void,
 ) => void
 
+/** A chain of causes may be a ring. */
+const maxCauses = 4
+
 /**
  * The last middleware of an Express 5 app: whatever was thrown becomes a JSON answer and a line in the log.
  * Express itself would print HTML with a stack.
@@ -26,11 +29,21 @@ export function errorHandler(log: ErrorLog): ErrorMiddleware {
   }
 }
 
-/** Of an expected failure its code says where it is from; a stack is for faults of ours. */
+/**
+ * One line for each expected failure, the client's faults above all: its code says where it is from. A stack, which is
+ * of several lines, is for faults of ours.
+ */
 function fieldsOf(error: ProxyError): object {
   if (error.code === 'internal') return { err: error }
   const { code, detail, cause } = error
-  return cause === undefined ? { code, detail } : { code, detail, err: cause }
+  return cause === undefined ? { code, detail } : { code, detail, err: reasonsOf(cause) }
+}
+
+/** What an error and its causes say, without their stacks: `RedisUnavailable: Redis unavailable: down: Error: …`. */
+function reasonsOf(thrown: unknown, depth = 0): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  const said = `${thrown.name}: ${thrown.message}`
+  return thrown.cause === undefined || depth === maxCauses ? said : `${said}: ${reasonsOf(thrown.cause, depth + 1)}`
 }
 
 /** What Express and body-parser throw about a request becomes the matching refusal; anything else is our own fault. */

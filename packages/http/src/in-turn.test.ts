@@ -80,10 +80,32 @@ test('a request behind an answer that ends the connection never begins, in the s
   first.req.socket.destroy()
 })
 
-test('more than a hundred that wait end the connection', async () => {
-  const answers = send(Array.from({ length: 102 }, (_, index) => get(`/${index}`)).join(''))
-  expect(await answers).toBe('')
-  expect([...begun.keys()]).toEqual(['/0'])
+test.each([1000, 20_000])('%d pipelined requests in one write are answered in their order', async (count) => {
+  const targets = Array.from({ length: count }, (_, index) => `/n${index}`)
+  const last = get('/last', 'Connection: close')
+  const served: string[] = []
+  let arrived = 0
+  let maxWaiting = 0
+  const crowd = createServer(
+    httpServerOptions(),
+    inTurn((req, res) => {
+      served.push(req.url ?? '')
+      res.end(`${req.url}\n`)
+    }),
+  )
+  crowd.on('request', () => {
+    arrived += 1
+    maxWaiting = Math.max(maxWaiting, arrived - served.length)
+  })
+  hardenServer(crowd)
+  const socket = connect({ port: await listen(crowd, { port: 0, host: '127.0.0.1' }), host: '127.0.0.1' })
+  socket.write(targets.map((target) => get(target)).join('') + last)
+  const answers = await text(socket)
+  crowd.close()
+  expect(served).toEqual([...targets, '/last'])
+  expect(answers.match(/^\/\w+$/gm)).toEqual([...targets, '/last'])
+  // Those of one piece that Node reads (64 KiB), and no more.
+  expect(maxWaiting).toBeLessThan(100 + 65_536 / get('/n1').length)
 })
 
 describe('what is refused behind a request', () => {
