@@ -108,6 +108,43 @@ test.each([1000, 20_000])('%d pipelined requests in one write are answered in th
   expect(maxWaiting).toBeLessThan(100 + 65_536 / get('/n1').length)
 })
 
+test('a request with a body far behind in the line is read whole', async () => {
+  const bodies = Array.from(
+    { length: 150 },
+    (_, index) => `POST /${index} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc`,
+  )
+  const large = `POST /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 300000\r\n\r\n${'x'.repeat(300_000)}`
+  const answers = send(bodies.join('') + large)
+  for (const [index] of bodies.entries()) {
+    const res = await beginning(`/${index}`)
+    expect(await text(res.req)).toBe('abc')
+    res.end()
+  }
+  const last = await beginning('/large')
+  expect(await text(last.req)).toHaveLength(300_000)
+  last.end()
+  expect(statuses(await answers)).toHaveLength(151)
+})
+
+test('of a client that sends ahead on many connections those are closed that bring most; others are served', async () => {
+  const ahead = Array.from({ length: 60 }, () => connect({ port, host: '127.0.0.1' }))
+  const ends = ahead.map((socket) =>
+    once(
+      socket.on('error', () => {}),
+      'close',
+    ),
+  )
+  for (const socket of ahead) socket.write(get('/ahead').repeat(150))
+  await Promise.race(ends)
+  const other = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' })
+  other.write(get('/1') + get('/2', 'Connection: close'))
+  const answers = text(other)
+  for (const target of ['/1', '/2']) (await beginning(target)).end()
+  expect(statuses(await answers)).toEqual(['200', '200'])
+  for (const socket of ahead) socket.destroy()
+  await Promise.all(ends)
+})
+
 describe('what is refused behind a request', () => {
   test.each([
     ['garbage', 'GARBAGE\r\n\r\n', '400'],

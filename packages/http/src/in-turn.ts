@@ -1,15 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { addressSubject } from './address-subject.ts'
+import { peerAddress } from './client-address.ts'
 
 type Serve = (req: IncomingMessage, res: ServerResponse) => void
 
-/** Nothing more is read from a connection while so many of its requests wait. */
-const maxWaiting = 100
+/** From so many waiting requests on, nothing more is read from a connection, until half of them are answered. */
+const pauseAt = 100
+/** Of one client and of all. One read of 64 KB brings up to 2,500; each takes about 2 KB of memory until its turn. */
+const maxWaitingPerClient = 5000
+const maxWaitingInAll = 20_000
 
-/** What waits on a connection, and whether reading from it is held up for that. */
-interface Waiting {
-  count: number
-  isHeld: boolean
+/** The requests of one connection that wait for the answers before them. */
+interface Line {
+  waiting: number
+  isPaused: boolean
 }
 
 /**
@@ -17,25 +22,49 @@ interface Waiting {
  * overtake the POST before it, and what follows a refused request, which nobody can trust, would be acted upon although
  * it is never answered. So none is served after an answer that ends the connection.
  *
- * Any number may be pipelined, as with nginx and HAProxy: the rest is read as answers go out. Node parses what it has
- * read (64 KiB at most) to its end, so that the requests in one such piece may wait in addition to `maxWaiting`.
+ * A connection that is far ahead is read on as its answers go out. A client that is far ahead on many connections has
+ * those closed that bring more: an answer would have to wait for those before it.
  */
 export function inTurn(serve: Serve): Serve {
-  const waitingOn = new WeakMap<Socket, Waiting>()
+  const lines = new WeakMap<Socket, Line>()
+  const byClient = new Map<string, number>()
+  let inAll = 0
 
   const serveUnlessOver = (req: IncomingMessage, res: ServerResponse): void => {
     if (!req.socket.writableEnded) serve(req, res)
   }
 
+  const count = (client: string, change: 1 | -1): void => {
+    inAll += change
+    const ofClient = (byClient.get(client) ?? 0) + change
+    if (ofClient > 0) byClient.set(client, ofClient)
+    else byClient.delete(client)
+  }
+
   const wait = (req: IncomingMessage, res: ServerResponse): void => {
     const { socket } = req
-    const waiting = waitingOn.get(socket) ?? firstWaiting(socket)
-    waitingOn.set(socket, waiting)
-    waiting.count += 1
-    if (waiting.count >= maxWaiting) hold(socket, waiting)
+    const line = lines.get(socket) ?? { waiting: 0, isPaused: false }
+    lines.set(socket, line)
+    const client = addressSubject(peerAddress(req))
+    const isFull = inAll >= maxWaitingInAll || (byClient.get(client) ?? 0) >= maxWaitingPerClient
+    if (isFull && line.waiting >= pauseAt) {
+      socket.destroy()
+      return
+    }
+    line.waiting += 1
+    count(client, 1)
+    if (line.waiting >= pauseAt) pause(socket, line)
+    let isWaiting = true
+    const leave = (): void => {
+      if (!isWaiting) return
+      isWaiting = false
+      line.waiting -= 1
+      count(client, -1)
+      if (line.isPaused && line.waiting <= pauseAt / 2) resume(socket, line)
+    }
+    res.once('close', leave)
     res.once('socket', () => {
-      waiting.count -= 1
-      if (waiting.isHeld && waiting.count < maxWaiting) release(socket, waiting)
+      leave()
       serveUnlessOver(req, res)
     })
   }
@@ -47,22 +76,20 @@ export function inTurn(serve: Serve): Serve {
   }
 }
 
-function firstWaiting(socket: Socket): Waiting {
-  const waiting = { count: 0, isHeld: false }
-  // Node 26 (lib/_http_incoming.js, `readStart`) resumes the connection at the end of each request.
-  socket.on('resume', () => {
-    if (waiting.isHeld) socket.pause()
-  })
-  return waiting
-}
-
-function hold(socket: Socket, waiting: Waiting): void {
-  if (waiting.isHeld) return
-  waiting.isHeld = true
+function pause(socket: Socket, line: Line): void {
+  if (line.isPaused) return
+  line.isPaused = true
+  // Node 26 resumes the socket whenever a request is read to its end, also one without a body.
+  socket.on('resume', pauseAgain)
   socket.pause()
 }
 
-function release(socket: Socket, waiting: Waiting): void {
-  waiting.isHeld = false
+function resume(socket: Socket, line: Line): void {
+  line.isPaused = false
+  socket.off('resume', pauseAgain)
   socket.resume()
+}
+
+function pauseAgain(this: Socket): void {
+  this.pause()
 }

@@ -49,3 +49,10 @@ test('a switch of protocols that is asked for behind an unanswered request is no
   expect(JSON.stringify(backend.requests)).not.toMatch(/upgrade/i)
   expect((await converse(edge.port, last('/still-there'))).answers).toHaveLength(1)
 })
+
+test.each([200, 1000])('%i requests in one write are all answered, in turn', async (count) => {
+  const paths = Array.from({ length: count }, (_, index) => `/${index}`)
+  const { answers, end } = await converse(edge.port, paths.map((path) => get(path)).join('') + last('/last'))
+  expect(answers.map(({ body }) => body.trim())).toEqual([...paths, '/last'].map((path) => `GET ${path}`))
+  expect(end).toBe('closed')
+})

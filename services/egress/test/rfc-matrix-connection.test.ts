@@ -43,6 +43,14 @@ describe('several requests before the first answer', () => {
     expect(answers.map(({ body }) => body)).toEqual(['/slow1', '/2', '/slow3', '/4', '/5'].map((path) => `GET ${path}`))
   })
 
+  test('may be many in one write', async () => {
+    const paths = Array.from({ length: 300 }, (_, number) => `/${number}`)
+    const { answers } = await converse(egress.port, paths.map((path) => get(path)).join('') + last('/last'), {
+      patienceMs: 30_000,
+    })
+    expect(answers.map(({ body }) => body)).toEqual([...paths, '/last'].map((path) => `GET ${path}`))
+  })
+
   test('reach origins in their order, too: none overtakes one that changes something', async () => {
     const post = `POST http://127.0.0.1:${origin.port}/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody`
     const { answers } = await converse(egress.port, post + last('/next'))
