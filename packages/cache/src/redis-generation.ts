@@ -7,8 +7,6 @@ import type { Generation } from './generation.ts'
 const readGeneration = luaCommand(new URL('read-generation.lua', import.meta.url))
 const purgeGeneration = luaCommand(new URL('purge-generation.lua', import.meta.url))
 
-const key = 'ipfleet:generation:{answers}'
-const channel = 'ipfleet:purged'
 /** Longer than any answer lives, so that a number that is handed out anew after this has no answers left under it. */
 const keepMs = 400 * 86_400_000
 const retryAfterMs = 250
@@ -16,6 +14,8 @@ const retryAfterMs = 250
 /** The fleet's generation. Followed by message, and read again whenever messages may have been lost. */
 export class RedisGeneration implements Generation {
   readonly #link: RedisLink
+  readonly #key: string
+  readonly #channel: string
   readonly #listeners: (() => void)[] = []
   #messages = 0
   #retry: NodeJS.Timeout | undefined
@@ -24,10 +24,12 @@ export class RedisGeneration implements Generation {
 
   constructor(link: RedisLink, subscriber: Subscriber) {
     this.#link = link
+    this.#key = link.names.key('generation', 'answers')
+    this.#channel = link.names.channel('purged')
     link.on('up', () => void this.#refresh())
     if (link.up) void this.#refresh()
     subscriber.onGap(() => void this.#refresh())
-    void subscriber.subscribe(channel, (generation) => {
+    void subscriber.subscribe(this.#channel, (generation) => {
       this.#messages += 1
       this.#moveTo(generation)
     })
@@ -50,7 +52,7 @@ export class RedisGeneration implements Generation {
   async purge(): Promise<void> {
     const known = this.#current
     try {
-      await this.#ask(purgeGeneration, [keepMs, channel])
+      await this.#ask(purgeGeneration, [keepMs, this.#channel])
     } catch (error) {
       this.#tell()
       throw error
@@ -66,7 +68,7 @@ export class RedisGeneration implements Generation {
   async #refresh(): Promise<void> {
     clearTimeout(this.#retry)
     try {
-      await this.#ask(readGeneration, [keepMs, this.#current ?? '', channel])
+      await this.#ask(readGeneration, [keepMs, this.#current ?? '', this.#channel])
     } catch {
       // While Redis is away the next `up` asks again; one lost answer in between must not cost us a purge.
       if (this.#link.up) this.#retry = setTimeout(() => void this.#refresh(), retryAfterMs).unref()
@@ -76,7 +78,7 @@ export class RedisGeneration implements Generation {
   /** Replies and messages come over different connections: a reply that a message has overtaken may be out of date. */
   async #ask(command: LuaCommand, args: readonly LuaArgument[]): Promise<void> {
     const messages = this.#messages
-    const generation = String(await this.#link.lua(command, [key], args))
+    const generation = String(await this.#link.lua(command, [this.#key], args))
     if (messages === this.#messages || generation === this.#current) this.#moveTo(generation)
     else await this.#refresh()
   }

@@ -14,7 +14,7 @@ const storeAnswers = luaCommand(new URL('store-answers.lua', import.meta.url))
 const entriesPerCommand = 250
 
 /**
- * The shared tier in Redis: `ipfleet:answer:{<generation>:<question>}`. A hit is one GET, a batch of them one MGET.
+ * The shared tier in Redis: `<prefix>:answer:{<bucket>}:<generation>:<question>`. A hit is one GET, a batch of them one MGET.
  * Entries live for their freshness and, beyond that, for as long as a stale copy may be of use.
  */
 export class RedisStore implements AnswerStore, BatchStore {
@@ -31,13 +31,13 @@ export class RedisStore implements AnswerStore, BatchStore {
   }
 
   async get(question: string): Promise<Entry | undefined> {
-    const key = answerKey(this.#generation.require(), question)
+    const key = this.#keyOf(this.#generation.require(), question)
     const bytes = await this.#link.run((client) => client.getBuffer(key))
     return bytes ? this.#decode(bytes) : undefined
   }
 
   async set(question: string, entry: Entry): Promise<void> {
-    const key = answerKey(this.#generation.require(), question)
+    const key = this.#keyOf(this.#generation.require(), question)
     const { bytes, lifeMs } = this.#encode(entry)
     if (lifeMs > 0) await this.#link.run((client) => client.set(key, bytes, 'PX', lifeMs))
   }
@@ -46,7 +46,7 @@ export class RedisStore implements AnswerStore, BatchStore {
     const generation = this.#generation.require()
     const entries = new Map<string, Entry>()
     if (questions.length === 0) return entries
-    const keys = questions.map((question) => answerKey(generation, question))
+    const keys = questions.map((question) => this.#keyOf(generation, question))
     const values = await this.#link.run((client) => client.mgetBuffer(keys))
     await inSlices(values, (bytes, at) => {
       const entry = bytes ? this.#decode(bytes) : undefined
@@ -60,7 +60,7 @@ export class RedisStore implements AnswerStore, BatchStore {
     const living: { key: string; bytes: Buffer; lifeMs: number }[] = []
     entries.forEach((entry, question) => {
       const { bytes, lifeMs } = this.#encode(entry)
-      if (lifeMs > 0) living.push({ key: answerKey(generation, question), bytes, lifeMs })
+      if (lifeMs > 0) living.push({ key: this.#keyOf(generation, question), bytes, lifeMs })
     })
     for (let at = 0; at < living.length; at += entriesPerCommand) {
       const some = living.slice(at, at + entriesPerCommand)
@@ -69,6 +69,10 @@ export class RedisStore implements AnswerStore, BatchStore {
       const keys = some.map(({ key }) => key)
       await this.#link.lua(storeAnswers, keys, [sizes, bytes, lives])
     }
+  }
+
+  #keyOf(generation: string, question: string): string {
+    return this.#link.names.subjectKey('answer', `${generation}:${question}`)
   }
 
   #encode(entry: Entry): { bytes: Buffer; lifeMs: number } {
@@ -89,5 +93,3 @@ export class RedisStore implements AnswerStore, BatchStore {
     return new Entry(decoded.answer, this.#clock.nowMs() - ageMs, freshFor, typeof loadMs === 'number' ? loadMs : 0)
   }
 }
-
-const answerKey = (generation: string, question: string): string => `ipfleet:answer:{${generation}:${question}}`

@@ -224,7 +224,7 @@ describe('the fleet’s generation', () => {
     await admin.set(key, older)
     await expectMove(
       behind,
-      () => admin.publish('ipfleet:purged', older),
+      () => admin.publish('ipfleet:0:purged', older),
       () => older,
     )
     await until(() => ahead.generation.current === older)

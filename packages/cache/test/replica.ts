@@ -90,7 +90,7 @@ export async function connectAdmin(url: string): Promise<Admin> {
 
 /** Resolves when so many connections listen for purges. */
 export function untilListening(admin: Admin, count: number): Promise<unknown> {
-  return until(async () => Number((await admin.pubsub('NUMSUB', 'ipfleet:purged'))[1]) >= count)
+  return until(async () => Number((await admin.pubsub('NUMSUB', 'ipfleet:0:purged'))[1]) >= count)
 }
 
 /** Commands that clients sent, those whose arguments include `about`; not what scripts did. Ends with `stop`. */

@@ -81,7 +81,7 @@ const retryAfterOf = (finding: Finding): number | undefined =>
 /** Resolves when so many replicas wait for a load of another. */
 const untilWaiting = (count: number): Promise<unknown> =>
   until(async () => {
-    const [channel] = (await admin.pubsub('CHANNELS', 'ipfleet:landed:*')) as string[]
+    const [channel] = (await admin.pubsub('CHANNELS', 'ipfleet:0:landed:*')) as string[]
     if (channel === undefined) return false
     return Number((await admin.pubsub('NUMSUB', channel))[1]) >= count
   })

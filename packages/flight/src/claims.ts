@@ -1,7 +1,7 @@
 import { type LuaArgument, type LuaCommand, luaCommand } from '@ipfleet/redis/lua-command.ts'
 import { packedValues } from '@ipfleet/redis/packed-values.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import { landedChannels, leaseKey, outcomeKey } from './flight-keys.ts'
+import { type FlightNames, flightNames } from './flight-keys.ts'
 
 const claimLeases = luaCommand(new URL('claim-leases.lua', import.meta.url))
 const extendLeases = luaCommand(new URL('extend-leases.lua', import.meta.url))
@@ -46,12 +46,14 @@ const bytesPerCommand = 256 * 1024
 export class RedisClaims implements Claims {
   readonly lifeMs: number
   readonly #link: RedisLink
+  readonly #names: FlightNames
   readonly #prefix: string
 
   /** @param prefix put before each subject, where the fleet knows it under a longer name */
   constructor(link: RedisLink, { lifeMs, prefix = '' }: { lifeMs: number; prefix?: string }) {
     this.lifeMs = lifeMs
     this.#link = link
+    this.#names = flightNames(link.names)
     this.#prefix = prefix
   }
 
@@ -75,7 +77,7 @@ export class RedisClaims implements Claims {
       const subjects = slice.map(({ subject }) => subject)
       const { sizes, bytes } = packedValues(slice.map((one) => one.bytes))
       const keepMs = JSON.stringify(slice.map((one) => one.keepMs))
-      const args = [token, sizes, bytes, keepMs, landedChannels]
+      const args = [token, sizes, bytes, keepMs, this.#names.landedChannels]
       const published = (await this.#link.lua(publishOutcomes, this.#keysOf(subjects), args)) as string
       return published.includes('0') ? subjects.filter((_, at) => published[at] === '1') : subjects
     })
@@ -83,14 +85,15 @@ export class RedisClaims implements Claims {
   }
 
   async #withLeases(subjects: readonly string[], command: LuaCommand, args: readonly LuaArgument[]): Promise<void> {
-    const leasesOf = (slice: readonly string[]): string[] => slice.map((subject) => leaseKey(this.#prefix + subject))
+    const leasesOf = (slice: readonly string[]): string[] =>
+      slice.map((subject) => this.#names.lease(this.#prefix + subject))
     await Promise.allSettled(slices(subjects).map((slice) => this.#link.lua(command, leasesOf(slice), args)))
   }
 
   /** First the leases, then the outcomes. */
   #keysOf(subjects: readonly string[]): string[] {
     const names = subjects.map((subject) => this.#prefix + subject)
-    return [...names.map(leaseKey), ...names.map(outcomeKey)]
+    return [...names.map(this.#names.lease), ...names.map(this.#names.outcome)]
   }
 }
 

@@ -1,7 +1,7 @@
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import { landedChannel, leaseKey, outcomeKey } from './flight-keys.ts'
+import { type FlightNames, flightNames } from './flight-keys.ts'
 import type { Lease } from './lease.ts'
 
 const publishOutcome = luaCommand(new URL('publish-outcome.lua', import.meta.url))
@@ -29,29 +29,31 @@ export interface OutcomeBoard {
 export class RedisOutcomeBoard implements OutcomeBoard {
   readonly #link: RedisLink
   readonly #subscriber: Subscriber
+  readonly #names: FlightNames
 
   constructor(link: RedisLink, subscriber: Subscriber) {
     this.#link = link
     this.#subscriber = subscriber
+    this.#names = flightNames(link.names)
   }
 
   async publish(lease: Lease, outcome: Buffer, keepMs: number): Promise<boolean> {
-    const keys = [leaseKey(lease.subject), outcomeKey(lease.subject)]
-    const args = [lease.token, outcome, keepMs, landedChannel(lease.subject)]
+    const keys = [this.#names.lease(lease.subject), this.#names.outcome(lease.subject)]
+    const args = [lease.token, outcome, keepMs, this.#names.landed(lease.subject)]
     return (await this.#link.lua(publishOutcome, keys, args)) === 1
   }
 
   async read(subject: string): Promise<Buffer | undefined> {
-    return (await this.#link.run((client) => client.getBuffer(outcomeKey(subject)))) ?? undefined
+    return (await this.#link.run((client) => client.getBuffer(this.#names.outcome(subject)))) ?? undefined
   }
 
   async observe(subject: string): Promise<Observation> {
-    const reply = await this.#link.luaForBytes(observe, [leaseKey(subject), outcomeKey(subject)], [])
+    const reply = await this.#link.luaForBytes(observe, [this.#names.lease(subject), this.#names.outcome(subject)], [])
     const [outcome, leaseLeftMs] = reply as [Buffer | null, number]
     return { outcome: outcome ?? undefined, leaseLeftMs: leaseLeftMs < 0 ? undefined : leaseLeftMs }
   }
 
   onLanding(subject: string, wake: () => void): Promise<() => void> {
-    return this.#subscriber.subscribe(landedChannel(subject), wake)
+    return this.#subscriber.subscribe(this.#names.landed(subject), wake)
   }
 }

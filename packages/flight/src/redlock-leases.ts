@@ -2,7 +2,7 @@ import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import Redlock, { ExecutionError, type Lock, ResourceLockedError } from 'redlock'
-import { leaseKey } from './flight-keys.ts'
+import { flightNames } from './flight-keys.ts'
 import type { Lease, Leases } from './lease.ts'
 
 /**
@@ -17,11 +17,13 @@ export class RedlockLeases implements Leases {
   readonly #link: RedisLink
   readonly #redlock: Redlock
   readonly #clock: Clock
+  readonly #keyOf: (subject: string) => string
 
   constructor(link: RedisLink, { lifeMs, clock = monotonicClock }: { lifeMs: number; clock?: Clock }) {
     this.lifeMs = lifeMs
     this.#link = link
     this.#clock = clock
+    this.#keyOf = flightNames(link.names).lease
     this.#redlock = new Redlock([link.client], { retryCount: 0 })
   }
 
@@ -30,7 +32,7 @@ export class RedlockLeases implements Leases {
     let acquiring: Promise<Lock> | undefined
     try {
       const lock = await this.#link.run(() => {
-        acquiring = this.#redlock.acquire([leaseKey(subject)], this.lifeMs)
+        acquiring = this.#redlock.acquire([this.#keyOf(subject)], this.lifeMs)
         return acquiring.catch(undefinedIfHeld)
       })
       if (!lock) return undefined

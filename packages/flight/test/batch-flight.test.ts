@@ -4,7 +4,7 @@ import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { BatchFlight, loadAlone } from '../src/batch-flight.ts'
 import { RedisClaims } from '../src/claims.ts'
 import { at, Crew } from './crew.ts'
-import { connectAdmin, openReplica, type Replica, textCodec } from './replica.ts'
+import { connectAdmin, openReplica, type Replica, textCodec, leaseKey, outcomeKey } from './replica.ts'
 
 const lifeMs = 400
 let redis: TestRedis
@@ -176,12 +176,12 @@ describe('a load', () => {
     const gate = Promise.withResolvers<void>()
     const crew = new Crew(at(gate.promise))
     await flightOf(replicas[0]).run(['a', 'b'], crew, soon())
-    await admin.set('ipfleet:lease:{a}', 'someone else', 'PX', 5000)
+    await admin.set(leaseKey('a'), 'someone else', 'PX', 5000)
     gate.resolve()
     await crew.ended(2)
     expect(crew.flown.get('a')).toEqual({ outcome: '<a>', led: true, published: false })
     expect(crew.flown.get('b')).toEqual({ outcome: '<b>', led: true, published: true })
-    expect(await admin.get('ipfleet:outcome:{a}')).toBeNull()
+    expect(await admin.get(outcomeKey('a'))).toBeNull()
   })
 
   test('that dies with its process is taken over when its leases have run out', async () => {

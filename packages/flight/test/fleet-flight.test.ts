@@ -3,8 +3,15 @@ import { spawnGuarded, type GuardedChild } from '@ipfleet/testing/service-proces
 import { startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { landedChannel, leaseKey, outcomeKey } from '../src/flight-keys.ts'
-import { connectAdmin, openReplica, type Replica, type ReplicaOptions } from './replica.ts'
+import {
+  connectAdmin,
+  openReplica,
+  type Replica,
+  type ReplicaOptions,
+  landedChannel,
+  leaseKey,
+  outcomeKey,
+} from './replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 const lifeMs = 1500
@@ -181,7 +188,7 @@ describe('one load in the whole fleet', () => {
     const commands: string[] = []
     const published = new Promise<void>((resolve) => {
       monitor.on('monitor', (_time: string, args: string[], source: string) => {
-        if (!args.some((arg) => arg.includes('{s}'))) return
+        if (!args.some((arg) => arg.endsWith('}:s'))) return
         if (source !== 'lua') commands.push(String(args[0]).toLowerCase())
         else if (String(args[0]).toLowerCase() === 'publish') resolve()
       })

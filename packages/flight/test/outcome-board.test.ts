@@ -1,8 +1,7 @@
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { leaseKey, outcomeKey } from '../src/flight-keys.ts'
 import type { Lease } from '../src/lease.ts'
-import { connectAdmin, openReplica, type Replica } from './replica.ts'
+import { connectAdmin, openReplica, type Replica, landedChannel, leaseKey, outcomeKey } from './replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 let redis: TestRedis
@@ -44,7 +43,7 @@ describe('publishing', () => {
     expect(await admin.pttl(outcomeKey('s'))).toBeGreaterThan(0)
     await until(() => landings === 1)
     stop()
-    await until(async () => (await admin.publish('ipfleet:landed:{s}', '')) === 0)
+    await until(async () => (await admin.publish(landedChannel('s'), '')) === 0)
   })
 
   test('by one whose lease ran out changes nothing', async () => {
@@ -94,7 +93,11 @@ describe('observing', () => {
   })
 })
 
-test('all keys of a subject are in one Cluster slot', () => {
-  expect(leaseKey('1:8.8.8.8')).toBe('ipfleet:lease:{1:8.8.8.8}')
-  expect(outcomeKey('1:8.8.8.8')).toBe('ipfleet:outcome:{1:8.8.8.8}')
+const tagOf = (name: string): string | undefined => /\{.*?\}/.exec(name)?.[0]
+
+test('all names of a subject are in one Cluster slot', () => {
+  expect(leaseKey('1:8.8.8.8')).toMatch(/^ipfleet:lease:\{\w+\}:1:8\.8\.8\.8$/)
+  expect(landedChannel('1:8.8.8.8')).toMatch(/^ipfleet:0:landed:\{\w+\}:1:8\.8\.8\.8$/)
+  expect(tagOf(outcomeKey('1:8.8.8.8'))).toBe(tagOf(leaseKey('1:8.8.8.8')))
+  expect(tagOf(landedChannel('1:8.8.8.8'))).toBe(tagOf(leaseKey('1:8.8.8.8')))
 })

@@ -1,9 +1,8 @@
 import { once } from 'node:events'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { leaseKey } from '../src/flight-keys.ts'
 import type { Lease } from '../src/lease.ts'
-import { connectAdmin, openReplica, type Replica, type ReplicaOptions } from './replica.ts'
+import { connectAdmin, openReplica, type Replica, type ReplicaOptions, leaseKey } from './replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 const hourMs = 3_600_000

@@ -3,6 +3,8 @@ import type { Clock } from '@ipfleet/clock/clock.ts'
 import { connect } from '@ipfleet/redis/connection.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import { defaultPrefix, FleetNames } from '@ipfleet/redis/fleet-names.ts'
+import { flightNames } from '../src/flight-keys.ts'
 import { FleetFlight, type OutcomeCodec } from '../src/fleet-flight.ts'
 import { RedisOutcomeBoard } from '../src/outcome-board.ts'
 import { RedlockLeases } from '../src/redlock-leases.ts'
@@ -18,6 +20,13 @@ export const textCodec: OutcomeCodec<string> = {
   concernsOthers: (outcome) => !outcome.startsWith('own:'),
   servesLatecomers: (outcome) => !outcome.startsWith('once:'),
 }
+
+/** What replicas of a fleet without a name of its own call these. */
+export const {
+  lease: leaseKey,
+  outcome: outcomeKey,
+  landed: landedChannel,
+} = flightNames(new FleetNames({ prefix: defaultPrefix, db: 0 }))
 
 /** What one replica of a fleet has of its own. */
 export interface Replica {

@@ -19,7 +19,7 @@ export class ResilientKeyStore implements KeyStore {
   constructor(fleet: RedisKeyStore, own: LocalKeyStore, link: RedisLink, subscriber: Subscriber) {
     this.#fleet = fleet
     this.#own = own
-    void subscriber.subscribe(keysChannel, (message) => void this.#adopt(message))
+    void subscriber.subscribe(keysChannel(link.names), (message) => void this.#adopt(message))
     link.on('up', () => void this.#republish())
   }
 

@@ -51,7 +51,7 @@ async function replica(timeoutMs = 200): Promise<Replica> {
   // Its subscription was sent first on that connection, so that this one is confirmed after it.
   await subscriber.subscribe('ready', () => {})
   await eventually('the subscription', async () => {
-    const heard = await link.run((client) => client.pubsub('NUMSUB', keysChannel))
+    const heard = await link.run((client) => client.pubsub('NUMSUB', keysChannel(link.names)))
     return Number(heard[1]) >= replicas.length
   })
   return made
@@ -229,10 +229,10 @@ describe('what others tell', () => {
   test('a message that makes no sense harms nothing', async () => {
     const { own, link } = await replica()
     for (const message of ['', 'not json', 'null', '7', '[]', '{}', '{"id":7,"state":"cooling"}', '{"id":"b"}']) {
-      await link.run((client) => client.publish(keysChannel, message))
+      await link.run((client) => client.publish(keysChannel(link.names), message))
     }
     const change = { id: 'a', state: 'cooling', reason: 'denied', remainingMs: longMs }
-    await link.run((client) => client.publish(keysChannel, JSON.stringify(change)))
+    await link.run((client) => client.publish(keysChannel(link.names), JSON.stringify(change)))
     await benched(own)
     expect(own.running()).toMatchObject([{ id: 'a', reason: 'denied' }])
   })

@@ -35,7 +35,7 @@ afterEach(async () => {
 test('the secret of a key is in no command, no message, no key and no value of Redis', async () => {
   const { commands, end } = await watch()
   const messages: string[] = []
-  await subscriber.subscribe(keysChannel, (message) => void messages.push(message))
+  await subscriber.subscribe(keysChannel(link.names), (message) => void messages.push(message))
   await liveThroughEverything()
   const stored = await dump()
   await eventually('all messages', () => messages.some((message) => message.includes('"active"')))

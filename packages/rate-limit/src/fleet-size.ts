@@ -25,7 +25,7 @@ export class FleetSize {
 
   constructor(link: RedisLink, { name, beatMs = 5000 }: FleetSizeOptions) {
     this.#link = link
-    this.#key = `ipfleet:members:{${name}}`
+    this.#key = link.names.key('members', name)
     this.#beatMs = beatMs
     link.on('up', this.#onUp)
     if (link.up) void this.#beat()

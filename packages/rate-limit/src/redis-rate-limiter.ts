@@ -11,7 +11,7 @@ const takeFromBucket = luaCommand(new URL('take-from-bucket.lua', import.meta.ur
 const receiptLifeMs = 3_600_000
 
 /**
- * Counts for the fleet: `ipfleet:limit:{<scope>:<subject>}`. Each call is one Lua command. Every method throws
+ * Counts for the fleet: `<prefix>:limit:{<scope>:<subject>}`. Each call is one Lua command. Every method throws
  * RedisUnavailable when Redis gives no answer; a `take` that timed out may have been counted, which errs on the
  * side of the limit.
  */
@@ -39,7 +39,7 @@ export class RedisRateLimiter implements RateLimiter {
 
   async spend(subject: string, policy: Policy, { cost, need }: Spending, receipt?: Receipt): Promise<Decision> {
     const [command, ...numbers] = commandOf(policy)
-    const key = `ipfleet:limit:{${this.#scope}:${subject}}`
+    const key = this.#link.names.key('limit', `${this.#scope}:${subject}`)
     const keys = receipt ? [key, `${key}:from:${receipt.sender}`] : [key]
     const args = [...numbers, cost, need === 'anyway' ? -1 : need]
     const withReceipt = receipt ? [...args, receipt.sequence, receiptLifeMs] : args

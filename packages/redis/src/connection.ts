@@ -37,6 +37,11 @@ function connectionOptions(name: string): RedisOptions {
   }
 }
 
+/** The number of the database that a URL names: `redis://host/3`. */
+export function databaseOf(url: string): number {
+  return Number(/^\/(\d+)/.exec(new URL(url).pathname)?.[1] ?? 0)
+}
+
 /**
  * One connection that retries for ever. Errors come as `close` events and rejected commands; the `error` event
  * itself only needs a listener so that it does not end the process.

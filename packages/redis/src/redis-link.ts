@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events'
 import type { Redis } from 'ioredis'
-import { connect } from './connection.ts'
+import { connect, databaseOf } from './connection.ts'
 import { withinDeadline } from './deadline.ts'
+import { defaultPrefix, FleetNames } from './fleet-names.ts'
 import { callLua, type LuaArgument, type LuaCommand } from './lua-command.ts'
 import { RedisUnavailable } from './redis-unavailable.ts'
 
@@ -11,6 +12,8 @@ export interface RedisLinkOptions {
   readonly name: string
   /** Deadline of one command. */
   readonly timeoutMs?: number
+  /** The name of the fleet: REDIS_PREFIX. */
+  readonly prefix?: string
 }
 
 interface RedisLinkEvents {
@@ -31,6 +34,8 @@ const probeEveryMs = 250
  */
 export class RedisLink extends EventEmitter<RedisLinkEvents> {
   readonly name: string
+  /** What the fleet calls its keys and channels there. */
+  readonly names: FleetNames
   /** For libraries that bring their own commands (redlock); everything else goes through `run`. */
   readonly client: Redis
   readonly #timeoutMs: number
@@ -38,11 +43,12 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   #failuresInARow = 0
   #up = false
 
-  constructor({ url, name, timeoutMs = 100 }: RedisLinkOptions) {
+  constructor({ url, name, timeoutMs = 100, prefix = defaultPrefix }: RedisLinkOptions) {
     super()
     // Every part that keeps state in Redis listens for `up`; there are more than ten of them in a large service.
     this.setMaxListeners(50)
     this.name = name
+    this.names = new FleetNames({ prefix, db: databaseOf(url) })
     this.#timeoutMs = timeoutMs
     this.client = connect(url, name)
     this.client.on('ready', () => void this.#ping())

@@ -14,6 +14,7 @@ import { type FleetParts, fleetParts } from './fleet-parts.ts'
 import { isToBeTold } from './jobs/job.ts'
 import { JobChanges } from './jobs/job-changes.ts'
 import { JobFigures } from './jobs/job-figures.ts'
+import { JobNames, queuePrefix } from './jobs/job-keys.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { Pauses } from './lookups/pauses.ts'
 import { ChunkQueue } from './queue/chunk-queue.ts'
@@ -47,7 +48,7 @@ export class Bulk {
     this.#logger = logger
     this.#fleet = fleetParts(settings, logger)
     this.#store = new JobStore(this.#fleet.link, { resultTtlMs: settings.RESULT_TTL_SECONDS * 1000 })
-    this.#queue = new ChunkQueue(this.#fleet.queueConnection)
+    this.#queue = new ChunkQueue(this.#fleet.queueConnection, { prefix: queuePrefix(this.#fleet.link.names) })
     this.#figures = new JobFigures(this.#store, this.#queue, settings.BULK_MAX_STORED_BYTES)
     const metrics = createMetrics()
     this.#record = new BulkRecord(metrics, logger)
@@ -71,7 +72,7 @@ export class Bulk {
   async start(): Promise<number> {
     const { PORT: port, HOST: host, BULK_ROLE: role, LOOKUP_URL: lookups } = this.#settings
     await this.#fleet.joined()
-    await this.#changes.follow(this.#fleet.subscriber)
+    await this.#changes.follow(this.#fleet.subscriber, new JobNames(this.#fleet.link.names))
     const listening = await listen(this.#server, { port, host })
     this.#webhooks?.own.addListener({ host, port: listening })
     this.#logger.info({ host, port: listening }, 'listening')

@@ -30,9 +30,9 @@ export interface FleetParts {
 const joinPatienceMs = 1000
 
 export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
-  const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, CLIENT_TOKENS: tokens } = settings
+  const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix, CLIENT_TOKENS: tokens } = settings
   const clock = new FleetClock()
-  const link = new RedisLink({ url, name: 'bulk', timeoutMs })
+  const link = new RedisLink({ url, name: 'bulk', timeoutMs, prefix })
   link.on('up', () => logger.info('redis is up'))
   link.on('down', () => logger.warn('redis is away; jobs go on when it is back'))
   clock.follow(link)

@@ -13,6 +13,7 @@ import {
 } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
+import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
 import { WebhookSigner } from './webhook/webhook-signer.ts'
@@ -120,6 +121,7 @@ const redis = {
     protocols: ['redis:', 'rediss:'],
     help: 'Where jobs, queue and results are: with noeviction and an append-only file, so that none are lost',
   }),
+  REDIS_PREFIX: redisPrefix,
   REDIS_TIMEOUT_MS: milliseconds({
     group: 'Redis',
     min: 5,

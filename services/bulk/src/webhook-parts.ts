@@ -21,7 +21,7 @@ export interface WebhookParts {
 /** Undefined without WEBHOOK_SECRET: what is not signed nobody should believe. */
 export function webhookParts(
   settings: BulkSettings,
-  { clock, queueConnection: queue, workerConnection: worker }: FleetParts,
+  { clock, link, queueConnection: queue, workerConnection: worker }: FleetParts,
   store: JobStore,
 ): WebhookParts | undefined {
   if (settings.WEBHOOK_SECRET.length === 0) return undefined
@@ -29,7 +29,7 @@ export function webhookParts(
   const policy = webhookPolicy({ allow: settings.ALLOW_TARGETS, deny: settings.DENY_TARGETS, own, clock })
   const webhooks = new Webhooks({
     connections: { queue, worker },
-    prefix: queuePrefix,
+    prefix: queuePrefix(link.names),
     jobs: webhookJobs(store),
     sender: new WebhookSender({ policy, signer: new WebhookSigner(settings.WEBHOOK_SECRET) }),
     keepSeconds: settings.RESULT_TTL_SECONDS,

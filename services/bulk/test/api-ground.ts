@@ -16,6 +16,7 @@ import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { createApp } from '../src/app.ts'
+import { JobNames } from '../src/jobs/job-keys.ts'
 import { JobChanges } from '../src/jobs/job-changes.ts'
 import { JobStore } from '../src/jobs/job-store.ts'
 import type { Job } from '../src/jobs/job.ts'
@@ -204,7 +205,7 @@ export class ApiGround implements AsyncDisposable {
       () => clients?.close(),
       () => this.streams.abort(),
     )
-    await changes.follow(subscriber)
+    await changes.follow(subscriber, new JobNames(this.link.names))
     await until(() => this.link.up)
   }
 

@@ -5,7 +5,7 @@ import { createGunzip, gunzipSync } from 'node:zlib'
 import { until } from '@ipfleet/testing/until.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { jobKeys } from '../src/jobs/job-keys.ts'
+import { JobNames } from '../src/jobs/job-keys.ts'
 import { addressOf, type Answer, ApiGround, cityOf } from './api-ground.ts'
 
 /** Results over HTTP: in the order of the inputs, also while the job is under way. */
@@ -86,7 +86,7 @@ describe('of a completed job', () => {
 
   test('are not an empty answer when they have expired and the job has not yet', async () => {
     const { id } = await completed(1500)
-    await ground.link.run((client) => client.del(jobKeys(id).bytes))
+    await ground.link.run((client) => client.del(new JobNames(ground.link.names).keysOf(id).bytes))
     for (const query of ['', '?follow=1', '?format=csv']) {
       expect([query, (await ground.ask(resultsOf(id, query))).status]).toEqual([query, 404])
     }

@@ -5,6 +5,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import { ChunkQueue, type ChunkTask } from '../src/queue/chunk-queue.ts'
 import { ChunkWorkers, type TaskEnd } from '../src/queue/chunk-workers.ts'
 
+const prefix = 'fleet:queue:{bulk}'
 let redis: TestRedis
 let connection: Redis
 let queue: ChunkQueue
@@ -13,7 +14,7 @@ const opened: { workers: ChunkWorkers; blocking: Redis }[] = []
 beforeEach(async () => {
   redis = await startTestRedis()
   connection = queueConnection(redis.url, 'test-queue')
-  queue = new ChunkQueue(connection, { attempts: 3, pauseMs: 10 })
+  queue = new ChunkQueue(connection, { prefix, attempts: 3, pauseMs: 10 })
 }, 30_000)
 
 afterEach(async () => {
@@ -33,7 +34,7 @@ function worker(
   onGivenUp: (task: ChunkTask) => void = () => {},
 ): ChunkWorkers {
   const blocking = blockingConnection(redis.url, 'test-worker')
-  const workers = new ChunkWorkers({ connection: blocking, run, onGivenUp })
+  const workers = new ChunkWorkers({ connection: blocking, prefix, run, onGivenUp })
   opened.push({ workers, blocking })
   workers.start()
   return workers

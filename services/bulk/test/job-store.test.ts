@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { queueConnection, type Redis } from '@ipfleet/redis/connection.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { jobKeys } from '../src/jobs/job-keys.ts'
+import { JobNames } from '../src/jobs/job-keys.ts'
 import { type ChunkResult, JobStore } from '../src/jobs/job-store.ts'
 import { ChunkQueue } from '../src/queue/chunk-queue.ts'
 import { Sweeper } from '../src/work/sweeper.ts'
@@ -112,7 +112,9 @@ describe('a job', () => {
     await store.begin(id, 0)
     await store.finish(id, 0, resultOf('a\n'))
     const ttls = (): Promise<number[]> =>
-      link.run((client) => Promise.all(Object.values(jobKeys(id)).map((key) => client.pttl(key))))
+      link.run((client) =>
+        Promise.all(Object.values(new JobNames(link.names).keysOf(id)).map((key) => client.pttl(key))),
+      )
     for (const ttlMs of await ttls()) expect(ttlMs).toBeGreaterThan(86_400_000)
     await store.finish(id, 1, resultOf('b\n'))
     // The inputs are gone already.
@@ -127,7 +129,7 @@ describe('a job', () => {
     expect(before).toBeGreaterThan(0)
     await store.begin(id, 0)
     await store.finish(id, 0, resultOf('x\n'))
-    const after = await link.run((client) => client.hstrlen(jobKeys(id).results, '0'))
+    const after = await link.run((client) => client.hstrlen(new JobNames(link.names).keysOf(id).results, '0'))
     expect((await store.read(id))?.storedBytes).toBe(after)
   })
 })
@@ -141,7 +143,7 @@ test('jobs are listed newest first, page after page, without those that have exp
     ids.unshift(id)
   }
   const [first, second, lost, ...rest] = ids as [string, string, string, ...string[]]
-  await link.run((client) => client.del(jobKeys(lost).job))
+  await link.run((client) => client.del(new JobNames(link.names).keysOf(lost).job))
   const page = await store.list('someone', { limit: 3 })
   expect(page.map(({ id }) => id)).toEqual([first, second, rest[0]])
   const next = await store.list('someone', { limit: 3, before: page.at(-1)?.id })
@@ -155,7 +157,7 @@ describe('the sweeper', () => {
 
   beforeAll(() => {
     connection = queueConnection(redis.url, 'test-queue')
-    queue = new ChunkQueue(connection)
+    queue = new ChunkQueue(connection, { prefix: 'test' })
   })
 
   afterAll(async () => {

@@ -1,5 +1,6 @@
 import { cidrList, milliseconds, url } from '@ipfleet/settings/kinds.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
+import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 
 /** What the process is, by the name of its environment variable; what it does stands in the TOML file. */
@@ -10,6 +11,7 @@ export const settingsSchema = {
     optional: true,
     help: 'Where all edges count the requests of a client together. Unset: each counts by itself',
   }),
+  REDIS_PREFIX: redisPrefix,
   REDIS_TIMEOUT_MS: milliseconds({
     group: 'Redis',
     min: 5,

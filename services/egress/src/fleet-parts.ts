@@ -19,14 +19,14 @@ export interface FleetParts {
 }
 
 export function fleetParts(
-  { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs }: EgressSettings,
+  { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix }: EgressSettings,
   logger: Logger,
 ): FleetParts {
   const clock = new FleetClock()
   if (url === undefined) {
     return { clock, limiter: new LocalRateLimiter(), redis: undefined, close: async () => clock.close() }
   }
-  const link = new RedisLink({ url, name: 'egress', timeoutMs })
+  const link = new RedisLink({ url, name: 'egress', timeoutMs, prefix })
   link.on('up', () => logger.info('redis is up'))
   link.on('down', () => logger.warn('redis is away; turns, health and limits are this proxy’s own until it is back'))
   const subscriber = new Subscriber(url, timeoutMs)

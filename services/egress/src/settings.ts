@@ -15,6 +15,7 @@ import {
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
+import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint, showEndpoint } from './endpoint.ts'
 import { type IpPool, readIpPool } from './sources/ip-pool.ts'
@@ -199,6 +200,7 @@ const redis = {
     optional: true,
     help: 'What the fleet shares: turns, health of addresses, limits. Unset: each replica has its own',
   }),
+  REDIS_PREFIX: redisPrefix,
   REDIS_TIMEOUT_MS: milliseconds({
     group: 'Redis',
     min: 5,

@@ -284,11 +284,11 @@ describe('found out by the checks of one replica', () => {
 test('messages that make no sense harm nothing', async () => {
   const one = await replica()
   for (const message of ['', 'x', 'null', '7', '{}', '{"kind":"site","member":"127.0.0.2","remainingMs":9}']) {
-    await one.link.run((client) => client.publish('ipfleet:egress:sources', message))
+    await one.link.run((client) => client.publish('ipfleet:0:egress:sources', message))
   }
   for (const member of [7, a]) {
     const change = { kind: 'out', member, remainingMs: 60_000 }
-    await one.link.run((client) => client.publish('ipfleet:egress:sources', JSON.stringify(change)))
+    await one.link.run((client) => client.publish('ipfleet:0:egress:sources', JSON.stringify(change)))
   }
   await until(() => one.told.length > 0)
   expect(one.told).toEqual([`${a} out`])

@@ -82,10 +82,10 @@ const aloneFlight: FleetLoad = {
 }
 
 function sharedParts(settings: LookupSettings, url: string): FleetParts {
-  const { REDIS_CACHE_URL: cacheUrl = url, REDIS_TIMEOUT_MS: timeoutMs } = settings
+  const { REDIS_CACHE_URL: cacheUrl = url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
   const clock = new FleetClock()
-  const state = new RedisLink({ url, name: 'state', timeoutMs })
-  const cache = cacheUrl === url ? state : new RedisLink({ url: cacheUrl, name: 'cache', timeoutMs })
+  const state = new RedisLink({ url, name: 'state', timeoutMs, prefix })
+  const cache = cacheUrl === url ? state : new RedisLink({ url: cacheUrl, name: 'cache', timeoutMs, prefix })
   const subscriber = new Subscriber(url, timeoutMs)
   clock.follow(state)
 

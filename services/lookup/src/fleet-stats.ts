@@ -3,22 +3,22 @@ import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Stats } from './stats.ts'
 
-const questions = 'ipfleet:stats:ask'
-const answersFor = (replica: string): string => `ipfleet:stats:answer:${replica}`
 const patienceMs = 300
 
 /** Asks the other replicas for their counters, and answers when they ask. Nothing is stored in Redis. */
 export class FleetStats {
   readonly #link: RedisLink
+  readonly #questions: string
   readonly #replica = randomUUID()
   readonly #own: () => Promise<Stats>
   readonly #waiting = new Map<string, (stats: Stats) => void>()
 
   constructor(link: RedisLink, subscriber: Subscriber, own: () => Promise<Stats>) {
     this.#link = link
+    this.#questions = link.names.channel('stats:ask')
     this.#own = own
-    void subscriber.subscribe(questions, (message) => void this.#answer(message))
-    void subscriber.subscribe(answersFor(this.#replica), (message) => {
+    void subscriber.subscribe(this.#questions, (message) => void this.#answer(message))
+    void subscriber.subscribe(this.#answersFor(this.#replica), (message) => {
       const { question, stats } = JSON.parse(message) as { question: string; stats: Stats }
       this.#waiting.get(question)?.(stats)
     })
@@ -44,7 +44,7 @@ export class FleetStats {
     try {
       const message = JSON.stringify({ question, replica: this.#replica })
       // PUBLISH tells how many heard it: every replica, this one included.
-      expected = (await this.#link.run((client) => client.publish(questions, message))) - 1
+      expected = (await this.#link.run((client) => client.publish(this.#questions, message))) - 1
       checkComplete()
       await complete
       return gathered
@@ -54,12 +54,16 @@ export class FleetStats {
     }
   }
 
+  #answersFor(replica: string): string {
+    return this.#link.names.channel(`stats:answer:${replica}`)
+  }
+
   async #answer(message: string): Promise<void> {
     const { question, replica } = JSON.parse(message) as { question: string; replica: string }
     if (replica === this.#replica) return
     try {
       const reply = JSON.stringify({ question, stats: await this.#own() })
-      await this.#link.run((client) => client.publish(answersFor(replica), reply))
+      await this.#link.run((client) => client.publish(this.#answersFor(replica), reply))
     } catch {
       // Whoever asked goes on without us.
     }

@@ -12,6 +12,7 @@ import {
   url,
 } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
+import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { clientTokens } from '@ipfleet/clients/client-tokens.ts'
 
@@ -216,6 +217,7 @@ export const settingsSchema = {
     optional: true,
     help: 'A second Redis for answers, which may evict (allkeys-lfu). Unset: REDIS_URL',
   }),
+  REDIS_PREFIX: redisPrefix,
   REDIS_TIMEOUT_MS: milliseconds({
     group: 'Redis',
     min: 5,

@@ -160,7 +160,7 @@ function statuses(replies: readonly { readonly status: number }[]): Record<strin
 async function someoneWaits(fleet: LocalFleet, question: string, count: number): Promise<void> {
   await using observer = await observeRedis(fleet.redis.url)
   await until(async () => {
-    const channels = (await observer.call('PUBSUB', 'CHANNELS', `ipfleet:landed:{*${question}}`)) as string[]
+    const channels = (await observer.call('PUBSUB', 'CHANNELS', `ipfleet:0:landed:*${question}`)) as string[]
     const [, listeners = 0] = (await observer.call('PUBSUB', 'NUMSUB', ...channels)) as [string?, number?]
     return listeners >= count
   })

@@ -1,5 +1,5 @@
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import { cancelledChannel, jobsChannel } from './job-keys.ts'
+import type { JobNames } from './job-keys.ts'
 
 /** Messages may be lost, so whoever waits looks again after this all the same. */
 const lookAgainMs = 1000
@@ -10,11 +10,11 @@ export class JobChanges {
   readonly #cancelListeners = new Set<(id: string) => void>()
 
   /** Begins to listen; never rejects. */
-  async follow(subscriber: Subscriber): Promise<void> {
-    await subscriber.subscribe(jobsChannel, (id) => {
+  async follow(subscriber: Subscriber, names: JobNames): Promise<void> {
+    await subscriber.subscribe(names.changes, (id) => {
       for (const wake of this.#waiting.get(id) ?? []) wake()
     })
-    await subscriber.subscribe(cancelledChannel, (id) => this.cancelled(id))
+    await subscriber.subscribe(names.cancellations, (id) => this.cancelled(id))
   }
 
   /** Told of jobs on which no more work is to be done; messages may be lost. */

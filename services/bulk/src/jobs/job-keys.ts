@@ -1,30 +1,57 @@
+import type { FleetNames } from '@ipfleet/redis/fleet-names.ts'
+
 /** Where a job is kept; the braces make all of it one Cluster slot. */
-export function jobKeys(id: string) {
-  const job = `ipfleet:bulk:{${id}}`
-  return {
-    /** Hash: state, counts, times. */
-    job,
-    /** Hash: number of the chunk → its inputs, until it is done. */
-    inputs: `${job}:inputs`,
-    /** Hash: number of the chunk → its results. */
-    results: `${job}:results`,
-    /** List: lines of each chunk. */
-    chunks: `${job}:chunks`,
-    /** Hash: number of the chunk → length of its NDJSON. */
-    bytes: `${job}:bytes`,
-  } as const
+export interface JobKeys {
+  /** Hash: state, counts, times. */
+  readonly job: string
+  /** Hash: number of the chunk → its inputs, until it is done. */
+  readonly inputs: string
+  /** Hash: number of the chunk → its results. */
+  readonly results: string
+  /** List: lines of each chunk. */
+  readonly chunks: string
+  /** Hash: number of the chunk → length of its NDJSON. */
+  readonly bytes: string
 }
 
-/** Sorted set of the ids of all jobs, all of score 0: their order is that of time. */
-export const allJobs = 'ipfleet:bulk:{jobs}'
+/** What the fleet calls its jobs in Redis. */
+export class JobNames {
+  readonly #names: FleetNames
+  /** Sorted set of the ids of all jobs, all of score 0: their order is that of time. */
+  readonly all: string
+  /** Channel: ids of jobs of which something has changed. */
+  readonly changes: string
+  /** Channel: ids of jobs on which no more work is to be done. */
+  readonly cancellations: string
 
-export const jobsOf = (owner: string): string => `${allJobs}:${owner}`
+  constructor(names: FleetNames) {
+    this.#names = names
+    this.all = names.key('bulk', 'jobs')
+    this.changes = names.channel('bulk:changed')
+    this.cancellations = names.channel('bulk:cancelled')
+  }
 
-/** Ids of jobs of which something has changed. */
-export const jobsChannel = 'ipfleet:bulk:changed'
+  keysOf(id: string): JobKeys {
+    const job = this.#names.key('bulk', id)
+    return {
+      job,
+      inputs: `${job}:inputs`,
+      results: `${job}:results`,
+      chunks: `${job}:chunks`,
+      bytes: `${job}:bytes`,
+    }
+  }
 
-/** Ids of jobs on which no more work is to be done. */
-export const cancelledChannel = 'ipfleet:bulk:cancelled'
+  /** Sorted set, as `all`, in the same slot. */
+  ofOwner(owner: string): string {
+    return `${this.all}:${owner}`
+  }
 
-/** Of BullMQ's keys: a separate family, so that no id can meet them. */
-export const queuePrefix = 'ipfleet:bulk-queue'
+  /** String: the id that an Idempotency-Key stands for. */
+  idempotency(name: string): string {
+    return this.#names.key('bulk', 'name', name)
+  }
+}
+
+/** What BullMQ puts before all of its keys; the braces make them one Cluster slot, as it requires. */
+export const queuePrefix = (names: FleetNames): string => names.key('queue', 'bulk')

@@ -6,10 +6,11 @@ import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { packed, unpacked } from './packed.ts'
 import type { CallbackState, Job } from './job.ts'
 import { jobOf } from './job-record.ts'
-import { allJobs, cancelledChannel, jobKeys, jobsChannel, jobsOf } from './job-keys.ts'
+import { JobNames } from './job-keys.ts'
 
 const openJob = command('open-job')
 const addChunk = command('add-chunk')
+const indexJob = command('index-job')
 const sealJob = command('seal-job')
 const beginChunk = command('begin-chunk')
 const finishChunk = command('finish-chunk')
@@ -77,10 +78,12 @@ const resultsAtOnce = 4
  */
 export class JobStore {
   readonly #link: RedisLink
+  readonly #names: JobNames
   readonly #resultTtlMs: number
 
   constructor(link: RedisLink, { resultTtlMs }: JobStoreOptions) {
     this.#link = link
+    this.#names = new JobNames(link.names)
     this.#resultTtlMs = resultTtlMs
   }
 
@@ -89,13 +92,13 @@ export class JobStore {
     // Ids of version 7 sort by time, so that lists need no other order.
     const id = randomUUIDv7()
     const args = [receivingTtlMs, owner, fields === undefined ? '' : JSON.stringify(fields), callback ?? '']
-    await this.#link.lua(openJob, [jobKeys(id).job], args)
+    await this.#link.lua(openJob, [this.#names.keysOf(id).job], args)
     return id
   }
 
   /** Adds the chunk `index`, the next one. @throws ProxyError `not_found` when the job is gone */
   async add(id: string, index: number, inputs: readonly string[]): Promise<void> {
-    const { job, inputs: inputsKey, chunks } = jobKeys(id)
+    const { job, inputs: inputsKey, chunks } = this.#names.keysOf(id)
     const body = await packed(JSON.stringify(inputs))
     const args = [receivingTtlMs, index, inputs.length, body]
     if ((await this.#link.lua(addChunk, [job, inputsKey, chunks], args)) === 0) throw new ProxyError('not_found')
@@ -103,19 +106,18 @@ export class JobStore {
 
   /** The body has come in: from here on the job is there. @param fingerprint of that body */
   async seal(id: string, owner: string, fingerprint: string): Promise<Job> {
-    const { job, inputs, chunks } = jobKeys(id)
-    const keys = [job, inputs, chunks, allJobs, jobsOf(owner)]
-    if ((await this.#link.lua(sealJob, keys, [activeTtlMs, id, fingerprint])) === 0) throw new ProxyError('not_found')
+    const { job, inputs, chunks } = this.#names.keysOf(id)
+    // Listed first: what is not listed is not swept, should this process die in between.
+    await this.#link.lua(indexJob, [this.#names.all, this.#names.ofOwner(owner)], [activeTtlMs, id])
+    const sealed = await this.#link.lua(sealJob, [job, inputs, chunks], [activeTtlMs, fingerprint])
+    if (sealed === 0) throw new ProxyError('not_found')
     return (await this.read(id)) ?? gone()
   }
 
   /** Undefined for a job that is not there (any more), and for one of which the body is still coming in. */
   async read(id: string): Promise<Job | undefined> {
-    const [record, time] = await this.#link.run((client) =>
-      Promise.all([client.hgetall(jobKeys(id).job), client.time()]),
-    )
-    const job = jobOf(id, record, Number(time[0]) * 1000)
-    return job === undefined || job.state === 'receiving' ? undefined : job
+    const job = await this.#readAny(id)
+    return job?.state === 'receiving' ? undefined : job
   }
 
   /**
@@ -126,17 +128,17 @@ export class JobStore {
     owner: string | undefined,
     { limit, before }: { readonly limit: number; readonly before?: string | undefined },
   ): Promise<Job[]> {
-    const index = owner === undefined ? allJobs : jobsOf(owner)
+    const index = owner === undefined ? this.#names.all : this.#names.ofOwner(owner)
     const jobs: Job[] = []
     let cursor = before
     while (jobs.length < limit) {
       const from = cursor === undefined ? '+' : `(${cursor}`
       const ids = await this.#link.run((client) => client.zrevrangebylex(index, from, '-', 'LIMIT', 0, limit))
       if (ids.length === 0) break
-      const read = await Promise.all(ids.map((id) => this.read(id)))
+      const read = await Promise.all(ids.map((id) => this.#readAny(id)))
       const lost = ids.filter((_, at) => read[at] === undefined)
       if (lost.length > 0) await this.#link.run((client) => client.zrem(index, ...lost))
-      jobs.push(...read.filter((job) => job !== undefined))
+      for (const job of read) if (job !== undefined && job.state !== 'receiving') jobs.push(job)
       cursor = ids.at(-1)
     }
     return jobs.slice(0, limit)
@@ -144,7 +146,7 @@ export class JobStore {
 
   /** A worker takes up a chunk; the first of a job makes it `running`. */
   async begin(id: string, index: number): Promise<Begun> {
-    const { job, inputs, results } = jobKeys(id)
+    const { job, inputs, results } = this.#names.keysOf(id)
     const reply = await this.#link.luaForBytes(beginChunk, [job, inputs, results], [index])
     const [kind, body, owner, fields] = reply as [Buffer, Buffer?, Buffer?, Buffer?]
     if (kind.toString() !== 'inputs' || body === undefined) {
@@ -156,16 +158,16 @@ export class JobStore {
 
   /** Keeps the results of a chunk, unless there are some: whoever comes second changes nothing. */
   async finish(id: string, index: number, result: ChunkResult): Promise<Finished> {
-    const { job, inputs, results, chunks, bytes } = jobKeys(id)
+    const { job, inputs, results, chunks, bytes } = this.#names.keysOf(id)
     const counts = [result.body.length, result.lines, result.answered, result.cached]
-    const args = [activeTtlMs, this.#resultTtlMs, jobsChannel, id, index, await packed(result.body), ...counts]
+    const args = [activeTtlMs, this.#resultTtlMs, this.#names.changes, id, index, await packed(result.body), ...counts]
     const errors = Object.entries(result.errors).flat()
     return (await this.#link.lua(finishChunk, [job, inputs, results, chunks, bytes], [...args, ...errors])) as Finished
   }
 
   /** Every chunk of a job, in order. */
   async places(id: string): Promise<ChunkPlace[]> {
-    const { chunks, bytes } = jobKeys(id)
+    const { chunks, bytes } = this.#names.keysOf(id)
     const [lines, done] = await this.#link.run((client) =>
       Promise.all([client.lrange(chunks, 0, -1), client.hgetall(bytes)]),
     )
@@ -178,45 +180,52 @@ export class JobStore {
   /** The NDJSON of some chunks, as far as they are done. At most `resultsAtOnce` at a time: mind the memory. */
   async results(id: string, indices: readonly number[]): Promise<(Buffer | undefined)[]> {
     const fields = indices.slice(0, resultsAtOnce).map(String)
-    const bodies = await this.#link.run((client) => client.hmgetBuffer(jobKeys(id).results, ...fields))
+    const bodies = await this.#link.run((client) => client.hmgetBuffer(this.#names.keysOf(id).results, ...fields))
     return Promise.all(bodies.map(async (body) => (body === null ? undefined : unpacked(body))))
   }
 
   /** @returns whether it was under way and is `cancelled` now */
   async cancel(id: string): Promise<boolean> {
-    const { job, inputs, results, chunks, bytes } = jobKeys(id)
-    const args = [this.#resultTtlMs, jobsChannel, id, cancelledChannel]
+    const { job, inputs, results, chunks, bytes } = this.#names.keysOf(id)
+    const args = [this.#resultTtlMs, this.#names.changes, id, this.#names.cancellations]
     return (await this.#link.lua(endJob, [job, inputs, results, chunks, bytes], args)) === 1
   }
 
   /** Forgets a job and all that belongs to it. */
   async remove(id: string, owner: string): Promise<void> {
-    await this.#link.lua(
-      removeJob,
-      [...Object.values(jobKeys(id)), allJobs, jobsOf(owner)],
-      [jobsChannel, id, cancelledChannel],
-    )
+    const { all, changes, cancellations } = this.#names
+    await this.#link.lua(removeJob, Object.values(this.#names.keysOf(id)), [changes, id, cancellations])
+    const ofOwner = this.#names.ofOwner(owner)
+    await this.#link.run((client) => Promise.all([client.zrem(all, id), client.zrem(ofOwner, id)]))
   }
 
   async noteCallback(id: string, state: CallbackState, attempts: number, reason = ''): Promise<void> {
-    await this.#link.lua(noteCallback, [jobKeys(id).job], [jobsChannel, id, state, attempts, reason])
+    await this.#link.lua(noteCallback, [this.#names.keysOf(id).job], [this.#names.changes, id, state, attempts, reason])
   }
 
   /** Remembers which job an Idempotency-Key stands for. @returns the id that it stands for now */
   async claimName(name: string, id: string): Promise<string> {
-    const key = `ipfleet:bulk:{name}:${name}`
+    const key = this.#names.idempotency(name)
     const taken = await this.#link.run((client) => client.set(key, id, 'PX', activeTtlMs, 'NX', 'GET'))
     return taken ?? id
   }
 
   /** As long as the name stands for that job. */
   async freeName(name: string, id: string): Promise<void> {
-    await this.#link.lua(freeName, [`ipfleet:bulk:{name}:${name}`], [id])
+    await this.#link.lua(freeName, [this.#names.idempotency(name)], [id])
   }
 
   /** Whether its body is still coming in. */
   async isReceiving(id: string): Promise<boolean> {
-    return (await this.#link.run((client) => client.hget(jobKeys(id).job, 'state'))) === 'receiving'
+    return (await this.#link.run((client) => client.hget(this.#names.keysOf(id).job, 'state'))) === 'receiving'
+  }
+
+  /** Also one of which the body is still coming in. */
+  async #readAny(id: string): Promise<Job | undefined> {
+    const [record, time] = await this.#link.run((client) =>
+      Promise.all([client.hgetall(this.#names.keysOf(id).job), client.time()]),
+    )
+    return jobOf(id, record, Number(time[0]) * 1000)
   }
 }
 

@@ -1,6 +1,5 @@
 import { Queue } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
-import { queuePrefix } from '../jobs/job-keys.ts'
 
 /** A piece of a job that one worker does at a time. */
 export interface ChunkTask {
@@ -25,6 +24,8 @@ const addedAtOnce = 1000
 const keptEvents = 1000
 
 export interface ChunkQueueOptions {
+  /** Of the queue's keys in Redis. */
+  readonly prefix: string
   /** How often a task may throw what nobody has thought of; waiting for upstream does not count. Default 20. */
   readonly attempts?: number
   /** After the first of them; doubles. Default a second. */
@@ -40,10 +41,10 @@ const taskId = ({ job, index }: ChunkTask): string => `${job}-${index}`
 export class ChunkQueue {
   readonly #queue: Queue<ChunkTask>
 
-  constructor(connection: Redis, { attempts = 20, pauseMs = 1000 }: ChunkQueueOptions = {}) {
+  constructor(connection: Redis, { prefix, attempts = 20, pauseMs = 1000 }: ChunkQueueOptions) {
     this.#queue = new Queue(chunksQueue, {
       connection,
-      prefix: queuePrefix,
+      prefix,
       streams: { events: { maxLen: keptEvents } },
       defaultJobOptions: {
         removeOnComplete: true,

@@ -1,6 +1,5 @@
 import { DelayedError, type Job, Worker } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
-import { queuePrefix } from '../jobs/job-keys.ts'
 import { chunksQueue, type ChunkTask } from './chunk-queue.ts'
 import { closeWorker } from './close-worker.ts'
 
@@ -10,6 +9,8 @@ export type TaskEnd = { readonly kind: 'done' } | { readonly kind: 'later'; read
 export interface ChunkWorkersParts {
   /** Without a deadline for its commands: workers block on it. */
   readonly connection: Redis
+  /** Of the queue's keys in Redis. */
+  readonly prefix: string
   /** Throws for what nobody has thought of; then the task is tried again, some times. */
   readonly run: (task: ChunkTask, signal: AbortSignal) => Promise<TaskEnd>
   /** Nobody tries the task again: it was thrown too often, or it has killed its workers. */
@@ -30,7 +31,7 @@ export class ChunkWorkers {
   readonly #connection: Redis
   readonly #stopping = new AbortController()
 
-  constructor({ connection, run, onGivenUp }: ChunkWorkersParts) {
+  constructor({ connection, prefix, run, onGivenUp }: ChunkWorkersParts) {
     this.#connection = connection
     const process = async (job: Job<ChunkTask>, token?: string): Promise<void> => {
       const end = await run(job.data, this.#stopping.signal)
@@ -41,7 +42,7 @@ export class ChunkWorkers {
     }
     this.#worker = new Worker(chunksQueue, process, {
       connection,
-      prefix: queuePrefix,
+      prefix,
       autorun: false,
       concurrency: 1,
       lockDuration: lockMs,

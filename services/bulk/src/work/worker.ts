@@ -4,6 +4,7 @@ import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { BulkRecord } from '../bulk-record.ts'
 import type { JobChanges } from '../jobs/job-changes.ts'
+import { queuePrefix } from '../jobs/job-keys.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { AdaptiveLimit } from '../lookups/adaptive-limit.ts'
 import { BatchClient } from '../lookups/batch-client.ts'
@@ -50,12 +51,13 @@ export class BulkWorker {
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
-    const { settings, pauses, record, connection } = parts
+    const { settings, link, pauses, record, connection } = parts
     this.#limit = new AdaptiveLimit({ max: settings.BULK_CONCURRENCY })
     this.#runner = this.#chunkRunner()
     this.#watch = new FleetWatch(settings.LOOKUP_URL, pauses, () => this.#runner.active > 0)
     this.#workers = new ChunkWorkers({
       connection,
+      prefix: queuePrefix(link.names),
       run: (task, stopping) => this.#runner.run(task, stopping),
       onGivenUp: (task, error) => {
         record.gaveUp(task.job, task.index, error)

@@ -18,9 +18,9 @@ export class LimitParts {
 
   constructor(settings: EdgeSettings, surroundings: Surroundings, logger: Logger) {
     this.#surroundings = surroundings
-    const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs } = settings
+    const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
     if (url === undefined) return
-    const link = new RedisLink({ url, name: 'edge', timeoutMs })
+    const link = new RedisLink({ url, name: 'edge', timeoutMs, prefix })
     link.on('up', () => logger.info('redis is up'))
     link.on('down', () => logger.warn('redis is away; each process keeps to its share of the limits'))
     this.link = link

@@ -14,31 +14,30 @@ const rememberMs = 86_400_000
  */
 export class LeastRecentlyUsed implements Rotation {
   readonly #sources: readonly LiveSource[]
-  readonly #link: RedisLink | undefined
-  readonly #key: string
+  readonly #fleet: { readonly link: RedisLink; readonly key: string } | undefined
   /** Of each source: how many uses there had been, here, with its last one. */
   readonly #lastUses: number[]
   #uses = 0
 
   /** `key`: that of these sources, in this order, in Redis. */
-  constructor(sources: readonly LiveSource[], link: RedisLink | undefined, key: string) {
+  constructor(sources: readonly LiveSource[], fleet: { readonly link: RedisLink; readonly key: string } | undefined) {
     this.#sources = sources
-    this.#link = link
-    this.#key = key
+    this.#fleet = fleet
     this.#lastUses = sources.map(() => 0)
   }
 
   next(isUsable: IsUsable): LiveSource | undefined | Promise<LiveSource | undefined> {
-    if (this.#link?.up !== true || this.#sources.length === 1) return this.#nextHere(isUsable)
-    return this.#nextOfFleet(this.#link, isUsable)
+    const fleet = this.#fleet
+    if (fleet?.link.up !== true || this.#sources.length === 1) return this.#nextHere(isUsable)
+    return this.#nextOfFleet(fleet.link, fleet.key, isUsable)
   }
 
-  async #nextOfFleet(link: RedisLink, isUsable: IsUsable): Promise<LiveSource | undefined> {
+  async #nextOfFleet(link: RedisLink, key: string, isUsable: IsUsable): Promise<LiveSource | undefined> {
     const unusable = this.#sources.flatMap((source, index) => (isUsable(source) ? [] : [index]))
     if (unusable.length === this.#sources.length) return undefined
     try {
       const args = [this.#sources.length, rememberMs, ...unusable]
-      return this.#used(Number(await link.lua(useLeastRecent, [this.#key], args)))
+      return this.#used(Number(await link.lua(useLeastRecent, [key], args)))
     } catch (error) {
       if (error instanceof RedisUnavailable) return this.#nextHere(isUsable)
       throw error

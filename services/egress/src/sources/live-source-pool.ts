@@ -142,7 +142,8 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   #rotationOf(sources: readonly LiveSource[], rotation: RotationName, name: string): Rotation {
     if (rotation === 'random') return new RandomTurns(sources, this.#random)
     if (rotation === 'round-robin') return new RoundRobin(sources, Math.floor(this.#random() * sources.length))
-    return new LeastRecentlyUsed(sources, this.#parts.fleet?.link, `ipfleet:egress:{${name}}:uses`)
+    const link = this.#parts.fleet?.link
+    return new LeastRecentlyUsed(sources, link && { link, key: link.names.key('egress', name, 'uses') })
   }
 
   #connect(): void {
@@ -172,7 +173,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     for (const { rotation, name } of this.#rings.values()) {
       if (!(rotation instanceof RoundRobin)) continue
       try {
-        const key = `ipfleet:egress:{${name}}:starts`
+        const key = link.names.key('egress', name, 'starts')
         rotation.startAt(Number(await link.lua(takeRoundStart, [key], [rememberStartsMs])))
       } catch {
         // It begins anywhere.

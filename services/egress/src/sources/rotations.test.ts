@@ -94,7 +94,7 @@ describe('random', () => {
 
 describe('least recently used, without Redis', () => {
   test('chooses who has rested longest', () => {
-    const rotation = new LeastRecentlyUsed(sources(4), undefined, 'key')
+    const rotation = new LeastRecentlyUsed(sources(4), undefined)
     expect(turns(rotation, 4)).toEqual([1, 2, 3, 4])
     turns(rotation, 2, except(1, 2, 4))
     expect(turns(rotation, 5)).toEqual([1, 2, 4, 3, 1])
@@ -104,7 +104,7 @@ describe('least recently used, without Redis', () => {
 test.each<[string, Rotation]>([
   ['round robin', new RoundRobin(sources(3), 0)],
   ['random', new RandomTurns(sources(3), Math.random)],
-  ['least recently used', new LeastRecentlyUsed(sources(3), undefined, 'key')],
+  ['least recently used', new LeastRecentlyUsed(sources(3), undefined)],
 ])('%s chooses nobody when nobody is left, and the last who is', (_name, rotation) => {
   expect(rotation.next(() => false)).toBeUndefined()
   expect(turns(rotation, 3, except(1, 3))).toEqual([2, 2, 2])

@@ -8,11 +8,9 @@ const holdBench = luaCommand(new URL('hold-bench.lua', import.meta.url))
 const endBench = luaCommand(new URL('end-bench.lua', import.meta.url))
 const readBenches = luaCommand(new URL('read-benches.lua', import.meta.url))
 
-/** Members: `address`, `address site`; scores: until when (milliseconds since 1970, by Redis). */
-const keys = { out: 'ipfleet:egress:{sources}:out', site: 'ipfleet:egress:{sources}:sites' } as const
-/** Each change, as JSON: `{kind, member, remainingMs}`; 0: it is over. */
-const sourcesChannel = 'ipfleet:egress:sources'
 const mostKept = 10_000
+
+type BenchKind = 'out' | 'site'
 
 interface SharedBenchesEvents {
   /** An address is out for so long from now; 0: no longer. */
@@ -23,7 +21,7 @@ interface SharedBenchesEvents {
 }
 
 interface Change {
-  readonly kind: keyof typeof keys
+  readonly kind: BenchKind
   readonly member: string
   readonly remainingMs: number
 }
@@ -35,6 +33,10 @@ interface Change {
 export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
   readonly #link: RedisLink
   readonly #subscriber: Subscriber
+  /** Members: `address`, `address site`; scores: until when (milliseconds since 1970, by Redis). */
+  readonly #keys: Readonly<Record<BenchKind, string>>
+  /** Each change, as JSON: `{kind, member, remainingMs}`; 0: it is over. */
+  readonly #channel: string
   readonly #onUp = (): void => this.#rejoin()
   #unsubscribe: (() => void) | undefined
   #isClosed = false
@@ -43,13 +45,16 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
     super()
     this.#link = link
     this.#subscriber = subscriber
+    const { names } = link
+    this.#keys = { out: names.key('egress', 'sources', 'out'), site: names.key('egress', 'sources', 'sites') }
+    this.#channel = names.channel('egress:sources')
   }
 
   /** Resolves when what others have found is known, or Redis did not say within its deadline. */
   async start(): Promise<void> {
     this.#link.on('up', this.#onUp)
     this.#subscriber.onGap(() => void this.#read())
-    this.#unsubscribe = await this.#subscriber.subscribe(sourcesChannel, (message) => this.#hear(message))
+    this.#unsubscribe = await this.#subscriber.subscribe(this.#channel, (message) => this.#hear(message))
     if (this.#isClosed) this.#unsubscribe()
     await this.#read()
   }
@@ -59,7 +64,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
   }
 
   endOut(id: string): void {
-    this.#link.lua(endBench, [keys.out], [id, sourcesChannel, 'out']).catch(() => {
+    this.#link.lua(endBench, [this.#keys.out], [id, this.#channel, 'out']).catch(() => {
       // It ends by itself.
     })
   }
@@ -76,10 +81,10 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
     this.#unsubscribe?.()
   }
 
-  async #hold(kind: keyof typeof keys, member: string, durationMs: number): Promise<void> {
+  async #hold(kind: BenchKind, member: string, durationMs: number): Promise<void> {
     try {
-      const args = [member, Math.ceil(durationMs), mostKept, sourcesChannel, kind]
-      await this.#link.lua(holdBench, [keys[kind]], args)
+      const args = [member, Math.ceil(durationMs), mostKept, this.#channel, kind]
+      await this.#link.lua(holdBench, [this.#keys[kind]], args)
     } catch {
       // This process holds it all the same, and tells it again when Redis is back.
     }
@@ -93,7 +98,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
   /** What was missed: by one that has just started, or while the subscription was lost. */
   async #read(): Promise<void> {
     try {
-      const reply = await this.#link.lua(readBenches, [keys.out, keys.site], [mostKept])
+      const reply = await this.#link.lua(readBenches, [this.#keys.out, this.#keys.site], [mostKept])
       const [out, sites] = reply as [(string | number)[], (string | number)[]]
       this.#learn('out', out)
       this.#learn('site', sites)
@@ -102,7 +107,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
     }
   }
 
-  #learn(kind: keyof typeof keys, members: readonly (string | number)[]): void {
+  #learn(kind: BenchKind, members: readonly (string | number)[]): void {
     for (let index = 0; index < members.length; index += 2) {
       this.#tell({ kind, member: String(members[index]), remainingMs: Number(members[index + 1]) })
     }

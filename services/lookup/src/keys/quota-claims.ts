@@ -35,7 +35,7 @@ export class FleetQuotaClaims implements QuotaClaims {
   async claim(work: string, forMs: number): Promise<boolean> {
     // Also here first, so that a claim made while Redis was away counts when it is back.
     if (!(await this.#own.claim(work, forMs))) return false
-    const key = `ipfleet:quota:{${work}}`
+    const key = this.#link.names.key('quota', work)
     try {
       return (await this.#link.run((client) => client.set(key, '1', 'PX', Math.ceil(forMs), 'NX'))) === 'OK'
     } catch {
