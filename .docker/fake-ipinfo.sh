@@ -10,7 +10,7 @@ cat >/run/demo/env.new <<ENV
 PROVIDER=ipinfo
 IPINFO_KEYS=$keys
 IPINFO_BASE_URL=http://fake-ipinfo:8080
-IPINFO_API_BASE_URL=http://fake-ipinfo:8080
+IPINFO_API_BASE_URL=http://fake-ipinfo:8080/api.ipinfo.io
 KEYS_FILE=
 UPSTREAM_PROXY_URL=
 ENV

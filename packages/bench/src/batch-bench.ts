@@ -58,7 +58,7 @@ export async function benchBatch({ batches, items, clients }: BatchOptions): Pro
   const env = {
     IPINFO_KEYS: 'bench-key-1,bench-key-2',
     IPINFO_BASE_URL: fake.url,
-    IPINFO_API_BASE_URL: fake.url,
+    IPINFO_API_BASE_URL: `${fake.url}/api.ipinfo.io`,
     REDIS_URL: redis.url,
     DRAIN_MS: '0',
     // The items of the batches push each other out of memory before they are asked for again.

@@ -134,7 +134,7 @@ async function startGround(
   const env = {
     IPINFO_KEYS: keys.join(','),
     IPINFO_BASE_URL: fake.url,
-    IPINFO_API_BASE_URL: fake.url,
+    IPINFO_API_BASE_URL: `${fake.url}/api.ipinfo.io`,
     REDIS_URL: redis.url,
     REDIS_CACHE_URL: cache.url,
     // A machine whose every core is at work answers late; who then goes on without Redis asks upstream twice.

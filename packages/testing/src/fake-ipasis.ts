@@ -89,7 +89,9 @@ function callOf({ method = '', url = '/', headers }: IncomingMessage): FakeCall 
   const key = headers['x-api-key']
   return {
     method,
+    host: 'api.ipasis.com',
     path: url,
+    isReused: false,
     token: typeof key === 'string' ? key : undefined,
     atMs: performance.now(),
     status: undefined,

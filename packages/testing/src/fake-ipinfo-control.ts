@@ -1,3 +1,4 @@
+import type { FakeKey } from './fake-ipinfo/accounts.ts'
 import type { FakeCall, FakeStats } from './fake-ipinfo/call-log.ts'
 import type { Behaviour, FaultScope } from './fake-ipinfo/faults.ts'
 
@@ -18,6 +19,10 @@ export interface FakeControl {
   /** Resolves when `count` matching calls are in the log; rejects after `timeoutMs`, 10 s unless told, 30 s at most. */
   waitForCalls(count: number, scope?: RemoteScope & { readonly timeoutMs?: number }): Promise<FakeCall>
   resetQuota(token?: string): Promise<void>
+  /** Changes what a key may do; it keeps what it has used. Undefined: the token is unknown from now on. */
+  setKey(token: string, key: FakeKey | undefined): Promise<void>
+  /** The addresses about which every key is refused, in place of those before. */
+  block(addresses: readonly string[]): Promise<void>
 }
 
 /** Controls the fake at `url`, as `fake-ipinfo-main.ts` prints it. */
@@ -44,5 +49,7 @@ export function fakeControl(url: string): FakeControl {
     waitForCalls: (count, { timeoutMs = 10_000, ...scope } = {}) =>
       ask<FakeCall>('POST', 'wait', { ...scope, count, timeoutMs }),
     resetQuota: (token) => tell('POST', 'quota/reset', { token }),
+    setKey: (token, key) => tell('PUT', 'key', { token, key }),
+    block: (addresses) => tell('PUT', 'blocked', { addresses }),
   }
 }

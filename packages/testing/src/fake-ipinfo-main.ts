@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { FakeKey } from './fake-ipinfo/accounts.ts'
+import { isPlan, type Plan } from './fake-ipinfo/plans.ts'
 import { startFakeIpinfo } from './fake-ipinfo.ts'
 
 const help = `A fake IPinfo: real HTTP, made-up but steady records.
@@ -9,6 +10,7 @@ const help = `A fake IPinfo: real HTTP, made-up but steady records.
   --port N             default 0: any free port
   --host ADDRESS       default 127.0.0.1
   --keys A,B,C         the tokens that exist; without it every token does
+  --plan NAME          of each key: lite, core, plus, max, free, basic, standard, business; default: may ask everything
   --quota N            requests a month of each key; default: no end
   --per-minute N       requests a minute of each key; default: no end
   --keyless-quota N    requests without a token before 429; default 0
@@ -18,6 +20,7 @@ const help = `A fake IPinfo: real HTTP, made-up but steady records.
   --max-calls N        calls that the log keeps; default 100000
   --help
 
+api.ipinfo.io is below /api.ipinfo.io, ipinfo.io at the root; a Host that names one of them decides first.
 Prints {"msg":"listening","port":N,"url":"http://..."} when it is up. Controls are under /_fake/.
 SIGTERM and SIGINT end it.
 `
@@ -28,6 +31,7 @@ async function main(): Promise<void> {
       port: { type: 'string', default: '0' },
       host: { type: 'string', default: '127.0.0.1' },
       keys: { type: 'string' },
+      plan: { type: 'string' },
       quota: { type: 'string' },
       'per-minute': { type: 'string' },
       'keyless-quota': { type: 'string', default: '0' },
@@ -43,6 +47,7 @@ async function main(): Promise<void> {
     return
   }
   const key: FakeKey = {
+    ...(values.plan !== undefined && { plan: planNamed(values.plan) }),
     ...(values.quota !== undefined && { monthlyQuota: count('quota', values.quota) }),
     ...(values['per-minute'] !== undefined && { perMinute: count('per-minute', values['per-minute']) }),
   }
@@ -60,6 +65,11 @@ async function main(): Promise<void> {
   })
   process.stdout.write(`${JSON.stringify({ msg: 'listening', port: fake.port, url: fake.url })}\n`)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void fake.close())
+}
+
+function planNamed(name: string): Plan {
+  if (isPlan(name)) return name
+  throw new RangeError(`--plan takes a plan's name, not '${name}'`)
 }
 
 function count(name: string, text: string): number {

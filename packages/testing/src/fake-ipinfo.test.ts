@@ -26,7 +26,7 @@ interface Seen {
 async function ask(path: string, init: RequestInit = {}, token = 'k1'): Promise<Seen> {
   const headers = new Headers(init.headers)
   if (token !== '' && !headers.has('authorization')) headers.set('authorization', `Bearer ${token}`)
-  const response = await fetch(fake.url + path, { ...init, headers })
+  const response = await fetch(fake.url + fake.onItsHost(path), { redirect: 'manual', ...init, headers })
   return { status: response.status, type: response.headers.get('content-type'), text: await response.text() }
 }
 
@@ -429,7 +429,15 @@ describe('the log', () => {
     await ask('/8.8.8.8?x=1')
     await ask('/batch', { method: 'POST', body: '["8.8.8.8","AS1"]' }, 'k2')
     const [first, second] = fake.calls
-    expect(first).toEqual({ method: 'GET', path: '/8.8.8.8?x=1', token: 'k1', atMs: clock.nowMs(), status: 200 })
+    expect(first).toEqual({
+      method: 'GET',
+      host: 'ipinfo.io',
+      path: '/8.8.8.8?x=1',
+      isReused: expect.any(Boolean),
+      token: 'k1',
+      atMs: clock.nowMs(),
+      status: 200,
+    })
     expect(second).toMatchObject({ method: 'POST', token: 'k2', items: ['8.8.8.8', 'AS1'] })
     expect(fake.callsTo('/8.8.8.8')).toEqual([first])
     expect(fake.stats()).toEqual({ total: 2, byToken: { k1: 1, k2: 1 }, byPath: { '/8.8.8.8': 1, '/batch': 1 } })

@@ -2,22 +2,28 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIPv6 } from 'node:net'
 import type { Clock } from '@ipfleet/clock/clock.ts'
-import { Accounts } from './fake-ipinfo/accounts.ts'
+import { Accounts, type FakeKey } from './fake-ipinfo/accounts.ts'
 import { type Answer, contentTypes, refusals, wireForm, type WireForm } from './fake-ipinfo/answer.ts'
+import { BlockedAddresses } from './fake-ipinfo/blocked-addresses.ts'
 import { CallLog, type FakeCall, type FakeStats, pathnameOf } from './fake-ipinfo/call-log.ts'
 import { control } from './fake-ipinfo/control-routes.ts'
 import { Delays } from './fake-ipinfo/delays.ts'
 import { type Behaviour, type Fate, Faults, type FaultScope, type Gate } from './fake-ipinfo/faults.ts'
 import { deliverBadly } from './fake-ipinfo/faulty-delivery.ts'
 import type { FakeIpinfoOptions } from './fake-ipinfo/options.ts'
-import { type FakeRequest, readBody, readRequest } from './fake-ipinfo/request.ts'
-import { batchItems, respond } from './fake-ipinfo/respond.ts'
+import { apiPrefix, type FakeRequest, readBody, readRequest } from './fake-ipinfo/request.ts'
+import { apiHeads } from './fake-ipinfo/plans.ts'
+import { batchItems, type FakeState, respond } from './fake-ipinfo/respond.ts'
 
-/** A fake IPinfo that runs: both hosts' surfaces on one port. */
+/** A fake IPinfo that runs: both hosts on one port. A request is for the host that its Host names, or its URL here. */
 export interface FakeIpinfo {
   readonly port: number
-  /** Without a slash at its end. */
+  /** Of ipinfo.io, without a slash at its end. */
   readonly url: string
+  /** The same of api.ipinfo.io. */
+  readonly apiUrl: string
+  /** A path as it is asked for below `url`, on the host that has it: `/lite/8.8.8.8` is api.ipinfo.io's. */
+  onItsHost(path: string): string
   /** Every request that arrived, oldest first. */
   readonly calls: readonly FakeCall[]
   /** The calls to that path, whatever their query. */
@@ -36,6 +42,10 @@ export interface FakeIpinfo {
   /** Holds the answers of matching calls, all unless told, until the gate is released. */
   hold(scope?: FaultScope): Gate
   resetQuota(token?: string): void
+  /** Changes what a key may do; it keeps what it has used. Undefined: the token is unknown from now on. */
+  setKey(token: string, key: FakeKey | undefined): void
+  /** The addresses about which every key is refused, in place of those before. */
+  block(addresses: readonly string[]): void
   /** Ends every connection, answered or not. */
   close(): Promise<void>
 }
@@ -49,7 +59,9 @@ class Fake implements FakeIpinfo {
   readonly #log: CallLog
   readonly #faults = new Faults()
   readonly #accounts: Accounts
+  readonly #blocked: BlockedAddresses
   readonly #delays = new Delays()
+  readonly #usedConnections = new WeakSet<object>()
   readonly #server: Server
   #port = 0
 
@@ -59,6 +71,7 @@ class Fake implements FakeIpinfo {
     this.#clock = clock
     this.#log = new CallLog(options.maxCalls)
     this.#accounts = new Accounts({ keys, requireToken, keylessQuota, nowMs: () => clock.nowMs() })
+    this.#blocked = new BlockedAddresses(options.blocked)
     // A long keep-alive, as the real one's load balancer has (600 s): the clients' side decides when to close.
     this.#server = createServer({ keepAliveTimeout: 600_000, noDelay: true }, (req, res) => this.#take(req, res))
   }
@@ -70,6 +83,14 @@ class Fake implements FakeIpinfo {
   get url(): string {
     const { host = '127.0.0.1' } = this.#options
     return `http://${isIPv6(host) ? `[${host}]` : host}:${this.port}`
+  }
+
+  get apiUrl(): string {
+    return this.url + apiPrefix
+  }
+
+  onItsHost(path: string): string {
+    return apiHeads.has(path.split(/[/?]/).find(Boolean) ?? '') ? apiPrefix + path : path
   }
 
   get calls(): readonly FakeCall[] {
@@ -124,6 +145,14 @@ class Fake implements FakeIpinfo {
     this.#accounts.reset(token)
   }
 
+  setKey(token: string, key: FakeKey | undefined): void {
+    this.#accounts.setKey(token, key)
+  }
+
+  block(addresses: readonly string[]): void {
+    this.#blocked.set(addresses)
+  }
+
   async close(): Promise<void> {
     this.#delays.close()
     if (!this.#server.listening) return
@@ -151,11 +180,11 @@ class Fake implements FakeIpinfo {
   }
 
   #answer(request: FakeRequest, res: ServerResponse): void {
-    const call = this.#logged(request)
+    const call = this.#logged(request, res)
     const fate = this.#faults.fateOf(call)
     const isReplaced = fate.fault?.kind === 'status' || fate.fault?.kind === 'redirect'
     // Charged on arrival: a batch whose client gave up has used its quota all the same.
-    const answer = isReplaced ? refusals.notFound : respond(request, this.#accounts)
+    const answer = isReplaced ? refusals.notFound : respond(request, this.#state)
     const latencyMs = fate.latencyMs + (this.#options.latencyMs ?? 0)
     if (latencyMs === 0 && fate.held === undefined && fate.fault === undefined) {
       call.status = this.#send(request, answer, res)
@@ -206,12 +235,20 @@ class Fake implements FakeIpinfo {
     return wire
   }
 
-  #logged(request: FakeRequest): FakeCall {
-    const { method, target: path, token } = request
+  get #state(): FakeState {
+    return { accounts: this.#accounts, blocked: this.#blocked, nowMs: () => this.#clock.nowMs() }
+  }
+
+  #logged(request: FakeRequest, { socket }: ServerResponse): FakeCall {
+    const { method, host, target: path, token } = request
+    const isReused = socket !== null && this.#usedConnections.has(socket)
+    if (socket !== null) this.#usedConnections.add(socket)
     const items = batchItems(request)
     const call: FakeCall = {
       method,
+      host,
       path,
+      isReused,
       token,
       ...(items && { items }),
       atMs: this.#clock.nowMs(),
@@ -225,7 +262,7 @@ class Fake implements FakeIpinfo {
     const body = (await readBody(req, maxBodyBytes)) ?? ''
     const route = `${req.method} ${pathnameOf(req.url ?? '').slice(controlPrefix.length)}`
     const delay = (ms: number): Promise<void> => this.#delays.wait(ms)
-    const parts = { log: this.#log, faults: this.#faults, accounts: this.#accounts, delay }
+    const parts = { log: this.#log, faults: this.#faults, accounts: this.#accounts, blocked: this.#blocked, delay }
     const { status, value } = await control(route, body, parts)
     res.writeHead(status, { 'content-type': contentTypes.json }).end(JSON.stringify(value))
   }

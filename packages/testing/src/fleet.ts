@@ -50,7 +50,7 @@ export async function startFleet(options: FleetOptions, signal: AbortSignal): Pr
     const keys = Array.from({ length: options.keys }, (_, index) => `fleet-key-${index + 1}`)
     const fakeUrl = await startFake(options, keys, context, openLevel(levels))
     const level = openLevel(levels)
-    const urls = { REDIS_URL: redisUrl, IPINFO_BASE_URL: fakeUrl, IPINFO_API_BASE_URL: fakeUrl }
+    const urls = { REDIS_URL: redisUrl, IPINFO_BASE_URL: fakeUrl, IPINFO_API_BASE_URL: `${fakeUrl}/api.ipinfo.io` }
     const env = { ...urls, IPINFO_KEYS: keys.join(',') }
     await Promise.all(ports.map((port, index) => startReplica(options, { port, index, env }, context, level)))
   } catch (error) {

@@ -26,7 +26,7 @@ afterEach(async () => {
 
 function clientOf(options: Partial<UpstreamClientOptions> = {}): UpstreamClient {
   const made = new UpstreamClient({
-    provider: ipinfo({ legacy: fake.url, api: `${fake.url}/lite` }),
+    provider: ipinfo({ legacy: fake.url, api: `${fake.apiUrl}/lite` }),
     userAgent: 'ipfleet/test',
     maxBodyBytes,
     maxSockets: 8,

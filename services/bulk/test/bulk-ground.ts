@@ -153,7 +153,7 @@ export class BulkGround implements AsyncDisposable {
         REDIS_TIMEOUT_MS: '1000',
         IPINFO_KEYS: keys.join(','),
         IPINFO_BASE_URL: upstream.url,
-        IPINFO_API_BASE_URL: upstream.url,
+        IPINFO_API_BASE_URL: `${upstream.url}/api.ipinfo.io`,
         DRAIN_MS: '0',
         ...lookupEnv,
       })

@@ -23,7 +23,7 @@ beforeAll(async () => {
   replica = await startReplica({
     IPINFO_KEYS: 'cli-key-1,cli-key-2',
     IPINFO_BASE_URL: fake.url,
-    IPINFO_API_BASE_URL: fake.url,
+    IPINFO_API_BASE_URL: fake.apiUrl,
     CACHE_MAX_ENTRIES: '100000',
     COOLDOWN_SECONDS: '1',
     BREAKER_OPEN_SECONDS: '1',

@@ -25,7 +25,7 @@ beforeAll(async () => {
   env = {
     IPINFO_KEYS: 'canary-key-1,canary-key-2',
     IPINFO_BASE_URL: fake.url,
-    IPINFO_API_BASE_URL: fake.url,
+    IPINFO_API_BASE_URL: fake.apiUrl,
     QUOTA_POLL_SECONDS: '0',
   }
 })

@@ -107,7 +107,7 @@ function registryQuestion(registry: 'domains' | 'places', subject: string, query
   const kept = new URLSearchParams()
   for (const name of ['limit', 'page']) if (query.has(name)) kept.set(name, query.get(name) ?? '')
   const target = `/${registry}/${address}${kept.size === 0 ? '' : `?${kept.toString()}`}`
-  return { surface: 'legacy', target, expected: 'json', address }
+  return { surface: registry === 'places' ? 'api' : 'legacy', target, expected: 'json', address }
 }
 
 /**

@@ -203,7 +203,7 @@ describe('every form of an item is answered as upstream answers it in a batch of
     const client = httpClient()
     const headers = { authorization: 'Bearer test-key-1' }
     for (const item of [...legacy, ...products].filter((one) => !one.includes('//'))) {
-      const direct = await client.ask(fleet.fake.url, `/${item}`, { headers })
+      const direct = await client.ask(fleet.fake.url, fleet.fake.onItsHost(`/${item}`), { headers })
       const cached = await fleet.ask(`/${item}`)
       expect({ item, status: cached.status, text: cached.text }).toEqual({
         item,

@@ -50,7 +50,7 @@ test('a key is seen by upstream and by nobody else', async () => {
   const env = {
     IPINFO_KEYS: `${canary},other-key`,
     IPINFO_BASE_URL: fake.url,
-    IPINFO_API_BASE_URL: fake.url,
+    IPINFO_API_BASE_URL: fake.apiUrl,
     REDIS_URL: redis.url,
     ADMIN_TOKEN: adminToken,
     LOG_LEVEL: 'trace',

@@ -99,7 +99,7 @@ class RunningFleet implements LocalFleet {
     const replica = await startReplica({
       IPINFO_KEYS: (this.#options.keys ?? defaultKeys).join(','),
       IPINFO_BASE_URL: this.fake.url,
-      IPINFO_API_BASE_URL: this.fake.url,
+      IPINFO_API_BASE_URL: this.fake.apiUrl,
       REDIS_URL: this.redis.url,
       DRAIN_MS: '0',
       STALE_WHILE_REVALIDATE_SECONDS: '0',

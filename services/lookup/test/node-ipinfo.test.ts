@@ -130,7 +130,7 @@ describe('the newer products', () => {
 
   test.each(Object.entries(clients))('%s: lookupIp is what IPinfo would say', async (_, clientAt) => {
     for (const ip of ['8.8.8.8', '9.9.9.9', '2001:4860:4860::8888', '10.0.0.1']) {
-      const expected = await clientAt(fleet.fake.url, token).lookupIp(ip)
+      const expected = await clientAt(fleet.fake.apiUrl, token).lookupIp(ip)
       expect(await clientAt(base(), 'client-token').lookupIp(ip)).toEqual(expected)
     }
   })
@@ -138,7 +138,7 @@ describe('the newer products', () => {
   test('Lite without an address is about the caller', async () => {
     const own = await clients.Lite(base(), 'client-token').lookupIp()
     expect(own.ip).toBe('127.0.0.1')
-    expect(own).toEqual(await clients.Lite(fleet.fake.url, token).lookupIp())
+    expect(own).toEqual(await clients.Lite(fleet.fake.apiUrl, token).lookupIp())
   })
 })
 

@@ -32,7 +32,7 @@ beforeEach(async () => {
   fake = await startFakeIpinfo()
   clock = manualClock(1000)
   client = new UpstreamClient({
-    provider: ipinfo({ legacy: fake.url, api: fake.url }),
+    provider: ipinfo({ legacy: fake.url, api: fake.apiUrl }),
     userAgent: 'test',
     maxBodyBytes: 100_000,
     maxSockets: 8,

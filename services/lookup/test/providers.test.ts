@@ -35,7 +35,7 @@ function start(env: Readonly<Record<string, string>> = {}): Promise<ServiceProce
     IPASIS_BASE_URL: fake.url,
     IPINFO_KEYS: 'ipinfo-key',
     IPINFO_BASE_URL: ipinfo.url,
-    IPINFO_API_BASE_URL: ipinfo.url,
+    IPINFO_API_BASE_URL: ipinfo.apiUrl,
     DRAIN_MS: '0',
     ...env,
   })

@@ -107,7 +107,7 @@ describe.each(habits)('$sdk', (habit) => {
   test('is answered as IPinfo would answer what it means', async () => {
     const isBatch = habit.means.startsWith('/batch')
     const headers = { authorization: 'Bearer business-key' }
-    const expected = await direct.ask(fleet.fake.url, habit.means, {
+    const expected = await direct.ask(fleet.fake.url, fleet.fake.onItsHost(habit.means), {
       headers,
       ...(isBatch && { method: 'POST', body: items }),
     })

@@ -23,7 +23,7 @@ beforeAll(async () => {
   fleet = await startLocalFleet({
     redis,
     keys: ['business-key'],
-    fake: { keys: { 'business-key': { plan: 'business' } } },
+    fake: { keys: { 'business-key': { plan: 'business', toolsPerDay: 100 } } },
     env: { TRUST_PROXY: '127.0.0.0/8' },
   })
   client = httpClient()
@@ -36,7 +36,7 @@ afterAll(async () => {
 
 /** What the fake says to whoever asks it directly with the fleet's key. */
 function direct(path: string, options: AskOptions = {}): Promise<Reply> {
-  return client.ask(fleet.fake.url, path, {
+  return client.ask(fleet.fake.url, fleet.fake.onItsHost(path), {
     ...options,
     headers: { ...options.headers, authorization: 'Bearer business-key' },
   })

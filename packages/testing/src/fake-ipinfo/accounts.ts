@@ -1,5 +1,5 @@
-import { type Answer, json, refusals } from './answer.ts'
-import type { Plan } from './legacy-record.ts'
+import { type Answer, json, type RefusalForm, refusals, refusalOfProduct } from './answer.ts'
+import { featureOf, type Plan, planHas } from './plans.ts'
 
 /** What one API key may do. */
 export interface FakeKey {
@@ -7,10 +7,24 @@ export interface FakeKey {
   readonly monthlyQuota?: number
   /** Requests in each window of 60 s that starts with the first one. */
   readonly perMinute?: number
-  /** What the full legacy record holds. Default `free`: no modules. */
+  /** Goes on beyond its quota, which is billed: `/me` states more remaining than the limit. Default false. */
+  readonly overage?: boolean
+  /** Requests a month of single products, such as `{ privacy: 100 }`, within the quota. */
+  readonly features?: Readonly<Record<string, number>>
+  /** Which products may be asked, and what a full record holds. Left out: everything, with the records of `free`. */
   readonly plan?: Plan
-  /** Products that answer 401 `{}`: `privacy`, `asn`, `ranges`, `whois`, `lookup`, `geo` (plain records) … */
+  /** Products beyond the plan: `privacy`, `asn`, `ranges`, `whois`, `lookup`, `geo` (plain records) … */
+  readonly modules?: readonly string[]
+  /** Products that are refused whatever the plan. */
   readonly lacks?: readonly string[]
+  /** How a product that the key may not ask is refused. Default `unauthorized`: 401 `{}`. */
+  readonly refusesWith?: RefusalForm
+  /** What a used-up quota is answered with. Default 429. */
+  readonly exhaustedWith?: 402 | 429
+  /** Uses of each tool in a day (UTC). Default 5, on any plan. */
+  readonly toolsPerDay?: number
+  /** Downloads in a day (UTC). Default 3. */
+  readonly downloadsPerDay?: number
 }
 
 export interface AccountsOptions {
@@ -24,7 +38,7 @@ export interface AccountsOptions {
 
 /** Whether a request is answered: `granted` says how many of its items the quota paid for. */
 export type Admission =
-  | { readonly kind: 'granted'; readonly items: number; readonly plan: Plan }
+  | { readonly kind: 'granted'; readonly items: number; readonly plan: Plan | undefined }
   | { readonly kind: 'refused'; readonly answer: Answer }
 
 export interface Bill {
@@ -44,11 +58,17 @@ interface Account {
   used: number
   minuteStartMs: number
   minuteUsed: number
+  /** By product, this month. */
+  usedOf: Map<string, number>
+  /** Tools and downloads, on `day`. */
+  usedToday: Map<string, number>
+  day: number
 }
 
 // What IPinfo's own example of /me shows for a key without a hard limit: 2^31 - 1 less what was used.
 const endless = 2 ** 31 - 1
 const statedLimit = 50_000
+const dayMs = 86_400_000
 
 /** The keys, their plans and what they have left. */
 export class Accounts {
@@ -65,33 +85,63 @@ export class Accounts {
   /** Charges the token and says if the request may be answered; `token` is undefined on the keyless surface. */
   admit(token: string | undefined, bill: Bill): Admission {
     const account = this.#find(token)
-    if (account === undefined) return { kind: 'refused', answer: refusals.unknownToken }
-    if (account.key.lacks?.includes(bill.product)) return { kind: 'refused', answer: refusals.lacksPermission }
-    const plan = account.key.plan ?? 'free'
-    const left = bill.product === 'lite' ? bill.items : this.#left(account)
+    if (account === undefined) return refused(refusals.unknownToken)
+    const { key } = account
+    const refusal = this.refusalOf(token, bill.product)
+    if (refusal !== undefined) return refused(refusal)
+    if (bill.product === 'lite') return { kind: 'granted', items: bill.items, plan: key.plan }
+    const left = Math.min(this.#left(account), featureLeft(account, bill.product))
     if (left < 1 && bill.items > 0) {
-      return { kind: 'refused', answer: token === undefined ? refusals.keylessRateLimited : refusals.rateLimited }
+      if (token === undefined) return refused(refusals.keylessRateLimited)
+      return refused(key.exhaustedWith === 402 ? refusals.paymentRequired : refusals.rateLimited)
     }
     const items = Math.min(bill.items, left)
-    if (bill.product !== 'lite') {
-      account.used += items
-      account.minuteUsed += items
+    account.used += items
+    account.minuteUsed += items
+    addTo(account.usedOf, bill.product, items)
+    return { kind: 'granted', items, plan: key.plan }
+  }
+
+  /** Charges one use of a tool (`map`, `summarize`) or a download, which are counted by the day and not by the month. */
+  admitDaily(token: string | undefined, use: 'map' | 'summarize' | 'download'): Admission {
+    const account = this.#find(token)
+    if (account === undefined) return refused(refusals.unknownToken)
+    const refusal = this.refusalOf(token, use === 'download' ? 'download' : 'tools')
+    if (refusal !== undefined) return refused(refusal)
+    const { key } = account
+    const nowMs = this.#options.nowMs()
+    const day = Math.floor(nowMs / dayMs)
+    if (account.day !== day) Object.assign(account, { day, usedToday: new Map() })
+    const limit = use === 'download' ? (key.downloadsPerDay ?? 3) : (key.toolsPerDay ?? 5)
+    if ((account.usedToday.get(use) ?? 0) >= limit) {
+      const limited = use === 'download' ? refusals.downloadsUsedUp : refusals.toolUsedUp
+      return refused({ ...limited, retryAfterSeconds: Math.ceil(((day + 1) * dayMs - nowMs) / 1000) })
     }
-    return { kind: 'granted', items, plan }
+    addTo(account.usedToday, use, 1)
+    return { kind: 'granted', items: 1, plan: key.plan }
+  }
+
+  /** Why the token may not ask a product at all, if so. Charges nothing. */
+  refusalOf(token: string | undefined, product: string): Answer | undefined {
+    const key = this.#find(token)?.key
+    if (key === undefined) return refusals.unknownToken
+    const { plan, modules = [], lacks = [], refusesWith = 'unauthorized' } = key
+    const may = !lacks.includes(product) && (planHas(plan, product) || modules.includes(product))
+    return may ? undefined : refusalOfProduct[refusesWith]
   }
 
   /** `/me`: free of charge, and answered after the quota is gone. */
   me(token: string | undefined): Answer {
     const account = token === undefined ? undefined : this.#find(token)
-    if (account === undefined) return refusals.invalidToken
-    const { monthlyQuota, plan = 'free' } = account.key
-    const limit = monthlyQuota ?? statedLimit
-    const remaining = (monthlyQuota ?? endless) - account.used
+    if (token === undefined || account === undefined) return refusals.invalidToken
+    const { key, used } = account
+    const limit = key.monthlyQuota ?? statedLimit
+    const remaining = (isEndless(key) ? endless : limit) - used
     return json({
       token,
-      plan,
-      requests: { day: account.used, month: account.used, limit, remaining },
-      features: { core: { daily: limit, monthly: limit } },
+      plan: key.plan ?? 'free',
+      requests: { day: used, month: used, limit, remaining },
+      features: this.#features(token, key, limit),
     })
   }
 
@@ -102,12 +152,30 @@ export class Accounts {
     return { limit, remaining: Math.min(limit, this.#left(account)) }
   }
 
+  /** Changes what a key may do and keeps what it has used; undefined takes the key away. */
+  setKey(token: string, key: FakeKey | undefined): void {
+    const account = this.#accounts.get(token)
+    if (key === undefined) this.#accounts.delete(token)
+    else this.#accounts.set(token, { ...newAccount(key), ...(account && { ...account, key }) })
+  }
+
   /** A new month, for one token or for all and the keyless surface. */
   reset(token?: string): void {
     const accounts = token === undefined ? [...this.#accounts.values(), this.#keyless] : [this.#find(token)]
     for (const account of accounts) {
-      if (account !== undefined) Object.assign(account, { used: 0, minuteUsed: 0 })
+      if (account === undefined) continue
+      Object.assign(account, { used: 0, minuteUsed: 0, usedOf: new Map(), usedToday: new Map() })
     }
+  }
+
+  #features(token: string, key: FakeKey, limit: number): Record<string, object> {
+    const features: Record<string, object> = {}
+    for (const [product, feature] of Object.entries(featureOf)) {
+      if (this.refusalOf(token, product) !== undefined) continue
+      const monthly = key.features?.[product] ?? limit
+      features[feature] = { daily: monthly, monthly }
+    }
+    return features
   }
 
   #find(token: string | undefined): Account | undefined {
@@ -120,15 +188,33 @@ export class Accounts {
   }
 
   #left(account: Account): number {
-    const { monthlyQuota, perMinute } = account.key
-    const month = (monthlyQuota ?? Number.POSITIVE_INFINITY) - account.used
-    if (perMinute === undefined) return month
+    const { key, used } = account
+    const month = isEndless(key) ? Number.POSITIVE_INFINITY : (key.monthlyQuota ?? 0) - used
+    if (key.perMinute === undefined) return month
     const nowMs = this.#options.nowMs()
     if (nowMs - account.minuteStartMs >= 60_000) Object.assign(account, { minuteStartMs: nowMs, minuteUsed: 0 })
-    return Math.min(month, perMinute - account.minuteUsed)
+    return Math.min(month, key.perMinute - account.minuteUsed)
   }
 }
 
 function newAccount(key: FakeKey): Account {
-  return { key, used: 0, minuteStartMs: Number.NEGATIVE_INFINITY, minuteUsed: 0 }
+  const counters = { used: 0, minuteUsed: 0, usedOf: new Map<string, number>(), usedToday: new Map<string, number>() }
+  return { key, ...counters, minuteStartMs: Number.NEGATIVE_INFINITY, day: 0 }
+}
+
+function refused(answer: Answer): Admission {
+  return { kind: 'refused', answer }
+}
+
+function isEndless({ monthlyQuota, overage = false }: FakeKey): boolean {
+  return overage || monthlyQuota === undefined
+}
+
+function featureLeft({ key, usedOf }: Account, product: string): number {
+  const limit = key.features?.[product]
+  return limit === undefined ? Number.POSITIVE_INFINITY : limit - (usedOf.get(product) ?? 0)
+}
+
+function addTo(counts: Map<string, number>, name: string, count: number): void {
+  counts.set(name, (counts.get(name) ?? 0) + count)
 }

@@ -29,8 +29,8 @@ const bogons4: readonly (readonly [number, number])[] = (
 
 const bogons6 = new BlockList()
 for (const [base, bits] of [
-  ['::', 128],
-  ['::1', 128],
+  // The unspecified address, the loopback one and the IPv4-compatible ones (RFC 4291, deprecated).
+  ['::', 96],
   ['100::', 64],
   ['2001:10::', 28],
   ['2001:db8::', 32],
@@ -49,9 +49,16 @@ export function parseAddress(text: string): Address | undefined {
   }
   // `net.isIPv6` takes zone ids (`fe80::1%eth0`); IPinfo does not.
   if (!isIPv6(text) || text.includes('%')) return undefined
-  const canonical = new SocketAddress({ address: text, family: 'ipv6' }).address
+  const canonical = withoutDots(new SocketAddress({ address: text, family: 'ipv6' }).address)
   if (canonical.startsWith('::ffff:') && canonical.includes('.')) return parseAddress(canonical.slice('::ffff:'.length))
   return { text: canonical, network: network48(canonical), isBogon: bogons6.check(canonical, 'ipv6') }
+}
+
+/** inet_ntop writes the IPv4-compatible addresses with dots, RFC 5952 the mapped ones alone. */
+function withoutDots(address: string): string {
+  const [, a = 0, b = 0, c = 0, d = 0] = (/^::(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address) ?? []).map(Number)
+  const groups = [a * 256 + b, c * 256 + d].map((group) => group.toString(16))
+  return /^::\d+\./.test(address) ? `::${groups.join(':')}` : address
 }
 
 function isBogon4(address: number): boolean {

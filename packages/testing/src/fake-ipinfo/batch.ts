@@ -1,11 +1,12 @@
 import { type Answer, json, refusals } from './answer.ts'
+import { namesItsProduct } from './plans.ts'
 import { type Asker, answerPath } from './surface.ts'
 
 /** What IPinfo takes in one batch. */
 const maxItems = 1000
 
 /**
- * The list of a batch or tool body: a JSON array, or one item a line. Undefined for anything else, such as an
+ * The list of a batch's body: a JSON array, or one item a line. Undefined for anything else, such as an
  * object or an array that holds more than texts. The content type plays no part: SDKs leave it out.
  */
 export function readList(body: string): readonly string[] | undefined {
@@ -28,8 +29,10 @@ export function batchRefusal(items: readonly string[] | undefined): Answer | und
 
 export interface BatchOptions {
   readonly asker: Asker
-  /** Put before each item: `lite/` for `/batch/lite`. */
-  readonly prefix: string
+  /** The product of items that are bare addresses: `lite/` for `/batch/lite`, `lookup/` for `/batch` of api.ipinfo.io. */
+  readonly prefix: '' | 'lite/' | 'lookup/'
+  /** What an item is answered with instead, as far as that depends on the key or on the address. */
+  readonly refusalOf: (segments: readonly string[]) => Answer | undefined
   /** `?filter=1`: items whose result is empty are left out. */
   readonly dropsEmpty: boolean
   /** How many items the quota still pays for; those beyond it answer 429 inside. */
@@ -40,16 +43,18 @@ export interface BatchOptions {
 export function answerBatch(items: readonly string[], options: BatchOptions): Answer {
   const results: Record<string, unknown> = Object.create(null)
   for (const [at, item] of items.entries()) {
-    const answer = at < options.affordable ? answerItem(options.prefix + item, options.asker) : refusals.rateLimited
+    const answer = at < options.affordable ? answerItem(item, options) : refusals.rateLimited
     if (options.dropsEmpty && isEmpty(answer.value)) continue
     results[item] = answer.value
   }
   return json(results)
 }
 
-function answerItem(item: string, asker: Asker): Answer {
+function answerItem(item: string, { prefix, refusalOf, asker }: BatchOptions): Answer {
   const [path = '', search = ''] = item.split('?')
-  return answerPath(path.split('/').filter(Boolean), new URLSearchParams(search), asker)
+  const [head = '', ...rest] = path.split('/').filter(Boolean)
+  const segments = [...(namesItsProduct(head) ? [] : prefix.split('/').filter(Boolean)), head, ...rest]
+  return refusalOf(segments) ?? answerPath(segments, new URLSearchParams(search), asker)
 }
 
 function isEmpty(value: unknown): boolean {

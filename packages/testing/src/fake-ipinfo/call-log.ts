@@ -1,8 +1,13 @@
+import type { FakeHost } from './request.ts'
+
 /** One request that arrived, as the log keeps it. */
 export interface FakeCall {
   readonly method: string
-  /** The request target as it came, query included. */
+  readonly host: FakeHost | 'api.ipasis.com'
+  /** The request target as it came, query included; without the prefix that stands for the host. */
   readonly path: string
+  /** Whether the connection had carried another request before. */
+  readonly isReused: boolean
   readonly token: string | undefined
   /** A batch's items, verbatim. */
   readonly items?: readonly string[]

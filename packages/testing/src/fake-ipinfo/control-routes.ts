@@ -1,4 +1,5 @@
-import type { Accounts } from './accounts.ts'
+import type { Accounts, FakeKey } from './accounts.ts'
+import type { BlockedAddresses } from './blocked-addresses.ts'
 import type { CallLog, FakeCall } from './call-log.ts'
 import { type Behaviour, type Fault, type Faults, type FaultScope, inScope } from './faults.ts'
 
@@ -7,6 +8,7 @@ export interface Controlled {
   readonly log: CallLog
   readonly faults: Faults
   readonly accounts: Accounts
+  readonly blocked: BlockedAddresses
   /** Resolves after that many ms. */
   readonly delay: (ms: number) => Promise<void>
 }
@@ -29,6 +31,9 @@ const faultKinds: Readonly<Record<Fault['kind'], true>> = {
   'reset-mid-body': true,
   garbage: true,
   html: true,
+  wall: true,
+  fields: true,
+  'error-inside': true,
   truncated: true,
   huge: true,
   endless: true,
@@ -69,9 +74,24 @@ export async function control(route: string, body: string, fake: Controlled): Pr
     case 'POST quota/reset':
       fake.accounts.reset((input as { token?: string }).token)
       return done
+    case 'PUT key':
+      return setKey(input, fake)
+    case 'PUT blocked':
+      fake.blocked.set((input as { addresses?: string[] }).addresses ?? [])
+      return done
     default:
       return { status: 404, value: { error: 'no such control' } }
   }
+}
+
+/** `{ token, key }`; without a key the token is taken away. */
+function setKey(
+  { token, key }: { readonly token?: string; readonly key?: FakeKey },
+  { accounts }: Controlled,
+): ControlAnswer {
+  if (typeof token !== 'string') return { status: 400, value: { error: 'no token' } }
+  accounts.setKey(token, key)
+  return done
 }
 
 /** `{ count, timeoutMs, …scope }`: answers with the call that made the log hold `count` of them, or 408. */

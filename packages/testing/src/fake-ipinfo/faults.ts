@@ -1,5 +1,6 @@
 import { bodyOf, refusals } from './answer.ts'
 import { type FakeCall, pathnameOf } from './call-log.ts'
+import type { FakeHost } from './request.ts'
 
 /** How the fake misbehaves. Sizes are bytes on the wire, but a gzip bomb's, which are bytes after inflation. */
 export type Fault =
@@ -24,6 +25,12 @@ export type Fault =
   /** 200 `application/json` that is no JSON. */
   | { readonly kind: 'garbage' }
   | { readonly kind: 'html' }
+  /** A page of something in front of IPinfo, which keeps clients out. Status 403 unless told. */
+  | { readonly kind: 'wall'; readonly status?: number }
+  /** The true answer with more fields, such as `cache-control`. */
+  | { readonly kind: 'fields'; readonly headers: Readonly<Record<string, string>> }
+  /** Status 200 with a rate limit's error as its body. */
+  | { readonly kind: 'error-inside' }
   /** The true answer under a Content-Length that promises more, then FIN. */
   | { readonly kind: 'truncated' }
   /** Valid JSON of that size. */
@@ -44,6 +51,9 @@ export interface FaultScope {
   /** `""` is the keyless surface. */
   readonly tokens?: readonly string[]
   readonly methods?: readonly string[]
+  readonly hosts?: readonly FakeHost[]
+  /** Calls on connections that have carried another one before. */
+  readonly onReused?: true
   /** In-process only. */
   readonly when?: (call: FakeCall) => boolean
   /** After that many calls it is over. */
@@ -53,7 +63,10 @@ export interface FaultScope {
 export type Behaviour = Fault & FaultScope
 
 /** A fault that replaces the answer's delivery; `latency` comes before it. */
-export type DeliveryFault = Exclude<Fault, { kind: 'latency' | '429-storm' | '401-storm' | '403-storm' }>
+export type DeliveryFault = Exclude<
+  Fault,
+  { kind: 'latency' | 'error-inside' | '429-storm' | '401-storm' | '403-storm' }
+>
 
 /** What befalls one call. */
 export interface Fate {
@@ -152,10 +165,12 @@ export class Faults {
 }
 
 /** Whether the call is one of those that the scope names; `times` plays no part. */
-export function inScope({ paths, tokens, methods, when }: FaultScope, call: FakeCall): boolean {
+export function inScope({ paths, tokens, methods, hosts, onReused, when }: FaultScope, call: FakeCall): boolean {
   if (paths !== undefined && !paths.some((path) => pathMatches(path, pathnameOf(call.path)))) return false
   if (tokens !== undefined && !tokens.includes(call.token ?? '')) return false
   if (methods !== undefined && !methods.includes(call.method)) return false
+  if (hosts !== undefined && !hosts.some((host) => host === call.host)) return false
+  if (onReused === true && !call.isReused) return false
   return when === undefined || when(call)
 }
 
@@ -170,6 +185,7 @@ function pathMatches(pattern: string, path: string): boolean {
 /** A storm is a status with IPinfo's own body. */
 function plainFault(fault: Fault): DeliveryFault | undefined {
   if (fault.kind === 'latency') return undefined
+  if (fault.kind === 'error-inside') return { kind: 'status', status: 200, body: bodyOf(refusals.rateLimited) }
   if (fault.kind === '401-storm') return { kind: 'status', status: 401, body: bodyOf(refusals.lacksPermission) }
   if (fault.kind === '403-storm') return { kind: 'status', status: 403, body: bodyOf(refusals.unknownToken) }
   if (fault.kind !== '429-storm') return fault

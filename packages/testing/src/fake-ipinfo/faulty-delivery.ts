@@ -45,6 +45,12 @@ export async function deliverBadly(fault: DeliveryFault, res: ServerResponse, de
     case 'html':
       res.writeHead(200, { 'content-type': contentTypes.html }).end('<!doctype html><title>IPinfo</title><p>Hello')
       return
+    case 'wall':
+      res.writeHead(fault.status ?? 403, { 'content-type': contentTypes.html }).end(wallPage)
+      return
+    case 'fields':
+      res.writeHead(status, { ...headers, ...fault.headers }).end(body)
+      return
     case 'truncated':
       res.writeHead(status, { ...headers, 'content-length': body.length + 100 })
       await written(res, body)
@@ -63,6 +69,10 @@ export async function deliverBadly(fault: DeliveryFault, res: ServerResponse, de
       await sendMuch(fault, res)
   }
 }
+
+const wallPage = `<!DOCTYPE html>
+<html><head><title>Attention Required!</title></head><body><h1>Please enable cookies.</h1></body></html>
+`
 
 function sendStatus(fault: Extract<DeliveryFault, { kind: 'status' }>, res: ServerResponse): void {
   const { body = '' } = fault

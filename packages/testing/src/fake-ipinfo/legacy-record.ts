@@ -1,9 +1,17 @@
+import type { Plan } from './plans.ts'
 import { hash, pick, type Subject } from './subject.ts'
 
-/** What a token's plan adds to the legacy record: each plan has all of the one before. */
-export type Plan = 'free' | 'basic' | 'standard' | 'business'
-
-const planRank: Readonly<Record<Plan, number>> = { free: 0, basic: 1, standard: 2, business: 3 }
+/** What a plan adds to the legacy record: a higher rank has all of the lower ones. */
+const planRank: Readonly<Record<Plan, number>> = {
+  lite: 0,
+  free: 0,
+  basic: 1,
+  core: 1,
+  standard: 2,
+  plus: 2,
+  business: 3,
+  max: 3,
+}
 
 export const legacyFields = [
   'ip',
@@ -54,7 +62,7 @@ export function geoRecord(subject: Subject): object {
 }
 
 /** The record with the modules of the plan. */
-export function planRecord(subject: Subject, plan: Plan): object {
+export function planRecord(subject: Subject, plan: Plan = 'free'): object {
   const record = legacyRecord(subject)
   const rank = planRank[plan]
   if (rank === 0) return record

@@ -9,6 +9,8 @@ export interface FakeIpinfoOptions {
   readonly port?: number
   /** The tokens that exist; any other answers 403. Left out: every token exists, without a quota. */
   readonly keys?: Readonly<Record<string, FakeKey>>
+  /** Addresses about which every key is refused, with 403 "Unknown token". */
+  readonly blocked?: readonly string[]
   /** Default true: without a token 429, once `keylessQuota` requests were answered. */
   readonly requireToken?: boolean
   /** Default 0. */

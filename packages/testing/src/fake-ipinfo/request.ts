@@ -1,9 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 
+/** `ipinfo.io` with `www.` and `v6.`, and `api.ipinfo.io` with `v4.` and `v6.`. */
+export type FakeHost = 'ipinfo.io' | 'api.ipinfo.io'
+
+/** Stands in front of every path of api.ipinfo.io where the Host is that of a machine: one port serves both. */
+export const apiPrefix = '/api.ipinfo.io'
+
 /** A request as the surfaces see it. */
 export interface FakeRequest {
   readonly method: string
-  /** As it came, query included. */
+  readonly host: FakeHost
+  /** As it came, query included; without the prefix that stands for the host. */
   readonly target: string
   /** The path without query, cut at slashes, decoded; empty ones are left out. Undefined: it cannot be decoded. */
   readonly segments: readonly string[] | undefined
@@ -21,13 +28,14 @@ const noQuery = new URLSearchParams()
 
 /** Reads all but the body. */
 export function readRequest(req: IncomingMessage, body: string): FakeRequest {
-  const target = req.url ?? '/'
+  const { host, target } = placeOf(req)
   const end = target.indexOf('?')
   const query = end === -1 ? noQuery : new URLSearchParams(target.slice(end + 1))
   const { authorization, accept = '', 'user-agent': agent = '' } = req.headers
   const from = req.socket.remoteAddress ?? '127.0.0.1'
   return {
     method: req.method ?? 'GET',
+    host,
     target,
     segments: segmentsOf(end === -1 ? target : target.slice(0, end)),
     query,
@@ -35,6 +43,14 @@ export function readRequest(req: IncomingMessage, body: string): FakeRequest {
     body,
     from: from.startsWith('::ffff:') ? from.slice('::ffff:'.length) : from,
     wantsHtml: agent.startsWith('Mozilla/') && !accept.includes('application/json'),
+  }
+}
+
+function placeOf({ url = '/', headers }: IncomingMessage): Pick<FakeRequest, 'host' | 'target'> {
+  if (url.startsWith(`${apiPrefix}/`)) return { host: 'api.ipinfo.io', target: url.slice(apiPrefix.length) }
+  return {
+    host: /^(v[46]\.)?api\.ipinfo\.io(:|$)/i.test(headers.host ?? '') ? 'api.ipinfo.io' : 'ipinfo.io',
+    target: url,
   }
 }
 

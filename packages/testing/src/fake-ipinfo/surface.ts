@@ -1,6 +1,7 @@
 import { parseAddress } from './address.ts'
 import { type Answer, field, json, refusals } from './answer.ts'
-import { geoRecord, legacyFields, legacyRecord, modules, type Plan, planRecord } from './legacy-record.ts'
+import { geoRecord, legacyFields, legacyRecord, modules, planRecord } from './legacy-record.ts'
+import type { Plan } from './plans.ts'
 import { isProduct, type Product, products } from './products.ts'
 import { asnAnswer, domainsAnswer, placesAnswer, rangesAnswer, whoisAnswer } from './registries.ts'
 import { type Subject, subjectOf } from './subject.ts'
@@ -8,7 +9,7 @@ import { type Subject, subjectOf } from './subject.ts'
 /** Who asks: it decides about `/`, `/json` and `me`, and how much a record holds. */
 export interface Asker {
   readonly address: string
-  readonly plan: Plan
+  readonly plan: Plan | undefined
   /** Without a token, full records carry `readme`. */
   readonly isKeyless: boolean
 }
@@ -64,7 +65,9 @@ function legacyAnswer(ip: string, part: string | undefined, asker: Asker): Answe
 function productAnswer(product: Product, [ip, ...path]: readonly string[], asker: Asker): Answer {
   const address = parseAddress(ip === undefined || ip === 'me' ? asker.address : ip)
   if (address === undefined) return refusals.productWrongIp
-  const record: unknown = address.isBogon ? { ip: address.text, bogon: true } : products[product](subjectOf(address))
+  const record: unknown = address.isBogon
+    ? { ip: address.text, bogon: true }
+    : recordOf(product, subjectOf(address), asker.plan)
   if (path.length === 0) return json(record)
   let value = record
   for (const name of path) {
@@ -73,6 +76,11 @@ function productAnswer(product: Product, [ip, ...path]: readonly string[], asker
   }
   // What another address' record may hold, this one may lack: an empty line, not an error.
   return value === undefined && !knownProductFields.has(path.at(-1) ?? '') ? refusals.productWrongField : field(value)
+}
+
+/** `/lookup` answers Core and, for a richer plan, all that Plus and Max hold: the path is the same. */
+function recordOf(product: Product, subject: Subject, plan: Plan | undefined): object {
+  return products[product === 'lookup' && (plan === 'plus' || plan === 'max') ? plan : product](subject)
 }
 
 // The fields that only some records have, apart from those that a bogon lacks.

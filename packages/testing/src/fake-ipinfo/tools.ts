@@ -1,15 +1,22 @@
 import { parseAddress } from './address.ts'
-import { type Answer, json, refusals } from './answer.ts'
+import { type Answer, json, redirect, refusals } from './answer.ts'
 import { readList } from './batch.ts'
 import { hash, type Subject, subjectOf } from './subject.ts'
 
 export type Tool = 'summarize-ips' | 'map' | 'summarize'
 
-/** `POST /tools/summarize-ips`, `/tools/map`, `/map?cli=1`: where the report is. `/summarize?cli=1`: the counts. */
-export function answerTool(tool: Tool, body: string): Answer {
-  const texts = readList(body) ?? []
+/**
+ * `POST /tools/summarize-ips`, `/tools/map`, `/map?cli=1`: where the report is. `/summarize?cli=1`: the counts. Without
+ * `cli=1`, `/map` and `/summarize` lead to the report's page, as they do for the form of the website.
+ * @param path as asked, without slashes around it
+ */
+export function answerTool(path: string, query: URLSearchParams, body: string): Answer {
+  const tool: Tool = toolPaths.get(path) ?? 'map'
+  const texts = readToolList(body)
   const addresses = texts.flatMap((text) => parseAddress(text) ?? [])
   if (addresses.length === 0) return refusals.noIpsFound
+  const isWebsites = (path === 'map' || path === 'summarize') && query.get('cli') !== '1'
+  if (isWebsites) return redirect(`https://ipinfo.io/tools/${tool}/${reportId(texts)}`)
   const known = addresses.filter(({ isBogon }) => !isBogon)
   if (tool === 'summarize') {
     return json({
@@ -20,6 +27,26 @@ export function answerTool(tool: Tool, body: string): Answer {
     })
   }
   return json({ status: 'Report Generated', reportUrl: `https://ipinfo.io/tools/${tool}/${reportId(texts)}` })
+}
+
+export const toolPaths: ReadonlyMap<string, Tool> = new Map([
+  ['tools/summarize-ips', 'summarize-ips'],
+  ['tools/summarize', 'summarize'],
+  ['tools/map', 'map'],
+  ['summarize', 'summarize'],
+  ['map', 'map'],
+])
+
+/** A list like a batch's, or Ruby's `{"ips": [...]}`. */
+function readToolList(body: string): readonly string[] {
+  if (!body.trimStart().startsWith('{')) return readList(body) ?? []
+  try {
+    const value: unknown = JSON.parse(body)
+    const ips = typeof value === 'object' && value !== null && 'ips' in value ? value.ips : undefined
+    return Array.isArray(ips) ? ips.filter((ip) => typeof ip === 'string') : []
+  } catch {
+    return []
+  }
 }
 
 function counts(subjects: readonly Subject[]): object {

@@ -97,9 +97,9 @@ function bypassesCache({ headers }: Request): boolean {
 
 /** The path as asked, with the only parameter that upstream knows there; never with the client's token. */
 function postTarget(req: Request): string {
-  const filter = new URL(req.url, 'http://replica').searchParams.get('filter')
+  const cli = new URL(req.url, 'http://replica').searchParams.get('cli')
   const [path = '/'] = req.url.split(/[?&]/)
-  return filter === null ? path : `${path}?filter=${encodeURIComponent(filter)}`
+  return cli === null ? path : `${path}?cli=${encodeURIComponent(cli)}`
 }
 
 /** Browsers ask before they POST from elsewhere; IPinfo allows everyone. */
