@@ -1,4 +1,4 @@
-import { constants } from 'node:os'
+import { exitCodeOf, onStopSignals, stopSignals } from './stop-signals.ts'
 
 export interface OnSignalsOptions {
   /** Closes everything the process has open. */
@@ -7,21 +7,18 @@ export interface OnSignalsOptions {
     error(fields: object, message: string): void
     flush?(done: (error?: Error) => void): void
   }
-  /** Default: SIGTERM and SIGINT. */
+  /** Default: SIGTERM, SIGINT and SIGHUP. */
   readonly signals?: readonly NodeJS.Signals[]
+  /** Synchronous; called before a second signal ends the process. */
+  readonly onForcedEnd?: () => void
 }
 
 /**
- * The first signal stops the process: exit code 0, or 1 if stopping failed. A second one ends it at once with the
- * code that shells expect (130 for SIGINT, 143 for SIGTERM). Gives a function that takes the handlers away.
+ * The first signal stops the process: exit code 0, or 1 if stopping failed. A second one, a second or more later, ends
+ * it at once with the code that shells expect (130 for SIGINT, 143 for SIGTERM). Returns a function that removes the
+ * listeners.
  */
-export function onSignals({ stop, log, signals = ['SIGTERM', 'SIGINT'] }: OnSignalsOptions): () => void {
-  let stopping = false
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(128 + constants.signals[signal])
-    stopping = true
-    void stopThenExit(signal)
-  }
+export function onSignals({ stop, log, signals = stopSignals, onForcedEnd }: OnSignalsOptions): () => void {
   const stopThenExit = async (signal: NodeJS.Signals): Promise<void> => {
     let exitCode = 0
     try {
@@ -30,28 +27,32 @@ export function onSignals({ stop, log, signals = ['SIGTERM', 'SIGINT'] }: OnSign
       log.error({ err: error }, 'could not stop cleanly')
       exitCode = 1
     }
-    await flushed(log)
-    process.exit(exitCode)
+    await exit(exitCode, log, lastFlushMs)
   }
-  for (const signal of signals) process.on(signal, onSignal)
-  return () => {
-    for (const signal of signals) process.off(signal, onSignal)
+  const endAtOnce = (signal: NodeJS.Signals): void => {
+    onForcedEnd?.()
+    void exit(exitCodeOf(signal), log, forcedFlushMs)
   }
+  return onStopSignals({ onFirst: (signal) => void stopThenExit(signal), onAgain: endAtOnce }, signals)
 }
 
-const flushPatienceMs = 1000
+const lastFlushMs = 1000
+const forcedFlushMs = 100
 
 /**
- * Writes what the log still holds. When its reader has gone, sonic-boom 4.2.1 has to learn that by an ordinary write: in
- * the one that it makes at the exit of the process it tries again for ever (flushSync, after EPIPE).
+ * Writes what the log still holds, for `patienceMs` at most, and ends the process without its `exit` listeners. One of
+ * them is sonic-boom's (4.2.1, flushSync), which tries again for ever when the log's reader has gone or does not read.
  */
-function flushed(log: OnSignalsOptions['log']): Promise<void> {
-  if (log.flush === undefined) return Promise.resolve()
+async function exit(code: number, log: OnSignalsOptions['log'], patienceMs: number): Promise<never> {
+  await flushed(log, patienceMs)
+  process.removeAllListeners('exit')
+  return process.exit(code)
+}
+
+function flushed(log: OnSignalsOptions['log'], patienceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, flushPatienceMs)
-    log.flush?.(() => {
-      clearTimeout(timer)
-      resolve()
-    })
+    setTimeout(resolve, patienceMs)
+    if (log.flush) log.flush(() => resolve())
+    else resolve()
   })
 }

@@ -1,6 +1,7 @@
 /** `npm run fleet`: a whole fleet on this machine, until Ctrl-C. */
 
 import { parseArgs, styleText } from 'node:util'
+import { exitCodeOf, onStopSignals } from '@ipfleet/http/stop-signals.ts'
 import { startFleet, type Fleet, type FleetOptions } from './fleet.ts'
 
 const help = `Usage: npm run fleet -- [options]
@@ -17,9 +18,6 @@ Runs lookup replicas, one Redis and a fake IPinfo as local processes until Ctrl-
 Redis is redis-server or valkey-server from the PATH; else a container, if a Docker engine answers; else
 Debian's package, which is installed when run as root.
 `
-
-/** A second signal within this time is the same Ctrl-C: the terminal sends it to the group, npm passes it on. */
-const sameSignalMs = 500
 
 const colours = ['cyan', 'magenta', 'green', 'yellow', 'blue', 'cyanBright', 'magentaBright', 'greenBright'] as const
 
@@ -61,17 +59,10 @@ async function watch(fleet: Fleet, stop: AbortSignal): Promise<number> {
   return reason === 'asked' ? 0 : 1
 }
 
-/** Aborts at the first signal. A second one, later, ends this process, and its children with it. */
+/** Aborts at the first signal. A second one, a second or more later, ends this process, and its children with it. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController()
-  let firstAtMs = 0
-  const onSignal = (): void => {
-    if (stop.signal.aborted && performance.now() - firstAtMs > sameSignalMs) process.exit(130)
-    if (stop.signal.aborted) return
-    firstAtMs = performance.now()
-    stop.abort()
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  onStopSignals({ onFirst: () => stop.abort(), onAgain: (signal) => process.exit(exitCodeOf(signal)) })
   return stop.signal
 }
 

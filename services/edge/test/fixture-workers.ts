@@ -56,6 +56,7 @@ async function start(first: Config, surroundings: Surroundings): Promise<Serving
       await sleep(500)
       res.end('slow')
     },
+    '/never': () => writeSync(1, '{"msg":"slow"}\n'),
     '/exit': () => process.exit(7),
     '/loop': () => {
       writeSync(1, '{"msg":"looping"}\n')

@@ -23,9 +23,9 @@ const greetings = async (fleet: WorkerFleet): Promise<string[]> => {
 }
 
 /** Requests that every worker is at work on. */
-async function underWay(fleet: WorkerFleet, count: number): Promise<Promise<string>[]> {
+async function underWay(fleet: WorkerFleet, count: number, path = '/slow'): Promise<Promise<string>[]> {
   const answers = Array.from({ length: count }, () =>
-    fleet.ask('/slow').then(
+    fleet.ask(path).then(
       ({ body }) => body,
       () => 'lost',
     ),
@@ -93,13 +93,17 @@ describe.each([1, 3])('with %d process', (workers) => {
     expect(await fleet.exited).toEqual({ code: 0, signal: null })
   })
 
-  test('a second signal ends all at once', async () => {
+  test('a signal that comes again and again ends all at once, a second after the first', async () => {
     const fleet = await start({ workers })
     const pids = await fleet.pids(workers)
-    const answers = await underWay(fleet, 2)
+    const answers = await underWay(fleet, 2, '/never')
     fleet.kill('SIGTERM')
     await fleet.waitForLine(({ msg }) => msg === 'stopping')
-    fleet.kill('SIGINT')
+    const ended = fleet.exited.then(() => true)
+    await until(() => {
+      fleet.kill('SIGINT')
+      return Promise.race([ended, undefined])
+    })
     expect(await fleet.exited).toEqual({ code: 130, signal: null })
     expect(await Promise.all(answers)).toEqual(['lost', 'lost'])
     await until(() => !pids.some(isAlive))

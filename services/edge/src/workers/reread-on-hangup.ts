@@ -8,6 +8,9 @@ export interface RereadOnHangupOptions<Config> {
   readonly logger: Logger
 }
 
+/** All that stop a service, without the one that has the configuration read again. */
+export const signalsThatStop: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
+
 /** On SIGHUP the configuration is read again: a good one is applied, a bad one is logged and changes nothing. */
 export function rereadOnHangup<Config>(options: RereadOnHangupOptions<Config>): void {
   let latest = Promise.resolve()

@@ -2,7 +2,7 @@ import { onSignals } from '@ipfleet/http/on-signals.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
-import { rereadOnHangup } from './reread-on-hangup.ts'
+import { rereadOnHangup, signalsThatStop } from './reread-on-hangup.ts'
 import type { ReadAgain, Serving, StartServing, Surroundings } from './surroundings.ts'
 import { registerWorkerCount } from './worker-metrics.ts'
 
@@ -22,6 +22,7 @@ export async function serveAlone<Config>({ config, start, reload, logger }: Serv
   const starting = Promise.withResolvers<Serving<Config>>()
   rereadOnHangup<Config>({ reload, logger, apply: async (reread) => (await starting.promise).reconfigure(reread) })
   onSignals({
+    signals: signalsThatStop,
     log: logger,
     stop: async () => {
       logger.info('stopping')

@@ -5,7 +5,7 @@ import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { type Answerers, within } from './correspondence.ts'
 import type { AskedOfPrimary } from './messages.ts'
-import { rereadOnHangup } from './reread-on-hangup.ts'
+import { rereadOnHangup, signalsThatStop } from './reread-on-hangup.ts'
 import { SummedMetrics } from './summed-metrics.ts'
 import type { ReadAgain } from './surroundings.ts'
 import { registerWorkerCount } from './worker-metrics.ts'
@@ -84,7 +84,13 @@ class Supervisor<Config> {
     const { reload } = this.#options
     const logger = this.#logger
     rereadOnHangup<Config>({ reload, logger, apply: (config) => this.#reconfigure(config) })
-    onSignals({ stop: () => this.#stop(), log: logger })
+    onSignals({
+      signals: signalsThatStop,
+      stop: () => this.#stop(),
+      // The workers do not hear the signals of the terminal.
+      onForcedEnd: () => this.#seats.forEach(({ worker }) => worker.kill()),
+      log: logger,
+    })
     // The first alone: when the port is taken, Node 26 (lib/internal/cluster/primary.js, queryServer) dies of a
     // TypeError if a second worker has asked for it meanwhile. And its reason has to be told only once.
     const { host, port } = await this.#servingAt(this.#addSeat())
@@ -132,8 +138,6 @@ class Supervisor<Config> {
   async #stop(): Promise<void> {
     this.#stopping = true
     this.#logger.info('stopping')
-    // A second signal ends this process at once, and the workers with it.
-    process.once('exit', () => this.#seats.forEach(({ worker }) => worker.kill()))
     await within(dealWithinMs, this.#allDealt())
     await Promise.all(this.#seats.map((seat) => seat.retire(this.#options.stopWithinMs)))
     this.#metrics.close()
