@@ -23,18 +23,20 @@ const options = {
   'haproxy-log': { type: 'boolean', default: false },
   'node-flag': { type: 'string', multiple: true },
   'nginx-buffer': { type: 'string' },
-  help: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+  version: { type: 'boolean', default: false },
 } as const
 
 type NumberOption = Exclude<
   keyof typeof options,
-  'json' | 'help' | 'with-limit' | 'haproxy-log' | 'node-flag' | 'nginx-buffer'
+  'json' | 'help' | 'version' | 'with-limit' | 'haproxy-log' | 'node-flag' | 'nginx-buffer'
 >
 
 export interface BenchArguments {
   /** Of the benchmark. */
   readonly name: string | undefined
   readonly help: boolean
+  readonly version: boolean
   readonly json: boolean
   readonly withLimit: boolean
   readonly haproxyLog: boolean
@@ -50,6 +52,7 @@ export function benchArguments(words: readonly string[]): BenchArguments {
   return {
     name: positionals[0],
     help: values.help,
+    version: values.version,
     json: values.json,
     withLimit: values['with-limit'],
     haproxyLog: values['haproxy-log'],

@@ -1,3 +1,4 @@
+import { version } from '@ipfleet/settings/version.ts'
 import { benchArguments } from './bench-arguments.ts'
 import { benches } from './benches.ts'
 
@@ -15,6 +16,7 @@ const help = `Measures a lookup replica, the edge and the egress next to their p
                               and Squid if it is installed
 
   --json               the numbers instead of a table
+  --help, --version    this text; the version
 
 hit, which is loaded by wrk if it is installed:
   --rounds N           default 5; the servers take turns
@@ -72,6 +74,10 @@ egress, whose proxies take turns:
 async function main(): Promise<void> {
   const words = benchArguments(process.argv.slice(2))
   const { name } = words
+  if (words.version) {
+    process.stdout.write(`ipfleet-bench ${version}\n`)
+    return
+  }
   if (words.help || name === undefined) {
     process.stdout.write(help)
     return

@@ -1,3 +1,4 @@
+import { version } from '@ipfleet/settings/version.ts'
 import { Router } from 'express'
 
 export interface ProbeRoutesParts {
@@ -19,7 +20,7 @@ export function probeRoutes({ metrics, health, isReady }: ProbeRoutesParts): Rou
     else res.status(503).type('text').send('draining\n')
   })
   router.get('/health', async (_req, res) => {
-    res.json(await health())
+    res.json({ ...(await health()), version })
   })
   router.get('/metrics', async (_req, res) => {
     const { contentType, body } = await metrics.render()

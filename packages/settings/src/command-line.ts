@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Fault } from './sources.ts'
 
-/** An option of a program that takes a value, such as `--config FILE`. `--help` and `--check` are there anyway. */
+/** An option that takes a value, such as `--config FILE`. `--help`, `--version` and `--check` are always there. */
 export interface CommandOption {
   /** Without its dashes. */
   readonly name: string
@@ -14,7 +14,7 @@ export interface CommandOption {
 export type OptionValues = Readonly<Record<string, string | undefined>>
 
 export type Command =
-  | { readonly kind: 'run' | 'check' | 'help'; readonly options: OptionValues }
+  | { readonly kind: 'run' | 'check' | 'help' | 'version'; readonly options: OptionValues }
   | { readonly kind: 'fault'; readonly fault: Fault }
 
 type Options = readonly CommandOption[]
@@ -22,7 +22,11 @@ type Options = readonly CommandOption[]
 /** Reads the arguments after the program's own name. Faults show no values: they may be secrets meant for a setting. */
 export function readCommandLine(argv: readonly string[], known: Options = []): Command {
   const types = Object.fromEntries(known.map(({ name }) => [name, { type: 'string' } as const]))
-  const flags = { help: { type: 'boolean', short: 'h' }, check: { type: 'boolean' } } as const
+  const flags = {
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean' },
+    check: { type: 'boolean' },
+  } as const
   const { tokens } = parseArgs({ args: [...argv], options: { ...flags, ...types }, strict: false, tokens: true })
   const options: Record<string, string> = {}
   const given = new Set<string>()
@@ -41,7 +45,8 @@ export function readCommandLine(argv: readonly string[], known: Options = []): C
     }
     given.add(name)
   }
-  return { kind: given.has('help') ? 'help' : given.has('check') ? 'check' : 'run', options }
+  const kinds = ['help', 'version', 'check'] as const
+  return { kind: kinds.find((kind) => given.has(kind)) ?? 'run', options }
 }
 
 function faulty(message: string): Command {
@@ -54,5 +59,10 @@ export function optionInWords({ name, value }: CommandOption): string {
 }
 
 export function usageLine(program: string, options: Options = []): string {
-  return ['Usage:', program, ...options.map((option) => `[${optionInWords(option)}]`), '[--help | --check]'].join(' ')
+  return [
+    'Usage:',
+    program,
+    ...options.map((option) => `[${optionInWords(option)}]`),
+    '[--help | --version | --check]',
+  ].join(' ')
 }

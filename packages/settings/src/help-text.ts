@@ -36,7 +36,11 @@ function optionLines(options: readonly CommandOption[]): readonly string[] {
   const rows = [
     ...options.map((option) => [optionInWords(option), option.help] as const),
     ['--help, -h', 'show this text'] as const,
-    ['--check', 'check the settings and end: exit code 0 if they are valid, 2 if not'] as const,
+    ['--version', 'print the version'] as const,
+    [
+      '--check',
+      'check the settings and the files they name, and end: exit code 0 if they are valid, 2 if not',
+    ] as const,
   ]
   const column = Math.max(...rows.map(([name]) => name.length)) + 5
   return rows.flatMap(([name, help]) => hanging(name, wrapped(help, lineWidth - column), column))

@@ -218,7 +218,9 @@ describe('what a program takes besides its settings', () => {
   ])('%j is a fault of the command line, and nothing is read', (argv, message) => {
     const loaded = loadWith(argv)
     expect(loaded).toMatchObject({ faults: [{ name: 'command line', message }] })
-    expect(loaded).toMatchObject({ text: expect.stringContaining('Usage: lookup [--config FILE] [--help | --check]') })
+    expect(loaded).toMatchObject({
+      text: expect.stringContaining('Usage: lookup [--config FILE] [--help | --version | --check]'),
+    })
   })
 
   test('the help has the options and what else can be set', () => {
@@ -263,5 +265,5 @@ describe('what settings must keep to together', () => {
 test.each([['--chek'], ['--check=1'], ['stray'], ['--'], ['--toString']])('the argument %s is a fault', (argument) => {
   const { faults, text } = faultsFrom({}, [argument])
   expect(faults.map(({ name }) => name)).toEqual(['command line'])
-  expect(text).toContain('Usage: lookup [--help | --check]')
+  expect(text).toContain('Usage: lookup [--help | --version | --check]')
 })

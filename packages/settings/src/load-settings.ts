@@ -2,6 +2,7 @@ import { type Command, type CommandOption, type OptionValues, readCommandLine, u
 import type { SettingDescription } from './describe-settings.ts'
 import { helpText } from './help-text.ts'
 import { nearName } from './near-name.ts'
+import { version } from './version.ts'
 import { fileSuffix, type Setting, type SettingsOf, type SettingsSchema } from './setting.ts'
 import {
   type DotEnv,
@@ -63,8 +64,8 @@ interface Faulty {
 
 export type Loaded<Schema extends SettingsSchema, Value = undefined> =
   | LoadedSettings<Schema, Value>
-  /** `--help` was asked for. */
-  | { readonly kind: 'help'; readonly text: string }
+  /** `--help` or `--version` was asked for. */
+  | { readonly kind: 'help' | 'version'; readonly text: string }
   /** `--check` was asked for, and all is well. */
   | { readonly kind: 'check'; readonly text: string; readonly warnings: readonly string[] }
   /** Everything that is wrong, at once. */
@@ -94,6 +95,7 @@ export function loadSettings<const Schema extends SettingsSchema, Value = undefi
   const { argv = process.argv.slice(2), env = process.env, cwd = process.cwd() } = program
   const command = readCommandLine(argv, program.options)
   if (command.kind === 'help') return { kind: 'help', text: helpText(schema, program) }
+  if (command.kind === 'version') return { kind: 'version', text: `ipfleet-${program.program} ${version}\n` }
 
   const sources: Sources = { env, dotEnv: readDotEnv(cwd), cwd }
   const { values, faults } = readSettings(schema, sources)

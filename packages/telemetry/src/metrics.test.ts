@@ -121,3 +121,8 @@ function faults(body: string): string[] {
   }
   return bad
 }
+
+test('every process says which version it runs', async () => {
+  const { body } = await createMetrics().render()
+  expect(body).toMatch(/^ipfleet_build_info\{version="\d+\.\d+\.\d+[^"]*",node_version="\d+[^"]*"\} 1$/m)
+})

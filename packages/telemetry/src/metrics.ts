@@ -1,3 +1,4 @@
+import { version } from '@ipfleet/settings/version.ts'
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { CounterConfiguration, GaugeConfiguration, HistogramConfiguration, Metric } from 'prom-client'
 import { HotCounter, HotHistogram } from './hot-metrics.ts'
@@ -20,10 +21,16 @@ export interface Metrics {
   hotHistogram<const S extends LabelSets>(options: HotHistogramOptions<S>): HotHistogram<S>
 }
 
-/** A registry of its own. `defaultMetrics` adds those of the process: CPU, memory, event-loop lag, collections. */
+/**
+ * A registry of its own. `defaultMetrics` adds those of the process: CPU, memory, event-loop lag, collections, and which
+ * version it runs.
+ */
 export function createMetrics({ defaultMetrics = true }: { readonly defaultMetrics?: boolean } = {}): Metrics {
   const registry = new Registry()
-  if (defaultMetrics) collectDefaultMetrics({ register: registry })
+  if (defaultMetrics) {
+    collectDefaultMetrics({ register: registry })
+    registerBuildInfo(registry)
+  }
   const registers = [registry]
   return {
     registry,
@@ -35,6 +42,18 @@ export function createMetrics({ defaultMetrics = true }: { readonly defaultMetri
     hotCounter: (options) => registered(registry, new HotCounter(options)),
     hotHistogram: (options) => registered(registry, new HotHistogram(options)),
   }
+}
+
+/** In the form of Prometheus' own `prometheus_build_info`: always 1, to be joined with other metrics. */
+function registerBuildInfo(registry: Registry): void {
+  const info = new Gauge({
+    name: 'ipfleet_build_info',
+    help: 'Always 1; its labels say which version runs, and on which Node.',
+    labelNames: ['version', 'node_version'],
+    registers: [registry],
+    aggregator: 'first',
+  })
+  info.set({ version, node_version: process.versions.node }, 1)
 }
 
 /** prom-client 15 types its registry by its own four classes and uses only `name`, `get` and `reset` of them. */

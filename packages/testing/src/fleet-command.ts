@@ -2,6 +2,7 @@
 
 import { parseArgs, styleText } from 'node:util'
 import { exitCodeOf, onStopSignals } from '@ipfleet/http/stop-signals.ts'
+import { version } from '@ipfleet/settings/version.ts'
 import { startFleet, type Fleet, type FleetOptions } from './fleet.ts'
 
 const help = `Usage: npm run fleet -- [options]
@@ -14,6 +15,7 @@ Runs lookup replicas, one Redis and a fake IPinfo as local processes until Ctrl-
   --latency-ms N    how long the fake takes over an answer, in ms (default 20)
   --redis-port N    port of Redis (default: a free one)
   --help            this text
+  --version         the version
 
 Redis is redis-server or valkey-server from the PATH; else a container, if a Docker engine answers; else
 Debian's package, which is installed when run as root.
@@ -22,15 +24,15 @@ Debian's package, which is installed when run as root.
 const colours = ['cyan', 'magenta', 'green', 'yellow', 'blue', 'cyanBright', 'magentaBright', 'greenBright'] as const
 
 async function main(): Promise<number> {
-  let options: FleetOptions | 'help'
+  let options: FleetOptions | 'help' | 'version'
   try {
     options = parseOptions()
   } catch (error) {
     say(`${messageOf(error)} (--help lists the options)`)
     return 2
   }
-  if (options === 'help') {
-    process.stdout.write(help)
+  if (options === 'help' || options === 'version') {
+    process.stdout.write(options === 'help' ? help : `ipfleet-fleet ${version}\n`)
     return 0
   }
   const stop = stopSignal()
@@ -66,7 +68,7 @@ function stopSignal(): AbortSignal {
   return stop.signal
 }
 
-function parseOptions(): FleetOptions | 'help' {
+function parseOptions(): FleetOptions | 'help' | 'version' {
   const text = { type: 'string' } as const
   const { values } = parseArgs({
     options: {
@@ -75,13 +77,15 @@ function parseOptions(): FleetOptions | 'help' {
       keys: text,
       'latency-ms': text,
       'redis-port': text,
-      help: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean' },
       // For tests: other programs in the members' place.
       'replica-entry': text,
       'fake-entry': text,
     },
   })
   if (values.help === true) return 'help'
+  if (values.version === true) return 'version'
   const redisPort = values['redis-port']
   const replicaEntry = values['replica-entry']
   const fakeEntry = values['fake-entry']

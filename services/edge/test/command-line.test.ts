@@ -32,7 +32,7 @@ function optionsOf(args: readonly string[], env: Record<string, string> = {}): u
 test('--help lists every setting and every key of the file with its default, at most 96 columns wide', () => {
   const { status, stdout, stderr } = run(['--help'])
   expect([status, stderr]).toEqual([0, ''])
-  expect(stdout).toContain('Usage: edge [--config FILE] [--help | --check]')
+  expect(stdout).toContain('Usage: edge [--config FILE] [--help | --version | --check]')
   for (const name of Object.keys(settingsSchema)) expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'))
   for (const { title, keys } of configTables) {
     expect(stdout).toContain(`\n${title}`)
@@ -81,7 +81,7 @@ test.each([[['--check']], [[]]])('faults of environment and file are told at onc
     '  RUST_LOG: got "loud" from the environment; allowed: trace or debug or info or warn or error or off',
     '  config/proxy.toml line 2: server.workers: got 0; allowed: a whole number from 1 to 256',
     '  config/proxy.toml line 4: rate_limits: is not known; did you mean rate_limit?',
-    'Usage: edge [--config FILE] [--help | --check]',
+    'Usage: edge [--config FILE] [--help | --version | --check]',
     '',
   ])
 })

@@ -99,10 +99,11 @@ describe.each([1, 3])('with %d process', (workers) => {
     const answers = await underWay(fleet, 2, '/never')
     fleet.kill('SIGTERM')
     await fleet.waitForLine(({ msg }) => msg === 'stopping')
-    const ended = fleet.exited.then(() => true)
+    let hasEnded = false
+    void fleet.exited.then(() => (hasEnded = true))
     await until(() => {
       fleet.kill('SIGINT')
-      return Promise.race([ended, undefined])
+      return hasEnded
     })
     expect(await fleet.exited).toEqual({ code: 130, signal: null })
     expect(await Promise.all(answers)).toEqual(['lost', 'lost'])

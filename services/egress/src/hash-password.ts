@@ -2,7 +2,24 @@
 
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
+import { version } from '@ipfleet/settings/version.ts'
 import { hashPassword, showPasswordHash } from './auth/password-hash.ts'
+
+const help = `Usage: hash-password [--help | --version]
+
+Reads a password from standard input, one line, and prints its hash for USERS_FILE.
+`
+
+if (process.argv.length > 2) {
+  const [, , option] = process.argv
+  const known = option === '--version' ? `ipfleet-hash-password ${version}\n` : option === '--help' ? help : undefined
+  // The argument is not repeated: it may be the password.
+  process.stderr.write(
+    known === undefined ? 'hash-password: takes no argument; the password is read from its input\n' : '',
+  )
+  process.stdout.write(known ?? '')
+  process.exit(known === undefined ? 2 : 0)
+}
 
 const isTerminal = process.stdin.isTTY
 if (isTerminal) process.stderr.write('Password: ')

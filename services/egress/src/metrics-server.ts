@@ -3,6 +3,7 @@ import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
 import { sendError } from '@ipfleet/http/send-error.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { version } from '@ipfleet/settings/version.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 
 /** Where operators look, away from the port of the clients: `/metrics`, `/livez`, and `/readyz`, which fails from SIGTERM on. */
@@ -26,7 +27,7 @@ export function metricsServer(metrics: Metrics, isReady: () => boolean): Server 
       'Content-Type': 'application/json; charset=utf-8',
       'Cache-Control': 'no-store',
     })
-    res.end(`${JSON.stringify({ status: isGood ? 'ok' : 'unavailable' })}\n`)
+    res.end(`${JSON.stringify({ status: isGood ? 'ok' : 'unavailable', version })}\n`)
     return undefined
   })
   hardenServer(server)

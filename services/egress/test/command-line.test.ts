@@ -57,7 +57,7 @@ test('all faults are told at once, and none tells a secret', () => {
     expect.stringMatching(/^ {2}IP_POOL: "::" is unspecified/),
     '  PROXY_PASS: needs PROXY_USER',
     expect.stringMatching(/^ {2}USERS_FILE: .*users line 2: there is no hash behind the name/),
-    'Usage: egress [--help | --check]',
+    'Usage: egress [--help | --version | --check]',
     '',
   ])
 })

@@ -70,6 +70,7 @@ describe('a replica with nothing configured', () => {
   test('is well, without keys and without Redis', async () => {
     expect((await ask('/health')).json()).toMatchObject({
       status: 'ok',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       keys: { total: 0 },
       redis: { state: 'off', cache: 'off' },
       upstream: { breaker: 'embedded' },

@@ -3,6 +3,7 @@
 import { secret, url } from '@ipfleet/settings/kinds.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import type { Environment } from '@ipfleet/settings/sources.ts'
+import { version } from '@ipfleet/settings/version.ts'
 import { runBulk } from './bulk-run.ts'
 import { CommandFault } from './command-fault.ts'
 import { type BulkOptions, commandOptions, type CommandSettings } from './command-options.ts'
@@ -43,7 +44,7 @@ function callersFolder(env: Environment): string {
 
 async function main(): Promise<number> {
   const { settings, env } = settingsAndEnvironment()
-  let options: BulkOptions | 'help'
+  let options: BulkOptions | 'help' | 'version'
   try {
     options = commandOptions(words, settings, process.stdin.isTTY)
   } catch (error) {
@@ -51,8 +52,8 @@ async function main(): Promise<number> {
     process.stderr.write(`bulk: ${error.message} (--help lists the options)\n`)
     return error.exitCode
   }
-  if (options === 'help') {
-    process.stdout.write(helpText)
+  if (options === 'help' || options === 'version') {
+    process.stdout.write(options === 'help' ? helpText : `ipfleet-bulk-command ${version}\n`)
     return 0
   }
   const resultsAreShown = options.output === undefined && process.stdout.isTTY

@@ -53,6 +53,7 @@ const known = {
   force: { type: 'boolean' },
   'cancel-on-exit': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
 } as const
 
 type Name = keyof typeof known
@@ -67,9 +68,10 @@ export function commandOptions(
   argv: readonly string[],
   settings: CommandSettings,
   stdinIsTerminal: boolean,
-): BulkOptions | 'help' {
+): BulkOptions | 'help' | 'version' {
   const { words, inputs } = readWords(argv)
   if (words.help) return 'help'
+  if (words.version) return 'version'
   if (words.json && words.quiet) throw usageFault('--json and --quiet do not go together')
   if (words.resume && words['no-resume']) throw usageFault('--resume and --no-resume do not go together')
   const job = textOf(words, 'job')

@@ -33,6 +33,7 @@ An interrupted run leaves FILE.ipfleet.json beside its output: the same command 
   --json               progress and summary on standard error as JSON, one object a line
   --quiet              nothing on standard error but what went wrong
   -h, --help           this text
+  --version            prints the version
 
 Exit codes: 0 every input has its result, those that are no addresses have an error; 1 it failed; 2 the command line
 or the files are not as they should be; 3 every input has its line, but some of them say that a look-up failed;
