@@ -7,6 +7,7 @@ import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
 import { probeRoutes, type ProbeRoutesParts } from '@ipfleet/probes/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express, { type RequestHandler, Router } from 'express'
+import type { BodyLimits } from './input/decoded-body.ts'
 import type { ReadLimits } from './input/read-inputs.ts'
 import type { JobChanges } from './jobs/job-changes.ts'
 import type { JobStore } from './jobs/job-store.ts'
@@ -36,7 +37,7 @@ export interface AppParts {
   readonly sendWebhook: (id: string) => Promise<void>
   /** Undefined: everyone may do all, with all jobs. */
   readonly clients: ClientGuard | undefined
-  readonly limits: ReadLimits
+  readonly limits: ReadLimits & BodyLimits
   readonly uploads?: UploadLimits
   readonly accessLog: AccessLog
   readonly errorLog: ErrorLog

@@ -140,7 +140,12 @@ export class Bulk {
       checkCallback: (given) => this.#checkedCallback(given),
       sendWebhook: (id) => this.#resend(id),
       clients: this.#fleet.clients?.guard,
-      limits: { maxLines: settings.BULK_MAX_LINES },
+      limits: {
+        maxLines: settings.BULK_MAX_LINES,
+        maxBytes: settings.BULK_MAX_BODY_BYTES,
+        maxRatio: settings.BULK_MAX_INFLATION,
+      },
+      uploads: { maxMs: settings.BULK_UPLOAD_TIMEOUT_SECONDS * 1000 },
       accessLog: createAccessLog({ logger, clientOf }),
       errorLog: logger,
       probes: {

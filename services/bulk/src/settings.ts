@@ -43,6 +43,25 @@ const jobs = {
     default: 50_000_000,
     help: 'Most inputs of one job',
   }),
+  BULK_MAX_BODY_BYTES: integer({
+    group: 'Jobs',
+    min: 1,
+    default: 4_294_967_296,
+    help: 'Most bytes of one list, without its compression',
+  }),
+  BULK_MAX_INFLATION: integer({
+    group: 'Jobs',
+    min: 1,
+    default: 50,
+    help: 'How many times its size a compressed list may inflate to, when it has over 4 MiB then',
+  }),
+  BULK_UPLOAD_TIMEOUT_SECONDS: seconds({
+    group: 'Jobs',
+    min: 1,
+    max: 86_400,
+    default: 3600,
+    help: 'How long a list may take to come in',
+  }),
 }
 
 const lookups = {

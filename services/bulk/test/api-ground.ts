@@ -26,6 +26,7 @@ import type { UploadLimits } from '../src/routes/upload.ts'
 export interface ApiGroundOptions {
   readonly tokens?: readonly ClientToken[]
   readonly maxLines?: number
+  readonly maxBytes?: number
   readonly uploads?: UploadLimits
   readonly heartbeatMs?: number
   readonly longestHaltMs?: number
@@ -159,7 +160,12 @@ export class ApiGround implements AsyncDisposable {
     for (const close of this.#closers.toReversed()) await close()
   }
 
-  async #start({ tokens = [], maxLines = 1_000_000, ...limits }: ApiGroundOptions): Promise<void> {
+  async #start({
+    tokens = [],
+    maxLines = 1_000_000,
+    maxBytes = 5_000_000,
+    ...limits
+  }: ApiGroundOptions): Promise<void> {
     const subscriber = new Subscriber(this.redis.url)
     const changes = new JobChanges()
     const clients = clientParts({ tokens, link: undefined, service: 'bulk' })
@@ -182,7 +188,7 @@ export class ApiGround implements AsyncDisposable {
       checkCallback: (given) => this.#checkCallback(given),
       sendWebhook: async (id) => void this.webhooks.push(id),
       clients: clients?.guard,
-      limits: { maxLines },
+      limits: { maxLines, maxBytes, maxRatio: 50 },
       ...limits,
       accessLog: createAccessLog({ logger }),
       errorLog: logger,

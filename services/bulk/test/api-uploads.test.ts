@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
@@ -12,7 +14,7 @@ import { addressLines, type Answer, ApiGround } from './api-ground.ts'
 /** Bodies of all kinds, and what is left of those that do not come in well: nothing. */
 let ground: ApiGround
 beforeAll(async () => {
-  ground = await ApiGround.start({ maxLines: 50_000, uploads: { stallMs: 1500 } })
+  ground = await ApiGround.start({ maxLines: 50_000, uploads: { stallMs: 1500, maxMs: 20_000 } })
 })
 afterAll(() => ground[Symbol.asyncDispose]())
 
@@ -66,7 +68,26 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
     ['a column of lines', () => post('8.8.8.8', 'text/plain', '?column=a'), 400, /no columns/],
     ['half an array', () => post('["8.8.8.8", ', 'application/json'), 400, /JSON/i],
     ['an object', () => post('{"a":1}', 'application/json'), 400, /array/],
-    ['too many lines', () => post(addressLines(50_001)), 413, /more than 50000/],
+    ['too many lines', () => post(addressLines(50_001)), 413, /more than 50000 .*BULK_MAX_LINES/],
+    [
+      'too many bytes',
+      () => post(`8.8.8.8,${'x'.repeat(60_000)}\n`.repeat(520), 'text/csv'),
+      413,
+      /BULK_MAX_BODY_BYTES/,
+    ],
+    [
+      'blanks before an array',
+      () => post(`${' '.repeat(70_000)}["8.8.8.8"]`, 'application/json'),
+      413,
+      /space after element 0/,
+    ],
+    ['blanks in an array', () => post(`["8.8.8.8",${'\n'.repeat(70_000)}`, 'application/json'), 413, /after element 1/],
+    [
+      'blanks after an array',
+      () => post(`["8.8.8.8"]${'\t'.repeat(70_000)}`, 'application/json'),
+      413,
+      /after element 1/,
+    ],
     [
       'an Idempotency-Key too long',
       () => post('x', 'text/plain', '', { 'idempotency-key': 'k'.repeat(256) }),
@@ -81,6 +102,21 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
       status,
       error: { title: expect.any(String), message: expect.stringMatching(message) },
     })
+  })
+
+  test.each([
+    ['gzip', gzipSync],
+    ['several gzip files', (text: string) => Buffer.concat(Array<Buffer>(20).fill(gzipSync(text.slice(0, 300_000))))],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+    ['zstd', zstdCompressSync],
+  ])('that inflates without end: %s', async (coding, pack) => {
+    const named = coding.includes(' ') ? {} : { 'content-encoding': coding }
+    const answer = await post(pack(`${'x'.repeat(59_999)}\n`.repeat(100)), 'text/plain', '', named)
+    expect([answer.status, answer.json().error.message]).toEqual([
+      413,
+      expect.stringMatching(/50 .*BULK_MAX_INFLATION/),
+    ])
   })
 
   test.each<[string, AsyncIterable<Buffer> | Iterable<Buffer>, number]>([
@@ -104,6 +140,17 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
     await wire.saw(/^HTTP\/1\.1 408 [^]*did not arrive in time/)
     expect(await wire.ended).toBe('closed')
     wire.destroy()
+  })
+
+  test('whoever takes too long is given up, however steadily bytes come', async () => {
+    await using hasty = await ApiGround.start({ uploads: { maxMs: 100 } })
+    const body = Readable.from(endless(Buffer.from('8.8.8.8\n')))
+    const req = request(`${hasty.url}/jobs`, { method: 'POST' }).on('error', () => {})
+    body.pipe(req)
+    const [res] = (await once(req, 'response')) as [IncomingMessage]
+    expect([res.statusCode, await text(res)]).toEqual([408, expect.stringContaining('BULK_UPLOAD_TIMEOUT_SECONDS')])
+    req.destroy()
+    body.destroy()
   })
 
   test('whoever leaves is forgotten', async () => {
@@ -148,6 +195,20 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
     expect(wire.text).not.toContain('HTTP/1.1 202')
     wire.destroy()
   })
+})
+
+test('while a body is inflated, others are served', async () => {
+  const rows = Array.from({ length: 300 }, (_, at) => `8.8.8.8,${at}${randomBytes(6000).toString('base64')}\n`)
+  const large = post(gzipSync(rows.join('')), 'text/csv', '?column=1', gz)
+  let isUnderWay = true
+  void large.finally(() => (isUnderWay = false))
+  let served = 0
+  while (isUnderWay) {
+    expect((await ground.ask('/jobs?limit=1')).status).toBe(200)
+    served += 1
+  }
+  expect((await large).json()).toMatchObject({ lines: { total: 300 } })
+  expect(served).toBeGreaterThan(5)
 })
 
 describe('a good one', () => {

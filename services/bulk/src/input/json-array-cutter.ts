@@ -41,6 +41,8 @@ export class JsonArrayCutter {
   #start = 0
   /** Bytes of the body before the text that is being read. */
   #offset = 0
+  /** Blanks in a row, outside of elements. */
+  #blanks = 0
   #count = 0
   #depth = 0
   #strings = 0
@@ -93,9 +95,11 @@ export class JsonArrayCutter {
 
   #take(text: Buffer, at: number): void {
     const byte = text[at] ?? 0
+    this.#blanks = isBlank(byte) ? this.#blanks + 1 : 0
+    if (this.#blanks > maxInputBytes) throw tooLong(`The space after element ${this.#count} of the array`)
     if (this.#part === 'elements') {
       this.#takeOfElement(text, at, byte)
-    } else if (!isBlank(byte)) {
+    } else if (this.#blanks === 0) {
       if (this.#part === 'after') throw broken(`something follows the array after ${this.#offset + at} bytes`)
       if (byte !== openBracket) throw notAnArray()
       this.#part = 'elements'

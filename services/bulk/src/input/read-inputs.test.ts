@@ -41,7 +41,7 @@ test.each(forms)('%s: more inputs than may be is too much, as many are not', asy
   expect(await inputsOf(body, form, { maxLines: count })).toHaveLength(count)
   await expect(inputsOf(body, form, { maxLines: count - 1 })).rejects.toMatchObject({
     status: 413,
-    message: `The body holds more than ${count - 1} addresses; send it in parts`,
+    message: `The body holds more than ${count - 1} addresses (BULK_MAX_LINES); send it in parts`,
   })
 })
 

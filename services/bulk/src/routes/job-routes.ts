@@ -1,6 +1,7 @@
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { type Request, type Response, Router } from 'express'
-import { DecodedBody } from '../input/decoded-body.ts'
+import { type BodyLimits, DecodedBody } from '../input/decoded-body.ts'
+import type { ReadLimits } from '../input/read-inputs.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { jobView } from '../jobs/job-view.ts'
 import { hasEnded, type Job, type JobState } from '../jobs/job.ts'
@@ -13,6 +14,7 @@ import { Upload, type UploadLimits } from './upload.ts'
 
 export interface JobRoutesParts extends JobIntakeParts {
   readonly store: JobStore
+  readonly limits: ReadLimits & BodyLimits
   readonly checkCallback: CheckCallback
   readonly uploads: UploadLimits
   /** Tells those who work on a job here; others hear of it by the store. */
@@ -39,7 +41,7 @@ export function jobRoutes(parts: JobRoutesParts): Router {
     const request = await jobRequestOf(req, parts.checkCallback)
     const upload = new Upload(req, subjectOf(request), parts.uploads)
     try {
-      const body = new DecodedBody(upload, req.headers['content-encoding'])
+      const body = new DecodedBody(upload, req.headers['content-encoding'], parts.limits)
       // Nothing stands in the way of the body: who asked before sending it is told to go on.
       if (req.headers.expect !== undefined) res.writeContinue()
       const { job, replayed } = await intake.take({ owner: ownerOf(res), request, upload, body })

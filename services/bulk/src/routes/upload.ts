@@ -9,13 +9,15 @@ export interface UploadLimits {
   readonly stallMs?: number
   /** A body that has come slower than this, since it began, is given up. Default 100. */
   readonly leastBytesPerSecond?: number
+  /** A body that has not come in after this is given up, however fast it is. Default an hour. */
+  readonly maxMs?: number
 }
 
 const lookEveryMs = 500
 
 /**
- * The body of a request while it comes in, with its fingerprint. It takes no more than is read of it, and may take as
- * long as it likes while it moves: time in which this side holds it up does not count. Whatever becomes of it, the
+ * The body of a request while it comes in, with its fingerprint. It takes no more than is read of it. Of the time that it
+ * may take without moving, that in which this side holds it up does not count. Whatever becomes of it, the
  * request's own stream stays open, since there is an answer to send on its connection.
  *
  * Reading throws ProxyError `client_left` and `request_timeout`.
@@ -25,16 +27,17 @@ export class Upload extends Readable {
   readonly #hash = createHash('sha256')
   readonly #limits: Required<UploadLimits>
   readonly #timer: NodeJS.Timeout
+  readonly #startedMs = performance.now()
   #bytes = 0
   #isWanted = false
   #waitedMs = 0
   #silentMs = 0
 
   /** @param subject what else two requests have to agree on to be the same */
-  constructor(req: IncomingMessage, subject: string, { stallMs = 30_000, leastBytesPerSecond = 100 }: UploadLimits) {
+  constructor(req: IncomingMessage, subject: string, limits: UploadLimits) {
     super()
     this.#req = req
-    this.#limits = { stallMs, leastBytesPerSecond }
+    this.#limits = { stallMs: 30_000, leastBytesPerSecond: 100, maxMs: 3_600_000, ...limits }
     this.#hash.update(`${subject}\n`)
     req.on('data', this.#take)
     req.on('end', this.#finish)
@@ -81,12 +84,22 @@ export class Upload extends Readable {
   }
 
   #look(): void {
+    if (performance.now() - this.#startedMs > this.#limits.maxMs) {
+      const seconds = Math.ceil(this.#limits.maxMs / 1000)
+      this.destroy(
+        tooSlow(`The body has not come in within ${seconds} s (BULK_UPLOAD_TIMEOUT_SECONDS); send it in parts`),
+      )
+    }
     if (!this.#isWanted) return
     this.#silentMs += lookEveryMs
     this.#waitedMs += lookEveryMs
     const { stallMs, leastBytesPerSecond } = this.#limits
     const mostWaitedMs = stallMs + (this.#bytes / leastBytesPerSecond) * 1000
     if (this.#silentMs <= stallMs && this.#waitedMs <= mostWaitedMs) return
-    this.destroy(new ProxyError('request_timeout', { message: 'The rest of the body did not arrive in time' }))
+    this.destroy(tooSlow('The rest of the body did not arrive in time'))
   }
+}
+
+function tooSlow(message: string): ProxyError {
+  return new ProxyError('request_timeout', { message })
 }
