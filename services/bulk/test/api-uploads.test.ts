@@ -106,7 +106,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
 
   test.each([
     ['gzip', gzipSync],
-    ['several gzip files', (text: string) => Buffer.concat(Array<Buffer>(20).fill(gzipSync(text.slice(0, 300_000))))],
+    ['several gzip files', (lines: string) => Buffer.concat(Array<Buffer>(20).fill(gzipSync(lines.slice(0, 300_000))))],
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
     ['zstd', zstdCompressSync],
@@ -200,10 +200,10 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
 test('while a body is inflated, others are served', async () => {
   const rows = Array.from({ length: 300 }, (_, at) => `8.8.8.8,${at}${randomBytes(6000).toString('base64')}\n`)
   const large = post(gzipSync(rows.join('')), 'text/csv', '?column=1', gz)
-  let isUnderWay = true
-  void large.finally(() => (isUnderWay = false))
+  const progress = { isOver: false }
+  void large.finally(() => (progress.isOver = true))
   let served = 0
-  while (isUnderWay) {
+  while (!progress.isOver) {
     expect((await ground.ask('/jobs?limit=1')).status).toBe(200)
     served += 1
   }
