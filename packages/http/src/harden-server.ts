@@ -1,9 +1,13 @@
-import type { Server, ServerOptions, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { plainAddress } from './client-address.ts'
+import type { ConnectionRefusal } from './connection-refusal.ts'
 import { trackConnections } from './connection-tracker.ts'
 import { lingerAfter } from './linger.ts'
-import { sendError } from './send-error.ts'
+import { REQUEST_ID, requestIdOf } from './request-id.ts'
+import { type ErrorResponse, sendError } from './send-error.ts'
 
 /** How much a client may ask of a connection. Durations in milliseconds. */
 export interface ServerLimits {
@@ -36,37 +40,57 @@ export function httpServerOptions(limits: ServerLimits = {}): ServerOptions {
   }
 }
 
-/** The limits that Node takes later, and JSON answers where it would hang up or answer without a body. */
-export function hardenServer(server: Server, limits: ServerLimits = {}): void {
+/**
+ * The limits that Node takes later, and JSON answers where it would hang up or answer without a body. `onRefused` is told
+ * of each of these answers.
+ */
+export function hardenServer(
+  server: Server,
+  limits: ServerLimits = {},
+  onRefused: (refusal: ConnectionRefusal) => void = () => {},
+): void {
+  watchers.set(server, onRefused)
   server.maxHeadersCount = limits.maxHeaders ?? 100
   server.maxConnections = limits.maxConnections ?? 20_000
   // In a cluster (Node 26) a connection over the limit would go round among the workers for ever. Not in its types.
   Object.assign(server, { dropMaxConnection: true })
   const connections = trackConnections(server)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    refuseInTurn(socket, connections.pending(socket), kindOf(error))
+    refuseInTurn({ server, socket, kind: kindOf(error) }, connections.pending(socket))
   })
   // Without a listener Node drops a CONNECT without a word. A proxy that takes CONNECT listens before it comes here.
   if (server.listenerCount('connect') === 0) {
-    server.on('connect', (_req, socket) => refuseTunnel(server, socket, 'method_not_allowed'))
+    server.on('connect', (req, socket) => refuseTunnel(server, socket, 'method_not_allowed', req))
   }
   // Without a listener Node answers without a body, and goes on.
   server.on('checkExpectation', (req, res) => {
     refused.add(req.socket)
     res.setHeader('Connection', 'close')
     lingerAfter(res)
-    sendError(res, new ProxyError('expectation_failed'))
+    onRefused(refuseExpectation(req, res))
   })
+}
+
+/** Answers a request that expects what this server does not do (RFC 9110 §10.1.1). */
+export function refuseExpectation(
+  { headers, socket }: Pick<IncomingMessage, 'headers' | 'socket'>,
+  res: ErrorResponse,
+): ConnectionRefusal {
+  const error = new ProxyError('expectation_failed')
+  const id = requestIdOf(headers['x-request-id'])
+  res.setHeader(REQUEST_ID, id)
+  sendError(res, error)
+  return { id, status: error.status, code: error.code, client: plainAddress(socket.remoteAddress) }
 }
 
 /**
  * Refuses a CONNECT, after the answers to what came before it. Node 26 (lib/_http_server.js) has taken its own listeners
  * away from the socket: a reset would end the process, and an answer that waits for its client would wait for ever.
  */
-export function refuseTunnel(server: Server, socket: Duplex, kind: RefusalKind): void {
+export function refuseTunnel(server: Server, socket: Duplex, kind: RefusalKind, req?: IncomingMessage): void {
   const pending = trackConnections(server).pending(socket)
   socket.on('error', () => {}).on('drain', () => pending?.emit('drain'))
-  refuseInTurn(socket, pending, kind)
+  refuseInTurn({ server, socket, kind, id: req?.headers['x-request-id'] }, pending)
 }
 
 /** Answers to what never became a request, so that no ProxyError and no ServerResponse can speak for them. */
@@ -85,6 +109,16 @@ function kindOf(error: NodeJS.ErrnoException): RefusalKind {
   return 'bad_request'
 }
 
+const watchers = new WeakMap<Server, (refusal: ConnectionRefusal) => void>()
+
+interface Refusal {
+  readonly server: Server
+  readonly socket: Duplex
+  readonly kind: RefusalKind
+  /** That the request brought, if it came so far. */
+  readonly id?: string | string[] | undefined
+}
+
 /** Connections with a refusal, so that what still arrives on them is not answered again. */
 const refused = new WeakSet<Duplex>()
 
@@ -95,18 +129,19 @@ const LINGER_MS = 1000
  * Refuses what came on a connection, after the answers to what came before it: whoever gets a refusal first would take
  * it for one of those. `pending`: the response to the latest request.
  */
-function refuseInTurn(socket: Duplex, pending: ServerResponse | undefined, kind: RefusalKind): void {
+function refuseInTurn(refusal: Refusal, pending: ServerResponse | undefined): void {
+  const { socket } = refusal
   if (refused.has(socket)) return
   refused.add(socket)
-  if (pending === undefined || !socket.writable) refuseConnection(socket, kind)
-  else if (pending.req.complete) pending.once('finish', () => refuseConnection(socket, kind))
+  if (pending === undefined || !socket.writable) refuseConnection(refusal)
+  else if (pending.req.complete) pending.once('finish', () => refuseConnection(refusal))
   // What is refused is the body of this request, which may itself wait for its turn.
-  else if (pending.socket === null) pending.prependOnceListener('socket', () => refuseConnection(socket, kind))
-  else refuseConnection(socket, pending.headersSent ? undefined : kind)
+  else if (pending.socket === null) pending.prependOnceListener('socket', () => refuseConnection(refusal))
+  else refuseConnection(refusal, pending.headersSent)
 }
 
-/** Answers and ends a connection. Without a kind an answer has begun already: a second must not get into its middle. */
-function refuseConnection(socket: Duplex, kind: RefusalKind | undefined): void {
+/** Answers and ends a connection. If an answer has begun already, a second must not get into its middle. */
+function refuseConnection({ server, socket, kind, id: given }: Refusal, hasBegun = false): void {
   // The answer before was the last one anyway.
   if (socket.writableEnded) return
   // A reset by the client ends here too; then there is nobody to answer.
@@ -114,19 +149,25 @@ function refuseConnection(socket: Duplex, kind: RefusalKind | undefined): void {
     socket.destroy()
     return
   }
-  if (kind === undefined) socket.end()
-  else socket.end(rawAnswer(kind))
+  if (hasBegun) socket.end()
+  else {
+    const id = requestIdOf(given)
+    socket.end(rawAnswer(kind, id))
+    const client = socket instanceof Socket ? plainAddress(socket.remoteAddress) : ''
+    watchers.get(server)?.({ id, status: refusals[kind].status, code: kind, client })
+  }
   socket.resume()
   const linger = setTimeout(() => socket.destroy(), LINGER_MS)
   socket.once('close', () => clearTimeout(linger))
 }
 
-function rawAnswer(kind: RefusalKind): string {
+function rawAnswer(kind: RefusalKind, id: string): string {
   const { status, title, message } = refusals[kind]
   const body = `${JSON.stringify({ status, error: { title, message } }, null, 2)}\n`
   const head = [
     `HTTP/1.1 ${status} ${title}`,
     ...(status === 405 ? ['Allow: GET, HEAD, POST, OPTIONS'] : []),
+    `${REQUEST_ID}: ${id}`,
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Cache-Control: no-store',

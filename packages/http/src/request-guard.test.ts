@@ -13,7 +13,7 @@ const limits = { headersTimeoutMs: 300, requestTimeoutMs: 300 }
 const options = { ...httpServerOptions(limits), connectionsCheckingInterval: 50 }
 const server = createServer(options, (req, res) => {
   const fault = guard(req)
-  if (fault !== undefined) return refuse(res, fault)
+  if (fault !== undefined) return void refuse(res, fault)
   reached.push(req.url ?? '')
   req.resume().on('end', () => res.end('served'))
 })

@@ -62,9 +62,14 @@ export function fieldsFault(req: IncomingMessage): RequestFault | undefined {
   return hostForm.test(host) ? undefined : 'bad_request'
 }
 
-/** Answers a request that the guard found faulty and ends its connection: what follows on it cannot be trusted. */
-export function refuse(res: ServerResponse, fault: RequestFault): void {
+/**
+ * Answers a request that the guard found faulty and ends its connection: what follows on it cannot be trusted.
+ * @returns the error that was answered
+ */
+export function refuse(res: ServerResponse, fault: RequestFault): ProxyError {
+  const error = new ProxyError(fault)
   res.setHeader('Connection', 'close')
   if (fault === 'method_not_allowed') res.setHeader('Allow', 'GET, HEAD, POST, OPTIONS')
-  sendError(res, new ProxyError(fault))
+  sendError(res, error)
+  return error
 }

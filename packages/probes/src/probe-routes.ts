@@ -1,5 +1,8 @@
 import { version } from '@ipfleet/settings/version.ts'
+import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 import { Router } from 'express'
+
+const paths = ['/livez', '/readyz', '/health', '/metrics']
 
 export interface ProbeRoutesParts {
   readonly metrics: { render(): Promise<{ readonly contentType: string; readonly body: string }> }
@@ -9,9 +12,13 @@ export interface ProbeRoutesParts {
   readonly isReady: () => boolean
 }
 
-/** What load balancers and collectors poll. Not in the access log, where it would be most of the lines. */
+/** What load balancers and collectors poll. In the access log at level debug: it would be most of the lines. */
 export function probeRoutes({ metrics, health, isReady }: ProbeRoutesParts): Router {
   const router = Router()
+  router.get(paths, (_req, res, next) => {
+    traceOf(res).probe = true
+    next()
+  })
   router.get('/livez', (_req, res) => {
     res.type('text').send('ok\n')
   })

@@ -2,7 +2,8 @@ import { createServer, get, request } from 'node:http'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import { afterEach, expect, test } from '@jest/globals'
-import { createAccessLog } from './access-log.ts'
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { AccessLog } from './access-log.ts'
 import { createLogger } from './logger.ts'
 import type { LoggerOptions } from './logger.ts'
 import { traceOf } from './request-trace.ts'
@@ -24,8 +25,8 @@ function captured(options: Partial<LoggerOptions> = {}) {
     },
   }
   const logger = createLogger({ level: 'info', format: 'json', secrets: [canary], destination, ...options })
-  const log = createAccessLog({ logger, clientOf: () => '192.0.2.7' })
-  return { log, lines, line: () => first.promise }
+  const log = new AccessLog({ logger, clientOf: () => '192.0.2.7' })
+  return { log, logger, lines, line: () => first.promise }
 }
 
 async function serve(listener: RequestListener): Promise<number> {
@@ -52,7 +53,7 @@ function answered(res: ServerResponse, status: number): void {
 
 /** A line without what differs from run to run. */
 function comparable(line: string): string {
-  return line.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, 'TIME').replace(/(latency(?:_us":|=))\d+/, '$1N')
+  return line.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, 'TIME').replace(/(latency(?:_us":|=))[\d.]+/, '$1N')
 }
 
 const entry = {
@@ -67,13 +68,30 @@ const entry = {
   client: '192.0.2.7',
 }
 
-test.each(['json', 'text'] as const)('the middleware and the fast path write the same line in %s', async (format) => {
-  const slow = captured({ format })
-  const port = await serve((req, res) => slow.log.middleware(req, res, () => answered(res, 200)))
-  ask(port, '/8.8.8.8?token=secret', { 'x-request-id': 'req-1' })
-  const fast = captured({ format })
-  fast.log.write(entry)
-  expect(comparable(await slow.line())).toBe(comparable(fast.lines[0] ?? ''))
+test.each(['json', 'text'] as const)(
+  'a request seen from its beginning and one told at its end are the same line in %s',
+  async (format) => {
+    const seen = captured({ format })
+    const port = await serve((req, res) => {
+      seen.log.begin(req, res)
+      answered(res, 200)
+    })
+    ask(port, '/8.8.8.8?token=secret', { 'x-request-id': 'req-1' })
+    const told = captured({ format })
+    told.log.write(entry)
+    expect(comparable(await seen.line())).toBe(comparable(told.lines[0] ?? ''))
+  },
+)
+
+test.each(['json', 'text'] as const)('pino would write the same in %s', (format) => {
+  const { log, lines, logger } = captured({ format, service: 'lookup' })
+  const failure = { code: 'upstream_failed', detail: 'a "b"', cause: 'Error: …' } as const
+  log.write({ ...entry, status: 502, items: { l1: 2 }, ...failure })
+  const { path: _path, keyId: key, upstreamStatus: upstream_status, latencyUs: _latency, client, ...first } = entry
+  const { id, method, cache } = first
+  const fields = { id, method, path: '/8.8.8.8', status: 502, cache, key, upstream_status, latency_us: 42, client }
+  logger.warn({ ...fields, items: { l1: 2 }, ...failure }, 'request')
+  expect(comparable(lines[0] ?? '')).toBe(comparable(lines[1] ?? ''))
 })
 
 test('a JSON line has its fields in a fixed order and no query', () => {
@@ -86,29 +104,34 @@ test('a JSON line has its fields in a fixed order and no query', () => {
 
 test('a text line is readable in a terminal', () => {
   const { log, lines } = captured({ format: 'text' })
-  log.write({ method: 'GET', path: '/8.8.8.8', status: 200, cache: 'l1', latencyUs: 42 })
-  expect(lines[0]).toMatch(/^\S+Z INFO {2}request method=GET path=\/8\.8\.8\.8 status=200 cache=l1 latency=42us\n$/)
+  log.write({ id: 'a', method: 'GET', path: '/8.8.8.8', status: 200, cache: 'l1', latencyUs: 42 })
+  expect(lines[0]).toMatch(
+    /^\S+Z INFO {2}request id=a method=GET path=\/8\.8\.8\.8 status=200 cache=l1 latency=0\.042ms\n$/,
+  )
 })
 
-test.each([200, 404, 429, 500])('status %d has the same level on both ways', async (status) => {
-  const slow = captured()
-  const port = await serve((req, res) => slow.log.middleware(req, res, () => answered(res, status)))
-  ask(port, '/')
-  const fast = captured()
-  fast.log.write({ ...entry, status })
-  const level = status === 429 || status === 500 ? 'warn' : 'info'
-  expect([JSON.parse(await slow.line()), JSON.parse(fast.lines[0] ?? '')]).toEqual([
-    expect.objectContaining({ level, status }),
-    expect.objectContaining({ level, status }),
-  ])
+test.each([
+  [{ status: 200 }, 'info'],
+  [{ status: 404, code: 'not_found', level: 'debug' }, 'info'],
+  [{ status: 401, code: 'unauthorized', level: 'warn' }, 'warn'],
+  [{ status: 429 }, 'warn'],
+  [{ status: 503 }, 'warn'],
+  [{ status: 500, code: 'internal', level: 'error' }, 'error'],
+  [{ status: 200, probe: true }, 'debug'],
+  [{ status: 503, probe: true }, 'debug'],
+  [{ status: 503, probe: true, code: 'overloaded', level: 'warn' }, 'warn'],
+] as const)('%j is logged at %s', (of, level) => {
+  const { log, lines } = captured({ level: 'debug' })
+  log.write({ ...entry, ...of })
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level, status: of.status })
 })
 
 const hostile = '/"\\\n\u001b[2J\u009b\u007fé"}'
 
 test.each(['json', 'text'] as const)('a hostile path stays inside its field in %s', (format) => {
   const { log, lines } = captured({ format })
-  log.write({ ...entry, path: hostile })
-  expect(lines[0]).toMatch(/^[\x20-\x7e]+\n$/)
+  log.write({ ...entry, path: hostile, detail: hostile, code: 'internal' })
+  expect(lines[0]).toMatch(/^[\x20-\x7eé]+\n$/)
 })
 
 test('a hostile path is read back as it was sent', () => {
@@ -140,28 +163,69 @@ test('above level info the fast path writes only what went wrong', () => {
 
 test('a client that hangs up before the answer is logged as 499', async () => {
   const { log, line } = captured()
-  const port = await serve((req, res) => log.middleware(req, res, () => client.destroy()))
+  const port = await serve((req, res) => {
+    log.begin(req, res)
+    client.destroy()
+  })
   const client = request({ port, host: '127.0.0.1', path: '/slow' }).on('error', () => undefined)
   client.end()
   expect(JSON.parse(await line())).toMatchObject({ path: '/slow', status: 499 })
 })
 
-test('the request logger says the id and never the headers', async () => {
-  const { log, line } = captured()
-  const port = await serve((req, res) =>
-    log.middleware(req, res, () => {
-      req.log.info('inside')
-      res.end()
-    }),
-  )
-  ask(port, '/', { authorization: 'Bearer client-token', 'x-request-id': 'abc' })
-  const { level: _level, time: _time, ...rest } = JSON.parse(await line())
-  expect(rest).toEqual({ id: 'abc', msg: 'inside' })
+test('the answer has the id of its line, which is the one that came or a new one', async () => {
+  const { log, lines } = captured()
+  const port = await serve((req, res) => {
+    res.end(log.begin(req, res))
+  })
+  const answerTo = async (id: string) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { 'x-request-id': id } })
+    return [answer.headers.get('x-request-id'), await answer.text()]
+  }
+  const kept = await answerTo('abc')
+  const [made, told] = await answerTo('a b"c')
+  expect(kept).toEqual(['abc', 'abc'])
+  expect(made).toMatch(/^[\da-f-]{36}$/)
+  expect(told).toBe(made)
+  expect(lines.map((line) => JSON.parse(line).id)).toEqual(['abc', made])
 })
 
-test('an id that is not an id is left out', async () => {
-  const { log, line } = captured()
-  const port = await serve((req, res) => log.middleware(req, res, () => res.end()))
-  ask(port, '/', { 'x-request-id': 'a b"c' })
-  expect(JSON.parse(await line())).not.toHaveProperty('id')
+test('a failed request is one line with its code and the reasons, and a fault of this program has its stack', async () => {
+  const { log, lines } = captured()
+  const away = new ProxyError('store_away', { detail: 'jobs', cause: new Error('a', { cause: new Error('b') }) })
+  const fault = Object.assign(new TypeError(`of ${canary}`), { circular: {} })
+  fault.circular = fault
+  const errors = [away, ProxyError.from(fault)]
+  const port = await serve((req, res) => {
+    log.begin(req, res)
+    const error = errors.shift()
+    if (error !== undefined) log.failed(res, error)
+    res.writeHead(error?.status ?? 200).end()
+  })
+  await fetch(`http://127.0.0.1:${port}/`)
+  await fetch(`http://127.0.0.1:${port}/`)
+  const [first, second] = lines.map((line) => JSON.parse(line))
+  expect(first).toMatchObject({
+    level: 'warn',
+    status: 503,
+    code: 'store_away',
+    detail: 'jobs',
+    cause: 'Error: a: Error: b',
+  })
+  expect(second).toMatchObject({ level: 'error', status: 500, code: 'internal', err: { message: 'of [redacted]' } })
+  expect(second.err.stack).toContain('access-log.test.ts')
+  expect(lines.map((line) => line.trimEnd().split('\n').length)).toEqual([1, 1])
+})
+
+test('what was refused before it was a request has a line as well', () => {
+  const { log, lines } = captured()
+  log.refused({ id: 'made', status: 400, code: 'bad_request', client: '192.0.2.7' })
+  const { time: _time, ...rest } = JSON.parse(lines[0] ?? '')
+  expect(rest).toEqual({
+    level: 'info',
+    id: 'made',
+    status: 400,
+    client: '192.0.2.7',
+    code: 'bad_request',
+    msg: 'request',
+  })
 })

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { pinoHttp } from 'pino-http'
-import { CLIENT_CLOSED_REQUEST, accessFields, accessJson, accessLevel, accessText } from './access-line.ts'
-import type { AccessEntry } from './access-line.ts'
+import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { ConnectionRefusal } from '@ipfleet/http/connection-refusal.ts'
+import { REQUEST_ID, requestIdOf } from '@ipfleet/http/request-id.ts'
+import { type AccessEntry, CLIENT_CLOSED_REQUEST, accessJson, accessLevel, accessText } from './access-line.ts'
+import { failureOf } from './failure-fields.ts'
 import type { Logger } from './logger.ts'
 import { traceOf } from './request-trace.ts'
 import { levelTag } from './text-line.ts'
@@ -12,80 +14,73 @@ export interface AccessLogOptions {
   readonly clientOf?: (req: IncomingMessage) => string
 }
 
-export interface AccessLog {
-  /** Whether a request that went well leaves a line: ask before gathering what `write` needs. */
-  readonly enabled: boolean
-  /** Writes one line by hand, for answers that never reach the middleware: pino-http costs about 10 µs a request. */
-  write(entry: AccessEntry): void
-  /** pino-http with the same line; it reads `traceOf(res)`. Gives `req.log` and, from X-Request-Id, `req.id`. */
-  readonly middleware: (req: IncomingMessage, res: ServerResponse, next: () => void) => void
-}
-
 /** The access log: one line a request, of one shape, whichever way the request was answered. */
-export function createAccessLog({ logger, clientOf }: AccessLogOptions): AccessLog {
-  const { sink } = logger
-  const levels = logger.levels.values
-  const tags = { info: levelTag('info', sink.colour), warn: levelTag('warn', sink.colour) }
+export class AccessLog {
+  readonly #logger: Logger
+  readonly #clientOf: AccessLogOptions['clientOf']
+  readonly #tags: Readonly<Record<ReturnType<typeof accessLevel>, string>>
 
-  return {
-    get enabled() {
-      return logger.isLevelEnabled('info')
-    },
-    write(entry) {
-      const level = accessLevel(entry.status)
-      if ((levels[level] ?? Infinity) < logger.levelVal) return
-      sink.writeFinished(sink.text ? accessText(entry, tags[level], sink.scrub) : accessJson(entry, level, sink.scrub))
-    },
-    middleware: accessMiddleware(logger, clientOf),
+  constructor({ logger, clientOf }: AccessLogOptions) {
+    this.#logger = logger
+    this.#clientOf = clientOf
+    const tag = (level: string): string => levelTag(level, logger.sink.colour)
+    this.#tags = { debug: tag('debug'), info: tag('info'), warn: tag('warn'), error: tag('error') }
   }
+
+  /** Whether a request that went well leaves a line: ask before gathering what `write` needs. */
+  get enabled(): boolean {
+    return this.#logger.isLevelEnabled('info')
+  }
+
+  /** The one place where the line of a request is made. */
+  readonly write = (entry: AccessEntry): void => {
+    const level = accessLevel(entry)
+    const { sink, levels, levelVal } = this.#logger
+    if ((levels.values[level] ?? Infinity) < levelVal) return
+    if (entry.err !== undefined) sink.write(accessJson(entry, level, sink.identity, sink.scrub))
+    else if (sink.text) sink.writeFinished(accessText(entry, this.#tags[level], sink.scrub))
+    else sink.writeFinished(accessJson(entry, level, sink.identity, sink.scrub))
+  }
+
+  /**
+   * Gives a request its id, on the answer too, and has its line written when it is over, from `traceOf(res)`.
+   * @returns the id
+   */
+  begin(req: IncomingMessage, res: ServerResponse): string {
+    const startedMs = performance.now()
+    const id = requestIdOf(req.headers[idField])
+    res.setHeader(REQUEST_ID, id)
+    // Read now: Express changes `url`, and the address is gone when the connection is.
+    const { method = '', url: path = '' } = req
+    const client = this.#clientOf?.(req)
+    res.once('close', () => {
+      const latencyUs = (performance.now() - startedMs) * 1000
+      const { error, ...told } = traceOf(res)
+      this.write({
+        id,
+        method,
+        path,
+        client,
+        status: statusOf(res),
+        latencyUs,
+        ...told,
+        ...(error && failureOf(error)),
+      })
+    })
+    return id
+  }
+
+  /** Notes why a request that `begin` has seen is not answered as it would be. */
+  readonly failed = (res: ServerResponse, error: ProxyError): void => {
+    traceOf(res).error = error
+  }
+
+  /** The line of what was refused before it was a request. */
+  readonly refused = ({ id, status, code, client }: ConnectionRefusal): void => this.write({ id, status, code, client })
 }
 
-function accessMiddleware(logger: Logger, clientOf: AccessLogOptions['clientOf']): AccessLog['middleware'] {
-  const fieldsOf = (req: IncomingMessage, res: ServerResponse) => accessFields(entryOf(req, res, clientOf?.(req)))
-  const log = pinoHttp({
-    logger,
-    customAttributeKeys: { reqId: 'id' },
-    // With both quiet, `req.log` says the id and not the whole request, whose headers hold the client's token.
-    quietReqLogger: true,
-    quietResLogger: true,
-    wrapSerializers: false,
-    serializers: { req: () => undefined, res: () => undefined, id: (id: string) => id || undefined },
-    genReqId: requestId,
-    customLogLevel: (_req, res) => accessLevel(statusOf(res)),
-    customSuccessMessage: () => 'request',
-    customErrorMessage: () => 'request',
-    customSuccessObject: fieldsOf,
-    customErrorObject: fieldsOf,
-  })
-  return (req, res, next) => {
-    const trace = traceOf(res)
-    trace.startedAtMs ??= performance.now()
-    log(req, res, next)
-  }
-}
-
-function entryOf(req: IncomingMessage & { originalUrl?: string }, res: ServerResponse, client?: string): AccessEntry {
-  const trace = traceOf(res)
-  return {
-    method: req.method ?? '',
-    // Express cuts the mount point off `url` and keeps the whole in `originalUrl`.
-    path: req.originalUrl ?? req.url ?? '',
-    status: statusOf(res),
-    cache: trace.cache,
-    keyId: trace.keyId,
-    upstreamStatus: trace.upstreamStatus,
-    items: trace.items,
-    latencyUs: (performance.now() - (trace.startedAtMs ?? performance.now())) * 1000,
-    client,
-  }
-}
+const idField = REQUEST_ID.toLowerCase()
 
 function statusOf(res: ServerResponse): number {
   return res.writableFinished ? res.statusCode : CLIENT_CLOSED_REQUEST
-}
-
-/** The id that the request brought, if it looks like one, else ''. It binds the lines of edge and replica together. */
-function requestId(req: IncomingMessage): string {
-  const id = req.headers['x-request-id']
-  return typeof id === 'string' && /^[\w.:-]{1,64}$/.test(id) ? id : ''
 }

@@ -1,6 +1,7 @@
+import { jsonString } from './escape-controls.ts'
 import type { Logger } from './logger.ts'
 import { logTime } from './log-time.ts'
-import { asciiJson, levelTag, textValue } from './text-line.ts'
+import { levelTag, textLatency, textValue } from './text-line.ts'
 
 /** What a line tells beside its message: in this order, without those that are undefined. Names are plain words. */
 export type FlatFields = Readonly<Record<string, string | number | undefined>>
@@ -11,7 +12,7 @@ export function logFlatLine(logger: Logger, level: 'info' | 'warn', message: str
   const { sink } = logger
   const line = sink.text
     ? `${logTime()} ${levelTag(level, sink.colour)} ${message}${textFields(fields, sink.scrub)}\n`
-    : `{"level":"${level}","time":"${logTime()}"${jsonFields(fields, sink.scrub)},"msg":"${message}"}\n`
+    : `{"level":"${level}","time":"${logTime()}"${sink.identity}${jsonFields(fields, sink.scrub)},"msg":"${message}"}\n`
   sink.writeFinished(line)
 }
 
@@ -30,12 +31,7 @@ function textFields(fields: FlatFields, scrub: (text: string) => string): string
   for (const name in fields) {
     const value = fields[name]
     if (typeof value === 'string') text += ` ${name}=${textValue(scrub(value))}`
-    else if (value !== undefined) text += name === 'latency_us' ? ` latency=${value}us` : ` ${name}=${value}`
+    else if (value !== undefined) text += name === 'latency_us' ? ` ${textLatency(value)}` : ` ${name}=${value}`
   }
   return text
-}
-
-/** A string that came from outside, as JSON in printable ASCII. Nearly all are plain. */
-export function jsonString(value: string): string {
-  return /^[ !#-[\]-~]*$/.test(value) ? `"${value}"` : asciiJson(value)
 }

@@ -1,4 +1,7 @@
+import { hostname } from 'node:os'
+import { version } from '@ipfleet/settings/version.ts'
 import { destination } from 'pino'
+import { escapeControls } from './escape-controls.ts'
 import { createSecretScrubber } from './secret-scrubber.ts'
 import { textLine } from './text-line.ts'
 
@@ -13,6 +16,11 @@ export interface LogDestination {
 export interface LogSink {
   readonly text: boolean
   readonly colour: boolean
+  /**
+   * Behind `level` and `time` of each JSON line, which process wrote it: `,"service":"edge",…`. Empty for text, which is
+   * read where one process writes it.
+   */
+  readonly identity: string
   /** Takes a JSON line, scrubs it, and writes it in the format of the log. */
   write(jsonLine: string): void
   /** Takes a line in the format of the log whose foreign parts went through `scrub`: the access log's short cut. */
@@ -26,6 +34,7 @@ export interface LogSink {
 export interface LogSinkOptions {
   readonly format: 'text' | 'json'
   readonly secrets: readonly string[]
+  readonly service?: string | undefined
   readonly destination?: LogDestination | undefined
   readonly colour?: boolean | undefined
 }
@@ -40,9 +49,10 @@ export function createLogSink(options: LogSinkOptions): LogSink {
   return {
     text,
     colour,
+    identity: text || options.service === undefined ? '' : identityFields(options.service),
     write: (jsonLine) => {
       const clean = scrubber.scrub(jsonLine)
-      out.write(text ? textLine(clean, colour) : clean)
+      out.write(text ? textLine(clean, colour) : `${escapeControls(clean.trimEnd())}\n`)
     },
     writeFinished: (line) => out.write(line),
     scrub: (foreign) => scrubber.scrub(foreign),
@@ -50,6 +60,10 @@ export function createLogSink(options: LogSinkOptions): LogSink {
     flush: (done) => (out.flush ? out.flush(done) : done?.()),
     flushSync: () => out.flushSync?.(),
   }
+}
+
+function identityFields(service: string): string {
+  return `,${JSON.stringify({ service, version, hostname: hostname() }).slice(1, -1)}`
 }
 
 const CHUNK_BYTES = 16_000

@@ -1,4 +1,8 @@
+import { hostname } from 'node:os'
+import { withRequestId } from '@ipfleet/http/request-id.ts'
+import { version } from '@ipfleet/settings/version.ts'
 import { expect, test } from '@jest/globals'
+import { logFlatLine } from './flat-line.ts'
 import { createLogger } from './logger.ts'
 import type { LoggerOptions } from './logger.ts'
 
@@ -18,6 +22,33 @@ test('a JSON line begins with the level as a word and the time as ISO 8601', () 
       /^\{"level":"info","time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","port":8080,"msg":"listening"\}\n$/,
     ),
   ])
+})
+
+test('a JSON line says which program wrote it, where', () => {
+  const { lines, logger } = captured({ service: 'edge' })
+  logger.info({ port: 8080 }, 'listening')
+  logFlatLine(logger, 'info', 'listening', { port: 8080 })
+  for (const line of lines) {
+    expect(line).toMatch(
+      /^\{"level":"info","time":"[^"]+","service":"edge","version":"[\d.]+","hostname":"[^"]+","port"/,
+    )
+    expect(JSON.parse(line)).toMatchObject({ service: 'edge', version, hostname: hostname() })
+  }
+})
+
+test('a line that is written for a request has its id', () => {
+  const { lines, logger } = captured()
+  withRequestId('req-1', () => logger.child({ part: 'keys' }).warn({ key: 'k1' }, 'key benched'))
+  withRequestId('req-1', () => logger.warn({ id: 'own' }, 'told'))
+  logger.warn('later')
+  expect(lines.map((line) => JSON.parse(line).id)).toEqual(['req-1', 'own', undefined])
+})
+
+test('a JSON line is one line whatever stands in it', () => {
+  const { lines, logger } = captured()
+  logger.info({ text: 'a\u2028b\u0085c\u007f\r\n\u202e' }, 'd\u2029e …')
+  expect(lines[0]).toMatch(/^[\x20-\x7e…]+\n$/)
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ text: 'a\u2028b\u0085c\u007f\r\n\u202e', msg: 'd\u2029e …' })
 })
 
 test('text has the same content in one readable line', () => {

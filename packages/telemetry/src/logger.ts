@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
+import { currentRequestId } from '@ipfleet/http/request-id.ts'
 import { createLogSink } from './log-sink.ts'
 import type { LogDestination, LogSink } from './log-sink.ts'
 import { logTime } from './log-time.ts'
@@ -9,6 +10,8 @@ export interface LoggerOptions {
   readonly format: 'text' | 'json'
   /** Values that must never be seen in the log: keys, tokens, passwords in URLs. */
   readonly secrets: readonly string[]
+  /** Which program this is. JSON lines say it, with version and host, since those of several services come together. */
+  readonly service?: string
   /** Default: the standard output. */
   readonly destination?: LogDestination
   /** Default: whether the standard output is a terminal with colours (NO_COLOR counts). */
@@ -26,6 +29,7 @@ export type Logger = PinoLogger & {
 
 /**
  * The process's log: JSON lines `{"level":"info","time":"2026-05-02T15:43:50.358Z",…,"msg":"…"}`, or the same as text.
+ * A line that is written on behalf of a request has its id.
  * Children made with `child()` share its sink, so every secret is scrubbed from their lines as well.
  */
 export function createLogger(options: LoggerOptions): Logger {
@@ -34,7 +38,8 @@ export function createLogger(options: LoggerOptions): Logger {
     {
       level: options.level,
       base: null,
-      timestamp: () => `,"time":"${logTime()}"`,
+      timestamp: () => `,"time":"${logTime()}"${sink.identity}`,
+      mixin: () => ({ id: currentRequestId() }),
       formatters: { level: (level) => ({ level }) },
     },
     sink,

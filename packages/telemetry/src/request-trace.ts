@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 
 /** What became of a request, filled in by whoever knows and read by the access log. */
 export interface RequestTrace {
@@ -9,8 +10,10 @@ export interface RequestTrace {
   upstreamStatus?: number
   /** Of a batch: how many items ended how, each name from a closed set. */
   items?: Readonly<Record<string, number>>
-  /** `performance.now()` when the request came in. The middleware sets it if nobody did before. */
-  startedAtMs?: number
+  /** What it was refused for, or failed by. */
+  error?: ProxyError
+  /** It came from a health check or a scrape, not from a client. */
+  probe?: boolean
 }
 
 const traces = new WeakMap<ServerResponse, RequestTrace>()

@@ -24,6 +24,25 @@ test('nothing that was sent can forge a line or reach the terminal', () => {
   expect(line).toMatch(/^[\x20-\x7e]+\n$/)
 })
 
+test('what can be read stays readable, and only what could be misread is escaped', () => {
+  const msg = 'weight=… für 東京 \u{1f600} \u{e0041}\u2028\ufeff'
+  expect(textLine(JSON.stringify({ ...start, msg, given: 'weight=…' }), false)).toBe(
+    '2026-05-02T15:43:50.358Z INFO  weight=… für 東京 \u{1f600} \\udb40\\udc41\\u2028\\ufeff given="weight=…"\n',
+  )
+})
+
+test.each([
+  [7, '0.007ms'],
+  [999, '0.999ms'],
+  [1000, '1.00ms'],
+  [10_166, '10.2ms'],
+  [99_960, '100ms'],
+  [123_456, '123ms'],
+  [30_000_000, '30000ms'],
+])('%d microseconds are %s', (latency_us, text) => {
+  expect(textLine(JSON.stringify({ ...start, latency_us, msg: 'request' }), false)).toContain(`request latency=${text}`)
+})
+
 test('a line that is no JSON is passed on in one printable line', () => {
   expect(textLine('half a \u001b line\n', true)).toBe('half a \\u001b line\n')
 })

@@ -1,8 +1,10 @@
+import { escapeControls, jsonString } from './escape-controls.ts'
+
 /**
  * Lines for a terminal: `2026-05-02T15:43:50.358Z INFO  listening port=8080`, an error's stack indented below.
  *
- * Whatever a client or an upstream sent may stand in a line, so nothing but printable ASCII leaves here as it came:
- * a line break would forge a line, and an escape sequence would talk to the terminal of whoever reads the log.
+ * A line may hold what a client or an upstream sent, so control characters are escaped: a line break would forge a
+ * line, and an escape sequence would talk to the terminal that shows the log.
  */
 
 const colours: Readonly<Record<string, number>> = { trace: 90, debug: 36, info: 32, warn: 33, error: 31, fatal: 35 }
@@ -16,7 +18,7 @@ export function levelTag(level: string, colour: boolean): string {
 /** A JSON line of the log as text. What is not a JSON object is passed on, made printable. */
 export function textLine(json: string, colour: boolean): string {
   const record = parseRecord(json)
-  if (record === undefined) return `${printable(json.trimEnd())}\n`
+  if (record === undefined) return `${escapeControls(json.trimEnd())}\n`
   const { level, time, msg, err, ...fields } = record
   const words = [plainWord(time), levelTag(plainWord(level), colour)]
   if (msg !== undefined) words.push(plainWord(msg))
@@ -26,18 +28,20 @@ export function textLine(json: string, colour: boolean): string {
 
 /** A path or another word that came from outside: as it is if it is plain, else quoted and escaped. */
 export function textValue(value: string): string {
-  return /^[!#-<>-~]+$/.test(value) ? value : asciiJson(value)
+  return /^[!#-<>-~]+$/.test(value) ? value : jsonString(value)
 }
 
-/** A string as JSON in printable ASCII: `JSON.stringify` lets DEL, C1 controls and bidirectional marks through. */
-export function asciiJson(value: string): string {
-  return printable(JSON.stringify(value))
+/** Whole microseconds as `latency=10.2ms`. Always in milliseconds, so that lines can be compared at a glance. */
+export function textLatency(latencyUs: number): string {
+  if (latencyUs < 1000) return `latency=0.${String(latencyUs).padStart(3, '0')}ms`
+  const ms = latencyUs / 1000
+  return `latency=${ms < 100 ? ms.toPrecision(3) : Math.round(ms)}ms`
 }
 
 function textField(name: string, value: unknown): string {
-  if (name === 'latency_us') return `latency=${plainWord(value)}us`
-  if (typeof value === 'string') return `${printable(name)}=${textValue(value)}`
-  return `${printable(name)}=${printable(JSON.stringify(value))}`
+  if (name === 'latency_us' && typeof value === 'number') return textLatency(value)
+  if (typeof value === 'string') return `${escapeControls(name)}=${textValue(value)}`
+  return `${escapeControls(name)}=${escapeControls(JSON.stringify(value))}`
 }
 
 function errorFields(err: unknown): string[] {
@@ -51,16 +55,12 @@ function stackLines(err: unknown): string {
   if (!isRecord(err) || typeof err['stack'] !== 'string') return ''
   return err['stack']
     .split('\n')
-    .map((line) => `    ${printable(line)}\n`)
+    .map((line) => `    ${escapeControls(line)}\n`)
     .join('')
 }
 
 function plainWord(value: unknown): string {
-  return printable(typeof value === 'string' ? value : JSON.stringify(value ?? null))
-}
-
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return escapeControls(typeof value === 'string' ? value : JSON.stringify(value ?? null))
 }
 
 function parseRecord(json: string): Record<string, unknown> | undefined {

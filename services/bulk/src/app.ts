@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { type ErrorLog, errorHandler } from '@ipfleet/http/error-handler.ts'
+import { errorHandler } from '@ipfleet/http/error-handler.ts'
 import { inTurn } from '@ipfleet/http/in-turn.ts'
+import { withRequestId } from '@ipfleet/http/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
 import { probeRoutes, type ProbeRoutesParts } from '@ipfleet/probes/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
@@ -40,7 +41,6 @@ export interface AppParts {
   readonly limits: ReadLimits & BodyLimits
   readonly uploads?: UploadLimits
   readonly accessLog: AccessLog
-  readonly errorLog: ErrorLog
   readonly probes: ProbeRoutesParts
   /** Aborts when this process is to stop: those who follow a job are sent away. */
   readonly streams: AbortSignal
@@ -50,16 +50,14 @@ export interface AppParts {
 
 /** All that a request passes, in order, and why in this order. */
 export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerResponse) => void {
+  const { accessLog } = parts
   const app = express()
   app.disable('x-powered-by')
   // Hashing each answer would cost more than it saves; results have tags of their own.
   app.disable('etag')
   app.set('case sensitive routing', true)
 
-  // Probes before the log: they would be most of its lines.
   app.use(probeRoutes(parts.probes))
-  // From here on every request leaves a line, whichever way it ends.
-  app.use(parts.accessLog.middleware)
   if (parts.takesJobs) app.use(jobsApp(parts))
   app.use(() => {
     throw new ProxyError('not_found')
@@ -67,15 +65,17 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
   // Before the answer is made: what becomes of the connection is said in its header.
   app.use(endUnreadBody)
   app.use(tellStoreFailure)
-  app.use(errorHandler(parts.errorLog))
+  app.use(errorHandler(accessLog.failed))
 
   const isFaulty = requestGuard()
   // What follows a refused request on its connection must not be acted upon: nobody would learn of it.
   return inTurn((req, res) => {
     // Before anything reads the request: what Node lets by and nobody may read in two ways.
     const fault = isFaulty(req)
-    if (fault) refuse(res, fault)
-    else app(req, res)
+    // Every request leaves a line, whichever way it ends.
+    const id = accessLog.begin(req, res)
+    if (fault) accessLog.failed(res, refuse(res, fault))
+    else withRequestId(id, () => app(req, res))
   })
 }
 

@@ -5,7 +5,7 @@ import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { listen } from '@ipfleet/http/listen.ts'
 import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
-import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
+import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
@@ -63,8 +63,9 @@ export class Bulk {
       onRepaired: this.#record.repaired,
     })
     this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#bulkWorker()
-    this.#server = createServer(httpServerOptions(uploadLimits), this.#app(metrics))
-    hardenServer(this.#server, uploadLimits)
+    const accessLog = new AccessLog({ logger, clientOf: clientAddress({ trusted: settings.TRUST_PROXY }) })
+    this.#server = createServer(httpServerOptions(uploadLimits), this.#app(metrics, accessLog))
+    hardenServer(this.#server, uploadLimits, accessLog.refused)
     passOnExpectations(this.#server)
   }
 
@@ -126,10 +127,8 @@ export class Bulk {
     })
   }
 
-  #app(metrics: Metrics) {
-    const logger = this.#logger
+  #app(metrics: Metrics, accessLog: AccessLog) {
     const settings = this.#settings
-    const clientOf = clientAddress({ trusted: settings.TRUST_PROXY })
     return createApp({
       takesJobs: settings.BULK_ROLE !== 'worker',
       store: this.#store,
@@ -146,8 +145,7 @@ export class Bulk {
         maxRatio: settings.BULK_MAX_INFLATION,
       },
       uploads: { maxMs: settings.BULK_UPLOAD_TIMEOUT_SECONDS * 1000 },
-      accessLog: createAccessLog({ logger, clientOf }),
-      errorLog: logger,
+      accessLog,
       probes: {
         metrics,
         isReady: () => !this.#draining,

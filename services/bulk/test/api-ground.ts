@@ -10,7 +10,7 @@ import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
+import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
@@ -190,8 +190,7 @@ export class ApiGround implements AsyncDisposable {
       clients: clients?.guard,
       limits: { maxLines, maxBytes, maxRatio: 50 },
       ...limits,
-      accessLog: createAccessLog({ logger }),
-      errorLog: logger,
+      accessLog: new AccessLog({ logger }),
       probes: {
         metrics: createMetrics({ defaultMetrics: false }),
         health: async () => ({ status: 'ok' }),

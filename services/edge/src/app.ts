@@ -4,15 +4,16 @@ import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { RawFields } from '@ipfleet/hop/hop.ts'
 import { peerAddress } from '@ipfleet/http/client-address.ts'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import { REQUEST_ID, requestIdOf } from '@ipfleet/http/request-id.ts'
 import type { RequestFault } from '@ipfleet/http/request-guard.ts'
 import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
 import type { GroupConfig } from './config/edge-config.ts'
 import type { ClientLimiter, Verdict } from './limits/client-limiter.ts'
 import type { OwnEndpoints } from './own-endpoints.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/relay/client-answer.ts'
-import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
+import { type ForwardEnd, type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { CLIENT_LEFT } from '@ipfleet/relay/relayed-request.ts'
-import { type Client, isLooping, requestIdOf } from './proxy/request-head.ts'
+import { type Client, isLooping } from './proxy/request-head.ts'
 import type { RequestEnd } from './request-record.ts'
 import type { HiddenPaths } from './upstreams/hidden-paths.ts'
 import type { Routes } from './upstreams/routes.ts'
@@ -118,7 +119,8 @@ function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
     group: place.group,
     hostOf: place.config.host,
     maxBodyBytes,
-    answerFields,
+    requestId: visit.requestId,
+    answerFields: [...visit.idFields, ...answerFields],
     upgrade,
     onEnd: (end) => visit.end(end),
   }).start()
@@ -141,6 +143,9 @@ export class Visit {
   readonly method: string
   readonly target: string
   readonly fields: OnwardFields
+  readonly requestId: string
+  /** Asked by the machinery around the edge, not by a client. */
+  isProbe = false
   readonly #startedMs = performance.now()
   readonly #onEnd: (end: RequestEnd) => void
 
@@ -151,7 +156,13 @@ export class Visit {
     this.method = req.method ?? ''
     this.target = req.url ?? ''
     this.fields = new OnwardFields(req.rawHeaders)
+    this.requestId = requestIdOf(this.fields.requestId)
     this.#onEnd = onEnd
+  }
+
+  /** Set on the answer, whoever it is from. */
+  get idFields(): RawFields {
+    return [REQUEST_ID, this.requestId]
   }
 
   /** What follows on the connection cannot be trusted. */
@@ -165,26 +176,26 @@ export class Visit {
     const { answer, upgrade } = this.incoming
     // A body that nobody reads is not waited for.
     if (this.fields.bringsBody || upgrade) answer.closeAfter()
-    answer.error(error, answerFields)
-    this.answeredHere(error.status)
+    answer.error(error, [...this.idFields, ...answerFields])
+    this.answeredHere(error.status, error)
   }
 
   /** To an OPTIONS that may not be passed on any more. */
   answerOptions(answerFields: RawFields): void {
-    const fields = ['Allow', allowedMethods, 'Content-Length', '0', ...answerFields]
+    const fields = ['Allow', allowedMethods, 'Content-Length', '0', ...this.idFields, ...answerFields]
     const head = { status: 200, reason: 'OK', version: '1.1', fields, framing: 0, upgrade: undefined } as const
     this.incoming.answer.whole(head, fields, Buffer.alloc(0))
     this.answeredHere(200)
   }
 
   /** The answer did not come from a backend. */
-  answeredHere(status: number): void {
-    const requestId = requestIdOf(this.fields)
-    this.end({ status, requestId, backend: undefined, retries: 0, fault: undefined })
+  answeredHere(status: number, error?: ProxyError): void {
+    this.end({ status, error, backend: undefined, retries: 0, fault: undefined })
   }
 
-  end(end: Omit<RequestEnd, 'method' | 'target' | 'client' | 'durationMs'>): void {
-    const { method, target, client } = this
-    this.#onEnd({ ...end, method, target, client: client.address, durationMs: performance.now() - this.#startedMs })
+  end(end: ForwardEnd): void {
+    const { requestId, method, target, client, isProbe } = this
+    const durationMs = performance.now() - this.#startedMs
+    this.#onEnd({ ...end, requestId, method, target, client: client.address, isProbe, durationMs })
   }
 }

@@ -3,7 +3,7 @@ import { FileFollower } from '@ipfleet/files/file-follower.ts'
 import { Tunnels } from '@ipfleet/hop/tunnels.ts'
 import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
 import { clientAddress, plainAddress } from '@ipfleet/http/client-address.ts'
-import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
+import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createApp, type Rules } from './app.ts'
 import type { EdgeConfig, TlsConfig } from './config/edge-config.ts'
@@ -128,7 +128,8 @@ export class Edge implements Serving<EdgeConfig> {
 
   #createServer(config: EdgeConfig): EdgeServer {
     const { settings, logger, surroundings } = this.#parts
-    const record = new RequestRecord(surroundings.metrics, createAccessLog({ logger }), logger)
+    const accessLog = new AccessLog({ logger })
+    const record = new RequestRecord(surroundings.metrics, accessLog)
     return new EdgeServer({
       config: config.server,
       tls: config.tls,
@@ -138,6 +139,7 @@ export class Edge implements Serving<EdgeConfig> {
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
         onEnd: record.add,
       }),
+      onRefused: accessLog.refused,
       connections: {
         isTrusted: addressBlocks(settings.TRUST_PROXY),
         addressOf: (socket) => plainAddress(socket.remoteAddress),

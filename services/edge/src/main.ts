@@ -35,7 +35,7 @@ function workersOf({ server }: EdgeConfig): number {
 
 function loggerOf(settings: EdgeSettings): Logger {
   const secrets = secretsOf(settingsSchema, settings)
-  return createLogger({ level: logLevelOf(settings), format: settings.LOG_FORMAT, secrets })
+  return createLogger({ level: logLevelOf(settings), format: settings.LOG_FORMAT, secrets, service: 'edge' })
 }
 
 function starting(settings: EdgeSettings, logger: Logger): StartServing<EdgeConfig> {

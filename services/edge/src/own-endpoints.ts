@@ -33,6 +33,7 @@ export class OwnEndpoints {
     if (path !== metricsPath && path !== probePath) return false
     const isMetrics = path === metricsPath
     if (isMetrics && !mayReadMetrics(client.address)) return false
+    visit.isProbe = true
     if (method !== 'GET' && method !== 'HEAD') {
       visit.refuse(new ProxyError('method_not_allowed'), ['Allow', 'GET, HEAD'])
     } else if (isMetrics) void this.#metrics(visit)
@@ -61,6 +62,7 @@ function send(visit: Visit, status: number, contentType: string, text: string): 
   const { answer } = visit.incoming
   const body = Buffer.from(text)
   const fields = ['Content-Type', contentType, 'Content-Length', String(body.length), 'Cache-Control', 'no-store']
+  fields.push(...visit.idFields)
   const head = {
     status,
     reason: status === 200 ? 'OK' : 'Service Unavailable',

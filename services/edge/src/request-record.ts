@@ -1,14 +1,18 @@
+import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
+import type { AccessEntry } from '@ipfleet/telemetry/access-line.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import { failureOf } from '@ipfleet/telemetry/failure-fields.ts'
 import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
-import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { ForwardEnd } from './proxy/forwarded-request.ts'
 
 /** All that is told of one request, when it is over. */
 export interface RequestEnd extends ForwardEnd {
+  readonly requestId: string
   readonly method: string
   readonly target: string
   readonly client: string
+  readonly isProbe: boolean
   readonly durationMs: number
 }
 
@@ -30,11 +34,9 @@ export class RequestRecord {
   /** By method and status: looking a series up by its labels costs more than all the rest here. */
   readonly #series: (HistogramSeries | undefined)[] = []
   readonly #accessLog: AccessLog
-  readonly #logger: Logger
 
-  constructor(metrics: Metrics, accessLog: AccessLog, logger: Logger) {
+  constructor(metrics: Metrics, accessLog: AccessLog) {
     this.#accessLog = accessLog
-    this.#logger = logger
     this.#histogram = metrics.hotHistogram({
       name: 'http_requests_duration_seconds',
       help: 'Time to answer by method and status; 499 is a client that left before.',
@@ -45,8 +47,7 @@ export class RequestRecord {
 
   readonly add = (end: RequestEnd): void => {
     this.#seriesOf(end.method, end.status).observeMs(end.durationMs)
-    if (this.#accessLog.enabled || end.status >= 500 || end.status === 429) this.#log(end)
-    if (end.fault !== undefined) this.#logFault(end)
+    if (this.#accessLog.enabled || end.error !== undefined || end.fault !== undefined) this.#log(end)
   }
 
   #seriesOf(method: string, status: number): HistogramSeries {
@@ -60,7 +61,8 @@ export class RequestRecord {
     return made
   }
 
-  #log({ requestId, method, target, status, durationMs, client, backend, retries }: RequestEnd): void {
+  #log(end: RequestEnd): void {
+    const { requestId, method, target, status, durationMs, client, backend, retries, error, fault, isProbe } = end
     this.#accessLog.write({
       id: requestId,
       method,
@@ -70,14 +72,14 @@ export class RequestRecord {
       client,
       backend,
       retries: retries === 0 ? undefined : retries,
+      probe: isProbe,
+      ...(error && failureOf(error)),
+      ...(fault && faultFields(fault)),
     })
   }
+}
 
-  /** Why a backend did not answer, for those who look after it; the access line says only that it did not. */
-  #logFault({ requestId, backend, status, fault }: RequestEnd): void {
-    const cause = fault?.cause instanceof Error ? fault.cause.message : undefined
-    const fields = { id: requestId, backend, fault: fault?.kind, cause }
-    if (status >= 500) this.#logger.warn(fields, fault?.message)
-    else this.#logger.debug(fields, fault?.message)
-  }
+/** Why a backend did not answer, for those who look after it. */
+function faultFields({ kind, message, cause }: HopFault): Pick<AccessEntry, 'fault' | 'detail' | 'cause'> {
+  return { fault: kind, detail: message, cause: cause instanceof Error ? cause.message : undefined }
 }

@@ -1,3 +1,5 @@
+import { hostname } from 'node:os'
+import { version } from '@ipfleet/settings/version.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { converse } from '@ipfleet/testing/raw-conversation.ts'
 import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
@@ -45,6 +47,9 @@ describe('each request leaves one line', () => {
       {
         level: 'info',
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        service: 'edge',
+        version,
+        hostname: hostname(),
         id: 'mine',
         method: 'POST',
         path: '/one/b',
@@ -93,16 +98,19 @@ describe('each request leaves one line', () => {
     const tables =
       '[retry]\nattempts = 1\n[groups.gone]\nbackends = ["http://127.0.0.1:1"]\n' +
       '[[routes]]\nprefix = "/lost"\nupstreams = "gone"'
-    await using failing = await startEdge({ backends: [1, backend.port], tables })
+    await using failing = await startEdge({ backends: [1, backend.port], tables, env: { LOG_LEVEL: 'debug' } })
     await ask(failing.port, '/found/1')
     await ask(failing.port, '/found/2')
-    await ask(failing.port, '/lost', { headers: { 'x-request-id': 'lost' } })
+    const refused = await ask(failing.port, '/lost', { headers: { 'x-request-id': 'lost' } })
     const found = await linesOf('found', failing)
     expect(found.map(({ backend: who }) => who)).toEqual(Array(2).fill(`127.0.0.1:${backend.port}`))
     expect(found.map(({ retries }) => Number(retries ?? 0)).toSorted((one, other) => one - other)).toEqual([0, 1])
-    expect(await linesOf('lost', failing)).toMatchObject([{ id: 'lost', status: 502, backend: '127.0.0.1:1' }])
-    const why = failing.lines().find(({ fault }) => fault === 'unreachable')
-    expect(why).toMatchObject({ id: 'lost', level: 'warn', cause: expect.stringContaining('ECONNREFUSED') })
+    expect(refused.headers['x-request-id']).toBe('lost')
+    const why = { fault: 'unreachable', cause: expect.stringContaining('ECONNREFUSED') }
+    expect(found.find(({ retries }) => retries === 1)).toMatchObject({ status: 200, level: 'info', ...why })
+    expect(await linesOf('lost', failing)).toMatchObject([
+      { id: 'lost', status: 502, level: 'warn', code: 'backend_unreachable', backend: '127.0.0.1:1', ...why },
+    ])
   })
 
   test('over HTTP/2 as well', async () => {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { tunnelReading } from '@ipfleet/hop/tunnel-reading.ts'
 import { peerAddress } from '@ipfleet/http/client-address.ts'
 import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
+import { REQUEST_ID } from '@ipfleet/http/request-id.ts'
 import { fieldsFault } from '@ipfleet/http/request-guard.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/relay/client-answer.ts'
 import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
@@ -149,7 +150,7 @@ export class App {
     const isTrace = visit.method === 'TRACE'
     const body = Buffer.from(isTrace ? traceEcho(req) : '', 'latin1')
     const about = isTrace ? ['Content-Type', 'message/http'] : ['Allow', allowedMethods]
-    const fields = [...about, 'Content-Length', String(body.length)]
+    const fields = [REQUEST_ID, visit.id, ...about, 'Content-Length', String(body.length)]
     answer.whole(
       { status: 200, reason: 'OK', version: '1.1', fields, framing: body.length, upgrade: undefined },
       fields,
@@ -162,7 +163,14 @@ export class App {
     const reason = refusalOf(thrown)
     // A body that nobody reads is not waited for, and after a malformed request nothing can be trusted.
     if (visit.fields.bringsBody || reason.error.status === 400 || visit.method === 'CONNECT') answer.closeAfter()
-    answer.error(reason.error, [...statusFields(reason), ...challenge(reason.error.status), ...visit.answerFields])
+    const { error } = reason
+    answer.error(error, [
+      REQUEST_ID,
+      visit.id,
+      ...statusFields(reason),
+      ...challenge(error.status),
+      ...visit.answerFields,
+    ])
     visit.end(reason.error.status, reason)
   }
 }

@@ -57,7 +57,7 @@ export class EgressRecord {
 
   tunnelEnded(visit: Visit, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void {
     this.tunnelsEnded[end] = (this.tunnelsEnded[end] ?? 0) + 1
-    const { source, authority, client, user } = visit
+    const { id, source, authority, client, user } = visit
     if (source !== undefined) {
       const use = this.useOf(source)
       use.openTunnels -= 1
@@ -65,6 +65,7 @@ export class EgressRecord {
       use.bytesDown += bytesDown
     }
     logFlatLine(this.#logger, 'info', 'tunnel closed', {
+      id,
       target: authority,
       source: source?.address,
       client,
@@ -101,8 +102,9 @@ export class EgressRecord {
     return (this.#series[at] ??= this.#durations.series({ method, status }))
   }
 
-  #log({ method, path, status, client, user, target, source, refusal, durationMs }: VisitEnd): void {
+  #log({ id, method, path, status, client, user, target, source, refusal, durationMs }: VisitEnd): void {
     const fields = {
+      id,
       method,
       target,
       path: method === 'CONNECT' ? undefined : path,

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { plainAddress } from '@ipfleet/http/client-address.ts'
+import type { ConnectionRefusal } from '@ipfleet/http/connection-refusal.ts'
 import { trackConnections } from '@ipfleet/http/connection-tracker.ts'
 import { hardenServer, httpServerOptions, refuseTunnel } from '@ipfleet/http/harden-server.ts'
 import { inTurn } from '@ipfleet/http/in-turn.ts'
@@ -10,6 +11,8 @@ import { asksForTunnel, offerOf } from '@ipfleet/relay/upgrade-offer.ts'
 import type { App } from './app.ts'
 
 export interface EgressServerOptions {
+  /** Told of what is refused before it is a request. */
+  readonly onRefused: (refusal: ConnectionRefusal) => void
   readonly maxConnections: number
 }
 
@@ -18,7 +21,7 @@ export class EgressServer {
   readonly http: Server
   readonly #limits: ConnectionLimits
 
-  constructor(app: App, { maxConnections }: EgressServerOptions) {
+  constructor(app: App, { maxConnections, onRefused }: EgressServerOptions) {
     const serve = (req: IncomingMessage, res: ServerResponse): void => void app.forward(req, res)
     this.http = createServer(
       {
@@ -36,10 +39,10 @@ export class EgressServer {
       void app.forward(req, res, offer)
     })
     this.http.on('connect', (req: IncomingMessage, socket: Socket, early: Buffer) => {
-      if (this.#isAwaited(socket)) refuseTunnel(this.http, socket, 'bad_request')
+      if (this.#isAwaited(socket)) refuseTunnel(this.http, socket, 'bad_request', req)
       else void app.connect(req, socket, early)
     })
-    hardenServer(this.http, { maxConnections: Infinity })
+    hardenServer(this.http, { maxConnections: Infinity }, onRefused)
     this.#limits = new ConnectionLimits(this.http, {
       maxConnections,
       maxPerClient: 0,

@@ -3,6 +3,7 @@ import { Tunnels } from '@ipfleet/hop/tunnels.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { listen } from '@ipfleet/http/listen.ts'
 import { StallWatch } from '@ipfleet/relay/stall-watch.ts'
+import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { App } from './app.ts'
@@ -58,9 +59,13 @@ export class Egress {
       maxMs: settings.TUNNEL_MAX_SECONDS * 1000,
     })
     const metrics = createMetrics()
+    const accessLog = new AccessLog({ logger })
     const record = new EgressRecord(metrics, logger)
     const authenticator = this.#authenticator()
-    this.#server = new EgressServer(this.#app(authenticator, record), { maxConnections: settings.MAX_CONNECTIONS })
+    this.#server = new EgressServer(this.#app(authenticator, record), {
+      maxConnections: settings.MAX_CONNECTIONS,
+      onRefused: accessLog.refused,
+    })
     registerMetrics(metrics, {
       record,
       limits: this.#limits,
@@ -69,7 +74,8 @@ export class Egress {
       sources: () => this.#pool.snapshot(),
       link: this.#fleet.redis?.link,
     })
-    this.#operators = settings.METRICS_ADDR === 'off' ? undefined : metricsServer(metrics, () => !this.#draining)
+    this.#operators =
+      settings.METRICS_ADDR === 'off' ? undefined : metricsServer(metrics, accessLog, () => !this.#draining)
     logEvents(logger, { pool: this.#pool, authenticator, users: this.#users })
   }
 

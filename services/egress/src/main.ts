@@ -14,6 +14,7 @@ const logger = createLogger({
   level: logLevelOf(settings),
   format: settings.LOG_FORMAT,
   secrets: secretsOf(settingsSchema, settings),
+  service: 'egress',
 })
 
 try {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { type ErrorLog, errorHandler } from '@ipfleet/http/error-handler.ts'
+import { errorHandler } from '@ipfleet/http/error-handler.ts'
+import { withRequestId } from '@ipfleet/http/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
 import { probeRoutes, type ProbeRoutesParts } from '@ipfleet/probes/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
@@ -14,7 +15,6 @@ import { operationRoutes, type OperationRoutesParts } from './routes/operation-r
 export interface AppParts {
   readonly adminToken: string | undefined
   readonly accessLog: AccessLog
-  readonly errorLog: ErrorLog
   readonly fast: FastPathParts
   readonly probes: ProbeRoutesParts
   readonly operations: OperationRoutesParts
@@ -27,15 +27,13 @@ const operatorPaths = ['/cache', '/keys', '/admin']
 
 /** All that a request passes, in order, and why in this order. */
 export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerResponse) => void {
+  const { accessLog } = parts
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('case sensitive routing', true)
 
-  // Probes before the log: they would be most of its lines.
   app.use(probeRoutes(parts.probes))
-  // From here on every request leaves a line, whichever way it ends.
-  app.use(parts.accessLog.middleware)
   // Before the routes of operators: whoever may not use them does not learn which exist.
   app.use(operatorPaths, adminGuard(parts.adminToken))
   app.use(operationRoutes(parts.operations))
@@ -49,15 +47,18 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
   })
   // Takes every path that is left, so it is the last.
   app.use(lookupRoutes(parts.lookups))
-  app.use(errorHandler(parts.errorLog))
+  app.use(errorHandler(accessLog.failed))
 
   const isFaulty = requestGuard()
   const answeredFromMemory = fastPath(parts.fast)
   return (req, res) => {
     // Before anything reads the request: what Node lets by and nobody may read in two ways.
     const fault = isFaulty(req)
-    if (fault) refuse(res, fault)
     // Before Express: most requests are hits in memory, and Express costs several times what they do.
-    else if (!answeredFromMemory(req, res)) app(req, res)
+    if (!fault && answeredFromMemory(req, res)) return
+    // From here on every request leaves a line, whichever way it ends.
+    const id = accessLog.begin(req, res)
+    if (fault) accessLog.failed(res, refuse(res, fault))
+    else withRequestId(id, () => app(req, res))
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Entry } from '@ipfleet/cache/entry.ts'
 import type { LruStore } from '@ipfleet/cache/lru-store.ts'
+import { REQUEST_ID, requestIdOf } from '@ipfleet/http/request-id.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import { memoryHitHeaders, notModifiedHeaders } from './http/answer-headers.ts'
 import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
@@ -17,7 +18,7 @@ export interface FastPathParts {
 }
 
 /**
- * Answers hits in memory before Express sees them: Express, the router and pino-http cost several times what the
+ * Answers hits in memory before Express sees them: Express and its router cost several times what the
  * rest of such an answer does. Only a target that is spelled as its question (`/8.8.8.8`, also with `/json` and
  * `?token=`) is looked for, so nothing is parsed; every other spelling takes the long way to the same entry.
  *
@@ -40,13 +41,14 @@ export function fastPath({ memory, record, accessLog, clients }: FastPathParts) 
     const isHeld = headers['if-none-match'] !== undefined && isUnchanged(req, preparedOf(entry).tag)
     const fields = isHeld ? notModifiedHeaders(entry, 'l1', startedMs) : memoryHitHeaders(entry, startedMs)
     const status = isHeld ? 304 : 200
-    res.writeHead(status, clientFields === none ? fields : [...fields, ...clientFields])
+    const id = requestIdOf(headers['x-request-id'])
+    res.writeHead(status, [...fields, REQUEST_ID, id, ...clientFields])
     res.end(isHeld ? undefined : (preparedOf(entry).text ?? body))
     const durationMs = performance.now() - startedMs
     if (isHeld) record.add('lookup', 304, 'l1', durationMs)
     else record.addMemoryHit(durationMs)
     if (accessLog.enabled) {
-      accessLog.write({ method: 'GET', path: target, status, cache: 'l1', latencyUs: durationMs * 1000 })
+      accessLog.write({ id, method: 'GET', path: target, status, cache: 'l1', latencyUs: durationMs * 1000 })
     }
     return true
   }

@@ -16,6 +16,7 @@ const logger = createLogger({
   level: settings.LOG_LEVEL,
   format: settings.LOG_FORMAT,
   secrets: secretsOf(settingsSchema, settings),
+  service: 'lookup',
 })
 
 try {

@@ -4,7 +4,7 @@ import { clientAddress } from '@ipfleet/http/client-address.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { listen } from '@ipfleet/http/listen.ts'
-import { createAccessLog } from '@ipfleet/telemetry/access-log.ts'
+import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
@@ -48,8 +48,9 @@ export class Replica {
       redis: this.#fleet.redis,
     })
     logEvents(logger, this.#fleet, this.#upstream)
-    this.#server = createServer(httpServerOptions(), this.#app())
-    hardenServer(this.#server)
+    const accessLog = new AccessLog({ logger })
+    this.#server = createServer(httpServerOptions(), this.#app(accessLog))
+    hardenServer(this.#server, {}, accessLog.refused)
   }
 
   /** @returns the port. @throws ListenError */
@@ -84,15 +85,13 @@ export class Replica {
     this.#logger.info('stopped')
   }
 
-  #app() {
+  #app(accessLog: AccessLog) {
     const settings = this.#settings
-    const logger = this.#logger
     const fleet = this.#fleet
     const upstream = this.#upstream
     const health = this.#health
     const metrics = createMetrics()
     const record = new RequestRecord(metrics)
-    const accessLog = createAccessLog({ logger })
     const memory = new LruStore({
       maxEntries: settings.CACHE_MAX_ENTRIES,
       recheckAfterMs: settings.CACHE_TTL_SECONDS * 1000,
@@ -106,7 +105,6 @@ export class Replica {
     return createApp({
       adminToken: settings.ADMIN_TOKEN,
       accessLog,
-      errorLog: logger,
       fast: { memory, record, accessLog, clients },
       probes: { metrics, health: () => health.report(), isReady: () => !health.draining },
       operations: {

@@ -6,7 +6,7 @@ import { type RelayedClient, RelayedRequest, type RelayEnd, type RelayParts } fr
 import type { RetryBudget } from '../upstreams/retry-budget.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-group.ts'
 import type { AttemptsRecord } from './attempts-record.ts'
-import { type Client, requestHead, requestIdOf } from './request-head.ts'
+import { type Client, requestHead } from './request-head.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 
 /** What all requests of one configuration share. */
@@ -25,6 +25,7 @@ export interface AdmittedRequest extends RelayedClient {
   readonly from: Client
   readonly group: UpstreamGroup
   readonly hostOf: 'client' | 'backend'
+  readonly requestId: string
   /** Set on the answer, whoever it is from. */
   readonly answerFields: RawFields
   /** Called once. */
@@ -34,7 +35,8 @@ export interface AdmittedRequest extends RelayedClient {
 export interface ForwardEnd {
   /** What the client got; 499 if it left before. */
   readonly status: number
-  readonly requestId: string
+  /** Of an answer of our own. */
+  readonly error: ProxyError | undefined
   /** Who answered, or was asked last. */
   readonly backend: string | undefined
   readonly retries: number
@@ -53,18 +55,17 @@ const attemptEnds: Readonly<Record<RelayEnd, AttemptEnd>> = {
 export class ForwardedRequest extends RelayedRequest {
   readonly #parts: ForwardParts
   readonly #of: AdmittedRequest
-  readonly #requestId: string
   readonly #tried: Member[] = []
   /** Who is being asked. */
   #member: Member | undefined
   #retries = 0
   #fault: HopFault | undefined
+  #error: ProxyError | undefined
 
   constructor(parts: ForwardParts, request: AdmittedRequest) {
     super(parts, request)
     this.#parts = parts
     this.#of = request
-    this.#requestId = requestIdOf(request.fields)
   }
 
   start(): void {
@@ -77,14 +78,15 @@ export class ForwardedRequest extends RelayedRequest {
 
   protected answerFields(head: AnswerHead): RawFields {
     const { answerFields, req } = this.#of
-    const fields = passedFields(head, req.httpVersion, 'x-backend')
+    const fields = passedFields(head, req.httpVersion, 'x-backend', 'x-request-id')
     const member = this.#parts.showBackend ? this.#member : undefined
     if (member) fields.push('X-Backend', member.id)
     if (answerFields.length > 0) fields.push(...answerFields)
     return fields
   }
 
-  protected refusalFields(): RawFields {
+  protected refusalFields(error: ProxyError): RawFields {
+    this.#error = error
     return this.#of.answerFields
   }
 
@@ -104,16 +106,16 @@ export class ForwardedRequest extends RelayedRequest {
     const member = this.#member
     if (member) this.#release(member, attemptEnds[end])
     const backend = (member ?? this.#tried.at(-1))?.id
-    this.#of.onEnd({ status, requestId: this.#requestId, backend, retries: this.#retries, fault })
+    this.#of.onEnd({ status, backend, retries: this.#retries, fault, error: this.#error })
   }
 
   #askMember(member: Member): void {
-    const { method, target, req, fields, from, hostOf } = this.#of
+    const { method, target, req, fields, from, hostOf, requestId } = this.#of
     this.#member = member
     this.#tried.push(member)
     const host = hostOf === 'client' && fields.host !== '' ? fields.host : member.authority
     const line = { method, target, httpVersion: req.httpVersion }
-    this.ask(requestHead(line, fields, from, { host, requestId: this.#requestId }), (request, handler) =>
+    this.ask(requestHead(line, fields, from, { host, requestId }), (request, handler) =>
       member.pool.exchange(request, handler),
     )
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
-import { type Client, isLooping, requestHead, requestIdOf } from './request-head.ts'
+import { type Client, isLooping, requestHead } from './request-head.ts'
 
 const stranger: Client = { address: '192.0.2.1', peer: '192.0.2.1', secure: false }
 /** Behind a trusted proxy. */
@@ -94,27 +94,6 @@ test.each([
 ])('%j is said again', (raw, line) => {
   expect(head(stranger, raw)).toContain(line)
   expect(head(stranger, [])).not.toContain(line)
-})
-
-function idOf(given: string): string {
-  return requestIdOf(new OnwardFields(['X-Request-Id', given]))
-}
-
-describe('X-Request-Id', () => {
-  test.each(['7', 'a-B:c_d.9', 'x'.repeat(64)])('is kept as the client gave it: %s', (id) => {
-    expect(idOf(id)).toBe(id)
-  })
-
-  test.each(['', ' ', 'x'.repeat(65), 'a b', 'a\r\nb', 'a"b', 'caf\xe9', '${jndi:x}', '<script>'])(
-    'is made anew: %j',
-    (id) => {
-      expect(idOf(id)).toMatch(/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/)
-    },
-  )
-
-  test('is another one for each request', () => {
-    expect(idOf('')).not.toBe(idOf(''))
-  })
 })
 
 test.each([

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 
 /** Who asks, and how. */
@@ -12,13 +11,6 @@ export interface Client {
 
 /** How this proxy calls itself in Via (RFC 9110 §7.6.3). */
 export const pseudonym = 'ipfleet-edge'
-
-/** An id that a client may have given to a request, to find its lines in the logs; anything else is replaced. */
-const idForm = /^[\w.:-]{1,64}$/
-
-export function requestIdOf({ requestId }: OnwardFields): string {
-  return requestId !== undefined && idForm.test(requestId) ? requestId : randomUUID()
-}
 
 /** The request line and the fields for a backend, without the body's framing and the empty line at the end. */
 export function requestHead(

@@ -7,14 +7,13 @@ import {
 } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { ConnectionRefusal } from '@ipfleet/http/connection-refusal.ts'
 import { trackConnections } from '@ipfleet/http/connection-tracker.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
-import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
+import { hardenServer, httpServerOptions, refuseExpectation } from '@ipfleet/http/harden-server.ts'
 import { inTurn } from '@ipfleet/http/in-turn.ts'
 import { listen } from '@ipfleet/http/listen.ts'
 import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
-import { sendError } from '@ipfleet/http/send-error.ts'
 import type { App } from '../app.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
 import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
@@ -29,6 +28,8 @@ export interface EdgeServerOptions {
   readonly tls: TlsConfig | undefined
   readonly certificate: Certificate | undefined
   readonly app: App
+  /** Told of what is refused before it is a request. */
+  readonly onRefused: (refusal: ConnectionRefusal) => void
   readonly connections: Pick<ConnectionLimitsOptions, 'isTrusted' | 'addressOf'>
 }
 
@@ -92,7 +93,7 @@ export class EdgeServer {
   }
 
   #createH1(config: ServerConfig, secure: boolean): Server {
-    const { app } = this.#options
+    const { app, onRefused } = this.#options
     const serve = (req: IncomingMessage, res: ServerResponse): void => {
       const answer = new H1Answer(res)
       if (!mayBeFollowed(req)) answer.closeAfter()
@@ -115,12 +116,12 @@ export class EdgeServer {
       const { res, offer } = offerOf(req, socket, early)
       app({ req, res, answer: new H1Answer(res), secure, upgrade: offer })
     })
-    hardenServer(server, limitsOf(config))
+    hardenServer(server, limitsOf(config), onRefused)
     return server
   }
 
   #createH2({ maxHeaderBytes, maxHeaders, keepAliveMs }: ServerConfig): Http2Server {
-    const { app } = this.#options
+    const { app, onRefused } = this.#options
     const server = createH2({
       settings: { maxConcurrentStreams: mostStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
       maxHeaderListPairs: maxHeaders + 4,
@@ -139,7 +140,7 @@ export class EdgeServer {
     server.on('checkContinue', serve)
     // Without listeners Node would answer these two without a body. The app refuses the first.
     server.on('connect', serve)
-    server.on('checkExpectation', (_req, res) => sendError(res, new ProxyError('expectation_failed')))
+    server.on('checkExpectation', (req, res) => onRefused(refuseExpectation(req, res)))
     server.on('session', (session) => {
       this.#sessions.add(session)
       session.setTimeout(keepAliveMs, () => session.close())

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { REQUEST_ID } from '@ipfleet/http/request-id.ts'
 import { exchangeOver } from '@ipfleet/hop/exchange-over.ts'
 import type { ExchangeTimeouts } from '@ipfleet/hop/hop-connection.ts'
 import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
@@ -59,6 +60,8 @@ export class ForwardedRequest extends RelayedRequest {
     if (blockedStatuses.has(status)) this.#parts.onBlocked(visit)
     const fields = passedFields(head, req.httpVersion, 'x-egress-ip')
     if (source.address !== '') fields.push('X-Egress-IP', source.address)
+    // An origin's own id is left to the client, who may have to tell it to the origin's operators.
+    if (visit.echoedId.length > 0 && !has(fields, REQUEST_ID)) fields.push(...visit.echoedId)
     if (this.#parts.disclosure.via) fields.push('Via', `${version} ${pseudonym}`)
     return fields
   }
@@ -66,7 +69,7 @@ export class ForwardedRequest extends RelayedRequest {
   protected refusalFields(error: ProxyError): RawFields {
     // Not the origin's fault, but the client's.
     this.#refusal ??= new Refusal(error, 'http_request_error', 'body too slow')
-    return statusFields(this.#refusal)
+    return [REQUEST_ID, this.#of.visit.id, ...statusFields(this.#refusal)]
   }
 
   protected unanswered(fault: HopFault): void {
@@ -88,4 +91,14 @@ export class ForwardedRequest extends RelayedRequest {
     if (place) this.#parts.desk.release(place)
     visit.end(status, fault ? faultRefusal(fault) : this.#refusal)
   }
+}
+
+/** Whether a field of this name is among them. */
+function has(fields: RawFields, name: string): boolean {
+  const lowerCase = name.toLowerCase()
+  for (let index = 0; index < fields.length; index += 2) {
+    const field = fields[index] ?? ''
+    if (field.length === lowerCase.length && field.toLowerCase() === lowerCase) return true
+  }
+  return false
 }

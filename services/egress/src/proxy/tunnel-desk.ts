@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
+import { linesOf } from '@ipfleet/relay/h1-answer.ts'
 import type { Dialled } from '../dial/dialer.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { refusal } from './proxy-status.ts'
@@ -84,7 +85,7 @@ export class TunnelDesk {
   ): void {
     const from = source.address === '' ? '' : `X-Egress-IP: ${source.address}\r\n`
     // RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding.
-    client.socket.write(`HTTP/1.1 200 Connection Established\r\n${from}\r\n`, 'latin1')
+    client.socket.write(`HTTP/1.1 200 Connection Established\r\n${from}${linesOf(visit.echoedId)}\r\n`, 'latin1')
     this.opened(visit, source, 200)
     const early = { fromClient: client.early, fromServer: nothing }
     // Not the bytes themselves: they would be kept for as long as the tunnel stands.

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { RawFields } from '@ipfleet/hop/hop.ts'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
+import { REQUEST_ID, requestIdOf } from '@ipfleet/http/request-id.ts'
 import { authorityOf, type Target, type TargetAddress } from '@ipfleet/targets/target.ts'
 import type { Refusal } from './proxy-status.ts'
 
@@ -19,6 +20,7 @@ export interface Identity {
 
 /** All that is told of one request, when it is over. */
 export interface VisitEnd {
+  readonly id: string
   readonly method: string
   /** Without its query. */
   readonly path: string
@@ -34,6 +36,7 @@ export interface VisitEnd {
 
 /** One request on its way through the proxy, and what becomes known of it. */
 export class Visit {
+  readonly id: string
   readonly method: string
   readonly client: string
   readonly fields: OnwardFields
@@ -42,6 +45,8 @@ export class Visit {
   /** Of a request for a URL: path and query. */
   path = ''
   source: Source | undefined
+  /** Set on the answer of an origin, and on that to CONNECT: the client's own id, if it has given one. */
+  readonly echoedId: RawFields
   /** Set on the answer, whoever it is from. */
   answerFields: RawFields = []
   readonly #startedMs = performance.now()
@@ -53,6 +58,8 @@ export class Visit {
     this.method = req.method ?? ''
     this.client = client
     this.fields = new OnwardFields(req.rawHeaders)
+    this.id = requestIdOf(this.fields.requestId)
+    this.echoedId = this.id === this.fields.requestId ? [REQUEST_ID, this.id] : []
     this.#onEnd = onEnd
   }
 
@@ -69,9 +76,9 @@ export class Visit {
   end(status: number, refusal?: Refusal): void {
     if (this.#ended) return
     this.#ended = true
-    const { method, client, user, authority: target, source, durationMs } = this
+    const { id, method, client, user, authority: target, source, durationMs } = this
     const query = this.path.indexOf('?')
     const path = query < 0 ? this.path : this.path.slice(0, query)
-    this.#onEnd({ method, path, status, client, user, target, source, refusal, durationMs })
+    this.#onEnd({ id, method, path, status, client, user, target, source, refusal, durationMs })
   }
 }

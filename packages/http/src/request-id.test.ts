@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from '@jest/globals'
+import { currentRequestId, requestIdOf, withRequestId } from './request-id.ts'
+
+test.each(['7', 'a-B:c_d.9', '1-67891233-abcdef012345678912345678', 'x'.repeat(64)])(
+  'an id that a client gives is kept: %s',
+  (id) => {
+    expect(requestIdOf(id)).toBe(id)
+  },
+)
+
+test.each([
+  undefined,
+  '',
+  ' ',
+  'x'.repeat(65),
+  'a b',
+  'a, b',
+  'a\r\nb',
+  'a"b',
+  'caf\xe9',
+  'a+b/c=',
+  '${jndi:x}',
+  '<script>',
+  ['a', 'b'],
+])('an id is made in place of %j', (given) => {
+  expect(requestIdOf(given)).toMatch(/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/)
+  expect(requestIdOf(given)).not.toBe(requestIdOf(given))
+})
+
+test('what is started under an id knows it, and nothing else does', async () => {
+  const inside = withRequestId('one', async () => {
+    await sleep(1)
+    return [currentRequestId(), withRequestId('two', currentRequestId), withRequestId(undefined, currentRequestId)]
+  })
+  expect(currentRequestId()).toBeUndefined()
+  expect(await inside).toEqual(['one', 'two', undefined])
+})
