@@ -1,6 +1,6 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import { BatchTrip, type BatchTripParts, type LoadMany } from './batch-trip.ts'
-import { asJoined, type Finding, isOthersReserve } from './tiered-cache.ts'
+import { asJoined, type Finding, isOthersPrivate, isOthersReserve } from './tiered-cache.ts'
 
 export type { LoadMany } from './batch-trip.ts'
 
@@ -37,7 +37,10 @@ export class BatchFinder {
       this.#findOnce(some, new BatchTrip(this.#parts, load, remembers), deadlineMs)
     const found = await find(questions)
     while (this.#parts.clock.nowMs() < deadlineMs) {
-      const left = [...found.keys()].filter((question) => isOthersReserve(found.get(question)))
+      const left = [...found.keys()].filter((question) => {
+        const finding = found.get(question)
+        return isOthersReserve(finding) || isOthersPrivate(finding)
+      })
       if (left.length === 0) break
       for (const [question, finding] of await find(left)) found.set(question, finding)
     }

@@ -7,7 +7,7 @@ import type { BatchStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import type { LruStore } from './lru-store.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
-import { failureOf, type Finding, type LoadPurpose, type TieredCache, younger } from './tiered-cache.ts'
+import { bestOf, failureOf, type Finding, isOutweighed, type LoadPurpose, type TieredCache } from './tiered-cache.ts'
 
 /** Loads many questions, and settles every one of them, in as many steps as it likes. */
 export type LoadMany = (questions: readonly string[], settle: Settle<Outcome>, purpose: LoadPurpose) => Promise<void>
@@ -134,20 +134,21 @@ export class BatchTrip implements BatchCrew<SharedOutcome>, Formation<Finding> {
 
   /** Answers what can be answered at once; gives back what of that should be loaded anew. */
   #serve(shared: ReadonlyMap<string, Entry>): string[] {
-    const { memory, clock, revalidateForMs, random } = this.#parts
+    const { memory, clock, staleForMs, revalidateForMs, random } = this.#parts
     const nowMs = clock.nowMs()
     // One draw for all, so that those which were loaded together are loaded anew together.
     const draw = random()
     const toRefresh: string[] = []
     for (const question of this.#open) {
       const stored = shared.get(question)
-      const entry = younger(stored, memory.get(question))
+      const entry = bestOf(stored, memory.get(question), nowMs, staleForMs)
       if (entry === undefined) continue
       this.#best.set(question, entry)
       const isFresh = entry.freshLeftMs(nowMs) > 0
-      if (!isFresh && entry.freshness(nowMs, revalidateForMs) !== 'stale') continue
+      const isHeld = entry.heldUntilMs > nowMs
+      if (!isFresh && !isHeld && entry.freshness(nowMs, revalidateForMs) !== 'stale') continue
       if (isFresh && this.#remembers && !this.#isPurged()) memory.set(question, entry, nowMs)
-      if (!isFresh || entry.isDueEarly(nowMs, draw)) toRefresh.push(question)
+      if (!isHeld && (!isFresh || entry.isDueEarly(nowMs, draw))) toRefresh.push(question)
       const tier = entry === stored ? 'l2' : 'l1'
       this.#answer(question, { kind: 'found', source: isFresh ? tier : 'stale', entry })
     }
@@ -200,8 +201,13 @@ export class BatchTrip implements BatchCrew<SharedOutcome>, Formation<Finding> {
       const stale = best?.freshness(nowMs, this.#parts.staleForMs) === 'stale' ? best : undefined
       return { kind: 'failed', source, failure: outcome, stale, ...origin }
     }
+    const best = this.#best.get(question)
+    if (best && isOutweighed(outcome, best) && best.freshness(nowMs, this.#parts.staleForMs) !== 'dead') {
+      best.heldUntilMs = nowMs + outcome.freshForMs
+      return { kind: 'found', source: 'stale', entry: best, ...origin }
+    }
     const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? nowMs - this.#startedMs : 0)
-    return { kind: 'found', source, entry, ...origin }
+    return { kind: 'found', source, entry, ...origin, ...(outcome.isPrivate && { isPrivate: true }) }
   }
 
   #answer(question: string, finding: Finding): void {

@@ -5,6 +5,10 @@ export interface Answer {
   readonly status: number
   readonly contentType: string
   readonly body: Buffer
+  /** Of a redirect. */
+  readonly location?: string
+  /** For the client that asked; such an answer is in no entry that is kept. */
+  readonly isPrivate?: true
 }
 
 export type Freshness = 'fresh' | 'stale' | 'dead'
@@ -19,6 +23,11 @@ export class Entry {
   readonly loadMs: number
   /** Until when memory may answer with it without asking the shared tier; kept by the memory tier. */
   recheckAtMs = 0
+  /**
+   * Until when it is served without asking, whatever its age: upstream has just said that there is no such thing, which
+   * is not believed of what was there before.
+   */
+  heldUntilMs = 0
   /** Whatever the HTTP layer prepared for this entry, so that a hit costs nothing; opaque here. */
   prepared: unknown
   #answer: Answer | undefined
@@ -36,6 +45,11 @@ export class Entry {
   get answer(): Answer {
     this.#answer ??= this.#text && answerOf(this.#text)
     return this.#answer as Answer
+  }
+
+  /** It says that there is nothing (400, 404). Such an answer lives for its freshness and never beats another one. */
+  get isNegative(): boolean {
+    return (this.#answer ?? (this.#text as TextAnswer)).status >= 400
   }
 
   /** The same, of which nothing is kept: for whoever looks at many entries once. */
@@ -90,6 +104,7 @@ export class Entry {
   freshness(nowMs: number, staleForMs: number): Freshness {
     const leftMs = this.freshLeftMs(nowMs)
     if (leftMs > 0) return 'fresh'
+    if (this.isNegative) return 'dead'
     return leftMs + staleForMs > 0 ? 'stale' : 'dead'
   }
 }

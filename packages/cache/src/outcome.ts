@@ -26,6 +26,8 @@ export interface AnswerOutcome {
   readonly answer: Answer
   /** 0: it is passed on but not kept. */
   readonly freshForMs: number
+  /** For the client whose request it was: those who waited for it ask themselves. It is not kept, either. */
+  readonly isPrivate?: true
   readonly origin?: Origin
 }
 
@@ -34,6 +36,17 @@ export type Outcome = AnswerOutcome | Failure
 
 /** What waiters on other replicas read: an outcome, or that it was too large to share and they must ask themselves. */
 export type SharedOutcome = Outcome | { readonly kind: 'unshared' }
+
+/**
+ * An outcome as it may be shared: not at all where upstream forbids it or `isPrivate`, but then that there is nothing
+ * (400, 404) may be told to all.
+ */
+export function shareable(outcome: Outcome, isPrivate = false): Outcome {
+  if (outcome.kind === 'failure') return outcome
+  const { answer } = outcome
+  const isForOne = answer.isPrivate === true || (isPrivate && answer.status < 400)
+  return isForOne ? { ...outcome, freshForMs: 0, isPrivate: true } : outcome
+}
 
 const maxSharedBytes = 1024 * 1024
 const keepAnswerMs = 2000
@@ -44,7 +57,7 @@ export const outcomeCodec = {
   encode(outcome: SharedOutcome): Buffer {
     switch (outcome.kind) {
       case 'answer':
-        if (outcome.answer.body.length > maxSharedBytes) return encodeLine({ kind: 'unshared' })
+        if (outcome.isPrivate || outcome.answer.body.length > maxSharedBytes) return encodeLine({ kind: 'unshared' })
         return encodeAnswer(outcome.answer, { freshFor: outcome.freshForMs })
       case 'failure': {
         const { kind, code, retryAfterSeconds } = outcome

@@ -78,18 +78,24 @@ export class RedisStore implements AnswerStore, BatchStore {
   #encode(entry: Entry): { bytes: Buffer; lifeMs: number } {
     const ageMs = entry.ageMs(this.#clock.nowMs())
     const storedAt = Math.round(this.#clock.epochMs() - ageMs)
+    const heldForMs = entry.heldUntilMs - this.#clock.nowMs()
+    const about = { storedAt, freshFor: entry.freshForMs, loadMs: Math.round(entry.loadMs) }
+    const held = heldForMs > 0 ? { heldTo: Math.round(this.#clock.epochMs() + heldForMs) } : {}
     return {
-      bytes: encodeAnswer(entry.answer, { storedAt, freshFor: entry.freshForMs, loadMs: Math.round(entry.loadMs) }),
-      lifeMs: Math.ceil(entry.freshForMs + this.#staleForMs - ageMs),
+      bytes: encodeAnswer(entry.answer, { ...about, ...held }),
+      lifeMs: Math.ceil(entry.freshForMs + (entry.isNegative ? 0 : this.#staleForMs) - ageMs),
     }
   }
 
   #decode(bytes: Buffer): Entry | undefined {
     const decoded = decodeAnswer(bytes)
     if (!decoded) return undefined
-    const { storedAt, freshFor, loadMs } = decoded.about
+    const { storedAt, freshFor, loadMs, heldTo } = decoded.about
     if (typeof storedAt !== 'number' || typeof freshFor !== 'number') return undefined
     const ageMs = Math.max(0, this.#clock.epochMs() - storedAt)
-    return new Entry(decoded.answer, this.#clock.nowMs() - ageMs, freshFor, typeof loadMs === 'number' ? loadMs : 0)
+    const nowMs = this.#clock.nowMs()
+    const entry = new Entry(decoded.answer, nowMs - ageMs, freshFor, typeof loadMs === 'number' ? loadMs : 0)
+    if (typeof heldTo === 'number') entry.heldUntilMs = nowMs + heldTo - this.#clock.epochMs()
+    return entry
   }
 }

@@ -12,8 +12,17 @@ import type { AnswerOutcome, Failure, Origin, Outcome, SharedOutcome } from './o
  */
 export type Source = 'l1' | 'l2' | 'upstream' | 'collapsed' | 'stale'
 
+export interface Found {
+  readonly kind: 'found'
+  readonly source: Source
+  readonly entry: Entry
+  readonly origin?: Origin
+  /** For the client alone whose request found it. */
+  readonly isPrivate?: true
+}
+
 export type Finding =
-  | { readonly kind: 'found'; readonly source: Source; readonly entry: Entry; readonly origin?: Origin }
+  | Found
   | {
       readonly kind: 'failed'
       readonly source: 'upstream' | 'collapsed'
@@ -98,8 +107,21 @@ export class TieredCache {
       const held = this.#memory.getServable(question, this.#clock.nowMs())
       if (held) return { kind: 'found', source: 'l1', entry: held }
       const finding = await this.#join(question, () => this.#findBeyond(question, load, deadlineMs))
+      if (isOthersPrivate(finding)) return this.#loadPrivately(load)
       if (!isOthersReserve(finding) || this.#clock.nowMs() >= deadlineMs) return finding
     }
+  }
+
+  /** What is in the caches and at most stale, without asking anyone else. */
+  async findHeld(question: string): Promise<Found | undefined> {
+    const nowMs = this.#clock.nowMs()
+    const servable = this.#memory.getServable(question, nowMs)
+    if (servable) return { kind: 'found', source: 'l1', entry: servable }
+    const shared = await this.#lookIntoShared(question)
+    const entry = bestOf(shared === 'away' ? undefined : shared, this.#memory.get(question), nowMs, this.#staleForMs)
+    if (entry === undefined) return undefined
+    const tier = entry === shared ? 'l2' : 'l1'
+    return { kind: 'found', source: entry.freshLeftMs(nowMs) > 0 ? tier : 'stale', entry }
   }
 
   /** What is being found right now; for those who find many at once. */
@@ -136,7 +158,8 @@ export class TieredCache {
     const purges = this.#purges
     const held = this.#memory.get(question)
     const shared = await this.#lookIntoShared(question)
-    const best = younger(shared === 'away' ? undefined : shared, held)
+    const nowMs = this.#clock.nowMs()
+    const best = bestOf(shared === 'away' ? undefined : shared, held, nowMs, this.#staleForMs)
     const servable = best && this.#serve(question, best, best === shared ? 'l2' : 'l1', load, purges)
     if (servable) return servable
     const startedMs = this.#clock.nowMs()
@@ -148,37 +171,55 @@ export class TieredCache {
       const stale = best?.freshness(this.#clock.nowMs(), this.#staleForMs) === 'stale' ? best : undefined
       return { kind: 'failed', source, failure: outcome, stale, ...origin }
     }
+    if (best && isOutweighed(outcome, best)) {
+      await this.#hold(question, best, { ...flown, outcome }, purges)
+      return { kind: 'found', source: 'stale', entry: best, ...origin }
+    }
     const entry = await this.#keep(question, { ...flown, outcome }, startedMs, purges)
-    return { kind: 'found', source, entry, ...origin }
+    return { kind: 'found', source, entry, ...origin, ...(outcome.isPrivate && { isPrivate: true }) }
+  }
+
+  /** What another client's request has found is not for this one. */
+  async #loadPrivately(load: Load): Promise<Finding> {
+    const outcome = await load('answer')
+    const origin = outcome.origin ? { origin: outcome.origin } : {}
+    if (outcome.kind === 'failure')
+      return { kind: 'failed', source: 'upstream', failure: outcome, stale: undefined, ...origin }
+    const entry = new Entry(outcome.answer, this.#clock.nowMs(), 0)
+    return { kind: 'found', source: 'upstream', entry, ...origin, isPrivate: true }
   }
 
   /** An entry that can be answered with at once, perhaps while it is refreshed. */
   #serve(question: string, entry: Entry, tier: 'l1' | 'l2', load: Load, purges: number): Finding | undefined {
     const nowMs = this.#clock.nowMs()
-    if (entry.freshLeftMs(nowMs) > 0) {
+    const isFresh = entry.freshLeftMs(nowMs) > 0
+    if (entry.heldUntilMs > nowMs) return { kind: 'found', source: isFresh ? tier : 'stale', entry }
+    if (isFresh) {
       if (purges === this.#purges) this.#memory.set(question, entry, nowMs)
-      if (entry.isDueEarly(nowMs, this.#random())) this.#refresh(question, load)
+      if (entry.isDueEarly(nowMs, this.#random())) this.#refresh(question, entry, load)
       return { kind: 'found', source: tier, entry }
     }
     if (entry.freshness(nowMs, this.#revalidateForMs) !== 'stale') return undefined
-    this.#refresh(question, load)
+    this.#refresh(question, entry, load)
     return { kind: 'found', source: 'stale', entry }
   }
 
   /** Loads anew in the background, once in the fleet; whatever goes wrong, the old entry is still there. */
-  #refresh(question: string, load: Load): void {
+  #refresh(question: string, entry: Entry, load: Load): void {
     if (this.#refreshing.has(question)) return
     this.#refreshing.add(question)
-    this.#loadAnew(question, load, this.#purges)
+    this.#loadAnew(question, entry, load, this.#purges)
       .catch(() => {})
       .finally(() => setTimeout(() => this.#refreshing.delete(question), refreshPauseMs).unref())
   }
 
-  async #loadAnew(question: string, load: Load, purges: number): Promise<void> {
+  async #loadAnew(question: string, before: Entry, load: Load, purges: number): Promise<void> {
     const startedMs = this.#clock.nowMs()
     const flown = await this.#loadIfFree(question, load)
     if (flown?.outcome.kind !== 'answer') return
-    await this.#keep(question, { ...flown, outcome: flown.outcome }, startedMs, purges)
+    const answered = { ...flown, outcome: flown.outcome }
+    if (isOutweighed(answered.outcome, before)) await this.#hold(question, before, answered, purges)
+    else await this.#keep(question, answered, startedMs, purges)
   }
 
   async #loadIfFree(question: string, load: Load): Promise<Flown | undefined> {
@@ -224,6 +265,16 @@ export class TieredCache {
     return entry
   }
 
+  /** Leaves a good entry where it is, for as long as the news that there is nothing would have lived. */
+  async #hold(question: string, good: Entry, flown: Flown<AnswerOutcome>, purges: number): Promise<void> {
+    const { outcome, led, published, superseded = false } = flown
+    if (outcome.freshForMs <= 0 || superseded || purges !== this.#purges) return
+    const nowMs = this.#clock.nowMs()
+    good.heldUntilMs = nowMs + outcome.freshForMs
+    this.#memory.set(question, good, nowMs)
+    if (led && published) await this.#share(question, good)
+  }
+
   async #share(question: string, entry: Entry): Promise<void> {
     try {
       await this.#shared.set(question, entry)
@@ -243,9 +294,28 @@ export function isOthersReserve(finding: Finding | undefined): boolean {
   return finding?.kind === 'failed' && finding.source === 'collapsed' && finding.failure.sparesReserve === true
 }
 
-/** The one that was stored later. */
-export function younger(one: Entry | undefined, other: Entry | undefined): Entry | undefined {
-  return (one?.storedAtMs ?? -Infinity) > (other?.storedAtMs ?? -Infinity) ? one : other
+/** Somebody else's load brought what is for its own client. */
+export function isOthersPrivate(finding: Finding | undefined): boolean {
+  return finding?.kind === 'found' && finding.source === 'collapsed' && finding.isPrivate === true
+}
+
+/** Of two that are not dead the one that says something; of two such, the one that was stored later. */
+export function bestOf(
+  one: Entry | undefined,
+  other: Entry | undefined,
+  nowMs: number,
+  staleForMs: number,
+): Entry | undefined {
+  const living = [one, other].filter((entry) => entry !== undefined && entry.freshness(nowMs, staleForMs) !== 'dead')
+  const [first, second] = living
+  if (first === undefined || second === undefined) return first
+  if (first.isNegative !== second.isNegative) return first.isNegative ? second : first
+  return first.storedAtMs > second.storedAtMs ? first : second
+}
+
+/** Upstream says that there is nothing, or nothing for us, where there was something before. */
+export function isOutweighed({ answer }: AnswerOutcome, before: Entry): boolean {
+  return answer.status >= 400 && !before.isNegative
 }
 
 /** The failure that was thrown, as an outcome. */

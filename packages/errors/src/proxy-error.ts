@@ -233,6 +233,12 @@ const kinds = {
     message: 'The embedded database cannot answer this, and no API keys are set to ask the upstream API with',
     level: 'info',
   },
+  not_cached: {
+    status: 504,
+    title: 'Not in the cache',
+    message: 'The request says only-if-cached, and there is no answer that is acceptable to it',
+    level: 'debug',
+  },
   upstream_timeout: {
     status: 504,
     title: 'Upstream timeout',

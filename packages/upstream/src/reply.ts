@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
+import type { SharedLifetime } from './shared-lifetime.ts'
 
-export interface UpstreamAnswer {
+export interface UpstreamAnswer extends SharedLifetime {
   readonly status: number
   readonly contentType: string
   readonly body: Buffer

@@ -4,6 +4,7 @@ import got, { type Request } from 'got'
 import type { Provider } from './providers/provider.ts'
 import { isOfProxy, proxyFailure, statusOfRefusedTunnel } from './proxy-failure.ts'
 import type { Reply } from './reply.ts'
+import { sharedLifetime } from './shared-lifetime.ts'
 import { StaleConnectionWatch } from './stale-connection.ts'
 import { type Agents, UpstreamAgents } from './upstream-agents.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
@@ -140,7 +141,8 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     const isPlain = this.#isProxied && response.url.startsWith('http:')
     if (isPlain && isOfProxy(response.statusCode, response.headers)) return proxyFailure(response.statusCode)
     const contentType = response.headers['content-type'] ?? ''
-    const answer = { status: response.statusCode, contentType, body: Buffer.concat(chunks) }
+    const lifetime = sharedLifetime(response.headers, Date.now())
+    const answer = { status: response.statusCode, contentType, body: Buffer.concat(chunks), ...lifetime }
     return this.provider.read(answer, response.headers, request)
   }
 }

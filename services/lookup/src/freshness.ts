@@ -14,18 +14,20 @@ export interface FreshnessRules {
 /**
  * How long an answer is fresh; 0 keeps it out of the caches. Only what is true of the question is cached: a record,
  * or that there is none (400, 404). What is true of a key or of a moment (401, 403, 429, 5xx) never is.
+ * What upstream says of it can only make it shorter.
  * @param mayThreaten false when it is known that the body `holdsThreat` not
  */
 export function freshForMs(
   rules: FreshnessRules,
   path: string,
-  { status, body }: UpstreamAnswer,
+  { status, body, maxFreshMs = Number.POSITIVE_INFINITY }: UpstreamAnswer,
   mayThreaten = true,
 ): number {
   if (body.length > rules.maxBodyBytes) return 0
-  if (status === 400 || status === 404) return rules.negativeTtlMs
+  if (status === 400 || status === 404) return Math.min(rules.negativeTtlMs, maxFreshMs)
   if (status !== 200) return 0
-  return threatPath.test(path) || (mayThreaten && holdsThreat(body)) ? rules.threatTtlMs : rules.geoTtlMs
+  const isThreat = threatPath.test(path) || (mayThreaten && holdsThreat(body))
+  return Math.min(isThreat ? rules.threatTtlMs : rules.geoTtlMs, maxFreshMs)
 }
 
 const threatPath = /\/(privacy|privacy_extended|abuse|resproxy)(\/|$)/

@@ -1,14 +1,15 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
-import type { Failure, Origin, Outcome } from '@ipfleet/cache/outcome.ts'
+import { type Failure, type Origin, type Outcome, shareable } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose, Source, TieredCache } from '@ipfleet/cache/tiered-cache.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { offlineAnswer, reservedAnswer } from './answers.ts'
+import type { CacheDirectives } from './http/cache-directives.ts'
 import type { MicroBatcher } from './batch/micro-batch.ts'
 import type { Question } from './question.ts'
-import { viewOf } from './record-view.ts'
+import { type View, viewOf } from './record-view.ts'
 import type { LoadOptions } from './upstream-loader.ts'
 
 /**
@@ -71,15 +72,28 @@ export class Lookup {
 
   /**
    * The answer to a question: from memory, Redis, upstream, a stale copy or the embedded database, in this order.
-   * @param bypass past the caches and past coalescing, neither reading nor writing
+   * @param directives `bypass`: past the caches and past coalescing, neither reading nor writing
    * @throws ProxyError when there is none
    */
-  async answer(question: Question, bypass: boolean): Promise<Answered> {
+  async answer(question: Question, directives: CacheDirectives): Promise<Answered> {
     const reserved = reservedAnswer(question)
     if (reserved) return this.#made(reserved, 'local')
     if (!this.#upstream) return this.#fromOffline(question, { kind: 'failure', code: 'no_offline_answer' })
-    if (bypass) return this.#past(question, this.#upstream)
+    if (directives.onlyIfCached) return this.#findHeld(question, directives)
+    if (directives.bypass) return this.#past(question, this.#upstream)
     return this.#find(question, this.#upstream)
+  }
+
+  /** What is in the caches and acceptable. @throws ProxyError `not_cached` (RFC 9111 §5.2.1.7) */
+  async #findHeld({ target, within }: Question, { accepts }: CacheDirectives): Promise<Answered> {
+    for (const { question, view } of [{ question: target, view: undefined }, ...partsOf(within)]) {
+      const held = await this.#cache.findHeld(question)
+      const nowMs = this.#clock.nowMs()
+      if (!held || !accepts({ ageMs: held.entry.ageMs(nowMs), freshLeftMs: held.entry.freshLeftMs(nowMs) })) continue
+      const answer = view ? viewOf(held.entry.answer, view) : held.entry.answer
+      if (answer) return { ...held, entry: new Entry(answer, held.entry.storedAtMs, held.entry.freshForMs) }
+    }
+    throw new ProxyError('not_cached')
   }
 
   async #find(question: Question, upstream: Upstream): Promise<Answered> {
@@ -100,9 +114,12 @@ export class Lookup {
   }
 
   /** A refresh is in no hurry, and must not cost those who wait: it leaves alone. */
-  #load(question: Question, upstream: Upstream, deadlineMs: number, purpose: LoadPurpose): Promise<Outcome> {
-    if (this.#together && purpose === 'answer') return this.#together.load(question, deadlineMs)
-    return upstream.load(getOf(question), deadlineMs, { purpose })
+  async #load(question: Question, upstream: Upstream, deadlineMs: number, purpose: LoadPurpose): Promise<Outcome> {
+    const isTogether = this.#together !== undefined && purpose === 'answer'
+    const outcome = isTogether
+      ? await this.#together.load(question, deadlineMs)
+      : await upstream.load(getOf(question), deadlineMs, { purpose })
+    return shareable(outcome, question.isPrivate)
   }
 
   /** The answer as a part of a record, as old as the record. Undefined when the record cannot tell. */
@@ -152,6 +169,11 @@ export class Lookup {
   #made(answer: Answer, source: AnswerSource, loaded: { readonly origin?: Origin } = {}): Answered {
     return { source, entry: new Entry(answer, this.#clock.nowMs(), 0), ...originOf(loaded) }
   }
+}
+
+/** The record in which the answer to a question is. */
+function partsOf(within: Question['within']): { question: string; view: View | undefined }[] {
+  return within ? [{ question: within.record.target, view: within.view }] : []
 }
 
 function getOf({ surface, target, expected }: Question): UpstreamRequest {

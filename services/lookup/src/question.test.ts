@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { canonicalAddress, parseTarget, type Question } from './question.ts'
+import { parseTarget, toolTarget, type Question } from './question.ts'
 
 function questionOf(target: string): Question {
   const parsed = parseTarget(target)
@@ -37,12 +37,27 @@ describe('a question has one form', () => {
     ['/domains/8.8.8.8?page=2&limit=5&x=1', '/domains/8.8.8.8?limit=5&page=2'],
     ['/lite//8.8.8.8', '/lite/8.8.8.8'],
     ['/ranges/google.com?token=a', '/ranges/google.com'],
+    ['//ranges//google.com', '/ranges/google.com'],
+    ['/::8.8.8.8', '/::808:808'],
+    ['/::808:808', '/::808:808'],
+    ['/8.8.8.8/resproxy', '/resproxy/8.8.8.8'],
+    ['/resproxy/8.8.8.8', '/resproxy/8.8.8.8'],
+    [
+      '/whois/net/2001:db8::/json?whoissource=arin&token=a&page=2&x=1',
+      '/whois/net/2001:db8::/json?page=2&whoissource=arin',
+    ],
+    ['/whois/net/8.8.8.8?page=1&page=2', '/whois/net/8.8.8.8?page=1'],
+    ['/places/8.8.8.8?x=1', '/places/8.8.8.8'],
+    ['/countries/US?x=1&token=a', '/countries/US'],
+    ['/constructor?page=1', '/constructor'],
   ])('%s is %s', (target, canonical) => {
     expect(questionOf(target).target).toBe(canonical)
   })
 
   test('the products are asked on the host of their own', () => {
-    expect(questionOf('/lite/8.8.8.8').surface).toBe('api')
+    for (const path of ['/lite/8.8.8.8', '/places/8.8.8.8', '/8.8.8.8/resproxy', '/resproxy/8.8.8.8']) {
+      expect([path, questionOf(path).surface]).toEqual([path, 'api'])
+    }
     expect(questionOf('/8.8.8.8').surface).toBe('legacy')
   })
 
@@ -57,9 +72,59 @@ test.each(['/', '/json', '/geo', '/city', '/privacy', '/?token=a', '/lite/me'])(
   expect(parsed.kind === 'own' && parsed.about('9.9.9.9').address).toBe('9.9.9.9')
 })
 
-test('/me is the account, and nothing else is', () => {
-  expect(parseTarget('/me?token=a').kind).toBe('account')
-  expect(parseTarget('/ME').kind).toBe('question')
+test.each([
+  ['/me?token=a', '/me'],
+  ['//me/', '/me'],
+  ['/%6de', '/me'],
+  ['/ME', '/ME'],
+  ['/Me/json', '/Me/json'],
+  ['/me;a', '/me%3Ba'],
+  ['/me%20', '/me%20'],
+  ['/me/requests', '/me/requests'],
+  ['/data/free/country.mmdb?token=a&x=1', '/data/free/country.mmdb'],
+  ['/data/free/country.mmdb/checksums', '/data/free/country.mmdb/checksums'],
+])('%s is asked each time, as %s', (target, path) => {
+  expect(parseTarget(target)).toMatchObject({ kind: 'direct', path })
+})
+
+test.each(['/account', '/mee', '/user/me', '/countries/US'])('what %s finds is for one client', (target) => {
+  expect(questionOf(target).isPrivate).toBe(true)
+})
+
+test.each(['/8.8.8.8', '/ranges/a.com', '/whois/net/8.8.8.8', '/AS15169', '/8.8.8.8/nonsense'])(
+  'what %s finds is for all',
+  (target) => {
+    expect(questionOf(target).isPrivate).toBeUndefined()
+  },
+)
+
+test.each([
+  ['/tools/map', '/tools/map'],
+  ['/tools/map?cli=1&token=a&x=1', '/tools/map?cli=1'],
+  ['/map&cli=1', '/map?cli=1'],
+  ['/summarize?cli=0&cli=1', '/summarize?cli=0'],
+  ['/tools//map/', '/tools/map'],
+])('a POST to %s goes to %s', (target, path) => {
+  expect(toolTarget(target)).toBe(path)
+})
+
+test.each([
+  '/tools/../me',
+  '/tools/./map',
+  '/tools/%2e%2e/me',
+  '/tools/.%2E/me',
+  '/tools/..;/me',
+  '/tools/..;a=b/me',
+  '/tools/..\\me',
+  '/tools/..%5cme',
+  '/tools/..%2fme',
+  '/tools/%252e%252e/me',
+  '/map/../me',
+  '/tools/%00',
+  '/tools/%ZZ',
+])('a POST to %s is refused, as a GET is', (target) => {
+  expect(() => toolTarget(target)).toThrow(expect.objectContaining({ code: 'bad_request' }))
+  expect(codeOf(target)).toBe('bad_request')
 })
 
 test.each([
@@ -80,10 +145,3 @@ test.each([
 ])('%s is refused as %s', (target, code) => {
   expect(codeOf(target)).toBe(code)
 })
-
-test.each(['0177.0.0.1', '127.1', '1.1.1.1.', ' 1.1.1.1', '[::1]', 'fe80::1%eth0', '１.1.1.1', ''])(
-  '"%s" is no address',
-  (text) => {
-    expect(canonicalAddress(text)).toBeUndefined()
-  },
-)

@@ -1,7 +1,6 @@
-import { isIP, isIPv4 } from 'node:net'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
 import type { Expected } from '@ipfleet/upstream/upstream-request.ts'
-import ipaddr from 'ipaddr.js'
 import { textFields, type View } from './record-view.ts'
 
 /** IPinfo has two hosts: `ipinfo.io`, and `api.ipinfo.io` for the newer products. */
@@ -15,6 +14,8 @@ export interface Question {
   readonly expected: Expected
   /** The address, canonical, if the question is about one. */
   readonly address?: string
+  /** A path that only upstream knows: it may be about the account of the key, so what it finds is for one client. */
+  readonly isPrivate?: true
   /** A larger record that holds the answer, and where in it. */
   readonly within?: { readonly record: Question; readonly view: View }
 }
@@ -24,26 +25,33 @@ export type Parsed =
   | { readonly kind: 'question'; readonly question: Question }
   /** About the calling client: `/`, `/json`, `/city`, `/lite/me`. */
   | { readonly kind: 'own'; readonly about: (address: string) => Question }
-  /** `/me`: the account behind a key. */
-  | { readonly kind: 'account' }
+  /** Asked each time, for one client: `/me`, the account behind a key, and what is spelled like it; a download. */
+  | { readonly kind: 'direct'; readonly path: string; readonly expected: Expected }
 
 const jsonModules: ReadonlySet<string> = new Set(
   'company carrier abuse privacy privacy_extended asn domains resproxy'.split(' '),
 )
 /** First segments on `api.ipinfo.io`. */
 const products: ReadonlySet<string> = new Set('lite lookup plus max resproxy'.split(' '))
+/** The parameters that upstream knows of a path, by its first segment; no other reaches it. */
+const parametersOf: ReadonlyMap<string, readonly string[]> = new Map([
+  ['domains', ['limit', 'page']],
+  ['places', ['limit', 'page']],
+  ['whois', ['page', 'whoissource']],
+])
 
 /**
  * Reads a request target, such as `/8.8.8.8/city?token=…`, on both surfaces. All spellings of an address are one
- * question; the client's token and unknown parameters are no part of it.
+ * question; the client's token and parameters that upstream does not know are no part of it.
  * @throws ProxyError `bad_request` for what no URL should hold, `wrong_ip` for what is nearly an address
  */
 export function parseTarget(target: string): Parsed {
-  const { path, query } = splitTarget(target)
-  const segments = path.split('/').filter(Boolean).map(decodeSegment)
+  const { path: spelled, query } = splitTarget(target)
+  const segments = segmentsOf(spelled)
   const [first, second, ...rest] = segments
   if (first === undefined) return own([], query)
-  if (first === 'me' && second === undefined) return { kind: 'account' }
+  if (/^\s*me\s*(;|$)/i.test(first)) return { kind: 'direct', path: pathOf(segments), expected: 'json' }
+  if (first === 'data' && second !== undefined) return { kind: 'direct', path: pathOf(segments), expected: 'any' }
   if (second === undefined && isPart(first)) return own(segments, query)
   if (products.has(first)) return parseProduct(first, second, rest)
   if (/^as\d{1,10}$/i.test(first) && (second === undefined || (second === 'json' && rest.length === 0))) {
@@ -55,8 +63,9 @@ export function parseTarget(target: string): Parsed {
   const address = canonicalAddress(first)
   if (address !== undefined) return asked(questionAbout(address, segments.slice(1), query))
   if (looksLikeAddress(first)) throw new ProxyError('wrong_ip')
-  const kept = first === 'ranges' || first === 'whois' ? path : passedOn(path, query)
-  return asked({ surface: 'legacy', target: kept, expected: 'any' })
+  const path = pathOf(segments) + keptQuery(first, query)
+  const isKnown = first === 'ranges' || first === 'whois'
+  return asked({ surface: 'legacy', target: path, expected: 'any', ...(!isKnown && { isPrivate: true }) })
 }
 
 const asked = (question: Question): Parsed => ({ kind: 'question', question })
@@ -77,7 +86,11 @@ function questionAbout(address: string, rest: readonly string[], query: URLSearc
   const surface = 'legacy'
   const record: Question = { surface, target: `/${address}${suffix}`, expected: 'json', address }
   if (part === undefined || (part === 'json' && more.length === 0)) return record
-  const target = `/${[address, ...rest.map(encodeURIComponent)].join('/')}${suffix}`
+  // `/8.8.8.8/resproxy` and `/resproxy/8.8.8.8` are one record.
+  if (part === 'resproxy' && more.length === 0) {
+    return { surface: 'api', target: `/resproxy/${address}`, expected: 'json', address }
+  }
+  const target = `${pathOf([address, ...rest])}${suffix}`
   if (more.length > 0) return { surface, target, expected: 'any', address }
   if (part === 'geo') return { surface, target, expected: 'json', address, within: { record, view: { kind: 'geo' } } }
   if (!textFields.has(part)) return { surface, target, expected: jsonModules.has(part) ? 'json' : 'any', address }
@@ -92,7 +105,7 @@ function parseProduct(product: string, subject: string | undefined, path: readon
     const record: Question = { surface: 'api', target: `/${product}/${address}`, expected: 'json', address }
     if (path.length === 0) return record
     const view: View = { kind: 'field', path, absentIsEmpty: false }
-    const target = [record.target, ...path.map(encodeURIComponent)].join('/')
+    const target = record.target + pathOf(path)
     return { surface: 'api', target, expected: 'any', address, within: { record, view } }
   }
   if (subject === undefined || subject === 'me') return { kind: 'own', about }
@@ -104,22 +117,19 @@ function parseProduct(product: string, subject: string | undefined, path: readon
 function registryQuestion(registry: 'domains' | 'places', subject: string, query: URLSearchParams): Question {
   const address = canonicalAddress(subject)
   if (address === undefined) throw new ProxyError('wrong_ip')
-  const kept = new URLSearchParams()
-  for (const name of ['limit', 'page']) if (query.has(name)) kept.set(name, query.get(name) ?? '')
-  const target = `/${registry}/${address}${kept.size === 0 ? '' : `?${kept.toString()}`}`
+  const target = `/${registry}/${address}${keptQuery(registry, query)}`
   return { surface: registry === 'places' ? 'api' : 'legacy', target, expected: 'json', address }
 }
 
 /**
- * The one spelling of an address (RFC 5952), or undefined for anything that is not strictly an address. An
- * IPv4-mapped IPv6 address is the IPv4 address. ipaddr.js alone would take `0x7f.1` and the like, hence `isIP`.
+ * The path and the query of a POST to a tool, as upstream takes them: `cli=1` decides whether it answers with JSON.
+ * @throws ProxyError `bad_request` as `parseTarget`, and for a path whose escapes hide what it is
  */
-export function canonicalAddress(text: string): string | undefined {
-  if (isIPv4(text)) return text
-  // isIP takes a zone (`fe80::1%eth0`), which means nothing beyond one host.
-  if (isIP(text) === 0 || text.includes('%')) return undefined
-  const parsed = ipaddr.IPv6.parse(text)
-  return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()
+export function toolTarget(target: string): string {
+  // Swift's SDK writes an ampersand in the place of the question mark.
+  const [, path = '', query = ''] = /^([^?&]*)[?&]?(.*)$/.exec(target) ?? []
+  const cli = new URLSearchParams(query).get('cli')
+  return pathOf(segmentsOf(path)) + (cli === null ? '' : `?cli=${encodeURIComponent(cli)}`)
 }
 
 /** Only digits, dots and colons of any script, brackets, hex: someone meant an address. */
@@ -134,7 +144,17 @@ function splitTarget(target: string): { path: string; query: URLSearchParams } {
   return { path, query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)) }
 }
 
-/** @throws ProxyError `bad_request` for malformed escapes, hidden separators, control characters and `..` */
+/**
+ * The decoded segments of a path; empty ones are left out.
+ * @throws ProxyError `bad_request` for malformed escapes, hidden separators, control characters and dot segments
+ */
+function segmentsOf(path: string): string[] {
+  return path.split('/').filter(Boolean).map(decodeSegment)
+}
+
+/** Also with parameters, which servers of the Java world cut off (`..;a`), and escaped once more. */
+const dotSegment = /^(\.|%2e){1,2}(;|$)/i
+
 function decodeSegment(segment: string): string {
   let decoded: string
   try {
@@ -144,15 +164,21 @@ function decodeSegment(segment: string): string {
     throw new ProxyError(/^[\da-f.]*:[\da-f:.]*%/i.test(segment) ? 'wrong_ip' : 'bad_request', { cause })
   }
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused
-  if (/[\u0000-\u001f\u007f/\\]/.test(decoded) || decoded === '.' || decoded === '..')
-    throw new ProxyError('bad_request')
+  if (/[\u0000-\u001f\u007f/\\]/.test(decoded) || dotSegment.test(decoded)) throw new ProxyError('bad_request')
   return decoded
 }
 
-/** A path that only upstream understands, as asked; the client's token and JSONP name stay here. */
-function passedOn(path: string, query: URLSearchParams): string {
-  const kept = new URLSearchParams(query)
-  kept.delete('token')
-  kept.delete('callback')
-  return kept.size === 0 ? path : `${path}?${kept.toString()}`
+/** The parameters that upstream knows there, in one order; of repeated ones the first. */
+function keptQuery(first: string, query: URLSearchParams): string {
+  const kept = new URLSearchParams()
+  for (const name of parametersOf.get(first) ?? []) {
+    const value = query.get(name)
+    if (value !== null) kept.set(name, value)
+  }
+  return kept.size === 0 ? '' : `?${kept.toString()}`
+}
+
+/** The one spelling of a path. A colon needs no escape (RFC 3986 §3.3), and upstream shows addresses without one. */
+function pathOf(segments: readonly string[]): string {
+  return segments.map((segment) => `/${encodeURIComponent(segment).replaceAll('%3A', ':')}`).join('')
 }

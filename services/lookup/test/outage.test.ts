@@ -13,6 +13,7 @@ import { ipinfo } from '@ipfleet/upstream/providers/ipinfo.ts'
 import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { cacheDirectives } from '../src/http/cache-directives.ts'
 import { Lookup } from '../src/lookup.ts'
 import { parseTarget, type Question } from '../src/question.ts'
 import { UpstreamLoader } from '../src/upstream-loader.ts'
@@ -82,7 +83,7 @@ function questionOf(target: string): Question {
 /** Where an answer came from, or the code of the failure. */
 async function outcomeOf(lookup: Lookup, target: string): Promise<string> {
   try {
-    return (await lookup.answer(questionOf(target), false)).source
+    return (await lookup.answer(questionOf(target), cacheDirectives(undefined))).source
   } catch (error) {
     return (error as { code: string }).code
   }

@@ -9,7 +9,7 @@ export type BatchItem =
 
 /** Which batch was asked for, by its path. */
 export interface BatchForm {
-  /** Put before each item: `lite/` for `/batch/lite`. */
+  /** What an item is of that does not say so itself: `lite/` for `/batch/lite`. */
   readonly prefix: string
   /** `?filter=1`: empty results are left out. */
   readonly dropsEmpty: boolean
@@ -18,33 +18,40 @@ export interface BatchForm {
 /** No address and no field is longer, and a URL could not be. */
 const maxItemLength = 2048
 
+/** api.ipinfo.io, which is also reached by address family. */
+const apiHost = /^(v[46]\.)?api\.ipinfo\.io\.?(:\d+)?$/i
+
 /**
- * The form of `/batch`, `/batch/lite` or `/batch/legacy`; Swift's SDK asks for `/batch&filter=1`.
+ * The form of `/batch`, `/batch/lite` or `/batch/legacy`; Swift's SDK asks for `/batch&filter=1`. On api.ipinfo.io a
+ * plain `/batch` is one of `/lookup`.
+ * @param host the Host field
  * @throws ProxyError `not_found` for what is no batch path
  */
-export function batchForm(target: string): BatchForm {
+export function batchForm(target: string, host = ''): BatchForm {
   const [, path, query = ''] = /^([^?&]*)(?:[?&](.*))?$/.exec(target) ?? []
   const [, kind] = /^\/batch(?:\/(lite|legacy))?\/?$/.exec(path ?? '') ?? [undefined, null]
   if (kind === null) throw new ProxyError('not_found')
   const dropsEmpty = new URLSearchParams(query).get('filter') === '1'
+  if (kind === undefined && apiHost.test(host)) return { prefix: 'lookup/', dropsEmpty }
   return { prefix: kind === 'lite' ? 'lite/' : '', dropsEmpty }
 }
 
 /** @param ownAddress of the client, for items that are about the caller */
 export function readItem(item: string, prefix: string, ownAddress: () => string): BatchItem {
   try {
-    if (isIPv4(item) && hasPlainRecord(prefix)) return plainItem(item, prefix)
+    if (isIPv4(item)) return plainItem(item, prefix)
     if (item.length > maxItemLength) throw new ProxyError('uri_too_long')
-    const parsed = parseTarget(`/${prefix}${item}`)
+    const parsed = parseTarget(`/${saysWhatItIsOf.test(item) ? '' : prefix}${item}`)
     // An account is no answer to an item: it would be the fleet's.
-    if (parsed.kind === 'account') throw new ProxyError('wrong_ip')
+    if (parsed.kind === 'direct') throw new ProxyError('wrong_ip')
     return { kind: 'question', question: parsed.kind === 'own' ? parsed.about(ownAddress()) : parsed.question }
   } catch (error) {
     return { kind: 'error', error: ProxyError.from(error) }
   }
 }
 
-const hasPlainRecord = (prefix: string): boolean => prefix === '' || prefix === 'lite/'
+/** In any batch, `AS15169` and `lite/8.8.8.8` are what they say. */
+const saysWhatItIsOf = /^\/*(?:as\d+(?:\/|$)|(?:lite|lookup|plus|max|resproxy|places|domains|ranges|whois)\/)/i
 
 /** Most items by far: what `parseTarget` makes of an address, without taking it to pieces. */
 function plainItem(address: string, prefix: string): BatchItem {

@@ -4,6 +4,7 @@ import { sliceLength } from '@ipfleet/cache/in-slices.ts'
 import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
+import type { SharedLifetime } from '@ipfleet/upstream/shared-lifetime.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { holdsThreat } from '../freshness.ts'
 import { jsonMembers, type Span } from './json-members.ts'
@@ -102,7 +103,11 @@ export class BatchLoader {
       }
       const values = valuesIn(outcome, reading)
       if ('kind' in values) return settle(new Map(left.map(({ target }) => [target, values])))
-      const unpaid = await this.#settlePart({ route, questions: part }, { ...values, from: originOf(outcome) }, settle)
+      const unpaid = await this.#settlePart(
+        { route, questions: part },
+        { ...values, from: originOf(outcome), lifetime: lifetimeOf(outcome) },
+        settle,
+      )
       left = [...unpaid, ...left.slice(part.length)]
     }
   }
@@ -125,10 +130,10 @@ export class BatchLoader {
   #outcomeOf(
     { target, expected }: Question,
     span: Span | undefined,
-    { answers, mayThreaten, from }: ValuesFrom,
+    { answers, mayThreaten, from, lifetime }: ValuesFrom,
   ): Outcome {
     if (span === undefined) return { kind: 'failure', code: 'upstream_invalid', detail: 'not in the batch', ...from }
-    const answer = answers.at(span)
+    const answer = { ...answers.at(span), ...lifetime }
     const { status, contentType } = answer
     if (status >= 500) return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
     // A record that is missing is told by an empty string; alone, the question would have had another answer.
@@ -169,9 +174,17 @@ interface Values {
 
 interface ValuesFrom extends Values {
   readonly from: Pick<Outcome, 'origin'>
+  /** What upstream said of keeping the batch holds for each of its items. */
+  readonly lifetime: SharedLifetime
 }
 
 const originOf = ({ origin }: Outcome): Pick<Outcome, 'origin'> => (origin ? { origin } : {})
+
+function lifetimeOf(outcome: Outcome): SharedLifetime {
+  if (outcome.kind === 'failure') return {}
+  const { maxFreshMs, isPrivate }: UpstreamAnswer = outcome.answer
+  return { ...(maxFreshMs !== undefined && { maxFreshMs }), ...(isPrivate && { isPrivate }) }
+}
 
 /** The answer to one request, of which every byte is read once. */
 class Reading {

@@ -2,7 +2,7 @@ import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { BatchFinder, LoadMany } from '@ipfleet/cache/batch-finder.ts'
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
 import { inSlices } from '@ipfleet/cache/in-slices.ts'
-import type { Failure, Origin, Outcome } from '@ipfleet/cache/outcome.ts'
+import { type Failure, type Origin, type Outcome, shareable } from '@ipfleet/cache/outcome.ts'
 import type { Finding, LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
 import type { Settle } from '@ipfleet/flight/batch-flight.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
@@ -160,13 +160,19 @@ class Search {
     settle: Settle<Outcome>,
     purpose: LoadPurpose = 'answer',
   ): Promise<void> {
+    const ofPrivates = new Set(questions.filter(({ isPrivate }) => isPrivate).map(({ target }) => target))
     const counted: Settle<Outcome> = (outcomes) => {
       outcomes.forEach(({ origin }) => {
         // Without one, nobody was asked: no key was left, or upstream is given a pause.
         if (origin !== undefined) this.units += 1
         this.origin ??= origin
       })
-      return settle(outcomes)
+      if (ofPrivates.size === 0 && !outcomes.values().some(isForbiddenToShare)) return settle(outcomes)
+      const shared = [...outcomes].map(([target, one]): [string, Outcome] => [
+        target,
+        shareable(one, ofPrivates.has(target)),
+      ])
+      return settle(new Map(shared))
     }
     const terms = { deadlineMs: this.#deadlineMs, purpose, reserveShare: this.#reserveShare }
     return loader.load(questions, terms, counted)
@@ -185,6 +191,8 @@ class Search {
     return { kind: 'answered', source, entry: new Entry(answer, this.#parts.clock.nowMs(), 0) }
   }
 }
+
+const isForbiddenToShare = (outcome: Outcome): boolean => outcome.kind === 'answer' && outcome.answer.isPrivate === true
 
 const noUpstream: Failure = { kind: 'failure', code: 'no_offline_answer' }
 

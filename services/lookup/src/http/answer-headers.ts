@@ -26,7 +26,10 @@ export function answerHeaders(
 ): HeaderList {
   const { contentType, length, coding } = form
   const coded = coding === undefined ? [] : ['Content-Encoding', coding]
-  return ['Content-Type', contentType, 'Content-Length', String(length), ...coded, ...about(entry, source, nowMs, form)]
+  const { location } = entry.answer
+  const elsewhere = location === undefined ? [] : ['Location', location]
+  const ofBody = ['Content-Type', contentType, 'Content-Length', String(length), ...coded]
+  return [...ofBody, ...elsewhere, ...about(entry, source, nowMs, form)]
 }
 
 /** The fields of a 304: what the 200 would say about the answer, without what describes a body (RFC 9110 §15.4.5). */

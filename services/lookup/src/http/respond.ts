@@ -25,6 +25,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   'token_missing',
   'unknown_token',
   'rate_limited',
+  'not_cached',
 ])
 
 export interface ResponderParts {

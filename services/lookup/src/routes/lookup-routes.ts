@@ -6,7 +6,9 @@ import type { BatchLookup } from '../batch/batch-lookup.ts'
 import { batchItems } from '../batch/batch.ts'
 import type { LiveRate } from '../live-rate.ts'
 import type { Lookup } from '../lookup.ts'
-import { canonicalAddress, parseTarget } from '../question.ts'
+import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
+import { parseTarget, toolTarget } from '../question.ts'
+import { cacheDirectives } from '../http/cache-directives.ts'
 import { isBackground, liveReserve } from '../http/live-reserve.ts'
 import type { Responder } from '../http/respond.ts'
 
@@ -34,10 +36,13 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
     const route = req.path === '/me' ? 'account' : 'lookup'
     await responder.respond(route, req, res, async () => {
       const parsed = parseTarget(req.url)
-      if (parsed.kind === 'account')
-        return lookup.direct({ method: 'GET', surface: 'legacy', path: '/me', expected: 'json' })
+      const directives = cacheDirectives(req.headers['cache-control'])
+      if (parsed.kind === 'direct') {
+        if (directives.onlyIfCached) throw new ProxyError('not_cached')
+        return lookup.direct({ method: 'GET', surface: 'legacy', path: parsed.path, expected: parsed.expected })
+      }
       const question = parsed.kind === 'own' ? parsed.about(ownAddress(clientAddress(req))) : parsed.question
-      return lookup.answer(question, bypassesCache(req))
+      return lookup.answer(question, directives)
     })
   }
 
@@ -45,12 +50,12 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
     await responder.respond('batch', req, res, async () => {
       const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
       if (batchPath.test(req.url)) {
-        const form = batchForm(req.url)
+        const form = batchForm(req.url, req.headers.host)
         if (isBackground(req)) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
         return batchLookup.answer({
           ...form,
           items: batchItems(body),
-          bypass: bypassesCache(req),
+          bypass: cacheDirectives(req.headers['cache-control']).bypass,
           reserveShare: liveReserve(req),
           isBackground: isBackground(req),
           ownAddress: () => ownAddress(clientAddress(req)),
@@ -60,7 +65,7 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
       return lookup.direct({
         method: 'POST',
         surface: 'legacy',
-        path: postTarget(req),
+        path: toolTarget(req.url),
         body: { bytes: body, contentType },
         expected: 'any',
       })
@@ -88,18 +93,6 @@ function ownAddress(client: string): string {
   const address = canonicalAddress(client)
   if (address !== undefined) return address
   throw new ProxyError('bad_request', { message: 'The address of this client is not known' })
-}
-
-/** RFC 9111 §5.2.1: the client wants no cached answer. */
-function bypassesCache({ headers }: Request): boolean {
-  return /\bno-(cache|store)\b/i.test(headers['cache-control'] ?? '')
-}
-
-/** The path as asked, with the only parameter that upstream knows there; never with the client's token. */
-function postTarget(req: Request): string {
-  const cli = new URL(req.url, 'http://replica').searchParams.get('cli')
-  const [path = '/'] = req.url.split(/[?&]/)
-  return cli === null ? path : `${path}?cli=${encodeURIComponent(cli)}`
 }
 
 /** Browsers ask before they POST from elsewhere; IPinfo allows everyone. */

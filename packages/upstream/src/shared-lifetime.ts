@@ -1,0 +1,43 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** What upstream says of keeping its answer. Nothing, as IPinfo does: the settings decide. */
+export interface SharedLifetime {
+  /** It may be kept for so long at most. */
+  readonly maxFreshMs?: number
+  /** It is for the client that asked: not kept, and not given to others who wait for the same. */
+  readonly isPrivate?: true
+}
+
+/**
+ * Reads Cache-Control and Expires as a shared cache does (RFC 9111 §3, §4.2.1, §5.2.2). `no-cache` allows to keep what is
+ * validated before each use; since upstream has no validators, that is not to keep it. A `private` or `no-cache` that
+ * names fields counts as one without.
+ * @param nowMs of the wall clock
+ */
+export function sharedLifetime(headers: IncomingHttpHeaders, nowMs: number): SharedLifetime {
+  const directives = new Map(
+    withoutQuoted(headers['cache-control'] ?? '')
+      .split(',')
+      .map(nameAndArgument),
+  )
+  if (directives.has('no-store') || directives.has('private')) return { isPrivate: true, maxFreshMs: 0 }
+  if (directives.has('no-cache')) return { maxFreshMs: 0 }
+  const maxAge = directives.get('s-maxage') ?? directives.get('max-age')
+  // A lifetime that cannot be read is over (§4.2.1).
+  if (maxAge !== undefined) return { maxFreshMs: /^\d+$/.test(maxAge) ? Number(maxAge) * 1000 : 0 }
+  if (headers.expires === undefined) return {}
+  const expiresMs = Date.parse(headers.expires)
+  const sentMs = Date.parse(headers.date ?? '')
+  const lifeMs = expiresMs - (Number.isNaN(sentMs) ? nowMs : sentMs)
+  return { maxFreshMs: lifeMs > 0 ? lifeMs : 0 }
+}
+
+/** `private="set-cookie, x"` holds a comma; an argument in quotes is the argument. */
+function withoutQuoted(field: string): string {
+  return field.replaceAll(/"(\d*)[^"]*"/g, '$1')
+}
+
+function nameAndArgument(directive: string): [string, string] {
+  const [name = '', argument = ''] = directive.split('=', 2)
+  return [name.trim().toLowerCase(), argument.trim()]
+}
