@@ -15,6 +15,7 @@ import type { JobStore } from './jobs/job-store.ts'
 import type { Job } from './jobs/job.ts'
 import { eventRoutes } from './routes/event-routes.ts'
 import { admitClients } from './routes/job-access.ts'
+import type { Room } from './routes/job-intake.ts'
 import type { CheckCallback } from './routes/job-request.ts'
 import { jobRoutes } from './routes/job-routes.ts'
 import { resultRoutes } from './routes/result-routes.ts'
@@ -31,13 +32,15 @@ export interface AppParts {
   readonly submit: (job: Job) => Promise<void>
   /** Tells those who work on the job in this process. */
   readonly cancelled: (id: string) => void
-  /** Whether there is room for another job with at least so many lines. */
-  readonly room: (lines: number) => Promise<boolean>
+  readonly room: Room
+  readonly holding: (holder: string) => Promise<object>
   /** The callback as it is to be kept. Throws a ProxyError for one that may not be. */
   readonly checkCallback: CheckCallback
   readonly sendWebhook: (id: string) => Promise<void>
   /** Undefined: everyone may do all, with all jobs. */
   readonly clients: ClientGuard | undefined
+  /** The address that a request comes from. */
+  readonly clientOf: (req: IncomingMessage) => string
   readonly limits: ReadLimits & BodyLimits
   readonly uploads?: UploadLimits
   readonly accessLog: AccessLog
@@ -83,7 +86,7 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
 function jobsApp(parts: AppParts): Router {
   const router = Router({ caseSensitive: true })
   // Before all routes: who may not be here does not learn which jobs exist.
-  router.use('/jobs', admitClients(parts.clients))
+  router.use('/jobs', admitClients(parts))
   router.use(jobRoutes({ ...parts, uploads: parts.uploads ?? {} }))
   router.use(eventRoutes(parts))
   router.use(resultRoutes(parts))

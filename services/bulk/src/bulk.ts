@@ -16,6 +16,7 @@ import { JobChanges } from './jobs/job-changes.ts'
 import { JobFigures } from './jobs/job-figures.ts'
 import { JobNames, queuePrefix } from './jobs/job-keys.ts'
 import { JobStore } from './jobs/job-store.ts'
+import { StoreRoom } from './limits/store-room.ts'
 import { Pauses } from './lookups/pauses.ts'
 import { ChunkQueue } from './queue/chunk-queue.ts'
 import type { BulkSettings } from './settings.ts'
@@ -35,6 +36,7 @@ export class Bulk {
   readonly #changes = new JobChanges()
   readonly #pauses = new Pauses()
   readonly #figures: JobFigures
+  readonly #room: StoreRoom
   readonly #record: BulkRecord
   readonly #webhooks: WebhookParts | undefined
   readonly #sweeper: Sweeper
@@ -49,7 +51,13 @@ export class Bulk {
     this.#fleet = fleetParts(settings, logger)
     this.#store = new JobStore(this.#fleet.link, { resultTtlMs: settings.RESULT_TTL_SECONDS * 1000 })
     this.#queue = new ChunkQueue(this.#fleet.queueConnection, { prefix: queuePrefix(this.#fleet.link.names) })
-    this.#figures = new JobFigures(this.#store, this.#queue, settings.BULK_MAX_STORED_BYTES)
+    this.#figures = new JobFigures(this.#store, this.#queue)
+    this.#room = new StoreRoom({
+      figures: this.#figures,
+      maxBytes: settings.BULK_MAX_STORED_BYTES,
+      maxJobs: settings.BULK_MAX_JOBS,
+      sharePercent: settings.BULK_CLIENT_SHARE_PERCENT,
+    })
     const metrics = createMetrics()
     this.#record = new BulkRecord(metrics, logger)
     this.#pauses.on('paused', this.#record.paused)
@@ -123,6 +131,7 @@ export class Bulk {
       clients: clients?.guard,
       connection: workerConnection,
       record: this.#record,
+      mayGrow: (holder) => this.#room.mayGrow(holder),
       tellEnd: this.#tellEnd,
     })
   }
@@ -135,7 +144,12 @@ export class Bulk {
       changes: this.#changes,
       submit: ({ id, chunks }) => this.#queue.add(id, Array.from({ length: chunks.total }).keys().toArray()),
       cancelled: (id) => this.#changes.cancelled(id),
-      room: this.#figures.hasRoom,
+      room: {
+        require: (holder, list) => this.#room.require(holder, list),
+        add: (holder, usage) => this.#figures.add(holder, usage),
+      },
+      holding: (holder) => this.#room.holding(holder),
+      clientOf: clientAddress({ trusted: settings.TRUST_PROXY }),
       checkCallback: (given) => this.#checkedCallback(given),
       sendWebhook: (id) => this.#resend(id),
       clients: this.#fleet.clients?.guard,

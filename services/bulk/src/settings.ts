@@ -37,6 +37,20 @@ const jobs = {
     default: 1_073_741_824,
     help: 'What inputs and results of all jobs together may take in Redis, compressed: over it new jobs are refused (503) until older ones expire or are removed; 0: as much as Redis has',
   }),
+  BULK_MAX_JOBS: integer({
+    group: 'Jobs',
+    min: 1,
+    max: 100_000,
+    default: 10_000,
+    help: 'Most jobs that are kept, those that are done too: with so many new ones are refused (503)',
+  }),
+  BULK_CLIENT_SHARE_PERCENT: integer({
+    group: 'Jobs',
+    min: 1,
+    max: 100,
+    default: 50,
+    help: 'What one client may have of everything that is bounded for all. A client is a token, or without CLIENT_TOKENS an address (of IPv6 a /64)',
+  }),
   BULK_MAX_LINES: integer({
     group: 'Jobs',
     min: 1,

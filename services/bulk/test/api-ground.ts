@@ -6,6 +6,7 @@ import { clientParts } from '@ipfleet/clients/client-parts.ts'
 import type { ClientToken } from '@ipfleet/clients/client-tokens.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
+import { clientAddress } from '@ipfleet/http/client-address.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
@@ -18,8 +19,10 @@ import { until } from '@ipfleet/testing/until.ts'
 import { createApp } from '../src/app.ts'
 import { JobNames } from '../src/jobs/job-keys.ts'
 import { JobChanges } from '../src/jobs/job-changes.ts'
+import { JobFigures } from '../src/jobs/job-figures.ts'
 import { JobStore } from '../src/jobs/job-store.ts'
 import type { Job } from '../src/jobs/job.ts'
+import { StoreRoom } from '../src/limits/store-room.ts'
 import { answerLine, errorLine } from '../src/results/result-line.ts'
 import type { UploadLimits } from '../src/routes/upload.ts'
 
@@ -27,6 +30,8 @@ export interface ApiGroundOptions {
   readonly tokens?: readonly ClientToken[]
   readonly maxLines?: number
   readonly maxBytes?: number
+  readonly maxStoredBytes?: number
+  readonly maxJobs?: number
   readonly uploads?: UploadLimits
   readonly heartbeatMs?: number
   readonly longestHaltMs?: number
@@ -60,7 +65,6 @@ export class ApiGround implements AsyncDisposable {
   readonly link: RedisLink
   readonly store: JobStore
   readonly streams = new AbortController()
-  hasRoom = true
   /** Set: what `submit` throws. */
   submitFault: Error | undefined
   isReady = true
@@ -164,6 +168,8 @@ export class ApiGround implements AsyncDisposable {
     tokens = [],
     maxLines = 1_000_000,
     maxBytes = 5_000_000,
+    maxStoredBytes = 0,
+    maxJobs = 1000,
     ...limits
   }: ApiGroundOptions): Promise<void> {
     const subscriber = new Subscriber(this.redis.url)
@@ -175,6 +181,9 @@ export class ApiGround implements AsyncDisposable {
       secrets: [],
       destination: { write: (line: string) => void this.logged.push(line) },
     })
+    const figures = new JobFigures(this.store, { depth: async () => ({ waiting: 0, active: 0, oldestSeconds: 0 }) })
+    const room = new StoreRoom({ figures, maxBytes: maxStoredBytes, maxJobs, sharePercent: 50 })
+    const clientOf = clientAddress({ trusted: ['127.0.0.1'] })
     const app = createApp({
       takesJobs: true,
       store: this.store,
@@ -184,7 +193,12 @@ export class ApiGround implements AsyncDisposable {
         this.submitted.push(job.id)
       },
       cancelled: (id) => void this.cancelled.push(id),
-      room: async () => this.hasRoom,
+      room: {
+        require: (holder, list) => room.require(holder, list),
+        add: (holder, usage) => figures.add(holder, usage),
+      },
+      holding: (holder) => room.holding(holder),
+      clientOf,
       checkCallback: (given) => this.#checkCallback(given),
       sendWebhook: async (id) => void this.webhooks.push(id),
       clients: clients?.guard,

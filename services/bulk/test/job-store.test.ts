@@ -37,7 +37,7 @@ const resultOf = (text: string, lines = 1): ChunkResult => ({
 async function sealed(...chunks: readonly (readonly string[])[]): Promise<string> {
   const id = await store.open({ owner })
   for (const [index, inputs] of chunks.entries()) await store.add(id, index, inputs)
-  await store.seal(id, owner, 'print')
+  await store.seal(id, 'print')
   return id
 }
 
@@ -47,7 +47,7 @@ describe('a job', () => {
     await store.add(id, 0, ['8.8.8.8', 'x'])
     expect(await store.read(id)).toBeUndefined()
     expect(await store.isReceiving(id)).toBe(true)
-    expect(await store.seal(id, owner, 'print')).toMatchObject({
+    expect(await store.seal(id, 'print')).toMatchObject({
       state: 'queued',
       lines: { total: 2, done: 0 },
       fields: ['city'],
@@ -60,13 +60,13 @@ describe('a job', () => {
     const id = await store.open({ owner })
     await store.add(id, 0, ['8.8.8.8'])
     await store.add(id, 0, ['8.8.8.8'])
-    expect(await store.seal(id, owner, '')).toMatchObject({ lines: { total: 1 }, chunks: { total: 1 } })
+    expect(await store.seal(id, '')).toMatchObject({ lines: { total: 1 }, chunks: { total: 1 } })
   })
 
   test('gives its inputs as they were, and runs from the first that is taken', async () => {
     const inputs = ['8.8.8.8', ' ünïcode "quoted"', '']
     const id = await sealed(inputs)
-    expect(await store.begin(id, 0)).toEqual({ kind: 'inputs', inputs, owner })
+    expect(await store.begin(id, 0)).toEqual({ kind: 'inputs', inputs, owner, holder: owner })
     expect(await store.read(id)).toMatchObject({ state: 'running' })
   })
 
@@ -139,7 +139,7 @@ test('jobs are listed newest first, page after page, without those that have exp
   for (let count = 0; count < 5; count += 1) {
     const id = await store.open({ owner: 'someone' })
     await store.add(id, 0, ['8.8.8.8'])
-    await store.seal(id, 'someone', '')
+    await store.seal(id, '')
     ids.unshift(id)
   }
   const [first, second, lost, ...rest] = ids as [string, string, string, ...string[]]
@@ -191,7 +191,7 @@ describe('the sweeper', () => {
   test('sees to it that the end of a job is told', async () => {
     const id = await store.open({ owner, callback: 'https://example.com/hook' })
     await store.add(id, 0, ['8.8.8.8'])
-    await store.seal(id, owner, '')
+    await store.seal(id, '')
     await store.finish(id, 0, resultOf('x\n'))
     const told: string[] = []
     const sweeper = new Sweeper({ store, queue, tellEnd: async (job) => void told.push(job), onRepaired: () => {} })

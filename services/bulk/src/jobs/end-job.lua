@@ -15,6 +15,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 redis.call('HSET', KEYS[1], 'state', 'cancelled', 'finished', now, 'expires', now + ARGV[1], 'stored:inputs', 0)
+redis.call('HDEL', KEYS[1], 'waiting')
 redis.call('UNLINK', KEYS[2])
 for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, ARGV[1])

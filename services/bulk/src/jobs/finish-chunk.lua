@@ -28,6 +28,7 @@ redis.call('HINCRBY', job, 'stored:results', #ARGV[6])
 redis.call('HINCRBY', job, 'stored:inputs', -redis.call('HSTRLEN', inputs, index))
 redis.call('HDEL', inputs, index)
 
+redis.call('HDEL', job, 'waiting')
 local errors = 0
 for at = 11, #ARGV, 2 do
   errors = errors + ARGV[at + 1]

@@ -12,6 +12,8 @@ export function jobOf(id: string, record: Fields, nowMs: number): Job | undefine
     id,
     state: state as JobState,
     owner,
+    // Jobs of releases before 0.2 have none.
+    holder: record['holder'] ?? owner,
     createdMs: Number(created),
     ...times(record),
     lines: {
@@ -25,6 +27,7 @@ export function jobOf(id: string, record: Fields, nowMs: number): Job | undefine
     errors: errorsOf(record),
     ...(record['fields'] !== undefined && { fields: JSON.parse(record['fields']) as string[] }),
     ...(callback && { callback }),
+    isWaitingForRoom: record['waiting'] === 'storage',
     rate: rateOf(record, nowMs),
     storedBytes: count('stored:inputs') + count('stored:results'),
     ...(record['fingerprint'] !== undefined && { fingerprint: record['fingerprint'] }),

@@ -18,9 +18,12 @@ const endJob = command('end-job')
 const removeJob = command('remove-job')
 const noteCallback = command('note-callback')
 const freeName = command('free-name')
+const noteWaiting = command('note-waiting')
 
 export interface NewJob {
   readonly owner: string
+  /** In whose share of the store it is (`Job.holder`). Default: the owner's. */
+  readonly holder?: string
   readonly fields?: readonly string[] | undefined
   readonly callback?: string | undefined
 }
@@ -42,6 +45,7 @@ export type Begun =
       readonly kind: 'inputs'
       readonly inputs: readonly string[]
       readonly owner: string
+      readonly holder: string
       readonly fields?: readonly string[]
     }
   /** Its results are there already. */
@@ -71,6 +75,8 @@ const receivingTtlMs = 600_000
 const activeTtlMs = 7 * 86_400_000
 /** How many chunks of results are read with one command. */
 const resultsAtOnce = 4
+/** How many jobs of a list are read together. */
+const jobsAtOnce = 1000
 
 /**
  * The jobs in Redis: a hash each, its inputs and results by chunk (compressed), and sorted sets of ids. Every method
@@ -88,27 +94,33 @@ export class JobStore {
   }
 
   /** Begins a job that is to be filled with `add` and then sealed. @returns its id */
-  async open({ owner, fields, callback }: NewJob): Promise<string> {
+  async open({ owner, holder = owner, fields, callback }: NewJob): Promise<string> {
     // Ids of version 7 sort by time, so that lists need no other order.
     const id = randomUUIDv7()
-    const args = [receivingTtlMs, owner, fields === undefined ? '' : JSON.stringify(fields), callback ?? '']
-    await this.#link.lua(openJob, [this.#names.keysOf(id).job], args)
+    const wanted = fields === undefined ? '' : JSON.stringify(fields)
+    await this.#link.lua(openJob, [this.#names.keysOf(id).job], [receivingTtlMs, owner, wanted, callback ?? '', holder])
+    // Listed from here on: what is not listed is not counted, and not swept should this process die.
+    const listTtlMs = Math.max(activeTtlMs, this.#resultTtlMs)
+    await this.#link.lua(indexJob, [this.#names.all, this.#names.ofOwner(owner)], [listTtlMs, id])
     return id
   }
 
-  /** Adds the chunk `index`, the next one. @throws ProxyError `not_found` when the job is gone */
-  async add(id: string, index: number, inputs: readonly string[]): Promise<void> {
+  /**
+   * Adds the chunk `index`, the next one.
+   * @returns the bytes that it takes
+   * @throws ProxyError `not_found` when the job is gone
+   */
+  async add(id: string, index: number, inputs: readonly string[]): Promise<number> {
     const { job, inputs: inputsKey, chunks } = this.#names.keysOf(id)
     const body = await packed(JSON.stringify(inputs))
     const args = [receivingTtlMs, index, inputs.length, body]
     if ((await this.#link.lua(addChunk, [job, inputsKey, chunks], args)) === 0) throw new ProxyError('not_found')
+    return body.length
   }
 
   /** The body has come in: from here on the job is there. @param fingerprint of that body */
-  async seal(id: string, owner: string, fingerprint: string): Promise<Job> {
+  async seal(id: string, fingerprint: string): Promise<Job> {
     const { job, inputs, chunks } = this.#names.keysOf(id)
-    // Listed first: what is not listed is not swept, should this process die in between.
-    await this.#link.lua(indexJob, [this.#names.all, this.#names.ofOwner(owner)], [activeTtlMs, id])
     const sealed = await this.#link.lua(sealJob, [job, inputs, chunks], [activeTtlMs, fingerprint])
     if (sealed === 0) throw new ProxyError('not_found')
     return (await this.read(id)) ?? gone()
@@ -128,32 +140,54 @@ export class JobStore {
     owner: string | undefined,
     { limit, before }: { readonly limit: number; readonly before?: string | undefined },
   ): Promise<Job[]> {
-    const index = owner === undefined ? this.#names.all : this.#names.ofOwner(owner)
     const jobs: Job[] = []
-    let cursor = before
-    while (jobs.length < limit) {
+    for await (const page of this.#pages(owner, Math.min(limit, jobsAtOnce), before)) {
+      jobs.push(...page.filter(({ state }) => state !== 'receiving'))
+      if (jobs.length >= limit) break
+    }
+    return jobs.slice(0, limit)
+  }
+
+  /** The newest jobs, up to `max`, also those of which the body is still coming in. */
+  async listAll(max: number): Promise<Job[]> {
+    const jobs: Job[] = []
+    for await (const page of this.#pages(undefined, Math.min(max, jobsAtOnce))) {
+      jobs.push(...page)
+      if (jobs.length >= max) break
+    }
+    return jobs
+  }
+
+  async *#pages(owner: string | undefined, size: number, before?: string): AsyncGenerator<Job[]> {
+    const index = owner === undefined ? this.#names.all : this.#names.ofOwner(owner)
+    for (let cursor = before; ;) {
       const from = cursor === undefined ? '+' : `(${cursor}`
-      const ids = await this.#link.run((client) => client.zrevrangebylex(index, from, '-', 'LIMIT', 0, limit))
-      if (ids.length === 0) break
+      const ids = await this.#link.run((client) => client.zrevrangebylex(index, from, '-', 'LIMIT', 0, size))
+      if (ids.length === 0) return
       const read = await Promise.all(ids.map((id) => this.#readAny(id)))
       const lost = ids.filter((_, at) => read[at] === undefined)
       if (lost.length > 0) await this.#link.run((client) => client.zrem(index, ...lost))
-      for (const job of read) if (job !== undefined && job.state !== 'receiving') jobs.push(job)
+      yield read.filter((job) => job !== undefined)
       cursor = ids.at(-1)
     }
-    return jobs.slice(0, limit)
   }
 
   /** A worker takes up a chunk; the first of a job makes it `running`. */
   async begin(id: string, index: number): Promise<Begun> {
     const { job, inputs, results } = this.#names.keysOf(id)
     const reply = await this.#link.luaForBytes(beginChunk, [job, inputs, results], [index])
-    const [kind, body, owner, fields] = reply as [Buffer, Buffer?, Buffer?, Buffer?]
+    const [kind, body, owner, fields, holder] = reply as [Buffer, Buffer?, Buffer?, Buffer?, Buffer?]
     if (kind.toString() !== 'inputs' || body === undefined) {
       return { kind: kind.toString() === 'finished' ? 'finished' : 'gone' }
     }
     const wanted = fields === undefined || fields.length === 0 ? {} : { fields: stringsIn(fields) }
-    return { kind: 'inputs', inputs: stringsIn(await unpacked(body)), owner: String(owner), ...wanted }
+    return {
+      kind: 'inputs',
+      inputs: stringsIn(await unpacked(body)),
+      owner: String(owner),
+      holder: String(holder),
+      ...wanted,
+    }
   }
 
   /** Keeps the results of a chunk, unless there are some: whoever comes second changes nothing. */
@@ -201,6 +235,11 @@ export class JobStore {
 
   async noteCallback(id: string, state: CallbackState, attempts: number, reason = ''): Promise<void> {
     await this.#link.lua(noteCallback, [this.#names.keysOf(id).job], [this.#names.changes, id, state, attempts, reason])
+  }
+
+  /** It waits for room, until its next result. */
+  async noteWaiting(id: string): Promise<void> {
+    await this.#link.lua(noteWaiting, [this.#names.keysOf(id).job], [])
   }
 
   /** Remembers which job an Idempotency-Key stands for. @returns the id that it stands for now */

@@ -13,6 +13,7 @@ export function jobView(job: Job): object {
     ...(job.finishedMs !== undefined && { finished: iso(job.finishedMs) }),
     ...(job.expiresMs !== undefined && { expires: iso(job.expiresMs) }),
     lines,
+    ...(job.isWaitingForRoom && { waiting: 'storage' }),
     ...(rate > 0 && { rate: Math.round(rate * 10) / 10 }),
     ...(rate > 0 && !hasEnded(job) && { eta_seconds: Math.ceil(left / rate) }),
     ...(lines.errors > 0 && { errors }),

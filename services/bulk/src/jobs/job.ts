@@ -33,6 +33,8 @@ export interface Job {
   readonly state: JobState
   /** The client whose it is (`clientId`), or `everyone` where clients have no tokens. */
   readonly owner: string
+  /** In whose share of the store it is: the owner, or where clients have no tokens the address that it came from. */
+  readonly holder: string
   readonly createdMs: number
   readonly startedMs?: number
   readonly finishedMs?: number
@@ -44,6 +46,8 @@ export interface Job {
   /** Members of the record that are wanted; undefined: all. */
   readonly fields?: readonly string[]
   readonly callback?: Callback
+  /** Its client is over its share of a store that is nearly full. */
+  readonly isWaitingForRoom: boolean
   /** Lines a second, of late. */
   readonly rate: number
   /** What inputs and results of it take in Redis. */

@@ -6,12 +6,13 @@
   ARGV[2] its owner
   ARGV[3] the wanted fields as a JSON list, or ''
   ARGV[4] the callback's URL, or ''
+  ARGV[5] in whose share of the store it is
   Returns 1.
 ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-redis.call('HSET', KEYS[1], 'state', 'receiving', 'owner', ARGV[2], 'created', now)
+redis.call('HSET', KEYS[1], 'state', 'receiving', 'owner', ARGV[2], 'holder', ARGV[5], 'created', now)
 if ARGV[3] ~= '' then
   redis.call('HSET', KEYS[1], 'fields', ARGV[3])
 end

@@ -1,15 +1,25 @@
+import type { IncomingMessage } from 'node:http'
 import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { addressSubject } from '@ipfleet/http/address-subject.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import type { JobStore } from '../jobs/job-store.ts'
 import { everyone, type Job } from '../jobs/job.ts'
 
-/** Lets in who may be here, and remembers whose jobs they see. */
-export function admitClients(clients: ClientGuard | undefined): RequestHandler {
+export interface AdmissionParts {
+  /** Undefined: everyone may. */
+  readonly clients: ClientGuard | undefined
+  /** The address that a request comes from. */
+  readonly clientOf: (req: IncomingMessage) => string
+}
+
+/** Lets in who may be here, and remembers whose jobs they see and whose share of everything they use up. */
+export function admitClients({ clients, clientOf }: AdmissionParts): RequestHandler {
   return async (req, res, next) => {
     // What a job asks upstream is counted, and waited for, when it does.
     const admission = await clients?.admit(req, res, false)
     res.locals['owner'] = admission?.client.id ?? everyone
+    res.locals['holder'] = admission?.client.id ?? addressSubject(clientOf(req))
     next()
   }
 }
@@ -17,6 +27,11 @@ export function admitClients(clients: ClientGuard | undefined): RequestHandler {
 /** Of a request that `admitClients` has let in. */
 export function ownerOf({ locals }: Response): string {
   return String(locals['owner'])
+}
+
+/** Whose share of what is bounded the request uses up: of its token, or without tokens of its address. */
+export function holderOf({ locals }: Response): string {
+  return String(locals['holder'])
 }
 
 /** UUIDs as `JobStore` makes them. Nothing else is asked for: it would be a key of another kind. */

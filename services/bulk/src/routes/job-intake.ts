@@ -5,23 +5,35 @@ import type { DecodedBody } from '../input/decoded-body.ts'
 import { readInputs, type ReadLimits } from '../input/read-inputs.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import type { Job } from '../jobs/job.ts'
+import type { ListSoFar } from '../limits/store-room.ts'
 import { patiently } from '../jobs/patiently.ts'
 import type { JobRequest } from './job-request.ts'
-import { ofQueue, storeFull } from './store-failure.ts'
+import { ofQueue } from './store-failure.ts'
 import type { Upload } from './upload.ts'
 
 export interface JobIntakeParts {
   readonly store: JobStore
   /** Has a job looked up that has come in. */
   readonly submit: (job: Job) => Promise<void>
-  /** Whether there is room for another job with at least so many lines. */
-  readonly room: (lines: number) => Promise<boolean>
+  readonly room: Room
   readonly limits: ReadLimits
+}
+
+/** Of the store, for clients' lists (`StoreRoom`). */
+export interface Room {
+  readonly require: (holder: string, list: ListSoFar) => Promise<void>
+  /** A list begins to come in, or more of it has come in. */
+  readonly add: (
+    holder: string,
+    usage: { readonly jobs?: number; readonly pending?: number; readonly bytes?: number },
+  ) => void
 }
 
 /** What a client sends. */
 export interface Delivery {
   readonly owner: string
+  /** In whose share of the store it is. */
+  readonly holder: string
   readonly request: JobRequest
   readonly upload: Upload
   /** The same without its content coding. */
@@ -34,8 +46,6 @@ export interface Taken {
   readonly replayed: boolean
 }
 
-/** Room is looked for again after so many chunks. */
-const chunksBetweenLooks = 64
 /** Names may be freed by others as often as they are taken. */
 const mostClaims = 3
 const conflictRetrySeconds = 1
@@ -49,14 +59,15 @@ export class JobIntake {
   }
 
   /**
-   * @throws ProxyError for what is wrong with the body, `conflict` and `key_reused` for its Idempotency-Key,
-   * `store_full`; and RedisUnavailable
+   * @throws ProxyError for what is wrong with the body, `conflict` and `key_reused` for its Idempotency-Key, what
+   * `Room` throws; and RedisUnavailable
    */
-  async take({ owner, request, upload, body }: Delivery): Promise<Taken> {
-    const { store, submit, limits } = this.#parts
-    await this.#requireRoom(0)
+  async take({ owner, holder, request, upload, body }: Delivery): Promise<Taken> {
+    const { store, submit, limits, room } = this.#parts
+    await room.require(holder, { lines: 0, bytes: 0 })
     const { fields, callback, idempotencyKey } = request
-    const id = await store.open({ owner, fields, callback })
+    room.add(holder, { jobs: 1, pending: 1 })
+    const id = await store.open({ owner, holder, fields, callback })
     const name = idempotencyKey === undefined ? undefined : nameOf(owner, idempotencyKey)
     try {
       const earlier = name === undefined ? undefined : await this.#claim(name, id)
@@ -64,8 +75,8 @@ export class JobIntake {
         await this.#forget(id, owner)
         return { job: await sameAs(earlier, upload), replayed: true }
       }
-      await this.#fill(id, readInputs(body, request.form, limits))
-      const job = await store.seal(id, owner, await upload.fingerprint())
+      await this.#fill(id, holder, readInputs(body, request.form, limits))
+      const job = await store.seal(id, await upload.fingerprint())
       await ofQueue(submit(job))
       return { job, replayed: false }
     } catch (error) {
@@ -75,16 +86,26 @@ export class JobIntake {
   }
 
   /** One chunk is on its way to the store while the next is read, so that the client is held up by the slower one. */
-  async #fill(id: string, inputs: AsyncIterable<readonly string[]>): Promise<void> {
-    let adding = Promise.resolve()
-    for await (const { index, firstLine, inputs: lines } of chunksOf(inputs)) {
-      await adding
-      if (index > 0 && index % chunksBetweenLooks === 0) await patiently(() => this.#requireRoom(firstLine))
-      adding = patiently(() => this.#parts.store.add(id, index, lines))
-      // Whoever awaits it meets the failure; until then it is nobody's.
+  async #fill(id: string, holder: string, inputs: AsyncIterable<readonly string[]>): Promise<void> {
+    const { store, room } = this.#parts
+    let adding = Promise.resolve(0)
+    let bytes = 0
+    let lines = 0
+    const stored = (added: number): void => {
+      bytes += added
+      room.add(holder, { bytes: added })
+    }
+    for await (const { index, inputs: chunk } of chunksOf(inputs)) {
+      stored(await adding)
+      const list = { lines, bytes }
+      if (bytes > 0) await patiently(() => room.require(holder, list))
+      lines += chunk.length
+      adding = patiently(() => store.add(id, index, chunk))
+      // The failure is met where it is awaited. This prevents an unhandledRejection.
       adding.catch(() => {})
     }
-    await adding
+    stored(await adding)
+    await patiently(() => room.require(holder, { lines, bytes }))
   }
 
   /** @returns the job that the name stands for already. @throws ProxyError `conflict` while that is coming in */
@@ -111,10 +132,6 @@ export class JobIntake {
     } catch {
       // The failure that led here is the one to tell.
     }
-  }
-
-  async #requireRoom(lines: number): Promise<void> {
-    if (!(await ofQueue(this.#parts.room(lines)))) throw storeFull()
   }
 }
 

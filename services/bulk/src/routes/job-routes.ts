@@ -5,7 +5,7 @@ import type { ReadLimits } from '../input/read-inputs.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { jobView } from '../jobs/job-view.ts'
 import { hasEnded, type Job, type JobState } from '../jobs/job.ts'
-import { isJobId, jobAsked, noSuchJob, ownerOf } from './job-access.ts'
+import { holderOf, isJobId, jobAsked, noSuchJob, ownerOf } from './job-access.ts'
 import { JobIntake, type JobIntakeParts } from './job-intake.ts'
 import { type CheckCallback, jobRequestOf, subjectOf } from './job-request.ts'
 import { firstOf, oneOf, wholeNumber } from './query.ts'
@@ -17,6 +17,8 @@ export interface JobRoutesParts extends JobIntakeParts {
   readonly limits: ReadLimits & BodyLimits
   readonly checkCallback: CheckCallback
   readonly uploads: UploadLimits
+  /** What a client has in the store, and may have. */
+  readonly holding: (holder: string) => Promise<object>
   /** Tells those who work on a job here; others hear of it by the store. */
   readonly cancelled: (id: string) => void
   readonly sendWebhook: (id: string) => Promise<void>
@@ -35,7 +37,8 @@ export function jobRoutes(parts: JobRoutesParts): Router {
   const router = Router({ caseSensitive: true })
 
   router.get('/jobs', async (req, res) => {
-    sendJson(res, 200, await listJobs(store, req, ownerOf(res)))
+    const jobs = await listJobs(store, req, ownerOf(res))
+    sendJson(res, 200, { ...jobs, storage: await parts.holding(holderOf(res)) })
   })
   router.post('/jobs', async (req, res) => {
     const request = await jobRequestOf(req, parts.checkCallback)
@@ -44,7 +47,7 @@ export function jobRoutes(parts: JobRoutesParts): Router {
       const body = new DecodedBody(upload, req.headers['content-encoding'], parts.limits)
       // Nothing stands in the way of the body: who asked before sending it is told to go on.
       if (req.headers.expect !== undefined) res.writeContinue()
-      const { job, replayed } = await intake.take({ owner: ownerOf(res), request, upload, body })
+      const { job, replayed } = await intake.take({ owner: ownerOf(res), holder: holderOf(res), request, upload, body })
       if (replayed) res.set('Idempotency-Replayed', 'true')
       res.location(`/jobs/${job.id}`)
       sendJson(res, 202, jobView(job))

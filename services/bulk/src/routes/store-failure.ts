@@ -6,7 +6,7 @@ import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 const fullRetrySeconds = 60
 const awayRetrySeconds = 5
 
-export const storeFull = (cause?: unknown): ProxyError =>
+const storeFull = (cause?: unknown): ProxyError =>
   new ProxyError('store_full', { retryAfterSeconds: fullRetrySeconds, cause })
 
 /** Hands on what the store did not answer as what clients are told. An error handler. */

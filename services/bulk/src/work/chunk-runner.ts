@@ -16,6 +16,8 @@ export interface ChunkRunnerParts {
   readonly lookups: FleetLookups
   readonly pauses: Pauses
   readonly budgets: UnitBudgets
+  /** Whether more results may be kept for a client (`Job.holder`). */
+  readonly mayGrow: (holder: string) => Promise<boolean>
   readonly signals: JobSignals
   /** A chunk has its results now. */
   readonly onDone: (chunk: DoneChunk) => void
@@ -76,13 +78,17 @@ export class ChunkRunner {
 
   async #runUnder(job: string, index: number, signal: AbortSignal): Promise<TaskEnd> {
     const startedMs = performance.now()
-    const { store, lookups, budgets, onDone, tellEnd } = this.#parts
+    const { store, lookups, budgets, mayGrow, onDone, tellEnd } = this.#parts
     const begun = await store.begin(job, index)
     if (begun.kind === 'gone') return done
     if (begun.kind === 'finished') {
       // The worker that kept them may have died before it told.
       await tellEnd(job)
       return done
+    }
+    if (!(await mayGrow(begun.holder))) {
+      await store.noteWaiting(job)
+      return { kind: 'later', afterMs: noRoomPauseMs }
     }
     const waitMs = await budgets.waitMs(begun.owner)
     if (waitMs > 0) return { kind: 'later', afterMs: waitMs }

@@ -33,6 +33,8 @@ export interface WorkerParts {
   readonly connection: Redis
   readonly record: BulkRecord
   /** See `ChunkRunnerParts`. */
+  readonly mayGrow: (holder: string) => Promise<boolean>
+  /** See `ChunkRunnerParts`. */
   readonly tellEnd: (job: string) => Promise<void>
 }
 
@@ -98,11 +100,12 @@ export class BulkWorker {
   }
 
   #chunkRunner(): ChunkRunner {
-    const { settings, store, pauses, limiter, clients, record, tellEnd } = this.#parts
+    const { settings, store, pauses, limiter, clients, record, mayGrow, tellEnd } = this.#parts
     return new ChunkRunner({
       store,
       pauses,
       tellEnd,
+      mayGrow,
       budgets: new UnitBudgets(clients),
       signals: this.#signals,
       lookups: new FleetLookups({
