@@ -209,6 +209,12 @@ const kinds = {
     message: 'Every API key is benched; try again after the time in Retry-After',
     level: 'warn',
   },
+  tool_limited: {
+    status: 429,
+    title: 'Rate limit exceeded',
+    message: 'The daily uses of this are used up with every API key; try again after the time in Retry-After',
+    level: 'info',
+  },
   upstream_paused: {
     status: 503,
     title: 'Upstream paused',

@@ -9,6 +9,12 @@ export interface ApiKey {
   readonly weight?: number
   /** Keys of one account are benched together. */
   readonly group?: string
+  /** What it may ask, as its owner has declared; absent: that is learnt. */
+  readonly products?: readonly string[]
+  /** Whether it goes on beyond what its plan pays for, which is billed. Default never. */
+  readonly overage?: 'pay' | 'never'
+  /** Most units in a day (UTC). */
+  readonly maxPerDay?: number
 }
 
 export function apiKey(secret: string): ApiKey {

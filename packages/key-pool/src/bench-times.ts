@@ -1,12 +1,14 @@
 export interface BenchTimes {
   /** COOLDOWN_SECONDS: after a 429 that does not say how long. */
   readonly cooldownMs: number
-  /** After a refusal of the key itself. */
+  /** After a refusal of the key itself, or of a product that it may not ask. */
   readonly quarantineMs: number
 }
 
 const longestCooldownMs = 3_600_000
 const longestQuarantineMs = 86_400_000
+/** A plan may be upgraded any time: longer, nobody would understand why the key is still refused. */
+const longestDenialMs = 3_600_000
 /** What upstream may ask for with Retry-After; beyond it a key would be lost to a typing error. */
 const retryAfterMs = { least: 1000, most: 86_400_000 }
 /** No quota is longer than a month. */
@@ -27,7 +29,18 @@ export function quarantineFor(times: BenchTimes): { durationMs: number; doubling
   return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(longestQuarantineMs, times.quarantineMs) }
 }
 
+/** How long it is remembered that a key may not ask a product. */
+export function deniedFor(times: BenchTimes): { durationMs: number; doublingUpToMs: number } {
+  return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(longestDenialMs, times.quarantineMs) }
+}
+
 /** Until the quota is full again (clamped). */
 export function exhaustedFor(resetMs: number): { durationMs: number } {
   return { durationMs: Math.min(Math.max(resetMs, retryAfterMs.least), longestQuotaMs) }
+}
+
+/** The first of the next month, UTC, in milliseconds since 1970: when quotas turn. */
+export function nextMonthMs(epochMs: number): number {
+  const now = new Date(epochMs)
+  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
 }

@@ -2,13 +2,14 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { eventually } from '../test/eventually.ts'
 import { apiKey } from './api-key.ts'
-import { type Exhausted, KeyPool, type Ticket } from './key-pool.ts'
+import { type Exhausted, KeyPool, type Limit, type Ticket } from './key-pool.ts'
 import { LocalKeyStore } from './local-key-store.ts'
 
 const [a, b, c] = [apiKey('secret-a'), apiKey('secret-b'), apiKey('secret-c')]
 const times = { cooldownMs: 10_000, quarantineMs: 100_000 }
 const none: ReadonlySet<string> = new Set()
 const farMs = 1_000_000_000
+const limit: Limit = { scope: 'key', reason: 'limited', retryAfterSeconds: undefined }
 
 let clock: ManualClock
 let store: LocalKeyStore
@@ -35,7 +36,7 @@ async function ticketFrom(pool: KeyPool, tried = none): Promise<Ticket> {
 /** A pool whose only key is on trial with the ticket's holder. */
 async function poolOnTrial(): Promise<{ pool: KeyPool; trial: Ticket }> {
   const pool = poolOf(a)
-  await pool.limited(await ticketFrom(pool), undefined)
+  await pool.limited(await ticketFrom(pool), limit)
   clock.advance(times.cooldownMs)
   const trial = await ticketFrom(pool)
   expect(trial.trial).toBe(true)
@@ -66,19 +67,19 @@ describe('tickets', () => {
 describe('benches', () => {
   test('a 429 without Retry-After rests the key for the cooldown', async () => {
     const pool = poolOf(a)
-    await pool.limited(await ticketFrom(pool), undefined)
+    await pool.limited(await ticketFrom(pool), limit)
     expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'limited', remainingMs: 10_000 }])
   })
 
   test('a 429 with Retry-After rests it for that', async () => {
     const pool = poolOf(a)
-    await pool.limited(await ticketFrom(pool), 42)
+    await pool.limited(await ticketFrom(pool), { ...limit, retryAfterSeconds: 42 })
     expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'limited', remainingMs: 42_000 }])
   })
 
   test('a key that upstream does not accept is quarantined', async () => {
     const pool = poolOf(a)
-    await pool.denied(await ticketFrom(pool))
+    await pool.denied(await ticketFrom(pool), 'key', 403)
     expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'denied', remainingMs: 100_000 }])
   })
 
@@ -98,9 +99,9 @@ describe('benches', () => {
 
   test('all benched: the earliest return over all keys, tried ones included', async () => {
     const pool = poolOf(a, b, c)
-    await pool.limited(await ticketOf(pool, a.id), 30)
-    await pool.limited(await ticketOf(pool, b.id), 5)
-    await pool.denied(await ticketOf(pool, c.id))
+    await pool.limited(await ticketOf(pool, a.id), { ...limit, retryAfterSeconds: 30 })
+    await pool.limited(await ticketOf(pool, b.id), { ...limit, retryAfterSeconds: 5 })
+    await pool.denied(await ticketOf(pool, c.id), 'key', 403)
     clock.advance(1000)
     expect(await pool.take(none, farMs)).toEqual({ kind: 'exhausted', retryAfterMs: 4000 })
     expect(await pool.take(new Set([b.id]), farMs)).toEqual({ kind: 'exhausted', retryAfterMs: 4000 })
@@ -111,9 +112,9 @@ describe('benches', () => {
     const events: unknown[] = []
     pool.on('benched', (...details) => events.push(['benched', ...details]))
     pool.on('recovered', (...details) => events.push(['recovered', ...details]))
-    await pool.limited(await ticketFrom(pool), 7)
+    await pool.limited(await ticketFrom(pool), { ...limit, retryAfterSeconds: 7 })
     clock.advance(7000)
-    await pool.denied(await ticketFrom(pool))
+    await pool.denied(await ticketFrom(pool), 'key', 403)
     clock.advance(200_000)
     await pool.answered(await ticketFrom(pool))
     await pool.answered(await ticketFrom(pool))
@@ -145,7 +146,7 @@ describe('trials', () => {
     const waiting = pool.take(none, farMs)
     await eventually('a second look', () => looks.mock.calls.length > 1)
     await pool.answered(trial)
-    expect(await waiting).toEqual({ kind: 'ticket', key: a, trial: false })
+    expect(await waiting).toMatchObject({ kind: 'ticket', key: a, trial: false })
   })
 
   test('a request that waits learns at once that the trial failed', async () => {
@@ -153,7 +154,7 @@ describe('trials', () => {
     const looks = jest.spyOn(store, 'take')
     const waiting = pool.take(none, farMs)
     await eventually('a second look', () => looks.mock.calls.length > 1)
-    await pool.limited(trial, 33)
+    await pool.limited(trial, { ...limit, retryAfterSeconds: 33 })
     expect(await waiting).toEqual({ kind: 'exhausted', retryAfterMs: 33_000 })
   })
 
@@ -176,7 +177,7 @@ describe('trials', () => {
 
   test('a key is free for all others while one is on trial', async () => {
     const pool = poolOf(a, b)
-    await pool.limited(await ticketOf(pool, a.id), 1)
+    await pool.limited(await ticketOf(pool, a.id), { ...limit, retryAfterSeconds: 1 })
     clock.advance(1000)
     expect((await ticketOf(pool, a.id)).trial).toBe(true)
     const others = [await ticketFrom(pool), await ticketFrom(pool), await ticketFrom(pool)]
@@ -202,20 +203,20 @@ describe('quotas', () => {
     const pool = poolOf(a)
     const ticket = await ticketFrom(pool)
     await pool.noteAccount(a.id, { ...month, remaining }, 1)
-    await pool.limited(ticket, undefined)
+    await pool.limited(ticket, limit)
     expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'exhausted', remainingMs: 500_000 }])
   })
 
   test('a 429 of a key that has enough left rests it for the cooldown', async () => {
     const pool = poolOf(a)
     await pool.noteAccount(a.id, { ...month, remaining: 50 }, 0)
-    await pool.limited(await ticketFrom(pool), undefined)
+    await pool.limited(await ticketFrom(pool), limit)
     expect(await pool.read()).toMatchObject([{ state: 'cooling', reason: 'limited', remainingMs: 10_000 }])
   })
 
   test('a 429 whose fields say when the window ends rests the key until then', async () => {
     const pool = poolOf(a)
-    await pool.limited(await ticketFrom(pool), undefined, { remaining: 0, resetSeconds: 42 })
+    await pool.limited(await ticketFrom(pool), { ...limit, seen: { remaining: 0, resetSeconds: 42 } })
     expect(await pool.read()).toMatchObject([{ reason: 'limited', remainingMs: 42_000 }])
   })
 
@@ -223,8 +224,8 @@ describe('quotas', () => {
     const pool = poolOf(a, b)
     const wondered: string[] = []
     pool.on('unexplained', (id) => wondered.push(id))
-    await pool.limited(await ticketOf(pool, a.id), 7)
-    await pool.limited(await ticketOf(pool, b.id), undefined)
+    await pool.limited(await ticketOf(pool, a.id), { ...limit, retryAfterSeconds: 7 })
+    await pool.limited(await ticketOf(pool, b.id), limit)
     expect(wondered).toEqual([b.id])
   })
 
@@ -245,7 +246,7 @@ describe('keys that are looked after', () => {
     const pool = new KeyPool(grouped, store, times, clock)
     const benched: string[] = []
     pool.on('benched', (id) => benched.push(id))
-    await pool.limited(await ticketOf(pool, a.id), 30)
+    await pool.limited(await ticketOf(pool, a.id), { ...limit, retryAfterSeconds: 30 })
     expect(benched).toEqual([a.id, b.id])
     expect((await pool.read()).map(({ state }) => state)).toEqual(['cooling', 'cooling', 'active'])
   })
@@ -278,7 +279,7 @@ describe('keys that are looked after', () => {
     const ids = await Promise.all(Array.from({ length: 10 }, async () => (await ticketFrom(pool)).key.id))
     expect(new Set(ids)).toEqual(new Set([b.id, c.id]))
     await pool.answered(carried)
-    await pool.limited(carried, 5)
+    await pool.limited(carried, { ...limit, retryAfterSeconds: 5 })
     expect(pool.size).toBe(2)
   })
 })

@@ -2,22 +2,32 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { ApiKey } from './api-key.ts'
-import { type BenchTimes, exhaustedFor, limitedFor, quarantineFor } from './bench-times.ts'
-import { KeyRing } from './key-ring.ts'
+import { type BenchTimes, deniedFor, exhaustedFor, limitedFor, nextMonthMs, quarantineFor } from './bench-times.ts'
+import { type AskedProduct, KeyRing } from './key-ring.ts'
 import type { BenchReason, KeyState, KeyStore, TakeOptions } from './key-store.ts'
-import { type KeyQuota, type Quota, shortForMs } from './quota.ts'
+import { earliestReturnMs, withMainProducts } from './key-states.ts'
+import type { KeyQuota, Quota } from './quota.ts'
 
-/** The right to send one request with a key. Every ticket is settled once: answered, limited, denied or unsettled. */
+/** The right to send one request with a key. Every ticket is settled once: by a verdict about it, or unsettled. */
 export interface Ticket {
   readonly kind: 'ticket'
   readonly key: ApiKey
+  readonly product: AskedProduct
   readonly trial: boolean
+  /** This request shows whether the key may ask the product. */
+  readonly learning: boolean
+  /** How much the key's records of the product hold, as far as that was seen. */
+  readonly richness: number | undefined
+  /** Units that the plan does not pay for. */
+  readonly overageUnits: number
 }
 
 /** Every key is benched (or was tried in this request); the earliest is back after this. */
 export interface Exhausted {
   readonly kind: 'exhausted'
   readonly retryAfterMs: number
+  /** Every key is known not to be allowed to ask this, and what upstream said. */
+  readonly deniedStatus?: number
 }
 
 /** The rate-limit fields of one reply. */
@@ -27,16 +37,33 @@ export interface SeenQuota {
   readonly resetSeconds?: number
 }
 
-/** What a request costs, and how dearly. */
-export type TakeCost = Pick<TakeOptions, 'units' | 'reserveShare'>
+/** What a request costs, how dearly, and what it is of. */
+export interface Demand extends Pick<TakeOptions, 'units' | 'reserveShare' | 'prefersRich'> {
+  /** Default: what every plan has. */
+  readonly product?: AskedProduct
+}
+
+/** How far a verdict reaches: the key as a whole, or what was asked. */
+export type Scope = 'key' | 'product'
+
+/** A key is over its limit (`limited`), or its quota is gone. */
+export interface Limit {
+  readonly scope: Scope
+  readonly reason: 'limited' | 'exhausted'
+  readonly retryAfterSeconds: number | undefined
+  readonly seen?: SeenQuota | undefined
+}
 
 interface KeyPoolEvents {
-  benched: [id: string, reason: BenchReason, durationMs: number]
+  /** `product`: for that only; undefined: as a whole. */
+  benched: [id: string, reason: BenchReason, durationMs: number, product: string | undefined]
   recovered: [id: string]
   /** An operator has ended its bench, or its quota turned out to be full again. */
   released: [id: string]
   /** A 429 that did not say for how long: perhaps its quota is gone. */
   unexplained: [id: string]
+  /** Units beyond what the key's plan pays for. */
+  overage: [id: string, units: number]
   /** There are other keys now. */
   replaced: [added: readonly string[], removed: readonly string[]]
 }
@@ -50,21 +77,34 @@ const provenForMs = 60_000
 const nearlyEmptyShare = 0.01
 /** A reply's count is begun anew that often: what was counted on top of it goes wrong by calls that upstream lost. */
 const replyBelievedMs = 60_000
+/** That a key may ask a product is asked anew after so long: plans are changed. */
+const lessonMs = 86_400_000
 
-/** The fleet's keys, used in turn. A key that is over its limit or refused is benched for everyone. */
+/** What every key may ask. */
+export const coreProduct: AskedProduct = { name: 'core', kind: 'plan' }
+
+/** The fleet's keys, used in turn. A key that is over its limit or refused is benched for everyone, for what it was. */
 export class KeyPool extends EventEmitter<KeyPoolEvents> {
   #ring: KeyRing
   readonly #store: KeyStore
   readonly #times: BenchTimes
   readonly #clock: Clock
+  readonly #epochMs: () => number
   readonly #lastAnswerMs = new Map<string, number>()
 
-  constructor(keys: readonly ApiKey[], store: KeyStore, times: BenchTimes, clock: Clock = monotonicClock) {
+  constructor(
+    keys: readonly ApiKey[],
+    store: KeyStore,
+    times: BenchTimes,
+    clock: Clock = monotonicClock,
+    epochMs: () => number = Date.now,
+  ) {
     super()
     this.#ring = new KeyRing(keys)
     this.#store = store
     this.#times = times
     this.#clock = clock
+    this.#epochMs = epochMs
   }
 
   get size(): number {
@@ -88,73 +128,99 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
    * The key whose turn it is, leaving out those already tried for this request. When the only key left is on trial
    * with another request, waits a little for how that ends, within the deadline (monotonic).
    */
-  async take(tried: ReadonlySet<string>, deadlineMs: number, cost: TakeCost = {}): Promise<Ticket | Exhausted> {
-    const ring = this.#ring
-    const ids = tried.size === 0 ? ring.ids : ring.ids.filter((id) => !tried.has(id))
+  async take(tried: ReadonlySet<string>, deadlineMs: number, demand: Demand = {}): Promise<Ticket | Exhausted> {
+    const { product = coreProduct } = demand
+    const all = this.#ring.idsFor(product)
+    const ids = tried.size === 0 ? all : all.filter((id) => !tried.has(id))
     const patientUntilMs = Math.min(deadlineMs, this.#clock.nowMs() + trialPatienceMs)
-    while (ids.length > 0) {
-      const taken = await this.#store.take(ids, { ...cost, weights: ring.weights })
-      if (taken.kind === 'key') return { kind: 'ticket', key: ring.get(taken.id) as ApiKey, trial: taken.trial }
+    const options = this.#optionsFor(demand)
+    for (let isPatient = ids.length > 0; isPatient;) {
       const patienceMs = patientUntilMs - this.#clock.nowMs()
-      if (!taken.trialUnderWay || patienceMs <= 0) break
+      // Whoever has waited long enough for another to learn what a key may ask asks for itself.
+      const taken = await this.#store.take(ids, patienceMs > 0 ? options : { ...options, learns: false })
+      if (taken.kind === 'key') return this.#ticket(taken, product, demand)
+      if (taken.deniedStatus !== undefined && tried.size === 0) return exhausted(taken.retryAfterMs, taken.deniedStatus)
+      isPatient = taken.trialUnderWay && patienceMs > 0
+      if (!isPatient) break
       const pollMs = trialPollMs.least + Math.random() * (trialPollMs.most - trialPollMs.least)
       await sleep(Math.min(pollMs, patienceMs))
     }
-    return { kind: 'exhausted', retryAfterMs: await this.earliestReturnMs(cost) }
+    if (all.length === 0 && this.size > 0) return exhausted(0, 403)
+    return { kind: 'exhausted', ...(await this.#returnOf(demand)) }
   }
 
   /** How long until the first of all keys may be used again; 0 when one may be now. */
-  async earliestReturnMs({ units = 1, reserveShare = 0 }: TakeCost): Promise<number> {
-    const [states, quotas] = await Promise.all([this.read(), this.quotas()])
-    const waitsMs = states.map(({ id, remainingMs = 0 }) => {
-      const quota = quotas.find((one) => one.id === id)
-      return Math.max(remainingMs, quota ? shortForMs(quota, units, reserveShare) : 0)
-    })
-    return Math.min(...waitsMs)
+  async earliestReturnMs(demand: Demand): Promise<number> {
+    return (await this.#returnOf(demand)).retryAfterMs
   }
 
-  /** Upstream answered: the key is good. */
-  async answered({ key, trial }: Ticket): Promise<void> {
-    this.#lastAnswerMs.set(key.id, this.#clock.nowMs())
-    if (!trial) return
-    await this.#store.endTrial(key.id, 'recovered')
-    this.emit('recovered', key.id)
+  /** Upstream answered: the key is good, and may ask this. @param richness how much its record holds, if it is one */
+  async answered(ticket: Ticket, richness?: number): Promise<void> {
+    const { key, product, trial, learning } = ticket
+    this.#lastAnswerMs.set(provenKey(ticket), this.#clock.nowMs())
+    if (trial) {
+      await this.#store.endTrial(key.id, 'recovered', neededOf(product))
+      this.emit('recovered', key.id)
+    }
+    const isNews = richness !== undefined && (ticket.richness === undefined || richness > ticket.richness)
+    if (!learning && !isNews) return
+    const lesson = { id: key.id, product: product.batchOf ?? product.name, forMs: lessonMs }
+    await this.#store.learn({ ...lesson, ...(richness !== undefined && { richness }) })
   }
 
   /** Nothing was learnt about the key: upstream failed, or someone else is to blame. */
-  async unsettled({ key, trial }: Ticket): Promise<void> {
-    if (trial) await this.#store.endTrial(key.id, 'unknown')
+  async unsettled({ key, product, trial, learning }: Ticket): Promise<void> {
+    if (trial || learning) await this.#store.endTrial(key.id, 'unknown', neededOf(product))
   }
 
   /**
-   * 429: the key rests for as long as upstream says, until its quota is full again if that is known to be gone, else
-   * for the cooldown.
+   * 429, 402: the key rests for as long as upstream says, until its quota is full again if that is known to be gone,
+   * else for the cooldown.
    */
-  async limited({ key }: Ticket, retryAfterSeconds: number | undefined, seen?: SeenQuota): Promise<void> {
+  async limited({ key, product }: Ticket, { scope, reason, retryAfterSeconds, seen }: Limit): Promise<void> {
+    const of = scope === 'key' ? undefined : product.name
     const seenSeconds = seen !== undefined && seen.remaining < 1 ? seen.resetSeconds : undefined
     const saidSeconds = retryAfterSeconds ?? seenSeconds
-    if (saidSeconds !== undefined) return this.#bench(key, 'limited', limitedFor(this.#times, saidSeconds))
-    const emptyMs = await this.#emptyForMs(key.id)
-    if (emptyMs === undefined) await this.#bench(key, 'limited', limitedFor(this.#times, undefined))
-    else await this.#bench(key, 'exhausted', exhaustedFor(emptyMs))
+    if (reason === 'exhausted') {
+      const nowMs = this.#epochMs()
+      const forMs = saidSeconds === undefined ? nextMonthMs(nowMs) - nowMs : saidSeconds * 1000
+      return this.#bench(key, of, { reason, ...exhaustedFor(forMs) })
+    }
+    if (saidSeconds !== undefined) return this.#bench(key, of, { reason, ...limitedFor(this.#times, saidSeconds) })
+    // A tool's limit is its own; a nearly empty quota does not explain it.
+    const emptyMs = product.kind === 'tool' ? undefined : await this.#emptyForMs(key.id)
+    if (emptyMs === undefined) await this.#bench(key, of, { reason, ...limitedFor(this.#times, undefined) })
+    else await this.#bench(key, undefined, { reason: 'exhausted', ...exhaustedFor(emptyMs) })
+    if (product.kind !== 'tool') this.emit('unexplained', key.id)
+  }
+
+  /** Whether its account has (nearly) nothing left. */
+  async isNearlyEmpty({ key }: Ticket): Promise<boolean> {
+    return (await this.#emptyForMs(key.id)) !== undefined
+  }
+
+  /** A 429 that did not say for how long, and that may not be about the key: its account is looked at. */
+  wonder({ key }: Ticket): void {
     this.emit('unexplained', key.id)
   }
 
-  /** Upstream does not accept the key: quarantine. */
-  denied({ key }: Ticket): Promise<void> {
-    return this.#bench(key, 'denied', quarantineFor(this.#times))
+  /** Upstream does not accept the key, or not for this. @param status what upstream answered */
+  denied({ key, product }: Ticket, scope: Scope, status: number): Promise<void> {
+    if (scope === 'key') return this.#bench(key, undefined, { reason: 'denied', ...quarantineFor(this.#times) })
+    return this.#bench(key, product.name, { reason: 'denied', status, ...deniedFor(this.#times) })
   }
 
   /** Its quota is gone: the key rests until that is full again. */
   async exhausted(id: string, resetMs: number): Promise<void> {
     const key = this.#ring.get(id)
-    if (key) await this.#bench(key, 'exhausted', exhaustedFor(resetMs))
+    if (key && key.overage !== 'pay')
+      await this.#bench(key, undefined, { reason: 'exhausted', ...exhaustedFor(resetMs) })
   }
 
   /** An operator benches a key; not its peers. Returns how long it is benched from now, in milliseconds. */
   async rest(id: string, durationMs: number): Promise<number> {
     const forMs = await this.#store.bench({ id, reason: 'operator', durationMs })
-    this.emit('benched', id, 'operator', forMs)
+    this.emit('benched', id, 'operator', forMs, undefined)
     return forMs
   }
 
@@ -165,38 +231,82 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   }
 
   /** Upstream's reply said what is left. Nobody waits for this to be noted. */
-  noteQuota({ key }: Ticket, { resetSeconds, ...seen }: SeenQuota): void {
+  noteQuota({ key, product }: Ticket, { resetSeconds, ...seen }: SeenQuota): void {
     const resetMs = resetSeconds === undefined ? replyBelievedMs : resetSeconds * 1000
     const believedMs = seen.remaining < 1 ? exhaustedFor(resetMs).durationMs : Math.min(resetMs, replyBelievedMs)
-    this.#store.reportQuota({ id: key.id, source: 'reply', ...seen, resetMs: believedMs }).catch(() => {
+    const scope = product.kind === 'tool' ? { product: product.name } : {}
+    this.#store.reportQuota({ id: key.id, ...scope, source: 'reply', ...seen, resetMs: believedMs }).catch(() => {
       // The next reply tells it again.
     })
   }
 
-  /** What the key's account says. `takenBefore`: see QuotaReport. */
-  noteAccount(id: string, quota: Quota, takenBefore: number): Promise<void> {
-    return this.#store.reportQuota({ id, source: 'account', ...quota, takenBefore })
+  /** What the key's account says, of its quota or of that of one product. `takenBefore`: see QuotaReport. */
+  noteAccount(id: string, quota: Quota, takenBefore: number, product?: string): Promise<void> {
+    const of = product === undefined ? {} : { product }
+    return this.#store.reportQuota({ id, ...of, source: 'account', ...quota, takenBefore })
   }
 
-  /** Whether the key has answered someone lately (as far as this replica knows). */
-  isProven({ key }: Ticket): boolean {
-    const lastMs = this.#lastAnswerMs.get(key.id)
+  /** The key's account says that its plan has a product. */
+  noteMay(id: string, product: string): Promise<void> {
+    return this.#store.learn({ id, product, forMs: lessonMs })
+  }
+
+  /** Whether the key has answered someone lately with this product (as far as this replica knows). */
+  isProven(ticket: Ticket): boolean {
+    const lastMs = this.#lastAnswerMs.get(provenKey(ticket))
     return lastMs !== undefined && this.#clock.nowMs() - lastMs < provenForMs
   }
 
-  read(): Promise<KeyState[]> {
-    return this.#store.read(this.#ring.ids)
+  /** A key that rests for what look-ups are of is cooling. */
+  async read(): Promise<KeyState[]> {
+    return (await this.#store.read(this.#ring.ids)).map(withMainProducts)
   }
 
   quotas(): Promise<KeyQuota[]> {
     return this.#store.quotas(this.#ring.ids)
   }
 
-  async #bench(key: ApiKey, reason: BenchReason, duration: { durationMs: number; doublingUpToMs?: number }) {
+  #optionsFor({ product = coreProduct, ...cost }: Demand): TakeOptions {
+    const { weights, payers, maxPerDay } = this.#ring
+    const declared = this.#ring.declaredFor(product)
+    return {
+      ...cost,
+      weights,
+      payers,
+      maxPerDay,
+      declared,
+      products: neededOf(product),
+      learns: product.kind === 'module' && product.batchOf === undefined,
+    }
+  }
+
+  #ticket(
+    taken: Extract<Awaited<ReturnType<KeyStore['take']>>, { kind: 'key' }>,
+    product: AskedProduct,
+    { units = 1 }: Demand,
+  ): Ticket {
+    const { id, trial, learning = false, richness, overage = false } = taken
+    if (overage) this.emit('overage', id, units)
+    const key = this.#ring.get(id) as ApiKey
+    return { kind: 'ticket', key, product, trial, learning, richness, overageUnits: overage ? units : 0 }
+  }
+
+  async #returnOf(demand: Demand): Promise<Omit<Exhausted, 'kind'>> {
+    const [states, quotas] = await Promise.all([this.#store.read(this.#ring.ids), this.quotas()])
+    const { product = coreProduct } = demand
+    return earliestReturnMs(states, quotas, { ...demand, products: neededOf(product), may: this.#ring.idsFor(product) })
+  }
+
+  async #bench(
+    key: ApiKey,
+    product: string | undefined,
+    bench: { reason: BenchReason; durationMs: number; doublingUpToMs?: number; status?: number },
+  ): Promise<void> {
     const { id } = key
     const peers = this.#ring.peersOf(key)
-    const forMs = await this.#store.bench({ id, reason, ...duration, ...(peers.length > 0 && { peers }) })
-    for (const benched of [id, ...peers]) this.emit('benched', benched, reason, forMs)
+    const of = product === undefined ? {} : { product }
+    const forMs = await this.#store.bench({ id, ...of, ...bench, ...(peers.length > 0 && { peers }) })
+    for (const benched of [id, ...peers]) this.emit('benched', benched, bench.reason, forMs, product)
   }
 
   /** Until its account's quota is full again, if that is (nearly) gone. */
@@ -205,4 +315,15 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     const { remaining, limit = 0, resetMs } = quota?.account ?? { remaining: Infinity, resetMs: 0 }
     return remaining <= limit * nearlyEmptyShare ? resetMs : undefined
   }
+}
+
+/** The products that a key must be allowed to ask, the one to learn first. */
+function neededOf({ name, batchOf }: AskedProduct): readonly string[] {
+  return batchOf === undefined ? [name] : [batchOf, name]
+}
+
+const provenKey = ({ key, product }: Ticket): string => `${key.id}/${product.name}`
+
+function exhausted(retryAfterMs: number, deniedStatus: number): Exhausted {
+  return { kind: 'exhausted', retryAfterMs, deniedStatus }
 }

@@ -1,10 +1,21 @@
 import type { ApiKey } from './api-key.ts'
 
+/** What a request is of, as far as keys differ in it. */
+export interface AskedProduct {
+  readonly name: string
+  /** `module`: some plans lack it; `plan`: every plan has it. Of others a declaration says nothing. */
+  readonly kind: 'plan' | 'free' | 'module' | 'tool' | 'other'
+  /** The items' product, of a batch. */
+  readonly batchOf?: string
+}
+
 /** The keys as they are configured now: never changed, only replaced by another. */
 export class KeyRing {
   readonly keys: readonly ApiKey[]
   readonly ids: readonly string[]
   readonly weights: ReadonlyMap<string, number>
+  readonly payers: ReadonlySet<string>
+  readonly maxPerDay: ReadonlyMap<string, number>
   readonly #byId: ReadonlyMap<string, ApiKey>
 
   /** The same secret twice is one key: the last of them. */
@@ -13,6 +24,10 @@ export class KeyRing {
     this.keys = [...this.#byId.values()]
     this.ids = [...this.#byId.keys()]
     this.weights = new Map(this.keys.map(({ id, weight = 1 }) => [id, weight]))
+    this.payers = new Set(this.keys.flatMap(({ id, overage }) => (overage === 'pay' ? [id] : [])))
+    this.maxPerDay = new Map(
+      this.keys.flatMap(({ id, maxPerDay }) => (maxPerDay === undefined ? [] : [[id, maxPerDay]])),
+    )
   }
 
   get(id: string): ApiKey | undefined {
@@ -25,4 +40,21 @@ export class KeyRing {
       ? []
       : this.keys.filter((key) => key.group === group && key.id !== id).map((key) => key.id)
   }
+
+  /** Those that may ask the product, or of which nothing is declared. */
+  idsFor(product: AskedProduct): readonly string[] {
+    if (!isDeclarable(product)) return this.ids
+    return this.keys.flatMap(({ id, products }) => (products?.includes(itemsOf(product)) === false ? [] : [id]))
+  }
+
+  /** Those that are declared for the product. */
+  declaredFor(product: AskedProduct): ReadonlySet<string> {
+    if (!isDeclarable(product)) return noIds
+    return new Set(this.keys.flatMap(({ id, products }) => (products?.includes(itemsOf(product)) ? [id] : [])))
+  }
 }
+
+const noIds: ReadonlySet<string> = new Set()
+
+const isDeclarable = ({ kind }: AskedProduct): boolean => kind === 'plan' || kind === 'module'
+const itemsOf = ({ name, batchOf = name }: AskedProduct): string => batchOf

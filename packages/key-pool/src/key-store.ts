@@ -7,10 +7,26 @@ import type { KeyQuota, QuotaReport } from './quota.ts'
 export type BenchReason = 'limited' | 'denied' | 'exhausted' | 'operator'
 
 export type Taken =
-  /** `trial`: the key has just ended a bench, and this one request shows whether it is good again. */
-  | { readonly kind: 'key'; readonly id: string; readonly trial: boolean }
-  /** No key may be used. `trialUnderWay`: one is being tried right now and may be back any moment. */
-  | { readonly kind: 'none'; readonly retryAfterMs: number; readonly trialUnderWay: boolean }
+  | {
+      readonly kind: 'key'
+      readonly id: string
+      /** The key has just ended a bench, and this one request shows whether it is good again. */
+      readonly trial: boolean
+      /** Nobody knows yet whether the key may ask this product: this one request shows it. */
+      readonly learning?: true
+      /** How much its records of this product hold, as far as that was seen. */
+      readonly richness?: number
+      /** It is beyond what its plan pays for. */
+      readonly overage?: true
+    }
+  | {
+      readonly kind: 'none'
+      readonly retryAfterMs: number
+      /** A key is being tried right now and may be back any moment. */
+      readonly trialUnderWay: boolean
+      /** Every key is known not to be allowed to ask this: the status that was said to the last of them. */
+      readonly deniedStatus?: number
+    }
 
 export interface TakeOptions {
   /** What the request costs of a key's quota: 1 unless told, one for each item of a batch, 0 for what is free. */
@@ -19,16 +35,39 @@ export interface TakeOptions {
   readonly reserveShare?: number
   /** The operator's weights, by id; 1 where there is none. */
   readonly weights?: ReadonlyMap<string, number>
+  /** What the key must be allowed to ask; none: only the key as a whole counts. */
+  readonly products?: readonly string[]
+  /** Some plans lack the first of the products: a key of which that is not known is tried by one request at a time. */
+  readonly learns?: boolean
+  /** Keys whose plans differ in what they answer: those with the richest records, and those not seen yet. */
+  readonly prefersRich?: boolean
+  /** Keys that the operator has declared for the first of the products: they come before all others. */
+  readonly declared?: ReadonlySet<string>
+  /** Keys that may go on beyond their plan, which costs: after the paid units of all others. */
+  readonly payers?: ReadonlySet<string>
+  /** Most units of a key in a day (UTC), by id. */
+  readonly maxPerDay?: ReadonlyMap<string, number>
 }
 
 export interface Bench {
   readonly id: string
+  /** For that only; absent: the key as a whole. */
+  readonly product?: string
   /** Keys that share its fate: others of the same account. */
   readonly peers?: readonly string[]
   readonly reason: BenchReason
   readonly durationMs: number
   /** Double it for each bench since the key's last success, up to this. Absent: exactly `durationMs`. */
   readonly doublingUpToMs?: number
+  /** What upstream answered, of a refusal. */
+  readonly status?: number
+}
+
+/** What keeps a key from one product. */
+export interface ProductState {
+  readonly product: string
+  readonly reason: BenchReason
+  readonly remainingMs: number
 }
 
 export interface KeyState {
@@ -38,11 +77,22 @@ export interface KeyState {
   readonly reason?: BenchReason
   /** Set while cooling. */
   readonly remainingMs?: number
+  /** Products that it rests for, or may not ask. Absent when there are none. */
+  readonly products?: readonly ProductState[]
+}
+
+/** What an answer showed of a key. */
+export interface Lesson {
+  readonly id: string
+  readonly product: string
+  /** Believed for so long. */
+  readonly forMs: number
+  readonly richness?: number
 }
 
 /**
- * The state of the keys: whose turn it is, who is benched until when, and what each has left. Keys are known by id
- * only. One contract, two adapters: Redis for the fleet, memory for one process.
+ * The state of the keys: whose turn it is, who is benched for what until when, what each may ask, and what each has
+ * left. Keys are known by id only. One contract, two adapters: Redis for the fleet, memory for one process.
  */
 export interface KeyStore {
   /**
@@ -52,9 +102,11 @@ export interface KeyStore {
   take(ids: readonly string[], options?: TakeOptions): Promise<Taken>
   /** Benches a key; an earlier, longer bench stands. Returns how long it is benched from now, in milliseconds. */
   bench(bench: Bench): Promise<number>
-  /** A trial's result: the key is good again, or nothing was learnt and the next request tries it. */
-  endTrial(id: string, result: 'recovered' | 'unknown'): Promise<void>
-  /** Ends whatever keeps the key from being used, and forgets its quota until that is read again. */
+  /** A trial's result, for the key and the products: it is good again, or nothing was learnt and the next tries it. */
+  endTrial(id: string, result: 'recovered' | 'unknown', products?: readonly string[]): Promise<void>
+  /** An answer has shown that the key may ask the product, and what its records hold. */
+  learn(lesson: Lesson): Promise<void>
+  /** Ends whatever keeps the key from being used, for whatever product, and forgets its quota until that is read again. */
   release(id: string): Promise<void>
   read(ids: readonly string[]): Promise<KeyState[]>
   /** What upstream says that a key has left. */
@@ -64,3 +116,6 @@ export interface KeyStore {
 
 /** How many benches in a row still double the next one; beyond it the cap has long been reached. */
 export const maxStrikes = 20
+
+/** What a verdict is about: a key, or a key for one product. Ids hold no slash. */
+export const scopeOf = (id: string, product?: string): string => (product === undefined ? id : `${id}/${product}`)

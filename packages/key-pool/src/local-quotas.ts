@@ -1,4 +1,5 @@
 import type { Clock } from '@ipfleet/clock/clock.ts'
+import { scopeOf } from './key-store.ts'
 import type { KeyQuota, Quota, QuotaReport, QuotaSource } from './quota.ts'
 
 interface Held {
@@ -9,24 +10,56 @@ interface Held {
   remaining: number
 }
 
-/** What this process knows of the keys' quotas, counted down as keys are taken. */
+interface Count {
+  taken: number
+  overage: number
+  /** Days since 1970, UTC, and what was taken on that day. */
+  day: number
+  today: number
+}
+
+const dayMs = 86_400_000
+
+/** What this process knows of the keys' quotas, by key and by key and product, counted down as keys are taken. */
 export class LocalQuotas {
   readonly #clock: Clock
+  readonly #epochMs: () => number
   readonly #held = new Map<string, Held>()
-  readonly #taken = new Map<string, number>()
+  readonly #counts = new Map<string, Count>()
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, epochMs: () => number = Date.now) {
     this.#clock = clock
+    this.#epochMs = epochMs
   }
 
+  /** @param id of a key, or the scope of a key and a product */
   of(id: string): KeyQuota {
     const account = this.#quota(id, 'account')
     const reply = this.#quota(id, 'reply')
-    return { id, taken: this.#taken.get(id) ?? 0, ...(account && { account }), ...(reply && { reply }) }
+    const { taken = 0, overage = 0 } = this.#counts.get(id) ?? {}
+    return { id, taken, ...(overage > 0 && { overage }), ...(account && { account }), ...(reply && { reply }) }
+  }
+
+  /** How long until the key may be used again of which that many units may be taken in a day. */
+  dayOverForMs(id: string, units: number, maxPerDay: number | undefined): number {
+    if (maxPerDay === undefined || units === 0) return 0
+    const nowMs = this.#epochMs()
+    const { day, today } = this.#counts.get(id) ?? { day: 0, today: 0 }
+    const taken = day === Math.floor(nowMs / dayMs) ? today : 0
+    return taken + units > maxPerDay ? dayMs - (nowMs % dayMs) : 0
+  }
+
+  count(id: string, units: number, isOverage: boolean): void {
+    const day = Math.floor(this.#epochMs() / dayMs)
+    const count = this.#counts.get(id) ?? { taken: 0, overage: 0, day, today: 0 }
+    count.taken += units
+    if (isOverage) count.overage += units
+    count.today = count.day === day ? count.today + units : units
+    count.day = day
+    this.#counts.set(id, count)
   }
 
   spend(id: string, units: number): void {
-    this.#taken.set(id, (this.#taken.get(id) ?? 0) + units)
     for (const source of ['account', 'reply'] as const) {
       const held = this.#alive(id, source)
       if (held) held.remaining = Math.max(0, held.remaining - units)
@@ -34,14 +67,15 @@ export class LocalQuotas {
   }
 
   forget(id: string): void {
-    this.#held.delete(`${id}:account`)
-    this.#held.delete(`${id}:reply`)
+    for (const slot of this.#held.keys())
+      if (slot.startsWith(`${id}:`) || slot.startsWith(`${id}/`)) this.#held.delete(slot)
   }
 
   /** The same arithmetic as report-quota.lua, where its reasons are. */
-  report({ id, source, remaining, limit, used, resetMs, takenBefore }: QuotaReport): void {
+  report({ id: key, product, source, remaining, limit, used, resetMs, takenBefore }: QuotaReport): void {
+    const id = scopeOf(key, product)
     const before = this.#alive(id, source)
-    const since = takenBefore === undefined ? 0 : (this.#taken.get(id) ?? 0) - takenBefore
+    const since = takenBefore === undefined ? 0 : (this.#counts.get(key)?.taken ?? 0) - takenBefore
     const least = Math.max(0, remaining - since)
     const isKnown = before !== undefined && before.limit === limit
     const lowered = isKnown ? Math.min(before.remaining, remaining) : least

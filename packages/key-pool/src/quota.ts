@@ -16,6 +16,8 @@ export interface Quota {
 /** A quota as it was read just now. */
 export interface QuotaReport extends Quota {
   readonly id: string
+  /** The quota is of that product alone, beside the key's own. */
+  readonly product?: string
   readonly source: QuotaSource
   /**
    * `taken` of the key at a moment when all that was taken before had reached upstream. What was taken since may not
@@ -29,6 +31,8 @@ export interface KeyQuota {
   readonly id: string
   /** Units taken with it since it was first used. Only ever grows. */
   readonly taken: number
+  /** Of these, those beyond what its plan pays for. Absent: none. */
+  readonly overage?: number
   readonly account?: Quota
   readonly reply?: Quota
 }
@@ -45,7 +49,11 @@ export function spendable({ account, reply }: Pick<KeyQuota, 'account' | 'reply'
  * Whether the key has enough left in every window, for the longest of those in which it has not.
  * @param reserveShare of its limit, left untouched; where the limit is not known there is no reserve
  */
-export function shortForMs({ account, reply }: KeyQuota, units: number, reserveShare: number): number {
+export function shortForMs(
+  { account, reply }: Pick<KeyQuota, 'account' | 'reply'>,
+  units: number,
+  reserveShare: number,
+): number {
   if (units === 0) return 0
   const short = [account, reply].filter(
     (quota) => quota !== undefined && quota.remaining - units < (quota.limit ?? 0) * reserveShare,

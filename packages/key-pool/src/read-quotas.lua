@@ -4,7 +4,7 @@
   KEYS[1] the quotas (see take-key.lua)
   KEYS[2] the turns (see take-key.lua)
   ARGV[1…] ids
-  Returns for each id {units ever taken, then for account and reply: left, limit, total, milliseconds to the reset},
+  Returns for each id {units ever taken, those of them beyond the plan, then for account and reply: left, limit, total, milliseconds to the reset},
   each as text and '' where nothing is known.
 ]]
 local time = redis.call('TIME')
@@ -12,7 +12,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = {}
 for i = 1, #ARGV do
   local id = ARGV[i]
-  local row = { redis.call('HGET', KEYS[2], id .. ':taken') or '0' }
+  local counts = redis.call('HMGET', KEYS[2], id .. ':taken', id .. ':overage')
+  local row = { counts[1] or '0', counts[2] or '0' }
   for _, source in ipairs({ 'account', 'reply' }) do
     local slot = id .. ':' .. source
     local quota = redis.call('HMGET', KEYS[1], slot .. ':left', slot .. ':limit', slot .. ':total', slot .. ':until')

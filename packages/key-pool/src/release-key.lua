@@ -1,5 +1,5 @@
 --[[
-  Ends a key's bench and forgets its quota. Safe to run twice.
+  Ends a key's benches, for whatever product, and forgets its quota. Safe to run twice.
 
   KEYS[1] the benches (see take-key.lua)
   KEYS[2] the quotas (see take-key.lua)
@@ -8,9 +8,14 @@
   Returns 1.
 ]]
 local id = ARGV[1]
-redis.call('HDEL', KEYS[1], id .. ':until', id .. ':strikes', id .. ':reason', id .. ':trial')
-for _, source in ipairs({ ':account', ':reply' }) do
-  redis.call('HDEL', KEYS[2], id .. source .. ':left', id .. source .. ':limit', id .. source .. ':total', id .. source .. ':until')
+-- Both hashes are small: some fields for each key and product that is benched or has a quota.
+for _, key in ipairs(KEYS) do
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    local next_character = string.sub(field, #id + 1, #id + 1)
+    if string.sub(field, 1, #id) == id and (next_character == ':' or next_character == '/') then
+      redis.call('HDEL', key, field)
+    end
+  end
 end
 redis.call('PUBLISH', ARGV[2], cjson.encode({ id = id, state = 'released' }))
 return 1

@@ -13,11 +13,13 @@
   ARGV[6] milliseconds until it is full again, or not believed any more
   ARGV[7] <id>:taken at the moment from which on units may have been on their way, or '' when nobody knows
   ARGV[8] the channel on which replicas learn of it
+  ARGV[9] the product that the quota is of, or ''
   Returns the units that are believed to be left.
 ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local slot = ARGV[1] .. ':' .. ARGV[2]
+local product = ARGV[9] ~= '' and ARGV[9] or nil
+local slot = (product and ARGV[1] .. '/' .. product or ARGV[1]) .. ':' .. ARGV[2]
 local said, ends = tonumber(ARGV[3]), now + tonumber(ARGV[6])
 local before = redis.call('HMGET', KEYS[1], slot .. ':left', slot .. ':limit', slot .. ':until')
 local is_known = tonumber(before[3] or 0) > now and (before[2] or '') == ARGV[4]
@@ -55,6 +57,6 @@ if ARGV[2] == 'account' then
   if ARGV[5] ~= '' then
     quota.used = math.max(0, tonumber(ARGV[5]) - left)
   end
-  redis.call('PUBLISH', ARGV[8], cjson.encode({ id = ARGV[1], quota = quota }))
+  redis.call('PUBLISH', ARGV[8], cjson.encode({ id = ARGV[1], product = product, quota = quota }))
 end
 return string.format('%.0f', left)

@@ -1,7 +1,7 @@
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import type { Bench, BenchReason, KeyState, KeyStore, TakeOptions, Taken } from './key-store.ts'
+import type { Bench, BenchReason, KeyState, KeyStore, Lesson, TakeOptions, Taken } from './key-store.ts'
 import type { LocalKeyStore } from './local-key-store.ts'
 import type { KeyQuota, QuotaReport } from './quota.ts'
 import { keysChannel, type RedisKeyStore } from './redis-key-store.ts'
@@ -28,11 +28,11 @@ export class ResilientKeyStore implements KeyStore {
   }
 
   async bench(bench: Bench): Promise<number> {
-    const { id, reason, peers = [] } = bench
+    const { doublingUpToMs: _, ...exact } = bench
     try {
       const durationMs = await this.#fleet.bench(bench)
       // As long as the fleet says: strikes counted here may miss a recovery that another replica has seen.
-      await this.#own.bench({ id, peers, reason, durationMs })
+      await this.#own.bench({ ...exact, durationMs })
       return durationMs
     } catch (error) {
       if (error instanceof RedisUnavailable) return this.#own.bench(bench)
@@ -40,9 +40,14 @@ export class ResilientKeyStore implements KeyStore {
     }
   }
 
-  async endTrial(id: string, result: 'recovered' | 'unknown'): Promise<void> {
-    await this.#own.endTrial(id, result)
-    await this.#fleetOrOwn((store) => store.endTrial(id, result))
+  async endTrial(id: string, result: 'recovered' | 'unknown', products?: readonly string[]): Promise<void> {
+    await this.#own.endTrial(id, result, products)
+    await this.#fleetOrOwn((store) => store.endTrial(id, result, products))
+  }
+
+  async learn(lesson: Lesson): Promise<void> {
+    await this.#own.learn(lesson)
+    await this.#fleetOrOwn((store) => store.learn(lesson))
   }
 
   async release(id: string): Promise<void> {
@@ -53,7 +58,10 @@ export class ResilientKeyStore implements KeyStore {
   /** Also how a replica that has joined late, or has lost messages, learns what it must remember. */
   async read(ids: readonly string[]): Promise<KeyState[]> {
     const states = await this.#fleetOrOwn((store) => store.read(ids))
-    for (const { id, state, reason, remainingMs = 0 } of states) {
+    for (const { id, state, reason, remainingMs = 0, products = [] } of states) {
+      for (const one of products) {
+        await this.#own.bench({ id, product: one.product, reason: one.reason, durationMs: one.remainingMs })
+      }
       const isBench = state === 'cooling' && reason !== undefined && reason !== 'exhausted'
       if (isBench) await this.#own.bench({ id, reason, durationMs: remainingMs })
     }
@@ -87,11 +95,13 @@ export class ResilientKeyStore implements KeyStore {
   async #adopt(message: string): Promise<void> {
     const change = changeIn(message)
     if (change === undefined) return
-    const { id, state, reason = 'limited', remainingMs = 0, quota } = change
-    if (state === 'cooling') await this.#own.bench({ id, reason, durationMs: remainingMs })
-    else if (state === 'active') await this.#own.endTrial(id, 'recovered')
+    const { id, product, state, reason = 'limited', remainingMs = 0, status, quota } = change
+    const scope = { id, ...(product !== undefined && { product }) }
+    const said = status === undefined ? {} : { status }
+    if (state === 'cooling') await this.#own.bench({ ...scope, ...said, reason, durationMs: remainingMs })
+    else if (state === 'active') await this.#own.endTrial(id, 'recovered', product === undefined ? [] : [product])
     else if (state === 'released') await this.#own.release(id)
-    else if (quota) await this.#believe({ ...quota, id })
+    else if (quota) await this.#believe({ ...quota, ...scope })
   }
 
   /** What the fleet counts is not counted here as well, so a report from there is taken as it is. */
@@ -102,8 +112,8 @@ export class ResilientKeyStore implements KeyStore {
 
   async #republish(): Promise<void> {
     try {
-      for (const { id, reason, remainingMs } of this.#own.running()) {
-        await this.#fleet.bench({ id, reason, durationMs: remainingMs })
+      for (const { remainingMs, ...bench } of this.#own.running()) {
+        await this.#fleet.bench({ ...bench, durationMs: remainingMs })
       }
     } catch {
       // Gone again; the next `up` tries again.
@@ -114,9 +124,11 @@ export class ResilientKeyStore implements KeyStore {
 /** A message of the channel. */
 interface Change {
   readonly id: string
+  readonly product?: string
   readonly state?: KeyState['state'] | 'released'
   readonly reason?: BenchReason
   readonly remainingMs?: number
+  readonly status?: number
   readonly quota?: Omit<QuotaReport, 'id'>
 }
 

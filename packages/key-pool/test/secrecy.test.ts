@@ -6,7 +6,7 @@ import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { apiKey } from '../src/api-key.ts'
-import { KeyPool, type Ticket } from '../src/key-pool.ts'
+import { KeyPool, type Limit, type Ticket } from '../src/key-pool.ts'
 import { LocalKeyStore } from '../src/local-key-store.ts'
 import { keysChannel, RedisKeyStore } from '../src/redis-key-store.ts'
 import { ResilientKeyStore } from '../src/resilient-key-store.ts'
@@ -65,6 +65,8 @@ async function watch(): Promise<{ commands: string[]; end: () => void }> {
   return { commands, end: () => socket.destroy() }
 }
 
+const limit: Limit = { scope: 'key', reason: 'limited', retryAfterSeconds: undefined }
+
 /** Takes, both kinds of bench, trials with every result, reading. */
 async function liveThroughEverything(): Promise<void> {
   const own = new LocalKeyStore(monotonicClock, { trialMs: 60_000 })
@@ -73,9 +75,9 @@ async function liveThroughEverything(): Promise<void> {
   const [first, second, third] = keys.map(({ id }) => id)
   const only = (id: string | undefined): Promise<Ticket> =>
     ticket(pool, new Set([first, second, third].filter((other) => other !== id) as string[]))
-  await pool.denied(await only(second))
-  await pool.limited(await only(third), 600)
-  await pool.limited(await only(first), undefined)
+  await pool.denied(await only(second), 'key', 403)
+  await pool.limited(await only(third), { ...limit, retryAfterSeconds: 600 })
+  await pool.limited(await only(first), limit)
   await pool.unsettled(await trial(() => only(first)))
   await pool.answered(await trial(() => only(first)))
   await pool.read()

@@ -10,11 +10,18 @@ export interface BreakerBoard {
   onChange(listener: (openForMs: number | undefined) => void): void
 }
 
+/** A board for each breaker, by its name. */
+export interface BreakerBoards {
+  of(name: string): BreakerBoard
+}
+
 /** A replica on its own has nobody to tell. */
-export const aloneBoard: BreakerBoard = {
+const aloneBoard: BreakerBoard = {
   open: async () => {},
   close: async () => {},
   tryProbe: async () => true,
   endProbe: async () => {},
   onChange: () => {},
 }
+
+export const aloneBoards: BreakerBoards = { of: () => aloneBoard }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { classify } from './classify.ts'
+import { ipinfoRules } from './providers/ipinfo-rules.ts'
 import type { Reply } from './reply.ts'
 import type { Expected } from './upstream-request.ts'
 
@@ -11,14 +12,27 @@ interface Heard {
   readonly body?: unknown
   readonly retryAfter?: string
   readonly expected?: Expected
+  readonly path?: string
 }
 
-const dialect = { isUnknownToken: ({ body }: { body: Buffer }) => body.includes('whose is this') }
+const product = { name: 'core', kind: 'plan' } as const
 
 /** What classify makes of it; `body` is sent as JSON unless it is text. */
-function heard({ status, contentType = json, body = '', retryAfter, expected = 'json' }: Heard): Reply {
+function heard({
+  status,
+  contentType = json,
+  body = '',
+  retryAfter,
+  expected = 'json',
+  path = '/whatever',
+}: Heard): Reply {
   const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body, null, 2))
-  return classify({ status, contentType, body: bytes }, { 'retry-after': retryAfter }, expected, dialect)
+  const request = { method: 'GET', surface: 'legacy', path, expected } as const
+  return classify(
+    { status, contentType, body: bytes },
+    { 'retry-after': retryAfter },
+    { request, product, rules: ipinfoRules },
+  )
 }
 
 const record = { ip: '8.8.8.8', hostname: 'dns.google', country: 'US' }
@@ -34,8 +48,6 @@ describe('what IPinfo says', () => {
     ['a field under text/html', { status: 200, contentType: 'text/html', body: 'US\n', expected: 'text' }],
     ['404 Wrong ip', { status: 404, body: wrongIp }],
     ['404 for an ASN', { status: 404, body: { error: 'ASN Not Found!' } }],
-    ['400 wrong field', { status: 400, body: { title: 'Wrong module or field type' }, expected: 'text' }],
-    ['400 of /me', { status: 400, body: { error: 'Invalid API token' } }],
     ['400 of lite', { status: 400, body: { error: 'Please provide a valid IP address' } }],
     ['404 as text where JSON was asked for', { status: 404, contentType: 'text/plain', body: 'not found' }],
     ['JSON of another kind', { status: 200, contentType: 'application/vnd.api+json', body: record }],
@@ -50,13 +62,16 @@ describe('what IPinfo says', () => {
     expect(reply.answer.body.toString()).toBe(what.body)
   })
 
-  test.each<[string, Heard, boolean]>([
-    ['403 that says in its dialect that the key is unknown', { status: 403, body: { error: 'whose is this' } }, true],
-    ['401 that says so', { status: 401, body: { error: 'whose is this' } }, true],
-    ['401 {}', { status: 401, body: {} }, false],
-    ['403 with a web page', { status: 403, contentType: 'text/html', body: '<h1>Forbidden</h1>' }, false],
-  ])('%s is a refusal of the key', (_, what, isUnknown) => {
-    expect(heard(what)).toMatchObject({ kind: 'denied', unknownToken: isUnknown, answer: { status: what.status } })
+  test.each<[string, Heard, string]>([
+    ['403 Unknown token', { status: 403, body: { error: { title: 'Unknown token' } } }, 'unclear'],
+    ['401 {}', { status: 401, body: {} }, 'unclear'],
+    ['403 of a permission', { status: 403, body: { title: 'Your token does not have access to this' } }, 'product'],
+    ['400 wrong field', { status: 400, body: { title: 'Wrong module or field type' }, expected: 'text' }, 'query'],
+    ['400 Invalid API token', { status: 400, body: { error: 'Invalid API token' } }, 'unclear'],
+    ['200 with a refusal inside', { status: 200, body: { status: 403, error: { title: 'Unknown token' } } }, 'unclear'],
+  ])('%s is a refusal', (_, what, scope) => {
+    const status = what.status === 200 ? 403 : what.status
+    expect(heard(what)).toMatchObject({ kind: 'denied', scope, answer: { status } })
   })
 
   test.each<[string, Heard, number | undefined]>([
@@ -64,8 +79,23 @@ describe('what IPinfo says', () => {
     ['with Retry-After', { status: 429, body: limit, retryAfter: '17' }, 17],
     ['with a web page', { status: 429, contentType: 'text/html', body: '<h1>', retryAfter: '3' }, 3],
     ['with nonsense', { status: 429, body: '{' }, undefined],
+    ['inside a 200', { status: 200, body: limit }, undefined],
+    ['that says how long', { status: 429, body: { error: 'Try again in 2 minutes' } }, 120],
   ])('429 %s: the key is over its limit', (_, what, retryAfter) => {
-    expect(heard(what)).toEqual({ kind: 'limited', retryAfterSeconds: retryAfter })
+    const limited = { kind: 'limited', scope: 'product', reason: 'limited', status: 429 }
+    expect(heard(what)).toEqual({ ...limited, retryAfterSeconds: retryAfter })
+  })
+
+  test('402 is a quota that is gone, 408, 421 and 425 are about the connection', () => {
+    expect(heard({ status: 402, body: {} })).toMatchObject({ kind: 'limited', scope: 'key', reason: 'exhausted' })
+    for (const status of [408, 421, 425]) {
+      expect(heard({ status, body: '' })).toMatchObject({ kind: 'failed', again: 'connection' })
+    }
+  })
+
+  test.each([401, 403, 404])('a web page under %i is of something in front of upstream', (status) => {
+    const page = { status, contentType: 'text/html', body: '<h1>Attention' }
+    expect(heard(page)).toMatchObject({ kind: 'failed', code: 'upstream_invalid', again: 'key' })
   })
 
   test.each([500, 502, 503, 504, 529, 599, 999])('%i is a failure of upstream', (status) => {
@@ -81,12 +111,38 @@ test('of an object the inside is left to whoever asked', () => {
   }
 })
 
+describe('the record of an address', () => {
+  test.each<[string, unknown]>([
+    ['/8.8.8.8', record],
+    ['/8.8.8.8/geo', record],
+    ['/lite/8.8.8.8', record],
+    ['/2001:4860:4860::8888', { ip: '2001:4860:4860:0:0:0:0:8888' }],
+    ['/8.8.8.8', { ip: '::ffff:8.8.8.8' }],
+    ['/AS15169', { asn: 'AS15169' }],
+    ['/8.8.8.8/carrier', {}],
+  ])('%s is answered by %j', (path, body) => {
+    expect(heard({ status: 200, path, body })).toMatchObject({ kind: 'answered' })
+  })
+
+  test.each<[string, unknown]>([
+    ['/8.8.8.8', {}],
+    ['/8.8.8.8', { ip: '8.8.4.4' }],
+    ['/8.8.8.8/geo', { city: 'x' }],
+    ['/lookup/8.8.8.8', { geo: {} }],
+    ['/max/8.8.8.8', []],
+    ['/AS15169', { asn: 'AS1' }],
+  ])('%s is not answered by %j', (path, body) => {
+    const foreign = { kind: 'failed', code: 'upstream_invalid', detail: 'not the record of what was asked' }
+    expect(heard({ status: 200, path, body })).toMatchObject(foreign)
+  })
+})
+
 describe('what makes no sense', () => {
   test.each<[string, Heard, string]>([
     ['a redirect', { status: 302 }, 'unexpected status 302'],
     ['a redirect, where anything goes', { status: 301, expected: 'any' }, 'unexpected status 301'],
     ['304 to a question without a condition', { status: 304 }, 'unexpected status 304'],
-    ['101', { status: 101 }, 'unexpected status 101'],
+
     ['a page instead of a record', { status: 200, contentType: 'text/html', body: '<p>' }, 'text/html instead of json'],
     ['a page under 404', { status: 404, contentType: 'text/html', body: '<p>' }, 'text/html instead of json'],
     ['a page in capitals', { status: 404, contentType: 'Text/HTML', body: '<p>' }, 'text/html instead of json'],
@@ -121,7 +177,7 @@ describe('what makes no sense', () => {
       'text/plain instead of json',
     ],
   ])('%s', (_, what, detail) => {
-    expect(heard(what)).toEqual({ kind: 'failed', code: 'upstream_invalid', status: what.status, detail })
+    expect(heard(what)).toMatchObject({ kind: 'failed', code: 'upstream_invalid', status: what.status, detail })
   })
 
   test('what upstream says in its content type is told in short', () => {

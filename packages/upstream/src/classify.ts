@@ -1,50 +1,123 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
+import { embeddedErrorStatus } from './embedded-error.ts'
+import type { Product } from './product.ts'
+import { isRecordOf } from './record-address.ts'
 import type { Reply, UpstreamAnswer } from './reply.ts'
-import type { Expected } from './upstream-request.ts'
+import { retryAfterSeconds } from './retry-time.ts'
+import { type Action, actionFor, bodySays, readableLength, type Rule } from './rules.ts'
+import type { UpstreamRequest } from './upstream-request.ts'
 
-/** What a provider says in its own words, where the status alone does not tell. */
-export interface Dialect {
-  /** Of a 401 or 403: that the key is not known, rather than not allowed to ask this. */
-  isUnknownToken(answer: UpstreamAnswer): boolean
+/** What a reply is read by: what was asked, of which product, and the provider's rules. */
+export interface Context {
+  readonly request: UpstreamRequest
+  readonly product: Product
+  readonly rules: readonly Rule[]
 }
+
+/** An object of more bytes is a record or a batch, and no error. */
+const longestErrorBytes = 4096
 
 /**
- * Reads a provider's reply. 5xx, redirects and nonsense are failures; so is a web page where data was asked for.
- * What HTTP says for itself is the same for all providers; the rest is in their dialects.
+ * Reads a provider's reply. The rules say what a status means; here it is seen what the body is: an answer that can
+ * be passed on, a web page, nonsense, an error under a status of success, or the record of another address.
  */
-export function classify(
-  answer: UpstreamAnswer,
-  headers: IncomingHttpHeaders,
-  expected: Expected,
-  dialect: Dialect,
-): Reply {
-  const { status } = answer
-  if (status === 429)
-    return { kind: 'limited', retryAfterSeconds: wholeSeconds(retryAfterMs(headers['retry-after'], Date.now())) }
-  if (status === 401 || status === 403) return { kind: 'denied', answer, unknownToken: dialect.isUnknownToken(answer) }
-  if (status >= 500) return { kind: 'failed', code: 'upstream_failed', status, detail: `status ${status}` }
-  if (status < 200 || (status >= 300 && status < 400)) return invalid(status, `unexpected status ${status}`)
-  const fault = contentFault(answer, expected)
-  return fault ? invalid(status, fault) : { kind: 'answered', answer }
+export function classify(heard: UpstreamAnswer, headers: IncomingHttpHeaders, context: Context): Reply {
+  const content = contentOf(heard, context.request)
+  const status = heard.status === 200 ? (embeddedErrorStatus(content.value) ?? 200) : heard.status
+  const answer = status === heard.status ? heard : { ...heard, status }
+  const text = answer.body.toString('utf8', 0, readableLength)
+  const { rules, product } = context
+  const action = actionFor(rules, { status, says: bodySays(text, content.isPage), body: text, product })
+  return replyTo(action, answer, headers, { ...context, fault: content.fault })
 }
 
-function invalid(status: number, detail: string): Reply {
+function replyTo(
+  action: Action,
+  answer: UpstreamAnswer,
+  headers: IncomingHttpHeaders,
+  { request, fault }: Context & { readonly fault: string | undefined },
+): Reply {
+  const { status, body } = answer
+  const after = (): number | undefined =>
+    retryAfterSeconds(headers, body.toString('utf8', 0, readableLength), Date.now())
+  switch (action) {
+    case 'answer': {
+      if (fault !== undefined) return invalid(status, fault)
+      const { location } = headers
+      return {
+        kind: 'answered',
+        answer: location === undefined ? answer : { ...answer, location: withoutToken(location) },
+      }
+    }
+    case 'rest_product':
+    case 'rest_key':
+    case 'exhaust_product':
+    case 'exhaust_key': {
+      const reason = action.startsWith('rest') ? 'limited' : 'exhausted'
+      const scope = action.endsWith('key') ? 'key' : 'product'
+      return { kind: 'limited', scope, reason, status, retryAfterSeconds: after() }
+    }
+    case 'refuse_query':
+      return fault === undefined ? { kind: 'denied', scope: 'query', answer } : invalid(status, fault)
+    case 'deny_product':
+      return { kind: 'denied', scope: 'product', answer }
+    case 'deny_key':
+      return { kind: 'denied', scope: 'key', answer }
+    case 'settle':
+      return { kind: 'denied', scope: request.path === '/me' ? 'key' : 'unclear', answer }
+    case 'reconnect':
+      return { kind: 'failed', code: 'upstream_failed', status, detail: `status ${status}`, again: 'connection' }
+    case 'fail_over':
+      return { ...invalid(status, fault ?? `status ${status}`), again: 'key' }
+    case 'fail':
+      if (status >= 500) return { kind: 'failed', code: 'upstream_failed', status, detail: `status ${status}` }
+      return invalid(status, status < 300 && fault !== undefined ? fault : `unexpected status ${status}`)
+  }
+}
+
+/** IPinfo takes tokens in URLs, too. */
+function withoutToken(location: string): string {
+  return location.replaceAll(/(?<=[?&])token=[^&#]*&?/g, '').replace(/[?&]$/, '')
+}
+
+function invalid(status: number, detail: string): Extract<Reply, { kind: 'failed' }> {
   return { kind: 'failed', code: 'upstream_invalid', status, detail }
 }
 
-function contentFault({ status, contentType, body }: UpstreamAnswer, expected: Expected): string | undefined {
-  if (expected === 'any') return undefined
+interface Content {
+  /** The JSON in the body, if it was read. */
+  readonly value?: unknown
+  readonly isPage: boolean
+  /** Why the body is no answer to the request. */
+  readonly fault: string | undefined
+}
+
+function contentOf({ status, contentType, body }: UpstreamAnswer, { expected, path }: UpstreamRequest): Content {
   const type = mediaType(contentType)
-  // A field's value may come as text/html (it is shown in browsers); a page starts with a tag.
-  const wantsJson = expected === 'json' || expected === 'object'
-  if (type.includes('html') && (wantsJson || startsWithTag(body)))
-    return `${type} instead of ${wantsJson ? 'json' : expected}`
+  const isPage = type.includes('html') && startsWithTag(body)
   const saysJson = type.includes('json')
+  if (expected === 'any') {
+    const value = saysJson && body.length <= longestErrorBytes ? jsonOf(body).value : undefined
+    return { value, isPage, fault: undefined }
+  }
+  const wantsJson = expected === 'json' || expected === 'object'
+  // A field's value may come as text/html (it is shown in browsers); a page starts with a tag.
+  if (type.includes('html') && (wantsJson || isPage)) {
+    return { isPage: true, fault: `${type} instead of ${wantsJson ? 'json' : expected}` }
+  }
   // Errors may come as JSON or as text whatever was asked for; a record must be JSON.
-  if (wantsJson && !saysJson && status < 300) return `${type} instead of json`
-  const isSound = expected === 'object' && status < 300 ? isInBraces(body) : !saysJson || isJson(body)
-  return isSound ? undefined : 'malformed JSON'
+  if (wantsJson && !saysJson && status < 300) return { isPage, fault: `${type} instead of json` }
+  if (!saysJson) return { isPage, fault: undefined }
+  // Whoever asked for an object reads every byte of it.
+  if (expected === 'object' && status < 300 && body.length > longestErrorBytes) {
+    return { isPage, fault: isInBraces(body) ? undefined : 'malformed JSON' }
+  }
+  const { value, isSound } = jsonOf(body)
+  if (expected === 'object' && status < 300)
+    return { value, isPage, fault: isInBraces(body) ? undefined : 'malformed JSON' }
+  if (!isSound) return { isPage, fault: 'malformed JSON' }
+  const isForeign = status < 300 && !isRecordOf(value, path)
+  return { value, isPage, fault: isForeign ? 'not the record of what was asked' : undefined }
 }
 
 function isInBraces(body: Buffer): boolean {
@@ -63,15 +136,10 @@ function startsWithTag(body: Buffer): boolean {
   return body.toString('utf8', 0, 512).trimStart().startsWith('<')
 }
 
-function isJson(body: Buffer): boolean {
+function jsonOf(body: Buffer): { readonly value?: unknown; readonly isSound: boolean } {
   try {
-    JSON.parse(body.toString('utf8'))
-    return true
+    return { value: JSON.parse(body.toString('utf8')) as unknown, isSound: true }
   } catch {
-    return false
+    return { isSound: false }
   }
-}
-
-function wholeSeconds(durationMs: number | undefined): number | undefined {
-  return durationMs === undefined ? undefined : Math.ceil(durationMs / 1000)
 }

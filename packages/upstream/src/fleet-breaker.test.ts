@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
-import { aloneBoard } from './breaker-board.ts'
+import { aloneBoards } from './breaker-board.ts'
 import { type BreakerSettings, type CallResult, FleetBreaker } from './fleet-breaker.ts'
 
 const settings: BreakerSettings = {
@@ -14,7 +14,7 @@ const settings: BreakerSettings = {
 }
 
 function breakerAt(clock = manualClock()) {
-  const breaker = new FleetBreaker(settings, aloneBoard, clock)
+  const breaker = new FleetBreaker(settings, aloneBoards.of('core'), clock)
   const call = async (result: CallResult, durationMs = 10) => {
     const admission = await breaker.admit()
     if (admission.kind === 'pass') await breaker.report(admission, result, durationMs)

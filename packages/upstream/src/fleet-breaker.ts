@@ -75,6 +75,13 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
     return { kind: 'refused', retryAfterMs: probeRetryMs }
   }
 
+  /** Opens it whatever the last calls were; with 0 ms the next call is the fleet's probe. */
+  async pause(forMs: number): Promise<void> {
+    this.#probing = false
+    this.#pauseFor(forMs)
+    await this.#board.open(forMs)
+  }
+
   async report({ isProbe }: { readonly isProbe: boolean }, result: CallResult, durationMs: number): Promise<void> {
     if (isProbe) await this.#endProbe(result)
     else if (result !== 'unknown' && this.state === 'closed' && this.#isTooMuch(result, durationMs)) {

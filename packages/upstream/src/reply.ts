@@ -5,6 +5,8 @@ export interface UpstreamAnswer extends SharedLifetime {
   readonly status: number
   readonly contentType: string
   readonly body: Buffer
+  /** Of a redirect that the client follows by itself. */
+  readonly location?: string
 }
 
 /** What a reply's rate-limit fields say of the key's quota, in units (a question each, a batch's items each). */
@@ -20,11 +22,30 @@ export type Reply = ReplyKind & { readonly quota?: ReplyQuota }
 type ReplyKind =
   /** An answer for the client: what was asked for, or that it does not exist or makes no sense (400, 404, …). */
   | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
-  /** 429: this key is over its limit. */
-  | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined }
-  /** 401, 403: the key is not accepted, or may not ask this. `unknownToken`: upstream says which. */
-  | { readonly kind: 'denied'; readonly answer: UpstreamAnswer; readonly unknownToken: boolean }
-  /** No usable answer. Not the key's fault. */
-  | { readonly kind: 'failed'; readonly code: FailureCode; readonly status?: number; readonly detail: string }
+  /** 429, 402: this key is over its limit, or its quota is gone (`exhausted`): for the product, or as a whole. */
+  | {
+      readonly kind: 'limited'
+      readonly scope: 'product' | 'key'
+      readonly reason: 'limited' | 'exhausted'
+      readonly status: number
+      readonly retryAfterSeconds: number | undefined
+    }
+  /**
+   * 401, 403, 400: refused. `query`: whoever asks; `product`: this key may not ask this; `key`: it is not accepted at
+   * all; `unclear`: one of these, and the key's account tells which.
+   */
+  | {
+      readonly kind: 'denied'
+      readonly scope: 'query' | 'product' | 'key' | 'unclear'
+      readonly answer: UpstreamAnswer
+    }
+  /** No usable answer. Not the key's fault. `again`: once more on a new connection, or with the next key. */
+  | {
+      readonly kind: 'failed'
+      readonly code: FailureCode
+      readonly status?: number
+      readonly detail: string
+      readonly again?: 'connection' | 'key'
+    }
 
 export type FailureCode = Extract<ErrorCode, `upstream_${string}`>

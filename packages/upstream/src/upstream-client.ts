@@ -79,7 +79,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     const timer = setTimeout(() => abort.abort(), leftMs)
     this.#underWay.add(abort)
     try {
-      return await this.#askTwiceIfStale(request, key, abort.signal)
+      return await this.#askTwiceIfUnread(request, key, abort.signal)
     } catch (error) {
       if (this.#closed) return closedFailure
       if (!abort.signal.aborted) return failureOf(error)
@@ -90,14 +90,16 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     }
   }
 
-  async #askTwiceIfStale(request: UpstreamRequest, key: string, signal: AbortSignal): Promise<Reply> {
+  /** Once more on a new connection where the connection was at fault: it was stale, or upstream says so (408, 421). */
+  async #askTwiceIfUnread(request: UpstreamRequest, key: string, signal: AbortSignal): Promise<Reply> {
     const stream = this.#send(request, key, signal, this.#agents.pooled)
     const watch = new StaleConnectionWatch(stream)
     try {
-      return await this.#read(stream, request)
+      const reply = await this.#read(stream, request)
+      if (reply.kind !== 'failed' || reply.again !== 'connection' || !isSafeTwice(request)) return reply
     } catch (error) {
       stream.destroy()
-      const isWorthASecond = request.method === 'GET' && watch.metStaleConnection(codeOf(error))
+      const isWorthASecond = isSafeTwice(request) && watch.metStaleConnection(codeOf(error))
       if (!isWorthASecond || signal.aborted) throw error
     }
     // Not from the pool: what else lies idle there is as old.
@@ -149,6 +151,11 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
 
 /** Codes of zlib (gzip and deflate, zstd, brotli) and of the HTTP parser: what came cannot be read. */
 const nonsense = /^(Z_|ZSTD_|ERR__|HPE_)/
+
+/** A batch only reads, though it is a POST. A tool is not asked twice: it may count the first time. */
+function isSafeTwice({ method, path }: UpstreamRequest): boolean {
+  return method === 'GET' || /^\/batch(?:[/?]|$)/.test(path)
+}
 
 const closedFailure: Reply = { kind: 'failed', code: 'upstream_unreachable', detail: 'client closed' }
 

@@ -1,7 +1,9 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
 import { bulkhead, BulkheadRejectedError } from 'cockatiel'
-import type { CallResult, FleetBreaker } from './fleet-breaker.ts'
+import type { Admission, BreakerState, CallResult } from './fleet-breaker.ts'
+import type { Product } from './product.ts'
+import type { ProductBreakers } from './product-breakers.ts'
 
 interface Failed {
   readonly kind: 'failure'
@@ -10,7 +12,7 @@ interface Failed {
 }
 
 export interface UpstreamGateOptions {
-  readonly breaker: FleetBreaker
+  readonly breakers: ProductBreakers
   /** Most calls at a time. */
   readonly concurrency: number
   /** Whether calls cannot be coordinated with other replicas now; then a quarter of the concurrency is used. */
@@ -18,58 +20,101 @@ export interface UpstreamGateOptions {
   readonly clock?: Clock
 }
 
+/** What a call learnt about the source while all keys were refused alike. */
+export interface SourceWatch {
+  /** Whether this call shows for the fleet if the source is well again. */
+  readonly isProbe: boolean
+  /** All keys are refused alike: the product is left alone for so long, and then probed by one request. */
+  limited(forMs: number): void
+}
+
+type Passed = Extract<Admission, { kind: 'pass' }>
+
 const queuedPerSlot = 8
 
-/** What keeps this replica from overrunning a failing upstream: a cap on concurrent calls and a circuit breaker. */
+/**
+ * What keeps this replica from overrunning a failing upstream: a cap on concurrent calls, and for each product a
+ * circuit breaker and a pause of the source, so that a tool or module in trouble stops nothing else.
+ */
 export class UpstreamGate {
-  readonly breaker: FleetBreaker
+  readonly breakers: ProductBreakers
   readonly #isAlone: () => boolean
   readonly #wide
   readonly #narrow
   readonly #clock: Clock
+  readonly #tools = new Set<string>()
 
-  constructor({ breaker, concurrency, isAlone, clock = monotonicClock }: UpstreamGateOptions) {
-    this.breaker = breaker
+  constructor({ breakers, concurrency, isAlone, clock = monotonicClock }: UpstreamGateOptions) {
+    this.breakers = breakers
     this.#isAlone = isAlone
     this.#clock = clock
     this.#wide = bulkhead(concurrency, concurrency * queuedPerSlot)
     this.#narrow = bulkhead(Math.max(1, Math.floor(concurrency / 4)), concurrency * queuedPerSlot)
   }
 
+  /** The worst state of any product that look-ups are of: the troubles of tools are theirs alone. */
+  get state(): BreakerState {
+    return this.breakers.worst((product) => this.#tools.has(product))
+  }
+
   /** Runs a call and watches how it ends; refuses it, as a failure with Retry-After, while upstream is given a pause. */
-  async run<T extends { kind: string }>(call: () => Promise<T>): Promise<T | Failed> {
+  async run<T extends { kind: string }>(
+    { name, kind }: Product,
+    call: (source: SourceWatch) => Promise<T>,
+  ): Promise<T | Failed> {
+    if (kind === 'tool') this.#tools.add(name)
     const slots = this.#isAlone() ? this.#narrow : this.#wide
     try {
-      return await slots.execute(() => this.#unlessOpen(call))
+      return await slots.execute(() => this.#unlessOpen(name, call))
     } catch (error) {
       if (error instanceof BulkheadRejectedError) return { kind: 'failure', code: 'overloaded', retryAfterSeconds: 1 }
       throw error
     }
   }
 
-  async #unlessOpen<T extends { kind: string }>(call: () => Promise<T>): Promise<T | Failed> {
-    const admission = await this.breaker.admit()
-    if (admission.kind === 'refused') {
-      return {
-        kind: 'failure',
-        code: 'upstream_paused',
-        retryAfterSeconds: Math.max(1, Math.ceil(admission.retryAfterMs / 1000)),
-      }
+  async #unlessOpen<T extends { kind: string }>(
+    product: string,
+    call: (source: SourceWatch) => Promise<T>,
+  ): Promise<T | Failed> {
+    const { breaker, source } = this.breakers.of(product)
+    const admission = await breaker.admit()
+    if (admission.kind === 'refused') return refused('upstream_paused', admission.retryAfterMs)
+    const admitted = await source.admit()
+    if (admitted.kind === 'refused') {
+      await breaker.report(admission, 'unknown', 0)
+      return refused('keys_exhausted', admitted.retryAfterMs)
     }
+    return this.#watched(product, { admission, admitted }, call)
+  }
+
+  async #watched<T extends { kind: string }>(
+    product: string,
+    { admission, admitted }: { readonly admission: Passed; readonly admitted: Passed },
+    call: (source: SourceWatch) => Promise<T>,
+  ): Promise<T> {
+    const { breaker, source } = this.breakers.of(product)
     const startedMs = this.#clock.nowMs()
     let result: CallResult = 'unknown'
+    let limitedForMs: number | undefined
     try {
-      const outcome = await call()
+      const outcome = await call({ isProbe: admitted.isProbe, limited: (forMs) => (limitedForMs = forMs) })
       result = resultOf(outcome)
       return outcome
     } finally {
-      await this.breaker.report(admission, result, this.#clock.nowMs() - startedMs)
+      await breaker.report(admission, result, this.#clock.nowMs() - startedMs)
+      if (limitedForMs !== undefined) await source.pause(limitedForMs)
+      else if (admitted.isProbe) await source.report(admitted, result === 'ok' ? 'ok' : 'unknown', 0)
     }
   }
+}
+
+function refused(code: ErrorCode, retryAfterMs: number): Failed {
+  return { kind: 'failure', code, retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) }
 }
 
 /** Keys that are over their limit say nothing about upstream's health. */
 function resultOf(outcome: { readonly kind: string; readonly code?: unknown }): CallResult {
   if (outcome.kind !== 'failure') return 'ok'
+  if (outcome.code === 'upstream_paused') return 'unknown'
   return typeof outcome.code === 'string' && outcome.code.startsWith('upstream_') ? 'failed' : 'unknown'
 }

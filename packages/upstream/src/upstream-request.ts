@@ -13,4 +13,6 @@ export interface UpstreamRequest {
   readonly path: string
   readonly body?: { readonly bytes: Buffer; readonly contentType: string }
   readonly expected: Expected
+  /** The product of the items, of a batch. */
+  readonly batchOf?: string
 }

@@ -50,6 +50,9 @@ export function describeProvider(name: string, { provider, questions, credential
       const headers = { 'retry-after': '17' }
       expect(read(question, { status: 429, body: '<h1>', contentType: 'text/html', headers })).toEqual({
         kind: 'limited',
+        scope: 'product',
+        reason: 'limited',
+        status: 429,
         retryAfterSeconds: 17,
       })
       expect(read(question, { status: 401, body: {} }).kind).toBe('denied')

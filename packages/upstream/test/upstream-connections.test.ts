@@ -146,7 +146,7 @@ describe('connections', () => {
 
 describe('a connection that upstream gives up while it lies idle', () => {
   /** What the server does to the second request of a connection; the first of each is answered. */
-  type Farewell = 'fin' | 'reset' | 'half an answer'
+  type Farewell = 'fin' | 'reset' | 'half an answer' | `HTTP/1.1 ${string}`
   let sent: string[]
   let server: ReturnType<typeof createTcpServer>
   let tired: UpstreamClient
@@ -163,7 +163,8 @@ describe('a connection that upstream gives up while it lies idle', () => {
           if (requests === 1) socket.write(wholeAnswer)
           else if (farewell === 'reset') socket.resetAndDestroy()
           else if (farewell === 'fin') socket.end()
-          else socket.write(wholeAnswer.slice(0, 20), () => socket.resetAndDestroy())
+          else if (farewell === 'half an answer') socket.write(wholeAnswer.slice(0, 20), () => socket.resetAndDestroy())
+          else socket.end(farewell)
         })
     })
     tired = clientTo(await portOf(server))
@@ -180,17 +181,31 @@ describe('a connection that upstream gives up while it lies idle', () => {
     '(%s) is no failure: a GET is asked again, once, on a new one',
     async (farewell) => {
       await serve(farewell)
-      expect((await ask(tired, patienceMs, { path: '/1.1.1.1' })).kind).toBe('answered')
-      expect(sent).toEqual(['GET /8.8.8.8', 'GET /1.1.1.1', 'GET /1.1.1.1'])
+      expect((await ask(tired, patienceMs, { path: '/8.8.8.8?again' })).kind).toBe('answered')
+      expect(sent).toEqual(['GET /8.8.8.8', 'GET /8.8.8.8?again', 'GET /8.8.8.8?again'])
     },
   )
 
+  const body = { bytes: Buffer.from('[]'), contentType: 'application/json' }
+  const post = { method: 'POST', body, expected: 'object' } as const
+
   test('is a failure of a POST, which may have been acted on', async () => {
     await serve('reset')
-    const body = { bytes: Buffer.from('[]'), contentType: 'application/json' }
-    const reply = await ask(tired, patienceMs, { method: 'POST', path: '/batch', body })
+    const reply = await ask(tired, patienceMs, { ...post, path: '/tools/map' })
     expect(reply).toEqual({ kind: 'failed', code: 'upstream_unreachable', detail: 'ECONNRESET' })
-    expect(sent).toEqual(['GET /8.8.8.8', 'POST /batch'])
+    expect(sent).toEqual(['GET /8.8.8.8', 'POST /tools/map'])
+  })
+
+  test.each(['/batch', '/batch/lite', '/batch?filter=1'])('%s only reads, and is asked again', async (path) => {
+    await serve('reset')
+    expect((await ask(tired, patienceMs, { ...post, path })).kind).toBe('answered')
+    expect(sent).toEqual(['GET /8.8.8.8', `POST ${path}`, `POST ${path}`])
+  })
+
+  test.each([408, 421, 425])('and says so with %i is asked again on a new one', async (status) => {
+    await serve(`HTTP/1.1 ${status} Later\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    expect((await ask(tired, patienceMs, { path: '/8.8.8.8?again' })).kind).toBe('answered')
+    expect((await ask(tired, patienceMs, { ...post, path: '/batch' })).kind).toBe('answered')
   })
 
   test('is a failure when a byte of the answer had come: it was read', async () => {
@@ -200,7 +215,8 @@ describe('a connection that upstream gives up while it lies idle', () => {
   })
 })
 
-const wholeAnswer = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}'
+const record = '{"ip": "8.8.8.8"}'
+const wholeAnswer = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${record.length}\r\n\r\n${record}`
 
 describe('close', () => {
   test('ends idle connections, and later requests fail without a call', async () => {

@@ -18,8 +18,8 @@ import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import { aloneBoard, type BreakerBoard } from '@ipfleet/upstream/breaker-board.ts'
-import { RedisBreakerBoard } from '@ipfleet/upstream/redis-breaker-board.ts'
+import { aloneBoards, type BreakerBoards } from '@ipfleet/upstream/breaker-board.ts'
+import { RedisBreakerBoards } from '@ipfleet/upstream/redis-breaker-boards.ts'
 import type { LookupSettings } from './settings.ts'
 
 /** What a replica shares with the fleet, or, alone, has for itself. */
@@ -29,7 +29,7 @@ export interface FleetParts {
   readonly flight: FleetLoad
   readonly batchFlight: BatchFleetLoad<SharedOutcome>
   readonly keyStore: KeyStore
-  readonly breakerBoard: BreakerBoard
+  readonly breakerBoards: BreakerBoards
   readonly redis: FleetRedis | undefined
   readonly isAway: (error: unknown) => boolean
   /** Resolves when the fleet is joined, or after a second without it: a replica also starts while Redis is away. */
@@ -67,7 +67,7 @@ function aloneParts(settings: LookupSettings): FleetParts {
     flight: aloneFlight,
     batchFlight: { run: loadAlone },
     keyStore: new LocalKeyStore(new FleetClock(), { trialMs: trialMsOf(settings) }),
-    breakerBoard: aloneBoard,
+    breakerBoards: aloneBoards,
     redis: undefined,
     isAway: () => false,
     joined: async () => {},
@@ -116,7 +116,7 @@ function sharedParts(settings: LookupSettings, url: string): FleetParts {
       state,
       subscriber,
     ),
-    breakerBoard: new RedisBreakerBoard(state, subscriber),
+    breakerBoards: new RedisBreakerBoards(state, subscriber),
     redis: { state, cache, subscriber },
     isAway: (error) => error instanceof RedisUnavailable,
     joined: () => Promise.race([generation.known, sleep(joinPatienceMs, undefined, { ref: false })]),

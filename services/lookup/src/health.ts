@@ -1,6 +1,7 @@
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import type { BreakerState, FleetBreaker } from '@ipfleet/upstream/fleet-breaker.ts'
+import type { BreakerState } from '@ipfleet/upstream/fleet-breaker.ts'
+import type { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import { countKeys, type KeyCounts } from './stats.ts'
 
 export type RedisState = 'up' | 'down' | 'off'
@@ -16,7 +17,7 @@ export interface HealthReport {
 
 export interface HealthParts {
   readonly pool: KeyPool | undefined
-  readonly breaker: FleetBreaker | undefined
+  readonly gate: UpstreamGate | undefined
   readonly redis: { readonly state: RedisLink; readonly cache: RedisLink } | undefined
 }
 
@@ -38,7 +39,7 @@ export class Health {
     const { redis } = this.#parts
     const keys = await this.keys()
     const links = { state: stateOf(redis?.state), cache: stateOf(redis?.cache) }
-    const breaker = this.#parts.breaker?.state ?? 'embedded'
+    const breaker = this.#parts.gate?.state ?? 'embedded'
     const allCooling = keys.total > 0 && keys.active === 0
     const degraded = allCooling || links.state === 'down' || links.cache === 'down' || breaker === 'open'
     return { status: degraded ? 'degraded' : 'ok', keys, redis: links, upstream: { breaker } }

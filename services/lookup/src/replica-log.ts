@@ -8,12 +8,15 @@ export function logEvents(logger: Logger, fleet: FleetParts, upstream: UpstreamP
     link.on('up', () => logger.info({ redis: link.name }, 'redis is up'))
     link.on('down', () => logger.warn({ redis: link.name }, 'redis is away; going on without it'))
   }
-  upstream?.pool.on('benched', (key, reason, durationMs) => {
-    logger.warn({ key, reason, seconds: Math.ceil(durationMs / 1000) }, 'key benched')
+  upstream?.pool.on('benched', (key, reason, durationMs, product) => {
+    logger.warn(
+      { key, ...(product !== undefined && { product }), reason, seconds: Math.ceil(durationMs / 1000) },
+      'key benched',
+    )
   })
   upstream?.pool.on('released', (key) => logger.info({ key }, 'key released'))
   upstream?.pool.on('recovered', (key) => logger.info({ key }, 'key is good again'))
-  upstream?.gate.breaker.on('change', (state) => logger.warn({ breaker: state }, 'upstream breaker'))
+  upstream?.gate.breakers.on('change', (product, state) => logger.warn({ product, breaker: state }, 'upstream breaker'))
 }
 
 export interface ModeWords {

@@ -124,7 +124,12 @@ function breakerMetrics({ metrics, fleet, upstream }: ReplicaMetricsParts): void
     help: 'Circuit breakers: 0 closed, 1 half-open, 2 open.',
     labelNames: ['breaker'],
     collect() {
-      if (upstream) this.set({ breaker: 'upstream' }, breakerStates[upstream.gate.breaker.state])
+      if (upstream) {
+        this.set({ breaker: 'upstream' }, breakerStates[upstream.gate.state])
+        for (const [product, state] of upstream.gate.breakers.states()) {
+          this.set({ breaker: `upstream_${product}` }, breakerStates[state])
+        }
+      }
       if (!fleet.redis) return
       this.set({ breaker: 'redis_state' }, fleet.redis.state.up ? 0 : 2)
       this.set({ breaker: 'redis_cache' }, fleet.redis.cache.up ? 0 : 2)

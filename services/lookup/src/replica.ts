@@ -44,7 +44,7 @@ export class Replica {
     this.#offline = offlineSource(settings.OFFLINE_DB, logger)
     this.#health = new Health({
       pool: this.#upstream?.pool,
-      breaker: this.#upstream?.gate.breaker,
+      gate: this.#upstream?.gate,
       redis: this.#fleet.redis,
     })
     logEvents(logger, this.#fleet, this.#upstream)

@@ -1,29 +1,38 @@
+import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
-import { type Denial, blameFor, denialsToJudge } from '@ipfleet/key-pool/blame.ts'
-import type { Exhausted, KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import type { Demand, Exhausted, KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
 import { refreshReserveShare } from '@ipfleet/key-pool/quota.ts'
+import type { Product } from '@ipfleet/upstream/product.ts'
 import { offers } from '@ipfleet/upstream/providers/provider.ts'
 import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
+import type { SourceWatch, UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
-import type { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
+import type { KeyCheck } from './keys/key-check.ts'
+import { rememberedRefusal } from './remembered-refusal.ts'
+import { UpstreamTries } from './upstream-tries.ts'
 
 export interface UpstreamLoaderParts {
   readonly pool: KeyPool
   readonly client: UpstreamClient
   readonly gate: UpstreamGate
+  /** Tells whether a refusal is about the key or the product. */
+  readonly check: KeyCheck
   /** How long an answer may be cached. */
   readonly freshForMs: (path: string, answer: UpstreamAnswer) => number
   /** Strikes the fleet's keys out where upstream repeats them (`/me`, some errors). */
   readonly redact: (text: string) => string
+  /** The longest that the source is left alone at a time. */
+  readonly maxPauseMs: number
+  readonly clock?: Clock
 }
 
 export interface LoadOptions {
   /** Requests of the key's quota that it costs. Default 1. */
   readonly units?: number
-  /** Whether an answer says that the key's quota ended in the middle of it. */
-  readonly ranDry?: (answer: UpstreamAnswer) => boolean
+  /** What an answer says of the key inside: that its quota ended in the middle, or that it may not ask this. */
+  readonly verdictInside?: (answer: UpstreamAnswer) => VerdictInside | undefined
   /** Whether an answer that looks well from outside does so inside, where only whoever asked can tell. */
   readonly makesSense?: (answer: UpstreamAnswer) => boolean
   /** Nobody waits for a refresh: it leaves every key the last of its quota. */
@@ -32,107 +41,224 @@ export interface LoadOptions {
   readonly reserveShare?: number
 }
 
-interface Refused {
-  readonly ticket: Ticket
-  readonly reply: Extract<Reply, { kind: 'denied' }>
-}
+/** Of items of a batch: the key is over its limit for them, its quota is gone, or it may not ask them. */
+export type VerdictInside =
+  | { readonly kind: 'limited'; readonly reason: 'limited' | 'exhausted' }
+  | { readonly kind: 'denied'; readonly status: number }
 
 /** How long clients are told to wait when upstream knows none of the keys. */
-const unknownKeysRetrySeconds = 5
+const unknownKeysPauseMs = 5000
+/** Between two probes of a source that is limited and does not say for how long. */
+const probeEveryMs = 1000
 
-/** Asks upstream with the pool's keys: the next key when one is over its limit or refused, each at most once. */
+/** One request on its way: what is asked, at what cost, until when, and what it has met. */
+interface Journey {
+  readonly request: UpstreamRequest
+  readonly product: Product
+  readonly demand: Demand
+  readonly deadlineMs: number
+  readonly options: LoadOptions
+  readonly tries: UpstreamTries
+  readonly source: SourceWatch
+}
+
+/**
+ * Asks upstream with the pool's keys. A verdict reaches as far as it is about: the query, the key for the product, the
+ * key as a whole, the source, or upstream. The next key is asked where the verdict was about one key: without end
+ * where keys lack a permission, three times where it cost upstream something.
+ */
 export class UpstreamLoader {
+  readonly #parts: UpstreamLoaderParts
   readonly #pool: KeyPool
   readonly #client: UpstreamClient
-  readonly #gate: UpstreamGate
-  readonly #freshForMs: (path: string, answer: UpstreamAnswer) => number
-  readonly #redact: (text: string) => string
+  readonly #clock: Clock
 
-  constructor({ pool, client, gate, freshForMs, redact }: UpstreamLoaderParts) {
-    this.#pool = pool
-    this.#client = client
-    this.#gate = gate
-    this.#freshForMs = freshForMs
-    this.#redact = redact
+  constructor(parts: UpstreamLoaderParts) {
+    this.#parts = parts
+    this.#pool = parts.pool
+    this.#client = parts.client
+    this.#clock = parts.clock ?? monotonicClock
   }
 
   /** Never throws: what goes wrong is an outcome too. @param deadlineMs monotonic, over all keys */
   load(request: UpstreamRequest, deadlineMs: number, options: LoadOptions = {}): Promise<Outcome> {
-    if (!offers(this.#client.provider, request)) return Promise.resolve({ kind: 'failure', code: 'not_offered' })
-    return this.#gate.run(() => this.#askKeyAfterKey(request, deadlineMs, options))
+    const { provider } = this.#client
+    if (!offers(provider, request)) return Promise.resolve({ kind: 'failure', code: 'not_offered' })
+    const product = provider.productOf(request)
+    const { units = provider.unitsOf(request), purpose, reserveShare = 0 } = options
+    const share = Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0)
+    const demand: Demand = { units, product, reserveShare: share }
+    return this.#parts.gate.run(product, (source) => {
+      const tries = new UpstreamTries(this.#pool)
+      return this.#askKeyAfterKey({ request, product, demand, deadlineMs, options, tries, source })
+    })
   }
 
-  async #askKeyAfterKey(request: UpstreamRequest, deadlineMs: number, options: LoadOptions): Promise<Outcome> {
-    const { units = this.#client.provider.unitsOf(request), purpose, reserveShare = 0 } = options
-    const cost = { units, reserveShare: Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0) }
-    const tried = new Set<string>()
-    const refused: Refused[] = []
+  async #askKeyAfterKey(journey: Journey): Promise<Outcome> {
+    const { request, demand, deadlineMs, options, tries } = journey
     for (;;) {
-      const ticket = await this.#pool.take(tried, deadlineMs, cost)
-      if (ticket.kind === 'exhausted') {
-        if (refused.length > 0) return this.#judge(request, refused)
-        return exhausted(ticket, cost)
-      }
-      tried.add(ticket.key.id)
+      const ticket = await this.#pool.take(tries.tried, deadlineMs, demand)
+      if (ticket.kind === 'exhausted') return this.#withoutKey(journey, ticket)
+      if (tries.hasDenials && this.#clock.nowMs() >= deadlineMs) return this.#outOfTime(journey, ticket)
+      tries.tried.add(ticket.key.id)
       const reply = sensible(await this.#client.ask(request, ticket.key.secret, deadlineMs), options)
       if (reply.quota) this.#pool.noteQuota(ticket, reply.quota)
-      switch (reply.kind) {
-        case 'answered':
-          await (options.ranDry?.(reply.answer) ? this.#pool.limited(ticket, undefined) : this.#pool.answered(ticket))
-          // Another key got an answer, so it was those keys and not the question.
-          for (const one of refused) await this.#pool.denied(one.ticket)
-          return this.#passOn(request, reply.answer, ticket)
-        case 'limited':
-          await this.#pool.limited(ticket, reply.retryAfterSeconds, reply.quota)
-          break
-        case 'denied':
-          refused.push({ ticket, reply })
-          if (refused.length >= denialsToJudge) return this.#judge(request, refused)
-          break
-        case 'failed':
-          for (const one of [...refused.map(({ ticket: held }) => held), ticket]) await this.#pool.unsettled(one)
-          return failure(reply, ticket)
-      }
+      const outcome = await this.#follow(journey, ticket, reply)
+      if (outcome) return outcome
     }
   }
 
-  /** Keys were refused and none got an answer. */
-  async #judge(request: UpstreamRequest, refused: readonly Refused[]): Promise<Outcome> {
-    const denials = refused.map(({ ticket, reply }): Denial => ({
-      unknownToken: reply.unknownToken,
-      proven: this.#pool.isProven(ticket),
-    }))
-    const blame = blameFor(denials)
-    for (const { ticket } of refused) {
-      await (blame === 'keys' ? this.#pool.denied(ticket) : this.#pool.unsettled(ticket))
+  /** What follows from a reply; undefined: the next key is asked. */
+  #follow(journey: Journey, ticket: Ticket, reply: Reply): Promise<Outcome | undefined> {
+    switch (reply.kind) {
+      case 'answered':
+        return this.#answered(journey, ticket, reply.answer)
+      case 'limited':
+        return this.#limited(journey, ticket, reply)
+      case 'denied':
+        return this.#denied(journey, ticket, reply)
+      case 'failed':
+        return this.#failed(journey, ticket, reply)
     }
-    const { ticket, reply } = refused[0] as Refused
-    const origin = originOf(ticket, reply.answer.status)
-    switch (blame) {
-      case 'question':
-        return this.#passOn(request, reply.answer, ticket)
-      case 'upstream':
-        return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds: unknownKeysRetrySeconds, origin }
-      case 'keys': {
-        const retryAfterSeconds = wholeSeconds(await this.#pool.earliestReturnMs({ units: 0 }))
-        return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds, origin }
+  }
+
+  async #answered({ request, options, tries }: Journey, ticket: Ticket, answer: UpstreamAnswer): Promise<Outcome> {
+    const inside = options.verdictInside?.(answer)
+    await this.#pool.answered(ticket)
+    await tries.convictAll()
+    const { batchOf } = request
+    const item = batchOf === undefined ? ticket : { ...ticket, product: { name: batchOf, kind: ticket.product.kind } }
+    if (inside?.kind === 'limited') {
+      const scope = inside.reason === 'exhausted' && item.product.kind === 'plan' ? 'key' : 'product'
+      await this.#pool.limited(item, { scope, reason: inside.reason, retryAfterSeconds: undefined })
+    } else if (inside?.kind === 'denied') await this.#pool.denied(item, 'product', inside.status)
+    return this.#passOn(request, answer, ticket)
+  }
+
+  async #limited(
+    journey: Journey,
+    ticket: Ticket,
+    { scope, reason, retryAfterSeconds, quota }: Extract<Reply, { kind: 'limited' }>,
+  ): Promise<Outcome | undefined> {
+    const { product, tries, source, demand } = journey
+    tries.limited(ticket, { scope, reason, retryAfterSeconds, seen: quota })
+    // A tool's limit is the key's own, however many keys have used it up.
+    const isSource = product.kind !== 'tool' && (source.isProbe || (await tries.areLimitedAlike()))
+    if (isSource && reason === 'limited') {
+      const saidMs = tries.toldSeconds === undefined ? undefined : tries.toldSeconds * 1000
+      const forMs =
+        saidMs === undefined ? (source.isProbe ? probeEveryMs : 0) : Math.min(saidMs, this.#parts.maxPauseMs)
+      await tries.acquit()
+      source.limited(forMs)
+      return {
+        kind: 'failure',
+        code: 'keys_exhausted',
+        retryAfterSeconds: wholeSeconds(forMs),
+        origin: originOf(ticket, 429),
       }
     }
+    if (reason === 'limited' && tries.mayTryOn) return undefined
+    if (reason === 'exhausted') return undefined
+    const told = tries.toldSeconds
+    await tries.convict()
+    if (product.kind === 'tool') return toolLimited(told, ticket)
+    const retryAfterMs = await this.#pool.earliestReturnMs(demand)
+    return exhausted({ kind: 'exhausted', retryAfterMs }, demand)
+  }
+
+  async #denied(
+    journey: Journey,
+    ticket: Ticket,
+    { scope, answer }: Extract<Reply, { kind: 'denied' }>,
+  ): Promise<Outcome | undefined> {
+    const { request, tries, source } = journey
+    const verdict = scope === 'unclear' ? await this.#settle(ticket) : scope
+    switch (verdict) {
+      case 'product':
+        tries.denial ??= answer
+        await this.#pool.denied(ticket, 'product', answer.status)
+        return undefined
+      case 'query':
+        tries.refusedQuery(ticket, answer)
+        if (!tries.isQueryRefused) return undefined
+        await tries.convict()
+        return this.#passOn(request, answer, ticket)
+      case 'key': {
+        tries.unknown(ticket, answer)
+        if (!tries.areUnknownAlike && !source.isProbe) return undefined
+        await tries.acquit()
+        source.limited(source.isProbe ? unknownKeysPauseMs : 0)
+        const retryAfterSeconds = wholeSeconds(unknownKeysPauseMs)
+        return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds, origin: originOf(ticket, answer.status) }
+      }
+      case 'unsettled':
+        tries.hasUnsettled = true
+        await this.#pool.unsettled(ticket)
+        return undefined
+    }
+  }
+
+  /** Whom a refusal is about that may be about a token that is unknown, a plan that lacks something, or an address. */
+  async #settle(ticket: Ticket): Promise<'key' | 'product' | 'query' | 'unsettled'> {
+    const { kind, name, batchOf } = ticket.product
+    const standing = await this.#parts.check.standingOf(ticket.key)
+    if (standing.kind === 'unsettled') return 'unsettled'
+    if (standing.kind === 'refused') return 'key'
+    const isForAll = batchOf === undefined && (kind === 'plan' || kind === 'free' || kind === 'other')
+    return isForAll || this.#pool.isProven(ticket) || standing.products?.includes(name) === true ? 'query' : 'product'
+  }
+
+  async #failed(
+    { tries }: Journey,
+    ticket: Ticket,
+    reply: Extract<Reply, { kind: 'failed' }>,
+  ): Promise<Outcome | undefined> {
+    await this.#pool.unsettled(ticket)
+    tries.failed(ticket, reply)
+    if (reply.again === 'key' && tries.mayTryOn) return undefined
+    await tries.convict()
+    return failure(reply, ticket)
+  }
+
+  /** Every key has been tried, rests, or may not ask this. */
+  async #withoutKey({ request, product, demand, tries }: Journey, none: Exhausted): Promise<Outcome> {
+    const { limitCount, toldSeconds, queryRefusal, failure: failed, denial } = tries
+    await tries.convict()
+    if (failed) return failure(failed.reply, failed.ticket)
+    if (queryRefusal && limitCount === 0) return this.#passOn(request, queryRefusal.answer, queryRefusal.ticket)
+    const status = none.deniedStatus
+    if (status !== undefined) {
+      const answer = denial === undefined ? rememberedRefusal(status) : this.#withoutKeys(denial)
+      return { kind: 'answer', answer, freshForMs: 0 }
+    }
+    if (tries.hasUnsettled) return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 1 }
+    const retryAfterMs = limitCount > 0 ? await this.#pool.earliestReturnMs(demand) : none.retryAfterMs
+    if (product.kind === 'tool') return toolLimited(toldSeconds ?? wholeSeconds(retryAfterMs))
+    return exhausted({ kind: 'exhausted', retryAfterMs }, demand)
+  }
+
+  /** Some keys may not ask this, and of the others nobody knows yet. */
+  async #outOfTime({ tries }: Journey, ticket: Ticket): Promise<Outcome> {
+    await this.#pool.unsettled(ticket)
+    await tries.convict()
+    return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 1 }
   }
 
   #passOn({ path }: UpstreamRequest, answer: UpstreamAnswer, ticket: Ticket): Outcome {
     return {
       kind: 'answer',
       answer: this.#withoutKeys(answer),
-      freshForMs: this.#freshForMs(path, answer),
+      freshForMs: this.#parts.freshForMs(path, answer),
       origin: originOf(ticket, answer.status),
     }
   }
 
   #withoutKeys(answer: UpstreamAnswer): UpstreamAnswer {
+    const { redact } = this.#parts
     const text = answer.body.toString('utf8')
-    const shown = this.#redact(text)
-    return shown === text ? answer : { ...answer, body: Buffer.from(shown) }
+    const shown = redact(text)
+    const location = answer.location === undefined ? {} : { location: redact(answer.location) }
+    return { ...answer, ...location, ...(shown !== text && { body: Buffer.from(shown) }) }
   }
 }
 
@@ -143,9 +269,19 @@ function sensible(reply: Reply, { makesSense }: LoadOptions): Reply {
   return quota ? { ...failed, quota } : failed
 }
 
-function exhausted({ retryAfterMs }: Exhausted, { reserveShare }: { readonly reserveShare: number }): Outcome {
+function exhausted({ retryAfterMs }: Exhausted, { reserveShare = 0 }: Demand): Outcome {
   const failed = { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(retryAfterMs) } as const
   return reserveShare > 0 ? { ...failed, sparesReserve: true } : failed
+}
+
+function toolLimited(retryAfterSeconds: number | undefined, ticket?: Ticket): Outcome {
+  const origin = ticket ? { origin: originOf(ticket, 429) } : {}
+  return {
+    kind: 'failure',
+    code: 'tool_limited',
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    ...origin,
+  }
 }
 
 function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Outcome {

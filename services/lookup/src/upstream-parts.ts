@@ -3,7 +3,8 @@ import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createSecretScrubber } from '@ipfleet/telemetry/secret-scrubber.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
-import { type BreakerSettings, FleetBreaker } from '@ipfleet/upstream/fleet-breaker.ts'
+import type { BreakerSettings } from '@ipfleet/upstream/fleet-breaker.ts'
+import { ProductBreakers } from '@ipfleet/upstream/product-breakers.ts'
 import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import { BatchLoader } from './batch/batch-loader.ts'
 import { chosenProvider } from './chosen-provider.ts'
@@ -11,8 +12,9 @@ import type { FleetParts } from './fleet-parts.ts'
 import { freshForMs, type FreshnessRules } from './freshness.ts'
 import { MicroBatcher } from './batch/micro-batch.ts'
 import { KeySource } from './keys/key-source.ts'
-import { type QuotaParts, quotaParts } from './keys/quota-parts.ts'
+import { keyCheck, type QuotaParts, quotaParts } from './keys/quota-parts.ts'
 import type { LookupSettings } from './settings.ts'
+import type { Question } from './question.ts'
 import { UpstreamLoader } from './upstream-loader.ts'
 
 /** The way to upstream; there is none without keys. */
@@ -45,9 +47,8 @@ export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logge
     maxSockets: concurrency,
     proxyUrl: settings.UPSTREAM_PROXY_URL,
   })
-  const breaker = new FleetBreaker(breakerSettings(settings), fleet.breakerBoard)
   const gate = new UpstreamGate({
-    breaker,
+    breakers: new ProductBreakers(breakerSettings(settings), fleet.breakerBoards),
     concurrency,
     isAlone: () => fleet.redis !== undefined && !fleet.redis.state.up,
   })
@@ -58,11 +59,15 @@ export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logge
     pool,
     client,
     gate,
+    check: keyCheck(settings, fleet, client),
+    maxPauseMs: settings.COOLDOWN_SECONDS * 1000,
     freshForMs: freshFor,
     redact: settings.REDACT_KEYS ? keyRedaction(pool) : (text) => text,
   })
   const { takesBatches } = provider
-  const batchLoader = new BatchLoader({ upstream: loader, freshForMs: freshFor, takesBatches })
+  const productOf = ({ surface, target, expected }: Question): string =>
+    provider.productOf({ method: 'GET', surface, path: target, expected }).name
+  const batchLoader = new BatchLoader({ upstream: loader, freshForMs: freshFor, productOf, takesBatches })
   const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0
   const leavesTogether = windowMs > 0 && takesBatches
   const microBatcher = leavesTogether

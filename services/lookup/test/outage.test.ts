@@ -7,8 +7,8 @@ import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
 import { openOfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
-import { aloneBoard } from '@ipfleet/upstream/breaker-board.ts'
-import { FleetBreaker } from '@ipfleet/upstream/fleet-breaker.ts'
+import { aloneBoards } from '@ipfleet/upstream/breaker-board.ts'
+import { ProductBreakers } from '@ipfleet/upstream/product-breakers.ts'
 import { ipinfo } from '@ipfleet/upstream/providers/ipinfo.ts'
 import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { cacheDirectives } from '../src/http/cache-directives.ts'
 import { Lookup } from '../src/lookup.ts'
 import { parseTarget, type Question } from '../src/question.ts'
+import { KeyCheck } from '../src/keys/key-check.ts'
 import { UpstreamLoader } from '../src/upstream-loader.ts'
 
 /** Upstream is dead for ten minutes of a clock that the test moves. */
@@ -27,7 +28,7 @@ const openMs = 10_000
 let fake: FakeIpinfo
 let clock: ManualClock
 let client: UpstreamClient
-let breaker: FleetBreaker
+let breakers: ProductBreakers
 
 beforeEach(async () => {
   fake = await startFakeIpinfo()
@@ -40,7 +41,7 @@ beforeEach(async () => {
     clock,
   })
   const settings = { failureShare: 0.5, slowShare: 0.9, slowMs: 0, window: 10, leastCalls: 4, openMs, probeMs: 6000 }
-  breaker = new FleetBreaker(settings, aloneBoard, clock)
+  breakers = new ProductBreakers(settings, aloneBoards, clock)
 })
 afterEach(async () => {
   client.close()
@@ -54,8 +55,20 @@ function lookupThat(failureMode: 'closed' | 'open'): Lookup {
     { cooldownMs: minuteMs, quarantineMs: minuteMs },
     clock,
   )
-  const gate = new UpstreamGate({ breaker, concurrency: 8, isAlone: () => false, clock })
-  const loader = new UpstreamLoader({ pool, client, gate, freshForMs: () => freshForMs, redact: (text) => text })
+  const gate = new UpstreamGate({ breakers, concurrency: 8, isAlone: () => false, clock })
+  const loader = new UpstreamLoader({
+    pool,
+    client,
+    gate,
+    check: new KeyCheck({
+      ask: async () => ({ kind: 'failed', code: 'upstream_failed', detail: '' }),
+      link: undefined,
+    }),
+    maxPauseMs: minuteMs,
+    freshForMs: () => freshForMs,
+    redact: (text) => text,
+    clock,
+  })
   const cache = new TieredCache({
     memory: new LruStore({ maxEntries: 100, recheckAfterMs: freshForMs }),
     shared: noStore,
@@ -91,7 +104,8 @@ async function outcomeOf(lookup: Lookup, target: string): Promise<string> {
 
 /** Enough failing calls, for other addresses, that the breaker opens. */
 async function untilOpen(lookup: Lookup): Promise<void> {
-  for (let host = 1; breaker.state === 'closed' && host < 20; host += 1) await outcomeOf(lookup, `/9.9.0.${host}`)
+  for (let host = 1; breakers.of('core').breaker.state === 'closed' && host < 20; host += 1)
+    await outcomeOf(lookup, `/9.9.0.${host}`)
 }
 
 describe.each([
@@ -104,7 +118,7 @@ describe.each([
 
     fake.behave({ kind: 'status', status: 500 })
     await untilOpen(lookup)
-    expect(breaker.state).toBe('open')
+    expect(breakers.of('core').breaker.state).toBe('open')
     clock.advance(4 * minuteMs)
     expect(await outcomeOf(lookup, '/8.8.8.8')).toBe('l1')
 
@@ -124,7 +138,7 @@ describe.each([
 
     gate.release()
     expect(await probing).toBe('upstream')
-    expect(breaker.state).toBe('closed')
+    expect(breakers.of('core').breaker.state).toBe('closed')
     expect(await outcomeOf(lookup, '/8.8.8.8')).toBe('upstream')
     expect(await outcomeOf(lookup, '/8.8.8.8')).toBe('l1')
     expect(await outcomeOf(lookup, '/1.1.1.1')).toBe('upstream')

@@ -22,9 +22,9 @@ const privacy = { vpn: true, proxy: false, tor: false, relay: false, hosting: fa
 const geo = { ip: '136.179.39.31', city: 'Irvine', region: 'California', country: 'US', loc: '33.7074,-117.7054' }
 const heard = { status: 200, body: heardRecord }
 const answered = (body: unknown, status = 200): object => ({ kind: 'answered', status, body })
-const denied = (status: number, unknown: boolean): object => ({
+const denied = (status: number, scope: string): object => ({
   kind: 'denied',
-  unknownToken: unknown,
+  scope,
   answer: expect.objectContaining({ status }),
 })
 const wrongIp = { status: 404, error: { title: 'Wrong ip', message: 'Please provide a valid IP address' } }
@@ -84,16 +84,16 @@ describeProvider('IPASIS', {
       { status: 404, body: 'gone k3y', contentType: 'text/plain' },
       answered({ status: 404, error: { title: 'No answer', message: 'The provider has no answer to this' } }, 404),
     ],
-    ['401: the key is not known', '/1.1.1.1', { status: 401, body: {} }, denied(401, true)],
-    ['403 that says so', '/1.1.1.1', { status: 403, body: { error: 'invalid API key' } }, denied(403, true)],
-    ['403 that does not', '/1.1.1.1', { status: 403, body: { error: 'plan' } }, denied(403, false)],
+    ['401: the key is not known', '/1.1.1.1', { status: 401, body: {} }, denied(401, 'key')],
+    ['403 that says so', '/1.1.1.1', { status: 403, body: { error: 'invalid API key' } }, denied(403, 'key')],
+    ['403 that does not', '/1.1.1.1', { status: 403, body: { error: 'plan' } }, denied(403, 'product')],
     ...[[], 'text', null, { city: 'Irvine' }].map(
       (body) =>
         [
           `${JSON.stringify(body)} is no record`,
           '/1.1.1.1',
           { status: 200, body: JSON.stringify(body) },
-          { kind: 'failed', code: 'upstream_invalid', status: 200, detail: 'not the record of an address' },
+          { kind: 'failed', code: 'upstream_invalid', status: 200, detail: 'not the record of what was asked' },
         ] as const,
     ),
   ],

@@ -1,7 +1,10 @@
 import { classify } from '../classify.ts'
 import { quotaOf } from '../quota-headers.ts'
 import type { Reply, UpstreamAnswer } from '../reply.ts'
+import type { Product } from '../product.ts'
+import type { Rule } from '../rules.ts'
 import type { UpstreamRequest } from '../upstream-request.ts'
+import { ipasisRules } from './ipasis-rules.ts'
 import { ipinfoRecord, type IpinfoRecord } from './ipasis-record.ts'
 import type { Provider } from './provider.ts'
 
@@ -10,25 +13,34 @@ const textFields: ReadonlySet<string> = new Set('ip hostname city region country
 const geoFields: ReadonlySet<string> = new Set('ip city region country loc postal timezone'.split(' '))
 const modules: ReadonlySet<string> = new Set('asn company privacy abuse domains'.split(' '))
 
+/** There is one kind of answer, which every key may have. */
+const lookup: Product = { name: 'core', kind: 'plan' }
+
 /**
  * IPASIS, which has one kind of answer: the record of an address, with what IPinfo calls modules in it. It is asked
  * for IPinfo's `/{ip}` and for the parts that are in the record; AS numbers, ranges, batches, accounts and the newer
  * products are not to be had.
  * @param baseUrl scheme and host, without a slash at the end
+ * @param ownRules of the operator, before those of the table
  */
-export function ipasis(baseUrl: string): Provider {
+export function ipasis(baseUrl: string, ownRules: readonly Rule[] = []): Provider {
+  const rules = [...ownRules, ...ipasisRules]
   return {
     takesBatches: false,
     urlOf: (request) => {
       const asked = partOf(request)
       return asked && `${baseUrl}/v1/${asked.address}`
     },
+    productOf: () => lookup,
     credentials: (key) => ({ 'x-api-key': key }),
     unitsOf: () => 1,
     read: (heard, headers, request) => {
       const quota = quotaOf(headers)
-      const reply = classify(heard, headers, 'json', { isUnknownToken })
-      return { ...inIpinfosForm(reply, partOf(request)?.part), ...(quota && { quota }) }
+      const { address = '', part } = partOf(request) ?? {}
+      // Whatever part was asked for, what comes is the record.
+      const record: UpstreamRequest = { ...request, path: `/${address}`, expected: 'json' }
+      const reply = classify(heard, headers, { request: record, product: lookup, rules })
+      return { ...inIpinfosForm(reply, part), ...(quota && { quota }) }
     },
   }
 }
@@ -39,11 +51,6 @@ function partOf({ method, surface, path }: UpstreamRequest): { address: string; 
   if (method !== 'GET' || surface !== 'legacy' || address === undefined) return undefined
   const isOffered = part === '' || part === 'geo' || textFields.has(part) || modules.has(part)
   return isOffered ? { address, part } : undefined
-}
-
-/** 401 is said of a key that is missing or not known; 403 also of one that may not ask this. */
-function isUnknownToken({ status, body }: UpstreamAnswer): boolean {
-  return status === 401 || /(unknown|invalid|missing) (api )?(token|key)/i.test(body.toString('utf8', 0, 1000))
 }
 
 function inIpinfosForm(reply: Reply, part = ''): Reply {

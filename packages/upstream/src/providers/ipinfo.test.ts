@@ -4,9 +4,9 @@ import { ipinfo } from './ipinfo.ts'
 
 const record = { ip: '8.8.8.8', hostname: 'dns.google', country: 'US' }
 const unknownToken = { status: 403, error: { title: 'Unknown token', message: '…' } }
-const denied = (status: number, unknown: boolean): object => ({
+const denied = (status: number, scope: string): object => ({
   kind: 'denied',
-  unknownToken: unknown,
+  scope,
   answer: expect.objectContaining({ status }),
 })
 
@@ -33,17 +33,16 @@ describeProvider('IPinfo', {
       { status: 404, body: { error: 'ASN Not Found!' } },
       { kind: 'answered', status: 404, body: { error: 'ASN Not Found!' } },
     ],
-    ['403 Unknown token', '/8.8.8.8', { status: 403, body: unknownToken }, denied(403, true)],
-    ['401 {}: the token lacks a permission', '/8.8.8.8/privacy', { status: 401, body: {} }, denied(401, false)],
-    ['401 Invalid API token', '/me', { status: 401, body: { error: 'Invalid API token' } }, denied(401, true)],
-    ['403 invalid key', '/8.8.8.8', { status: 403, body: { message: 'Invalid API key' } }, denied(403, true)],
-    ['403 with a page', '/8.8.8.8', { status: 403, body: '<h1>', contentType: 'text/html' }, denied(403, false)],
+    ['403 Unknown token', '/8.8.8.8', { status: 403, body: unknownToken }, denied(403, 'unclear')],
     [
-      '403 that names it too late to be read',
-      '/8.8.8.8',
-      { status: 403, body: `${' '.repeat(1000)}unknown token` },
-      denied(403, false),
+      '401 {}: the token lacks a permission, perhaps',
+      '/8.8.8.8/privacy',
+      { status: 401, body: {} },
+      denied(401, 'unclear'),
     ],
+    ['401 Invalid API token', '/me', { status: 401, body: { error: 'Invalid API token' } }, denied(401, 'key')],
+    ['403 no access', '/8.8.8.8', { status: 403, body: { message: 'does not have access' } }, denied(403, 'product')],
+    ['403 blocked', '/6.6.6.6', { status: 403, body: { message: 'This address is blocked' } }, denied(403, 'query')],
   ],
 })
 
@@ -54,7 +53,10 @@ test.each([
   ['/batch/lite', 0],
   ['/me', 0],
   ['/me/more', 1],
+  ['/tools/map', 0],
 ] as const)('%s costs %i of the quota', (path, units) => {
   const provider = ipinfo({ legacy: '', api: '' })
-  expect(provider.unitsOf({ method: 'GET', surface: 'legacy', path, expected: 'json' })).toBe(units)
+  expect(provider.unitsOf({ method: 'GET', surface: surfaceOf(path), path, expected: 'json' })).toBe(units)
 })
+
+const surfaceOf = (path: string): 'api' | 'legacy' => (path.includes('lite') ? 'api' : 'legacy')

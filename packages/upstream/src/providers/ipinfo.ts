@@ -1,6 +1,10 @@
-import type { UpstreamAnswer } from '../reply.ts'
 import { classify } from '../classify.ts'
+import { type Product, productIn } from '../product.ts'
 import { quotaOf } from '../quota-headers.ts'
+import type { Rule } from '../rules.ts'
+import type { UpstreamRequest } from '../upstream-request.ts'
+import { ipinfoProducts } from './ipinfo-products.ts'
+import { ipinfoRules } from './ipinfo-rules.ts'
 import type { Provider } from './provider.ts'
 
 export interface IpinfoHosts {
@@ -10,25 +14,28 @@ export interface IpinfoHosts {
   readonly api: string
 }
 
-/** Lite is not limited, and `/me` is the account itself. */
-const free = /^\/(lite\/|me$|batch\/lite)/
-
-/** ipinfo.io. Questions and answers are its own, so that nothing is translated. */
-export function ipinfo(hosts: IpinfoHosts): Provider {
+/**
+ * ipinfo.io. Questions and answers are its own, so that nothing is translated.
+ * @param ownRules of the operator, before those of the table
+ */
+export function ipinfo(hosts: IpinfoHosts, ownRules: readonly Rule[] = []): Provider {
+  const rules = [...ownRules, ...ipinfoRules]
   return {
     takesBatches: true,
     urlOf: ({ surface, path }) => `${hosts[surface]}${path}`,
+    productOf,
     credentials: (key) => ({ authorization: `Bearer ${key}` }),
-    unitsOf: ({ path }) => (free.test(path) ? 0 : 1),
-    read: (heard, headers, { expected }) => {
+    unitsOf: (request) => (costsNothing.has(productOf(request).kind) ? 0 : 1),
+    read: (heard, headers, request) => {
       // IPinfo sent no such fields in 2024; where one of its hosts begins to, they are believed.
       const quota = quotaOf(headers)
-      return { ...classify(heard, headers, expected, { isUnknownToken }), ...(quota && { quota }) }
+      const context = { request, product: productOf(request), rules }
+      return { ...classify(heard, headers, context), ...(quota && { quota }) }
     },
   }
 }
 
-/** 403 `Unknown token`, or `Invalid API token` where accounts are concerned. */
-function isUnknownToken({ body }: UpstreamAnswer): boolean {
-  return /unknown token|invalid (api )?(token|key)/i.test(body.toString('utf8', 0, 1000))
-}
+const productOf = (request: UpstreamRequest): Product => productIn(ipinfoProducts, request)
+
+/** Lite is not limited, `/me` is the account itself, and tools have limits of their own. */
+const costsNothing: ReadonlySet<string> = new Set(['free', 'tool'])

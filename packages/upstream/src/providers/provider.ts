@@ -1,16 +1,20 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Product } from '../product.ts'
 import type { Reply, UpstreamAnswer } from '../reply.ts'
 import type { UpstreamRequest } from '../upstream-request.ts'
 
 /**
  * One kind of upstream: how a question in IPinfo's words is put to it, and what its replies mean, again in IPinfo's
- * words. An adapter is one file here and one table in its test (`test/provider-contract.ts`); it does no I/O.
+ * words. An adapter is one file here, with a table of rules, and one table in its test (`test/provider-contract.ts`);
+ * it does no I/O.
  */
 export interface Provider {
   /** Whether it takes many questions in one request, as IPinfo does at `/batch`. */
   readonly takesBatches: boolean
   /** Where the question is asked; undefined when this provider has no answer to such a question. */
   urlOf(request: UpstreamRequest): string | undefined
+  /** What the request is of: verdicts about keys and upstream are kept for each product by itself. */
+  productOf(request: UpstreamRequest): Product
   /** The header fields that carry the key. It travels nowhere else: URLs end up in logs. */
   credentials(key: string): Readonly<Record<string, string>>
   /** What the question costs of a key's quota. For a batch that is up to whoever knows its items. */

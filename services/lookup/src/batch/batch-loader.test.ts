@@ -43,6 +43,7 @@ async function outcomesOf(
   return settled
 }
 const rateLimited = { status: 429, error: { title: 'Rate limit exceeded' } }
+const forbidden = { status: 403, error: { title: 'Forbidden' } }
 const targetsOf = (count: number): string[] => Array.from({ length: count }, (_, at) => `/11.0.${at >> 8}.${at & 255}`)
 
 describe('many questions', () => {
@@ -121,14 +122,26 @@ describe('many questions', () => {
   })
 
   test.each([
-    [{ AS1: rateLimited, AS2: {} }, true],
-    [{ AS1: { asn: 'AS429', status: 429 } }, false],
-    [{ AS1: {} }, false],
-  ])('%j says that the key ran dry: %s', async (answer, expected) => {
+    [
+      { AS1: rateLimited, AS2: {} },
+      { kind: 'limited', reason: 'limited' },
+    ],
+    [
+      { AS1: {}, AS2: { status: 402, error: { title: 'Payment required' } } },
+      { kind: 'limited', reason: 'exhausted' },
+    ],
+    [
+      { AS1: forbidden, AS2: forbidden },
+      { kind: 'denied', status: 403 },
+    ],
+    [{ AS1: forbidden, AS2: {} }, undefined],
+    [{ AS1: { asn: 'AS429', status: 429 } }, undefined],
+    [{ AS1: {} }, undefined],
+  ])('%j says of the key: %j', async (answer, expected) => {
     const { upstream, seen } = upstreamWith(() => ({}))
     await outcomesOf(upstream, ['/AS1'])
     const body = Buffer.from(JSON.stringify(answer))
-    expect(seen[0]?.options?.ranDry?.({ status: 200, contentType: 'application/json', body })).toBe(expected)
+    expect(seen[0]?.options?.verdictInside?.({ status: 200, contentType: 'application/json', body })).toEqual(expected)
   })
 
   test('for which no key has enough left are asked in smaller parts', async () => {

@@ -10,7 +10,7 @@ import { holdsThreat } from '../freshness.ts'
 import { jsonMembers, type Span } from './json-members.ts'
 import { SingleAnswers } from './single-answers.ts'
 import type { Question } from '../question.ts'
-import type { LoadOptions } from '../upstream-loader.ts'
+import type { LoadOptions, VerdictInside } from '../upstream-loader.ts'
 
 export interface BatchUpstream {
   load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome>
@@ -20,6 +20,8 @@ export interface BatchLoaderParts {
   readonly upstream: BatchUpstream
   /** How long the answer to a path may be cached; see `freshForMs`. */
   readonly freshForMs: (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
+  /** The product that a question is of: a batch holds items of one, so that a verdict about it touches no other. */
+  readonly productOf?: (question: Question) => string
   /** Whether upstream takes batches at all. Default true; if not, each question is asked by itself. */
   readonly takesBatches?: boolean
 }
@@ -58,6 +60,7 @@ export interface LoadTerms {
 
 interface Chunk {
   readonly route: Route
+  readonly product: string
   readonly questions: readonly Question[]
 }
 
@@ -68,43 +71,46 @@ interface Chunk {
 export class BatchLoader {
   readonly #upstream: BatchUpstream
   readonly #freshForMs: BatchLoaderParts['freshForMs']
+  readonly #productOf: (question: Question) => string
   readonly #takesBatches: boolean
 
-  constructor({ upstream, freshForMs, takesBatches = true }: BatchLoaderParts) {
+  constructor({ upstream, freshForMs, productOf = () => 'core', takesBatches = true }: BatchLoaderParts) {
     this.#upstream = upstream
     this.#freshForMs = freshForMs
+    this.#productOf = productOf
     this.#takesBatches = takesBatches
   }
 
   /** Settles every question, by its target, as answers come in. What goes wrong is an outcome too. */
   async load(questions: readonly Question[], terms: LoadTerms, settle: Settle<Outcome>): Promise<void> {
     if (!this.#takesBatches) return this.#askSingly(questions, terms, settle)
-    const groups = Map.groupBy(questions, routeOf)
-    const chunks = [...groups].flatMap(([route, group]) =>
-      slicesOf(group, maxItems).map((slice) => ({ route, questions: slice })),
+    const chunks = [...Map.groupBy(questions, routeOf)].flatMap(([route, ofRoute]) =>
+      [...Map.groupBy(ofRoute, this.#productOf)].flatMap(([product, group]) =>
+        slicesOf(group, maxItems).map((slice) => ({ route, product, questions: slice })),
+      ),
     )
     await eachOf(chunks, chunksAtATime, (chunk) => this.#askChunk(chunk, terms, settle))
   }
 
   /**
-   * Goes on with the next key where one ran dry, and in smaller parts where no key has enough left for all; ends at the
+   * Goes on with the next key where one ran dry or may not ask this, and in smaller parts where no key has enough left for all; ends at the
    * latest when no key has anything left, or time is up.
    */
-  async #askChunk({ route, questions }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
+  async #askChunk({ route, product, questions }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
     let size = questions.length
     for (let left = questions; left.length > 0;) {
       const part = left.slice(0, size)
       const reading = new Reading()
       const options = { units: route === routes.lite ? 0 : part.length, ...reading.checks, ...terms }
-      const outcome = await this.#upstream.load(requestOf(route, part), deadlineMs, options)
+      const outcome = await this.#upstream.load(requestOf(route, product, part), deadlineMs, options)
       if (part.length > 1 && isExhausted(outcome)) {
         size = Math.ceil(part.length / shrinkBy)
         continue
       }
-      const values = valuesIn(outcome, reading)
+      const values = isRefusal(outcome) ? outcome : valuesIn(outcome, reading)
       if ('kind' in values) return settle(new Map(left.map(({ target }) => [target, values])))
       const unpaid = await this.#settlePart(
-        { route, questions: part },
+        { route, product, questions: part },
         { ...values, from: originOf(outcome), lifetime: lifetimeOf(outcome) },
         settle,
       )
@@ -119,7 +125,7 @@ export class BatchLoader {
       const outcomes = new Map<string, Outcome>()
       for (const question of slice) {
         const span = values.spans.get(itemOf(question, route))
-        if (span && values.answers.statusAt(span) === 429) unpaid.push(question)
+        if (span && values.unpaid.has(values.answers.statusAt(span))) unpaid.push(question)
         else outcomes.set(question.target, this.#outcomeOf(question, span, values))
       }
       if (outcomes.size > 0) await settle(outcomes)
@@ -157,10 +163,10 @@ function routeOf({ surface, target }: Question): Route {
 
 const itemOf = ({ target }: Question, { cut }: Route): string => target.slice(cut.length)
 
-function requestOf(route: Route, questions: readonly Question[]): UpstreamRequest {
+function requestOf(route: Route, batchOf: string, questions: readonly Question[]): UpstreamRequest {
   const items = questions.map((question) => itemOf(question, route))
   const body = { bytes: Buffer.from(JSON.stringify(items)), contentType: 'application/json' }
-  return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'object' }
+  return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'object', batchOf }
 }
 
 const isExhausted = (outcome: Outcome): boolean => outcome.kind === 'failure' && outcome.code === 'keys_exhausted'
@@ -170,6 +176,9 @@ interface Values {
   readonly spans: ReadonlyMap<string, Span>
   readonly answers: SingleAnswers
   readonly mayThreaten: boolean
+  /** What the items say of the key, and with which statuses: those items are asked again with another key. */
+  readonly verdict: VerdictInside | undefined
+  readonly unpaid: ReadonlySet<number>
 }
 
 interface ValuesFrom extends Values {
@@ -193,13 +202,8 @@ class Reading {
 
   readonly checks = {
     makesSense: ({ status, body }: UpstreamAnswer): boolean => status !== 200 || this.valuesIn(body) !== undefined,
-    /** Items beyond a key's quota are answered by embedded 429s. */
-    ranDry: ({ status, body }: UpstreamAnswer): boolean => {
-      if (status !== 200) return false
-      const { spans, answers } = this.valuesIn(body) ?? {}
-      if (!answers?.mayFail) return false
-      return spans?.values().some((span) => answers.statusAt(span) === 429) ?? false
-    },
+    verdictInside: ({ status, body }: UpstreamAnswer): VerdictInside | undefined =>
+      status === 200 ? this.valuesIn(body)?.verdict : undefined,
   }
 
   /** Undefined for anything but an object of valid JSON. */
@@ -207,9 +211,41 @@ class Reading {
     if (body === this.#body) return this.#values
     const spans = jsonMembers(body)
     this.#body = body
-    this.#values = spans && { spans, answers: new SingleAnswers(body), mayThreaten: holdsThreat(body) }
+    this.#values = spans && valuesOf(spans, body)
     return this.#values
   }
+}
+
+function valuesOf(spans: ReadonlyMap<string, Span>, body: Buffer): Values {
+  const answers = new SingleAnswers(body)
+  const statuses = answers.mayFail ? [...spans.values()].map((span) => answers.statusAt(span)) : []
+  return { spans, answers, mayThreaten: holdsThreat(body), ...verdictOf(statuses) }
+}
+
+const overLimit: ReadonlySet<number> = new Set([402, 429])
+const refused: ReadonlySet<number> = new Set([401, 403])
+
+/**
+ * Items beyond a key's quota are answered by embedded 429s or 402s. Of items that are refused the key is to blame only
+ * if it answered none of them: a single one may be about a blocked address.
+ */
+function verdictOf(statuses: readonly number[]): Pick<Values, 'verdict' | 'unpaid'> {
+  const limit = statuses.find((status) => overLimit.has(status))
+  if (limit !== undefined) {
+    return { verdict: { kind: 'limited', reason: limit === 402 ? 'exhausted' : 'limited' }, unpaid: overLimit }
+  }
+  const [first] = statuses
+  const areAllRefused = first !== undefined && statuses.every((status) => refused.has(status))
+  return areAllRefused
+    ? { verdict: { kind: 'denied', status: first }, unpaid: refused }
+    : { verdict: undefined, unpaid: none }
+}
+
+const none: ReadonlySet<number> = new Set()
+
+/** Every key was refused the batch: so is each item. */
+function isRefusal(outcome: Outcome): boolean {
+  return outcome.kind === 'answer' && refused.has(outcome.answer.status)
 }
 
 /** The values by item, or why there are none. */

@@ -1,3 +1,4 @@
+import { embeddedErrorStatus } from '@ipfleet/upstream/embedded-error.ts'
 import type { Answer } from '@ipfleet/cache/entry.ts'
 import type { Span } from './json-members.ts'
 
@@ -70,9 +71,5 @@ function fieldAnswer(raw: string): Answer {
 /** @param raw the text of an item's value */
 function embeddedStatus(raw: string): number {
   if (!raw.startsWith('{') || (!raw.includes('"error"') && !raw.includes('"title"'))) return 200
-  const { status, error, title } = JSON.parse(raw) as Record<string, unknown>
-  if (typeof status === 'number' && error !== undefined) return status
-  // The forms that do not tell their status: `{"error":"ASN Not Found!"}`, `{"title":"Wrong module or field type",…}`.
-  if (typeof error === 'string') return /not found/i.test(error) ? 404 : 400
-  return typeof title === 'string' && /^(wrong|invalid|bad) /i.test(title) ? 400 : 200
+  return embeddedErrorStatus(JSON.parse(raw)) ?? 200
 }

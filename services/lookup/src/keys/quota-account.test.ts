@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { accountOf, nextMonthMs } from './quota-account.ts'
+import { nextMonthMs } from '@ipfleet/key-pool/bench-times.ts'
+import { accountOf } from './quota-account.ts'
 
 const middleMs = Date.UTC(2026, 0, 31, 12, 0, 0)
 const halfDayMs = 43_200_000

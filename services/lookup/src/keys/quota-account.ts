@@ -1,3 +1,4 @@
+import { nextMonthMs } from '@ipfleet/key-pool/bench-times.ts'
 import type { Quota } from '@ipfleet/key-pool/quota.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 
@@ -34,12 +35,6 @@ export function accountOf({ status, body }: UpstreamAnswer, epochMs: number): Ac
   }
 }
 
-/** The first of the next month, UTC, in milliseconds since 1970. */
-export function nextMonthMs(epochMs: number): number {
-  const now = new Date(epochMs)
-  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
-}
-
 function requestsOf(body: Buffer): Readonly<Record<string, unknown>> | 'unreadable' {
   try {
     const account = JSON.parse(body.toString('utf8')) as { requests?: unknown } | null
@@ -58,4 +53,20 @@ function count(value: unknown): number | undefined {
 /** Below zero when more was used than there is. */
 function leftOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
+}
+
+/** What `/me` calls products, where that is not their name. */
+const productOfFeature: Readonly<Record<string, string>> = { hosted_domains: 'domains', basic_asn: 'ip_asn' }
+
+/** The products that the account's `features` name; undefined when it names none. */
+export function productsOfAccount({ body }: UpstreamAnswer): readonly string[] | undefined {
+  try {
+    const { features } = JSON.parse(body.toString('utf8')) as { features?: unknown }
+    if (typeof features !== 'object' || features === null) return undefined
+    const named = Object.entries(features).filter(([, has]) => has !== false && has !== null)
+    const products = named.map(([name]) => productOfFeature[name] ?? name)
+    return products.length === 0 ? undefined : products
+  } catch {
+    return undefined
+  }
 }

@@ -5,6 +5,7 @@ import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import type { FleetParts } from '../fleet-parts.ts'
 import { FleetQuotaClaims, LocalQuotaClaims } from './quota-claims.ts'
+import { KeyCheck } from './key-check.ts'
 import { KeyDesk } from './key-desk.ts'
 import { QuotaPoller } from './quota-poller.ts'
 import type { LookupSettings } from '../settings.ts'
@@ -19,6 +20,18 @@ export interface QuotaParts {
 const account: UpstreamRequest = { method: 'GET', surface: 'legacy', path: '/me', expected: 'json' }
 
 const epochMs = (): number => Date.now()
+
+/** Settles what a refusal is about. A provider without accounts never needs it. */
+export function keyCheck(
+  { REQUEST_TIMEOUT_MS }: LookupSettings,
+  { redis }: FleetParts,
+  client: UpstreamClient,
+): KeyCheck {
+  return new KeyCheck({
+    ask: ({ secret }) => client.ask(account, secret, monotonicClock.nowMs() + REQUEST_TIMEOUT_MS),
+    link: redis?.state,
+  })
+}
 
 export function quotaParts(
   settings: LookupSettings,

@@ -123,10 +123,10 @@ describe('the quotas of keys', () => {
     ['fails', { kind: 'failed', code: 'upstream_failed', detail: 'status 500' }],
     [
       'does not know the key',
-      { kind: 'denied', unknownToken: true, answer: { status: 403, contentType: '', body: Buffer.alloc(0) } },
+      { kind: 'denied', scope: 'key', answer: { status: 403, contentType: '', body: Buffer.alloc(0) } },
     ],
     ['calls the token invalid', json({ error: 'Invalid API token' }, 400)],
-    ['is limited itself', { kind: 'limited', retryAfterSeconds: 60 }],
+    ['is limited itself', { kind: 'limited', scope: 'product', reason: 'limited', status: 429, retryAfterSeconds: 60 }],
   ])('an account that %s benches nobody, and is asked again', async (_, reply) => {
     answer = () => reply
     await started()
@@ -159,8 +159,8 @@ describe('the quotas of keys', () => {
 async function meet429(): Promise<void> {
   const ticket = await pool.take(new Set([b.id]), Infinity)
   if (ticket.kind !== 'ticket') throw new Error('no ticket')
-  await pool.limited(ticket, undefined)
-  await pool.limited(ticket, undefined)
+  await pool.limited(ticket, { scope: 'key', reason: 'limited', retryAfterSeconds: undefined })
+  await pool.limited(ticket, { scope: 'key', reason: 'limited', retryAfterSeconds: undefined })
   await jest.advanceTimersByTimeAsync(0)
 }
 

@@ -4,7 +4,7 @@ import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { type BreakerSettings, FleetBreaker } from '../src/fleet-breaker.ts'
-import { RedisBreakerBoard } from '../src/redis-breaker-board.ts'
+import { RedisBreakerBoards } from '../src/redis-breaker-boards.ts'
 
 const settings: BreakerSettings = {
   failureShare: 0.5,
@@ -34,7 +34,7 @@ async function replica(): Promise<FleetBreaker> {
     subscriber.close()
     link.close()
   })
-  const breaker = new FleetBreaker(settings, new RedisBreakerBoard(link, subscriber))
+  const breaker = new FleetBreaker(settings, new RedisBreakerBoards(link, subscriber).of('core'))
   await once(link, 'up')
   // A round trip on the subscriber's own connection: the breaker's channel is subscribed to.
   await subscriber.subscribe('ready', () => {})

@@ -1,0 +1,88 @@
+import type { Product, ProductKind } from './product.ts'
+
+/** What the body of a refusal says, where the status alone does not tell. Read by `bodySays`. */
+export type Says = 'page' | 'unknown_token' | 'permission' | 'wrong_module' | 'blocked' | 'account_limit' | 'anything'
+
+/** What follows from a reply, and how far: see the table `actions`. */
+export type Action = keyof typeof actions
+
+/** Every action, and what it is about. */
+export const actions = {
+  answer: 'the client gets the answer',
+  reconnect: 'the connection: asked once more on a new one, then a failure of upstream',
+  refuse_query: 'the query: the client gets the refusal unless another key has an answer',
+  rest_product: 'the key for this product: it rests, the next key is asked',
+  rest_key: 'the key as a whole: it rests, the next key is asked',
+  exhaust_product: 'the key for this product, until its quota turns; the next key is asked',
+  exhaust_key: 'the key as a whole, until its quota turns; the next key is asked',
+  deny_product: 'the key for this product: remembered as not allowed, the next key is asked',
+  deny_key: 'the key as a whole: quarantined, the next key is asked',
+  settle: 'the key for this product, or as a whole: its account tells which',
+  fail_over: 'upstream: the next key is asked, no key is blamed',
+  fail: 'upstream for this product: a failure, no key is blamed',
+} as const
+
+/** One row of a table of rules; the first that fits counts. */
+export interface Rule {
+  /** `429`, `5xx`, or `any`. */
+  readonly status: string
+  readonly says: Says | RegExp
+  /** Names or kinds of products. Absent: all. */
+  readonly of?: readonly string[]
+  readonly action: Action
+}
+
+/** @param body the text of the body, or of its beginning */
+export function actionFor(rules: readonly Rule[], { status, says, body, product }: Heard): Action {
+  const rule = rules.find(
+    (one) => fitsStatus(one.status, status) && fitsBody(one.says, says, body) && fitsProduct(one.of, product),
+  )
+  return rule?.action ?? 'fail'
+}
+
+interface Heard {
+  readonly status: number
+  readonly says: ReadonlySet<Says>
+  readonly body: string
+  readonly product: Product
+}
+
+function fitsStatus(rule: string, status: number): boolean {
+  return (
+    rule === 'any' || rule === String(status) || (rule.endsWith('xx') && rule.charAt(0) === String(status).charAt(0))
+  )
+}
+
+function fitsBody(rule: Rule['says'], says: ReadonlySet<Says>, body: string): boolean {
+  return rule instanceof RegExp ? rule.test(body) : rule === 'anything' || says.has(rule)
+}
+
+function fitsProduct(of: Rule['of'], { name, kind, batchOf }: Product): boolean {
+  return of === undefined || of.includes(name) || of.includes(kind) || (batchOf !== undefined && of.includes(batchOf))
+}
+
+export const productKinds = ['plan', 'free', 'module', 'tool', 'other'] as const satisfies readonly ProductKind[]
+
+const phrases: readonly (readonly [Says, RegExp])[] = [
+  // Before the token: "you do not have permission" may name it, too.
+  [
+    'permission',
+    /does(?:n.t| not) have (?:access|permission)|do(?:n.t| not) have (?:access|permission)|not (?:allowed|authori[sz]ed|permitted|included|available) |upgrade|permission denied/i,
+  ],
+  [
+    'unknown_token',
+    /(?:unknown|invalid|missing|expired|revoked) (?:api |access )?(?:token|key)|token (?:is )?(?:unknown|invalid|expired)/i,
+  ],
+  ['wrong_module', /wrong module|wrong (?:field|module) type/i],
+  ['blocked', /\b(?:blocked|malicious)\b/i],
+  ['account_limit', /\bmonthly\b|\byour (?:account|plan|subscription|month)\b/i],
+]
+
+/** Only the beginning of a body is read: what is said later is not a message. */
+export const readableLength = 1000
+
+/** @param isPage whether the body is a web page */
+export function bodySays(body: string, isPage: boolean): ReadonlySet<Says> {
+  if (isPage) return new Set(['page'])
+  return new Set(phrases.flatMap(([says, phrase]) => (phrase.test(body) ? [says] : [])))
+}

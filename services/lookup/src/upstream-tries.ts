@@ -1,0 +1,149 @@
+import type { KeyPool, Limit, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
+
+export type Failed = Extract<Reply, { kind: 'failed' }>
+
+interface HeldLimit {
+  readonly ticket: Ticket
+  readonly limit: Limit
+}
+
+interface Refusal {
+  readonly ticket: Ticket
+  readonly answer: UpstreamAnswer
+}
+
+/** That many keys refused alike within moments are evidence enough: it is the source, or the query. */
+export const enoughAlike = 3
+/** Tries that cost upstream something: 429, failures. Refusals of permission tell about one key and cost nothing. */
+const maxCostlyTries = 3
+/** Retry-After of two replies may differ by the second in which they were sent. */
+const alikeSeconds = 2
+
+/**
+ * What one request has met so far, key after key. Verdicts that may turn out not to be about the keys are held back
+ * until the request ends.
+ */
+export class UpstreamTries {
+  readonly tried = new Set<string>()
+  readonly #pool: KeyPool
+  #costly = 0
+  #limits: HeldLimit[] = []
+  /** Keys that upstream does not know. */
+  #unknown: Refusal[] = []
+  /** Refusals that may be about the query. */
+  #ofQuery: Refusal[] = []
+  /** The first refusal of the product. */
+  denial: UpstreamAnswer | undefined
+  /** A key of which nobody could say whether it is known. */
+  hasUnsettled = false
+  failure: { readonly reply: Failed; readonly ticket: Ticket } | undefined
+
+  constructor(pool: KeyPool) {
+    this.#pool = pool
+  }
+
+  get mayTryOn(): boolean {
+    return this.#costly < maxCostlyTries
+  }
+
+  get hasDenials(): boolean {
+    return this.denial !== undefined || this.hasUnsettled
+  }
+
+  /** The refusal of the query, once enough keys agree or there is no other key. */
+  get queryRefusal(): Refusal | undefined {
+    return this.#ofQuery[0]
+  }
+
+  get isQueryRefused(): boolean {
+    return this.#ofQuery.length >= enoughAlike
+  }
+
+  get limitCount(): number {
+    return this.#limits.length
+  }
+
+  /** The longest Retry-After that upstream has told. */
+  get toldSeconds(): number | undefined {
+    const told = this.#limits.flatMap(({ limit }) => limit.retryAfterSeconds ?? [])
+    return told.length > 0 ? Math.max(...told) : undefined
+  }
+
+  failed(ticket: Ticket, reply: Failed): void {
+    this.#costly += 1
+    this.failure = { reply, ticket }
+  }
+
+  limited(ticket: Ticket, limit: Limit): void {
+    this.#costly += 1
+    this.#limits.push({ ticket, limit })
+  }
+
+  unknown(ticket: Ticket, answer: UpstreamAnswer): void {
+    this.#unknown.push({ ticket, answer })
+  }
+
+  refusedQuery(ticket: Ticket, answer: UpstreamAnswer): void {
+    this.#ofQuery.push({ ticket, answer })
+  }
+
+  /** Whether every key that was limited was so in the same way, and not for its own quota. */
+  async areLimitedAlike(): Promise<boolean> {
+    if (this.#limits.length < enoughAlike) return false
+    const [first] = this.#limits
+    const areAlike = this.#limits.every(({ limit }) => first !== undefined && isAlike(limit, first.limit))
+    if (!areAlike) return false
+    const areEmpty = await Promise.all(this.#limits.map(({ ticket }) => this.#pool.isNearlyEmpty(ticket)))
+    return !areEmpty.includes(true)
+  }
+
+  get areUnknownAlike(): boolean {
+    return this.#unknown.length >= enoughAlike
+  }
+
+  /** It was the source: nothing is held against the keys. */
+  async acquit(): Promise<void> {
+    for (const { ticket } of this.#held()) await this.#pool.unsettled(ticket)
+    for (const { ticket, limit } of this.#limits) {
+      if (limit.retryAfterSeconds === undefined) this.#pool.wonder(ticket)
+    }
+    this.#forget()
+  }
+
+  /** Nothing speaks for the keys: what was held against them counts. Of the query nothing is said. */
+  async convict(): Promise<void> {
+    for (const { ticket, limit } of this.#limits) await this.#pool.limited(ticket, limit)
+    for (const { ticket } of this.#unknown) await this.#pool.denied(ticket, 'key', 403)
+    for (const { ticket } of this.#ofQuery) await this.#pool.unsettled(ticket)
+    this.#limits = []
+    this.#unknown = []
+  }
+
+  /** Another key has an answer: it was those keys, and not the query. */
+  async convictAll(): Promise<void> {
+    for (const { ticket, answer } of this.#ofQuery) {
+      if (this.#pool.isProven(ticket)) await this.#pool.unsettled(ticket)
+      else await this.#pool.denied(ticket, 'product', answer.status)
+    }
+    this.#ofQuery = []
+    await this.convict()
+    this.#forget()
+  }
+
+  #held(): readonly { readonly ticket: Ticket }[] {
+    return [...this.#limits, ...this.#unknown, ...this.#ofQuery]
+  }
+
+  #forget(): void {
+    this.#limits = []
+    this.#unknown = []
+    this.#ofQuery = []
+  }
+}
+
+function isAlike(one: Limit, other: Limit): boolean {
+  if (one.reason !== 'limited' || one.reason !== other.reason || one.scope !== other.scope) return false
+  const [a, b] = [one.retryAfterSeconds, other.retryAfterSeconds]
+  return a === undefined || b === undefined ? a === b : Math.abs(a - b) <= alikeSeconds
+}

@@ -1,0 +1,245 @@
+import { until } from '@ipfleet/testing/until.ts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import type { FakeKey } from '@ipfleet/testing/fake-ipinfo/accounts.ts'
+import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { cacheStatus, healthOf, type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
+
+/** A refusal has a scope (issue 12): each over two replicas, and a look-up of another address right after it is 200. */
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startTestRedis()
+})
+afterAll(() => redis.stop())
+
+let address = 0
+/** A question that nobody has asked before. */
+const fresh = (part = ''): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}${part}`
+
+const named = (count: number): string[] => Array.from({ length: count }, (_, at) => `test-key-${at + 1}`)
+
+async function expectLookups(fleet: LocalFleet): Promise<void> {
+  for (const replica of [0, 1]) {
+    const reply = await fleet.ask(fresh(), { replica })
+    expect([reply.status, reply.text]).toEqual([200, expect.any(String)])
+  }
+}
+
+function post(fleet: LocalFleet, path: string, replica = 0): Promise<Reply> {
+  return fleet.ask(path, { replica, method: 'POST', body: '["8.8.8.8"]' })
+}
+
+describe('twenty keys', () => {
+  let fleet: LocalFleet
+  beforeAll(async () => {
+    fleet = await startLocalFleet({
+      redis,
+      replicas: 2,
+      keys: named(20),
+      env: { ...patientWithRedis, BREAKER_OPEN_SECONDS: '1' },
+    })
+  })
+  afterAll(() => fleet.stop())
+  let cooling = 0
+  beforeEach(async () => {
+    cooling = (await healthOf(fleet)).keys.cooling
+  })
+  afterEach(() => {
+    fleet.fake.heal()
+    fleet.fake.clearCalls()
+  })
+
+  test.each(['/tools/map', '/map?cli=1', '/tools/summarize-ips', '/summarize?cli=1'])(
+    'a tool’s daily limit, met by %s, is the client’s 429, and benches no key for anything else',
+    async (path) => {
+      const [only = ''] = path.split('?')
+      fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 86_400, paths: [only] })
+      const reply = await post(fleet, path)
+      expect([reply.status, reply.headers['retry-after']]).toEqual([429, '86400'])
+      expect(fleet.fake.calls.length).toBeLessThanOrEqual(3)
+      await expectLookups(fleet)
+      for (const replica of [0, 1]) expect((await healthOf(fleet, replica)).keys.cooling).toBe(cooling)
+    },
+  )
+
+  test.each<[string, Behaviour]>([
+    ['redirects', { kind: 'redirect' }],
+    ['fails', { kind: 'status', status: 500 }],
+    ['resets', { kind: 'reset' }],
+  ])('a tool that %s twelve times stops nothing but itself', async (_, behaviour) => {
+    fleet.fake.behave({ ...behaviour, methods: ['POST'] })
+    for (let call = 0; call < 12; call += 1)
+      expect((await post(fleet, '/tools/other')).status).toBeGreaterThanOrEqual(500)
+    await expectLookups(fleet)
+    expect((await healthOf(fleet)).status).toBe('ok')
+  })
+
+  test.each<[string, Behaviour]>([
+    ['a page of a wall in front of upstream', { kind: 'wall' }],
+    ['a page under 404', { kind: 'wall', status: 404 }],
+    ['an error inside of a 200', { kind: 'error-inside' }],
+  ])('%s is not passed on: the next key is asked', async (_, behaviour) => {
+    const path = fresh()
+    fleet.fake.behave({ ...behaviour, times: 1, paths: [path] })
+    const reply = await fleet.ask(path)
+    expect([reply.status, reply.json()]).toEqual([200, expect.objectContaining({ ip: path.slice(1) })])
+    await expectLookups(fleet)
+  })
+
+  test.each<[string, unknown]>([
+    ['{}', {}],
+    ['the record of another address', { ip: '8.8.4.4', city: 'Elsewhere' }],
+    ['an error without a status', { error: { title: 'Whatever', message: 'no' } }],
+  ])('%s under 200 is not kept', async (_, body) => {
+    const path = fresh()
+    fleet.fake.behave({ kind: 'status', status: 200, body, times: 1, paths: [path] })
+    expect((await fleet.ask(path)).status).toBeGreaterThanOrEqual(400)
+    await expectLookups(fleet)
+    const good = await until(async () => {
+      const reply = await fleet.ask(path, { replica: 1 })
+      return reply.status === 200 && reply
+    })
+    expect(good.json()).toMatchObject({ ip: path.slice(1) })
+  })
+
+  test('a wall that stays is upstream’s failure, blames no key, and leaves the stale copy in use', async () => {
+    const path = fresh()
+    fleet.fake.behave({ kind: 'wall', paths: [path] })
+    const reply = await fleet.ask(path)
+    expect([reply.status, reply.headers['content-type']]).toEqual([502, 'application/json; charset=utf-8'])
+    expect(fleet.fake.calls).toHaveLength(3)
+    await expectLookups(fleet)
+    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+  })
+
+  test.each([408, 421, 425])('a %i is about the connection: asked again on a new one', async (status) => {
+    const path = fresh()
+    fleet.fake.behave({ kind: 'status', status, times: 1, paths: [path] })
+    expect((await fleet.ask(path)).status).toBe(200)
+    expect(new Set(fleet.fake.calls.map(({ token }) => token)).size).toBe(1)
+  })
+
+  test('an address that is blocked is refused, and nothing else', async () => {
+    const path = fresh()
+    fleet.fake.behave({ kind: '403-storm', paths: [path] })
+    for (const replica of [0, 1]) expect((await fleet.ask(path, { replica })).status).toBe(403)
+    expect(fleet.fake.callsTo(path).length).toBeLessThanOrEqual(6)
+    await expectLookups(fleet)
+    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+  })
+
+  test('a limit by source pauses the source for a product and no key; one request probes', async () => {
+    fleet.fake.behave({ kind: '429-storm' })
+    expect((await fleet.ask(fresh())).status).toBe(503)
+    expect(fleet.fake.calls.length).toBeLessThanOrEqual(3)
+    for (let request = 0; request < 20; request += 1) {
+      const reply = await fleet.ask(fresh(), { replica: request % 2 })
+      expect([reply.status, Number(reply.headers['retry-after'])]).toEqual([503, expect.any(Number)])
+    }
+    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+    fleet.fake.heal()
+    await until(async () => (await fleet.ask(fresh(), { replica: 1 })).status === 200)
+    fleet.fake.clearCalls()
+    const replies = await fleet.askAll(40, () => fresh())
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
+    expect(Object.keys(fleet.fake.countByToken())).toHaveLength(20 - cooling)
+  })
+})
+
+describe('four keys, of which only the fourth has the modules', () => {
+  const refusals = ['unauthorized', 'permission', 'no-access', 'unknown-token', 'wrong-module', 'payment'] as const
+  const modules = ['privacy', 'company', 'carrier', 'abuse', 'asn', 'domains'] as const
+  const lacking = (refusesWith: (typeof refusals)[number]): FakeKey => ({ lacks: modules, refusesWith })
+  let fleet: LocalFleet
+  beforeAll(async () => {
+    const keys = Object.fromEntries(named(4).map((key, at) => [key, at < 3 ? lacking('unauthorized') : {}]))
+    fleet = await startLocalFleet({ redis, replicas: 2, keys: named(4), fake: { keys }, env: patientWithRedis })
+  })
+  afterAll(() => fleet.stop())
+
+  test.each(refusals.map((form, at) => [form, modules[at] as string] as const))(
+    'refused with %s: /%s is always answered, by the fourth, and the others are tried once',
+    async (form, module) => {
+      for (const key of named(3)) fleet.fake.setKey(key, lacking(form))
+      fleet.fake.clearCalls()
+      for (let request = 0; request < 12; request += 1) {
+        expect((await fleet.ask(fresh(`/${module}`), { replica: request % 2 })).status).toBe(200)
+      }
+      const calls = fleet.fake.calls.filter(({ path }) => path.endsWith(module))
+      expect(calls.filter(({ status }) => status === 200).map(({ token }) => token)).toEqual(
+        Array(12).fill('test-key-4'),
+      )
+      expect(calls.length).toBeLessThanOrEqual(15)
+      await expectLookups(fleet)
+      expect((await healthOf(fleet)).keys.cooling).toBe(0)
+    },
+  )
+
+  test('what every key can answer is spread over all of them', async () => {
+    fleet.fake.clearCalls()
+    await fleet.askAll(40, () => fresh())
+    expect(Object.values(fleet.fake.countByToken())).toEqual([10, 10, 10, 10])
+  })
+})
+
+describe('one key', () => {
+  test.each(['unknown-token', 'unauthorized', 'permission', 'wrong-module'] as const)(
+    'that may not ask a module (%s): the client learns it, the next from memory, and look-ups go on',
+    async (refusesWith) => {
+      const keys = { 'test-key-1': { lacks: ['privacy'], refusesWith } }
+      await using fleet = await startLocalFleet({
+        redis,
+        replicas: 2,
+        keys: named(1),
+        fake: { keys },
+        env: patientWithRedis,
+      })
+      await expectLookups(fleet)
+      const refused = await fleet.ask(fresh('/privacy'))
+      expect([400, 401, 403]).toContain(refused.status)
+      await expectLookups(fleet)
+      fleet.fake.clearCalls()
+      const again = await fleet.ask(fresh('/privacy'), { replica: 1 })
+      expect([again.status, again.headers['content-type']]).toEqual([refused.status, 'application/json; charset=utf-8'])
+      expect(fleet.fake.calls).toEqual([])
+      await expectLookups(fleet)
+      expect((await fleet.ask(fresh('/company'))).status).toBe(200)
+    },
+  )
+
+  test('that upstream does not know is settled by one /me for the fleet, and quarantined', async () => {
+    await using fleet = await startLocalFleet({
+      redis,
+      replicas: 2,
+      keys: named(1),
+      fake: { keys: {} },
+      env: patientWithRedis,
+    })
+    const replies = await fleet.askAll(8, () => fresh())
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([503]))
+    expect(fleet.fake.callsTo('/me')).toHaveLength(1)
+    expect((await healthOf(fleet, 1)).keys).toEqual({ total: 1, active: 0, cooling: 1 })
+  })
+})
+
+test('of two keys one is used up (402): the other answers everything, batches too', async () => {
+  const keys = { 'test-key-1': { monthlyQuota: 1, exhaustedWith: 402 }, 'test-key-2': {} } as const
+  await using fleet = await startLocalFleet({
+    redis,
+    replicas: 2,
+    keys: named(2),
+    fake: { keys },
+    env: patientWithRedis,
+  })
+  const replies = await fleet.askAll(10, () => fresh())
+  expect(replies.map(({ status }) => status)).toEqual(Array(10).fill(200))
+  fleet.fake.clearCalls()
+  const items = Array.from({ length: 6 }, () => fresh().slice(1))
+  const batch = await fleet.ask('/batch', { method: 'POST', body: JSON.stringify(items) })
+  expect(batch.json()).toEqual(Object.fromEntries(items.map((ip) => [ip, expect.objectContaining({ ip })])))
+  await expectLookups(fleet)
+  expect(Object.keys(fleet.fake.countByToken())).toEqual(['test-key-2'])
+  // Lite costs nothing.
+  expect((await fleet.ask('/lite/8.8.8.8')).status).toBe(200)
+  expect(cacheStatus(batch)).toContain('fwd=miss')
+})
