@@ -43,6 +43,12 @@ const kinds = {
     message: "You've hit the limit of your token; try again after the time in Retry-After",
     level: 'debug',
   },
+  client_share: {
+    status: 429,
+    title: 'Too much at a time',
+    message: 'You hold as much of this server as one client may; try again after the time in Retry-After',
+    level: 'info',
+  },
   forbidden: { status: 403, title: 'Forbidden', message: 'This operation is not allowed from here', level: 'warn' },
   client_denied: { status: 403, title: 'Forbidden', message: 'Clients at your address are not served', level: 'info' },
   not_found: { status: 404, title: 'Not found', message: 'There is nothing at this path', level: 'debug' },

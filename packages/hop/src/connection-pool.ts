@@ -1,32 +1,46 @@
 import { HopConnection } from './hop-connection.ts'
 import { HopExchange } from './hop-exchange.ts'
-import { HopFault } from './hop-fault.ts'
+import { type BusyLimit, HopFault } from './hop-fault.ts'
 import type { HopPool, HopPoolOptions } from './hop-pool.ts'
 import type { Exchange, HopHandler, HopRequest, HopTarget } from './hop.ts'
+import { type NoPlace, SharedPlaces } from './shared-places.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 /** How often connections are looked at: a deadline is late by up to as much, and costs no timer per request. */
 const lookEveryMs = 100
+/** An exchange that has carried bytes for so long is a long one: a slow upload, a slow download, a followed result. */
+const longAfterMs = 5000
 
-/** The connections to one target. The one used last is used first, so that those too many grow old and are closed. */
+/**
+ * The connections to one target. The one used last is used first, so that those too many grow old and are closed. Long
+ * exchanges have places of their own, which all pools share, and leave the ordinary ones to others.
+ */
 export class ConnectionPool implements HopPool {
   readonly target: HopTarget
   readonly #connections = new Set<HopConnection>()
   readonly #idle: HopConnection[] = []
-  /** The line of those that wait, and until when (`performance.now()`). */
-  readonly #waiting = new Map<HopExchange, number>()
+  /** Connections of ordinary exchanges under way, by their clients. */
+  readonly #ordinary: SharedPlaces
+  readonly #longPlaces: SharedPlaces | undefined
+  readonly #long = new Set<HopConnection>()
+  readonly #waiting = new WaitingLine()
   readonly #owner = {
     closes: false,
     timeouts: (): HopPoolOptions => this.#options,
     freed: (connection: HopConnection): void => this.#freed(connection),
     gone: (connection: HopConnection): void => this.#gone(connection),
+    setAside: (connection: HopConnection): NoPlace | undefined => this.#setAside(connection),
   }
   #options: HopPoolOptions
   #timer: NodeJS.Timeout | undefined
   #closing = false
 
-  constructor(target: HopTarget, options: HopPoolOptions) {
+  /** `longPlaces`: for event streams and other long exchanges; without it they are as all others. */
+  constructor(target: HopTarget, options: HopPoolOptions, longPlaces?: SharedPlaces) {
     this.target = target
     this.#options = options
+    this.#ordinary = new SharedPlaces(sharedLimits(options))
+    this.#longPlaces = longPlaces
   }
 
   get open(): number {
@@ -43,54 +57,116 @@ export class ConnectionPool implements HopPool {
 
   exchange(request: HopRequest, handler: HopHandler): Exchange {
     const exchange = new HopExchange(request, handler)
-    const idle = this.#idle.pop()
-    if (idle) exchange.begin(idle)
-    else if (this.#hasRoom) this.#connect(exchange)
+    const isAside = this.#mayGoAside(request)
+    const mayBegin = isAside || this.#ordinary.refusal(request.client) === undefined
+    const idle = mayBegin ? this.#idle.pop() : undefined
+    if (idle) this.#begin(exchange, idle)
+    else if (isAside || (mayBegin && this.#hasRoom)) this.#connect(exchange)
     else this.#wait(exchange)
     return exchange
   }
 
   configure(options: HopPoolOptions): void {
     this.#options = options
+    this.#ordinary.configure(sharedLimits(options))
     this.#connectWaiting()
   }
 
   close(): void {
     this.#closing = true
     for (const connection of this.#idle.splice(0)) connection.drop()
-    for (const exchange of this.#waiting.keys()) this.#refuse(exchange)
+    for (const exchange of this.#waiting.all()) this.#refuse(exchange)
     this.#restIfEmpty()
   }
 
+  /** Connections that may carry ordinary exchanges, or do. */
   get #hasRoom(): boolean {
-    return this.#connections.size < this.#options.maxConnections
+    return this.#connections.size - this.#long.size < this.#options.maxConnections
+  }
+
+  #begin(exchange: HopExchange, connection: HopConnection): void {
+    this.#hold(exchange, connection)
+    exchange.begin(connection)
   }
 
   #connect(exchange: HopExchange): void {
-    this.#connections.add(HopConnection.to(this.target, exchange, this.#owner))
+    const connection = HopConnection.to(this.target, exchange, this.#owner)
+    this.#connections.add(connection)
+    this.#hold(exchange, connection)
     this.#watch()
+  }
+
+  /** Whether it takes a place for long exchanges from the start. */
+  #mayGoAside({ isLong, client }: HopRequest): boolean {
+    return isLong === true && this.#longPlaces !== undefined && this.#longPlaces.refusal(client) === undefined
+  }
+
+  #hold({ request }: HopExchange, connection: HopConnection): void {
+    const { client } = request
+    const isLong = this.#mayGoAside(request)
+    const places = isLong ? this.#longPlaces : this.#ordinary
+    places?.take(client)
+    if (isLong) this.#long.add(connection)
+    connection.lease = { client, isLong }
+  }
+
+  /** The connection carries nothing for its client any more. */
+  #release(connection: HopConnection): void {
+    const { lease } = connection
+    if (lease === undefined) return
+    connection.lease = undefined
+    this.#long.delete(connection)
+    const places = lease.isLong ? this.#longPlaces : this.#ordinary
+    places?.release(lease.client)
+  }
+
+  #setAside(connection: HopConnection): NoPlace | undefined {
+    const { lease } = connection
+    if (lease === undefined || lease.isLong || this.#longPlaces === undefined) return undefined
+    const refusal = this.#longPlaces.take(lease.client)
+    if (refusal !== undefined) return refusal
+    this.#ordinary.release(lease.client)
+    connection.lease = { client: lease.client, isLong: true }
+    this.#long.add(connection)
+    this.#connectWaiting()
+    return undefined
   }
 
   #wait(exchange: HopExchange): void {
-    if (this.#closing || this.#waiting.size >= this.#options.maxWaiting) {
-      queueMicrotask(() => exchange.fail(busy()))
+    const { client } = exchange.request
+    const { maxWaiting, connectTimeoutMs } = this.#options
+    const isFull = this.#waiting.size >= maxWaiting || this.#waitingShare(client) <= this.#waiting.ofClient(client)
+    if (this.#closing || isFull) {
+      const fault = this.#busy(client)
+      queueMicrotask(() => exchange.fail(fault))
       return
     }
-    this.#waiting.set(exchange, performance.now() + this.#options.connectTimeoutMs)
-    exchange.leaveLine = () => this.#waiting.delete(exchange)
+    this.#waiting.add(exchange, performance.now() + connectTimeoutMs)
     this.#watch()
   }
 
+  /** How many of one client may wait: as for connections, its share of what others leave free. */
+  #waitingShare(client: string | undefined): number {
+    const { maxWaiting, clientSharePercent = 100 } = this.#options
+    if (client === undefined) return maxWaiting
+    const leftByOthers = maxWaiting - this.#waiting.size + this.#waiting.ofClient(client)
+    return Math.max(1, Math.floor((leftByOthers * clientSharePercent) / 100))
+  }
+
   #freed(connection: HopConnection): void {
-    // There may be too many since `configure`.
-    const isSurplus = this.#connections.size > this.#options.maxConnections
+    this.#release(connection)
+    // There may be too many since `configure`, or since a long exchange is over.
+    const isSurplus = this.#connections.size - this.#long.size > this.#options.maxConnections
     const next = isSurplus ? undefined : this.#nextWaiting()
-    if (next) next.begin(connection)
+    if (next) this.#begin(next, connection)
     else if (isSurplus || this.#closing) connection.drop()
     else this.#idle.push(connection)
+    // Its client may have a connection again, which can be another one.
+    if (this.#waiting.size > 0) this.#connectWaiting()
   }
 
   #gone(connection: HopConnection): void {
+    this.#release(connection)
     this.#connections.delete(connection)
     const at = this.#idle.indexOf(connection)
     if (at >= 0) this.#idle.splice(at, 1)
@@ -99,26 +175,28 @@ export class ConnectionPool implements HopPool {
   }
 
   #connectWaiting(): void {
-    while (this.#hasRoom) {
+    while (this.#waiting.size > 0 && (this.#idle.length > 0 || this.#hasRoom)) {
       const next = this.#nextWaiting()
       if (next === undefined) return
-      this.#connect(next)
+      const idle = this.#idle.pop()
+      if (idle) this.#begin(next, idle)
+      else this.#connect(next)
     }
   }
 
-  /** Takes the first one out of the line. */
   #nextWaiting(): HopExchange | undefined {
-    for (const next of this.#waiting.keys()) {
-      this.#waiting.delete(next)
-      next.leaveLine = undefined
-      return next
-    }
-    return undefined
+    if (this.#waiting.size === 0) return undefined
+    return this.#waiting.next((client) => this.#ordinary.refusal(client) === undefined)
   }
 
   #refuse(exchange: HopExchange): void {
     this.#waiting.delete(exchange)
-    exchange.fail(busy())
+    exchange.fail(this.#busy(exchange.request.client))
+  }
+
+  #busy(client: string | undefined): HopFault {
+    const limit: BusyLimit = this.#ordinary.refusal(client) === 'client' ? 'client_share' : 'connections'
+    return new HopFault('busy', 'no connection was free in time', undefined, limit)
   }
 
   #watch(): void {
@@ -127,8 +205,11 @@ export class ConnectionPool implements HopPool {
 
   #look(): void {
     const nowMs = performance.now()
-    for (const connection of this.#connections) connection.checkDeadline(nowMs)
-    for (const [exchange, untilMs] of this.#waiting) if (untilMs <= nowMs) this.#refuse(exchange)
+    for (const connection of this.#connections) {
+      connection.checkDeadline(nowMs)
+      if (connection.lasts(nowMs) > longAfterMs) this.#setAside(connection)
+    }
+    for (const exchange of this.#waiting.late(nowMs)) this.#refuse(exchange)
     this.#restIfEmpty()
   }
 
@@ -139,6 +220,6 @@ export class ConnectionPool implements HopPool {
   }
 }
 
-function busy(): HopFault {
-  return new HopFault('busy', 'no connection was free in time')
+function sharedLimits({ maxConnections, clientSharePercent = 100 }: HopPoolOptions) {
+  return { max: maxConnections, clientSharePercent }
 }

@@ -49,6 +49,10 @@ class SoleExchange implements HopConnectionOwner {
     connection.drop()
   }
 
+  setAside(): undefined {
+    return undefined
+  }
+
   gone(connection: HopConnection): void {
     underWay.delete(connection)
     if (underWay.size > 0) return

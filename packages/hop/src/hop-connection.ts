@@ -5,6 +5,7 @@ import { HopFault } from './hop-fault.ts'
 import type { AnswerHead, HopTarget, RawFields } from './hop.ts'
 import { openSocket } from './open-socket.ts'
 import { framingLines, lastChunk } from './request-framing.ts'
+import type { NoPlace } from './shared-places.ts'
 
 /** What a connection tells its owner, each when its own state is settled, and asks it. */
 export interface HopConnectionOwner {
@@ -16,6 +17,14 @@ export interface HopConnectionOwner {
   freed(connection: HopConnection): void
   /** Gone, or no longer the owner's: a tunnel. */
   gone(connection: HopConnection): void
+  /** Its exchange takes a place for long ones, if there is one. */
+  setAside(connection: HopConnection): NoPlace | undefined
+}
+
+/** For whom a connection is in use, and whether in a place for long exchanges. */
+export interface ConnectionLease {
+  readonly client: string | undefined
+  readonly isLong: boolean
 }
 
 /** All durations in milliseconds. */
@@ -44,6 +53,8 @@ type Phase =
 
 /** One connection to a target, with at most one exchange at a time on it. */
 export class HopConnection {
+  /** Its owner's. */
+  lease: ConnectionLease | undefined
   readonly #socket: Socket
   readonly #owner: HopConnectionOwner
   readonly #reader: AnswerReader
@@ -52,6 +63,8 @@ export class HopConnection {
   #phase: Phase = 'connecting'
   /** `performance.now()` at which the phase has lasted too long. */
   #deadlineMs: number
+  /** Since when it carries its exchange. */
+  #sinceMs = 0
 
   private constructor(socket: Socket, exchange: HopExchange, owner: HopConnectionOwner) {
     this.#owner = owner
@@ -89,6 +102,7 @@ export class HopConnection {
   send(exchange: HopExchange): void {
     this.#exchange = exchange
     this.#timeouts = this.#owner.timeouts()
+    this.#sinceMs = performance.now()
     const { request, finished } = exchange
     this.#reader.expect(request.method, request.upgrade !== undefined)
     this.#enter(finished ? 'awaiting' : 'sending')
@@ -144,6 +158,15 @@ export class HopConnection {
     this.#exchange = undefined
     this.#leave()
     this.#socket.destroy()
+  }
+
+  setAside(): NoPlace | undefined {
+    return this.#owner.setAside(this)
+  }
+
+  /** For how long an exchange has been carrying bytes; one that waits for its answer carries none. */
+  lasts(nowMs: number): number {
+    return this.#phase === 'sending' || this.#phase === 'receiving' ? nowMs - this.#sinceMs : 0
   }
 
   /** Called now and then: ends what has lasted too long. */

@@ -1,6 +1,7 @@
 import type { HopConnection } from './hop-connection.ts'
 import { HopFault } from './hop-fault.ts'
 import type { Exchange, HopHandler, HopRequest, RawFields } from './hop.ts'
+import type { NoPlace } from './shared-places.ts'
 
 /** One request and its answer. Has a connection from `begin` on; what is written before is kept. */
 export class HopExchange implements Exchange {
@@ -81,6 +82,10 @@ export class HopExchange implements Exchange {
     if (!this.#paused) return
     this.#paused = false
     this.#connection?.resume()
+  }
+
+  setAside(): NoPlace | undefined {
+    return this.#connection?.setAside()
   }
 
   abort(): void {

@@ -10,13 +10,19 @@
  */
 export type HopFaultKind = 'unreachable' | 'busy' | 'lost' | 'silent' | 'cut' | 'stalled' | 'garbled'
 
+/** What was used up when none was free: all connections and places to wait, or those that one client may have. */
+export type BusyLimit = 'connections' | 'client_share'
+
 export class HopFault extends Error {
   override readonly name = 'HopFault'
   readonly kind: HopFaultKind
+  /** Of `busy`. */
+  readonly limit: BusyLimit | undefined
 
-  constructor(kind: HopFaultKind, message: string, cause?: unknown) {
+  constructor(kind: HopFaultKind, message: string, cause?: unknown, limit?: BusyLimit) {
     super(message, cause === undefined ? undefined : { cause })
     this.kind = kind
+    this.limit = limit
   }
 
   /** Whether the server cannot have seen the request. */

@@ -5,6 +5,8 @@ export interface HopPoolOptions extends HopTimeouts {
   readonly maxConnections: number
   /** Exchanges that wait for a connection; one more is `busy`. */
   readonly maxWaiting: number
+  /** Most of both that one client may hold, in percent of what the others leave free. Default 100: all of them. */
+  readonly clientSharePercent?: number
 }
 
 /** Connections to one target, kept alive between exchanges. */

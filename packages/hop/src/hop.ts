@@ -1,6 +1,7 @@
 /** The vocabulary of a hop: one HTTP/1.1 exchange with the next server on the way. */
 import type { Duplex } from 'node:stream'
 import type { HopFault } from './hop-fault.ts'
+import type { NoPlace } from './shared-places.ts'
 
 /** Where a hop leads. An address, never a name: whoever looked the name up decided which address it is. */
 export interface HopTarget {
@@ -26,6 +27,10 @@ export interface HopRequest {
   readonly upgrade?: string | undefined
   /** Whether whoever asks can take trailers. */
   readonly takesTrailers?: boolean
+  /** On whose behalf: clients share the connections. Undefined: on nobody's, and as many as there are. */
+  readonly client?: string | undefined
+  /** Known to last: it takes a place for long exchanges if there is one. */
+  readonly isLong?: boolean
 }
 
 /** The head of an answer, checked by RFC 9112: it can be read in one way only. */
@@ -76,6 +81,11 @@ export interface Exchange {
   /** Stops and resumes the flow of the answer's body. What has been read already may still come after `pause`. */
   pause(): void
   resume(): void
+  /**
+   * This will last: it takes one of the places for long exchanges, and leaves its ordinary one to others. Says why not
+   * when there is no such place; then it stays where it is.
+   */
+  setAside(): NoPlace | undefined
   /** Nobody wants the answer any more: its connection is closed. The handler hears nothing. */
   abort(): void
 }

@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'node:net'
+import type { NoPlace } from '@ipfleet/hop/shared-places.ts'
 
 export interface ConnectionLimitsOptions {
   readonly maxConnections: number
@@ -7,20 +8,30 @@ export interface ConnectionLimitsOptions {
   /** Whose connections carry the requests of many. */
   readonly isTrusted: (address: string) => boolean
   readonly addressOf: (socket: Socket) => string
+  /** Told of each connection that is closed because there are too many, of all clients or of this one. */
+  readonly onRefused?: (why: NoPlace) => void
 }
 
-/** How many connections there may be, in all and from one client. Those over it are closed without a word. */
+/**
+ * How many connections there may be, in all and from one client. Those over it are closed without a word. Streams of
+ * HTTP/2 count like connections, and are refused by whoever serves them.
+ */
 export class ConnectionLimits {
   /** Connections that were closed because there were too many. */
   refused = 0
-  #open = 0
+  #connections = 0
+  /** Connections and streams. */
+  #taken = 0
   #options: ConnectionLimitsOptions
   readonly #byClient = new Map<string, number>()
   readonly #onClose: (this: Socket) => void
 
   constructor(server: Server, options: ConnectionLimitsOptions) {
     this.#options = options
-    const forget = (socket: Socket): void => this.#forget(options.addressOf(socket))
+    const forget = (socket: Socket): void => {
+      this.#connections -= 1
+      this.#forget(options.addressOf(socket))
+    }
     // One for all connections; the address is known to a socket also when it is closed.
     this.#onClose = function (this: Socket) {
       forget(this)
@@ -29,7 +40,18 @@ export class ConnectionLimits {
   }
 
   get open(): number {
-    return this.#open
+    return this.#connections
+  }
+
+  /** Counts a stream of this client, unless there are too many; then it says of whom. */
+  openStream(address: string): NoPlace | undefined {
+    const refusal = this.#refusal(address)
+    if (refusal === undefined) this.#add(address)
+    return refusal
+  }
+
+  closeStream(address: string): void {
+    this.#forget(address)
   }
 
   configure(options: ConnectionLimitsOptions): void {
@@ -37,22 +59,33 @@ export class ConnectionLimits {
   }
 
   #count(socket: Socket): void {
-    const { maxConnections, maxPerClient, isTrusted, addressOf } = this.#options
-    const address = addressOf(socket)
-    const ofClient = this.#byClient.get(address) ?? 0
-    const isOver = maxPerClient > 0 && ofClient >= maxPerClient && !isTrusted(address)
-    if (isOver || this.#open >= maxConnections) {
+    const address = this.#options.addressOf(socket)
+    const refusal = this.#refusal(address)
+    if (refusal !== undefined) {
       this.refused += 1
+      this.#options.onRefused?.(refusal)
       socket.destroy()
       return
     }
-    this.#open += 1
-    this.#byClient.set(address, ofClient + 1)
+    this.#add(address)
+    this.#connections += 1
     socket.on('close', this.#onClose)
   }
 
+  #refusal(address: string): NoPlace | undefined {
+    const { maxConnections, maxPerClient, isTrusted } = this.#options
+    if (this.#taken >= maxConnections) return 'all'
+    const isOver = maxPerClient > 0 && (this.#byClient.get(address) ?? 0) >= maxPerClient
+    return isOver && !isTrusted(address) ? 'client' : undefined
+  }
+
+  #add(address: string): void {
+    this.#taken += 1
+    this.#byClient.set(address, (this.#byClient.get(address) ?? 0) + 1)
+  }
+
   #forget(address: string): void {
-    this.#open -= 1
+    this.#taken -= 1
     const left = (this.#byClient.get(address) ?? 1) - 1
     if (left > 0) this.#byClient.set(address, left)
     else this.#byClient.delete(address)

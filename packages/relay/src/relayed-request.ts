@@ -4,12 +4,13 @@ import type { Duplex } from 'node:stream'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
 import type { AnswerHead, Exchange, HopHandler, HopRequest, RawFields } from '@ipfleet/hop/hop.ts'
+import type { NoPlace } from '@ipfleet/hop/shared-places.ts'
 import type { TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
 import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
 import { linesOf } from './h1-answer.ts'
 import type { StallWatch, Watched } from './stall-watch.ts'
-import { bodyOf, Upload, type UploadLimits } from './upload.ts'
+import { bodyOf, type CollectOptions, Upload, type UploadLimits } from './upload.ts'
 
 /** What all relayed requests share. */
 export interface RelayParts {
@@ -29,6 +30,8 @@ export interface RelayedClient {
   readonly method: string
   /** Of the request's body; 0: no limit. */
   readonly maxBodyBytes: number
+  /** Among whom connections are shared; undefined: they are not. */
+  readonly subject?: string
 }
 
 /** Begins an exchange with whoever is asked. */
@@ -67,7 +70,7 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
     this.hasBody = this.#body !== 'none' && this.#body !== 0
     this.#upload = this.hasBody
       ? new Upload(client.req, parts.uploads, client.maxBodyBytes, () =>
-          this.#abandon(new ProxyError('payload_too_large')),
+          this.abandon(new ProxyError('payload_too_large')),
         )
       : undefined
     client.answer.listener = this
@@ -96,9 +99,22 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
       body: this.#body,
       upgrade: upgrade && fields.upgrade,
       takesTrailers: fields.takesTrailers,
+      client: this.client.subject,
+      isLong: this.#upload?.isSlow === true,
     }
     this.#exchange = begin(request, this)
     this.#upload?.sendBy(this.#exchange)
+  }
+
+  /** Reads the body, as `Upload.collect` does, before anyone is asked; without one, `onReady` is called at once. */
+  protected collectBody(options: CollectOptions, onReady: () => void): void {
+    if (this.#upload) this.#upload.collect(options, () => this.#ended || onReady())
+    else onReady()
+  }
+
+  /** See `Exchange.setAside`. */
+  protected setAside(): NoPlace | undefined {
+    return this.#exchange?.setAside()
   }
 
   protected refuse(error: ProxyError): void {
@@ -190,14 +206,15 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
   }
 
   checkStall(nowMs: number): void {
-    if (this.#upload?.isLate(nowMs) === true) this.#abandon(new ProxyError('request_timeout'))
+    if (this.#upload?.isLate(nowMs) === true) this.abandon(new ProxyError('request_timeout'))
+    else if (this.#upload?.isCollecting === true) this.#upload.checkCollecting(nowMs)
     else if (this.#unreadSinceMs !== undefined && nowMs - this.#unreadSinceMs > this.#parts.sendTimeoutMs) {
       this.client.answer.cut()
     }
   }
 
   /** The client has asked for what it does not get; nobody is waiting for the server's answer any more. */
-  #abandon(error: ProxyError): void {
+  protected abandon(error: ProxyError): void {
     this.#exchange?.abort()
     this.#exchange = undefined
     this.refuse(error)
@@ -223,6 +240,7 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
   #end(status: number, end: RelayEnd, fault?: HopFault): void {
     if (this.#ended) return
     this.#ended = true
+    this.#upload?.stop()
     if (this.#unreadSinceMs === undefined) this.#parts.stalls.delete(this)
     this.over(status, end, fault)
   }

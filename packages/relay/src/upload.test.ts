@@ -1,12 +1,12 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import type { Exchange, RawFields } from '@ipfleet/hop/hop.ts'
+import type { RawFields } from '@ipfleet/hop/hop.ts'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import { bodyOf, Upload } from './upload.ts'
 
 /** An exchange that notes what it is given, and flows unless told not to. */
-class FakeExchange implements Exchange {
+class FakeExchange {
   flows = true
   text = ''
   trailers: RawFields | undefined
@@ -19,10 +19,6 @@ class FakeExchange implements Exchange {
   finish(trailers: RawFields = []): void {
     this.trailers = trailers
   }
-
-  pause(): void {}
-  resume(): void {}
-  abort(): void {}
 }
 
 let req: IncomingMessage

@@ -2,12 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { RawFields } from '@ipfleet/hop/hop.ts'
+import type { SharedPlaces } from '@ipfleet/hop/shared-places.ts'
 import { peerAddress } from '@ipfleet/http/client-address.ts'
+import { addressSubject } from '@ipfleet/http/address-subject.ts'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http/request-id.ts'
 import type { RequestFault } from '@ipfleet/http/request-guard.ts'
 import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
 import type { GroupConfig } from './config/edge-config.ts'
+import { FairTurns } from './limits/fair-turns.ts'
+import type { ClientShares } from './limits/client-shares.ts'
 import type { ClientLimiter, Verdict } from './limits/client-limiter.ts'
 import type { OwnEndpoints } from './own-endpoints.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/relay/client-answer.ts'
@@ -29,6 +33,7 @@ export interface Rules {
   readonly hiddenPaths: HiddenPaths
   /** Undefined: nobody is limited. */
   readonly limiter: ClientLimiter | undefined
+  readonly shares: ClientShares
   readonly routes: Routes
   readonly groups: ReadonlyMap<string, { readonly group: UpstreamGroup; readonly config: GroupConfig }>
   /** Where a route says nothing else; 0: no limit. */
@@ -57,25 +62,46 @@ export type App = (incoming: Incoming) => void
 const noFields: RawFields = []
 const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
-/** All that a request passes, in order, and why in this order. */
 export function createApp({ rules, clientAddress, onEnd }: AppParts): App {
+  const turns = new FairTurns()
+
   return (incoming) => {
-    const { req } = incoming
-    const visit = new Visit(incoming, { address: clientAddress(req), peer: peerAddress(req), onEnd })
-    const now = rules()
-    // Before anything reads the request: what Node lets by and nobody may read in two ways.
-    const fault = now.faultOf(req)
-    if (fault) return visit.refuseFaulty(fault)
-    // Before anything is given: to those who are not to be served, not even the own endpoints.
-    if (now.isDenied(visit.client.address)) return visit.refuse(new ProxyError('client_denied'))
-    // Before the limiter: whoever watches the edge does not use up what clients have.
-    if (now.endpoints.answer(visit)) return undefined
-    // As if it were not there, for everyone and whatever is behind.
-    if (now.hiddenPaths.isHidden(visit.target)) return visit.refuse(new ProxyError('not_found'))
-    const verdict = now.limiter?.judge(req, visit.client.address)
-    if (verdict instanceof Promise) return void admitLater(visit, now, verdict)
-    return admit(visit, now, verdict)
+    const { req, answer } = incoming
+    const address = clientAddress(req)
+    const visitor = {
+      address,
+      peer: peerAddress(req),
+      subject: addressSubject(address),
+      arrivedMs: performance.now(),
+      onEnd,
+    }
+    // Before all that costs: a client that sends many requests at once delays its own.
+    turns.take(visitor.subject, () => {
+      const visit = new Visit(incoming, visitor)
+      if (answer.gone) visit.answeredHere(CLIENT_LEFT)
+      else judge(visit, rules())
+    })
   }
+}
+
+/** All that a request passes, in order, and why in this order. */
+function judge(visit: Visit, now: Rules): void {
+  const { req } = visit.incoming
+  // Before anything reads the request: what Node lets by and nobody may read in two ways.
+  const fault = now.faultOf(req)
+  if (fault) return visit.refuseFaulty(fault)
+  // Before anything is given: to those who are not to be served, not even the own endpoints.
+  if (now.isDenied(visit.client.address)) return visit.refuse(new ProxyError('client_denied'))
+  // Before the limiter: whoever watches the edge does not use up what clients have.
+  if (now.endpoints.answer(visit)) return undefined
+  // As if it were not there, for everyone and whatever is behind.
+  if (now.hiddenPaths.isHidden(visit.target)) return visit.refuse(new ProxyError('not_found'))
+  // Before anything waits: what is held for a request is bounded for its client, and for all.
+  const over = visit.holdHead(now.shares)
+  if (over) return visit.refuse(over)
+  const verdict = now.limiter?.judge(req, visit.client.address)
+  if (verdict instanceof Promise) return void admitLater(visit, now, verdict)
+  return admit(visit, now, verdict)
 }
 
 /** While the fleet is asked, the client may leave. */
@@ -116,6 +142,7 @@ function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
     target: visit.target,
     fields: visit.fields,
     from: visit.client,
+    subject: visit.subject,
     group: place.group,
     hostOf: place.config.host,
     maxBodyBytes,
@@ -130,9 +157,23 @@ function isTooLong({ contentLength }: OnwardFields, maxBodyBytes: number): boole
   return maxBodyBytes > 0 && contentLength !== undefined && Number(contentLength) > maxBodyBytes
 }
 
+/** Of one request, beside its fields. */
+const requestBytes = 1024
+
+/** What a head takes in memory: as RFC 9113 §6.5.2 has it, 32 bytes for each field beside its text. */
+function headBytes({ rawHeaders, url = '' }: IncomingMessage): number {
+  let bytes = requestBytes + url.length + rawHeaders.length * 16
+  for (const text of rawHeaders) bytes += text.length
+  return bytes
+}
+
 interface Visitor {
   readonly address: string
   readonly peer: string
+  /** Whose requests count together. */
+  readonly subject: string
+  /** `performance.now()` */
+  readonly arrivedMs: number
   readonly onEnd: (end: RequestEnd) => void
 }
 
@@ -140,19 +181,24 @@ interface Visitor {
 export class Visit {
   readonly incoming: Incoming
   readonly client: Client
+  readonly subject: string
   readonly method: string
   readonly target: string
   readonly fields: OnwardFields
   readonly requestId: string
   /** Asked by the machinery around the edge, not by a client. */
   isProbe = false
-  readonly #startedMs = performance.now()
+  readonly #startedMs: number
   readonly #onEnd: (end: RequestEnd) => void
+  #memory: SharedPlaces | undefined
+  #headBytes = 0
 
-  constructor(incoming: Incoming, { address, peer, onEnd }: Visitor) {
+  constructor(incoming: Incoming, { address, peer, subject, arrivedMs, onEnd }: Visitor) {
     const { req, secure } = incoming
     this.incoming = incoming
     this.client = { address, peer, secure }
+    this.subject = subject
+    this.#startedMs = arrivedMs
     this.method = req.method ?? ''
     this.target = req.url ?? ''
     this.fields = new OnwardFields(req.rawHeaders)
@@ -163,6 +209,16 @@ export class Visit {
   /** Set on the answer, whoever it is from. */
   get idFields(): RawFields {
     return [REQUEST_ID, this.requestId]
+  }
+
+  /** Takes the memory of the head until the request is over. @returns what is said when there is none */
+  holdHead({ memory, refusal }: ClientShares): ProxyError | undefined {
+    const bytes = headBytes(this.incoming.req)
+    const why = memory.take(this.subject, bytes)
+    if (why !== undefined) return refusal('held_bytes', why)
+    this.#memory = memory
+    this.#headBytes = bytes
+    return undefined
   }
 
   /** What follows on the connection cannot be trusted. */
@@ -195,6 +251,8 @@ export class Visit {
 
   end(end: ForwardEnd): void {
     const { requestId, method, target, client, isProbe } = this
+    this.#memory?.release(this.subject, this.#headBytes)
+    this.#memory = undefined
     const durationMs = performance.now() - this.#startedMs
     this.#onEnd({ ...end, requestId, method, target, client: client.address, isProbe, durationMs })
   }

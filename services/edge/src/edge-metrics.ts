@@ -1,5 +1,6 @@
 import type { Tunnels } from '@ipfleet/hop/tunnels.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import type { ClientShares } from './limits/client-shares.ts'
 import type { LimitParts } from './limits/limit-parts.ts'
 import type { AttemptsRecord } from './proxy/attempts-record.ts'
 import type { EdgeServer } from './server/edge-server.ts'
@@ -11,6 +12,7 @@ export interface EdgeMetricsParts {
   readonly tunnels: Tunnels
   readonly server: EdgeServer
   readonly attempts: AttemptsRecord
+  readonly shares: ClientShares
 }
 
 /**
@@ -22,6 +24,7 @@ export function registerMetrics(metrics: Metrics, parts: EdgeMetricsParts): void
   attemptMetrics(metrics, parts)
   backendMetrics(metrics, parts)
   limitMetrics(metrics, parts)
+  shareMetrics(metrics, parts)
 }
 
 function connectionMetrics(metrics: Metrics, { server, tunnels }: EdgeMetricsParts): void {
@@ -105,6 +108,34 @@ function backendMetrics(metrics: Metrics, { groups }: EdgeMetricsParts): void {
       this.reset()
       for (const [group, { group: live }] of groups.places) {
         for (const { id: backend, state } of live.members()) this.set({ group, backend }, state === 'up' ? 1 : 0)
+      }
+    },
+  })
+}
+
+function shareMetrics(metrics: Metrics, { shares }: EdgeMetricsParts): void {
+  metrics.gauge({
+    name: 'ipfleet_edge_long_answers',
+    help: 'Event streams, tunnels, and uploads and answers that take over 5 s.',
+    collect() {
+      this.set(shares.longAnswers.taken)
+    },
+  })
+  metrics.gauge({
+    name: 'ipfleet_edge_held_bytes',
+    help: 'Bytes of heads and collected bodies of requests under way.',
+    collect() {
+      this.set(shares.memory.taken)
+    },
+  })
+  metrics.counter({
+    name: 'ipfleet_edge_refused_requests_total',
+    help: 'Requests refused because a limit was reached, by limit; of says whether all of it was taken or the share of the client.',
+    labelNames: ['limit', 'of'],
+    collect() {
+      this.reset()
+      for (const [limit, counts] of shares.refused) {
+        for (const [of, count] of Object.entries(counts)) this.inc({ limit, of }, count)
       }
     },
   })

@@ -9,6 +9,7 @@ import { createApp, type Rules } from './app.ts'
 import type { EdgeConfig, TlsConfig } from './config/edge-config.ts'
 import { registerMetrics } from './edge-metrics.ts'
 import type { ClientLimiter } from './limits/client-limiter.ts'
+import { ClientShares } from './limits/client-shares.ts'
 import { LimitParts } from './limits/limit-parts.ts'
 import { AttemptsRecord } from './proxy/attempts-record.ts'
 import { StallWatch } from '@ipfleet/relay/stall-watch.ts'
@@ -27,6 +28,11 @@ export interface EdgeParts {
   readonly surroundings: Surroundings
 }
 
+interface EdgeCollaborators {
+  readonly groups: UpstreamGroups
+  readonly shares: ClientShares
+}
+
 /** What answers may still take when nothing new is accepted. */
 const finishWithinMs = 30_000
 
@@ -40,6 +46,7 @@ export class Edge implements Serving<EdgeConfig> {
   readonly host: string
   readonly #parts: EdgeParts
   readonly #groups: UpstreamGroups
+  readonly #shares: ClientShares
   readonly #limits: LimitParts
   readonly #budget: RetryBudget
   readonly #tunnels: Tunnels
@@ -54,18 +61,20 @@ export class Edge implements Serving<EdgeConfig> {
 
   /** @throws Error with the reason in plain words: a port that is taken, a certificate that cannot be used */
   static async start(config: EdgeConfig, parts: EdgeParts): Promise<Edge> {
-    const groups = new UpstreamGroups(parts.logger)
+    const shares = new ClientShares(config.server, parts.logger)
+    const groups = new UpstreamGroups(parts.logger, shares.longAnswers)
     await groups.configure(config)
-    const edge = new Edge(config, parts, groups)
+    const edge = new Edge(config, parts, { groups, shares })
     edge.#port = await edge.#server.listen(config.server)
     return edge
   }
 
-  private constructor(config: EdgeConfig, parts: EdgeParts, groups: UpstreamGroups) {
+  private constructor(config: EdgeConfig, parts: EdgeParts, { groups, shares }: EdgeCollaborators) {
     const { settings, logger, surroundings } = parts
     this.#parts = parts
     this.#config = config
     this.#groups = groups
+    this.#shares = shares
     this.host = config.server.host
     this.#limits = new LimitParts(settings, surroundings, logger)
     this.#budget = new RetryBudget(config.retry)
@@ -77,6 +86,7 @@ export class Edge implements Serving<EdgeConfig> {
     registerMetrics(surroundings.metrics, {
       groups,
       limits: this.#limits,
+      shares: this.#shares,
       tunnels: this.#tunnels,
       server: this.#server,
       attempts: this.#attempts,
@@ -90,6 +100,7 @@ export class Edge implements Serving<EdgeConfig> {
   /** What began under the old rules ends under them. */
   async reconfigure(config: EdgeConfig): Promise<void> {
     this.#warnOfWhatWaits(config)
+    this.#shares.configure(config.server)
     const { closeGone } = await this.#groups.configure(config)
     const { limiter: before } = this.#rules
     this.#config = config
@@ -116,6 +127,7 @@ export class Edge implements Serving<EdgeConfig> {
   #makeRules(config: EdgeConfig, limiter: ClientLimiter | undefined): Rules {
     return makeRules(config, {
       limiter,
+      shares: this.#shares,
       groups: this.#groups.places,
       tunnels: this.#tunnels,
       stalls: this.#stalls,
@@ -134,6 +146,7 @@ export class Edge implements Serving<EdgeConfig> {
       config: config.server,
       tls: config.tls,
       certificate: config.tls && readCertificate(config.tls),
+      shares: this.#shares,
       app: createApp({
         rules: () => this.#rules,
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),

@@ -3,6 +3,7 @@ import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
 import { requestGuard } from '@ipfleet/http/request-guard.ts'
 import type { Rules } from './app.ts'
 import type { AccessConfig, EdgeConfig } from './config/edge-config.ts'
+import type { ClientShares } from './limits/client-shares.ts'
 import type { ClientLimiter } from './limits/client-limiter.ts'
 import { type MetricsPage, OwnEndpoints } from './own-endpoints.ts'
 import type { AttemptsRecord } from './proxy/attempts-record.ts'
@@ -16,6 +17,7 @@ import type { GroupPlaces } from './upstream-groups.ts'
 /** What outlives a configuration. */
 export interface Ground {
   readonly limiter: ClientLimiter | undefined
+  readonly shares: ClientShares
   readonly groups: GroupPlaces
   readonly tunnels: Tunnels
   readonly stalls: StallWatch
@@ -44,11 +46,14 @@ export function makeRules(config: EdgeConfig, ground: Ground): Rules {
     hiddenPaths: new HiddenPaths(server.hiddenPaths),
     limiter: ground.limiter,
     routes: new Routes(config.routes),
+    shares: ground.shares,
     groups: ground.groups,
     maxBodyBytes: server.maxBodyBytes,
     forward: {
       tunnels: ground.tunnels,
       uploads: server,
+      shares: ground.shares,
+      bodyBufferBytes: server.bodyBufferBytes,
       stalls: ground.stalls,
       budget: ground.budget,
       record: ground.record,

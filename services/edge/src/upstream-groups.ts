@@ -1,4 +1,5 @@
 import { ConnectionPool } from '@ipfleet/hop/connection-pool.ts'
+import type { SharedPlaces } from '@ipfleet/hop/shared-places.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { EdgeConfig, GroupConfig } from './config/edge-config.ts'
 import { LiveGroup, type LiveGroupConfig } from './upstreams/live-group.ts'
@@ -10,10 +11,13 @@ export class UpstreamGroups {
   /** How often a member was ejected, by group. */
   readonly ejections = new Map<string, number>()
   readonly #logger: Logger
+  readonly #longPlaces: SharedPlaces
   #places: GroupPlaces = new Map()
 
-  constructor(logger: Logger) {
+  /** `longPlaces`: for the event streams and other long answers of all groups. */
+  constructor(logger: Logger, longPlaces: SharedPlaces) {
     this.#logger = logger
+    this.#longPlaces = longPlaces
   }
 
   get places(): GroupPlaces {
@@ -60,7 +64,9 @@ export class UpstreamGroups {
       await known.configure(config)
       return known
     }
-    const group = new LiveGroup(name, config, { createPool: (target, options) => new ConnectionPool(target, options) })
+    const group = new LiveGroup(name, config, {
+      createPool: (target, options) => new ConnectionPool(target, options, this.#longPlaces),
+    })
     this.#log(group)
     await group.start()
     return group

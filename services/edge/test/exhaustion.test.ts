@@ -22,6 +22,7 @@ beforeAll(async () => {
     server: `
       header_timeout_seconds = 1
       body_timeout_seconds = 1
+      body_buffer_bytes = 100
       send_timeout_seconds = 2
       max_connections_per_client = 0`,
   })

@@ -33,9 +33,10 @@ export class H2Wire {
   #closed = false
   #stream = -1
 
-  /** `settings`: the payload of the first frame. */
-  static async to(port: number, settings: Buffer = Buffer.alloc(0)): Promise<H2Wire> {
-    const socket = connect({ port, host: '127.0.0.1', ALPNProtocols: ['h2'], rejectUnauthorized: false })
+  /** `settings`: the payload of the first frame; `from`: the client's own address. */
+  static async to(port: number, settings: Buffer = Buffer.alloc(0), from = '127.0.0.1'): Promise<H2Wire> {
+    const local = { host: '127.0.0.1', localAddress: from }
+    const socket = connect({ port, ...local, ALPNProtocols: ['h2'], rejectUnauthorized: false })
     await once(socket, 'secureConnect')
     return new H2Wire(socket, settings)
   }

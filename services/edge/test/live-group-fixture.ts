@@ -33,6 +33,7 @@ export function groupConfig({ backends, group, health, ejection }: Changes): Liv
       idleTimeoutMs: 30_000,
       maxConnections: 100,
       maxWaiting: 100,
+      clientSharePercent: 50,
       keepAliveMs: 4000,
       resolveMs: 10_000,
       healthPath: undefined,

@@ -6,13 +6,14 @@ import type { FoundTables } from './find-tables.ts'
 /** The configuration of tables without faults. */
 export function buildConfig(tables: FoundTables): EdgeConfig {
   const { tls, rateLimit } = tables
+  const server = serverConfig(complete(tables.server.values))
   const health = complete(tables.health.values)
   const ejection = complete(tables.ejection.values)
   const retry = complete(tables.retry.values)
   return {
-    server: serverConfig(complete(tables.server.values)),
+    server,
     tls: tls && tlsConfig(complete(tls.values)),
-    groups: Object.fromEntries(tables.groups.map(({ name, values }) => [name, groupConfig(complete(values))])),
+    groups: Object.fromEntries(tables.groups.map(({ name, values }) => [name, groupConfig(complete(values), server)])),
     routes: tables.routes.map(({ values }) => routeConfig(complete(values))),
     health: {
       path: health.path,
@@ -54,6 +55,10 @@ function serverConfig(values: ValuesOf<typeof serverKeys>): ServerConfig {
     workers: values.workers,
     maxConnections: values.max_connections,
     maxConnectionsPerClient: values.max_connections_per_client,
+    clientSharePercent: values.client_share_percent,
+    maxLongAnswers: values.max_long_answers,
+    maxHeldBytes: values.max_held_bytes,
+    bodyBufferBytes: values.body_buffer_bytes,
     maxHeaders: values.max_headers,
     maxHeaderBytes: values.max_header_bytes,
     maxTargetBytes: values.max_target_bytes,
@@ -75,7 +80,7 @@ function tlsConfig(values: ValuesOf<typeof tlsKeys>): TlsConfig {
   return { cert: values.cert, key: values.key, http2: values.http2, minVersion: values.min_version }
 }
 
-function groupConfig(values: ValuesOf<typeof groupKeys>): GroupConfig {
+function groupConfig(values: ValuesOf<typeof groupKeys>, { clientSharePercent }: ServerConfig): GroupConfig {
   return {
     backends: values.backends,
     balance: values.balance,
@@ -85,6 +90,7 @@ function groupConfig(values: ValuesOf<typeof groupKeys>): GroupConfig {
     idleTimeoutMs: inMs(values.idle_timeout_seconds),
     maxConnections: values.max_connections,
     maxWaiting: values.max_waiting,
+    clientSharePercent,
     keepAliveMs: inMs(values.keep_alive_seconds),
     resolveMs: inMs(values.resolve_seconds),
     healthPath: values.health_path,

@@ -23,11 +23,31 @@ import { listenAddress } from './listen-address.ts'
 export const serverKeys = {
   listen: preset(listenAddress, '0.0.0.0:8090', 'Where it listens; port 0 takes a free one'),
   workers: preset(wholeNumber(1, 256), 1, 'Processes that share the port'),
-  max_connections: preset(wholeNumber(1), 10_000, 'Most connections of one process'),
+  max_connections: preset(wholeNumber(1), 10_000, 'Most connections and HTTP/2 streams of one process'),
   max_connections_per_client: preset(
     wholeNumber(0),
     1000,
-    'Most connections of one client to one process; trusted proxies are not counted; 0: no limit',
+    'Most connections and HTTP/2 streams of one client to one process; trusted proxies are not counted; 0: no limit',
+  ),
+  client_share_percent: preset(
+    wholeNumber(1, 100),
+    50,
+    'Most that one client may hold of what the others leave free: of the connections to a backend and the places to wait for one, of max_long_answers and of max_held_bytes; 100: all of it',
+  ),
+  max_long_answers: preset(
+    wholeNumber(0),
+    1000,
+    'Most event streams, tunnels, and uploads and answers that take over 5 s, of one process. They count in no max_connections of a group',
+  ),
+  max_held_bytes: preset(
+    wholeNumber(1_048_576),
+    67_108_864,
+    'Most bytes of the heads and collected bodies of requests under way, of one process',
+  ),
+  body_buffer_bytes: preset(
+    wholeNumber(0, 16_777_216),
+    65_536,
+    'Of a body so much is collected before a backend is asked, so that a client that does not send it holds no connection; 0: nothing',
   ),
   max_headers: preset(wholeNumber(1, 10_000), 100, 'Most header fields of a request'),
   max_header_bytes: preset(wholeNumber(1024, 1_048_576), 16_384, 'Most bytes of them'),

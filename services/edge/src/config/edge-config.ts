@@ -30,6 +30,13 @@ export interface ServerConfig {
   readonly maxConnections: number
   /** Of one client and one process; 0: no limit. Trusted proxies are not counted. */
   readonly maxConnectionsPerClient: number
+  /** Most that one client may hold of what the others leave free. */
+  readonly clientSharePercent: number
+  readonly maxLongAnswers: number
+  /** Of heads and collected bodies of requests under way. */
+  readonly maxHeldBytes: number
+  /** Of one body, before a backend is asked. */
+  readonly bodyBufferBytes: number
   readonly maxHeaders: number
   readonly maxHeaderBytes: number
   readonly maxTargetBytes: number
@@ -79,6 +86,8 @@ export interface GroupConfig {
   readonly maxConnections: number
   /** Requests that wait for one of these connections; more are answered 503. */
   readonly maxWaiting: number
+  /** Of both, and of what the others leave free: the most that one client may hold. That of `[server]`. */
+  readonly clientSharePercent: number
   readonly keepAliveMs: number
   /** How often the addresses of a backend that is a name are looked up again. */
   readonly resolveMs: number

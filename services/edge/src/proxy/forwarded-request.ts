@@ -3,6 +3,7 @@ import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
 import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
 import { passedFields } from '@ipfleet/relay/passed-fields.ts'
 import { type RelayedClient, RelayedRequest, type RelayEnd, type RelayParts } from '@ipfleet/relay/relayed-request.ts'
+import type { ClientShares } from '../limits/client-shares.ts'
 import type { RetryBudget } from '../upstreams/retry-budget.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-group.ts'
 import type { AttemptsRecord } from './attempts-record.ts'
@@ -12,6 +13,9 @@ import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 /** What all requests of one configuration share. */
 export interface ForwardParts extends RelayParts {
   readonly budget: RetryBudget
+  readonly shares: ClientShares
+  /** Of a body, before a backend is asked. */
+  readonly bodyBufferBytes: number
   /** Further backends that one request may try. */
   readonly attempts: number
   readonly showBackend: boolean
@@ -23,6 +27,7 @@ export interface ForwardParts extends RelayParts {
 export interface AdmittedRequest extends RelayedClient {
   readonly target: string
   readonly from: Client
+  readonly subject: string
   readonly group: UpstreamGroup
   readonly hostOf: 'client' | 'backend'
   readonly requestId: string
@@ -43,6 +48,9 @@ export interface ForwardEnd {
   readonly fault: HopFault | undefined
 }
 
+/** How long a body is collected before a backend is asked all the same. */
+const collectMs = 1000
+
 const attemptEnds: Readonly<Record<RelayEnd, AttemptEnd>> = {
   answered: 'answered',
   broken: 'failed',
@@ -59,6 +67,7 @@ export class ForwardedRequest extends RelayedRequest {
   /** Who is being asked. */
   #member: Member | undefined
   #retries = 0
+  #holdsLongPlace = false
   #fault: HopFault | undefined
   #error: ProxyError | undefined
 
@@ -69,8 +78,30 @@ export class ForwardedRequest extends RelayedRequest {
   }
 
   start(): void {
+    const { subject, upgrade, fields } = this.#of
+    const { shares, budget, bodyBufferBytes: maxBytes } = this.#parts
+    budget.request()
+    if (upgrade) {
+      // What switches protocols becomes a tunnel.
+      const why = shares.longAnswers.take(subject)
+      if (why !== undefined) return this.refuse(shares.refusal('long_answers', why))
+      this.#holdsLongPlace = true
+    }
+    // Who expects a 100 sends nothing before the backend has been asked.
+    if (!this.hasBody || fields.expectsContinue || maxBytes === 0) return this.#askFirst()
+    return this.collectBody({ maxBytes, maxMs: collectMs, memory: shares.memory, client: subject }, () =>
+      this.#askFirst(),
+    )
+  }
+
+  override answered(head: AnswerHead, whole: Buffer | undefined): void {
+    const why = whole === undefined && isEventStream(head) ? this.setAside() : undefined
+    if (why === undefined) super.answered(head, whole)
+    else this.abandon(this.#parts.shares.refusal('long_answers', why))
+  }
+
+  #askFirst(): void {
     const { group, target } = this.#of
-    this.#parts.budget.request()
     const member = group.next(target, this.#tried)
     if (member) this.#askMember(member)
     else this.refuse(new ProxyError('no_backend', { retryAfterSeconds: group.retryAfterSeconds() }))
@@ -99,14 +130,21 @@ export class ForwardedRequest extends RelayedRequest {
       this.#retries += 1
       this.#parts.record.retry(fault.kind)
       this.#askMember(next)
-    } else this.refuse(errorOf(fault))
+    } else this.refuse(this.#errorOf(fault))
   }
 
   protected over(status: number, end: RelayEnd, fault = this.#fault): void {
     const member = this.#member
+    if (this.#holdsLongPlace) this.#parts.shares.longAnswers.release(this.#of.subject)
+    this.#holdsLongPlace = false
     if (member) this.#release(member, attemptEnds[end])
     const backend = (member ?? this.#tried.at(-1))?.id
     this.#of.onEnd({ status, backend, retries: this.#retries, fault, error: this.#error })
+  }
+
+  #errorOf(fault: HopFault): ProxyError {
+    if (fault.kind !== 'busy') return errorOf(fault)
+    return this.#parts.shares.refusal('backend_connections', fault.limit === 'client_share' ? 'client' : 'all')
   }
 
   #askMember(member: Member): void {
@@ -135,4 +173,12 @@ export class ForwardedRequest extends RelayedRequest {
     this.#of.group.done(member, end)
     this.#parts.record.end(member.id, end)
   }
+}
+
+/** One that never ends by itself. */
+function isEventStream({ fields }: AnswerHead): boolean {
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    if (fields[index]?.toLowerCase() === 'content-type') return /^text\/event-stream\b/i.test(fields[index + 1] ?? '')
+  }
+  return false
 }

@@ -8,6 +8,8 @@ import {
 import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
 import type { ConnectionRefusal } from '@ipfleet/http/connection-refusal.ts'
+import type { NoPlace } from '@ipfleet/hop/shared-places.ts'
+import { peerAddress } from '@ipfleet/http/client-address.ts'
 import { trackConnections } from '@ipfleet/http/connection-tracker.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions, refuseExpectation } from '@ipfleet/http/harden-server.ts'
@@ -15,6 +17,7 @@ import { inTurn } from '@ipfleet/http/in-turn.ts'
 import { listen } from '@ipfleet/http/listen.ts'
 import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
 import type { App } from '../app.ts'
+import type { ClientShares } from '../limits/client-shares.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
 import { H1Answer } from '@ipfleet/relay/h1-answer.ts'
 import { H2Answer } from '../proxy/h2-answer.ts'
@@ -31,6 +34,7 @@ export interface EdgeServerOptions {
   /** Told of what is refused before it is a request. */
   readonly onRefused: (refusal: ConnectionRefusal) => void
   readonly connections: Pick<ConnectionLimitsOptions, 'isTrusted' | 'addressOf'>
+  readonly shares: ClientShares
 }
 
 /** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
@@ -131,9 +135,14 @@ export class EdgeServer {
       streamResetBurst: 200,
       streamResetRate: 33,
     })
-    const serve = (req: Http2ServerRequest, res: Http2ServerResponse): void => {
+    const serve = (h2: Http2ServerRequest, res: Http2ServerResponse): void => {
       // The two are alike as far as they are used here.
-      app({ req: req as unknown as IncomingMessage, res, answer: new H2Answer(res), secure: true, upgrade: undefined })
+      const req = h2 as unknown as IncomingMessage
+      const address = peerAddress(req)
+      const why = this.#limits.openStream(address)
+      if (why !== undefined) return this.#sessions.refuse(res, this.#options.shares.refusal('connections', why))
+      res.stream.once('close', () => this.#limits.closeStream(address))
+      return app({ req, res, answer: new H2Answer(res), secure: true, upgrade: undefined })
     }
     server.on('request', serve)
     // Without a listener Node would tell the client to go on, which is up to the backend.
@@ -173,7 +182,9 @@ export class EdgeServer {
   }
 
   #connectionLimits({ maxConnections, maxConnectionsPerClient }: ServerConfig): ConnectionLimitsOptions {
-    return { maxConnections, maxPerClient: maxConnectionsPerClient, ...this.#options.connections }
+    const { connections, shares } = this.#options
+    const onRefused = (why: NoPlace): void => void shares.refusal('connections', why)
+    return { maxConnections, maxPerClient: maxConnectionsPerClient, onRefused, ...connections }
   }
 }
 

@@ -1,9 +1,24 @@
-import type { ServerHttp2Session } from 'node:http2'
+import { constants, type Http2ServerResponse, type Http2Session, type ServerHttp2Session } from 'node:http2'
+import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { OtherConnections } from '@ipfleet/http/graceful-close.ts'
+import { H2Answer } from '../proxy/h2-answer.ts'
+
+/** A connection with more refused streams than this within `calmMs` is ended: its client does not heed refusals. */
+const maxRefusals = 200
+const calmMs = 10_000
+const lingerMs = 100
+/** What a refusal takes of the flow control window: RFC 9113 §6.9.1. */
+const refusalBytes = 1024
+
+interface Refusals {
+  count: number
+  sinceMs: number
+}
 
 /** The connections of HTTP/2 that are open. */
 export class H2Sessions implements OtherConnections {
   readonly #open = new Set<ServerHttp2Session>()
+  readonly #refusals = new WeakMap<Http2Session, Refusals>()
   #lastCloseMs = -Infinity
 
   add(session: ServerHttp2Session): void {
@@ -18,6 +33,21 @@ export class H2Sessions implements OtherConnections {
     return this.#open.size > 0 ? performance.now() : this.#lastCloseMs
   }
 
+  /** Answers a stream with an error and ends it, and the connection if there are too many of them. */
+  refuse(res: Http2ServerResponse, error: ProxyError): void {
+    const { stream } = res
+    const { session } = stream
+    if (session === undefined || session.destroyed) return
+    const isTooOften = this.#isTooOften(session)
+    if (isTooOften) endSoon(session)
+    // A stream whose client leaves no room for the answer would stay.
+    if (!isTooOften && hasRoom(session)) {
+      const answer = new H2Answer(res)
+      answer.closeAfter()
+      answer.error(error, [])
+    } else stream.close(constants.NGHTTP2_REFUSED_STREAM)
+  }
+
   /** GOAWAY: what has begun is finished. */
   sayGoodbye(): void {
     for (const session of this.#open) session.close()
@@ -26,4 +56,24 @@ export class H2Sessions implements OtherConnections {
   destroyAll(): void {
     for (const session of this.#open) session.destroy()
   }
+
+  #isTooOften(session: Http2Session): boolean {
+    const nowMs = performance.now()
+    const before = this.#refusals.get(session)
+    const refusals = before !== undefined && nowMs - before.sinceMs < calmMs ? before : { count: 0, sinceMs: nowMs }
+    refusals.count += 1
+    this.#refusals.set(session, refusals)
+    return refusals.count > maxRefusals
+  }
+}
+
+/** Says why, and leaves the client a moment to hear it. */
+function endSoon(session: Http2Session): void {
+  session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  setTimeout(() => session.destroy(), lingerMs).unref()
+}
+
+function hasRoom({ remoteSettings, state }: Http2Session): boolean {
+  const { initialWindowSize = 0 } = remoteSettings
+  return initialWindowSize >= refusalBytes && (state.remoteWindowSize ?? 0) >= refusalBytes
 }

@@ -1,0 +1,58 @@
+import type { HopExchange } from './hop-exchange.ts'
+
+/** Exchanges that wait for a connection: of each client in their order, the clients in turn. */
+export class WaitingLine {
+  readonly #byClient = new Map<string | undefined, Set<HopExchange>>()
+  /** Until when each waits (`performance.now()`). */
+  readonly #untilMs = new Map<HopExchange, number>()
+
+  get size(): number {
+    return this.#untilMs.size
+  }
+
+  ofClient(client: string | undefined): number {
+    return this.#byClient.get(client)?.size ?? 0
+  }
+
+  add(exchange: HopExchange, untilMs: number): void {
+    const { client } = exchange.request
+    this.#untilMs.set(exchange, untilMs)
+    const own = this.#byClient.get(client)
+    if (own) own.add(exchange)
+    else this.#byClient.set(client, new Set([exchange]))
+    exchange.leaveLine = () => this.delete(exchange)
+  }
+
+  delete(exchange: HopExchange): void {
+    if (!this.#untilMs.delete(exchange)) return
+    const { client } = exchange.request
+    const own = this.#byClient.get(client)
+    own?.delete(exchange)
+    if (own?.size === 0) this.#byClient.delete(client)
+    exchange.leaveLine = undefined
+  }
+
+  /** Takes the first one out of the line of the next client that may have a connection. */
+  next(mayHaveOne: (client: string | undefined) => boolean): HopExchange | undefined {
+    for (const [client, own] of this.#byClient) {
+      if (!mayHaveOne(client)) continue
+      const [first] = own
+      if (first === undefined) continue
+      this.delete(first)
+      // The others come before this client's next.
+      if (this.#byClient.delete(client) && own.size > 0) this.#byClient.set(client, own)
+      return first
+    }
+    return undefined
+  }
+
+  /** Those that have waited too long. */
+  late(nowMs: number): readonly HopExchange[] {
+    if (this.size === 0) return []
+    return [...this.#untilMs].filter(([, untilMs]) => untilMs <= nowMs).map(([exchange]) => exchange)
+  }
+
+  all(): readonly HopExchange[] {
+    return [...this.#untilMs.keys()]
+  }
+}

@@ -1,0 +1,83 @@
+import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { type NoPlace, SharedPlaces } from '@ipfleet/hop/shared-places.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { ServerConfig } from '../config/edge-config.ts'
+
+/** Whatever a client can hold before its request is answered, and the setting that bounds it. */
+const limits = {
+  connections: {
+    setting: 'max_connections_per_client',
+    all: 'Too many connections and HTTP/2 streams are open',
+    client: 'You have as many connections and HTTP/2 streams open as one client may',
+  },
+  backend_connections: {
+    setting: 'max_connections and max_waiting of the group',
+    all: 'All connections to the server behind this proxy are in use',
+    client: 'Your requests under way hold all connections to the server behind this proxy that one client may have',
+  },
+  long_answers: {
+    setting: 'max_long_answers',
+    all: 'All places for event streams, tunnels and other long answers are taken',
+    client: 'You have as many event streams, tunnels and other long answers as one client may',
+  },
+  held_bytes: {
+    setting: 'max_held_bytes',
+    all: 'Requests under way hold all the memory that there is for them',
+    client: 'Your requests under way hold all the memory that one client may have',
+  },
+} as const
+
+export type SharedLimit = keyof typeof limits
+
+type SharesConfig = Pick<ServerConfig, 'clientSharePercent' | 'maxLongAnswers' | 'maxHeldBytes'>
+
+const logEveryMs = 60_000
+
+/** What all requests of this process share, and what of it one client may hold. */
+export class ClientShares {
+  readonly longAnswers: SharedPlaces
+  /** Bytes of heads and of collected bodies. */
+  readonly memory: SharedPlaces
+  /** Refused requests, by limit, and by whether all was taken or what one client may have. */
+  readonly refused = new Map<SharedLimit, Record<NoPlace, number>>()
+  readonly #logger: Logger
+  readonly #loggedMs = new Map<SharedLimit, number>()
+
+  constructor(config: SharesConfig, logger: Logger) {
+    this.longAnswers = new SharedPlaces(longAnswersOf(config))
+    this.memory = new SharedPlaces(memoryOf(config))
+    this.#logger = logger
+  }
+
+  configure(config: SharesConfig): void {
+    this.longAnswers.configure(longAnswersOf(config))
+    this.memory.configure(memoryOf(config))
+  }
+
+  /** What a client is told that meets a limit: 503 when all is taken, 429 when it is the client's own share. Counts it. */
+  readonly refusal = (limit: SharedLimit, why: NoPlace): ProxyError => {
+    this.#count(limit, why)
+    const { setting, [why]: what } = limits[limit]
+    const message = `${what} (limit: ${setting}); try again after the time in Retry-After`
+    return new ProxyError(why === 'all' ? 'overloaded' : 'client_share', { retryAfterSeconds: 1, message })
+  }
+
+  #count(limit: SharedLimit, why: NoPlace): void {
+    const counts = this.refused.get(limit) ?? { all: 0, client: 0 }
+    counts[why] += 1
+    this.refused.set(limit, counts)
+    const nowMs = performance.now()
+    if (nowMs - (this.#loggedMs.get(limit) ?? -Infinity) < logEveryMs) return
+    this.#loggedMs.set(limit, nowMs)
+    const { setting } = limits[limit]
+    this.#logger.warn({ limit, setting, of: why === 'all' ? 'all clients' : 'one client' }, 'a limit is reached')
+  }
+}
+
+function longAnswersOf({ maxLongAnswers, clientSharePercent }: SharesConfig) {
+  return { max: maxLongAnswers, clientSharePercent }
+}
+
+function memoryOf({ maxHeldBytes, clientSharePercent }: SharesConfig) {
+  return { max: maxHeldBytes, clientSharePercent }
+}
