@@ -26,6 +26,8 @@ export interface NewJob {
   readonly holder?: string
   readonly fields?: readonly string[] | undefined
   readonly callback?: string | undefined
+  /** Of the request that brings it: what is done for the job is logged under this id. */
+  readonly requestId?: string | undefined
 }
 
 /** What came of a chunk. */
@@ -47,6 +49,7 @@ export type Begun =
       readonly owner: string
       readonly holder: string
       readonly fields?: readonly string[]
+      readonly requestId?: string
     }
   /** Its results are there already. */
   | { readonly kind: 'finished' }
@@ -94,11 +97,12 @@ export class JobStore {
   }
 
   /** Begins a job that is to be filled with `add` and then sealed. @returns its id */
-  async open({ owner, holder = owner, fields, callback }: NewJob): Promise<string> {
+  async open({ owner, holder = owner, fields, callback, requestId }: NewJob): Promise<string> {
     // Ids of version 7 sort by time, so that lists need no other order.
     const id = randomUUIDv7()
     const wanted = fields === undefined ? '' : JSON.stringify(fields)
-    await this.#link.lua(openJob, [this.#names.keysOf(id).job], [receivingTtlMs, owner, wanted, callback ?? '', holder])
+    const args = [receivingTtlMs, owner, wanted, callback ?? '', holder, requestId ?? '']
+    await this.#link.lua(openJob, [this.#names.keysOf(id).job], args)
     // Listed from here on: what is not listed is not counted, and not swept should this process die.
     const listTtlMs = Math.max(activeTtlMs, this.#resultTtlMs)
     await this.#link.lua(indexJob, [this.#names.all, this.#names.ofOwner(owner)], [listTtlMs, id])
@@ -176,17 +180,20 @@ export class JobStore {
   async begin(id: string, index: number): Promise<Begun> {
     const { job, inputs, results } = this.#names.keysOf(id)
     const reply = await this.#link.luaForBytes(beginChunk, [job, inputs, results], [index])
-    const [kind, body, owner, fields, holder] = reply as [Buffer, Buffer?, Buffer?, Buffer?, Buffer?]
+    type Reply = [Buffer, Buffer?, Buffer?, Buffer?, Buffer?, Buffer?]
+    const [kind, body, owner, fields, holder, request] = reply as Reply
     if (kind.toString() !== 'inputs' || body === undefined) {
       return { kind: kind.toString() === 'finished' ? 'finished' : 'gone' }
     }
     const wanted = fields === undefined || fields.length === 0 ? {} : { fields: stringsIn(fields) }
+    const from = request === undefined || request.length === 0 ? {} : { requestId: String(request) }
     return {
       kind: 'inputs',
       inputs: stringsIn(await unpacked(body)),
       owner: String(owner),
       holder: String(holder),
       ...wanted,
+      ...from,
     }
   }
 

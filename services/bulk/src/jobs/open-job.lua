@@ -7,6 +7,7 @@
   ARGV[3] the wanted fields as a JSON list, or ''
   ARGV[4] the callback's URL, or ''
   ARGV[5] in whose share of the store it is
+  ARGV[6] the id of the request that brings it, or ''
   Returns 1.
 ]]
 local time = redis.call('TIME')
@@ -18,6 +19,9 @@ if ARGV[3] ~= '' then
 end
 if ARGV[4] ~= '' then
   redis.call('HSET', KEYS[1], 'callback:url', ARGV[4], 'callback:state', 'waiting', 'callback:attempts', 0)
+end
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'request', ARGV[6])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1

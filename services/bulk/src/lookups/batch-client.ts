@@ -1,3 +1,4 @@
+import { currentRequestId, REQUEST_ID } from '@ipfleet/http/request-id.ts'
 import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
 import { parsed } from '../json-values.ts'
 import { type BatchValue, batchValues, valueOfRefusal } from './batch-values.ts'
@@ -65,7 +66,7 @@ export class BatchClient {
     try {
       const response = await fetch(this.#url, {
         method: 'POST',
-        headers: this.#headers,
+        headers: this.#headersNow(),
         body: JSON.stringify(addresses),
         redirect: 'manual',
         signal: AbortSignal.any([signal, timeout]),
@@ -84,6 +85,12 @@ export class BatchClient {
       if (timeout.aborted) return { kind: 'failed', reason: 'timeout' }
       return { kind: 'failed', reason: 'unreachable', detail: why(error) }
     }
+  }
+
+  /** With the id of the request that the batch is asked for, so that the fleet logs it under the same one. */
+  #headersNow(): Readonly<Record<string, string>> {
+    const id = currentRequestId()
+    return id === undefined ? this.#headers : { ...this.#headers, [REQUEST_ID]: id }
   }
 }
 

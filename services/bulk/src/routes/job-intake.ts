@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { currentRequestId } from '@ipfleet/http/request-id.ts'
 import { chunksOf } from '../input/chunker.ts'
 import type { DecodedBody } from '../input/decoded-body.ts'
 import { readInputs, type ReadLimits } from '../input/read-inputs.ts'
@@ -67,7 +68,7 @@ export class JobIntake {
     await room.require(holder, { lines: 0, bytes: 0 })
     const { fields, callback, idempotencyKey } = request
     room.add(holder, { jobs: 1, pending: 1 })
-    const id = await store.open({ owner, holder, fields, callback })
+    const id = await store.open({ owner, holder, fields, callback, requestId: currentRequestId() })
     const name = idempotencyKey === undefined ? undefined : nameOf(owner, idempotencyKey)
     try {
       const earlier = name === undefined ? undefined : await this.#claim(name, id)

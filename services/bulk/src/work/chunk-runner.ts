@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { withRequestId } from '@ipfleet/http/request-id.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { addressIn } from '../input/address-in.ts'
-import type { ChunkResult, Finished, JobStore } from '../jobs/job-store.ts'
+import type { Begun, ChunkResult, Finished, JobStore } from '../jobs/job-store.ts'
 import { backoffMs } from '../backoff.ts'
 import type { FleetLookups, LookedUp } from '../lookups/fleet-lookups.ts'
 import type { Pauses } from '../lookups/pauses.ts'
@@ -77,8 +78,7 @@ export class ChunkRunner {
   }
 
   async #runUnder(job: string, index: number, signal: AbortSignal): Promise<TaskEnd> {
-    const startedMs = performance.now()
-    const { store, lookups, budgets, mayGrow, onDone, tellEnd } = this.#parts
+    const { store, budgets, mayGrow, tellEnd } = this.#parts
     const begun = await store.begin(job, index)
     if (begun.kind === 'gone') return done
     if (begun.kind === 'finished') {
@@ -92,6 +92,18 @@ export class ChunkRunner {
     }
     const waitMs = await budgets.waitMs(begun.owner)
     if (waitMs > 0) return { kind: 'later', afterMs: waitMs }
+    return withRequestId(begun.requestId, () => this.#lookUp(job, index, begun, signal))
+  }
+
+  /** The look-ups, and what is logged on the way, go by the id of the request that brought the job. */
+  async #lookUp(
+    job: string,
+    index: number,
+    begun: Extract<Begun, { kind: 'inputs' }>,
+    signal: AbortSignal,
+  ): Promise<TaskEnd> {
+    const startedMs = performance.now()
+    const { lookups, budgets, onDone } = this.#parts
     const addresses = distinctAddresses(begun.inputs)
     const found: LookedUp = await lookups.lookUp([...addresses], signal, (units) => budgets.charge(begun.owner, units))
     const result = chunkResult(begun, found.values, found.cached)
