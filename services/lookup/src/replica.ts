@@ -3,6 +3,7 @@ import { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { clientAddress } from '@ipfleet/http/client-address.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
+import { inTurn } from '@ipfleet/http/in-turn.ts'
 import { listen } from '@ipfleet/http/listen.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
@@ -19,7 +20,9 @@ import { logEvents, logMode } from './replica-log.ts'
 import { offlineSource, type OfflineSource } from './offline-source.ts'
 import { registerMetrics } from './replica-metrics.ts'
 import { RequestRecord } from './request-record.ts'
+import { RequestBodies } from './http/request-bodies.ts'
 import { Responder } from './http/respond.ts'
+import { maxToolBytes } from './routes/lookup-routes.ts'
 import type { LookupSettings } from './settings.ts'
 import { statsOf } from './stats.ts'
 import { upstreamParts, type UpstreamParts } from './upstream-parts.ts'
@@ -49,7 +52,7 @@ export class Replica {
     })
     logEvents(logger, this.#fleet, this.#upstream)
     const accessLog = new AccessLog({ logger })
-    this.#server = createServer(httpServerOptions(), this.#app(accessLog))
+    this.#server = createServer(httpServerOptions(), inTurn(this.#app(accessLog)))
     hardenServer(this.#server, {}, accessLog.refused)
   }
 
@@ -118,6 +121,11 @@ export class Replica {
         responder: new Responder({ record, clients }),
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
         liveRate: new LiveRate(() => record.live),
+        bodies: new RequestBodies({
+          maxInAllBytes: settings.BODIES_MAX_BYTES,
+          maxBytes: maxToolBytes,
+          idleTimeoutMs: settings.BODY_IDLE_TIMEOUT_MS,
+        }),
       },
     })
   }

@@ -234,6 +234,18 @@ export const settingsSchema = {
   }),
   PORT: integer({ group: 'Server', min: 0, max: 65_535, default: 8080, help: 'Port to listen on; 0 takes a free one' }),
   HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),
+  BODIES_MAX_BYTES: integer({
+    group: 'Server',
+    min: 16_777_216,
+    default: 50_331_648,
+    help: 'Most bytes of request bodies, inflated, that are held at a time; one client has a quarter of it, or what one body may have (10 MB). Over it 429 for that client, 503 for all',
+  }),
+  BODY_IDLE_TIMEOUT_MS: milliseconds({
+    group: 'Server',
+    min: 1,
+    default: 10_000,
+    help: 'How long a request body may stop arriving before its request is refused (408)',
+  }),
   TRUST_PROXY: cidrList({
     group: 'Server',
     optional: true,

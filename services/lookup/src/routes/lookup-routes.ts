@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import express, { type Request, type Response, Router } from 'express'
+import { type Request, type Response, Router } from 'express'
 import { batchForm } from '../batch/batch-item.ts'
 import type { BatchLookup } from '../batch/batch-lookup.ts'
 import { batchItems } from '../batch/batch.ts'
@@ -10,6 +10,7 @@ import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
 import { parseTarget, toolTarget } from '../question.ts'
 import { cacheDirectives } from '../http/cache-directives.ts'
 import { isBackground, liveReserve } from '../http/live-reserve.ts'
+import type { RequestBodies } from '../http/request-bodies.ts'
 import type { Responder } from '../http/respond.ts'
 
 export interface LookupRoutesParts {
@@ -18,11 +19,12 @@ export interface LookupRoutesParts {
   readonly responder: Responder
   readonly clientAddress: (req: IncomingMessage) => string
   readonly liveRate: LiveRate
+  readonly bodies: RequestBodies
 }
 
-const maxBatchBytes = '1mb'
+const maxBatchBytes = 1024 * 1024
 /** IPinfo's SDKs send up to 500,000 addresses to `/tools/map`. */
-const maxToolBytes = '10mb'
+export const maxToolBytes = 10 * 1024 * 1024
 const methods = 'GET, HEAD, POST, OPTIONS'
 /** POST paths that upstream has besides /batch; anything else is asked with GET. */
 const postPaths = /^\/(batch|tools|summarize|map)(\/|&|\?|$)/
@@ -31,7 +33,7 @@ const batchPath = /^\/batch(\/|&|\?|$)/
 
 /** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
 export function lookupRoutes(parts: LookupRoutesParts): Router {
-  const { lookup, batchLookup, responder, clientAddress, liveRate } = parts
+  const { lookup, batchLookup, responder, clientAddress, liveRate, bodies } = parts
   const get = async (req: Request, res: Response): Promise<void> => {
     const route = req.path === '/me' ? 'account' : 'lookup'
     await responder.respond(route, req, res, async () => {
@@ -48,43 +50,42 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
 
   const post = async (req: Request, res: Response): Promise<void> => {
     await responder.respond('batch', req, res, async () => {
-      const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+      // Here, and not in a middleware: a client that may not ask has nothing of it read.
+      const read = (maxBytes: number) => bodies.read(req, res, { maxBytes, client: clientAddress(req) })
       if (batchPath.test(req.url)) {
-        const form = batchForm(req.url, req.headers.host)
-        if (isBackground(req)) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
-        return batchLookup.answer({
-          ...form,
-          items: batchItems(body),
+        const terms = {
+          ...batchForm(req.url, req.headers.host),
           bypass: cacheDirectives(req.headers['cache-control']).bypass,
           reserveShare: liveReserve(req),
           isBackground: isBackground(req),
           ownAddress: () => ownAddress(clientAddress(req)),
-        })
+        }
+        if (isBackground(req)) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
+        return batchLookup.answer({ ...terms, items: batchItems(await read(maxBatchBytes)) })
       }
+      const path = toolTarget(req.url)
+      const bytes = await read(maxToolBytes)
       const contentType = req.headers['content-type'] ?? 'text/plain'
       return lookup.direct({
         method: 'POST',
         surface: 'legacy',
-        path: toolTarget(req.url),
-        body: { bytes: body, contentType },
+        path,
+        body: { bytes, contentType },
         expected: 'any',
       })
     })
   }
 
   const router = Router({ caseSensitive: true })
-  const readBatch = express.raw({ type: () => true, limit: maxBatchBytes })
-  const readTool = express.raw({ type: () => true, limit: maxToolBytes })
-  router.use(async (req, res, next) => {
+  router.use(async (req, res) => {
     if (req.method === 'GET' || req.method === 'HEAD') return get(req, res)
     if (req.method === 'OPTIONS') return preflight(res)
     if (req.method !== 'POST' || !postPaths.test(req.url)) {
       res.setHeader('Allow', methods)
       throw new ProxyError('method_not_allowed')
     }
-    return next()
+    return post(req, res)
   })
-  router.use((req, res, next) => (batchPath.test(req.url) ? readBatch : readTool)(req, res, next), post)
   return router
 }
 
