@@ -9,6 +9,8 @@ export interface ApiKey {
   readonly weight?: number
   /** Keys of one account are benched together. */
   readonly group?: string
+  /** Whose key it is; absent: the first provider's. */
+  readonly provider?: string
   /** What it may ask, as its owner has declared; absent: that is learnt. */
   readonly products?: readonly string[]
   /** Whether it goes on beyond what its plan pays for, which is billed. Default never. */

@@ -240,10 +240,16 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     })
   }
 
-  /** What the key's account says, of its quota or of that of one product. `takenBefore`: see QuotaReport. */
-  noteAccount(id: string, quota: Quota, takenBefore: number, product?: string): Promise<void> {
-    const of = product === undefined ? {} : { product }
-    return this.#store.reportQuota({ id, ...of, source: 'account', ...quota, takenBefore })
+  /** What the key's account says of its quota. `takenBefore`: see QuotaReport. */
+  noteAccount(id: string, quota: Quota, takenBefore: number): Promise<void> {
+    return this.#store.reportQuota({ id, source: 'account', ...quota, takenBefore })
+  }
+
+  /** The key's account names a limit of one product. How much of it is used it does not say: that is counted here. */
+  noteProductLimit(id: string, product: string, limit: number): Promise<void> {
+    const nowMs = this.#epochMs()
+    const resetMs = nextMonthMs(nowMs) - nowMs
+    return this.#store.reportQuota({ id, product, source: 'account', remaining: limit, limit, resetMs })
   }
 
   /** The key's account says that its plan has a product. */

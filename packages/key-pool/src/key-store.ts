@@ -16,6 +16,8 @@ export type Taken =
       readonly learning?: true
       /** How much its records of this product hold, as far as that was seen. */
       readonly richness?: number
+      /** The most that records of any key which could be used now hold; only where the richest are preferred. */
+      readonly richest?: number
       /** It is beyond what its plan pays for. */
       readonly overage?: true
     }

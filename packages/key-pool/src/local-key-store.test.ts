@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { keyQuotaContract } from '../test/key-quota-contract.ts'
+import { keyScopeContract } from '../test/key-scope-contract.ts'
 import { keyStoreContract, type OpenStores } from '../test/key-store-contract.ts'
 import { LocalKeyStore } from './local-key-store.ts'
 
@@ -15,6 +16,7 @@ const openLocal: OpenStores = async (options) => {
 
 keyStoreContract('LocalKeyStore', openLocal)
 keyQuotaContract('LocalKeyStore', openLocal)
+keyScopeContract('LocalKeyStore', openLocal)
 
 test('replicas that start together do not all begin with the same key', async () => {
   const ids = Array.from({ length: 10 }, (_, index) => `key${index}`)

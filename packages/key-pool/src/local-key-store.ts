@@ -66,12 +66,14 @@ export class LocalKeyStore implements KeyStore {
     this.#quotas.count(id, units, overage)
     const learning = options.learns === true && this.#lessons.begin(id, products[0], this.#trialMs)
     const richness = this.#lessons.richness(id, products[0])
+    const richest = options.prefersRich === true ? this.#richest(available, products[0]) : 0
     return {
       kind: 'key',
       id,
       trial: this.#beginTrials(scopes),
       ...(learning && { learning }),
       ...(richness !== undefined && { richness }),
+      ...(richest > 0 && { richest }),
       ...(overage && { overage }),
     }
   }
@@ -205,9 +207,12 @@ export class LocalKeyStore implements KeyStore {
       left = narrowed(left, ({ id }) => this.#lessons.knows(id, product))
     }
     if (!prefersRich) return left
-    const richness = ({ id }: Candidate): number | undefined => this.#lessons.richness(id, product)
-    const most = Math.max(...left.map((one) => richness(one) ?? 0))
-    return left.filter((one) => (richness(one) ?? most) >= most)
+    const most = this.#richest(left, product)
+    return left.filter(({ id }) => (this.#lessons.richness(id, product) ?? most) >= most)
+  }
+
+  #richest(candidates: readonly Candidate[], product: string | undefined): number {
+    return Math.max(0, ...candidates.map(({ id }) => this.#lessons.richness(id, product) ?? 0))
   }
 
   #beginTrials(scopes: readonly string[]): boolean {

@@ -121,7 +121,9 @@ export class RedisKeyStore implements KeyStore {
   }
 }
 
-type TakeReply = readonly [id: string, flags: string, richness: string] | readonly [id: null, ...numbers: number[]]
+type TakeReply =
+  | readonly [id: string, flags: string, richness: string, richest: number]
+  | readonly [id: null, ...numbers: number[]]
 type ReadReply = readonly [benchMs: number, reason: BenchReason, emptyMs: number, ...resting: (string | number)[]]
 
 function candidate(id: string, { weights, declared, payers, maxPerDay }: TakeOptions): (string | number)[] {
@@ -135,13 +137,14 @@ function takenOf(reply: TakeReply): Taken {
     const denied = status > 0 ? { deniedStatus: status } : {}
     return { kind: 'none', retryAfterMs, trialUnderWay: trying === 1, ...denied }
   }
-  const [id, flags, richness] = reply
+  const [id, flags, richness, richest] = reply
   return {
     kind: 'key',
     id,
     trial: flags.includes('t'),
     ...(flags.includes('l') && { learning: true as const }),
     ...(richness !== '' && { richness: Number(richness) }),
+    ...(richest > 0 && { richest }),
     ...(flags.includes('o') && { overage: true as const }),
   }
 }

@@ -18,7 +18,7 @@
   ARGV[5] how many products follow; then their names
   ARGV[…] four for each key, in their order: id, the operator's weight, flags (d declared for the product, p pays for
           overage), most units in a day or 0
-  Returns {id, flags (t on trial, l learning, o overage), richness or ''}, or {false, milliseconds until the next is
+  Returns {id, flags (t on trial, l learning, o overage), richness or '', the most of all or 0}, or {false, milliseconds until the next is
   free, 1 if a trial is under way, the status that every key was refused with, or 0}.
 ]]
 local time = redis.call('TIME')
@@ -201,8 +201,8 @@ if learns and some_denied then
     return lesson_of(key.id, ':until')
   end)
 end
+local most = 0
 if prefers_rich then
-  local most = 0
   for _, key in ipairs(available) do
     most = math.max(most, tonumber(lesson_of(key.id, ':richness') or 0))
   end
@@ -282,4 +282,4 @@ if learns and not lesson_of(id, ':until') then
   redis.call('PEXPIRE', KEYS[4], math.max(day_ms, redis.call('PTTL', KEYS[4])))
   flags = flags .. 'l'
 end
-return { id, flags, lesson_of(id, ':richness') or '' }
+return { id, flags, lesson_of(id, ':richness') or '', most }

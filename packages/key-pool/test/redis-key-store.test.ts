@@ -6,6 +6,7 @@ import { RedisKeyStore } from '../src/redis-key-store.ts'
 import { eventually } from './eventually.ts'
 import { fleetLink } from './fleet-link.ts'
 import { keyQuotaContract } from './key-quota-contract.ts'
+import { keyScopeContract } from './key-scope-contract.ts'
 import { keyStoreContract, type OpenStores } from './key-store-contract.ts'
 
 const replicas = 3
@@ -54,6 +55,7 @@ const openShared: OpenStores = async (options) => ({
 
 keyStoreContract('RedisKeyStore', openShared)
 keyQuotaContract('RedisKeyStore', openShared)
+keyScopeContract('RedisKeyStore', openShared)
 
 describe('state in Redis', () => {
   test('benches and strikes outlive the replica that made them', async () => {

@@ -109,6 +109,12 @@ function keyMetrics({ metrics, health, upstream }: ReplicaMetricsParts): void {
       }
     },
   })
+  const overage = metrics.counter({
+    name: 'ipfleet_key_overage_units_total',
+    help: 'Units beyond what a key’s plan pays for, which are billed, by key id.',
+    labelNames: ['key'],
+  })
+  upstream.pool.on('overage', (key, units) => overage.inc({ key }, units))
   upstream.pool.on('benched', (_id, reason) => benches.inc({ reason }))
   const calls = metrics.hotHistogram({
     name: 'ipfleet_upstream_duration_seconds',

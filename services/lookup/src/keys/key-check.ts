@@ -2,7 +2,7 @@ import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'
-import { productsOfAccount } from './quota-account.ts'
+import { featuresOfAccount } from './quota-account.ts'
 
 /**
  * What a key's account says when a refusal does not tell whom it is about. `known`: upstream knows the key, and perhaps
@@ -108,6 +108,6 @@ function standingIn(reply: Reply): Standing {
   // A key that is over a limit is a known one.
   if (reply.kind === 'limited') return { kind: 'known' }
   if (reply.kind === 'failed' || reply.answer.status !== 200) return unsettled
-  const products = productsOfAccount(reply.answer)
+  const products = featuresOfAccount(reply.answer)?.map(({ product }) => product)
   return { kind: 'known', ...(products && { products }) }
 }

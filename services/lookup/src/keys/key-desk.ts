@@ -1,3 +1,4 @@
+import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { BenchReason, KeyState } from '@ipfleet/key-pool/key-store.ts'
 import { type KeyQuota, type Quota, weightsOf } from '@ipfleet/key-pool/quota.ts'
@@ -21,6 +22,19 @@ export interface KeyRow {
   readonly share: number
   readonly weight: number
   readonly group?: string
+  readonly provider?: string
+  /** Products that it rests for (`limited`, `exhausted`), or may not ask (`denied`), and until when. */
+  readonly products?: readonly ProductRow[]
+  /** Whether it goes on beyond what its plan pays for, and for how many units it has, since the fleet has counted. */
+  readonly overage?: { readonly mode: 'pay' | 'never'; readonly units: number }
+  readonly max_per_day?: number
+}
+
+export interface ProductRow {
+  readonly product: string
+  readonly reason: BenchReason
+  readonly until: string
+  readonly seconds: number
 }
 
 export interface KeyDeskParts {
@@ -55,16 +69,49 @@ export class KeyDesk {
     const { pool } = this.#parts
     const [states, quotas] = await Promise.all([pool.read(), pool.quotas()])
     const shares = sharesOf(pool, states, quotas)
-    return pool.keys.flatMap(({ id, weight = 1, group }): KeyRow[] => {
+    return pool.keys.flatMap((key): KeyRow[] => {
+      const { id, weight = 1, group, provider } = key
       const state = states.find((one) => one.id === id)
       const quota = quotas.find((one) => one.id === id)
       // A key that came between the two readings is seen next time.
       if (!state || !quota) return []
       const told = quota.account ?? quota.reply
-      const named = { ...(group !== undefined && { group }), weight }
+      const named = { ...(group !== undefined && { group }), ...(provider !== undefined && { provider }), weight }
       const counts = { taken: quota.taken, share: shares.get(id) ?? 0 }
-      return [{ id, ...this.#stateOf(state), ...(told && this.#leftOf(told)), ...counts, ...named }]
+      return [
+        {
+          id,
+          ...this.#stateOf(state),
+          ...(told && this.#leftOf(told)),
+          ...counts,
+          ...named,
+          ...this.#costOf(key, quota),
+          ...this.#productsOf(state),
+        },
+      ]
     })
+  }
+
+  #costOf(
+    { overage = 'never', maxPerDay }: ApiKey,
+    { overage: units = 0 }: KeyQuota,
+  ): Pick<KeyRow, 'overage' | 'max_per_day'> {
+    return {
+      ...((overage === 'pay' || units > 0) && { overage: { mode: overage, units } }),
+      ...(maxPerDay !== undefined && { max_per_day: maxPerDay }),
+    }
+  }
+
+  #productsOf({ products }: KeyState): Pick<KeyRow, 'products'> {
+    if (products === undefined) return {}
+    return {
+      products: products.map(({ product, reason, remainingMs }) => ({
+        product,
+        reason,
+        until: this.#at(remainingMs),
+        seconds: Math.ceil(remainingMs / 1000),
+      })),
+    }
   }
 
   #stateOf({ state, reason, remainingMs }: KeyState): Pick<KeyRow, 'state' | 'reason' | 'until' | 'seconds'> {

@@ -1,6 +1,6 @@
 import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { describe, expect, test } from '@jest/globals'
-import { KeysFileError, parseKeysFile, unionOf } from './keys-file-format.ts'
+import { parseKeysFile, unionOf } from './keys-file-format.ts'
 
 describe('a file of keys', () => {
   test('has a key on each line, with what is to be known of it', () => {
@@ -12,19 +12,37 @@ describe('a file of keys', () => {
     ])
   })
 
-  test.each([
+  test('may tell what a key is allowed, and what it may cost', () => {
+    expect(parseKeysFile('k1 products=core,privacy overage=pay max_per_day=1000 provider=ipasis')).toEqual([
+      { ...apiKey('k1'), products: ['core', 'privacy'], overage: 'pay', maxPerDay: 1000, provider: 'ipasis' },
+    ])
+  })
+
+  test.each<[string, string, unknown]>([
     ['nothing', '', 'it holds no keys'],
     ['comments only', '# one\n\n', 'it holds no keys'],
     ['a key that HTTP cannot carry', 'good\nschlüssel', 'line 2: a key is visible ASCII characters'],
-    ['a weight that is none', 'k1 weight=many', 'line 1: a weight is a number above 0, below 10000'],
-    ['a weight of nothing', 'k1 weight=0', 'line 1: a weight is a number above 0, below 10000'],
-    ['a negative weight', 'k1 weight=-1', 'line 1: a weight is a number above 0, below 10000'],
-    ['an empty weight', 'k1 weight=', 'line 1: a weight is a number above 0, below 10000'],
-    ['a group without a name', 'k1 group=', 'line 1: a group is up to 64 letters, digits, dots, dashes'],
-    ['another key on the same line', 'k1 secret-two', 'line 1: after the key come weight=… and group=… only'],
+    ['a weight that is none', 'k1 weight=many', 'line 1: weight is a number above 0, below 10000'],
+    ['a weight of nothing', 'k1 weight=0', 'line 1: weight is a number above 0, below 10000'],
+    ['a negative weight', 'k1 weight=-1', 'line 1: weight is a number above 0, below 10000'],
+    ['an empty weight', 'k1 weight=', 'line 1: weight is a number above 0, below 10000'],
+    ['a group without a name', 'k1 group=', 'line 1: group is up to 64 letters, digits, dots, dashes'],
+    [
+      'another key on the same line',
+      'k1 secret-two',
+      expect.stringMatching(/^line 1: after the key come weight=…, group=…, products=…/),
+    ],
+    [
+      'a product that is none',
+      'k1 products=core,privcy',
+      expect.stringMatching(/^line 1: products is a list of .*core/),
+    ],
+    ['overage of another kind', 'k1 overage=yes', 'line 1: overage is pay or never'],
+    ['no units in a day', 'k1 max_per_day=0', 'line 1: max_per_day is a whole number from 1'],
+    ['a provider that is none', 'k1 provider=other', 'line 1: provider is ipinfo or ipasis'],
     ['the same key twice', 'k1\n#\nk1 weight=2', 'line 3 repeats the key of line 1'],
   ])('is refused with %s', (_, text, message) => {
-    expect(() => parseKeysFile(text)).toThrow(new KeysFileError(message))
+    expect(() => parseKeysFile(text)).toThrow(expect.objectContaining({ name: 'KeysFileError', message }))
   })
 
   test('no fault tells what stands on the line', () => {

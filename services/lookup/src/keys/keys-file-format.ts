@@ -1,16 +1,59 @@
 import { type ApiKey, apiKey } from '@ipfleet/key-pool/api-key.ts'
+import { ipinfoProducts } from '@ipfleet/upstream/providers/ipinfo-products.ts'
+import { providerNames } from '@ipfleet/upstream/providers/provider-names.ts'
 
 /** What is wrong with a file of keys, in words that hold no secret. */
 export class KeysFileError extends Error {
   override readonly name = 'KeysFileError'
 }
 
+/** Products that may be declared: those that a plan may have or lack. */
+const productNames: ReadonlySet<string> = new Set(
+  ipinfoProducts.flatMap(({ name, kind }) => (kind === 'plan' || kind === 'module' ? [name] : [])),
+)
+
 const token = /^[\u0021-\u007e]+$/
-const group = /^[\w.-]{1,64}$/
 const weight = /^(?:\d{1,4}|\d{0,4}\.\d{1,3})$/
+const units = /^[1-9]\d{0,14}$/
+
+/** What may be told of a key, behind it on its line: how it is written, and what it becomes. */
+const attributes: Readonly<
+  Record<string, { fits: (text: string) => boolean; is: string; read: (text: string) => Partial<ApiKey> }>
+> = {
+  weight: {
+    fits: (text) => weight.test(text) && Number(text) > 0,
+    is: 'a number above 0, below 10000',
+    read: (text) => ({ weight: Number(text) }),
+  },
+  group: {
+    fits: (text) => /^[\w.-]{1,64}$/.test(text),
+    is: 'up to 64 letters, digits, dots, dashes',
+    read: (text) => ({ group: text }),
+  },
+  products: {
+    fits: (text) => text.split(',').every((name) => productNames.has(name)),
+    is: `a list of ${[...productNames].join(', ')}, with commas and without spaces`,
+    read: (text) => ({ products: text.split(',') }),
+  },
+  overage: {
+    fits: (text) => text === 'pay' || text === 'never',
+    is: 'pay or never',
+    read: (text) => ({ overage: text === 'pay' ? 'pay' : 'never' }),
+  },
+  max_per_day: {
+    fits: (text) => units.test(text),
+    is: 'a whole number from 1',
+    read: (text) => ({ maxPerDay: Number(text) }),
+  },
+  provider: {
+    fits: (text) => providerNames.includes(text),
+    is: providerNames.join(' or '),
+    read: (text) => ({ provider: text }),
+  },
+}
 
 /**
- * One key a line, with what is to be known of it: `TOKEN weight=2 group=acme`. Lines that are empty or begin with `#`
+ * One key a line, with what is to be known of it: `TOKEN weight=2 group=acme overage=pay`. Lines that are empty or begin with `#`
  * say nothing. A file without keys is an error: editors empty a file before they write it.
  * @throws KeysFileError that names the line
  */
@@ -33,22 +76,18 @@ export function parseKeysFile(text: string): ApiKey[] {
   return keys
 }
 
-function keyOf([secret = '', ...attributes]: readonly string[], line: number): ApiKey {
+function keyOf([secret = '', ...given]: readonly string[], line: number): ApiKey {
   const fault = (what: string): KeysFileError => new KeysFileError(`line ${line}: ${what}`)
   if (!token.test(secret)) throw fault('a key is visible ASCII characters')
-  const given = new Map(attributes.map((attribute) => splitAt(attribute, '=')))
-  const { weight: weighs, group: account, ...others } = Object.fromEntries(given)
-  // What it was is not shown: it may be a key.
-  if (Object.keys(others).length > 0) throw fault('after the key come weight=… and group=… only')
-  if (account !== undefined && !group.test(account)) throw fault('a group is up to 64 letters, digits, dots, dashes')
-  if (weighs !== undefined && !(weight.test(weighs) && Number(weighs) > 0)) {
-    throw fault('a weight is a number above 0, below 10000')
-  }
-  return {
-    ...apiKey(secret),
-    ...(weighs !== undefined && { weight: Number(weighs) }),
-    ...(account !== undefined && { group: account }),
-  }
+  const told = given.map((text): Partial<ApiKey> => {
+    const [name, value] = splitAt(text, '=')
+    const attribute = Object.hasOwn(attributes, name) ? attributes[name] : undefined
+    // What it was is not shown: it may be a key.
+    if (!attribute) throw fault(`after the key come ${Object.keys(attributes).join('=…, ')}=… only`)
+    if (!attribute.fits(value)) throw fault(`${name} is ${attribute.is}`)
+    return attribute.read(value)
+  })
+  return Object.assign(apiKey(secret), ...told) as ApiKey
 }
 
 function splitAt(text: string, separator: string): [string, string] {

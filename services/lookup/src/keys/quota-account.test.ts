@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { nextMonthMs } from '@ipfleet/key-pool/bench-times.ts'
-import { accountOf } from './quota-account.ts'
+import { accountOf, featuresOfAccount } from './quota-account.ts'
 
 const middleMs = Date.UTC(2026, 0, 31, 12, 0, 0)
 const halfDayMs = 43_200_000
@@ -28,6 +28,14 @@ describe('what /me says', () => {
   })
 
   test.each([
+    ['billed beyond its limit', { month: 69, limit: 50_000, remaining: 2_147_483_578 }, 49_931],
+    ['billed, and beyond it', { month: 50_100, limit: 50_000, remaining: 2_147_433_547 }, 0],
+  ])('is what is paid for: %s', (_, requests, remaining) => {
+    expect(told({ requests })).toMatchObject({ kind: 'quota', quota: { limit: 50_000, remaining } })
+  })
+
+  test.each([
+    ['an endless limit', { requests: { month: 3, limit: 2_147_483_647, remaining: 2_147_483_644 } }],
     ['an account without requests', { token: 't', plan: 'lite' }],
     ['no numbers', { requests: { limit: 'unlimited' } }],
     ['no requests', { requests: null }],
@@ -51,4 +59,12 @@ test.each([
   ['December', Date.UTC(2026, 11, 9), Date.UTC(2027, 0, 1)],
 ])('after %s comes the first of the next month, UTC', (_, at, next) => {
   expect(nextMonthMs(at)).toBe(next)
+})
+
+test('features are products, some with a limit of their own', () => {
+  const body = Buffer.from(
+    JSON.stringify({ features: { core: { daily: 5, monthly: 100 }, hosted_domains: true, abuse: false } }),
+  )
+  const features = featuresOfAccount({ status: 200, contentType: 'application/json', body })
+  expect(features).toEqual([{ product: 'core', limit: 100 }, { product: 'domains' }])
 })

@@ -11,19 +11,27 @@ export type Account =
   | { readonly kind: 'unlimited' }
   | { readonly kind: 'unknown' }
 
+/** IPinfo's way of saying that there is no limit. */
+const endless = 2_147_483_647
+
 /**
  * `{"requests": {"day": 3, "month": 41, "limit": 50000, "remaining": 49959}}` → the month's quota. Nothing in it says
- * when that is full again, so it is the first of the next month (UTC).
+ * when that is full again, so it is the first of the next month (UTC). Remaining beyond the limit is what the account
+ * may go on to use for money, and no quota (issue 12).
  * @param epochMs milliseconds since 1970
  */
 export function accountOf({ status, body }: UpstreamAnswer, epochMs: number): Account {
   if (status !== 200) return { kind: 'unknown' }
-  const requests = requestsOf(body)
-  if (requests === 'unreadable') return { kind: 'unknown' }
-  const limit = count(requests.limit)
-  const used = count(requests.month) ?? count(requests.day)
-  const remaining = leftOf(requests.remaining) ?? (limit === undefined || used === undefined ? undefined : limit - used)
-  if (remaining === undefined) return { kind: 'unlimited' }
+  const account = objectIn(body)
+  if (account === undefined) return { kind: 'unknown' }
+  const requests = objectOf(account['requests']) ?? {}
+  const limit = count(requests['limit'])
+  const used = count(requests['month']) ?? count(requests['day'])
+  const said = leftOf(requests['remaining'])
+  const isBilled = said !== undefined && limit !== undefined && said > limit
+  const ofLimit = limit === undefined || used === undefined ? undefined : limit - used
+  const remaining = isBilled ? ofLimit : (said ?? ofLimit)
+  if (remaining === undefined || limit === endless) return { kind: 'unlimited' }
   return {
     kind: 'quota',
     quota: {
@@ -35,15 +43,16 @@ export function accountOf({ status, body }: UpstreamAnswer, epochMs: number): Ac
   }
 }
 
-function requestsOf(body: Buffer): Readonly<Record<string, unknown>> | 'unreadable' {
+function objectIn(body: Buffer): Readonly<Record<string, unknown>> | undefined {
   try {
-    const account = JSON.parse(body.toString('utf8')) as { requests?: unknown } | null
-    if (typeof account !== 'object' || account === null) return 'unreadable'
-    const { requests } = account
-    return typeof requests === 'object' && requests !== null ? { ...requests } : {}
+    return objectOf(JSON.parse(body.toString('utf8')))
   } catch {
-    return 'unreadable'
+    return undefined
   }
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null ? { ...value } : undefined
 }
 
 function count(value: unknown): number | undefined {
@@ -58,15 +67,20 @@ function leftOf(value: unknown): number | undefined {
 /** What `/me` calls products, where that is not their name. */
 const productOfFeature: Readonly<Record<string, string>> = { hosted_domains: 'domains', basic_asn: 'ip_asn' }
 
-/** The products that the account's `features` name; undefined when it names none. */
-export function productsOfAccount({ body }: UpstreamAnswer): readonly string[] | undefined {
-  try {
-    const { features } = JSON.parse(body.toString('utf8')) as { features?: unknown }
-    if (typeof features !== 'object' || features === null) return undefined
-    const named = Object.entries(features).filter(([, has]) => has !== false && has !== null)
-    const products = named.map(([name]) => productOfFeature[name] ?? name)
-    return products.length === 0 ? undefined : products
-  } catch {
-    return undefined
-  }
+/** A feature of the account: the product that it is, and its own monthly limit within the key's, if it has one. */
+export interface AccountFeature {
+  readonly product: string
+  readonly limit?: number
+}
+
+/** What the account's `features` name; undefined when it names none. */
+export function featuresOfAccount({ body }: UpstreamAnswer): readonly AccountFeature[] | undefined {
+  const features = objectOf(objectIn(body)?.['features'])
+  if (features === undefined) return undefined
+  const named = Object.entries(features).filter(([, has]) => has !== false && has !== null)
+  if (named.length === 0) return undefined
+  return named.map(([name, feature]): AccountFeature => {
+    const limit = count(objectOf(feature)?.['monthly'])
+    return { product: productOfFeature[name] ?? name, ...(limit !== undefined && { limit }) }
+  })
 }

@@ -2,7 +2,7 @@ import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { KeyQuota } from '@ipfleet/key-pool/quota.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'
-import { type Account, accountOf } from './quota-account.ts'
+import { type Account, type AccountFeature, accountOf, featuresOfAccount } from './quota-account.ts'
 import type { QuotaClaims } from './quota-claims.ts'
 
 export interface QuotaPollerParts {
@@ -30,6 +30,8 @@ const checkedForMs = 10_000
 export class QuotaPoller {
   readonly #parts: QuotaPollerParts
   readonly #unlimited = new Set<string>()
+  /** What each key's account has named, so that it is noted once. */
+  readonly #noted = new Map<string, string>()
   readonly #timers = new Map<NodeJS.Timeout, () => void>()
   #closed = false
 
@@ -89,7 +91,8 @@ export class QuotaPoller {
   async #askEach(keys: readonly ApiKey[], before: ReadonlyMap<string, KeyQuota>): Promise<void> {
     for (const key of keys) {
       if (this.#closed) return
-      const account = await this.#account(key)
+      const { account, features } = await this.#account(key)
+      await this.#noteFeatures(key.id, account, features)
       if (account.kind === 'unlimited') this.#unlimited.add(key.id)
       if (account.kind !== 'quota') continue
       await this.#releaseIfFull(key, account.quota.remaining)
@@ -113,7 +116,7 @@ export class QuotaPoller {
     try {
       if (!(await claims.claim(`check:${id}`, checkedForMs))) return
       const before = (await pool.quotas()).find((one) => one.id === id)
-      const account = await this.#account(key)
+      const { account } = await this.#account(key)
       if (account.kind !== 'quota') return
       await pool.noteAccount(id, account.quota, before?.taken ?? 0)
       if (account.quota.remaining < 1) await pool.exhausted(id, account.quota.resetMs)
@@ -122,9 +125,23 @@ export class QuotaPoller {
     }
   }
 
-  async #account(key: ApiKey): Promise<Account> {
+  async #account(key: ApiKey): Promise<{ account: Account; features?: readonly AccountFeature[] }> {
     const reply = await this.#parts.ask(key)
-    return reply.kind === 'answered' ? accountOf(reply.answer, this.#parts.epochMs()) : { kind: 'unknown' }
+    if (reply.kind !== 'answered') return { account: { kind: 'unknown' } }
+    const features = featuresOfAccount(reply.answer)
+    return { account: accountOf(reply.answer, this.#parts.epochMs()), ...(features && { features }) }
+  }
+
+  /** The plan has the products that its account names, and those with less than the whole quota have one of their own. */
+  async #noteFeatures(id: string, account: Account, features: readonly AccountFeature[] = []): Promise<void> {
+    const signature = JSON.stringify(features)
+    if (features.length === 0 || this.#noted.get(id) === signature) return
+    this.#noted.set(id, signature)
+    const whole = account.kind === 'quota' ? (account.quota.limit ?? Infinity) : Infinity
+    for (const { product, limit } of features) {
+      await this.#parts.pool.noteMay(id, product)
+      if (limit !== undefined && limit < whole) await this.#parts.pool.noteProductLimit(id, product, limit)
+    }
   }
 
   async #pause(durationMs: number): Promise<void> {
