@@ -1,11 +1,10 @@
 import { type Command, type CommandOption, type OptionValues, readCommandLine, usageLine } from './command-line.ts'
 import type { SettingDescription } from './describe-settings.ts'
 import { helpText } from './help-text.ts'
-import { nearName } from './near-name.ts'
 import { version } from './version.ts'
-import { fileSuffix, type Setting, type SettingsOf, type SettingsSchema } from './setting.ts'
+import { type Setting, type SettingsOf, type SettingsSchema } from './setting.ts'
+import { unknownNames } from './unknown-names.ts'
 import {
-  type DotEnv,
   type Environment,
   environmentOf,
   type Fault,
@@ -38,6 +37,8 @@ export interface Rule<Settings> {
   readonly about: readonly (keyof Settings & string)[]
   /** Reads the settings it is about and no others. What is wrong with them, in words that hold no secret. */
   readonly fault: (settings: Settings) => string | undefined
+  /** Start goes on without what is wrong here and logs it, so that only `--check` asks. */
+  readonly onlyChecked?: true
 }
 
 /** What a program reads at its start besides its settings, such as a file that an option names. */
@@ -69,9 +70,14 @@ export type Loaded<Schema extends SettingsSchema, Value = undefined> =
   /** `--check` was asked for, and all is well. */
   | { readonly kind: 'check'; readonly text: string; readonly warnings: readonly string[] }
   /** Everything that is wrong, at once. */
-  | { readonly kind: 'faults'; readonly text: string; readonly faults: readonly Fault[] }
+  | {
+      readonly kind: 'faults'
+      readonly text: string
+      readonly faults: readonly Fault[]
+      readonly warnings: readonly string[]
+    }
 
-/** Valid. `warnings` are lines worth showing: names in `.env` that look like slips. */
+/** Valid. `warnings` are lines worth showing: names that look like settings and are none. */
 export interface LoadedSettings<Schema extends SettingsSchema, Value = undefined> {
   readonly kind: 'settings'
   readonly settings: SettingsOf<Schema>
@@ -99,12 +105,14 @@ export function loadSettings<const Schema extends SettingsSchema, Value = undefi
 
   const sources: Sources = { env, dotEnv: readDotEnv(cwd), cwd }
   const { values, faults } = readSettings(schema, sources)
-  const broken = brokenRules(program.rules ?? [], values)
+  const broken = brokenRules(rulesFor(command, program.rules), values)
   const further = readFurther(program.further, command, sources)
   const all = [...(command.kind === 'fault' ? [command.fault] : []), ...faults, ...broken, ...further.faults]
-  if (command.kind === 'fault' || all.length > 0) return { kind: 'faults', faults: all, text: faultsText(program, all) }
+  const warnings = unknownNames(sources, schema)
+  if (command.kind === 'fault' || all.length > 0) {
+    return { kind: 'faults', faults: all, text: faultsText(program, all), warnings }
+  }
 
-  const warnings = slipsIn(sources.dotEnv, schema)
   if (command.kind === 'check') return { kind: 'check', text: `${program.program}: settings are valid\n`, warnings }
   return {
     kind: 'settings',
@@ -126,6 +134,10 @@ function readSettings(schema: SettingsSchema, sources: Sources) {
     else values[name] = frozen(read.value)
   }
   return { values, faults }
+}
+
+function rulesFor<Settings>(command: Command, rules: readonly Rule<Settings>[] = []): readonly Rule<Settings>[] {
+  return command.kind === 'check' ? rules : rules.filter(({ onlyChecked }) => onlyChecked !== true)
 }
 
 /** A setting that is not among the values was faulty. */
@@ -176,17 +188,4 @@ function faultsText({ program, options }: Pick<Program, 'program' | 'options'>, 
   const heading = `${program}: cannot start, ${faults.length === 1 ? '1 fault' : `${faults.length} faults`}`
   const lines = faults.map(({ name, message }) => `  ${name}: ${message}`)
   return [heading, ...lines, usageLine(program, options), ''].join('\n')
-}
-
-/** Names in `.env` that nobody asked for but that come close to a setting. Others may belong to other programs. */
-function slipsIn(dotEnv: DotEnv, schema: SettingsSchema): readonly string[] {
-  const known = Object.entries(schema).flatMap(([name, { secret }]) =>
-    secret ? [name, `${name}${fileSuffix}`] : [name],
-  )
-  const unknown = Object.keys(dotEnv.values).filter((name) => !known.includes(name))
-  const slips = unknown.map((name) => ({ name, line: dotEnv.lineOf(name) ?? 0, meant: nearName(name, known) }))
-  return slips
-    .filter(({ meant }) => meant !== undefined)
-    .toSorted((a, b) => a.line - b.line)
-    .map(({ name, line, meant }) => `.env line ${line}: ${name} is not a setting; did you mean ${meant}?`)
 }

@@ -1,0 +1,73 @@
+import { nearName } from './near-name.ts'
+import { fileSuffix, type SettingsSchema } from './setting.ts'
+import type { Sources } from './sources.ts'
+
+/**
+ * A line for each name in `.env` or the environment that is no setting and was probably meant as one: a slip, a name
+ * that other software has for the same thing, or one that begins as settings of this program do.
+ */
+export function unknownNames({ env, dotEnv }: Sources, schema: SettingsSchema): readonly string[] {
+  const known = namesIn(schema)
+  const isSet = (name: string): boolean => (env[name]?.trim() ?? '') !== ''
+  const inFile = Object.keys(dotEnv.values)
+    .map((name) => ({ name, line: dotEnv.lineOf(name) ?? 0 }))
+    .toSorted((a, b) => a.line - b.line)
+    .map(({ name, line }) => ({ origin: `.env line ${line}`, name, advice: adviceOn(name, known) }))
+  const inEnvironment = Object.keys(env)
+    .filter(isSet)
+    .map((name) => ({ origin: 'environment', name, advice: adviceOn(name, known) }))
+    // The variables of other programs are there as well, so one that has what it seems to mean beside it is theirs.
+    .filter(({ advice }) => advice?.meant === undefined || !isSet(advice.meant))
+  return [...inFile, ...inEnvironment].flatMap(({ origin, name, advice }) =>
+    advice === undefined ? [] : [`${origin}: ${name} is not a setting; ${advice.text}`],
+  )
+}
+
+function namesIn(schema: SettingsSchema): readonly string[] {
+  return Object.entries(schema).flatMap(([name, { secret }]) => (secret ? [name, `${name}${fileSuffix}`] : [name]))
+}
+
+interface Advice {
+  readonly text: string
+  readonly meant?: string
+}
+
+function adviceOn(name: string, known: readonly string[]): Advice | undefined {
+  if (known.includes(name) || knownElsewhere.has(name) || orchestrated.test(name)) return undefined
+  const meant = meantBy(name.toUpperCase(), known)
+  if (meant !== undefined) return { text: `did you mean ${meant}?`, meant }
+  const family = families.find((prefix) => name.startsWith(prefix))
+  const members = known.filter((other) => family !== undefined && other.startsWith(family))
+  return members.length === 0 ? undefined : { text: `those that begin so are ${members.join(', ')}` }
+}
+
+function meantBy(name: string, known: readonly string[]): string | undefined {
+  if (known.includes(name)) return name
+  const [, otherName] = namesOfOthers.find(([pattern]) => pattern.test(name)) ?? []
+  return otherName !== undefined && known.includes(otherName) ? otherName : nearName(name, known)
+}
+
+/** What SDKs, hosts and charts call the same thing. */
+const namesOfOthers: readonly (readonly [RegExp, string])[] = [
+  [/^IP_?INFO(_?IO)?_?((API|ACCESS|AUTH)_?)*(KEY|TOKEN|SECRET)S?$/, 'IPINFO_KEYS'],
+  [/^IP_?ASIS_?((API|ACCESS|AUTH)_?)*(KEY|TOKEN|SECRET)S?$/, 'IPASIS_KEYS'],
+  [/^REDIS_?(URI|DSN|ADDR(ESS)?|HOST(NAME)?|SERVER|ENDPOINT|TLS_URL|CONNECTION(_STRING)?)$/, 'REDIS_URL'],
+]
+
+/** How names begin that hardly any other software has; not `LOG_`, `HOST_` or `CLIENT_`. */
+const families = ['IPINFO_', 'IPASIS_', 'REDIS_', 'CACHE_', 'UPSTREAM_', 'BREAKER_', 'OFFLINE_', 'BULK_', 'WEBHOOK_']
+
+/** Of those families, what another service or docker-compose.yml reads from the same `.env` (compose-file.test.ts). */
+const knownElsewhere = new Set([
+  'REDIS_CACHE_URL',
+  'REDIS_MAXMEMORY',
+  'REDIS_MEM_LIMIT',
+  'REDIS_CACHE_MAXMEMORY',
+  'REDIS_CACHE_MEM_LIMIT',
+])
+
+/**
+ * What Kubernetes and `docker run --link` put into the environment for a service called `redis` or `bulk`:
+ * REDIS_SERVICE_HOST, REDIS_SERVICE_PORT_MAIN, REDIS_PORT, REDIS_PORT_6379_TCP_ADDR, REDIS_ENV_….
+ */
+const orchestrated = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_\w+)?$|_ENV_/
