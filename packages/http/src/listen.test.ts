@@ -22,7 +22,9 @@ test('port 0 gives the port that was taken', async () => {
 test('a port that is taken is named in the error', async () => {
   const port = await listen(server(), { port: 0, host: '127.0.0.1' })
   const second = listen(server(), { port, host: '127.0.0.1' })
-  await expect(second).rejects.toThrow(`Cannot listen on 127.0.0.1:${port}: another process has the port (EADDRINUSE)`)
+  await expect(second).rejects.toThrow(
+    `Cannot listen on 127.0.0.1:${port}: another process has the port (EADDRINUSE). Which one: ss -ltnp 'sport = :${port}'`,
+  )
   await expect(second).rejects.toBeInstanceOf(ListenError)
 })
 

@@ -14,17 +14,31 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
   readonly code: string
 
-  constructor(where: string, code: string, cause: unknown) {
-    super(`Cannot listen on ${where}: ${reasons[code] ?? 'the system refused'} (${code})`, { cause })
+  constructor({ host, port }: ListenOptions, code: string, cause: unknown) {
+    const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    const { reason, advice } = reasons[code] ?? { reason: 'the system refused', advice: undefined }
+    super(`Cannot listen on ${where}: ${reason} (${code})${advice ? `. ${advice(port)}` : ''}`, { cause })
     this.code = code
   }
 }
 
-const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process has the port',
-  EACCES: 'this user may not take the port; those under 1024 need a privilege',
-  EADDRNOTAVAIL: 'this machine does not have the address',
-  ENOTFOUND: 'the name has no address',
+interface Reason {
+  readonly reason: string
+  /** What to type. */
+  readonly advice?: (port: number) => string
+}
+
+const reasons: Readonly<Record<string, Reason>> = {
+  EADDRINUSE: {
+    reason: 'another process has the port',
+    advice: (port) => `Which one: ss -ltnp 'sport = :${port}'`,
+  },
+  EACCES: {
+    reason: 'this user may not take the port',
+    advice: (port) => `To allow it to all users: sudo sysctl net.ipv4.ip_unprivileged_port_start=${port}`,
+  },
+  EADDRNOTAVAIL: { reason: 'this machine does not have the address' },
+  ENOTFOUND: { reason: 'the name has no address' },
 }
 
 /**
@@ -37,13 +51,12 @@ export async function listen(
   listener: TcpServer = server,
 ): Promise<number> {
   trackConnections(server)
-  const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   const listening = once(listener, 'listening')
   listener.listen({ port, host })
   try {
     await listening
   } catch (error) {
-    throw new ListenError(where, systemCode(error), error)
+    throw new ListenError({ port, host }, systemCode(error), error)
   }
   const bound = listener.address()
   return bound !== null && typeof bound === 'object' ? bound.port : port
