@@ -10,6 +10,7 @@ import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express, { type RequestHandler, Router } from 'express'
 import type { BodyLimits } from './input/decoded-body.ts'
 import type { ReadLimits } from './input/read-inputs.ts'
+import type { ServicePlaces } from './limits/service-places.ts'
 import type { JobChanges } from './jobs/job-changes.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import type { Job } from './jobs/job.ts'
@@ -33,6 +34,7 @@ export interface AppParts {
   /** Tells those who work on the job in this process. */
   readonly cancelled: (id: string) => void
   readonly room: Room
+  readonly places: ServicePlaces
   readonly holding: (holder: string) => Promise<object>
   /** The callback as it is to be kept. Throws a ProxyError for one that may not be. */
   readonly checkCallback: CheckCallback

@@ -2,6 +2,8 @@ import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { FleetFigures } from './jobs/job-figures.ts'
 import type { BatchFailure } from './lookups/batch-client.ts'
+import type { PlaceRefusal } from './limits/places.ts'
+import { type BoundedThing, boundedThings, type ServicePlaces } from './limits/service-places.ts'
 import { type PauseReason, pauseReasons, type Pauses } from './lookups/pauses.ts'
 import type { DoneChunk } from './work/chunk-runner.ts'
 
@@ -27,6 +29,10 @@ export class BulkRecord {
     this.#chunks.lines.series({ result: 'error' }).inc(lines - answered)
     this.#chunks.duration.series({}).observeMs(durationMs)
     if (completesJob) this.#logger.info({ job }, 'job completed')
+  }
+
+  readonly refused = (what: BoundedThing, why: PlaceRefusal): void => {
+    this.#chunks.refused.series({ what, limit: why === 'client_full' ? 'client' : 'all' }).inc()
   }
 
   readonly retried = (reason: RetryReason, detail?: string): void => {
@@ -64,12 +70,29 @@ function chunkMetrics(metrics: Metrics) {
       labels: {},
       bucketsMs: [50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000],
     }),
+    refused: metrics.hotCounter({
+      name: 'ipfleet_bulk_refused_total',
+      help: 'What was refused, or put off for webhooks, by what there is too much of, and whether for one client or for all.',
+      labels: { what: boundedThings, limit: ['client', 'all'] },
+    }),
     retries: metrics.hotCounter({
       name: 'ipfleet_bulk_retries_total',
       help: 'Batches that were asked again, by why.',
       labels: { reason: retryReasons },
     }),
   }
+}
+
+/** What clients hold of this process now. */
+export function registerPlaces(metrics: Metrics, places: ServicePlaces): void {
+  metrics.gauge({
+    name: 'ipfleet_bulk_places',
+    help: 'What clients hold at a time; uploads in bytes.',
+    labelNames: ['what'],
+    collect() {
+      for (const what of boundedThings) this.set({ what }, places[what].total)
+    },
+  })
 }
 
 /** What is there while it lasts. `figures` may fail: then nothing is said rather than something old. */

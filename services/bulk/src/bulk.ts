@@ -9,7 +9,7 @@ import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
-import { BulkRecord, registerGauges } from './bulk-record.ts'
+import { BulkRecord, registerGauges, registerPlaces } from './bulk-record.ts'
 import { type FleetParts, fleetParts } from './fleet-parts.ts'
 import { isToBeTold } from './jobs/job.ts'
 import { JobChanges } from './jobs/job-changes.ts'
@@ -17,6 +17,7 @@ import { JobFigures } from './jobs/job-figures.ts'
 import { JobNames, queuePrefix } from './jobs/job-keys.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { StoreRoom } from './limits/store-room.ts'
+import { type ServicePlaces, servicePlaces } from './limits/service-places.ts'
 import { Pauses } from './lookups/pauses.ts'
 import { ChunkQueue } from './queue/chunk-queue.ts'
 import type { BulkSettings } from './settings.ts'
@@ -37,6 +38,7 @@ export class Bulk {
   readonly #pauses = new Pauses()
   readonly #figures: JobFigures
   readonly #room: StoreRoom
+  readonly #places: ServicePlaces
   readonly #record: BulkRecord
   readonly #webhooks: WebhookParts | undefined
   readonly #sweeper: Sweeper
@@ -60,6 +62,8 @@ export class Bulk {
     })
     const metrics = createMetrics()
     this.#record = new BulkRecord(metrics, logger)
+    this.#places = servicePlaces(settings, this.#record.refused)
+    registerPlaces(metrics, this.#places)
     this.#pauses.on('paused', this.#record.paused)
     registerGauges(metrics, this.#pauses, () => this.#figures.read())
     this.#webhooks = webhookParts(settings, this.#fleet, this.#store)
@@ -148,6 +152,7 @@ export class Bulk {
         require: (holder, list) => this.#room.require(holder, list),
         add: (holder, usage) => this.#figures.add(holder, usage),
       },
+      places: this.#places,
       holding: (holder) => this.#room.holding(holder),
       clientOf: clientAddress({ trusted: settings.TRUST_PROXY }),
       checkCallback: (given) => this.#checkedCallback(given),

@@ -57,6 +57,24 @@ const jobs = {
     default: 50_000_000,
     help: 'Most inputs of one job',
   }),
+  BULK_UPLOAD_MEMORY_BYTES: integer({
+    group: 'Jobs',
+    min: 1,
+    default: 134_217_728,
+    help: 'What lists that are coming in at a time may take of the memory of this process, each 1 MiB, and 8 MiB more with Zstandard, 16 MiB with Brotli: over it lists are refused (503)',
+  }),
+  BULK_MAX_DOWNLOADS: integer({
+    group: 'Jobs',
+    min: 1,
+    default: 128,
+    help: 'How many answers with results this process sends at a time, those with follow=1 too; each may hold 1 MiB for a client that is slow. Over it requests are refused (503)',
+  }),
+  BULK_MAX_FOLLOWERS: integer({
+    group: 'Jobs',
+    min: 1,
+    default: 1000,
+    help: 'How many may follow the events of jobs at this process at a time; more are refused (503)',
+  }),
   BULK_MAX_BODY_BYTES: integer({
     group: 'Jobs',
     min: 1,

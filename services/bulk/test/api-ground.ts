@@ -22,6 +22,7 @@ import { JobChanges } from '../src/jobs/job-changes.ts'
 import { JobFigures } from '../src/jobs/job-figures.ts'
 import { JobStore } from '../src/jobs/job-store.ts'
 import type { Job } from '../src/jobs/job.ts'
+import { servicePlaces } from '../src/limits/service-places.ts'
 import { StoreRoom } from '../src/limits/store-room.ts'
 import { answerLine, errorLine } from '../src/results/result-line.ts'
 import type { UploadLimits } from '../src/routes/upload.ts'
@@ -197,6 +198,15 @@ export class ApiGround implements AsyncDisposable {
         require: (holder, list) => room.require(holder, list),
         add: (holder, usage) => figures.add(holder, usage),
       },
+      places: servicePlaces(
+        {
+          BULK_CLIENT_SHARE_PERCENT: 50,
+          BULK_UPLOAD_MEMORY_BYTES: 64 * 1024 * 1024,
+          BULK_MAX_DOWNLOADS: 20,
+          BULK_MAX_FOLLOWERS: 10,
+        },
+        () => {},
+      ),
       holding: (holder) => room.holding(holder),
       clientOf,
       checkCallback: (given) => this.#checkCallback(given),

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { type IncomingMessage, request } from 'node:http'
+import { type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { brotliCompressSync, zstdCompressSync } from 'node:zlib'
 import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -48,12 +49,11 @@ test('a client over its share is told so, before it sends its list, while others
     if (answer.status === 202) jobs.push(answer.json().id)
     return answer.status === 503
   })
-  const refused = await until(async () => {
-    const answer = await postHead('192.0.2.2')
-    return answer.status === 503 && answer
-  })
-  expect(refused.retryAfter).toBe('60')
-  expect(refused.body).toMatch(/Your jobs are \d+ bytes, as much as one client may have.*BULK_MAX_STORED_BYTES/)
+  const unread = await unfinishedList(ground, '192.0.2.2')
+  const refused = await unread.response
+  expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '60'])
+  expect(await text(refused)).toMatch(/Your jobs are \d+ bytes, as much as one client may have.*BULK_MAX_STORED_BYTES/)
+  unread.leave()
   expect((await post('192.0.2.3', addressLines(2000))).status).toBe(202)
   expect(await storage('192.0.2.3')).toEqual({ bytes: expect.any(Number), max_bytes: 50_000, jobs: 1, max_jobs: 10 })
   expect((await storage('192.0.2.2')).bytes).toBeGreaterThan(40_000)
@@ -85,18 +85,82 @@ test('a large list that is not looked up yet leaves room to others', async () =>
   expect((await store.post(addressLines(5000), '/jobs', from('192.0.2.2'))).status).toBe(202)
 })
 
-/** A list of which the body does not come: the answer to its head. */
-async function postHead(client: string): Promise<{ status?: number; retryAfter?: string; body: string }> {
-  const req = request(`${ground.url}/jobs`, { method: 'POST', headers: from(client) }).on('error', () => {})
+test('lists that never end: a client has its share of uploads, others have theirs, and nothing stays', async () => {
+  await using busy = await ApiGround.start()
+  const unfinished = await Promise.all(Array.from({ length: 33 }, () => unfinishedList(busy, '192.0.2.1')))
+  const refused = await Promise.race(unfinished.map(({ response }) => response))
+  expect([refused.statusCode, refused.headers['retry-after']]).toEqual([429, '1'])
+  expect(await text(refused)).toMatch(/as many uploads at a time as one client may.*BULK_UPLOAD_MEMORY_BYTES/)
+  const zstd = { ...from('192.0.2.2'), 'content-encoding': 'zstd' }
+  expect((await busy.post(zstdCompressSync('8.8.8.8\n'), '/jobs', zstd)).status).toBe(202)
+  for (let others = 0; others < 32; others += 1) unfinished.push(await unfinishedList(busy, `192.0.3.${others}`))
+  const full = await busy.post('8.8.8.8', '/jobs', from('192.0.2.3'))
+  expect([full.status, full.json().error.message]).toEqual([503, expect.stringContaining('BULK_UPLOAD_MEMORY_BYTES')])
+  for (const { leave } of unfinished) leave()
+  await until(async () => (await busy.store.listAll(100)).length === 1)
+  expect((await busy.post('8.8.8.8', '/jobs', from('192.0.2.1'))).status).toBe(202)
+})
+
+test('a coding that takes a large window takes its room', async () => {
+  await using busy = await ApiGround.start()
+  const brotli = brotliCompressSync(randomLines(3000))
+  const coded = { 'content-encoding': 'br' }
+  const held = [await unfinishedList(busy, '192.0.2.1', coded, brotli.subarray(0, 9000))]
+  await until(async () => (await busy.store.listAll(100)).length === 1)
+  const answer = await busy.post(brotli, '/jobs', { ...from('192.0.2.1'), ...coded })
+  expect([answer.status, answer.json().error.message]).toEqual([429, expect.stringContaining('uploads')])
+  expect((await busy.post(brotli, '/jobs', { ...from('192.0.2.2'), ...coded })).status).toBe(202)
+  for (const { leave } of held) leave()
+})
+
+test.each([
+  ['events', 'followers', 5],
+  ['results?follow=1', 'downloads', 10],
+])('a client has its share of those who wait for %s', async (path, what, share) => {
+  await using busy = await ApiGround.start()
+  const id = await busy.job(2000)
+  const open = (client: string) => busy.open(`/jobs/${id}/${path}`, { headers: from(client) })
+  const mine = await Promise.all(Array.from({ length: share }, () => open('192.0.2.1')))
+  expect(mine.map(({ statusCode }) => statusCode)).toEqual(mine.map(() => 200))
+  const refused = await open('192.0.2.1')
+  expect([refused.statusCode, await text(refused)]).toEqual([429, expect.stringContaining(`as many ${what} at a time`)])
+  const theirs = await Promise.all(Array.from({ length: share }, (_, at) => open(`192.0.2.${10 + at}`)))
+  expect(theirs.map(({ statusCode }) => statusCode)).toEqual(theirs.map(() => 200))
+  const full = await open('192.0.2.2')
+  expect([full.statusCode, await text(full)]).toEqual([503, expect.stringContaining(`BULK_MAX_${what.toUpperCase()}`)])
+  for (const answer of [...mine, ...theirs]) answer.destroy()
+  const again = await until(async () => {
+    const answer = await open('192.0.2.1')
+    return answer.statusCode === 200 && answer
+  })
+  again.destroy()
+})
+
+test('a token is asked for before the list is read', async () => {
+  await using guarded = await ApiGround.start({ tokens: [{ name: 'a', secret: 'a-known-token' }] })
+  const { response, leave } = await unfinishedList(guarded, '192.0.2.1')
+  expect((await response).statusCode).toBe(401)
+  expect(await guarded.store.listAll(10)).toEqual([])
+  leave()
+})
+
+interface UnfinishedList {
+  readonly response: Promise<IncomingMessage>
+  readonly leave: () => void
+}
+
+/** A list of which the rest does not come. Resolves when its job has begun, or it has an answer. */
+async function unfinishedList(
+  place: ApiGround,
+  client: string,
+  headers: OutgoingHttpHeaders = {},
+  body: string | Buffer = '8.8.8.8\n',
+): Promise<UnfinishedList> {
+  const asked = { 'content-type': 'text/plain', expect: '100-continue', ...from(client), ...headers }
+  const req = request(`${place.url}/jobs`, { method: 'POST', headers: asked, agent: false }).on('error', () => {})
+  const response = new Promise<IncomingMessage>((resolve) => void req.once('response', resolve))
   req.flushHeaders()
-  const timer = setTimeout(() => req.destroy(), 1000)
-  try {
-    const [res] = (await once(req, 'response')) as [IncomingMessage]
-    return { status: res.statusCode ?? 0, retryAfter: res.headers['retry-after'] ?? '', body: await text(res) }
-  } catch {
-    return { body: '' }
-  } finally {
-    clearTimeout(timer)
-    req.destroy()
-  }
+  await Promise.race([once(req, 'continue'), response])
+  req.write(body)
+  return { response, leave: () => req.destroy() }
 }

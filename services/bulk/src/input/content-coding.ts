@@ -11,6 +11,8 @@ import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 
 export interface ContentCoding {
   readonly name: string
+  /** What inflating may keep of what it has made, beyond a buffer. */
+  readonly windowBytes: number
   /** `head`: the first bytes of the coded body. */
   readonly inflater: (head: Buffer) => Duplex
 }
@@ -24,14 +26,17 @@ const zstdWindowLog = 23
 /** Otherwise Node 26 reads no further than the end of the first stream, and what is behind it would be lost unseen. */
 const nothingAfter = { chunkSize, rejectGarbageAfterEnd: true }
 
-const gzip: ContentCoding = { name: 'gzip', inflater: () => createGunzip({ chunkSize }) }
+const gzip: ContentCoding = { name: 'gzip', windowBytes: 0, inflater: () => createGunzip({ chunkSize }) }
 const zstd: ContentCoding = {
   name: 'zstd',
+  windowBytes: 2 ** zstdWindowLog,
   inflater: () => createZstdDecompress({ ...nothingAfter, params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLog } }),
 }
-const brotli: ContentCoding = { name: 'br', inflater: () => createBrotliDecompress(nothingAfter) }
+/** RFC 7932 §9.1: a window has at most 16 MiB. */
+const brotli: ContentCoding = { name: 'br', windowBytes: 2 ** 24, inflater: () => createBrotliDecompress(nothingAfter) }
 const deflate: ContentCoding = {
   name: 'deflate',
+  windowBytes: 0,
   // Some clients leave the zlib wrapper out (RFC 9110 §8.4.1.2).
   inflater: (head) => (hasZlibHeader(head) ? createInflate(nothingAfter) : createInflateRaw(nothingAfter)),
 }

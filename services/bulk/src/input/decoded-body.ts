@@ -9,6 +9,8 @@ export interface BodyLimits {
   readonly maxBytes: number
   /** Bytes without the coding for each that has come in. Bodies up to `freeBytes` may have any ratio. */
   readonly maxRatio: number
+  /** Told what inflating is going to take. What it throws, reading throws. */
+  readonly onWindow?: (bytes: number) => void
 }
 
 /** Some hundred thousand addresses, which may well be the same one over and over. */
@@ -82,6 +84,7 @@ export class DecodedBody implements AsyncIterable<Buffer> {
   }
 
   async *#inflated(pieces: AsyncIterable<Buffer>, coding: ContentCoding, head: Buffer): AsyncGenerator<Buffer> {
+    this.#limits.onWindow?.(coding.windowBytes)
     const inflater = coding.inflater(head)
     // An error of the source is handed on to the inflater, so that the loop meets it too.
     pipeline(pieces, inflater, () => undefined)

@@ -9,6 +9,7 @@ export interface PlacesOptions {
   readonly what: string
   /** The setting that says `max`. */
   readonly setting: string
+  readonly onRefused?: (why: PlaceRefusal) => void
 }
 
 /** Something of what is bounded, held by a client. */
@@ -48,8 +49,8 @@ export class Places {
   tryTake(holder: string, weight = 1): Place | PlaceRefusal {
     const units = Math.min(weight, this.share)
     const held = this.#held.get(holder) ?? 0
-    if (held + units > this.share) return 'client_full'
-    if (this.#total + units > this.#options.max) return 'all_full'
+    if (held + units > this.share) return this.#refuse('client_full')
+    if (this.#total + units > this.#options.max) return this.#refuse('all_full')
     this.#add(holder, units)
     let isHeld = true
     return {
@@ -73,6 +74,11 @@ export class Places {
       message: `There are as many ${what} at a time as may be (${setting}); try again after the time in Retry-After`,
       retryAfterSeconds: retrySeconds,
     })
+  }
+
+  #refuse(why: PlaceRefusal): PlaceRefusal {
+    this.#options.onRefused?.(why)
+    return why
   }
 
   #add(holder: string, units: number): void {

@@ -2,11 +2,13 @@ import { type Response, Router } from 'express'
 import type { JobStore } from '../jobs/job-store.ts'
 import { jobView } from '../jobs/job-view.ts'
 import { hasEnded, type Job } from '../jobs/job.ts'
-import { jobAsked } from './job-access.ts'
+import type { ServicePlaces } from '../limits/service-places.ts'
+import { holderOf, jobAsked } from './job-access.ts'
 import { JobFeed, type JobFeedParts } from './job-feed.ts'
 
 export interface EventRoutesParts extends JobFeedParts {
   readonly store: JobStore
+  readonly places: Pick<ServicePlaces, 'followers'>
   /** How often a comment is sent, so that nobody takes the connection for dead. Default 15 s. */
   readonly heartbeatMs?: number | undefined
 }
@@ -20,6 +22,9 @@ export function eventRoutes(parts: EventRoutesParts): Router {
   const router = Router({ caseSensitive: true })
   router.get('/jobs/:id/events', async (req, res) => {
     const job = await jobAsked(parts.store, req, res)
+    const isFollowed = req.method !== 'HEAD' && !hasEnded(job)
+    const place = isFollowed ? parts.places.followers.take(holderOf(res)) : undefined
+    res.once('close', () => place?.release())
     res.set({
       'Content-Type': 'text/event-stream; charset=utf-8',
       // Compressed on the way, events would wait for more of them.

@@ -5,6 +5,7 @@ import type { ReadLimits } from '../input/read-inputs.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { jobView } from '../jobs/job-view.ts'
 import { hasEnded, type Job, type JobState } from '../jobs/job.ts'
+import type { ServicePlaces } from '../limits/service-places.ts'
 import { holderOf, isJobId, jobAsked, noSuchJob, ownerOf } from './job-access.ts'
 import { JobIntake, type JobIntakeParts } from './job-intake.ts'
 import { type CheckCallback, jobRequestOf, subjectOf } from './job-request.ts'
@@ -17,6 +18,7 @@ export interface JobRoutesParts extends JobIntakeParts {
   readonly limits: ReadLimits & BodyLimits
   readonly checkCallback: CheckCallback
   readonly uploads: UploadLimits
+  readonly places: Pick<ServicePlaces, 'uploads'>
   /** What a client has in the store, and may have. */
   readonly holding: (holder: string) => Promise<object>
   /** Tells those who work on a job here; others hear of it by the store. */
@@ -25,6 +27,8 @@ export interface JobRoutesParts extends JobIntakeParts {
 }
 
 const states = ['queued', 'running', 'completed', 'cancelled'] as const satisfies readonly JobState[]
+/** What an upload takes of memory: a chunk as text and packed, and buffers. */
+const uploadBytes = 1024 * 1024
 const mostListed = 100
 const usuallyListed = 20
 /** Of those looked through for a state that is rare; the answer then has fewer than asked for, and a cursor. */
@@ -42,17 +46,23 @@ export function jobRoutes(parts: JobRoutesParts): Router {
   })
   router.post('/jobs', async (req, res) => {
     const request = await jobRequestOf(req, parts.checkCallback)
+    const holder = holderOf(res)
+    const held = [parts.places.uploads.take(holder, uploadBytes)]
     const upload = new Upload(req, subjectOf(request), parts.uploads)
+    const onWindow = (bytes: number): void => {
+      if (bytes > 0) held.push(parts.places.uploads.take(holder, bytes))
+    }
     try {
-      const body = new DecodedBody(upload, req.headers['content-encoding'], parts.limits)
+      const body = new DecodedBody(upload, req.headers['content-encoding'], { ...parts.limits, onWindow })
       // Nothing stands in the way of the body: who asked before sending it is told to go on.
       if (req.headers.expect !== undefined) res.writeContinue()
-      const { job, replayed } = await intake.take({ owner: ownerOf(res), holder: holderOf(res), request, upload, body })
+      const { job, replayed } = await intake.take({ owner: ownerOf(res), holder, request, upload, body })
       if (replayed) res.set('Idempotency-Replayed', 'true')
       res.location(`/jobs/${job.id}`)
       sendJson(res, 202, jobView(job))
     } finally {
       upload.destroy()
+      for (const place of held) place.release()
     }
   })
   router.get('/jobs/:id', async (req, res) => {

@@ -10,13 +10,15 @@ import { RangeReader } from '../results/range-reader.ts'
 import { contentTypes, inFormat } from '../results/result-format.ts'
 import { ResultReader } from '../results/result-reader.ts'
 import { sendPieces } from '../results/send-pieces.ts'
-import { jobAsked } from './job-access.ts'
+import type { ServicePlaces } from '../limits/service-places.ts'
+import { holderOf, jobAsked } from './job-access.ts'
 import { leftSignal } from './left-signal.ts'
 import { type ResultRequest, resultRequestOf } from './result-request.ts'
 
 export interface ResultRoutesParts {
   readonly store: JobStore
   readonly changes: JobChanges
+  readonly places: Pick<ServicePlaces, 'downloads'>
   /** Aborts when this process is to stop: whoever waits for more gets no more. */
   readonly streams: AbortSignal
   /** How long a client may take nothing of an answer before its connection is cut. Default 5 minutes. */
@@ -51,7 +53,14 @@ interface Lines {
 export function resultRoutes(parts: ResultRoutesParts): Router {
   const answers = new ResultAnswers(parts)
   const router = Router({ caseSensitive: true })
-  router.get('/jobs/:id/results', (req, res) => answers.answer(req, res))
+  router.get('/jobs/:id/results', async (req, res) => {
+    const place = req.method === 'HEAD' ? undefined : parts.places.downloads.take(holderOf(res))
+    try {
+      await answers.answer(req, res)
+    } finally {
+      place?.release()
+    }
+  })
   return router
 }
 
