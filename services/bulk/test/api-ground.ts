@@ -33,6 +33,7 @@ export interface ApiGroundOptions {
   readonly maxBytes?: number
   readonly maxStoredBytes?: number
   readonly maxJobs?: number
+  readonly maxFollowers?: number
   readonly uploads?: UploadLimits
   readonly heartbeatMs?: number
   readonly longestHaltMs?: number
@@ -171,6 +172,7 @@ export class ApiGround implements AsyncDisposable {
     maxBytes = 5_000_000,
     maxStoredBytes = 0,
     maxJobs = 1000,
+    maxFollowers = 200,
     ...limits
   }: ApiGroundOptions): Promise<void> {
     const subscriber = new Subscriber(this.redis.url)
@@ -203,7 +205,7 @@ export class ApiGround implements AsyncDisposable {
           BULK_CLIENT_SHARE_PERCENT: 50,
           BULK_UPLOAD_MEMORY_BYTES: 64 * 1024 * 1024,
           BULK_MAX_DOWNLOADS: 20,
-          BULK_MAX_FOLLOWERS: 10,
+          BULK_MAX_FOLLOWERS: maxFollowers,
         },
         () => {},
       ),

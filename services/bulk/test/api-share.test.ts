@@ -117,7 +117,7 @@ test.each([
   ['events', 'followers', 5],
   ['results?follow=1', 'downloads', 10],
 ])('a client has its share of those who wait for %s', async (path, what, share) => {
-  await using busy = await ApiGround.start()
+  await using busy = await ApiGround.start({ maxFollowers: 10 })
   const id = await busy.job(2000)
   const open = (client: string) => busy.open(`/jobs/${id}/${path}`, { headers: from(client) })
   const mine = await Promise.all(Array.from({ length: share }, () => open('192.0.2.1')))
