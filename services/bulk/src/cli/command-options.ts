@@ -2,6 +2,7 @@ import { nearName } from '@ipfleet/settings/near-name.ts'
 import { extname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Format, formats } from '../results/result-format.ts'
+import { unknownFieldIn } from '../results/record-fields.ts'
 import { usageFault } from './command-fault.ts'
 import { type InputForm, inputForms } from './sources.ts'
 
@@ -162,6 +163,8 @@ function fieldsIn(text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return undefined
   const fields = text.split(',').map((field) => field.trim())
   if (fields.includes('')) throw usageFault('--fields are names with commas between them, such as city,asn.name')
+  const unknown = unknownFieldIn(fields)
+  if (unknown !== undefined) throw usageFault(`--fields: ${unknown}`)
   return [...new Set(fields)]
 }
 

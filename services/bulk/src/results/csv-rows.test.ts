@@ -29,3 +29,16 @@ test('an error is told by its title, in its row', () => {
     '"a,b",,,,,Wrong ip\ny,C,,,,\n',
   )
 })
+
+test.each([
+  ['=1+1', "'=1+1"],
+  ['+1', "'+1"],
+  ['-33.86,151.2', `"'-33.86,151.2"`],
+  ['@a', "'@a"],
+  ['\tx', `"'\tx"`],
+  ['a;=1+1', '"a;=1+1"'],
+  ['AS15169 Google', 'AS15169 Google'],
+])('for a spreadsheet the cell %j is %j, in the input and in a record', (cell, written) => {
+  const lines = answerLine(cell, { city: cell }, undefined)
+  expect(csvRows(lines, ['input', 'city'], { forSpreadsheets: true })).toBe(`${written},${written}\n`)
+})

@@ -1,4 +1,4 @@
-import { csvColumns, csvHeader, csvRows } from './csv-rows.ts'
+import { csvColumns, csvHeader, type CsvOptions, csvRows } from './csv-rows.ts'
 
 export const formats = ['ndjson', 'csv', 'json'] as const
 /** Also the ending of a file that holds it. */
@@ -10,7 +10,7 @@ export const contentTypes: Readonly<Record<Format, string>> = {
   json: 'application/json; charset=utf-8',
 }
 
-export interface FormatOptions {
+export interface FormatOptions extends CsvOptions {
   /** What the job's lines hold besides the input; undefined: whole records. */
   readonly fields: readonly string[] | undefined
   /** Whether what is before these lines is at the client already. */
@@ -24,10 +24,13 @@ export function inFormat(format: Format, lines: AsyncIterable<Buffer>, options: 
 }
 
 /** The header row stands at the beginning only: what continues can be appended to what is there. */
-async function* asCsv(lines: AsyncIterable<Buffer>, { fields, continues }: FormatOptions): AsyncGenerator<Buffer> {
+async function* asCsv(
+  lines: AsyncIterable<Buffer>,
+  { fields, continues, ...options }: FormatOptions,
+): AsyncGenerator<Buffer> {
   const columns = csvColumns(fields)
-  if (!continues) yield Buffer.from(csvHeader(columns))
-  for await (const piece of lines) yield Buffer.from(csvRows(piece.toString(), columns))
+  if (!continues) yield Buffer.from(csvHeader(columns, options))
+  for await (const piece of lines) yield Buffer.from(csvRows(piece.toString(), columns, options))
 }
 
 /** Latin-1 keeps the bytes of UTF-8 as they are, and no string of JSON holds a bare newline. */

@@ -23,6 +23,16 @@ test.each(['a b', 'a.', '.a', 'a..b', 'a"b', 'a\nb', `a.${'b.'.repeat(8)}c`, 'x'
   },
 )
 
+test.each(['__proto__', 'constructor', 'toString', 'nosuch', 'citty'])(
+  'the field %s, which no record has, is told',
+  async (field) => {
+    await expect(requestOf({ fields: `city,${field}` })).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringContaining(`field ${field}`),
+    })
+  },
+)
+
 test.each([
   { field: 'abc', key: 'abc' },
   { field: '"abc"', key: 'abc' },

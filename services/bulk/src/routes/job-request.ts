@@ -1,6 +1,7 @@
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { Request } from 'express'
 import { type InputForm, inputFormOf } from '../input/input-form.ts'
+import { unknownFieldIn } from '../results/record-fields.ts'
 import { firstOf } from './query.ts'
 
 /** What the head of `POST /jobs` asks for. */
@@ -42,8 +43,10 @@ function fieldsIn(list: string | undefined): readonly string[] | undefined {
   if (list === undefined) return undefined
   const fields = [...new Set(list.split(',').map((name) => name.trim()))].filter((name) => name !== '')
   if (fields.length === 0) return undefined
-  if (fields.length <= mostFields && fields.every((name) => /^[\w-]{1,64}(?:\.[\w-]{1,64}){0,7}$/.test(name)))
-    return fields
+  const isList = fields.length <= mostFields && fields.every((name) => /^[\w-]{1,64}(?:\.[\w-]{1,64}){0,7}$/.test(name))
+  const unknown = isList ? unknownFieldIn(fields) : undefined
+  if (unknown !== undefined) throw new ProxyError('bad_request', { message: `fields: ${unknown}` })
+  if (isList) return fields
   throw new ProxyError('bad_request', {
     message: `fields is a list of at most ${mostFields} names, such as city,asn.name`,
   })

@@ -105,7 +105,11 @@ class ResultAnswers {
     if (lines.next !== undefined) setNext(req, res, asked, lines.next)
     if (req.method === 'HEAD') return void res.end()
     res.flushHeaders()
-    const pieces = inFormat(asked.format, lines.pieces, { fields: job.fields, continues: asked.cursor > 0 })
+    const pieces = inFormat(asked.format, lines.pieces, {
+      fields: job.fields,
+      continues: asked.cursor > 0,
+      forSpreadsheets: asked.forSpreadsheets,
+    })
     await sendPieces(res, pieces, {
       gzip,
       prompt: asked.follows,
@@ -150,8 +154,9 @@ class ResultAnswers {
  * Of a job that has ended, and so stays as it is. What is coded is another representation, with a tag of its own (RFC
  * 9110 §8.8.3).
  */
-function tagOf(job: Job, { format }: ResultRequest, gzip = false): string | undefined {
-  return hasEnded(job) ? `"${job.id}-${format}${gzip ? '-gzip' : ''}"` : undefined
+function tagOf(job: Job, { format, forSpreadsheets }: ResultRequest, gzip = false): string | undefined {
+  const form = forSpreadsheets ? `${format}-spreadsheet` : format
+  return hasEnded(job) ? `"${job.id}-${form}${gzip ? '-gzip' : ''}"` : undefined
 }
 
 /** The bytes that a request wants and may have; undefined: it is to get all. Cursors count in other units. */
@@ -171,12 +176,13 @@ function describe(res: Response, { id }: Job, { format, cursor }: ResultRequest)
     // It may be kept, by its owner alone, and be asked for again: it grows, and it goes.
     'Cache-Control': 'private, no-cache',
   })
-  res.vary('Accept-Encoding')
+  res.vary(format === 'csv' ? 'Accept-Encoding, Accept, Sec-Fetch-Dest' : 'Accept-Encoding')
   if (format === 'ndjson' && cursor === 0) res.set('Accept-Ranges', 'bytes')
 }
 
-function setNext(req: Request, res: Response, { format }: ResultRequest, cursor: number): void {
-  res.set('Link', `<${req.path}?format=${format}&cursor=${cursor}>; rel="next"`)
+function setNext(req: Request, res: Response, { format, forSpreadsheets }: ResultRequest, cursor: number): void {
+  const form = forSpreadsheets ? `${format}&spreadsheet=1` : format
+  res.set('Link', `<${req.path}?format=${form}&cursor=${cursor}>; rel="next"`)
   // RFC 9110 §6.5: only where the answer is chunked.
   if (req.httpVersion === '1.1' && req.method !== 'HEAD') res.set('Trailer', nextCursorField)
 }
