@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { canonicalAddress } from './canonical-address.ts'
+import { forwardedHop } from './forwarded-hop.ts'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
@@ -35,9 +37,11 @@ export interface ClientAddressOptions {
 /**
  * Makes the function that tells a request's client: the peer, or, behind trusted proxies, the last hop of
  * X-Forwarded-For that is none of them. The field is read from the right, since everything left of the first
- * untrusted hop may be invented. A hop that is no address ends the search at the last good one.
+ * untrusted hop may be invented. A hop that cannot be read is a client that is not known, and never the proxy that
+ * told of it, which would be trusted.
  *
- * The answer is an address in its canonical spelling (IPv4-mapped as IPv4, RFC 5952), or '' when the peer is gone.
+ * The answer is an address in its canonical spelling (IPv4-mapped as IPv4, RFC 5952), or '' when it is not known: the
+ * peer is gone, or a trusted proxy has told something else than an address.
  * Throws a RangeError if a block is malformed.
  */
 export function clientAddress({ trusted }: ClientAddressOptions): (req: IncomingMessage) => string {
@@ -53,7 +57,7 @@ export function clientAddress({ trusted }: ClientAddressOptions): (req: Incoming
   return (req) => {
     let peer = peers.get(req.socket)
     if (peer === undefined) {
-      peer = hop(plainAddress(req.socket.remoteAddress), blocks) ?? { address: '', trusted: false }
+      peer = hop(canonicalAddress(plainAddress(req.socket.remoteAddress)), blocks) ?? { address: '', trusted: false }
       peers.set(req.socket, peer)
     }
     return peer.trusted ? lastUntrusted(req, peer, blocks) : peer.address
@@ -73,22 +77,22 @@ interface Hop {
 function lastUntrusted(req: IncomingMessage, peer: Hop, blocks: readonly Cidr[]): string {
   // Node joins repeated fields with a comma.
   const field = req.headers['x-forwarded-for']
-  const forwarded = typeof field === 'string' ? field : ''
+  if (typeof field !== 'string') return peer.address
   let last = peer
-  for (let end = forwarded.length; last.trusted && end > 0;) {
-    const comma = forwarded.lastIndexOf(',', end - 1)
-    const next = hop(forwarded.slice(comma + 1, end).trim(), blocks)
-    if (next === undefined) break
+  for (let end = field.length; last.trusted && end >= 0;) {
+    const comma = end === 0 ? -1 : field.lastIndexOf(',', end - 1)
+    const next = hop(forwardedHop(field.slice(comma + 1, end)), blocks)
+    if (next === undefined) return ''
     last = next
     end = comma
   }
   return last.address
 }
 
-function hop(text: string, blocks: readonly Cidr[]): Hop | undefined {
-  const address = parseAddress(text)
-  if (address === undefined) return undefined
-  return { address: address.toString(), trusted: blocks.some((block) => contains(block, address)) }
+function hop(address: string | undefined, blocks: readonly Cidr[]): Hop | undefined {
+  const parsed = address === undefined ? undefined : parseAddress(address)
+  if (address === undefined || parsed === undefined) return undefined
+  return { address, trusted: blocks.some((block) => contains(block, parsed)) }
 }
 
 function contains({ network, bits }: Cidr, address: Address): boolean {
@@ -103,7 +107,6 @@ export function plainAddress(address = ''): string {
 }
 
 function parseAddress(text: string): Address | undefined {
-  // `net.isIP` takes `fe80::1%eth0`, which means something on one machine only.
-  if (isIP(text) === 0 || text.includes('%')) return undefined
-  return ipaddr.process(text)
+  const address = canonicalAddress(text)
+  return address === undefined ? undefined : ipaddr.parse(address)
 }

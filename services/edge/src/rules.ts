@@ -67,6 +67,7 @@ export function makeRules(config: EdgeConfig, ground: Ground): Rules {
 function denied({ allow, deny }: AccessConfig): (address: string) => boolean {
   const isNamed = addressBlocks(deny)
   const isAllowed = addressBlocks(allow)
-  if (allow.length === 0) return isNamed
-  return (address) => isNamed(address) || !isAllowed(address)
+  if (allow.length === 0 && deny.length === 0) return () => false
+  // An address that is not known ('') may be any, and so one that is denied.
+  return (address) => address === '' || isNamed(address) || (allow.length > 0 && !isAllowed(address))
 }

@@ -2,7 +2,7 @@ import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 
 /** Who asks, and how. */
 export interface Client {
-  /** The address that the trusted proxies vouch for. */
+  /** The address that the trusted proxies vouch for; '' where they say nothing that can be read. */
   readonly address: string
   /** The other end of the connection: the client itself, or a trusted proxy. */
   readonly peer: string
@@ -30,7 +30,8 @@ export function requestHead(
     `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields.lines}` +
     `X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${proto}\r\n` +
     (forwardedHost === '' ? '' : `X-Forwarded-Host: ${forwardedHost}\r\n`) +
-    `X-Real-IP: ${client.address}\r\nX-Request-Id: ${requestId}\r\nX-Proxy: ipfleet\r\n` +
+    (client.address === '' ? '' : `X-Real-IP: ${client.address}\r\n`) +
+    `X-Request-Id: ${requestId}\r\nX-Proxy: ipfleet\r\n` +
     `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` +
     (fields.maxForwards === undefined ? '' : `Max-Forwards: ${fields.maxForwards}\r\n`) +
     (fields.expectsContinue ? 'Expect: 100-continue\r\n' : '')
