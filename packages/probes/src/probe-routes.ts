@@ -1,11 +1,12 @@
 import { version } from '@ipfleet/settings/version.ts'
+import { type Exposition, type ExpositionFormat, expositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 import { Router } from 'express'
 
 const paths = ['/livez', '/readyz', '/health', '/metrics']
 
 export interface ProbeRoutesParts {
-  readonly metrics: { render(): Promise<{ readonly contentType: string; readonly body: string }> }
+  readonly metrics: { render(format: ExpositionFormat): Promise<Exposition> }
   /** What the process knows of its own state. */
   readonly health: () => Promise<object>
   /** False from when the process has been told to stop. */
@@ -29,8 +30,8 @@ export function probeRoutes({ metrics, health, isReady }: ProbeRoutesParts): Rou
   router.get('/health', async (_req, res) => {
     res.json({ ...(await health()), version })
   })
-  router.get('/metrics', async (_req, res) => {
-    const { contentType, body } = await metrics.render()
+  router.get('/metrics', async (req, res) => {
+    const { contentType, body } = await metrics.render(expositionFormat(req.headers.accept))
     res.set('Content-Type', contentType).send(body)
   })
   return router

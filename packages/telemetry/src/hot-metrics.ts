@@ -41,12 +41,15 @@ export class CounterSeries {
 /** Counts events by labels from closed sets. */
 export class HotCounter<const S extends LabelSets> {
   readonly name: string
-  readonly #help: string
+  readonly help: string
+  readonly type = 'counter'
+  readonly labelNames: readonly string[]
   readonly #family: SeriesFamily<CounterSeries>
 
   constructor(options: HotMetricOptions<S>) {
     this.name = options.name
-    this.#help = options.help
+    this.help = options.help
+    this.labelNames = Object.keys(options.labels)
     this.#family = new SeriesFamily(options, (labels) => new CounterSeries(labels))
   }
 
@@ -61,7 +64,7 @@ export class HotCounter<const S extends LabelSets> {
 
   get(): Promise<Scraped> {
     const values = this.#family.all().map(({ labels, value }) => ({ metricName: this.name, labels, value }))
-    return Promise.resolve({ name: this.name, help: this.#help, type: 'counter', aggregator: 'sum', values })
+    return Promise.resolve({ name: this.name, help: this.help, type: this.type, aggregator: 'sum', values })
   }
 }
 
@@ -106,7 +109,9 @@ const defaultBucketsMs = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250,
 /** Durations by labels from closed sets. Taken in milliseconds, shown in seconds. */
 export class HotHistogram<const S extends LabelSets> {
   readonly name: string
-  readonly #help: string
+  readonly help: string
+  readonly type = 'histogram'
+  readonly labelNames: readonly string[]
   readonly #bounds: readonly number[]
   readonly #family: SeriesFamily<HistogramSeries>
 
@@ -114,7 +119,8 @@ export class HotHistogram<const S extends LabelSets> {
     if (!options.name.endsWith('_seconds')) throw new RangeError(`${options.name}: a duration's name ends in _seconds`)
     const boundsMs = Float64Array.from(options.bucketsMs ?? defaultBucketsMs)
     this.name = options.name
-    this.#help = options.help
+    this.help = options.help
+    this.labelNames = Object.keys(options.labels)
     this.#bounds = Array.from(boundsMs, inSeconds)
     this.#family = new SeriesFamily(options, (labels) => new HistogramSeries(labels, boundsMs))
   }
@@ -130,7 +136,7 @@ export class HotHistogram<const S extends LabelSets> {
 
   get(): Promise<Scraped> {
     const values = this.#family.all().flatMap((series) => this.#scrape(series))
-    return Promise.resolve({ name: this.name, help: this.#help, type: 'histogram', aggregator: 'sum', values })
+    return Promise.resolve({ name: this.name, help: this.help, type: this.type, aggregator: 'sum', values })
   }
 
   #scrape({ labels, counts, sumMs }: HistogramSeries): Scraped['values'] {

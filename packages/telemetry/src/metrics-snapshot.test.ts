@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { createMetrics } from './metrics.ts'
-import { countedIn, renderSum, sumSnapshots } from './metrics-snapshot.ts'
+import { exposition } from './exposition.ts'
+import { countedIn, type MetricsSnapshot, sumSnapshots } from './metrics-snapshot.ts'
 
 const quiet = { defaultMetrics: false }
 
@@ -14,6 +15,8 @@ function member() {
   return { metrics, requests, durations, open, up }
 }
 
+const renderSum = (snapshots: readonly MetricsSnapshot[]) => exposition(sumSnapshots(snapshots))
+
 test('what several processes counted is added series by series, buckets too', async () => {
   const [one, two] = [member(), member()]
   one.requests.series({ to: 'a' }).inc(2)
@@ -25,13 +28,12 @@ test('what several processes counted is added series by series, buckets too', as
   two.open.set(5)
   one.up.set({ backend: 'b' }, 1)
   two.up.set({ backend: 'b' }, 0)
-  const { contentType, body } = await renderSum(await snapshotsOf(one, two))
+  const { contentType, body } = renderSum(await snapshotsOf(one, two))
   expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8')
   expect(body).toBe(`# HELP r_total R.
 # TYPE r_total counter
 r_total{to="a"} 5
 r_total{to="b"} 1
-
 # HELP d_seconds D.
 # TYPE d_seconds histogram
 d_seconds_bucket{of="x",le="0.001"} 1
@@ -39,11 +41,9 @@ d_seconds_bucket{of="x",le="0.05"} 3
 d_seconds_bucket{of="x",le="+Inf"} 4
 d_seconds_sum{of="x"} 0.1595
 d_seconds_count{of="x"} 4
-
 # HELP open O.
 # TYPE open gauge
 open 9
-
 # HELP up U.
 # TYPE up gauge
 up{backend="b"} 0
@@ -64,7 +64,7 @@ test('what was read when it was scraped, and a plain histogram, add up too', asy
     metrics.histogram({ name: 'h', help: 'H.', buckets: [1] }).observe(count)
     return metrics.snapshot()
   })
-  const { body } = await renderSum(await Promise.all(snapshots))
+  const { body } = renderSum(await Promise.all(snapshots))
   expect(body).toContain('c_total 3\n')
   expect(body).toContain('h_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 3\nh_count 2\n')
 })
@@ -75,7 +75,7 @@ test('a snapshot survives the way to another process, and the sum of sums is the
   two.durations.series({ of: 'x' }).observeMs(7)
   const snapshots = await snapshotsOf(one, two)
   const inTwoSteps = [sumSnapshots(snapshots.slice(0, 1)), ...structuredClone(snapshots.slice(1))]
-  expect((await renderSum(inTwoSteps)).body).toBe((await renderSum(snapshots)).body)
+  expect(renderSum(inTwoSteps).body).toBe(renderSum(snapshots).body)
 })
 
 test('of a process that has ended, what it counted stays', async () => {
@@ -91,13 +91,13 @@ test('what was not measured yet is left out instead of spoiling the average', as
     metrics.gauge({ name: 'lag', help: 'L.', aggregator: 'average' }).set(value)
     return metrics.snapshot()
   })
-  expect((await renderSum(await Promise.all(snapshots))).body).toContain('lag 3\n')
+  expect(renderSum(await Promise.all(snapshots)).body).toContain('lag 3\n')
 })
 
 test("the process's own metrics add up: memory and CPU as sums, the version once, no start time", async () => {
   const metrics = createMetrics()
   const snapshot = await metrics.snapshot()
-  const { body } = await renderSum([snapshot, snapshot])
+  const { body } = renderSum([snapshot, snapshot])
   const bytes = snapshot.find(({ name }) => name === 'process_resident_memory_bytes')?.values[0]?.value ?? 0
   expect(body).toContain(`process_resident_memory_bytes ${2 * bytes}\n`)
   expect(body).toMatch(/^nodejs_version_info\{.*\} 1$/m)

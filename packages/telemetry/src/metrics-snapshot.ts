@@ -52,12 +52,6 @@ export function countedIn(snapshot: MetricsSnapshot): MetricsSnapshot {
   return snapshot.filter(({ type }) => type === 'counter' || type === 'histogram')
 }
 
-/** The sum in Prometheus' text format. */
-export async function renderSum(snapshots: readonly MetricsSnapshot[]): Promise<{ contentType: string; body: string }> {
-  const registry = aggregated(snapshots)
-  return { contentType: registry.contentType, body: await registry.metrics() }
-}
-
 /** prom-client 15 groups by metric, series and labels; a hot metric's series have the same labels in each process. */
 function aggregated(snapshots: readonly MetricsSnapshot[]): Registry {
   return AggregatorRegistry.aggregate([...snapshots])

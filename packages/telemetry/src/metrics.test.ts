@@ -99,13 +99,12 @@ test('everything together is valid exposition text, process metrics included', a
 /** Lines that break Prometheus' text format 0.0.4, samples outside their family, and series given twice. */
 function faults(body: string): string[] {
   const label = String.raw`[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\"n])*"`
-  // prom-client 15 writes `Nan` for a lag that was not measured yet; Prometheus reads it in any case.
-  const number = String.raw`(?:[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|Nan|[+-]Inf)`
+  const number = String.raw`(?:[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|NaN|[+-]Inf)`
   const sample = new RegExp(`^([a-zA-Z_:][\\w:]*)(\\{${label}(?:,${label})*\\})? ${number}$`)
   const bad: string[] = body.endsWith('\n') ? [] : ['no line break at the end']
   const seen = new Set<string>()
   let family = ''
-  for (const line of body.split('\n')) {
+  for (const line of body.trimEnd().split('\n')) {
     const comment =
       /^# (?:HELP ([a-zA-Z_:][\w:]*) (?:[^\\\n]|\\[\\n])*|TYPE ([a-zA-Z_:][\w:]*) (?:counter|gauge|histogram|summary|untyped))$/.exec(
         line,
@@ -116,7 +115,7 @@ function faults(body: string): string[] {
     else if (match && !new RegExp(`^${family}(?:_bucket|_sum|_count)?$`).test(match[1] ?? ''))
       bad.push(`stray: ${line}`)
     else if (match && seen.has(series)) bad.push(`twice: ${line}`)
-    else if (!match && line !== '') bad.push(line)
+    else if (!match) bad.push(line)
     seen.add(series)
   }
   return bad

@@ -1,6 +1,7 @@
 import { version } from '@ipfleet/settings/version.ts'
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { CounterConfiguration, GaugeConfiguration, HistogramConfiguration, Metric } from 'prom-client'
+import { type Exposition, type ExpositionFormat, exposition } from './exposition.ts'
 import { HotCounter, HotHistogram } from './hot-metrics.ts'
 import type { HotHistogramOptions, HotMetricOptions, LabelSets } from './hot-metrics.ts'
 import { type MetricsSnapshot, takeSnapshot } from './metrics-snapshot.ts'
@@ -8,8 +9,8 @@ import { type MetricsSnapshot, takeSnapshot } from './metrics-snapshot.ts'
 /** What a service counts and how it is read. Labels come from closed sets, never an address, a path or a key. */
 export interface Metrics {
   readonly registry: Registry
-  /** Everything in Prometheus' text format. */
-  render(): Promise<{ contentType: string; body: string }>
+  /** Everything as text. Default: in Prometheus' own format. */
+  render(format?: ExpositionFormat): Promise<Exposition>
   /** Everything as plain data, to be added to that of other processes. */
   snapshot(): Promise<MetricsSnapshot>
   counter<L extends string>(options: Omit<CounterConfiguration<L>, 'registers'>): Counter<L>
@@ -34,7 +35,7 @@ export function createMetrics({ defaultMetrics = true }: { readonly defaultMetri
   const registers = [registry]
   return {
     registry,
-    render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    render: async (format) => exposition(await takeSnapshot(registry), format),
     snapshot: () => takeSnapshot(registry),
     counter: (options) => new Counter({ ...options, registers }),
     gauge: (options) => new Gauge({ ...options, registers }),

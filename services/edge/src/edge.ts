@@ -133,7 +133,7 @@ export class Edge implements Serving<EdgeConfig> {
       stalls: this.#stalls,
       budget: this.#budget,
       record: this.#attempts,
-      metricsPage: () => this.#parts.surroundings.render(),
+      metricsPage: (format) => this.#parts.surroundings.render(format),
       isReady: () => !this.#draining && this.#groups.usable,
     })
   }

@@ -1,16 +1,12 @@
 import type { Visit } from './app.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-
-export interface MetricsPage {
-  readonly contentType: string
-  readonly body: string
-}
+import { type Exposition, type ExpositionFormat, expositionFormat } from '@ipfleet/telemetry/exposition.ts'
 
 export interface OwnEndpointsParts {
   /** Undefined: there is none. */
   readonly metricsPath: string | undefined
   readonly mayReadMetrics: (address: string) => boolean
-  readonly metricsPage: () => Promise<MetricsPage>
+  readonly metricsPage: (format: ExpositionFormat) => Promise<Exposition>
   readonly probePath: string | undefined
   /** Whether this edge can serve. */
   readonly isReady: () => boolean
@@ -43,7 +39,7 @@ export class OwnEndpoints {
 
   async #metrics(visit: Visit): Promise<void> {
     try {
-      const { contentType, body } = await this.#parts.metricsPage()
+      const { contentType, body } = await this.#parts.metricsPage(expositionFormat(visit.incoming.req.headers.accept))
       send(visit, 200, contentType, body)
     } catch (error) {
       // Another process did not tell in time what it has counted.

@@ -5,7 +5,8 @@ import type { Rules } from './app.ts'
 import type { AccessConfig, EdgeConfig } from './config/edge-config.ts'
 import type { ClientShares } from './limits/client-shares.ts'
 import type { ClientLimiter } from './limits/client-limiter.ts'
-import { type MetricsPage, OwnEndpoints } from './own-endpoints.ts'
+import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
+import { OwnEndpoints } from './own-endpoints.ts'
 import type { AttemptsRecord } from './proxy/attempts-record.ts'
 import type { StallWatch } from '@ipfleet/relay/stall-watch.ts'
 import { h2Guard } from './server/h2-guard.ts'
@@ -23,7 +24,7 @@ export interface Ground {
   readonly stalls: StallWatch
   readonly budget: RetryBudget
   readonly record: AttemptsRecord
-  readonly metricsPage: () => Promise<MetricsPage>
+  readonly metricsPage: (format: ExpositionFormat) => Promise<Exposition>
   readonly isReady: () => boolean
 }
 

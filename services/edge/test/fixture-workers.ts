@@ -43,7 +43,7 @@ async function start(first: Config, surroundings: Surroundings): Promise<Serving
   const limiter = surroundings.limiter()
 
   const routes: Record<string, (req: IncomingMessage, res: ServerResponse) => unknown> = {
-    '/metrics': async (_req, res) => res.end((await surroundings.render()).body),
+    '/metrics': async (_req, res) => res.end((await surroundings.render('prometheus')).body),
     '/limited': async (_req, res) => {
       const policy = { kind: 'sliding-window', limit: config.limit ?? 10, windowMs: 60_000 } as const
       const now = limiter.takeNow('client', policy)

@@ -5,6 +5,7 @@ import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
 import { sendError } from '@ipfleet/http/send-error.ts'
 import { version } from '@ipfleet/settings/version.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import { expositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 
@@ -37,7 +38,7 @@ async function answer(
   if (path !== '/metrics' && path !== '/livez' && path !== '/readyz') throw new ProxyError('not_found')
   traceOf(res).probe = true
   if (path === '/metrics') {
-    const { contentType, body } = await metrics.render()
+    const { contentType, body } = await metrics.render(expositionFormat(req.headers.accept))
     res.writeHead(200, { 'Content-Type': contentType }).end(body)
     return
   }

@@ -1,5 +1,6 @@
 import type { Policy } from '@ipfleet/rate-limit/policy.ts'
 import type { Decision, Spending } from '@ipfleet/rate-limit/rate-limiter.ts'
+import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import type { MetricsSnapshot } from '@ipfleet/telemetry/metrics-snapshot.ts'
 import type { Answer, Question } from './correspondence.ts'
 
@@ -7,7 +8,7 @@ import type { Answer, Question } from './correspondence.ts'
  * What the primary process and its workers say to each other. A worker that takes the place of another may come from
  * newer files than the primary, so every message names the version of this language: raise it with every change here.
  */
-const version = 2
+const version = 3
 
 export type FromWorker =
   /** It can hear, and asks for its instructions. */
@@ -37,7 +38,7 @@ export interface Instructions<Config> {
 
 /** What workers ask the primary. */
 export type AskedOfPrimary = {
-  readonly metrics: { readonly ask: null; readonly answer: { readonly contentType: string; readonly body: string } }
+  readonly metrics: { readonly ask: ExpositionFormat; readonly answer: Exposition }
   readonly spend: { readonly ask: readonly Expense[]; readonly answer: readonly Decision[] }
 }
 

@@ -39,5 +39,11 @@ function lonely(): Surroundings {
   const metrics = createMetrics()
   registerWorkerCount(metrics, () => 1)
   const limiter = new LocalRateLimiter()
-  return { metrics, render: () => metrics.render(), limiter: () => limiter, onDealt: () => undefined, workers: 1 }
+  return {
+    metrics,
+    render: (format) => metrics.render(format),
+    limiter: () => limiter,
+    onDealt: () => undefined,
+    workers: 1,
+  }
 }

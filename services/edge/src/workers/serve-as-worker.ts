@@ -1,5 +1,6 @@
 import { LedgerRateLimiter } from '@ipfleet/rate-limit/ledger-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { within } from './correspondence.ts'
 import type { Instructions } from './messages.ts'
@@ -90,7 +91,7 @@ class ServingWorker<Config> {
     const workers = (): number => this.#workers
     return {
       metrics: this.#metrics,
-      render: () => this.#render(),
+      render: (format) => this.#render(format),
       limiter: (options) => new LedgerRateLimiter(ledger, { ...options, members: workers }),
       onDealt: (listener) => {
         this.#onDealt = listener
@@ -101,8 +102,8 @@ class ServingWorker<Config> {
     }
   }
 
-  async #render(): Promise<{ contentType: string; body: string }> {
-    const rendered = await within(metricsWithinMs, this.#channel.ask('metrics', null))
+  async #render(format: ExpositionFormat): Promise<Exposition> {
+    const rendered = await within(metricsWithinMs, this.#channel.ask('metrics', format))
     if (rendered === undefined) throw new PrimarySilent('The primary process did not give the metrics of all workers')
     return rendered
   }

@@ -1,5 +1,6 @@
+import { type Exposition, type ExpositionFormat, exposition } from '@ipfleet/telemetry/exposition.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import { countedIn, type MetricsSnapshot, renderSum, sumSnapshots } from '@ipfleet/telemetry/metrics-snapshot.ts'
+import { countedIn, type MetricsSnapshot, sumSnapshots } from '@ipfleet/telemetry/metrics-snapshot.ts'
 import { within } from './correspondence.ts'
 
 /** A process whose counts are added. */
@@ -53,12 +54,12 @@ export class SummedMetrics {
     if (last !== undefined) this.#ended = sumSnapshots([this.#ended, countedIn(last)])
   }
 
-  async render(): Promise<{ contentType: string; body: string }> {
+  async render(format?: ExpositionFormat): Promise<Exposition> {
     const answered = await this.#askAll()
     const own = await this.#own.snapshot()
     // Put together without a pause: a worker that ends meanwhile must not be counted among both.
     const living = Array.from(this.#last, ([worker, last]) => (answered.has(worker) ? last : countedIn(last)))
-    return renderSum([...living, this.#ended, own])
+    return exposition(sumSnapshots([...living, this.#ended, own]), format)
   }
 
   close(): void {

@@ -74,7 +74,7 @@ class Supervisor<Config> {
     })
     registerWorkerCount(this.#own, () => this.#seats.filter(({ worker }) => worker.serves).length)
     this.#answerers = {
-      metrics: () => this.#metrics.render(),
+      metrics: (format) => this.#metrics.render(format),
       spend: (expenses) =>
         expenses.map(({ subject, policy, spending }) => this.#limiter.spend(subject, policy, spending)),
     }

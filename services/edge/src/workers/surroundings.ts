@@ -1,4 +1,5 @@
 import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 
 /** What is around one process that serves: nobody, or a primary process and the workers that share the port. */
@@ -6,11 +7,11 @@ export interface Surroundings {
   /** What this process counts. */
   readonly metrics: Metrics
   /**
-   * What all processes have counted, in Prometheus' text format.
+   * What all processes have counted, as text.
    * @throws PrimarySilent when the primary process does not answer; what this process knows alone would be a counter
    * that goes back
    */
-  render(): Promise<{ contentType: string; body: string }>
+  render(format: ExpositionFormat): Promise<Exposition>
   /** A limiter without Redis that counts for all processes together. All limiters made here share their subjects. */
   limiter(options?: SharedLimiterOptions): PromptRateLimiter
   /**

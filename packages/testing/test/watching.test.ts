@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request } from 'node:http'
@@ -9,10 +10,15 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { type FakeIpinfo, startFakeIpinfo } from '../src/fake-ipinfo.ts'
 import { type LogLine, type ServiceProcess, startReplica, startService } from '../src/service-process.ts'
 import { temporaryFolder } from '../src/service-process-folder.ts'
+import { metricsTable } from '../src/metrics-reference.ts'
+import { readmeSection } from '../src/readme-section.ts'
+import { likelyFreePort } from '../src/service-process-port.ts'
 import { startTestRedis } from '../src/test-redis.ts'
 
-/** One request can be followed by its X-Request-Id through every service, its log and its answers. */
+/** What an operator sees of the services: requests by their id in logs and answers, and the metrics. */
 
+const token = 'a-client'
+const metricsPort = likelyFreePort()
 const closers: (() => Promise<unknown>)[] = []
 /** Names of the fields of all upstream requests. */
 const sentUpstream: string[] = []
@@ -28,7 +34,16 @@ beforeAll(async () => {
   const watched = await watchedUpstream()
   const redis = await startTestRedis()
   closers.push(() => redis.stop())
-  const shared = { REDIS_URL: redis.url, DRAIN_MS: '0', LOG_LEVEL: 'debug', LOG_FORMAT: 'json', HOST: '127.0.0.1' }
+  const preload = fileURLToPath(new URL('../../telemetry/test/fixture-metrics-preload.ts', import.meta.url))
+  const shared = {
+    NODE_OPTIONS: `--import=${preload}`,
+    CLIENT_TOKENS: token,
+    REDIS_URL: redis.url,
+    DRAIN_MS: '0',
+    LOG_LEVEL: 'debug',
+    LOG_FORMAT: 'json',
+    HOST: '127.0.0.1',
+  }
   const upstream = {
     IPINFO_KEYS: 'test-key-1',
     IPINFO_BASE_URL: watched,
@@ -37,12 +52,20 @@ beforeAll(async () => {
   const env = { ...shared, ...upstream, REDIS_TIMEOUT_MS: '1000', QUOTA_POLL_SECONDS: '0' }
   replicas = await Promise.all([kept(startReplica(env)), kept(startReplica(env))])
   const [first] = replicas
-  bulk = await kept(started('bulk', { ...shared, PORT: '0', LOOKUP_URL: first.url }))
+  bulk = await kept(
+    started('bulk', {
+      ...shared,
+      PORT: '0',
+      LOOKUP_URL: first.url,
+      LOOKUP_TOKEN: token,
+      WEBHOOK_SECRET: Buffer.alloc(32, 7).toString('base64'),
+    }),
+  )
   egress = await kept(
     started('egress', {
       ...shared,
       LISTEN_ADDR: '127.0.0.1:0',
-      METRICS_ADDR: 'off',
+      METRICS_ADDR: `127.0.0.1:${metricsPort}`,
       ALLOW_TARGETS: '127.0.0.1',
       DENY_TARGETS: '',
     }),
@@ -51,7 +74,10 @@ beforeAll(async () => {
   closers.push(() => folder.remove())
   const file = join(folder.path, 'proxy.toml')
   const routes = `[groups.bulk]\nbackends = ["${bulk.url}"]\n[[routes]]\nprefix = "/jobs"\nupstreams = "bulk"`
-  await writeFile(file, `[server]\nlisten = "127.0.0.1:0"\n[upstreams]\nbackends = ["${first.url}"]\n${routes}\n`)
+  await writeFile(
+    file,
+    `[server]\nlisten = "127.0.0.1:0"\nworkers = 2\n[upstreams]\nbackends = ["${first.url}"]\n${routes}\n`,
+  )
   edge = await kept(started('edge', shared, ['--config', file]))
 }, 60_000)
 
@@ -105,7 +131,7 @@ async function send(service: ServiceProcess, path: string, id: string, { method 
     ...target,
     method,
     agent: false,
-    headers: { host, 'x-request-id': id },
+    headers: { host, 'x-request-id': id, authorization: `Bearer ${token}` },
   })
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.on('response', resolve).on('error', reject).end(body)
@@ -196,3 +222,60 @@ test('what a request brings about is logged under its id', async () => {
   fake.heal()
   await replicas[1].waitForLine(({ id, msg }) => id === 'benches' && msg === 'key benched')
 })
+
+const metricsUrls = {
+  lookup: () => `${replicas[0].url}/metrics`,
+  edge: () => `${edge.url}/metrics`,
+  egress: () => `http://127.0.0.1:${metricsPort}/metrics`,
+  bulk: () => `${bulk.url}/metrics`,
+} as const
+const services = Object.keys(metricsUrls) as (keyof typeof metricsUrls)[]
+
+/** Reads standard input with Prometheus' own parser for Python, which is strict; prints how many families it has found. */
+const strictParser = `
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as classic
+parse = openmetrics if sys.argv[1] == "openmetrics" else classic
+print(len(list(parse(sys.stdin.read()))))`
+const python = spawnSync('/usr/bin/python3', ['-c', 'import prometheus_client'], { encoding: 'utf8' })
+const hasParser = python.status === 0
+if (!hasParser) {
+  process.stderr.write(
+    "Metrics are not read with Prometheus' parser for Python: it is Debian's python3-prometheus-client\n",
+  )
+}
+
+test.each(services)('%s speaks OpenMetrics to those who ask for it, and else the classic format', async (name) => {
+  const url = metricsUrls[name]()
+  const open = await fetch(url, {
+    headers: { accept: 'application/openmetrics-text; version=1.0.0, text/plain;q=0.5' },
+  })
+  const classic = await fetch(url)
+  const [openText, classicText] = [await open.text(), await classic.text()]
+  expect(open.headers.get('content-type')).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')
+  expect(openText).toMatch(/\n# EOF\n$/)
+  expect(classic.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+  for (const told of [openText, classicText]) expect(told.trimEnd().split('\n')).not.toContain('')
+  if (!hasParser) return
+  for (const [format, input] of [
+    ['openmetrics', openText],
+    ['classic', classicText],
+  ]) {
+    const { stdout, stderr } = spawnSync('/usr/bin/python3', ['-c', strictParser, String(format)], {
+      input,
+      encoding: 'utf8',
+    })
+    expect([stderr, Number(stdout) > 20]).toEqual(['', true])
+  }
+})
+
+test.each(services)(
+  'the README of %s lists its metrics (UPDATE_README=1 npm test -- watching.test writes it)',
+  (name) => {
+    const process = { lookup: replicas[0], edge, egress, bulk }[name]
+    const table = `\n${metricsTable(process.lines())}\n`
+    const readme = new URL(`../../../services/${name}/README.md`, import.meta.url)
+    expect(readmeSection({ readme, begin: `metrics: ${name}`, end: 'end of metrics' }, table)).toBe(table)
+  },
+)
