@@ -7,7 +7,16 @@ import type { BatchStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import type { LruStore } from './lru-store.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
-import { bestOf, failureOf, type Finding, isOutweighed, type LoadPurpose, type TieredCache } from './tiered-cache.ts'
+import {
+  bestOf,
+  failureOf,
+  type Finding,
+  holdMs,
+  type IsPoorer,
+  isOutweighed,
+  type LoadPurpose,
+  type TieredCache,
+} from './tiered-cache.ts'
 
 /** Loads many questions, and settles every one of them, in as many steps as it likes. */
 export type LoadMany = (questions: readonly string[], settle: Settle<Outcome>, purpose: LoadPurpose) => Promise<void>
@@ -24,6 +33,8 @@ export interface BatchTripParts {
   readonly staleForMs: number
   /** How long past its freshness an answer is served at once and refreshed meanwhile (RFC 5861 §3). */
   readonly revalidateForMs: number
+  /** See `TieredCacheParts`. */
+  readonly isPoorer?: IsPoorer
   readonly clock: Clock
   /** From 0 to 1, for choosing what is refreshed early. */
   readonly random: () => number
@@ -202,8 +213,12 @@ export class BatchTrip implements BatchCrew<SharedOutcome>, Formation<Finding> {
       return { kind: 'failed', source, failure: outcome, stale, ...origin }
     }
     const best = this.#best.get(question)
-    if (best && isOutweighed(outcome, best) && best.freshness(nowMs, this.#parts.staleForMs) !== 'dead') {
-      best.heldUntilMs = nowMs + outcome.freshForMs
+    if (
+      best &&
+      isOutweighed(outcome, best, this.#parts.isPoorer) &&
+      best.freshness(nowMs, this.#parts.staleForMs) !== 'dead'
+    ) {
+      best.heldUntilMs = nowMs + holdMs(outcome)
       return { kind: 'found', source: 'stale', entry: best, ...origin }
     }
     const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? nowMs - this.#startedMs : 0)

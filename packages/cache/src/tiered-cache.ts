@@ -2,7 +2,7 @@ import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { LocalFlight } from '@ipfleet/flight/local-flight.ts'
 import type { AnswerStore } from './answer-store.ts'
-import { Entry } from './entry.ts'
+import { type Answer, Entry } from './entry.ts'
 import type { LruStore } from './lru-store.ts'
 import type { AnswerOutcome, Failure, Origin, Outcome, SharedOutcome } from './outcome.ts'
 
@@ -62,10 +62,17 @@ export interface TieredCacheParts {
   readonly staleForMs: number
   /** How long past its freshness an answer is served at once and refreshed meanwhile (RFC 5861 §3). */
   readonly revalidateForMs: number
+  /** Whether an answer holds less than an earlier one to the same question, which then stands. Default: none does. */
+  readonly isPoorer?: IsPoorer
   readonly clock?: Clock
   /** From 0 to 1, for choosing who refreshes early. */
   readonly random?: () => number
 }
+
+export type IsPoorer = (answer: Answer, before: Answer) => boolean
+
+/** How long an answer that holds more stands for a poorer one before that is asked for again. */
+const maxHoldMs = 60_000
 
 /** After a refresh, successful or not, a replica leaves the question alone for so long. */
 const refreshPauseMs = 200
@@ -83,6 +90,7 @@ export class TieredCache {
   readonly #revalidateForMs: number
   readonly #clock: Clock
   readonly #random: () => number
+  readonly #isPoorer: IsPoorer | undefined
   readonly #refreshing = new Set<string>()
   #inFlight = new LocalFlight<Finding>()
   #purges = 0
@@ -96,6 +104,7 @@ export class TieredCache {
     this.#revalidateForMs = parts.revalidateForMs
     this.#clock = parts.clock ?? monotonicClock
     this.#random = parts.random ?? Math.random
+    this.#isPoorer = parts.isPoorer
   }
 
   /**
@@ -171,7 +180,7 @@ export class TieredCache {
       const stale = best?.freshness(this.#clock.nowMs(), this.#staleForMs) === 'stale' ? best : undefined
       return { kind: 'failed', source, failure: outcome, stale, ...origin }
     }
-    if (best && isOutweighed(outcome, best)) {
+    if (best && isOutweighed(outcome, best, this.#isPoorer)) {
       await this.#hold(question, best, { ...flown, outcome }, purges)
       return { kind: 'found', source: 'stale', entry: best, ...origin }
     }
@@ -218,7 +227,7 @@ export class TieredCache {
     const flown = await this.#loadIfFree(question, load)
     if (flown?.outcome.kind !== 'answer') return
     const answered = { ...flown, outcome: flown.outcome }
-    if (isOutweighed(answered.outcome, before)) await this.#hold(question, before, answered, purges)
+    if (isOutweighed(answered.outcome, before, this.#isPoorer)) await this.#hold(question, before, answered, purges)
     else await this.#keep(question, answered, startedMs, purges)
   }
 
@@ -270,7 +279,7 @@ export class TieredCache {
     const { outcome, led, published, superseded = false } = flown
     if (outcome.freshForMs <= 0 || superseded || purges !== this.#purges) return
     const nowMs = this.#clock.nowMs()
-    good.heldUntilMs = nowMs + outcome.freshForMs
+    good.heldUntilMs = nowMs + holdMs(outcome)
     this.#memory.set(question, good, nowMs)
     if (led && published) await this.#share(question, good)
   }
@@ -313,9 +322,15 @@ export function bestOf(
   return first.storedAtMs > second.storedAtMs ? first : second
 }
 
-/** Upstream says that there is nothing, or nothing for us, where there was something before. */
-export function isOutweighed({ answer }: AnswerOutcome, before: Entry): boolean {
-  return answer.status >= 400 && !before.isNegative
+/** Upstream says that there is nothing, or nothing for us, where there was something before, or less than before. */
+export function isOutweighed({ answer }: AnswerOutcome, before: Entry, isPoorer?: IsPoorer): boolean {
+  if (before.isNegative) return false
+  return answer.status >= 400 || isPoorer?.(answer, before.passingAnswer) === true
+}
+
+/** For how long a good entry stands for what outweighs nothing. */
+export function holdMs({ answer, freshForMs }: AnswerOutcome): number {
+  return answer.status >= 400 ? freshForMs : Math.min(freshForMs, maxHoldMs)
 }
 
 /** The failure that was thrown, as an outcome. */

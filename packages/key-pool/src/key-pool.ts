@@ -18,8 +18,8 @@ export interface Ticket {
   readonly learning: boolean
   /** How much the key's records of the product hold, as far as that was seen. */
   readonly richness: number | undefined
-  /** Units that the plan does not pay for. */
-  readonly overageUnits: number
+  /** The most that any key's records hold; 0 unless the richest are preferred. */
+  readonly richest: number
 }
 
 /** Every key is benched (or was tried in this request); the earliest is back after this. */
@@ -91,6 +91,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   readonly #clock: Clock
   readonly #epochMs: () => number
   readonly #lastAnswerMs = new Map<string, number>()
+  readonly #mixed = new Set<string>()
 
   constructor(
     keys: readonly ApiKey[],
@@ -149,6 +150,11 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return { kind: 'exhausted', ...(await this.#returnOf(demand)) }
   }
 
+  /** Whether the keys' plans are known to differ in what full records of the product hold. */
+  hasMixedPlans(product: string): boolean {
+    return this.#mixed.has(product)
+  }
+
   /** How long until the first of all keys may be used again; 0 when one may be now. */
   async earliestReturnMs(demand: Demand): Promise<number> {
     return (await this.#returnOf(demand)).retryAfterMs
@@ -164,8 +170,12 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     }
     const isNews = richness !== undefined && (ticket.richness === undefined || richness > ticket.richness)
     if (!learning && !isNews) return
-    const lesson = { id: key.id, product: product.batchOf ?? product.name, forMs: lessonMs }
-    await this.#store.learn({ ...lesson, ...(richness !== undefined && { richness }) })
+    await this.learn(key.id, product.batchOf ?? product.name, richness)
+  }
+
+  /** The key may ask the product, and its records hold so much. */
+  learn(id: string, product: string, richness?: number): Promise<void> {
+    return this.#store.learn({ id, product, forMs: lessonMs, ...(richness !== undefined && { richness }) })
   }
 
   /** Nothing was learnt about the key: upstream failed, or someone else is to blame. */
@@ -252,11 +262,6 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return this.#store.reportQuota({ id, product, source: 'account', remaining: limit, limit, resetMs })
   }
 
-  /** The key's account says that its plan has a product. */
-  noteMay(id: string, product: string): Promise<void> {
-    return this.#store.learn({ id, product, forMs: lessonMs })
-  }
-
   /** Whether the key has answered someone lately with this product (as far as this replica knows). */
   isProven(ticket: Ticket): boolean {
     const lastMs = this.#lastAnswerMs.get(provenKey(ticket))
@@ -289,12 +294,14 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   #ticket(
     taken: Extract<Awaited<ReturnType<KeyStore['take']>>, { kind: 'key' }>,
     product: AskedProduct,
-    { units = 1 }: Demand,
+    { units = 1, prefersRich = false }: Demand,
   ): Ticket {
-    const { id, trial, learning = false, richness, overage = false } = taken
+    const { id, trial, learning = false, richness, richest = 0, mixed = false, overage = false } = taken
+    if (prefersRich && mixed) this.#mixed.add(product.batchOf ?? product.name)
+    else if (prefersRich) this.#mixed.delete(product.batchOf ?? product.name)
     if (overage) this.emit('overage', id, units)
     const key = this.#ring.get(id) as ApiKey
-    return { kind: 'ticket', key, product, trial, learning, richness, overageUnits: overage ? units : 0 }
+    return { kind: 'ticket', key, product, trial, learning, richness, richest }
   }
 
   async #returnOf(demand: Demand): Promise<Omit<Exhausted, 'kind'>> {

@@ -18,6 +18,8 @@ export type Taken =
       readonly richness?: number
       /** The most that records of any key which could be used now hold; only where the richest are preferred. */
       readonly richest?: number
+      /** Records of some keys are known to hold less than those of others. */
+      readonly mixed?: true
       /** It is beyond what its plan pays for. */
       readonly overage?: true
     }

@@ -67,6 +67,7 @@ export class LocalKeyStore implements KeyStore {
     const learning = options.learns === true && this.#lessons.begin(id, products[0], this.#trialMs)
     const richness = this.#lessons.richness(id, products[0])
     const richest = options.prefersRich === true ? this.#richest(available, products[0]) : 0
+    const mixed = options.prefersRich === true && this.#isMixed(ids, products[0])
     return {
       kind: 'key',
       id,
@@ -74,6 +75,7 @@ export class LocalKeyStore implements KeyStore {
       ...(learning && { learning }),
       ...(richness !== undefined && { richness }),
       ...(richest > 0 && { richest }),
+      ...(mixed && { mixed }),
       ...(overage && { overage }),
     }
   }
@@ -209,6 +211,10 @@ export class LocalKeyStore implements KeyStore {
     if (!prefersRich) return left
     const most = this.#richest(left, product)
     return left.filter(({ id }) => (this.#lessons.richness(id, product) ?? most) >= most)
+  }
+
+  #isMixed(ids: readonly string[], product: string | undefined): boolean {
+    return new Set(ids.flatMap((id) => this.#lessons.richness(id, product) ?? [])).size > 1
   }
 
   #richest(candidates: readonly Candidate[], product: string | undefined): number {

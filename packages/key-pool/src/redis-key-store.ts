@@ -145,6 +145,7 @@ function takenOf(reply: TakeReply): Taken {
     ...(flags.includes('l') && { learning: true as const }),
     ...(richness !== '' && { richness: Number(richness) }),
     ...(richest > 0 && { richest }),
+    ...(flags.includes('m') && { mixed: true as const }),
     ...(flags.includes('o') && { overage: true as const }),
   }
 }

@@ -18,7 +18,7 @@
   ARGV[5] how many products follow; then their names
   ARGV[…] four for each key, in their order: id, the operator's weight, flags (d declared for the product, p pays for
           overage), most units in a day or 0
-  Returns {id, flags (t on trial, l learning, o overage), richness or '', the most of all or 0}, or {false, milliseconds until the next is
+  Returns {id, flags (t on trial, l learning, o overage, m if the richness of keys differs), richness or '', the most of all or 0}, or {false, milliseconds until the next is
   free, 1 if a trial is under way, the status that every key was refused with, or 0}.
 ]]
 local time = redis.call('TIME')
@@ -201,8 +201,15 @@ if learns and some_denied then
     return lesson_of(key.id, ':until')
   end)
 end
-local most = 0
+local most, seen_richness, flags = 0, nil, ''
 if prefers_rich then
+  for i = first_key, #ARGV, 4 do
+    local richness = tonumber(lesson_of(ARGV[i], ':richness') or nil)
+    if richness and seen_richness and richness ~= seen_richness then
+      flags = 'm'
+    end
+    seen_richness = seen_richness or richness
+  end
   for _, key in ipairs(available) do
     most = math.max(most, tonumber(lesson_of(key.id, ':richness') or 0))
   end
@@ -264,7 +271,7 @@ for from = 1, #update, 1000 do
   redis.call('HSET', KEYS[2], unpack(update, from, math.min(from + 999, #update)))
 end
 redis.call('PEXPIRE', KEYS[2], day_ms)
-local flags = chosen.overage and 'o' or ''
+flags = flags .. (chosen.overage and 'o' or '')
 for _, scope in ipairs(chosen.scopes) do
   for _, source in ipairs({ 'account', 'reply' }) do
     local left = units > 0 and quota_of(scope, source)

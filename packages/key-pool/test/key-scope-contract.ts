@@ -128,7 +128,14 @@ function describeLessons(fleet: () => Fleet): void {
     await first.learn({ id: 'a', product: 'core', forMs: longMs, richness: 0 })
     await first.learn({ id: 'b', product: 'core', forMs: longMs, richness: 3 })
     for (let turn = 0; turn < 4; turn += 1) {
-      expect(await last.take(ids, full)).toEqual({ kind: 'key', id: 'b', trial: false, richness: 3, richest: 3 })
+      expect(await last.take(ids, full)).toEqual({
+        kind: 'key',
+        id: 'b',
+        trial: false,
+        richness: 3,
+        richest: 3,
+        mixed: true,
+      })
     }
     const asked = await Promise.all(Array.from({ length: 6 }, () => last.take([...ids, 'c'], full)))
     expect(new Set(asked.map((taken) => (taken.kind === 'key' ? taken.id : '')))).toEqual(new Set(['b', 'c']))

@@ -5,6 +5,7 @@ import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { BatchLookup } from './batch/batch-lookup.ts'
 import type { FleetParts } from './fleet-parts.ts'
 import { Lookup } from './lookup.ts'
+import { isPoorer } from './richness.ts'
 import type { LookupSettings } from './settings.ts'
 import type { UpstreamParts } from './upstream-parts.ts'
 
@@ -24,6 +25,7 @@ export function lookupParts(
     isAway: fleet.isAway,
     staleForMs: settings.STALE_IF_ERROR_SECONDS * 1000,
     revalidateForMs: settings.STALE_WHILE_REVALIDATE_SECONDS * 1000,
+    ...(settings.PLAN_PREFERENCE === 'richest' && { isPoorer }),
   }
   const cache = new TieredCache({ memory, shared: fleet.shared, flight: fleet.flight, ...cacheRules })
   fleet.generation.onPurge(() => cache.forget())

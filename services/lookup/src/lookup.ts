@@ -33,6 +33,8 @@ export interface Answered {
 export type ItemCounts = Readonly<Partial<Record<AnswerSource | 'refused' | 'error', number>>>
 
 export interface Upstream {
+  /** Whether the record is better asked of any key than of the richest, where only a part that all have is wanted. */
+  prefersPartial?(request: UpstreamRequest): boolean
   load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome>
 }
 
@@ -128,14 +130,31 @@ export class Lookup {
     { record, view }: NonNullable<Question['within']>,
     upstream: Upstream,
   ): Promise<Answered | undefined> {
-    const found = await this.#find(record, upstream)
+    const isPartial = isInEveryPlan(record, view) && upstream.prefersPartial?.(getOf(record)) === true
+    const found = isPartial ? await this.#findPartial(record, upstream) : await this.#find(record, upstream)
     // The embedded database lacks most fields: of its records a missing one is not known to be empty.
     const seen = found.source === 'offline' && view.kind === 'field' ? { ...view, absentIsEmpty: false } : view
     const part = viewOf(found.entry.answer, seen)
     if (!part) return undefined
     const entry = new Entry(part, found.entry.storedAtMs, found.entry.freshForMs)
-    this.#cache.rememberPart(target, entry, { question: record.target, entry: found.entry })
+    this.#cache.rememberPart(target, entry, {
+      question: isPartial ? partialName(record) : record.target,
+      entry: found.entry,
+    })
     return { ...found, entry }
+  }
+
+  /** A record of any plan: kept under a name of its own, it answers what every plan has and stands for no full one. */
+  async #findPartial(record: Question, upstream: Upstream): Promise<Answered> {
+    const full = await this.#cache.findHeld(record.target)
+    if (full && full.source !== 'stale') return full
+    const deadlineMs = this.#clock.nowMs() + this.#requestTimeoutMs
+    const load = (purpose: LoadPurpose) => upstream.load(getOf(record), deadlineMs, { purpose, isPartial: true })
+    const finding = await this.#cache.find(partialName(record), load, deadlineMs)
+    if (finding.kind === 'found') return finding
+    const stale = finding.stale ?? full?.entry
+    if (stale) return { source: 'stale', entry: stale, ...originOf(finding) }
+    return this.#withoutUpstream(record, finding.failure, originOf(finding))
   }
 
   /**
@@ -174,6 +193,15 @@ export class Lookup {
 /** The record in which the answer to a question is. */
 function partsOf(within: Question['within']): { question: string; view: View | undefined }[] {
   return within ? [{ question: within.record.target, view: within.view }] : []
+}
+
+/** No request target holds a space. */
+const partialName = ({ target }: Question): string => `fields of ${target}`
+
+/** Parts that the records of all plans hold alike. */
+function isInEveryPlan({ surface }: Question, view: View): boolean {
+  if (surface === 'legacy') return view.kind === 'geo' || view.absentIsEmpty
+  return view.kind === 'field' && ['geo', 'as', 'hostname', 'ip'].includes(view.path[0] ?? '')
 }
 
 function getOf({ surface, target, expected }: Question): UpstreamRequest {

@@ -143,6 +143,11 @@ export const settingsSchema = {
     default: 300,
     help: 'How often /me is asked what each key has left, by one replica for all; 0: never',
   }),
+  PLAN_PREFERENCE: choice(['richest', 'spread'], {
+    group: 'Keys',
+    default: 'richest',
+    help: 'Where the plans of the keys differ in what a full record holds: richest asks the keys that hold most for it, and any key for fields that every plan has; spread asks all keys in turn for everything',
+  }),
   REDACT_KEYS: flag({ group: 'Keys', default: true, help: 'Hide the token in answers of /me' }),
   CACHE_TTL_SECONDS: seconds({
     group: 'Cache',

@@ -11,7 +11,8 @@ import type { SourceWatch, UpstreamGate } from '@ipfleet/upstream/upstream-gate.
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import type { KeyCheck } from './keys/key-check.ts'
 import { rememberedRefusal } from './remembered-refusal.ts'
-import { UpstreamTries } from './upstream-tries.ts'
+import { holdsFullRecords, richnessOf } from './richness.ts'
+import { type Recorded, UpstreamTries } from './upstream-tries.ts'
 
 export interface UpstreamLoaderParts {
   readonly pool: KeyPool
@@ -23,6 +24,8 @@ export interface UpstreamLoaderParts {
   readonly freshForMs: (path: string, answer: UpstreamAnswer) => number
   /** Strikes the fleet's keys out where upstream repeats them (`/me`, some errors). */
   readonly redact: (text: string) => string
+  /** PLAN_PREFERENCE=richest: full records are asked of the keys whose plans hold most. */
+  readonly prefersRichest: boolean
   /** The longest that the source is left alone at a time. */
   readonly maxPauseMs: number
   readonly clock?: Clock
@@ -39,6 +42,8 @@ export interface LoadOptions {
   readonly purpose?: LoadPurpose
   /** Of each key's limit, from 0 to 1: left to others. Default 0. */
   readonly reserveShare?: number
+  /** Only what every plan's record holds is wanted of it: any key will do. */
+  readonly isPartial?: boolean
 }
 
 /** Of items of a batch: the key is over its limit for them, its quota is gone, or it may not ask them. */
@@ -87,11 +92,19 @@ export class UpstreamLoader {
     const product = provider.productOf(request)
     const { units = provider.unitsOf(request), purpose, reserveShare = 0 } = options
     const share = Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0)
-    const demand: Demand = { units, product, reserveShare: share }
+    const prefersRich = this.#parts.prefersRichest && options.isPartial !== true && holdsFullRecords(request, product)
+    const demand: Demand = { units, product, reserveShare: share, prefersRich }
     return this.#parts.gate.run(product, (source) => {
       const tries = new UpstreamTries(this.#pool)
       return this.#askKeyAfterKey({ request, product, demand, deadlineMs, options, tries, source })
     })
+  }
+
+  /** Plans differ, so that a full record takes one of the richest keys: what all have is asked of any. */
+  prefersPartial(request: UpstreamRequest): boolean {
+    const { provider } = this.#client
+    const product = provider.productOf(request)
+    return this.#parts.prefersRichest && holdsFullRecords(request, product) && this.#pool.hasMixedPlans(product.name)
   }
 
   async #askKeyAfterKey(journey: Journey): Promise<Outcome> {
@@ -104,7 +117,7 @@ export class UpstreamLoader {
       const reply = sensible(await this.#client.ask(request, ticket.key.secret, deadlineMs), options)
       if (reply.quota) this.#pool.noteQuota(ticket, reply.quota)
       const outcome = await this.#follow(journey, ticket, reply)
-      if (outcome) return outcome
+      if (outcome) return tries.poorer && outcome.kind === 'failure' ? this.#passOn(request, tries.poorer) : outcome
     }
   }
 
@@ -122,17 +135,37 @@ export class UpstreamLoader {
     }
   }
 
-  async #answered({ request, options, tries }: Journey, ticket: Ticket, answer: UpstreamAnswer): Promise<Outcome> {
+  async #answered(
+    { request, demand, options, tries }: Journey,
+    ticket: Ticket,
+    answer: UpstreamAnswer,
+  ): Promise<Outcome | undefined> {
     const inside = options.verdictInside?.(answer)
-    await this.#pool.answered(ticket)
+    const richness = demand.prefersRich && request.method === 'GET' ? richnessOf(answer) : undefined
+    // Its plan is not known yet, and another key's record of the same address may hold more.
+    const isPoor = richness !== undefined && ticket.richness === undefined && richness < ticket.richest
+    await this.#pool.answered(ticket, isPoor ? undefined : richness)
     await tries.convictAll()
+    if (isPoor && !tries.poorer) {
+      tries.poorer = { ticket, answer, richness }
+      return undefined
+    }
+    if (tries.poorer) return this.#passOn(request, await this.#richer(tries.poorer, { ticket, answer, richness }))
     const { batchOf } = request
     const item = batchOf === undefined ? ticket : { ...ticket, product: { name: batchOf, kind: ticket.product.kind } }
     if (inside?.kind === 'limited') {
       const scope = inside.reason === 'exhausted' && item.product.kind === 'plan' ? 'key' : 'product'
       await this.#pool.limited(item, { scope, reason: inside.reason, retryAfterSeconds: undefined })
     } else if (inside?.kind === 'denied') await this.#pool.denied(item, 'product', inside.status)
-    return this.#passOn(request, answer, ticket)
+    return this.#passOn(request, { answer, ticket })
+  }
+
+  /** Of two records of one address; what the first key's plan holds is known now. */
+  async #richer(first: Recorded, second: Recorded): Promise<Recorded> {
+    const isPoorer = (first.richness ?? 0) < (second.richness ?? 0)
+    const { key, product } = first.ticket
+    await this.#pool.learn(key.id, product.name, isPoorer ? first.richness : first.ticket.richest)
+    return isPoorer ? second : first
   }
 
   async #limited(
@@ -182,7 +215,7 @@ export class UpstreamLoader {
         tries.refusedQuery(ticket, answer)
         if (!tries.isQueryRefused) return undefined
         await tries.convict()
-        return this.#passOn(request, answer, ticket)
+        return this.#passOn(request, { answer, ticket })
       case 'key': {
         tries.unknown(ticket, answer)
         if (!tries.areUnknownAlike && !source.isProbe) return undefined
@@ -222,10 +255,11 @@ export class UpstreamLoader {
 
   /** Every key has been tried, rests, or may not ask this. */
   async #withoutKey({ request, product, demand, tries }: Journey, none: Exhausted): Promise<Outcome> {
-    const { limitCount, toldSeconds, queryRefusal, failure: failed, denial } = tries
+    const { limitCount, toldSeconds, queryRefusal, failure: failed, denial, poorer } = tries
     await tries.convict()
+    if (poorer) return this.#passOn(request, poorer)
     if (failed) return failure(failed.reply, failed.ticket)
-    if (queryRefusal && limitCount === 0) return this.#passOn(request, queryRefusal.answer, queryRefusal.ticket)
+    if (queryRefusal && limitCount === 0) return this.#passOn(request, queryRefusal)
     const status = none.deniedStatus
     if (status !== undefined) {
       const answer = denial === undefined ? rememberedRefusal(status) : this.#withoutKeys(denial)
@@ -244,7 +278,7 @@ export class UpstreamLoader {
     return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 1 }
   }
 
-  #passOn({ path }: UpstreamRequest, answer: UpstreamAnswer, ticket: Ticket): Outcome {
+  #passOn({ path }: UpstreamRequest, { answer, ticket }: Pick<Recorded, 'answer' | 'ticket'>): Outcome {
     return {
       kind: 'answer',
       answer: this.#withoutKeys(answer),

@@ -60,6 +60,7 @@ export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logge
     client,
     gate,
     check: keyCheck(settings, fleet, client),
+    prefersRichest: settings.PLAN_PREFERENCE === 'richest',
     maxPauseMs: settings.COOLDOWN_SECONDS * 1000,
     freshForMs: freshFor,
     redact: settings.REDACT_KEYS ? keyRedaction(pool) : (text) => text,

@@ -13,6 +13,13 @@ interface Refusal {
   readonly answer: UpstreamAnswer
 }
 
+/** A full record, with the key that it was asked with. */
+export interface Recorded {
+  readonly ticket: Ticket
+  readonly answer: UpstreamAnswer
+  readonly richness?: number | undefined
+}
+
 /** That many keys refused alike within moments are evidence enough: it is the source, or the query. */
 export const enoughAlike = 3
 /** Tries that cost upstream something: 429, failures. Refusals of permission tell about one key and cost nothing. */
@@ -37,6 +44,8 @@ export class UpstreamTries {
   denial: UpstreamAnswer | undefined
   /** A key of which nobody could say whether it is known. */
   hasUnsettled = false
+  /** An answer that another key's may hold more than. */
+  poorer: Recorded | undefined
   failure: { readonly reply: Failed; readonly ticket: Ticket } | undefined
 
   constructor(pool: KeyPool) {

@@ -64,6 +64,7 @@ function lookupThat(failureMode: 'closed' | 'open'): Lookup {
       ask: async () => ({ kind: 'failed', code: 'upstream_failed', detail: '' }),
       link: undefined,
     }),
+    prefersRichest: true,
     maxPauseMs: minuteMs,
     freshForMs: () => freshForMs,
     redact: (text) => text,

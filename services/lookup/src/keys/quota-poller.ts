@@ -3,6 +3,7 @@ import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { KeyQuota } from '@ipfleet/key-pool/quota.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'
 import { type Account, type AccountFeature, accountOf, featuresOfAccount } from './quota-account.ts'
+import { richnessByFeatures } from '../richness.ts'
 import type { QuotaClaims } from './quota-claims.ts'
 
 export interface QuotaPollerParts {
@@ -137,9 +138,11 @@ export class QuotaPoller {
     const signature = JSON.stringify(features)
     if (features.length === 0 || this.#noted.get(id) === signature) return
     this.#noted.set(id, signature)
+    const richness = richnessByFeatures(features.map(({ product }) => product))
+    await this.#parts.pool.learn(id, 'lookup', richness.get('lookup'))
     const whole = account.kind === 'quota' ? (account.quota.limit ?? Infinity) : Infinity
     for (const { product, limit } of features) {
-      await this.#parts.pool.noteMay(id, product)
+      await this.#parts.pool.learn(id, product, richness.get(product))
       if (limit !== undefined && limit < whole) await this.#parts.pool.noteProductLimit(id, product, limit)
     }
   }
