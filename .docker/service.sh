@@ -18,9 +18,9 @@ else
   done
 fi
 
-# The flags of `npm start` and `npm run jobs`: they keep memory small.
+# The flags of `npm start`, `npm run edge` and `npm run jobs`: they keep memory small.
 case $SERVICE in
-  lookup | bulk) flags='--max-semi-space-size=4 --initial-old-space-size=24 --heap-growing-percent=15' ;;
+  lookup | edge | bulk) flags='--max-semi-space-size=4 --initial-old-space-size=24 --heap-growing-percent=15' ;;
   *) flags= ;;
 esac
 exec node $flags "services/$SERVICE/src/main.ts" "$@"

@@ -10,6 +10,8 @@ export interface ServiceOptions {
   /** The file that Node runs. */
   readonly entry: string
   readonly args?: readonly string[]
+  /** Of Node, before the entry. */
+  readonly nodeFlags?: readonly string[]
   /** Added to PATH and HOME, which is all that the service gets of this process's environment. */
   readonly env?: Readonly<Record<string, string>>
   /** What error messages call it. */
@@ -40,10 +42,10 @@ export interface ServiceProcess {
  * `startTimeoutMs` (default 10 s).
  */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
-  const { entry, args = [], env = {}, name = entry, startTimeoutMs = 10_000 } = options
+  const { entry, args = [], nodeFlags = [], env = {}, name = entry, startTimeoutMs = 10_000 } = options
   const folder = await temporaryFolder('service')
   const child = await spawnGuarded(process.execPath, {
-    args: [entry, ...args],
+    args: [...nodeFlags, entry, ...args],
     env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...env },
     cwd: folder.path,
   })

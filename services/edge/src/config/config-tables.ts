@@ -41,7 +41,7 @@ export const serverKeys = {
   ),
   max_held_bytes: preset(
     wholeNumber(1_048_576),
-    67_108_864,
+    33_554_432,
     'Most bytes of the heads and collected bodies of requests under way, of one process',
   ),
   body_buffer_bytes: preset(

@@ -38,7 +38,7 @@ const preset = {
     maxConnectionsPerClient: 1000,
     clientSharePercent: 50,
     maxLongAnswers: 1000,
-    maxHeldBytes: 67_108_864,
+    maxHeldBytes: 33_554_432,
     bodyBufferBytes: 65_536,
     maxHeaders: 100,
     maxHeaderBytes: 16_384,

@@ -3,8 +3,10 @@ import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { OtherConnections } from '@ipfleet/http/graceful-close.ts'
 import { H2Answer } from '../proxy/h2-answer.ts'
 
-/** A connection with more refused streams than this within `calmMs` is ended: its client does not heed refusals. */
-const maxRefusals = 200
+/** Within `calmMs`, so many refused streams of a connection are told why; the others are reset (REFUSED_STREAM). */
+const maxWords = 10
+/** A connection with so many of them is ended: its client does not heed refusals. */
+const maxRefusals = 50
 const calmMs = 10_000
 const lingerMs = 100
 /** What a refusal takes of the flow control window: RFC 9113 §6.9.1. */
@@ -38,10 +40,10 @@ export class H2Sessions implements OtherConnections {
     const { stream } = res
     const { session } = stream
     if (session === undefined || session.destroyed) return
-    const isTooOften = this.#isTooOften(session)
-    if (isTooOften) endSoon(session)
-    // A stream whose client leaves no room for the answer would stay.
-    if (!isTooOften && hasRoom(session)) {
+    const count = this.#countRefusal(session)
+    if (count === maxRefusals) endSoon(session)
+    // Words are for those who heed them, and a stream whose client leaves no room for them would stay.
+    if (count <= maxWords && hasRoom(session)) {
       const answer = new H2Answer(res)
       answer.closeAfter()
       answer.error(error, [])
@@ -57,13 +59,13 @@ export class H2Sessions implements OtherConnections {
     for (const session of this.#open) session.destroy()
   }
 
-  #isTooOften(session: Http2Session): boolean {
+  #countRefusal(session: Http2Session): number {
     const nowMs = performance.now()
     const before = this.#refusals.get(session)
     const refusals = before !== undefined && nowMs - before.sinceMs < calmMs ? before : { count: 0, sinceMs: nowMs }
     refusals.count += 1
     this.#refusals.set(session, refusals)
-    return refusals.count > maxRefusals
+    return refusals.count
   }
 }
 
