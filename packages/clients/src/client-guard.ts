@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { exposedFields, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'
+import type { SlidingWindow } from '@ipfleet/rate-limit/policy.ts'
 import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import { type BudgetName, policyField } from './budget-fields.ts'
 import { clientId, type ClientToken } from './client-tokens.ts'
 import { givenToken } from '@ipfleet/http/given-token.ts'
 
 /** Someone whose token is known. */
-interface Client extends Pick<ClientToken, BudgetName> {
+interface Client extends Pick<ClientToken, BudgetName | 'name'> {
   readonly id: string
   /** Ready-made; undefined without a budget. */
   readonly policyField: string | undefined
@@ -18,6 +19,23 @@ export interface Admission {
   readonly client: Client
   /** What was found for each budget that the client has. */
   readonly decisions: { readonly [Name in BudgetName]?: Decision | undefined }
+}
+
+/** What a client has of one of its budgets, in whole requests or units and whole seconds. */
+export interface BudgetUsage {
+  readonly limit: number
+  readonly window_seconds: number
+  readonly used: number
+  readonly remaining: number
+  /** Until the window turns; the budgets are sliding windows, so that some of it may be back before. */
+  readonly reset_seconds: number
+}
+
+/** What `GET /usage` tells; a budget that the client has not is not there. */
+export interface Usage {
+  /** The operator's name for the client. */
+  readonly name?: string
+  readonly budgets: { readonly [Name in BudgetName]?: BudgetUsage }
 }
 
 export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter }
@@ -67,13 +85,7 @@ export class ClientGuard {
    * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`
    */
   async admit(req: IncomingMessage, res: ServerResponse, mayAskUpstream = true): Promise<Admission> {
-    const token = givenToken(req)
-    if (token === undefined) {
-      res.setHeader('WWW-Authenticate', 'Bearer')
-      throw this.#refused('token_missing', new ProxyError('token_missing'))
-    }
-    const client = this.#known(token)
-    if (client === undefined) throw this.#refused('unknown_token', new ProxyError('unknown_token'))
+    const client = this.#identified(req, res)
     // Units first: a request that is refused for want of them has not used up one of its requests.
     const units = client.units && mayAskUpstream ? await this.#limiters.units.check(client.id, client.units) : undefined
     const requests = client.requests && (await this.#takeRequest(client.id, client.requests, units))
@@ -83,6 +95,25 @@ export class ClientGuard {
     if (requests?.kind === 'limited') throw this.#refused('over_requests', overLimit('requests', requests))
     this.counts.admitted += 1
     return admission
+  }
+
+  /**
+   * What the client has used of its budgets. Counts nothing.
+   * @throws ProxyError `token_missing`, `unknown_token`
+   */
+  async usage(req: IncomingMessage, res: ServerResponse): Promise<Usage> {
+    const { id, name, requests, units } = this.#identified(req, res)
+    const [ofRequests, ofUnits] = await Promise.all([
+      requests && this.#limiters.requests.check(id, requests),
+      units && this.#limiters.units.check(id, units),
+    ])
+    return {
+      ...(name !== undefined && { name }),
+      budgets: {
+        ...(requests && ofRequests && { requests: usageOf(requests, ofRequests) }),
+        ...(units && ofUnits && { units: usageOf(units, ofUnits) }),
+      },
+    }
   }
 
   /** Counts the upstream units that an admitted request has caused, before its answer is written. */
@@ -112,6 +143,18 @@ export class ClientGuard {
     await Promise.all([this.#limiters.requests.close(), this.#limiters.units.close()])
   }
 
+  /** @throws ProxyError `token_missing`, `unknown_token` */
+  #identified(req: IncomingMessage, res: ServerResponse): Client {
+    const token = givenToken(req)
+    if (token === undefined) {
+      res.setHeader('WWW-Authenticate', 'Bearer')
+      throw this.#refused('token_missing', new ProxyError('token_missing'))
+    }
+    const client = this.#known(token)
+    if (client === undefined) throw this.#refused('unknown_token', new ProxyError('unknown_token'))
+    return client
+  }
+
   /** Only hashes are compared, so that the time taken says nothing about a token. */
   #known(token: string | undefined): Client | undefined {
     return token === undefined ? undefined : this.#clients.get(clientId(token))
@@ -133,9 +176,20 @@ export class ClientGuard {
   }
 }
 
-function clientOf({ secret, requests, units }: ClientToken): Client {
+function usageOf({ limit, windowMs }: SlidingWindow, { remaining, resetMs }: Decision): BudgetUsage {
+  return {
+    limit,
+    window_seconds: Math.ceil(windowMs / 1000),
+    used: limit - remaining,
+    remaining,
+    reset_seconds: Math.ceil(resetMs / 1000),
+  }
+}
+
+function clientOf({ secret, name, requests, units }: ClientToken): Client {
   return {
     id: clientId(secret),
+    ...(name !== undefined && { name }),
     ...(requests && { requests }),
     ...(units && { units }),
     policyField: policyField({ requests, units }) || undefined,

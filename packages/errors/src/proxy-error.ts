@@ -271,6 +271,8 @@ export interface ProxyErrorDetails {
   readonly detail?: string
   /** Whole seconds for the Retry-After field. */
   readonly retryAfterSeconds?: number
+  /** In the place of the table's, where a setting says so. */
+  readonly status?: number
   /** A public message that says more than the table's own. */
   readonly message?: string
   readonly cause?: unknown
@@ -290,7 +292,7 @@ export class ProxyError extends Error {
     const kind = kinds[code]
     super(details.message ?? kind.message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
-    this.status = kind.status
+    this.status = details.status ?? kind.status
     this.title = kind.title
     this.level = kind.level
     this.detail = details.detail

@@ -10,6 +10,7 @@ import { adminGuard } from './http/admin-guard.ts'
 import { fastPath, type FastPathParts } from './fast-path.ts'
 import { keyRoutes, type KeyRoutesParts } from './routes/key-routes.ts'
 import { lookupRoutes, type LookupRoutesParts } from './routes/lookup-routes.ts'
+import { usageRoutes } from './routes/usage-routes.ts'
 import { operationRoutes, type OperationRoutesParts } from './routes/operation-routes.ts'
 
 export interface AppParts {
@@ -41,6 +42,7 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
   app.use(operatorPaths, () => {
     throw new ProxyError('not_found')
   })
+  app.use(usageRoutes(parts.fast.clients))
   // Of the bulk service. Whoever looks for it here is not to ask upstream for it.
   app.use('/jobs', () => {
     throw new ProxyError('not_found')

@@ -105,6 +105,7 @@ export class Replica {
     if (clients) registerClientMetrics(metrics, clients)
     const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())
     const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)
+    const exhaustedStatus = Number(settings.EXHAUSTED_STATUS)
     return createApp({
       adminToken: settings.ADMIN_TOKEN,
       accessLog,
@@ -118,7 +119,8 @@ export class Replica {
       keys: { desk: upstream?.quota.desk },
       lookups: {
         ...lookups,
-        responder: new Responder({ record, clients }),
+        responder: new Responder({ record, clients, exhaustedStatus }),
+        exhaustedStatus,
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
         liveRate: new LiveRate(() => record.live),
         bodies: new RequestBodies({

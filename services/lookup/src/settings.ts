@@ -237,6 +237,11 @@ export const settingsSchema = {
       'budgets: requests, and units (questions put to upstream). Without a token 401, with another 403, over budget ' +
       '429. Probes, /metrics and /stats need none. Unset: everyone may ask, and what they send is dropped',
   }),
+  EXHAUSTED_STATUS: choice(['503', '429'], {
+    group: 'Clients',
+    default: '503',
+    help: 'What a look-up is answered that no key may ask now. 429 for clients whose SDK takes a 503 for a record and keeps it (Java 3.3.0, Ruby 2.6.0)',
+  }),
   PORT: integer({ group: 'Server', min: 0, max: 65_535, default: 8080, help: 'Port to listen on; 0 takes a free one' }),
   HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),
   BODIES_MAX_BYTES: integer({

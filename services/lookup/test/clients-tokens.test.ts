@@ -10,6 +10,7 @@ const tokens = {
   many: 'many-requests-token',
   units: 'three-units-token',
   batch: 'batch-units-token',
+  usage: 'usage-told-token',
 }
 let fleet: LocalFleet
 beforeAll(async () => {
@@ -23,6 +24,7 @@ beforeAll(async () => {
         `many=${tokens.many};requests=10000/day`,
         `units=${tokens.units};units=3/month`,
         `${tokens.batch};requests=100/hour;units=10/day`,
+        `usage=${tokens.usage};requests=4/hour;units=9/day`,
       ].join(','),
     },
   })
@@ -168,6 +170,49 @@ describe('a budget of upstream units', () => {
     expect(remainingIn(reply, 'requests')).toBeLessThan(before)
   })
 })
+
+const usage = async (token: string): Promise<unknown> => (await ask(token, '/usage', 1)).json()
+
+describe('GET /usage', () => {
+  test('tells a token its budgets, what is used, and when they reset, and costs nothing', async () => {
+    const path = '/9.8.7.1'
+    for (let turn = 0; turn < 2; turn += 1) await ask(tokens.usage, path, turn)
+    const requests = { limit: 4, window_seconds: 3600, used: 2, remaining: 2, reset_seconds: expect.any(Number) }
+    const units = { limit: 9, window_seconds: 86_400, used: 1, remaining: 8, reset_seconds: expect.any(Number) }
+    const told = { name: 'usage', budgets: { requests, units } }
+    expect(await until(async () => isSame(await usage(tokens.usage), told))).toBe(true)
+    for (let turn = 0; turn < 5; turn += 1) expect(await usage(tokens.usage)).toEqual(told)
+    expect((await ask(tokens.usage, path)).status).toBe(200)
+    expect(await until(async () => isSame(await usage(tokens.usage), { budgets: { requests: { used: 3 } } }))).toBe(
+      true,
+    )
+  })
+
+  test('a token without a budget has none, whichever way it comes', async () => {
+    expect(await usage(tokens.free)).toEqual({ budgets: {} })
+    const reply = await fleet.ask(`/usage?token=${tokens.free}`)
+    expect([reply.json(), reply.headers['cache-control']]).toEqual([{ budgets: {} }, 'no-store'])
+  })
+
+  test('refuses those that look-ups refuse, and other methods', async () => {
+    const missing = await fleet.ask('/usage')
+    const unknown = await ask('no-such-token', '/usage')
+    expect([missing.status, missing.headers['www-authenticate'], unknown.status]).toEqual([401, 'Bearer', 403])
+    const posted = await fleet.ask('/usage', { method: 'POST', headers: bearer(tokens.free) })
+    expect([posted.status, posted.headers.allow]).toEqual([405, 'GET, HEAD'])
+    expect((await fleet.ask('/usage', { method: 'HEAD', headers: bearer(tokens.free) })).status).toBe(200)
+    expect(fleet.fake.callsTo('/usage')).toEqual([])
+  })
+})
+
+function isSame(seen: unknown, expected: object): boolean {
+  try {
+    expect(seen).toMatchObject(expected)
+    return true
+  } catch {
+    return false
+  }
+}
 
 test('tokens are in no log, no metric and no Redis', async () => {
   for (const secret of Object.values(tokens)) await ask(secret, `/9.8.4.1?token=${secret}`)

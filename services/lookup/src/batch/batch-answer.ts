@@ -2,6 +2,7 @@ import { Entry } from '@ipfleet/cache/entry.ts'
 import { inSlices } from '@ipfleet/cache/in-slices.ts'
 import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { toldWith } from '../http/exhausted-status.ts'
 import { BatchBody, batchValue, type BatchValue } from './batch-body.ts'
 import { BatchError } from './batch-error.ts'
 import { type Answered, type AnswerSource, type ItemCounts, LookupError } from '../lookup.ts'
@@ -30,6 +31,8 @@ const tellingFirst = [
 export interface BatchEnd {
   /** Empty results are left out. */
   readonly dropsEmpty: boolean
+  /** Of an item that no key may ask now. */
+  readonly exhaustedStatus: number
   /** Monotonic. */
   readonly nowMs: number
   /** Questions put to upstream. */
@@ -44,7 +47,7 @@ export interface BatchEnd {
  */
 export async function batchAnswer(
   results: readonly (readonly [item: string, ItemResult])[],
-  { dropsEmpty, nowMs, units, origin }: BatchEnd,
+  { dropsEmpty, exhaustedStatus, nowMs, units, origin }: BatchEnd,
 ): Promise<Answered> {
   const items = countsOf(results)
   const source = tellingFirst.find((one) => items[one] !== undefined) ?? 'local'
@@ -55,7 +58,7 @@ export async function batchAnswer(
   let oldestMs = nowMs
   let freshUntilMs = Infinity
   await inSlices(results, ([item, result]) => {
-    const value = valueOf(result)
+    const value = valueOf(result, exhaustedStatus)
     if (result.kind === 'answered') {
       oldestMs = Math.min(oldestMs, result.entry.storedAtMs)
       freshUntilMs = Math.min(freshUntilMs, nowMs + result.entry.freshLeftMs(nowMs))
@@ -67,10 +70,10 @@ export async function batchAnswer(
   return { source, entry: new Entry(answer, oldestMs, freshForMs), items, units, ...(origin && { origin }) }
 }
 
-function valueOf(result: ItemResult): BatchValue {
+function valueOf(result: ItemResult, exhaustedStatus: number): BatchValue {
   if (result.kind === 'answered') return batchValue(result.entry.passingAnswer)
   const error = result.kind === 'refused' ? result.error : new LookupError(result.failure)
-  return { json: Buffer.from(error.body()), isEmpty: false }
+  return { json: Buffer.from(toldWith(exhaustedStatus, error).body()), isEmpty: false }
 }
 
 function countsOf(results: readonly (readonly [string, ItemResult])[]): ItemCounts {

@@ -23,6 +23,8 @@ export interface BatchRequest extends BatchForm {
   readonly reserveShare: number
   /** Nobody waits for it: it does not push out of memory what others ask for. */
   readonly isBackground: boolean
+  /** Of an item that no key may ask now. */
+  readonly exhaustedStatus: number
   /** Of the client, for items that are about the caller. */
   readonly ownAddress: () => string
 }
@@ -58,7 +60,7 @@ export class BatchLookup {
    * @throws BatchError when upstream is needed and not one of the items could be answered
    */
   async answer(request: BatchRequest): Promise<Answered> {
-    const { items, prefix, dropsEmpty, bypass, ownAddress } = request
+    const { items, prefix, dropsEmpty, bypass, exhaustedStatus, ownAddress } = request
     const distinct = [...new Set(items)]
     const read: BatchItem[] = []
     await inSlices(distinct, (item) => void read.push(readItem(item, prefix, ownAddress)))
@@ -72,7 +74,7 @@ export class BatchLookup {
       return [item, results.get(one.question.target) ?? failed({ kind: 'failure', code: 'internal' })]
     })
     const { origin, units } = search
-    return batchAnswer(byItem, { dropsEmpty, nowMs, units, origin })
+    return batchAnswer(byItem, { dropsEmpty, exhaustedStatus, nowMs, units, origin })
   }
 }
 

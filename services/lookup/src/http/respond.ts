@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { Origin } from '@ipfleet/cache/outcome.ts'
-import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
+import type { ErrorCode, ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { asProxyError } from '@ipfleet/http/error-handler.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 import { answerHeaders, notModifiedHeaders } from './answer-headers.ts'
 import type { Admission, ClientGuard } from '@ipfleet/clients/client-guard.ts'
 import { BatchError } from '../batch/batch-error.ts'
+import { exhaustedStatusFor, toldWith } from './exhausted-status.ts'
 import { setItemFields } from './item-fields.ts'
 import { callbackIn } from './jsonp.ts'
 import { type Answered, LookupError } from '../lookup.ts'
@@ -32,6 +33,8 @@ export interface ResponderParts {
   readonly record: RequestRecord
   /** Undefined: everyone may ask. */
   readonly clients?: ClientGuard | undefined
+  /** What a look-up is answered that no key may ask now. */
+  readonly exhaustedStatus: number
   readonly clock?: Clock
 }
 
@@ -39,11 +42,13 @@ export interface ResponderParts {
 export class Responder {
   readonly #record: RequestRecord
   readonly #clients: ClientGuard | undefined
+  readonly #exhaustedStatus: number
   readonly #clock: Clock
 
-  constructor({ record, clients, clock = monotonicClock }: ResponderParts) {
+  constructor({ record, clients, exhaustedStatus, clock = monotonicClock }: ResponderParts) {
     this.#record = record
     this.#clients = clients
+    this.#exhaustedStatus = exhaustedStatus
     this.#clock = clock
   }
 
@@ -57,7 +62,7 @@ export class Responder {
       const answered = await this.#findFor(admission, res, find)
       await this.#send(route, req, res, answered, callback, startedMs)
     } catch (thrown) {
-      throw this.#failed(route, res, thrown, startedMs)
+      throw toldWith(exhaustedStatusFor(req, this.#exhaustedStatus), this.#failed(route, res, thrown, startedMs))
     }
   }
 
@@ -105,7 +110,7 @@ export class Responder {
     this.#record.addItems(told.items)
   }
 
-  #failed(route: RouteClass, res: ServerResponse, thrown: unknown, startedMs: number): Error {
+  #failed(route: RouteClass, res: ServerResponse, thrown: unknown, startedMs: number): ProxyError {
     const error = asProxyError(thrown)
     const end = refusals.has(error.code) ? 'refused' : 'error'
     if (error.code === 'keys_exhausted') this.#record.keysExhausted += 1

@@ -9,6 +9,7 @@ import type { Lookup } from '../lookup.ts'
 import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
 import { parseTarget, toolTarget } from '../question.ts'
 import { cacheDirectives } from '../http/cache-directives.ts'
+import { exhaustedStatusFor } from '../http/exhausted-status.ts'
 import { isBackground, liveReserve } from '../http/live-reserve.ts'
 import type { RequestBodies } from '../http/request-bodies.ts'
 import type { Responder } from '../http/respond.ts'
@@ -20,6 +21,8 @@ export interface LookupRoutesParts {
   readonly clientAddress: (req: IncomingMessage) => string
   readonly liveRate: LiveRate
   readonly bodies: RequestBodies
+  /** What a look-up is answered that no key may ask now. */
+  readonly exhaustedStatus: number
 }
 
 const maxBatchBytes = 1024 * 1024
@@ -58,6 +61,7 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
           bypass: cacheDirectives(req.headers['cache-control']).bypass,
           reserveShare: liveReserve(req),
           isBackground: isBackground(req),
+          exhaustedStatus: exhaustedStatusFor(req, parts.exhaustedStatus),
           ownAddress: () => ownAddress(clientAddress(req)),
         }
         if (isBackground(req)) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
