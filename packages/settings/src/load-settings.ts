@@ -56,6 +56,8 @@ export interface Start {
   /** The environment, completed by `.env`. */
   readonly env: Environment
   readonly cwd: string
+  /** `--check`: nothing is started, and what would only be logged at start is worth a fault. */
+  readonly onlyChecks: boolean
 }
 
 interface Faulty {
@@ -153,7 +155,12 @@ function brokenRules<Settings>(rules: readonly Rule<Settings>[], values: Record<
 /** Nothing is read when the command line is not understood: it may name the wrong file. */
 function readFurther<Value>(further: Further<Value> | undefined, command: Command, sources: Sources) {
   if (!further || command.kind === 'fault') return { value: undefined, faults: [] }
-  const read = further.read({ options: command.options, env: environmentOf(sources), cwd: sources.cwd })
+  const read = further.read({
+    options: command.options,
+    env: environmentOf(sources),
+    cwd: sources.cwd,
+    onlyChecks: command.kind === 'check',
+  })
   return read.kind === 'value' ? { value: read.value, faults: [] } : { value: undefined, faults: read.faults }
 }
 

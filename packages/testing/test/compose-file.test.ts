@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, test } from '@jest/globals'
+import { beforeAll, expect, test } from '@jest/globals'
 
 const execute = promisify(execFile)
 
 const repository = new URL('../../../', import.meta.url)
-const composeFile = readFileSync(new URL('docker-compose.yml', repository), 'utf8')
+const composeFileUrl = new URL('docker-compose.yml', repository)
+let composeFile = readFileSync(composeFileUrl, 'utf8')
 
 /** Runs a service's main program where no .env is. @returns what it wrote */
 async function ask(service: string, ...args: readonly string[]): Promise<string> {
@@ -17,20 +18,82 @@ async function ask(service: string, ...args: readonly string[]): Promise<string>
   return stdout
 }
 
-/** The names under `environment` of a service. */
-function environmentOf(service: string): string[] {
-  const [, block = ''] = composeFile.split(new RegExp(`^ {2}${service}:$`, 'm'))
-  const [, environment = ''] = /^ {4}environment:\n((?: {6}.*\n)+)/m.exec(block) ?? []
-  return [...environment.matchAll(/^ {6}([A-Z_]+):/gm)].map(([, name = '']) => name)
+const services = ['edge', 'lookup', 'egress', 'bulk']
+
+/** What docker-compose.yml itself decides on, since it is how the containers find each other. */
+const wired: Readonly<Record<string, readonly string[]>> = {
+  edge: ['REDIS_URL'],
+  lookup: ['REDIS_URL', 'REDIS_CACHE_URL', 'PORT', 'HOST', 'TRUST_PROXY'],
+  egress: ['REDIS_URL', 'LISTEN_ADDR', 'METRICS_ADDR'],
+  bulk: ['REDIS_URL', 'LOOKUP_URL', 'PORT', 'HOST', 'TRUST_PROXY'],
 }
 
-test.each(['edge', 'lookup', 'egress', 'bulk'])('%s knows all that it is given', async (service) => {
-  const names = environmentOf(service)
-  expect(names).toContain('REDIS_URL')
+const settings = new Map<string, readonly string[]>()
+beforeAll(async () => {
+  for (const service of services) settings.set(service, await readSettings(service))
+}, 60_000)
+
+const settingsOf = (service: string): readonly string[] => settings.get(service) ?? []
+
+/** All settings of a service, in the order of its help, which is made from the schema. */
+async function readSettings(service: string): Promise<string[]> {
   const help = await ask(service, '--help')
-  const known = new Set(help.match(/\b[A-Z][A-Z_]+\b/g))
-  expect(names.filter((name) => !known.has(name))).toEqual([])
+  return Array.from(help.matchAll(/^ {2}([A-Z][A-Z_0-9]+) /gm), ([, name = '']) => name)
+}
+
+const passedOn = '      # Settings of .env, all that there are:\n'
+
+/** The lines of `environment` of a service: those of the file itself, and those that pass on what .env has. */
+function environmentOf(service: string) {
+  const [, block = ''] = composeFile.split(new RegExp(`^ {2}${service}:$`, 'm'))
+  const [, environment = ''] = /^ {4}environment:\n((?: {6}.*\n)+)/m.exec(block) ?? []
+  const [own = '', fromDotEnv = ''] = environment.split(passedOn)
+  return { own, fromDotEnv }
+}
+
+/** As `VIA: ${VIA:-}`; a line that has a default of its own stays. */
+function linesFor(names: readonly string[], before: string): string {
+  const lineOf = (name: string): string =>
+    new RegExp(`^ {6}${name}: .*\n`, 'm').exec(before)?.[0] ?? `      ${name}: \${${name}:-}\n`
+  return names.map(lineOf).join('')
+}
+
+if (process.env['UPDATE_README'] !== undefined) {
+  beforeAll(() => {
+    for (const service of services) {
+      const { fromDotEnv } = environmentOf(service)
+      const lines = linesFor(fromDotEnvOf(service), fromDotEnv)
+      composeFile = composeFile.replace(`${passedOn}${fromDotEnv}`, `${passedOn}${lines}`)
+    }
+    writeFileSync(composeFileUrl, composeFile)
+  })
+}
+
+function fromDotEnvOf(service: string): string[] {
+  const elsewhere = new Set([...(wired[service] ?? []), 'LOG_LEVEL', 'LOG_FORMAT'])
+  return settingsOf(service).filter((name) => !elsewhere.has(name))
+}
+
+// UPDATE_README=1 writes them.
+test.each(services)('every setting of %s reaches its container from .env', (service) => {
+  const { own, fromDotEnv } = environmentOf(service)
+  expect(own).toContain('<<: *log')
+  expect(fromDotEnv).toBe(linesFor(fromDotEnvOf(service), fromDotEnv))
 })
+
+test.each(services)(
+  '%s warns of no setting of another service in the same .env, nor of what Compose reads',
+  async (service) => {
+    const names = services.flatMap(settingsOf)
+    const read = Array.from(composeFile.matchAll(/\$\{(\w+)/g), ([, name = '']) => name)
+    const own = new Set(settingsOf(service))
+    const others = [...new Set([...names, ...read])].filter((name) => !own.has(name))
+    const env = { REDIS_URL: 'redis://localhost', ...Object.fromEntries(others.map((name) => [name, 'x'])) }
+    const main = fileURLToPath(new URL(`services/${service}/src/main.ts`, repository))
+    const { stderr } = await execute(process.execPath, [main, '--check'], { cwd: tmpdir(), env })
+    expect(stderr).toBe('')
+  },
+)
 
 test('the edge takes its configuration', async () => {
   const config = fileURLToPath(new URL('services/edge/config/compose.toml', repository))

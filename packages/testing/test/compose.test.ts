@@ -329,12 +329,40 @@ withCompose('docker-compose up -d, without any key', () => {
     expect((await project.containers()).map(({ service }) => service)).not.toContain('fake-ipinfo')
   })
 
+  test(
+    'a demo that begins later is one, with each replica, and ends when its IPinfo does',
+    async () => {
+      const { project, edgeUrl } = ground
+      await project.compose(
+        ['--profile', 'demo', 'up', '--detach', '--no-build', '--scale', 'lookup=4'],
+        buildTimeoutMs,
+      )
+      await until(async () => (await statusesOf(edgeUrl, '/city')) === '200 from 4', startTimeoutMs)
+      await allHealthy(project)
+      const [fake] = await project.containers('fake-ipinfo')
+      await project.docker(['stop', fake?.id ?? ''])
+      await until(async () => {
+        const answer = await fetch(`${edgeUrl}/1.1.1.1`)
+        return answer.headers.get('cache-status')?.includes('detail=offline')
+      }, startTimeoutMs)
+    },
+    buildTimeoutMs + 3 * startTimeoutMs,
+  )
+
   test('down leaves nothing', async () => {
     const { project } = ground
     await project.compose(['down', '--volumes'])
     expect(await project.leavings()).toEqual({ containers: [], networks: [], volumes: [] })
   }, 120_000)
 })
+
+/** Of answers of all replicas about addresses that nobody has asked for, in words: `200 from 4`. */
+async function statusesOf(edgeUrl: string, field: string): Promise<string> {
+  const answers = await Promise.all(freshAddresses(16).map((address) => fetch(`${edgeUrl}/${address}${field}`)))
+  const statuses = new Set(answers.map(({ status }) => status))
+  const backends = new Set(answers.map(({ headers }) => headers.get('x-backend')))
+  return `${[...statuses].join()} from ${backends.size}`
+}
 
 interface Inspected {
   readonly Config: { readonly User: string }

@@ -3,6 +3,7 @@ import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { describeConfig } from './config/describe-config.ts'
 import type { EdgeConfig } from './config/edge-config.ts'
 import { defaultPath, loadConfig, type LoadedConfig } from './config/load-config.ts'
+import { certificateFault } from './server/certificate.ts'
 import { type EdgeSettings, settingsSchema } from './settings.ts'
 
 /** What an edge is started with. */
@@ -41,11 +42,13 @@ const configFile: Further<Omit<EdgeOptions, 'settings'>> = {
     'variable of the environment, also where a text of nothing else stands for a number, true or false; $${ is ${ ' +
     'itself. SIGHUP reads the file again.',
   rows: describeConfig(),
-  read: ({ options, env, cwd }) => {
+  read: ({ options, env, cwd, onlyChecks }) => {
     const reload = () => loadConfig({ path: options['config'], env, cwd })
     const loaded = reload()
-    return loaded.kind === 'faults'
-      ? loaded
-      : { kind: 'value', value: { config: loaded.config, file: loaded.file, reload } }
+    if (loaded.kind === 'faults') return loaded
+    const { config, file } = loaded
+    const fault = config.tls && certificateFault(config.tls, onlyChecks ? { validAtMs: Date.now() } : {})
+    if (fault !== undefined) return { kind: 'faults', faults: [{ name: 'tls', message: fault }] }
+    return { kind: 'value', value: { config, file, reload } }
   },
 }

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { configTables } from '../src/config/config-tables.ts'
+import { certificateFault } from '../src/server/certificate.ts'
 import { settingsSchema } from '../src/settings.ts'
+import { type TestCertificate, testCertificate } from './test-certificate.ts'
 
 const program = fileURLToPath(new URL('./options-program.ts', import.meta.url))
 
@@ -111,4 +113,37 @@ test('reading again takes what the file then says, or tells what is wrong with i
     child.stdin.end()
     expect(JSON.parse(String((await lines.next()).value))).toMatchObject(again)
   }
+})
+
+describe('[tls] is looked at before anything is served:', () => {
+  let good: TestCertificate
+  let other: TestCertificate
+  beforeAll(async () => {
+    good = await testCertificate()
+    other = await testCertificate()
+  })
+  afterAll(async () => {
+    await good[Symbol.asyncDispose]()
+    await other[Symbol.asyncDispose]()
+  })
+
+  test.each([
+    ['a key of another', () => [good.certFile, other.keyFile], /they do not belong together/],
+    ['no certificate', () => [good.keyFile, good.keyFile], /are no certificate and key to serve with/],
+  ] as const)('%s', (_what, files, expected) => {
+    const [cert = '', key = ''] = files()
+    writeFileSync(join(cwd, 'edge.toml'), `[tls]\ncert = "${cert}"\nkey = "${key}"\n`)
+    const { status, stderr } = run(['--check', '--config', 'edge.toml'])
+    expect([status, stderr]).toEqual([2, expect.stringMatching(expected)])
+    expect(stderr).toContain('  tls: ')
+  })
+
+  test('a certificate that has expired is told, with its date', () => {
+    const { certFile: cert, keyFile: key } = good
+    const tls = { cert, key, minVersion: 'TLSv1.2', http2: true } as const
+    const inAWeekMs = Date.now() + 7 * 86_400_000
+    expect(certificateFault(tls, { validAtMs: inAWeekMs })).toMatch(/cert\.pem has expired \(.* GMT\)$/)
+    expect(certificateFault(tls, { validAtMs: Date.now() })).toBeUndefined()
+    expect(certificateFault(tls)).toBeUndefined()
+  })
 })

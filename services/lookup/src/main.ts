@@ -4,6 +4,7 @@ import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { Replica } from './replica.ts'
 import { settingsSchema } from './settings.ts'
+import { settingsRules } from './settings-rules.ts'
 
 process.title = 'ipfleet-lookup'
 
@@ -11,6 +12,7 @@ const settings = settingsOrExit(settingsSchema, {
   program: 'lookup',
   summary:
     'A replica of the lookup fleet: answers IP lookups like ipinfo.io, from cache, upstream or an embedded database.',
+  rules: settingsRules,
 })
 const logger = createLogger({
   level: settings.LOG_LEVEL,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -75,4 +75,36 @@ test('a fault names a secret’s setting and not the secret', () => {
   const { status, stderr } = run([], { IPINFO_KEYS: 'first-secret,,bad secret\u0001', PORT: 'x' })
   expect(status).toBe(2)
   expect(stderr).not.toContain('secret')
+})
+
+test.each([
+  ['KEYS_FILE', undefined, /keys-or-db cannot be read \(ENOENT\)/],
+  ['KEYS_FILE', 'good-key\nbad key\n', /keys-or-db line 2: after the key come/],
+  ['KEYS_FILE', '# none\n', /keys-or-db it holds no keys/],
+  ['KEYS_FILE', 'directory', /keys-or-db cannot be read \(EISDIR\)/],
+  ['IPINFO_KEYS_FILE', 'directory', /keys-or-db, .*cannot be read \(EISDIR\)/],
+  ['CLIENT_TOKENS_FILE', 'name=short\n', /CLIENT_TOKENS: got a value \(not shown\) from the file/],
+  ['OFFLINE_DB', undefined, /keys-or-db cannot be read/],
+  ['OFFLINE_DB', 'this is no MMDB', /keys-or-db/],
+])('--check reads the file of %s (%j)', (name, content, expected) => {
+  const file = join(cwd, 'keys-or-db')
+  if (content === 'directory') mkdirSync(file)
+  else if (content !== undefined) writeFileSync(file, content)
+  const { status, stdout, stderr } = run(['--check'], { [name]: file })
+  rmSync(file, { recursive: true, force: true })
+  expect([status, stdout]).toEqual([2, ''])
+  expect(stderr).toMatch(expected)
+  expect(stderr).not.toMatch(/^ +at |bad key|short/m)
+})
+
+test.each([
+  ['IPINFO_TOKEN', 'IPINFO_KEYS'],
+  ['REDIS_UR', 'REDIS_URL'],
+])('%s in the environment is one warning, and no fault', (given, meant) => {
+  const { status, stderr } = run(['--check'], {
+    [given]: 'canary',
+    REDIS_SERVICE_HOST: '10.0.0.1',
+    REDIS_PORT: 'tcp://10.0.0.1:6379',
+  })
+  expect([status, stderr]).toEqual([0, `environment: ${given} is not a setting; did you mean ${meant}?\n`])
 })

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { TlsConfig } from '../config/edge-config.ts'
@@ -22,6 +23,24 @@ export function readCertificate({ cert, key }: TlsConfig): Certificate {
     throw new Error(`${cert} and ${key} are no certificate and key to serve with: ${reason}`, { cause: error })
   }
   return certificate
+}
+
+/**
+ * Why `[tls]` cannot be used, in words that hold nothing of the files. Without `validAtMs` an expired certificate can:
+ * an edge that starts again with one still serves those who do not look.
+ */
+export function certificateFault(
+  tls: TlsConfig,
+  { validAtMs }: { readonly validAtMs?: number } = {},
+): string | undefined {
+  try {
+    const { cert } = readCertificate(tls)
+    if (validAtMs === undefined) return undefined
+    const { validTo, validToDate } = new X509Certificate(cert)
+    return validToDate.getTime() < validAtMs ? `${tls.cert} has expired (${validTo})` : undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
 }
 
 export function secureOptions({ minVersion }: TlsConfig, certificate: Certificate): SecureContextOptions {

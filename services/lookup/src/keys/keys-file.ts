@@ -27,12 +27,9 @@ export class KeysFile extends EventEmitter<KeysFileEvents> {
     this.#path = resolve(path)
     this.#follower = new FileFollower(this.#path, () => this.#read())
     this.#follower.markSeen()
-    try {
-      this.#text = readFileSync(this.#path, 'utf8')
-      this.#keys = parseKeysFile(this.#text)
-    } catch (error) {
-      throw new KeysFileError(`KEYS_FILE ${path}: ${reasonOf(error)}`, { cause: error })
-    }
+    const { text, keys } = readKeysFile(path)
+    this.#text = text
+    this.#keys = keys
   }
 
   get keys(): readonly ApiKey[] {
@@ -66,6 +63,16 @@ export class KeysFile extends EventEmitter<KeysFileEvents> {
       this.#fault = fault
       this.emit('bad', fault)
     }
+  }
+}
+
+/** @throws KeysFileError that names the file and says why it cannot be used */
+export function readKeysFile(path: string): { readonly text: string; readonly keys: readonly ApiKey[] } {
+  try {
+    const text = readFileSync(resolve(path), 'utf8')
+    return { text, keys: parseKeysFile(text) }
+  } catch (error) {
+    throw new KeysFileError(`${path} ${reasonOf(error)}`, { cause: error })
   }
 }
 
