@@ -1,4 +1,6 @@
+import { types } from 'node:util'
 import { Redis, type RedisOptions } from 'ioredis'
+import type { RedisPlace } from './redis-problem.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -19,6 +21,8 @@ function connectionOptions(name: string): RedisOptions {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     connectTimeout: 1000,
+    // It would ask INFO, which not every user may. Whether the server can serve shows in what it says to commands.
+    enableReadyCheck: false,
     commandTimeout: 2000,
     socketTimeout: 1500,
     keepAlive: 5000,
@@ -42,15 +46,37 @@ export function databaseOf(url: string): number {
   return Number(/^\/(\d+)/.exec(new URL(url).pathname)?.[1] ?? 0)
 }
 
+/** Where a URL leads. */
+export function placeOf(url: string): RedisPlace {
+  const { hostname, port, protocol } = new URL(url)
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379), tls: protocol === 'rediss:' }
+}
+
+/**
+ * ioredis 6.0.0 goes on in database 0 when the server has no database of the given number, or the user may not select
+ * it. Another database is another fleet's: the connection is given up instead, and made again.
+ */
+function staysInItsDatabase(client: Redis): Redis {
+  return client.on('error', (error: unknown) => {
+    if (isOfSelect(error)) client.disconnect(true)
+  })
+}
+
+function isOfSelect(error: unknown): boolean {
+  const command: unknown = types.isNativeError(error) && 'command' in error ? error.command : undefined
+  return typeof command === 'object' && command !== null && 'name' in command && command.name === 'select'
+}
+
 /**
  * One connection that retries for ever. Errors come as `close` events and rejected commands; the `error` event
  * itself only needs a listener so that it does not end the process.
  */
 export function connect(url: string, name: string, options: RedisOptions = {}): Redis {
-  const client = new Redis(url, { ...connectionOptions(name), ...options, replyMapping: 'legacy' })
-  client.on('error', () => {})
-  return client
+  return staysInItsDatabase(new Redis(url, { ...connectionOptions(name), ...options, replyMapping: 'legacy' }))
 }
+
+/** Read by BullMQ (6.7.0) from the options of a connection: it asks INFO for the version otherwise, and never again. */
+const forBullMq = { skipVersionCheck: true }
 
 /**
  * A connection for workers of a queue (BullMQ 6.7), which block on their commands for seconds and wait for a server that
@@ -60,17 +86,17 @@ export function blockingConnection(url: string, name: string): Redis {
   const { commandTimeout: _none, ...options } = connectionOptions(name)
   const client = new Redis(url, {
     ...options,
+    ...forBullMq,
     replyMapping: 'legacy',
     maxRetriesPerRequest: null,
     enableOfflineQueue: true,
     // Longer than they block: 10 s.
     socketTimeout: 20_000,
   })
-  client.on('error', () => {})
-  return client
+  return staysInItsDatabase(client)
 }
 
 /** Some seconds without an answer are a failure for what adds to a queue, but less is not: it adds thousands at once. */
 export function queueConnection(url: string, name: string): Redis {
-  return connect(url, name, { enableOfflineQueue: true, commandTimeout: 5000, socketTimeout: 6000 })
+  return connect(url, name, { ...forBullMq, enableOfflineQueue: true, commandTimeout: 5000, socketTimeout: 6000 })
 }

@@ -1,10 +1,21 @@
 import { EventEmitter } from 'node:events'
 import type { Redis } from 'ioredis'
-import { connect, databaseOf } from './connection.ts'
+import { connect, databaseOf, placeOf } from './connection.ts'
 import { withinDeadline } from './deadline.ts'
 import { defaultPrefix, FleetNames } from './fleet-names.ts'
+import { LinkCondition } from './link-condition.ts'
 import { callLua, type LuaArgument, type LuaCommand } from './lua-command.ts'
-import { RedisUnavailable } from './redis-unavailable.ts'
+import {
+  closedAtOnceProblem,
+  lostProblem,
+  muteProblem,
+  problemOf,
+  type RedisPlace,
+  type RedisProblem,
+  silentProblem,
+} from './redis-problem.ts'
+import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
+import { type RedisNeed, selfTest } from './self-test.ts'
 
 export interface RedisLinkOptions {
   readonly url: string
@@ -14,6 +25,8 @@ export interface RedisLinkOptions {
   readonly timeoutMs?: number
   /** The name of the fleet: REDIS_PREFIX. */
   readonly prefix?: string
+  /** What the server has to do for it. The link is up while it does; with nothing, while it answers. */
+  readonly needs?: readonly RedisNeed[]
 }
 
 interface RedisLinkEvents {
@@ -26,34 +39,54 @@ interface RedisLinkEvents {
 
 const failuresToOpen = 2
 const probeEveryMs = 250
+/** How often a server that refuses what is needed is asked again. */
+const retestEveryMs = 1000
+/** What the test may not meet, such as a value too large or one command too many, is over when not met for so long. */
+const refusalLastsMs = 5000
 
 /**
  * One Redis server as the fleet uses it: each command has a deadline, and after two failures in a row none is tried
  * until a probe gets through. A request thus loses at most two deadlines to a server that hangs; probing is done in
  * the background, not at the expense of requests.
+ *
+ * A server that answers is not used until it has done what the service needs, and not any more when it refuses that.
  */
 export class RedisLink extends EventEmitter<RedisLinkEvents> {
   readonly name: string
   /** What the fleet calls its keys and channels there. */
   readonly names: FleetNames
+  /** What is wrong with the server. One that only refuses to write is `up` all the same. */
+  readonly condition = new LinkCondition()
   /** For libraries that bring their own commands (redlock); everything else goes through `run`. */
   readonly client: Redis
+  readonly #place: RedisPlace
+  readonly #needs: readonly RedisNeed[]
   readonly #timeoutMs: number
-  readonly #probe: NodeJS.Timeout
+  readonly #timer: NodeJS.Timeout
   #failuresInARow = 0
   #up = false
+  #isReached = false
+  #hasPassed = false
+  #isTesting = false
+  #testedMs = -Infinity
+  #refusedMs = -Infinity
+  #reconnectedMs = -Infinity
 
-  constructor({ url, name, timeoutMs = 100, prefix = defaultPrefix }: RedisLinkOptions) {
+  constructor({ url, name, timeoutMs = 100, prefix = defaultPrefix, needs = [] }: RedisLinkOptions) {
     super()
     // Every part that keeps state in Redis listens for `up`; there are more than ten of them in a large service.
     this.setMaxListeners(50)
     this.name = name
     this.names = new FleetNames({ prefix, db: databaseOf(url) })
+    this.#place = placeOf(url)
+    this.#needs = needs
     this.#timeoutMs = timeoutMs
     this.client = connect(url, name)
-    this.client.on('ready', () => void this.#ping())
-    this.client.on('close', () => this.#settle())
-    this.#probe = setInterval(() => void this.#ping(), probeEveryMs).unref()
+    this.client.on('connect', () => (this.#isReached = true))
+    this.client.on('ready', () => void this.#test())
+    this.client.on('error', (error) => this.#connectionFailed(error))
+    this.client.on('close', () => this.#closed())
+    this.#timer = setInterval(() => this.#probe(), probeEveryMs).unref()
   }
 
   /** Whether commands are being tried. */
@@ -66,7 +99,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
    * @throws RedisUnavailable, and nothing else, when no answer came within the deadline or Redis refused.
    */
   async run<T>(command: (client: Redis) => Promise<T>): Promise<T> {
-    if (this.#open) throw new RedisUnavailable('down')
+    if (!this.#up) throw this.#unavailable()
     return this.#attempt(command)
   }
 
@@ -80,9 +113,20 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     return this.run((client) => callLua(client, 'bytes', command, keys, args))
   }
 
+  /** Something that goes past this link was refused by the same server: a subscription, a command of a library. */
+  refused(error: unknown): void {
+    const problem = isReplyError(error) ? problemOf(firstOf(error), this.#place) : undefined
+    if (problem === undefined) return
+    // Whether it is the server that cannot serve now is for the test to find out.
+    if (problem.kind !== 'away') this.condition.set(problem)
+    if (lasting.has(problem.code)) this.#refusedMs = performance.now()
+    if (performance.now() - this.#testedMs >= retestEveryMs) void this.#test()
+  }
+
   close(): void {
-    clearInterval(this.#probe)
+    clearInterval(this.#timer)
     this.removeAllListeners()
+    this.condition.removeAllListeners()
     this.client.disconnect()
   }
 
@@ -90,12 +134,12 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
    * The breaker. Not cockatiel's (4.0.0), which admits a request as its probe, lets others wait for that one's verdict,
    * and measures its pause by the wall clock: set back by an hour, it would keep a healthy server away for that hour.
    */
-  get #open(): boolean {
+  get #isOpen(): boolean {
     return this.#failuresInARow >= failuresToOpen
   }
 
   async #attempt<T>(command: (client: Redis) => Promise<T>): Promise<T> {
-    if (this.client.status !== 'ready') throw new RedisUnavailable('down')
+    if (this.client.status !== 'ready') throw this.#unavailable()
     const startedMs = performance.now()
     try {
       const answer = await withinDeadline(command(this.client), this.#timeoutMs)
@@ -104,33 +148,92 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
       return answer
     } catch (error) {
       const failure = RedisUnavailable.from(error)
+      this.refused(failure.cause)
       this.#count(isOutage(failure) ? 'outage' : 'answered')
       this.emit('command', performance.now() - startedMs, 'failed')
-      throw failure
+      throw new RedisUnavailable(failure.reason, failure.cause, this.condition.trouble?.problem)
     }
+  }
+
+  #unavailable(): RedisUnavailable {
+    const problem = this.condition.trouble?.problem
+    return new RedisUnavailable(problem?.kind === 'settings' ? 'refused' : 'down', undefined, problem)
   }
 
   #count(result: 'answered' | 'outage'): void {
     this.#failuresInARow = result === 'outage' ? this.#failuresInARow + 1 : 0
+    if (this.#isOpen && this.condition.trouble === undefined) this.condition.set(silentProblem(this.#place))
     this.#settle()
   }
 
-  /** Goes past the breaker: this is its probe. */
-  async #ping(): Promise<void> {
-    try {
-      await this.#attempt((client) => client.ping())
-    } catch {
+  #probe(): void {
+    if (this.client.status !== 'ready') return
+    if (this.#up && this.condition.trouble === undefined) {
       // It has been counted.
+      this.#attempt((client) => client.ping()).catch(() => {})
+      return
+    }
+    const isAway = this.condition.trouble?.problem.kind === 'away'
+    if (isAway || performance.now() - this.#testedMs >= retestEveryMs) void this.#test()
+  }
+
+  /** Goes past the breaker: this is its probe. */
+  async #test(): Promise<void> {
+    if (this.#isTesting) return
+    this.#isTesting = true
+    this.#testedMs = performance.now()
+    try {
+      this.#judge(await this.#attempt((client) => selfTest(client, this.names, this.#needs, this.#place)))
+    } catch (error) {
+      // One that does not answer has been counted; one that refuses even to try has been found out.
+      const cause = error instanceof RedisUnavailable ? error.cause : undefined
+      const problem = isReplyError(cause) ? problemOf(cause, this.#place) : undefined
+      if (problem) this.#judge(problem)
+    } finally {
+      this.#isTesting = false
     }
   }
 
+  #judge(problem: RedisProblem | undefined): void {
+    this.#hasPassed = problem === undefined || problem.kind === 'refused'
+    if (problem) this.condition.set(problem)
+    this.#settle()
+    if (!problem && performance.now() - this.#refusedMs >= refusalLastsMs) this.condition.clear()
+    if (problem?.code === 'READONLY') this.#reconnect()
+  }
+
+  /** After a failover, to what may be the new primary by now. Not more than once a second: this one may stay a replica. */
+  #reconnect(): void {
+    if (performance.now() - this.#reconnectedMs < retestEveryMs) return
+    this.#reconnectedMs = performance.now()
+    this.client.disconnect(true)
+  }
+
+  #connectionFailed(error: unknown): void {
+    const problem = problemOf(error, this.#place)
+    if (problem && !this.#up) this.condition.set(problem)
+  }
+
+  #closed(): void {
+    const { trouble } = this.condition
+    if (this.#up) this.condition.set(lostProblem(this.#place))
+    else if (trouble === undefined)
+      this.condition.set((this.#isReached ? closedAtOnceProblem : muteProblem)(this.#place))
+    this.#isReached = false
+    this.#hasPassed = false
+    this.#settle()
+  }
+
   #settle(): void {
-    const up = this.client.status === 'ready' && !this.#open
+    const up = this.client.status === 'ready' && this.#hasPassed && !this.#isOpen
     if (up === this.#up) return
     this.#up = up
     this.emit(up ? 'up' : 'down')
   }
 }
+
+/** Codes of what may be refused here and granted there. */
+const lasting: ReadonlySet<string> = new Set(['OOM', 'NOPERM', 'CLUSTER', 'COMMAND', 'SCRIPTS'])
 
 /** A server that refuses one command (full, wrong type) is there; only silence and absence open the breaker. */
 function isOutage({ reason }: RedisUnavailable): boolean {

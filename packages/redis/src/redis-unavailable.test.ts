@@ -14,10 +14,10 @@ describe('why Redis gave no answer', () => {
     ['MASTERDOWN Link with MASTER is down', 'down'],
     ['CLUSTERDOWN The cluster is down', 'down'],
     ['TRYAGAIN Multiple keys request during rehashing of slot', 'down'],
-    ['NOREPLICAS Not enough good replicas to write.', 'down'],
+    ['NOREPLICAS Not enough good replicas to write.', 'refused'],
     ['WRONGTYPE Operation against a key holding the wrong kind of value', 'reply'],
     ['BUSYGROUP Consumer Group name already exists', 'reply'],
-    ['ERR unknown command', 'reply'],
+    ['ERR unknown command', 'refused'],
   ] as const)('the reply "%s" counts as %s', (message, reason) => {
     const cause = replyError(message)
     expect(RedisUnavailable.from(cause)).toMatchObject({ reason, cause, name: 'RedisUnavailable' })

@@ -1,10 +1,13 @@
+import { types } from 'node:util'
 import { ReplyError } from 'ioredis'
+import { problemOf, type RedisProblem } from './redis-problem.ts'
 
 /**
  * Why a command gave no answer. `down`: no connection, or the breaker is open. `timeout`: nothing came within the
- * deadline (the command may still run). `full`: noeviction and no memory left. `reply`: Redis refused the command.
+ * deadline (the command may still run). `full`: noeviction and no memory left. `refused`: the server takes no such
+ * command now, or of this user. `reply`: the command itself was wrong.
  */
-export type UnavailableReason = 'down' | 'timeout' | 'full' | 'reply'
+export type UnavailableReason = 'down' | 'timeout' | 'full' | 'refused' | 'reply'
 
 /**
  * Redis gave no answer; go on without it. The only failure that leaves this package, so that each caller has
@@ -13,17 +16,19 @@ export type UnavailableReason = 'down' | 'timeout' | 'full' | 'reply'
 export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
   readonly reason: UnavailableReason
+  /** What is wrong with the server, as far as it is known. */
+  readonly problem: RedisProblem | undefined
 
-  constructor(reason: UnavailableReason, cause?: unknown) {
+  constructor(reason: UnavailableReason, cause?: unknown, problem?: RedisProblem) {
     super(`Redis unavailable: ${reason}`, cause === undefined ? undefined : { cause })
     this.reason = reason
+    this.problem = problem
   }
 
   static from(thrown: unknown): RedisUnavailable {
     if (thrown instanceof RedisUnavailable) return thrown
     if (!isReplyError(thrown)) return new RedisUnavailable('down', thrown)
-    if (thrown.message.startsWith('OOM')) return new RedisUnavailable('full', thrown)
-    return new RedisUnavailable(isServerOutage(thrown) ? 'down' : 'reply', thrown)
+    return new RedisUnavailable(reasonOf(thrown), thrown)
   }
 }
 
@@ -32,7 +37,16 @@ export function isReplyError(thrown: unknown): thrown is Error {
   return thrown instanceof (ReplyError as new () => Error)
 }
 
-/** Replies of a server that is there but cannot serve now: loading, failing over, stuck in a script, a stale replica. */
-function isServerOutage(error: Error): boolean {
-  return /^(LOADING|READONLY|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS)\b/.test(error.message)
+/** Of a server that is there: whether it cannot serve now (loading, failing over, stuck in a script), or not this. */
+function reasonOf(reply: Error): UnavailableReason {
+  const problem = problemOf(firstOf(reply))
+  if (problem === undefined) return 'reply'
+  if (problem.code === 'OOM') return 'full'
+  return problem.kind === 'away' ? 'down' : 'refused'
+}
+
+/** Of a transaction (EXECABORT), what went wrong first. */
+export function firstOf(reply: Error): Error {
+  const [first] = 'previousErrors' in reply && Array.isArray(reply.previousErrors) ? reply.previousErrors : []
+  return types.isNativeError(first) ? first : reply
 }

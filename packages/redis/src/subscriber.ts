@@ -16,6 +16,7 @@ export class Subscriber {
   readonly #gapListeners = new Set<() => void>()
   readonly #deadlineMs: number
   readonly #renewal: NodeJS.Timeout
+  #refusedListener: ((error: unknown) => void) | undefined
   #gap = true
 
   constructor(url: string, deadlineMs = 100) {
@@ -33,6 +34,11 @@ export class Subscriber {
   /** Called after each connect, once every channel is subscribed (again): messages from before are gone. */
   onGap(listener: () => void): void {
     this.#gapListeners.add(listener)
+  }
+
+  /** Called with what the server says when it refuses a subscription; it is tried again every second. */
+  onRefused(listener: (error: unknown) => void): void {
+    this.#refusedListener = listener
   }
 
   /**
@@ -65,8 +71,9 @@ export class Subscriber {
     const channels = [...this.#listeners.keys()]
     try {
       await (channels.length > 0 ? this.#client.subscribe(...channels) : this.#client.ping())
-    } catch {
+    } catch (error) {
       this.#gap = true
+      this.#refusedListener?.(error)
       return
     }
     if (!this.#gap) return
@@ -77,7 +84,13 @@ export class Subscriber {
   async #confirm(subscription: Promise<unknown>): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, this.#deadlineMs)
-    await Promise.race([subscription.catch(() => (this.#gap = true)), late])
+    await Promise.race([
+      subscription.catch((error: unknown) => {
+        this.#gap = true
+        this.#refusedListener?.(error)
+      }),
+      late,
+    ])
     clearTimeout(timer)
   }
 }

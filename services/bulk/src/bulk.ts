@@ -5,6 +5,7 @@ import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { listen } from '@ipfleet/http/listen.ts'
 import { passOnExpectations } from '@ipfleet/http/pass-on-expectations.ts'
+import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
@@ -197,9 +198,14 @@ export class Bulk {
   async #health(): Promise<object> {
     const { link } = this.#fleet
     const paused = this.#pauses.reasons()
+    const redis = linkHealth(link)
+    const reasons = [redis.reason, ...paused.map((reason) => `paused: ${reason}`)].filter(
+      (reason) => reason !== undefined,
+    )
     return {
-      status: link.up && paused.length === 0 ? 'ok' : 'degraded',
-      redis: { state: link.up ? 'up' : 'down' },
+      status: reasons.length === 0 ? 'ok' : 'degraded',
+      ...(reasons.length > 0 && { reason: reasons.join('; ') }),
+      redis,
       role: this.#settings.BULK_ROLE,
       paused,
     }

@@ -5,9 +5,11 @@ import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
 import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
 import { blockingConnection, queueConnection, type Redis } from '@ipfleet/redis/connection.ts'
 import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { logLink } from '@ipfleet/redis/log-link.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { redisNeeds } from './redis-needs.ts'
 import type { BulkSettings } from './settings.ts'
 
 /** What the processes of the service share. */
@@ -32,11 +34,11 @@ const joinPatienceMs = 1000
 export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
   const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix, CLIENT_TOKENS: tokens } = settings
   const clock = new FleetClock()
-  const link = new RedisLink({ url, name: 'bulk', timeoutMs, prefix })
-  link.on('up', () => logger.info('redis is up'))
-  link.on('down', () => logger.warn('redis is away; jobs go on when it is back'))
+  const link = new RedisLink({ url, name: 'bulk', timeoutMs, prefix, needs: redisNeeds })
+  logLink(link, logger, 'jobs go on when it is back')
   clock.follow(link)
   const subscriber = new Subscriber(url, timeoutMs)
+  subscriber.onRefused((error) => link.refused(error))
   const size = new FleetSize(link, { name: 'bulk' })
   const limiter = new FleetRateLimiter(link, { scope: 'bulk', members: () => size.count })
   const clients = clientParts({ tokens, link, service: 'bulk' })

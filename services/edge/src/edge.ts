@@ -3,6 +3,7 @@ import { FileFollower } from '@ipfleet/files/file-follower.ts'
 import { Tunnels } from '@ipfleet/hop/tunnels.ts'
 import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
 import { clientAddress, plainAddress } from '@ipfleet/http/client-address.ts'
+import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createApp, type Rules } from './app.ts'
@@ -135,6 +136,7 @@ export class Edge implements Serving<EdgeConfig> {
       record: this.#attempts,
       metricsPage: (format) => this.#parts.surroundings.render(format),
       isReady: () => !this.#draining && this.#groups.usable,
+      redis: () => this.#limits.link && linkHealth(this.#limits.link),
     })
   }
 

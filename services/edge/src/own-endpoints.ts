@@ -1,5 +1,6 @@
 import type { Visit } from './app.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { LinkHealth } from '@ipfleet/redis/link-health.ts'
 import { type Exposition, type ExpositionFormat, expositionFormat } from '@ipfleet/telemetry/exposition.ts'
 
 export interface OwnEndpointsParts {
@@ -8,6 +9,8 @@ export interface OwnEndpointsParts {
   readonly mayReadMetrics: (address: string) => boolean
   readonly metricsPage: (format: ExpositionFormat) => Promise<Exposition>
   readonly probePath: string | undefined
+  /** Undefined without Redis. */
+  readonly redis: () => LinkHealth | undefined
   /** Whether this edge can serve. */
   readonly isReady: () => boolean
 }
@@ -47,10 +50,14 @@ export class OwnEndpoints {
     }
   }
 
+  /** What is wrong with Redis names hosts, so it is for those who may read the metrics. */
   #probe(visit: Visit): void {
-    const isReady = this.#parts.isReady()
-    const body = `${JSON.stringify({ status: isReady ? 'ok' : 'unavailable' })}\n`
-    send(visit, isReady ? 200 : 503, 'application/json; charset=utf-8', body)
+    const { isReady, redis, mayReadMetrics } = this.#parts
+    const health = redis()
+    const status = health?.reason === undefined ? 'ok' : 'degraded'
+    const shown = health && mayReadMetrics(visit.client.address) ? { redis: health } : {}
+    const report = { status: isReady() ? status : 'unavailable', ...shown }
+    send(visit, isReady() ? 200 : 503, 'application/json; charset=utf-8', `${JSON.stringify(report)}\n`)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Tunnels } from '@ipfleet/hop/tunnels.ts'
 import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
+import type { LinkHealth } from '@ipfleet/redis/link-health.ts'
 import { requestGuard } from '@ipfleet/http/request-guard.ts'
 import type { Rules } from './app.ts'
 import type { AccessConfig, EdgeConfig } from './config/edge-config.ts'
@@ -26,6 +27,8 @@ export interface Ground {
   readonly record: AttemptsRecord
   readonly metricsPage: (format: ExpositionFormat) => Promise<Exposition>
   readonly isReady: () => boolean
+  /** Undefined without Redis. */
+  readonly redis: () => LinkHealth | undefined
 }
 
 /** The rules that a configuration makes. */
@@ -43,6 +46,7 @@ export function makeRules(config: EdgeConfig, ground: Ground): Rules {
       metricsPage: ground.metricsPage,
       probePath: server.probeEndpoint === '' ? undefined : server.probeEndpoint,
       isReady: ground.isReady,
+      redis: ground.redis,
     }),
     hiddenPaths: new HiddenPaths(server.hiddenPaths),
     limiter: ground.limiter,

@@ -3,9 +3,10 @@ import { Tunnels } from '@ipfleet/hop/tunnels.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { listen } from '@ipfleet/http/listen.ts'
 import { StallWatch } from '@ipfleet/relay/stall-watch.ts'
+import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
+import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { App } from './app.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { UsersFile } from './auth/users-file.ts'
@@ -74,8 +75,7 @@ export class Egress {
       sources: () => this.#pool.snapshot(),
       link: this.#fleet.redis?.link,
     })
-    this.#operators =
-      settings.METRICS_ADDR === 'off' ? undefined : metricsServer(metrics, accessLog, () => !this.#draining)
+    this.#operators = settings.METRICS_ADDR === 'off' ? undefined : this.#metricsServer(metrics, accessLog)
     logEvents(logger, { pool: this.#pool, authenticator, users: this.#users })
   }
 
@@ -111,6 +111,11 @@ export class Egress {
     await this.#limits.close()
     await this.#fleet.close()
     this.#logger.info('stopped')
+  }
+
+  #metricsServer(metrics: Metrics, accessLog: AccessLog): Server {
+    const link = this.#fleet.redis?.link
+    return metricsServer({ metrics, accessLog, isReady: () => !this.#draining, redis: () => link && linkHealth(link) })
   }
 
   #authenticator(): Authenticator {

@@ -3,9 +3,11 @@ import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
 import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
 import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { logLink } from '@ipfleet/redis/log-link.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { redisNeeds } from './redis-needs.ts'
 import type { EgressSettings } from './settings.ts'
 
 /** What this proxy shares with others of its fleet, or, alone, has for itself. */
@@ -26,10 +28,10 @@ export function fleetParts(
   if (url === undefined) {
     return { clock, limiter: new LocalRateLimiter(), redis: undefined, close: async () => clock.close() }
   }
-  const link = new RedisLink({ url, name: 'egress', timeoutMs, prefix })
-  link.on('up', () => logger.info('redis is up'))
-  link.on('down', () => logger.warn('redis is away; turns, health and limits are this proxy’s own until it is back'))
+  const link = new RedisLink({ url, name: 'egress', timeoutMs, prefix, needs: redisNeeds })
+  logLink(link, logger, 'turns, health and limits are this proxy’s own until it is back')
   const subscriber = new Subscriber(url, timeoutMs)
+  subscriber.onRefused((error) => link.refused(error))
   const size = new FleetSize(link, { name: 'egress' })
   clock.follow(link)
   return {

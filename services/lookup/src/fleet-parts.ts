@@ -20,6 +20,7 @@ import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { aloneBoards, type BreakerBoards } from '@ipfleet/upstream/breaker-board.ts'
 import { RedisBreakerBoards } from '@ipfleet/upstream/redis-breaker-boards.ts'
+import { cacheNeeds, redisNeeds } from './redis-needs.ts'
 import type { LookupSettings } from './settings.ts'
 
 /** What a replica shares with the fleet, or, alone, has for itself. */
@@ -84,9 +85,11 @@ const aloneFlight: FleetLoad = {
 function sharedParts(settings: LookupSettings, url: string): FleetParts {
   const { REDIS_CACHE_URL: cacheUrl = url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
   const clock = new FleetClock()
-  const state = new RedisLink({ url, name: 'state', timeoutMs, prefix })
-  const cache = cacheUrl === url ? state : new RedisLink({ url: cacheUrl, name: 'cache', timeoutMs, prefix })
+  const state = new RedisLink({ url, name: 'state', timeoutMs, prefix, needs: redisNeeds })
+  const cache =
+    cacheUrl === url ? state : new RedisLink({ url: cacheUrl, name: 'cache', timeoutMs, prefix, needs: cacheNeeds })
   const subscriber = new Subscriber(url, timeoutMs)
+  subscriber.onRefused((error) => state.refused(error))
   clock.follow(state)
 
   const generation = new RedisGeneration(state, subscriber)

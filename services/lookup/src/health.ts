@@ -1,4 +1,5 @@
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
+import { linkHealth, type LinkHealth } from '@ipfleet/redis/link-health.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { BreakerState } from '@ipfleet/upstream/fleet-breaker.ts'
 import type { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
@@ -9,8 +10,15 @@ export type RedisState = 'up' | 'down' | 'off'
 export interface HealthReport {
   /** `degraded`: answers may be missing or calls doubled; the replica serves what it can. */
   readonly status: 'ok' | 'degraded'
+  /** Why it is degraded. */
+  readonly reason?: string
   readonly keys: KeyCounts
-  readonly redis: { readonly state: RedisState; readonly cache: RedisState }
+  readonly redis: {
+    readonly state: RedisState
+    readonly cache: RedisState
+    /** What is wrong with which of them, and since when. */
+    readonly problems?: Readonly<Record<string, LinkHealth>>
+  }
   /** `embedded`: there are no keys, and nobody is asked. */
   readonly upstream: { readonly breaker: BreakerState | 'embedded' }
 }
@@ -38,15 +46,25 @@ export class Health {
   async report(): Promise<HealthReport> {
     const { redis } = this.#parts
     const keys = await this.keys()
-    const links = { state: stateOf(redis?.state), cache: stateOf(redis?.cache) }
     const breaker = this.#parts.gate?.state ?? 'embedded'
-    const allCooling = keys.total > 0 && keys.active === 0
-    const degraded = allCooling || links.state === 'down' || links.cache === 'down' || breaker === 'open'
-    return { status: degraded ? 'degraded' : 'ok', keys, redis: links, upstream: { breaker } }
+    const links = Object.entries(redis ?? {}).map(([name, link]) => ({ name, health: linkHealth(link) }))
+    const troubled = links.filter(({ health }) => health.reason !== undefined)
+    const reasons = [
+      ...troubled.map(({ name, health }) => `redis ${name}: ${health.reason}`),
+      ...(keys.total > 0 && keys.active === 0 ? ['all keys are benched'] : []),
+      ...(breaker === 'open' ? ['upstream is given a pause'] : []),
+    ]
+    const problems = Object.fromEntries(troubled.map(({ name, health }) => [name, health]))
+    return {
+      status: reasons.length > 0 ? 'degraded' : 'ok',
+      ...(reasons.length > 0 && { reason: reasons.join('; ') }),
+      keys,
+      redis: {
+        state: redis ? linkHealth(redis.state).state : 'off',
+        cache: redis ? linkHealth(redis.cache).state : 'off',
+        ...(troubled.length > 0 && { problems }),
+      },
+      upstream: { breaker },
+    }
   }
-}
-
-function stateOf(link: RedisLink | undefined): RedisState {
-  if (!link) return 'off'
-  return link.up ? 'up' : 'down'
 }

@@ -1,3 +1,4 @@
+import { logLink } from '@ipfleet/redis/log-link.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { FleetParts } from './fleet-parts.ts'
 import type { UpstreamParts } from './upstream-parts.ts'
@@ -5,8 +6,7 @@ import type { UpstreamParts } from './upstream-parts.ts'
 /** What happens to the replica's surroundings, as lines in the log. */
 export function logEvents(logger: Logger, fleet: FleetParts, upstream: UpstreamParts | undefined): void {
   for (const link of new Set(fleet.redis ? [fleet.redis.state, fleet.redis.cache] : [])) {
-    link.on('up', () => logger.info({ redis: link.name }, 'redis is up'))
-    link.on('down', () => logger.warn({ redis: link.name }, 'redis is away; going on without it'))
+    logLink(link, logger, 'going on without it')
   }
   upstream?.pool.on('benched', (key, reason, durationMs, product) => {
     logger.warn(

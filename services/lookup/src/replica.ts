@@ -48,7 +48,7 @@ export class Replica {
     this.#health = new Health({
       pool: this.#upstream?.pool,
       gate: this.#upstream?.gate,
-      redis: this.#fleet.redis,
+      redis: this.#fleet.redis && { state: this.#fleet.redis.state, cache: this.#fleet.redis.cache },
     })
     logEvents(logger, this.#fleet, this.#upstream)
     const accessLog = new AccessLog({ logger })

@@ -2,6 +2,7 @@ import { DelayedError, type Job, Worker } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import { chunksQueue, type ChunkTask } from './chunk-queue.ts'
 import { closeWorker } from './close-worker.ts'
+import { restAfterErrors } from './rest-after-errors.ts'
 
 /** `later`: back into the queue, for somebody to take up after that time. */
 export type TaskEnd = { readonly kind: 'done' } | { readonly kind: 'later'; readonly afterMs: number }
@@ -49,8 +50,7 @@ export class ChunkWorkers {
       stalledInterval: lookForStalledMs,
       maxStalledCount: deathsOverTask,
     })
-    // Redis is away: BullMQ goes on by itself.
-    this.#worker.on('error', () => {})
+    restAfterErrors(this.#worker)
     this.#worker.on('failed', (job, error) => {
       if (job !== undefined && isOver(job)) onGivenUp(job.data, error)
     })

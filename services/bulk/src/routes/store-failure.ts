@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { problemOf } from '@ipfleet/redis/redis-problem.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 
 /** Room is made when results expire or someone removes some: not soon. */
@@ -22,7 +23,10 @@ export function tellStoreFailure(
 function storeFailure(cause: RedisUnavailable): ProxyError {
   if (cause.reason === 'full') return storeFull(cause)
   if (cause.reason === 'reply') return new ProxyError('internal', { cause })
-  return new ProxyError('store_away', { retryAfterSeconds: awayRetrySeconds, cause })
+  const code = (cause.problem ?? problemOf(cause.cause))?.code
+  const message =
+    code === undefined ? {} : { message: `The store of the jobs cannot be used now (${code}), see /health` }
+  return new ProxyError('store_away', { retryAfterSeconds: awayRetrySeconds, cause, ...message })
 }
 
 /**

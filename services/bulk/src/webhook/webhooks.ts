@@ -3,6 +3,7 @@ import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullm
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { BackoffPauses } from '../backoff.ts'
 import { closeWorker } from '../queue/close-worker.ts'
+import { restAfterErrors } from '../queue/rest-after-errors.ts'
 import { retryPauseMs, usualPauses } from './retry-pause.ts'
 import { type WebhookFault, webhookFaults } from './webhook-fault.ts'
 import type { WebhookEvents } from './webhook-events.ts'
@@ -132,7 +133,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
       maxStalledCount: mostStalls,
       settings: { backoffStrategy: (failures, _type, error) => this.#pauseMs(failures, error) },
     })
-    this.#worker.on('error', () => {})
+    restAfterErrors(this.#worker)
   }
 
   /**

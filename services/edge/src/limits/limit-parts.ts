@@ -1,9 +1,11 @@
 import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
 import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
 import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import { logLink } from '@ipfleet/redis/log-link.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { RateLimitConfig } from '../config/edge-config.ts'
+import { redisNeeds } from '../redis-needs.ts'
 import type { EdgeSettings } from '../settings.ts'
 import type { Surroundings } from '../workers/surroundings.ts'
 import { ClientLimiter, type LimiterCounts } from './client-limiter.ts'
@@ -20,9 +22,8 @@ export class LimitParts {
     this.#surroundings = surroundings
     const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
     if (url === undefined) return
-    const link = new RedisLink({ url, name: 'edge', timeoutMs, prefix })
-    link.on('up', () => logger.info('redis is up'))
-    link.on('down', () => logger.warn('redis is away; each process keeps to its share of the limits'))
+    const link = new RedisLink({ url, name: 'edge', timeoutMs, prefix, needs: redisNeeds })
+    logLink(link, logger, 'each process keeps to its share of the limits')
     this.link = link
     this.#size = new FleetSize(link, { name: 'edge' })
   }

@@ -1,0 +1,26 @@
+import type { RedisLink } from './redis-link.ts'
+
+/** As much of a logger as it takes. */
+export interface LinkLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+/** One line when something begins to be wrong with the server, at start too, and one when it is over. @param away what follows */
+export function logLink(link: RedisLink, log: LinkLog, away: string): void {
+  const fields = { redis: link.name }
+  link.condition.on('trouble', ({ kind, message }) => {
+    const what = kind === 'refused' ? 'redis takes no writes' : `redis is away; ${away}`
+    log.warn({ ...fields, reason: message }, what)
+  })
+  let wasUp = false
+  const tellUp = (): void => {
+    if (link.up && link.condition.trouble === undefined) log.info(fields, 'redis is up')
+  }
+  link.condition.on('well', tellUp)
+  link.on('up', () => {
+    // After trouble, its end is the line.
+    if (!wasUp) tellUp()
+    wasUp = true
+  })
+}

@@ -1,0 +1,164 @@
+import { types } from 'node:util'
+
+/**
+ * What keeps a fleet from using its Redis, by what is to be done about it. `away`: nothing answers, or not yet.
+ * `settings`: it will not answer until somebody changes something. `refused`: it answers, but not to this.
+ */
+export type ProblemKind = 'away' | 'settings' | 'refused'
+
+export interface RedisProblem {
+  readonly kind: ProblemKind
+  /** What the server or the system calls it: `WRONGPASS`, `ECONNREFUSED`. */
+  readonly code: string
+  /** What is wrong and what to do, in a sentence without secrets. */
+  readonly message: string
+}
+
+/** Where a server is, for messages. Without credentials. */
+export interface RedisPlace {
+  readonly host: string
+  readonly port: number
+  readonly tls: boolean
+}
+
+const nowhere: RedisPlace = { host: 'its address', port: 0, tls: false }
+
+type Row = readonly [form: RegExp, kind: ProblemKind, code: string, message: string]
+
+/** By what the server says. The first that matches. `$at` stands for host and port. */
+const replies: readonly Row[] = [
+  [
+    /^WRONGPASS|invalid password/,
+    'settings',
+    'WRONGPASS',
+    'the server at $at refuses the user or the password of the URL',
+  ],
+  [
+    /^NOAUTH/,
+    'settings',
+    'NOAUTH',
+    'the server at $at wants a password: redis://:PASSWORD@host or redis://USER:PASSWORD@host',
+  ],
+  [/^DENIED/, 'settings', 'DENIED', 'the server at $at is in protected mode: give it a password, and the URL as well'],
+  [
+    /DB index is out of range|invalid DB index/i,
+    'settings',
+    'DB',
+    'the server at $at has no database of the number in the URL',
+  ],
+  [/SELECT is not allowed/i, 'settings', 'DB', 'the server at $at is a Cluster, which has database 0 only'],
+  [
+    /^(MOVED|ASK|CROSSSLOT)\b/,
+    'settings',
+    'CLUSTER',
+    'the server at $at is a node of a Redis Cluster: name a single server',
+  ],
+  [
+    /^NOPERM|ACL failure|executing the script can't (run|access)/,
+    'settings',
+    'NOPERM',
+    'the user of the URL may not do what is needed$what: give it the commands, keys and channels that the README lists',
+  ],
+  [
+    /nonexistent global variable '(cjson|cmsgpack)'|attempt to index a nil value \(global '(cjson|cmsgpack)'\)/,
+    'settings',
+    'SCRIPTS',
+    'the server at $at cannot run the scripts that are needed$what: use Redis 6.2 or newer, or Valkey',
+  ],
+  [
+    /^ERR unknown command|Unknown Redis command/i,
+    'settings',
+    'COMMAND',
+    'the server at $at does not know a command that is needed$what',
+  ],
+  [/^READONLY/, 'away', 'READONLY', 'the server at $at is a read-only replica: name the primary'],
+  [/^MASTERDOWN/, 'away', 'MASTERDOWN', 'the server at $at is a replica that has lost its primary'],
+  [/^LOADING/, 'away', 'LOADING', 'the server at $at is loading its data'],
+  [/^BUSY\b/, 'away', 'BUSY', 'the server at $at is busy with a script'],
+  [/^(CLUSTERDOWN|TRYAGAIN)/, 'away', 'CLUSTERDOWN', 'the Cluster of the server at $at is down'],
+  [
+    /max number of clients/,
+    'away',
+    'MAXCLIENTS',
+    'the server at $at has as many clients as it takes: raise maxclients',
+  ],
+  [/^OOM|^EXECABORT/, 'refused', 'OOM', 'the server at $at is full: raise maxmemory'],
+  [/^MISCONF/, 'refused', 'MISCONF', 'the server at $at takes no writes because it cannot save to its disk'],
+  [/^NOREPLICAS/, 'refused', 'NOREPLICAS', 'the server at $at takes no writes because it has too few replicas'],
+]
+
+/** By what Node.js or ioredis says when there is no connection. */
+const failures: readonly Row[] = [
+  [/^(ENOTFOUND|EAI_\w+)/, 'away', 'ENOTFOUND', 'the name $host does not resolve'],
+  [/^ECONNREFUSED/, 'away', 'ECONNREFUSED', 'nothing listens at $at'],
+  [/^(EHOSTUNREACH|ENETUNREACH)/, 'away', 'EHOSTUNREACH', 'there is no route to $at'],
+  [
+    /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT\w*))/,
+    'settings',
+    'CERTIFICATE',
+    'the certificate of the server at $at is of an authority that is not trusted: name its file in NODE_EXTRA_CA_CERTS',
+  ],
+  [/^CERT_HAS_EXPIRED/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at has expired'],
+  [/^ERR_TLS_CERT_ALTNAME_INVALID/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at is not for $host'],
+  [/^CERT_|_CERT/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at is not accepted'],
+  [
+    /^(ERR_SSL|EPROTO)/,
+    'settings',
+    'TLS',
+    'the server at $at does not speak TLS as it should: is it redis:// instead of rediss://?',
+  ],
+  [
+    /RESP type|[Pp]rotocol error|as reply type byte/,
+    'settings',
+    'PROTOCOL',
+    'what answers at $at is no Redis: check host and port',
+  ],
+]
+
+/** What an error of a connection or a command means. @param what what was being tried, if a single command was */
+export function problemOf(error: unknown, place: RedisPlace = nowhere, what?: string): RedisProblem | undefined {
+  if (!types.isNativeError(error)) return undefined
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const row =
+    failures.find(([form]) => form.test(code) || (code === '' && form.test(error.message))) ??
+    replies.find(([form]) => form.test(error.message))
+  return row && problemIn(row, place, what)
+}
+
+/** There was a connection, or nearly one, and it ended. */
+export function lostProblem(place: RedisPlace): RedisProblem {
+  return problemIn([/./, 'away', 'LOST', 'the connection to $at has ended'], place)
+}
+
+/** Nothing came for as long as a command may take. */
+export function silentProblem(place: RedisPlace): RedisProblem {
+  return problemIn([/./, 'away', 'TIMEOUT', 'the server at $at does not answer in time'], place)
+}
+
+/** It was reached, and ended the connection before it had said anything. */
+export function closedAtOnceProblem(place: RedisPlace): RedisProblem {
+  const hint = place.tls ? 'is it redis:// instead of rediss://?' : 'does it want TLS (rediss://)?'
+  return problemIn([/./, 'settings', 'CLOSED', `the server at $at ends the connection at once: ${hint}`], place)
+}
+
+/** It was reached, and says nothing. */
+export function muteProblem(place: RedisPlace): RedisProblem {
+  const hint = place.tls ? ': is it redis:// instead of rediss://?' : ''
+  return problemIn([/./, 'away', 'ETIMEDOUT', `$at does not answer${hint}`], place)
+}
+
+/** @param mode what the server calls itself in its reply to HELLO */
+export function modeProblem(mode: string, place: RedisPlace): RedisProblem | undefined {
+  if (mode === 'cluster') return problemOf(new Error('CROSSSLOT'), place)
+  if (mode !== 'sentinel') return undefined
+  return problemIn([/./, 'settings', 'SENTINEL', '$at is a Sentinel: name the server that it watches'], place)
+}
+
+function problemIn([, kind, code, message]: Row, { host, port }: RedisPlace, what?: string): RedisProblem {
+  const at = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  const filled = message
+    .replace('$at', () => at)
+    .replace('$host', () => host)
+    .replace('$what', () => (what === undefined ? '' : ` (${what})`))
+  return { kind, code, message: filled }
+}

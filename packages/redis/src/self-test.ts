@@ -1,0 +1,42 @@
+import type { Redis } from 'ioredis'
+import type { FleetNames } from './fleet-names.ts'
+import { callLua, luaCommand } from './lua-command.ts'
+import { modeProblem, problemOf, type RedisPlace, type RedisProblem } from './redis-problem.ts'
+
+const selfTestCommand = luaCommand(new URL('self-test.lua', import.meta.url))
+
+/** A command, or a library of Lua. Each is one that `self-test.lua` knows how to try. */
+export type RedisNeed = string
+
+/**
+ * Has the server do what a service needs, in one step that leaves nothing.
+ * @returns what is wrong with it; undefined when all is well
+ */
+export async function selfTest(
+  client: Redis,
+  names: FleetNames,
+  needs: readonly RedisNeed[],
+  place: RedisPlace,
+): Promise<RedisProblem | undefined> {
+  if (needs.length === 0) {
+    await client.ping()
+    return undefined
+  }
+  const problem = modeProblem(await modeOf(client), place)
+  if (problem) return problem
+  const key = names.key('self-test', 'self-test')
+  const reply = await callLua(client, 'text', selfTestCommand, [key], [names.channel('self-test'), ...needs])
+  const texts = Array.isArray(reply) ? reply.map(String) : []
+  for (let at = 0; at < texts.length; at += 2) {
+    const refusal = problemOf(new Error(texts[at + 1]), place, texts[at])
+    if (refusal) return refusal
+  }
+  return undefined
+}
+
+/** `standalone`, `cluster` or `sentinel`. HELLO is what every user may, from Redis 6 on. */
+async function modeOf(client: Redis): Promise<string> {
+  const reply: unknown = await client.call('HELLO').catch(() => [])
+  if (!Array.isArray(reply)) return ''
+  return String(reply[reply.indexOf('mode') + 1])
+}

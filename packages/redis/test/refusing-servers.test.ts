@@ -1,0 +1,142 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { type TestCertificate, testCertificate } from '@ipfleet/testing/test-certificate.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import type { Redis } from '../src/connection.ts'
+import { logLink } from '../src/log-link.ts'
+import { RedisLink, type RedisLinkOptions } from '../src/redis-link.ts'
+import { RedisUnavailable } from '../src/redis-unavailable.ts'
+import { connectAdmin } from './admin.ts'
+
+const needs = ['cjson', 'GET', 'SET', 'PUBLISH', 'HSET']
+let certificate: TestCertificate
+let plain: TestRedis
+let locked: TestRedis
+let tls: TestRedis
+let admin: Redis
+let web: Server
+const links: RedisLink[] = []
+
+beforeAll(async () => {
+  certificate = await testCertificate()
+  const { certFile, keyFile } = certificate
+  const tlsPort = 20_000 + Math.floor(Math.random() * 10_000)
+  const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile]
+  plain = await startTestRedis()
+  locked = await startTestRedis({ args: ['--requirepass', 'right'] })
+  tls = await startTestRedis({ args: ['--tls-port', String(tlsPort), ...files, '--tls-auth-clients', 'no'] })
+  tls = { ...tls, url: `rediss://localhost:${tlsPort}` }
+  admin = await connectAdmin(plain.url)
+  await admin.call('ACL', 'SETUSER', 'weak', 'on', '>pw', '~ipfleet:*', '&ipfleet:*', '+@all', '-hset', '-info')
+  web = createServer((socket) => {
+    socket.on('error', () => socket.destroy())
+    socket.on('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  }).listen(0, '127.0.0.1')
+  await once(web, 'listening')
+}, 60_000)
+
+afterEach(() => {
+  for (const link of links.splice(0)) link.close()
+})
+
+afterAll(async () => {
+  admin.disconnect()
+  web.close()
+  await Promise.all([plain.stop(), locked.stop(), tls.stop()])
+  await certificate[Symbol.asyncDispose]()
+})
+
+function open(url: string, options: Partial<RedisLinkOptions> = {}): { link: RedisLink; lines: string[] } {
+  const link = new RedisLink({ url, name: 'state', needs, timeoutMs: 2000, ...options })
+  links.push(link)
+  const lines: string[] = []
+  const line = (fields: object, message: string): void => {
+    lines.push([message, ...('reason' in fields ? [String(fields.reason)] : [])].join(': '))
+  }
+  logLink(link, { info: line, warn: line }, 'going on without it')
+  return { link, lines }
+}
+
+/** Resolves when so many more attempts to connect, or commands, have come to their end. */
+function moreAttempts(link: RedisLink, count: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let left = count
+  const ended = (): void => {
+    left -= 1
+    if (left === 0) resolve()
+  }
+  link.client.on('close', ended)
+  link.on('command', ended)
+  return promise
+}
+
+const webPort = (): number => (web.address() as AddressInfo).port
+const unused = 'redis://127.0.0.1:1'
+
+test.each([
+  ['a wrong password', () => locked.url.replace('//', '//:canary@'), 'WRONGPASS', /refuses the user or the password/],
+  ['no password', () => locked.url, 'NOAUTH', /wants a password/],
+  ['an unknown user', () => plain.url.replace('//', '//nobody:canary@'), 'WRONGPASS', /refuses the user/],
+  ['an untrusted certificate', () => tls.url, 'CERTIFICATE', /not trusted.*NODE_EXTRA_CA_CERTS/],
+  ['TLS to a plain port', () => plain.url.replace('redis:', 'rediss:'), 'ETIMEDOUT', /redis:\/\/ instead of rediss/],
+  ['no TLS to a TLS port', () => tls.url.replace('rediss:', 'redis:'), 'CLOSED', /want TLS/],
+  ['a name that does not resolve', () => 'redis://nowhere.invalid', 'ENOTFOUND', /nowhere\.invalid does not resolve/],
+  ['a port where nothing listens', () => unused, 'ECONNREFUSED', /nothing listens at 127\.0\.0\.1:1/],
+  ['a database that does not exist', () => `${plain.url}/99`, 'DB', /no database of the number/],
+  ['a server of something else', () => `redis://127.0.0.1:${webPort()}`, 'PROTOCOL', /no Redis/],
+  [
+    'a user without a command',
+    () => plain.url.replace('//', '//weak:pw@'),
+    'NOPERM',
+    /may not do what is needed \(HSET\)/,
+  ],
+])('%s is told once, with its reason, and is not used', async (_name, url, code, reason) => {
+  const { link, lines } = open(url())
+  await once(link.condition, 'trouble')
+  await moreAttempts(link, 3)
+  expect([link.up, link.condition.trouble?.problem.code]).toEqual([false, code])
+  expect(lines).toEqual([expect.stringMatching(/^redis is away; going on without it: /)])
+  expect(lines[0]).toMatch(reason)
+  expect(lines[0]).not.toContain('canary')
+  const refusal = await link.run((client) => client.get('k')).catch((error: unknown) => error)
+  expect(refusal).toBeInstanceOf(RedisUnavailable)
+  expect(await admin.dbsize()).toBe(0)
+})
+
+const change = async (...config: string[]): Promise<unknown> => admin.call(...(config as [string, ...string[]]))
+
+describe('a server that begins to refuse', () => {
+  test.each([
+    ['READONLY', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE'], false],
+    [
+      'NOREPLICAS',
+      ['CONFIG', 'SET', 'min-replicas-to-write', '1'],
+      ['CONFIG', 'SET', 'min-replicas-to-write', '0'],
+      true,
+    ],
+    ['OOM', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0'], true],
+    ['NOPERM', ['ACL', 'SETUSER', 'default', '-publish'], ['ACL', 'SETUSER', 'default', '+publish'], false],
+  ])('%s: one line when it begins and one when it ends', async (code, begin, end, staysUp) => {
+    const { link, lines } = open(plain.url)
+    await once(link, 'up')
+    await change(...begin)
+    const writing = setInterval(() => {
+      link
+        .run((client) =>
+          Promise.all([client.set('ipfleet:k', 'v'), client.publish('ipfleet:c', ''), client.del('ipfleet:k')]),
+        )
+        .catch(() => {})
+    }, 5)
+    await once(link.condition, 'trouble')
+    if (!staysUp && link.up) await once(link, 'down')
+    await moreAttempts(link, 3)
+    expect([link.condition.trouble?.problem.code, link.up]).toEqual([code, staysUp])
+    await change(...end)
+    clearInterval(writing)
+    await once(link.condition, 'well')
+    expect(lines).toEqual(['redis is up', expect.stringMatching(/^redis (is away|takes no writes)/), 'redis is up'])
+    expect(link.up).toBe(true)
+  })
+})
