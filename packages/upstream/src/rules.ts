@@ -1,7 +1,17 @@
 import type { Product, ProductKind } from './product.ts'
 
 /** What the body of a refusal says, where the status alone does not tell. Read by `bodySays`. */
-export type Says = 'page' | 'unknown_token' | 'permission' | 'wrong_module' | 'blocked' | 'account_limit' | 'anything'
+export type Says = (typeof bodyWords)[number]
+
+export const bodyWords = [
+  'page',
+  'unknown_token',
+  'permission',
+  'wrong_module',
+  'blocked',
+  'account_limit',
+  'anything',
+] as const
 
 /** What follows from a reply, and how far: see the table `actions`. */
 export type Action = keyof typeof actions

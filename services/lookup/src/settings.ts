@@ -14,6 +14,7 @@ import {
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { upstreamRules } from './upstream-rules.ts'
 import { clientTokens } from '@ipfleet/clients/client-tokens.ts'
 
 /** Everything that can be set, by the name of its environment variable. */
@@ -80,6 +81,10 @@ export const settingsSchema = {
     min: 1024,
     default: 10_485_760,
     help: 'Upstream bodies over this are refused (502)',
+  }),
+  UPSTREAM_RULES: upstreamRules({
+    group: 'Upstream',
+    help: 'What statuses of upstream mean, before the built-in table: STATUS SAYS ACTION [of PRODUCT,…], separated by semicolons, or a file with one rule a line. See “What upstream’s refusals mean”',
   }),
   MICRO_BATCH_MS: milliseconds({
     group: 'Upstream',

@@ -3,6 +3,8 @@ import type { Settle } from '@ipfleet/flight/batch-flight.ts'
 import { sliceLength } from '@ipfleet/cache/in-slices.ts'
 import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
+import type { Answer } from '@ipfleet/cache/entry.ts'
+import { isRecordOf } from '@ipfleet/upstream/record-address.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { SharedLifetime } from '@ipfleet/upstream/shared-lifetime.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
@@ -134,13 +136,16 @@ export class BatchLoader {
   }
 
   #outcomeOf(
-    { target, expected }: Question,
+    { target, expected, address }: Question,
     span: Span | undefined,
     { answers, mayThreaten, from, lifetime }: ValuesFrom,
   ): Outcome {
     if (span === undefined) return { kind: 'failure', code: 'upstream_invalid', detail: 'not in the batch', ...from }
     const answer = { ...answers.at(span), ...lifetime }
     const { status, contentType } = answer
+    if (expected === 'json' && isForeign(answer, target, address)) {
+      return { kind: 'failure', code: 'upstream_invalid', detail: 'not the record of what was asked', ...from }
+    }
     if (status >= 500) return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
     // A record that is missing is told by an empty string; alone, the question would have had another answer.
     const isCertain = expected !== 'json' || contentType.includes('json')
@@ -242,6 +247,13 @@ function verdictOf(statuses: readonly number[]): Pick<Values, 'verdict' | 'unpai
 }
 
 const none: ReadonlySet<number> = new Set()
+
+/** Whether it is the record of another address. Nearly all name theirs at the beginning, and are not parsed for it. */
+function isForeign({ status, contentType, body }: Answer, target: string, address: string | undefined): boolean {
+  if (status !== 200 || address === undefined || !contentType.includes('json')) return false
+  if (body.toString('latin1', 0, 100).includes(`"${address}"`)) return false
+  return !isRecordOf(JSON.parse(body.toString('utf8')), target)
+}
 
 /** Every key was refused the batch: so is each item. */
 function isRefusal(outcome: Outcome): boolean {
