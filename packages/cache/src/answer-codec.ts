@@ -16,8 +16,9 @@ export function encodeAnswer(answer: Answer, about: About): Buffer {
 }
 
 /** As `JSON.stringify` would, for a tenth of the time: names are of our own. */
-function headOf({ status, contentType }: Answer, about: About): string {
+function headOf({ status, contentType, isFallback }: Answer, about: About): string {
   let head = `{"v":${version},"status":${status},"type":${quoted(contentType)}`
+  if (isFallback) head += ',"fallback":true'
   for (const name in about) head += `,"${name}":${about[name]}`
   return `${head}}`
 }
@@ -68,7 +69,8 @@ function parseHead(line: string): Head | undefined {
     if (typeof head !== 'object' || head === null) return undefined
     const { status, type, ...about }: Record<string, unknown> = { ...head }
     if (about['v'] !== version || typeof status !== 'number' || typeof type !== 'string') return undefined
-    return { answer: { status, contentType: type }, about }
+    const isFallback = about['fallback'] === true
+    return { answer: { status, contentType: type, ...(isFallback && { isFallback }) }, about }
   } catch {
     return undefined
   }

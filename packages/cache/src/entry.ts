@@ -9,6 +9,8 @@ export interface Answer {
   readonly location?: string
   /** For the client that asked; such an answer is in no entry that is kept. */
   readonly isPrivate?: true
+  /** Of the provider that stands in for the first one. */
+  readonly isFallback?: true
 }
 
 export type Freshness = 'fresh' | 'stale' | 'dead'
@@ -70,12 +72,13 @@ export class Entry {
   settle(): void {
     const answer = this.#answer
     if (answer === undefined || answer.body.buffer.byteLength === answer.body.length) return
-    const { body, status, contentType } = answer
+    const { body, status, contentType, isFallback } = answer
+    const mark = isFallback ? { isFallback } : {}
     // What has been asked for already is asked for again.
     if (this.prepared === undefined && body.length <= longestText && isUtf8(body)) {
-      this.#text = { status, contentType, text: body.toString('utf8') }
+      this.#text = { status, contentType, ...mark, text: body.toString('utf8') }
       this.#answer = undefined
-    } else this.#answer = { status, contentType, body: withOwnMemory(body) }
+    } else this.#answer = { status, contentType, ...mark, body: withOwnMemory(body) }
   }
 
   ageMs(nowMs: number): number {
@@ -116,8 +119,8 @@ interface TextAnswer extends Omit<Answer, 'body'> {
   readonly text: string
 }
 
-function answerOf({ status, contentType, text }: TextAnswer): Answer {
-  return { status, contentType, body: withOwnMemory(Buffer.from(text)) }
+function answerOf({ text, ...answer }: TextAnswer): Answer {
+  return { ...answer, body: withOwnMemory(Buffer.from(text)) }
 }
 
 function withOwnMemory(bytes: Buffer): Buffer {

@@ -27,6 +27,8 @@ export interface Answered {
   readonly units?: number
   /** How many items of a batch ended how. */
   readonly items?: ItemCounts
+  /** Some items of a batch had no answer: when to ask for them again, in whole seconds. */
+  readonly retryAfterSeconds?: number
 }
 
 /** How many items of a batch ended how. `refused`: it makes no sense, and nobody was asked. */

@@ -9,7 +9,7 @@ import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
-import { chosenProvider } from './chosen-provider.ts'
+import { chosenProviders } from './chosen-providers.ts'
 import { clientParts, type ClientParts, registerClientMetrics } from '@ipfleet/clients/client-parts.ts'
 import { fleetParts, type FleetParts } from './fleet-parts.ts'
 import { FleetStats } from './fleet-stats.ts'
@@ -62,11 +62,12 @@ export class Replica {
     // Benches that the fleet made before this replica came are remembered from here on, also if Redis goes now.
     await this.#upstream?.pool.read()
     this.#upstream?.keys.follow(this.#upstream.pool)
+    this.#upstream?.second?.keys.follow(this.#upstream.second.pool)
     void this.#upstream?.quota.poller?.start()
     this.#offline.follow()
     const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
     this.#logger.info({ host: this.#settings.HOST, port }, 'listening')
-    const { keysSetting } = chosenProvider(this.#settings)
+    const { keysSetting } = chosenProviders(this.#settings).first
     logMode(this.#logger, this.#fleet, this.#upstream, { keysSetting, offlineDb: this.#offline.db.type })
     return port
   }
@@ -82,6 +83,8 @@ export class Replica {
     this.#upstream?.quota.poller?.close()
     this.#upstream?.keys.close()
     this.#upstream?.client.close()
+    this.#upstream?.second?.keys.close()
+    this.#upstream?.second?.client.close()
     this.#offline.close()
     await this.#clients?.close()
     this.#fleet.close()

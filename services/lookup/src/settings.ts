@@ -14,15 +14,15 @@ import {
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { providerList } from './chosen-providers.ts'
 import { upstreamRules } from './upstream-rules.ts'
 import { clientTokens } from '@ipfleet/clients/client-tokens.ts'
 
 /** Everything that can be set, by the name of its environment variable. */
 export const settingsSchema = {
-  PROVIDER: choice(['ipinfo', 'ipasis'], {
+  PROVIDER: providerList({
     group: 'Upstream',
-    default: 'ipinfo',
-    help: 'Who is asked. Answers are in IPinfo’s form whoever it is; what the provider has no answers to is a 501',
+    help: 'Who is asked: ipinfo, ipasis, or both. Answers are in IPinfo’s form whoever it is; what the provider has no answers to is a 501. The second is asked when the first is down or has no key left',
   }),
   IPINFO_KEYS: secretList({
     group: 'Upstream',
@@ -32,7 +32,7 @@ export const settingsSchema = {
   KEYS_FILE: path({
     group: 'Upstream',
     optional: true,
-    help: 'A file with more keys of the provider, one a line: TOKEN weight=2 group=acme (keys of one account are benched together). Read again when it changes',
+    help: 'A file with more keys, one a line: TOKEN weight=2 group=acme products=core,privacy overage=never max_per_day=1000 provider=ipinfo. See “Keys, clients, providers”. Read again when it changes',
   }),
   IPINFO_BASE_URL: url({
     group: 'Upstream',
@@ -194,6 +194,12 @@ export const settingsSchema = {
     group: 'Cache',
     default: 30,
     help: 'How long an answer of 400 or 404 is cached',
+  }),
+  FALLBACK_TTL_SECONDS: seconds({
+    group: 'Cache',
+    min: 1,
+    default: 300,
+    help: 'How long an answer of the second provider in PROVIDER is fresh',
   }),
   STALE_IF_ERROR_SECONDS: seconds({
     group: 'Cache',

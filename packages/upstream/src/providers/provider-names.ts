@@ -1,2 +1,4 @@
 /** Every provider that can be asked, by the name that settings know it under. */
-export const providerNames: readonly string[] = ['ipinfo', 'ipasis']
+export const providerNames = ['ipinfo', 'ipasis'] as const
+
+export type ProviderName = (typeof providerNames)[number]

@@ -67,7 +67,14 @@ export async function batchAnswer(
   })
   const freshForMs = Number.isFinite(freshUntilMs) ? Math.max(0, freshUntilMs - oldestMs) : 0
   const answer = { status: 200, contentType: 'application/json; charset=utf-8', body: body.bytes() }
-  return { source, entry: new Entry(answer, oldestMs, freshForMs), items, units, ...(origin && { origin }) }
+  return {
+    source,
+    entry: new Entry(answer, oldestMs, freshForMs),
+    items,
+    units,
+    ...(origin && { origin }),
+    ...retryOf(results),
+  }
 }
 
 function valueOf(result: ItemResult, exhaustedStatus: number): BatchValue {
@@ -83,6 +90,12 @@ function countsOf(results: readonly (readonly [string, ItemResult])[]): ItemCoun
     counts[end] = (counts[end] ?? 0) + 1
   }
   return counts
+}
+
+/** The soonest that any of the items that failed may be answered. */
+function retryOf(results: readonly (readonly [string, ItemResult])[]): Pick<Answered, 'retryAfterSeconds'> {
+  const seconds = results.flatMap(([, one]) => (one.kind === 'failed' ? (one.failure.retryAfterSeconds ?? []) : []))
+  return seconds.length === 0 ? {} : { retryAfterSeconds: Math.min(...seconds) }
 }
 
 /** The failure that a client can do most about: one that says when to come again. */

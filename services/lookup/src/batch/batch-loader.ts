@@ -8,6 +8,7 @@ import { isRecordOf } from '@ipfleet/upstream/record-address.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { SharedLifetime } from '@ipfleet/upstream/shared-lifetime.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
+import { isDown } from '../fallback-upstream.ts'
 import { holdsThreat } from '../freshness.ts'
 import { jsonMembers, type Span } from './json-members.ts'
 import { SingleAnswers } from './single-answers.ts'
@@ -20,6 +21,8 @@ export interface BatchUpstream {
 
 export interface BatchLoaderParts {
   readonly upstream: BatchUpstream
+  /** Is asked item by item when upstream is down or has no key left. */
+  readonly fallback?: BatchUpstream
   /** How long the answer to a path may be cached; see `freshForMs`. */
   readonly freshForMs: (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
   /** The product that a question is of: a batch holds items of one, so that a verdict about it touches no other. */
@@ -72,12 +75,14 @@ interface Chunk {
  */
 export class BatchLoader {
   readonly #upstream: BatchUpstream
+  readonly #fallback: BatchUpstream | undefined
   readonly #freshForMs: BatchLoaderParts['freshForMs']
   readonly #productOf: (question: Question) => string
   readonly #takesBatches: boolean
 
-  constructor({ upstream, freshForMs, productOf = () => 'core', takesBatches = true }: BatchLoaderParts) {
+  constructor({ upstream, fallback, freshForMs, productOf = () => 'core', takesBatches = true }: BatchLoaderParts) {
     this.#upstream = upstream
+    this.#fallback = fallback
     this.#freshForMs = freshForMs
     this.#productOf = productOf
     this.#takesBatches = takesBatches
@@ -85,7 +90,7 @@ export class BatchLoader {
 
   /** Settles every question, by its target, as answers come in. What goes wrong is an outcome too. */
   async load(questions: readonly Question[], terms: LoadTerms, settle: Settle<Outcome>): Promise<void> {
-    if (!this.#takesBatches) return this.#askSingly(questions, terms, settle)
+    if (!this.#takesBatches) return this.#askSingly(this.#fallback ?? this.#upstream, questions, terms, settle)
     const chunks = [...Map.groupBy(questions, routeOf)].flatMap(([route, ofRoute]) =>
       [...Map.groupBy(ofRoute, this.#productOf)].flatMap(([product, group]) =>
         slicesOf(group, maxItems).map((slice) => ({ route, product, questions: slice })),
@@ -110,6 +115,9 @@ export class BatchLoader {
         continue
       }
       const values = isRefusal(outcome) ? outcome : valuesIn(outcome, reading)
+      if ('kind' in values && values.kind === 'failure' && isDown(values) && this.#fallback) {
+        return this.#askSingly(this.#fallback, left, { deadlineMs, ...terms }, settle)
+      }
       if ('kind' in values) return settle(new Map(left.map(({ target }) => [target, values])))
       const unpaid = await this.#settlePart(
         { route, product, questions: part },
@@ -153,10 +161,15 @@ export class BatchLoader {
     return { kind: 'answer', answer, freshForMs, ...from }
   }
 
-  async #askSingly(questions: readonly Question[], { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
+  async #askSingly(
+    upstream: BatchUpstream,
+    questions: readonly Question[],
+    { deadlineMs, ...terms }: LoadTerms,
+    settle: Settle<Outcome>,
+  ) {
     await eachOf(questions, singlesAtATime, async ({ surface, target, expected }) => {
       const request: UpstreamRequest = { method: 'GET', surface, path: target, expected }
-      await settle(new Map([[target, await this.#upstream.load(request, deadlineMs, terms)]]))
+      await settle(new Map([[target, await upstream.load(request, deadlineMs, terms)]]))
     })
   }
 }

@@ -80,18 +80,20 @@ function about(
 
 function cacheStatus(entry: Entry, source: AnswerSource, nowMs: number): string {
   const stored = entry.freshForMs > 0 ? '; stored' : ''
+  // Not a parameter of RFC 9211: the provider that stands in has answered.
+  const fallback = entry.answer.isFallback ? '; fallback' : ''
   const ttl = Math.floor(entry.freshLeftMs(nowMs) / 1000)
   switch (source) {
     case 'l1':
     case 'l2':
     case 'stale':
-      return `ipfleet; hit; ttl=${ttl}; detail=${source}`
+      return `ipfleet; hit; ttl=${ttl}; detail=${source}${fallback}`
     case 'upstream':
-      return `ipfleet; fwd=miss; fwd-status=${entry.answer.status}${stored}`
+      return `ipfleet; fwd=miss; fwd-status=${entry.answer.status}${stored}${fallback}`
     case 'collapsed':
-      return `ipfleet; fwd=miss; fwd-status=${entry.answer.status}${stored}; collapsed`
+      return `ipfleet; fwd=miss; fwd-status=${entry.answer.status}${stored}; collapsed${fallback}`
     case 'bypass':
-      return `ipfleet; fwd=bypass; fwd-status=${entry.answer.status}`
+      return `ipfleet; fwd=bypass; fwd-status=${entry.answer.status}${fallback}`
     case 'offline':
     case 'local':
       return `ipfleet; detail=${source}`

@@ -103,8 +103,9 @@ export class Responder {
   }
 
   /** Of a batch: what became of its items, to the client, the log and the metrics. */
-  #tellItems(res: ServerResponse, told: Pick<Answered, 'items' | 'units'>): void {
+  #tellItems(res: ServerResponse, told: ToldItems): void {
     if (told.items === undefined) return
+    if (told.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(told.retryAfterSeconds))
     setItemFields(res, told)
     Object.assign(traceOf(res), { items: told.items })
     this.#record.addItems(told.items)
@@ -122,6 +123,9 @@ export class Responder {
     return error
   }
 }
+
+/** Of a failure as a whole, Retry-After is told with the error. */
+type ToldItems = Pick<Answered, 'items' | 'units'> & { readonly retryAfterSeconds?: number | undefined }
 
 /** A look-up that failed knows with what it was tried. */
 function originOf(error: Error): Origin | undefined {

@@ -38,7 +38,8 @@ export interface ProductRow {
 }
 
 export interface KeyDeskParts {
-  readonly pool: KeyPool
+  /** Of each provider. */
+  readonly pools: readonly KeyPool[]
   /** How long a key is benched when nobody says. */
   readonly benchMs: number
   /** Milliseconds since 1970. */
@@ -54,19 +55,26 @@ export class KeyDesk {
   }
 
   knows(id: string): boolean {
-    return this.#parts.pool.keys.some((key) => key.id === id)
+    return this.#poolOf(id) !== undefined
   }
 
-  bench(id: string, seconds: number | undefined): Promise<number> {
-    return this.#parts.pool.rest(id, seconds === undefined ? this.#parts.benchMs : seconds * 1000)
+  async bench(id: string, seconds: number | undefined): Promise<void> {
+    await this.#poolOf(id)?.rest(id, seconds === undefined ? this.#parts.benchMs : seconds * 1000)
   }
 
-  release(id: string): Promise<void> {
-    return this.#parts.pool.release(id)
+  async release(id: string): Promise<void> {
+    await this.#poolOf(id)?.release(id)
   }
 
   async rows(): Promise<KeyRow[]> {
-    const { pool } = this.#parts
+    return (await Promise.all(this.#parts.pools.map((pool) => this.#rowsOf(pool)))).flat()
+  }
+
+  #poolOf(id: string): KeyPool | undefined {
+    return this.#parts.pools.find(({ keys }) => keys.some((key) => key.id === id))
+  }
+
+  async #rowsOf(pool: KeyPool): Promise<KeyRow[]> {
     const [states, quotas] = await Promise.all([pool.read(), pool.quotas()])
     const shares = sharesOf(pool, states, quotas)
     return pool.keys.flatMap((key): KeyRow[] => {

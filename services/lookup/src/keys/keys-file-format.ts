@@ -46,7 +46,7 @@ const attributes: Readonly<
     read: (text) => ({ maxPerDay: Number(text) }),
   },
   provider: {
-    fits: (text) => providerNames.includes(text),
+    fits: (text) => providerNames.some((name) => name === text),
     is: providerNames.join(' or '),
     read: (text) => ({ provider: text }),
   },

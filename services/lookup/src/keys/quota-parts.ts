@@ -36,9 +36,13 @@ export function keyCheck(
 export function quotaParts(
   settings: LookupSettings,
   { redis }: FleetParts,
-  { pool, client }: { readonly pool: KeyPool; readonly client: UpstreamClient },
+  {
+    pool,
+    client,
+    others,
+  }: { readonly pool: KeyPool; readonly client: UpstreamClient; readonly others: readonly KeyPool[] },
 ): QuotaParts {
-  const desk = new KeyDesk({ pool, benchMs: settings.COOLDOWN_SECONDS * 1000, epochMs })
+  const desk = new KeyDesk({ pools: [pool, ...others], benchMs: settings.COOLDOWN_SECONDS * 1000, epochMs })
   const everyMs = settings.QUOTA_POLL_SECONDS * 1000
   if (everyMs === 0 || !offers(client.provider, account)) return { desk, poller: undefined }
   const timeoutMs = settings.REQUEST_TIMEOUT_MS

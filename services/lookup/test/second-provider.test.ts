@@ -1,0 +1,86 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { type FakeIpasis, startFakeIpasis } from '@ipfleet/testing/fake-ipasis.ts'
+import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
+
+/** PROVIDER=ipinfo,ipasis: the second is asked when the first is down or has no key left (issue 12). */
+let fleet: LocalFleet
+let second: FakeIpasis
+let folder: string
+
+beforeAll(async () => {
+  second = await startFakeIpasis({ keys: { 'pasis-key-1': 1000 } })
+  folder = await mkdtemp(join(tmpdir(), 'ipfleet-keys-'))
+  const file = join(folder, 'keys')
+  await writeFile(file, 'test-key-1\ntest-key-2\npasis-key-1 provider=ipasis\n')
+  fleet = await startLocalFleet({
+    replicas: 2,
+    keys: [],
+    env: {
+      ...patientWithRedis,
+      PROVIDER: 'ipinfo,ipasis',
+      KEYS_FILE: file,
+      IPASIS_BASE_URL: second.url,
+      BREAKER_OPEN_SECONDS: '1',
+      REQUEST_TIMEOUT_MS: '2000',
+      COOLDOWN_SECONDS: '1',
+    },
+  })
+})
+afterEach(() => {
+  fleet.fake.heal()
+  fleet.fake.clearCalls()
+  second.clearCalls()
+})
+afterAll(async () => {
+  await fleet.stop()
+  await second.close()
+  await rm(folder, { recursive: true })
+})
+
+let address = 0
+const fresh = (): string => `9.8.${address >> 8}.${address++ & 255}`
+
+test('while the first answers, the second is not asked', async () => {
+  const reply = await fleet.ask(`/${fresh()}`)
+  expect([reply.status, cacheStatus(reply)]).toEqual([200, expect.not.stringContaining('fallback')])
+  expect(second.calls).toEqual([])
+})
+
+test.each<[string, Behaviour]>([
+  ['fails', { kind: 'status', status: 500 }],
+  ['does not answer in time', { kind: 'hang' }],
+  ['has no key left', { kind: '429-storm', retryAfterSeconds: 1 }],
+])(
+  'when the first %s the second answers in IPinfo’s shape, for FALLBACK_TTL_SECONDS, and says so',
+  async (_, behaviour) => {
+    fleet.fake.behave(behaviour)
+    const ip = fresh()
+    const reply = await fleet.ask(`/${ip}`)
+    expect([reply.status, reply.json()]).toEqual([200, expect.objectContaining({ ip, country: expect.any(String) })])
+    expect(cacheStatus(reply)).toBe('ipfleet; fwd=miss; fwd-status=200; stored; fallback')
+    const elsewhere = cacheStatus(await fleet.ask(`/${ip}`, { replica: 1 }))
+    expect(elsewhere).toMatch(/^ipfleet; hit; ttl=\d+; detail=l2; fallback$/)
+    expect(Number(/ttl=(\d+)/.exec(elsewhere)?.[1])).toBeLessThanOrEqual(300)
+    const known = fleet.fake.calls.map(({ token }) => token)
+    expect(known).not.toContain('pasis-key-1')
+    expect(second.calls.map(({ token }) => token)).toEqual(['pasis-key-1'])
+  },
+)
+
+test('a batch is answered item by item, and what the second lacks is the first’s failure', async () => {
+  fleet.fake.behave({ kind: 'status', status: 500 })
+  const ip = fresh()
+  const reply = await fleet.ask('/batch', { method: 'POST', body: JSON.stringify([ip, 'AS15169']) })
+  expect([reply.status, reply.json()]).toMatchObject([200, { [ip]: { ip }, AS15169: { status: expect.any(Number) } }])
+  expect((await fleet.ask(`/lookup/${fresh()}`)).status).toBeGreaterThanOrEqual(502)
+  expect(second.calls).toHaveLength(1)
+})
+
+test('both keys’ states are told, each with its provider', async () => {
+  const { keys } = (await fleet.ask('/keys')).json() as { keys: { provider?: string }[] }
+  expect(keys.map(({ provider }) => provider)).toEqual([undefined, undefined, 'ipasis'])
+})
