@@ -77,7 +77,7 @@ function replyTo(
 
 /** IPinfo takes tokens in URLs, too. */
 function withoutToken(location: string): string {
-  return location.replaceAll(/(?<=[?&])token=[^&#]*&?/g, '').replace(/[?&]$/, '')
+  return location.replaceAll(/(?<=[?&])token=[^&#]*&?/gi, '').replace(/[?&]$/, '')
 }
 
 function invalid(status: number, detail: string): Extract<Reply, { kind: 'failed' }> {

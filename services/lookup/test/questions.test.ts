@@ -3,16 +3,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { cacheStatus, type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
 
 /** What reaches upstream of a request, and what is kept of its answer, over two replicas (issue 12). */
+const busy = { toolsPerDay: 1000, downloadsPerDay: 1000 }
 let fleet: LocalFleet
 beforeAll(async () => {
   fleet = await startLocalFleet({
     replicas: 2,
     fake: {
-      keys: {
-        'test-key-1': { toolsPerDay: 1000 },
-        'test-key-2': { toolsPerDay: 1000 },
-        'test-key-3': { toolsPerDay: 1000 },
-      },
+      keys: { 'test-key-1': busy, 'test-key-2': busy, 'test-key-3': busy },
     },
     env: { ...patientWithRedis, NEGATIVE_TTL_SECONDS: '1' },
   })
@@ -221,4 +218,45 @@ describe('that there is nothing', () => {
     await until(async () => cacheStatus(await fleet.ask(path)).includes('fwd=miss'))
     expect(cacheStatus(await fleet.ask(path, { replica: 1 }))).toContain('detail=l2')
   })
+})
+
+describe('a download', () => {
+  test('is the redirect of upstream, asked each time, however often', async () => {
+    for (let turn = 0; turn < 12; turn += 1) {
+      const reply = await fleet.ask('/data/free/country.mmdb?token=client-token', { replica: turn % 2 })
+      expect([reply.status, reply.headers['location']]).toEqual([302, expect.stringMatching(/^https:.*Signature=/)])
+      expect(cacheStatus(reply)).toBe('ipfleet; fwd=bypass; fwd-status=302')
+    }
+    const head = await fleet.ask('/data/free/country.mmdb', { method: 'HEAD' })
+    expect([head.status, head.headers['location'] === undefined]).toEqual([302, false])
+    expect(new Set(asked())).toEqual(new Set(['GET ipinfo.io/data/free/country.mmdb']))
+    expect(fleet.fake.calls).toHaveLength(13)
+    expect((await fleet.ask('/9.9.3.1')).status).toBe(200)
+  })
+
+  test.each([
+    ['https://cdn.example/a?token=test-key-1&sig=b', /^https:\/\/cdn\.example\/a\?sig=b$/],
+    ['https://cdn.example/a?sig=b&TOKEN=c', /^https:\/\/cdn\.example\/a\?sig=b$/],
+    ['https://cdn.example/a?access_token=test-key-2&sig=b', /^(?!.*test-key)https:.*sig=b$/],
+    ['https://test-key-3@cdn.example/test-key-1/a#test-key-2', /^(?!.*test-key)https:.*cdn\.example/],
+  ])('leads to %s without a token', async (location, expected) => {
+    fleet.fake.behave({ kind: 'redirect', location })
+    const reply = await fleet.ask('/data/a.mmdb')
+    expect([reply.status, reply.headers['location']]).toEqual([302, expect.stringMatching(expected)])
+  })
+
+  test('has checksums, and is refused as upstream refuses it', async () => {
+    expect((await fleet.ask('/data/a.mmdb/checksums')).json()).toMatchObject({ checksums: { md5: expect.any(String) } })
+    fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 3600, paths: ['/data/*'] })
+    const reply = await fleet.ask('/data/a.mmdb')
+    expect([reply.status, reply.headers['retry-after']]).toEqual([429, '3600'])
+    expect((await fleet.ask('/9.9.3.2')).status).toBe(200)
+  })
+})
+
+test('a batch on a connection that upstream has just closed is asked once more, on a new one', async () => {
+  await fleet.ask('/9.9.2.1')
+  fleet.fake.behave({ kind: 'reset', onReused: true, paths: ['/batch'] })
+  expect((await post('/batch', '["9.9.2.2"]')).json()).toMatchObject({ '9.9.2.2': { ip: '9.9.2.2' } })
+  expect(fleet.fake.callsTo('/batch').map(({ isReused }) => isReused)).toEqual([true, false])
 })
