@@ -10,7 +10,7 @@ const help = `Usage: npm run fleet -- [options]
 Runs lookup replicas, one Redis and a fake IPinfo as local processes until Ctrl-C.
 
   --replicas N      how many replicas (default 3)
-  --port N          port of the first replica; the others follow (default 8080)
+  --port N          port of the first replica; the others follow (default 18080)
   --keys N          API keys that the fake knows and the replicas share (default 3)
   --latency-ms N    how long the fake takes over an answer, in ms (default 20)
   --redis-port N    port of Redis (default: a free one)
@@ -49,6 +49,10 @@ async function main(): Promise<number> {
 async function watch(fleet: Fleet, stop: AbortSignal): Promise<number> {
   const first = fleet.replicaUrls[0] ?? ''
   say(`ready: ${fleet.replicaUrls.join(' ')}`)
+  say(`jobs: REDIS_URL=${fleet.redisUrl} LOOKUP_URL=${first} npm run jobs`)
+  say(
+    `edge: echo 'upstreams.backends = ${JSON.stringify(fleet.replicaUrls)}' >fleet.toml; npm run edge -- --config fleet.toml`,
+  )
   say(`try: curl ${first.replace('http://', '')}/8.8.8.8    (Ctrl-C stops all)`)
   const asked = new Promise<'asked'>((resolve) => {
     if (stop.aborted) resolve('asked')
@@ -91,7 +95,7 @@ function parseOptions(): FleetOptions | 'help' | 'version' {
   const fakeEntry = values['fake-entry']
   return {
     replicas: whole('--replicas', values.replicas ?? '3', 1, 100),
-    port: whole('--port', values.port ?? '8080', 1, 65_436),
+    port: whole('--port', values.port ?? '18080', 1, 65_436),
     keys: whole('--keys', values.keys ?? '3', 1, 1_000),
     latencyMs: whole('--latency-ms', values['latency-ms'] ?? '20', 0, 60_000),
     ...(redisPort === undefined ? {} : { redisPort: whole('--redis-port', redisPort, 1, 65_535) }),

@@ -25,6 +25,7 @@ export interface FleetOptions {
 
 export interface Fleet {
   readonly replicaUrls: readonly string[]
+  readonly redisUrl: string
   /** A sentence about the first member that ended unasked. Pending as long as all live. */
   readonly broken: Promise<string>
   /** Replicas, then the fake, then Redis. */
@@ -45,8 +46,9 @@ export async function startFleet(options: FleetOptions, signal: AbortSignal): Pr
   const context = { print: options.print, breakDown, signal: AbortSignal.any([signal, cancelled.signal]) }
   // One list a level: levels are stopped in reverse, the members of a level together.
   const levels: Stop[][] = []
+  let redisUrl: string
   try {
-    const redisUrl = await startRedis(options, context, openLevel(levels))
+    redisUrl = await startRedis(options, context, openLevel(levels))
     const keys = Array.from({ length: options.keys }, (_, index) => `fleet-key-${index + 1}`)
     const fakeUrl = await startFake(options, keys, context, openLevel(levels))
     const level = openLevel(levels)
@@ -60,6 +62,7 @@ export async function startFleet(options: FleetOptions, signal: AbortSignal): Pr
   }
   return {
     replicaUrls: ports.map((port) => `http://localhost:${port}`),
+    redisUrl,
     broken,
     stop: () => stopLevels(levels),
   }
@@ -83,7 +86,8 @@ async function stopLevels(levels: Stop[][]): Promise<void> {
 async function requireFreePorts(ports: readonly number[]): Promise<void> {
   const free = await Promise.all(ports.map((port) => isPortFree(port)))
   const taken = ports.filter((_, index) => free[index] === false)
-  if (taken.length > 0) throw new Error(`already in use: port ${taken.join(', ')}`)
+  if (taken.length > 0)
+    throw new Error(`already in use: port ${taken.join(', ')}. By whom: ss -ltnp. --port takes others`)
 }
 
 async function startRedis(options: FleetOptions, context: MemberContext, level: Stop[]): Promise<string> {

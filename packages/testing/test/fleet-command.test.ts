@@ -64,11 +64,14 @@ async function envOf(port: number): Promise<Record<string, string>> {
 
 test('three replicas come up on neighbouring ports with one Redis, one fake and its keys', async () => {
   const port = await freePorts(3)
-  const { line } = await fleet('--replicas', '3', '--port', String(port), '--keys', '2')
+  const { line, lines } = await fleet('--replicas', '3', '--port', String(port), '--keys', '2')
   expect(await line('try:')).toContain(`curl localhost:${port}/8.8.8.8`)
   const [first, second, third] = await Promise.all([envOf(port), envOf(port + 1), envOf(port + 2)])
   expect(first).toMatchObject({ LOG_FORMAT: 'text', IPINFO_KEYS: 'fleet-key-1,fleet-key-2' })
   expect(first?.['REDIS_URL']).toMatch(/^redis:\/\/127\.0\.0\.1:\d+$/)
+  const told = lines.join('\n')
+  expect(told).toContain(`REDIS_URL=${first?.['REDIS_URL']} LOOKUP_URL=http://localhost:${port} npm run jobs`)
+  expect(told).toContain(`upstreams.backends = ["http://localhost:${port}",`)
   expect([second?.['REDIS_URL'], third?.['REDIS_URL']]).toEqual([first?.['REDIS_URL'], first?.['REDIS_URL']])
   const fake = await fetch(String(first?.['IPINFO_BASE_URL']))
   expect(await fake.json()).toMatchObject({

@@ -23,7 +23,7 @@ const engine = await findComposeEngine()
 const noDocker = typeof engine === 'string' ? engine : undefined
 
 /** Those that the READMEs name: of replicas, edge and bulk, of the fleet's Redis, and what Compose publishes. */
-const ports = [8080, 8081, 8082, 8090, 8443, 6390, ...(noDocker === undefined ? [7777, 9090] : [])]
+const ports = [8080, 8082, 18_080, 18_081, 18_082, 8090, 8443, 6390, ...(noDocker === undefined ? [7777, 9090] : [])]
 /** Other test files may have them for a while. */
 const portsPatienceMs = 60_000
 
