@@ -1,15 +1,16 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 
 const repository = new URL('../../../', import.meta.url)
 const { version } = JSON.parse(readFileSync(new URL('package.json', repository), 'utf8')) as { version: string }
 
-function run(program: string, option: string) {
+function run(program: string, option: string, node = process.execPath) {
   const entry = fileURLToPath(new URL(program, repository))
-  const { status, stdout, stderr } = spawnSync(process.execPath, [entry, option], {
+  const { status, stdout, stderr } = spawnSync(node, [entry, option], {
     cwd: tmpdir(),
     env: {},
     encoding: 'utf8',
@@ -29,4 +30,22 @@ test.each([
 ])('%s has --version, and --help that tells of it', (program, name) => {
   expect(run(program, '--version')).toEqual({ status: 0, stdout: `${name} ${version}\n`, stderr: '' })
   expect(run(program, '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--version'), stderr: '' })
+})
+
+const older = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .map((folder) => join(folder, 'node'))
+  .find((node) => /^v(1\d|2[0-5])\./.test(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? ''))
+if (older === undefined) process.stderr.write('starts with an old Node are not tested: there is none on the PATH\n')
+const withOlderNode = older === undefined ? describe.skip : describe
+
+withOlderNode('with an older Node', () => {
+  test.each(['lookup', 'edge', 'egress', 'bulk'])(
+    '%s says in one line which one it needs, and how to get it',
+    (service) => {
+      const { status, stdout, stderr } = run(`services/${service}/src/main.ts`, '--check', older)
+      expect([status, stdout]).toEqual([1, ''])
+      expect(stderr).toMatch(/^This needs Node 26 or newer, and is run by v\d+.*`npm start`.*\n$/)
+    },
+  )
 })

@@ -22,7 +22,7 @@ const program = {
   options: [{ name: 'config', value: 'FILE', help: `the TOML file; otherwise ${defaultPath}, if there is one` }],
 }
 
-/** For the first line of `main.ts`: the environment and the TOML file, or the end of the process as in `loadedOrExit`. */
+/** For the first line of `start.ts`: the environment and the TOML file, or the end of the process as in `loadedOrExit`. */
 export function edgeOptionsOrExit(): EdgeOptions {
   const { settings, further } = loadedOrExit(settingsSchema, { ...program, further: configFile })
   return { settings, ...further }

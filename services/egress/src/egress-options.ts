@@ -12,7 +12,7 @@ export interface EgressOptions {
   readonly usersFile: { readonly path: string; readonly users: Users } | undefined
 }
 
-/** For the first line of `main.ts`: the environment and the users file, or the end of the process as in `loadedOrExit`. */
+/** For the first line of `start.ts`: the environment and the users file, or the end of the process as in `loadedOrExit`. */
 export function egressOptionsOrExit(): EgressOptions {
   const { settings, further } = loadedOrExit(settingsSchema, {
     program: 'egress',

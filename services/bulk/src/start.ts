@@ -1,0 +1,29 @@
+import { onSignals } from '@ipfleet/http/on-signals.ts'
+import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
+import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
+import { createLogger } from '@ipfleet/telemetry/logger.ts'
+import { Bulk } from './bulk.ts'
+import { settingsRules, settingsSchema } from './settings.ts'
+
+process.title = 'ipfleet-bulk'
+
+const settings = settingsOrExit(settingsSchema, {
+  program: 'bulk',
+  summary: 'Looks up lists of addresses off the request path: jobs in a queue, results as they come.',
+  rules: settingsRules,
+})
+const logger = createLogger({
+  level: settings.LOG_LEVEL,
+  format: settings.LOG_FORMAT,
+  secrets: secretsOf(settingsSchema, settings),
+  service: 'bulk',
+})
+
+try {
+  const bulk = new Bulk(settings, logger)
+  onSignals({ stop: () => bulk.stop(), log: logger })
+  await bulk.start()
+} catch (error) {
+  logger.fatal(error instanceof Error ? error.message : String(error))
+  process.exit(1)
+}

@@ -1,0 +1,43 @@
+import cluster from 'node:cluster'
+import { logLevelOf } from '@ipfleet/settings/log-settings.ts'
+import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
+import { createLogger, type Logger } from '@ipfleet/telemetry/logger.ts'
+import type { EdgeConfig } from './config/edge-config.ts'
+import { Edge, stopWithinMs } from './edge.ts'
+import { edgeOptionsOrExit, edgeSettingsOrExit } from './edge-options.ts'
+import { type EdgeSettings, settingsSchema } from './settings.ts'
+import { serveAlone } from './workers/serve-alone.ts'
+import { serveAsWorker } from './workers/serve-as-worker.ts'
+import { superviseWorkers } from './workers/supervisor.ts'
+import type { StartServing } from './workers/surroundings.ts'
+
+process.title = 'ipfleet-edge'
+
+if (cluster.isWorker) {
+  const settings = edgeSettingsOrExit()
+  const logger = loggerOf(settings)
+  serveAsWorker({ start: starting(settings, logger), logger })
+} else {
+  const { settings, config, reload } = edgeOptionsOrExit()
+  const logger = loggerOf(settings)
+  try {
+    if (workersOf(config) === 1) await serveAlone({ config, start: starting(settings, logger), reload, logger })
+    else await superviseWorkers({ config, workersOf, reload, logger, stopWithinMs: stopWithinMs(settings) })
+  } catch (error) {
+    logger.fatal(error instanceof Error ? error.message : String(error))
+    process.exit(1)
+  }
+}
+
+function workersOf({ server }: EdgeConfig): number {
+  return server.workers
+}
+
+function loggerOf(settings: EdgeSettings): Logger {
+  const secrets = secretsOf(settingsSchema, settings)
+  return createLogger({ level: logLevelOf(settings), format: settings.LOG_FORMAT, secrets, service: 'edge' })
+}
+
+function starting(settings: EdgeSettings, logger: Logger): StartServing<EdgeConfig> {
+  return (config, surroundings) => Edge.start(config, { settings, logger, surroundings })
+}

@@ -1,0 +1,27 @@
+import { onSignals } from '@ipfleet/http/on-signals.ts'
+import { logLevelOf } from '@ipfleet/settings/log-settings.ts'
+import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
+import { createLogger } from '@ipfleet/telemetry/logger.ts'
+import { Egress } from './egress.ts'
+import { egressOptionsOrExit } from './egress-options.ts'
+import { settingsSchema } from './settings.ts'
+
+process.title = 'ipfleet-egress'
+
+const options = egressOptionsOrExit()
+const { settings } = options
+const logger = createLogger({
+  level: logLevelOf(settings),
+  format: settings.LOG_FORMAT,
+  secrets: secretsOf(settingsSchema, settings),
+  service: 'egress',
+})
+
+try {
+  const egress = new Egress(options, logger)
+  onSignals({ stop: () => egress.stop(), log: logger })
+  await egress.start()
+} catch (error) {
+  logger.fatal(error instanceof Error ? error.message : String(error))
+  process.exit(1)
+}

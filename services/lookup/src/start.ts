@@ -1,0 +1,31 @@
+import { onSignals } from '@ipfleet/http/on-signals.ts'
+import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
+import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
+import { createLogger } from '@ipfleet/telemetry/logger.ts'
+import { Replica } from './replica.ts'
+import { settingsSchema } from './settings.ts'
+import { settingsRules } from './settings-rules.ts'
+
+process.title = 'ipfleet-lookup'
+
+const settings = settingsOrExit(settingsSchema, {
+  program: 'lookup',
+  summary:
+    'A replica of the lookup fleet: answers IP lookups like ipinfo.io, from cache, upstream or an embedded database.',
+  rules: settingsRules,
+})
+const logger = createLogger({
+  level: settings.LOG_LEVEL,
+  format: settings.LOG_FORMAT,
+  secrets: secretsOf(settingsSchema, settings),
+  service: 'lookup',
+})
+
+try {
+  const replica = new Replica(settings, logger)
+  onSignals({ stop: () => replica.stop(), log: logger })
+  await replica.start()
+} catch (error) {
+  logger.fatal(error instanceof Error ? error.message : String(error))
+  process.exit(1)
+}
