@@ -11,8 +11,16 @@ interface Panel {
   readonly targets?: readonly { readonly expr: string; readonly datasource: { readonly uid: string } }[]
 }
 
+interface Dashboard {
+  readonly uid?: string
+  readonly panels: readonly Panel[]
+  readonly templating: { readonly list: readonly { readonly name: string; readonly type: string }[] }
+}
+
 const folder = new URL('../../../services/grafana/', import.meta.url)
-const { panels }: { panels: Panel[] } = JSON.parse(readFileSync(new URL('dashboards/ipfleet.json', folder), 'utf8'))
+const { panels, templating, uid }: Dashboard = JSON.parse(
+  readFileSync(new URL('dashboards/ipfleet.json', folder), 'utf8'),
+)
 const graphs = panels.filter(({ type }) => type !== 'row')
 
 test('panels stand beside each other, each with an id of its own', () => {
@@ -29,16 +37,29 @@ test('panels stand beside each other, each with an id of its own', () => {
   }
 })
 
-test('each says what it shows, and asks the data source that is provisioned', () => {
-  const provisioned = readFileSync(new URL('provisioning/datasources/prometheus.yml', folder), 'utf8')
-  const uid = /uid: (\S+)/.exec(provisioned)?.[1]
+test('each says what it shows, and asks the data source that is chosen', () => {
   for (const { title, description, datasource, targets = [] } of graphs) {
     expect([title, description]).toEqual([expect.stringMatching(/\S/), expect.stringMatching(/\S/)])
     expect(targets.length).toBeGreaterThan(0)
     expect([datasource?.uid, ...targets.map((target) => target.datasource.uid)]).toEqual(
-      Array.from({ length: targets.length + 1 }, () => uid),
+      Array.from({ length: targets.length + 1 }, () => '${datasource}'),
     )
   }
+})
+
+test('it can be imported anywhere: data source, job and replica are chosen, and no uid is given', () => {
+  expect(templating.list.map(({ name, type }) => [name, type])).toEqual([
+    ['datasource', 'datasource'],
+    ['job', 'query'],
+    ['instance', 'query'],
+  ])
+  expect(uid).toBeUndefined()
+  for (const expr of graphs.flatMap(({ targets = [] }) => targets.map((target) => target.expr))) {
+    const metrics = expr.match(/\b(?:ipfleet|http|process|nodejs)_\w+/g) ?? []
+    expect(metrics.length).toBeGreaterThan(0)
+    expect([expr, expr.split('{job=~"$job", instance=~"$instance"').length - 1]).toEqual([expr, metrics.length])
+  }
+  expect(readFileSync(new URL('provisioning/datasources/prometheus.yml', folder), 'utf8')).not.toContain('uid:')
 })
 
 test('rates are over an interval that fits the scrapes, whatever the time shown', () => {
