@@ -1,4 +1,5 @@
-import { text } from '@ipfleet/settings/kinds.ts'
+import { text, url } from '@ipfleet/settings/kinds.ts'
+import type { CommonOptions, Given, Setting } from '@ipfleet/settings/setting.ts'
 import { defaultPrefix } from './fleet-names.ts'
 
 /** What the settings of all services have in common about Redis. */
@@ -9,3 +10,16 @@ export const redisPrefix = text({
   allowed: 'up to 64 letters, digits, dots, dashes and underscores',
   help: 'The name of the fleet, before every key and channel. Fleets with different names, or in different databases, share nothing in one Redis',
 })
+
+/** Where a Redis is: `redis://user:password@host:6379/0`. */
+export function redisUrl<Optional extends boolean = false>(
+  options: CommonOptions<string, Optional>,
+): Setting<Given<string, Optional>> {
+  return url({ ...options, protocols: ['redis:', 'rediss:'], without: ['query'], fault: databaseFault })
+}
+
+/** ioredis 6.0.0 takes what is no number for one, and ends the process when the server refuses it. */
+function databaseFault({ pathname }: URL): string | undefined {
+  if (/^\/?(\d{1,5}\/?)?$/.test(pathname)) return undefined
+  return 'after the host comes the number of a database, if anything; in a user or password / is written %2F, @ %40 and ? %3F'
+}

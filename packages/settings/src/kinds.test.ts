@@ -12,6 +12,7 @@ function read(setting: Setting<unknown>, given: string): unknown {
 }
 
 const http = url({ help, protocols: ['http:', 'https:'] })
+const origin = url({ help, protocols: ['http:'], without: ['credentials', 'path', 'query'] })
 const redis = url({ help, protocols: ['redis:', 'unix:'] })
 
 describe.each<[string, Setting<unknown>, ReadonlyArray<readonly [string, unknown]>]>([
@@ -135,6 +136,18 @@ describe.each<[string, Setting<unknown>, ReadonlyArray<readonly [string, unknown
     [
       ['a,, b\na', ['a', 'b']],
       ['a,b b', refused],
+      ['a,"b"', refused],
+      ['"a', refused],
+    ],
+  ],
+  [
+    'a URL of a host alone',
+    origin,
+    [
+      ['http://host:8080/', 'http://host:8080'],
+      ['http://user@host', refused],
+      ['http://host/base', refused],
+      ['http://host?a=b', refused],
     ],
   ],
   [
@@ -147,6 +160,10 @@ describe.each<[string, Setting<unknown>, ReadonlyArray<readonly [string, unknown
       ['ftp://ipinfo.io', refused],
       ['https:ipinfo.io', refused],
       ['https://', refused],
+      ['https://host:0', refused],
+      ['https://ho st', refused],
+      ['https://host/#part', refused],
+      ['https://user:100%@host', refused],
     ],
   ],
   [

@@ -5,6 +5,7 @@ import { cidrBlocks } from './cidr-blocks.ts'
 import { rangeInWords } from './range-in-words.ts'
 import { type CommonOptions, type Given, list, quoted, type Setting, single } from './setting.ts'
 import { longestTimerMs } from './longest-timer.ts'
+import { type UrlPart, urlFault } from './url-fault.ts'
 import { withoutCredentials } from './without-credentials.ts'
 
 export interface RangeOptions {
@@ -102,6 +103,10 @@ export function path<Optional extends boolean = false>(
 export interface UrlOptions {
   /** With their colon: `['https:', 'http:']`. */
   readonly protocols: readonly string[]
+  /** What has no meaning there, and is refused. */
+  readonly without?: readonly UrlPart[]
+  /** What else is wrong with it, in words that hold nothing of it. */
+  readonly fault?: (url: URL) => string | undefined
 }
 
 /**
@@ -121,8 +126,15 @@ export function url<Optional extends boolean = false>(
       : hostname !== '' && given.toLowerCase().startsWith(`${protocol}//`)
   }
   const parser = z.string().transform((given, context) => {
-    if (isAllowed(given)) return given.replace(/\/+$/, '')
-    context.addIssue({ code: 'invalid_format', format: 'url', input: given })
+    if (!isAllowed(given)) {
+      const message = 'in a user or password, / is written %2F, ? %3F, # %23, @ %40 and % %25'
+      if (given.includes('@')) context.addIssue({ code: 'custom', message, input: given })
+      else context.addIssue({ code: 'invalid_format', format: 'url', input: given })
+      return z.NEVER
+    }
+    const message = urlFault(given, options.without ?? []) ?? options.fault?.(new URL(given))
+    if (message === undefined) return given.replace(/\/+$/, '')
+    context.addIssue({ code: 'custom', message, input: given })
     return z.NEVER
   })
   const starts = options.protocols.map((name) => (name === 'unix:' ? name : `${name}//`))
@@ -158,6 +170,8 @@ function decoded(encoded: string): string {
 
 /** What HTTP header fields can carry without quoting, which is where these secrets travel. */
 const visibleAscii = /^[\u0021-\u007e]+$/
+/** No key is in quotes; a list that was cut apart may hold some. */
+const inQuotes = /^["']|["']$/
 const visibleAsciiInWords = 'visible ASCII characters without spaces'
 
 /** A secret of one piece. Also read from the file that `<NAME>_FILE` names. */
@@ -188,7 +202,7 @@ export function secretText<Optional extends boolean = false>(
 export function secretList(options: CommonOptions<readonly string[], boolean>): Setting<readonly string[]> {
   const parser = z.string().transform((given, context): readonly string[] => {
     const items = itemsOf(given)
-    const position = items.findIndex((item) => !visibleAscii.test(item))
+    const position = items.findIndex((item) => !visibleAscii.test(item) || inQuotes.test(item))
     if (position === -1) return items
     context.addIssue({ code: 'custom', message: `item ${position + 1} of ${items.length} is not valid`, input: given })
     return z.NEVER

@@ -267,3 +267,22 @@ test.each([['--chek'], ['--check=1'], ['stray'], ['--'], ['--toString']])('the a
   expect(faults.map(({ name }) => name)).toEqual(['command line'])
   expect(text).toContain('Usage: lookup [--help | --version | --check]')
 })
+
+test('a value in quotes is refused with the reason, whatever it is, and never shown', () => {
+  const env = { REDIS_URL: '"redis://:canary@h"' }
+  const loaded = loadSettings(
+    { REDIS_URL: url({ protocols: ['redis:'], help: '' }), KEYS: secretList({ help: '' }) },
+    {
+      program: 'p',
+      summary: '',
+      argv: ['--check'],
+      env: { ...env, KEYS: "'canary1,canary2'" },
+      cwd: '/',
+    },
+  )
+  expect(loaded).toMatchObject({
+    kind: 'faults',
+    faults: ['REDIS_URL', 'KEYS'].map((name) => ({ name, message: expect.stringContaining('is in quotes') })),
+  })
+  expect(JSON.stringify(loaded)).not.toContain('canary')
+})

@@ -175,6 +175,11 @@ function readSetting(name: string, setting: Setting<unknown>, sources: Sources):
     if (setting.presence.kind !== 'required') return { kind: 'value', value: setting.presence.value }
     return { kind: 'fault', fault: { name, message: `is required and not set; allowed: ${setting.allowed}` } }
   }
+  // Shells take quotes away; env files of Docker and systemd units do not always.
+  if (/^(["'])[^]*\1$/.test(raw.text)) {
+    const message = `the value from ${raw.origin} is in quotes, which would be part of it: take them away`
+    return { kind: 'fault', fault: { name, message } }
+  }
   const parsed = setting.parser.safeParse(raw.text)
   if (parsed.success) return { kind: 'value', value: parsed.data }
   const given = setting.secret ? 'a value (not shown)' : setting.showGiven(raw.text)

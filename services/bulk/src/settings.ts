@@ -13,7 +13,7 @@ import {
 } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
-import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
+import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
 import { WebhookSigner } from './webhook/webhook-signer.ts'
@@ -100,6 +100,7 @@ const lookups = {
   LOOKUP_URL: url({
     group: 'Lookups',
     protocols: ['http:', 'https:'],
+    without: ['credentials', 'path', 'query'],
     default: 'http://127.0.0.1:8080',
     help: 'The fleet that is asked: a replica, a name that stands for all of them, or the edge',
   }),
@@ -167,9 +168,8 @@ const webhook = {
 }
 
 const redis = {
-  REDIS_URL: url({
+  REDIS_URL: redisUrl({
     group: 'Redis',
-    protocols: ['redis:', 'rediss:'],
     help: 'Where jobs, queue and results are: with noeviction and an append-only file, so that none are lost',
   }),
   REDIS_PREFIX: redisPrefix,

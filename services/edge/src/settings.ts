@@ -1,13 +1,12 @@
-import { cidrList, milliseconds, url } from '@ipfleet/settings/kinds.ts'
+import { cidrList, milliseconds } from '@ipfleet/settings/kinds.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
+import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 
 /** What the process is, by the name of its environment variable; what it does stands in the TOML file. */
 export const settingsSchema = {
-  REDIS_URL: url({
+  REDIS_URL: redisUrl({
     group: 'Redis',
-    protocols: ['redis:', 'rediss:'],
     optional: true,
     help: 'Where all edges count the requests of a client together. Unset: each counts by itself',
   }),

@@ -15,7 +15,7 @@ import {
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
+import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint, showEndpoint } from './endpoint.ts'
 import { type IpPool, readIpPool } from './sources/ip-pool.ts'
@@ -194,9 +194,8 @@ const server = {
 }
 
 const redis = {
-  REDIS_URL: url({
+  REDIS_URL: redisUrl({
     group: 'Redis',
-    protocols: ['redis:', 'rediss:'],
     optional: true,
     help: 'What the fleet shares: turns, health of addresses, limits. Unset: each replica has its own',
   }),

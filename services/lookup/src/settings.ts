@@ -12,7 +12,7 @@ import {
   url,
 } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisPrefix } from '@ipfleet/redis/redis-settings.ts'
+import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { providerList } from './chosen-providers.ts'
 import { upstreamRules } from './upstream-rules.ts'
@@ -37,12 +37,14 @@ export const settingsSchema = {
   IPINFO_BASE_URL: url({
     group: 'Upstream',
     protocols: ['https:', 'http:'],
+    without: ['credentials', 'query'],
     default: 'https://ipinfo.io',
     help: 'The API that is asked',
   }),
   IPINFO_API_BASE_URL: url({
     group: 'Upstream',
     protocols: ['https:', 'http:'],
+    without: ['credentials', 'query'],
     default: 'https://api.ipinfo.io',
     help: 'The host of the newer products: /lite, /lookup, /plus, /max, /resproxy',
   }),
@@ -54,6 +56,7 @@ export const settingsSchema = {
   IPASIS_BASE_URL: url({
     group: 'Upstream',
     protocols: ['https:', 'http:'],
+    without: ['credentials', 'query'],
     default: 'https://api.ipasis.com',
     help: 'The API that is asked with PROVIDER=ipasis',
   }),
@@ -73,6 +76,7 @@ export const settingsSchema = {
   UPSTREAM_PROXY_URL: url({
     group: 'Upstream',
     protocols: ['http:'],
+    without: ['path', 'query'],
     optional: true,
     help: 'A forward proxy, such as the egress, through which upstream is asked: http://user:password@host:port. Unset: it is asked directly',
   }),
@@ -221,15 +225,13 @@ export const settingsSchema = {
     optional: true,
     help: 'An MMDB of your own as the embedded database, such as ipinfo_lite.mmdb; swapped in when the file changes. Unset: the bundled one, which knows countries only',
   }),
-  REDIS_URL: url({
+  REDIS_URL: redisUrl({
     group: 'Redis',
-    protocols: ['redis:', 'rediss:'],
     optional: true,
     help: 'What replicas share: leases, key state, and answers unless REDIS_CACHE_URL is set. Unset: this replica is alone',
   }),
-  REDIS_CACHE_URL: url({
+  REDIS_CACHE_URL: redisUrl({
     group: 'Redis',
-    protocols: ['redis:', 'rediss:'],
     optional: true,
     help: 'A second Redis for answers, which may evict (allkeys-lfu). Unset: REDIS_URL',
   }),
