@@ -6,8 +6,8 @@
 # [address]:port for IPv6. For [2001:db8::1]:443 request-ip gives up and returns the gateway's own address, although it
 # reads 203.0.113.9:51413; proxy-addr returns text with the port in both cases, which is no address; python-ipware reads
 # both.
-# Why it matters: statistics, quotas and geolocation by client see all IPv6 visitors as one (the gateway), or the same
-# visitor as another one for each connection; a look-up of the text is a 404 that costs a unit of quota.
+# Why it matters: statistics and geolocation see all IPv6 visitors in one place, the gateway's, or count a visitor once for
+# each connection, and a look-up of the text with the port is a 404 that costs a unit of quota.
 # Instead: read the field in one place of your own, take port and brackets off, and check that an address is left.
 #
 # Needs: node (20 or newer) with npm, python3 (3.10 or newer) with venv.

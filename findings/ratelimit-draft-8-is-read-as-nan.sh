@@ -6,7 +6,7 @@
 # under the same field name. The parser's README promises undefined when it finds no rate limit. For the form of draft 8
 # it returns an object of NaN and an Invalid Date instead.
 # Why it matters: every comparison with NaN is false. "if (limit.remaining < 1) wait()" never waits, and a pool that picks
-# the key with the most remaining units picks at random. Nothing fails before the 429s come.
+# the key with the most remaining units picks any. Nothing fails before the 429s come.
 # Instead: parse RateLimit as a structured field (RFC 9651): a List of strings with parameters r and t is draft 8 or
 # later, a Dictionary is draft 7. Check for whole numbers before use.
 #
