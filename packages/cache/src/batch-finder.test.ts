@@ -7,7 +7,8 @@ import { BatchFinder, type LoadMany } from './batch-finder.ts'
 import { Entry } from './entry.ts'
 import { LruStore } from './lru-store.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
-import { type Finding, type LoadPurpose, TieredCache } from './tiered-cache.ts'
+import type { Finding, LoadPurpose } from './finding.ts'
+import { TieredCache } from './tiered-cache.ts'
 
 /** Stands for whatever the shared tier's absence throws. */
 class Away extends Error {}

@@ -1,6 +1,6 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import { BatchTrip, type BatchTripParts, type LoadMany } from './batch-trip.ts'
-import { asJoined, type Finding, isOthersPrivate, isOthersReserve } from './tiered-cache.ts'
+import { asJoined, type Finding, isOthersPrivate, isOthersReserve } from './finding.ts'
 
 export type { LoadMany } from './batch-trip.ts'
 

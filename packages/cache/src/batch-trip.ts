@@ -7,16 +7,8 @@ import type { BatchStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import type { LruStore } from './lru-store.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
-import {
-  bestOf,
-  failureOf,
-  type Finding,
-  holdMs,
-  type IsPoorer,
-  isOutweighed,
-  type LoadPurpose,
-  type TieredCache,
-} from './tiered-cache.ts'
+import { bestOf, failureOf, type Finding, holdMs, type IsPoorer, isOutweighed, type LoadPurpose } from './finding.ts'
+import type { TieredCache } from './tiered-cache.ts'
 
 /** Loads many questions, and settles every one of them, in as many steps as it likes. */
 export type LoadMany = (questions: readonly string[], settle: Settle<Outcome>, purpose: LoadPurpose) => Promise<void>

@@ -5,7 +5,8 @@ import { BatchFinder } from './batch-finder.ts'
 import { Entry } from './entry.ts'
 import { LruStore } from './lru-store.ts'
 import { type AnswerOutcome, type Outcome, shareable } from './outcome.ts'
-import { type Finding, TieredCache } from './tiered-cache.ts'
+import type { Finding } from './finding.ts'
+import { TieredCache } from './tiered-cache.ts'
 
 /** That there is nothing lives for a short while, and displaces nothing that was there before. */
 const freshForMs = 10_000

@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, test } from '@jest/globals'
 import { noStore } from './answer-store.ts'
 import { LruStore } from './lru-store.ts'
 import type { Outcome } from './outcome.ts'
-import { type Finding, type FleetLoad, type LoadPurpose, TieredCache } from './tiered-cache.ts'
+import type { Finding, LoadPurpose } from './finding.ts'
+import { type FleetLoad, TieredCache } from './tiered-cache.ts'
 
 const freshForMs = 10_000
 const revalidateForMs = 3000

@@ -5,7 +5,8 @@ import type { AnswerStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import { LruStore } from './lru-store.ts'
 import type { Outcome } from './outcome.ts'
-import { type FleetLoad, type Load, TieredCache } from './tiered-cache.ts'
+import type { Load } from './finding.ts'
+import { type FleetLoad, TieredCache } from './tiered-cache.ts'
 
 /** Stands for whatever the shared tier's absence throws. */
 class Away extends Error {}

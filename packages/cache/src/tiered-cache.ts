@@ -2,39 +2,22 @@ import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import { LocalFlight } from '@ipfleet/flight/local-flight.ts'
 import type { AnswerStore } from './answer-store.ts'
-import { type Answer, Entry } from './entry.ts'
+import { Entry } from './entry.ts'
+import {
+  asJoined,
+  bestOf,
+  failureOf,
+  type Finding,
+  type Found,
+  holdMs,
+  isOthersPrivate,
+  isOthersReserve,
+  isOutweighed,
+  type IsPoorer,
+  type Load,
+} from './finding.ts'
 import type { LruStore } from './lru-store.ts'
-import type { AnswerOutcome, Failure, Origin, Outcome, SharedOutcome } from './outcome.ts'
-
-/**
- * Where an answer came from: memory, Redis, a load of this request, a load that another request had begun, or either
- * tier past its freshness.
- */
-export type Source = 'l1' | 'l2' | 'upstream' | 'collapsed' | 'stale'
-
-export interface Found {
-  readonly kind: 'found'
-  readonly source: Source
-  readonly entry: Entry
-  readonly origin?: Origin
-  /** For the client alone whose request found it. */
-  readonly isPrivate?: true
-}
-
-export type Finding =
-  | Found
-  | {
-      readonly kind: 'failed'
-      readonly source: 'upstream' | 'collapsed'
-      readonly failure: Failure
-      /** The last good answer, if it is not too old to be of use. */
-      readonly stale: Entry | undefined
-      readonly origin?: Origin
-    }
-
-/** `refresh`: someone already has an answer, so this load may be left undone. */
-export type LoadPurpose = 'answer' | 'refresh'
-export type Load = (purpose: LoadPurpose) => Promise<Outcome>
+import type { AnswerOutcome, Outcome, SharedOutcome } from './outcome.ts'
 
 /** One load per question in the whole fleet; see `FleetFlight`. */
 export interface FleetLoad {
@@ -68,11 +51,6 @@ export interface TieredCacheParts {
   /** From 0 to 1, for choosing who refreshes early. */
   readonly random?: () => number
 }
-
-export type IsPoorer = (answer: Answer, before: Answer) => boolean
-
-/** How long an answer that holds more stands for a poorer one before that is asked for again. */
-const maxHoldMs = 60_000
 
 /** After a refresh, successful or not, a replica leaves the question alone for so long. */
 const refreshPauseMs = 200
@@ -290,55 +268,5 @@ export class TieredCache {
     } catch (error) {
       if (!this.#isAway(error)) throw error
     }
-  }
-}
-
-/** What whoever else was finding it has found. */
-export function asJoined(finding: Finding): Finding {
-  return finding.source === 'upstream' ? { ...finding, source: 'collapsed' } : finding
-}
-
-/** Somebody else's load left the keys a reserve: perhaps not this one's, and it has to ask itself. */
-export function isOthersReserve(finding: Finding | undefined): boolean {
-  return finding?.kind === 'failed' && finding.source === 'collapsed' && finding.failure.sparesReserve === true
-}
-
-/** Somebody else's load brought what is for its own client. */
-export function isOthersPrivate(finding: Finding | undefined): boolean {
-  return finding?.kind === 'found' && finding.source === 'collapsed' && finding.isPrivate === true
-}
-
-/** Of two that are not dead the one that says something; of two such, the one that was stored later. */
-export function bestOf(
-  one: Entry | undefined,
-  other: Entry | undefined,
-  nowMs: number,
-  staleForMs: number,
-): Entry | undefined {
-  const living = [one, other].filter((entry) => entry !== undefined && entry.freshness(nowMs, staleForMs) !== 'dead')
-  const [first, second] = living
-  if (first === undefined || second === undefined) return first
-  if (first.isNegative !== second.isNegative) return first.isNegative ? second : first
-  return first.storedAtMs > second.storedAtMs ? first : second
-}
-
-/** Upstream says that there is nothing, or nothing for us, where there was something before, or less than before. */
-export function isOutweighed({ answer }: AnswerOutcome, before: Entry, isPoorer?: IsPoorer): boolean {
-  if (before.isNegative) return false
-  return answer.status >= 400 || isPoorer?.(answer, before.passingAnswer) === true
-}
-
-/** For how long a good entry stands for what outweighs nothing. */
-export function holdMs({ answer, freshForMs }: AnswerOutcome): number {
-  return answer.status >= 400 ? freshForMs : Math.min(freshForMs, maxHoldMs)
-}
-
-/** The failure that was thrown, as an outcome. */
-export function failureOf({ code, detail, retryAfterSeconds }: ProxyError): Failure {
-  return {
-    kind: 'failure',
-    code,
-    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-    ...(detail === undefined ? {} : { detail }),
   }
 }

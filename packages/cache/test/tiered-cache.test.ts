@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { Outcome } from '../src/outcome.ts'
-import type { Finding, Load } from '../src/tiered-cache.ts'
+import type { Finding, Load } from '../src/finding.ts'
 import {
   type Admin,
   connectAdmin,

@@ -1,6 +1,6 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
-import type { LoadPurpose } from '@ipfleet/cache/tiered-cache.ts'
+import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
 import type { Demand, Exhausted, KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
 import { refreshReserveShare } from '@ipfleet/key-pool/quota.ts'
 import type { Product } from '@ipfleet/upstream/product.ts'
