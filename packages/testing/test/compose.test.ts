@@ -334,10 +334,7 @@ withCompose('docker-compose up -d, without any key', () => {
     'a demo that begins later is one, with each replica, and ends when its IPinfo does',
     async () => {
       const { project, edgeUrl } = ground
-      await project.compose(
-        ['--profile', 'demo', 'up', '--detach', '--no-build', '--scale', 'lookup=4'],
-        buildTimeoutMs,
-      )
+      await project.compose(['--profile', 'demo', 'up', '--detach', '--scale', 'lookup=4'], buildTimeoutMs)
       await until(async () => (await statusesOf(edgeUrl, '/city')) === '200 from 4', startTimeoutMs)
       await allHealthy(project)
       const [fake] = await project.containers('fake-ipinfo')
