@@ -9,6 +9,7 @@ import type { TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
 import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
 import { linesOf } from './h1-answer.ts'
+import { Rival, type RivalOwner } from './rival.ts'
 import type { StallWatch, Watched } from './stall-watch.ts'
 import { bodyOf, type CollectOptions, Upload, type UploadLimits } from './upload.ts'
 
@@ -51,13 +52,14 @@ export const CLIENT_LEFT = 499
  * client's leaving, what lasts too long, a switch of protocols. Whom to ask, and what to do when there is no answer, is
  * up to those who extend it.
  */
-export abstract class RelayedRequest implements HopHandler, AnswerListener, Watched {
+export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watched {
   protected readonly client: RelayedClient
   protected readonly hasBody: boolean
   readonly #parts: RelayParts
   readonly #body: HopRequest['body']
   readonly #upload: Upload | undefined
   #exchange: Exchange | undefined
+  #rival: Rival | undefined
   #status = 0
   #ended = false
   /** Since when the client leaves unread what was written. */
@@ -85,6 +87,12 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
   protected abstract refusalFields(error: ProxyError): RawFields
   /** Called once. `fault`: of an answer that broke off. */
   protected abstract over(status: number, end: RelayEnd, fault?: HopFault): void
+  /** The rival of `askAlso` has answered first, and the one that was asked before it is dropped. */
+  protected rivalWon(): void {}
+  /** It has failed, or was dropped because the other one has answered (then there is no fault). */
+  protected rivalLost(_fault: HopFault | undefined): void {}
+  /** The one that was asked first has failed; its rival is all that is left. */
+  protected firstLost(_fault: HopFault): void {}
   /** Protocols have been switched, which the client has been told. */
   protected tunnelOpened(): void {}
   /** What has passed, what came early included. Called before `over`, and only after `tunnelOpened`. */
@@ -92,8 +100,41 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
 
   /** Sends the request; `head` is its line and fields. Again only after `unanswered`. */
   protected ask(head: string, begin: Begin): void {
+    this.#exchange = begin(this.#requestOf(head), this)
+    this.#upload?.sendBy(this.#exchange)
+  }
+
+  /** Asks somebody else too. Whoever answers first is heard, and the other is dropped. Only without a body. */
+  protected askAlso(head: string, begin: Begin): void {
+    this.#dropRival()
+    const rival = new Rival(this)
+    this.#rival = rival
+    rival.exchange = begin(this.#requestOf(head), rival)
+  }
+
+  rivalAnswers(exchange: Exchange): void {
+    this.#exchange?.abort()
+    this.#exchange = exchange
+    this.#rival = undefined
+    this.rivalWon()
+  }
+
+  rivalFails(fault: HopFault): void {
+    this.#rival = undefined
+    this.rivalLost(fault)
+  }
+
+  #dropRival(): void {
+    const rival = this.#rival
+    if (rival === undefined) return
+    this.#rival = undefined
+    rival.exchange?.abort()
+    this.rivalLost(undefined)
+  }
+
+  #requestOf(head: string): HopRequest {
     const { method, upgrade, fields } = this.client
-    const request = {
+    return {
       method,
       head,
       body: this.#body,
@@ -102,8 +143,6 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
       client: this.client.subject,
       isLong: this.#upload?.isSlow === true,
     }
-    this.#exchange = begin(request, this)
-    this.#upload?.sendBy(this.#exchange)
   }
 
   /** Reads the body, as `Upload.collect` does, before anyone is asked; without one, `onReady` is called at once. */
@@ -135,6 +174,7 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
 
   answered(head: AnswerHead, whole: Buffer | undefined): void {
     const { answer, upgrade } = this.client
+    this.#dropRival()
     this.#status = head.status
     // A server that answers in the middle of a body may go on reading it, unless it has refused it.
     if (this.#upload?.complete === false && (whole !== undefined || head.status >= 400)) this.#giveUpUpload()
@@ -184,6 +224,13 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
 
   failed(fault: HopFault): void {
     this.#exchange = undefined
+    const rival = this.#rival
+    if (rival) {
+      this.#rival = undefined
+      this.#exchange = rival.takeOver()
+      this.firstLost(fault)
+      return
+    }
     if (!this.client.answer.begun) {
       this.unanswered(fault)
       return
@@ -240,6 +287,7 @@ export abstract class RelayedRequest implements HopHandler, AnswerListener, Watc
   #end(status: number, end: RelayEnd, fault?: HopFault): void {
     if (this.#ended) return
     this.#ended = true
+    this.#dropRival()
     this.#upload?.stop()
     if (this.#unreadSinceMs === undefined) this.#parts.stalls.delete(this)
     this.over(status, end, fault)

@@ -9,7 +9,7 @@ import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http/request-id.ts'
 import type { RequestFault } from '@ipfleet/http/request-guard.ts'
 import { nextMaxForwards } from '@ipfleet/http/max-forwards.ts'
-import type { GroupConfig } from './config/edge-config.ts'
+import type { GroupConfig, HedgeAfter } from './config/edge-config.ts'
 import { FairTurns } from './limits/fair-turns.ts'
 import type { ClientShares } from './limits/client-shares.ts'
 import type { ClientLimiter, Verdict } from './limits/client-limiter.ts'
@@ -38,6 +38,7 @@ export interface Rules {
   readonly groups: ReadonlyMap<string, { readonly group: UpstreamGroup; readonly config: GroupConfig }>
   /** Where a route says nothing else; 0: no limit. */
   readonly maxBodyBytes: number
+  readonly hedgeAfterMs: HedgeAfter
   readonly forward: ForwardParts
 }
 
@@ -126,7 +127,8 @@ function admit(visit: Visit, rules: Rules, verdict: Verdict | undefined): void {
 }
 
 function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
-  const { upstreams, maxBodyBytes = rules.maxBodyBytes } = rules.routes.routeFor(visit.target)
+  const route = rules.routes.routeFor(visit.target)
+  const { upstreams, maxBodyBytes = rules.maxBodyBytes } = route
   const place = rules.groups.get(upstreams)
   if (place === undefined) return visit.refuse(new ProxyError('no_backend', { retryAfterSeconds: 1 }), answerFields)
   if (isLooping(visit.fields)) return visit.refuse(new ProxyError('loop_detected'), answerFields)
@@ -145,12 +147,18 @@ function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
     subject: visit.subject,
     group: place.group,
     hostOf: place.config.host,
+    hedgeAfterMs: route.hedgeAfterMs ?? (isOfJobs(visit.target) ? 0 : rules.hedgeAfterMs),
     maxBodyBytes,
     requestId: visit.requestId,
     answerFields: [...visit.idFields, ...answerFields],
     upgrade,
     onEnd: (end) => visit.end(end),
   }).start()
+}
+
+/** What bulk answers may be made while it is read; a route may say otherwise. */
+function isOfJobs(target: string): boolean {
+  return /^\/jobs(?:[/?]|$)/.test(target)
 }
 
 function isTooLong({ contentLength }: OnwardFields, maxBodyBytes: number): boolean {

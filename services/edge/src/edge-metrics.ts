@@ -74,6 +74,15 @@ function attemptMetrics(metrics: Metrics, { attempts, groups }: EdgeMetricsParts
     },
   })
   metrics.counter({
+    name: 'ipfleet_edge_hedges_total',
+    help: 'Requests asked of another backend too because the first was silent: begun, and won by the other.',
+    labelNames: ['end'],
+    collect() {
+      this.reset()
+      for (const [end, count] of Object.entries(attempts.hedges)) this.inc({ end }, count)
+    },
+  })
+  metrics.counter({
     name: 'ipfleet_edge_ejections_total',
     help: 'Backends left alone for a while because of failures in a row, by group.',
     labelNames: ['group'],

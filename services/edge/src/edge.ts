@@ -130,6 +130,7 @@ export class Edge implements Serving<EdgeConfig> {
       limiter,
       shares: this.#shares,
       groups: this.#groups.places,
+      hedges: this.#groups.hedges,
       tunnels: this.#tunnels,
       stalls: this.#stalls,
       budget: this.#budget,

@@ -9,6 +9,7 @@ import type { ClientLimiter } from './limits/client-limiter.ts'
 import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import { OwnEndpoints } from './own-endpoints.ts'
 import type { AttemptsRecord } from './proxy/attempts-record.ts'
+import type { HedgeWatch } from './proxy/hedge-watch.ts'
 import type { StallWatch } from '@ipfleet/relay/stall-watch.ts'
 import { h2Guard } from './server/h2-guard.ts'
 import { HiddenPaths } from './upstreams/hidden-paths.ts'
@@ -21,6 +22,7 @@ export interface Ground {
   readonly limiter: ClientLimiter | undefined
   readonly shares: ClientShares
   readonly groups: GroupPlaces
+  readonly hedges: HedgeWatch
   readonly tunnels: Tunnels
   readonly stalls: StallWatch
   readonly budget: RetryBudget
@@ -54,6 +56,7 @@ export function makeRules(config: EdgeConfig, ground: Ground): Rules {
     shares: ground.shares,
     groups: ground.groups,
     maxBodyBytes: server.maxBodyBytes,
+    hedgeAfterMs: retry.hedgeAfterMs,
     forward: {
       tunnels: ground.tunnels,
       uploads: server,
@@ -63,6 +66,7 @@ export function makeRules(config: EdgeConfig, ground: Ground): Rules {
       budget: ground.budget,
       record: ground.record,
       attempts: retry.attempts,
+      hedges: ground.hedges,
       sendTimeoutMs: server.sendTimeoutMs,
       showBackend: server.showBackend,
     },

@@ -2,6 +2,7 @@ import { ConnectionPool } from '@ipfleet/hop/connection-pool.ts'
 import type { SharedPlaces } from '@ipfleet/hop/shared-places.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { EdgeConfig, GroupConfig } from './config/edge-config.ts'
+import { HedgeWatch } from './proxy/hedge-watch.ts'
 import { LiveGroup, type LiveGroupConfig } from './upstreams/live-group.ts'
 
 export type GroupPlaces = ReadonlyMap<string, { readonly group: LiveGroup; readonly config: GroupConfig }>
@@ -12,6 +13,8 @@ export class UpstreamGroups {
   readonly ejections = new Map<string, number>()
   readonly #logger: Logger
   readonly #longPlaces: SharedPlaces
+  /** Requests that wait for the answer of a backend. */
+  readonly hedges = new HedgeWatch()
   #places: GroupPlaces = new Map()
 
   /** `longPlaces`: for the event streams and other long answers of all groups. */
@@ -78,6 +81,9 @@ export class UpstreamGroups {
     group.on('joined', (backend) => logger.info({ group: name, backend }, 'backend joined'))
     group.on('left', (backend) => logger.info({ group: name, backend }, 'backend left'))
     group.on('unhealthy', (backend, reason) => logger.warn({ group: name, backend, reason }, 'backend is unhealthy'))
+    // Later: who is up is settled then.
+    group.on('unhealthy', (backend) => queueMicrotask(() => this.hedges.free(backend)))
+    group.on('ejected', (backend) => queueMicrotask(() => this.hedges.free(backend)))
     group.on('healthy', (backend) => logger.info({ group: name, backend }, 'backend is healthy'))
     group.on('returned', (backend) => logger.info({ group: name, backend }, 'backend is back'))
     group.on('unresolved', (hostname, code) => {

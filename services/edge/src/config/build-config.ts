@@ -32,6 +32,7 @@ export function buildConfig(tables: FoundTables): EdgeConfig {
       attempts: retry.attempts,
       budgetPercent: retry.budget_percent,
       minPerSecond: retry.min_per_second,
+      hedgeAfterMs: retry.hedge_after_ms,
     },
     rateLimit: rateLimit && rateLimitConfig(complete(rateLimit.values)),
     access: complete(tables.access.values),
@@ -98,7 +99,12 @@ function groupConfig(values: ValuesOf<typeof groupKeys>, { clientSharePercent }:
 }
 
 function routeConfig(values: ValuesOf<typeof routeKeys>): RouteConfig {
-  return { prefix: values.prefix, upstreams: values.upstreams, maxBodyBytes: values.max_body_bytes }
+  return {
+    prefix: values.prefix,
+    upstreams: values.upstreams,
+    maxBodyBytes: values.max_body_bytes,
+    hedgeAfterMs: values.hedge_after_ms,
+  }
 }
 
 function rateLimitConfig(values: ValuesOf<typeof rateLimitKeys>): RateLimitConfig {

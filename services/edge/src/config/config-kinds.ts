@@ -74,6 +74,19 @@ export function choice<const Word extends string>(words: readonly Word[]): Kind<
   return textual(allowed, (text) => words.find((word) => word.toLowerCase() === text.toLowerCase()))
 }
 
+const hedgeDelay = milliseconds(250)
+
+/** "auto", 0, or a time that is worth waiting. */
+export const hedgeAfter: Kind<'auto' | number> = {
+  allowed: `"auto", 0 or ${hedgeDelay.allowed}`,
+  read: (given, directory) => {
+    if (given.kind === 'text' && given.text.toLowerCase() === 'auto') return read('auto')
+    if (given.kind === 'number' && given.value === 0) return read(0)
+    const delay = hedgeDelay.read(given, directory)
+    return delay.kind === 'value' ? delay : refused(given, hedgeAfter.allowed)
+  },
+}
+
 /** The path of a URL as requests have it: `/` and visible ASCII characters. */
 const urlPathForm = /^\/[!-~]*$/
 

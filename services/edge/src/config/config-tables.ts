@@ -5,6 +5,7 @@ import {
   choice,
   decimal,
   flag,
+  hedgeAfter,
   listOf,
   milliseconds,
   orNone,
@@ -114,6 +115,7 @@ export const routeKeys = {
     'Where such requests go',
   ),
   max_body_bytes: optional(wholeNumber(0), 'Overrides that of [server]; 0: no limit'),
+  hedge_after_ms: optional(hedgeAfter, 'Overrides that of [retry]'),
 }
 
 /** `[health]`. */
@@ -138,6 +140,11 @@ export const retryKeys = {
   attempts: preset(wholeNumber(0, 10), 1, 'Further backends that a request may try'),
   budget_percent: preset(wholeNumber(0, 100), 20, 'Most retries, as a share of the requests of the last ten seconds'),
   min_per_second: preset(decimal(0, 1_000_000), 100, 'Retries a second that are allowed in any case'),
+  hedge_after_ms: preset(
+    hedgeAfter,
+    'auto',
+    'After how long without an answer a GET or HEAD is asked of another backend too, as a retry; the first answer counts. "auto": three times the 99th percentile of the last answers, from 250 ms to 5 s; 0: never. Not for event streams, and for /jobs only if a route says so',
+  ),
 }
 
 /** `[rate_limit]`. */

@@ -112,6 +112,7 @@ export interface RouteConfig {
   readonly upstreams: string
   /** Overrides that of `[server]`. */
   readonly maxBodyBytes: number | undefined
+  readonly hedgeAfterMs: HedgeAfter | undefined
 }
 
 /** `[health]`: active checks, by each process. */
@@ -136,6 +137,9 @@ export interface EjectionConfig {
   readonly slowStartMs: number
 }
 
+/** After how long without an answer another backend is asked too; `auto`: from the latencies seen; 0: never. */
+export type HedgeAfter = 'auto' | number
+
 /** `[retry]`. */
 export interface RetryConfig {
   /** Further backends that a request may try. */
@@ -144,6 +148,7 @@ export interface RetryConfig {
   readonly budgetPercent: number
   /** …and in any case this many a second. */
   readonly minPerSecond: number
+  readonly hedgeAfterMs: HedgeAfter
 }
 
 export type KeyExtractor =

@@ -75,7 +75,7 @@ const preset = {
   routes: [],
   health: { path: undefined, intervalMs: 1000, timeoutMs: 1000, healthyAfter: 2, unhealthyAfter: 2 },
   ejection: { failures: 3, ejectMs: 10_000, maxPercent: 50, slowStartMs: 10_000 },
-  retry: { attempts: 1, budgetPercent: 20, minPerSecond: 100 },
+  retry: { attempts: 1, budgetPercent: 20, minPerSecond: 100, hedgeAfterMs: 'auto' },
   rateLimit: undefined,
   access: { allow: [], deny: [] },
   metrics: {
@@ -194,8 +194,8 @@ test('every table and key', () => {
       },
     },
     routes: [
-      { prefix: '/jobs', upstreams: 'bulk', maxBodyBytes: 0 },
-      { prefix: '/', upstreams: 'default', maxBodyBytes: undefined },
+      { prefix: '/jobs', upstreams: 'bulk', maxBodyBytes: 0, hedgeAfterMs: undefined },
+      { prefix: '/', upstreams: 'default', maxBodyBytes: undefined, hedgeAfterMs: undefined },
     ],
     health: { ...preset.health, path: '/readyz?quick' },
     rateLimit: {

@@ -10,6 +10,8 @@ const mostBackends = 1000
 export class AttemptsRecord {
   readonly byBackend = new Map<string, AttemptCounts>()
   readonly retries = new Map<HopFaultKind, number>()
+  /** Requests asked elsewhere too because of a silent backend, and those that the other one answered first. */
+  readonly hedges = { begun: 0, won: 0 }
 
   end(backend: string, end: AttemptEnd): void {
     const counts = this.byBackend.get(backend) ?? this.#add(backend)

@@ -2,11 +2,19 @@ import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
 import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
 import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
 import { passedFields } from '@ipfleet/relay/passed-fields.ts'
-import { type RelayedClient, RelayedRequest, type RelayEnd, type RelayParts } from '@ipfleet/relay/relayed-request.ts'
+import {
+  type Begin,
+  type RelayedClient,
+  RelayedRequest,
+  type RelayEnd,
+  type RelayParts,
+} from '@ipfleet/relay/relayed-request.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
 import type { RetryBudget } from '../upstreams/retry-budget.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-group.ts'
 import type { AttemptsRecord } from './attempts-record.ts'
+import type { Hedgeable, HedgeWatch } from './hedge-watch.ts'
+import type { HedgeAfter } from '../config/edge-config.ts'
 import { type Client, requestHead } from './request-head.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 
@@ -19,6 +27,8 @@ export interface ForwardParts extends RelayParts {
   /** Further backends that one request may try. */
   readonly attempts: number
   readonly showBackend: boolean
+  /** Requests that wait for an answer. */
+  readonly hedges: HedgeWatch
   /** Counts attempts and retries. */
   readonly record: AttemptsRecord
 }
@@ -30,6 +40,8 @@ export interface AdmittedRequest extends RelayedClient {
   readonly subject: string
   readonly group: UpstreamGroup
   readonly hostOf: 'client' | 'backend'
+  /** After how long without an answer another backend is asked too; 0: never. */
+  readonly hedgeAfterMs: HedgeAfter
   readonly requestId: string
   /** Set on the answer, whoever it is from. */
   readonly answerFields: RawFields
@@ -60,12 +72,16 @@ const attemptEnds: Readonly<Record<RelayEnd, AttemptEnd>> = {
 }
 
 /** A request on its way to a backend, or to another one if that has not answered. It reads from `start` on. */
-export class ForwardedRequest extends RelayedRequest {
+export class ForwardedRequest extends RelayedRequest implements Hedgeable {
   readonly #parts: ForwardParts
   readonly #of: AdmittedRequest
   readonly #tried: Member[] = []
   /** Who is being asked. */
   #member: Member | undefined
+  #rivalMember: Member | undefined
+  /** When `#member` was asked, and when its rival (`performance.now()`). */
+  #askedMs = 0
+  #rivalAskedMs = 0
   #retries = 0
   #holdsLongPlace = false
   #fault: HopFault | undefined
@@ -95,6 +111,7 @@ export class ForwardedRequest extends RelayedRequest {
   }
 
   override answered(head: AnswerHead, whole: Buffer | undefined): void {
+    this.#noteAnswer()
     const why = whole === undefined && isEventStream(head) ? this.setAside() : undefined
     if (why === undefined) super.answered(head, whole)
     else this.abandon(this.#parts.shares.refusal('long_answers', why))
@@ -122,6 +139,7 @@ export class ForwardedRequest extends RelayedRequest {
   }
 
   protected unanswered(fault: HopFault): void {
+    this.#parts.hedges.delete(this)
     this.#fault = fault
     if (this.#member) this.#release(this.#member, blamesBackend(fault) ? 'failed' : 'unknown')
     this.#member = undefined
@@ -135,11 +153,92 @@ export class ForwardedRequest extends RelayedRequest {
 
   protected over(status: number, end: RelayEnd, fault = this.#fault): void {
     const member = this.#member
+    this.#parts.hedges.delete(this)
     if (this.#holdsLongPlace) this.#parts.shares.longAnswers.release(this.#of.subject)
     this.#holdsLongPlace = false
     if (member) this.#release(member, attemptEnds[end])
     const backend = (member ?? this.#tried.at(-1))?.id
     this.#of.onEnd({ status, backend, retries: this.#retries, fault, error: this.#error })
+  }
+
+  get askedMs(): number {
+    return this.#rivalMember ? this.#rivalAskedMs : this.#askedMs
+  }
+
+  get backend(): string | undefined {
+    return (this.#rivalMember ?? this.#member)?.id
+  }
+
+  hedgeAfterMs(): number {
+    const { hedgeAfterMs, group } = this.#of
+    if (hedgeAfterMs === 'auto') return group.latency.hedgeAfterMs()
+    return hedgeAfterMs === 0 ? Infinity : hedgeAfterMs
+  }
+
+  hedge(): void {
+    const { group, target, req } = this.#of
+    const { budget, record, hedges } = this.#parts
+    if (req.headers.accept?.includes('text/event-stream') === true) return
+    const next = group.next(target, this.#tried)
+    if (next === undefined) return
+    if (!budget.take()) {
+      group.done(next, 'unknown')
+      return
+    }
+    this.#retries += 1
+    record.hedges.begun += 1
+    const asking = this.#asking(next)
+    // Drops the rival before, which has been as silent.
+    this.askAlso(...asking)
+    this.#rivalMember = next
+    this.#rivalAskedMs = performance.now()
+    // Behind those asked before.
+    hedges.delete(this)
+    hedges.add(this)
+  }
+
+  protected override rivalWon(): void {
+    const silent = this.#member
+    if (silent) this.#release(silent, this.#outrun(silent, this.#askedMs))
+    this.#parts.record.hedges.won += 1
+    this.#rivalTakesOver()
+  }
+
+  protected override rivalLost(fault: HopFault | undefined): void {
+    const rival = this.#rivalMember
+    this.#rivalMember = undefined
+    if (rival) this.#release(rival, fault && blamesBackend(fault) ? 'failed' : 'unknown')
+  }
+
+  protected override firstLost(fault: HopFault): void {
+    this.#fault = fault
+    if (this.#member) this.#release(this.#member, blamesBackend(fault) ? 'failed' : 'unknown')
+    this.#rivalTakesOver()
+  }
+
+  #rivalTakesOver(): void {
+    this.#member = this.#rivalMember
+    this.#askedMs = this.#rivalAskedMs
+    this.#rivalMember = undefined
+  }
+
+  /** A backend that another one has outrun has failed only if it has answered nobody meanwhile. */
+  #outrun({ answeredMs }: Member, askedMs: number): AttemptEnd {
+    return answeredMs < askedMs ? 'failed' : 'unknown'
+  }
+
+  #noteAnswer(): void {
+    const member = this.#member
+    if (member === undefined) return
+    member.answeredMs = performance.now()
+    this.#parts.hedges.delete(this)
+    if (this.#mayHedge) this.#of.group.latency.add(member.answeredMs - this.#askedMs)
+  }
+
+  /** What changes nothing and has no body may be asked twice (RFC 9110 §9.2.1). Not where nothing is retried. */
+  get #mayHedge(): boolean {
+    const { method, upgrade } = this.#of
+    return !this.hasBody && !upgrade && this.#parts.attempts > 0 && (method === 'GET' || method === 'HEAD')
   }
 
   #errorOf(fault: HopFault): ProxyError {
@@ -148,14 +247,21 @@ export class ForwardedRequest extends RelayedRequest {
   }
 
   #askMember(member: Member): void {
-    const { method, target, req, fields, from, hostOf, requestId } = this.#of
     this.#member = member
+    this.#askedMs = performance.now()
+    // First, because it may be answered at once. Whoever is asked anew is behind those asked before.
+    if (this.#mayHedge) this.#parts.hedges.add(this)
+    this.ask(...this.#asking(member))
+  }
+
+  /** What `ask` and `askAlso` take. */
+  #asking(member: Member): [head: string, begin: Begin] {
+    const { method, target, req, fields, from, hostOf, requestId } = this.#of
     this.#tried.push(member)
     const host = hostOf === 'client' && fields.host !== '' ? fields.host : member.authority
     const line = { method, target, httpVersion: req.httpVersion }
-    this.ask(requestHead(line, fields, from, { host, requestId }), (request, handler) =>
-      member.pool.exchange(request, handler),
-    )
+    const head = requestHead(line, fields, from, { host, requestId })
+    return [head, (request, handler) => member.pool.exchange(request, handler)]
   }
 
   /**

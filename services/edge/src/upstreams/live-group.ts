@@ -4,6 +4,7 @@ import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { HopPool, HopPoolOptions } from '@ipfleet/hop/hop-pool.ts'
 import type { HopTarget } from '@ipfleet/hop/hop.ts'
 import type { EjectionConfig, GroupConfig, HealthConfig } from '../config/edge-config.ts'
+import { LatencyEstimate } from '../proxy/latency-estimate.ts'
 import { AddressBook } from './address-book.ts'
 import { balancers } from './balancers.ts'
 import type { Resolve } from './followed-name.ts'
@@ -59,6 +60,7 @@ export interface MemberSnapshot {
 /** A group whose members come and go: by the addresses of their names, by active checks, by what the traffic tells. */
 export class LiveGroup extends EventEmitter<LiveGroupEvents> implements UpstreamGroup {
   readonly name: string
+  readonly latency: LatencyEstimate
   readonly #parts: Required<LiveGroupParts>
   readonly #book: AddressBook
   readonly #roster: Roster
@@ -75,6 +77,7 @@ export class LiveGroup extends EventEmitter<LiveGroupEvents> implements Upstream
     this.#parts = { resolve: lookUpAll, checkHealth, clock: monotonicClock, random: Math.random, ...parts }
     this.#book = new AddressBook(this.#parts)
     this.#roster = new Roster(config.ejection, this.#parts.clock)
+    this.latency = new LatencyEstimate(this.#parts.clock)
     this.#listen()
   }
 

@@ -20,6 +20,7 @@ export class LiveMember implements Member, Candidate {
   checker: HealthChecker | undefined
   state: MemberState = 'up'
   inFlight = 0
+  answeredMs = -Infinity
   effectiveWeight: number
   turn: number
   readonly #firstTurn: number

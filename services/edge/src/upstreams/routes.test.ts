@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals'
 import { Routes } from './routes.ts'
 
 const routes = new Routes([
-  { prefix: '/jobs', upstreams: 'bulk', maxBodyBytes: 1_000_000 },
-  { prefix: '/jobs/archive/', upstreams: 'archive', maxBodyBytes: undefined },
+  { prefix: '/jobs', upstreams: 'bulk', maxBodyBytes: 1_000_000, hedgeAfterMs: undefined },
+  { prefix: '/jobs/archive/', upstreams: 'archive', maxBodyBytes: undefined, hedgeAfterMs: undefined },
 ])
 
 test.each([
@@ -33,6 +33,6 @@ test('a route says how large a body may be', () => {
 })
 
 test('the prefix / takes everything that is left', () => {
-  const all = new Routes([{ prefix: '/', upstreams: 'other', maxBodyBytes: undefined }])
+  const all = new Routes([{ prefix: '/', upstreams: 'other', maxBodyBytes: undefined, hedgeAfterMs: undefined }])
   expect(['/', '/x', '/?'].map((target) => all.routeFor(target).upstreams)).toEqual(['other', 'other', 'other'])
 })

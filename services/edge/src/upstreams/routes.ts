@@ -1,9 +1,9 @@
 import type { RouteConfig } from '../config/edge-config.ts'
 
 /** What the edge does with a request by its path. */
-export type Route = Pick<RouteConfig, 'upstreams' | 'maxBodyBytes'>
+export type Route = Pick<RouteConfig, 'upstreams' | 'maxBodyBytes' | 'hedgeAfterMs'>
 
-const defaultRoute: Route = { upstreams: 'default', maxBodyBytes: undefined }
+const defaultRoute: Route = { upstreams: 'default', maxBodyBytes: undefined, hedgeAfterMs: undefined }
 
 /**
  * Which group answers a path: the longest prefix of whole segments, and `default` for what matches none.

@@ -1,4 +1,5 @@
 import type { HopPool } from '@ipfleet/hop/hop-pool.ts'
+import type { LatencyEstimate } from '../proxy/latency-estimate.ts'
 
 /** One address that answers for a group. A backend that is a name has as many as the name has addresses. */
 export interface Member {
@@ -9,6 +10,8 @@ export interface Member {
   readonly pool: HopPool
   /** Requests under way, of this process. */
   inFlight: number
+  /** When it last began an answer (`performance.now()`). */
+  answeredMs: number
 }
 
 /** What became of one attempt at a member. */
@@ -23,6 +26,8 @@ export type AttemptEnd =
 /** The members of one group, and who of them is next. */
 export interface UpstreamGroup {
   readonly name: string
+  /** Of requests that may be asked elsewhere too. */
+  readonly latency: LatencyEstimate
   /**
    * The next member for a request, counted as under way there until `done`; `tried` are not chosen again. `path` is the
    * request target (`hash` reads it). Undefined when no member is left.

@@ -1,0 +1,50 @@
+/** A request that waits for its answer and may be asked elsewhere. */
+export interface Hedgeable {
+  /** Since when (`performance.now()`). */
+  readonly askedMs: number
+  /** For how long it waits before another backend is asked too; Infinity: until its backend is found not to answer. */
+  hedgeAfterMs(): number
+  /** The backend that is asked. */
+  readonly backend: string | undefined
+  /** Asks another one, if there is one and the retry budget allows it. */
+  hedge(): void
+}
+
+const lookEveryMs = 50
+/** None is asked elsewhere sooner. */
+const leastMs = 250
+
+/** Looks after the requests that wait for an answer: one timer for all. */
+export class HedgeWatch {
+  /** Those asked first come first. */
+  readonly #waiting = new Set<Hedgeable>()
+  #timer: NodeJS.Timeout | undefined
+
+  add(request: Hedgeable): void {
+    this.#waiting.add(request)
+    this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref()
+  }
+
+  delete(request: Hedgeable): void {
+    this.#waiting.delete(request)
+  }
+
+  /** The backend was found not to answer: what waits for it is asked elsewhere now. */
+  free(backend: string): void {
+    for (const request of this.#waiting) if (request.backend === backend) request.hedge()
+  }
+
+  #look(): void {
+    const nowMs = performance.now()
+    if (this.#waiting.size === 0) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+    // Whoever is asked elsewhere goes to the end, and ends the round when it comes up there.
+    for (const request of this.#waiting) {
+      const waitedMs = nowMs - request.askedMs
+      if (waitedMs < leastMs) return
+      if (waitedMs >= request.hedgeAfterMs()) request.hedge()
+    }
+  }
+}
