@@ -102,7 +102,7 @@ async function startRedis(options: FleetOptions, context: MemberContext, level: 
     stopping = true
     await redis.stop()
   })
-  context.print('redis', `listening on port ${redis.port} (${provider.description})`)
+  context.print('redis', infoLine('listening', { port: redis.port, by: JSON.stringify(provider.description) }))
   // An idle connection ends when the server does, whichever provider runs it.
   const watch = connect({ port: redis.port, host: '127.0.0.1' })
   watch.on('error', () => undefined)
@@ -128,10 +128,26 @@ async function startFake(
       env: {},
       port,
     },
-    context,
+    { ...context, print: (member, line) => context.print(member, asText(line)) },
     level,
   )
   return `http://127.0.0.1:${port}`
+}
+
+/** The fake writes JSON, for programs. Here people read it, beside the text of the replicas. */
+function asText(line: string): string {
+  try {
+    const { msg, ...fields } = JSON.parse(line) as Record<string, unknown>
+    return infoLine(String(msg), fields)
+  } catch {
+    return line
+  }
+}
+
+/** A line as the replicas write theirs. */
+function infoLine(message: string, fields: Readonly<Record<string, unknown>>): string {
+  const words = Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`)
+  return [new Date().toISOString(), 'INFO ', message, ...words].join(' ')
 }
 
 interface ReplicaPlace {

@@ -81,9 +81,13 @@ test('three replicas come up on neighbouring ports with one Redis, one fake and 
 
 test('each line says whose it is, without colours in a pipe', async () => {
   const port = await freePorts(1)
-  const { line } = await fleet('--replicas', '1', '--port', String(port))
+  const { line, lines } = await fleet('--replicas', '1', '--port', String(port))
   await line('try:')
   await envOf(port)
+  // All in the format of the replicas' text.
+  for (const who of ['redis', 'ipinfo']) {
+    expect(lines.join('\n')).toMatch(new RegExp(`^${who} +\\| \\S+Z INFO {2}listening port=\\d+`, 'm'))
+  }
   expect(await line('"request"')).toMatch(/^replica-1 +\| \{"msg":"request"/)
 })
 
