@@ -34,12 +34,17 @@ export function logMode(
   { keysSetting, offlineDb }: ModeWords,
 ): void {
   if (upstream) {
-    const shared = fleet.redis ? 'shared through Redis' : 'this replica alone (set REDIS_URL to share them)'
-    logger.info({ keys: upstream.pool.size }, `asking upstream; keys, cache and coalescing: ${shared}`)
+    logger.info({ keys: upstream.pool.size }, `asking upstream; keys, cache and coalescing: ${sharedInWords(fleet)}`)
     return
   }
   logger.warn(
     `no ${keysSetting}: answering from the embedded database alone (${offlineDb}). ` +
       `Set ${keysSetting}=key1,key2 to ask upstream, and REDIS_URL=redis://host:6379 to share cache and keys between replicas`,
   )
+}
+
+/** Why Redis cannot be used is a line of its own. */
+function sharedInWords({ redis }: FleetParts): string {
+  if (!redis) return 'this replica alone (set REDIS_URL to share them)'
+  return redis.state.up ? 'shared through Redis' : 'this replica alone until Redis can be used'
 }

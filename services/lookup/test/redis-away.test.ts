@@ -155,8 +155,12 @@ describe('a fleet whose Redis is away', () => {
   test('starts without it, serves, and joins when it comes', async () => {
     const fleet = await fleetOf({ replicas: 0 })
     await fleet.redis.kill()
-    await Promise.all([fleet.join(), fleet.join()])
+    const [replica] = await Promise.all([fleet.join(), fleet.join()])
     expect(await isHealth(fleet, 'degraded')).toBe(true)
+    const told = replica.lines().map(({ msg }) => String(msg))
+    expect(told).toContainEqual(expect.stringContaining('this replica alone until Redis can be used'))
+    expect(told.filter((line) => line.includes('shared through Redis'))).toEqual([])
+    expect(replica.lines().filter(({ reason }) => String(reason).includes('nothing listens'))).toHaveLength(1)
     expect((await fleet.ask(fresh())).status).toBe(200)
     await fleet.redis.restart()
     await until(() => isHealth(fleet, 'ok'))
