@@ -1,6 +1,7 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import { BatchTrip, type BatchTripParts, type LoadMany } from './batch-trip.ts'
-import { asJoined, type Finding, isOthersPrivate, isOthersReserve } from './finding.ts'
+import type { Entry } from './entry.ts'
+import { asJoined, bestOf, type Finding, type Found, isOthersPrivate, isOthersReserve } from './finding.ts'
 
 export type { LoadMany } from './batch-trip.ts'
 
@@ -45,6 +46,36 @@ export class BatchFinder {
       for (const [question, finding] of await find(left)) found.set(question, finding)
     }
     return found
+  }
+
+  /** What of them is in the caches and at most stale, without asking anyone else. */
+  async findHeld(questions: readonly string[]): Promise<Map<string, Found>> {
+    const { memory, clock, staleForMs } = this.#parts
+    const nowMs = clock.nowMs()
+    const found = new Map<string, Found>()
+    for (const question of questions) {
+      const entry = memory.getServable(question, nowMs)
+      if (entry) found.set(question, { kind: 'found', source: 'l1', entry })
+    }
+    const left = questions.filter((question) => !found.has(question))
+    const shared = await this.#lookIntoShared(left)
+    for (const question of left) {
+      const stored = shared.get(question)
+      const entry = bestOf(stored, memory.get(question), nowMs, staleForMs)
+      if (entry === undefined) continue
+      const tier = entry === stored ? 'l2' : 'l1'
+      found.set(question, { kind: 'found', source: entry.freshLeftMs(nowMs) > 0 ? tier : 'stale', entry })
+    }
+    return found
+  }
+
+  async #lookIntoShared(questions: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
+    try {
+      return await this.#parts.shared.getMany(questions)
+    } catch (error) {
+      if (this.#parts.isAway(error)) return new Map()
+      throw error
+    }
   }
 
   async #findOnce(questions: readonly string[], trip: BatchTrip, deadlineMs: number): Promise<Map<string, Finding>> {

@@ -93,8 +93,7 @@ export class Lookup {
   async #findHeld({ target, within }: Question, { accepts }: CacheDirectives): Promise<Answered> {
     for (const { question, view } of [{ question: target, view: undefined }, ...partsOf(within)]) {
       const held = await this.#cache.findHeld(question)
-      const nowMs = this.#clock.nowMs()
-      if (!held || !accepts({ ageMs: held.entry.ageMs(nowMs), freshLeftMs: held.entry.freshLeftMs(nowMs) })) continue
+      if (!held || !accepts(held.entry, this.#clock.nowMs())) continue
       const answer = view ? viewOf(held.entry.answer, view) : held.entry.answer
       if (answer) return { ...held, entry: new Entry(answer, held.entry.storedAtMs, held.entry.freshForMs) }
     }

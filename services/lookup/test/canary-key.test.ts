@@ -77,7 +77,7 @@ test('a key is seen by upstream and by nobody else', async () => {
       await badTimes(ask, fake, index)
       await badRequests(ask)
     }
-    expect(fake.countByToken()[canary]).toBeGreaterThan(10)
+    expect(fake.countByToken()[canary]).toBeGreaterThan(5)
     await fake.close()
     for (const [index, { url }] of replicas.entries()) await afterTheEnd(client, url, index, evidence)
     for (const { pid, url } of replicas) {

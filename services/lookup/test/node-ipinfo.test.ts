@@ -11,7 +11,7 @@ let fleet: LocalFleet
 beforeAll(async () => {
   fleet = await startLocalFleet({
     keys: [token],
-    fake: { keys: { [token]: { plan: 'business' } } },
+    fake: { keys: { [token]: { plan: 'business', toolsPerDay: 100 } } },
     env: { CLIENT_TOKENS: `app=client-token,small=small-client-token;requests=2/hour` },
   })
 })

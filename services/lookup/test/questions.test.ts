@@ -186,6 +186,15 @@ describe('only-if-cached', () => {
       const reply = await fleet.ask(path, { headers, replica })
       expect([path, reply.status, cacheStatus(reply)]).toEqual([path, 200, expect.stringContaining('hit')])
     }
+    const batch = await post('/batch', '["9.9.5.2", "9.9.5.2/city", "9.9.5.9", "10.0.0.1"]', headers)
+    expect(batch.json()).toMatchObject({
+      '9.9.5.2': { ip: '9.9.5.2' },
+      '9.9.5.2/city': expect.any(String),
+      '9.9.5.9': { status: 504 },
+      '10.0.0.1': { bogon: true },
+    })
+    for (const path of ['/batch', '/tools/map']) expect((await post(path, '["9.9.5.9"]', headers)).status).toBe(504)
+    expect(fleet.fake.calls).toHaveLength(1)
     const demanding = { 'cache-control': 'only-if-cached, min-fresh=90000' }
     expect((await fleet.ask('/9.9.5.2', { headers: demanding })).status).toBe(504)
     expect((await fleet.ask('/10.0.0.1', { headers })).status).toBe(200)

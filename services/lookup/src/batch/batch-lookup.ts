@@ -10,6 +10,7 @@ import { offlineAnswer, reservedAnswer } from '../answers.ts'
 import { batchAnswer, type ItemResult } from './batch-answer.ts'
 import { type BatchForm, type BatchItem, readItem } from './batch-item.ts'
 import type { BatchLoader } from './batch-loader.ts'
+import type { CacheDirectives } from '../http/cache-directives.ts'
 import type { Answered } from '../lookup.ts'
 import type { Question } from '../question.ts'
 import { viewOf } from '../record-view.ts'
@@ -17,8 +18,7 @@ import { viewOf } from '../record-view.ts'
 export interface BatchRequest extends BatchForm {
   /** As the client wrote them. */
   readonly items: readonly string[]
-  /** Past the caches and past coalescing, neither reading nor writing. */
-  readonly bypass: boolean
+  readonly directives: CacheDirectives
   /** Of each API key's limit, from 0 to 1: left to look-ups that somebody waits for. */
   readonly reserveShare: number
   /** Nobody waits for it: it does not push out of memory what others ask for. */
@@ -60,13 +60,13 @@ export class BatchLookup {
    * @throws BatchError when upstream is needed and not one of the items could be answered
    */
   async answer(request: BatchRequest): Promise<Answered> {
-    const { items, prefix, dropsEmpty, bypass, exhaustedStatus, ownAddress } = request
+    const { items, prefix, dropsEmpty, exhaustedStatus, ownAddress } = request
     const distinct = [...new Set(items)]
     const read: BatchItem[] = []
     await inSlices(distinct, (item) => void read.push(readItem(item, prefix, ownAddress)))
     const questions = read.flatMap((one) => (one.kind === 'question' ? [one.question] : []))
     const search = new Search(this.#parts, request)
-    const results = await search.answer(questions, bypass)
+    const results = await search.answer(questions)
     const nowMs = this.#parts.clock.nowMs()
     const byItem = read.map((one, at): [string, ItemResult] => {
       const item = distinct[at] as string
@@ -83,6 +83,7 @@ class Search {
   readonly #parts: Required<BatchLookupParts>
   readonly #deadlineMs: number
   readonly #reserveShare: number
+  readonly #directives: CacheDirectives
   /** Whether memory keeps what is found. */
   readonly #remembers: boolean
   /** Questions put to upstream by this batch. */
@@ -90,14 +91,15 @@ class Search {
   /** Of the first load that tells. */
   origin: Origin | undefined
 
-  constructor(parts: Required<BatchLookupParts>, { reserveShare, isBackground }: BatchRequest) {
+  constructor(parts: Required<BatchLookupParts>, { reserveShare, isBackground, directives }: BatchRequest) {
     this.#parts = parts
+    this.#directives = directives
     this.#reserveShare = reserveShare
     this.#remembers = !(isBackground && parts.isShared)
     this.#deadlineMs = parts.clock.nowMs() + parts.requestTimeoutMs
   }
 
-  async answer(questions: readonly Question[], bypass: boolean): Promise<Results> {
+  async answer(questions: readonly Question[]): Promise<Results> {
     const reserved: [string, ItemResult][] = []
     const toFind = new Map<string, Question>()
     for (const question of questions) {
@@ -106,19 +108,15 @@ class Search {
       else toFind.set(question.target, question)
     }
     const { loader, failureMode } = this.#parts
-    const results = await this.#find(toFind, loader, bypass)
+    const results = await this.#find(toFind, loader)
     if (loader === undefined || failureMode === 'open') this.#fillFromOffline(toFind, results)
     for (const [target, result] of reserved) results.set(target, result)
     return results
   }
 
-  async #find(
-    questions: Questions,
-    loader: BatchLoader | undefined,
-    bypass: boolean,
-  ): Promise<Map<string, ItemResult>> {
+  async #find(questions: Questions, loader: BatchLoader | undefined): Promise<Map<string, ItemResult>> {
     if (loader === undefined || questions.size === 0) return new Map()
-    if (bypass) return this.#past([...questions.values()], loader)
+    if (this.#directives.bypass) return this.#past([...questions.values()], loader)
     const records = recordsOf(questions)
     const found = await this.#findWhole(records, loader)
     if (records === questions) return found
@@ -136,6 +134,7 @@ class Search {
 
   /** Each as a cached answer of its own. */
   async #findWhole(questions: Questions, loader: BatchLoader): Promise<Map<string, ItemResult>> {
+    if (this.#directives.onlyIfCached) return this.#findHeld([...questions.keys()])
     const load: LoadMany = (targets, settle, purpose) => {
       const asked = targets.flatMap((target) => questions.get(target) ?? [])
       return this.#load(asked, loader, settle, purpose)
@@ -144,6 +143,20 @@ class Search {
     const results = new Map<string, ItemResult>()
     findings.forEach((finding, target) => results.set(target, resultOf(finding)))
     return results
+  }
+
+  /** What is in the caches and acceptable (RFC 9111 §5.2.1.7). */
+  async #findHeld(targets: readonly string[]): Promise<Map<string, ItemResult>> {
+    const { finder, clock } = this.#parts
+    const held = await finder.findHeld(targets)
+    const nowMs = clock.nowMs()
+    return new Map(
+      targets.map((target) => {
+        const finding = held.get(target)
+        const isAcceptable = finding !== undefined && this.#directives.accepts(finding.entry, nowMs)
+        return [target, isAcceptable ? resultOf(finding) : failed({ kind: 'failure', code: 'not_cached' })]
+      }),
+    )
   }
 
   async #past(questions: readonly Question[], loader: BatchLoader): Promise<Map<string, ItemResult>> {

@@ -12,8 +12,8 @@ test.each([
   expect(cacheDirectives(field)).toMatchObject({ bypass, onlyIfCached })
 })
 
-const fresh = { ageMs: 30_000, freshLeftMs: 60_000 }
-const stale = { ageMs: 90_000, freshLeftMs: -10_000 }
+const fresh = { ageMs: () => 30_000, freshLeftMs: () => 60_000 }
+const stale = { ageMs: () => 90_000, freshLeftMs: () => -10_000 }
 
 test.each([
   ['only-if-cached', true, false],
@@ -29,5 +29,5 @@ test.each([
   ['max-age=soon', true, false],
 ])('%s accepts a fresh answer: %s, a stale one: %s', (field, ofFresh, ofStale) => {
   const { accepts } = cacheDirectives(field)
-  expect([accepts(fresh), accepts(stale)]).toEqual([ofFresh, ofStale])
+  expect([accepts(fresh, 0), accepts(stale, 0)]).toEqual([ofFresh, ofStale])
 })

@@ -1,11 +1,13 @@
+import type { Entry } from '@ipfleet/cache/entry.ts'
+
 /** What a client's Cache-Control asks for (RFC 9111 §5.2.1), as far as it is heeded here. */
 export interface CacheDirectives {
   /** `no-cache`, `no-store`: past the caches. */
   readonly bypass: boolean
   /** Upstream is not to be asked. */
   readonly onlyIfCached: boolean
-  /** Heeded with `onlyIfCached`: whether an answer is acceptable. All in milliseconds. */
-  readonly accepts: (age: { readonly ageMs: number; readonly freshLeftMs: number }) => boolean
+  /** Heeded with `onlyIfCached`: whether an answer is acceptable. */
+  readonly accepts: (entry: Pick<Entry, 'ageMs' | 'freshLeftMs'>, nowMs: number) => boolean
 }
 
 const plain: CacheDirectives = { bypass: false, onlyIfCached: false, accepts: () => true }
@@ -17,9 +19,9 @@ export function cacheDirectives(field: string | undefined): CacheDirectives {
   return {
     bypass: directives.has('no-cache') || directives.has('no-store'),
     onlyIfCached: directives.has('only-if-cached'),
-    accepts: ({ ageMs, freshLeftMs }) =>
-      ageMs <= argumentMs(directives.get('max-age'), Number.POSITIVE_INFINITY) &&
-      freshLeftMs - argumentMs(directives.get('min-fresh'), 0) > -staleMs(directives),
+    accepts: (entry, nowMs) =>
+      entry.ageMs(nowMs) <= argumentMs(directives.get('max-age'), Number.POSITIVE_INFINITY) &&
+      entry.freshLeftMs(nowMs) - argumentMs(directives.get('min-fresh'), 0) > -staleMs(directives),
   }
 }
 

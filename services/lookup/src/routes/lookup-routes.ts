@@ -53,12 +53,13 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
 
   const post = async (req: Request, res: Response): Promise<void> => {
     await responder.respond('batch', req, res, async () => {
+      const directives = cacheDirectives(req.headers['cache-control'])
       // Here, and not in a middleware: a client that may not ask has nothing of it read.
       const read = (maxBytes: number) => bodies.read(req, res, { maxBytes, client: clientAddress(req) })
       if (batchPath.test(req.url)) {
         const terms = {
           ...batchForm(req.url, req.headers.host),
-          bypass: cacheDirectives(req.headers['cache-control']).bypass,
+          directives,
           reserveShare: liveReserve(req),
           isBackground: isBackground(req),
           exhaustedStatus: exhaustedStatusFor(req, parts.exhaustedStatus),
@@ -68,6 +69,7 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
         return batchLookup.answer({ ...terms, items: batchItems(await read(maxBatchBytes)) })
       }
       const path = toolTarget(req.url)
+      if (directives.onlyIfCached) throw new ProxyError('not_cached')
       const bytes = await read(maxToolBytes)
       const contentType = req.headers['content-type'] ?? 'text/plain'
       return lookup.direct({
