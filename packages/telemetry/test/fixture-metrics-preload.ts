@@ -9,6 +9,8 @@ Registry.prototype.registerMetric = function (metric: Metric): void {
   registerMetric.call(this, metric)
   const { name, help, labelNames = [], constructor } = metric as unknown as Described
   const type = /counter|gauge|histogram|summary/i.exec(constructor.name)?.[0].toLowerCase()
+  // The sum of several processes' metrics: not made by the service, and without its labels.
+  if (type === undefined) return
   process.stdout.write(`${JSON.stringify({ msg: 'metric', name, help, type, labelNames })}\n`)
 }
 
