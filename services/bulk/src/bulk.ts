@@ -12,7 +12,7 @@ import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
 import { BulkRecord, registerGauges, registerPlaces } from './bulk-record.ts'
 import { type FleetParts, fleetParts } from './fleet-parts.ts'
-import { isToBeTold } from './jobs/job.ts'
+import { isToBeTold, type Job } from './jobs/job.ts'
 import { JobChanges } from './jobs/job-changes.ts'
 import { JobFigures } from './jobs/job-figures.ts'
 import { JobNames, queuePrefix } from './jobs/job-keys.ts'
@@ -67,7 +67,7 @@ export class Bulk {
     registerPlaces(metrics, this.#places)
     this.#pauses.on('paused', this.#record.paused)
     registerGauges(metrics, this.#pauses, () => this.#figures.read())
-    this.#webhooks = webhookParts(settings, this.#fleet, this.#store)
+    this.#webhooks = webhookParts(settings, this.#fleet, this.#store, this.#places.webhooks)
     if (this.#webhooks) recordWebhooks(this.#webhooks.webhooks, metrics, logger)
     this.#sweeper = new Sweeper({
       store: this.#store,
@@ -147,7 +147,7 @@ export class Bulk {
       takesJobs: settings.BULK_ROLE !== 'worker',
       store: this.#store,
       changes: this.#changes,
-      submit: ({ id, chunks }) => this.#queue.add(id, Array.from({ length: chunks.total }).keys().toArray()),
+      submit: this.#submit,
       cancelled: (id) => this.#changes.cancelled(id),
       room: {
         require: (holder, list) => this.#room.require(holder, list),
@@ -173,6 +173,11 @@ export class Bulk {
       },
       streams: this.#streams.signal,
     })
+  }
+
+  readonly #submit = async ({ id, chunks, holder }: Job): Promise<void> => {
+    const { own } = await this.#figures.usageOf(holder)
+    await this.#queue.add(id, Array.from({ length: chunks.total }).keys().toArray(), Math.max(1, own.pending))
   }
 
   /** Whoever is to be told of a job's end is to be told, once, whoever notices it. */

@@ -4,6 +4,7 @@ import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { FleetParts } from './fleet-parts.ts'
 import { queuePrefix } from './jobs/job-keys.ts'
+import type { Places } from './limits/places.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import { jobView } from './jobs/job-view.ts'
 import type { BulkSettings } from './settings.ts'
@@ -23,6 +24,7 @@ export function webhookParts(
   settings: BulkSettings,
   { clock, link, queueConnection: queue, workerConnection: worker }: FleetParts,
   store: JobStore,
+  places: Places,
 ): WebhookParts | undefined {
   if (settings.WEBHOOK_SECRET.length === 0) return undefined
   const own = new OwnAddresses({ clock, blocks: [] })
@@ -31,6 +33,7 @@ export function webhookParts(
     connections: { queue, worker },
     prefix: queuePrefix(link.names),
     jobs: webhookJobs(store),
+    places,
     sender: new WebhookSender({ policy, signer: new WebhookSigner(settings.WEBHOOK_SECRET) }),
     keepSeconds: settings.RESULT_TTL_SECONDS,
   })
@@ -43,7 +46,7 @@ function webhookJobs(store: JobStore): WebhookJobs {
       const job = await store.read(id)
       // A cancelled job has not been completed, and its client knows.
       if (job?.callback === undefined || job.state !== 'completed') return undefined
-      return { url: job.callback.url, payload: jobView(job) }
+      return { url: job.callback.url, payload: jobView(job), holder: job.holder }
     },
     note: (id, { state, attempts, reason }) => store.noteCallback(id, state, attempts, reason),
   }

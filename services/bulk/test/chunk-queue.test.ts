@@ -55,6 +55,42 @@ test('chunks go by their numbers, whichever job they are of; one that is added t
   expect(await queue.depth()).toEqual({ waiting: 0, active: 0, oldestSeconds: 0 })
 })
 
+test('a client with many jobs has its turns, and others have theirs', async () => {
+  for (let nth = 1; nth <= 40; nth += 1) await queue.add(`many-${nth}`, [0], nth)
+  await queue.add('other', [0, 1, 2])
+  const seen: string[] = []
+  worker(async ({ job }) => {
+    seen.push(job)
+    return done
+  })
+  await until(() => seen.length === 43)
+  expect(seen.slice(0, 6).toSorted()).toEqual(['many-1', 'many-2', 'many-3', 'other', 'other', 'other'])
+})
+
+test('a client that comes when others are half done begins at once, and its short job does not wait for its long one', async () => {
+  await queue.add('theirs', Array.from({ length: 60 }).keys().toArray())
+  const seen: string[] = []
+  const arrived = Promise.withResolvers<void>()
+  worker(async ({ job, index }) => {
+    seen.push(job)
+    if (job === 'theirs' && index === 30) {
+      await queue.add('long', Array.from({ length: 40 }).keys().toArray(), 1)
+      await queue.add('short', [0, 1], 2)
+      arrived.resolve()
+    }
+    return done
+  })
+  await arrived.promise
+  await until(() => seen.length === 102)
+  const after = seen.slice(31)
+  expect(after.indexOf('long')).toBeLessThan(3)
+  expect(after.lastIndexOf('short')).toBeLessThan(20)
+  // Half of the turns each.
+  const half = after.slice(0, 40)
+  expect(half.filter((job) => job === 'theirs').length).toBeGreaterThan(12)
+  expect(half.filter((job) => job === 'long').length).toBeGreaterThan(12)
+})
+
 test('a chunk that is put off comes back, however often', async () => {
   await queue.add('job', [0])
   let turns = 0

@@ -7,6 +7,7 @@ import { readTargetItem } from '@ipfleet/targets/target-list.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
+import { Places } from '../src/limits/places.ts'
 import { WebhookSender } from '../src/webhook/webhook-sender.ts'
 import { WebhookSigner } from '../src/webhook/webhook-signer.ts'
 import { webhookPolicy } from '../src/webhook/webhook-target.ts'
@@ -30,6 +31,8 @@ interface Setup {
   /** Default: those of a queue of the test's own. */
   readonly prefix?: string
   readonly redisUrl?: string
+  /** Default: `job-1`. */
+  readonly jobs?: WebhookJobs
 }
 
 /** A job store with a single job, `job-1`, that may be away. */
@@ -40,7 +43,9 @@ class OneJob implements WebhookJobs {
 
   async read(id: string) {
     if (this.isAway) throw new Error('away')
-    return this.url === undefined || id !== 'job-1' ? undefined : { url: this.url, payload: { id, state: 'completed' } }
+    return this.url === undefined || id !== 'job-1'
+      ? undefined
+      : { url: this.url, payload: { id, state: 'completed' }, holder: 'a' }
   }
 
   async note(_id: string, note: WebhookNote) {
@@ -75,7 +80,8 @@ class Ground implements AsyncDisposable {
     this.webhooks = new Webhooks({
       connections: this.#connections,
       prefix: this.prefix,
-      jobs: this.jobs,
+      jobs: setup.jobs ?? this.jobs,
+      places: new Places({ max: 50, sharePercent: 50, what: 'webhooks', setting: '' }),
       sender: new WebhookSender({ policy, signer: new WebhookSigner([secret]), deadlineMs }),
       keepSeconds: 3600,
       pauses: { firstMs, longestMs: 1000 },
@@ -397,3 +403,27 @@ function allOf({ prefix }: Ground): Promise<string[]> {
     return [...keys, ...values.map(String)]
   })
 }
+
+test("one client's receivers that never answer take its places, and hold up nobody else's webhooks", async () => {
+  const receivers: { dead?: WebhookReceiver; well?: WebhookReceiver } = {}
+  const jobs: WebhookJobs = {
+    read: async (id) => {
+      const isDead = id.startsWith('dead')
+      const receiver = isDead ? receivers.dead : receivers.well
+      return receiver && { url: urlOf(receiver), payload: { id }, holder: isDead ? 'them' : id }
+    },
+    note: async () => {},
+  }
+  await using ground = new Ground({ jobs, deadlineMs: 20_000 })
+  // Closed before the webhooks are: attempts end with their receivers.
+  await using dead = await WebhookReceiver.start({ answer: () => {} })
+  await using well = await WebhookReceiver.start()
+  Object.assign(receivers, { dead, well })
+  await Promise.all(Array.from({ length: 120 }, (_, at) => ground.webhooks.enqueue(`dead-${at}`)))
+  await Promise.all(Array.from({ length: 30 }, (_, at) => ground.webhooks.enqueue(`well-${at}`)))
+  ground.webhooks.start()
+  await ground.saw('delivered', 30)
+  expect(dead.deliveries.length).toBeLessThanOrEqual(25)
+  await until(() => dead.deliveries.length === 25)
+  expect(ground.events.filter(([name]) => name !== 'delivered')).toEqual([])
+})

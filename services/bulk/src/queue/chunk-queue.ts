@@ -20,6 +20,8 @@ export const chunksQueue = 'chunks'
 /** BullMQ's least urgent priority. */
 const lastPriority = 2_097_152
 const addedAtOnce = 1000
+/** Most turns between two chunks of one job. */
+const longestStride = 1000
 /** Of what has happened in the queue, for whoever looks into it; nothing here depends on it. */
 const keptEvents = 1000
 
@@ -35,8 +37,11 @@ export interface ChunkQueueOptions {
 const taskId = ({ job, index }: ChunkTask): string => `${job}-${index}`
 
 /**
- * The chunks of all jobs. Those with a lower number go first, whichever job they are of: a short job that comes after
- * a long one does not wait for its end.
+ * The chunks of all jobs, in fair turns. Each chunk has a turn, its priority, and those of equal turns go in the order in
+ * which they came (start-time fair queueing, Goyal et al. 1996, with the turn of the next chunk for the virtual time). A
+ * client's first unfinished job has one chunk in each turn from now on; its nth begins n turns from now and has one in
+ * n² turns. So a client has about two chunks in a turn, however many jobs it sends, and a short job that comes after a
+ * long one does not wait for its end.
  */
 export class ChunkQueue {
   readonly #queue: Queue<ChunkTask>
@@ -56,18 +61,30 @@ export class ChunkQueue {
     this.#queue.on('error', () => {})
   }
 
-  /** Adds chunks of a job; those that are there already stay as they are. */
-  async add(job: string, indices: readonly number[]): Promise<void> {
+  /**
+   * Adds chunks of a job; those that are there already stay as they are.
+   * @param nth of its client's unfinished jobs, from 1
+   */
+  async add(job: string, indices: readonly number[], nth = 1): Promise<void> {
+    const first = (await this.#turn()) + nth
+    const stride = Math.min(nth ** 2, longestStride)
     for (let at = 0; at < indices.length; at += addedAtOnce) {
       const tasks = indices.slice(at, at + addedAtOnce).map((index) => ({ job, index }))
       await this.#queue.addBulk(
-        tasks.map((data) => ({
+        tasks.map((data, offset) => ({
           name: 'chunk',
           data,
-          opts: { jobId: taskId(data), priority: Math.min(data.index + 1, lastPriority) },
+          opts: { jobId: taskId(data), priority: Math.min(first + (at + offset) * stride, lastPriority) },
         })),
       )
     }
+  }
+
+  /** Turns before that of the next chunk. From 0 again when nothing waits but what is beyond the last priority. */
+  async #turn(): Promise<number> {
+    const [next] = await this.#queue.getPrioritized(0, 0)
+    const turn = (next?.opts.priority ?? 1) - 1
+    return turn < lastPriority - 1 ? turn : 0
   }
 
   async has(task: ChunkTask): Promise<boolean> {

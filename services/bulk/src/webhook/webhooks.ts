@@ -3,6 +3,7 @@ import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullm
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { BackoffPauses } from '../backoff.ts'
 import { closeWorker } from '../queue/close-worker.ts'
+import type { Places } from '../limits/places.ts'
 import { restAfterErrors } from '../queue/rest-after-errors.ts'
 import { retryPauseMs, usualPauses } from './retry-pause.ts'
 import { type WebhookFault, webhookFaults } from './webhook-fault.ts'
@@ -18,10 +19,19 @@ export interface WebhookNote {
   readonly reason?: WebhookFault
 }
 
+/** Where to tell the end of a job. */
+export interface WebhookTarget {
+  readonly url: string
+  /** The job's JSON. */
+  readonly payload: object
+  /** Whose it is (`Job.holder`). */
+  readonly holder: string
+}
+
 /** Jobs as their webhooks see them. Both methods may reject while Redis is away. */
 export interface WebhookJobs {
-  /** Where to tell the end of a job, and the job's JSON. Undefined when there is nothing to tell (any more). */
-  read(id: string): Promise<{ readonly url: string; readonly payload: object } | undefined>
+  /** Undefined when there is nothing to tell (any more). */
+  read(id: string): Promise<WebhookTarget | undefined>
   note(id: string, note: WebhookNote): Promise<void>
 }
 
@@ -32,6 +42,8 @@ export interface WebhooksParts {
   readonly prefix: string
   readonly jobs: WebhookJobs
   readonly sender: WebhookSender
+  /** Attempts at a time in this process. */
+  readonly places: Places
   /** As long as jobs can be read: nobody asks for their webhooks after that. */
   readonly keepSeconds: number
   readonly pauses?: BackoffPauses
@@ -49,8 +61,11 @@ type End = 'delivered' | 'nothing'
 type TaskOfQueue = Job<WebhookTask, End>
 
 const queueName = 'webhooks'
-/** Attempts at a time in this process. Each takes up to ten seconds when a receiver hangs. */
-const concurrency = 50
+/** Tasks that are looked at, at a time; those of clients over their share of places are put off. */
+const concurrency = 100
+/** One place is free after this at the latest: an attempt takes no longer. */
+const attemptMs = 10_000
+const longestPutOffMs = 600_000
 /** A worker that has not renewed its hold for so long has died, and another one takes over. */
 const lockMs = 30_000
 const lookForStalledMs = 10_000
@@ -68,6 +83,8 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
   readonly #parts: WebhooksParts
   readonly #queue: Queue<WebhookTask, End>
   #worker: Worker<WebhookTask, End> | undefined
+  /** When the last one of a client that was put off comes back, by `performance.now()`. */
+  readonly #turnsMs = new Map<string, number>()
   #isClosing = false
 
   constructor(parts: WebhooksParts) {
@@ -155,6 +172,32 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
       throw new DelayedError()
     }
     if (found === undefined) return 'nothing'
+    const place = this.#parts.places.tryTake(found.holder)
+    if (typeof place === 'string') {
+      await task.moveToDelayed(Date.now() + this.#putOffMs(found.holder), token)
+      throw new DelayedError()
+    }
+    try {
+      return await this.#attempt(task, found)
+    } finally {
+      place.release()
+    }
+  }
+
+  /**
+   * Until a client that has all its places under way has one again, when its receivers take as long as they may: those
+   * that are put off come back one by one, in their order, and not all at once over and over.
+   */
+  #putOffMs(holder: string): number {
+    const nowMs = performance.now()
+    const turnMs = Math.max(nowMs, this.#turnsMs.get(holder) ?? 0) + attemptMs / this.#parts.places.share
+    for (const [other, ms] of this.#turnsMs) if (ms < nowMs) this.#turnsMs.delete(other)
+    this.#turnsMs.set(holder, Math.min(turnMs, nowMs + longestPutOffMs))
+    return Math.ceil(turnMs - nowMs)
+  }
+
+  async #attempt(task: TaskOfQueue, found: WebhookTarget): Promise<End> {
+    const { jobId } = task.data
     const message = { id: `msg_${jobId}`, body: bodyOf(task, found.payload) }
     const end = await this.#parts.sender.send(new URL(found.url), message)
     const attempts = task.attemptsMade + 1

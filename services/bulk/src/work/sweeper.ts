@@ -42,13 +42,16 @@ export class Sweeper {
   }
 
   async sweep(): Promise<void> {
+    const pending = new Map<string, number>()
     for (const job of await this.#parts.store.list(undefined, { limit: mostJobs })) {
-      if (!hasEnded(job)) await this.#addMissing(job)
+      const nth = (pending.get(job.holder) ?? 0) + 1
+      pending.set(job.holder, hasEnded(job) ? nth - 1 : nth)
+      if (!hasEnded(job)) await this.#addMissing(job, nth)
       else if (isToBeTold(job)) await this.#parts.tellEnd(job.id)
     }
   }
 
-  async #addMissing({ id }: Job): Promise<void> {
+  async #addMissing({ id }: Job, nth: number): Promise<void> {
     const { store, queue, onRepaired } = this.#parts
     const left = (await store.places(id)).filter(({ bytes }) => bytes === undefined).map(({ index }) => index)
     const [first] = left
@@ -57,7 +60,7 @@ export class Sweeper {
     // What is lost is lost from one end on: chunks are added in their order.
     if ((await queue.has({ job: id, index: first })) && (await queue.has({ job: id, index: last }))) return
     // One that has just been done is taken for missing; a worker finds that out.
-    await queue.add(id, left)
+    await queue.add(id, left, nth)
     onRepaired(id, left.length)
   }
 }
