@@ -12,7 +12,7 @@ export const plainLogSettings = {
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     group: 'Log',
     default: 'info',
-    help: 'Least level that is logged; info includes a line per request',
+    help: 'Least level that is logged; info includes a line per request, debug those of health checks and scrapes too',
   }),
   LOG_FORMAT,
 }
@@ -22,7 +22,7 @@ export const logSettings = {
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     group: 'Log',
     optional: true,
-    help: 'Least level that is logged; info includes a line per request. Unset: RUST_LOG, and without that info',
+    help: 'Least level that is logged; info includes a line per request, debug those of health checks and scrapes too. Unset: RUST_LOG, and without that info',
   }),
   LOG_FORMAT,
   RUST_LOG: choice(['trace', 'debug', 'info', 'warn', 'error', 'off'], {
