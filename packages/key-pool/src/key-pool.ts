@@ -178,7 +178,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return this.#store.learn({ id, product, forMs: lessonMs, ...(richness !== undefined && { richness }) })
   }
 
-  /** Nothing was learnt about the key: upstream failed, or someone else is to blame. */
+  /** Nothing was learnt about the key for what else it was on trial for: upstream failed, or someone else is to blame. */
   async unsettled({ key, product, trial, learning }: Ticket): Promise<void> {
     if (trial || learning) await this.#store.endTrial(key.id, 'unknown', neededOf(product))
   }
@@ -187,21 +187,9 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
    * 429, 402: the key rests for as long as upstream says, until its quota is full again if that is known to be gone,
    * else for the cooldown.
    */
-  async limited({ key, product }: Ticket, { scope, reason, retryAfterSeconds, seen }: Limit): Promise<void> {
-    const of = scope === 'key' ? undefined : product.name
-    const seenSeconds = seen !== undefined && seen.remaining < 1 ? seen.resetSeconds : undefined
-    const saidSeconds = retryAfterSeconds ?? seenSeconds
-    if (reason === 'exhausted') {
-      const nowMs = this.#epochMs()
-      const forMs = saidSeconds === undefined ? nextMonthMs(nowMs) - nowMs : saidSeconds * 1000
-      return this.#bench(key, of, { reason, ...exhaustedFor(forMs) })
-    }
-    if (saidSeconds !== undefined) return this.#bench(key, of, { reason, ...limitedFor(this.#times, saidSeconds) })
-    // A tool's limit is its own; a nearly empty quota does not explain it.
-    const emptyMs = product.kind === 'tool' ? undefined : await this.#emptyForMs(key.id)
-    if (emptyMs === undefined) await this.#bench(key, of, { reason, ...limitedFor(this.#times, undefined) })
-    else await this.#bench(key, undefined, { reason: 'exhausted', ...exhaustedFor(emptyMs) })
-    if (product.kind !== 'tool') this.emit('unexplained', key.id)
+  async limited(ticket: Ticket, limit: Limit): Promise<void> {
+    await this.#limit(ticket, limit)
+    await this.unsettled(ticket)
   }
 
   /** Whether its account has (nearly) nothing left. */
@@ -215,9 +203,11 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   }
 
   /** Upstream does not accept the key, or not for this. @param status what upstream answered */
-  denied({ key, product }: Ticket, scope: Scope, status: number): Promise<void> {
-    if (scope === 'key') return this.#bench(key, undefined, { reason: 'denied', ...quarantineFor(this.#times) })
-    return this.#bench(key, product.name, { reason: 'denied', status, ...deniedFor(this.#times) })
+  async denied(ticket: Ticket, scope: Scope, status: number): Promise<void> {
+    const { key, product } = ticket
+    if (scope === 'key') await this.#bench(key, undefined, { reason: 'denied', ...quarantineFor(this.#times) })
+    else await this.#bench(key, product.name, { reason: 'denied', status, ...deniedFor(this.#times) })
+    await this.unsettled(ticket)
   }
 
   /** Its quota is gone: the key rests until that is full again. */
@@ -308,6 +298,23 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     const [states, quotas] = await Promise.all([this.#store.read(this.#ring.ids), this.quotas()])
     const { product = coreProduct } = demand
     return earliestReturnMs(states, quotas, { ...demand, products: neededOf(product), may: this.#ring.idsFor(product) })
+  }
+
+  async #limit({ key, product }: Ticket, { scope, reason, retryAfterSeconds, seen }: Limit): Promise<void> {
+    const of = scope === 'key' ? undefined : product.name
+    const seenSeconds = seen !== undefined && seen.remaining < 1 ? seen.resetSeconds : undefined
+    const saidSeconds = retryAfterSeconds ?? seenSeconds
+    if (reason === 'exhausted') {
+      const nowMs = this.#epochMs()
+      const forMs = saidSeconds === undefined ? nextMonthMs(nowMs) - nowMs : saidSeconds * 1000
+      return this.#bench(key, of, { reason, ...exhaustedFor(forMs) })
+    }
+    if (saidSeconds !== undefined) return this.#bench(key, of, { reason, ...limitedFor(this.#times, saidSeconds) })
+    // A tool's limit is its own; a nearly empty quota does not explain it.
+    const emptyMs = product.kind === 'tool' ? undefined : await this.#emptyForMs(key.id)
+    if (emptyMs === undefined) await this.#bench(key, of, { reason, ...limitedFor(this.#times, undefined) })
+    else await this.#bench(key, undefined, { reason: 'exhausted', ...exhaustedFor(emptyMs) })
+    if (product.kind !== 'tool') this.emit('unexplained', key.id)
   }
 
   async #bench(

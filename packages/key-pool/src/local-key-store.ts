@@ -222,10 +222,12 @@ export class LocalKeyStore implements KeyStore {
   }
 
   #beginTrials(scopes: readonly string[]): boolean {
-    const untilMs = this.#clock.nowMs() + this.#trialMs
+    const nowMs = this.#clock.nowMs()
     const benched = scopes.flatMap((scope) => this.#benched.get(scope) ?? [])
-    for (const one of benched) one.trialUntilMs = untilMs
-    return benched.length > 0
+    // A bench that still runs, and that this request was let by, is not on trial.
+    const over = benched.filter(({ untilMs }) => untilMs <= nowMs)
+    for (const one of over) one.trialUntilMs = nowMs + this.#trialMs
+    return over.length > 0
   }
 
   #none(ids: readonly string[], options: TakeOptions): Taken {

@@ -279,7 +279,8 @@ for _, scope in ipairs(chosen.scopes) do
       redis.call('HSET', KEYS[3], scope .. ':' .. source .. ':left', string.format('%.0f', math.max(0, left - units)))
     end
   end
-  if benches[scope .. ':strikes'] then
+  -- A bench that still runs, and that this request was let by, is not on trial.
+  if benches[scope .. ':strikes'] and number(benches, scope .. ':until') <= now then
     redis.call('HSET', KEYS[1], scope .. ':trial', string.format('%.0f', now + trial_ms))
     flags = flags .. 't'
   end
