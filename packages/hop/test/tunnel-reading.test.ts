@@ -1,16 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterEach, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { tunnelReading } from '../src/tunnel-reading.ts'
 import { Tunnels } from '../src/tunnels.ts'
 import { socketPair } from './socket-pair.ts'
 
 const nothing = Buffer.alloc(0)
-const tunnels = new Tunnels({ idleMs: 10_000 })
 const opened: Socket[] = []
 
+let tunnels: Tunnels
+// Of each test's own: what is joined after `drain` is ended at the next look.
+beforeEach(() => {
+  tunnels = new Tunnels({ idleMs: 10_000 })
+})
 afterEach(async () => {
   await tunnels.drain(0)
   for (const socket of opened.splice(0)) socket.destroy()

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { findComposeEngine } from '../src/compose-engine.ts'
 import { type ComposeProject, composeProject, type Container } from '../src/compose-project.ts'
 import type { FakeStats } from '../src/fake-ipinfo/call-log.ts'
@@ -19,8 +19,6 @@ if (typeof engine === 'string') {
   if (process.env['IPFLEET_TEST_COMPOSE'] === 'required') throw new Error(engine)
   process.stderr.write(`compose.test.ts is skipped: ${engine}\n`)
 }
-// The tests of a fleet build on each other, and the last takes it down: a second try cannot wait until then.
-jest.retryTimes(2, { logErrorsBeforeRetry: true, retryImmediately: true })
 
 const withCompose = typeof engine === 'string' ? describe.skip : describe
 

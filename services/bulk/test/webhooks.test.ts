@@ -358,6 +358,7 @@ describe('what goes wrong here', () => {
       await using ground = Ground.started({ url: urlOf(receiver), redisUrl: own.url, firstMs: 1000 })
       await ground.webhooks.enqueue('job-1')
       await ground.saw('failed')
+      await until(async () => (await keyOf(ground, 'delayed', own.url)) === 1)
       await own.restart()
       expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
       expect(receiver.deliveries).toHaveLength(2)
@@ -381,8 +382,8 @@ test('what is secret in a URL is in no event, note or key of Redis', async () =>
   expect(told).not.toMatch(/canary/)
 })
 
-async function withRedis<T>(use: (client: Redis) => Promise<T>): Promise<T> {
-  const client = queueConnection(redis.url, 'look')
+async function withRedis<T>(use: (client: Redis) => Promise<T>, url = redis.url): Promise<T> {
+  const client = queueConnection(url, 'look')
   try {
     return await use(client)
   } finally {
@@ -391,8 +392,8 @@ async function withRedis<T>(use: (client: Redis) => Promise<T>): Promise<T> {
 }
 
 /** How many tasks are in a state. */
-function keyOf({ prefix }: Ground, state: 'failed' | 'completed' | 'delayed'): Promise<number> {
-  return withRedis((client) => client.zcard(`${prefix}:webhooks:${state}`))
+function keyOf({ prefix }: Ground, state: 'failed' | 'completed' | 'delayed', url?: string): Promise<number> {
+  return withRedis((client) => client.zcard(`${prefix}:webhooks:${state}`), url)
 }
 
 /** Everything that Redis keeps of a queue. */
