@@ -22,6 +22,11 @@ test.each([
     { expires: 'Sun, 29 Nov 2026 11:01:00 GMT', date: 'Sun, 29 Nov 2026 11:00:00 GMT' },
     { maxFreshMs: 60_000 },
   ],
+  ['an Age, which a cache on the way has added', { 'cache-control': 'max-age=60', age: '58' }, { maxFreshMs: 2000 }],
+  ['an Age beyond max-age', { 'cache-control': 'max-age=60', age: '61' }, { maxFreshMs: 0 }],
+  ['an Age that is none', { 'cache-control': 'max-age=60', age: '-3' }, { maxFreshMs: 60_000 }],
+  ['an Age beside Expires', { expires: 'Sun, 29 Nov 2026 12:01:00 GMT', age: '20' }, { maxFreshMs: 40_000 }],
+  ['an Age alone', { age: '20' }, {}],
   ['Expires: 0', { expires: '0' }, { maxFreshMs: 0 }],
   ['max-age goes before Expires', { 'cache-control': 'max-age=5', expires: '0' }, { maxFreshMs: 5000 }],
 ])('%s', (_what, headers, lifetime) => {

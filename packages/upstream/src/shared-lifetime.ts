@@ -9,7 +9,7 @@ export interface SharedLifetime {
 }
 
 /**
- * Reads Cache-Control and Expires as a shared cache does (RFC 9111 §3, §4.2.1, §5.2.2). `no-cache` allows to keep what is
+ * Reads Cache-Control, Expires and Age as a shared cache does (RFC 9111 §3, §4.2, §5.2.2). `no-cache` allows to keep what is
  * validated before each use; since upstream has no validators, that is not to keep it. A `private` or `no-cache` that
  * names fields counts as one without.
  * @param nowMs of the wall clock
@@ -23,13 +23,19 @@ export function sharedLifetime(headers: IncomingHttpHeaders, nowMs: number): Sha
   if (directives.has('no-store') || directives.has('private')) return { isPrivate: true, maxFreshMs: 0 }
   if (directives.has('no-cache')) return { maxFreshMs: 0 }
   const maxAge = directives.get('s-maxage') ?? directives.get('max-age')
+  const ageMs = secondsIn(headers.age ?? '') * 1000
   // A lifetime that cannot be read is over (§4.2.1).
-  if (maxAge !== undefined) return { maxFreshMs: /^\d+$/.test(maxAge) ? Number(maxAge) * 1000 : 0 }
+  if (maxAge !== undefined) return { maxFreshMs: Math.max(0, secondsIn(maxAge) * 1000 - ageMs) }
   if (headers.expires === undefined) return {}
   const expiresMs = Date.parse(headers.expires)
   const sentMs = Date.parse(headers.date ?? '')
-  const lifeMs = expiresMs - (Number.isNaN(sentMs) ? nowMs : sentMs)
+  const lifeMs = expiresMs - (Number.isNaN(sentMs) ? nowMs : sentMs) - ageMs
   return { maxFreshMs: lifeMs > 0 ? lifeMs : 0 }
+}
+
+/** delta-seconds (§1.2.2); 0 for anything else. */
+function secondsIn(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : 0
 }
 
 /** `private="set-cookie, x"` holds a comma; an argument in quotes is the argument. */
