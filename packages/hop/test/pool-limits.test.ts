@@ -248,3 +248,35 @@ test('a crowd of which many leave at every moment leaves no connection in use', 
   expect(stay.map(({ heard }) => heard.body)).toEqual(stay.map((_, index) => `/${index * 2 + 1}`))
   expect(pool.open).toBeLessThanOrEqual(5)
 })
+
+/** Requests of one client, as far as they get by the next turn. */
+async function hold(count: number, pool: ConnectionPool, client: string): Promise<ReturnType<typeof ask>[]> {
+  const asked = Array.from({ length: count }, (_, index) => ask(pool, `/${client}${index}`, { client }))
+  await new Promise(setImmediate)
+  return asked
+}
+
+describe('clients that share the connections', () => {
+  test('one with many requests leaves half of them to others; its own wait, and go on as its answers come', async () => {
+    const pool = hop.pool({ maxConnections: 4, maxWaiting: 10, clientSharePercent: 50 })
+    const many = await hold(4, pool, 'many')
+    expect(countsOf(pool)).toEqual([2, 0, 2])
+    const [other] = await hold(1, pool, 'other')
+    expect(countsOf(pool)).toEqual([3, 0, 2])
+    const peers = await Promise.all([hop.server.peer(), hop.server.peer(), hop.server.peer()])
+    const paths = await Promise.all(peers.map((peer) => answerNext(peer)))
+    expect(paths.toSorted()).toEqual(['/many0', '/many1', '/other0'])
+    expect((await other?.heard.over)?.body).toBe('/other0')
+    await until(() => pool.waiting === 0)
+    expect(pool.open - pool.idle).toBe(2)
+    for (const { exchange } of many) exchange.abort()
+  })
+
+  test('one that waits with too many is told that it is its own share', async () => {
+    const pool = hop.pool({ maxConnections: 4, maxWaiting: 4, clientSharePercent: 50 })
+    const asked = await hold(6, pool, 'many')
+    const faults = asked.map(({ heard }) => heard.fault?.limit)
+    expect(faults).toEqual([undefined, undefined, undefined, undefined, 'client_share', 'client_share'])
+    for (const { exchange } of asked) exchange.abort()
+  })
+})

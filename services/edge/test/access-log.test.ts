@@ -19,7 +19,8 @@ beforeAll(async () => {
   edge = await startEdge({
     backends: [backend.port],
     server: 'max_body_bytes = 10',
-    tables: '[rate_limit]\nmax_requests = 4\nkey_extractor = "header:x-client"',
+    tables:
+      '[rate_limit]\nmax_requests = 4\nkey_extractor = "header:x-client"\nknown = ["one", "told", "all", "canary-client"]',
     env: { LOG_LEVEL: 'trace' },
   })
 })

@@ -7,12 +7,13 @@ import { type RunningEdge, startEdge } from './start-edge.ts'
 let backend: ScriptedBackend
 let edge: RunningEdge
 let client: Wire
+const known = Array.from({ length: 50 }, (_, index) => String(index))
 beforeAll(async () => {
   backend = await ScriptedBackend.start()
   edge = await startEdge({
     backends: [backend.port],
     server: 'max_body_bytes = 1000',
-    tables: '[rate_limit]\nmax_requests = 1\nkey_extractor = "header:x-client"',
+    tables: `[rate_limit]\nmax_requests = 1\nkey_extractor = "header:x-client"\nknown = ${JSON.stringify(known)}`,
   })
 })
 afterEach(() => client.destroy())

@@ -234,7 +234,9 @@ describe('a token bucket', () => {
 
 describe('by key_extractor', () => {
   test('a header field makes the client, wherever it comes from; without it, the address does', async () => {
-    const edge = await edgeWith(windowOf(2, 'key_extractor = "header:X-Api-Key"'))
+    const edge = await edgeWith(
+      windowOf(2, 'key_extractor = "header:X-Api-Key"\nknown = ["canary-key-1", "canary-key-2"]'),
+    )
     const askWith = (key: string | undefined, client = newClient()) =>
       askAs(client, edge, key === undefined ? {} : { 'x-api-KEY': key })
     const replies = [await askWith('canary-key-1'), await askWith('canary-key-1'), await askWith('canary-key-1')]
@@ -244,12 +246,14 @@ describe('by key_extractor', () => {
     const nameless = [await askWith(undefined, client), await askWith('', client), await askWith(undefined, client)]
     expect(nameless.map(({ status }) => status)).toEqual([200, 200, 429])
     expect((await askWith('canary-key-2', client)).status).toBe(200)
+    // Invented ones have no budget of their own.
+    expect((await askWith('invented', client)).status).toBe(429)
     expect(await evidence()).not.toContain('canary-key')
     expect(edge.output()).not.toContain('canary-key')
   })
 
   test('a token does, wherever an SDK puts it, and is shown to nobody', async () => {
-    const edge = await edgeWith(windowOf(3, 'key_extractor = "token"'))
+    const edge = await edgeWith(windowOf(3, 'key_extractor = "token"\nknown = ["canary-token", "another"]'))
     const basic = Buffer.from('canary-token:').toString('base64')
     const replies = [
       await askAs(newClient(), edge, { Authorization: 'Bearer canary-token' }),

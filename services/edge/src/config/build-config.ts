@@ -115,6 +115,7 @@ function rateLimitConfig(values: ValuesOf<typeof rateLimitKeys>): RateLimitConfi
         ? { kind: algorithm, limit, windowMs: inMs(windowSeconds) }
         : { kind: algorithm, burst, refillPerSecond: flow },
     keyExtractor: values.key_extractor,
+    known: [...new Set([...values.known, ...(values.known_file ?? [])])],
     aheadPercent: values.ahead_percent,
     exempt: values.exempt,
   }

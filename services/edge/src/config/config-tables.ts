@@ -18,6 +18,7 @@ import {
   wholeNumber,
 } from './config-kinds.ts'
 import { keyExtractor } from './key-extractor.ts'
+import { knownKeys, knownKeysFile } from './known-keys.ts'
 import { listenAddress } from './listen-address.ts'
 
 /** `[server]`. */
@@ -161,8 +162,10 @@ export const rateLimitKeys = {
   key_extractor: preset(
     keyExtractor,
     'client_ip',
-    'What makes a client: its address (IPv6: the /64), its token, or a header field',
+    'What makes a client: its address (IPv6: the /64), or its token or a header field if that is known; an unknown one counts as its address',
   ),
+  known: preset(knownKeys, [], 'Tokens or values of the field that have a budget of their own, such as ["${TOKEN}"]'),
+  known_file: optional(knownKeysFile, 'The same in a file, read again at SIGHUP'),
   ahead_percent: preset(
     wholeNumber(0, 50),
     0,

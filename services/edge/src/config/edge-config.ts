@@ -163,6 +163,8 @@ export interface RateLimitConfig {
     | { readonly kind: 'sliding-window'; readonly limit: number; readonly windowMs: number }
     | { readonly kind: 'token-bucket'; readonly burst: number; readonly refillPerSecond: number }
   readonly keyExtractor: KeyExtractor
+  /** Hashes of the tokens or values that have a budget of their own; what is not among them counts as its address. */
+  readonly known: readonly string[]
   /** Of what a client has left, a process lets this share through before it asks the fleet. 0: it asks each time. */
   readonly aheadPercent: number
   /** Blocks of clients that are not limited. */

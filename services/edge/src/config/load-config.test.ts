@@ -88,6 +88,7 @@ const preset = {
 const seedLimit = {
   policy: { kind: 'sliding-window', limit: 10, windowMs: 60_000 },
   keyExtractor: { kind: 'client_ip' },
+  known: [],
   aheadPercent: 0,
   exempt: [],
 }
@@ -201,6 +202,7 @@ test('every table and key', () => {
     rateLimit: {
       policy: { kind: 'token-bucket', burst: 5, refillPerSecond: 0.5 },
       keyExtractor: { kind: 'header', name: 'x-client' },
+      known: [],
       aheadPercent: 0,
       exempt: ['127.0.0.0/8', '::1/128', '192.0.2.1/32'],
     },

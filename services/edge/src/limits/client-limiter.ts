@@ -28,6 +28,7 @@ export class ClientLimiter {
   readonly #limiter: PromptRateLimiter
   readonly #isExempt: (address: string) => boolean
   readonly #policyField: string
+  readonly #known: ReadonlySet<string>
   /** What was counted by another policy, before a reload or by another edge, is another count. */
   readonly #prefix: string
 
@@ -35,6 +36,7 @@ export class ClientLimiter {
     this.#config = config
     this.#limiter = limiter
     this.#isExempt = addressBlocks(config.exempt)
+    this.#known = new Set(config.known)
     this.#prefix = `${Object.values(config.policy).join('-')}:`
     this.#policyField = policyMember('client', config.policy)
     this.counts = counts
@@ -47,7 +49,7 @@ export class ClientLimiter {
       return undefined
     }
     const { policy, keyExtractor } = this.#config
-    const subject = this.#prefix + subjectOf(keyExtractor, req, address)
+    const subject = this.#prefix + subjectOf({ extractor: keyExtractor, known: this.#known }, req, address)
     const known = this.#limiter.takeNow(subject, policy)
     if (known) return this.#verdict(known)
     return this.#limiter.take(subject, policy).then((decision) => this.#verdict(decision))

@@ -1,11 +1,16 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
-import { subjectOf } from './client-subject.ts'
+import type { KeyExtractor } from '../config/edge-config.ts'
+import { hashOfKey, subjectOf as subjectIn } from './client-subject.ts'
 
 function asked(headers: Record<string, string | string[]> = {}, url = '/'): IncomingMessage {
   return Object.assign(new IncomingMessage(new Socket()), { headers, url })
 }
+
+const known = new Set(['secret', 'other', 'a', 'A', 'a, b', 't', 'k'].map(hashOfKey))
+const subjectOf = (extractor: KeyExtractor, req: IncomingMessage, address: string): string =>
+  subjectIn({ extractor, known }, req, address)
 
 const byAddress = (address: string): string => subjectOf({ kind: 'client_ip' }, asked(), address)
 const byToken = (req: IncomingMessage): string => subjectOf({ kind: 'token' }, req, '192.0.2.1')
@@ -64,6 +69,11 @@ describe('by header', () => {
   test('without it, or when it is empty, the address counts', () => {
     expect([byField(asked()), byField(asked({ 'x-api-key': '' }))]).toEqual(['192.0.2.1', '192.0.2.1'])
   })
+})
+
+test('invented tokens and values count as the address that brings them', () => {
+  expect(byToken(asked({ authorization: 'Bearer invented' }))).toBe('192.0.2.1')
+  expect(byField(asked({ 'x-api-key': 'invented' }))).toBe('192.0.2.1')
 })
 
 test('what may be a secret is not in the subject', () => {

@@ -17,9 +17,11 @@ export class LimitParts {
   readonly link: RedisLink | undefined
   readonly #size: FleetSize | undefined
   readonly #surroundings: Surroundings
+  readonly #logger: Logger
 
   constructor(settings: EdgeSettings, surroundings: Surroundings, logger: Logger) {
     this.#surroundings = surroundings
+    this.#logger = logger
     const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
     if (url === undefined) return
     const link = new RedisLink({ url, name: 'edge', timeoutMs, prefix, needs: redisNeeds })
@@ -29,7 +31,17 @@ export class LimitParts {
   }
 
   limiterFor(config: RateLimitConfig | undefined): ClientLimiter | undefined {
+    if (config) this.#warnOfUnknown(config)
     return config && new ClientLimiter(config, this.#counter(config.aheadPercent / 100), this.counts)
+  }
+
+  #warnOfUnknown({ keyExtractor: { kind }, known }: RateLimitConfig): void {
+    if (kind === 'client_ip' || known.length > 0) return
+    const key_extractor = kind
+    this.#logger.warn(
+      { key_extractor },
+      'no value is known ([rate_limit] known, known_file): all count by their address',
+    )
   }
 
   async close(): Promise<void> {
