@@ -1,7 +1,8 @@
 --[[
   Benches keys for the whole fleet, as a whole or for one product: one, and those that share its fate. An earlier,
   longer bench stands, with its reason. Requests that were under way together report the same limit: only the first of
-  them is a strike, so running it twice harms nothing.
+  them is a strike, so running it twice harms nothing. Strikes of the key as a whole count for each of its products; the
+  release before products kept no others. A bench for a product ends the trial of the whole key without a result.
 
   KEYS[1] the benches (see take-key.lua)
   KEYS[2] the lessons (see take-key.lua)
@@ -24,6 +25,9 @@ local function bench(id)
   local before = tonumber(redis.call('HGET', KEYS[1], scope .. ':until') or 0)
   local strikes = tonumber(redis.call('HGET', KEYS[1], scope .. ':strikes') or 0)
   if before <= now then
+    if product then
+      strikes = math.max(strikes, tonumber(redis.call('HGET', KEYS[1], id .. ':strikes') or 0))
+    end
     strikes = math.min(strikes + 1, tonumber(ARGV[4]))
   end
   local duration, cap = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -43,6 +47,7 @@ local function bench(id)
     redis.call('HDEL', KEYS[1], scope .. ':trial')
   end
   if product then
+    redis.call('HDEL', KEYS[1], id .. ':trial')
     redis.call('HDEL', KEYS[2], scope .. ':learning')
   end
   -- Strikes of a key that is never used again are forgotten with the rest.

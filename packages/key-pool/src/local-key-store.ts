@@ -136,8 +136,10 @@ export class LocalKeyStore implements KeyStore {
     const scope = scopeOf(id, product)
     const before = this.#benched.get(scope)
     const still = before !== undefined && before.untilMs > nowMs
-    // Requests that were under way together report the same limit: one strike.
-    const strikes = Math.min((before?.strikes ?? 0) + (still ? 0 : 1), maxStrikes)
+    const whole = product === undefined ? undefined : this.#benched.get(id)
+    // Requests that were under way together report the same limit: one strike. Those of the whole key count for each product.
+    const earlier = Math.max(before?.strikes ?? 0, still ? 0 : (whole?.strikes ?? 0))
+    const strikes = Math.min(earlier + (still ? 0 : 1), maxStrikes)
     const forMs = doublingUpToMs === undefined ? durationMs : Math.min(durationMs * 2 ** (strikes - 1), doublingUpToMs)
     const beforeMs = before?.untilMs ?? 0
     const untilMs = Math.max(beforeMs, nowMs + forMs)
@@ -145,6 +147,7 @@ export class LocalKeyStore implements KeyStore {
     const lasting = before && beforeMs >= nowMs + forMs ? before : { reason, status }
     this.#benched.set(scope, { id, product, ...lasting, strikes, untilMs, trialUntilMs: 0 })
     if (product !== undefined) this.#lessons.end(id, product)
+    if (whole) whole.trialUntilMs = 0
     return untilMs - nowMs
   }
 

@@ -54,6 +54,18 @@ function describeScopes(fleet: () => Fleet): void {
     for (const options of [core, privacy]) expect(await last.take(ids, options)).toMatchObject({ id: 'b' })
   })
 
+  test('strikes of the key as a whole count for its products, and a limit of one leaves the trial to others', async () => {
+    const { first, last, moment } = fleet()
+    const limited = { id: 'a', reason: 'limited', doublingUpToMs: 100 * longMs } as const
+    await first.bench({ ...limited, durationMs: 5 })
+    await moment()
+    await moment()
+    expect(await first.take(['a'], core)).toMatchObject({ id: 'a', trial: true })
+    expect(await first.bench({ ...limited, product: 'core', durationMs: longMs })).toBe(2 * longMs)
+    expect(await last.take(['a'], privacy)).toMatchObject({ id: 'a', trial: true })
+    expect(await last.take(['a'], core)).toMatchObject({ kind: 'none' })
+  })
+
   test('a key whose quota is gone is still asked what costs nothing', async () => {
     const { first, last } = fleet()
     await first.bench({ id: 'a', reason: 'exhausted', durationMs: longMs })
