@@ -11,6 +11,7 @@ const help = `Measures a lookup replica, the edge and the egress next to their p
   npm run bench -- bulk       lines per second of a long list through command, edge and bulk service, and memory of each
   npm run bench -- edge       CPU time per proxied GET, next to http-proxy-3, and HAProxy and nginx if installed
   npm run bench -- edge-idle  memory of the edge with many open connections
+  npm run bench -- share      what another client of the edge meets while one floods it, in each of several ways
   npm run bench -- edge-hash  answers from memory with the edge balancing by path, and in turn
   npm run bench -- egress     tunnels per second, memory of an idle tunnel, and throughput of one, next to proxy-chain,
                               and Squid if it is installed
@@ -61,6 +62,10 @@ edge-hash:
   --requests N         that are counted, after as many that are not; default 20000
   --addresses N        different ones that are asked for, by a Zipf distribution; default 10000
   --entries N          in the memory of each of three replicas; default 1000
+
+share:
+  --rounds N           with and without the flood, in turn; default 5
+  --seconds N          of one measurement; default 4
 
 egress, whose proxies take turns:
   --rounds N           default 5

@@ -17,9 +17,11 @@ import {
   edgeTable,
   hitTable,
   rssTable,
+  shareTable,
 } from './report.ts'
 import type { RoundsOptions } from './rounds.ts'
 import { benchRss } from './rss-bench.ts'
+import { benchShare } from './share-bench.ts'
 
 /** The same for programs and for people. */
 export interface Measured {
@@ -99,6 +101,10 @@ export const benches: Readonly<Record<string, Bench>> = {
       progress,
     })
     return { report, table: bulkTable(report) }
+  },
+  share: async ({ number }) => {
+    const report = await benchShare({ rounds: number('rounds', 5), seconds: number('seconds', 4), progress })
+    return { report, table: shareTable(report) }
   },
   egress: async (words) => {
     const { number, nodeFlags } = words

@@ -18,10 +18,16 @@ export async function pacedLoad(
     url,
     targets,
     perSecond,
-  }: { readonly url: string; readonly targets: readonly string[]; readonly perSecond: number },
+    localAddress,
+  }: {
+    readonly url: string
+    readonly targets: readonly string[]
+    readonly perSecond: number
+    readonly localAddress?: string
+  },
   signal: AbortSignal,
 ): Promise<PacedReport> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  const agent = new Agent({ keepAlive: true, maxSockets: 64, ...(localAddress !== undefined && { localAddress }) })
   const durationsMs: number[] = []
   const underWay = new Set<Promise<void>>()
   let errors = 0

@@ -6,6 +6,7 @@ import type { EdgeHashReport } from './edge-hash-bench.ts'
 import type { EdgeIdleReport } from './edge-idle-bench.ts'
 import type { HitReport } from './hit-bench.ts'
 import type { RssReport } from './rss-bench.ts'
+import type { ShareReport } from './share-bench.ts'
 import type { Ratio, Series } from './series.ts'
 
 /** Reports as small tables for a terminal. */
@@ -42,6 +43,18 @@ export function edgeHashTable({ load, series }: EdgeHashReport): string {
     (hash / roundRobin).toFixed(2),
   ])
   return `${load}\n${table([['Zipf', 'L1 % round-robin', 'L1 % hash', 'hash / round-robin'], ...rows])}\n`
+}
+
+export function shareTable({ load, series }: ShareReport): string {
+  const rows = series.map(({ flood, aloneP99Ms, floodedP99Ms, ratio, errors }) => [
+    flood,
+    aloneP99Ms.toFixed(1),
+    floodedP99Ms.toFixed(1),
+    ratio.toFixed(2),
+    String(errors),
+  ])
+  const head = ['flood of one client', 'p99 ms without', 'p99 ms with', 'ratio', 'errors']
+  return `${load}\n${table([head, ...rows])}\nwanted: at most 3.00, and no error\n`
 }
 
 export function rssTable({ entries, connections, bytes }: RssReport): string {
