@@ -85,7 +85,7 @@ const phrases: readonly (readonly [Says, RegExp])[] = [
   ],
   ['wrong_module', /wrong module|wrong (?:field|module) type/i],
   ['blocked', /\b(?:blocked|malicious)\b/i],
-  ['account_limit', /\bmonthly\b|\byour (?:account|plan|subscription|month)\b/i],
+  ['account_limit', /\bmonthly\b|\byour account\b|\b(?:this|per|a) month\b/i],
 ]
 
 /** Only the beginning of a body is read: what is said later is not a message. */

@@ -15,10 +15,11 @@ afterAll(async () => {
 afterEach(() => fleet.fake.clearCalls())
 
 describe('with MICRO_BATCH_MS single questions', () => {
-  test('that come at the same time leave as one batch, and are answered as if asked alone', async () => {
+  test('that come at the same time leave as one batch for each product, and are answered as if asked alone', async () => {
     const paths = ['/9.9.9.1', '/9.9.9.2/json', '/AS15169', '/AS0', '/9.9.9.3/privacy', '/9.9.9.4/city']
     const replies = await Promise.all(paths.map((path) => fleet.ask(path)))
-    expect(fleet.fake.calls.map(({ method, path }) => [method, path])).toEqual([['POST', '/batch']])
+    // One for each product: addresses, AS numbers, a module.
+    expect(fleet.fake.calls.map(({ method, path }) => `${method} ${path}`)).toEqual(Array(3).fill('POST /batch'))
     const client = httpClient()
     for (const [at, path] of paths.entries()) {
       const direct = await client.ask(fleet.fake.url, path, { headers: { authorization: 'Bearer test-key-1' } })

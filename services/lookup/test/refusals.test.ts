@@ -1,3 +1,6 @@
+import { apiKey } from '@ipfleet/key-pool/api-key.ts'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { once } from 'node:events'
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { FakeKey } from '@ipfleet/testing/fake-ipinfo/accounts.ts'
@@ -243,3 +246,85 @@ test('of two keys one is used up (402): the other answers everything, batches to
   expect((await fleet.ask('/lite/8.8.8.8')).status).toBe(200)
   expect(cacheStatus(batch)).toContain('fwd=miss')
 })
+
+describe('fifty keys', () => {
+  test('and a limit by source of three seconds: eight calls at most by the first request, back soon, no key doubled', async () => {
+    await using fleet = await startLocalFleet({ redis, replicas: 2, keys: named(50), env: patientWithRedis })
+    await expectLookups(fleet)
+    fleet.fake.clearCalls()
+    fleet.fake.behave({ kind: '429-storm' })
+    const startedMs = performance.now()
+    expect((await fleet.ask(fresh())).status).toBe(503)
+    expect(fleet.fake.calls.length).toBeLessThanOrEqual(8)
+    // Clients go on asking meanwhile.
+    while (performance.now() - startedMs < 3000) {
+      const replies = await fleet.askAll(4, () => fresh())
+      expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([503]))
+    }
+    fleet.fake.heal()
+    const endedMs = performance.now()
+    await until(async () => (await fleet.ask(fresh(), { replica: 1 })).status === 200)
+    expect(performance.now() - endedMs).toBeLessThan(5000)
+    fleet.fake.clearCalls()
+    const replies = await fleet.askAll(100, () => fresh())
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
+    expect(Object.keys(fleet.fake.countByToken())).toHaveLength(50)
+    expect((await healthOf(fleet)).keys.cooling).toBe(0)
+  })
+})
+
+test('benches and quotas of the release before are heeded, and end', async () => {
+  const [first, second, third] = named(3).map((key) => apiKey(key).id)
+  const untilMs = Date.now() + 60_000
+  await using fleet = await startLocalFleet({ redis, replicas: 0, keys: named(3), env: patientWithRedis })
+  await writeHash(redis.url, 'ipfleet:keys:{pool}:benches', {
+    [`${first}:until`]: untilMs,
+    [`${first}:strikes`]: 2,
+    [`${first}:reason`]: 'denied',
+  })
+  await writeHash(redis.url, 'ipfleet:keys:{pool}:quotas', {
+    [`${second}:account:left`]: 0,
+    [`${second}:account:limit`]: 1000,
+    [`${second}:account:total`]: 1000,
+    [`${second}:account:until`]: untilMs,
+  })
+  await Promise.all([fleet.join(), fleet.join()])
+  const replies = await fleet.askAll(20, () => fresh())
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
+  expect(Object.keys(fleet.fake.countByToken())).toEqual(['test-key-3'])
+  const { keys } = (await fleet.ask('/keys', { replica: 1 })).json() as { keys: object[] }
+  expect(keys).toMatchObject([
+    { id: first, state: 'cooling', reason: 'denied' },
+    { id: second, state: 'cooling', reason: 'exhausted' },
+    { id: third, state: 'active' },
+  ])
+  await fleet.ask(`/keys/${first}/release`, { method: 'POST' })
+  await fleet.askAll(20, () => fresh())
+  expect(Object.keys(fleet.fake.countByToken()).toSorted()).toEqual(['test-key-1', 'test-key-3'])
+})
+
+test('a batch of which a part was refused says when to ask again, and a batch of one product benches no other', async () => {
+  await using fleet = await startLocalFleet({ redis, replicas: 2, keys: named(2), env: patientWithRedis })
+  const known = fresh().slice(1)
+  await fleet.ask(`/${known}`)
+  fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 20, methods: ['POST'] })
+  const batch = (items: readonly string[]): Promise<Reply> =>
+    fleet.ask('/batch', { method: 'POST', body: JSON.stringify(items) })
+  const partly = await batch([known, fresh().slice(1)])
+  expect(partly.status).toBe(200)
+  expect(Number(partly.headers['retry-after'])).toBeGreaterThan(15)
+  fleet.fake.heal()
+  await expectLookups(fleet)
+  expect((await batch([`${fresh().slice(1)}/privacy`])).headers['retry-after']).toBeUndefined()
+})
+
+/** As a replica of the release before has left it. */
+async function writeHash(url: string, key: string, fields: Readonly<Record<string, string | number>>): Promise<void> {
+  const link = new RedisLink({ url, name: 'state' })
+  try {
+    if (!link.up) await once(link, 'up')
+    await link.run((client) => client.hset(key, fields))
+  } finally {
+    link.close()
+  }
+}
