@@ -132,7 +132,9 @@ test('an open database cannot be changed, and opening a newer one leaves it as i
 
 describe('opening fails, and the error names the file, when it', () => {
   test('is missing', () => {
-    expect(() => openOfflineDb({ path: join(directory, 'missing.mmdb') })).toThrow(/missing\.mmdb cannot be read/)
+    expect(() => openOfflineDb({ path: join(directory, 'missing.mmdb') })).toThrow(
+      /missing\.mmdb cannot be read \(ENOENT\)$/,
+    )
   })
 
   test.each([
@@ -142,14 +144,14 @@ describe('opening fails, and the error names the file, when it', () => {
   ])('is no MMDB (%s)', (name, bytes) => {
     const path = join(directory, name)
     writeFileSync(path, bytes)
-    expect(() => openOfflineDb({ path })).toThrow(`${path} cannot be read`)
+    expect(() => openOfflineDb({ path })).toThrow(`${path} cannot be read: it is no whole MMDB`)
   })
 
   test('was cut off', () => {
     const path = join(directory, 'cut')
     const whole = tinyMmdb({ ipVersion: 6, type: 'cut', records: [['8.8.8.8', { country_code: 'US' }]] })
     writeFileSync(path, whole.subarray(0, whole.length - 60))
-    expect(() => openOfflineDb({ path })).toThrow(`${path} cannot be read`)
+    expect(() => openOfflineDb({ path })).toThrow(`${path} cannot be read: it is no whole MMDB`)
   })
 
   test('holds something other than countries and networks', () => {

@@ -54,7 +54,10 @@ export async function readOfflineDb(path: string): Promise<OfflineDb> {
 }
 
 function faultOf(path: string, cause: unknown): Error {
-  const what = cause instanceof UselessDatabase ? cause.message : 'cannot be read'
+  // Errors of reading beyond the end of a buffer have a code too, but come from no system call.
+  const isOfFile = typeof cause === 'object' && cause !== null && 'syscall' in cause && 'code' in cause
+  const code = isOfFile ? ` (${String(cause.code)})` : ': it is no whole MMDB'
+  const what = cause instanceof UselessDatabase ? cause.message : `cannot be read${code}`
   return new Error(`The offline database ${path} ${what}`, { cause })
 }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { integer, secretList, url } from './kinds.ts'
+import { integer, secret, secretList, url } from './kinds.ts'
 import { readDotEnv } from './sources.ts'
 import { unknownNames } from './unknown-names.ts'
 
@@ -12,6 +12,7 @@ const schema = {
   REDIS_TIMEOUT_MS: integer({ default: 1, min: 0, help: 't' }),
   CACHE_MAX_ENTRIES: integer({ default: 1, min: 0, help: 'c' }),
   IPINFO_KEYS: secretList({ optional: true, help: 'k' }),
+  PROXY_PASS: secret({ optional: true, help: 's' }),
 }
 
 let cwd = ''
@@ -36,8 +37,17 @@ test.each([
   ['IPINFO_API_TOKEN', 'IPINFO_KEYS'],
   ['IPINFO_ACCESS_TOKEN', 'IPINFO_KEYS'],
   ['IPINFOIO_TOKEN', 'IPINFO_KEYS'],
+  ['IPINFO_TOKEN_FILE', 'IPINFO_KEYS_FILE'],
+  ['PROXY_PASSWORD', 'PROXY_PASS'],
+  ['PROXY_PASSWORD_FILE', 'PROXY_PASS_FILE'],
 ])('%s in the environment probably means %s', (given, meant) => {
   expect(toldOf({ [given]: 'canary' })).toEqual([`environment: ${given} is not a setting; did you mean ${meant}?`])
+})
+
+test('a file that a setting is not read from is told', () => {
+  expect(toldOf({ PORT_FILE: '/run/secrets/port' })).toEqual([
+    'environment: PORT_FILE is not a setting; PORT is not read from a file',
+  ])
 })
 
 test('a name that begins as settings do is told with those that there are', () => {

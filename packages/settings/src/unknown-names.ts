@@ -36,6 +36,8 @@ function adviceOn(name: string, known: readonly string[]): Advice | undefined {
   if (known.includes(name) || knownElsewhere.has(name) || orchestrated.test(name)) return undefined
   const meant = meantBy(name.toUpperCase(), known)
   if (meant !== undefined) return { text: `did you mean ${meant}?`, meant }
+  const without = name.endsWith(fileSuffix) ? name.slice(0, -fileSuffix.length) : ''
+  if (known.includes(without)) return { text: `${without} is not read from a file`, meant: without }
   const family = families.find((prefix) => name.startsWith(prefix))
   const members = known.filter((other) => family !== undefined && other.startsWith(family))
   return members.length === 0 ? undefined : { text: `those that begin so are ${members.join(', ')}` }
@@ -43,7 +45,10 @@ function adviceOn(name: string, known: readonly string[]): Advice | undefined {
 
 function meantBy(name: string, known: readonly string[]): string | undefined {
   if (known.includes(name)) return name
-  const [, otherName] = namesOfOthers.find(([pattern]) => pattern.test(name)) ?? []
+  const suffix = name.endsWith(fileSuffix) ? fileSuffix : ''
+  const bare = suffix === '' ? name : name.slice(0, -suffix.length)
+  const [, other] = namesOfOthers.find(([pattern]) => pattern.test(bare)) ?? []
+  const otherName = other === undefined ? undefined : other + suffix
   return otherName !== undefined && known.includes(otherName) ? otherName : nearName(name, known)
 }
 
@@ -51,6 +56,8 @@ function meantBy(name: string, known: readonly string[]): string | undefined {
 const namesOfOthers: readonly (readonly [RegExp, string])[] = [
   [/^IP_?INFO(_?IO)?_?((API|ACCESS|AUTH)_?)*(KEY|TOKEN|SECRET)S?$/, 'IPINFO_KEYS'],
   [/^IP_?ASIS_?((API|ACCESS|AUTH)_?)*(KEY|TOKEN|SECRET)S?$/, 'IPASIS_KEYS'],
+  [/^PROXY_?USER_?NAME$/, 'PROXY_USER'],
+  [/^PROXY_?(PASSWORD|PASSWD|PASSPHRASE|PWD)$/, 'PROXY_PASS'],
   [/^REDIS_?(URI|DSN|ADDR(ESS)?|HOST(NAME)?|SERVER|ENDPOINT|TLS_URL|CONNECTION(_STRING)?)$/, 'REDIS_URL'],
 ]
 

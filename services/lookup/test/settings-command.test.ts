@@ -80,7 +80,7 @@ test('a fault names a secret’s setting and not the secret', () => {
 test.each([
   ['KEYS_FILE', undefined, /keys-or-db cannot be read \(ENOENT\)/],
   ['KEYS_FILE', 'good-key\nbad key\n', /keys-or-db line 2: after the key come/],
-  ['KEYS_FILE', '# none\n', /keys-or-db it holds no keys/],
+  ['KEYS_FILE', '# none\n', /keys-or-db holds no keys/],
   ['KEYS_FILE', 'directory', /keys-or-db cannot be read \(EISDIR\)/],
   ['IPINFO_KEYS_FILE', 'directory', /keys-or-db, .*cannot be read \(EISDIR\)/],
   ['CLIENT_TOKENS_FILE', 'name=short\n', /CLIENT_TOKENS: got a value \(not shown\) from the file/],

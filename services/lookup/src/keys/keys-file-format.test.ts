@@ -12,6 +12,10 @@ describe('a file of keys', () => {
     ])
   })
 
+  test('takes keys that end as base64 does', () => {
+    expect(parseKeysFile('a2V5==\n')).toEqual([apiKey('a2V5==')])
+  })
+
   test('may tell what a key is allowed, and what it may cost', () => {
     expect(parseKeysFile('k1 products=core,privacy overage=pay max_per_day=1000 provider=ipasis')).toEqual([
       { ...apiKey('k1'), products: ['core', 'privacy'], overage: 'pay', maxPerDay: 1000, provider: 'ipasis' },
@@ -19,8 +23,8 @@ describe('a file of keys', () => {
   })
 
   test.each<[string, string, unknown]>([
-    ['nothing', '', 'it holds no keys'],
-    ['comments only', '# one\n\n', 'it holds no keys'],
+    ['nothing', '', 'holds no keys'],
+    ['comments only', '# one\n\n', 'holds no keys'],
     ['a key that HTTP cannot carry', 'good\nschlüssel', 'line 2: a key is visible ASCII characters'],
     ['a weight that is none', 'k1 weight=many', 'line 1: weight is a number above 0, below 10000'],
     ['a weight of nothing', 'k1 weight=0', 'line 1: weight is a number above 0, below 10000'],
@@ -41,6 +45,17 @@ describe('a file of keys', () => {
     ['no units in a day', 'k1 max_per_day=0', 'line 1: max_per_day is a whole number from 1'],
     ['a provider that is none', 'k1 provider=other', 'line 1: provider is ipinfo or ipasis'],
     ['the same key twice', 'k1\n#\nk1 weight=2', 'line 3 repeats the key of line 1'],
+    ['a list', 'k1,k2', 'line 1: a line has one key, and no comma'],
+    ['a setting', 'IPINFO_KEYS=k1', 'line 1: a line begins with the key itself, without NAME='],
+    ['what is told of a key alone', 'weight=2', 'line 1: a line begins with the key itself, without NAME='],
+    ['JSON', '["k1"]', 'line 1: a key is written without quotes and brackets'],
+    ['quotes', "'k1'", 'line 1: a key is written without quotes and brackets'],
+    [
+      'several faults',
+      'k1 weight=0\nk2\nk2',
+      'line 1: weight is a number above 0, below 10000; line 3 repeats the key of line 2',
+    ],
+    ['faults everywhere', 'é\n'.repeat(9), expect.stringMatching(/^line 1: [^;]+; .*; line 5: [^;]+; and 4 more$/)],
   ])('is refused with %s', (_, text, message) => {
     expect(() => parseKeysFile(text)).toThrow(expect.objectContaining({ name: 'KeysFileError', message }))
   })

@@ -12,7 +12,15 @@ const productNames: ReadonlySet<string> = new Set(
   ipinfoProducts.flatMap(({ name, kind }) => (kind === 'plan' || kind === 'module' ? [name] : [])),
 )
 
-const token = /^[\u0021-\u007e]+$/
+/** What is no key, though HTTP could carry it: other forms in which keys are handed over. */
+const otherForms: readonly (readonly [RegExp, string])[] = [
+  [/[^\u0021-\u007e]/, 'a key is visible ASCII characters'],
+  [/["'`{}[\]]/, 'a key is written without quotes and brackets'],
+  [/,/, 'a line has one key, and no comma'],
+  // A key may end in `=`, as base64 does.
+  [/^\w+=[^=]/, 'a line begins with the key itself, without NAME='],
+]
+const maxFaultsTold = 5
 const weight = /^(?:\d{1,4}|\d{0,4}\.\d{1,3})$/
 const units = /^[1-9]\d{0,14}$/
 
@@ -55,38 +63,50 @@ const attributes: Readonly<
 /**
  * One key a line, with what is to be known of it: `TOKEN weight=2 group=acme overage=pay`. Lines that are empty or begin with `#`
  * say nothing. A file without keys is an error: editors empty a file before they write it.
- * @throws KeysFileError that names the line
+ * @throws KeysFileError that names the lines at fault
  */
 export function parseKeysFile(text: string): ApiKey[] {
   const lines = new Map<string, number>()
   const keys: ApiKey[] = []
+  const faults: string[] = []
   for (const [index, line] of text
     .replace(/^\uFEFF/, '')
     .split(/\r?\n/)
     .entries()) {
     const words = line.trim().split(/\s+/)
     if (words[0] === '' || words[0]?.startsWith('#')) continue
-    const key = keyOf(words, index + 1)
+    const key = keyOf(words)
+    if (typeof key === 'string') {
+      faults.push(`line ${index + 1}: ${key}`)
+      continue
+    }
     const earlier = lines.get(key.id)
-    if (earlier !== undefined) throw new KeysFileError(`line ${index + 1} repeats the key of line ${earlier}`)
-    lines.set(key.id, index + 1)
+    if (earlier === undefined) lines.set(key.id, index + 1)
+    else faults.push(`line ${index + 1} repeats the key of line ${earlier}`)
     keys.push(key)
   }
-  if (keys.length === 0) throw new KeysFileError('it holds no keys')
+  if (faults.length > 0) throw new KeysFileError(inOneLine(faults))
+  if (keys.length === 0) throw new KeysFileError('holds no keys')
   return keys
 }
 
-function keyOf([secret = '', ...given]: readonly string[], line: number): ApiKey {
-  const fault = (what: string): KeysFileError => new KeysFileError(`line ${line}: ${what}`)
-  if (!token.test(secret)) throw fault('a key is visible ASCII characters')
-  const told = given.map((text): Partial<ApiKey> => {
+function inOneLine(faults: readonly string[]): string {
+  const rest = faults.length - maxFaultsTold
+  return [...faults.slice(0, maxFaultsTold), ...(rest > 0 ? [`and ${rest} more`] : [])].join('; ')
+}
+
+/** @returns what is wrong with the line, if it is no key. What stood there is not shown: it may be a key. */
+function keyOf([secret = '', ...given]: readonly string[]): ApiKey | string {
+  const [, fault] = otherForms.find(([form]) => form.test(secret)) ?? []
+  if (fault !== undefined) return fault
+  const told: Partial<ApiKey>[] = []
+  for (const text of given) {
     const [name, value] = splitAt(text, '=')
     const attribute = Object.hasOwn(attributes, name) ? attributes[name] : undefined
-    // What it was is not shown: it may be a key.
-    if (!attribute) throw fault(`after the key come ${Object.keys(attributes).join('=…, ')}=… only`)
-    if (!attribute.fits(value)) throw fault(`${name} is ${attribute.is}`)
-    return attribute.read(value)
-  })
+    if (!attribute) return `after the key come ${Object.keys(attributes).join('=…, ')}=… only`
+    if (!attribute.fits(value)) return `${name} is ${attribute.is}`
+    told.push(attribute.read(value))
+  }
   return Object.assign(apiKey(secret), ...told) as ApiKey
 }
 
