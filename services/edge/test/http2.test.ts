@@ -134,6 +134,7 @@ describe('an answer', () => {
       ['content-language', 'fr'],
       ['content-length', '2'],
       ['x-backend', `127.0.0.1:${byHand.port}`],
+      ['x-request-id', expect.any(String)],
       ['date', expect.any(String)],
     ])
   })
