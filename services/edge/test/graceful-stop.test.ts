@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { sameSignalMs } from '@ipfleet/http/stop-signals.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import { ask } from './ask.ts'
@@ -106,6 +108,8 @@ describe.each([1, 3])('with workers = %d', (workers) => {
     expect(pids).toHaveLength(workers === 1 ? 1 : 1 + workers)
     edge.kill('SIGTERM')
     await edge.waitForLine(({ msg }) => msg === 'stopping')
+    // Sooner it would be the same Ctrl-C.
+    await sleep(sameSignalMs)
     const secondMs = performance.now()
     edge.kill('SIGTERM')
     expect(await edge.exited).toEqual({ code: 143, signal: null })

@@ -62,9 +62,11 @@ describe('an answer', () => {
   test('may be slow bit by bit, with a length', async () => {
     await ask(get())
     server.write(ok('Content-Length: 6'))
+    let body = ''
     for (const part of ['ab', 'cd', 'ef']) {
       server.write(part)
-      await client.saw(part)
+      body += part
+      await client.saw(`\r\n\r\n${body}`)
     }
     expect(bodyOf(client)).toBe('abcdef')
   })

@@ -30,6 +30,7 @@ export class LatencyEstimate {
   }
 
   add(durationMs: number): void {
+    this.#forget()
     const at = Math.floor(Math.log2(Math.max(durationMs, shortestMs) / shortestMs) * perDoubling)
     this.#counts[Math.min(at, buckets - 1)]! += 1
     this.#total += 1
