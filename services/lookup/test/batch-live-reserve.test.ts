@@ -185,18 +185,24 @@ describe('Ipfleet-Items and Ipfleet-Units', () => {
   test('what others were asking already is collapsed, and costs no units', async () => {
     const items = freshAddresses(3)
     const gate = fleet.fake.hold()
-    const called = fleet.fake.nextCall()
-    const first = fleet.ask('/batch', post(items))
-    await called
-    const second = fleet.ask('/batch', post(items, undefined, { replica: 1 }))
-    const third = fleet.ask('/batch', post([items[0] ?? '']))
+    const first = await underWay(items)
+    // Each has an item of its own: when upstream is asked for that, the others are known to be under way.
+    const second = await underWay([...items, ...freshAddresses(1)], { replica: 1 })
+    const third = await underWay([items[0] ?? '', ...freshAddresses(1)])
     gate.release()
-    expect(itemsOf(await first)).toEqual({ upstream: 3 })
-    for (const reply of [await second, await third]) {
-      expect(itemsOf(reply)).toEqual({ collapsed: reply === (await second) ? 3 : 1 })
-      expect(reply.headers['ipfleet-units']).toBe('0')
-    }
+    expect(itemsOf(await first.reply)).toEqual({ upstream: 3 })
+    expect(itemsOf(await second.reply)).toEqual({ collapsed: 3, upstream: 1 })
+    expect(itemsOf(await third.reply)).toEqual({ collapsed: 1, upstream: 1 })
+    for (const { reply } of [second, third]) expect((await reply).headers['ipfleet-units']).toBe('1')
   })
+
+  /** Sends a batch; resolves when upstream is asked for some of it. */
+  async function underWay(items: readonly string[], options?: AskOptions): Promise<{ readonly reply: Promise<Reply> }> {
+    const called = fleet.fake.nextCall()
+    const reply = fleet.ask('/batch', post(items, undefined, options))
+    await called
+    return { reply }
+  }
 
   test('are there when upstream failed, since it was asked', async () => {
     fleet.fake.behave({ kind: 'status', status: 500, paths: ['/batch'], times: 1 })

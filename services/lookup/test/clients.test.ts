@@ -145,7 +145,7 @@ describe('compression', () => {
 
   test('a large answer out of memory too, and its 304', async () => {
     const path = '/AS8'
-    fleet.fake.behave({ kind: 'huge', bytes: 20_000, paths: [path] })
+    fleet.fake.behave({ kind: 'huge', bytes: 20_000, record: { asn: 'AS8' }, paths: [path] })
     const plain = await fleet.ask(path)
     const br = await fleet.ask(path, { headers: { 'accept-encoding': 'br' } })
     expect(isFromMemory(br)).toBe(true)

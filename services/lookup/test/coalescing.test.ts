@@ -65,8 +65,9 @@ describe('one question, asked 200 times at once of four replicas', () => {
 
   test('a body over CACHE_MAX_BODY_BYTES is shared by those who wait, and kept for nobody', async () => {
     const paths = ['/9.9.9.6']
+    const record = { ip: '9.9.9.6' }
     const bytes = 40_000
-    fleet.fake.behave({ kind: 'huge', bytes, paths })
+    fleet.fake.behave({ kind: 'huge', bytes, record, paths })
     fleet.fake.behave({ kind: 'latency', ms: 300, paths })
     const replies = await fleet.askAll(40, () => '/9.9.9.6')
     expect(fleet.fake.callsTo('/9.9.9.6')).toHaveLength(1)
@@ -77,8 +78,9 @@ describe('one question, asked 200 times at once of four replicas', () => {
 
   test('a body over a megabyte is asked for once by each replica, and kept for nobody', async () => {
     const paths = ['/9.9.9.7']
+    const record = { ip: '9.9.9.7' }
     const bytes = 1_200_000
-    fleet.fake.behave({ kind: 'huge', bytes, paths })
+    fleet.fake.behave({ kind: 'huge', bytes, record, paths })
     fleet.fake.behave({ kind: 'latency', ms: 300, paths })
     const replies = await fleet.askAll(12, () => '/9.9.9.7')
     const calls = fleet.fake.callsTo('/9.9.9.7').length
@@ -122,26 +124,24 @@ describe('the replica that asks for all', () => {
     await using observer = await observeRedis(redis.url)
     const [leader] = fleet.replicas
     const paths = ['/9.9.9.9']
-    fleet.fake.behave({ kind: 'status', status: 200, body: { answer: 'newer' }, paths })
-    fleet.fake.behave({ kind: 'status', status: 200, body: { answer: 'older' }, paths, times: 1 })
+    const [older, newer] = ['older', 'newer'].map((city) => ({ ip: '9.9.9.9', city }))
+    fleet.fake.behave({ kind: 'status', status: 200, body: newer, paths })
+    fleet.fake.behave({ kind: 'status', status: 200, body: older, paths, times: 1 })
     const gate = fleet.fake.hold({ paths, times: 1 })
     const leading = fleet.fake.nextCall()
     const late = fleet.ask('/9.9.9.9', { replica: 0 })
     await leading
     leader?.kill('SIGSTOP')
-    expect((await fleet.ask('/9.9.9.9', { replica: 1 })).json()).toEqual({ answer: 'newer' })
+    expect((await fleet.ask('/9.9.9.9', { replica: 1 })).json()).toEqual(newer)
     gate.release()
     leader?.kill('SIGCONT')
     // Its own client gets what was asked for it; nobody else does.
-    expect((await late).json()).toEqual({ answer: 'older' })
+    expect((await late).json()).toEqual(older)
     expect(fleet.fake.callsTo('/9.9.9.9')).toHaveLength(2)
     expect(await observer.dump()).not.toContain('older')
     await fleet.join()
     const elsewhere = await fleet.ask('/9.9.9.9', { replica: 2 })
-    expect([cacheStatus(elsewhere), elsewhere.json()]).toEqual([
-      expect.stringContaining('detail=l2'),
-      { answer: 'newer' },
-    ])
+    expect([cacheStatus(elsewhere), elsewhere.json()]).toEqual([expect.stringContaining('detail=l2'), newer])
   })
 })
 

@@ -210,7 +210,7 @@ describe('KEYS_FILE', () => {
     await using fleet = await filedFleet('old-key', 1)
     await write('canary-key weight=x')
     const line = await fleet.replicas[0]?.waitForLine(({ fault }) => fault !== undefined)
-    expect(line).toMatchObject({ level: 'error', fault: 'line 1: a weight is a number above 0, below 10000' })
+    expect(line).toMatchObject({ level: 'error', fault: 'line 1: weight is a number above 0, below 10000' })
     expect(Object.keys(await useOf(fleet, 10)).toSorted()).toEqual(['listed-key', 'old-key'])
     expect(fleet.replicas[0]?.output()).not.toContain('canary-key')
   })
@@ -222,7 +222,7 @@ describe('KEYS_FILE', () => {
       (replica) => replica.stop().then(() => undefined),
       (error: Error) => error.message,
     )
-    expect(failed).toContain('line 2: a weight is a number above 0, below 10000')
+    expect(failed).toContain('line 2: weight is a number above 0, below 10000')
     expect(failed).not.toContain('canary-key')
   })
 

@@ -34,7 +34,8 @@ export type Fault =
   /** The true answer under a Content-Length that promises more, then FIN. */
   | { readonly kind: 'truncated' }
   /** Valid JSON of that size. */
-  | { readonly kind: 'huge'; readonly bytes: number }
+  /** `record`: what its JSON has beside the padding; that of 8.8.8.8 unless told. */
+  | { readonly kind: 'huge'; readonly bytes: number; readonly record?: object }
   | { readonly kind: 'endless' }
   /** Valid JSON; about a thousandth of the size on the wire. Sent whatever Accept-Encoding says. */
   | { readonly kind: 'gzip-bomb'; readonly bytes?: number }

@@ -16,8 +16,8 @@ export interface Delivery {
 
 /** The bomb's members are copies of one block: gzip files may be concatenated (RFC 1952, 2.2). */
 const blockBytes = 1 << 20
-const jsonHead = Buffer.from('{"ip": "8.8.8.8", "padding": "')
 const jsonTail = Buffer.from('"}')
+const jsonHead = headOf({ ip: '8.8.8.8' })
 
 /** Sends an answer as badly as `fault` says. Resolves when all is sent that will be, or the client is gone. */
 export async function deliverBadly(fault: DeliveryFault, res: ServerResponse, delivery: Delivery): Promise<void> {
@@ -102,20 +102,26 @@ async function sendMuch(
     res.writeHead(200, { 'content-type': contentTypes.json })
     await stream(res, padded(Number.POSITIVE_INFINITY))
   } else if (fault.kind === 'huge') {
-    const bytes = Math.max(fault.bytes, jsonHead.length + jsonTail.length)
+    const head = fault.record === undefined ? jsonHead : headOf(fault.record)
+    const bytes = Math.max(fault.bytes, head.length + jsonTail.length)
     res.writeHead(200, { 'content-type': contentTypes.json, 'content-length': bytes })
-    await stream(res, padded(bytes))
+    await stream(res, padded(bytes, head))
   } else {
     res.writeHead(200, { 'content-type': contentTypes.json, 'content-encoding': 'gzip' })
     await stream(res, bomb(fault.bytes ?? 200 * blockBytes))
   }
 }
 
+/** What comes before the padding. */
+function headOf(record: object): Buffer {
+  return Buffer.from(JSON.stringify({ ...record, padding: '' }).slice(0, -jsonTail.length))
+}
+
 /** JSON of exactly `bytes`, in blocks. */
-function* padded(bytes: number): Generator<Buffer> {
+function* padded(bytes: number, head = jsonHead): Generator<Buffer> {
   const block = Buffer.alloc(64 * 1024, 'x')
-  yield jsonHead
-  let left = bytes - jsonHead.length - jsonTail.length
+  yield head
+  let left = bytes - head.length - jsonTail.length
   for (; left > block.length; left -= block.length) yield block
   yield block.subarray(0, left)
   yield jsonTail
