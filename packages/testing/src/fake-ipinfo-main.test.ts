@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from './compile-cache.ts'
 import { afterEach, expect, test } from '@jest/globals'
 import { type FakeControl, fakeControl } from './fake-ipinfo-control.ts'
 
@@ -16,7 +17,7 @@ afterEach(async () => {
 })
 
 function run(args: readonly string[]): ChildProcess {
-  child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: {} })
+  child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: compileCache })
   return child
 }
 

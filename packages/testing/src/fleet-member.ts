@@ -1,4 +1,5 @@
 import { homedir, tmpdir } from 'node:os'
+import { compileCache } from './compile-cache.ts'
 import { spawnGuarded, type ChildExit } from './service-process-child.ts'
 import { waitUntilListening } from './service-process-port.ts'
 
@@ -6,7 +7,7 @@ export interface FleetMember {
   readonly name: string
   readonly entry: string
   readonly args: readonly string[]
-  /** Added to PATH and HOME. */
+  /** Added to PATH, HOME and a compile cache. */
   readonly env: Readonly<Record<string, string>>
   readonly port: number
 }
@@ -19,12 +20,12 @@ export interface MemberContext {
   readonly signal: AbortSignal
 }
 
-const startTimeoutMs = 10_000
+const startTimeoutMs = 30_000
 const stopTimeoutMs = 5_000
 
 /**
  * Runs one member and waits until it accepts connections. The way to stop it is in `level` as soon as it runs.
- * Throws if it ends first or takes longer than 10 s.
+ * Throws if it ends first or takes longer than 30 s.
  */
 export async function startMember(
   member: FleetMember,
@@ -35,7 +36,7 @@ export async function startMember(
   context.signal.throwIfAborted()
   const child = await spawnGuarded(process.execPath, {
     args: [entry, ...args],
-    env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...env },
+    env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...compileCache, ...env },
     cwd: tmpdir(), // not the caller's: no `.env` of theirs is read
   })
   let stopping = false

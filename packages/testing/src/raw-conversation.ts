@@ -33,7 +33,7 @@ export interface ConversationOptions {
 export function converse(
   port: number,
   bytes: string | Buffer,
-  { patienceMs = 10_000, answers = Infinity, dribble = false }: ConversationOptions = {},
+  { patienceMs = 30_000, answers = Infinity, dribble = false }: ConversationOptions = {},
 ): Promise<Conversation> {
   const { promise, resolve } = Promise.withResolvers<Conversation>()
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from './compile-cache.ts'
 import { spawnGuarded, type ChildExit, type GuardedChild } from './service-process-child.ts'
 import { temporaryFolder } from './service-process-folder.ts'
 
@@ -12,7 +13,7 @@ export interface ServiceOptions {
   readonly args?: readonly string[]
   /** Of Node, before the entry. */
   readonly nodeFlags?: readonly string[]
-  /** Added to PATH and HOME, which is all that the service gets of this process's environment. */
+  /** Added to PATH, HOME and a compile cache, which is all that the service gets of this process's environment. */
   readonly env?: Readonly<Record<string, string>>
   /** What error messages call it. */
   readonly name?: string
@@ -39,14 +40,14 @@ export interface ServiceProcess {
 /**
  * Runs a service as its own process, in a fresh empty directory (so that no `.env` is read), and waits for its log
  * line `{"msg":"listening","port":…}`. Rejects with what it wrote if it exits first or takes longer than
- * `startTimeoutMs` (default 10 s).
+ * `startTimeoutMs` (default 30 s).
  */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
-  const { entry, args = [], nodeFlags = [], env = {}, name = entry, startTimeoutMs = 10_000 } = options
+  const { entry, args = [], nodeFlags = [], env = {}, name = entry, startTimeoutMs = 30_000 } = options
   const folder = await temporaryFolder('service')
   const child = await spawnGuarded(process.execPath, {
     args: [...nodeFlags, entry, ...args],
-    env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...env },
+    env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...compileCache, ...env },
     cwd: folder.path,
   })
   const exited = child.exited.finally(() => folder.remove())
@@ -119,7 +120,7 @@ function collectLog(child: GuardedChild, name: string): Log {
   }
   void child.exited.then(markEnd)
   const failure = (why: string): Error => new Error(`${name} ${why} before the awaited line:\n${output()}`)
-  const waitForLine: Log['waitForLine'] = async (predicate, timeoutMs = 5_000) => {
+  const waitForLine: Log['waitForLine'] = async (predicate, timeoutMs = 20_000) => {
     const past = lines.find((line) => predicate(line))
     if (past !== undefined) return past
     if (ended !== undefined) throw failure(ended)

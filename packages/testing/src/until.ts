@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const usualPatienceMs = 10_000
+const usualPatienceMs = 30_000
 
 /**
  * Resolves with what `probe` gives once that is neither undefined nor false; for what announces itself by no event.
- * @throws after that time (ten seconds unless told), with the probe's text, so that a broken promise fails by its own name
+ * @throws after that time (30 seconds unless told), with the probe's text, so that a broken promise fails by its own name
  */
 export async function until<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,

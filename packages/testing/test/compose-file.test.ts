@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '../src/compile-cache.ts'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from '@jest/globals'
 
@@ -14,7 +15,7 @@ let composeFile = readFileSync(composeFileUrl, 'utf8')
 /** Runs a service's main program where no .env is. @returns what it wrote */
 async function ask(service: string, ...args: readonly string[]): Promise<string> {
   const main = fileURLToPath(new URL(`services/${service}/src/main.ts`, repository))
-  const { stdout } = await execute(process.execPath, [main, ...args], { cwd: tmpdir(), env: {} })
+  const { stdout } = await execute(process.execPath, [main, ...args], { cwd: tmpdir(), env: compileCache })
   return stdout
 }
 
@@ -88,7 +89,11 @@ test.each(services)(
     const read = Array.from(composeFile.matchAll(/\$\{(\w+)/g), ([, name = '']) => name)
     const own = new Set(settingsOf(service))
     const others = [...new Set([...names, ...read])].filter((name) => !own.has(name))
-    const env = { REDIS_URL: 'redis://localhost', ...Object.fromEntries(others.map((name) => [name, 'x'])) }
+    const env = {
+      ...compileCache,
+      REDIS_URL: 'redis://localhost',
+      ...Object.fromEntries(others.map((name) => [name, 'x'])),
+    }
     const main = fileURLToPath(new URL(`services/${service}/src/main.ts`, repository))
     const { stderr } = await execute(process.execPath, [main, '--check'], { cwd: tmpdir(), env })
     expect(stderr).toBe('')

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '../src/compile-cache.ts'
 import { describe, expect, test } from '@jest/globals'
 
 const repository = new URL('../../../', import.meta.url)
@@ -12,7 +13,7 @@ function run(program: string, option: string, node = process.execPath) {
   const entry = fileURLToPath(new URL(program, repository))
   const { status, stdout, stderr } = spawnSync(node, [entry, option], {
     cwd: tmpdir(),
-    env: {},
+    env: compileCache,
     encoding: 'utf8',
   })
   return { status, stdout, stderr }

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { atDeathRun } from '@ipfleet/testing/service-process-guard.ts'
 import { type TemporaryFolder, temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 export const commandEntry = fileURLToPath(new URL('../src/cli/bulk-command.ts', import.meta.url))
@@ -76,7 +77,7 @@ export class CommandGround implements AsyncDisposable {
     const { env = {}, stdin = '' } = options
     const child = spawn(process.execPath, [commandEntry, ...args], {
       cwd: this.#folder.path,
-      env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...env },
+      env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...compileCache, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     const disarm = atDeathRun(`kill -s KILL ${child.pid}`)

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { startService } from '@ipfleet/testing/service-process.ts'
@@ -111,7 +112,7 @@ describe('the command line', () => {
 })
 
 function bulk(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  return run(process.execPath, [entry, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env } }).catch(
-    (error: { code: number; stdout: string; stderr: string }) => error,
-  )
+  return run(process.execPath, [entry, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', ...compileCache, ...env },
+  }).catch((error: { code: number; stdout: string; stderr: string }) => error)
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { configTables } from '../src/config/config-tables.ts'
 import { certificateFault } from '../src/server/certificate.ts'
@@ -20,7 +21,11 @@ beforeEach(() => {
 afterEach(() => rmSync(cwd, { recursive: true }))
 
 function run(args: readonly string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd, env, encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+    cwd,
+    env: { ...compileCache, ...env },
+    encoding: 'utf8',
+  })
   return { status, stdout, stderr }
 }
 
@@ -104,7 +109,7 @@ test('reading again takes what the file then says, or tells what is wrong with i
     writeFileSync(file, '')
     const child = spawn(process.execPath, [program, '--config', 'edge.toml'], {
       cwd,
-      env: {},
+      env: compileCache,
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

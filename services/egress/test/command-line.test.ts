@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { settingsSchema } from '../src/settings.ts'
 
@@ -17,7 +18,11 @@ beforeEach(() => {
 afterEach(() => rmSync(cwd, { recursive: true }))
 
 function run(args: readonly string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd, env, encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+    cwd,
+    env: { ...compileCache, ...env },
+    encoding: 'utf8',
+  })
   return { status, stdout, stderr }
 }
 

@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import { RecordingOrigin } from './recording-origin.ts'
@@ -47,7 +48,7 @@ async function isServedAt(host: string, port: number): Promise<boolean> {
 function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [egressEntry, ...args], {
     cwd: tmpdir(),
-    env: { METRICS_ADDR: 'off', LISTEN_ADDR: '127.0.0.1:0', ...env },
+    env: { ...compileCache, METRICS_ADDR: 'off', LISTEN_ADDR: '127.0.0.1:0', ...env },
     encoding: 'utf8',
   })
   return { status, stdout, stderr }

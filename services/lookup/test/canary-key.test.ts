@@ -2,6 +2,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import { readFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { expect, test } from '@jest/globals'
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { spawnGuarded } from '@ipfleet/testing/service-process-child.ts'
 import { likelyFreePort, waitUntilListening } from '@ipfleet/testing/service-process-port.ts'
@@ -33,12 +34,19 @@ async function startLogging(format: 'text' | 'json', env: Record<string, string>
   const port = likelyFreePort()
   const child = await spawnGuarded(process.execPath, {
     args: [lookupEntry],
-    env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), PORT: String(port), HOST: '127.0.0.1', ...env },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: homedir(),
+      ...compileCache,
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      ...env,
+    },
     cwd: tmpdir(),
   })
   const lines: string[] = []
   child.onLine((line) => lines.push(line))
-  await waitUntilListening(port, AbortSignal.timeout(10_000))
+  await waitUntilListening(port, AbortSignal.timeout(30_000))
   return { ...child, format, lines, url: `http://127.0.0.1:${port}` }
 }
 

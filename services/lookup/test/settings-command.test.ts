@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { lookupEntry } from '@ipfleet/testing/service-process.ts'
 import { settingsSchema } from '../src/settings.ts'
 
@@ -14,7 +15,11 @@ beforeAll(() => {
 afterAll(() => rmSync(cwd, { recursive: true }))
 
 function run(args: readonly string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [lookupEntry, ...args], { cwd, env, encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [lookupEntry, ...args], {
+    cwd,
+    env: { ...compileCache, ...env },
+    encoding: 'utf8',
+  })
   return { status, stdout, stderr }
 }
 

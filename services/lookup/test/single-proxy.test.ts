@@ -52,6 +52,7 @@ test('/health says ok as long as a key is active', async () => {
       keys: { total: 1, active: 1, cooling: 0 },
       redis: { state: 'up', cache: 'up' },
       upstream: { breaker: 'closed' },
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
     },
   ])
 })
