@@ -45,6 +45,8 @@ export class Upload extends Readable {
     // Told by `close` as well; without a listener Node would throw.
     req.on('error', () => {})
     req.pause()
+    // The error is that of whoever reads, also later. Until somebody does, nothing else listens, and Node would throw.
+    this.on('error', () => {})
     this.#timer = setInterval(() => this.#look(), lookEveryMs).unref()
   }
 
