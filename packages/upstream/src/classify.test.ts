@@ -80,6 +80,9 @@ describe('what IPinfo says', () => {
     ['with a web page', { status: 429, contentType: 'text/html', body: '<h1>', retryAfter: '3' }, 3],
     ['with nonsense', { status: 429, body: '{' }, undefined],
     ['inside a 200', { status: 200, body: limit }, undefined],
+    ['in a gateway’s words', { status: 200, body: { message: 'Too many requests' } }, undefined],
+    ['in a list of errors', { status: 200, body: { success: false, errors: ['rate limit'] } }, undefined],
+    ['in an object', { status: 200, body: { error: { code: 104, info: 'usage limit reached' } } }, undefined],
     ['that says how long', { status: 429, body: { error: 'Try again in 2 minutes' } }, 120],
   ])('429 %s: the key is over its limit', (_, what, retryAfter) => {
     const limited = { kind: 'limited', scope: 'product', reason: 'limited', status: 429 }
@@ -120,6 +123,7 @@ describe('the record of an address', () => {
     ['/8.8.8.8', { ip: '::ffff:8.8.8.8' }],
     ['/AS15169', { asn: 'AS15169' }],
     ['/8.8.8.8/carrier', {}],
+    ['/resproxy/2001:4860:4860::8888', { ip: '2001:4860:4860:0000:0000:0000:0000:8888' }],
   ])('%s is answered by %j', (path, body) => {
     expect(heard({ status: 200, path, body })).toMatchObject({ kind: 'answered' })
   })
@@ -131,6 +135,13 @@ describe('the record of an address', () => {
     ['/lookup/8.8.8.8', { geo: {} }],
     ['/max/8.8.8.8', []],
     ['/AS15169', { asn: 'AS1' }],
+    ['/8.8.8.8/privacy', []],
+    ['/8.8.8.8/company', null],
+    ['/ranges/a.com', 5],
+    ['/whois/net/NET-1', '""'],
+    ['/resproxy/8.8.8.8', { ip: '8.8.4.4' }],
+    ['/8.8.8.8/abuse', { ip: '8.8.4.4' }],
+    ['/domains/8.8.8.8?page=1', { ip: '8.8.4.4' }],
   ])('%s is not answered by %j', (path, body) => {
     const foreign = { kind: 'failed', code: 'upstream_invalid', detail: 'not the record of what was asked' }
     expect(heard({ status: 200, path, body })).toMatchObject(foreign)

@@ -116,9 +116,11 @@ function contentOf({ status, contentType, body }: UpstreamAnswer, { expected, pa
   if (expected === 'object' && status < 300)
     return { value, isPage, fault: isInBraces(body) ? undefined : 'malformed JSON' }
   if (!isSound) return { isPage, fault: 'malformed JSON' }
-  const isForeign = status < 300 && !isRecordOf(value, path)
-  return { value, isPage, fault: isForeign ? 'not the record of what was asked' : undefined }
+  const isRecord = (expected === 'text' || isObject(value)) && isRecordOf(value, path)
+  return { value, isPage, fault: status < 300 && !isRecord ? 'not the record of what was asked' : undefined }
 }
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function isInBraces(body: Buffer): boolean {
   return (

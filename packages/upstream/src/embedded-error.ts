@@ -5,19 +5,25 @@
  */
 export function embeddedErrorStatus(value: unknown): number | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  const { status, error, title, message, ip } = value as Record<string, unknown>
+  const members = value as Record<string, unknown>
+  const { status, error, title, message, ip } = members
   if (ip !== undefined) return undefined
   if (isErrorStatus(status) && (error !== undefined || title !== undefined || message !== undefined)) return status
   if (typeof error === 'string') return statusOfText(error)
   if (typeof error === 'object' && error !== null) {
     const inner = error as Record<string, unknown>
-    return isErrorStatus(inner['code'])
-      ? inner['code']
-      : statusOfText(`${String(inner['title'])} ${String(inner['message'])}`)
+    return isErrorStatus(inner['code']) ? inner['code'] : statusOfText(Object.values(inner).join(' '))
   }
-  return typeof title === 'string' && (message !== undefined || knownTitle.test(title))
-    ? statusOfText(title)
-    : undefined
+  if (typeof title === 'string' && (message !== undefined || knownTitle.test(title))) return statusOfText(title)
+  return saysNothingElse(members) ? statusOfText(Object.values(members).flat().join(' ')) : undefined
+}
+
+/** What gateways and other APIs put into errors: `{"message":"Too many requests"}`, `{"errors":[…]}`. */
+const errorMembers = new Set('success status code error errors message title detail details reason type'.split(' '))
+
+function saysNothingElse(members: Readonly<Record<string, unknown>>): boolean {
+  const names = Object.keys(members)
+  return names.some((name) => /^(?:errors|message|detail)$/.test(name)) && names.every((name) => errorMembers.has(name))
 }
 
 const knownTitle = /^(?:wrong|invalid|bad|unknown|rate limit|forbidden|not found)/i

@@ -1,17 +1,27 @@
 import { isIP, SocketAddress } from 'node:net'
 
+const address = String.raw`([\da-f]*[.:][\da-f.:]*)`
 /** Paths whose answer is the record of an address or of a network, and which one: `/8.8.8.8`, `/lite/8.8.8.8`, `/AS15169`. */
-const addressRecord = /^\/(?:(?:lite|lookup|plus|max)\/)?([\da-f]*[.:][\da-f.:]*)(?:\/geo)?$/i
+const addressRecord = new RegExp(`^/(?:(?:lite|lookup|plus|max)/)?${address}$|^/${address}/geo$`, 'i')
 const networkRecord = /^\/as(\d+)$/i
+/** Paths of modules, whose answers may name the address: `/8.8.8.8/privacy`, `/domains/8.8.8.8`. */
+const aboutAddress = new RegExp(`^/${address}/|^/(?:domains|places|resproxy)/${address}(?:$|[?])`, 'i')
 
 /** Whether the JSON may be the answer to a path: a record has to be of what was asked. */
 export function isRecordOf(value: unknown, path: string): boolean {
-  const address = addressRecord.exec(path)?.[1]
-  if (address !== undefined) return isSameAddress(memberOf(value, 'ip'), address)
-  const network = networkRecord.exec(path)?.[1]
+  const asked = captured(addressRecord, path)
+  if (asked !== undefined) return isSameAddress(memberOf(value, 'ip'), asked)
+  const about = captured(aboutAddress, path)
+  const named = memberOf(value, 'ip')
+  if (about !== undefined && named !== undefined) return isSameAddress(named, about)
+  const network = captured(networkRecord, path)
   if (network === undefined) return true
   const told = memberOf(value, 'asn')
   return typeof told === 'string' && told.toLowerCase() === `as${network}`
+}
+
+function captured(form: RegExp, path: string): string | undefined {
+  return form.exec(path)?.slice(1).find(Boolean)
 }
 
 function isSameAddress(told: unknown, asked: string): boolean {

@@ -64,8 +64,8 @@ export function parseTarget(target: string): Parsed {
   if (address !== undefined) return asked(questionAbout(address, segments.slice(1), query))
   if (looksLikeAddress(first)) throw new ProxyError('wrong_ip')
   const path = pathOf(segments) + keptQuery(first, query)
-  const isKnown = first === 'ranges' || first === 'whois'
-  return asked({ surface: 'legacy', target: path, expected: 'any', ...(!isKnown && { isPrivate: true }) })
+  if (first === 'ranges' || first === 'whois') return asked({ surface: 'legacy', target: path, expected: 'json' })
+  return asked({ surface: 'legacy', target: path, expected: 'any', isPrivate: true })
 }
 
 const asked = (question: Question): Parsed => ({ kind: 'question', question })
@@ -106,7 +106,7 @@ function parseProduct(product: string, subject: string | undefined, path: readon
     if (path.length === 0) return record
     const view: View = { kind: 'field', path, absentIsEmpty: false }
     const target = record.target + pathOf(path)
-    return { surface: 'api', target, expected: 'any', address, within: { record, view } }
+    return { surface: 'api', target, expected: 'text', address, within: { record, view } }
   }
   if (subject === undefined || subject === 'me') return { kind: 'own', about }
   const address = canonicalAddress(subject)

@@ -28,6 +28,9 @@ async function expectLookups(fleet: LocalFleet): Promise<void> {
   }
 }
 
+/** An error may be kept for a while. */
+const noCache = { 'cache-control': 'no-cache' }
+
 function post(fleet: LocalFleet, path: string, replica = 0): Promise<Reply> {
   return fleet.ask(path, { replica, method: 'POST', body: '["8.8.8.8"]' })
 }
@@ -103,6 +106,19 @@ describe('twenty keys', () => {
       return reply.status === 200 && reply
     })
     expect(good.json()).toMatchObject({ ip: path.slice(1) })
+  })
+
+  test.each<[string, string, Behaviour]>([
+    ['a list', '/9.9.9.10/privacy', { kind: 'status', status: 200, body: [] }],
+    ['the record of another address', '/resproxy/9.9.9.11', { kind: 'status', status: 200, body: { ip: '8.8.4.4' } }],
+    ['a gateway’s message', '/9.9.9.12/company', { kind: 'status', status: 200, body: { message: 'No service' } }],
+    ['a page', '/ranges/wall.example', { kind: 'wall', status: 200 }],
+    ['a page', '/whois/net/NET-9', { kind: 'wall', status: 200 }],
+  ])('%s under 200 is not kept as the answer to %s', async (_, path, behaviour) => {
+    fleet.fake.behave({ ...behaviour, times: 1 })
+    expect((await fleet.ask(path)).status).toBeGreaterThanOrEqual(400)
+    await expectLookups(fleet)
+    await until(async () => (await fleet.ask(path, { replica: 1, headers: noCache })).status === 200)
   })
 
   test('a wall that stays is upstream’s failure, blames no key, and leaves the stale copy in use', async () => {

@@ -79,5 +79,5 @@ export class MicroBatcher {
 
 /** Records of addresses, networks and the like; not what only upstream understands, nor what has parameters. */
 function fitsBatch({ target, expected }: Question): boolean {
-  return expected === 'json' && !target.includes('?')
+  return expected === 'json' && !target.includes('?') && !target.startsWith('/whois/')
 }
