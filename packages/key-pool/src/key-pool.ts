@@ -163,7 +163,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   /** Upstream answered: the key is good, and may ask this. @param richness how much its record holds, if it is one */
   async answered(ticket: Ticket, richness?: number): Promise<void> {
     const { key, product, trial, learning } = ticket
-    this.#lastAnswerMs.set(provenKey(ticket), this.#clock.nowMs())
+    for (const name of neededOf(product)) this.#lastAnswerMs.set(provenKey(key, name), this.#clock.nowMs())
     if (trial) {
       await this.#store.endTrial(key.id, 'recovered', neededOf(product))
       this.emit('recovered', key.id)
@@ -253,8 +253,8 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   }
 
   /** Whether the key has answered someone lately with this product (as far as this replica knows). */
-  isProven(ticket: Ticket): boolean {
-    const lastMs = this.#lastAnswerMs.get(provenKey(ticket))
+  isProven({ key, product }: Ticket): boolean {
+    const lastMs = this.#lastAnswerMs.get(provenKey(key, product.name))
     return lastMs !== undefined && this.#clock.nowMs() - lastMs < provenForMs
   }
 
@@ -342,7 +342,7 @@ function neededOf({ name, batchOf }: AskedProduct): readonly string[] {
   return batchOf === undefined ? [name] : [batchOf, name]
 }
 
-const provenKey = ({ key, product }: Ticket): string => `${key.id}/${product.name}`
+const provenKey = ({ id }: ApiKey, product: string): string => `${id}/${product}`
 
 function exhausted(retryAfterMs: number, deniedStatus: number): Exhausted {
   return { kind: 'exhausted', retryAfterMs, deniedStatus }

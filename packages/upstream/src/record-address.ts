@@ -1,11 +1,11 @@
 import { isIP, SocketAddress } from 'node:net'
 
-const address = String.raw`([\da-f]*[.:][\da-f.:]*)`
+const written = String.raw`([\da-f]*[.:][\da-f.:]*)`
 /** Paths whose answer is the record of an address or of a network, and which one: `/8.8.8.8`, `/lite/8.8.8.8`, `/AS15169`. */
-const addressRecord = new RegExp(`^/(?:(?:lite|lookup|plus|max)/)?${address}$|^/${address}/geo$`, 'i')
+const addressRecord = new RegExp(`^/(?:(?:lite|lookup|plus|max)/)?${written}$|^/${written}/geo$`, 'i')
 const networkRecord = /^\/as(\d+)$/i
 /** Paths of modules, whose answers may name the address: `/8.8.8.8/privacy`, `/domains/8.8.8.8`. */
-const aboutAddress = new RegExp(`^/${address}/|^/(?:domains|places|resproxy)/${address}(?:$|[?])`, 'i')
+const aboutAddress = new RegExp(`^/${written}/|^/(?:domains|places|resproxy)/${written}(?:$|[?])`, 'i')
 
 /** Whether the JSON may be the answer to a path: a record has to be of what was asked. */
 export function isRecordOf(value: unknown, path: string): boolean {

@@ -46,10 +46,11 @@ export interface LoadOptions {
   readonly isPartial?: boolean
 }
 
-/** Of items of a batch: the key is over its limit for them, its quota is gone, or it may not ask them. */
+/** Of items of a batch: the key is over its limit for them, its quota is gone, or all of them were refused. */
 export type VerdictInside =
-  | { readonly kind: 'limited'; readonly reason: 'limited' | 'exhausted' }
-  | { readonly kind: 'denied'; readonly status: number }
+  | { readonly kind: 'limited'; readonly reason: 'limited' | 'exhausted'; readonly areAll: boolean }
+  /** `answer`: to the first item, as if it had been asked alone. */
+  | { readonly kind: 'denied'; readonly answer: UpstreamAnswer }
 
 /** How long clients are told to wait when upstream knows none of the keys. */
 const unknownKeysPauseMs = 5000
@@ -116,7 +117,11 @@ export class UpstreamLoader {
       tries.tried.add(ticket.key.id)
       const reply = sensible(await this.#client.ask(request, ticket.key.secret, deadlineMs), options)
       if (reply.quota) this.#pool.noteQuota(ticket, reply.quota)
-      const outcome = await this.#follow(journey, ticket, reply)
+      const refused = refusedItems(reply, ticket, options)
+      if (refused) await this.#pool.unsettled(ticket)
+      const outcome = refused
+        ? await this.#follow(journey, ofItems(ticket), refused)
+        : await this.#follow(journey, ticket, reply)
       if (outcome) return tries.poorer && outcome.kind === 'failure' ? this.#passOn(request, tries.poorer) : outcome
     }
   }
@@ -151,12 +156,7 @@ export class UpstreamLoader {
       return undefined
     }
     if (tries.poorer) return this.#passOn(request, await this.#richer(tries.poorer, { ticket, answer, richness }))
-    const { batchOf } = request
-    const item = batchOf === undefined ? ticket : { ...ticket, product: { name: batchOf, kind: ticket.product.kind } }
-    if (inside?.kind === 'limited') {
-      const scope = inside.reason === 'exhausted' && item.product.kind === 'plan' ? 'key' : 'product'
-      await this.#pool.limited(item, { scope, reason: inside.reason, retryAfterSeconds: undefined })
-    } else if (inside?.kind === 'denied') await this.#pool.denied(item, 'product', inside.status)
+    if (inside?.kind === 'limited') await this.#pool.limited(ofItems(ticket), limitOf(inside, ticket))
     return this.#passOn(request, { answer, ticket })
   }
 
@@ -254,8 +254,13 @@ export class UpstreamLoader {
   }
 
   /** Every key has been tried, rests, or may not ask this. */
-  async #withoutKey({ request, product, demand, tries }: Journey, none: Exhausted): Promise<Outcome> {
+  async #withoutKey({ request, product, demand, tries, source }: Journey, none: Exhausted): Promise<Outcome> {
     const { limitCount, toldSeconds, queryRefusal, failure: failed, denial, poorer } = tries
+    if (await tries.areUsedUpAlike()) {
+      await tries.acquit()
+      source.limited(source.isProbe ? probeEveryMs : 0)
+      return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(probeEveryMs) }
+    }
     await tries.convict()
     if (poorer) return this.#passOn(request, poorer)
     if (failed) return failure(failed.reply, failed.ticket)
@@ -301,6 +306,25 @@ function sensible(reply: Reply, { makesSense }: LoadOptions): Reply {
   const { answer, quota } = reply
   const failed = { kind: 'failed', code: 'upstream_invalid', status: answer.status, detail: 'malformed JSON' } as const
   return quota ? { ...failed, quota } : failed
+}
+
+/** The verdict about a batch of which every item was refused: what it would have been about the items alone. */
+function refusedItems(reply: Reply, ticket: Ticket, { verdictInside }: LoadOptions): Reply | undefined {
+  const inside = reply.kind === 'answered' ? verdictInside?.(reply.answer) : undefined
+  if (inside?.kind === 'denied') return { kind: 'denied', scope: 'unclear', answer: inside.answer }
+  if (!inside?.areAll) return undefined
+  return { kind: 'limited', status: inside.reason === 'exhausted' ? 402 : 429, ...limitOf(inside, ticket) }
+}
+
+function limitOf({ reason }: Extract<VerdictInside, { kind: 'limited' }>, { product }: Ticket) {
+  const scope = reason === 'exhausted' && product.kind === 'plan' ? 'key' : 'product'
+  return { scope, reason, retryAfterSeconds: undefined } as const
+}
+
+/** The same key, for the product of a batch's items; what it was on trial for is settled by the batch. */
+function ofItems(ticket: Ticket): Ticket {
+  const { name, kind, batchOf = name } = ticket.product
+  return { ...ticket, product: { name: batchOf, kind }, trial: false, learning: false }
 }
 
 function exhausted({ retryAfterMs }: Exhausted, { reserveShare = 0 }: Demand): Outcome {

@@ -107,6 +107,21 @@ export class UpstreamTries {
     return !areEmpty.includes(true)
   }
 
+  /**
+   * Whether several keys that have answered lately are all used up at once (402), which is not how quotas end: it is the
+   * query or the source.
+   */
+  async areUsedUpAlike(): Promise<boolean> {
+    const unexplained = this.#limits.filter(
+      ({ limit }) => limit.reason === 'exhausted' && limit.retryAfterSeconds === undefined,
+    )
+    if (unexplained.length < this.#limits.length) return false
+    const proven = unexplained.filter(({ ticket }) => this.#pool.isProven(ticket))
+    if (proven.length < enoughAlike) return false
+    const areEmpty = await Promise.all(proven.map(({ ticket }) => this.#pool.isNearlyEmpty(ticket)))
+    return !areEmpty.includes(true)
+  }
+
   get areUnknownAlike(): boolean {
     return this.#unknown.length >= enoughAlike
   }

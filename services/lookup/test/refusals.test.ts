@@ -147,6 +147,27 @@ describe('twenty keys', () => {
     expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
   })
 
+  test('a batch of nothing but blocked addresses is refused, and nothing else', async () => {
+    const blocked = Array.from({ length: 2 }, () => fresh().slice(1))
+    await expectLookups(fleet)
+    fleet.fake.block(blocked)
+    const reply = await fleet.ask('/batch', { method: 'POST', body: JSON.stringify(blocked) })
+    const refused = expect.objectContaining({ status: 403 })
+    expect([reply.status, reply.json()]).toEqual([200, Object.fromEntries(blocked.map((one) => [one, refused]))])
+    fleet.fake.block([])
+    await expectLookups(fleet)
+    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+  })
+
+  test('a 402 of every key for one address is about it, where the keys have just answered', async () => {
+    await fleet.askAll(80, () => fresh())
+    const path = fresh()
+    fleet.fake.behave({ kind: 'status', status: 402, body: {}, paths: [path] })
+    expect((await fleet.ask(path)).status).toBe(503)
+    await expectLookups(fleet)
+    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+  })
+
   test('a limit by source pauses the source for a product and no key; one request probes', async () => {
     fleet.fake.behave({ kind: '429-storm' })
     expect((await fleet.ask(fresh())).status).toBe(503)

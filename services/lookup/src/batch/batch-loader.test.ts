@@ -124,15 +124,16 @@ describe('many questions', () => {
   test.each([
     [
       { AS1: rateLimited, AS2: {} },
-      { kind: 'limited', reason: 'limited' },
+      { kind: 'limited', reason: 'limited', areAll: false },
     ],
+    [{ AS1: rateLimited }, { kind: 'limited', reason: 'limited', areAll: true }],
     [
       { AS1: {}, AS2: { status: 402, error: { title: 'Payment required' } } },
-      { kind: 'limited', reason: 'exhausted' },
+      { kind: 'limited', reason: 'exhausted', areAll: false },
     ],
     [
       { AS1: forbidden, AS2: forbidden },
-      { kind: 'denied', status: 403 },
+      { kind: 'denied', answer: expect.objectContaining({ status: 403 }) },
     ],
     [{ AS1: forbidden, AS2: {} }, undefined],
     [{ AS1: { asn: 'AS429', status: 429 } }, undefined],

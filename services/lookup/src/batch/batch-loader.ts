@@ -154,7 +154,8 @@ export class BatchLoader {
     if (expected === 'json' && isForeign(answer, target, address)) {
       return { kind: 'failure', code: 'upstream_invalid', detail: 'not the record of what was asked', ...from }
     }
-    if (status >= 500) return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
+    if (status >= 500 || ofConnection.has(status))
+      return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
     // A record that is missing is told by an empty string; alone, the question would have had another answer.
     const isCertain = expected !== 'json' || contentType.includes('json')
     const freshForMs = isCertain ? this.#freshForMs(target, answer, mayThreaten) : 0
@@ -237,26 +238,32 @@ class Reading {
 function valuesOf(spans: ReadonlyMap<string, Span>, body: Buffer): Values {
   const answers = new SingleAnswers(body)
   const statuses = answers.mayFail ? [...spans.values()].map((span) => answers.statusAt(span)) : []
-  return { spans, answers, mayThreaten: holdsThreat(body), ...verdictOf(statuses) }
+  return { spans, answers, mayThreaten: holdsThreat(body), ...verdictOf(statuses, () => firstOf(spans, body)) }
+}
+
+/** Not with the answers of all items: each of those is read once. */
+function firstOf(spans: ReadonlyMap<string, Span>, body: Buffer): UpstreamAnswer {
+  const [first = { start: 0, end: 0 }] = spans.values()
+  return new SingleAnswers(body).at(first)
 }
 
 const overLimit: ReadonlySet<number> = new Set([402, 429])
 const refused: ReadonlySet<number> = new Set([401, 403])
+/** They say nothing about the item. */
+const ofConnection: ReadonlySet<number> = new Set([408, 421, 425])
 
 /**
- * Items beyond a key's quota are answered by embedded 429s or 402s. Of items that are refused the key is to blame only
- * if it answered none of them: a single one may be about a blocked address.
+ * Items beyond a key's quota are answered by embedded 429s or 402s, and asked again with another key. Of items that are
+ * refused, a single one may be about a blocked address; if all are, that is a verdict like one about the batch.
  */
-function verdictOf(statuses: readonly number[]): Pick<Values, 'verdict' | 'unpaid'> {
+function verdictOf(statuses: readonly number[], first: () => UpstreamAnswer): Pick<Values, 'verdict' | 'unpaid'> {
   const limit = statuses.find((status) => overLimit.has(status))
   if (limit !== undefined) {
-    return { verdict: { kind: 'limited', reason: limit === 402 ? 'exhausted' : 'limited' }, unpaid: overLimit }
+    const areAll = statuses.every((status) => overLimit.has(status))
+    return { verdict: { kind: 'limited', reason: limit === 402 ? 'exhausted' : 'limited', areAll }, unpaid: overLimit }
   }
-  const [first] = statuses
-  const areAllRefused = first !== undefined && statuses.every((status) => refused.has(status))
-  return areAllRefused
-    ? { verdict: { kind: 'denied', status: first }, unpaid: refused }
-    : { verdict: undefined, unpaid: none }
+  const areAllRefused = statuses.length > 0 && statuses.every((status) => refused.has(status))
+  return { verdict: areAllRefused ? { kind: 'denied', answer: first() } : undefined, unpaid: none }
 }
 
 const none: ReadonlySet<number> = new Set()

@@ -68,13 +68,20 @@ export class MicroBatcher {
     try {
       await this.#loader.load(questions, { deadlineMs }, async (outcomes) => {
         for (const [target, outcome] of outcomes) {
-          for (const waiting of byTarget.get(target) ?? []) waiting.outcome.resolve(outcome)
+          for (const waiting of byTarget.get(target) ?? []) {
+            waiting.outcome.resolve(isMissing(outcome) ? this.#loadOne(waiting.question, waiting.deadlineMs) : outcome)
+          }
         }
       })
     } catch (error) {
       for (const { outcome } of together) outcome.reject(error)
     }
   }
+}
+
+/** In a batch a record that is missing is an empty string; alone, the question has another answer. */
+function isMissing(outcome: Outcome): boolean {
+  return outcome.kind === 'answer' && outcome.answer.status === 200 && !outcome.answer.contentType.includes('json')
 }
 
 /** Records of addresses, networks and the like; not what only upstream understands, nor what has parameters. */
