@@ -15,13 +15,13 @@ const server = createServer((req, res) => {
   } else if (req.url === '/hold') {
     process.stdout.write('holding\n')
     held.push(() => res.end('held'))
-  } else if (req.url === '/release') {
-    for (const release of held.splice(0)) release()
-    res.end('released')
   } else {
     // Long enough that requests are always under way when the signal comes.
     setTimeout(() => res.end('ok'), 2)
   }
+})
+process.on('SIGUSR2', () => {
+  for (const release of held.splice(0)) release()
 })
 // A tunnel: nothing of node:http closes it.
 server.on('upgrade', (_req, socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n'))

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from '@jest/globals'
+import { sameSignalMs } from '../src/stop-signals.ts'
 
 const script = fileURLToPath(new URL('fixture-server-process.ts', import.meta.url))
 const cleanups: (() => unknown)[] = []
@@ -139,14 +140,15 @@ test('a request under way is answered after the listener is gone', async () => {
   const { child, port, said, exited } = await start('0')
   const holding = ask(port, '/hold', agent())
   await said('holding')
-  // Open before the end, its request on the way after it.
+  // Open before the end, its request on the way meanwhile.
   const late = connect({ port, host: '127.0.0.1' })
   await once(late, 'connect')
   child.kill('SIGTERM')
+  late.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await said('draining')
   await refused(port)
-  late.write('GET /release HTTP/1.1\r\nHost: a\r\n\r\n')
-  expect(await text(late)).toContain('released')
+  child.kill('SIGUSR2')
+  expect(await text(late)).toMatch(/ok$/)
   const { res, body } = await holding
   expect([body, res.headers.connection]).toEqual(['held', 'close'])
   expect(await exited).toEqual([0, null])
@@ -194,6 +196,8 @@ test.each([
   await ask(port, '/', agent())
   child.kill('SIGTERM')
   await said('draining')
+  // Sooner it would be the same Ctrl-C.
+  await delay(sameSignalMs)
   child.kill(signal)
   expect(await exited).toEqual([code, null])
 })

@@ -16,6 +16,8 @@ export interface Rule {
 export interface PrometheusApi {
   targets(): Promise<Target[]>
   rules(): Promise<Rule[]>
+  /** Of all metrics that scrapes have told of, with or without series. A counter's may be without its `_total`. */
+  scrapedNames(): Promise<string[]>
   /** The values of an instant query, without those that are no number. */
   values(query: string): Promise<number[]>
 }
@@ -38,6 +40,7 @@ export function prometheusApi(url: string): PrometheusApi {
       const { groups } = await ask<{ groups: { rules: Rule[] }[] }>('rules')
       return groups.flatMap(({ rules }) => rules)
     },
+    scrapedNames: async () => Object.keys(await ask<object>('metadata')),
     values: async (query) => {
       const { result } = await ask<{ result: RawSample[] }>('query', { query })
       return result.map(({ value: [, text] }) => Number(text)).filter((value) => !Number.isNaN(value))

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { sameSignalMs } from '@ipfleet/http/stop-signals.ts'
 import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
@@ -147,6 +149,8 @@ describe('SIGTERM', () => {
     opened.push(() => wire.destroy())
     egress.kill('SIGTERM')
     await egress.waitForLine(({ msg }) => msg === 'stopping')
+    // Sooner it would be the same Ctrl-C.
+    await sleep(sameSignalMs)
     egress.kill('SIGTERM')
     expect(await egress.exited).toEqual({ code: 143, signal: null })
   })

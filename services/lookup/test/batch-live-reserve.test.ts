@@ -155,14 +155,6 @@ describe('Ipfleet-Live-Reserve', () => {
     expect(reply.status).toBe(200)
     expect(itemsOf(reply)).toEqual({ l2: 160, error: 2 })
   })
-
-  test.each(['100', '-1', '20%', '2.5', '', 'many'])('"%s" is a 400 that says what is allowed', async (reserve) => {
-    await using fleet = await startLocalFleet({ redis })
-    const reply = await fleet.ask('/batch', post(freshAddresses(1), reserve))
-    expect(reply.status).toBe(400)
-    expect(reply.text).toContain('Ipfleet-Live-Reserve is a whole number of percent, from 0 to 99')
-    expect(fleet.fake.calls).toEqual([])
-  })
 })
 
 describe('Ipfleet-Items and Ipfleet-Units', () => {
@@ -215,6 +207,17 @@ describe('Ipfleet-Items and Ipfleet-Units', () => {
     const reply = await fleet.ask(`/${freshAddresses(1)[0]}`)
     expect(Object.keys(reply.headers).filter((name) => name.startsWith('ipfleet-'))).toEqual([])
   })
+
+  test.each(['100', '-1', '20%', '2.5', '', 'many'])(
+    'a reserve of "%s" is a 400 that says what is allowed',
+    async (reserve) => {
+      fleet.fake.clearCalls()
+      const reply = await fleet.ask('/batch', post(freshAddresses(1), reserve))
+      expect(reply.status).toBe(400)
+      expect(reply.text).toContain('Ipfleet-Live-Reserve is a whole number of percent, from 0 to 99')
+      expect(fleet.fake.calls).toEqual([])
+    },
+  )
 
   test('a page may send Ipfleet-Live-Reserve', async () => {
     const reply = await fleet.ask('/batch', { method: 'OPTIONS' })

@@ -17,6 +17,8 @@ import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 const upstreamLatencyMs = 20
 const mostWaitedForRedisMs = 250
+/** Nor longer than this times what the same machine took while Redis was well, which it may be too busy for. */
+const busyFactor = 3
 
 const opened: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -118,12 +120,18 @@ function percentile(values: readonly number[], share: number): number {
 const hitsOf = (samples: readonly Sample[], phase: string): number[] =>
   samples.filter((sample) => sample.phase === phase && sample.isHit).map(({ tookMs }) => tookMs)
 
+const missesOf = (samples: readonly Sample[], phase: string): number[] =>
+  samples.filter((sample) => sample.phase === phase && !sample.isHit).map(({ tookMs }) => tookMs)
+
 describe('three replicas under load', () => {
   test('lose no request while Redis hangs, is dead and comes back, nor wait for it; then they coordinate again', async () => {
     const fleet = await fleetOf({ replicas: 3 })
     for (const replica of [0, 1, 2]) await Promise.all(hot.map((path) => fleet.ask(path, { replica })))
     const load = steadyLoad(fleet)
     await load.enter('up', 400)
+    const askedMs = performance.now()
+    expect(await isHealth(fleet, 'ok')).toBe(true)
+    const healthTookMs = performance.now() - askedMs
     await fleet.redis.pause()
     await load.enter('hung', 600)
     expect(await isHealth(fleet, 'degraded')).toBe(true)
@@ -133,20 +141,20 @@ describe('three replicas under load', () => {
     await fleet.redis.restart()
     const backMs = performance.now()
     await until(() => isHealth(fleet, 'ok'))
-    expect(await upstreamCallsForOne(fleet)).toBe(1)
-    expect(performance.now() - backMs).toBeLessThan(2000)
+    expect(performance.now() - backMs).toBeLessThan(2000 + 20 * healthTookMs)
+    await until(async () => (await upstreamCallsForOne(fleet)) === 1)
     await load.enter('back', 400)
     const samples = await load.stop()
 
     expect(samples.filter(({ result }) => result !== 200)).toEqual([])
-    const waitedMs = samples.filter(({ isHit }) => !isHit).map(({ tookMs }) => tookMs - upstreamLatencyMs)
-    expect(Math.max(...waitedMs)).toBeLessThan(mostWaitedForRedisMs)
-    // What this machine does to a hit while Redis is well; with that over 2.5 ms, it is too busy to measure 5.
+    const longestWaitMs = (phase: string): number => Math.max(...missesOf(samples, phase)) - upstreamLatencyMs
+    const mostMs = Math.max(mostWaitedForRedisMs, busyFactor * longestWaitMs('up'))
+    for (const phase of ['hung', 'dead', 'back']) expect(longestWaitMs(phase)).toBeLessThan(mostMs)
     const undisturbedMs = percentile(hitsOf(samples, 'up'), 0.99)
     for (const phase of ['hung', 'dead', 'back']) {
       const hits = hitsOf(samples, phase)
       expect(hits.length).toBeGreaterThan(100)
-      expect(percentile(hits, 0.99)).toBeLessThan(Math.max(5, 2 * undisturbedMs))
+      expect(percentile(hits, 0.99)).toBeLessThan(Math.max(5, busyFactor * undisturbedMs))
     }
   }, 60_000)
 })
@@ -234,13 +242,19 @@ test.each(['blackhole', 'half'] as const)(
     const proxy = await startFaultyTcpProxy({ targetPort: redis.port })
     opened.push(() => proxy.close())
     const fleet = await fleetOf({ redis, replicas: 2, env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } })
-    expect(await upstreamCallsForOne(fleet)).toBe(1)
-    await proxy.mode(mode)
-    for (let count = 0; count < 6; count += 1) {
-      const startedMs = performance.now()
-      expect((await fleet.ask(fresh(), { replica: count % 2 })).status).toBe(200)
-      expect(performance.now() - startedMs - upstreamLatencyMs).toBeLessThan(mostWaitedForRedisMs)
+    await until(async () => (await upstreamCallsForOne(fleet)) === 1)
+    const longestWaitMs = async (): Promise<number> => {
+      let longestMs = 0
+      for (let count = 0; count < 6; count += 1) {
+        const startedMs = performance.now()
+        expect((await fleet.ask(fresh(), { replica: count % 2 })).status).toBe(200)
+        longestMs = Math.max(longestMs, performance.now() - startedMs - upstreamLatencyMs)
+      }
+      return longestMs
     }
+    const mostMs = Math.max(mostWaitedForRedisMs, busyFactor * (await longestWaitMs()))
+    await proxy.mode(mode)
+    expect(await longestWaitMs()).toBeLessThan(mostMs)
     expect(await isHealth(fleet, 'degraded')).toBe(true)
     // What was swallowed is lost for good: new connections are needed, not only a link that works again.
     await proxy.mode('pass')

@@ -119,7 +119,8 @@ describe('a tunnel', () => {
     const [originSide, origin] = await socketPair()
     const ended: number[] = []
     // Of a visit it uses no more than this.
-    const visit = { end: (status: number) => void ended.push(status) } as unknown as Visit
+    const echoedId = ['X-Request-Id', 'an-id']
+    const visit = { end: (status: number) => void ended.push(status), echoedId } as unknown as Visit
     const place = desk.reserve('192.0.2.9', anybody)
     const source = { address, family: 4, entry: address } as const
     const dialled = { kind: 'connected', socket: originSide, source, address: '192.0.2.2', durationMs: 1 } as const
@@ -135,7 +136,7 @@ describe('a tunnel', () => {
     await near.ended
     expect([far.text, near.text]).toEqual([
       'early and late',
-      `HTTP/1.1 200 Connection Established\r\n${field}\r\nanswer`,
+      `HTTP/1.1 200 Connection Established\r\n${field}X-Request-Id: an-id\r\n\r\nanswer`,
     ])
     await Promise.all([clientSide, originSide].map(async (socket) => socket.closed || once(socket, 'close')))
     const bytes = { bytesUp: 'early and late'.length, bytesDown: 'answer'.length }
