@@ -40,6 +40,9 @@ export interface Usage {
 
 export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter }
 
+/** Whether another replica has counted the request already, and let it in. */
+export type IsCounted = (req: IncomingMessage) => boolean
+
 export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'over_requests' | 'over_units'
 
 const nothing: readonly string[] = []
@@ -59,10 +62,12 @@ export class ClientGuard {
   }
   readonly #clients: ReadonlyMap<string, Client>
   readonly #limiters: BudgetLimiters
+  readonly #isCounted: IsCounted
 
-  constructor(tokens: readonly ClientToken[], limiters: BudgetLimiters) {
+  constructor(tokens: readonly ClientToken[], limiters: BudgetLimiters, isCounted: IsCounted) {
     this.#clients = new Map(tokens.map((token) => [clientId(token.secret), clientOf(token)]))
     this.#limiters = limiters
+    this.#isCounted = isCounted
   }
 
   /**
@@ -73,6 +78,7 @@ export class ClientGuard {
     const client = this.#known(givenToken(req))
     if (client === undefined) return undefined
     if (client.policyField === undefined) return this.#admitted(nothing)
+    if (this.#isCounted(req)) return undefined
     const { requests: budget } = client
     const decision = budget && this.#limiters.requests.takeNow(client.id, budget)
     if (budget && decision?.kind !== 'allowed') return undefined
@@ -88,11 +94,12 @@ export class ClientGuard {
     const client = this.#identified(req, res)
     // Units first: a request that is refused for want of them has not used up one of its requests.
     const units = client.units && mayAskUpstream ? await this.#limiters.units.check(client.id, client.units) : undefined
-    const requests = client.requests && (await this.#takeRequest(client.id, client.requests, units))
+    const isFree = units?.kind === 'limited' || this.#isCounted(req)
+    const requests = client.requests && (await this.#takeRequest(client.id, client.requests, isFree))
     const admission = { client, decisions: { requests, units } }
     setFields(res, admission)
     if (units?.kind === 'limited') throw this.#refused('over_units', overLimit('units', units))
-    if (requests?.kind === 'limited') throw this.#refused('over_requests', overLimit('requests', requests))
+    if (requests?.kind === 'limited' && !isFree) throw this.#refused('over_requests', overLimit('requests', requests))
     this.counts.admitted += 1
     return admission
   }
@@ -160,9 +167,9 @@ export class ClientGuard {
     return token === undefined ? undefined : this.#clients.get(clientId(token))
   }
 
-  #takeRequest(id: string, budget: NonNullable<Client['requests']>, units: Decision | undefined): Promise<Decision> {
+  #takeRequest(id: string, budget: NonNullable<Client['requests']>, isFree: boolean): Promise<Decision> {
     const { requests } = this.#limiters
-    return units?.kind === 'limited' ? requests.check(id, budget) : requests.take(id, budget)
+    return isFree ? requests.check(id, budget) : requests.take(id, budget)
   }
 
   #admitted(fields: readonly string[]): readonly string[] {

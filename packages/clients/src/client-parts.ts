@@ -3,7 +3,7 @@ import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import { type BudgetLimiters, ClientGuard } from './client-guard.ts'
+import { type BudgetLimiters, ClientGuard, type IsCounted } from './client-guard.ts'
 import type { ClientToken } from './client-tokens.ts'
 
 export interface ClientPartsOptions {
@@ -12,6 +12,7 @@ export interface ClientPartsOptions {
   readonly link: RedisLink | undefined
   /** Whose processes share a budget while Redis is away: `lookup`. */
   readonly service: string
+  readonly isCounted: IsCounted
 }
 
 /** The clients of the fleet and their budgets. */
@@ -29,14 +30,18 @@ export interface ClientParts {
 const aheadPart = 1 / 16
 
 /** Undefined without CLIENT_TOKENS: then everyone may ask, and nobody is looked at. */
-export function clientParts({ tokens, link, service }: ClientPartsOptions): ClientParts | undefined {
+export function clientParts({ tokens, link, service, isCounted }: ClientPartsOptions): ClientParts | undefined {
   if (tokens.length === 0) return undefined
   if (!link) {
-    const guard = new ClientGuard(tokens, { requests: new LocalRateLimiter(), units: new LocalRateLimiter() })
+    const guard = new ClientGuard(
+      tokens,
+      { requests: new LocalRateLimiter(), units: new LocalRateLimiter() },
+      isCounted,
+    )
     return { guard, close: () => guard.close() }
   }
   const size = new FleetSize(link, { name: service })
-  const guard = new ClientGuard(tokens, fleetLimiters(link, size))
+  const guard = new ClientGuard(tokens, fleetLimiters(link, size), isCounted)
   return {
     guard,
     close: async () => {

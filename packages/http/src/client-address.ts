@@ -45,11 +45,7 @@ export interface ClientAddressOptions {
  * Throws a RangeError if a block is malformed.
  */
 export function clientAddress({ trusted }: ClientAddressOptions): (req: IncomingMessage) => string {
-  const blocks = trusted.map((text) => {
-    const block = parseCidr(text)
-    if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
-    return block
-  })
+  const blocks = trusted.map(blockOf)
   if (blocks.length === 0) return peerAddress
 
   // The peer stays the same for as long as its connection, which carries many requests.
@@ -62,6 +58,18 @@ export function clientAddress({ trusted }: ClientAddressOptions): (req: Incoming
     }
     return peer.trusted ? lastUntrusted(req, peer, blocks) : peer.address
   }
+}
+
+/** Makes the function that tells whether the other end of a request's connection is a trusted proxy. Throws as above. */
+export function trustedPeer({ trusted }: ClientAddressOptions): (req: IncomingMessage) => boolean {
+  const blocks = trusted.map(blockOf)
+  return (req) => hop(canonicalAddress(peerAddress(req)), blocks)?.trusted === true
+}
+
+function blockOf(text: string): Cidr {
+  const block = parseCidr(text)
+  if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
+  return block
 }
 
 /** The other end of a request's connection, in canonical spelling; '' when it is gone. */

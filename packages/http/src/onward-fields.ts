@@ -30,6 +30,7 @@ const roles = new Map<string, Role>([
   ['x-forwarded-port', 'dropped'],
   ['x-forwarded-server', 'dropped'],
   ['x-proxy', 'dropped'],
+  ['x-ipfleet-attempt', 'dropped'],
   [':authority', 'host'],
   ...(
     [

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClientParts, clientParts } from '@ipfleet/clients/client-parts.ts'
+import { furtherAttempt } from '@ipfleet/http/further-attempt.ts'
 import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
 import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
 import { blockingConnection, queueConnection, type Redis } from '@ipfleet/redis/connection.ts'
@@ -41,7 +42,12 @@ export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
   subscriber.onRefused((error) => link.refused(error))
   const size = new FleetSize(link, { name: 'bulk' })
   const limiter = new FleetRateLimiter(link, { scope: 'bulk', members: () => size.count })
-  const clients = clientParts({ tokens, link, service: 'bulk' })
+  const clients = clientParts({
+    tokens,
+    link,
+    service: 'bulk',
+    isCounted: furtherAttempt({ trusted: settings.TRUST_PROXY }),
+  })
   const forQueue = queueConnection(url, 'bulk-queue')
   const forWorker = blockingConnection(url, 'bulk-worker')
   return {

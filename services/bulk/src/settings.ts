@@ -192,7 +192,7 @@ const server = {
   TRUST_PROXY: cidrList({
     group: 'Server',
     optional: true,
-    help: 'Proxies whose X-Forwarded-For is believed',
+    help: 'Proxies whose X-Forwarded-For is believed, such as the edge; what they ask a second time is counted once',
   }),
   DRAIN_MS: milliseconds({
     group: 'Server',

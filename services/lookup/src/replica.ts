@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { clientAddress } from '@ipfleet/http/client-address.ts'
+import { furtherAttempt } from '@ipfleet/http/further-attempt.ts'
 import { gracefulClose } from '@ipfleet/http/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http/harden-server.ts'
 import { inTurn } from '@ipfleet/http/in-turn.ts'
@@ -43,7 +44,12 @@ export class Replica {
     this.#logger = logger
     this.#fleet = fleetParts(settings)
     this.#upstream = upstreamParts(settings, this.#fleet, logger)
-    this.#clients = clientParts({ tokens: settings.CLIENT_TOKENS, link: this.#fleet.redis?.state, service: 'lookup' })
+    this.#clients = clientParts({
+      tokens: settings.CLIENT_TOKENS,
+      link: this.#fleet.redis?.state,
+      service: 'lookup',
+      isCounted: furtherAttempt({ trusted: settings.TRUST_PROXY }),
+    })
     this.#offline = offlineSource(settings.OFFLINE_DB, logger)
     this.#health = new Health({
       pool: this.#upstream?.pool,

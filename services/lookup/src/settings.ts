@@ -272,7 +272,7 @@ export const settingsSchema = {
   TRUST_PROXY: cidrList({
     group: 'Server',
     optional: true,
-    help: 'Proxies whose X-Forwarded-For is believed',
+    help: 'Proxies whose X-Forwarded-For is believed, such as the edge; what they ask a second time is counted once',
   }),
   ADMIN_TOKEN: secret({
     group: 'Server',

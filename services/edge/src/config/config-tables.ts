@@ -144,7 +144,7 @@ export const retryKeys = {
   hedge_after_ms: preset(
     hedgeAfter,
     'auto',
-    'After how long without an answer a GET or HEAD is asked of another backend too, as a retry; the first answer counts. "auto": three times the 99th percentile of the last answers, from 250 ms to 5 s; 0: never. Not for event streams, and for /jobs only if a route says so',
+    'After how long without an answer a GET or HEAD is asked of another backend too, and as long after that of the next, within the budget of retries; the first answer counts. "auto": three times the 99th percentile of the last answers, from 250 ms to 5 s; 0: never. Not for event streams, and for /jobs only if a route says so',
   ),
 }
 

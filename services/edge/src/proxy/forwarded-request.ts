@@ -83,6 +83,8 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
   #askedMs = 0
   #rivalAskedMs = 0
   #retries = 0
+  /** Whether a backend may have seen the request, and counted it. */
+  #wasSeen = false
   #holdsLongPlace = false
   #fault: HopFault | undefined
   #error: ProxyError | undefined
@@ -141,6 +143,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
   protected unanswered(fault: HopFault): void {
     this.#parts.hedges.delete(this)
     this.#fault = fault
+    this.#wasSeen ||= !fault.unsent
     if (this.#member) this.#release(this.#member, blamesBackend(fault) ? 'failed' : 'unknown')
     this.#member = undefined
     const next = mayRetry(fault, this.#of.method, this.hasBody) ? this.#nextMember(fault) : undefined
@@ -186,6 +189,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
       return
     }
     this.#retries += 1
+    this.#wasSeen = true
     record.hedges.begun += 1
     const asking = this.#asking(next)
     // Drops the rival before, which has been as silent.
@@ -260,7 +264,8 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
     this.#tried.push(member)
     const host = hostOf === 'client' && fields.host !== '' ? fields.host : member.authority
     const line = { method, target, httpVersion: req.httpVersion }
-    const head = requestHead(line, fields, from, { host, requestId })
+    const attempt = this.#wasSeen ? this.#retries + 1 : 1
+    const head = requestHead(line, fields, from, { host, requestId, attempt })
     return [head, (request, handler) => member.pool.exchange(request, handler)]
   }
 

@@ -34,6 +34,13 @@ test('a request says where it is from, and whom it came through', () => {
   ])
 })
 
+test('a further attempt says so, and nobody else does', () => {
+  const options = { ...named, attempt: 2 }
+  const fields = new OnwardFields(['Host', 'a', 'X-Ipfleet-Attempt', '9', 'x_ipfleet_attempt', '9'])
+  expect(requestHead(asked, fields, stranger, options).match(/.*attempt.*/gi)).toEqual(['X-Ipfleet-Attempt: 2'])
+  expect(requestHead(asked, fields, stranger, named)).not.toMatch(/attempt/i)
+})
+
 const claims = rawOf({
   Host: 'a',
   'X-Forwarded-For': '203.0.113.9, 192.0.2.1',

@@ -1,3 +1,4 @@
+import { ATTEMPT } from '@ipfleet/http/further-attempt.ts'
 import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 
 /** Who asks, and how. */
@@ -12,12 +13,19 @@ export interface Client {
 /** How this proxy calls itself in Via (RFC 9110 §7.6.3). */
 export const pseudonym = 'ipfleet-edge'
 
+export interface HeadOptions {
+  readonly host: string
+  readonly requestId: string
+  /** More than 1: another backend may have seen the request, and counted it. */
+  readonly attempt?: number
+}
+
 /** The request line and the fields for a backend, without the body's framing and the empty line at the end. */
 export function requestHead(
   { method, target, httpVersion }: { readonly method: string; readonly target: string; readonly httpVersion: string },
   fields: OnwardFields,
   client: Client,
-  { host, requestId }: { readonly host: string; readonly requestId: string },
+  { host, requestId, attempt = 1 }: HeadOptions,
 ): string {
   // What a trusted proxy has said goes on; what anybody else said of itself does not.
   const vouched = client.address !== client.peer
@@ -32,6 +40,7 @@ export function requestHead(
     (forwardedHost === '' ? '' : `X-Forwarded-Host: ${forwardedHost}\r\n`) +
     (client.address === '' ? '' : `X-Real-IP: ${client.address}\r\n`) +
     `X-Request-Id: ${requestId}\r\nX-Proxy: ipfleet\r\n` +
+    (attempt > 1 ? `${ATTEMPT}: ${attempt}\r\n` : '') +
     `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` +
     (fields.maxForwards === undefined ? '' : `Max-Forwards: ${fields.maxForwards}\r\n`) +
     (fields.expectsContinue ? 'Expect: 100-continue\r\n' : '')
