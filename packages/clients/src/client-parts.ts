@@ -12,7 +12,8 @@ export interface ClientPartsOptions {
   readonly link: RedisLink | undefined
   /** Whose processes share a budget while Redis is away: `lookup`. */
   readonly service: string
-  readonly isCounted: IsCounted
+  /** Default: none is. */
+  readonly isCounted?: IsCounted
 }
 
 /** The clients of the fleet and their budgets. */
@@ -30,7 +31,12 @@ export interface ClientParts {
 const aheadPart = 1 / 16
 
 /** Undefined without CLIENT_TOKENS: then everyone may ask, and nobody is looked at. */
-export function clientParts({ tokens, link, service, isCounted }: ClientPartsOptions): ClientParts | undefined {
+export function clientParts({
+  tokens,
+  link,
+  service,
+  isCounted = () => false,
+}: ClientPartsOptions): ClientParts | undefined {
   if (tokens.length === 0) return undefined
   if (!link) {
     const guard = new ClientGuard(
