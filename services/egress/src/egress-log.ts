@@ -1,3 +1,4 @@
+import type { NoPlace } from '@ipfleet/hop/shared-places.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { UsersFile } from './auth/users-file.ts'
@@ -21,6 +22,20 @@ export function logEvents(logger: Logger, { pool, authenticator, users }: EventS
   })
   users?.on('changed', (known) => logger.info({ users: known.size }, 'users file read again'))
   users?.on('bad', (faults) => logger.error({ faults }, 'users file is no good; those before stay'))
+}
+
+const tooManyEveryMs = 60_000
+
+/** Makes the function that tells, once a minute at most, that connections are closed because there are too many. */
+export function connectionsLog(logger: Logger): (why: NoPlace) => void {
+  const toldMs = { all: -Infinity, client: -Infinity }
+  return (why) => {
+    const nowMs = performance.now()
+    if (nowMs - toldMs[why] < tooManyEveryMs) return
+    toldMs[why] = nowMs
+    const setting = why === 'all' ? 'MAX_CONNECTIONS' : 'MAX_CONNECTIONS_PER_CLIENT'
+    logger.warn({ limit: 'connections', setting }, 'a limit is reached')
+  }
 }
 
 /** The lines that tell someone who has just started it what they have, and what is missing. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { plainAddress } from '@ipfleet/http/client-address.ts'
+import type { NoPlace } from '@ipfleet/hop/shared-places.ts'
 import type { ConnectionRefusal } from '@ipfleet/http/connection-refusal.ts'
 import { trackConnections } from '@ipfleet/http/connection-tracker.ts'
 import { hardenServer, httpServerOptions, refuseTunnel } from '@ipfleet/http/harden-server.ts'
@@ -14,6 +15,10 @@ export interface EgressServerOptions {
   /** Told of what is refused before it is a request. */
   readonly onRefused: (refusal: ConnectionRefusal) => void
   readonly maxConnections: number
+  /** 0: no limit. */
+  readonly maxPerClient: number
+  /** Told of each connection that is closed because there are too many. */
+  readonly onTooMany: (why: NoPlace) => void
 }
 
 /** What clients connect to. */
@@ -21,7 +26,7 @@ export class EgressServer {
   readonly http: Server
   readonly #limits: ConnectionLimits
 
-  constructor(app: App, { maxConnections, onRefused }: EgressServerOptions) {
+  constructor(app: App, { maxConnections, maxPerClient, onRefused, onTooMany }: EgressServerOptions) {
     const serve = (req: IncomingMessage, res: ServerResponse): void => void app.forward(req, res)
     this.http = createServer(
       {
@@ -45,9 +50,10 @@ export class EgressServer {
     hardenServer(this.http, { maxConnections: Infinity }, onRefused)
     this.#limits = new ConnectionLimits(this.http, {
       maxConnections,
-      maxPerClient: 0,
+      maxPerClient,
       isTrusted: () => false,
       addressOf: (socket) => plainAddress(socket.remoteAddress),
+      onRefused: onTooMany,
     })
   }
 

@@ -12,7 +12,7 @@ import { Authenticator } from './auth/authenticator.ts'
 import { UsersFile } from './auth/users-file.ts'
 import { LocalPorts } from './dial/local-ports.ts'
 import { SourceDialer } from './dial/source-dialer.ts'
-import { logEvents, logMode } from './egress-log.ts'
+import { connectionsLog, logEvents, logMode } from './egress-log.ts'
 import { registerMetrics } from './egress-metrics.ts'
 import type { EgressOptions } from './egress-options.ts'
 import { EgressRecord } from './egress-record.ts'
@@ -65,7 +65,9 @@ export class Egress {
     const authenticator = this.#authenticator()
     this.#server = new EgressServer(this.#app(authenticator, record), {
       maxConnections: settings.MAX_CONNECTIONS,
+      maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
       onRefused: accessLog.refused,
+      onTooMany: connectionsLog(logger),
     })
     registerMetrics(metrics, {
       record,

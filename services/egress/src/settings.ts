@@ -148,6 +148,12 @@ const forwarding = {
 
 const caps = {
   MAX_CONNECTIONS: integer({ group: 'Caps', min: 1, default: 20_000, help: 'Most connections of clients' }),
+  MAX_CONNECTIONS_PER_CLIENT: integer({
+    group: 'Caps',
+    min: 0,
+    default: 2000,
+    help: 'Most connections of one address, those of its tunnels included; 0: no limit',
+  }),
   MAX_TUNNELS: integer({ group: 'Caps', min: 1, default: 10_000, help: 'Most tunnels' }),
   MAX_TUNNELS_PER_CLIENT: integer({
     group: 'Caps',

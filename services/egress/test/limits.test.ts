@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { observeRedis, type RedisObserver } from '@ipfleet/testing/redis-observer.ts'
@@ -11,6 +12,7 @@ import { Wire } from '@ipfleet/testing/wire.ts'
 import { hashPassword, showPasswordHash } from '../src/auth/password-hash.ts'
 import { RecordingOrigin } from './recording-origin.ts'
 import { type RunningEgress, startEgress } from './start-egress.ts'
+import { SilentListener } from './silent-listener.ts'
 import { askThrough, type Reply, type ThroughOptions, tunnelThrough } from './through.ts'
 
 /** How much each client or user may ask, and who is let in. */
@@ -152,6 +154,35 @@ test('tunnels are so many for each client, and so many in all', async () => {
   }
 })
 
+test('tunnels that are not made yet and connections that say nothing are bounded for each client', async () => {
+  const egress = await proxy({
+    MAX_TUNNELS_PER_CLIENT: '2',
+    MAX_CONNECTIONS_PER_CLIENT: '6',
+    ALLOW_TARGETS: 'loopback',
+  })
+  const [silent, from] = [await SilentListener.start('127.0.0.1'), newClient()]
+  opened.push(() => silent.stop())
+  const open = (bytes: string): Wire => {
+    const socket = connect({ host: '127.0.0.1', port: egress.port, localAddress: from })
+    const wire = new Wire(socket)
+    opened.push(() => wire.destroy())
+    wire.write(bytes)
+    return wire
+  }
+  const connects = [1, 2, 3].map(() =>
+    open(`CONNECT 127.0.0.1:${silent.port} HTTP/1.1\r\nHost: 127.0.0.1:${silent.port}\r\n\r\n`),
+  )
+  // Two are being dialled; the third is told.
+  await until(() => connects.some(({ text }) => text.startsWith('HTTP/1.1 429')))
+  const unfinished = Array.from({ length: 7 }, () => open('CONNECT '))
+  const over = await Promise.race(unfinished.map((wire) => wire.ended.then(() => wire)))
+  expect(over.text).toBe('')
+  await egress.waitForLine(({ setting }) => setting === 'MAX_CONNECTIONS_PER_CLIENT')
+  const other = await tunnelThrough(egress.port, origin.authority, { from: newClient() })
+  other.wire.destroy()
+  expect(other.status).toBe(200)
+})
+
 test('a WebSocket that is asked for by its URL is one of a client’s tunnels', async () => {
   const { port } = await proxy({ MAX_TUNNELS_PER_CLIENT: '1' })
   const backend = await ScriptedBackend.start()
@@ -210,6 +241,28 @@ describe('credentials', () => {
     const from = newClient()
     expect(await statusesOf([egress], 15, { from })).toEqual(times(15, 407))
     expect((await ask(egress, { from, user: 'user:right' })).status).toBe(200)
+  })
+
+  test('of users who are not known use up nobody’s requests, have none of their own, and are not in Redis', async () => {
+    const [egress] = await fleetOfTwo({ ...env, RATE_LIMIT_BURST: '3', RATE_LIMIT_REFILL: '0.001' })
+    if (egress === undefined) throw new Error('no proxy')
+    const from = newClient()
+    observer.clear()
+    for (const name of ['invented-1', 'invented-2', 'invented-3', 'invented-4', 'user']) {
+      expect((await ask(egress, { from, user: `${name}:wrong` })).status).toBe(407)
+    }
+    await observer.caughtUp()
+    expect(JSON.stringify(observer.commands())).not.toMatch(/invented|127\.0\.7/)
+    const right = { from, user: 'user:right' }
+    expect(await statusesOf([egress], 4, right)).toEqual([200, 200, 200, 429])
+  })
+
+  test('that nobody asked for give no budget of their own where everybody is let in', async () => {
+    const egress = await proxy({ RATE_LIMIT_BURST: '3', RATE_LIMIT_REFILL: '0.001' })
+    const from = newClient()
+    const statuses: number[] = []
+    for (let turn = 0; turn < 4; turn += 1) statuses.push((await ask(egress, { from, user: `me-${turn}:x` })).status)
+    expect(statuses).toEqual([200, 200, 200, 429])
   })
 
   test('make one client of all addresses that a user comes from', async () => {
