@@ -45,6 +45,8 @@ export interface Rules {
 export interface AppParts {
   readonly rules: () => Rules
   readonly clientAddress: (req: IncomingMessage) => string
+  /** Whether an address is one of a proxy that is believed what it says of its clients. */
+  readonly isTrusted: (address: string) => boolean
   /** Told of every request once, when it is over. */
   readonly onEnd: (end: RequestEnd) => void
 }
@@ -63,15 +65,17 @@ export type App = (incoming: Incoming) => void
 const noFields: RawFields = []
 const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
-export function createApp({ rules, clientAddress, onEnd }: AppParts): App {
+export function createApp({ rules, clientAddress, isTrusted, onEnd }: AppParts): App {
   const turns = new FairTurns()
 
   return (incoming) => {
     const { req, answer } = incoming
     const address = clientAddress(req)
+    const peer = peerAddress(req)
     const visitor = {
       address,
-      peer: peerAddress(req),
+      peer,
+      isIntroduced: address !== peer || isTrusted(peer),
       subject: addressSubject(address),
       arrivedMs: performance.now(),
       onEnd,
@@ -178,6 +182,7 @@ function headBytes({ rawHeaders, url = '' }: IncomingMessage): number {
 interface Visitor {
   readonly address: string
   readonly peer: string
+  readonly isIntroduced: boolean
   /** Whose requests count together. */
   readonly subject: string
   /** `performance.now()` */
@@ -201,10 +206,10 @@ export class Visit {
   #memory: SharedPlaces | undefined
   #headBytes = 0
 
-  constructor(incoming: Incoming, { address, peer, subject, arrivedMs, onEnd }: Visitor) {
+  constructor(incoming: Incoming, { address, peer, isIntroduced, subject, arrivedMs, onEnd }: Visitor) {
     const { req, secure } = incoming
     this.incoming = incoming
-    this.client = { address, peer, secure }
+    this.client = { address, peer, isIntroduced, secure }
     this.subject = subject
     this.#startedMs = arrivedMs
     this.method = req.method ?? ''

@@ -145,6 +145,7 @@ export class Edge implements Serving<EdgeConfig> {
     const { settings, logger, surroundings } = this.#parts
     const accessLog = new AccessLog({ logger })
     const record = new RequestRecord(surroundings.metrics, accessLog)
+    const isTrusted = addressBlocks(settings.TRUST_PROXY)
     return new EdgeServer({
       config: config.server,
       tls: config.tls,
@@ -153,11 +154,12 @@ export class Edge implements Serving<EdgeConfig> {
       app: createApp({
         rules: () => this.#rules,
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
+        isTrusted,
         onEnd: record.add,
       }),
       onRefused: accessLog.refused,
       connections: {
-        isTrusted: addressBlocks(settings.TRUST_PROXY),
+        isTrusted,
         addressOf: (socket) => plainAddress(socket.remoteAddress),
       },
     })

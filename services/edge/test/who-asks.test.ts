@@ -44,6 +44,7 @@ describe('the address of a hop is read without its port, brackets and quotes', (
   test.each([
     ['8.8.8.8:51413', '8.8.8.8'],
     ['9.9.9.9, [2001:4860::1]:443', '2001:4860::1'],
+    ['127.0.0.1', '127.0.0.1'],
   ])('%s is passed on as %s, with the scheme', async (forwarded, address) => {
     expect(seenBy(await from(forwarded))).toMatchObject({
       'x-real-ip': address,

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
 import { type Client, isLooping, requestHead } from './request-head.ts'
 
-const stranger: Client = { address: '192.0.2.1', peer: '192.0.2.1', secure: false }
+const stranger: Client = { address: '192.0.2.1', peer: '192.0.2.1', isIntroduced: false, secure: false }
 /** Behind a trusted proxy. */
-const introduced: Client = { address: '192.0.2.1', peer: '10.0.0.1', secure: false }
+const introduced: Client = { address: '192.0.2.1', peer: '10.0.0.1', isIntroduced: true, secure: false }
 const named = { host: 'backend.test', requestId: 'id-1' }
 const asked = { method: 'GET', target: '/8.8.8.8?x=1', httpVersion: '1.1' }
 
@@ -58,6 +58,11 @@ describe('what others have said', () => {
     expect(lines).toContain('X-Forwarded-Host: public.example')
     expect(lines).toContain('X-Real-IP: 192.0.2.1')
     expect(lines).toContain('X-Proxy: ipfleet')
+  })
+
+  test('goes on when the client is the trusted proxy itself', () => {
+    const itself = { ...introduced, address: introduced.peer }
+    expect(head(itself, rawOf({ Host: 'a', 'X-Forwarded-Proto': 'https' }))).toContain('X-Forwarded-Proto: https')
   })
 
   test('does not when it comes from a stranger', () => {

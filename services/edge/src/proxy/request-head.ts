@@ -7,6 +7,8 @@ export interface Client {
   readonly address: string
   /** The other end of the connection: the client itself, or a trusted proxy. */
   readonly peer: string
+  /** Whether the other end is a trusted proxy, also one that asks for itself. */
+  readonly isIntroduced: boolean
   readonly secure: boolean
 }
 
@@ -28,7 +30,7 @@ export function requestHead(
   { host, requestId, attempt = 1 }: HeadOptions,
 ): string {
   // What a trusted proxy has said goes on; what anybody else said of itself does not.
-  const vouched = client.address !== client.peer
+  const vouched = client.isIntroduced
   const chain = vouched && fields.forwardedFor !== undefined ? `${fields.forwardedFor}, ${client.peer}` : client.peer
   const own = client.secure ? 'https' : 'http'
   const proto = vouched && isScheme(fields.forwardedProto) ? fields.forwardedProto : own
