@@ -40,8 +40,8 @@ const lastFlushMs = 1000
 const forcedFlushMs = 100
 
 /**
- * Writes what the log still holds, for `patienceMs` at most, and ends the process without its `exit` listeners. One of
- * them is sonic-boom's (4.2.1, flushSync), which tries again for ever when the log's reader has gone or does not read.
+ * Writes what the log still holds, for `patienceMs` at most, and ends the process without its `exit` listeners, which would
+ * wait for a slow reader of the log once more.
  */
 async function exit(code: number, log: OnSignalsOptions['log'], patienceMs: number): Promise<never> {
   await flushed(log, patienceMs)

@@ -88,6 +88,10 @@ describe('what is heeded instead', () => {
     expect(fields).toMatchObject({ via: '1.1 a, 1.0 b', forwardedFor: '1.1.1.1, 2.2.2.2, 3.3.3.3' })
   })
 
+  test('two ids of one request as what they are, which has not the form of an id', () => {
+    expect(onward('X-Request-Id: a', 'x-request-id: b').requestId).toBe('a, b')
+  })
+
   test('what proxies say', () => {
     const fields = onward('X-Forwarded-Proto: https', 'X-Forwarded-Host: b', 'X-Request-Id: 7', 'Max-Forwards: 3')
     expect(fields).toMatchObject({ forwardedProto: 'https', forwardedHost: 'b', requestId: '7', maxForwards: '3' })

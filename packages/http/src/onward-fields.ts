@@ -149,7 +149,8 @@ export class OnwardFields {
         this.via = joined(this.via, value, ', ')
         return
       case 'x-request-id':
-        this.requestId = value
+        // Two ids are none, and neither is chosen: `a, b` has not the form of one.
+        this.requestId = joined(this.requestId, value, ', ')
         return
       case 'x-forwarded-for':
         this.forwardedFor = joined(this.forwardedFor, value, ', ')

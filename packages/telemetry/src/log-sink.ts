@@ -1,8 +1,8 @@
 import { hostname } from 'node:os'
 import { version } from '@ipfleet/settings/version.ts'
-import { destination } from 'pino'
 import { escapeControls } from './escape-controls.ts'
 import { createSecretScrubber } from './secret-scrubber.ts'
+import { standardOutput } from './standard-output.ts'
 import { textLine } from './text-line.ts'
 
 /** Where finished text goes: the standard output, or what a test reads. */
@@ -64,23 +64,4 @@ export function createLogSink(options: LogSinkOptions): LogSink {
 
 function identityFields(service: string): string {
   return `,${JSON.stringify({ service, version, hostname: hostname() }).slice(1, -1)}`
-}
-
-const CHUNK_BYTES = 16_000
-const FLUSH_EVERY_MS = 100
-/** A reader that stopped reading costs lines, not memory. */
-const MOST_BUFFERED_BYTES = 8 * 1024 * 1024
-
-/**
- * The standard output, collected: about a hundred access lines a write. It writes off the event loop, so a slow reader
- * never holds a request, gives up in silence when the reader is gone (EPIPE), and empties itself when the process ends.
- */
-function standardOutput(): LogDestination {
-  return destination({
-    dest: 1,
-    sync: false,
-    minLength: CHUNK_BYTES,
-    maxLength: MOST_BUFFERED_BYTES,
-    periodicFlush: FLUSH_EVERY_MS,
-  })
 }

@@ -11,7 +11,7 @@ import { isPortFree, likelyFreePort } from '../src/service-process-port.ts'
 import { startTestRedis, type TestRedis } from '../src/test-redis.ts'
 import { until } from '../src/until.ts'
 
-/** Somebody presses Ctrl-C. The terminal signals npm and the service, and npm passes its own signal on. */
+/** Somebody presses Ctrl-C, or closes the terminal. The terminal signals npm and the service, and npm passes its own signal on. */
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 const folder = await temporaryFolder('ctrl-c')
@@ -92,6 +92,20 @@ onTerminal('on a terminal', () => {
       expect(await closed).toEqual([0, null])
       expect(said()).toContain('stopped')
       expect(await isPortFree(port)).toBe(true)
+    },
+    testTimeoutMs,
+  )
+
+  test.each([
+    ['npm start', () => ({ PORT: String(port) })],
+    [`npm run edge -- --config ${folder.path}/edge.toml`, () => ({})],
+  ] as const)(
+    '%s ends when the terminal is closed',
+    async (command, env) => {
+      const { child } = run('script', ['-qefc', `exec ${command}`, '/dev/null'], env())
+      await until(async () => !(await isPortFree(port)), testTimeoutMs)
+      child.kill('SIGKILL')
+      await until(() => isPortFree(port), testTimeoutMs)
     },
     testTimeoutMs,
   )

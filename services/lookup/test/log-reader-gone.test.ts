@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { lookupEntry } from '@ipfleet/testing/service-process.ts'
+import { isPortFree, likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
+import { until } from '@ipfleet/testing/until.ts'
 
 test('a replica whose log nobody reads any more still ends when it is told to', async () => {
   const folder = await temporaryFolder('log-reader-gone')
@@ -25,4 +28,40 @@ test('a replica whose log nobody reads any more still ends when it is told to', 
     replica.kill('SIGKILL')
     await folder.remove()
   }
+})
+
+describe('on a full disk', () => {
+  let full = 0
+  beforeAll(() => {
+    full = openSync('/dev/full', 'w')
+  })
+  afterAll(() => closeSync(full))
+
+  const startOn = (port: number, cwd: string) =>
+    spawn(process.execPath, [lookupEntry], {
+      cwd,
+      env: { PATH: process.env['PATH'] ?? '', PORT: String(port), HOST: '127.0.0.1', DRAIN_MS: '0' },
+      stdio: ['ignore', full, 'ignore'],
+    })
+
+  test('a replica answers and ends when it is told to; one that cannot start ends as well', async () => {
+    const folder = await temporaryFolder('full-disk')
+    const port = likelyFreePort()
+    const replica = startOn(port, folder.path)
+    let other: ReturnType<typeof startOn> | undefined
+    try {
+      await until(async () => !(await isPortFree(port)))
+      for (let i = 0; i < 3; i++) expect((await fetch(`http://127.0.0.1:${port}/8.8.8.8`)).status).toBe(200)
+      other = startOn(port, folder.path)
+      expect(await once(other, 'exit')).toEqual([1, null])
+      expect((await fetch(`http://127.0.0.1:${port}/8.8.8.8`)).status).toBe(200)
+      const exited = once(replica, 'exit')
+      replica.kill('SIGTERM')
+      expect(await exited).toEqual([0, null])
+    } finally {
+      replica.kill('SIGKILL')
+      other?.kill('SIGKILL')
+      await folder.remove()
+    }
+  })
 })

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { ReadAgain } from './surroundings.ts'
 
@@ -11,13 +12,28 @@ export interface RereadOnHangupOptions<Config> {
 /** All that stop a service, without the one that has the configuration read again. */
 export const signalsThatStop: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
 
-/** On SIGHUP the configuration is read again: a good one is applied, a bad one is logged and changes nothing. */
+/**
+ * On SIGHUP the configuration is read again: a good one is applied, a bad one is logged and changes nothing. The SIGHUP of
+ * a terminal that is closed stops the process instead.
+ */
 export function rereadOnHangup<Config>(options: RereadOnHangupOptions<Config>): void {
   let latest = Promise.resolve()
+  const hadTerminal = hasTerminal()
   // One after the other, so that the file as it was read last is the one in force.
   process.on('SIGHUP', () => {
+    if (hadTerminal && !hasTerminal()) return void process.kill(process.pid, 'SIGTERM')
     latest = latest.then(() => rereadOnce(options))
   })
+}
+
+/** Opening the controlling terminal fails (ENXIO) when there is none, and after it was closed. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function rereadOnce<Config>({ reload, apply, logger }: RereadOnHangupOptions<Config>): Promise<void> {

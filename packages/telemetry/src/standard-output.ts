@@ -1,0 +1,99 @@
+import { write, writeSync } from 'node:fs'
+import type { LogDestination } from './log-sink.ts'
+
+const FD = 1
+const CHUNK_LENGTH = 16_000
+const FLUSH_EVERY_MS = 100
+/** A reader that stopped reading, or a full disk, costs lines, not memory. */
+const MAX_BUFFERED_LENGTH = 8 * 1024 * 1024
+/** At the end of the process, how long a reader may take that reads slowly. */
+const LAST_WRITE_MS = 1000
+const RETRY_AFTER_MS = 10
+
+const nothing = Buffer.alloc(0)
+
+/**
+ * The standard output, collected: about a hundred access lines a write. It writes off the event loop, so a slow reader
+ * never holds a request. What cannot be written (a full disk, a closed terminal, a pipe whose reader has gone) is kept
+ * and tried again with the next flush. It empties itself when the process ends.
+ *
+ * pino's own destination is not used: flushSync of sonic-boom 4.2.1 tries again for ever, whatever the error, and blocks
+ * the process; and errors other than EPIPE are thrown.
+ */
+class StandardOutput implements LogDestination {
+  #waiting = ''
+  /** What is being written, or could not be. */
+  #chunk: Buffer = nothing
+  #isWriting = false
+  #flushed: ((error?: Error) => void)[] = []
+
+  constructor() {
+    setInterval(() => this.#writeNext(), FLUSH_EVERY_MS).unref()
+    process.on('exit', () => this.flushSync())
+  }
+
+  write(text: string): void {
+    if (this.#waiting.length + this.#chunk.length + text.length > MAX_BUFFERED_LENGTH) return
+    this.#waiting += text
+    if (this.#waiting.length >= CHUNK_LENGTH && this.#chunk.length === 0) this.#writeNext()
+  }
+
+  /** Calls `done` when all is written, or with the error that prevents it. */
+  flush(done?: (error?: Error) => void): void {
+    if (done) this.#flushed.push(done)
+    this.#writeNext()
+  }
+
+  /** Gives up at the first error, except that of a reader that is only slow. */
+  flushSync(): void {
+    // A chunk that is being written cannot be taken back, and would be there twice.
+    let rest = Buffer.concat([this.#isWriting ? nothing : this.#chunk, Buffer.from(this.#waiting)])
+    this.#waiting = ''
+    if (!this.#isWriting) this.#chunk = nothing
+    const patience = new Int32Array(new SharedArrayBuffer(4))
+    for (let waitedMs = 0; rest.length > 0 && waitedMs < LAST_WRITE_MS;) {
+      try {
+        rest = rest.subarray(writeSync(FD, rest))
+      } catch (error) {
+        if (!isBusy(error)) return
+        Atomics.wait(patience, 0, 0, RETRY_AFTER_MS)
+        waitedMs += RETRY_AFTER_MS
+      }
+    }
+  }
+
+  #writeNext(): void {
+    if (this.#isWriting) return
+    if (this.#chunk.length === 0) {
+      this.#chunk = Buffer.from(this.#waiting)
+      this.#waiting = ''
+    }
+    if (this.#chunk.length === 0) return this.#tellFlushed()
+    this.#isWriting = true
+    write(FD, this.#chunk, (error, count) => {
+      this.#isWriting = false
+      if (error) {
+        if (!isBusy(error)) this.#tellFlushed(error)
+        return
+      }
+      this.#chunk = this.#chunk.subarray(count)
+      const isUrgent = this.#chunk.length > 0 || this.#waiting.length >= CHUNK_LENGTH || this.#flushed.length > 0
+      if (isUrgent) this.#writeNext()
+    })
+  }
+
+  #tellFlushed(error?: Error): void {
+    for (const done of this.#flushed.splice(0)) done(error)
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'EAGAIN'
+}
+
+let shared: StandardOutput | undefined
+
+/** One for the process, however many loggers it has. */
+export function standardOutput(): LogDestination {
+  return (shared ??= new StandardOutput())
+}
