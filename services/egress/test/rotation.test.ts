@@ -119,7 +119,7 @@ describe('round robin', () => {
   })
 
   test('replicas that make few connections begin at different addresses', async () => {
-    const fleet = await Promise.all(Array.from({ length: 4 }, () => replica({ REDIS_TIMEOUT_MS: '5000' })))
+    const fleet = await Promise.all(Array.from({ length: 4 }, () => replica({ REDIS_TIMEOUT_MS: '1000' })))
     expect((await sourcesInTurn(fleet, 4)).toSorted()).toEqual(pool)
   })
 })
