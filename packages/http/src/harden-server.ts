@@ -6,6 +6,8 @@ import { plainAddress } from './client-address.ts'
 import type { ConnectionRefusal } from './connection-refusal.ts'
 import { trackConnections } from './connection-tracker.ts'
 import { lingerAfter } from './linger.ts'
+import { MergedChunksRequest } from './merged-chunks.ts'
+import { readTurns } from './read-turns.ts'
 import { REQUEST_ID, requestIdOf } from './request-id.ts'
 import { type ErrorResponse, sendError } from './send-error.ts'
 
@@ -37,6 +39,7 @@ export function httpServerOptions(limits: ServerLimits = {}): ServerOptions {
     // Node would answer a missing Host with an empty 400; the request guard answers it as JSON.
     requireHostHeader: false,
     noDelay: true,
+    IncomingMessage: MergedChunksRequest,
   }
 }
 
@@ -55,6 +58,7 @@ export function hardenServer(
   // In a cluster (Node 26) a connection over the limit would go round among the workers for ever. Not in its types.
   Object.assign(server, { dropMaxConnection: true })
   const connections = trackConnections(server)
+  server.on('connection', (socket: Socket) => readTurns.add(socket))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     refuseInTurn({ server, socket, kind: kindOf(error) }, connections.pending(socket))
   })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { hardenServer, httpServerOptions } from './harden-server.ts'
@@ -127,6 +127,9 @@ test('a request with a body far behind in the line is read whole', async () => {
 })
 
 test('of a client that sends ahead on many connections those are closed that bring most; others are served', async () => {
+  const taken: Socket[] = []
+  const take = (socket: Socket): void => void taken.push(socket)
+  server.on('connection', take)
   const ahead = Array.from({ length: 60 }, () => connect({ port, host: '127.0.0.1' }))
   const ends = ahead.map((socket) =>
     once(
@@ -143,6 +146,9 @@ test('of a client that sends ahead on many connections those are closed that bri
   expect(statuses(await answers)).toEqual(['200', '200'])
   for (const socket of ahead) socket.destroy()
   await Promise.all(ends)
+  // What they sent is read in turns, also when they have gone, and the next tests are to see none of it.
+  for (const socket of taken) socket.destroy()
+  server.off('connection', take)
 })
 
 describe('what is refused behind a request', () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { addressSubject } from './address-subject.ts'
 import { peerAddress } from './client-address.ts'
+import { readTurns } from './read-turns.ts'
 
 type Serve = (req: IncomingMessage, res: ServerResponse) => void
 
@@ -48,6 +49,7 @@ export function inTurn(serve: Serve): Serve {
     const client = addressSubject(peerAddress(req))
     const isFull = inAll >= maxWaitingInAll || (byClient.get(client) ?? 0) >= maxWaitingPerClient
     if (isFull && line.waiting >= pauseAt) {
+      readTurns.restOthers(socket)
       socket.destroy()
       return
     }
@@ -79,6 +81,7 @@ export function inTurn(serve: Serve): Serve {
 function pause(socket: Socket, line: Line): void {
   if (line.isPaused) return
   line.isPaused = true
+  readTurns.restOthers(socket)
   // Node 26 resumes the socket whenever a request is read to its end, also one without a body.
   socket.on('resume', pauseAgain)
   socket.pause()

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { hardenServer, httpServerOptions } from './harden-server.ts'
+import { inTurn } from './in-turn.ts'
+import { listen } from './listen.ts'
+
+let port = 0
+let bytesSeen = 0
+let wake = (): void => {}
+const server = createServer(
+  httpServerOptions(),
+  inTurn((req, res) => void serve(req, res).catch(() => res.destroy())),
+)
+hardenServer(server)
+beforeAll(async () => {
+  port = await listen(server, { port: 0, host: '127.0.0.1' })
+})
+afterAll(async () => {
+  server.close()
+  server.closeAllConnections()
+  await once(server, 'close')
+})
+
+/** Says what has come: its hash, in how many pieces, and its trailers. `/slowly` reads it piece by piece. */
+async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const hash = createHash('sha1')
+  let pieces = 0
+  for await (const piece of req as AsyncIterable<Buffer>) {
+    pieces += 1
+    bytesSeen += piece.length
+    hash.update(piece)
+    wake()
+    if (req.url === '/slowly') await nextTurn()
+  }
+  const [, trailer = 'none'] = req.rawTrailers
+  res.end(`${hash.digest('hex')} ${pieces} ${trailer}\n`)
+}
+
+function chunked(target: string, chunks: readonly string[], trailer = 'X-Sum: 1\r\n'): string {
+  const body = chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('')
+  const head = [`POST ${target} HTTP/1.1`, 'Host: a', 'Connection: close', 'Transfer-Encoding: chunked', '', '']
+  return `${head.join('\r\n')}${body}0\r\n${trailer}\r\n`
+}
+
+function send(bytes: string, localAddress = '127.0.0.1'): Socket {
+  const socket = connect({ port, host: '127.0.0.1', localAddress })
+  socket.write(bytes)
+  return socket
+}
+
+const digits = (count: number): string[] => Array.from({ length: count }, (_, index) => String(index % 10))
+const sizes = [1, 5000, 1, 1, 1023, 1024, 16_384, 3, 15_000, 1000, 1000, 70_000, 2]
+const mixed = sizes.map((size, index) => String(index % 10).repeat(size))
+
+describe('a body', () => {
+  test.each([
+    ['of 30,000 chunks of one byte', '/', digits(30_000)],
+    ['of them that is read slowly', '/slowly', digits(30_000)],
+    ['of small and large chunks', '/', mixed],
+    ['of them that is read slowly', '/slowly', mixed],
+    ['of one small chunk', '/', ['8.8.8.8']],
+  ])('%s arrives whole and in order, with its trailers, in few pieces', async (_what, target, chunks) => {
+    const answer = await text(send(chunked(target, chunks)))
+    const [, hash, pieces, trailer] = /\r\n\r\n(?:\w+\r\n)?(\w+) (\d+) (.*)/.exec(answer) ?? []
+    expect([hash, trailer]).toEqual([createHash('sha1').update(chunks.join('')).digest('hex'), '1'])
+    expect(Number(pieces)).toBeLessThanOrEqual(Math.min(chunks.length, 1000))
+  })
+})
+
+test('a client that sends tiny chunks on many connections leaves the others their time', async () => {
+  let ended = 0
+  bytesSeen = 0
+  const begun = new Promise<void>((resolve) => {
+    wake = () => bytesSeen > 0 && resolve()
+  })
+  const flood = chunked('/', digits(60_000))
+  const floods = Array.from({ length: 30 }, () => text(send(flood)).finally(() => (ended += 1)))
+  await begun
+  for (let count = 0; count < 5; count += 1) {
+    expect(await text(send('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', '127.0.0.2'))).toContain(' 200 ')
+  }
+  // They take turns, while the others are served between any two.
+  expect([ended < 15, bytesSeen < (30 * 60_000) / 2]).toEqual([true, true])
+  const answers = await Promise.all(floods)
+  expect(answers.filter((answer) => answer.includes(' 200 '))).toHaveLength(30)
+})
