@@ -13,14 +13,25 @@ export function requestIdOf(given: string | readonly string[] | undefined): stri
   return typeof given === 'string' && idForm.test(given) ? given : randomUUID()
 }
 
-const current = new AsyncLocalStorage<string>()
+interface RequestContext {
+  readonly id: string
+  /** Whose requests count together: see `addressSubject`. */
+  readonly client: string | undefined
+}
 
-/** Runs a function, and what it starts, under the id of a request. Undefined: under none. */
-export function withRequestId<T>(id: string | undefined, run: () => T): T {
-  return id === undefined ? current.exit(run) : current.run(id, run)
+const current = new AsyncLocalStorage<RequestContext>()
+
+/** Runs a function, and what it starts, under the id (and for the client) of a request. Undefined: under none. */
+export function withRequestId<T>(id: string | undefined, run: () => T, client?: string): T {
+  return id === undefined ? current.exit(run) : current.run({ id, client }, run)
 }
 
 /** The id of the request that the caller works for, if it works for one. */
 export function currentRequestId(): string | undefined {
-  return current.getStore()
+  return current.getStore()?.id
+}
+
+/** The client of that request, where the service says it. */
+export function currentClient(): string | undefined {
+  return current.getStore()?.client
 }
