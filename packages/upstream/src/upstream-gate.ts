@@ -1,6 +1,6 @@
 import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
-import { bulkhead, BulkheadRejectedError } from 'cockatiel'
+import { FairSlots } from './fair-slots.ts'
 import type { Admission, BreakerState, CallResult } from './fleet-breaker.ts'
 import type { Product } from './product.ts'
 import type { ProductBreakers } from './product-breakers.ts'
@@ -33,14 +33,14 @@ type Passed = Extract<Admission, { kind: 'pass' }>
 const queuedPerSlot = 8
 
 /**
- * What keeps this replica from overrunning a failing upstream: a cap on concurrent calls, and for each product a
+ * What keeps this replica from overrunning a failing upstream: a cap on concurrent calls, for which clients take turns, and for each product a
  * circuit breaker and a pause of the source, so that a tool or module in trouble stops nothing else.
  */
 export class UpstreamGate {
   readonly breakers: ProductBreakers
   readonly #isAlone: () => boolean
-  readonly #wide
-  readonly #narrow
+  readonly #wide: FairSlots
+  readonly #narrow: FairSlots
   readonly #clock: Clock
   readonly #tools = new Set<string>()
 
@@ -48,8 +48,9 @@ export class UpstreamGate {
     this.breakers = breakers
     this.#isAlone = isAlone
     this.#clock = clock
-    this.#wide = bulkhead(concurrency, concurrency * queuedPerSlot)
-    this.#narrow = bulkhead(Math.max(1, Math.floor(concurrency / 4)), concurrency * queuedPerSlot)
+    const places = concurrency * queuedPerSlot
+    this.#wide = new FairSlots({ slots: concurrency, places })
+    this.#narrow = new FairSlots({ slots: Math.max(1, Math.floor(concurrency / 4)), places })
   }
 
   /** The worst state of any product that look-ups are of: the troubles of tools are theirs alone. */
@@ -57,19 +58,19 @@ export class UpstreamGate {
     return this.breakers.worst((product) => this.#tools.has(product))
   }
 
-  /** Runs a call and watches how it ends; refuses it, as a failure with Retry-After, while upstream is given a pause. */
+  /**
+   * Runs a call and watches how it ends; refuses it, as a failure with Retry-After, while upstream is given a pause, or
+   * while too many calls wait, in all or of this client.
+   */
   async run<T extends { kind: string }>(
     { name, kind }: Product,
     call: (source: SourceWatch) => Promise<T>,
+    client = '',
   ): Promise<T | Failed> {
     if (kind === 'tool') this.#tools.add(name)
     const slots = this.#isAlone() ? this.#narrow : this.#wide
-    try {
-      return await slots.execute(() => this.#unlessOpen(name, call))
-    } catch (error) {
-      if (error instanceof BulkheadRejectedError) return { kind: 'failure', code: 'overloaded', retryAfterSeconds: 1 }
-      throw error
-    }
+    const outcome = await slots.run(client, () => this.#unlessOpen(name, call))
+    return outcome ?? { kind: 'failure', code: 'overloaded', retryAfterSeconds: 1 }
   }
 
   async #unlessOpen<T extends { kind: string }>(

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { addressSubject } from '@ipfleet/http/address-subject.ts'
 import { errorHandler } from '@ipfleet/http/error-handler.ts'
 import { withRequestId } from '@ipfleet/http/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http/request-guard.ts'
@@ -61,6 +62,6 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
     // From here on every request leaves a line, whichever way it ends.
     const id = accessLog.begin(req, res)
     if (fault) accessLog.failed(res, refuse(res, fault))
-    else withRequestId(id, () => app(req, res))
+    else withRequestId(id, () => app(req, res), addressSubject(parts.lookups.clientAddress(req)))
   }
 }

@@ -2,6 +2,7 @@ import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
 import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
 import type { Demand, Exhausted, KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import { currentClient } from '@ipfleet/http/request-id.ts'
 import { refreshReserveShare } from '@ipfleet/key-pool/quota.ts'
 import type { Product } from '@ipfleet/upstream/product.ts'
 import { offers } from '@ipfleet/upstream/providers/provider.ts'
@@ -95,10 +96,11 @@ export class UpstreamLoader {
     const share = Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0)
     const prefersRich = this.#parts.prefersRichest && options.isPartial !== true && holdsFullRecords(request, product)
     const demand: Demand = { units, product, reserveShare: share, prefersRich }
-    return this.#parts.gate.run(product, (source) => {
+    const ask = (source: SourceWatch): Promise<Outcome> => {
       const tries = new UpstreamTries(this.#pool)
       return this.#askKeyAfterKey({ request, product, demand, deadlineMs, options, tries, source })
-    })
+    }
+    return this.#parts.gate.run(product, ask, currentClient())
   }
 
   /** Plans differ, so that a full record takes one of the richest keys: what all have is asked of any. */

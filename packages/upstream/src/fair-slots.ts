@@ -1,0 +1,64 @@
+export interface FairSlotsOptions {
+  /** Most calls at a time. */
+  readonly slots: number
+  /** Most calls that wait for a slot. One client has half of the places that the others leave free. */
+  readonly places: number
+}
+
+/**
+ * A bulkhead in which clients take turns: while all slots are in use, the calls of one client wait in their order, and
+ * each free slot goes to the next client. So a client with many calls delays only its own.
+ */
+export class FairSlots {
+  readonly #options: FairSlotsOptions
+  #inUse = 0
+  #waiting = 0
+  readonly #lines = new Map<string, (() => void)[]>()
+
+  constructor(options: FairSlotsOptions) {
+    this.#options = options
+  }
+
+  /** Runs the call as soon as there is a slot. Undefined: it was not run, since too many wait, in all or of this client. */
+  async run<T>(client: string, call: () => Promise<T>): Promise<T | undefined> {
+    if (this.#inUse < this.#options.slots) this.#inUse += 1
+    else if (this.#mayWait(client)) await this.#wait(client)
+    else return undefined
+    try {
+      return await call()
+    } finally {
+      this.#handOn()
+    }
+  }
+
+  #mayWait(client: string): boolean {
+    const own = this.#lines.get(client)?.length ?? 0
+    const leftByOthers = this.#options.places - (this.#waiting - own)
+    return own < Math.ceil(leftByOthers / 2)
+  }
+
+  #wait(client: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const line = this.#lines.get(client)
+    if (line) line.push(resolve)
+    else this.#lines.set(client, [resolve])
+    this.#waiting += 1
+    return promise
+  }
+
+  /** The slot goes to the next client's first call. */
+  #handOn(): void {
+    const [next] = this.#lines
+    if (next === undefined) {
+      this.#inUse -= 1
+      return
+    }
+    const [client, line] = next
+    const begin = line.shift()
+    this.#waiting -= 1
+    this.#lines.delete(client)
+    // Behind the other clients.
+    if (line.length > 0) this.#lines.set(client, line)
+    begin?.()
+  }
+}
