@@ -43,5 +43,12 @@ for at = 2, #ARGV do
     found[#found + 1] = message
   end
 end
-redis.pcall('DEL', key)
+-- With what the service may do anyway: a refused command is in the server's ACL LOG. What SET alone has made ends by itself.
+local removal = { DEL = { key }, PEXPIRE = { key, 0 } }
+for at = 2, #ARGV do
+  if removal[ARGV[at]] then
+    redis.pcall(ARGV[at], unpack(removal[ARGV[at]]))
+    break
+  end
+end
 return found

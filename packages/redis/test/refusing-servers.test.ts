@@ -10,7 +10,7 @@ import { RedisLink, type RedisLinkOptions } from '../src/redis-link.ts'
 import { RedisUnavailable } from '../src/redis-unavailable.ts'
 import { connectAdmin } from './admin.ts'
 
-const needs = ['cjson', 'GET', 'SET', 'PUBLISH', 'HSET']
+const needs = ['cjson', 'GET', 'SET', 'PUBLISH', 'HSET', 'PEXPIRE']
 let certificate: TestCertificate
 let plain: TestRedis
 let locked: TestRedis

@@ -33,6 +33,7 @@ describe('what cannot be meant ends with 2, a reason and nothing on standard out
     ['a list as output', ['ips.txt', '-o', 'ips.txt', '--force'], /a list that is to be read/],
     ['an output in no folder', ['ips.txt', '-o', 'a/b.ndjson', '--resume'], /no a\/b\.ndjson\.ipfleet\.json/],
     ['a job and a list', ['ips.txt', '--job', 'abc'], /takes no list/],
+    ['a field that no record has', ['ips.txt', '--fields', 'city,cuntry'], /cuntry.*country/s],
     ['other fields of a job', ['--job', 'abc', '--fields', 'city'], /settled when the job was made/],
     ['both ways to resume', ['ips.txt', '-o', 'x', '--resume', '--no-resume'], /do not go together/],
     ['a column of plain lines', ['ips.txt', '--column', 'ip'], /columns/],

@@ -16,6 +16,8 @@ async function setMaxMemory(url: string, value: string): Promise<void> {
 
 test('with Redis full, jobs under way pause and new ones are refused; with room again, all is done', async () => {
   ground = await BulkGround.start({ fake: { latencyMs: 100 }, lookupEnv: { SHARED_CACHE_TTL_SECONDS: '1' } })
+  const earlier = await ground.post('8.8.8.8\n1.1.1.1\n')
+  await ground.waitFor(earlier, 'completed')
   const lines = addresses(20_000)
   const id = await ground.post(lines.join('\n'))
   await ground.fake.waitForCalls(3)
@@ -30,6 +32,7 @@ test('with Redis full, jobs under way pause and new ones are refused; with room 
     const health = await fetch(`${ground?.url}/health`)
     return (await health.text()).includes('storage')
   })
+  expect((await ground.results(earlier)).trim().split('\n')).toHaveLength(2)
   await setMaxMemory(ground.redis.url, '0')
   await ground.waitFor(id, 'completed', 50_000)
   const inputs = (await ground.results(id)).trimEnd().split('\n')
