@@ -11,6 +11,8 @@ test.each([
   ['Private', { 'cache-control': 'max-age=60, Private' }, forOne],
   ['private with fields', { 'cache-control': 'private="set-cookie, x-a", max-age=60' }, forOne],
   ['no-cache', { 'cache-control': 'no-cache' }, { maxFreshMs: 0 }],
+  ['Vary: *', { vary: 'accept, *', 'cache-control': 'max-age=60' }, { maxFreshMs: 0 }],
+  ['Vary', { vary: 'accept-encoding' }, {}],
   ['max-age=0', { 'cache-control': 'max-age=0' }, { maxFreshMs: 0 }],
   ['max-age', { 'cache-control': 'public, max-age=60' }, { maxFreshMs: 60_000 }],
   ['a quoted max-age', { 'cache-control': 'max-age="60"' }, { maxFreshMs: 60_000 }],

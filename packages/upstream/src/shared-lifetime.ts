@@ -9,7 +9,7 @@ export interface SharedLifetime {
 }
 
 /**
- * Reads Cache-Control, Expires and Age as a shared cache does (RFC 9111 §3, §4.2, §5.2.2). `no-cache` allows to keep what is
+ * Reads Cache-Control, Expires, Age and Vary as a shared cache does (RFC 9111 §3, §4.2, §5.2.2). `no-cache` allows to keep what is
  * validated before each use; since upstream has no validators, that is not to keep it. A `private` or `no-cache` that
  * names fields counts as one without.
  * @param nowMs of the wall clock
@@ -21,7 +21,9 @@ export function sharedLifetime(headers: IncomingHttpHeaders, nowMs: number): Sha
       .map(nameAndArgument),
   )
   if (directives.has('no-store') || directives.has('private')) return { isPrivate: true, maxFreshMs: 0 }
-  if (directives.has('no-cache')) return { maxFreshMs: 0 }
+  // `Vary: *`: what it depends on is not in the request (§4.1).
+  const isForThisRequest = headers.vary?.split(',').some((name) => name.trim() === '*') === true
+  if (directives.has('no-cache') || isForThisRequest) return { maxFreshMs: 0 }
   const maxAge = directives.get('s-maxage') ?? directives.get('max-age')
   const ageMs = secondsIn(headers.age ?? '') * 1000
   // A lifetime that cannot be read is over (§4.2.1).

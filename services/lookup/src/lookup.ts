@@ -94,8 +94,8 @@ export class Lookup {
     for (const { question, view } of [{ question: target, view: undefined }, ...partsOf(within)]) {
       const held = await this.#cache.findHeld(question)
       if (!held || !accepts(held.entry, this.#clock.nowMs())) continue
-      const answer = view ? viewOf(held.entry.answer, view) : held.entry.answer
-      if (answer) return { ...held, entry: new Entry(answer, held.entry.storedAtMs, held.entry.freshForMs) }
+      const entry = view ? partOf(held.entry, view) : held.entry
+      if (entry) return { ...held, entry }
     }
     throw new ProxyError('not_cached')
   }
@@ -136,9 +136,8 @@ export class Lookup {
     const found = isPartial ? await this.#findPartial(record, upstream) : await this.#find(record, upstream)
     // The embedded database lacks most fields: of its records a missing one is not known to be empty.
     const seen = found.source === 'offline' && view.kind === 'field' ? { ...view, absentIsEmpty: false } : view
-    const part = viewOf(found.entry.answer, seen)
-    if (!part) return undefined
-    const entry = new Entry(part, found.entry.storedAtMs, found.entry.freshForMs)
+    const entry = partOf(found.entry, seen)
+    if (!entry) return undefined
     this.#cache.rememberPart(target, entry, {
       question: isPartial ? partialName(record) : record.target,
       entry: found.entry,
@@ -195,6 +194,13 @@ export class Lookup {
 /** The record in which the answer to a question is. */
 function partsOf(within: Question['within']): { question: string; view: View | undefined }[] {
   return within ? [{ question: within.record.target, view: within.view }] : []
+}
+
+/** A part of a record is as old as the record, and of the same provider. */
+function partOf({ answer, storedAtMs, freshForMs }: Entry, view: View): Entry | undefined {
+  const part = viewOf(answer, view)
+  const mark = answer.isFallback && { isFallback: answer.isFallback }
+  return part && new Entry({ ...part, ...mark }, storedAtMs, freshForMs)
 }
 
 /** No request target holds a space. */

@@ -65,6 +65,7 @@ test.each<[string, Behaviour]>([
     const elsewhere = cacheStatus(await fleet.ask(`/${ip}`, { replica: 1 }))
     expect(elsewhere).toMatch(/^ipfleet; hit; ttl=\d+; detail=l2; fallback$/)
     expect(Number(/ttl=(\d+)/.exec(elsewhere)?.[1])).toBeLessThanOrEqual(300)
+    expect(cacheStatus(await fleet.ask(`/${ip}/city`))).toContain('fallback')
     const known = fleet.fake.calls.map(({ token }) => token)
     expect(known).not.toContain('pasis-key-1')
     expect(second.calls.map(({ token }) => token)).toEqual(['pasis-key-1'])
