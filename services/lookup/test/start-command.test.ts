@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -82,6 +82,19 @@ function killGroup({ pid }: GuardedChild): void {
   }
 }
 
+test('every script installs first', () => {
+  const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+    readonly scripts: Readonly<Record<string, string>>
+  }
+  const setup = 'node .ci/setup.mjs'
+  const installsFirst = (name: string): boolean => {
+    const inner = /^npm run --silent (\S+)/.exec(scripts[name] ?? '')?.[1]
+    const isOwn = [scripts[name], scripts[`pre${name}`]].some((script) => script?.startsWith(setup))
+    return isOwn || (inner !== undefined && installsFirst(inner))
+  }
+  expect(Object.keys(scripts).filter((name) => !installsFirst(name))).toEqual([])
+})
+
 possible('a fresh clone', () => {
   withoutNetwork('without a network', () => {
     test(
@@ -136,6 +149,7 @@ possible('a fresh clone', () => {
       try {
         expect(lines.find((line) => line.startsWith('setup: '))).toContain('installing the dependencies')
         expect(lines.join('\n')).toMatch(/^setup: installed in \d+ s$/m)
+        expect(lines.join('\n')).not.toContain('Unsupported engine')
         const response = await fetch(`http://127.0.0.1:${port}/8.8.8.8`)
         expect(response.status).toBe(200)
         expect(await response.text()).toContain('"country": "US"')
