@@ -40,11 +40,11 @@ test('a service is reachable at its url once it is given, and gets its arguments
   })
 })
 
-test('nothing of the environment reaches a service but PATH, HOME and what it is given', async () => {
+test('nothing of the environment reaches a service but PATH, HOME, a compile cache and what it is given', async () => {
   process.env['IPINFO_KEYS'] = 'a-key-of-the-developer'
   await withService({ env: { COLOUR: 'blue' } }, async (service) => {
     const { env } = await given(service)
-    expect(Object.keys(env).toSorted()).toEqual(['COLOUR', 'HOME', 'PATH'])
+    expect(Object.keys(env).toSorted()).toEqual(['COLOUR', 'HOME', 'NODE_COMPILE_CACHE', 'PATH'])
   })
   delete process.env['IPINFO_KEYS']
 })
