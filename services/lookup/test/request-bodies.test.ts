@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { processMemory } from '@ipfleet/testing/process-memory.ts'
 import { converse } from '@ipfleet/testing/raw-conversation.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
@@ -35,6 +35,8 @@ afterAll(async () => {
 const bomb = gzipSync(Buffer.alloc(10_000_000, '8.8.8.8\n'))
 /** A body that is sent to its end. */
 const good = gzipSync(Buffer.from(`8.8.8.8\n${' '.repeat(3_000_000)}`))
+const brotli = (text: string | Buffer, lgwin: number): Buffer =>
+  brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_LGWIN]: lgwin } })
 const portOf = (index = 0): number => fleet.replicas[index]?.port ?? 0
 const memory = (): number => processMemory(fleet.replicas[0]?.pid ?? 0, 'VmRSS')
 
@@ -95,6 +97,14 @@ describe('bodies that are never finished', () => {
     )
   })
 
+  test('in Brotli count with the window that inflates them', async () => {
+    const begin = brotli(Buffer.alloc(10_000, '8.8.8.8\n'), 22).subarray(0, -4)
+    const fields = ['Content-Encoding: br', 'X-Forwarded-For: 9.9.8.8']
+    const all = await Promise.all(Array.from({ length: 10 }, () => unfinished(portOf(), fields, begin)))
+    const refused = () => all.filter(({ answer }) => parseRaw(answer()).status === 429).length
+    await until(() => refused() === 7)
+  })
+
   test('of many clients are within the room for all', async () => {
     const before = memory()
     const from = Array.from({ length: 26 }, (_, index) => `9.9.${index}.9`)
@@ -138,6 +148,7 @@ describe('a refused body', () => {
       400,
       /Enc/,
     ],
+    ['in Brotli with a large window', '/batch', brotli('["8.8.8.8"]', 24), { 'content-encoding': 'br' }, 415, /4 MiB/],
     ['of an unknown coding', '/batch', '["8.8.8.8"]', { 'content-encoding': 'compress' }, 415, /gzip, deflate or br/],
   ])('%s is told why, and is one line in the log', async (_what, path, body, headers, status, message) => {
     const lines = fleet.replicas[0]?.output().split('\n').length ?? 0
@@ -152,8 +163,9 @@ describe('a refused body', () => {
     expect(said.filter((line) => line !== '' && !line.startsWith('{'))).toEqual([])
   })
 
-  test.each([['gzip'], ['x-gzip'], ['GZIP'], ['identity']])('a body in %s is read', async (coding) => {
-    const body = coding === 'identity' ? '["8.8.8.8"]' : gzipSync('["8.8.8.8"]')
+  test.each([['gzip'], ['x-gzip'], ['GZIP'], ['br'], ['identity']])('a body in %s is read', async (coding) => {
+    const items = '["8.8.8.8"]'
+    const body = coding === 'identity' ? items : coding === 'br' ? brotli(items, 22) : gzipSync(items)
     expect((await post('/batch', body, { 'content-encoding': coding })).json()).toMatchObject({ '8.8.8.8': {} })
   })
 })

@@ -6,7 +6,7 @@ import { addressSubject } from '@ipfleet/http/address-subject.ts'
 import { lingerAfter } from '@ipfleet/http/linger.ts'
 
 export interface RequestBodiesOptions {
-  /** Of all bodies at a time, inflated. One client has a quarter of it, and room for one body of `maxBytes`. */
+  /** Of all bodies at a time, inflated. One client has a quarter of it, and room for one body of `maxBytes` in Brotli. */
   readonly maxInAllBytes: number
   /** Of the largest body that is read. */
   readonly maxBytes: number
@@ -25,6 +25,8 @@ const clientShare = 1 / 4
 /** Of what reads a body before any of it is there: zlib's window and buffers, or little more than an object. */
 const codedBytes = 65_536
 const plainBytes = 2048
+/** The window that Brotli's encoders choose unless told otherwise; it takes as much memory from the start. */
+const brotliBytes = 4 * 1024 * 1024
 
 /**
  * The bodies of requests that are under way. Their bytes, inflated, are bounded for each body, for each client and for
@@ -39,7 +41,7 @@ export class RequestBodies {
 
   constructor(options: RequestBodiesOptions) {
     this.#options = options
-    this.#maxPerClientBytes = Math.max(options.maxInAllBytes * clientShare, options.maxBytes + codedBytes)
+    this.#maxPerClientBytes = Math.max(options.maxInAllBytes * clientShare, options.maxBytes + brotliBytes)
   }
 
   /**
@@ -55,7 +57,7 @@ export class RequestBodies {
     try {
       decoder = decoderOf(req.headers['content-encoding'])
       if (decoder === undefined && Number(req.headers['content-length']) > maxBytes) throw tooLarge(maxBytes)
-      held.take(decoder === undefined ? plainBytes : codedBytes)
+      held.take(decoder === undefined ? plainBytes : isBrotli(req) ? brotliBytes : codedBytes)
       return await this.#collect(req, decoder, (size, sum) => {
         if (sum > maxBytes) throw tooLarge(maxBytes)
         held.take(size)
@@ -79,6 +81,7 @@ export class RequestBodies {
     const onLeft = (): void => {
       if (!req.complete) reject(new ProxyError('client_left'))
     }
+    if (isBrotli(req)) req.once('data', ([first = 0]: Buffer) => hasWideWindow(first) && reject(tooWide()))
     req.on('data', onArrival).once('close', onLeft).once('error', onLeft)
     const source: Readable = decoder === undefined ? req : req.pipe(decoder)
     const onData = (chunk: Buffer): void => {
@@ -121,6 +124,21 @@ export class RequestBodies {
       release: () => count(-own),
     }
   }
+}
+
+function isBrotli({ headers }: IncomingMessage): boolean {
+  return headers['content-encoding']?.trim().toLowerCase() === 'br'
+}
+
+/** Whether a Brotli stream that begins with this byte has a window of 8 or 16 MiB (RFC 7932 §9.1). */
+function hasWideWindow(first: number): boolean {
+  return (first & 1) === 1 && ((first >> 1) & 7) >= 6
+}
+
+function tooWide(): ProxyError {
+  const message =
+    'A Brotli body is read with a window of up to 4 MiB (lgwin 22); send it in another coding, or as it is'
+  return new ProxyError('unsupported_media_type', { message })
 }
 
 /** Undefined for a body as it is. @throws ProxyError `unsupported_media_type` */
