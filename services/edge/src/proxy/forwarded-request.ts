@@ -86,6 +86,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
   /** Whether a backend may have seen the request, and counted it. */
   #wasSeen = false
   #holdsLongPlace = false
+  #isFreed = false
   #fault: HopFault | undefined
   #error: ProxyError | undefined
 
@@ -174,8 +175,14 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
 
   hedgeAfterMs(): number {
     const { hedgeAfterMs, group } = this.#of
+    if (this.#isFreed) return 0
     if (hedgeAfterMs === 'auto') return group.latency.hedgeAfterMs()
     return hedgeAfterMs === 0 ? Infinity : hedgeAfterMs
+  }
+
+  free(): void {
+    this.#isFreed = true
+    this.hedge()
   }
 
   hedge(): void {
@@ -188,6 +195,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
       group.done(next, 'unknown')
       return
     }
+    this.#isFreed = false
     this.#retries += 1
     this.#wasSeen = true
     record.hedges.begun += 1

@@ -8,6 +8,8 @@ export interface Hedgeable {
   readonly backend: string | undefined
   /** Asks another one, if there is one and the retry budget allows it. */
   hedge(): void
+  /** Its backend was found not to answer: asks another one as soon as there is one. */
+  free(): void
 }
 
 const lookEveryMs = 50
@@ -31,7 +33,7 @@ export class HedgeWatch {
 
   /** The backend was found not to answer: what waits for it is asked elsewhere now. */
   free(backend: string): void {
-    for (const request of this.#waiting) if (request.backend === backend) request.hedge()
+    for (const request of this.#waiting) if (request.backend === backend) request.free()
   }
 
   #look(): void {
