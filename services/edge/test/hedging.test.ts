@@ -108,6 +108,9 @@ hedge_after_ms = 0`,
   })
 })
 
+const told = (port: number) => (line: { readonly msg?: unknown; readonly backend?: unknown }) =>
+  line.msg === 'backend is unhealthy' && String(line.backend).endsWith(`:${port}`)
+
 test('a backend that its checks find unhealthy frees what waits for it, as soon as there is another one', async () => {
   const healthy = { first: true, second: false }
   const answerAs = (name: keyof typeof healthy) => (request: SeenRequest, socket: Socket) => {
@@ -122,8 +125,6 @@ test('a backend that its checks find unhealthy frees what waits for it, as soon 
     backends: [first.port, second.port],
     tables: '[health]\npath = "/readyz"\ninterval_seconds = 0.2\n[retry]\nhedge_after_ms = 0',
   })
-  const told = (port: number) => (line: { readonly msg?: unknown; readonly backend?: unknown }) =>
-    line.msg === 'backend is unhealthy' && String(line.backend).endsWith(`:${port}`)
   await edge.waitForLine(told(second.port))
   const answers = ['/1', '/2', '/3', '/4'].map((path) => ask(edge.port, path))
   await until(() => first.requests.filter(({ target }) => target !== '/readyz').length === 4)
