@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { type TestCertificate, testCertificate } from '@ipfleet/testing/test-certificate.ts'
+import { chooseRedisProvider } from '@ipfleet/testing/redis-provider-choice.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import type { Redis } from '../src/connection.ts'
 import { logLink } from '../src/log-link.ts'
@@ -25,8 +26,10 @@ beforeAll(async () => {
   const tlsPort = 20_000 + Math.floor(Math.random() * 10_000)
   const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile]
   plain = await startTestRedis()
-  locked = await startTestRedis({ args: ['--requirepass', 'right'] })
-  tls = await startTestRedis({ args: ['--tls-port', String(tlsPort), ...files, '--tls-auth-clients', 'no'] })
+  // A container would not see the files, nor publish the second port; nor is it awaited where PING is refused.
+  const { provider } = await chooseRedisProvider('local')
+  locked = await startTestRedis({ provider, args: ['--requirepass', 'right'] })
+  tls = await startTestRedis({ provider, args: ['--tls-port', String(tlsPort), ...files, '--tls-auth-clients', 'no'] })
   tls = { ...tls, url: `rediss://localhost:${tlsPort}` }
   admin = await connectAdmin(plain.url)
   await admin.call('ACL', 'SETUSER', 'weak', 'on', '>pw', '~ipfleet:*', '&ipfleet:*', '+@all', '-hset', '-info')

@@ -29,8 +29,10 @@ test('a cancelled job asks upstream nothing more after a second, whichever proce
   const results = await ground.results(id)
   const inputs = results.trimEnd().split('\n').filter(Boolean)
   expect(inputs.length).toBeLessThanOrEqual(job.lines.done)
-  const first = addresses(inputs.length)
-  expect(inputs.map((line) => (JSON.parse(line) as { input: string }).input)).toEqual(first)
+  // In the order of the list, of those chunks that were done.
+  const read = inputs.map((line) => (JSON.parse(line) as { input: string }).input)
+  const known = new Set(read)
+  expect(read).toEqual(addresses(60_000).filter((address) => known.has(address)))
 
   expect((await fetch(`${ground.url}/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
   expect((await fetch(`${ground.url}/jobs/${id}`)).status).toBe(404)

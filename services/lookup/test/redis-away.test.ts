@@ -283,7 +283,9 @@ describe('a second Redis for answers', () => {
   test('holds the answers and nothing else', async () => {
     const { fleet, answers } = await fleetOfTwo()
     await fleet.ask(fresh())
-    const kept = (await dumpOf(answers.url)).split('\n')
+    const lines = (await dumpOf(answers.url)).split('\n')
+    // What a new link has tried is there for a second.
+    const kept = lines.filter((line) => !line.startsWith('ipfleet:self-test:'))
     expect(kept).toEqual([expect.stringMatching(/^ipfleet:answer:/)])
     expect(await dumpOf(fleet.redis.url)).not.toContain('ipfleet:answer:')
   })

@@ -107,6 +107,8 @@ test('the user of the README may do all that two replicas do', async () => {
     }
     expect((await fleet.ask('/cache', { method: 'DELETE', ...asAdmin })).status).toBeLessThan(300)
     expect((await fleet.ask('/stats?scope=fleet', asAdmin)).json()).toMatchObject({ replicas: 2 })
+    // A replica follows the breakers of what it has asked itself.
+    expect(await ask('/9.9.9.12', 1)).toBe(200)
     const heal = fleet.fake.behave({ kind: 'status', status: 500 })
     await until(async () => {
       await ask(`/9.8.0.${address++}`)

@@ -40,7 +40,7 @@ describe('Retry-After', () => {
     ['Wednesday, 21-Oct-15 07:28:30 GMT', 30_000],
     ['Wed, 21 Oct 2015 07:00:00 GMT', 0],
     ['-5', undefined],
-    ['1.5', undefined],
+    ['1.5', 1500],
     ['soon', undefined],
     ['', undefined],
     [undefined, undefined],
