@@ -9,7 +9,7 @@ let redis: TestRedis
 let replica: Replica
 beforeAll(async () => {
   redis = await startTestRedis()
-  replica = await joinedReplica({ url: redis.url })
+  replica = await joinedReplica({ url: redis.url, timeoutMs: 1000 })
 })
 afterAll(async () => {
   replica.close()
@@ -49,7 +49,7 @@ describe('the shared tier, asked about many questions at once', () => {
   })
 
   test('throws RedisUnavailable when it is away', async () => {
-    const alone = await joinedReplica({ url: redis.url })
+    const alone = await joinedReplica({ url: redis.url, timeoutMs: 1000 })
     alone.close()
     await expect(alone.store.getMany(['/a'])).rejects.toThrow(RedisUnavailable)
     await expect(alone.store.setMany(new Map([['/a', entryOf('a')]]))).rejects.toThrow(RedisUnavailable)
