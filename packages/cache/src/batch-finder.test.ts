@@ -1,5 +1,5 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { type BatchCrew, loadAlone } from '@ipfleet/flight/batch-flight.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { type BatchCrew, loadAlone } from './flight/batch-flight.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { BatchStore } from './answer-store.ts'

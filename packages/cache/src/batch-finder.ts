@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { BatchTrip, type BatchTripParts, type LoadMany } from './batch-trip.ts'
 import type { Entry } from './entry.ts'
 import { asJoined, bestOf, type Finding, type Found, isOthersPrivate, isOthersReserve } from './finding.ts'

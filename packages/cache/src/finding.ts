@@ -1,4 +1,4 @@
-import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { Answer, Entry } from './entry.ts'
 import type { AnswerOutcome, Failure, Origin, Outcome } from './outcome.ts'
 

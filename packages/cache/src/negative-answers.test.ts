@@ -1,4 +1,4 @@
-import { loadAlone } from '@ipfleet/flight/batch-flight.ts'
+import { loadAlone } from './flight/batch-flight.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { BatchFinder } from './batch-finder.ts'

@@ -1,4 +1,4 @@
-import { type ErrorCode, isErrorCode } from '@ipfleet/errors/proxy-error.ts'
+import { type ErrorCode, isErrorCode } from '@ipfleet/core/proxy-error.ts'
 import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
 import type { Answer } from './entry.ts'
 

@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { AnswerStore } from './answer-store.ts'

@@ -1,6 +1,6 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { LocalFlight } from '@ipfleet/flight/local-flight.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { LocalFlight } from './flight/local-flight.ts'
 import type { AnswerStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import {

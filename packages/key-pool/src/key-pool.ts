@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { ApiKey } from './api-key.ts'
 import { type BenchTimes, deniedFor, exhaustedFor, limitedFor, nextMonthMs, quarantineFor } from './bench-times.ts'
 import { type AskedProduct, KeyRing } from './key-ring.ts'

@@ -1,4 +1,4 @@
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 import { scopeOf } from './key-store.ts'
 import type { KeyQuota, Quota, QuotaReport, QuotaSource } from './quota.ts'
 

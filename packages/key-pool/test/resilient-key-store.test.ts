@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { monotonicClock } from '@ipfleet/clock/clock.ts'
+import { monotonicClock } from '@ipfleet/core/clock.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { monotonicClock } from '@ipfleet/clock/clock.ts'
+import { monotonicClock } from '@ipfleet/core/clock.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { FileFollower } from '@ipfleet/files/file-follower.ts'
+import { FileFollower } from '@ipfleet/core/file-follower.ts'
 import { type OfflineDb, openOfflineDb, readOfflineDb } from './offline-db.ts'
 import type { LegacyRecord, LiteRecord } from './offline-record.ts'
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { FleetAccount } from './fleet-account.ts'
 import type { Ledger } from './ledger.ts'
 import { LocalRateLimiter } from './local-rate-limiter.ts'

@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { Policy } from './policy.ts'
 import { charging, checking, type Decision, type PromptRateLimiter, type Spending, taking } from './rate-limiter.ts'
 import { spendFromWindow, type WindowCounts } from './sliding-window.ts'

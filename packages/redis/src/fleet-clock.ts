@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { RedisLink } from './redis-link.ts'
 
 const calibrateEveryMs = 30_000

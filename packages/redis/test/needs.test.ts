@@ -16,7 +16,7 @@ function scripted(folder: string): string[] {
 }
 
 test.each([
-  ['lookup', ['cache', 'flight', 'key-pool', 'upstream', 'rate-limit']],
+  ['lookup', ['cache', 'key-pool', 'upstream', 'rate-limit']],
   ['bulk', ['rate-limit']],
   ['egress', ['rate-limit']],
   ['edge', ['rate-limit']],

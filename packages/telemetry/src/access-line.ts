@@ -1,4 +1,4 @@
-import type { LogLevel } from '@ipfleet/errors/proxy-error.ts'
+import type { LogLevel } from '@ipfleet/core/proxy-error.ts'
 import { jsonString } from './escape-controls.ts'
 import { logTime } from './log-time.ts'
 import { textLatency, textValue } from './text-line.ts'

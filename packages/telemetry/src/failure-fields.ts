@@ -1,4 +1,4 @@
-import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import pino from 'pino'
 import type { AccessEntry } from './access-line.ts'
 

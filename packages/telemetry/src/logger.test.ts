@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { withRequestId } from '@ipfleet/http/request-id.ts'
+import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { version } from '@ipfleet/settings/version.ts'
 import { expect, test } from '@jest/globals'
 import { logFlatLine } from './flat-line.ts'

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
-import { currentRequestId } from '@ipfleet/http/request-id.ts'
+import { currentRequestId } from '@ipfleet/http-server/request-id.ts'
 import { createLogSink } from './log-sink.ts'
 import type { LogDestination, LogSink } from './log-sink.ts'
 import { logTime } from './log-time.ts'

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /** What became of a request, filled in by whoever knows and read by the access log. */
 export interface RequestTrace {

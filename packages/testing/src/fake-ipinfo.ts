@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIPv6 } from 'node:net'
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 import { Accounts, type FakeKey } from './fake-ipinfo/accounts.ts'
 import { type Answer, contentTypes, refusals, wireForm, type WireForm } from './fake-ipinfo/answer.ts'
 import { BlockedAddresses } from './fake-ipinfo/blocked-addresses.ts'

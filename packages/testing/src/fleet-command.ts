@@ -1,7 +1,7 @@
 /** `npm run fleet`: a whole fleet on this machine, until Ctrl-C. */
 
 import { parseArgs, styleText } from 'node:util'
-import { exitCodeOf, onStopSignals } from '@ipfleet/http/stop-signals.ts'
+import { exitCodeOf, onStopSignals } from '@ipfleet/core/stop-signals.ts'
 import { version } from '@ipfleet/settings/version.ts'
 import { startFleet, type Fleet, type FleetOptions } from './fleet.ts'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 
 /** A clock that stands still until a test moves it: monotonic milliseconds, as every `nowMs()` port expects. */
 export interface ManualClock extends Clock {

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { CircuitState, CountBreaker } from 'cockatiel'
 import type { BreakerBoard } from './breaker-board.ts'
 

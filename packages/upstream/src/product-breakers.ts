@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 import type { BreakerBoards } from './breaker-board.ts'
 import { type BreakerSettings, type BreakerState, FleetBreaker } from './fleet-breaker.ts'
 

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
+import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import type { SharedLifetime } from './shared-lifetime.ts'
 
 export interface UpstreamAnswer extends SharedLifetime {

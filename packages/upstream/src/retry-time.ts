@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
+import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 
 /** No quota is longer than a month; a date beyond is of something else. */
 const longestSeconds = 32 * 86_400

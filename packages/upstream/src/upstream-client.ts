@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import got, { type Request } from 'got'
 import type { Provider } from './providers/provider.ts'
 import { isOfProxy, proxyFailure, statusOfRefusedTunnel } from './proxy-failure.ts'

@@ -1,5 +1,5 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
-import type { ErrorCode } from '@ipfleet/errors/proxy-error.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import { FairSlots } from './fair-slots.ts'
 import type { Admission, BreakerState, CallResult } from './fleet-breaker.ts'
 import type { Product } from './product.ts'

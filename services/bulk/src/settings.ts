@@ -1,4 +1,4 @@
-import { clientTokens } from '@ipfleet/clients/client-tokens.ts'
+import { clientTokens } from '@ipfleet/rate-limit/clients/client-tokens.ts'
 import {
   choice,
   cidrList,
@@ -15,7 +15,7 @@ import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
-import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
+import { readTargetItem, targetItemInWords } from '@ipfleet/net/target-list.ts'
 import { WebhookSigner } from './webhook/webhook-signer.ts'
 
 const jobs = {

@@ -1,4 +1,4 @@
-import type { Tunnels } from '@ipfleet/hop/tunnels.ts'
+import type { Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { ClientShares } from './limits/client-shares.ts'
 import type { LimitParts } from './limits/limit-parts.ts'

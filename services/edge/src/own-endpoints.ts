@@ -1,5 +1,5 @@
 import type { Visit } from './app.ts'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { LinkHealth } from '@ipfleet/redis/link-health.ts'
 import { type Exposition, type ExpositionFormat, expositionFormat } from '@ipfleet/telemetry/exposition.ts'
 

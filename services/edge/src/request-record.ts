@@ -1,4 +1,4 @@
-import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
+import type { HopFault } from '@ipfleet/proxy/http1/hop-fault.ts'
 import type { AccessEntry } from '@ipfleet/telemetry/access-line.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import { failureOf } from '@ipfleet/telemetry/failure-fields.ts'

@@ -1,5 +1,5 @@
-import { ConnectionPool } from '@ipfleet/hop/connection-pool.ts'
-import type { SharedPlaces } from '@ipfleet/hop/shared-places.ts'
+import { ConnectionPool } from '@ipfleet/proxy/http1/connection-pool.ts'
+import type { SharedPlaces } from '@ipfleet/proxy/http1/shared-places.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { EdgeConfig, GroupConfig } from './config/edge-config.ts'
 import { HedgeWatch } from './proxy/hedge-watch.ts'

@@ -1,5 +1,5 @@
-import type { HopPool } from '@ipfleet/hop/hop-pool.ts'
-import type { HopTarget } from '@ipfleet/hop/hop.ts'
+import type { HopPool } from '@ipfleet/proxy/http1/hop-pool.ts'
+import type { HopTarget } from '@ipfleet/proxy/http1/hop.ts'
 import type { BackendConfig } from '../src/config/edge-config.ts'
 import type { HealthVerdict } from '../src/upstreams/health-check.ts'
 import { LiveGroup, type LiveGroupConfig, type LiveGroupParts } from '../src/upstreams/live-group.ts'

@@ -1,4 +1,4 @@
-import type { NoPlace } from '@ipfleet/hop/shared-places.ts'
+import type { NoPlace } from '@ipfleet/proxy/http1/shared-places.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { UsersFile } from './auth/users-file.ts'

@@ -1,4 +1,4 @@
-import type { TunnelReport } from '@ipfleet/hop/tunnels.ts'
+import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
 import { logFlatLine } from '@ipfleet/telemetry/flat-line.ts'
 import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import { addressKind } from '@ipfleet/targets/address-kind.ts'
-import { readHost } from '@ipfleet/targets/target-host.ts'
+import { addressKind } from '@ipfleet/net/address-kind.ts'
+import { readHost } from '@ipfleet/net/target-host.ts'
 
 /** Where a server listens. */
 export interface Endpoint {

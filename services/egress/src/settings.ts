@@ -19,8 +19,8 @@ import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint, showEndpoint } from './endpoint.ts'
 import { type IpPool, readIpPool } from './sources/ip-pool.ts'
-import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/targets/port-ranges.ts'
-import { readTargetItem, targetItemInWords } from '@ipfleet/targets/target-list.ts'
+import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
+import { readTargetItem, targetItemInWords } from '@ipfleet/net/target-list.ts'
 
 /** Of a wait: what a timer can measure. */
 const longestSeconds = Math.floor(longestTimerMs / 1000)

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
-import { monotonicClock } from '@ipfleet/clock/clock.ts'
+import { monotonicClock } from '@ipfleet/core/clock.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import type { Dialled, DialRequest } from '../src/dial/dialer.ts'
 import { LocalPorts } from '../src/dial/local-ports.ts'

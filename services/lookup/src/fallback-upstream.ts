@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import type { Upstream } from './lookup.ts'

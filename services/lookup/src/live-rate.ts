@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 
 /** Whoever asks seldom is told of the last second all the same. */
 const windowMs = 1000

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { parseTarget, toolTarget, type Question } from './question.ts'
 
 function questionOf(target: string): Question {

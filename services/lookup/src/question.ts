@@ -1,5 +1,5 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import type { Expected } from '@ipfleet/upstream/upstream-request.ts'
 import { textFields, type View } from './record-view.ts'
 

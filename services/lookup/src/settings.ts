@@ -16,7 +16,7 @@ import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { providerList } from './chosen-providers.ts'
 import { upstreamRules } from './upstream-rules.ts'
-import { clientTokens } from '@ipfleet/clients/client-tokens.ts'
+import { clientTokens } from '@ipfleet/rate-limit/clients/client-tokens.ts'
 
 /** Everything that can be set, by the name of its environment variable. */
 export const settingsSchema = {

@@ -1,4 +1,4 @@
-import { onSignals } from '@ipfleet/http/on-signals.ts'
+import { onSignals } from '@ipfleet/http-server/on-signals.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'

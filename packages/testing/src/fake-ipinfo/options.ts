@@ -1,4 +1,4 @@
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 import type { FakeKey } from './accounts.ts'
 
 /** What can be set of a fake IPinfo; nothing has to be. */

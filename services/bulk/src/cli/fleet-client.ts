@@ -1,4 +1,4 @@
-import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
+import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { pipeline, type Readable } from 'node:stream'

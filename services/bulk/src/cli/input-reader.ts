@@ -2,7 +2,7 @@ import type { InputForm as BodyForm } from '../input/input-form.ts'
 import { inputFormOf } from '../input/input-form.ts'
 import { DecodedBody } from '../input/decoded-body.ts'
 import { readInputs } from '../input/read-inputs.ts'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { failure } from './command-fault.ts'
 import type { OpenSource, Source } from './sources.ts'
 

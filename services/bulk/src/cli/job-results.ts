@@ -1,4 +1,4 @@
-import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
+import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure } from './command-fault.ts'
 import { attempted, FleetAway, type FleetClient, type FleetReply, refusalOf, requireGood } from './fleet-client.ts'

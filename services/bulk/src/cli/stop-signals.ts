@@ -1,4 +1,4 @@
-import { exitCodeOf, onStopSignals } from '@ipfleet/http/stop-signals.ts'
+import { exitCodeOf, onStopSignals } from '@ipfleet/core/stop-signals.ts'
 
 /** Why a run was stopped. */
 export class Stopped extends Error {

@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 
 export interface Progress {
   /** Lines of results that are written, those of the run before included. */

@@ -1,4 +1,4 @@
-import { canonicalAddress } from '@ipfleet/http/canonical-address.ts'
+import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 
 /** The address that an input is, in its one spelling; undefined for what is none. Blanks around it do not matter. */
 export function addressIn(input: string): string | undefined {

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { CsvRow } from './csv-rows.ts'
 import type { InputForm } from './input-form.ts'
 

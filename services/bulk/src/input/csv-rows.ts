@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { CsvError, parse, type Parser } from 'csv-parse'
 import { maxInputBytes, tooLong } from './input-limits.ts'
 import { peek } from './peek.ts'

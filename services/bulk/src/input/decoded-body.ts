@@ -1,5 +1,5 @@
 import { pipeline, type Readable } from 'node:stream'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { codingNamed, codingShown, longestMagic, type ContentCoding } from './content-coding.ts'
 import { peek } from './peek.ts'
 

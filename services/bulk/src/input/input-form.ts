@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /** How the addresses stand in a body. */
 export type InputForm =

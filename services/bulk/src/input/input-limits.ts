@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /** Longest line, row or element in bytes. The longest address has 45; the rest is for what else is on a row. */
 export const maxInputBytes = 64 * 1024

@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { maxInputBytes, tooLong } from './input-limits.ts'
 
 /** One element of the array, between `start` and `end` of what has been read. */

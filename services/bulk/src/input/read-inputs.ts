@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { csvInputs } from './csv-inputs.ts'
 import type { InputForm } from './input-form.ts'
 import { jsonInputs } from './json-inputs.ts'

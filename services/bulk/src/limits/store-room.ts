@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type JobFigures, noUsage } from '../jobs/job-figures.ts'
 import { shareOf } from './places.ts'
 

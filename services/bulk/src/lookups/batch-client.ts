@@ -1,5 +1,5 @@
-import { currentRequestId, REQUEST_ID } from '@ipfleet/http/request-id.ts'
-import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
+import { currentRequestId, REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
+import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { parsed } from '../json-values.ts'
 import { type BatchValue, batchValues, valueOfRefusal } from './batch-values.ts'
 

@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { isRecord } from '../json-values.ts'
 import type { LineError } from '../results/result-line.ts'
 

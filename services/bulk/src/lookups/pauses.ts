@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 
 /**
  * Why nothing is looked up for a while: upstream's breaker is open, every key is benched, the fleet has refused or not

@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { JobChanges } from '../jobs/job-changes.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { hasEnded, type Job } from '../jobs/job.ts'

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { currentRequestId } from '@ipfleet/http/request-id.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { currentRequestId } from '@ipfleet/http-server/request-id.ts'
 import { chunksOf } from '../input/chunker.ts'
 import type { DecodedBody } from '../input/decoded-body.ts'
 import { readInputs, type ReadLimits } from '../input/read-inputs.ts'

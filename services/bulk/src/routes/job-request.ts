@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { Request } from 'express'
 import { type InputForm, inputFormOf } from '../input/input-form.ts'
 import { unknownFieldIn } from '../results/record-fields.ts'

@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /** A query parameter as Express gives it: of a repeated one the first counts, and an empty one is none. */
 export function firstOf(value: unknown): string | undefined {

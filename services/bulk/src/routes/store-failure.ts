@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { problemOf } from '@ipfleet/redis/redis-problem.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 

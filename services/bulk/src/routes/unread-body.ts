@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { lingerAfter } from '@ipfleet/http/linger.ts'
+import { lingerAfter } from '@ipfleet/http-server/linger.ts'
 
 /**
  * For a request that is refused before its body has come in: whoever is still sending gets the answer, and its

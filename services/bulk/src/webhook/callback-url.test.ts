@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { readCallback, shownCallback } from './callback-url.ts'
 
 function refusalOf(given: unknown): ProxyError {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { retryAfterMs } from '@ipfleet/http/retry-after.ts'
+import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { retryPauseMs, usualPauses } from './retry-pause.ts'
 
 const pauses = (random: number): number[] =>

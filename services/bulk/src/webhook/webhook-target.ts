@@ -1,12 +1,12 @@
-import type { Clock } from '@ipfleet/clock/clock.ts'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { LiveTargetPolicy } from '@ipfleet/targets/live-target-policy.ts'
-import { type LookUp, NameLookups, systemLookUp } from '@ipfleet/targets/name-lookups.ts'
-import type { OwnAddresses } from '@ipfleet/targets/own-addresses.ts'
-import type { PortRange } from '@ipfleet/targets/port-ranges.ts'
-import { readHost } from '@ipfleet/targets/target-host.ts'
-import { TargetList } from '@ipfleet/targets/target-list.ts'
-import type { Target, TargetPolicy, TargetVerdict } from '@ipfleet/targets/target.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { LiveTargetPolicy } from '@ipfleet/net/live-target-policy.ts'
+import { type LookUp, NameLookups, systemLookUp } from '@ipfleet/net/name-lookups.ts'
+import type { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
+import type { PortRange } from '@ipfleet/net/port-ranges.ts'
+import { readHost } from '@ipfleet/net/target-host.ts'
+import { TargetList } from '@ipfleet/net/target-list.ts'
+import type { Target, TargetPolicy, TargetVerdict } from '@ipfleet/net/target.ts'
 
 /** Those of CONNECT in the egress: at no other is there a web server, but maybe one of mail that takes a body for commands. */
 const ports: readonly PortRange[] = [

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { withRequestId } from '@ipfleet/http/request-id.ts'
+import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { addressIn } from '../input/address-in.ts'
 import type { Begun, ChunkResult, Finished, JobStore } from '../jobs/job-store.ts'

@@ -1,4 +1,4 @@
-import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
+import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 
 /** Nobody is asked earlier again, and nothing waits for a month without a look. */
 const longestWaitMs = 60_000

@@ -1,4 +1,4 @@
-import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
+import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import type { RateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { exposedFields, policyMember, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'
 import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
-import type { RawFields } from '@ipfleet/hop/hop.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
 import type { RateLimitConfig } from '../config/edge-config.ts'
 import { subjectOf } from './client-subject.ts'
 

@@ -1,5 +1,5 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { type NoPlace, SharedPlaces } from '@ipfleet/hop/shared-places.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { type NoPlace, SharedPlaces } from '@ipfleet/proxy/http1/shared-places.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { ServerConfig } from '../config/edge-config.ts'
 

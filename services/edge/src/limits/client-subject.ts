@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { addressSubject } from '@ipfleet/http/address-subject.ts'
-import { givenToken } from '@ipfleet/http/given-token.ts'
+import { addressSubject } from '@ipfleet/net/address-subject.ts'
+import { givenToken } from '@ipfleet/http-server/given-token.ts'
 import type { KeyExtractor } from '../config/edge-config.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { HopFaultKind } from '@ipfleet/hop/hop-fault.ts'
+import type { HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
 import type { AttemptEnd } from '../upstreams/upstream-group.ts'
 
 export type AttemptCounts = Record<AttemptEnd, number>

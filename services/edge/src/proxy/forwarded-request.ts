@@ -1,14 +1,14 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
-import { passedFields } from '@ipfleet/relay/passed-fields.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { HopFault } from '@ipfleet/proxy/http1/hop-fault.ts'
+import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import { passedFields } from '@ipfleet/proxy/relay/passed-fields.ts'
 import {
   type Begin,
   type RelayedClient,
   RelayedRequest,
   type RelayEnd,
   type RelayParts,
-} from '@ipfleet/relay/relayed-request.ts'
+} from '@ipfleet/proxy/relay/relayed-request.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
 import type { RetryBudget } from '../upstreams/retry-budget.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-group.ts'

@@ -1,8 +1,8 @@
 import { constants, type Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
-import { sendError } from '@ipfleet/http/send-error.ts'
-import { type ClientAnswer, noListener } from '@ipfleet/relay/client-answer.ts'
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import { sendError } from '@ipfleet/http-server/send-error.ts'
+import { type ClientAnswer, noListener } from '@ipfleet/proxy/relay/client-answer.ts'
 
 /** To a client that speaks HTTP/2. Writes to the stream itself: Node's compatible layer has no raw fields. */
 export class H2Answer implements ClientAnswer {

@@ -1,4 +1,4 @@
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 
 /** Buckets for each doubling, from a quarter of a millisecond on: an estimate is high by at most a fifth. */
 const perDoubling = 4

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
 import { type Client, isLooping, requestHead } from './request-head.ts'
 
 const stranger: Client = { address: '192.0.2.1', peer: '192.0.2.1', isIntroduced: false, secure: false }

@@ -1,5 +1,5 @@
-import { ATTEMPT } from '@ipfleet/http/further-attempt.ts'
-import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import { ATTEMPT } from '@ipfleet/http-server/further-attempt.ts'
+import type { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
 
 /** Who asks, and how. */
 export interface Client {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { HopFault, type HopFaultKind } from '@ipfleet/hop/hop-fault.ts'
+import { HopFault, type HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 
 const fault = (kind: HopFaultKind): HopFault => new HopFault(kind, `it was ${kind}`, new Error('why'))

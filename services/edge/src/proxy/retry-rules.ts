@@ -1,5 +1,5 @@
-import { type ErrorCode, ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import type { HopFault, HopFaultKind } from '@ipfleet/hop/hop-fault.ts'
+import { type ErrorCode, ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { HopFault, HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
 
 /**
  * Whether another backend may be asked after this fault. Always when nothing was sent. A connection that died before

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { hostForm, type RequestFault } from '@ipfleet/http/request-guard.ts'
+import { hostForm, type RequestFault } from '@ipfleet/http-server/request-guard.ts'
 
 export interface H2GuardLimits {
   readonly maxTargetLength: number

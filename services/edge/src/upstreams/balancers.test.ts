@@ -1,4 +1,4 @@
-import { seedOf } from '@ipfleet/http/rendezvous-draw.ts'
+import { seedOf } from '@ipfleet/core/rendezvous-draw.ts'
 import { describe, expect, test } from '@jest/globals'
 import type { Balance } from '../config/edge-config.ts'
 import type { Candidate } from './balancer.ts'

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 import { canonicalAddress } from './canonical-address.ts'
 import { errorCode } from './error-code.ts'
 

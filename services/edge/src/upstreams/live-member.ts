@@ -1,5 +1,5 @@
-import type { HopPool } from '@ipfleet/hop/hop-pool.ts'
-import { seedOf } from '@ipfleet/http/rendezvous-draw.ts'
+import type { HopPool } from '@ipfleet/proxy/http1/hop-pool.ts'
+import { seedOf } from '@ipfleet/core/rendezvous-draw.ts'
 import type { Candidate } from './balancer.ts'
 import { Ejection } from './ejection.ts'
 import type { HealthChecker } from './health-checker.ts'

@@ -1,4 +1,4 @@
-import { keyOfRange } from '@ipfleet/http/rendezvous-draw.ts'
+import { keyOfRange } from '@ipfleet/core/rendezvous-draw.ts'
 
 const dot = 0x2e
 const slash = 0x2f

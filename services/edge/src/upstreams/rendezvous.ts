@@ -1,4 +1,4 @@
-import { drawOf } from '@ipfleet/http/rendezvous-draw.ts'
+import { drawOf } from '@ipfleet/core/rendezvous-draw.ts'
 import type { Candidate } from './balancer.ts'
 import { pathKey } from './path-key.ts'
 

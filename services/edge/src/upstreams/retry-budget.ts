@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { RetryConfig } from '../config/edge-config.ts'
 
 type RetryShare = Pick<RetryConfig, 'budgetPercent' | 'minPerSecond'>

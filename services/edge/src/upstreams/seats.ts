@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import type { HopTarget } from '@ipfleet/hop/hop.ts'
+import type { HopTarget } from '@ipfleet/proxy/http1/hop.ts'
 import type { BackendConfig } from '../config/edge-config.ts'
 import { canonicalAddress } from './canonical-address.ts'
 

@@ -1,4 +1,4 @@
-import type { HopPool } from '@ipfleet/hop/hop-pool.ts'
+import type { HopPool } from '@ipfleet/proxy/http1/hop-pool.ts'
 import type { LatencyEstimate } from '../proxy/latency-estimate.ts'
 
 /** One address that answers for a group. A backend that is a name has as many as the name has addresses. */

@@ -1,4 +1,4 @@
-import { onSignals } from '@ipfleet/http/on-signals.ts'
+import { onSignals } from '@ipfleet/http-server/on-signals.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { FileFollower, type FollowOptions } from '@ipfleet/files/file-follower.ts'
+import { FileFollower, type FollowOptions } from '@ipfleet/core/file-follower.ts'
 import { readText } from '@ipfleet/settings/sources.ts'
 import { readUsers, type Users } from './users.ts'
 

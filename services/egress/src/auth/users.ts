@@ -1,4 +1,4 @@
-import { readTargetItem, TargetList } from '@ipfleet/targets/target-list.ts'
+import { readTargetItem, TargetList } from '@ipfleet/net/target-list.ts'
 import { type PasswordHash, readPasswordHash } from './password-hash.ts'
 
 export interface User {

@@ -1,5 +1,5 @@
 import { connect, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net'
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { connectFailure } from './connect-failure.ts'
 import type { LocalPorts } from './local-ports.ts'

@@ -1,6 +1,6 @@
 import type { OnReadOpts, Socket } from 'node:net'
 import type { Session, Source } from '../sources/source-pool.ts'
-import type { Target, TargetAddress } from '@ipfleet/targets/target.ts'
+import type { Target, TargetAddress } from '@ipfleet/net/target.ts'
 
 /** What a dial must know of its client: as much of an AbortSignal, which costs more to make than all the rest of it. */
 export interface Leaving {

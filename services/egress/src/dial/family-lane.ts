@@ -1,5 +1,5 @@
 import type { Source, SourceChoice, SourceOutcome, SourcePool } from '../sources/source-pool.ts'
-import { authorityOf, type TargetAddress } from '@ipfleet/targets/target.ts'
+import { authorityOf, type TargetAddress } from '@ipfleet/net/target.ts'
 import { BoundConnect, type BoundConnectParts, type ConnectEnd } from './bound-connect.ts'
 import type { DialRequest, Dialled } from './dialer.ts'
 

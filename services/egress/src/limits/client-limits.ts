@@ -1,5 +1,5 @@
-import type { RawFields } from '@ipfleet/hop/hop.ts'
-import { addressSubject } from '@ipfleet/http/address-subject.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { policyMember, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'
 import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
-import type { Target } from '@ipfleet/targets/target.ts'
+import { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
+import type { Target } from '@ipfleet/net/target.ts'
 import { type Disclosure, forwardHead, type ForwardLine } from './forward-head.ts'
 
 const nothing: Disclosure = { forwardedFor: false, realIp: false, via: false }

@@ -1,5 +1,5 @@
-import type { OnwardFields } from '@ipfleet/http/onward-fields.ts'
-import { authorityOf, type Target } from '@ipfleet/targets/target.ts'
+import type { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
+import { authorityOf, type Target } from '@ipfleet/net/target.ts'
 import { pseudonym } from './proxy-status.ts'
 
 /** What is told of the client. */

@@ -1,13 +1,18 @@
 import type { Socket } from 'node:net'
-import type { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { REQUEST_ID } from '@ipfleet/http/request-id.ts'
-import { exchangeOver } from '@ipfleet/hop/exchange-over.ts'
-import type { ExchangeTimeouts } from '@ipfleet/hop/hop-connection.ts'
-import type { HopFault } from '@ipfleet/hop/hop-fault.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/hop/hop.ts'
-import type { TunnelReport } from '@ipfleet/hop/tunnels.ts'
-import { passedFields } from '@ipfleet/relay/passed-fields.ts'
-import { type RelayedClient, RelayedRequest, type RelayEnd, type RelayParts } from '@ipfleet/relay/relayed-request.ts'
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
+import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
+import type { ExchangeTimeouts } from '@ipfleet/proxy/http1/hop-connection.ts'
+import type { HopFault } from '@ipfleet/proxy/http1/hop-fault.ts'
+import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
+import { passedFields } from '@ipfleet/proxy/relay/passed-fields.ts'
+import {
+  type RelayedClient,
+  RelayedRequest,
+  type RelayEnd,
+  type RelayParts,
+} from '@ipfleet/proxy/relay/relayed-request.ts'
 import type { Source } from '../sources/source-pool.ts'
 import type { Disclosure } from './forward-head.ts'
 import { faultRefusal, pseudonym, Refusal, statusFields } from './proxy-status.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { HopFault, type HopFaultKind } from '@ipfleet/hop/hop-fault.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { HopFault, type HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
 import {
   dialRefusal,
   faultRefusal,

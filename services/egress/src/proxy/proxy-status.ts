@@ -1,8 +1,8 @@
-import { ProxyError, type ErrorCode } from '@ipfleet/errors/proxy-error.ts'
-import type { HopFault, HopFaultKind } from '@ipfleet/hop/hop-fault.ts'
-import type { RawFields } from '@ipfleet/hop/hop.ts'
+import { ProxyError, type ErrorCode } from '@ipfleet/core/proxy-error.ts'
+import type { HopFault, HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
 import type { Dialled } from '../dial/dialer.ts'
-import type { TargetVerdict } from '@ipfleet/targets/target.ts'
+import type { TargetVerdict } from '@ipfleet/net/target.ts'
 
 /** How this proxy calls itself in Via and Proxy-Status. */
 export const pseudonym = 'ipfleet-egress'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { type TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
+import { type TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { Refusal } from './proxy-status.ts'

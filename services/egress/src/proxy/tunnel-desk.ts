@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import type { TunnelReport, Tunnels } from '@ipfleet/hop/tunnels.ts'
-import { linesOf } from '@ipfleet/relay/h1-answer.ts'
+import type { TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
+import { linesOf } from '@ipfleet/proxy/relay/h1-answer.ts'
 import type { Dialled } from '../dial/dialer.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { refusal } from './proxy-status.ts'

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
-import type { RawFields } from '@ipfleet/hop/hop.ts'
-import { OnwardFields } from '@ipfleet/http/onward-fields.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
-import { REQUEST_ID, requestIdOf } from '@ipfleet/http/request-id.ts'
-import { authorityOf, type Target, type TargetAddress } from '@ipfleet/targets/target.ts'
+import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
+import { authorityOf, type Target, type TargetAddress } from '@ipfleet/net/target.ts'
 import type { Refusal } from './proxy-status.ts'
 
 /** Who asks, and what that one may. */

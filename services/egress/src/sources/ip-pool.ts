@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { type Cidr, parseCidr } from '@ipfleet/http/client-address.ts'
+import { type Cidr, parseCidr } from '@ipfleet/net/client-address.ts'
 import { quoted } from '@ipfleet/settings/setting.ts'
 import ipaddr from 'ipaddr.js'
 

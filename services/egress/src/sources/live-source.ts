@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '@ipfleet/clock/clock.ts'
-import { seedOf } from '@ipfleet/http/rendezvous-draw.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
+import { seedOf } from '@ipfleet/core/rendezvous-draw.ts'
 import type { Seat } from './ip-pool.ts'
 import { prefixAddress } from './prefix-address.ts'
 import { SourceHealth } from './source-health.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { addressBlocks } from '@ipfleet/http/address-blocks.ts'
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { expect, test } from '@jest/globals'
 import { readIpPool, type Seat } from './ip-pool.ts'
 import { prefixAddress } from './prefix-address.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { drawOf, keyOf, seedOf } from '@ipfleet/http/rendezvous-draw.ts'
+import { drawOf, keyOf, seedOf } from '@ipfleet/core/rendezvous-draw.ts'
 import type { LiveSource } from './live-source.ts'
 import type { IsUsable } from './rotation.ts'
 import type { Session } from './source-pool.ts'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
-import { monotonicClock } from '@ipfleet/clock/clock.ts'
+import { monotonicClock } from '@ipfleet/core/clock.ts'
 import { SourceHealth } from './source-health.ts'
 
 let health: SourceHealth

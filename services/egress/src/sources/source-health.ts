@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { Clock } from '@ipfleet/clock/clock.ts'
+import type { Clock } from '@ipfleet/core/clock.ts'
 
 /** `not_ours`: this machine does not have the address. `check_failed`: nothing is reached from it. */
 export type OutReason = 'not_ours' | 'check_failed'

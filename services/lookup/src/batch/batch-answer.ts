@@ -1,7 +1,7 @@
 import { Entry } from '@ipfleet/cache/entry.ts'
 import { inSlices } from '@ipfleet/cache/in-slices.ts'
 import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { toldWith } from '../http/exhausted-status.ts'
 import { BatchBody, batchValue, type BatchValue } from './batch-body.ts'
 import { BatchError } from './batch-error.ts'

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { parseTarget, type Question } from '../question.ts'
 
 /** What an item of a batch asks: a path without its leading slash, or something that nobody needs to be asked about. */

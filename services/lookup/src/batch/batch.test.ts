@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { batchItems } from './batch.ts'
 
 test.each([

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 const maxItems = 1000
 

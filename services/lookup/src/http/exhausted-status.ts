@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type ErrorCode, ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { type ErrorCode, ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { isBackground } from './live-reserve.ts'
 
 /** Upstream cannot be asked now, and the client is told when it can. */

@@ -1,5 +1,5 @@
 import type { Answer } from '@ipfleet/cache/entry.ts'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 const longestName = 128
 /** `show`, `app.show`: names and dots, since whatever stands here is run by a browser. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /**
  * Whether a request says of itself that nobody waits for it, and that look-ups which somebody waits for go before it: it

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable, Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
-import { addressSubject } from '@ipfleet/http/address-subject.ts'
-import { lingerAfter } from '@ipfleet/http/linger.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { addressSubject } from '@ipfleet/net/address-subject.ts'
+import { lingerAfter } from '@ipfleet/http-server/linger.ts'
 
 export interface RequestBodiesOptions {
   /** Of all bodies at a time, inflated. One client has a quarter of it, and room for one body of `maxBytes` in Brotli. */

@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'

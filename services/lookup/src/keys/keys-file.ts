@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { FileFollower, type FollowOptions } from '@ipfleet/files/file-follower.ts'
+import { FileFollower, type FollowOptions } from '@ipfleet/core/file-follower.ts'
 import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import { KeysFileError, parseKeysFile } from './keys-file-format.ts'
 

@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '@ipfleet/clock/clock.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 
 /** Work that one replica does for all. Whoever claims it first does it; nobody else may until the claim is over. */

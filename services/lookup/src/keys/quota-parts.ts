@@ -1,4 +1,4 @@
-import { monotonicClock } from '@ipfleet/clock/clock.ts'
+import { monotonicClock } from '@ipfleet/core/clock.ts'
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { offers } from '@ipfleet/upstream/providers/provider.ts'
 import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'

@@ -1,4 +1,4 @@
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type Request, type Response, Router } from 'express'
 import type { KeyDesk } from '../keys/key-desk.ts'
 

@@ -1,5 +1,5 @@
 import type { Generation } from '@ipfleet/cache/generation.ts'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { Router } from 'express'
 import { type Stats, sumStats } from '../stats.ts'
 

@@ -1,5 +1,5 @@
-import type { ClientGuard } from '@ipfleet/clients/client-guard.ts'
-import { ProxyError } from '@ipfleet/errors/proxy-error.ts'
+import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { Router } from 'express'
 
 /**

@@ -1,0 +1,51 @@
+import type { BatchCrew, Settle } from '../../src/flight/batch-flight.ts'
+import type { Flown } from '../../src/flight/fleet-flight.ts'
+
+/** Whoever wants many outcomes: says what it was told to load, and loads when it is let. */
+export class Crew implements BatchCrew<string> {
+  readonly loaded: string[] = []
+  readonly flown = new Map<string, Flown<string>>()
+  readonly failures: [subjects: readonly string[], error: unknown][] = []
+  readonly began = Promise.withResolvers<void>()
+  readonly #bring: (subjects: readonly string[], settle: Settle<string>) => Promise<void>
+  #changed = Promise.withResolvers<void>()
+
+  constructor(bring: (subjects: readonly string[], settle: Settle<string>) => Promise<void> = at('once')) {
+    this.#bring = bring
+  }
+
+  async load(subjects: readonly string[], settle: Settle<string>): Promise<void> {
+    this.loaded.push(...subjects)
+    this.began.resolve()
+    await this.#bring(subjects, settle)
+  }
+
+  async landed(flown: ReadonlyMap<string, Flown<string>>): Promise<void> {
+    for (const [subject, one] of flown) this.flown.set(subject, one)
+    this.#change()
+  }
+
+  failed(subjects: readonly string[], error: unknown): void {
+    this.failures.push([subjects, error])
+    this.#change()
+  }
+
+  /** Resolves when so many have landed or failed. */
+  async ended(count: number): Promise<this> {
+    while (this.flown.size + this.failures.length < count) await this.#changed.promise
+    return this
+  }
+
+  #change(): void {
+    this.#changed.resolve()
+    this.#changed = Promise.withResolvers()
+  }
+}
+
+/** Loads that settle all at once when `when` resolves, `outcome` of each being its own name unless told. */
+export function at(when: 'once' | Promise<unknown>, outcomeOf = (subject: string): string => `<${subject}>`) {
+  return async (subjects: readonly string[], settle: Settle<string>): Promise<void> => {
+    await when
+    await settle(new Map(subjects.map((subject) => [subject, outcomeOf(subject)])))
+  }
+}

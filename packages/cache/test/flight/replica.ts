@@ -1,0 +1,70 @@
+import { once } from 'node:events'
+import type { Clock } from '@ipfleet/core/clock.ts'
+import { connect } from '@ipfleet/redis/connection.ts'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import { defaultPrefix, FleetNames } from '@ipfleet/redis/fleet-names.ts'
+import { flightNames } from '../../src/flight/flight-keys.ts'
+import { FleetFlight, type OutcomeCodec } from '../../src/flight/fleet-flight.ts'
+import { RedisOutcomeBoard } from '../../src/flight/outcome-board.ts'
+import { RedlockLeases } from '../../src/flight/redlock-leases.ts'
+
+/**
+ * Outcomes that are text. One that starts with `once:` must not serve those who come after it, one with `own:` nobody
+ * but who loaded it.
+ */
+export const textCodec: OutcomeCodec<string> = {
+  encode: (outcome) => Buffer.from(`text ${outcome}`),
+  decode: (bytes) => (bytes.toString().startsWith('text ') ? bytes.toString().slice(5) : undefined),
+  keepMs: () => 2000,
+  concernsOthers: (outcome) => !outcome.startsWith('own:'),
+  servesLatecomers: (outcome) => !outcome.startsWith('once:'),
+}
+
+/** What replicas of a fleet without a name of its own call these. */
+export const {
+  lease: leaseKey,
+  outcome: outcomeKey,
+  landed: landedChannel,
+} = flightNames(new FleetNames({ prefix: defaultPrefix, db: 0 }))
+
+/** What one replica of a fleet has of its own. */
+export interface Replica {
+  readonly link: RedisLink
+  readonly subscriber: Subscriber
+  readonly leases: RedlockLeases
+  readonly board: RedisOutcomeBoard
+  readonly flight: FleetFlight<string>
+  close(): void
+}
+
+export interface ReplicaOptions {
+  readonly url: string
+  readonly lifeMs: number
+  /** Where messages come from, if not from `url`. */
+  readonly subscriberUrl?: string
+  /** What the leases measure their own delay by. */
+  readonly clock?: Clock
+}
+
+/** A replica that is connected and answering. */
+export async function openReplica({ url, lifeMs, subscriberUrl = url, clock }: ReplicaOptions): Promise<Replica> {
+  const link = new RedisLink({ url, name: 'replica' })
+  const subscriber = new Subscriber(subscriberUrl)
+  const heard = new Promise<void>((resolve) => subscriber.onGap(resolve))
+  await Promise.all([once(link, 'up'), heard])
+  const leases = new RedlockLeases(link, clock === undefined ? { lifeMs } : { lifeMs, clock })
+  const board = new RedisOutcomeBoard(link, subscriber)
+  const close = (): void => {
+    subscriber.close()
+    link.close()
+  }
+  return { link, subscriber, leases, board, flight: new FleetFlight(leases, board, textCodec), close }
+}
+
+/** A connection for a test's own orders to its server: it waits for as long as the server needs. */
+export async function connectAdmin(url: string): Promise<RedisLink['client']> {
+  const admin = connect(url, 'admin', { enableOfflineQueue: true, commandTimeout: 15_000, socketTimeout: 15_000 })
+  await admin.ping()
+  return admin
+}

@@ -1,0 +1,21 @@
+import type { IncomingMessage } from 'node:http'
+import { trustedPeer } from '@ipfleet/net/client-address.ts'
+
+/** Sent by the edge with a request that another server may have seen already: 2 for the second attempt. */
+export const ATTEMPT = 'X-Ipfleet-Attempt'
+
+const field = ATTEMPT.toLowerCase()
+
+/**
+ * Makes the function that tells whether a request has been counted by another replica, because a trusted proxy asks once
+ * more where that one did not answer. What anybody else says of it is not believed: it would not be limited.
+ * Throws a RangeError if a block is malformed.
+ */
+export function furtherAttempt({
+  trusted,
+}: {
+  readonly trusted: readonly string[]
+}): (req: IncomingMessage) => boolean {
+  const isTrusted = trustedPeer({ trusted })
+  return (req) => req.headers[field] !== undefined && isTrusted(req)
+}

@@ -1,0 +1,97 @@
+import { lookup } from 'node:dns/promises'
+import type { Clock } from '@ipfleet/core/clock.ts'
+import { canonicalAddress } from './canonical-address.ts'
+import { type TargetAddress, targetAddress, type TargetVerdict } from './target.ts'
+
+/** The addresses of a name, the best first, in any spelling. Rejects with a `code` when there are none. */
+export type LookUp = (name: string) => Promise<readonly { readonly address: string }[]>
+
+/** As the system does it: /etc/hosts counts, and so do the search domains of resolv.conf. */
+export const systemLookUp: LookUp = (name) => lookup(name, { all: true, order: 'verbatim' })
+
+export type Found =
+  | { readonly kind: 'addresses'; readonly addresses: readonly TargetAddress[] }
+  | Extract<TargetVerdict, { kind: 'unresolved' }>
+
+export interface NameLookupsParts {
+  readonly lookUp: LookUp
+  readonly clock: Clock
+  /** How long a caller waits for an answer. */
+  readonly timeoutMs: number
+}
+
+/** A name that was not found is not asked for again at once, whoever insists. */
+const rememberFailureMs = 1000
+const mostFailures = 1000
+/** The system looks up four at a time; beyond this, waiting is in vain. */
+const mostUnderWay = 1000
+
+/**
+ * Looks names up, each once for all who ask at the same time. Answers are not kept: what was checked is what is dialled,
+ * and the next connection asks again.
+ */
+export class NameLookups {
+  readonly #parts: NameLookupsParts
+  readonly #underWay = new Map<string, Promise<Found>>()
+  /** Oldest first. */
+  readonly #failures = new Map<string, { readonly found: Found; readonly untilMs: number }>()
+
+  constructor(parts: NameLookupsParts) {
+    this.#parts = parts
+  }
+
+  /** Canonical, without repetitions, at least one. Never rejects. */
+  async addressesOf(name: string): Promise<Found> {
+    const failure = this.#failures.get(name)
+    if (failure !== undefined && this.#parts.clock.nowMs() < failure.untilMs) return failure.found
+    const underWay = this.#underWay.get(name)
+    if (underWay === undefined && this.#underWay.size >= mostUnderWay) return unresolved('EAI_AGAIN')
+    return within(this.#parts.timeoutMs, underWay ?? this.#start(name))
+  }
+
+  #start(name: string): Promise<Found> {
+    const looking = this.#look(name)
+    this.#underWay.set(name, looking)
+    return looking
+  }
+
+  async #look(name: string): Promise<Found> {
+    const found = await this.#parts.lookUp(name).then(read, (error: unknown) => unresolved(codeOf(error)))
+    this.#underWay.delete(name)
+    this.#failures.delete(name)
+    if (found.kind === 'unresolved') this.#remember(name, found)
+    return found
+  }
+
+  #remember(name: string, found: Found): void {
+    this.#failures.set(name, { found, untilMs: this.#parts.clock.nowMs() + rememberFailureMs })
+    if (this.#failures.size <= mostFailures) return
+    const [oldest] = this.#failures.keys()
+    if (oldest !== undefined) this.#failures.delete(oldest)
+  }
+}
+
+/** A look-up cannot be called off: it goes on, and whoever asks meanwhile waits for the same one. */
+async function within(ms: number, looking: Promise<Found>): Promise<Found> {
+  const { promise: late, resolve } = Promise.withResolvers<Found>()
+  const timer = setTimeout(() => resolve({ kind: 'unresolved', code: 'ETIMEOUT', timedOut: true }), ms)
+  try {
+    return await Promise.race([looking, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function read(answer: readonly { readonly address: string }[]): Found {
+  const addresses = new Set(answer.map(({ address }) => canonicalAddress(address)).filter((one) => one !== undefined))
+  if (addresses.size === 0) return unresolved('ENODATA')
+  return { kind: 'addresses', addresses: Array.from(addresses, targetAddress) }
+}
+
+function unresolved(code: string): Found {
+  return { kind: 'unresolved', code, timedOut: false }
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'UNKNOWN'
+}

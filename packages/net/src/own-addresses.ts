@@ -1,0 +1,68 @@
+import { networkInterfaces } from 'node:os'
+import type { Clock } from '@ipfleet/core/clock.ts'
+import { addressBlocks } from './address-blocks.ts'
+import { addressKind } from './address-kind.ts'
+import { canonicalAddress } from './canonical-address.ts'
+
+/** Where a server of this process listens, as it says itself: an address, `0.0.0.0` or `::` for all of them. */
+export interface ListeningAt {
+  readonly host: string
+  readonly port: number
+}
+
+export interface OwnAddressesParts {
+  readonly clock: Clock
+  /** Blocks of which every address is this machine's, though no interface lists them: the prefixes of the pool. */
+  readonly blocks: readonly string[]
+  /** The addresses of the interfaces, in any spelling. */
+  readonly list?: () => readonly string[]
+}
+
+/** Asking the system costs up to a millisecond where there are hundreds of addresses. */
+const rememberMs = 5000
+
+/** The addresses of this machine, as they are now, and where this process listens. */
+export class OwnAddresses {
+  readonly #clock: Clock
+  readonly #isInBlock: (address: string) => boolean
+  readonly #list: () => readonly string[]
+  readonly #listeners: ListeningAt[] = []
+  #addresses = new Set<string>()
+  #listedMs = -Infinity
+
+  constructor({ clock, blocks, list = interfaceAddresses }: OwnAddressesParts) {
+    this.#clock = clock
+    this.#isInBlock = addressBlocks(blocks)
+    this.#list = list
+  }
+
+  /** To be told once a server listens: its port may have been any. */
+  addListener(listening: ListeningAt): void {
+    this.#listeners.push({ ...listening, host: canonicalAddress(listening.host) ?? listening.host })
+  }
+
+  /** Whether an interface has the address, which is in canonical spelling, or could have it. */
+  has(address: string): boolean {
+    const nowMs = this.#clock.nowMs()
+    if (nowMs - this.#listedMs >= rememberMs) {
+      this.#addresses = new Set(this.#list().map((one) => canonicalAddress(one) ?? one))
+      this.#listedMs = nowMs
+    }
+    return this.#addresses.has(address) || this.#isInBlock(address)
+  }
+
+  /** Whether a connection there would arrive at a server of this process. */
+  listensAt(address: string, port: number): boolean {
+    return this.#listeners.some((one) => one.port === port && this.#leadsTo(one.host, address))
+  }
+
+  /** Connecting to `0.0.0.0` or `::` is connecting to this machine; all of 127.0.0.0/8 is it as well. */
+  #leadsTo(host: string, address: string): boolean {
+    if (host === address || addressKind(address) === 'unspecified') return true
+    return addressKind(host) === 'unspecified' && (addressKind(address) === 'loopback' || this.has(address))
+  }
+}
+
+function interfaceAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
+}

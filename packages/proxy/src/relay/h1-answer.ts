@@ -1,0 +1,129 @@
+import type { ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { AnswerHead, RawFields } from '../http1/hop.ts'
+import { lingerAfter } from '@ipfleet/http-server/linger.ts'
+import { sendError } from '@ipfleet/http-server/send-error.ts'
+import { type ClientAnswer, noListener } from './client-answer.ts'
+
+/** Up to this, head and body leave as one string, in one write; beyond it, copying costs more than a second write. */
+const mostInOneWrite = 16_384
+
+/** To a client that speaks HTTP/1. */
+export class H1Answer implements ClientAnswer {
+  listener = noListener
+  readonly #res: ServerResponse
+  #closing = false
+  #hasWritten = false
+  #awaitsDrain = false
+
+  constructor(res: ServerResponse) {
+    this.#res = res
+    res.once('close', () => this.listener.clientGone())
+  }
+
+  get begun(): boolean {
+    return this.#res.headersSent
+  }
+
+  get gone(): boolean {
+    return this.#res.destroyed
+  }
+
+  get pending(): boolean {
+    // Node writes at the end of the turn; what is small then finds room in the kernel.
+    return (this.#res.socket?.writableLength ?? 0) > mostInOneWrite
+  }
+
+  interim(status: number, _reason: string, fields: RawFields): void {
+    // RFC 9110 §15.2: an HTTP/1.0 client must not get one. A pipelined request has no connection before its turn.
+    const { req, socket } = this.#res
+    if (req.httpVersionMinor === 0 || socket === null || this.begun) return
+    this.#res.writeInformation(status, fields)
+  }
+
+  whole(head: AnswerHead, fields: RawFields, body: Buffer): void {
+    this.#begin(head, fields)
+    if (body.length === 0) this.#res.end()
+    else if (body.length > mostInOneWrite) this.#res.end(body)
+    else this.#res.end(body.toString('latin1'), 'latin1')
+  }
+
+  head(head: AnswerHead, fields: RawFields): void {
+    this.#begin(head, fields)
+    // What did not come with the head may be long in coming.
+    process.nextTick(() => this.#flushHead())
+  }
+
+  write(chunk: Buffer): boolean {
+    this.#hasWritten = true
+    const flows = this.#res.write(chunk)
+    if (!flows) this.#awaitDrain()
+    return flows
+  }
+
+  end(trailers: RawFields): void {
+    if (trailers.length > 0) this.#res.addTrailers(pairsOf(trailers))
+    this.#res.end()
+  }
+
+  error(error: ProxyError, fields: RawFields): void {
+    if (this.begun) {
+      this.cut()
+      return
+    }
+    const res = this.#res
+    if (this.#closing) res.shouldKeepAlive = false
+    for (const [name, value] of pairsOf(fields)) res.setHeader(name, value)
+    sendError(res, error)
+  }
+
+  cut(): void {
+    const { req, socket } = this.#res
+    // To HTTP/1.0 the end of the connection is the end of the body, but for a reset. TLS tells the two apart by itself.
+    if (req.httpVersionMinor === 0 && socket !== null && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+    else this.#res.destroy()
+  }
+
+  closeAfter(): void {
+    if (this.#closing) return
+    this.#closing = true
+    const res = this.#res
+    lingerAfter(res)
+    // It was not said in the head that the connection ends, so Node would keep it.
+    if (res.headersSent) res.once('finish', () => res.req.socket.destroySoon())
+  }
+
+  #flushHead(): void {
+    if (!this.#hasWritten && !this.#res.writableEnded) this.#res.flushHeaders()
+  }
+
+  #begin({ status, reason }: AnswerHead, fields: RawFields): void {
+    const res = this.#res
+    if (this.#closing) res.shouldKeepAlive = false
+    // Node takes a flat list of names and values as it is; its types want it mutable.
+    res.writeHead(status, reason, fields as string[])
+  }
+
+  /** Once: after the first refusal there may still come what had been read before the flow stopped. */
+  #awaitDrain(): void {
+    if (this.#awaitsDrain) return
+    this.#awaitsDrain = true
+    this.#res.once('drain', () => {
+      this.#awaitsDrain = false
+      this.listener.clientReads()
+    })
+  }
+}
+
+export function linesOf(fields: RawFields): string {
+  let lines = ''
+  for (let index = 0; index + 1 < fields.length; index += 2) lines += `${fields[index]}: ${fields[index + 1]}\r\n`
+  return lines
+}
+
+function pairsOf(fields: RawFields): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let index = 0; index + 1 < fields.length; index += 2) pairs.push([fields[index] ?? '', fields[index + 1] ?? ''])
+  return pairs
+}

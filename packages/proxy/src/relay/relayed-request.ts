@@ -1,0 +1,295 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { HopFault } from '../http1/hop-fault.ts'
+import type { AnswerHead, Exchange, HopHandler, HopRequest, RawFields } from '../http1/hop.ts'
+import type { NoPlace } from '../http1/shared-places.ts'
+import type { TunnelReport, Tunnels } from '../http1/tunnels.ts'
+import type { OnwardFields } from '../onward-fields.ts'
+import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
+import { linesOf } from './h1-answer.ts'
+import { Rival, type RivalOwner } from './rival.ts'
+import type { StallWatch, Watched } from './stall-watch.ts'
+import { bodyOf, type CollectOptions, Upload, type UploadLimits } from './upload.ts'
+
+/** What all relayed requests share. */
+export interface RelayParts {
+  readonly tunnels: Tunnels
+  readonly stalls: StallWatch
+  /** How long a client may leave an answer unread. */
+  readonly sendTimeoutMs: number
+  readonly uploads: UploadLimits
+}
+
+/** One request, as the client sent it, and the way back to the client. */
+export interface RelayedClient {
+  readonly req: IncomingMessage
+  readonly answer: ClientAnswer
+  readonly upgrade: UpgradeOffer | undefined
+  readonly fields: OnwardFields
+  readonly method: string
+  /** Of the request's body; 0: no limit. */
+  readonly maxBodyBytes: number
+  /** Among whom connections are shared; undefined: they are not. */
+  readonly subject?: string
+}
+
+/** Begins an exchange with whoever is asked. */
+export type Begin = (request: HopRequest, handler: HopHandler) => Exchange
+
+/**
+ * How a relayed request ended: with a whole answer (or a tunnel that has ended), with one that broke off, refused by
+ * this proxy, or because the client left.
+ */
+export type RelayEnd = 'answered' | 'broken' | 'refused' | 'client_left'
+
+/** The status of a client that left before its answer was out, as nginx has it. */
+export const CLIENT_LEFT = 499
+
+/**
+ * A request on its way to the next server and its answer on the way back: bodies at the pace of the slower side, the
+ * client's leaving, what lasts too long, a switch of protocols. Whom to ask, and what to do when there is no answer, is
+ * up to those who extend it.
+ */
+export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watched {
+  protected readonly client: RelayedClient
+  protected readonly hasBody: boolean
+  readonly #parts: RelayParts
+  readonly #body: HopRequest['body']
+  readonly #upload: Upload | undefined
+  #exchange: Exchange | undefined
+  #rival: Rival | undefined
+  #status = 0
+  #ended = false
+  /** Since when the client leaves unread what was written. */
+  #unreadSinceMs: number | undefined
+
+  constructor(parts: RelayParts, client: RelayedClient) {
+    this.#parts = parts
+    this.client = client
+    this.#body = bodyOf(client.req, client.fields)
+    this.hasBody = this.#body !== 'none' && this.#body !== 0
+    this.#upload = this.hasBody
+      ? new Upload(client.req, parts.uploads, client.maxBodyBytes, () =>
+          this.abandon(new ProxyError('payload_too_large')),
+        )
+      : undefined
+    client.answer.listener = this
+    if (this.#upload) parts.stalls.add(this)
+  }
+
+  /** The fields of an answer as the client gets them. */
+  protected abstract answerFields(head: AnswerHead): RawFields
+  /** No answer has begun, so that another server may be asked, or the client refused. */
+  protected abstract unanswered(fault: HopFault): void
+  /** Fields of an answer of our own, to a fault or to a client that does not send its body as it should. */
+  protected abstract refusalFields(error: ProxyError): RawFields
+  /** Called once. `fault`: of an answer that broke off. */
+  protected abstract over(status: number, end: RelayEnd, fault?: HopFault): void
+  /** The rival of `askAlso` has answered first, and the one that was asked before it is dropped. */
+  protected rivalWon(): void {}
+  /** It has failed, or was dropped because the other one has answered (then there is no fault). */
+  protected rivalLost(_fault: HopFault | undefined): void {}
+  /** The one that was asked first has failed; its rival is all that is left. */
+  protected firstLost(_fault: HopFault): void {}
+  /** Protocols have been switched, which the client has been told. */
+  protected tunnelOpened(): void {}
+  /** What has passed, what came early included. Called before `over`, and only after `tunnelOpened`. */
+  protected tunnelEnded(_report: TunnelReport): void {}
+
+  /** Sends the request; `head` is its line and fields. Again only after `unanswered`. */
+  protected ask(head: string, begin: Begin): void {
+    this.#exchange = begin(this.#requestOf(head), this)
+    this.#upload?.sendBy(this.#exchange)
+  }
+
+  /** Asks somebody else too. Whoever answers first is heard, and the other is dropped. Only without a body. */
+  protected askAlso(head: string, begin: Begin): void {
+    this.#dropRival()
+    const rival = new Rival(this)
+    this.#rival = rival
+    rival.exchange = begin(this.#requestOf(head), rival)
+  }
+
+  rivalAnswers(exchange: Exchange): void {
+    this.#exchange?.abort()
+    this.#exchange = exchange
+    this.#rival = undefined
+    this.rivalWon()
+  }
+
+  rivalFails(fault: HopFault): void {
+    this.#rival = undefined
+    this.rivalLost(fault)
+  }
+
+  #dropRival(): void {
+    const rival = this.#rival
+    if (rival === undefined) return
+    this.#rival = undefined
+    rival.exchange?.abort()
+    this.rivalLost(undefined)
+  }
+
+  #requestOf(head: string): HopRequest {
+    const { method, upgrade, fields } = this.client
+    return {
+      method,
+      head,
+      body: this.#body,
+      upgrade: upgrade && fields.upgrade,
+      takesTrailers: fields.takesTrailers,
+      client: this.client.subject,
+      isLong: this.#upload?.isSlow === true,
+    }
+  }
+
+  /** Reads the body, as `Upload.collect` does, before anyone is asked; without one, `onReady` is called at once. */
+  protected collectBody(options: CollectOptions, onReady: () => void): void {
+    if (this.#upload) this.#upload.collect(options, () => this.#ended || onReady())
+    else onReady()
+  }
+
+  /** See `Exchange.setAside`. */
+  protected setAside(): NoPlace | undefined {
+    return this.#exchange?.setAside()
+  }
+
+  protected refuse(error: ProxyError): void {
+    const { answer, upgrade } = this.client
+    if (this.#upload?.complete === false) this.#giveUpUpload()
+    if (upgrade) answer.closeAfter()
+    answer.error(error, this.refusalFields(error))
+    this.#end(error.status, 'refused')
+  }
+
+  drained(): void {
+    this.#upload?.drained()
+  }
+
+  interim(status: number, reason: string, fields: RawFields): void {
+    this.client.answer.interim(status, reason, fields)
+  }
+
+  answered(head: AnswerHead, whole: Buffer | undefined): void {
+    const { answer, upgrade } = this.client
+    this.#dropRival()
+    this.#status = head.status
+    // A server that answers in the middle of a body may go on reading it, unless it has refused it.
+    if (this.#upload?.complete === false && (whole !== undefined || head.status >= 400)) this.#giveUpUpload()
+    if (upgrade) answer.closeAfter()
+    const fields = this.answerFields(head)
+    if (whole === undefined) answer.head(head, fields)
+    else {
+      answer.whole(head, fields, whole)
+      this.#done()
+    }
+  }
+
+  data(chunk: Buffer): void {
+    if (this.client.answer.write(chunk)) return
+    this.#exchange?.pause()
+    this.#unread()
+  }
+
+  ended(trailers: RawFields): void {
+    if (this.#upload?.complete === false) this.#giveUpUpload()
+    this.client.answer.end(trailers)
+    this.#done()
+  }
+
+  switched(head: AnswerHead, socket: Duplex, fromServer: Buffer): void {
+    const { upgrade, answer } = this.client
+    if (upgrade === undefined) {
+      socket.destroy()
+      return
+    }
+    answer.listener = noListener
+    upgrade.detach()
+    const lines = `Connection: Upgrade\r\nUpgrade: ${head.upgrade ?? ''}\r\n${linesOf(this.answerFields(head))}`
+    upgrade.socket.write(`HTTP/1.1 101 ${head.reason}\r\n${lines}\r\n`, 'latin1')
+    // A hop makes sockets only.
+    const server = socket as Socket
+    const early = { fromClient: upgrade.early, fromServer }
+    // Not the bytes themselves: they would be kept for as long as the tunnel stands.
+    const [earlyUp, earlyDown] = [early.fromClient.length, early.fromServer.length]
+    this.tunnelOpened()
+    this.#parts.tunnels.join(upgrade.socket, server, early, (report) => {
+      const { bytesUp, bytesDown } = report
+      this.tunnelEnded({ ...report, bytesUp: bytesUp + earlyUp, bytesDown: bytesDown + earlyDown })
+      this.#end(head.status, 'answered')
+    })
+  }
+
+  failed(fault: HopFault): void {
+    this.#exchange = undefined
+    const rival = this.#rival
+    if (rival) {
+      this.#rival = undefined
+      this.#exchange = rival.takeOver()
+      this.firstLost(fault)
+      return
+    }
+    if (!this.client.answer.begun) {
+      this.unanswered(fault)
+      return
+    }
+    this.client.answer.cut()
+    this.#end(this.#status, 'broken', fault)
+  }
+
+  clientReads(): void {
+    this.#unreadSinceMs = undefined
+    this.#exchange?.resume()
+  }
+
+  clientGone(): void {
+    this.#unreadSinceMs = undefined
+    this.#parts.stalls.delete(this)
+    if (this.#ended) return
+    this.#exchange?.abort()
+    this.#end(CLIENT_LEFT, 'client_left')
+  }
+
+  checkStall(nowMs: number): void {
+    if (this.#upload?.isLate(nowMs) === true) this.abandon(new ProxyError('request_timeout'))
+    else if (this.#upload?.isCollecting === true) this.#upload.checkCollecting(nowMs)
+    else if (this.#unreadSinceMs !== undefined && nowMs - this.#unreadSinceMs > this.#parts.sendTimeoutMs) {
+      this.client.answer.cut()
+    }
+  }
+
+  /** The client has asked for what it does not get; nobody is waiting for the server's answer any more. */
+  protected abandon(error: ProxyError): void {
+    this.#exchange?.abort()
+    this.#exchange = undefined
+    this.refuse(error)
+  }
+
+  /** All of the answer has been handed over; if the client takes its time over it, it is watched. */
+  #done(): void {
+    this.#exchange = undefined
+    if (this.client.answer.pending) this.#unread()
+    this.#end(this.#status, 'answered')
+  }
+
+  #unread(): void {
+    this.#unreadSinceMs ??= performance.now()
+    this.#parts.stalls.add(this)
+  }
+
+  #giveUpUpload(): void {
+    this.#upload?.stop()
+    this.client.answer.closeAfter()
+  }
+
+  #end(status: number, end: RelayEnd, fault?: HopFault): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#dropRival()
+    this.#upload?.stop()
+    if (this.#unreadSinceMs === undefined) this.#parts.stalls.delete(this)
+    this.over(status, end, fault)
+  }
+}

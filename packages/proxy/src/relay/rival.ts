@@ -1,0 +1,61 @@
+import type { Duplex } from 'node:stream'
+import type { HopFault } from '../http1/hop-fault.ts'
+import type { AnswerHead, Exchange, HopHandler, RawFields } from '../http1/hop.ts'
+
+/** What a rival tells the request that it is of. */
+export interface RivalOwner extends HopHandler {
+  /** It answers first: from here on its exchange is that of the request. */
+  rivalAnswers(exchange: Exchange): void
+  rivalFails(fault: HopFault): void
+}
+
+/**
+ * A second exchange of a request whose first one is silent. Its owner hears nothing of it until it has an answer, and
+ * then all, as of its own exchange.
+ */
+export class Rival implements HopHandler {
+  exchange: Exchange | undefined
+  readonly #owner: RivalOwner
+  #isHeard = false
+
+  constructor(owner: RivalOwner) {
+    this.#owner = owner
+  }
+
+  /** The first exchange is no more: this one takes its place. */
+  takeOver(): Exchange | undefined {
+    this.#isHeard = true
+    return this.exchange
+  }
+
+  interim(status: number, reason: string, fields: RawFields): void {
+    if (this.#isHeard) this.#owner.interim(status, reason, fields)
+  }
+
+  answered(head: AnswerHead, whole: Buffer | undefined): void {
+    if (!this.#isHeard && this.exchange) this.#owner.rivalAnswers(this.exchange)
+    this.#isHeard = true
+    this.#owner.answered(head, whole)
+  }
+
+  data(chunk: Buffer): void {
+    this.#owner.data(chunk)
+  }
+
+  ended(trailers: RawFields): void {
+    this.#owner.ended(trailers)
+  }
+
+  /** Nothing that switches protocols has a rival. */
+  switched(_head: AnswerHead, socket: Duplex): void {
+    socket.destroy()
+  }
+
+  failed(fault: HopFault): void {
+    if (this.#isHeard) this.#owner.failed(fault)
+    else this.#owner.rivalFails(fault)
+  }
+
+  /** It has no body. */
+  drained(): void {}
+}

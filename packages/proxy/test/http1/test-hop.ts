@@ -1,0 +1,77 @@
+import { until } from '@ipfleet/testing/until.ts'
+import { ConnectionPool } from '../../src/http1/connection-pool.ts'
+import type { HopPoolOptions } from '../../src/http1/hop-pool.ts'
+import type { Exchange, HopHandler, HopRequest, HopTarget } from '../../src/http1/hop.ts'
+import { Heard } from './heard.ts'
+import { ScriptedServer } from './scripted-server.ts'
+
+/** Generous, so that only what a test makes short can run out on a busy machine. */
+const patientOptions: HopPoolOptions = {
+  connectTimeoutMs: 10_000,
+  answerTimeoutMs: 10_000,
+  idleTimeoutMs: 10_000,
+  keepAliveMs: 10_000,
+  maxConnections: 10,
+  maxWaiting: 10,
+}
+
+interface Asked {
+  readonly exchange: Exchange
+  readonly heard: Heard
+}
+
+/** A scripted server, and pools to it that are closed with it. */
+export class TestHop {
+  readonly server: ScriptedServer
+  readonly #pools: ConnectionPool[] = []
+
+  private constructor(server: ScriptedServer) {
+    this.server = server
+  }
+
+  static async set(): Promise<TestHop> {
+    return new TestHop(await ScriptedServer.start())
+  }
+
+  pool(options: Partial<HopPoolOptions> = {}, target: HopTarget = this.server.target): ConnectionPool {
+    const pool = new ConnectionPool(target, { ...patientOptions, ...options })
+    this.#pools.push(pool)
+    return pool
+  }
+
+  async clear(): Promise<void> {
+    for (const pool of this.#pools.splice(0)) pool.close()
+    await this.server.stop()
+  }
+}
+
+export function withPatience(options: Partial<HopPoolOptions>): HopPoolOptions {
+  return { ...patientOptions, ...options }
+}
+
+export function ask(
+  pool: ConnectionPool,
+  path: string,
+  request: Partial<HopRequest> = {},
+  hooks: Partial<HopHandler> = {},
+): Asked {
+  const heard = new Heard(hooks)
+  const method = request.method ?? 'GET'
+  const head = `${method} ${path} HTTP/1.1\r\nHost: a\r\n`
+  const exchange = pool.exchange({ method, head, body: 'none', ...request }, heard)
+  return { exchange, heard }
+}
+
+/** Writes until the server takes no more, waiting for `drained` as one should. Gives the number of bytes. */
+export async function writeUntilStuck(exchange: Exchange, heard: Heard): Promise<number> {
+  const part = Buffer.alloc(65_536, 'x')
+  for (let written = part.length; ; written += part.length) {
+    const before = heard.events.length
+    if (exchange.write(part)) continue
+    const isStuck = await until(() => heard.events.length > before, 300).then(
+      () => false,
+      () => true,
+    )
+    if (isStuck || heard.fault) return written
+  }
+}

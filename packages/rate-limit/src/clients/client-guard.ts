@@ -1,0 +1,228 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { exposedFields, standingMember } from '../rate-limit-fields.ts'
+import type { SlidingWindow } from '../policy.ts'
+import type { Decision, PromptRateLimiter } from '../rate-limiter.ts'
+import { type BudgetName, policyField } from './budget-fields.ts'
+import { clientId, type ClientToken } from './client-tokens.ts'
+import { givenToken } from '@ipfleet/http-server/given-token.ts'
+
+/** Someone whose token is known. */
+interface Client extends Pick<ClientToken, BudgetName | 'name'> {
+  readonly id: string
+  /** Ready-made; undefined without a budget. */
+  readonly policyField: string | undefined
+}
+
+/** A request that may go on. */
+export interface Admission {
+  readonly client: Client
+  /** What was found for each budget that the client has. */
+  readonly decisions: { readonly [Name in BudgetName]?: Decision | undefined }
+}
+
+/** What a client has of one of its budgets, in whole requests or units and whole seconds. */
+export interface BudgetUsage {
+  readonly limit: number
+  readonly window_seconds: number
+  readonly used: number
+  readonly remaining: number
+  /** Until the window turns; the budgets are sliding windows, so that some of it may be back before. */
+  readonly reset_seconds: number
+}
+
+/** What `GET /usage` tells; a budget that the client has not is not there. */
+export interface Usage {
+  /** The operator's name for the client. */
+  readonly name?: string
+  readonly budgets: { readonly [Name in BudgetName]?: BudgetUsage }
+}
+
+export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter }
+
+/** Whether another replica has counted the request already, and let it in. */
+export type IsCounted = (req: IncomingMessage) => boolean
+
+export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'over_requests' | 'over_units'
+
+const nothing: readonly string[] = []
+
+/**
+ * Who may ask, and how much: with CLIENT_TOKENS every lookup needs one of them and stays within its budgets. Requests
+ * are counted when they come in; upstream units when they have been caused, so that requests under way together may
+ * go beyond. A client without units left is still answered from this replica's memory, which costs none.
+ */
+export class ClientGuard {
+  readonly counts: Record<ClientVerdict, number> = {
+    admitted: 0,
+    token_missing: 0,
+    unknown_token: 0,
+    over_requests: 0,
+    over_units: 0,
+  }
+  readonly #clients: ReadonlyMap<string, Client>
+  readonly #limiters: BudgetLimiters
+  readonly #isCounted: IsCounted
+
+  constructor(tokens: readonly ClientToken[], limiters: BudgetLimiters, isCounted: IsCounted) {
+    this.#clients = new Map(tokens.map((token) => [clientId(token.secret), clientOf(token)]))
+    this.#limiters = limiters
+    this.#isCounted = isCounted
+  }
+
+  /**
+   * For a hit in memory: the fields to add to its answer, or undefined when it takes more to say whether it is
+   * admitted. Then nothing has been counted, and `admit` decides.
+   */
+  admitNow(req: IncomingMessage): readonly string[] | undefined {
+    const client = this.#known(givenToken(req))
+    if (client === undefined) return undefined
+    if (client.policyField === undefined) return this.#admitted(nothing)
+    if (this.#isCounted(req)) return undefined
+    const { requests: budget } = client
+    const decision = budget && this.#limiters.requests.takeNow(client.id, budget)
+    if (budget && decision?.kind !== 'allowed') return undefined
+    return this.#admitted(fieldsOf({ client, decisions: { requests: decision } }))
+  }
+
+  /**
+   * Counts the request and says whether it may go on. The budget fields are set on the answer either way.
+   * @param mayAskUpstream whether it may cost units: one that cannot needs none to be left
+   * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`
+   */
+  async admit(req: IncomingMessage, res: ServerResponse, mayAskUpstream = true): Promise<Admission> {
+    const client = this.#identified(req, res)
+    // Units first: a request that is refused for want of them has not used up one of its requests.
+    const units = client.units && mayAskUpstream ? await this.#limiters.units.check(client.id, client.units) : undefined
+    const isFree = units?.kind === 'limited' || this.#isCounted(req)
+    const requests = client.requests && (await this.#takeRequest(client.id, client.requests, isFree))
+    const admission = { client, decisions: { requests, units } }
+    setFields(res, admission)
+    if (units?.kind === 'limited') throw this.#refused('over_units', overLimit('units', units))
+    if (requests?.kind === 'limited' && !isFree) throw this.#refused('over_requests', overLimit('requests', requests))
+    this.counts.admitted += 1
+    return admission
+  }
+
+  /**
+   * What the client has used of its budgets. Counts nothing.
+   * @throws ProxyError `token_missing`, `unknown_token`
+   */
+  async usage(req: IncomingMessage, res: ServerResponse): Promise<Usage> {
+    const { id, name, requests, units } = this.#identified(req, res)
+    const [ofRequests, ofUnits] = await Promise.all([
+      requests && this.#limiters.requests.check(id, requests),
+      units && this.#limiters.units.check(id, units),
+    ])
+    return {
+      ...(name !== undefined && { name }),
+      budgets: {
+        ...(requests && ofRequests && { requests: usageOf(requests, ofRequests) }),
+        ...(units && ofUnits && { units: usageOf(units, ofUnits) }),
+      },
+    }
+  }
+
+  /** Counts the upstream units that an admitted request has caused, before its answer is written. */
+  settle(res: ServerResponse, { client, decisions }: Admission, units: number): void {
+    if (units === 0 || client.units === undefined || decisions.units === undefined) return
+    const { units: before } = decisions
+    // Not waited for: the answer is there, and the count can follow.
+    void this.#limiters.units.charge(client.id, client.units, units)
+    const after = { ...before, remaining: Math.max(0, before.remaining - units) }
+    setFields(res, { client, decisions: { ...decisions, units: after } })
+  }
+
+  /** What a client has left of its units, for work that it does not wait for; undefined without such a budget. */
+  async unitsOf(id: string): Promise<Decision | undefined> {
+    const units = this.#clients.get(id)?.units
+    return units && this.#limiters.units.check(id, units)
+  }
+
+  /** Counts units that such work has caused. Not waited for. */
+  chargeUnits(id: string, count: number): void {
+    const units = this.#clients.get(id)?.units
+    if (units) void this.#limiters.units.charge(id, units, count)
+  }
+
+  /** Reports what others do not know yet. */
+  async close(): Promise<void> {
+    await Promise.all([this.#limiters.requests.close(), this.#limiters.units.close()])
+  }
+
+  /** @throws ProxyError `token_missing`, `unknown_token` */
+  #identified(req: IncomingMessage, res: ServerResponse): Client {
+    const token = givenToken(req)
+    if (token === undefined) {
+      res.setHeader('WWW-Authenticate', 'Bearer')
+      throw this.#refused('token_missing', new ProxyError('token_missing'))
+    }
+    const client = this.#known(token)
+    if (client === undefined) throw this.#refused('unknown_token', new ProxyError('unknown_token'))
+    return client
+  }
+
+  /** Only hashes are compared, so that the time taken says nothing about a token. */
+  #known(token: string | undefined): Client | undefined {
+    return token === undefined ? undefined : this.#clients.get(clientId(token))
+  }
+
+  #takeRequest(id: string, budget: NonNullable<Client['requests']>, isFree: boolean): Promise<Decision> {
+    const { requests } = this.#limiters
+    return isFree ? requests.check(id, budget) : requests.take(id, budget)
+  }
+
+  #admitted(fields: readonly string[]): readonly string[] {
+    this.counts.admitted += 1
+    return fields
+  }
+
+  #refused(verdict: ClientVerdict, error: ProxyError): ProxyError {
+    this.counts[verdict] += 1
+    return error
+  }
+}
+
+function usageOf({ limit, windowMs }: SlidingWindow, { remaining, resetMs }: Decision): BudgetUsage {
+  return {
+    limit,
+    window_seconds: Math.ceil(windowMs / 1000),
+    used: limit - remaining,
+    remaining,
+    reset_seconds: Math.ceil(resetMs / 1000),
+  }
+}
+
+function clientOf({ secret, name, requests, units }: ClientToken): Client {
+  return {
+    id: clientId(secret),
+    ...(name !== undefined && { name }),
+    ...(requests && { requests }),
+    ...(units && { units }),
+    policyField: policyField({ requests, units }) || undefined,
+  }
+}
+
+function fieldsOf({ client, decisions }: Admission): readonly string[] {
+  if (client.policyField === undefined) return nothing
+  const { requests, units } = decisions
+  const standings = [requests && standingMember('requests', requests), units && standingMember('units', units)]
+  const fields = ['RateLimit-Policy', client.policyField, 'Access-Control-Expose-Headers', exposedFields]
+  const standing = standings.filter(Boolean).join(', ')
+  return standing === '' ? fields : ['RateLimit', standing, ...fields]
+}
+
+function setFields(res: ServerResponse, admission: Admission): void {
+  const fields = fieldsOf(admission)
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    res.setHeader(fields[index] ?? '', fields[index + 1] ?? '')
+  }
+}
+
+function overLimit(name: BudgetName, { retryAfterMs }: Extract<Decision, { kind: 'limited' }>): ProxyError {
+  const what = name === 'units' ? 'upstream units' : 'requests'
+  return new ProxyError('rate_limited', {
+    message: `You've hit the limit of ${what} of your token; try again after the time in Retry-After`,
+    retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+  })
+}
