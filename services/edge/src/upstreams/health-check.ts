@@ -15,8 +15,11 @@ export interface HealthQuestion {
 
 export type HealthVerdict =
   | { readonly kind: 'good' }
-  /** `reason`: for people: `answered 503`, `ECONNREFUSED`, `no answer within 2000 ms`. */
-  | { readonly kind: 'bad'; readonly reason: string }
+  /**
+   * `reason`: for people: `answered 503`, `ECONNREFUSED`, `no answer within 2000 ms`. `isSilent`: there was no answer in
+   * time, which proves little.
+   */
+  | { readonly kind: 'bad'; readonly reason: string; readonly isSilent?: true }
 
 /** One check. Never rejects; what comes of a check after `signal` has no meaning. */
 export type HealthCheck = (question: HealthQuestion, signal: AbortSignal) => Promise<HealthVerdict>
@@ -32,10 +35,8 @@ export const checkHealth: HealthCheck = async (question, signal) => {
     const status = await statusOf(question, AbortSignal.any([signal, deadline]))
     return status >= 200 && status < 300 ? { kind: 'good' } : { kind: 'bad', reason: `answered ${status}` }
   } catch (error) {
-    return {
-      kind: 'bad',
-      reason: deadline.aborted ? `no answer within ${timeoutMs} ms` : (errorCode(error) ?? 'failed'),
-    }
+    if (deadline.aborted) return { kind: 'bad', reason: `no answer within ${timeoutMs} ms`, isSilent: true }
+    return { kind: 'bad', reason: errorCode(error) ?? 'failed' }
   }
 }
 

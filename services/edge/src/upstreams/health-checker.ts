@@ -26,6 +26,9 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
   /** Verdicts in a row that contradict what is held. */
   #contradictions = 0
   #dueMs = 0
+  #isSilent = false
+  /** When the last good answer came, or checks began. */
+  #goodMs: number
   #timer: NodeJS.Timeout | undefined
   readonly #closing = new AbortController()
 
@@ -33,6 +36,7 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
     super()
     this.#pace = pace
     this.#parts = parts
+    this.#goodMs = parts.clock.nowMs()
   }
 
   /** The first check begins now. */
@@ -49,6 +53,11 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
   get healthyInMs(): number {
     const further = Math.max(0, this.#pace.healthyAfter - this.#contradictions - 1)
     return Math.max(0, this.#dueMs - this.#parts.clock.nowMs()) + further * this.#pace.intervalMs
+  }
+
+  /** Whether the last check had no answer in time, and a good one came within `withinMs`. */
+  isLate(withinMs: number): boolean {
+    return this.#isSilent && this.#parts.clock.nowMs() - this.#goodMs < withinMs
   }
 
   /** Nothing is told after this, also not of a check under way. */
@@ -70,6 +79,8 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
 
   #judge(verdict: HealthVerdict): void {
     const isGood = verdict.kind === 'good'
+    if (isGood) this.#goodMs = this.#parts.clock.nowMs()
+    this.#isSilent = verdict.kind === 'bad' && verdict.isSilent === true
     const needed = isGood ? this.#pace.healthyAfter : this.#pace.unhealthyAfter
     this.#contradictions = isGood === this.#isHealthy ? 0 : this.#contradictions + 1
     const isTurn = this.#contradictions > 0 && (this.#isFirst || this.#contradictions >= needed)

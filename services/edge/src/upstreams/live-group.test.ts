@@ -223,6 +223,47 @@ test('nobody answers when all fail their checks, and Retry-After is when they ma
   expect(fixture.group.retryAfterSeconds()).toBe(8)
 })
 
+describe('when all are unhealthy,', () => {
+  const health = { path: '/readyz', intervalMs: 1000, unhealthyAfter: 2 }
+  const silent = { kind: 'bad', reason: 'no answer within 1000 ms', isSilent: true } as const
+
+  test('those that are only late for their checks are asked all the same, as long as a client would wait', async () => {
+    const fixture = await started(groupConfig({ backends: two, health, group: { answerTimeoutMs: 10_000 } }))
+    await pass(0)
+    for (const address of ['10.0.0.1', '10.0.0.2']) fixture.verdicts.set(address, silent)
+    await pass(2100)
+    expect(fixture.states()).toEqual({ [a]: 'unhealthy', [b]: 'unhealthy' })
+    expect(fixture.share(a, 4)).toBe(2)
+    expect(fixture.group.usable).toBe(true)
+    expect(fixture.states()).toEqual({ [a]: 'unhealthy', [b]: 'unhealthy' })
+    await pass(8000)
+    expect([fixture.answers(1), fixture.group.usable]).toEqual([[undefined], false])
+  })
+
+  test('those that refuse or are not ready are not asked, whatever was said of them before', async () => {
+    const fixture = await started(groupConfig({ backends: two, health }))
+    await pass(0)
+    for (const address of ['10.0.0.1', '10.0.0.2']) fixture.verdicts.set(address, silent)
+    await pass(2100)
+    fixture.verdicts.set('10.0.0.2', { kind: 'bad', reason: 'ECONNREFUSED' })
+    await pass(1000)
+    expect(fixture.answers(2)).toEqual([a, a])
+    fixture.verdicts.set('10.0.0.1', { kind: 'bad', reason: 'answered 503' })
+    await pass(1000)
+    expect(fixture.answers(1)).toEqual([undefined])
+  })
+
+  test('and one that is well again gets all requests', async () => {
+    const fixture = await started(groupConfig({ backends: two, health }))
+    await pass(0)
+    for (const address of ['10.0.0.1', '10.0.0.2']) fixture.verdicts.set(address, silent)
+    await pass(2100)
+    fixture.verdicts.delete('10.0.0.2')
+    await pass(2000)
+    expect(fixture.answers(3)).toEqual([b, b, b])
+  })
+})
+
 test('a group can have a path of its own to check, or none', async () => {
   const asked: string[] = []
   const checkHealth = async ({ path }: { readonly path: string }) => {

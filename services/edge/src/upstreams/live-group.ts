@@ -114,7 +114,7 @@ export class LiveGroup extends EventEmitter<LiveGroupEvents> implements Upstream
   }
 
   next(path: string, tried: readonly Member[]): Member | undefined {
-    const member = balancers[this.#config.group.balance](this.#roster.up, path, tried)
+    const member = balancers[this.#config.group.balance](this.#eligible, path, tried)
     if (member !== undefined) member.inFlight += 1
     return member
   }
@@ -146,7 +146,7 @@ export class LiveGroup extends EventEmitter<LiveGroupEvents> implements Upstream
   }
 
   get usable(): boolean {
-    return this.#roster.up.length > 0
+    return this.#eligible.length > 0
   }
 
   retryAfterSeconds(): number {
@@ -159,6 +159,19 @@ export class LiveGroup extends EventEmitter<LiveGroupEvents> implements Upstream
     return this.#roster.all.map(({ id, state, effectiveWeight, inFlight, pool: { open, idle, waiting } }) => {
       return { id, state, effectiveWeight, inFlight, open, idle, waiting }
     })
+  }
+
+  /**
+   * The members that get requests: those that are up. When none is, those that are only late for their checks, for
+   * `answerTimeoutMs`. Busy members that got no requests would answer none at all (compare the panic threshold of
+   * Envoy). A member that refuses or says that it is not ready is believed.
+   */
+  get #eligible(): readonly LiveMember[] {
+    const { up, all } = this.#roster
+    if (up.length > 0) return up
+    return all.filter(
+      (member) => member.state === 'unhealthy' && member.checker?.isLate(this.#config.group.answerTimeoutMs),
+    )
   }
 
   #listen(): void {

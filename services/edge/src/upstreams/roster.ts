@@ -14,7 +14,7 @@ interface RosterEvents {
 /**
  * The members of a group, and who of them gets requests.
  *
- * Active checks are believed: when they fail for all members, nobody is up. Ejections are not: a member is ejected
+ * Active checks are believed: when they fail for all members, nobody is up (see `LiveGroup`). Ejections are not: a member is ejected
  * only while another is up, and when nobody else is left any more the ejected are called back. Whoever comes (back)
  * while others serve starts slowly.
  */
