@@ -10,21 +10,21 @@ import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express, { type RequestHandler, Router } from 'express'
 import type { BodyLimits } from './input/decoded-body.ts'
 import type { ReadLimits } from './input/read-inputs.ts'
-import type { ServicePlaces } from './limits/service-places.ts'
+import type { ServiceSlots } from './limits/service-slots.ts'
 import type { JobChanges } from './jobs/job-changes.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import type { Job } from './jobs/job.ts'
-import { eventRoutes } from './routes/event-routes.ts'
-import { admitClients } from './routes/job-access.ts'
-import type { Room } from './routes/job-intake.ts'
-import type { CheckCallback } from './routes/job-request.ts'
-import { jobRoutes } from './routes/job-routes.ts'
-import { resultRoutes } from './routes/result-routes.ts'
-import { tellStoreFailure } from './routes/store-failure.ts'
-import { endUnreadBody } from './routes/unread-body.ts'
-import type { UploadLimits } from './routes/upload.ts'
+import { eventRoutes } from './http/event-routes.ts'
+import { admitClients } from './http/job-access.ts'
+import type { Room } from './http/job-intake.ts'
+import type { CheckCallback } from './http/job-request.ts'
+import { jobRoutes } from './http/job-routes.ts'
+import { resultRoutes } from './http/result-routes.ts'
+import { mapStoreFailure } from './http/store-failure.ts'
+import { endUnreadBody } from './http/unread-body.ts'
+import type { UploadLimits } from './http/upload.ts'
 
-export interface AppParts {
+export interface AppDeps {
   /** A process that only looks up has probes alone. */
   readonly takesJobs: boolean
   readonly store: JobStore
@@ -34,7 +34,7 @@ export interface AppParts {
   /** Tells those who work on the job in this process. */
   readonly cancelled: (id: string) => void
   readonly room: Room
-  readonly places: ServicePlaces
+  readonly places: ServiceSlots
   readonly holding: (holder: string) => Promise<object>
   /** The callback as it is to be kept. Throws a ProxyError for one that may not be. */
   readonly checkCallback: CheckCallback
@@ -50,11 +50,11 @@ export interface AppParts {
   /** Aborts when this process is to stop: those who follow a job are sent away. */
   readonly streams: AbortSignal
   readonly heartbeatMs?: number
-  readonly longestHaltMs?: number
+  readonly maxStallMs?: number
 }
 
 /** All that a request passes, in order, and why in this order. */
-export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerResponse) => void {
+export function createApp(parts: AppDeps): (req: IncomingMessage, res: ServerResponse) => void {
   const { accessLog } = parts
   const app = express()
   app.disable('x-powered-by')
@@ -69,7 +69,7 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
   })
   // Before the answer is made: what becomes of the connection is said in its header.
   app.use(endUnreadBody)
-  app.use(tellStoreFailure)
+  app.use(mapStoreFailure)
   app.use(errorHandler(accessLog.failed))
 
   const isFaulty = requestGuard()
@@ -85,7 +85,7 @@ export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerRe
 }
 
 /** Nothing here reads a body but the route that takes one, piece by piece. */
-function jobsApp(parts: AppParts): Router {
+function jobsApp(parts: AppDeps): Router {
   const router = Router({ caseSensitive: true })
   // Before all routes: who may not be here does not learn which jobs exist.
   router.use('/jobs', admitClients(parts))

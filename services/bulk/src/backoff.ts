@@ -1,11 +1,11 @@
 export interface BackoffPauses {
   /** After the first failure; doubles with each further one. */
   readonly firstMs: number
-  readonly longestMs: number
+  readonly maxMs: number
 }
 
 /** What is asked of the fleet and of Redis. */
-const usualPauses: BackoffPauses = { firstMs: 250, longestMs: 30_000 }
+const defaultPauses: BackoffPauses = { firstMs: 250, maxMs: 30_000 }
 
 /**
  * Exponential, with half of it by chance so that those of one outage do not come back together; and yet each pause is
@@ -14,8 +14,8 @@ const usualPauses: BackoffPauses = { firstMs: 250, longestMs: 30_000 }
  */
 export function backoffMs(
   failures: number,
-  { firstMs, longestMs }: BackoffPauses = usualPauses,
+  { firstMs, maxMs }: BackoffPauses = defaultPauses,
   random: () => number = Math.random,
 ): number {
-  return Math.min(firstMs * 2 ** (failures - 1), longestMs) * (0.5 + random() / 2)
+  return Math.min(firstMs * 2 ** (failures - 1), maxMs) * (0.5 + random() / 2)
 }

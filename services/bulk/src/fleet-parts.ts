@@ -30,7 +30,7 @@ export interface FleetParts {
   close(): Promise<void>
 }
 
-const joinPatienceMs = 1000
+const maxJoinMs = 1000
 
 export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
   const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix, CLIENT_TOKENS: tokens } = settings
@@ -59,7 +59,7 @@ export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
     limiter,
     clients,
     joined: async () => {
-      if (!link.up) await Promise.race([once(link, 'up'), sleep(joinPatienceMs, undefined, { ref: false })])
+      if (!link.up) await Promise.race([once(link, 'up'), sleep(maxJoinMs, undefined, { ref: false })])
     },
     close: async () => {
       await clients?.close()

@@ -16,7 +16,7 @@ import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { readTargetItem, targetItemInWords } from '@ipfleet/net/target-list.ts'
-import { WebhookSigner } from './webhook/webhook-signer.ts'
+import { WebhookSigner } from './webhooks/webhook-signer.ts'
 
 const jobs = {
   BULK_ROLE: choice(['all', 'api', 'worker'], {

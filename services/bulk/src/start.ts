@@ -2,7 +2,7 @@ import { onSignals } from '@ipfleet/http-server/on-signals.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
-import { Bulk } from './bulk.ts'
+import { Bulk } from './service.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
 
 process.title = 'ipfleet-bulk'

@@ -4,14 +4,14 @@ import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { FleetParts } from './fleet-parts.ts'
 import { queuePrefix } from './jobs/job-keys.ts'
-import type { Places } from './limits/places.ts'
+import type { SlotLimiter } from './limits/slot-limiter.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import { jobView } from './jobs/job-view.ts'
 import type { BulkSettings } from './settings.ts'
-import { WebhookSender } from './webhook/webhook-sender.ts'
-import { WebhookSigner } from './webhook/webhook-signer.ts'
-import { webhookPolicy } from './webhook/webhook-target.ts'
-import { type WebhookJobs, Webhooks } from './webhook/webhooks.ts'
+import { WebhookSender } from './webhooks/webhook-sender.ts'
+import { WebhookSigner } from './webhooks/webhook-signer.ts'
+import { webhookPolicy } from './webhooks/webhook-target.ts'
+import { type WebhookJobs, Webhooks } from './webhooks/webhooks.ts'
 
 export interface WebhookParts {
   readonly webhooks: Webhooks
@@ -24,7 +24,7 @@ export function webhookParts(
   settings: BulkSettings,
   { clock, link, queueConnection: queue, workerConnection: worker }: FleetParts,
   store: JobStore,
-  places: Places,
+  places: SlotLimiter,
 ): WebhookParts | undefined {
   if (settings.WEBHOOK_SECRET.length === 0) return undefined
   const own = new OwnAddresses({ clock, blocks: [] })

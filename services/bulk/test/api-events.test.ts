@@ -4,14 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { ApiGround } from './api-ground.ts'
+import { ApiHarness } from './api-harness.ts'
 
 /** How a job goes, as Server-Sent Events. */
-let ground: ApiGround
+let harness: ApiHarness
 beforeAll(async () => {
-  ground = await ApiGround.start({ heartbeatMs: 200 })
+  harness = await ApiHarness.start({ heartbeatMs: 200 })
 })
-afterAll(() => ground[Symbol.asyncDispose]())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 interface SeenEvent {
   readonly event: string
@@ -49,19 +49,19 @@ class Listener {
 }
 
 async function listen(id: string, headers = {}): Promise<Listener> {
-  const res = await ground.open(`/jobs/${id}/events`, { headers })
+  const res = await harness.open(`/jobs/${id}/events`, { headers })
   expect(res.headers).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8' })
   expect(res.headers['cache-control']).toContain('no-store')
   return new Listener(res)
 }
 
 test('the job comes at once, then as it goes, at most twice a second, and at last its end', async () => {
-  const id = await ground.job(12_000)
+  const id = await harness.job(12_000)
   const listener = await listen(id)
   await until(() => listener.events.length > 0)
   expect(listener.events[0]).toMatchObject({ event: 'progress', id: '0', job: { id, state: 'queued' } })
   for (let index = 0; index < 12; index += 1) {
-    await ground.finish(id, index)
+    await harness.finish(id, index)
     await delay(150)
   }
   await listener.ended
@@ -83,8 +83,8 @@ test('the job comes at once, then as it goes, at most twice a second, and at las
 })
 
 test('of a job that has ended: how it is, and the end; whatever the client says that it has seen', async () => {
-  const id = await ground.job(10)
-  await ground.finishAll(id)
+  const id = await harness.job(10)
+  await harness.finishAll(id)
   for (const headers of [{}, { 'last-event-id': '10' }, { 'last-event-id': 'x' }]) {
     const listener = await listen(id, headers)
     await listener.ended
@@ -96,37 +96,37 @@ test('of a job that has ended: how it is, and the end; whatever the client says 
 })
 
 test('a cancelled job ends too', async () => {
-  const id = await ground.job(3000)
+  const id = await harness.job(3000)
   const listener = await listen(id)
   await until(() => listener.events.length > 0)
-  await ground.ask(`/jobs/${id}`, { method: 'DELETE' })
+  await harness.ask(`/jobs/${id}`, { method: 'DELETE' })
   await listener.ended
   expect(listener.events.at(-1)).toMatchObject({ event: 'end', job: { state: 'cancelled' } })
 })
 
 test('a job that goes ends the stream without a word', async () => {
-  const id = await ground.job(3000)
+  const id = await harness.job(3000)
   const listener = await listen(id)
   await until(() => listener.events.length > 0)
-  await ground.store.remove(id, 'everyone')
+  await harness.store.remove(id, 'everyone')
   await listener.ended
   expect(listener.events.map(({ event }) => event)).not.toContain('end')
 })
 
 test('many listeners cost as many readings as one, and none once they have left', async () => {
-  const id = await ground.job(3000)
+  const id = await harness.job(3000)
   const listeners = await Promise.all(Array.from({ length: 30 }, () => listen(id)))
-  await using observer = await observeRedis(ground.redis.url)
+  await using observer = await observeRedis(harness.redis.url)
   const readings = (): number =>
     observer.commands().filter(({ name, args }) => name === 'hgetall' && args[0]?.includes(id)).length
-  await ground.finish(id, 0)
+  await harness.finish(id, 0)
   await until(() => listeners.every(({ events }) => events.at(-1)?.id === '1000'))
   expect(readings()).toBeLessThan(8)
 
   for (const { res } of listeners) res.destroy()
   await until(async () => {
     observer.clear()
-    await ground.finish(id, 1).catch(() => {})
+    await harness.finish(id, 1).catch(() => {})
     await delay(1200)
     await observer.caughtUp()
     return readings() === 0
@@ -134,24 +134,24 @@ test('many listeners cost as many readings as one, and none once they have left'
 })
 
 test('a comment now and then shows that the connection is alive', async () => {
-  const listener = await listen(await ground.job(3))
+  const listener = await listen(await harness.job(3))
   await until(() => listener.comments > 1)
   expect(listener.events.length).toBeLessThan(4)
   listener.res.destroy()
 })
 
 test('HEAD is answered, and does not stay', async () => {
-  const id = await ground.job(3)
-  const answer = await ground.ask(`/jobs/${id}/events`, { method: 'HEAD' })
+  const id = await harness.job(3)
+  const answer = await harness.ask(`/jobs/${id}/events`, { method: 'HEAD' })
   expect([answer.status, answer.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8'])
 })
 
-// The last one: it ends all streams of this ground.
+// The last one: it ends all streams of this harness.
 test('a stop ends the streams', async () => {
-  const id = await ground.job(3)
+  const id = await harness.job(3)
   const listener = await listen(id)
   await until(() => listener.events.length > 0)
-  ground.streams.abort()
+  harness.streams.abort()
   await listener.ended
   expect(listener.events.map(({ event }) => event)).not.toContain('end')
 })

@@ -1,13 +1,13 @@
 import { converse } from '@ipfleet/testing/raw-conversation.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { addressLines, type Answer, ApiGround } from './api-ground.ts'
+import { addressLines, type Answer, ApiHarness } from './api-harness.ts'
 
 /** Jobs over HTTP: made, listed, looked at, cancelled and removed. */
-let ground: ApiGround
+let harness: ApiHarness
 beforeAll(async () => {
-  ground = await ApiGround.start()
+  harness = await ApiHarness.start()
 })
-afterAll(() => ground[Symbol.asyncDispose]())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 const nobody = '019a0000-0000-7000-8000-000000000000'
 
@@ -15,7 +15,7 @@ const idsIn = (answer: Answer): string[] => answer.json().jobs.map(({ id }: { id
 
 describe('a job', () => {
   test('is made of a body: 202, Location, and its JSON', async () => {
-    const answer = await ground.post('8.8.8.8\n1.1.1.1\n')
+    const answer = await harness.post('8.8.8.8\n1.1.1.1\n')
     expect(answer.status).toBe(202)
     const job = answer.json()
     expect(answer.headers.location).toBe(`/jobs/${job.id}`)
@@ -29,22 +29,22 @@ describe('a job', () => {
       results: `/jobs/${job.id}/results`,
       events: `/jobs/${job.id}/events`,
     })
-    expect(ground.submitted.at(-1)).toBe(job.id)
-    expect((await ground.ask(`/jobs/${job.id}`)).json()).toEqual(job)
+    expect(harness.submitted.at(-1)).toBe(job.id)
+    expect((await harness.ask(`/jobs/${job.id}`)).json()).toEqual(job)
   })
 
   test('tells how it goes', async () => {
-    const id = await ground.job(1500)
-    await ground.finish(id, 0)
-    expect((await ground.ask(`/jobs/${id}`)).json()).toMatchObject({
+    const id = await harness.job(1500)
+    await harness.finish(id, 0)
+    expect((await harness.ask(`/jobs/${id}`)).json()).toMatchObject({
       state: 'running',
       started: expect.any(String),
       lines: { total: 1500, done: 1000, answered: 1000 },
       rate: expect.any(Number),
       eta_seconds: expect.any(Number),
     })
-    await ground.finish(id, 1)
-    expect((await ground.ask(`/jobs/${id}`)).json()).toMatchObject({
+    await harness.finish(id, 1)
+    expect((await harness.ask(`/jobs/${id}`)).json()).toMatchObject({
       state: 'completed',
       finished: expect.any(String),
       expires: expect.any(String),
@@ -59,25 +59,25 @@ describe('a job', () => {
     ['lines without a type', '', '8.8.8.8\nx', ''],
     ['what the query says it is', 'application/octet-stream', '["8.8.8.8","x"]', '?format=json'],
   ])('can come as %s', async (_what, type, body, query) => {
-    const answer = await ground.ask(`/jobs${query}`, {
+    const answer = await harness.ask(`/jobs${query}`, {
       method: 'POST',
       headers: type === '' ? {} : { 'content-type': type },
       body,
     })
     expect(answer.status).toBe(202)
-    expect(await ground.finishAll(answer.json().id)).toMatch(/^\{"input":"8.8.8.8","ip".*\n\{"input":"x","error".*\n$/)
+    expect(await harness.finishAll(answer.json().id)).toMatch(/^\{"input":"8.8.8.8","ip".*\n\{"input":"x","error".*\n$/)
   })
 
   test('keeps the wanted fields and the callback', async () => {
-    const id = await ground.job(
+    const id = await harness.job(
       '8.8.8.8',
       '/jobs?fields=city,asn.name,city&callback=https%3A%2F%2Fme.example%2Fdone%3Fk%3Ds',
     )
-    expect((await ground.ask(`/jobs/${id}`)).json()).toMatchObject({
+    expect((await harness.ask(`/jobs/${id}`)).json()).toMatchObject({
       fields: ['city', 'asn.name'],
       callback: { url: 'https://me.example/done', state: 'waiting', attempts: 0 },
     })
-    expect(JSON.parse(await ground.finish(id, 0))).toEqual({
+    expect(JSON.parse(await harness.finish(id, 0))).toEqual({
       input: '8.8.8.8',
       city: expect.any(String),
       'asn.name': 'Example',
@@ -92,89 +92,89 @@ describe('a job', () => {
     { query: '?callback=https://refused.example/', status: 403 },
     { query: '?unknown=1&fields=', status: 202 },
   ])('POST $query is $status', async ({ query, status }) => {
-    const before = ground.submitted.length
-    const answer = await ground.post('8.8.8.8', `/jobs${query}`)
+    const before = harness.submitted.length
+    const answer = await harness.post('8.8.8.8', `/jobs${query}`)
     expect(answer.status).toBe(status)
-    expect(ground.submitted.length - before).toBe(status === 202 ? 1 : 0)
+    expect(harness.submitted.length - before).toBe(status === 202 ? 1 : 0)
   })
 
   test('that the queue does not take is none', async () => {
-    ground.submitFault = new Error('Connection is closed.')
-    const answer = await ground.post('8.8.8.8')
-    ground.submitFault = undefined
+    harness.submitFault = new Error('Connection is closed.')
+    const answer = await harness.post('8.8.8.8')
+    harness.submitFault = undefined
     expect([answer.status, answer.headers['retry-after']]).toEqual([503, '5'])
     expect(answer.json().error.title).toBe('Store away')
-    const ids = idsIn(await ground.ask('/jobs?limit=100'))
-    expect(ids).toEqual(ground.submitted.toReversed())
+    const ids = idsIn(await harness.ask('/jobs?limit=100'))
+    expect(ids).toEqual(harness.submitted.toReversed())
   })
 })
 
 describe('DELETE', () => {
   test('cancels a job under way; what is there stays; a second one removes it', async () => {
-    const id = await ground.job(2500)
-    await ground.finish(id, 0)
-    const answer = await ground.ask(`/jobs/${id}`, { method: 'DELETE' })
+    const id = await harness.job(2500)
+    await harness.finish(id, 0)
+    const answer = await harness.ask(`/jobs/${id}`, { method: 'DELETE' })
     expect([answer.status, answer.json().state]).toEqual([200, 'cancelled'])
-    expect(ground.cancelled).toContain(id)
-    expect((await ground.ask(`/jobs/${id}/results`)).text.split('\n')).toHaveLength(1001)
+    expect(harness.cancelled).toContain(id)
+    expect((await harness.ask(`/jobs/${id}/results`)).text.split('\n')).toHaveLength(1001)
 
-    expect((await ground.ask(`/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
-    expect((await ground.ask(`/jobs/${id}`)).status).toBe(404)
-    expect((await ground.ask(`/jobs/${id}/results`)).status).toBe(404)
-    expect((await ground.ask('/jobs?limit=100')).text).not.toContain(id)
+    expect((await harness.ask(`/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
+    expect((await harness.ask(`/jobs/${id}`)).status).toBe(404)
+    expect((await harness.ask(`/jobs/${id}/results`)).status).toBe(404)
+    expect((await harness.ask('/jobs?limit=100')).text).not.toContain(id)
   })
 })
 
 describe('the list', () => {
   let ids: string[]
   beforeEach(async () => {
-    const { jobs } = (await ground.ask('/jobs?limit=100')).json()
-    for (const { id } of jobs) await ground.store.remove(id, 'everyone')
+    const { jobs } = (await harness.ask('/jobs?limit=100')).json()
+    for (const { id } of jobs) await harness.store.remove(id, 'everyone')
     ids = []
-    for (let count = 0; count < 5; count += 1) ids.unshift(await ground.job('8.8.8.8'))
+    for (let count = 0; count < 5; count += 1) ids.unshift(await harness.job('8.8.8.8'))
   })
 
   test('has the newest first, by pages', async () => {
-    const first = await ground.ask('/jobs?limit=2')
+    const first = await harness.ask('/jobs?limit=2')
     expect(idsIn(first)).toEqual(ids.slice(0, 2))
-    const second = await ground.ask(`/jobs?limit=2&cursor=${first.json().next}`)
+    const second = await harness.ask(`/jobs?limit=2&cursor=${first.json().next}`)
     expect(idsIn(second)).toEqual(ids.slice(2, 4))
-    const last = await ground.ask(`/jobs?limit=2&cursor=${second.json().next}`)
+    const last = await harness.ask(`/jobs?limit=2&cursor=${second.json().next}`)
     expect([idsIn(last), last.json().next]).toEqual([ids.slice(4), undefined])
-    const all = await ground.ask('/jobs?limit=5')
+    const all = await harness.ask('/jobs?limit=5')
     expect([idsIn(all), all.json().next]).toEqual([ids, undefined])
   })
 
   test('can be of one state, also when pages hold few of them', async () => {
     const [, second = '', , fourth = '', fifth = ''] = ids
-    for (const id of [second, fourth, fifth]) await ground.finishAll(id)
-    expect(idsIn(await ground.ask('/jobs?state=completed'))).toEqual([second, fourth, fifth])
-    const page = await ground.ask('/jobs?state=completed&limit=2')
+    for (const id of [second, fourth, fifth]) await harness.finishAll(id)
+    expect(idsIn(await harness.ask('/jobs?state=completed'))).toEqual([second, fourth, fifth])
+    const page = await harness.ask('/jobs?state=completed&limit=2')
     expect(idsIn(page)).toEqual([second, fourth])
-    expect(idsIn(await ground.ask(`/jobs?state=completed&limit=2&cursor=${page.json().next}`))).toEqual([fifth])
-    expect(idsIn(await ground.ask('/jobs?state=running'))).toEqual([])
+    expect(idsIn(await harness.ask(`/jobs?state=completed&limit=2&cursor=${page.json().next}`))).toEqual([fifth])
+    expect(idsIn(await harness.ask('/jobs?state=running'))).toEqual([])
   })
 
   test.each(['limit=0', 'limit=101', 'limit=x', 'limit=-1', 'cursor=x', 'state=lost'])('?%s is 400', async (query) => {
-    const answer = await ground.ask(`/jobs?${query}`)
+    const answer = await harness.ask(`/jobs?${query}`)
     expect([answer.status, answer.json().error.title]).toEqual([400, 'Bad request'])
   })
 })
 
 describe('the webhook', () => {
   test('of a completed job is sent again', async () => {
-    const id = await ground.job('8.8.8.8', '/jobs?callback=https://me.example/')
-    const early = await ground.ask(`/jobs/${id}/webhook`, { method: 'POST' })
+    const id = await harness.job('8.8.8.8', '/jobs?callback=https://me.example/')
+    const early = await harness.ask(`/jobs/${id}/webhook`, { method: 'POST' })
     expect([early.status, early.json().error.message]).toEqual([409, expect.stringContaining('queued')])
-    await ground.finishAll(id)
-    const answer = await ground.ask(`/jobs/${id}/webhook`, { method: 'POST' })
-    expect([answer.status, answer.json().id, ground.webhooks]).toEqual([202, id, [id]])
+    await harness.finishAll(id)
+    const answer = await harness.ask(`/jobs/${id}/webhook`, { method: 'POST' })
+    expect([answer.status, answer.json().id, harness.webhooks]).toEqual([202, id, [id]])
   })
 
   test('is a conflict without a callback', async () => {
-    const id = await ground.job('8.8.8.8')
-    await ground.finishAll(id)
-    expect((await ground.ask(`/jobs/${id}/webhook`, { method: 'POST' })).status).toBe(409)
+    const id = await harness.job('8.8.8.8')
+    await harness.finishAll(id)
+    expect((await harness.ask(`/jobs/${id}/webhook`, { method: 'POST' })).status).toBe(409)
   })
 })
 
@@ -190,7 +190,7 @@ describe('what is not there', () => {
     '/',
     '/nothing',
   ])('GET %s is 404 as JSON', async (path) => {
-    const answer = await ground.ask(path)
+    const answer = await harness.ask(path)
     expect([answer.status, answer.headers['content-type']]).toEqual([404, 'application/json; charset=utf-8'])
     expect(answer.json()).toEqual({ status: 404, error: { title: 'Not found', message: expect.any(String) } })
   })
@@ -203,18 +203,18 @@ describe('what is not there', () => {
     { method: 'POST', path: `/jobs/${nobody}/results`, allow: 'GET, HEAD' },
     { method: 'DELETE', path: `/jobs/${nobody}/events`, allow: 'GET, HEAD' },
   ])('$method $path is 405 with Allow', async ({ method, path, allow }) => {
-    const answer = await ground.ask(path, { method })
+    const answer = await harness.ask(path, { method })
     expect([answer.status, answer.headers.allow]).toEqual([405, allow])
     expect(answer.json().error.title).toBe('Method not allowed')
   })
 
   test('OPTIONS tells the methods', async () => {
-    const answer = await ground.ask('/jobs', { method: 'OPTIONS' })
+    const answer = await harness.ask('/jobs', { method: 'OPTIONS' })
     expect([answer.status, answer.headers.allow]).toEqual([200, 'GET, HEAD, POST'])
   })
 
   test('a malformed path is 400', async () => {
-    expect((await ground.ask('/jobs/%ZZ')).json()).toMatchObject({ status: 400 })
+    expect((await harness.ask('/jobs/%ZZ')).json()).toMatchObject({ status: 400 })
   })
 })
 
@@ -224,18 +224,18 @@ test.each([
   ['a length and chunks', 'POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n'],
   ['an unknown coding', 'POST /jobs HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n'],
 ])('%s: 400, and the end of the connection', async (_what, text) => {
-  const { answers, end } = await converse(ground.port, text)
+  const { answers, end } = await converse(harness.port, text)
   expect([answers.map(({ status }) => status), end]).toEqual([[400], 'closed'])
 })
 
 test('probes answer, and are not in the log', async () => {
   for (const path of ['/livez', '/readyz', '/health', '/metrics']) {
-    expect([path, (await ground.ask(path)).status]).toEqual([path, 200])
+    expect([path, (await harness.ask(path)).status]).toEqual([path, 200])
   }
-  ground.isReady = false
-  expect((await ground.ask('/readyz')).status).toBe(503)
-  ground.isReady = true
-  const log = ground.logged.join('')
+  harness.isReady = false
+  expect((await harness.ask('/readyz')).status).toBe(503)
+  harness.isReady = true
+  const log = harness.logged.join('')
   expect(log).toContain('"path":"/jobs"')
   expect(log).not.toMatch(/"level":"(?:info|warn)"[^\n]*livez/)
 })
@@ -243,10 +243,10 @@ test('probes answer, and are not in the log', async () => {
 describe('with CLIENT_TOKENS', () => {
   const mine = { authorization: 'Bearer token-of-mine' }
   const yours = { authorization: 'Bearer token-of-yours' }
-  let guarded: ApiGround
+  let guarded: ApiHarness
   let id: string
   beforeAll(async () => {
-    guarded = await ApiGround.start({
+    guarded = await ApiHarness.start({
       tokens: [
         { secret: 'token-of-mine' },
         { secret: 'token-of-yours' },

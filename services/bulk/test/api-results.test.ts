@@ -6,20 +6,20 @@ import { until } from '@ipfleet/testing/until.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { JobNames } from '../src/jobs/job-keys.ts'
-import { addressOf, type Answer, ApiGround, cityOf } from './api-ground.ts'
+import { addressOf, type Answer, ApiHarness, cityOf } from './api-harness.ts'
 
 /** Results over HTTP: in the order of the inputs, also while the job is under way. */
-let ground: ApiGround
+let harness: ApiHarness
 beforeAll(async () => {
-  ground = await ApiGround.start({ longestHaltMs: 5000 })
+  harness = await ApiHarness.start({ maxStallMs: 5000 })
 })
-afterAll(() => ground[Symbol.asyncDispose]())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 const resultsOf = (id: string, query = ''): string => `/jobs/${id}/results${query}`
 const linesIn = (text: string): string[] => text.split('\n').slice(0, -1)
 
 const part = (id: string, range: string, headers = {}, query = ''): Promise<Answer> =>
-  ground.ask(resultsOf(id, query), { headers: { range, ...headers } })
+  harness.ask(resultsOf(id, query), { headers: { range, ...headers } })
 
 /** What has come of a stream so far. */
 function collected(stream: NodeJS.ReadableStream): { text: string; readonly end: Promise<'ended' | 'cut'> } {
@@ -34,14 +34,14 @@ function collected(stream: NodeJS.ReadableStream): { text: string; readonly end:
 }
 
 async function completed(lines: number | string, path = '/jobs'): Promise<{ id: string; all: string }> {
-  const id = await ground.job(lines, path)
-  return { id, all: await ground.finishAll(id) }
+  const id = await harness.job(lines, path)
+  return { id, all: await harness.finishAll(id) }
 }
 
 describe('of a completed job', () => {
   test('are all lines, in order, with length, tag and a name for the file', async () => {
     const { id, all } = await completed(2300)
-    const answer = await ground.ask(resultsOf(id))
+    const answer = await harness.ask(resultsOf(id))
     expect(answer.text).toBe(all)
     expect(linesIn(answer.text).map((line) => JSON.parse(line).input)).toEqual(
       Array.from({ length: 2300 }, (_, number) => addressOf(number)),
@@ -59,7 +59,7 @@ describe('of a completed job', () => {
 
   test('have the same head without a body', async () => {
     const { id, all } = await completed(3)
-    const answer = await ground.ask(resultsOf(id), { method: 'HEAD' })
+    const answer = await harness.ask(resultsOf(id), { method: 'HEAD' })
     expect([answer.status, answer.headers['content-length'], answer.text]).toEqual([
       200,
       String(Buffer.byteLength(all)),
@@ -69,37 +69,37 @@ describe('of a completed job', () => {
 
   test('are not sent again to who has them', async () => {
     const { id } = await completed(3)
-    const { headers } = await ground.ask(resultsOf(id, '?format=csv'))
-    const again = await ground.ask(resultsOf(id, '?format=csv'), { headers: { 'if-none-match': headers.etag } })
+    const { headers } = await harness.ask(resultsOf(id, '?format=csv'))
+    const again = await harness.ask(resultsOf(id, '?format=csv'), { headers: { 'if-none-match': headers.etag } })
     expect([again.status, again.text]).toEqual([304, ''])
-    const other = await ground.ask(resultsOf(id), { headers: { 'if-none-match': headers.etag } })
+    const other = await harness.ask(resultsOf(id), { headers: { 'if-none-match': headers.etag } })
     expect(other.status).toBe(200)
   })
 
   test('can be had from a cursor on, wherever it falls', async () => {
     const { id, all } = await completed(2300)
     for (const cursor of [1, 999, 1000, 1001, 2299, 2300]) {
-      const answer = await ground.ask(resultsOf(id, `?cursor=${cursor}`))
+      const answer = await harness.ask(resultsOf(id, `?cursor=${cursor}`))
       expect([cursor, answer.text === all.split('\n').slice(cursor).join('\n')]).toEqual([cursor, true])
     }
   })
 
   test('are not an empty answer when they have expired and the job has not yet', async () => {
     const { id } = await completed(1500)
-    await ground.link.run((client) => client.del(new JobNames(ground.link.names).keysOf(id).bytes))
+    await harness.link.run((client) => client.del(new JobNames(harness.link.names).keysOf(id).bytes))
     for (const query of ['', '?follow=1', '?format=csv']) {
-      expect([query, (await ground.ask(resultsOf(id, query))).status]).toEqual([query, 404])
+      expect([query, (await harness.ask(resultsOf(id, query))).status]).toEqual([query, 404])
     }
   })
 
   test('follow=1 is the same', async () => {
     const { id, all } = await completed(1200)
-    expect((await ground.ask(resultsOf(id, '?follow=1'))).text).toBe(all)
+    expect((await harness.ask(resultsOf(id, '?follow=1'))).text).toBe(all)
   })
 
   test.each(['cursor=4', 'cursor=x', 'cursor=-1', 'format=xml', 'format=NDJSON'])('?%s is 400', async (query) => {
     const { id } = await completed(3)
-    const answer = await ground.ask(resultsOf(id, `?${query}`))
+    const answer = await harness.ask(resultsOf(id, `?${query}`))
     expect([answer.status, answer.json().error.title]).toEqual([400, 'Bad request'])
     expect(answer.headers['content-disposition']).toBeUndefined()
   })
@@ -108,7 +108,7 @@ describe('of a completed job', () => {
 describe('as CSV', () => {
   test('have a header, and what is odd in quotes', async () => {
     const { id } = await completed('8.8.8.8\n"x", y\n\n 1.1.1.1 \n')
-    const answer = await ground.ask(resultsOf(id, '?format=csv'))
+    const answer = await harness.ask(resultsOf(id, '?format=csv'))
     expect(answer.headers['content-type']).toBe('text/csv; charset=utf-8; header=present')
     expect(answer.headers['content-disposition']).toContain('.csv"')
     expect(answer.text).toBe(
@@ -125,7 +125,7 @@ describe('as CSV', () => {
 
   test('have the columns that the job asked for, nested ones as JSON', async () => {
     const { id } = await completed('8.8.8.8\n', '/jobs?fields=asn.name,asn,postal')
-    expect((await ground.ask(resultsOf(id, '?format=csv'))).text).toBe(
+    expect((await harness.ask(resultsOf(id, '?format=csv'))).text).toBe(
       `input,asn.name,asn,postal,error\n8.8.8.8,Example,"{""name"":""Example"",""asn"":""AS64500""}",,\n`,
     )
   })
@@ -140,20 +140,20 @@ describe('as CSV', () => {
   ])('guard formulas in the download %s', async (_who, headers, query, isGuarded) => {
     const inputs = ['=cmd|x!A0', '+1', '-1+1', '@SUM(A1)', '\tx', '\rx', '\uff1d1', '8.8.8.8']
     const { id } = await completed(JSON.stringify(inputs), '/jobs?fields=city&format=json')
-    const answer = await ground.ask(resultsOf(id, `?format=csv${query}`), { headers })
+    const answer = await harness.ask(resultsOf(id, `?format=csv${query}`), { headers })
     const guard = isGuarded ? "'" : ''
     const firstCells = answer.text.match(/^"?[^,]*/gm) ?? []
     for (const input of inputs.slice(0, -1)) expect(answer.text).toContain(`${guard}${input}`)
     expect(firstCells.filter((cell) => /^"?[=+\-@\t\r\uff1d]/.test(cell))).toHaveLength(isGuarded ? 0 : 7)
     expect(answer.headers.vary).toContain('Sec-Fetch-Dest')
     expect(answer.headers.etag).toBe(`"${id}-csv${isGuarded ? '-spreadsheet' : ''}"`)
-    expect((await ground.ask(resultsOf(id, `?${query}`), { headers })).text).toContain('{"input":"=cmd|x!A0"')
+    expect((await harness.ask(resultsOf(id, `?${query}`), { headers })).text).toContain('{"input":"=cmd|x!A0"')
   })
 
   test('go on after a cursor without a second header', async () => {
     const { id } = await completed(1500)
-    const all = (await ground.ask(resultsOf(id, '?format=csv'))).text
-    const rest = (await ground.ask(resultsOf(id, '?format=csv&cursor=1200'))).text
+    const all = (await harness.ask(resultsOf(id, '?format=csv'))).text
+    const rest = (await harness.ask(resultsOf(id, '?format=csv&cursor=1200'))).text
     expect(linesIn(all)).toHaveLength(1501)
     expect(linesIn(rest)).toEqual(linesIn(all).slice(1201))
   })
@@ -162,41 +162,41 @@ describe('as CSV', () => {
 describe('as JSON', () => {
   test('are one array', async () => {
     const { id, all } = await completed(2100)
-    const answer = await ground.ask(resultsOf(id, '?format=json'))
+    const answer = await harness.ask(resultsOf(id, '?format=json'))
     expect(answer.headers['content-type']).toBe('application/json; charset=utf-8')
     expect(answer.json()).toEqual(linesIn(all).map((line) => JSON.parse(line) as unknown))
     expect(answer.json()[0].city).toBe(cityOf(addressOf(0)))
-    expect((await ground.ask(resultsOf(id, '?format=json&cursor=2100'))).json()).toEqual([])
+    expect((await harness.ask(resultsOf(id, '?format=json&cursor=2100'))).json()).toEqual([])
   })
 })
 
 describe('under way', () => {
   test('end before the first chunk that is not done, and say where to go on', async () => {
-    const id = await ground.job(3500)
-    const none = await ground.ask(resultsOf(id))
+    const id = await harness.job(3500)
+    const none = await harness.ask(resultsOf(id))
     expect([none.status, none.text, none.trailers['ipfleet-next-cursor']]).toEqual([200, '', '0'])
-    const first = await ground.finish(id, 0)
-    await ground.finish(id, 2)
-    const answer = await ground.ask(resultsOf(id, '?format=ndjson&x=y'))
+    const first = await harness.finish(id, 0)
+    await harness.finish(id, 2)
+    const answer = await harness.ask(resultsOf(id, '?format=ndjson&x=y'))
     expect(answer.text).toBe(first)
     expect(answer.headers.link).toBe(`<${resultsOf(id)}?format=ndjson&cursor=1000>; rel="next"`)
     expect(answer.trailers['ipfleet-next-cursor']).toBe('1000')
     expect([answer.headers.etag, answer.headers['content-length']]).toEqual([undefined, undefined])
 
-    const second = await ground.finish(id, 1)
-    const next = await ground.ask(resultsOf(id, '?cursor=1000'))
+    const second = await harness.finish(id, 1)
+    const next = await harness.ask(resultsOf(id, '?cursor=1000'))
     expect(linesIn(next.text)).toHaveLength(2000)
     expect(next.text.startsWith(second)).toBe(true)
     expect(next.trailers['ipfleet-next-cursor']).toBe('3000')
-    const last = await ground.finish(id, 3)
-    const rest = await ground.ask(resultsOf(id, '?cursor=3000'))
+    const last = await harness.finish(id, 3)
+    const rest = await harness.ask(resultsOf(id, '?cursor=3000'))
     expect([rest.text, rest.headers.link]).toEqual([last, undefined])
   })
 
   test('are answered to HTTP/1.0 as well', async () => {
-    const id = await ground.job(1500)
-    const first = await ground.finish(id, 0)
-    const wire = await Wire.to(ground.port)
+    const id = await harness.job(1500)
+    const first = await harness.finish(id, 0)
+    const wire = await Wire.to(harness.port)
     wire.write(`GET ${resultsOf(id)} HTTP/1.0\r\n\r\n`)
     expect(await wire.ended).toBe('closed')
     expect(wire.text).toMatch(/^HTTP\/1\.1 200 /)
@@ -205,78 +205,78 @@ describe('under way', () => {
   })
 
   test.each(['ndjson', 'csv', 'json'])('follow=1 waits for the rest, in order (%s)', async (format) => {
-    const id = await ground.job(4200)
-    const res = await ground.open(resultsOf(id, `?follow=1&format=${format}`))
+    const id = await harness.job(4200)
+    const res = await harness.open(resultsOf(id, `?follow=1&format=${format}`))
     const seen = collected(res)
-    await ground.finish(id, 2)
-    await ground.finish(id, 0)
+    await harness.finish(id, 2)
+    await harness.finish(id, 0)
     await until(() => seen.text.includes(addressOf(999)))
     expect(seen.text).not.toContain(addressOf(2000))
-    await ground.finish(id, 1)
+    await harness.finish(id, 1)
     await until(() => seen.text.includes(addressOf(2999)))
-    await ground.finish(id, 4)
-    await ground.finish(id, 3)
+    await harness.finish(id, 4)
+    await harness.finish(id, 3)
     expect(await seen.end).toBe('ended')
-    expect(seen.text).toBe((await ground.ask(resultsOf(id, `?format=${format}`))).bytes.toString('latin1'))
+    expect(seen.text).toBe((await harness.ask(resultsOf(id, `?format=${format}`))).bytes.toString('latin1'))
   })
 
   test('follow=1 from a cursor ahead of what is done', async () => {
-    const id = await ground.job(2500)
-    const seen = collected(await ground.open(resultsOf(id, '?follow=1&cursor=1700')))
-    await ground.finish(id, 0)
-    const second = await ground.finish(id, 1)
-    const third = await ground.finish(id, 2)
+    const id = await harness.job(2500)
+    const seen = collected(await harness.open(resultsOf(id, '?follow=1&cursor=1700')))
+    await harness.finish(id, 0)
+    const second = await harness.finish(id, 1)
+    const third = await harness.finish(id, 2)
     expect(await seen.end).toBe('ended')
     expect(seen.text).toBe(Buffer.from(linesIn(second).slice(700).join('\n') + '\n' + third).toString('latin1'))
   })
 
   test('follow=1 ends with what there is when the job is cancelled', async () => {
-    const id = await ground.job(3000)
-    const seen = collected(await ground.open(resultsOf(id, '?follow=1')))
-    const first = await ground.finish(id, 0)
-    const third = await ground.finish(id, 2)
-    await ground.ask(`/jobs/${id}`, { method: 'DELETE' })
+    const id = await harness.job(3000)
+    const seen = collected(await harness.open(resultsOf(id, '?follow=1')))
+    const first = await harness.finish(id, 0)
+    const third = await harness.finish(id, 2)
+    await harness.ask(`/jobs/${id}`, { method: 'DELETE' })
     expect(await seen.end).toBe('ended')
     expect(seen.text).toBe(Buffer.from(first + third).toString('latin1'))
-    expect((await ground.ask(resultsOf(id))).text).toBe(first + third)
+    expect((await harness.ask(resultsOf(id))).text).toBe(first + third)
   })
 
   test('follow=1 is cut off, not ended, when the job goes', async () => {
-    const id = await ground.job(3000)
-    const seen = collected(await ground.open(resultsOf(id, '?follow=1')))
-    await ground.finish(id, 0)
+    const id = await harness.job(3000)
+    const seen = collected(await harness.open(resultsOf(id, '?follow=1')))
+    await harness.finish(id, 0)
     await until(() => seen.text.includes(addressOf(999)))
-    await ground.store.remove(id, 'everyone')
+    await harness.store.remove(id, 'everyone')
     expect(await seen.end).toBe('cut')
   })
 
   test('follow=1 outlasts a Redis that is away for a moment', async () => {
-    const id = await ground.job(1500)
-    const seen = collected(await ground.open(resultsOf(id, '?follow=1')))
-    const first = await ground.finish(id, 0)
+    const id = await harness.job(1500)
+    const seen = collected(await harness.open(resultsOf(id, '?follow=1')))
+    const first = await harness.finish(id, 0)
     await until(() => seen.text.length === Buffer.byteLength(first))
-    await ground.redis.pause()
-    await until(() => !ground.link.up)
-    await ground.redis.resume()
-    await until(() => ground.link.up)
-    await ground.finish(id, 1)
+    await harness.redis.pause()
+    await until(() => !harness.link.up)
+    await harness.redis.resume()
+    await until(() => harness.link.up)
+    await harness.finish(id, 1)
     expect(await seen.end).toBe('ended')
     expect(linesIn(seen.text)).toHaveLength(1500)
   })
 
   test('a client that leaves is not followed any more', async () => {
-    const id = await ground.job(2000)
-    const res = await ground.open(resultsOf(id, '?follow=1'))
+    const id = await harness.job(2000)
+    const res = await harness.open(resultsOf(id, '?follow=1'))
     res.destroy()
-    await until(() => ground.logged.some((line) => line.includes(id) && line.includes('"status":499')))
+    await until(() => harness.logged.some((line) => line.includes(id) && line.includes('"status":499')))
   })
 })
 
 describe('by ranges', () => {
   test('a download that is taken up again is the whole, byte for byte', async () => {
     const { id } = await completed(3300)
-    const whole = (await ground.ask(resultsOf(id))).bytes
-    const wire = await Wire.to(ground.port)
+    const whole = (await harness.ask(resultsOf(id))).bytes
+    const wire = await Wire.to(harness.port)
     wire.socket.pause()
     wire.write(`GET ${resultsOf(id)} HTTP/1.1\r\nHost: a\r\n\r\n`)
     wire.socket.resume()
@@ -333,17 +333,17 @@ describe('by ranges', () => {
   })
 
   test('under way, what is there; and with follow=1 what comes', async () => {
-    const id = await ground.job(2000)
+    const id = await harness.job(2000)
     const early = await part(id, 'bytes=0-')
     expect([early.status, early.headers['content-range']]).toEqual([416, 'bytes */0'])
-    const first = await ground.finish(id, 0)
+    const first = await harness.finish(id, 0)
     const length = Buffer.byteLength(first)
     const now = await part(id, 'bytes=100-')
     expect([now.status, now.headers['content-range']]).toEqual([206, `bytes 100-${length - 1}/*`])
     expect(now.bytes.equals(Buffer.from(first).subarray(100))).toBe(true)
 
     const waiting = part(id, `bytes=${length}-`, {}, '?follow=1')
-    const second = await ground.finish(id, 1)
+    const second = await harness.finish(id, 1)
     const rest = await waiting
     expect([rest.status, rest.text]).toEqual([206, second])
   })
@@ -354,8 +354,8 @@ describe('with gzip', () => {
 
   test.each(['ndjson', 'csv', 'json'])('are the same (%s), under a tag of their own', async (format) => {
     const { id } = await completed(2300)
-    const plain = await ground.ask(resultsOf(id, `?format=${format}`))
-    const answer = await ground.ask(resultsOf(id, `?format=${format}`), { headers: packed })
+    const plain = await harness.ask(resultsOf(id, `?format=${format}`))
+    const answer = await harness.ask(resultsOf(id, `?format=${format}`), { headers: packed })
     expect(answer.headers).toMatchObject({
       'content-encoding': 'gzip',
       vary: expect.stringContaining('Accept-Encoding'),
@@ -365,24 +365,24 @@ describe('with gzip', () => {
     expect(answer.bytes.length).toBeLessThan(plain.bytes.length / 3)
     expect(answer.headers.etag).not.toBe(plain.headers.etag)
     const again = { headers: { ...packed, 'if-none-match': answer.headers.etag } }
-    expect((await ground.ask(resultsOf(id, `?format=${format}`), again)).status).toBe(304)
+    expect((await harness.ask(resultsOf(id, `?format=${format}`), again)).status).toBe(304)
   })
 
   test('each chunk comes as soon as it is done', async () => {
-    const id = await ground.job(2000)
-    const res = await ground.open(resultsOf(id, '?follow=1'), { headers: packed })
+    const id = await harness.job(2000)
+    const res = await harness.open(resultsOf(id, '?follow=1'), { headers: packed })
     const seen = collected(res.pipe(createGunzip()))
-    await ground.finish(id, 0)
+    await harness.finish(id, 0)
     await until(() => seen.text.includes(addressOf(999)))
-    await ground.finish(id, 1)
+    await harness.finish(id, 1)
     expect(await seen.end).toBe('ended')
     expect(linesIn(seen.text)).toHaveLength(2000)
   })
 
   test('trailers come too', async () => {
-    const id = await ground.job(1500)
-    await ground.finish(id, 0)
-    const answer = await ground.ask(resultsOf(id), { headers: packed })
+    const id = await harness.job(1500)
+    await harness.finish(id, 0)
+    const answer = await harness.ask(resultsOf(id), { headers: packed })
     expect([linesIn(gunzipSync(answer.bytes).toString()).length, answer.trailers['ipfleet-next-cursor']]).toEqual([
       1000,
       '1000',
@@ -390,12 +390,12 @@ describe('with gzip', () => {
   })
 
   test('a job that goes cuts it off', async () => {
-    const id = await ground.job(3000)
-    const res = await ground.open(resultsOf(id, '?follow=1'), { headers: packed })
+    const id = await harness.job(3000)
+    const res = await harness.open(resultsOf(id, '?follow=1'), { headers: packed })
     const seen = collected(res)
-    await ground.finish(id, 0)
+    await harness.finish(id, 0)
     await until(() => seen.text.length > 0)
-    await ground.store.remove(id, 'everyone')
+    await harness.store.remove(id, 'everyone')
     expect(await seen.end).toBe('cut')
   })
 })
@@ -404,14 +404,14 @@ describe('a client that reads slowly', () => {
   test('is waited for: what it does not take is not read', async () => {
     // 200 chunks, 22 MB; sockets and streams of both sides together hold a few.
     const { id, all } = await completed(200_000)
-    const { store } = ground
+    const { store } = harness
     const read = store.results.bind(store)
     let chunks = 0
     store.results = (of, indices) => {
       chunks += indices.length
       return read(of, indices)
     }
-    const res = await ground.open(resultsOf(id))
+    const res = await harness.open(resultsOf(id))
     await once(res, 'readable')
     let before = -1
     await until(async () => {
@@ -428,27 +428,27 @@ describe('a client that reads slowly', () => {
 
   test('and then stops has its connection cut', async () => {
     const { id } = await completed(200_000)
-    const res = await ground.open(resultsOf(id))
+    const res = await harness.open(resultsOf(id))
     await once(res, 'readable')
-    await until(() => ground.logged.some((line) => line.includes(id) && line.includes('"status":499')))
+    await until(() => harness.logged.some((line) => line.includes(id) && line.includes('"status":499')))
     await expect(buffer(res)).rejects.toThrow('aborted')
   })
 
   test('gets the same compressed', async () => {
     const { id, all } = await completed(60_000)
-    const res = await ground.open(resultsOf(id), { headers: { 'accept-encoding': 'gzip' } })
+    const res = await harness.open(resultsOf(id), { headers: { 'accept-encoding': 'gzip' } })
     await once(res, 'readable')
     expect(gunzipSync(await buffer(res)).toString()).toBe(all)
   })
 })
 
-// The last one: it ends all streams of this ground.
+// The last one: it ends all streams of this harness.
 test('a stop cuts off those who follow, and not those who load', async () => {
-  const id = await ground.job(2000)
-  const first = await ground.finish(id, 0)
-  const seen = collected(await ground.open(resultsOf(id, '?follow=1')))
+  const id = await harness.job(2000)
+  const first = await harness.finish(id, 0)
+  const seen = collected(await harness.open(resultsOf(id, '?follow=1')))
   await until(() => seen.text.length > 0)
-  ground.streams.abort()
+  harness.streams.abort()
   expect(await seen.end).toBe('cut')
-  expect((await ground.ask(resultsOf(id))).text).toBe(first)
+  expect((await harness.ask(resultsOf(id))).text).toBe(first)
 })

@@ -5,18 +5,18 @@ import { brotliCompressSync, zstdCompressSync } from 'node:zlib'
 import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { addressLines, type Answer, ApiGround } from './api-ground.ts'
+import { addressLines, type Answer, ApiHarness } from './api-harness.ts'
 
 /** What one client may have of the store, and what it is told when it has it. */
-let ground: ApiGround
+let harness: ApiHarness
 beforeAll(async () => {
-  ground = await ApiGround.start({ maxStoredBytes: 100_000, maxJobs: 20 })
+  harness = await ApiHarness.start({ maxStoredBytes: 100_000, maxJobs: 20 })
 })
-afterAll(() => ground[Symbol.asyncDispose]())
+afterAll(() => harness[Symbol.asyncDispose]())
 
-const post = (client: string, body: string): Promise<Answer> => ground.post(body, '/jobs', from(client))
+const post = (client: string, body: string): Promise<Answer> => harness.post(body, '/jobs', from(client))
 const from = (client: string) => ({ 'x-forwarded-for': client })
-const storage = async (client: string) => (await ground.ask('/jobs', { headers: from(client) })).json().storage
+const storage = async (client: string) => (await harness.ask('/jobs', { headers: from(client) })).json().storage
 
 const byte = (): number => Math.floor(Math.random() * 256)
 
@@ -35,10 +35,10 @@ test('a list that can never fit is 413, with which limit, how much fits and what
   const fitting = Number(/About (\d+) lines/.exec(message)?.[1])
   expect(fitting).toBeGreaterThan(5000)
   const id = (await post('192.0.2.1', randomLines(Math.floor(fitting * 0.9)))).json().id
-  await ground.ask(`/jobs/${id}`, { method: 'DELETE' })
-  await ground.ask(`/jobs/${id}`, { method: 'DELETE' })
+  await harness.ask(`/jobs/${id}`, { method: 'DELETE' })
+  await harness.ask(`/jobs/${id}`, { method: 'DELETE' })
   await until(async () => (await storage('192.0.2.1')).bytes === 0)
-  await using observer = await observeRedis(ground.redis.url)
+  await using observer = await observeRedis(harness.redis.url)
   expect(((await observer.call('KEYS', '*bulk*')) as string[]).filter((key) => key.includes(':inputs'))).toEqual([])
 })
 
@@ -49,7 +49,7 @@ test('a client over its share is told so, before it sends its list, while others
     if (answer.status === 202) jobs.push(answer.json().id)
     return answer.status === 503
   })
-  const unread = await unfinishedList(ground, '192.0.2.2')
+  const unread = await unfinishedList(harness, '192.0.2.2')
   const refused = await unread.response
   expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '60'])
   expect(await text(refused)).toMatch(/Your jobs are \d+ bytes, as much as one client may have.*BULK_MAX_STORED_BYTES/)
@@ -58,8 +58,8 @@ test('a client over its share is told so, before it sends its list, while others
   expect(await storage('192.0.2.3')).toEqual({ bytes: expect.any(Number), max_bytes: 50_000, jobs: 1, max_jobs: 10 })
   expect((await storage('192.0.2.2')).bytes).toBeGreaterThan(40_000)
   for (const id of jobs) {
-    await ground.finishAll(id)
-    await ground.ask(`/jobs/${id}`, { method: 'DELETE' })
+    await harness.finishAll(id)
+    await harness.ask(`/jobs/${id}`, { method: 'DELETE' })
   }
   await until(async () => (await post('192.0.2.2', '8.8.8.8')).status === 202)
 })
@@ -80,13 +80,13 @@ test('jobs are counted too: a client has its share of BULK_MAX_JOBS, also within
 })
 
 test('a large list that is not looked up yet leaves room to others', async () => {
-  await using store = await ApiGround.start({ maxStoredBytes: 6_000_000 })
+  await using store = await ApiHarness.start({ maxStoredBytes: 6_000_000 })
   await store.job(randomLines(99_000), '/jobs', from('192.0.2.1'))
   expect((await store.post(addressLines(5000), '/jobs', from('192.0.2.2'))).status).toBe(202)
 })
 
 test('lists that never end: a client has its share of uploads, others have theirs, and nothing stays', async () => {
-  await using busy = await ApiGround.start()
+  await using busy = await ApiHarness.start()
   const unfinished = await Promise.all(Array.from({ length: 33 }, () => unfinishedList(busy, '192.0.2.1')))
   const refused = await Promise.race(unfinished.map(({ response }) => response))
   expect([refused.statusCode, refused.headers['retry-after']]).toEqual([429, '1'])
@@ -102,7 +102,7 @@ test('lists that never end: a client has its share of uploads, others have their
 })
 
 test('a coding that takes a large window takes its room', async () => {
-  await using busy = await ApiGround.start()
+  await using busy = await ApiHarness.start()
   const brotli = brotliCompressSync(randomLines(3000))
   const coded = { 'content-encoding': 'br' }
   const held = [await unfinishedList(busy, '192.0.2.1', coded, brotli.subarray(0, 9000))]
@@ -117,7 +117,7 @@ test.each([
   ['events', 'followers', 5],
   ['results?follow=1', 'downloads', 10],
 ])('a client has its share of those who wait for %s', async (path, what, share) => {
-  await using busy = await ApiGround.start({ maxFollowers: 10 })
+  await using busy = await ApiHarness.start({ maxFollowers: 10 })
   const id = await busy.job(2000)
   const open = (client: string) => busy.open(`/jobs/${id}/${path}`, { headers: from(client) })
   const mine = await Promise.all(Array.from({ length: share }, () => open('192.0.2.1')))
@@ -137,7 +137,7 @@ test.each([
 })
 
 test('a token is asked for before the list is read', async () => {
-  await using guarded = await ApiGround.start({ tokens: [{ name: 'a', secret: 'a-known-token' }] })
+  await using guarded = await ApiHarness.start({ tokens: [{ name: 'a', secret: 'a-known-token' }] })
   const { response, leave } = await unfinishedList(guarded, '192.0.2.1')
   expect((await response).statusCode).toBe(401)
   expect(await guarded.store.listAll(10)).toEqual([])
@@ -151,7 +151,7 @@ interface UnfinishedList {
 
 /** A list of which the rest does not come. Resolves when its job has begun, or it has an answer. */
 async function unfinishedList(
-  place: ApiGround,
+  place: ApiHarness,
   client: string,
   headers: OutgoingHttpHeaders = {},
   body: string | Buffer = '8.8.8.8\n',

@@ -9,28 +9,28 @@ import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { addressLines, type Answer, ApiGround } from './api-ground.ts'
+import { addressLines, type Answer, ApiHarness } from './api-harness.ts'
 
 /** Bodies of all kinds, and what is left of those that do not come in well: nothing. */
-let ground: ApiGround
+let harness: ApiHarness
 beforeAll(async () => {
-  ground = await ApiGround.start({ maxLines: 50_000, uploads: { stallMs: 1500, maxMs: 20_000 } })
+  harness = await ApiHarness.start({ maxLines: 50_000, uploads: { stallMs: 1500, maxMs: 20_000 } })
 })
-afterAll(() => ground[Symbol.asyncDispose]())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 const post = (body: string | Buffer, type = 'text/plain', query = '', headers = {}): Promise<Answer> =>
-  ground.ask(`/jobs${query}`, { method: 'POST', headers: { 'content-type': type, ...headers }, body })
+  harness.ask(`/jobs${query}`, { method: 'POST', headers: { 'content-type': type, ...headers }, body })
 const gz = { 'content-encoding': 'gzip' }
 
 const keyed = (key: string, body: string | Readable = '8.8.8.8\n', path = '/jobs'): Promise<Answer> =>
-  ground.post(body, path, { 'idempotency-key': key })
+  harness.post(body, path, { 'idempotency-key': key })
 
 const headThatAsks = (type: string): string =>
   `POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n`
 
 /** Keys of jobs and names in Redis. */
 async function keysLeft(): Promise<string[]> {
-  await using observer = await observeRedis(ground.redis.url)
+  await using observer = await observeRedis(harness.redis.url)
   return (await observer.call('KEYS', 'ipfleet:bulk:*')) as string[]
 }
 
@@ -46,7 +46,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
   beforeEach(async () => {
     before = (await keysLeft()).length
   })
-  afterEach(() => until(async () => ground.submitted.length === 0 && (await keysLeft()).length === before))
+  afterEach(() => until(async () => harness.submitted.length === 0 && (await keysLeft()).length === before))
 
   test.each<[string, () => Promise<Answer>, number, RegExp]>([
     ['nothing', () => post(''), 400, /no addresses/],
@@ -125,7 +125,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
     ['an array without end, broken', endless(Buffer.from('["8.8.8.8",}')), 400],
   ])('%s: who is still sending gets the answer', async (_what, pieces, status) => {
     const type = _what.includes('array') ? 'application/json' : 'text/plain'
-    const req = request(`${ground.url}/jobs`, { method: 'POST', headers: { 'content-type': type } })
+    const req = request(`${harness.url}/jobs`, { method: 'POST', headers: { 'content-type': type } })
     req.on('error', () => {})
     Readable.from(pieces).pipe(req)
     const [res] = (await once(req, 'response')) as [IncomingMessage]
@@ -135,7 +135,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
   })
 
   test('whoever sends no more is given up', async () => {
-    const wire = await Wire.to(ground.port)
+    const wire = await Wire.to(harness.port)
     wire.write('POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n8.8.8.8\n')
     await wire.saw(/^HTTP\/1\.1 408 [^]*did not arrive in time/)
     expect(await wire.ended).toBe('closed')
@@ -143,7 +143,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
   })
 
   test('whoever takes too long is given up, however steadily bytes come', async () => {
-    await using hasty = await ApiGround.start({ uploads: { maxMs: 100 } })
+    await using hasty = await ApiHarness.start({ uploads: { maxMs: 100 } })
     const body = Readable.from(endless(Buffer.from('8.8.8.8\n')))
     const req = request(`${hasty.url}/jobs`, { method: 'POST' }).on('error', () => {})
     body.pipe(req)
@@ -154,7 +154,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
   })
 
   test('whoever leaves is forgotten', async () => {
-    const wire = await Wire.to(ground.port)
+    const wire = await Wire.to(harness.port)
     const lines = addressLines(3000)
     wire.write(`POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\nIdempotency-Key: gone\r\n\r\n${lines}`)
     await until(async () => (await keysLeft()).some((key) => key.endsWith(':chunks')))
@@ -162,7 +162,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
   })
 
   test('chunks that are none: one 400, and the end of the connection', async () => {
-    const wire = await Wire.to(ground.port)
+    const wire = await Wire.to(harness.port)
     wire.write('POST /jobs HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n8.8.8.8\r\n')
     await until(async () => (await keysLeft()).length > before)
     wire.write('zz\r\n')
@@ -172,7 +172,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
   })
 
   test('what follows a refused body on its connection is not acted upon', async () => {
-    const wire = await Wire.to(ground.port)
+    const wire = await Wire.to(harness.port)
     const next = 'POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n8.8.8.8'
     wire.write(`POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 9\r\n\r\n123`)
     await wire.saw('HTTP/1.1 415')
@@ -190,7 +190,7 @@ test('while a body is inflated, others are served', async () => {
   void large.finally(() => (progress.isOver = true))
   let served = 0
   while (!progress.isOver) {
-    expect((await ground.ask('/jobs?limit=1')).status).toBe(200)
+    expect((await harness.ask('/jobs?limit=1')).status).toBe(200)
     served += 1
   }
   expect((await large).json()).toMatchObject({ lines: { total: 300 } })
@@ -204,13 +204,13 @@ describe('a good one', () => {
     ['br', brotliCompressSync],
     ['zstd', zstdCompressSync],
   ])('may be packed with %s', async (coding, pack) => {
-    const answer = await ground.post(pack(addressLines(2500)), '/jobs', { 'content-encoding': coding })
+    const answer = await harness.post(pack(addressLines(2500)), '/jobs', { 'content-encoding': coding })
     expect([answer.status, answer.json().lines.total]).toEqual([202, 2500])
   })
 
   test('may come slower than a request usually may, as long as it moves', async () => {
     const slow = new PassThrough()
-    const answer = ground.post(slow)
+    const answer = harness.post(slow)
     for (let turn = 0; turn < 6; turn += 1) {
       slow.write(addressLines(100))
       await delay(500)
@@ -220,13 +220,13 @@ describe('a good one', () => {
   })
 
   test('that asks first is told to go on, and is refused before it is sent', async () => {
-    const wire = await Wire.to(ground.port)
+    const wire = await Wire.to(harness.port)
     wire.write(headThatAsks('text/plain'))
     await wire.saw('HTTP/1.1 100 Continue')
     wire.write('8.8.8.8')
     await wire.saw('HTTP/1.1 202')
     wire.destroy()
-    const refused = await Wire.to(ground.port)
+    const refused = await Wire.to(harness.port)
     refused.write(headThatAsks('image/png'))
     expect(await refused.saw('HTTP/1.1 415')).not.toContain('100 Continue')
     refused.destroy()
@@ -234,30 +234,32 @@ describe('a good one', () => {
 
   test('outlasts a Redis that is away for a moment', async () => {
     const body = new PassThrough()
-    const answer = ground.post(body)
+    const answer = harness.post(body)
     body.write(addressLines(5000))
     await until(async () => (await keysLeft()).some((key) => key.endsWith(':chunks')))
-    await ground.redis.pause()
+    await harness.redis.pause()
     body.write(addressLines(5000))
-    await until(() => !ground.link.up)
-    await ground.redis.resume()
+    await until(() => !harness.link.up)
+    await harness.redis.resume()
     body.end(addressLines(5000))
     const { status, json } = await answer
     expect([status, json().lines.total]).toEqual([202, 15_000])
-    expect(await ground.finishAll(json().id)).toHaveLength((await ground.ask(`/jobs/${json().id}/results`)).text.length)
+    expect(await harness.finishAll(json().id)).toHaveLength(
+      (await harness.ask(`/jobs/${json().id}/results`)).text.length,
+    )
   })
 })
 
 describe('an Idempotency-Key', () => {
   test('makes a repeated request the same job, done once', async () => {
     const first = await keyed('"a-1"')
-    const { length } = ground.submitted
+    const { length } = harness.submitted
     const second = await keyed('a-1')
     expect([first.status, second.status]).toEqual([202, 202])
     expect(second.json().id).toBe(first.json().id)
     expect([first.headers['idempotency-replayed'], second.headers['idempotency-replayed']]).toEqual([undefined, 'true'])
     expect(second.headers.location).toBe(`/jobs/${first.json().id}`)
-    expect(ground.submitted).toHaveLength(length)
+    expect(harness.submitted).toHaveLength(length)
   })
 
   test.each([
@@ -286,18 +288,18 @@ describe('an Idempotency-Key', () => {
   })
 
   test('of several at once makes one job', async () => {
-    const { length } = ground.submitted
+    const { length } = harness.submitted
     const answers = await Promise.all(Array.from({ length: 8 }, () => keyed('d-1')))
     expect(answers.filter(({ status }) => status !== 202 && status !== 409)).toEqual([])
     expect(new Set(answers.filter(({ status }) => status === 202).map(({ json }) => json().id)).size).toBe(1)
-    expect(ground.submitted).toHaveLength(length + 1)
+    expect(harness.submitted).toHaveLength(length + 1)
   })
 
   test('of a request that failed, or of a job that was removed, is free again', async () => {
     expect((await keyed('e-1', '')).status).toBe(400)
     const { id } = (await keyed('e-1')).json()
-    await ground.finishAll(id)
-    await ground.ask(`/jobs/${id}`, { method: 'DELETE' })
+    await harness.finishAll(id)
+    await harness.ask(`/jobs/${id}`, { method: 'DELETE' })
     const again = await keyed('e-1', '1.1.1.1\n')
     expect(again.status).toBe(202)
     expect(again.json().id).not.toBe(id)
@@ -305,14 +307,14 @@ describe('an Idempotency-Key', () => {
 
   test('is not to be read in Redis', async () => {
     await keyed('a-secret-key')
-    await using observer = await observeRedis(ground.redis.url)
+    await using observer = await observeRedis(harness.redis.url)
     expect(await observer.dump()).not.toContain('a-secret-key')
   })
 })
 
 describe('without a store', () => {
   test('that is away all is 503 with Retry-After, and nothing hangs', async () => {
-    await using alone = await ApiGround.start()
+    await using alone = await ApiHarness.start()
     const id = await alone.job(10)
     await alone.redis.kill()
     await until(() => !alone.link.up)
@@ -331,7 +333,7 @@ describe('without a store', () => {
   })
 
   test('that has no memory left a body is 503, and its room is free again', async () => {
-    await using small = await ApiGround.start({
+    await using small = await ApiHarness.start({
       maxBytes: 100_000_000,
       redisArgs: ['--maxmemory', '4mb', '--maxmemory-policy', 'noeviction'],
     })

@@ -7,23 +7,23 @@ import { text } from 'node:stream/consumers'
 import { Webhook } from 'standardwebhooks'
 import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkGround } from './bulk-ground.ts'
+import { addresses, BulkHarness } from './bulk-harness.ts'
 
 const secret = `whsec_${randomBytes(32).toString('base64')}`
-let ground: BulkGround
+let harness: BulkHarness
 
 beforeAll(async () => {
-  ground = await BulkGround.start({ services: 2, bulkEnv: { WEBHOOK_SECRET: secret, ALLOW_TARGETS: 'loopback' } })
+  harness = await BulkHarness.start({ services: 2, bulkEnv: { WEBHOOK_SECRET: secret, ALLOW_TARGETS: 'loopback' } })
 }, 60_000)
 
-afterAll(() => ground.stop())
+afterAll(() => harness.stop())
 
 test('the end of a job is told once the receiver is back, signed, and once', async () => {
   const port = likelyFreePort()
-  const id = await ground.post(addresses(10).join('\n'), `?callback=http://127.0.0.1:${port}/hook?key=hidden`)
-  await ground.waitFor(id, 'completed')
+  const id = await harness.post(addresses(10).join('\n'), `?callback=http://127.0.0.1:${port}/hook?key=hidden`)
+  await harness.waitFor(id, 'completed')
   const failed = await until(async () => {
-    const { callback } = await ground.job(id)
+    const { callback } = await harness.job(id)
     return callback !== undefined && callback.attempts >= 2 ? callback : undefined
   })
   expect(failed).toMatchObject({ state: 'waiting', reason: 'unreachable' })
@@ -35,7 +35,7 @@ test('the end of a job is told once the receiver is back, signed, and once', asy
   }).listen(port, '127.0.0.1')
   await once(receiver, 'listening')
   expect((receiver.address() as AddressInfo).port).toBe(port)
-  await until(async () => (await ground.job(id)).callback?.state === 'delivered', 20_000)
+  await until(async () => (await harness.job(id)).callback?.state === 'delivered', 20_000)
   receiver.close()
 
   expect(received).toHaveLength(1)
@@ -43,14 +43,14 @@ test('the end of a job is told once the receiver is back, signed, and once', asy
   expect(message?.path).toBe('/hook?key=hidden')
   const verified = new Webhook(secret).verify(message?.body ?? '', message?.headers ?? {})
   expect(verified).toMatchObject({ type: 'job.completed', data: { id, state: 'completed', lines: { total: 10 } } })
-  const shown = JSON.stringify(await ground.job(id)) + ground.services.map((service) => service.output()).join('')
+  const shown = JSON.stringify(await harness.job(id)) + harness.services.map((service) => service.output()).join('')
   expect(shown).not.toContain('key=hidden')
 }, 60_000)
 
 test.each(['http://169.254.169.254/latest', 'http://10.0.0.1/', 'http://[::ffff:192.168.0.1]/', 'ftp://example.com/'])(
   'a callback to %s is refused at once',
   async (callback) => {
-    const response = await fetch(`${ground.url}/jobs?callback=${encodeURIComponent(callback)}`, {
+    const response = await fetch(`${harness.url}/jobs?callback=${encodeURIComponent(callback)}`, {
       method: 'POST',
       body: '8.8.8.8',
     })

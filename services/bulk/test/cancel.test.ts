@@ -1,32 +1,32 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { addresses, BulkGround } from './bulk-ground.ts'
+import { addresses, BulkHarness } from './bulk-harness.ts'
 
-let ground: BulkGround
+let harness: BulkHarness
 
 beforeAll(async () => {
-  ground = await BulkGround.start({ services: 2, fake: { latencyMs: 50 } })
+  harness = await BulkHarness.start({ services: 2, fake: { latencyMs: 50 } })
 }, 60_000)
 
-afterAll(() => ground.stop())
+afterAll(() => harness.stop())
 
 test('a cancelled job asks upstream nothing more after a second, whichever process is told; what is there can be read', async () => {
-  const id = await ground.post(addresses(60_000).join('\n'))
-  await ground.fake.waitForCalls(8)
+  const id = await harness.post(addresses(60_000).join('\n'))
+  await harness.fake.waitForCalls(8)
   // To the one of the two that did not take it, so that at least one of them learns it by message.
-  const response = await fetch(`${ground.services[1]?.url}/jobs/${id}`, { method: 'DELETE' })
+  const response = await fetch(`${harness.services[1]?.url}/jobs/${id}`, { method: 'DELETE' })
   expect(response.status).toBe(200)
   expect(await response.json()).toMatchObject({ id, state: 'cancelled' })
   // Nothing announces that nothing happens.
   await sleep(1000)
-  const asked = ground.fake.stats().total
+  const asked = harness.fake.stats().total
   await sleep(1500)
-  expect(ground.fake.stats().total).toBe(asked)
+  expect(harness.fake.stats().total).toBe(asked)
 
-  const job = await ground.job(id)
+  const job = await harness.job(id)
   expect(job.state).toBe('cancelled')
   expect(job.lines.done).toBeLessThan(60_000)
-  const results = await ground.results(id)
+  const results = await harness.results(id)
   const inputs = results.trimEnd().split('\n').filter(Boolean)
   expect(inputs.length).toBeLessThanOrEqual(job.lines.done)
   // In the order of the list, of those chunks that were done.
@@ -34,15 +34,15 @@ test('a cancelled job asks upstream nothing more after a second, whichever proce
   const known = new Set(read)
   expect(read).toEqual(addresses(60_000).filter((address) => known.has(address)))
 
-  expect((await fetch(`${ground.url}/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
-  expect((await fetch(`${ground.url}/jobs/${id}`)).status).toBe(404)
+  expect((await fetch(`${harness.url}/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
+  expect((await fetch(`${harness.url}/jobs/${id}`)).status).toBe(404)
 })
 
 test('a short job does not wait for the end of a long one that came before', async () => {
-  const long = await ground.post(addresses(60_000, 100_000).join('\n'))
-  await ground.fake.waitForCalls(4)
-  const short = await ground.post(addresses(500, 300_000).join('\n'))
-  await ground.waitFor(short, 'completed')
-  expect((await ground.job(long)).state).toBe('running')
-  await fetch(`${ground.url}/jobs/${long}`, { method: 'DELETE' })
+  const long = await harness.post(addresses(60_000, 100_000).join('\n'))
+  await harness.fake.waitForCalls(4)
+  const short = await harness.post(addresses(500, 300_000).join('\n'))
+  await harness.waitFor(short, 'completed')
+  expect((await harness.job(long)).state).toBe('running')
+  await fetch(`${harness.url}/jobs/${long}`, { method: 'DELETE' })
 })

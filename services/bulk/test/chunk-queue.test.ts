@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { blockingConnection, queueConnection, type Redis } from '@ipfleet/redis/connection.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { ChunkQueue, type ChunkTask } from '../src/queue/chunk-queue.ts'
-import { ChunkWorkers, type TaskEnd } from '../src/queue/chunk-workers.ts'
+import { ChunkQueue, type ChunkTask } from '../src/worker/chunk-queue.ts'
+import { ChunkWorkers, type TaskOutcome } from '../src/worker/chunk-workers.ts'
 
 const prefix = 'fleet:queue:{bulk}'
 let redis: TestRedis
@@ -27,10 +27,10 @@ afterEach(async () => {
   await redis.stop()
 })
 
-const done: TaskEnd = { kind: 'done' }
+const done: TaskOutcome = { kind: 'done' }
 
 function worker(
-  run: (task: ChunkTask, signal: AbortSignal) => Promise<TaskEnd>,
+  run: (task: ChunkTask, signal: AbortSignal) => Promise<TaskOutcome>,
   onGivenUp: (task: ChunkTask) => void = () => {},
 ): ChunkWorkers {
   const blocking = blockingConnection(redis.url, 'test-worker')
@@ -124,7 +124,7 @@ test('all workers together have no more under way than the fleet may', async () 
   let underWay = 0
   let most = 0
   let ended = 0
-  const run = async (): Promise<TaskEnd> => {
+  const run = async (): Promise<TaskOutcome> => {
     underWay += 1
     most = Math.max(most, underWay)
     await new Promise((resolve) => setTimeout(resolve, 10))

@@ -6,19 +6,19 @@ import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.t
 import { type FaultyTcpProxy, startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
 import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses } from './bulk-ground.ts'
-import { CommandGround, eventIn, inputsIn, linesIn } from './cli-ground.ts'
+import { addresses } from './bulk-harness.ts'
+import { CommandGround, eventIn, inputsIn, linesIn } from './cli-harness.ts'
 
 /** The command against a fleet that takes no jobs: it asks in batches itself. */
 
-let ground: CommandGround
+let harness: CommandGround
 let fake: FakeIpinfo
 let replica: ServiceProcess
 let proxy: FaultyTcpProxy
 let url = ''
 
 beforeAll(async () => {
-  ground = await CommandGround.start()
+  harness = await CommandGround.start()
   fake = await startFakeIpinfo()
   replica = await startReplica({
     IPINFO_KEYS: 'cli-key-1,cli-key-2',
@@ -43,7 +43,7 @@ afterAll(async () => {
   await proxy.close()
   await replica.stop()
   await fake.close()
-  await ground[Symbol.asyncDispose]()
+  await harness[Symbol.asyncDispose]()
 })
 
 const asked = (): string[] => fake.calls.flatMap(({ items = [] }) => [...items])
@@ -59,32 +59,32 @@ const mixed = (count: number, from = 0): string[] =>
 describe('a list', () => {
   test('has one result for each input, in its order; each address is asked for once', async () => {
     const lines = mixed(3000)
-    await ground.write('mixed.txt', `${lines.join('\r\n')}\r\n`)
-    const { code, stdout, stderr } = await ground.run(['mixed.txt', '-o', 'mixed.ndjson', '--url', url, '--json'])
+    await harness.write('mixed.txt', `${lines.join('\r\n')}\r\n`)
+    const { code, stdout, stderr } = await harness.run(['mixed.txt', '-o', 'mixed.ndjson', '--url', url, '--json'])
     expect([code, stdout]).toEqual([0, ''])
-    const results = linesIn(await ground.read('mixed.ndjson')).map((line) => JSON.parse(line))
+    const results = linesIn(await harness.read('mixed.ndjson')).map((line) => JSON.parse(line))
     expect(results.map(({ input }) => input)).toEqual(lines)
     expect(results[2]).toMatchObject({ input: '9.9.9.9', ip: '9.9.9.9', country: expect.any(String) })
     expect(results[50]).toEqual({ input: 'no address 50', error: { title: 'Wrong ip', message: expect.any(String) } })
     expect(new Set(asked()).size).toBe(asked().length)
     expect(eventIn(stderr, 'start')).toMatchObject({ way: 'batch', url })
     expect(eventIn(stderr, 'end')).toMatchObject({ exit_code: 0, done: 3000, answered: 2940, errors: { wrong_ip: 60 } })
-    expect(await ground.readIfThere('mixed.ndjson.ipfleet.json')).toBeUndefined()
+    expect(await harness.readIfThere('mixed.ndjson.ipfleet.json')).toBeUndefined()
   })
 
   test('comes through a pipe and its results leave through one', async () => {
-    const { code, stdout, stderr } = await ground.run(['--url', url], { stdin: '8.8.8.8\n\n 1.1.1.1 ' })
+    const { code, stdout, stderr } = await harness.run(['--url', url], { stdin: '8.8.8.8\n\n 1.1.1.1 ' })
     expect(code).toBe(0)
     expect(inputsIn(stdout)).toEqual(['8.8.8.8', '', ' 1.1.1.1 '])
     expect(stderr).toMatch(/^bulk: 3 lines in .*; 2 answered, 0% of them cached; 1 errors \(1 wrong_ip\)\n$/)
   })
 
   test('may be several files in several forms, packed or not', async () => {
-    await ground.write('a.csv.gz', gzipSync('name,ip\nx,8.8.8.8\n"y, z",1.1.1.1\n'))
-    await ground.write('b.jsonl', '"9.9.9.9"\n{"ip":"8.8.4.4"}\n')
-    await ground.write('c.json', '["1.0.0.1", "nonsense"]')
-    await ground.write('d', '208.67.222.222')
-    const { stdout } = await ground.run(['a.csv.gz', 'b.jsonl', '-', 'c.json', 'd', '--url', url, '--quiet'], {
+    await harness.write('a.csv.gz', gzipSync('name,ip\nx,8.8.8.8\n"y, z",1.1.1.1\n'))
+    await harness.write('b.jsonl', '"9.9.9.9"\n{"ip":"8.8.4.4"}\n')
+    await harness.write('c.json', '["1.0.0.1", "nonsense"]')
+    await harness.write('d', '208.67.222.222')
+    const { stdout } = await harness.run(['a.csv.gz', 'b.jsonl', '-', 'c.json', 'd', '--url', url, '--quiet'], {
       stdin: '4.2.2.1',
     })
     const files = ['8.8.8.8', '1.1.1.1', '9.9.9.9', '8.8.4.4', '4.2.2.1', '1.0.0.1', 'nonsense', '208.67.222.222']
@@ -92,8 +92,8 @@ describe('a list', () => {
   })
 
   test('gives CSV by the name of the output, with the wanted fields as its columns', async () => {
-    await ground.write('people.csv', 'who,address\n"a,b",8.8.8.8\nc,x\n')
-    const { code, stderr } = await ground.run([
+    await harness.write('people.csv', 'who,address\n"a,b",8.8.8.8\nc,x\n')
+    const { code, stderr } = await harness.run([
       'people.csv',
       '--column',
       'address',
@@ -106,7 +106,7 @@ describe('a list', () => {
       '--quiet',
     ])
     expect([code, stderr]).toEqual([0, ''])
-    const rows = linesIn(await ground.read('people-out.csv'))
+    const rows = linesIn(await harness.read('people-out.csv'))
     expect(rows).toEqual([
       'input,ip,country,error',
       expect.stringMatching(/^8\.8\.8\.8,8\.8\.8\.8,\w\w,$/),
@@ -115,7 +115,7 @@ describe('a list', () => {
   })
 
   test('gives one JSON array', async () => {
-    const { stdout } = await ground.run(['--format', 'json', '--fields', 'ip', '--url', url], { stdin: '8.8.8.8\nx' })
+    const { stdout } = await harness.run(['--format', 'json', '--fields', 'ip', '--url', url], { stdin: '8.8.8.8\nx' })
     expect(JSON.parse(stdout)).toEqual([
       { input: '8.8.8.8', ip: '8.8.8.8' },
       { input: 'x', error: { title: 'Wrong ip', message: expect.any(String) } },
@@ -123,14 +123,14 @@ describe('a list', () => {
   })
 
   test('that breaks off ends with 1, and says where', async () => {
-    await ground.write('broken.txt.gz', gzipSync(mixed(2000).join('\n')).subarray(0, 2000))
-    const { code, stderr } = await ground.run(['broken.txt.gz', '--url', url])
+    await harness.write('broken.txt.gz', gzipSync(mixed(2000).join('\n')).subarray(0, 2000))
+    const { code, stderr } = await harness.run(['broken.txt.gz', '--url', url])
     expect(code).toBe(1)
     expect(stderr).toMatch(/broken\.txt\.gz: .*gzip.*broken/)
   })
 
   test('without anything in it ends with 1', async () => {
-    const { code, stderr } = await ground.run(['--url', url], { stdin: '' })
+    const { code, stderr } = await harness.run(['--url', url], { stdin: '' })
     expect([code, stderr]).toEqual([1, expect.stringContaining('standard input: ')])
   })
 })
@@ -138,22 +138,22 @@ describe('a list', () => {
 describe('when the fleet', () => {
   test('is away for a while, nothing is lost or doubled', async () => {
     const lines = mixed(6000, 100_000)
-    await ground.write('outage.txt', lines.join('\n'))
+    await harness.write('outage.txt', lines.join('\n'))
     fake.behave({ kind: 'latency', ms: 30 })
-    const command = ground.start(['outage.txt', '-o', 'outage.ndjson', '--url', url])
-    await ground.waitForLines('outage.ndjson', 1000)
+    const command = harness.start(['outage.txt', '-o', 'outage.ndjson', '--url', url])
+    await harness.waitForLines('outage.ndjson', 1000)
     await proxy.mode('reset')
     await until(() => command.said().includes('trying again'))
     await proxy.mode('pass')
     const { code, stderr } = await command.ended
     expect(code).toBe(0)
-    expect(inputsIn(await ground.read('outage.ndjson'))).toEqual(lines)
+    expect(inputsIn(await harness.read('outage.ndjson'))).toEqual(lines)
     expect(stderr).toContain('the fleet answers again')
   })
 
   test('has no keys left for a moment, it waits as long as it is told', async () => {
     const heal = fake.behave({ kind: '429-storm', retryAfterSeconds: 1 })
-    const command = ground.start(['--url', url], { stdin: addresses(300, 200_000).join('\n') })
+    const command = harness.start(['--url', url], { stdin: addresses(300, 200_000).join('\n') })
     await until(() => command.said().includes('trying again'))
     heal()
     const { code, stdout } = await command.ended
@@ -165,11 +165,11 @@ describe('when the fleet', () => {
     const offline = await startReplica({ DRAIN_MS: '0' })
     try {
       const args = ['--url', offline.url, '--json']
-      const { code, stdout, stderr } = await ground.run(args, { stdin: '8.8.8.8\n203.0.114.9\n' })
+      const { code, stdout, stderr } = await harness.run(args, { stdin: '8.8.8.8\n203.0.114.9\n' })
       expect(code).toBe(3)
       expect(stdout).toMatch(/^\{"input":"8\.8\.8\.8","ip".*\n\{"input":"203\.0\.114\.9","error":/)
       expect(eventIn(stderr, 'end')).toMatchObject({ exit_code: 3, done: 2, answered: 1 })
-      const alone = await ground.run(['--url', offline.url], { stdin: '203.0.114.9' })
+      const alone = await harness.run(['--url', offline.url], { stdin: '203.0.114.9' })
       expect([alone.code, inputsIn(alone.stdout)]).toEqual([3, ['203.0.114.9']])
     } finally {
       await offline.stop()
@@ -183,15 +183,15 @@ describe('a run that was interrupted', () => {
 
   /** Interrupts a run in the middle. @returns what it said, and its exit code */
   async function interrupt(name: string, signal: NodeJS.Signals, more: readonly string[] = []) {
-    await ground.write(`${name}.txt`, list.join('\n'))
+    await harness.write(`${name}.txt`, list.join('\n'))
     args = [`${name}.txt`, '-o', `${name}.out`, '--url', url, ...more]
     fake.behave({ kind: 'latency', ms: 30 })
-    const command = ground.start(args)
-    await ground.waitForLines(`${name}.out`, 1000)
+    const command = harness.start(args)
+    await harness.waitForLines(`${name}.out`, 1000)
     command.kill(signal)
     const end = await command.ended
     fake.heal()
-    expect(linesIn(await ground.read(`${name}.out`)).length).toBeLessThan(list.length)
+    expect(linesIn(await harness.read(`${name}.out`)).length).toBeLessThan(list.length)
     return end
   }
 
@@ -204,62 +204,62 @@ describe('a run that was interrupted', () => {
     ])
     expect(code).toBe(130)
     expect(stderr).toMatch(/\d+ lines are written; the same command again goes on behind them/)
-    const again = await ground.run(args)
+    const again = await harness.run(args)
     expect(again.code).toBe(0)
     expect(again.stderr).toMatch(/going on behind line \d{4}/)
-    expect(await ground.readIfThere(`stopped-${format}.out.ipfleet.json`)).toBeUndefined()
-    const whole = await ground.run([...args.filter((_, at) => at !== 1 && at !== 2), '--quiet'])
-    expect(await ground.read(`stopped-${format}.out`)).toBe(whole.stdout)
+    expect(await harness.readIfThere(`stopped-${format}.out.ipfleet.json`)).toBeUndefined()
+    const whole = await harness.run([...args.filter((_, at) => at !== 1 && at !== 2), '--quiet'])
+    expect(await harness.read(`stopped-${format}.out`)).toBe(whole.stdout)
   })
 
   test('by SIGKILL, in the middle of a line, goes on behind the last whole one', async () => {
     await interrupt('killed', 'SIGKILL')
-    await appendFile(ground.path('killed.out'), '{"input":"torn')
-    const { code } = await ground.run([...args, '--resume'])
+    await appendFile(harness.path('killed.out'), '{"input":"torn')
+    const { code } = await harness.run([...args, '--resume'])
     expect(code).toBe(0)
-    expect(inputsIn(await ground.read('killed.out'))).toEqual(list)
+    expect(inputsIn(await harness.read('killed.out'))).toEqual(list)
   })
 
   test('is not gone on with when the list or the arguments have changed', async () => {
     await interrupt('changed', 'SIGTERM')
-    const before = await ground.read('changed.out')
-    const otherFields = await ground.run([...args, '--fields', 'ip'])
+    const before = await harness.read('changed.out')
+    const otherFields = await harness.run([...args, '--fields', 'ip'])
     expect([otherFields.code, otherFields.stderr]).toEqual([2, expect.stringContaining('--fields was another')])
-    await appendFile(ground.path('changed.txt'), '\n1.2.3.4')
-    const changed = await ground.run(args)
+    await appendFile(harness.path('changed.txt'), '\n1.2.3.4')
+    const changed = await harness.run(args)
     expect([changed.code, changed.stderr]).toEqual([2, expect.stringMatching(/changed\.txt has changed.*--no-resume/)])
-    expect(await ground.read('changed.out')).toBe(before)
+    expect(await harness.read('changed.out')).toBe(before)
 
-    const anew = await ground.run([...args, '--no-resume'])
-    expect([anew.code, inputsIn(await ground.read('changed.out'))]).toEqual([0, [...list, '1.2.3.4']])
+    const anew = await harness.run([...args, '--no-resume'])
+    expect([anew.code, inputsIn(await harness.read('changed.out'))]).toEqual([0, [...list, '1.2.3.4']])
   })
 
   test('of which the results are all there already ends at once', async () => {
     await interrupt('complete', 'SIGINT')
-    const state = await ground.read('complete.out.ipfleet.json')
-    await ground.run(args)
-    const whole = await ground.read('complete.out')
-    await ground.write('complete.out.ipfleet.json', state)
+    const state = await harness.read('complete.out.ipfleet.json')
+    await harness.run(args)
+    const whole = await harness.read('complete.out')
+    await harness.write('complete.out.ipfleet.json', state)
     fake.clearCalls()
-    expect((await ground.run(args)).code).toBe(0)
-    expect([await ground.read('complete.out'), fake.calls]).toEqual([whole, []])
+    expect((await harness.run(args)).code).toBe(0)
+    expect([await harness.read('complete.out'), fake.calls]).toEqual([whole, []])
   })
 
   test('of which the results are gone begins anew', async () => {
     await interrupt('emptied', 'SIGINT')
-    await truncate(ground.path('emptied.out'), 0)
-    expect((await ground.run(args)).code).toBe(0)
-    expect(inputsIn(await ground.read('emptied.out'))).toEqual(list)
+    await truncate(harness.path('emptied.out'), 0)
+    expect((await harness.run(args)).code).toBe(0)
+    expect(inputsIn(await harness.read('emptied.out'))).toEqual(list)
   })
 
   test('keeps no token in what it leaves', async () => {
     await interrupt('secret', 'SIGINT', ['--token', 'canary-token'])
-    expect(await ground.read('secret.out.ipfleet.json')).not.toContain('canary')
+    expect(await harness.read('secret.out.ipfleet.json')).not.toContain('canary')
   })
 })
 
 test('whoever has read enough ends it quietly', async () => {
-  const command = ground.start(['--url', url], { stdin: mixed(20_000, 400_000).join('\n') })
+  const command = harness.start(['--url', url], { stdin: mixed(20_000, 400_000).join('\n') })
   await once(command.stdout, 'data')
   command.stdout.destroy()
   const { code, stderr } = await command.ended

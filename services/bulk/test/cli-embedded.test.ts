@@ -6,21 +6,21 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { isPortFree } from '@ipfleet/testing/service-process-port.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses } from './bulk-ground.ts'
-import { commandEntry, CommandGround, eventIn, inputsIn, linesIn } from './cli-ground.ts'
+import { addresses } from './bulk-harness.ts'
+import { commandEntry, CommandGround, eventIn, inputsIn, linesIn } from './cli-harness.ts'
 
 /** The command on its own: nobody has started a fleet. */
 
-const usualPort = 8080
-const isAlone = await isPortFree(usualPort)
-if (!isAlone) process.stderr.write(`cli-embedded.test.ts is skipped: somebody listens on port ${usualPort}\n`)
+const defaultPort = 8080
+const isAlone = await isPortFree(defaultPort)
+if (!isAlone) process.stderr.write(`cli-embedded.test.ts is skipped: somebody listens on port ${defaultPort}\n`)
 const alone = isAlone ? describe : describe.skip
 
-let ground: CommandGround
+let harness: CommandGround
 let fake: FakeIpinfo
 let env: Readonly<Record<string, string>> = {}
 beforeAll(async () => {
-  ground = await CommandGround.start()
+  harness = await CommandGround.start()
   fake = await startFakeIpinfo()
   env = {
     IPINFO_KEYS: 'canary-key-1,canary-key-2',
@@ -35,7 +35,7 @@ afterEach(() => {
 })
 afterAll(async () => {
   await fake.close()
-  await ground[Symbol.asyncDispose]()
+  await harness[Symbol.asyncDispose]()
 })
 
 /** Of the fleet that a command has started. */
@@ -43,18 +43,18 @@ const portIn = (stderr: string): number => Number(new URL(String(eventIn(stderr,
 
 alone('without a fleet', () => {
   test('one is started, says so, and is gone at the end', async () => {
-    const { code, stdout, stderr } = await ground.run(['--json'], { stdin: '8.8.8.8\nfoo\n10.0.0.1' })
+    const { code, stdout, stderr } = await harness.run(['--json'], { stdin: '8.8.8.8\nfoo\n10.0.0.1' })
     expect(code).toBe(0)
     expect(inputsIn(stdout)).toEqual(['8.8.8.8', 'foo', '10.0.0.1'])
     expect(stdout).toContain('"country":"US"')
-    expect(stderr).toContain(`nobody is there at http://localhost:${usualPort}: a fleet is started for this run`)
+    expect(stderr).toContain(`nobody is there at http://localhost:${defaultPort}: a fleet is started for this run`)
     expect(await isPortFree(portIn(stderr))).toBe(true)
   })
 
   test('it has the keys of the environment, which are shown nowhere, and asks for each address once', async () => {
     const lines = [...addresses(1500), ...addresses(1500)]
-    await ground.write('twice.txt', lines.join('\n'))
-    const { code, stdout, stderr } = await ground.run(['twice.txt'], { env })
+    await harness.write('twice.txt', lines.join('\n'))
+    const { code, stdout, stderr } = await harness.run(['twice.txt'], { env })
     expect(code).toBe(0)
     expect(inputsIn(stdout)).toEqual(lines)
     const asked = fake.calls.flatMap(({ items = [] }) => [...items])
@@ -64,7 +64,7 @@ alone('without a fleet', () => {
   })
 
   test('settings that it cannot start with are told', async () => {
-    const { code, stderr } = await ground.run([], { env: { BREAKER_FAILURE_PERCENT: 'many' }, stdin: '8.8.8.8' })
+    const { code, stderr } = await harness.run([], { env: { BREAKER_FAILURE_PERCENT: 'many' }, stdin: '8.8.8.8' })
     expect(code).toBe(1)
     expect(stderr).toMatch(/the embedded fleet does not start\n.*\n? *BREAKER_FAILURE_PERCENT/)
   })
@@ -72,18 +72,18 @@ alone('without a fleet', () => {
   test.each(['SIGINT', 'SIGKILL'] as const)('it ends with the run, also by %s, which goes on later', async (signal) => {
     const lines = addresses(4000, signal === 'SIGINT' ? 10_000 : 20_000)
     const name = `stopped-${signal}`
-    await ground.write(`${name}.txt`, lines.join('\n'))
+    await harness.write(`${name}.txt`, lines.join('\n'))
     const args = [`${name}.txt`, '-o', `${name}.ndjson`, '--json']
     fake.behave({ kind: 'latency', ms: 50 })
-    const command = ground.start(args, { env })
-    await ground.waitForLines(`${name}.ndjson`, 500)
+    const command = harness.start(args, { env })
+    await harness.waitForLines(`${name}.ndjson`, 500)
     command.kill(signal)
     await command.ended
     await until(() => isPortFree(portIn(command.said())))
-    expect(linesIn(await ground.read(`${name}.ndjson`)).length).toBeLessThan(lines.length)
+    expect(linesIn(await harness.read(`${name}.ndjson`)).length).toBeLessThan(lines.length)
     fake.heal()
-    expect((await ground.run(args, { env })).code).toBe(0)
-    expect(inputsIn(await ground.read(`${name}.ndjson`))).toEqual(lines)
+    expect((await harness.run(args, { env })).code).toBe(0)
+    expect(inputsIn(await harness.read(`${name}.ndjson`))).toEqual(lines)
   })
 })
 
@@ -93,11 +93,11 @@ const onTerminal = isAlone && scriptIsThere ? describe : describe.skip
 
 onTerminal('on a terminal', () => {
   test('there is a bar, which is gone at the end', async () => {
-    await ground.write('bar.txt', addresses(6000, 30_000).join('\n'))
+    await harness.write('bar.txt', addresses(6000, 30_000).join('\n'))
     fake.behave({ kind: 'latency', ms: 100 })
     const line = `'${process.execPath}' '${commandEntry}' bar.txt -o bar.ndjson --force`
     const child = spawn('script', ['-qefc', line, '/dev/null'], {
-      cwd: ground.path('.'),
+      cwd: harness.path('.'),
       env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), TERM: 'xterm', COLUMNS: '120', ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -105,6 +105,6 @@ onTerminal('on a terminal', () => {
     expect(code).toBe(0)
     expect(shown).toMatch(/[█░]{24} \d+% [\d,]+ of about [\d,]+ lines, [\d,]+\/s, ETA .*, \d+% cached, 0 errors/)
     expect(shown).toMatch(/bulk: 6,000 lines in .* → bar\.ndjson\s*$/)
-    expect(inputsIn(await ground.read('bar.ndjson'))).toHaveLength(6000)
+    expect(inputsIn(await harness.read('bar.ndjson'))).toHaveLength(6000)
   })
 })

@@ -4,19 +4,19 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { type FaultyTcpProxy, startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkGround, type SeenJob } from './bulk-ground.ts'
-import { type CommandEnd, CommandGround, eventIn, eventsIn, inputsIn, linesIn } from './cli-ground.ts'
+import { addresses, BulkHarness, type SeenJob } from './bulk-harness.ts'
+import { type CommandEnd, CommandGround, eventIn, eventsIn, inputsIn, linesIn } from './cli-harness.ts'
 
 /** The command against a fleet that takes jobs. */
 
-let fleet: BulkGround
-let ground: CommandGround
+let fleet: BulkHarness
+let harness: CommandGround
 let proxy: FaultyTcpProxy
 let url = ''
 
 beforeAll(async () => {
-  ground = await CommandGround.start()
-  fleet = await BulkGround.start({
+  harness = await CommandGround.start()
+  fleet = await BulkHarness.start({
     lookupEnv: { COOLDOWN_SECONDS: '1', BREAKER_OPEN_SECONDS: '1' },
     bulkEnv: { CLIENT_TOKENS: 'cli-client-token' },
   })
@@ -31,13 +31,13 @@ afterEach(async () => {
 afterAll(async () => {
   await proxy.close()
   await fleet.stop()
-  await ground[Symbol.asyncDispose]()
+  await harness[Symbol.asyncDispose]()
 })
 
 const env = { IPFLEET_TOKEN: 'cli-client-token' }
 const headers = { Authorization: 'Bearer cli-client-token' }
 const run = (args: readonly string[], stdin = ''): Promise<CommandEnd> =>
-  ground.run([...args, '--url', url], { env, stdin })
+  harness.run([...args, '--url', url], { env, stdin })
 
 async function fromFleet(path: string): Promise<string> {
   const response = await fetch(`${fleet.url}${path}`, { headers })
@@ -53,30 +53,30 @@ const lines = addresses(6000).map((address, at) => (at % 100 === 0 ? `no address
 /** A run that is far enough to have results, and not at its end. Looking up takes as long as the fake is slow. */
 async function startSlowly(name: string, more: readonly string[] = []) {
   // Of an earlier try.
-  for (const file of [`${name}.ndjson`, `${name}.ndjson.ipfleet.json`]) await rm(ground.path(file), { force: true })
+  for (const file of [`${name}.ndjson`, `${name}.ndjson.ipfleet.json`]) await rm(harness.path(file), { force: true })
   // Addresses that nobody has asked for: the fleet has them from nowhere else.
   const octet = 10 + names.push(name)
-  await ground.write(`${name}.txt`, lines.map((line) => line.replace(/\.9$/, `.${octet}`)).join('\n'))
+  await harness.write(`${name}.txt`, lines.map((line) => line.replace(/\.9$/, `.${octet}`)).join('\n'))
   fleet.fake.behave({ kind: 'latency', ms: 300 })
   const args = [`${name}.txt`, '-o', `${name}.ndjson`, '--url', url, '--json', ...more]
-  const command = ground.start(args, { env })
-  await ground.waitForLines(`${name}.ndjson`, 1000)
+  const command = harness.start(args, { env })
+  await harness.waitForLines(`${name}.ndjson`, 1000)
   return { args, command, id: String(eventIn(command.said(), 'job')['id']) }
 }
 const names: string[] = []
 
 describe('a list', () => {
   test('becomes one job, whose results are written as the fleet has them', async () => {
-    await ground.write('plain.txt', `${lines.join('\n')}\n`)
+    await harness.write('plain.txt', `${lines.join('\n')}\n`)
     const { code, stdout, stderr } = await run(['plain.txt', '-o', 'plain.ndjson', '--json'])
     expect([code, stdout]).toEqual([0, ''])
     const { id } = eventIn(stderr, 'job')
-    expect(await ground.read('plain.ndjson')).toBe(await fromFleet(`/jobs/${String(id)}/results`))
-    expect(inputsIn(await ground.read('plain.ndjson'))).toEqual(lines)
+    expect(await harness.read('plain.ndjson')).toBe(await fromFleet(`/jobs/${String(id)}/results`))
+    expect(inputsIn(await harness.read('plain.ndjson'))).toEqual(lines)
     const end = eventIn(stderr, 'end')
     expect(end).toMatchObject({ exit_code: 0, job: id, done: 6000, answered: 5940, errors: { wrong_ip: 60 } })
     expect(await jobs()).toHaveLength(1)
-    expect(await ground.readIfThere('plain.ndjson.ipfleet.json')).toBeUndefined()
+    expect(await harness.readIfThere('plain.ndjson.ipfleet.json')).toBeUndefined()
   })
 
   test.each(['csv', 'json'])('gives the same %s as the fleet', async (format) => {
@@ -88,30 +88,30 @@ describe('a list', () => {
   })
 
   test('may be several files in several forms', async () => {
-    await ground.write('a.csv.gz', gzipSync('name,ip\nx,8.8.8.8\n"y, z",1.1.1.1\n'))
-    await ground.write('b.jsonl', '"9.9.9.9"\n{"ip":"8.8.4.4"}\n')
+    await harness.write('a.csv.gz', gzipSync('name,ip\nx,8.8.8.8\n"y, z",1.1.1.1\n'))
+    await harness.write('b.jsonl', '"9.9.9.9"\n{"ip":"8.8.4.4"}\n')
     const { stdout } = await run(['a.csv.gz', '-', 'b.jsonl', '--quiet'], ' 4.2.2.1\n\n"x"')
     expect(inputsIn(stdout)).toEqual(['8.8.8.8', '1.1.1.1', ' 4.2.2.1', '', '"x"', '9.9.9.9', '8.8.4.4'])
   })
 
   test('goes packed as it is', async () => {
-    await ground.write('packed.txt.gz', gzipSync('8.8.8.8\n1.1.1.1\n'))
+    await harness.write('packed.txt.gz', gzipSync('8.8.8.8\n1.1.1.1\n'))
     const { stdout } = await run(['packed.txt.gz', '--quiet'])
     expect(inputsIn(stdout)).toEqual(['8.8.8.8', '1.1.1.1'])
   })
 
   test('that the fleet refuses ends with 1, in the fleet’s words, and leaves nothing', async () => {
     const before = await jobs()
-    await ground.write('bad.csv', 'name,ip\nx,8.8.8.8\n')
+    await harness.write('bad.csv', 'name,ip\nx,8.8.8.8\n')
     const { code, stderr } = await run(['bad.csv', '--column', 'adress', '-o', 'bad.ndjson'])
     expect(code).toBe(1)
     expect(stderr).toMatch(/the fleet answers 400: .*adress/)
     expect(await jobs()).toEqual(before)
-    expect(await ground.readIfThere('bad.ndjson.ipfleet.json')).toBeUndefined()
+    expect(await harness.readIfThere('bad.ndjson.ipfleet.json')).toBeUndefined()
   })
 
   test('is refused without the token, which is shown nowhere', async () => {
-    const { code, stderr } = await ground.run(['--url', url], { stdin: '8.8.8.8' })
+    const { code, stderr } = await harness.run(['--url', url], { stdin: '8.8.8.8' })
     expect([code, stderr]).toEqual([1, expect.stringContaining('IPFLEET_TOKEN')])
   })
 })
@@ -123,14 +123,14 @@ describe('when the connection', () => {
     await until(() => command.said().includes('trying again'))
     await proxy.mode('pass')
     expect((await command.ended).code).toBe(0)
-    expect(await ground.read('dropped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
+    expect(await harness.read('dropped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
   })
 
   test('is lost in the upload, it is sent again and becomes one job', async () => {
     const before = await jobs()
-    await ground.write('upload.txt', `${lines.join('\n')}\n`.repeat(20))
+    await harness.write('upload.txt', `${lines.join('\n')}\n`.repeat(20))
     await proxy.mode({ delayMs: 50 })
-    const command = ground.start(['upload.txt', '-o', 'upload.ndjson', '--url', url, '--json'], { env })
+    const command = harness.start(['upload.txt', '-o', 'upload.ndjson', '--url', url, '--json'], { env })
     await until(() => proxy.accepted > 0 && eventsIn(command.said()).some(({ event }) => event === 'start'))
     await proxy.mode('reset')
     await until(() => command.said().includes('trying again'))
@@ -148,14 +148,14 @@ describe('a run that was interrupted', () => {
     const { code, stderr } = await command.ended
     expect(code).toBe(130)
     expect(stderr).toContain(`the job ${id} goes on; to cancel it: DELETE ${url}/jobs/${id}`)
-    const written = linesIn(await ground.read('stopped.ndjson')).length
+    const written = linesIn(await harness.read('stopped.ndjson')).length
     expect(written).toBeLessThan(lines.length)
     const before = await jobs()
 
-    const again = await ground.run(args, { env })
+    const again = await harness.run(args, { env })
     expect([again.code, eventIn(again.stderr, 'job')['id']]).toEqual([0, id])
     expect(eventIn(again.stderr, 'start')['lines_before']).toBe(written)
-    expect(await ground.read('stopped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
+    expect(await harness.read('stopped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
     expect((await jobs()).map((job) => job.id)).toEqual(before.map((job) => job.id))
   })
 
@@ -163,8 +163,8 @@ describe('a run that was interrupted', () => {
     const { args, command, id } = await startSlowly('killed')
     command.kill('SIGKILL')
     await command.ended
-    expect((await ground.run(args, { env })).code).toBe(0)
-    expect(await ground.read('killed.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
+    expect((await harness.run(args, { env })).code).toBe(0)
+    expect(await harness.read('killed.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
   })
 
   test('whose job is there no more hands its list over again, and goes on behind what it has', async () => {
@@ -173,12 +173,12 @@ describe('a run that was interrupted', () => {
     await command.ended
     await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
     await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
-    const again = await ground.run(args, { env })
+    const again = await harness.run(args, { env })
     expect(again.code).toBe(0)
     expect(again.stderr).toContain(`the job ${id} is there no more`)
     const other = String(eventIn(again.stderr, 'job')['id'])
     expect(other).not.toBe(id)
-    expect(await ground.read('gone.ndjson')).toBe(await fromFleet(`/jobs/${other}/results`))
+    expect(await harness.read('gone.ndjson')).toBe(await fromFleet(`/jobs/${other}/results`))
   })
 
   test('with --cancel-on-exit has cancelled its job', async () => {
@@ -193,8 +193,8 @@ describe('a run that was interrupted', () => {
     fleet.fake.behave({ kind: 'latency', ms: 150 })
     const stdin = new PassThrough()
     stdin.end(addresses(6000, 500_000).join('\n'))
-    const command = ground.start(['-o', 'piped.ndjson', '--url', url, '--json'], { env, stdin })
-    await ground.waitForLines('piped.ndjson', 1000)
+    const command = harness.start(['-o', 'piped.ndjson', '--url', url, '--json'], { env, stdin })
+    await harness.waitForLines('piped.ndjson', 1000)
     command.kill('SIGINT')
     const { stderr } = await command.ended
     const id = String(eventIn(stderr, 'job')['id'])
@@ -203,7 +203,7 @@ describe('a run that was interrupted', () => {
     const same = await run(['-o', 'piped.ndjson'], '8.8.8.8')
     expect([same.code, same.stderr]).toEqual([2, expect.stringContaining(`--job ${id} fetches the rest`)])
     expect((await run(['--job', id, '-o', 'piped.ndjson'])).code).toBe(0)
-    expect(await ground.read('piped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
+    expect(await harness.read('piped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
   })
 })
 

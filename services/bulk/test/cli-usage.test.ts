@@ -2,17 +2,17 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { CommandGround } from './cli-ground.ts'
+import { CommandGround } from './cli-harness.ts'
 
-let ground: CommandGround
+let harness: CommandGround
 beforeAll(async () => {
-  ground = await CommandGround.start()
-  await ground.write('ips.txt', '8.8.8.8\n')
+  harness = await CommandGround.start()
+  await harness.write('ips.txt', '8.8.8.8\n')
 })
-afterAll(() => ground[Symbol.asyncDispose]())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 test('--help says what it takes, on standard output, and ends with 0', async () => {
-  const { code, stdout, stderr } = await ground.run(['--help'])
+  const { code, stdout, stderr } = await harness.run(['--help'])
   expect([code, stderr]).toEqual([0, ''])
   for (const word of ['--output', '--format', '--fields', '--url', '--token', '--resume', '--job', 'Exit codes:']) {
     expect(stdout).toContain(word)
@@ -39,21 +39,21 @@ describe('what cannot be meant ends with 2, a reason and nothing on standard out
     ['a column of plain lines', ['ips.txt', '--column', 'ip'], /columns/],
   ]
   test.each(cases)('%s', async (_words, args, told) => {
-    const { code, stdout, stderr } = await ground.run(args)
+    const { code, stdout, stderr } = await harness.run(args)
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toMatch(told)
   })
 
   test('an output that somebody else has made, which stays as it is', async () => {
-    await ground.write('mine.ndjson', 'precious\n')
-    const { code, stderr } = await ground.run(['ips.txt', '-o', 'mine.ndjson', '--no-resume'])
+    await harness.write('mine.ndjson', 'precious\n')
+    const { code, stderr } = await harness.run(['ips.txt', '-o', 'mine.ndjson', '--no-resume'])
     expect(code).toBe(2)
     expect(stderr).toContain('--force overwrites it')
-    expect(await ground.read('mine.ndjson')).toBe('precious\n')
+    expect(await harness.read('mine.ndjson')).toBe('precious\n')
   })
 
   test('a password in the URL, which is not shown', async () => {
-    const { code, stderr } = await ground.run(['ips.txt', '--url', 'http://me:canary@localhost:1'])
+    const { code, stderr } = await harness.run(['ips.txt', '--url', 'http://me:canary@localhost:1'])
     expect(code).toBe(2)
     expect(stderr).not.toContain('canary')
   })
@@ -64,7 +64,7 @@ test('by npm, paths begin where npm was called, and not where it runs scripts', 
   await elsewhere.write('there.txt', '8.8.8.8\n')
   const env = { npm_lifecycle_event: 'bulk', INIT_CWD: elsewhere.path('.') }
   const args = ['--url', 'http://127.0.0.1:1']
-  const ends = await Promise.all(['there.txt', 'ips.txt'].map((list) => ground.run([list, ...args], { env })))
+  const ends = await Promise.all(['there.txt', 'ips.txt'].map((list) => harness.run([list, ...args], { env })))
   expect(ends.map(({ code }) => code)).toEqual([1, 2])
 })
 
@@ -86,30 +86,37 @@ describe('a fleet that was named', () => {
   afterAll(() => void server.close())
 
   test('and is not there ends with 1, and leaves the output as it was', async () => {
-    await ground.write('old.ndjson', 'precious\n')
-    const { code, stderr } = await ground.run(['ips.txt', '-o', 'old.ndjson', '--force', '--url', 'http://127.0.0.1:1'])
+    await harness.write('old.ndjson', 'precious\n')
+    const { code, stderr } = await harness.run([
+      'ips.txt',
+      '-o',
+      'old.ndjson',
+      '--force',
+      '--url',
+      'http://127.0.0.1:1',
+    ])
     expect(code).toBe(1)
     expect(stderr).toContain('no answer from http://127.0.0.1:1 (ECONNREFUSED)')
-    expect(await ground.read('old.ndjson')).toBe('precious\n')
+    expect(await harness.read('old.ndjson')).toBe('precious\n')
   })
 
   test('and is something else ends with 1', async () => {
     status = 200
-    const { code, stderr } = await ground.run(['ips.txt', '--url', url])
+    const { code, stderr } = await harness.run(['ips.txt', '--url', url])
     expect([code, stderr]).toEqual([1, `bulk: what answers at ${url} is no fleet\n`])
   })
 
   test('and wants another token ends with 1; the token goes there and is shown nowhere', async () => {
     status = 403
     tokens.length = 0
-    const given = await ground.run(['ips.txt', '-o', 'out.ndjson', '--url', url, '--token', 'canary-token'])
-    const set = await ground.run(['ips.txt', '--json'], { env: { IPFLEET_URL: url, IPFLEET_TOKEN: 'canary-token' } })
+    const given = await harness.run(['ips.txt', '-o', 'out.ndjson', '--url', url, '--token', 'canary-token'])
+    const set = await harness.run(['ips.txt', '--json'], { env: { IPFLEET_URL: url, IPFLEET_TOKEN: 'canary-token' } })
     expect([given.code, set.code]).toEqual([1, 1])
     expect(new Set(tokens)).toEqual(new Set(['Bearer canary-token']))
     expect(given.stderr).toContain('Not yours')
     expect(given.stderr).toContain('IPFLEET_TOKEN')
     expect(given.stderr + set.stderr + set.stdout).not.toContain('canary')
     expect(given.stderr).not.toContain('\u001b')
-    expect(await ground.readIfThere('out.ndjson.ipfleet.json')).toBeUndefined()
+    expect(await harness.readIfThere('out.ndjson.ipfleet.json')).toBeUndefined()
   })
 })

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkGround } from './bulk-ground.ts'
+import { addresses, BulkHarness } from './bulk-harness.ts'
 
 // Twice that is less than what the keys of the fake have left.
 const lineCount = 30_000
-const patienceMs = 150_000
+const timeoutMs = 150_000
 
 /** With duplicates, IPv6 and lines that hold no address among them. */
 const lines = addresses(lineCount).map((address, at) => {
@@ -13,10 +13,10 @@ const lines = addresses(lineCount).map((address, at) => {
   return address
 })
 
-let ground: BulkGround
+let harness: BulkHarness
 
 beforeAll(async () => {
-  ground = await BulkGround.start({
+  harness = await BulkHarness.start({
     services: 2,
     replicas: 2,
     fake: { latencyMs: 20 },
@@ -25,51 +25,51 @@ beforeAll(async () => {
   })
 }, 60_000)
 
-afterAll(() => ground.stop())
+afterAll(() => harness.stop())
 
 test(
   'workers killed, Redis restarted, keys over their limit: the same bytes as without',
   async () => {
     const body = lines.join('\n')
-    const undisturbed = await ground.post(body)
-    await ground.waitFor(undisturbed, 'completed', patienceMs)
-    const expected = await ground.results(undisturbed)
-    await ground.forgetAnswers()
+    const undisturbed = await harness.post(body)
+    await harness.waitFor(undisturbed, 'completed', timeoutMs)
+    const expected = await harness.results(undisturbed)
+    await harness.forgetAnswers()
 
-    const id = await ground.post(body)
+    const id = await harness.post(body)
     await beyond(id, 0.05)
     await killWorker(1)
-    const heal = ground.fake.behave({ kind: '429-storm' })
+    const heal = harness.fake.behave({ kind: '429-storm' })
     setTimeout(heal, 5000)
     await beyond(id, 0.3)
     await killWorker(1)
     await beyond(id, 0.5)
-    await ground.redis.restart()
-    await ground.waitFor(id, 'completed', patienceMs)
+    await harness.redis.restart()
+    await harness.waitFor(id, 'completed', timeoutMs)
 
-    const results = await ground.results(id)
+    const results = await harness.results(id)
     expect(results.split('\n')).toHaveLength(lineCount + 1)
     expect(results === expected).toBe(true)
-    expect(await ground.job(id)).toMatchObject({
+    expect(await harness.job(id)).toMatchObject({
       lines: { total: lineCount, done: lineCount, errors: lineCount / 50 },
       errors: { wrong_ip: lineCount / 50 },
     })
   },
-  2 * patienceMs,
+  2 * timeoutMs,
 )
 
 /** Until that share of the lines has results. */
 function beyond(id: string, share: number): Promise<unknown> {
   return until(async () => {
-    const job = await ground.job(id).catch(() => undefined)
+    const job = await harness.job(id).catch(() => undefined)
     return job !== undefined && job.lines.done > share * lineCount
-  }, patienceMs)
+  }, timeoutMs)
 }
 
 /** SIGKILL to a process of the service, and another one in its place. */
 async function killWorker(at: number): Promise<void> {
-  const worker = ground.services[at]
+  const worker = harness.services[at]
   worker?.kill('SIGKILL')
   await worker?.exited
-  ground.services[at] = await ground.join()
+  harness.services[at] = await harness.join()
 }

@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { connect } from '@ipfleet/redis/connection.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkGround } from './bulk-ground.ts'
+import { addresses, BulkHarness } from './bulk-harness.ts'
 
-let ground: BulkGround | undefined
+let harness: BulkHarness | undefined
 
-afterEach(() => ground?.stop())
+afterEach(() => harness?.stop())
 
 /** Most memory of the server; 0: no limit. */
 async function setMaxMemory(url: string, value: string): Promise<void> {
@@ -15,44 +15,44 @@ async function setMaxMemory(url: string, value: string): Promise<void> {
 }
 
 test('with Redis full, jobs under way pause and new ones are refused; with room again, all is done', async () => {
-  ground = await BulkGround.start({ fake: { latencyMs: 100 }, lookupEnv: { SHARED_CACHE_TTL_SECONDS: '1' } })
-  const earlier = await ground.post('8.8.8.8\n1.1.1.1\n')
-  await ground.waitFor(earlier, 'completed')
+  harness = await BulkHarness.start({ fake: { latencyMs: 100 }, lookupEnv: { SHARED_CACHE_TTL_SECONDS: '1' } })
+  const earlier = await harness.post('8.8.8.8\n1.1.1.1\n')
+  await harness.waitFor(earlier, 'completed')
   const lines = addresses(20_000)
-  const id = await ground.post(lines.join('\n'))
-  await ground.fake.waitForCalls(3)
-  await setMaxMemory(ground.redis.url, '1mb')
+  const id = await harness.post(lines.join('\n'))
+  await harness.fake.waitForCalls(3)
+  await setMaxMemory(harness.redis.url, '1mb')
   const refused = await until(async () => {
-    const response = await fetch(`${ground?.url}/jobs`, { method: 'POST', body: '8.8.8.8' })
+    const response = await fetch(`${harness?.url}/jobs`, { method: 'POST', body: '8.8.8.8' })
     return response.status === 503 ? response : undefined
   })
   expect(refused.headers.get('retry-after')).not.toBeNull()
   expect(await refused.json()).toMatchObject({ status: 503, error: { title: 'Store full' } })
   await until(async () => {
-    const health = await fetch(`${ground?.url}/health`)
+    const health = await fetch(`${harness?.url}/health`)
     return (await health.text()).includes('storage')
   })
-  expect((await ground.results(earlier)).trim().split('\n')).toHaveLength(2)
-  await setMaxMemory(ground.redis.url, '0')
-  await ground.waitFor(id, 'completed', 50_000)
-  const inputs = (await ground.results(id)).trimEnd().split('\n')
+  expect((await harness.results(earlier)).trim().split('\n')).toHaveLength(2)
+  await setMaxMemory(harness.redis.url, '0')
+  await harness.waitFor(id, 'completed', 50_000)
+  const inputs = (await harness.results(id)).trimEnd().split('\n')
   expect(inputs.map((line) => (JSON.parse(line) as { ip: string }).ip)).toEqual(lines)
 }, 90_000)
 
 test('over BULK_MAX_STORED_BYTES new jobs are refused until older ones are removed', async () => {
-  ground = await BulkGround.start({ bulkEnv: { BULK_MAX_STORED_BYTES: '10000' } })
-  const first = await ground.post(addresses(1000).join('\n'))
-  await ground.waitFor(first, 'completed')
-  const post = async () => (await fetch(`${ground?.url}/jobs`, { method: 'POST', body: '8.8.8.8' })).status
+  harness = await BulkHarness.start({ bulkEnv: { BULK_MAX_STORED_BYTES: '10000' } })
+  const first = await harness.post(addresses(1000).join('\n'))
+  await harness.waitFor(first, 'completed')
+  const post = async () => (await fetch(`${harness?.url}/jobs`, { method: 'POST', body: '8.8.8.8' })).status
   await until(async () => (await storedBytes()) > 10_000)
   expect(await post()).toBe(503)
-  await fetch(`${ground.url}/jobs/${first}`, { method: 'DELETE' })
+  await fetch(`${harness.url}/jobs/${first}`, { method: 'DELETE' })
   await until(async () => (await storedBytes()) === 0)
   expect(await post()).toBe(202)
 }, 60_000)
 
 /** What the service says; read from Redis once a second at most. */
 async function storedBytes(): Promise<number> {
-  const metrics = await (await fetch(`${ground?.url}/metrics`)).text()
+  const metrics = await (await fetch(`${harness?.url}/metrics`)).text()
   return Number(/^ipfleet_bulk_stored_bytes (\d+)/m.exec(metrics)?.[1])
 }

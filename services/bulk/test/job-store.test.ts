@@ -5,8 +5,8 @@ import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { JobNames } from '../src/jobs/job-keys.ts'
 import { type ChunkResult, JobStore } from '../src/jobs/job-store.ts'
-import { ChunkQueue } from '../src/queue/chunk-queue.ts'
-import { Sweeper } from '../src/work/sweeper.ts'
+import { ChunkQueue } from '../src/worker/chunk-queue.ts'
+import { Sweeper } from '../src/worker/sweeper.ts'
 
 const owner = 'everyone'
 let redis: TestRedis
@@ -175,7 +175,7 @@ describe('the sweeper', () => {
     const sweeper = new Sweeper({
       store,
       queue,
-      tellEnd: async (job) => void told.push(job),
+      notifyEnd: async (job) => void told.push(job),
       onRepaired: (job, chunks) => repaired.push([job, chunks]),
     })
     await sweeper.sweep()
@@ -194,7 +194,7 @@ describe('the sweeper', () => {
     await store.seal(id, '')
     await store.finish(id, 0, resultOf('x\n'))
     const told: string[] = []
-    const sweeper = new Sweeper({ store, queue, tellEnd: async (job) => void told.push(job), onRepaired: () => {} })
+    const sweeper = new Sweeper({ store, queue, notifyEnd: async (job) => void told.push(job), onRepaired: () => {} })
     await sweeper.sweep()
     expect(told).toContain(id)
     await store.noteCallback(id, 'delivered', 1)

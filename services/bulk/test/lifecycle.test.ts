@@ -7,29 +7,29 @@ import { startService } from '@ipfleet/testing/service-process.ts'
 import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkGround } from './bulk-ground.ts'
+import { addresses, BulkHarness } from './bulk-harness.ts'
 
 const run = promisify(execFile)
 const entry = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-let ground: BulkGround | undefined
+let harness: BulkHarness | undefined
 
 afterEach(async () => {
-  await ground?.stop()
-  ground = undefined
+  await harness?.stop()
+  harness = undefined
 })
 
 test('SIGTERM in the middle of a job: chunks are finished or handed back, and another process does the rest', async () => {
-  ground = await BulkGround.start({ services: 2, fake: { latencyMs: 50 }, bulkEnv: { DRAIN_MS: '200' } })
-  const [, second] = ground.services
+  harness = await BulkHarness.start({ services: 2, fake: { latencyMs: 50 }, bulkEnv: { DRAIN_MS: '200' } })
+  const [, second] = harness.services
   const lines = addresses(30_000)
-  const id = await ground.post(lines.join('\n'))
-  await until(async () => ((await ground?.job(id))?.lines.done ?? 0) > 2000)
+  const id = await harness.post(lines.join('\n'))
+  await until(async () => ((await harness?.job(id))?.lines.done ?? 0) > 2000)
   const { code } = (await second?.stop()) ?? {}
   expect(code).toBe(0)
   expect(second?.lines().some(({ msg }) => msg === 'stopped')).toBe(true)
   // Sooner than a worker that has died is missed.
-  await ground.waitFor(id, 'completed', 30_000)
-  const results = (await ground.results(id)).trimEnd().split('\n')
+  await harness.waitFor(id, 'completed', 30_000)
+  const results = (await harness.results(id)).trimEnd().split('\n')
   expect(results.map((line) => (JSON.parse(line) as { ip: string }).ip)).toEqual(lines)
 }, 90_000)
 
@@ -59,13 +59,13 @@ test('it starts without Redis, refuses jobs until that is there, and then takes 
 
 test('jobs belong to their token; units are counted for it, and work waits for more of them', async () => {
   const tokens = 'lookups-own-token,a=client-token-a;units=1500/hour,b=client-token-b'
-  ground = await BulkGround.start({
+  harness = await BulkHarness.start({
     lookupEnv: { CLIENT_TOKENS: tokens },
     bulkEnv: { CLIENT_TOKENS: tokens, LOOKUP_TOKEN: 'lookups-own-token' },
   })
-  const { url } = ground
+  const { url } = harness
   const as = (token: string, path: string) => fetch(`${url}${path}`, { headers: { Authorization: `Bearer ${token}` } })
-  const id = await ground.post(addresses(4000).join('\n'), '', { Authorization: 'Bearer client-token-a' })
+  const id = await harness.post(addresses(4000).join('\n'), '', { Authorization: 'Bearer client-token-a' })
   expect((await as('client-token-b', `/jobs/${id}`)).status).toBe(404)
   expect((await fetch(`${url}/jobs/${id}`)).status).toBe(401)
   const done = async () =>
@@ -78,16 +78,16 @@ test('jobs belong to their token; units are counted for it, and work waits for m
 }, 60_000)
 
 test('a token that the fleet does not know is told in the log, and work goes on once it does', async () => {
-  ground = await BulkGround.start({
+  harness = await BulkHarness.start({
     lookupEnv: { CLIENT_TOKENS: 'lookups-own-token' },
     bulkEnv: { LOOKUP_TOKEN: 'an-unknown-token' },
   })
-  const id = await ground.post('8.8.8.8')
-  await ground.services[0]?.waitForLine(({ level, msg }) => level === 'warn' && String(msg).includes('LOOKUP_TOKEN'))
-  expect(ground.services[0]?.output()).not.toContain('an-unknown-token')
-  await ground.join({ LOOKUP_TOKEN: 'lookups-own-token' })
-  await ground.services[0]?.stop()
-  const url = ground.services[1]?.url
+  const id = await harness.post('8.8.8.8')
+  await harness.services[0]?.waitForLine(({ level, msg }) => level === 'warn' && String(msg).includes('LOOKUP_TOKEN'))
+  expect(harness.services[0]?.output()).not.toContain('an-unknown-token')
+  await harness.join({ LOOKUP_TOKEN: 'lookups-own-token' })
+  await harness.services[0]?.stop()
+  const url = harness.services[1]?.url
   await until(
     async () => ((await (await fetch(`${url}/jobs/${id}`)).json()) as { state: string }).state === 'completed',
   )

@@ -1,45 +1,45 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { addresses, BulkGround, keys } from './bulk-ground.ts'
+import { addresses, BulkHarness, keys } from './bulk-harness.ts'
 
-let ground: BulkGround | undefined
+let harness: BulkHarness | undefined
 
-afterEach(() => ground?.stop())
+afterEach(() => harness?.stop())
 
 test('distinct addresses are asked for once, in batches, and every line has its result', async () => {
-  ground = await BulkGround.start({ replicas: 2 })
+  harness = await BulkHarness.start({ replicas: 2 })
   const distinct = addresses(1500)
-  const id = await ground.post([...distinct, ...distinct, 'x', '::ffff:20.0.0.9'].join('\n'))
-  const job = await ground.waitFor(id, 'completed')
+  const id = await harness.post([...distinct, ...distinct, 'x', '::ffff:20.0.0.9'].join('\n'))
+  const job = await harness.waitFor(id, 'completed')
   expect(job).toMatchObject({ lines: { total: 3002, done: 3002, answered: 3001, errors: 1 }, errors: { wrong_ip: 1 } })
-  expect(ground.askedUpstream().toSorted()).toEqual(distinct.toSorted())
+  expect(harness.askedUpstream().toSorted()).toEqual(distinct.toSorted())
 }, 60_000)
 
 test('BULK_MAX_RPS holds over all processes', async () => {
-  ground = await BulkGround.start({ services: 2, bulkEnv: { BULK_MAX_RPS: '500' } })
+  harness = await BulkHarness.start({ services: 2, bulkEnv: { BULK_MAX_RPS: '500' } })
   const startedMs = performance.now()
-  const id = await ground.post(addresses(2500).join('\n'))
-  await ground.waitFor(id, 'completed')
+  const id = await harness.post(addresses(2500).join('\n'))
+  await harness.waitFor(id, 'completed')
   // 500 at once, the other 2000 at 500 a second.
   expect(performance.now() - startedMs).toBeGreaterThan(3800)
 }, 60_000)
 
 test('LIVE_RESERVE_PERCENT of the quota is left to live look-ups; the job goes on when there is more', async () => {
   const quota = { monthlyQuota: 1000 }
-  ground = await BulkGround.start({
+  harness = await BulkHarness.start({
     fake: { keys: Object.fromEntries(keys.map((key) => [key, quota])) },
     lookupEnv: { QUOTA_POLL_SECONDS: '1' },
     bulkEnv: { LIVE_RESERVE_PERCENT: '20' },
   })
-  const { fake, replicas } = ground
+  const { fake, replicas } = harness
   await fake.waitForCalls(2, ({ path }) => path.startsWith('/me'))
-  const id = await ground.post(addresses(3000).join('\n'))
-  await ground.services[0]?.waitForLine(({ msg }) => msg === 'paused')
+  const id = await harness.post(addresses(3000).join('\n'))
+  await harness.services[0]?.waitForLine(({ msg }) => msg === 'paused')
   // Nothing announces that nothing happens.
   await sleep(1500)
-  const asked = ground.askedUpstream().length
+  const asked = harness.askedUpstream().length
   expect(asked).toBeLessThanOrEqual(1600)
-  expect((await ground.job(id)).state).toBe('running')
+  expect((await harness.job(id)).state).toBe('running')
 
   const live = await fetch(`${replicas[0]?.url}/99.1.2.3`)
   expect(live.status).toBe(200)
@@ -47,13 +47,13 @@ test('LIVE_RESERVE_PERCENT of the quota is left to live look-ups; the job goes o
 }, 60_000)
 
 test('nothing is asked while every key is benched, and all is done when they are back', async () => {
-  ground = await BulkGround.start({ lookupEnv: { COOLDOWN_SECONDS: '3' } })
-  const heal = ground.fake.behave({ kind: '429-storm' })
-  const id = await ground.post(addresses(2000).join('\n'))
-  await ground.services[0]?.waitForLine(({ msg }) => msg === 'paused')
+  harness = await BulkHarness.start({ lookupEnv: { COOLDOWN_SECONDS: '3' } })
+  const heal = harness.fake.behave({ kind: '429-storm' })
+  const id = await harness.post(addresses(2000).join('\n'))
+  await harness.services[0]?.waitForLine(({ msg }) => msg === 'paused')
   heal()
   const pausedMs = performance.now()
-  await ground.fake.nextCall()
+  await harness.fake.nextCall()
   expect(performance.now() - pausedMs).toBeGreaterThan(1500)
-  expect(await ground.waitFor(id, 'completed')).toMatchObject({ lines: { answered: 2000 } })
+  expect(await harness.waitFor(id, 'completed')).toMatchObject({ lines: { answered: 2000 } })
 }, 60_000)

@@ -8,7 +8,7 @@ import { type GuardedChild, spawnGuarded } from '@ipfleet/testing/service-proces
 import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { settingsSchema } from '../src/settings.ts'
-import { BulkGround } from './bulk-ground.ts'
+import { BulkHarness } from './bulk-harness.ts'
 
 const readme = new URL('../README.md', import.meta.url)
 
@@ -22,7 +22,7 @@ const port = likelyFreePort()
 const receiverUrl = `http://127.0.0.1:${port}/hooks`
 const written: string[] = []
 let receiver: GuardedChild
-let ground: BulkGround
+let harness: BulkHarness
 
 beforeAll(async () => {
   const [, script = ''] = /```js\n([^]*?)```/.exec(readFileSync(readme, 'utf8')) ?? []
@@ -32,15 +32,15 @@ beforeAll(async () => {
     cwd: fileURLToPath(new URL('..', import.meta.url)), // where its import is found
   })
   receiver.onLine((line) => written.push(line))
-  ground = await BulkGround.start({ bulkEnv: { WEBHOOK_SECRET: secret, ALLOW_TARGETS: '127.0.0.1' } })
+  harness = await BulkHarness.start({ bulkEnv: { WEBHOOK_SECRET: secret, ALLOW_TARGETS: '127.0.0.1' } })
 })
 afterAll(async () => {
   await receiver.stop()
-  await ground.stop()
+  await harness.stop()
 })
 
 test('its receiver of webhooks takes what the service sends, and nothing else', async () => {
-  const id = await ground.post('8.8.8.8\n', `?callback=${receiverUrl}`)
+  const id = await harness.post('8.8.8.8\n', `?callback=${receiverUrl}`)
   await until(() => written.includes(`${id} is completed`))
   const forged = await fetch(receiverUrl, { method: 'POST', body: JSON.stringify({ id, state: 'completed' }) })
   expect(forged.status).toBe(400)

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { observeRedis, type RedisObserver } from '@ipfleet/testing/redis-observer.ts'
-import { addresses, BulkGround } from './bulk-ground.ts'
+import { addresses, BulkHarness } from './bulk-harness.ts'
 
-let ground: BulkGround
+let harness: BulkHarness
 let observer: RedisObserver
 
 beforeAll(async () => {
-  ground = await BulkGround.start({ services: 0 })
-  observer = await observeRedis(ground.redis.url)
+  harness = await BulkHarness.start({ services: 0 })
+  observer = await observeRedis(harness.redis.url)
   const readme = await readFile(fileURLToPath(new URL('../README.md', import.meta.url)), 'utf8')
   const [rule = ''] = /^ACL SETUSER .*$/m.exec(readme) ?? []
   await observer.call(...(rule.split(' ') as [string]))
@@ -18,31 +18,31 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await observer[Symbol.asyncDispose]()
-  await ground.stop()
+  await harness.stop()
 })
 
-const urlOf = (userInfo: string, path = ''): string => ground.redis.url.replace('//', `//${userInfo}@`) + path
+const urlOf = (userInfo: string, path = ''): string => harness.redis.url.replace('//', `//${userInfo}@`) + path
 
 test('a user who may do what the README lists, and no more, is enough', async () => {
   await observer.call('ACL', 'LOG', 'RESET')
-  const service = await ground.join({ REDIS_URL: urlOf('bulk:PASSWORD') })
-  const id = await ground.post(addresses(30).join('\n'))
-  expect((await ground.waitFor(id, 'completed')).lines).toMatchObject({ done: 30, errors: 0 })
-  expect((await ground.results(id)).trim().split('\n')).toHaveLength(30)
-  expect((await fetch(`${ground.url}/jobs/${id}`, { method: 'DELETE' })).status).toBeLessThan(300)
+  const service = await harness.join({ REDIS_URL: urlOf('bulk:PASSWORD') })
+  const id = await harness.post(addresses(30).join('\n'))
+  expect((await harness.waitFor(id, 'completed')).lines).toMatchObject({ done: 30, errors: 0 })
+  expect((await harness.results(id)).trim().split('\n')).toHaveLength(30)
+  expect((await fetch(`${harness.url}/jobs/${id}`, { method: 'DELETE' })).status).toBeLessThan(300)
   expect(await observer.call('ACL', 'LOG')).toEqual([])
   expect((await service.stop()).code).toBe(0)
 }, 60_000)
 
 test.each([
   ['a wrong password', () => urlOf('bulk:canary'), 'WRONGPASS', /refuses the user or the password/],
-  ['a database that does not exist', () => `${ground.redis.url}/99`, 'DB', /no database/],
+  ['a database that does not exist', () => `${harness.redis.url}/99`, 'DB', /no database/],
   ['a user without a command', () => urlOf('weak:PASSWORD'), 'NOPERM', /may not do/],
   ['nothing there', () => 'redis://127.0.0.1:1', 'ECONNREFUSED', /nothing listens/],
 ])(
   'with %s bulk says so once, answers 503, and stops when told',
   async (_name, url, code, reason) => {
-    const service = await ground.join({ REDIS_URL: url() })
+    const service = await harness.join({ REDIS_URL: url() })
     const line = await service.waitForLine(({ msg }) => String(msg).startsWith('redis is away'))
     expect(line['reason']).toMatch(reason)
     const refused = await fetch(`${service.url}/jobs`, { method: 'POST', body: '8.8.8.8' })

@@ -6,7 +6,7 @@ import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { type ServiceProcess, startService } from '@ipfleet/testing/service-process.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { expect, test } from '@jest/globals'
-import { addresses, BulkGround } from './bulk-ground.ts'
+import { addresses, BulkHarness } from './bulk-harness.ts'
 
 const edgeEntry = fileURLToPath(new URL('../../edge/src/main.ts', import.meta.url))
 
@@ -59,27 +59,27 @@ function startLoad(url: string, id: string) {
 
 test('one of two processes is replaced under load: no request fails, and each input has one line', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ipfleet-replacement-'))
-  const ground = await BulkGround.start({ services: 2, fake: { latencyMs: 50 }, bulkEnv: { DRAIN_MS: '2000' } })
-  const [first, second] = ground.services
+  const harness = await BulkHarness.start({ services: 2, fake: { latencyMs: 50 }, bulkEnv: { DRAIN_MS: '2000' } })
+  const [first, second] = harness.services
   const port = likelyFreePort()
   const edge = await startEdge(folder, [first?.port ?? 0, second?.port ?? 0, port])
   try {
     const lines = addresses(12_000)
-    const id = await ground.post(lines.join('\n'))
+    const id = await harness.post(lines.join('\n'))
     const load = startLoad(edge.url, id)
-    await until(async () => (await ground.job(id)).lines.done > 1000 && load.posted.length > 2)
+    await until(async () => (await harness.job(id)).lines.done > 1000 && load.posted.length > 2)
     expect((await second?.stop())?.code).toBe(0)
     const { length } = load.posted
-    await ground.join({ PORT: String(port) })
+    await harness.join({ PORT: String(port) })
     await until(() => load.posted.length > length + 5)
-    await ground.waitFor(id, 'completed', 60_000)
+    await harness.waitFor(id, 'completed', 60_000)
     expect(await load.stop()).toEqual([])
-    const inputs = (await ground.results(id)).trimEnd().split('\n')
+    const inputs = (await harness.results(id)).trimEnd().split('\n')
     expect(inputs.map((line) => (JSON.parse(line) as { input: string }).input)).toEqual(lines)
-    for (const list of load.posted) await ground.waitFor(list, 'completed')
+    for (const list of load.posted) await harness.waitFor(list, 'completed')
   } finally {
     await edge.stop()
-    await ground.stop()
+    await harness.stop()
     await rm(folder, { recursive: true })
   }
 }, 120_000)

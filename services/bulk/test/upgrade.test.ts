@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { queueConnection } from '@ipfleet/redis/connection.ts'
-import { BulkGround } from './bulk-ground.ts'
+import { BulkHarness } from './bulk-harness.ts'
 
 interface PreviousRelease {
   readonly job: string
@@ -17,19 +17,19 @@ async function previousRelease(): Promise<PreviousRelease> {
 
 test('a job of the previous release and its queue are taken over, once, by processes that start together', async () => {
   const { job, lines, commands } = await previousRelease()
-  await using ground = await BulkGround.start({ services: 0 })
-  const client = queueConnection(ground.redis.url, 'test')
+  await using harness = await BulkHarness.start({ services: 0 })
+  const client = queueConnection(harness.redis.url, 'test')
   for (const [key, command, ...args] of commands) {
     await client.call(command, key, ...args.map((text) => Buffer.from(text, 'base64')))
   }
   client.disconnect()
-  await Promise.all([ground.join(), ground.join()])
-  const ended = await ground.waitFor(job, 'completed')
+  await Promise.all([harness.join(), harness.join()])
+  const ended = await harness.waitFor(job, 'completed')
   expect(ended.lines).toMatchObject({ total: lines, done: lines, errors: 0 })
-  const inputs = (await ground.results(job))
+  const inputs = (await harness.results(job))
     .trim()
     .split('\n')
     .map((line) => (JSON.parse(line) as { input: string }).input)
   expect([inputs.length, new Set(inputs).size]).toEqual([lines, lines])
-  expect(ground.askedUpstream().length).toBe(lines)
+  expect(harness.askedUpstream().length).toBe(lines)
 }, 60_000)

@@ -7,11 +7,11 @@ import { readTargetItem } from '@ipfleet/net/target-list.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { Places } from '../src/limits/places.ts'
-import { WebhookSender } from '../src/webhook/webhook-sender.ts'
-import { WebhookSigner } from '../src/webhook/webhook-signer.ts'
-import { webhookPolicy } from '../src/webhook/webhook-target.ts'
-import { type WebhookJobs, type WebhookNote, Webhooks } from '../src/webhook/webhooks.ts'
+import { SlotLimiter } from '../src/limits/slot-limiter.ts'
+import { WebhookSender } from '../src/webhooks/webhook-sender.ts'
+import { WebhookSigner } from '../src/webhooks/webhook-signer.ts'
+import { webhookPolicy } from '../src/webhooks/webhook-target.ts'
+import { type WebhookJobs, type WebhookNote, Webhooks } from '../src/webhooks/webhooks.ts'
 import { type ReceiverOptions, WebhookReceiver } from './webhook-receiver.ts'
 
 const secret = `whsec_${Buffer.alloc(32, 'a secret').toString('base64')}`
@@ -25,7 +25,7 @@ afterAll(() => redis.stop())
 interface Setup {
   readonly url?: string
   readonly allow?: string
-  readonly mostAttempts?: number
+  readonly maxAttempts?: number
   readonly firstMs?: number
   readonly deadlineMs?: number
   /** Default: those of a queue of the test's own. */
@@ -54,10 +54,10 @@ class OneJob implements WebhookJobs {
   }
 }
 
-let grounds = 0
+let harnesses = 0
 
 /** Webhooks as a process has them, and all that they tell. */
-class Ground implements AsyncDisposable {
+class Harness implements AsyncDisposable {
   readonly prefix: string
   readonly jobs = new OneJob()
   readonly webhooks: Webhooks
@@ -65,8 +65,8 @@ class Ground implements AsyncDisposable {
   readonly #connections: { readonly queue: Redis; readonly worker: Redis }
 
   constructor(setup: Setup = {}) {
-    const { url, allow = '127.0.0.1', mostAttempts = 15, firstMs = 20, deadlineMs = 2000 } = setup
-    this.prefix = setup.prefix ?? `test-${(grounds += 1)}`
+    const { url, allow = '127.0.0.1', maxAttempts = 15, firstMs = 20, deadlineMs = 2000 } = setup
+    this.prefix = setup.prefix ?? `test-${(harnesses += 1)}`
     this.jobs.url = url
     const clock = manualClock()
     const policy = webhookPolicy({
@@ -81,11 +81,11 @@ class Ground implements AsyncDisposable {
       connections: this.#connections,
       prefix: this.prefix,
       jobs: setup.jobs ?? this.jobs,
-      places: new Places({ max: 50, sharePercent: 50, what: 'webhooks', setting: '' }),
+      places: new SlotLimiter({ max: 50, sharePercent: 50, what: 'webhooks', setting: '' }),
       sender: new WebhookSender({ policy, signer: new WebhookSigner([secret]), deadlineMs }),
       keepSeconds: 3600,
-      pauses: { firstMs, longestMs: 1000 },
-      mostAttempts,
+      pauses: { firstMs, maxMs: 1000 },
+      maxAttempts,
     })
     for (const name of ['delivered', 'failed', 'dead', 'unread', 'unnoted'] as const) {
       this.webhooks.on(name, (event: object) => this.events.push([name, event]))
@@ -93,10 +93,10 @@ class Ground implements AsyncDisposable {
   }
 
   /** With a worker that delivers. */
-  static started(setup: Setup = {}): Ground {
-    const ground = new Ground(setup)
-    ground.webhooks.start()
-    return ground
+  static started(setup: Setup = {}): Harness {
+    const harness = new Harness(setup)
+    harness.webhooks.start()
+    return harness
   }
 
   async saw(name: string, times = 1): Promise<object> {
@@ -125,23 +125,23 @@ const answering = (...statuses: readonly number[]): ReceiverOptions => ({
 describe('without Redis', () => {
   test('adding is refused within seconds, and closing ends', async () => {
     const own = await startTestRedis()
-    const ground = Ground.started({ redisUrl: own.url })
-    await ground.webhooks.enqueue('job-2')
+    const harness = Harness.started({ redisUrl: own.url })
+    await harness.webhooks.enqueue('job-2')
     await own.stop()
-    await expect(ground.webhooks.enqueue('job-1')).rejects.toThrow()
+    await expect(harness.webhooks.enqueue('job-1')).rejects.toThrow()
     const startedMs = performance.now()
-    await ground[Symbol.asyncDispose]()
+    await harness[Symbol.asyncDispose]()
     expect(performance.now() - startedMs).toBeLessThan(2000)
   })
 
   test('closing ends also while Redis hangs', async () => {
     const own = await startTestRedis()
-    const ground = Ground.started({ redisUrl: own.url })
-    await ground.webhooks.enqueue('job-2')
+    const harness = Harness.started({ redisUrl: own.url })
+    await harness.webhooks.enqueue('job-2')
     await own.pause()
-    await ground.webhooks.close(300)
+    await harness.webhooks.close(300)
     await own.resume()
-    await ground[Symbol.asyncDispose]()
+    await harness[Symbol.asyncDispose]()
     await own.stop()
   })
 })
@@ -149,11 +149,11 @@ describe('without Redis', () => {
 describe('a webhook', () => {
   test('tells the end of a job once, signed, to a receiver that answers 200', async () => {
     await using receiver = await WebhookReceiver.start()
-    await using ground = Ground.started({ url: urlOf(receiver) })
-    await Promise.all([ground.webhooks.enqueue('job-1'), ground.webhooks.enqueue('job-1')])
-    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
-    await ground.webhooks.enqueue('job-1')
-    await ground.webhooks.close()
+    await using harness = Harness.started({ url: urlOf(receiver) })
+    await Promise.all([harness.webhooks.enqueue('job-1'), harness.webhooks.enqueue('job-1')])
+    expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
+    await harness.webhooks.enqueue('job-1')
+    await harness.webhooks.close()
     expect(receiver.deliveries).toHaveLength(1)
     const [{ headers, body }] = receiver.deliveries as [(typeof receiver.deliveries)[0]]
     expect(new Webhook(secret).verify(body, headers as Record<string, string>)).toEqual({
@@ -162,32 +162,31 @@ describe('a webhook', () => {
       data: { id: 'job-1', state: 'completed' },
     })
     expect(headers['webhook-id']).toBe('msg_job-1')
-    expect(ground.jobs.notes[0]).toEqual({ state: 'delivered', attempts: 1 })
+    expect(harness.jobs.notes[0]).toEqual({ state: 'delivered', attempts: 1 })
   })
 
   test('reaches a receiver that was down once it is back', async () => {
     const down = await WebhookReceiver.start()
-    await using ground = Ground.started({ url: urlOf(down) })
+    await using harness = Harness.started({ url: urlOf(down) })
     await down[Symbol.asyncDispose]()
-    await ground.webhooks.enqueue('job-1')
-    await ground.saw('failed', 3)
-    expect(ground.jobs.notes.at(-1)).toEqual({ state: 'waiting', attempts: 3, reason: 'unreachable' })
+    await harness.webhooks.enqueue('job-1')
+    await harness.saw('failed', 3)
+    expect(harness.jobs.notes.at(-1)).toEqual({ state: 'waiting', attempts: 3, reason: 'unreachable' })
     await using receiver = await WebhookReceiver.start({ port: down.port })
-    const { attempts } = (await ground.saw('delivered')) as { attempts: number }
+    const { attempts } = (await harness.saw('delivered')) as { attempts: number }
     expect(attempts).toBeGreaterThan(3)
     expect(receiver.deliveries).toHaveLength(1)
-    expect(ground.jobs.notes.at(-1)).toEqual({ state: 'delivered', attempts })
+    expect(harness.jobs.notes.at(-1)).toEqual({ state: 'delivered', attempts })
   })
 
   test('is tried again after 500s with growing pauses, as the same message with a fresh signature', async () => {
     await using receiver = await WebhookReceiver.start(answering(500, 500, 500, 500, 200))
-    await using ground = Ground.started({ url: urlOf(receiver), firstMs: 60 })
-    await ground.webhooks.enqueue('job-1')
-    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 5 })
+    await using harness = Harness.started({ url: urlOf(receiver), firstMs: 60 })
+    await harness.webhooks.enqueue('job-1')
+    expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 5 })
     const pauses = receiver.deliveries.slice(1).map(({ atMs }, index) => atMs - (receiver.deliveries[index]?.atMs ?? 0))
     // Half of each is by chance; queue and network only add to it.
-    for (const [index, leastMs] of [30, 60, 120, 240].entries())
-      expect(pauses[index]).toBeGreaterThanOrEqual(leastMs - 2)
+    for (const [index, minMs] of [30, 60, 120, 240].entries()) expect(pauses[index]).toBeGreaterThanOrEqual(minMs - 2)
     expect(new Set(receiver.deliveries.map(({ headers }) => headers['webhook-id']))).toEqual(new Set(['msg_job-1']))
     expect(new Set(receiver.deliveries.map(({ body }) => body)).size).toBe(1)
     for (const { body, headers } of receiver.deliveries) {
@@ -199,27 +198,27 @@ describe('a webhook', () => {
     await using receiver = await WebhookReceiver.start({
       answer: (response, nth) => void response.writeHead(nth === 1 ? 429 : 200, { 'retry-after': '1' }).end(),
     })
-    await using ground = Ground.started({ url: urlOf(receiver) })
-    await ground.webhooks.enqueue('job-1')
-    expect(await ground.saw('failed')).toMatchObject({ reason: 'client_error', retryInMs: 1000 })
-    await ground.saw('delivered')
+    await using harness = Harness.started({ url: urlOf(receiver) })
+    await harness.webhooks.enqueue('job-1')
+    expect(await harness.saw('failed')).toMatchObject({ reason: 'client_error', retryInMs: 1000 })
+    await harness.saw('delivered')
     const [first, second] = receiver.deliveries
     expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(990)
   })
 
   test('is dead after the last attempt, and stays so', async () => {
     await using receiver = await WebhookReceiver.start(answering(503))
-    await using ground = Ground.started({ url: urlOf(receiver), mostAttempts: 3, firstMs: 5 })
-    await ground.webhooks.enqueue('job-1')
-    expect(await ground.saw('dead')).toEqual({ jobId: 'job-1', attempts: 3, reason: 'server_error' })
-    await ground.webhooks.enqueue('job-1')
+    await using harness = Harness.started({ url: urlOf(receiver), maxAttempts: 3, firstMs: 5 })
+    await harness.webhooks.enqueue('job-1')
+    expect(await harness.saw('dead')).toEqual({ jobId: 'job-1', attempts: 3, reason: 'server_error' })
+    await harness.webhooks.enqueue('job-1')
     expect(receiver.deliveries).toHaveLength(3)
-    expect(ground.jobs.notes.slice(0, 3)).toEqual([
+    expect(harness.jobs.notes.slice(0, 3)).toEqual([
       { state: 'waiting', attempts: 1, reason: 'server_error' },
       { state: 'waiting', attempts: 2, reason: 'server_error' },
       { state: 'dead', attempts: 3, reason: 'server_error' },
     ])
-    expect(ground.events.filter(([name]) => name === 'failed').map(([, event]) => 'retryInMs' in event)).toEqual([
+    expect(harness.events.filter(([name]) => name === 'failed').map(([, event]) => 'retryInMs' in event)).toEqual([
       true,
       true,
       false,
@@ -228,10 +227,10 @@ describe('a webhook', () => {
 
   test('is dead at once when the receiver is gone for good', async () => {
     await using receiver = await WebhookReceiver.start(answering(410))
-    await using ground = Ground.started({ url: urlOf(receiver) })
-    await ground.webhooks.enqueue('job-1')
-    expect(await ground.saw('dead')).toEqual({ jobId: 'job-1', attempts: 1, reason: 'gone' })
-    expect(ground.jobs.notes).toEqual([{ state: 'dead', attempts: 1, reason: 'gone' }])
+    await using harness = Harness.started({ url: urlOf(receiver) })
+    await harness.webhooks.enqueue('job-1')
+    expect(await harness.saw('dead')).toEqual({ jobId: 'job-1', attempts: 1, reason: 'gone' })
+    expect(harness.jobs.notes).toEqual([{ state: 'dead', attempts: 1, reason: 'gone' }])
   })
 
   test('never gets to a private address that is not allowed, nor after a redirect', async () => {
@@ -240,22 +239,22 @@ describe('a webhook', () => {
       host: '127.0.0.2',
       answer: (response) => void response.writeHead(307, { location: urlOf(inside) }).end(),
     })
-    await using ground = Ground.started({ url: urlOf(inside), allow: '127.0.0.2', mostAttempts: 2, firstMs: 5 })
-    await ground.webhooks.enqueue('job-1')
-    expect(await ground.saw('dead')).toMatchObject({ reason: 'refused' })
-    ground.jobs.url = `http://127.0.0.2:${redirecting.port}/`
-    await ground.webhooks.resend('job-1')
-    expect(await ground.saw('dead', 2)).toMatchObject({ reason: 'redirect' })
+    await using harness = Harness.started({ url: urlOf(inside), allow: '127.0.0.2', maxAttempts: 2, firstMs: 5 })
+    await harness.webhooks.enqueue('job-1')
+    expect(await harness.saw('dead')).toMatchObject({ reason: 'refused' })
+    harness.jobs.url = `http://127.0.0.2:${redirecting.port}/`
+    await harness.webhooks.resend('job-1')
+    expect(await harness.saw('dead', 2)).toMatchObject({ reason: 'redirect' })
     expect(inside.connections).toBe(0)
   })
 
   test('of a job that is gone is not sent', async () => {
     await using receiver = await WebhookReceiver.start()
-    await using ground = Ground.started({ url: urlOf(receiver) })
-    await ground.webhooks.enqueue('job-2')
-    await ground.webhooks.enqueue('job-1')
-    await ground.saw('delivered')
-    await ground.webhooks.close()
+    await using harness = Harness.started({ url: urlOf(receiver) })
+    await harness.webhooks.enqueue('job-2')
+    await harness.webhooks.enqueue('job-1')
+    await harness.saw('delivered')
+    await harness.webhooks.close()
     expect(receiver.deliveries.map(({ headers }) => headers['webhook-id'])).toEqual(['msg_job-1'])
   })
 })
@@ -263,17 +262,17 @@ describe('a webhook', () => {
 describe('sending again', () => {
   test('what was delivered or is dead begins anew, under the same id', async () => {
     await using receiver = await WebhookReceiver.start(answering(410, 200))
-    await using ground = Ground.started({ url: urlOf(receiver) })
-    await ground.webhooks.enqueue('job-1')
-    await ground.saw('dead')
-    await until(async () => (await keyOf(ground, 'failed')) === 1)
-    await ground.webhooks.resend('job-1')
-    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
-    await until(async () => (await keyOf(ground, 'completed')) === 1)
-    await ground.webhooks.resend('job-1')
-    expect(await ground.saw('delivered', 2)).toEqual({ jobId: 'job-1', attempts: 1 })
+    await using harness = Harness.started({ url: urlOf(receiver) })
+    await harness.webhooks.enqueue('job-1')
+    await harness.saw('dead')
+    await until(async () => (await keyOf(harness, 'failed')) === 1)
+    await harness.webhooks.resend('job-1')
+    expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
+    await until(async () => (await keyOf(harness, 'completed')) === 1)
+    await harness.webhooks.resend('job-1')
+    expect(await harness.saw('delivered', 2)).toEqual({ jobId: 'job-1', attempts: 1 })
     expect(receiver.deliveries.map(({ headers }) => headers['webhook-id'])).toEqual(Array(3).fill('msg_job-1'))
-    expect(ground.jobs.notes.map(({ state }) => state)).toEqual([
+    expect(harness.jobs.notes.map(({ state }) => state)).toEqual([
       'dead',
       'waiting',
       'delivered',
@@ -286,19 +285,19 @@ describe('sending again', () => {
     await using receiver = await WebhookReceiver.start({
       answer: (response, nth) => void response.writeHead(nth === 1 ? 503 : 200, { 'retry-after': '3600' }).end(),
     })
-    await using ground = Ground.started({ url: urlOf(receiver) })
-    await ground.webhooks.enqueue('job-1')
-    expect(await ground.saw('failed')).toMatchObject({ retryInMs: 3_600_000 })
-    await until(async () => (await keyOf(ground, 'delayed')) === 1)
-    await ground.webhooks.resend('job-1')
-    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
+    await using harness = Harness.started({ url: urlOf(receiver) })
+    await harness.webhooks.enqueue('job-1')
+    expect(await harness.saw('failed')).toMatchObject({ retryInMs: 3_600_000 })
+    await until(async () => (await keyOf(harness, 'delayed')) === 1)
+    await harness.webhooks.resend('job-1')
+    expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
   })
 
   test('what nobody has sent yet is sent', async () => {
     await using receiver = await WebhookReceiver.start()
-    await using ground = Ground.started({ url: urlOf(receiver) })
-    await ground.webhooks.resend('job-1')
-    await ground.saw('delivered')
+    await using harness = Harness.started({ url: urlOf(receiver) })
+    await harness.webhooks.resend('job-1')
+    await harness.saw('delivered')
     expect(receiver.deliveries).toHaveLength(1)
   })
 })
@@ -306,31 +305,31 @@ describe('sending again', () => {
 describe('what goes wrong here', () => {
   test('a job that cannot be read now costs no attempt', async () => {
     await using receiver = await WebhookReceiver.start()
-    await using ground = Ground.started({ url: urlOf(receiver), mostAttempts: 1 })
-    ground.jobs.isAway = true
-    await ground.webhooks.enqueue('job-1')
-    await ground.saw('unread')
+    await using harness = Harness.started({ url: urlOf(receiver), maxAttempts: 1 })
+    harness.jobs.isAway = true
+    await harness.webhooks.enqueue('job-1')
+    await harness.saw('unread')
     expect(receiver.deliveries).toHaveLength(0)
-    ground.jobs.isAway = false
-    expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
+    harness.jobs.isAway = false
+    expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
   })
 
   test('what was delivered is not sent again because nobody could note that; the next call of enqueue does', async () => {
     await using receiver = await WebhookReceiver.start({
       answer: (response, nth) => {
-        ground.jobs.isAway = nth === 2
+        harness.jobs.isAway = nth === 2
         response.writeHead(nth === 1 ? 500 : 200).end()
       },
     })
-    await using ground = Ground.started({ url: urlOf(receiver) })
-    await ground.webhooks.enqueue('job-1')
-    await ground.saw('delivered')
-    await ground.saw('unnoted')
-    expect(ground.jobs.notes).toEqual([{ state: 'waiting', attempts: 1, reason: 'server_error' }])
-    ground.jobs.isAway = false
-    await until(async () => (await keyOf(ground, 'completed')) === 1)
-    await ground.webhooks.enqueue('job-1')
-    expect(ground.jobs.notes.at(-1)).toEqual({ state: 'delivered', attempts: 2 })
+    await using harness = Harness.started({ url: urlOf(receiver) })
+    await harness.webhooks.enqueue('job-1')
+    await harness.saw('delivered')
+    await harness.saw('unnoted')
+    expect(harness.jobs.notes).toEqual([{ state: 'waiting', attempts: 1, reason: 'server_error' }])
+    harness.jobs.isAway = false
+    await until(async () => (await keyOf(harness, 'completed')) === 1)
+    await harness.webhooks.enqueue('job-1')
+    expect(harness.jobs.notes.at(-1)).toEqual({ state: 'delivered', attempts: 2 })
     expect(receiver.deliveries).toHaveLength(2)
   })
 
@@ -338,14 +337,14 @@ describe('what goes wrong here', () => {
     const held: ServerResponse[] = []
     const release = (): void => void held.pop()?.writeHead(500).end()
     await using receiver = await WebhookReceiver.start({ answer: (response) => void held.push(response) })
-    const first = Ground.started({ url: urlOf(receiver) })
+    const first = Harness.started({ url: urlOf(receiver) })
     await first.webhooks.enqueue('job-1')
     await until(() => receiver.deliveries.length === 1)
     const closed = first[Symbol.asyncDispose]()
     release()
     await closed
     expect(first.events.map(([name]) => name)).toEqual(['failed'])
-    await using second = Ground.started({ url: urlOf(receiver), prefix: first.prefix })
+    await using second = Harness.started({ url: urlOf(receiver), prefix: first.prefix })
     await until(() => receiver.deliveries.length === 2)
     release()
     expect(await second.saw('failed')).toMatchObject({ attempts: 2 })
@@ -355,12 +354,12 @@ describe('what goes wrong here', () => {
     const own = await startTestRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
     try {
       await using receiver = await WebhookReceiver.start(answering(503, 200))
-      await using ground = Ground.started({ url: urlOf(receiver), redisUrl: own.url, firstMs: 1000 })
-      await ground.webhooks.enqueue('job-1')
-      await ground.saw('failed')
-      await until(async () => (await keyOf(ground, 'delayed', own.url)) === 1)
+      await using harness = Harness.started({ url: urlOf(receiver), redisUrl: own.url, firstMs: 1000 })
+      await harness.webhooks.enqueue('job-1')
+      await harness.saw('failed')
+      await until(async () => (await keyOf(harness, 'delayed', own.url)) === 1)
       await own.restart()
-      expect(await ground.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
+      expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
       expect(receiver.deliveries).toHaveLength(2)
     } finally {
       await own.stop()
@@ -371,13 +370,13 @@ describe('what goes wrong here', () => {
 test('what is secret in a URL is in no event, note or key of Redis', async () => {
   await using receiver = await WebhookReceiver.start(answering(500))
   const url = urlOf(receiver, '/in-path-canary?token=query-canary')
-  await using ground = Ground.started({ url, mostAttempts: 2, firstMs: 300 })
-  await ground.webhooks.enqueue('job-1')
-  await ground.saw('failed')
+  await using harness = Harness.started({ url, maxAttempts: 2, firstMs: 300 })
+  await harness.webhooks.enqueue('job-1')
+  await harness.saw('failed')
   expect(receiver.deliveries[0]?.path).toBe('/in-path-canary?token=query-canary')
-  const betweenAttempts = await allOf(ground)
-  await ground.saw('dead')
-  const told = JSON.stringify([betweenAttempts, await allOf(ground), ground.events, ground.jobs.notes])
+  const betweenAttempts = await allOf(harness)
+  await harness.saw('dead')
+  const told = JSON.stringify([betweenAttempts, await allOf(harness), harness.events, harness.jobs.notes])
   expect(told).toContain('webhook-job-1')
   expect(told).not.toMatch(/canary/)
 })
@@ -392,12 +391,12 @@ async function withRedis<T>(use: (client: Redis) => Promise<T>, url = redis.url)
 }
 
 /** How many tasks are in a state. */
-function keyOf({ prefix }: Ground, state: 'failed' | 'completed' | 'delayed', url?: string): Promise<number> {
+function keyOf({ prefix }: Harness, state: 'failed' | 'completed' | 'delayed', url?: string): Promise<number> {
   return withRedis((client) => client.zcard(`${prefix}:webhooks:${state}`), url)
 }
 
 /** Everything that Redis keeps of a queue. */
-function allOf({ prefix }: Ground): Promise<string[]> {
+function allOf({ prefix }: Harness): Promise<string[]> {
   return withRedis(async (client) => {
     const keys = await client.keys(`${prefix}:*`)
     const values = await Promise.all(keys.map((key) => client.dump(key)))
@@ -415,16 +414,16 @@ test("one client's receivers that never answer take its places, and hold up nobo
     },
     note: async () => {},
   }
-  await using ground = new Ground({ jobs, deadlineMs: 20_000 })
+  await using harness = new Harness({ jobs, deadlineMs: 20_000 })
   // Closed before the webhooks are: attempts end with their receivers.
   await using dead = await WebhookReceiver.start({ answer: () => {} })
   await using well = await WebhookReceiver.start()
   Object.assign(receivers, { dead, well })
-  await Promise.all(Array.from({ length: 120 }, (_, at) => ground.webhooks.enqueue(`dead-${at}`)))
-  await Promise.all(Array.from({ length: 30 }, (_, at) => ground.webhooks.enqueue(`well-${at}`)))
-  ground.webhooks.start()
-  await ground.saw('delivered', 30)
+  await Promise.all(Array.from({ length: 120 }, (_, at) => harness.webhooks.enqueue(`dead-${at}`)))
+  await Promise.all(Array.from({ length: 30 }, (_, at) => harness.webhooks.enqueue(`well-${at}`)))
+  harness.webhooks.start()
+  await harness.saw('delivered', 30)
   expect(dead.deliveries.length).toBeLessThanOrEqual(25)
   await until(() => dead.deliveries.length === 25)
-  expect(ground.events.filter(([name]) => name !== 'delivered')).toEqual([])
+  expect(harness.events.filter(([name]) => name !== 'delivered')).toEqual([])
 })

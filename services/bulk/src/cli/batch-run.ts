@@ -1,15 +1,15 @@
 import type { BatchClient, BatchReply } from '../lookups/batch-client.ts'
 import type { BatchValue } from '../lookups/batch-values.ts'
-import { chunkResult } from '../work/chunk-result.ts'
+import { chunkResult } from '../worker/chunk-result.ts'
 import { failure } from './command-fault.ts'
 import type { InputReader } from './input-reader.ts'
 import { type LineBatch, lineBatches } from './line-batches.ts'
-import { orderedAhead } from './ordered-ahead.ts'
+import { mapInOrder } from './map-in-order.ts'
 import type { ResultOutput } from './output.ts'
-import type { Attempt, Patience } from './retry.ts'
+import type { Attempt, RetryPolicy } from './retry-policy.ts'
 import type { Tally } from './tally.ts'
 
-export interface BatchRunParts {
+export interface BatchRunDeps {
   readonly client: Pick<BatchClient, 'ask'>
   readonly reader: InputReader
   /** Bytes of all lists, if they are known. */
@@ -17,7 +17,7 @@ export interface BatchRunParts {
   readonly fields: readonly string[] | undefined
   readonly output: ResultOutput
   readonly tally: Tally
-  readonly patience: Patience
+  readonly retryPolicy: RetryPolicy
   readonly signal: AbortSignal
 }
 
@@ -36,11 +36,11 @@ const triesOfAnAddress = 5
  * Asks a fleet's `POST /batch` for everything in the list, and writes results in its order.
  * @throws CommandFault when the fleet refuses, or does not answer for minutes; the signal's reason
  */
-export async function runBatches(parts: BatchRunParts): Promise<void> {
+export async function runBatches(parts: BatchRunDeps): Promise<void> {
   const { reader, bytes, fields, output, tally, signal } = parts
   let lines = tally.done
   const batches = lineBatches(reader.inputs(tally.done))
-  const results = orderedAhead(batches, batchesAtATime, async (batch, ended) => {
+  const results = mapInOrder(batches, batchesAtATime, async (batch, ended) => {
     lines += batch.inputs.length
     const expected = bytes === undefined ? undefined : reader.expectedLines(bytes)
     if (expected !== undefined) tally.expect(expected, true)
@@ -56,13 +56,13 @@ export async function runBatches(parts: BatchRunParts): Promise<void> {
   tally.expect(lines)
 }
 
-async function answersTo({ addresses }: LineBatch, parts: BatchRunParts, signal: AbortSignal): Promise<Answered> {
+async function answersTo({ addresses }: LineBatch, parts: BatchRunDeps, signal: AbortSignal): Promise<Answered> {
   const values = new Map<string, BatchValue>()
   let cached = 0
   let left = addresses
   let tries = 0
   if (left.length === 0) return { values, cached }
-  await parts.patience.persist(async (): Promise<Attempt<undefined>> => {
+  await parts.retryPolicy.retry(async (): Promise<Attempt<undefined>> => {
     const reply = await parts.client.ask(left, signal)
     if (reply.kind === 'failed') return again(reply)
     for (const address of left) values.set(address, reply.values.get(address) ?? lacking)

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '../lookups/batch-client.ts'
 import { runBatches } from './batch-run.ts'
-import { chosenWay } from './chosen-way.ts'
+import { detectMode } from './detect-mode.ts'
 import { CommandFault, exitCodes, usageFault } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import type { Display } from './display.ts'
@@ -14,7 +14,7 @@ import { followJob, jobPath } from './job-results.ts'
 import { KeptState } from './kept-state.ts'
 import { type OutputPlan, planOutput, ReaderLeft, ResultOutput, type RunBefore, toStream } from './output.ts'
 import { headLines, rowWriter } from './result-rows.ts'
-import { Patience } from './retry.ts'
+import { RetryPolicy } from './retry-policy.ts'
 import { RunJob } from './run-job.ts'
 import { requireSame, termsOf } from './run-state.ts'
 import { type Source, sourcesOf, totalBytes } from './sources.ts'
@@ -22,7 +22,7 @@ import { Stopped } from './stop-signals.ts'
 import { Tally } from './tally.ts'
 
 /** What a run finds around it. */
-export interface Surroundings {
+export interface CommandContext {
   /** For the embedded fleet. */
   readonly env: Environment
   /** Where relative paths begin. */
@@ -38,8 +38,8 @@ export interface Surroundings {
  * Looks a list up, or fetches a job's results, and tells about it.
  * @returns the exit code
  */
-export async function runBulk(options: BulkOptions, surroundings: Surroundings): Promise<number> {
-  const { display, folder, stdin } = surroundings
+export async function runBulk(options: BulkOptions, context: CommandContext): Promise<number> {
+  const { display, folder, stdin } = context
   try {
     const sources = await sourcesOf(options.inputs, options.inputFormat, folder, stdin)
     const plain = options.column === undefined ? undefined : sources.find(({ form }) => form === 'lines')
@@ -49,23 +49,23 @@ export async function runBulk(options: BulkOptions, surroundings: Surroundings):
     const left = plan.kind === 'file' ? plan.before : undefined
     const hasBegun = left !== undefined && (left.rows.lines > 0 || left.state.job !== undefined)
     if (hasBegun) requireSame(left.state, options, sources)
-    return await new BulkRun({ options, surroundings, sources, plan, before: hasBegun ? left : undefined }).run()
+    return await new BulkRun({ options, context, sources, plan, before: hasBegun ? left : undefined }).run()
   } catch (error) {
-    return told(error, display)
+    return reported(error, display)
   }
 }
 
 /** Tells why it ends early. @returns the exit code */
-function told(why: unknown, display: Display): number {
+function reported(why: unknown, display: Display): number {
   if (why instanceof Stopped) return why.exitCode
   if (why instanceof ReaderLeft) return exitCodes.done
   display.fault(why instanceof Error ? why.message : String(why))
   return why instanceof CommandFault ? why.exitCode : exitCodes.failed
 }
 
-interface RunParts {
+interface RunDeps {
   readonly options: BulkOptions
-  readonly surroundings: Surroundings
+  readonly context: CommandContext
   readonly sources: readonly Source[]
   readonly plan: OutputPlan
   readonly before: RunBefore | undefined
@@ -78,35 +78,35 @@ const batchTimeoutMs = 30_000
 const badInput = 'wrong_ip'
 
 class BulkRun {
-  readonly #parts: RunParts
+  readonly #deps: RunDeps
   readonly #tally: Tally
-  readonly #patience: Patience
+  readonly #retryPolicy: RetryPolicy
   readonly #client: FleetClient
   readonly #state: KeptState
   readonly #job: RunJob
   #output: ResultOutput | undefined
 
-  constructor(parts: RunParts) {
-    const { options, sources, plan, before, surroundings } = parts
+  constructor(parts: RunDeps) {
+    const { options, sources, plan, before, context } = parts
     const done = before === undefined ? 0 : Math.max(0, before.rows.lines - headLines(options.format))
     const soFar = before?.state.soFar
-    this.#parts = parts
+    this.#deps = parts
     this.#tally = new Tally(done, soFar?.lines === done ? soFar : undefined)
-    const { signal, display } = surroundings
+    const { signal, display } = context
     const note = (text: string): void => display.note(text)
-    const patience = new Patience(signal, note)
+    const retryPolicy = new RetryPolicy(signal, note)
     const client = new FleetClient(options.url, options.token)
     const left = before?.state ?? { version: 1, way: 'batch', ...termsOf(options, sources) }
     const state = new KeptState(plan.kind === 'file' ? plan.path : undefined, left)
-    this.#patience = patience
+    this.#retryPolicy = retryPolicy
     this.#client = client
     this.#state = state
-    this.#job = new RunJob({ client, options, sources, state, patience, note, signal })
+    this.#job = new RunJob({ client, options, sources, state, retryPolicy, note, signal })
   }
 
   /** @returns the exit code */
   async run(): Promise<number> {
-    const { display, signal } = this.#parts.surroundings
+    const { display, signal } = this.#deps.context
     const timer = setInterval(() => this.#showProgress(), display.everyMs)
     try {
       if (this.#tally.done > 0) display.note(`going on behind line ${this.#tally.done}`)
@@ -117,7 +117,7 @@ class BulkRun {
     } catch (error) {
       clearInterval(timer)
       const why: unknown = signal.aborted ? signal.reason : error
-      const exitCode = told(why, display)
+      const exitCode = reported(why, display)
       await this.#leave(why)
       return exitCode
     } finally {
@@ -128,11 +128,11 @@ class BulkRun {
   }
 
   async #lookUp(): Promise<void> {
-    const { options, before, surroundings } = this.#parts
-    const { display, env, signal } = surroundings
+    const { options, before, context } = this.#deps
+    const { display, env, signal } = context
     if (options.job !== undefined || before?.state.way === 'job') return this.#followJob()
     const note = (text: string): void => display.note(text)
-    const way = await chosenWay({ client: this.#client, patience: this.#patience, note, signal }, options)
+    const way = await detectMode({ client: this.#client, retryPolicy: this.#retryPolicy, note, signal }, options)
     // What was begun in batches is ended so.
     if (way === 'job' && before === undefined) return this.#followJob()
     if (way !== 'embedded') return this.#askBatches(options.url, liveReservePercent)
@@ -146,7 +146,7 @@ class BulkRun {
   }
 
   async #askBatches(url: string, reserved: number): Promise<void> {
-    const { options, sources, surroundings } = this.#parts
+    const { options, sources, context } = this.#deps
     const { token, column, fields } = options
     this.#started('batch', url)
     const output = await this.#openOutput(fields)
@@ -158,50 +158,56 @@ class BulkRun {
       fields,
       output,
       tally: this.#tally,
-      patience: this.#patience,
-      signal: surroundings.signal,
+      retryPolicy: this.#retryPolicy,
+      signal: context.signal,
     })
   }
 
   async #followJob(): Promise<void> {
-    const { options, surroundings } = this.#parts
-    const { display, signal } = surroundings
+    const { options, context } = this.#deps
+    const { display, signal } = context
     this.#started('job', options.url)
     const job = await this.#job.get()
     await this.#state.keep({ way: 'job', job: job.id })
     display.event('job', { id: job.id })
     if (options.job === undefined) display.note(`the list is job ${job.id}`)
     const output = await this.#openOutput(job.fields)
-    await followJob(job.id, { client: this.#client, output, tally: this.#tally, patience: this.#patience, signal })
+    await followJob(job.id, {
+      client: this.#client,
+      output,
+      tally: this.#tally,
+      retryPolicy: this.#retryPolicy,
+      signal,
+    })
   }
 
   async #openOutput(fields: readonly string[] | undefined): Promise<ResultOutput> {
-    const { options, plan, before, surroundings } = this.#parts
+    const { options, plan, before, context } = this.#deps
     const rows = rowWriter(options.format, fields)
     this.#output =
       plan.kind === 'stream'
-        ? new ResultOutput(rows, toStream(surroundings.stdout))
+        ? new ResultOutput(rows, toStream(context.stdout))
         : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0)
     return this.#output
   }
 
   #started(way: 'job' | 'batch', url: string): void {
-    this.#parts.surroundings.display.event('start', { way, url, lines_before: this.#tally.done })
+    this.#deps.context.display.event('start', { way, url, lines_before: this.#tally.done })
   }
 
   #showProgress(): void {
-    const { sources, surroundings } = this.#parts
+    const { sources, context } = this.#deps
     const { bytesSent } = this.#job
-    if (bytesSent !== undefined) surroundings.display.upload(bytesSent, totalBytes(sources))
-    else if (this.#output) surroundings.display.progress(this.#tally.progress())
+    if (bytesSent !== undefined) context.display.upload(bytesSent, totalBytes(sources))
+    else if (this.#output) context.display.progress(this.#tally.progress())
   }
 
   #end(): number {
-    const { options, surroundings } = this.#parts
+    const { options, context } = this.#deps
     const { counts, seconds, meanRate } = this.#tally
     const hasFailures = Object.keys(counts.errors).some((code) => code !== badInput)
     const exitCode = hasFailures ? exitCodes.someFailed : exitCodes.done
-    surroundings.display.end({
+    context.display.end({
       exitCode,
       progress: this.#tally.progress(),
       answered: counts.answered,
@@ -215,8 +221,8 @@ class BulkRun {
 
   /** Keeps what it takes to go on, and says how. */
   async #leave(why: unknown): Promise<void> {
-    const { options, surroundings } = this.#parts
-    const { display } = surroundings
+    const { options, context } = this.#deps
+    const { display } = context
     const { done, counts } = this.#tally
     const { job } = this.#state.now
     const isCancelled =
@@ -232,7 +238,7 @@ class BulkRun {
   }
 
   #howToGoOn(): string | undefined {
-    const { options, sources } = this.#parts
+    const { options, sources } = this.#deps
     const { done } = this.#tally
     const { job } = this.#state.now
     const isOneTime = options.job === undefined && sources.some(({ print }) => print === undefined)

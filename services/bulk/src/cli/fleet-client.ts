@@ -5,7 +5,7 @@ import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { errorCode, failure } from './command-fault.ts'
 import { isRecord, parsed } from '../json-values.ts'
-import { type Attempt, isPassing } from './retry.ts'
+import { type Attempt, isPassing } from './retry-policy.ts'
 
 export interface FleetRequest {
   readonly method?: 'GET' | 'POST' | 'DELETE'
@@ -52,8 +52,8 @@ class Silence extends Error {}
 /** An error of the body's source, which is no fault of the fleet. */
 class SourceFault extends Error {}
 
-const usualIdleMs = 60_000
-const mostTextBytes = 64 * 1024 * 1024
+const defaultIdleMs = 60_000
+const maxTextBytes = 64 * 1024 * 1024
 
 /** Speaks HTTP with one fleet, over connections that are kept, with the client's token. */
 export class FleetClient {
@@ -110,7 +110,7 @@ export class FleetClient {
     let bytes = 0
     for await (const piece of pieces()) {
       bytes += piece.length
-      if (bytes > mostTextBytes) throw failure('the fleet’s answer is too long')
+      if (bytes > maxTextBytes) throw failure('the fleet’s answer is too long')
       chunks.push(piece)
     }
     return { status, header, text: Buffer.concat(chunks).toString() }
@@ -120,7 +120,7 @@ export class FleetClient {
     this.#agent.destroy()
   }
 
-  #send({ method = 'GET', path, headers = {}, idleMs = usualIdleMs, signal }: FleetRequest): ClientRequest {
+  #send({ method = 'GET', path, headers = {}, idleMs = defaultIdleMs, signal }: FleetRequest): ClientRequest {
     return this.#request(`${this.url}/${path}`, {
       agent: this.#agent,
       method,
@@ -169,7 +169,7 @@ function replyOf(res: IncomingMessage, broken: (error: unknown) => unknown): Fle
   }
 }
 
-/** A try of a request, for `Patience`: an outage and a status that will pass are worth another. */
+/** A try of a request, for `RetryPolicy`: an outage and a status that will pass are worth another. */
 export async function attempted<T>(ask: () => Promise<FleetText>, read: (reply: FleetText) => T): Promise<Attempt<T>> {
   try {
     const reply = await ask()

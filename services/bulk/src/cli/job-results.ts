@@ -4,15 +4,15 @@ import { failure } from './command-fault.ts'
 import { attempted, FleetAway, type FleetClient, type FleetReply, refusalOf, requireGood } from './fleet-client.ts'
 import { type FleetJob, readJob } from './fleet-job.ts'
 import type { ResultOutput } from './output.ts'
-import { type Again, type Attempt, isPassing, type Patience } from './retry.ts'
+import { type Again, type Attempt, isPassing, type RetryPolicy } from './retry-policy.ts'
 import type { Tally } from './tally.ts'
 import { countLines } from './whole-rows.ts'
 
-export interface JobResultsParts {
+export interface JobResultsDeps {
   readonly client: FleetClient
   readonly output: ResultOutput
   readonly tally: Tally
-  readonly patience: Patience
+  readonly retryPolicy: RetryPolicy
   readonly signal: AbortSignal
 }
 
@@ -24,11 +24,11 @@ const lookEveryMs = 1000
  * lost is taken up again behind the last whole line.
  * @throws CommandFault when the job is cancelled, or the fleet does not answer for minutes; the signal's reason
  */
-export async function followJob(id: string, parts: JobResultsParts): Promise<FleetJob> {
+export async function followJob(id: string, parts: JobResultsDeps): Promise<FleetJob> {
   const watch = new AbortController()
   const watched = watchJob(id, parts, AbortSignal.any([parts.signal, watch.signal]))
   try {
-    return await parts.patience.persist(() => nextResults(id, parts))
+    return await parts.retryPolicy.retry(() => nextResults(id, parts))
   } finally {
     watch.abort()
     await watched
@@ -38,10 +38,10 @@ export async function followJob(id: string, parts: JobResultsParts): Promise<Fle
 /** The job with that id, undefined when there is none. @throws CommandFault; the signal's reason */
 export function findJob(
   id: string,
-  { client, patience, signal }: Pick<JobResultsParts, 'client' | 'patience' | 'signal'>,
+  { client, retryPolicy, signal }: Pick<JobResultsDeps, 'client' | 'retryPolicy' | 'signal'>,
 ): Promise<FleetJob | undefined> {
   const path = jobPath(id)
-  return patience.persist(() =>
+  return retryPolicy.retry(() =>
     attempted(
       () => client.askText({ path, signal }),
       (reply) => (reply.status === 404 ? undefined : readJob(requireGood(reply).text)),
@@ -52,7 +52,7 @@ export function findJob(
 export const jobPath = (id: string): string => `jobs/${encodeURIComponent(id)}`
 
 /** Reads results over one connection after the other, until all are there or nothing more comes. */
-async function nextResults(id: string, parts: JobResultsParts): Promise<Attempt<FleetJob>> {
+async function nextResults(id: string, parts: JobResultsDeps): Promise<Attempt<FleetJob>> {
   const { tally } = parts
   const atFirst = tally.done
   for (;;) {
@@ -78,7 +78,7 @@ interface Lost extends Again {
 }
 
 /** Undefined: the results came to a regular end. */
-async function readResults(id: string, parts: JobResultsParts): Promise<Lost | undefined> {
+async function readResults(id: string, parts: JobResultsDeps): Promise<Lost | undefined> {
   const { client, output, tally, signal } = parts
   try {
     const path = `${jobPath(id)}/results?format=ndjson&follow=1&cursor=${tally.done}`
@@ -90,7 +90,7 @@ async function readResults(id: string, parts: JobResultsParts): Promise<Lost | u
       const end = text.lastIndexOf(0x0a) + 1
       const lines = text.subarray(0, end)
       rest = text.subarray(end)
-      parts.patience.goesWell()
+      parts.retryPolicy.succeeded()
       await output.add(lines)
       tally.wrote(countLines(lines))
       signal.throwIfAborted()
@@ -115,7 +115,7 @@ async function refusedResults({ status, header, pieces }: FleetReply): Promise<L
 const ignore = (): undefined => undefined
 
 /** Keeps the numbers up to date until the signal. */
-async function watchJob(id: string, { client, tally }: JobResultsParts, signal: AbortSignal): Promise<void> {
+async function watchJob(id: string, { client, tally }: JobResultsDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const reply = await client.askText({ path: jobPath(id), signal }).catch(ignore)
     if (reply?.status === 200) showJob(readJob(reply.text), tally)

@@ -1,21 +1,21 @@
 import { pipeline, Readable } from 'node:stream'
 import { constants, createGzip } from 'node:zlib'
-import { codingShown, longestMagic } from '../input/content-coding.ts'
+import { codingShown, maxMagicLength } from '../input/content-coding.ts'
 import { peek } from '../input/peek.ts'
 import { attempted, type FleetClient, type FleetText, requireGood } from './fleet-client.ts'
 import { type FleetJob, readJob } from './fleet-job.ts'
 import { InputReader } from './input-reader.ts'
-import type { Patience } from './retry.ts'
+import type { RetryPolicy } from './retry-policy.ts'
 import { canReopen, type InputForm, type Source } from './sources.ts'
 
-export interface UploadParts {
+export interface UploadDeps {
   readonly client: FleetClient
   readonly sources: readonly Source[]
   readonly column: string | undefined
   readonly fields: readonly string[] | undefined
   /** With it, an upload whose answer was lost makes no second job. */
   readonly key: string
-  readonly patience: Patience
+  readonly retryPolicy: RetryPolicy
   readonly signal: AbortSignal
   /** Told how many bytes of the lists have been read. */
   readonly onProgress: (bytesRead: () => number) => void
@@ -35,15 +35,15 @@ const idleMs = 300_000
  * Hands a list over as a job. What can be read again is sent again after a lost connection.
  * @throws CommandFault; the signal's reason when it aborts
  */
-export async function uploadJob(parts: UploadParts): Promise<FleetJob> {
-  const { sources, patience } = parts
-  if (canReopen(sources)) return patience.persist(() => attempted(() => send(parts), created))
+export async function uploadJob(parts: UploadDeps): Promise<FleetJob> {
+  const { sources, retryPolicy } = parts
+  if (canReopen(sources)) return retryPolicy.retry(() => attempted(() => send(parts), created))
   return created(await send(parts))
 }
 
 const created = (reply: FleetText): FleetJob => readJob(requireGood(reply).text)
 
-function send({ client, sources, column, fields, key, signal, onProgress }: UploadParts): Promise<FleetText> {
+function send({ client, sources, column, fields, key, signal, onProgress }: UploadDeps): Promise<FleetText> {
   const { form, pieces, bytesRead } = listOf(sources, column)
   onProgress(bytesRead)
   const query = new URLSearchParams({
@@ -86,7 +86,7 @@ async function* jsonLines(reader: InputReader): AsyncGenerator<Buffer> {
 
 /** The fleet knows what is packed by its first bytes. */
 async function* packed(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const { head, all } = await peek(pieces, ({ length }) => length >= longestMagic)
+  const { head, all } = await peek(pieces, ({ length }) => length >= maxMagicLength)
   if (codingShown(head) !== undefined) yield* all
   else yield* pipeline(all, createGzip({ level: constants.Z_BEST_SPEED }), () => undefined) as AsyncIterable<Buffer>
 }

@@ -8,11 +8,11 @@ export interface LineBatch {
 }
 
 /** What the fleet is asked at a time: few enough that a live look-up that comes behind it does not wait for long. */
-const mostAddresses = 250
+const maxAddresses = 250
 /** A list that repeats itself shows results now and then too. */
-const mostInputs = 5000
+const maxInputs = 5000
 /** Of inputs, which may be anything as long as the lists do not say that it is an address. */
-const mostCharacters = 256 * 1024
+const maxCharacters = 256 * 1024
 
 /** Cuts inputs into batches, in their order. */
 export async function* lineBatches(groups: AsyncIterable<readonly string[]>): AsyncGenerator<LineBatch> {
@@ -25,7 +25,7 @@ export async function* lineBatches(groups: AsyncIterable<readonly string[]>): As
       inputs.push(input)
       characters += input.length
       if (address !== undefined) addresses.add(address)
-      if (addresses.size < mostAddresses && inputs.length < mostInputs && characters < mostCharacters) continue
+      if (addresses.size < maxAddresses && inputs.length < maxInputs && characters < maxCharacters) continue
       yield { inputs, addresses: [...addresses] }
       inputs = []
       addresses = new Set()

@@ -6,15 +6,15 @@ import type { FleetJob } from './fleet-job.ts'
 import { findJob, jobPath } from './job-results.ts'
 import { uploadJob } from './job-upload.ts'
 import type { KeptState } from './kept-state.ts'
-import type { Patience } from './retry.ts'
+import type { RetryPolicy } from './retry-policy.ts'
 import type { Source } from './sources.ts'
 
-export interface RunJobParts {
+export interface RunJobDeps {
   readonly client: FleetClient
   readonly options: BulkOptions
   readonly sources: readonly Source[]
   readonly state: KeptState
-  readonly patience: Patience
+  readonly retryPolicy: RetryPolicy
   readonly note: (text: string) => void
   readonly signal: AbortSignal
 }
@@ -23,11 +23,11 @@ const cancelTimeoutMs = 5000
 
 /** The job of a run at the fleet. */
 export class RunJob {
-  readonly #parts: RunJobParts
+  readonly #deps: RunJobDeps
   #bytesSent: (() => number) | undefined
 
-  constructor(parts: RunJobParts) {
-    this.#parts = parts
+  constructor(parts: RunJobDeps) {
+    this.#deps = parts
   }
 
   /** Of the lists, while they are handed over. */
@@ -40,10 +40,10 @@ export class RunJob {
    * @throws CommandFault; the signal's reason when it aborts
    */
   async get(): Promise<FleetJob> {
-    const { client, options, state, patience, note, signal } = this.#parts
+    const { client, options, state, retryPolicy, note, signal } = this.#deps
     const id = options.job ?? state.now.job
     if (id !== undefined) {
-      const found = await findJob(id, { client, patience, signal })
+      const found = await findJob(id, { client, retryPolicy, signal })
       if (found) return found
       if (options.job !== undefined) throw failure(`there is no job ${id} at ${options.url}`)
       note(`the job ${id} is there no more; the list is handed over again`)
@@ -56,7 +56,7 @@ export class RunJob {
   async cancel(id: string): Promise<boolean> {
     try {
       const signal = AbortSignal.timeout(cancelTimeoutMs)
-      const { status } = await this.#parts.client.askText({ method: 'DELETE', path: jobPath(id), signal })
+      const { status } = await this.#deps.client.askText({ method: 'DELETE', path: jobPath(id), signal })
       return status < 300
     } catch {
       return false
@@ -64,7 +64,7 @@ export class RunJob {
   }
 
   async #create(): Promise<FleetJob> {
-    const { client, options, sources, state, patience, signal } = this.#parts
+    const { client, options, sources, state, retryPolicy, signal } = this.#deps
     const key = state.now.uploadKey ?? randomUUID()
     await state.keep({ way: 'job', uploadKey: key })
     const { column, fields } = options
@@ -72,7 +72,7 @@ export class RunJob {
       this.#bytesSent = bytesRead
     }
     try {
-      return await uploadJob({ client, sources, column, fields, key, patience, signal, onProgress })
+      return await uploadJob({ client, sources, column, fields, key, retryPolicy, signal, onProgress })
     } finally {
       this.#bytesSent = undefined
     }

@@ -49,7 +49,7 @@ const magics: readonly (readonly [ContentCoding, Buffer])[] = [
   [zstd, Buffer.from([0x28, 0xb5, 0x2f, 0xfd])],
 ]
 
-export const longestMagic = 4
+export const maxMagicLength = 4
 
 /**
  * The coding that Content-Encoding names; undefined for none.

@@ -1,6 +1,6 @@
 import { pipeline, type Readable } from 'node:stream'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { codingNamed, codingShown, longestMagic, type ContentCoding } from './content-coding.ts'
+import { codingNamed, codingShown, maxMagicLength, type ContentCoding } from './content-coding.ts'
 import { peek } from './peek.ts'
 
 /** What a body may become. */
@@ -50,7 +50,7 @@ export class DecodedBody implements AsyncIterable<Buffer> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    const { head, all } = await peek(this.#received(), ({ length }) => length >= longestMagic)
+    const { head, all } = await peek(this.#received(), ({ length }) => length >= maxMagicLength)
     const coding = this.#named ?? codingShown(head)
     // Nothing at all is an empty body whatever its coding.
     const decoded = coding === undefined || head.length === 0 ? all : this.#inflated(all, coding, head)

@@ -13,8 +13,8 @@ export interface ReadLimits {
 }
 
 /** How much is parsed without a break; csv-parse takes as long for a quarter as the others for all of it. */
-const largestPiece = 64 * 1024
-const largestCsvPiece = 16 * 1024
+const maxPiece = 64 * 1024
+const maxCsvPiece = 16 * 1024
 
 const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf])
 const utf16Marks: readonly Buffer[] = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])]
@@ -67,7 +67,7 @@ async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
 
 /** Between them others have their turn: what is inflated comes in pieces that hold many of these. */
 async function* smallPieces(pieces: AsyncIterable<Buffer>, { kind }: InputForm): AsyncGenerator<Buffer> {
-  const largest = kind === 'csv' ? largestCsvPiece : largestPiece
+  const largest = kind === 'csv' ? maxCsvPiece : maxPiece
   for await (const piece of pieces) {
     for (let start = 0; start < piece.length; start += largest) {
       yield piece.subarray(start, start + largest)

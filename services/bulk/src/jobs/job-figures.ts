@@ -1,4 +1,4 @@
-import type { ChunkQueue, QueueDepth } from '../queue/chunk-queue.ts'
+import type { ChunkQueue, QueueDepth } from '../worker/chunk-queue.ts'
 import { hasEnded, type JobState } from './job.ts'
 import type { JobStore } from './job-store.ts'
 
@@ -27,7 +27,7 @@ export interface FleetFigures {
 
 export const noUsage: Usage = { bytes: 0, jobs: 0, pending: 0 }
 
-const mostJobs = 100_000
+const maxJobs = 100_000
 /** Several gauges of one scrape, and requests that come together, share what was read. */
 const sharedForMs = 1000
 /** Reading takes no more than this part of the time, however many jobs there are. */
@@ -86,7 +86,7 @@ export class JobFigures {
     this.#since = new UsageSum()
     const states: Record<JobState, number> = { receiving: 0, queued: 0, running: 0, completed: 0, cancelled: 0 }
     const sum = new UsageSum()
-    for (const job of await this.#store.listAll(mostJobs)) {
+    for (const job of await this.#store.listAll(maxJobs)) {
       states[job.state] += 1
       sum.add(job.holder, { bytes: job.storedBytes, jobs: 1, pending: hasEnded(job) ? 0 : 1 })
     }

@@ -60,7 +60,7 @@ export type Begun =
 export type Finished = 'stored' | 'known' | 'completed' | 'gone'
 
 /** The results of a chunk and where they stand among those of the job. */
-export interface ChunkPlace {
+export interface ChunkExtent {
   readonly index: number
   readonly lines: number
   /** Length of its NDJSON; undefined until it is done. */
@@ -207,7 +207,7 @@ export class JobStore {
   }
 
   /** Every chunk of a job, in order. */
-  async places(id: string): Promise<ChunkPlace[]> {
+  async places(id: string): Promise<ChunkExtent[]> {
     const { chunks, bytes } = this.#names.keysOf(id)
     const [lines, done] = await this.#link.run((client) =>
       Promise.all([client.lrange(chunks, 0, -1), client.hgetall(bytes)]),

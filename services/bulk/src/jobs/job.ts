@@ -62,5 +62,5 @@ export const everyone = 'everyone'
 export const hasEnded = ({ state }: Pick<Job, 'state'>): boolean => state === 'completed' || state === 'cancelled'
 
 /** Whether somebody waits to be told that it is done. */
-export const isToBeTold = ({ state, callback }: Pick<Job, 'state' | 'callback'>): boolean =>
+export const isCallbackDue = ({ state, callback }: Pick<Job, 'state' | 'callback'>): boolean =>
   state === 'completed' && callback?.state === 'waiting'

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { AdaptiveLimit } from './adaptive-limit.ts'
-import { Courtesy } from './courtesy.ts'
+import { LiveTrafficThrottle } from './live-traffic-throttle.ts'
 import type { BatchReply } from './batch-client.ts'
 import type { BatchValue } from './batch-values.ts'
 import { FleetLookups } from './fleet-lookups.ts'
@@ -44,7 +44,7 @@ function lookups(answer: Answer, perSecond = 0) {
     pauses,
     ceiling: new RateCeiling(new LocalRateLimiter(), perSecond),
     limit: new AdaptiveLimit({ max: 10 }),
-    courtesy: new Courtesy(50),
+    throttle: new LiveTrafficThrottle(50),
     onRetry: (reason) => retries.push(reason),
   })
   return { made, asked, pausedMs, retries }

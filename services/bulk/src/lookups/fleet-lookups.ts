@@ -2,21 +2,21 @@ import type { AdaptiveLimit } from './adaptive-limit.ts'
 import { backoffMs } from '../backoff.ts'
 import type { BatchClient, BatchFailure } from './batch-client.ts'
 import type { BatchValue } from './batch-values.ts'
-import type { Courtesy } from './courtesy.ts'
+import type { LiveTrafficThrottle } from './live-traffic-throttle.ts'
 import type { Pauses } from './pauses.ts'
 import type { RateCeiling } from './rate-ceiling.ts'
 
-export interface FleetLookupsParts {
+export interface FleetLookupsDeps {
   readonly client: Pick<BatchClient, 'ask'>
   readonly pauses: Pauses
   readonly ceiling: RateCeiling
   readonly limit: AdaptiveLimit
-  readonly courtesy: Courtesy
+  readonly throttle: LiveTrafficThrottle
   /** A batch is asked again. */
   readonly onRetry: (reason: BatchFailure | 'items', detail?: string) => void
 }
 
-export interface LookedUp {
+export interface LookupResult {
   readonly values: ReadonlyMap<string, BatchValue>
   readonly cached: number
 }
@@ -29,15 +29,15 @@ const batchSize = { alone: 500, besideLive: 100 } as const
  */
 const triesOfAnAddress = 8
 /** Whatever the fleet asks for, it is looked at again after this: it may ask for a month. */
-const longestPauseMs = 60_000
+const maxPauseMs = 60_000
 
 /** Looks addresses up, for as long as it takes: what fails is asked for again, politely. */
 export class FleetLookups {
-  readonly #parts: FleetLookupsParts
+  readonly #deps: FleetLookupsDeps
   #failuresInARow = 0
 
-  constructor(parts: FleetLookupsParts) {
-    this.#parts = parts
+  constructor(parts: FleetLookupsDeps) {
+    this.#deps = parts
   }
 
   /**
@@ -45,7 +45,11 @@ export class FleetLookups {
    * @param onUnits told what each batch has cost upstream
    * @throws the signal's reason when it aborts
    */
-  async lookUp(addresses: readonly string[], signal: AbortSignal, onUnits: (units: number) => void): Promise<LookedUp> {
+  async lookUp(
+    addresses: readonly string[],
+    signal: AbortSignal,
+    onUnits: (units: number) => void,
+  ): Promise<LookupResult> {
     const values = new Map<string, BatchValue>()
     let cached = 0
     let left = addresses
@@ -53,27 +57,27 @@ export class FleetLookups {
       for (let at = 0; at < left.length;) {
         const batch = left.slice(at, at + this.#batchSize())
         at += batch.length
-        const reply = await this.#parts.courtesy.inTurn(signal, () => this.#ask(batch, signal))
+        const reply = await this.#deps.throttle.inTurn(signal, () => this.#ask(batch, signal))
         for (const [address, value] of reply.values) values.set(address, value)
         cached += reply.cached
         onUnits(reply.units)
       }
       left = left.filter((address) => isToBeAskedAgain(values.get(address)))
       if (round >= triesOfAnAddress || left.length === 0) break
-      this.#parts.onRetry('items')
-      this.#parts.pauses.pause('fleet', backoffMs(round))
+      this.#deps.onRetry('items')
+      this.#deps.pauses.pause('fleet', backoffMs(round))
     }
     return { values, cached }
   }
 
   #batchSize(): number {
-    const { courtesy, ceiling } = this.#parts
-    return Math.min(courtesy.isDue ? batchSize.besideLive : batchSize.alone, ceiling.most)
+    const { throttle, ceiling } = this.#deps
+    return Math.min(throttle.isDue ? batchSize.besideLive : batchSize.alone, ceiling.most)
   }
 
   /** The answer to one batch, however often it has to be asked for. */
   async #ask(addresses: readonly string[], signal: AbortSignal) {
-    const { client, pauses, ceiling, limit, courtesy, onRetry } = this.#parts
+    const { client, pauses, ceiling, limit, throttle, onRetry } = this.#deps
     for (;;) {
       await pauses.over(signal)
       await ceiling.take(addresses.length, signal)
@@ -81,13 +85,13 @@ export class FleetLookups {
       if (reply.kind === 'answered') {
         this.#failuresInARow = 0
         limit.answered(reply.durationMs)
-        courtesy.note(reply.liveRate, reply.durationMs)
+        throttle.note(reply.liveRate, reply.durationMs)
         return reply
       }
       this.#failuresInARow += 1
       limit.refused()
       onRetry(reply.reason, reply.detail)
-      const askedForMs = Math.min(reply.retryAfterMs ?? 0, longestPauseMs)
+      const askedForMs = Math.min(reply.retryAfterMs ?? 0, maxPauseMs)
       pauses.pause('fleet', askedForMs + backoffMs(this.#failuresInARow))
     }
   }

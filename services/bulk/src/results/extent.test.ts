@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals'
-import type { ChunkPlace } from '../jobs/job-store.ts'
+import type { ChunkExtent } from '../jobs/job-store.ts'
 import type { Job, JobState } from '../jobs/job.ts'
-import { cutOut, readyPlaces, startAfterLines } from './extent.ts'
+import { cutOut, readyChunks, startAfterLines } from './extent.ts'
 
 const job = (state: JobState, total: number, done: number): Job => ({ state, chunks: { total, done } }) as Job
-const place = (index: number, bytes?: number): ChunkPlace => ({ index, lines: 10, bytes })
+const place = (index: number, bytes?: number): ChunkExtent => ({ index, lines: 10, bytes })
 const three = [place(0, 100), place(1, 50), place(2, 200)].map((one) => ({ ...one, bytes: one.bytes ?? 0 }))
-const indicesOf = (places: readonly ChunkPlace[]): number[] => places.map(({ index }) => index)
+const indicesOf = (places: readonly ChunkExtent[]): number[] => places.map(({ index }) => index)
 
 test.each([
   { state: 'running', bytes: [1, undefined, 1], ready: [0] },
@@ -16,7 +16,7 @@ test.each([
   { state: 'completed', bytes: [1, 1, 1], ready: [0, 1, 2] },
 ] as const)('of a job that is $state with chunks $bytes: $ready', ({ state, bytes, ready }) => {
   const places = bytes.map((length, index) => place(index, length))
-  expect(indicesOf(readyPlaces(job(state, places.length, 0), places))).toEqual(ready)
+  expect(indicesOf(readyChunks(job(state, places.length, 0), places))).toEqual(ready)
 })
 
 test.each([
@@ -27,7 +27,7 @@ test.each([
 ] as const)(
   'a job that is $state and of which the results have expired is not there',
   ({ state, total, done, places }) => {
-    expect(() => readyPlaces(job(state, total, done), places)).toThrow('nothing')
+    expect(() => readyChunks(job(state, total, done), places)).toThrow('nothing')
   },
 )
 

@@ -1,10 +1,10 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { ChunkPlace } from '../jobs/job-store.ts'
+import type { ChunkExtent } from '../jobs/job-store.ts'
 import { hasEnded, type Job } from '../jobs/job.ts'
 import type { Span } from './byte-range.ts'
 
 /** Chunks of which the results are there. */
-export interface DonePlace extends ChunkPlace {
+export interface DoneExtent extends ChunkExtent {
   readonly bytes: number
 }
 
@@ -14,7 +14,7 @@ export interface DonePlace extends ChunkPlace {
  * @param places read after the job
  * @throws ProxyError `not_found` when the job has gone in between, which would look like one without results
  */
-export function readyPlaces(job: Job, places: readonly ChunkPlace[]): readonly DonePlace[] {
+export function readyChunks(job: Job, places: readonly ChunkExtent[]): readonly DoneExtent[] {
   if (places.length < job.chunks.total) throw new ProxyError('not_found', { detail: 'the job has just gone' })
   if (hasEnded(job)) {
     const done = places.filter(isDone)
@@ -25,13 +25,13 @@ export function readyPlaces(job: Job, places: readonly ChunkPlace[]): readonly D
   return (gap < 0 ? places : places.slice(0, gap)).filter(isDone)
 }
 
-function isDone(place: ChunkPlace): place is DonePlace {
+function isDone(place: ChunkExtent): place is DoneExtent {
   return place.bytes !== undefined
 }
 
-export const bytesOf = (places: readonly DonePlace[]): number => places.reduce((sum, { bytes }) => sum + bytes, 0)
+export const bytesOf = (places: readonly DoneExtent[]): number => places.reduce((sum, { bytes }) => sum + bytes, 0)
 
-export const linesOf = (places: readonly ChunkPlace[]): number => places.reduce((sum, { lines }) => sum + lines, 0)
+export const linesOf = (places: readonly ChunkExtent[]): number => places.reduce((sum, { lines }) => sum + lines, 0)
 
 /** Where to begin among some chunks. */
 export interface Start {
@@ -42,7 +42,7 @@ export interface Start {
 }
 
 /** After so many lines. */
-export function startAfterLines(places: readonly ChunkPlace[], lines: number): Start {
+export function startAfterLines(places: readonly ChunkExtent[], lines: number): Start {
   let before = 0
   for (const [from, place] of places.entries()) {
     if (before + place.lines > lines) return { from, skip: lines - before }
@@ -53,13 +53,13 @@ export function startAfterLines(places: readonly ChunkPlace[], lines: number): S
 
 /** Chunks that hold a span of all bytes. */
 export interface Cut {
-  readonly places: readonly DonePlace[]
+  readonly places: readonly DoneExtent[]
   /** Bytes of the first one to leave out. */
   readonly skip: number
 }
 
-export function cutOut(places: readonly DonePlace[], { first, last }: Span): Cut {
-  const cut: DonePlace[] = []
+export function cutOut(places: readonly DoneExtent[], { first, last }: Span): Cut {
+  const cut: DoneExtent[] = []
   let skip = 0
   let before = 0
   for (const place of places) {

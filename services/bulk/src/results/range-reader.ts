@@ -2,11 +2,11 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { hasEnded, type Job } from '../jobs/job.ts'
 import { type ByteRange, type Span, spanOf } from './byte-range.ts'
-import { bytesOf, cutOut, type DonePlace, readyPlaces } from './extent.ts'
+import { bytesOf, cutOut, type DoneExtent, readyChunks } from './extent.ts'
 import { cutTo } from './pieces.ts'
 import type { ResultReader } from './result-reader.ts'
 
-export interface RangeQuestion {
+export interface RangeRequest {
   readonly range: ByteRange
   /** Aborts when nothing more is to be waited for; undefined: nothing is, and what is there counts. */
   readonly waiting: AbortSignal | undefined
@@ -39,13 +39,13 @@ export class RangeReader {
   }
 
   /** What there is of a range. @throws ProxyError `not_found`, and RedisUnavailable */
-  async part({ id }: Job, { range, waiting, left }: RangeQuestion): Promise<RangePart> {
+  async part({ id }: Job, { range, waiting, left }: RangeRequest): Promise<RangePart> {
     for (;;) {
       const change = waiting && this.#reader.changed(id, waiting)
       // In this order: whatever was done before the job ended is among the places that are read after.
       const job = await this.#store.read(id)
       if (job === undefined) throw new ProxyError('not_found')
-      const places = readyPlaces(job, await this.#store.places(id))
+      const places = readyChunks(job, await this.#store.places(id))
       const bytes = bytesOf(places)
       const span = spanOf(range, bytes)
       if (span !== undefined) {
@@ -57,7 +57,7 @@ export class RangeReader {
     }
   }
 
-  #pieces(id: string, all: readonly DonePlace[], span: Span, left: AbortSignal): AsyncIterable<Buffer> {
+  #pieces(id: string, all: readonly DoneExtent[], span: Span, left: AbortSignal): AsyncIterable<Buffer> {
     const { places, skip } = cutOut(all, span)
     const indices = places.map(({ index }) => index)
     return cutTo(this.#reader.stored(id, indices, left), skip, span.last - span.first + 1)

@@ -2,8 +2,8 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { JobChanges } from '../jobs/job-changes.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { hasEnded, type Job } from '../jobs/job.ts'
-import { patiently } from '../jobs/patiently.ts'
-import { readyPlaces } from './extent.ts'
+import { retryWhileDown } from '../jobs/retry-while-down.ts'
+import { readyChunks } from './extent.ts'
 
 /** Chunks that one reader holds at a time; one of whole records takes half a megabyte, and at most a few. */
 const chunksAtOnce = 2
@@ -25,7 +25,7 @@ export class ResultReader {
   async *stored(id: string, indices: readonly number[], signal: AbortSignal): AsyncGenerator<Buffer> {
     for (let at = 0; at < indices.length; at += chunksAtOnce) {
       const wanted = indices.slice(at, at + chunksAtOnce)
-      for (const body of await patiently(() => this.#store.results(id, wanted), signal)) yield body ?? gone()
+      for (const body of await retryWhileDown(() => this.#store.results(id, wanted), signal)) yield body ?? gone()
     }
   }
 
@@ -62,7 +62,7 @@ export class ResultReader {
     let atOnce = 1
     for (let next = from; next < total;) {
       const wanted = Array.from({ length: Math.min(atOnce, total - next) }, (_, offset) => next + offset)
-      const bodies = await patiently(() => this.#store.results(id, wanted), signal)
+      const bodies = await retryWhileDown(() => this.#store.results(id, wanted), signal)
       for (const body of bodies) {
         if (body === undefined) return
         next += 1
@@ -74,15 +74,15 @@ export class ResultReader {
 
   /** Of a job that has ended. A cancelled one has gaps. */
   async *#restOf(job: Job, from: number, signal: AbortSignal): AsyncGenerator<Buffer> {
-    const places = await patiently(() => this.#store.places(job.id), signal)
-    const indices = readyPlaces(job, places)
+    const places = await retryWhileDown(() => this.#store.places(job.id), signal)
+    const indices = readyChunks(job, places)
       .map(({ index }) => index)
       .filter((index) => index >= from)
     yield* this.stored(job.id, indices, signal)
   }
 
   async #read(id: string, signal: AbortSignal): Promise<Job> {
-    return (await patiently(() => this.#store.read(id), signal)) ?? gone()
+    return (await retryWhileDown(() => this.#store.read(id), signal)) ?? gone()
   }
 }
 

@@ -12,7 +12,7 @@ export interface SendOptions {
   /** Aborts when the client has left. */
   readonly left: AbortSignal
   /** A client that takes nothing for so long has its connection cut; it can come back and go on where it was. */
-  readonly longestHaltMs: number
+  readonly maxStallMs: number
   /** Sent after the last piece, where the answer is chunked. */
   readonly trailers?: Readonly<Record<string, string>>
 }
@@ -55,8 +55,8 @@ function packerInto(res: ServerResponse): Gzip {
   return packer
 }
 
-async function drained(out: Writable, res: ServerResponse, { left, longestHaltMs }: SendOptions): Promise<void> {
-  const cut = setTimeout(() => res.destroy(), longestHaltMs)
+async function drained(out: Writable, res: ServerResponse, { left, maxStallMs }: SendOptions): Promise<void> {
+  const cut = setTimeout(() => res.destroy(), maxStallMs)
   try {
     await once(out, 'drain', { signal: left })
   } catch (cause) {

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+
+export interface UploadLimits {
+  /** Longest silence of a client that is waited for. Default 30 s. */
+  readonly stallMs?: number
+  /** A body that has come slower than this, since it began, is given up. Default 100. */
+  readonly minBytesPerSecond?: number
+  /** A body that has not come in after this is given up, however fast it is. Default an hour. */
+  readonly maxMs?: number
+}
+
+const lookEveryMs = 500
+
+/**
+ * The body of a request while it comes in, with its fingerprint. It takes no more than is read of it. Of the time that it
+ * may take without moving, that in which this side holds it up does not count. Whatever becomes of it, the
+ * request's own stream stays open, since there is an answer to send on its connection.
+ *
+ * Reading throws ProxyError `client_left` and `request_timeout`.
+ */
+export class Upload extends Readable {
+  readonly #req: IncomingMessage
+  readonly #hash = createHash('sha256')
+  readonly #limits: Required<UploadLimits>
+  readonly #timer: NodeJS.Timeout
+  readonly #startedMs = performance.now()
+  #bytes = 0
+  #isWanted = false
+  #waitedMs = 0
+  #silentMs = 0
+
+  /** @param subject what else two requests have to agree on to be the same */
+  constructor(req: IncomingMessage, subject: string, limits: UploadLimits) {
+    super()
+    this.#req = req
+    this.#limits = { stallMs: 30_000, minBytesPerSecond: 100, maxMs: 3_600_000, ...limits }
+    this.#hash.update(`${subject}\n`)
+    req.on('data', this.#take)
+    req.on('end', this.#finish)
+    req.on('close', this.#lose)
+    // Told by `close` as well; without a listener Node would throw.
+    req.on('error', () => {})
+    req.pause()
+    // The error is that of whoever reads, also later. Until somebody does, nothing else listens, and Node would throw.
+    this.on('error', () => {})
+    this.#timer = setInterval(() => this.#look(), lookEveryMs).unref()
+  }
+
+  /** Reads what is left, so that it is that of the whole body. Once. */
+  async fingerprint(): Promise<string> {
+    if (!this.readableEnded) await finished(this.resume(), { writable: false })
+    return this.#hash.digest('base64url')
+  }
+
+  override _read(): void {
+    this.#isWanted = true
+    this.#req.resume()
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearInterval(this.#timer)
+    this.#req.off('data', this.#take).off('end', this.#finish).off('close', this.#lose)
+    done(error)
+  }
+
+  readonly #take = (piece: Buffer): void => {
+    this.#bytes += piece.length
+    this.#silentMs = 0
+    this.#hash.update(piece)
+    if (this.push(piece)) return
+    this.#isWanted = false
+    this.#req.pause()
+  }
+
+  readonly #finish = (): void => {
+    this.#isWanted = false
+    this.push(null)
+  }
+
+  readonly #lose = (): void => {
+    if (!this.#req.readableEnded) this.destroy(new ProxyError('client_left'))
+  }
+
+  #look(): void {
+    if (performance.now() - this.#startedMs > this.#limits.maxMs) {
+      const seconds = Math.ceil(this.#limits.maxMs / 1000)
+      this.destroy(
+        tooSlow(`The body has not come in within ${seconds} s (BULK_UPLOAD_TIMEOUT_SECONDS); send it in parts`),
+      )
+    }
+    if (!this.#isWanted) return
+    this.#silentMs += lookEveryMs
+    this.#waitedMs += lookEveryMs
+    const { stallMs, minBytesPerSecond } = this.#limits
+    const maxWaitedMs = stallMs + (this.#bytes / minBytesPerSecond) * 1000
+    if (this.#silentMs <= stallMs && this.#waitedMs <= maxWaitedMs) return
+    this.destroy(tooSlow('The rest of the body did not arrive in time'))
+  }
+}
+
+function tooSlow(message: string): ProxyError {
+  return new ProxyError('request_timeout', { message })
+}

@@ -1,0 +1,95 @@
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+
+export interface SlotLimiterOptions {
+  /** Of all clients together, in this process. */
+  readonly max: number
+  /** Of that, what one client may have. */
+  readonly sharePercent: number
+  /** What is counted, as a client is told: `uploads`. */
+  readonly what: string
+  /** The setting that says `max`. */
+  readonly setting: string
+  readonly onRefused?: (why: SlotRefusal) => void
+}
+
+/** Something of what is bounded, held by a client. */
+export interface Slot {
+  /** More than once does no harm. */
+  readonly release: () => void
+}
+
+export type SlotRefusal = 'client_full' | 'all_full'
+
+const retrySeconds = 1
+
+/** What clients hold at a time of something that is bounded: all of them together, and each one a share of it. */
+export class SlotLimiter {
+  readonly #options: SlotLimiterOptions
+  readonly #held = new Map<string, number>()
+  #total = 0
+
+  constructor(options: SlotLimiterOptions) {
+    this.#options = options
+  }
+
+  /** Held by all. */
+  get total(): number {
+    return this.#total
+  }
+
+  /** What one client may have: at least something, whatever the share. */
+  get share(): number {
+    return shareOf(this.#options.max, this.#options.sharePercent)
+  }
+
+  /**
+   * @param holder the client (`holderOf`)
+   * @param weight of what is taken; more than all there is counts as all there is
+   */
+  tryTake(holder: string, weight = 1): Slot | SlotRefusal {
+    const units = Math.min(weight, this.share)
+    const held = this.#held.get(holder) ?? 0
+    if (held + units > this.share) return this.#refuse('client_full')
+    if (this.#total + units > this.#options.max) return this.#refuse('all_full')
+    this.#add(holder, units)
+    let isHeld = true
+    return {
+      release: () => {
+        if (isHeld) this.#add(holder, -units)
+        isHeld = false
+      },
+    }
+  }
+
+  /** As `tryTake`. @throws ProxyError `rate_limited` over the client's share, `overloaded` over the limit of all */
+  take(holder: string, weight = 1): Slot {
+    const place = this.tryTake(holder, weight)
+    if (typeof place !== 'string') return place
+    const { what, setting, sharePercent } = this.#options
+    if (place === 'client_full') {
+      const message = `You have as many ${what} at a time as one client may: ${sharePercent} % (BULK_CLIENT_SHARE_PERCENT) of ${setting}`
+      throw new ProxyError('rate_limited', { message, retryAfterSeconds: retrySeconds })
+    }
+    throw new ProxyError('overloaded', {
+      message: `There are as many ${what} at a time as may be (${setting}); try again after the time in Retry-After`,
+      retryAfterSeconds: retrySeconds,
+    })
+  }
+
+  #refuse(why: SlotRefusal): SlotRefusal {
+    this.#options.onRefused?.(why)
+    return why
+  }
+
+  #add(holder: string, units: number): void {
+    const held = (this.#held.get(holder) ?? 0) + units
+    if (held === 0) this.#held.delete(holder)
+    else this.#held.set(holder, held)
+    this.#total += units
+  }
+}
+
+/** A percentage, but not nothing. */
+export function shareOf(max: number, percent: number): number {
+  return Math.max(1, Math.floor((max * percent) / 100))
+}

@@ -1,0 +1,125 @@
+import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import type { LookupFunction } from 'node:net'
+import type { TargetAddress, TargetPolicy } from '@ipfleet/net/target.ts'
+import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
+import { faultOfError, faultOfStatus, type WebhookFault } from './webhook-fault.ts'
+import type { WebhookSigner } from './webhook-signer.ts'
+import { judgeWebhook, webhookTarget } from './webhook-target.ts'
+
+export interface WebhookMessage {
+  /** The same for each attempt, so that receivers can tell a repetition. */
+  readonly id: string
+  /** JSON */
+  readonly body: string
+}
+
+export type DeliveryResult =
+  | { readonly kind: 'delivered' }
+  /** `askedMs`: what the receiver's Retry-After asks for. */
+  | { readonly kind: 'failed'; readonly fault: WebhookFault; readonly askedMs?: number }
+
+export interface WebhookSenderDeps {
+  readonly policy: TargetPolicy
+  readonly signer: WebhookSigner
+  /** Of a whole attempt, from looking the name up to the end of the answer. */
+  readonly deadlineMs?: number
+  /** PEM of the authorities that receivers' certificates are of. Default: those that Node trusts. */
+  readonly ca?: string
+}
+
+/** Nobody reads what receivers answer; this much is taken so that a short answer ends well. */
+const maxAnswerBytes = 4096
+
+/** Makes single attempts to deliver. */
+export class WebhookSender {
+  readonly #deps: WebhookSenderDeps
+  readonly #deadlineMs: number
+
+  constructor(parts: WebhookSenderDeps) {
+    this.#deps = parts
+    this.#deadlineMs = parts.deadlineMs ?? 10_000
+  }
+
+  /**
+   * POSTs a message. The name is looked up once, and only an address that was judged is dialled; redirects are not
+   * followed. Never rejects.
+   */
+  async send(url: URL, { id, body }: WebhookMessage): Promise<DeliveryResult> {
+    const signal = AbortSignal.timeout(this.#deadlineMs)
+    const verdict = await judgeWebhook(this.#deps.policy, url)
+    if (verdict.kind === 'refused') return { kind: 'failed', fault: 'refused' }
+    if (verdict.kind === 'unresolved') return { kind: 'failed', fault: 'unresolved' }
+    const headers = {
+      host: url.host,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      'user-agent': 'ipfleet',
+      ...this.#deps.signer.sign(id, Date.now(), body),
+    }
+    try {
+      const options = { ...this.#connectionTo(url, verdict.addresses), method: 'POST', headers, signal }
+      const answer = await answerTo(url, options, body)
+      await drop(answer)
+      return endOf(answer)
+    } catch (error) {
+      return { kind: 'failed', fault: signal.aborted ? 'timeout' : faultOfError(error) }
+    }
+  }
+
+  /** Host and the server name of TLS stay what the URL says; an address in a URL has no such name (RFC 6066 §3). */
+  #connectionTo(url: URL, addresses: readonly TargetAddress[]): RequestOptions & { servername: string } {
+    const { host = '', port, isAddress = false } = webhookTarget(url) ?? {}
+    return {
+      host,
+      port,
+      path: url.pathname + url.search,
+      servername: isAddress ? '' : host,
+      lookup: only(addresses),
+      // A connection of its own: what was judged must not be another one's that is still open.
+      agent: false,
+      ...(this.#deps.ca !== undefined && { ca: this.#deps.ca }),
+    }
+  }
+}
+
+/** Instead of a resolver: the addresses that were judged, whatever is asked. */
+function only(addresses: readonly TargetAddress[]): LookupFunction {
+  return (_hostname, { all }, callback) => {
+    const [first] = addresses
+    if (all === true) callback(null, [...addresses])
+    else callback(null, first?.address ?? '', first?.family)
+  }
+}
+
+function answerTo(url: URL, options: RequestOptions, body: string): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(options)
+  request.on('response', resolve)
+  request.on('error', reject)
+  // Without an error when the receiver switches protocols.
+  request.on('close', () => reject(Object.assign(new Error('no answer'), { code: 'HPE_NONE' })))
+  request.end(body)
+  return promise
+}
+
+/** The status has said all: however the rest ends changes nothing. */
+async function drop(answer: IncomingMessage): Promise<void> {
+  let bytes = 0
+  try {
+    for await (const chunk of answer) {
+      bytes += (chunk as Buffer).length
+      if (bytes >= maxAnswerBytes) break
+    }
+  } catch {
+    // Cut off, or still going on at the deadline.
+  }
+  answer.destroy()
+}
+
+function endOf({ statusCode = 0, headers }: IncomingMessage): DeliveryResult {
+  const fault = faultOfStatus(statusCode)
+  if (fault === undefined) return { kind: 'delivered' }
+  const askedMs = retryAfterMs(headers['retry-after'], Date.now())
+  return { kind: 'failed', fault, ...(askedMs !== undefined && { askedMs }) }
+}

@@ -1,0 +1,72 @@
+import type { Clock } from '@ipfleet/core/clock.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { LiveTargetPolicy } from '@ipfleet/net/live-target-policy.ts'
+import { type LookUp, NameLookups, systemLookUp } from '@ipfleet/net/name-lookups.ts'
+import type { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
+import type { PortRange } from '@ipfleet/net/port-ranges.ts'
+import { readHost } from '@ipfleet/net/target-host.ts'
+import { TargetList } from '@ipfleet/net/target-list.ts'
+import type { Target, TargetPolicy, TargetVerdict } from '@ipfleet/net/target.ts'
+
+/** Those of CONNECT in the egress: at no other is there a web server, but maybe one of mail that takes a body for commands. */
+const ports: readonly PortRange[] = [
+  { from: 80, to: 80 },
+  { from: 443, to: 443 },
+  { from: 1024, to: 65_535 },
+]
+
+const lookUpTimeoutMs = 5000
+
+export interface WebhookPolicyDeps {
+  /** Items as `readTargetItem` gives them. */
+  readonly allow: readonly string[]
+  readonly deny: readonly string[]
+  readonly own: OwnAddresses
+  readonly clock: Clock
+  /** Default: as the system does it. */
+  readonly lookUp?: LookUp
+}
+
+/** Where webhooks may go: where the egress lets strangers go. */
+export function webhookPolicy({ allow, deny, own, clock, lookUp = systemLookUp }: WebhookPolicyDeps): TargetPolicy {
+  return new LiveTargetPolicy({
+    connectPorts: ports,
+    allow: new TargetList(allow),
+    deny: new TargetList(deny),
+    own,
+    names: new NameLookups({ lookUp, clock, timeoutMs: lookUpTimeoutMs }),
+  })
+}
+
+/** Where a URL leads, whatever the spelling. Undefined when its host is neither a name nor an address. */
+export function webhookTarget({ hostname, port, protocol }: URL): Target | undefined {
+  const host = readHost(hostname)
+  const defaultPort = protocol === 'https:' ? 443 : 80
+  return host === undefined ? undefined : { ...host, port: port === '' ? defaultPort : Number(port) }
+}
+
+/** What may be dialled for a URL now. Ports count, as they do for CONNECT. */
+export async function judgeWebhook(policy: TargetPolicy, url: URL): Promise<TargetVerdict> {
+  const target = webhookTarget(url)
+  return target === undefined ? { kind: 'refused', reason: 'denied' } : policy.judge(target, 'connect')
+}
+
+type Refusal = Extract<TargetVerdict, { kind: 'refused' }>['reason']
+
+const why: Readonly<Record<Refusal, string>> = {
+  port: 'must be at port 80 or 443, or at one from 1024 on',
+  denied: 'is at a host that this service does not call',
+  private: 'must be at a public address',
+  own: 'must not lead back to this service',
+}
+
+/**
+ * Tells a client at once what would never be delivered. Each delivery judges again: names change their addresses. One
+ * that has none now may have some by then.
+ * @throws ProxyError `target_refused`
+ */
+export async function checkCallback(policy: TargetPolicy, url: URL): Promise<void> {
+  const verdict = await judgeWebhook(policy, url)
+  if (verdict.kind !== 'refused') return
+  throw new ProxyError('target_refused', { message: `The callback ${why[verdict.reason]}`, detail: verdict.reason })
+}

@@ -1,0 +1,284 @@
+import { EventEmitter } from 'node:events'
+import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullmq'
+import type { Redis } from '@ipfleet/redis/connection.ts'
+import type { BackoffPauses } from '../backoff.ts'
+import { closeWorker } from '../worker/close-worker.ts'
+import type { SlotLimiter } from '../limits/slot-limiter.ts'
+import { restAfterErrors } from '../worker/rest-after-errors.ts'
+import { retryPauseMs, defaultPauses } from './retry-pause.ts'
+import { type WebhookFault, webhookFaults } from './webhook-fault.ts'
+import type { WebhookEvents } from './webhook-events.ts'
+import type { WebhookSender } from './webhook-sender.ts'
+
+export interface WebhookNote {
+  /** `waiting`: for the first attempt or another one. `dead`: there will be none. */
+  readonly state: 'waiting' | 'delivered' | 'dead'
+  /** Made so far. */
+  readonly attempts: number
+  /** Of the last attempt, if it failed. */
+  readonly reason?: WebhookFault
+}
+
+/** Where to tell the end of a job. */
+export interface WebhookTarget {
+  readonly url: string
+  /** The job's JSON. */
+  readonly payload: object
+  /** Whose it is (`Job.holder`). */
+  readonly holder: string
+}
+
+/** Jobs as their webhooks see them. Both methods may reject while Redis is away. */
+export interface WebhookJobs {
+  /** Undefined when there is nothing to tell (any more). */
+  read(id: string): Promise<WebhookTarget | undefined>
+  note(id: string, note: WebhookNote): Promise<void>
+}
+
+export interface WebhooksDeps {
+  /** Both stay the caller's to close, after this. `worker` without deadlines: commands on copies of it block. */
+  readonly connections: { readonly queue: Redis; readonly worker: Redis }
+  /** Of the queue's keys in Redis. */
+  readonly prefix: string
+  readonly jobs: WebhookJobs
+  readonly sender: WebhookSender
+  /** Attempts at a time in this process. */
+  readonly places: SlotLimiter
+  /** As long as jobs can be read: nobody asks for their webhooks after that. */
+  readonly keepSeconds: number
+  readonly pauses?: BackoffPauses
+  /** At most, until a webhook is dead. With the usual pauses 15 take most of an hour. */
+  readonly maxAttempts?: number
+}
+
+/** There is no secret in Redis: where to and what is read anew for each attempt. */
+interface WebhookTask {
+  readonly jobId: string
+}
+
+/** `nothing`: the job was gone, or had no callback. */
+type End = 'delivered' | 'nothing'
+type TaskOfQueue = Job<WebhookTask, End>
+
+const queueName = 'webhooks'
+/** Tasks that are looked at, at a time; those of clients over their share of places are put off. */
+const concurrency = 100
+/** One place is free after this at the latest: an attempt takes no longer. */
+const attemptMs = 10_000
+const maxPutOffMs = 600_000
+/** A worker that has not renewed its hold for so long has died, and another one takes over. */
+const lockMs = 30_000
+const lookForStalledMs = 10_000
+/** A worker's death says nothing about a webhook, however often it happens. */
+const maxStalls = 1_000_000
+const maxKept = 20_000
+const keptEvents = 1000
+const readAgainMs = 1000
+
+/**
+ * Tells receivers that jobs are completed, at least once each: the queue in Redis outlives processes, and an attempt
+ * that a worker did not live to finish is made again.
+ */
+export class Webhooks extends EventEmitter<WebhookEvents> {
+  readonly #deps: WebhooksDeps
+  readonly #queue: Queue<WebhookTask, End>
+  #worker: Worker<WebhookTask, End> | undefined
+  /** When the last one of a client that was put off comes back, by `performance.now()`. */
+  readonly #turnsMs = new Map<string, number>()
+  #isClosing = false
+
+  constructor(parts: WebhooksDeps) {
+    super()
+    this.#deps = parts
+    this.#queue = new Queue(queueName, {
+      connection: parts.connections.queue,
+      prefix: parts.prefix,
+      streams: { events: { maxLen: keptEvents } },
+    })
+    // Redis is away: BullMQ goes on by itself.
+    this.#queue.on('error', () => {})
+  }
+
+  /**
+   * Adds a job's webhook, unless it has been added before, whatever has become of it: that is noted on the job once more,
+   * in case it could not be at its time. Rejects while Redis is away.
+   */
+  async enqueue(jobId: string): Promise<void> {
+    const kept = { age: this.#deps.keepSeconds, count: maxKept }
+    const options = {
+      jobId: taskId(jobId),
+      attempts: this.#deps.maxAttempts ?? 15,
+      backoff: { type: 'custom' },
+      removeOnComplete: kept,
+      removeOnFail: kept,
+      stackTraceLimit: 0,
+    }
+    await this.#queue.add('webhook', { jobId }, options)
+    const task = await this.#queue.getJob(options.jobId)
+    const note = task === undefined ? undefined : endNoteOf(task)
+    if (note !== undefined) await this.#deps.jobs.note(jobId, note)
+  }
+
+  /** Begins again with a webhook that was delivered or is dead; one that waits for its next attempt waits no longer. */
+  async resend(jobId: string): Promise<void> {
+    const { jobs } = this.#deps
+    const task = await this.#queue.getJob(taskId(jobId))
+    const state = await task?.getState()
+    try {
+      if (state === 'delayed') await task?.promote()
+      if (state !== undefined && state !== 'completed' && state !== 'failed') return
+      // Before anybody can note what comes of it.
+      await jobs.note(jobId, { state: 'waiting', attempts: 0 })
+      await (task === undefined || state === undefined
+        ? this.enqueue(jobId)
+        : task.retry(state, { resetAttemptsMade: true }))
+    } catch (error) {
+      // Another process has moved the task meanwhile: it is sent all the same.
+      if (!isBullCode(error)) throw error
+    }
+  }
+
+  /** Begins to deliver in this process. */
+  start(): void {
+    if (this.#worker !== undefined || this.#isClosing) return
+    this.#worker = new Worker<WebhookTask, End>(queueName, (task, token) => this.#work(task, token), {
+      connection: this.#deps.connections.worker,
+      prefix: this.#deps.prefix,
+      concurrency,
+      lockDuration: lockMs,
+      stalledInterval: lookForStalledMs,
+      maxStalledCount: maxStalls,
+      settings: { backoffStrategy: (failures, _type, error) => this.#pauseMs(failures, error) },
+    })
+    restAfterErrors(this.#worker)
+  }
+
+  /**
+   * Takes up nothing more, and waits for attempts under way, which end within the sender's deadline. After `withinMs`
+   * another process makes them again.
+   */
+  async close(withinMs = 12_000): Promise<void> {
+    this.#isClosing = true
+    if (this.#worker) await closeWorker(this.#worker, this.#deps.connections.worker, withinMs)
+    await this.#queue.close()
+  }
+
+  async #work(task: TaskOfQueue, token?: string): Promise<End> {
+    const { jobId } = task.data
+    const found = await this.#read(jobId)
+    if (found === 'unreadable') {
+      // No fault of the receiver's, so not one of its attempts.
+      await task.moveToDelayed(Date.now() + readAgainMs, token)
+      throw new DelayedError()
+    }
+    if (found === undefined) return 'nothing'
+    const place = this.#deps.places.tryTake(found.holder)
+    if (typeof place === 'string') {
+      await task.moveToDelayed(Date.now() + this.#putOffMs(found.holder), token)
+      throw new DelayedError()
+    }
+    try {
+      return await this.#attempt(task, found)
+    } finally {
+      place.release()
+    }
+  }
+
+  /**
+   * Until a client that has all its places under way has one again, when its receivers take as long as they may: those
+   * that are put off come back one by one, in their order, and not all at once over and over.
+   */
+  #putOffMs(holder: string): number {
+    const nowMs = performance.now()
+    const turnMs = Math.max(nowMs, this.#turnsMs.get(holder) ?? 0) + attemptMs / this.#deps.places.share
+    for (const [other, ms] of this.#turnsMs) if (ms < nowMs) this.#turnsMs.delete(other)
+    this.#turnsMs.set(holder, Math.min(turnMs, nowMs + maxPutOffMs))
+    return Math.ceil(turnMs - nowMs)
+  }
+
+  async #attempt(task: TaskOfQueue, found: WebhookTarget): Promise<End> {
+    const { jobId } = task.data
+    const message = { id: `msg_${jobId}`, body: bodyOf(task, found.payload) }
+    const end = await this.#deps.sender.send(new URL(found.url), message)
+    const attempts = task.attemptsMade + 1
+    if (end.kind === 'failed') return this.#fail(task, attempts, end.fault, end.askedMs)
+    await this.#note(jobId, { state: 'delivered', attempts })
+    this.emit('delivered', { jobId, attempts })
+    return 'delivered'
+  }
+
+  /** Throws what BullMQ goes by. */
+  async #fail(task: TaskOfQueue, attempts: number, reason: WebhookFault, askedMs?: number): Promise<never> {
+    const { jobId } = task.data
+    const isDead = reason === 'gone' || attempts >= (task.opts.attempts ?? 1)
+    const retryInMs = this.#pauseMs(attempts, undefined, askedMs)
+    await this.#note(jobId, { state: isDead ? 'dead' : 'waiting', attempts, reason })
+    this.emit('failed', { jobId, attempts, reason, ...(!isDead && { retryInMs }) })
+    if (!isDead) throw new AttemptFailed(reason, retryInMs)
+    this.emit('dead', { jobId, attempts, reason })
+    throw new UnrecoverableError(reason)
+  }
+
+  #pauseMs(failures: number, error?: unknown, askedMs?: number): number {
+    if (error instanceof AttemptFailed) return error.retryInMs
+    return retryPauseMs(this.#deps.pauses ?? defaultPauses, failures, askedMs)
+  }
+
+  async #read(jobId: string): Promise<Awaited<ReturnType<WebhookJobs['read']>> | 'unreadable'> {
+    try {
+      return await this.#deps.jobs.read(jobId)
+    } catch (cause) {
+      this.emit('unread', { jobId, cause })
+      return 'unreadable'
+    }
+  }
+
+  /** Never rejects: a webhook that was delivered must not be sent again because nobody could write that down. */
+  async #note(jobId: string, note: WebhookNote): Promise<void> {
+    try {
+      await this.#deps.jobs.note(jobId, note)
+    } catch (cause) {
+      this.emit('unnoted', { jobId, cause })
+    }
+  }
+}
+
+/** Its message is what stays in Redis. */
+class AttemptFailed extends Error {
+  override readonly name = 'AttemptFailed'
+  readonly retryInMs: number
+
+  constructor(reason: WebhookFault, retryInMs: number) {
+    super(reason)
+    this.retryInMs = retryInMs
+  }
+}
+
+const taskId = (jobId: string): string => `webhook-${jobId}`
+
+/** The same for each attempt, as far as the job does not change: the moment is that of the job's end. */
+function bodyOf(task: TaskOfQueue, payload: object): string {
+  return JSON.stringify({
+    type: 'job.completed',
+    timestamp: new Date(task.timestamp).toISOString(),
+    data: payload,
+  })
+}
+
+/** Of one that has come to its end. */
+function endNoteOf({
+  finishedOn,
+  returnvalue,
+  failedReason,
+  attemptsMade: attempts,
+}: TaskOfQueue): WebhookNote | undefined {
+  if (finishedOn === undefined || returnvalue === 'nothing') return undefined
+  if (returnvalue === 'delivered') return { state: 'delivered', attempts }
+  const reason = webhookFaults.find((fault) => fault === failedReason)
+  return { state: 'dead', attempts, ...(reason !== undefined && { reason }) }
+}
+
+/** BullMQ's own refusals, such as of a task in another state, have a negative number for a code. */
+function isBullCode(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0
+}

@@ -1,0 +1,66 @@
+import { hasEnded, isCallbackDue, type Job } from '../jobs/job.ts'
+import type { JobStore } from '../jobs/job-store.ts'
+import type { ChunkQueue } from './chunk-queue.ts'
+
+export interface SweeperDeps {
+  readonly store: JobStore
+  readonly queue: ChunkQueue
+  /** See `ChunkRunnerDeps`. */
+  readonly notifyEnd: (job: string) => Promise<void>
+  readonly onRepaired: (job: string, chunks: number) => void
+  readonly everyMs?: number
+}
+
+const maxJobs = 10_000
+
+/**
+ * Puts right what was left half done: a job of which chunks are not in the queue (the process that took it died while
+ * adding them, or the queue was lost), and a callback that nobody has queued. Every process may sweep: all of it is
+ * adding what is there once only.
+ */
+export class Sweeper {
+  readonly #deps: SweeperDeps
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(parts: SweeperDeps) {
+    this.#deps = parts
+  }
+
+  start(): void {
+    const { everyMs = 30_000 } = this.#deps
+    const sweep = (): void => {
+      this.sweep().catch(() => {
+        // Redis is away; the next one is soon enough.
+      })
+    }
+    sweep()
+    this.#timer = setInterval(sweep, everyMs).unref()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  async sweep(): Promise<void> {
+    const pending = new Map<string, number>()
+    for (const job of await this.#deps.store.list(undefined, { limit: maxJobs })) {
+      const nth = (pending.get(job.holder) ?? 0) + 1
+      pending.set(job.holder, hasEnded(job) ? nth - 1 : nth)
+      if (!hasEnded(job)) await this.#addMissing(job, nth)
+      else if (isCallbackDue(job)) await this.#deps.notifyEnd(job.id)
+    }
+  }
+
+  async #addMissing({ id }: Job, nth: number): Promise<void> {
+    const { store, queue, onRepaired } = this.#deps
+    const left = (await store.places(id)).filter(({ bytes }) => bytes === undefined).map(({ index }) => index)
+    const [first] = left
+    const last = left.at(-1)
+    if (first === undefined || last === undefined) return
+    // What is lost is lost from one end on: chunks are added in their order.
+    if ((await queue.has({ job: id, index: first })) && (await queue.has({ job: id, index: last }))) return
+    // One that has just been done is taken for missing; a worker finds that out.
+    await queue.add(id, left, nth)
+    onRepaired(id, left.length)
+  }
+}

@@ -1,0 +1,178 @@
+import { fileURLToPath } from 'node:url'
+import type { FakeIpinfoOptions } from '@ipfleet/testing/fake-ipinfo/options.ts'
+import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
+import { type ServiceProcess, startReplica, startService } from '@ipfleet/testing/service-process.ts'
+import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { until } from '@ipfleet/testing/until.ts'
+
+type Env = Readonly<Record<string, string>>
+
+export interface BulkHarnessOptions {
+  /** Lookup replicas. Default 1. */
+  readonly replicas?: number
+  /** Processes of the bulk service. Default 1. */
+  readonly services?: number
+  readonly fake?: FakeIpinfoOptions
+  /** On top of the replicas' settings, and of the services'. */
+  readonly lookupEnv?: Env
+  readonly bulkEnv?: Env
+  readonly redisArgs?: readonly string[]
+}
+
+/** A job as `GET /jobs/:id` says it, as far as tests look at it. */
+export interface SeenJob {
+  readonly id: string
+  readonly state: string
+  readonly lines: { readonly total: number; readonly done: number; readonly answered: number; readonly errors: number }
+  readonly errors?: Readonly<Record<string, number>>
+  readonly callback?: { readonly state: string; readonly attempts: number; readonly reason?: string }
+}
+
+const bulkEntry = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+export const keys = ['bulk-key-1', 'bulk-key-2'] as const
+
+/** A whole fleet with the bulk service, as processes, and one fake IPinfo in this one. */
+export class BulkHarness implements AsyncDisposable {
+  readonly replicas: ServiceProcess[] = []
+  readonly services: ServiceProcess[] = []
+  readonly #options: BulkHarnessOptions
+  readonly #closers: (() => Promise<unknown>)[] = []
+  #fake: FakeIpinfo | undefined
+  #redis: TestRedis | undefined
+
+  /** Starts everything; what had been started is stopped when something does not come up. */
+  static async start(options: BulkHarnessOptions = {}): Promise<BulkHarness> {
+    const harness = new BulkHarness(options)
+    try {
+      await harness.#start()
+      return harness
+    } catch (error) {
+      await harness.stop()
+      throw error
+    }
+  }
+
+  private constructor(options: BulkHarnessOptions) {
+    this.#options = options
+  }
+
+  get fake(): FakeIpinfo {
+    return there(this.#fake)
+  }
+
+  get redis(): TestRedis {
+    return there(this.#redis)
+  }
+
+  /** Of the first process of the service. */
+  get url(): string {
+    return there(this.services[0]).url
+  }
+
+  /** One more process of the service. */
+  async join(env: Env = {}): Promise<ServiceProcess> {
+    const service = await startService({
+      entry: bulkEntry,
+      name: 'bulk',
+      env: {
+        PORT: '0',
+        HOST: '127.0.0.1',
+        LOG_FORMAT: 'json',
+        REDIS_URL: this.redis.url,
+        LOOKUP_URL: there(this.replicas[0]).url,
+        DRAIN_MS: '1000',
+        ...this.#options.bulkEnv,
+        ...env,
+      },
+    })
+    this.#closers.push(() => service.stop())
+    this.services.push(service)
+    return service
+  }
+
+  /** @returns the id of the job that these lines have become */
+  async post(body: string | Uint8Array<ArrayBuffer>, query = '', headers: Env = {}): Promise<string> {
+    const response = await fetch(`${this.url}/jobs${query}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'text/plain', ...headers },
+      body,
+    })
+    const text = await response.text()
+    if (response.status !== 202) throw new Error(`POST /jobs answered ${response.status}: ${text}`)
+    return (JSON.parse(text) as SeenJob).id
+  }
+
+  async job(id: string): Promise<SeenJob> {
+    const response = await fetch(`${this.url}/jobs/${id}`)
+    return (await response.json()) as SeenJob
+  }
+
+  /** The job once it is in that state. */
+  waitFor(id: string, state: string, timeoutMs = 30_000): Promise<SeenJob> {
+    return until(async () => {
+      const job = await this.job(id).catch(() => undefined)
+      return job?.state === state ? job : undefined
+    }, timeoutMs)
+  }
+
+  async results(id: string, query = ''): Promise<string> {
+    const response = await fetch(`${this.url}/jobs/${id}/results${query}`)
+    return response.text()
+  }
+
+  /** Forgets all answers of the fleet, so that the next job has to ask upstream. */
+  async forgetAnswers(): Promise<void> {
+    const response = await fetch(`${there(this.replicas[0]).url}/cache`, { method: 'DELETE' })
+    if (!response.ok) throw new Error(`DELETE /cache answered ${response.status}`)
+  }
+
+  /** Addresses that upstream was asked for, each as often as it was. */
+  askedUpstream(): string[] {
+    return this.fake.calls.flatMap(({ items }) => items ?? [])
+  }
+
+  async stop(): Promise<void> {
+    for (const close of this.#closers.toReversed()) await close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #start(): Promise<void> {
+    const { replicas = 1, services = 1, fake, lookupEnv, redisArgs = [] } = this.#options
+    const redis = await startTestRedis({ args: redisArgs })
+    this.#redis = redis
+    this.#closers.push(() => redis.stop())
+    const upstream = await startFakeIpinfo({ keys: Object.fromEntries(keys.map((key) => [key, {}])), ...fake })
+    this.#fake = upstream
+    this.#closers.push(() => upstream.close())
+    for (let count = 0; count < replicas; count += 1) {
+      const replica = await startReplica({
+        REDIS_URL: redis.url,
+        REDIS_TIMEOUT_MS: '1000',
+        IPINFO_KEYS: keys.join(','),
+        IPINFO_BASE_URL: upstream.url,
+        IPINFO_API_BASE_URL: `${upstream.url}/api.ipinfo.io`,
+        DRAIN_MS: '0',
+        ...lookupEnv,
+      })
+      this.replicas.push(replica)
+      this.#closers.push(() => replica.stop())
+    }
+    for (let count = 0; count < services; count += 1) await this.join()
+  }
+}
+
+/** So many distinct public addresses, the same each time; from `from` on. */
+export function addresses(count: number, from = 0): string[] {
+  return Array.from({ length: count }, (_, at) => {
+    const number = from + at
+    return `${20 + ((number >> 16) % 80)}.${(number >> 8) & 255}.${number & 255}.9`
+  })
+}
+
+function there<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('not started')
+  return value
+}
