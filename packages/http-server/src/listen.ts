@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { Server as TcpServer } from 'node:net'
 import { trackConnections } from './connection-tracker.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface ListenOptions {
   /** 0 takes any free port. */
@@ -56,12 +57,8 @@ export async function listen(
   try {
     await listening
   } catch (error) {
-    throw new ListenError({ port, host }, systemCode(error), error)
+    throw new ListenError({ port, host }, errorCode(error) ?? 'unknown', error)
   }
   const bound = listener.address()
   return bound !== null && typeof bound === 'object' ? bound.port : port
-}
-
-function systemCode(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'
 }

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { canonicalAddress } from './canonical-address.ts'
 import { type TargetAddress, targetAddress, type TargetVerdict } from './target.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /** The addresses of a name, the best first, in any spelling. Rejects with a `code` when there are none. */
 export type LookUp = (name: string) => Promise<readonly { readonly address: string }[]>
@@ -56,7 +57,9 @@ export class NameLookups {
   }
 
   async #look(name: string): Promise<Found> {
-    const found = await this.#parts.lookUp(name).then(read, (error: unknown) => unresolved(codeOf(error)))
+    const found = await this.#parts
+      .lookUp(name)
+      .then(read, (error: unknown) => unresolved(errorCode(error) ?? 'UNKNOWN'))
     this.#underWay.delete(name)
     this.#failures.delete(name)
     if (found.kind === 'unresolved') this.#remember(name, found)
@@ -90,8 +93,4 @@ function read(answer: readonly { readonly address: string }[]): Found {
 
 function unresolved(code: string): Found {
   return { kind: 'unresolved', code, timedOut: false }
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'UNKNOWN'
 }

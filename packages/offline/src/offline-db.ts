@@ -2,14 +2,9 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { Reader, type Response } from 'mmdb-lib'
-import {
-  factsOf,
-  type Facts,
-  legacyRecord,
-  type LegacyRecord,
-  type LiteRecord,
-  type RawRecord,
-} from './offline-record.ts'
+import { factsOf, type Facts, legacyRecord, type LegacyRecord, type LiteRecord } from './offline-record.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
+import { isRecord } from '@ipfleet/core/json.ts'
 
 /**
  * An open database. It never changes: a newer file is opened as a second one, and whoever holds the first swaps the
@@ -55,9 +50,9 @@ export async function readOfflineDb(path: string): Promise<OfflineDb> {
 
 function faultOf(path: string, cause: unknown): Error {
   // Errors of reading beyond the end of a buffer have a code too, but come from no system call.
-  const isOfFile = typeof cause === 'object' && cause !== null && 'syscall' in cause && 'code' in cause
-  const code = isOfFile ? ` (${String(cause.code)})` : ': it is no whole MMDB'
-  const what = cause instanceof UselessDatabase ? cause.message : `cannot be read${code}`
+  const isOfFile = typeof cause === 'object' && cause !== null && 'syscall' in cause
+  const reason = isOfFile ? ` (${errorCode(cause)})` : ': it is no whole MMDB'
+  const what = cause instanceof UselessDatabase ? cause.message : `cannot be read${reason}`
   return new Error(`The offline database ${path} ${what}`, { cause })
 }
 
@@ -114,10 +109,6 @@ function assertWhole(reader: MmdbReader): void {
   for (let network = 1; network < 224; network += 1) factsFrom(reader, `${network}.${(network * 89) % 256}.1.1`)
   for (let network = 0; network < 256; network += 1)
     factsFrom(reader, `2${network.toString(16).padStart(3, '0')}:db8::1`)
-}
-
-function isRecord(value: unknown): value is RawRecord {
-  return typeof value === 'object' && value !== null
 }
 
 /** In every database of the whole Internet, whichever its edition. */

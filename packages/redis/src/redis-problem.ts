@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /**
  * What keeps a fleet from using its Redis, by what is to be done about it. `away`: nothing answers, or not yet.
@@ -118,7 +119,7 @@ const failures: readonly Row[] = [
 /** What an error of a connection or a command means. @param what what was being tried, if a single command was */
 export function problemOf(error: unknown, place: RedisPlace = nowhere, what?: string): RedisProblem | undefined {
   if (!types.isNativeError(error)) return undefined
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const code = errorCode(error) ?? ''
   const row =
     failures.find(([form]) => form.test(code) || (code === '' && form.test(error.message))) ??
     replies.find(([form]) => form.test(error.message))

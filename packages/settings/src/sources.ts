@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { fileSuffix } from './setting.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -112,7 +113,6 @@ export function readText(file: string): Read {
     // Windows editors put a byte order mark in front, which would become part of the first name or key.
     return { kind: 'text', text: readFileSync(file, 'utf8').replace(/^\uFEFF/, '') }
   } catch (error) {
-    const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'
-    return { kind: 'failed', code }
+    return { kind: 'failed', code: errorCode(error) ?? 'unknown' }
   }
 }

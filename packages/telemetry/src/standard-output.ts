@@ -1,5 +1,6 @@
 import { write, writeSync } from 'node:fs'
 import type { LogDestination } from './log-sink.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 const FD = 1
 const CHUNK_LENGTH = 16_000
@@ -55,7 +56,7 @@ class StandardOutput implements LogDestination {
       try {
         rest = rest.subarray(writeSync(FD, rest))
       } catch (error) {
-        if (!isBusy(error)) return
+        if (errorCode(error) !== 'EAGAIN') return
         Atomics.wait(patience, 0, 0, RETRY_AFTER_MS)
         waitedMs += RETRY_AFTER_MS
       }
@@ -73,7 +74,7 @@ class StandardOutput implements LogDestination {
     write(FD, this.#chunk, (error, count) => {
       this.#isWriting = false
       if (error) {
-        if (!isBusy(error)) this.#tellFlushed(error)
+        if (errorCode(error) !== 'EAGAIN') this.#tellFlushed(error)
         return
       }
       this.#chunk = this.#chunk.subarray(count)
@@ -85,10 +86,6 @@ class StandardOutput implements LogDestination {
   #tellFlushed(error?: Error): void {
     for (const done of this.#flushed.splice(0)) done(error)
   }
-}
-
-function isBusy(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'EAGAIN'
 }
 
 let shared: StandardOutput | undefined

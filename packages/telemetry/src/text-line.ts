@@ -1,4 +1,5 @@
 import { escapeControls, jsonString } from './escape-controls.ts'
+import { isRecord } from '@ipfleet/core/json.ts'
 
 /**
  * Lines for a terminal: `2026-05-02T15:43:50.358Z INFO  listening port=8080`, an error's stack indented below.
@@ -70,8 +71,4 @@ function parseRecord(json: string): Record<string, unknown> | undefined {
   } catch {
     return undefined
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -6,6 +6,7 @@ import type { Reply, UpstreamAnswer } from './reply.ts'
 import { retryAfterSeconds } from './retry-time.ts'
 import { type Action, actionFor, bodySays, readableLength, type Rule } from './rules.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
+import { isRecord } from '@ipfleet/core/json.ts'
 
 /** What a reply is read by: what was asked, of which product, and the provider's rules. */
 export interface Context {
@@ -116,11 +117,9 @@ function contentOf({ status, contentType, body }: UpstreamAnswer, { expected, pa
   if (expected === 'object' && status < 300)
     return { value, isPage, fault: isInBraces(body) ? undefined : 'malformed JSON' }
   if (!isSound) return { isPage, fault: 'malformed JSON' }
-  const isRecord = (expected === 'text' || isObject(value)) && isRecordOf(value, path)
-  return { value, isPage, fault: status < 300 && !isRecord ? 'not the record of what was asked' : undefined }
+  const isWhatWasAsked = (expected === 'text' || isRecord(value)) && isRecordOf(value, path)
+  return { value, isPage, fault: status < 300 && !isWhatWasAsked ? 'not the record of what was asked' : undefined }
 }
-
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function isInBraces(body: Buffer): boolean {
   return (

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Reply } from './reply.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /**
  * Whether an answer to a request over plain HTTP is the forward proxy's own, and upstream has said nothing: 407, or the
@@ -23,6 +24,6 @@ export function proxyFailure(status: number): Reply {
 
 /** The status of a proxy that refused a tunnel; undefined for any other error. */
 export function statusOfRefusedTunnel(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('code' in error) || !('statusCode' in error)) return undefined
-  return error.code === 'ERR_PROXY_TUNNEL' ? Number(error.statusCode) : undefined
+  if (!(error instanceof Error) || !('statusCode' in error)) return undefined
+  return errorCode(error) === 'ERR_PROXY_TUNNEL' ? Number(error.statusCode) : undefined
 }

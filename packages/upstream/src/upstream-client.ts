@@ -8,6 +8,7 @@ import { sharedLifetime } from './shared-lifetime.ts'
 import { StaleConnectionWatch } from './stale-connection.ts'
 import { type Agents, UpstreamAgents } from './upstream-agents.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface UpstreamClientOptions {
   readonly provider: Provider
@@ -173,8 +174,7 @@ function failureOf(error: unknown): Reply {
 
 /** got 16 hides the code of an error of the body's stream (zlib's) behind one of its own. */
 function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return 'unknown'
-  const code = String(error.code)
-  const cause = code === 'ERR_READING_RESPONSE_STREAM' && 'cause' in error ? codeOf(error.cause) : 'unknown'
-  return cause === 'unknown' ? code : cause
+  const code = errorCode(error) ?? 'unknown'
+  const isOfStream = code === 'ERR_READING_RESPONSE_STREAM' && error instanceof Error
+  return (isOfStream ? errorCode(error.cause) : undefined) ?? code
 }

@@ -4,6 +4,7 @@ import { FairSlots } from './fair-slots.ts'
 import type { Admission, BreakerState, CallResult } from './fleet-breaker.ts'
 import type { Product } from './product.ts'
 import type { ProductBreakers } from './product-breakers.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 interface Failed {
   readonly kind: 'failure'
@@ -110,7 +111,7 @@ export class UpstreamGate {
 }
 
 function refused(code: ErrorCode, retryAfterMs: number): Failed {
-  return { kind: 'failure', code, retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) }
+  return { kind: 'failure', code, retryAfterSeconds: wholeSeconds(retryAfterMs) }
 }
 
 /** Keys that are over their limit say nothing about upstream's health. */

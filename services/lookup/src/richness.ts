@@ -1,5 +1,6 @@
 import type { Product } from '@ipfleet/upstream/product.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
+import { isRecord } from '@ipfleet/core/json.ts'
 
 /** Members that a full record has or lacks by the plan of the key, on ipinfo.io and on api.ipinfo.io. */
 const planMembers = ['asn', 'privacy', 'company', 'abuse', 'domains', 'anonymous', 'mobile'] as const
@@ -62,7 +63,7 @@ export function isPoorer(
 function recordIn(body: Buffer): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(body.toString('utf8'))
-    return typeof value === 'object' && value !== null ? { ...value } : undefined
+    return isRecord(value) ? value : undefined
   } catch {
     return undefined
   }

@@ -14,6 +14,7 @@ import type { KeyCheck } from './keys/key-check.ts'
 import { rememberedRefusal } from './remembered-refusal.ts'
 import { holdsFullRecords, richnessOf } from './richness.ts'
 import { type Recorded, UpstreamTries } from './upstream-tries.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 export interface UpstreamLoaderParts {
   readonly pool: KeyPool
@@ -351,6 +352,3 @@ function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, t
 function originOf({ key }: Ticket, upstreamStatus: number | undefined): Origin {
   return upstreamStatus === undefined ? { keyId: key.id } : { keyId: key.id, upstreamStatus }
 }
-
-/** Retry-After is in whole seconds; too early would be told to come again. */
-const wholeSeconds = (durationMs: number): number => Math.max(1, Math.ceil(durationMs / 1000))

@@ -4,6 +4,7 @@ import type { Setting } from '@ipfleet/settings/setting.ts'
 import { ipinfoProducts } from '@ipfleet/upstream/providers/ipinfo-products.ts'
 import type { Rule } from '@ipfleet/upstream/rules.ts'
 import { parseRules, RulesError } from '@ipfleet/upstream/rules-text.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 const products = ipinfoProducts.map(({ name }) => name)
 
@@ -24,6 +25,5 @@ export function upstreamRules(options: { readonly help: string; readonly group: 
 
 function reasonOf(error: unknown): string {
   if (error instanceof RulesError) return error.message
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'
-  return `the file cannot be read (${code}); rules given as they are begin with a status`
+  return `the file cannot be read (${errorCode(error) ?? 'unknown'}); rules given as they are begin with a status`
 }

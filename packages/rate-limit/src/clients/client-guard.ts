@@ -6,6 +6,7 @@ import type { Decision, PromptRateLimiter } from '../rate-limiter.ts'
 import { type BudgetName, policyField } from './budget-fields.ts'
 import { clientId, type ClientToken } from './client-tokens.ts'
 import { givenToken } from '@ipfleet/http-server/given-token.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 /** Someone whose token is known. */
 interface Client extends Pick<ClientToken, BudgetName | 'name'> {
@@ -223,6 +224,6 @@ function overLimit(name: BudgetName, { retryAfterMs }: Extract<Decision, { kind:
   const what = name === 'units' ? 'upstream units' : 'requests'
   return new ProxyError('rate_limited', {
     message: `You've hit the limit of ${what} of your token; try again after the time in Retry-After`,
-    retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+    retryAfterSeconds: wholeSeconds(retryAfterMs),
   })
 }

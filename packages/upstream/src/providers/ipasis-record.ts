@@ -1,3 +1,5 @@
+import { isRecord } from '@ipfleet/core/json.ts'
+
 /** A record in IPinfo's form. */
 export type IpinfoRecord = Readonly<Record<string, unknown>>
 
@@ -11,10 +13,10 @@ const moduleNames: ReadonlySet<string> = new Set(['asn', 'company', 'carrier', '
  * absent, and `org` is left to be put together. Undefined for what is no record of an address.
  */
 export function ipinfoRecord(record: unknown): IpinfoRecord | undefined {
-  if (!isObject(record) || typeof record['ip'] !== 'string') return undefined
+  if (!isRecord(record) || typeof record['ip'] !== 'string') return undefined
   const known = new Map<string, unknown>()
   for (const [name, value] of Object.entries(record)) {
-    const translated = moduleNames.has(name) && isObject(value) ? moduleOf(value) : value
+    const translated = moduleNames.has(name) && isRecord(value) ? moduleOf(value) : value
     if (!saysNothing(translated)) known.set(name, translated)
   }
   const org = known.get('org') ?? orgOf(known.get('asn'))
@@ -37,7 +39,7 @@ function moduleOf(module: Readonly<Record<string, unknown>>): IpinfoRecord {
 
 /** As IPinfo writes it: `AS15169 Google LLC`. */
 function orgOf(asn: unknown): string | undefined {
-  if (!isObject(asn)) return undefined
+  if (!isRecord(asn)) return undefined
   const { asn: number, name } = asn
   return typeof number === 'string' && typeof name === 'string' && number !== '' && name !== ''
     ? `${number} ${name}`
@@ -47,10 +49,6 @@ function orgOf(asn: unknown): string | undefined {
 /** `false` says something: that it is no proxy. */
 function saysNothing(value: unknown): boolean {
   if (Array.isArray(value)) return value.length === 0
-  if (isObject(value)) return Object.values(value).every(saysNothing)
+  if (isRecord(value)) return Object.values(value).every(saysNothing)
   return value === '' || value === null || value === 0
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -18,8 +18,3 @@ export const usageFault = (message: string): CommandFault => new CommandFault(ex
 /** Something that went wrong although the command line is fine. */
 export const failure = (message: string, cause?: unknown): CommandFault =>
   new CommandFault(exitCodes.failed, message, { cause })
-
-/** `ENOENT` and the like, of what Node throws. */
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}

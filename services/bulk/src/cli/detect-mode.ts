@@ -1,6 +1,6 @@
 import { failure } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
-import { isRecord, parsed } from '../json-values.ts'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import { FleetAway, type FleetClient, type FleetText, refusalOf } from './fleet-client.ts'
 import { isPassing, type RetryPolicy } from './retry-policy.ts'
 
@@ -44,9 +44,9 @@ export async function detectMode(parts: ModeDeps, { urlIsGiven, url }: BulkOptio
 /** Undefined: whoever answers there is no fleet. */
 async function modeOf(parts: ModeDeps): Promise<'job' | 'batch' | undefined> {
   const jobs = await probe(parts, 'jobs?limit=1')
-  if (jobs.status === 200 && isRecord(parsed(jobs.text)) && /^\s*\{\s*"jobs"/.test(jobs.text)) return 'job'
+  if (jobs.status === 200 && isRecord(parseJson(jobs.text)) && /^\s*\{\s*"jobs"/.test(jobs.text)) return 'job'
   const batch = await probe(parts, 'batch', loopback)
-  const answersBatches = batch.status === 200 && isRecord(parsed(batch.text)) && batch.text.includes('127.0.0.1')
+  const answersBatches = batch.status === 200 && isRecord(parseJson(batch.text)) && batch.text.includes('127.0.0.1')
   if (!answersBatches && !isPassing(batch.status)) {
     const refusal = [batch, jobs].find(wantsToken)
     if (refusal) throw failure(`${refusalOf(refusal)} (a client’s token goes into IPFLEET_TOKEN)`)

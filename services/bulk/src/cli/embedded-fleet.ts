@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { failure } from './command-fault.ts'
-import { isRecord, parsed } from '../json-values.ts'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 
 /** A fleet of one that lives as long as the run. */
 export interface EmbeddedFleet {
@@ -58,7 +58,7 @@ async function portOf(child: ChildProcess, note: (text: string) => void, signal:
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const faults: string[] = []
   const read = (line: string): void => {
-    const entry = parsed(line)
+    const entry = parseJson(line)
     if (!isRecord(entry)) faults.push(line)
     else if (entry['msg'] === 'listening') resolve(Number(entry['port']))
     else if (entry['level'] === 'fatal') faults.push(String(entry['msg']))

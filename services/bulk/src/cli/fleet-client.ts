@@ -3,9 +3,10 @@ import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request a
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { errorCode, failure } from './command-fault.ts'
-import { isRecord, parsed } from '../json-values.ts'
+import { failure } from './command-fault.ts'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import { type Attempt, isPassing } from './retry-policy.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface FleetRequest {
   readonly method?: 'GET' | 'POST' | 'DELETE'
@@ -187,7 +188,7 @@ export async function attempted<T>(ask: () => Promise<FleetText>, read: (reply: 
 
 /** A refusal in words: `the fleet answers 429: You've hit the limit…`. */
 export function refusalOf({ status, text }: Pick<FleetText, 'status' | 'text'>): string {
-  const body = parsed(text)
+  const body = parseJson(text)
   const error = isRecord(body) && isRecord(body['error']) ? body['error'] : undefined
   const told = error && (error['message'] ?? error['title'])
   return `the fleet answers ${status}${typeof told === 'string' ? `: ${told}` : ''}`

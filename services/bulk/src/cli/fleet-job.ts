@@ -1,5 +1,5 @@
 import { failure } from './command-fault.ts'
-import { isRecord, parsed } from '../json-values.ts'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 
 /** A job as the fleet tells of it, as far as this command reads it. */
 export interface FleetJob {
@@ -16,7 +16,7 @@ export interface FleetJob {
 
 /** @throws CommandFault for anything but a job */
 export function readJob(text: string): FleetJob {
-  const job = parsed(text)
+  const job = parseJson(text)
   const lines = isRecord(job) ? job['lines'] : undefined
   if (!isRecord(job) || typeof job['id'] !== 'string' || !isRecord(lines)) throw failure('the fleet’s answer is no job')
   const { id, state, errors, fields } = job

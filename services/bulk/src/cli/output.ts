@@ -1,11 +1,12 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
-import { errorCode, failure, usageFault } from './command-fault.ts'
+import { failure, usageFault } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import type { RowWriter } from './result-rows.ts'
 import { readState, type RunState, statePathOf } from './run-state.ts'
 import type { Source } from './sources.ts'
 import { type WholeRows, wholeRows } from './whole-rows.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /** What the results of a run are written to. */
 export type OutputPlan =

@@ -1,10 +1,11 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { Format } from '../results/result-format.ts'
 import type { BulkOptions } from './command-options.ts'
-import { errorCode, usageFault } from './command-fault.ts'
-import { isRecord, parsed } from '../json-values.ts'
+import { usageFault } from './command-fault.ts'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import type { FilePrint, InputForm, Source } from './sources.ts'
 import type { LineTally } from './tally.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /** What the results of a run depend on. */
 export interface RunTerms {
@@ -41,7 +42,7 @@ export async function readState(output: string): Promise<RunState | undefined> {
     if (errorCode(error) === 'ENOENT') return undefined
     throw usageFault(`${path} cannot be read (${errorCode(error) ?? 'unknown'})`)
   }
-  const state = parsed(text)
+  const state = parseJson(text)
   if (isState(state)) return state
   throw usageFault(`${path} is not understood; --no-resume begins anew`)
 }

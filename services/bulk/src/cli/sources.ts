@@ -2,7 +2,8 @@ import { createReadStream, type ReadStream, type Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { Readable } from 'node:stream'
-import { errorCode, usageFault } from './command-fault.ts'
+import { usageFault } from './command-fault.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export const inputForms = ['lines', 'csv', 'ndjson', 'json'] as const
 export type InputForm = (typeof inputForms)[number]

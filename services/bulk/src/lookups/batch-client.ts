@@ -1,7 +1,8 @@
 import { currentRequestId, REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
-import { parsed } from '../json-values.ts'
+import { parseJson } from '@ipfleet/core/json.ts'
 import { type BatchValue, batchValues, valueOfRefusal } from './batch-values.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface BatchClientOptions {
   /** Of the fleet, without a path. */
@@ -71,7 +72,7 @@ export class BatchClient {
         redirect: 'manual',
         signal: AbortSignal.any([signal, timeout]),
       })
-      const body = parsed(await response.text())
+      const body = parseJson(await response.text())
       const durationMs = performance.now() - startedMs
       if (response.status !== 200) return refusal(response, body, addresses, durationMs)
       const values = batchValues(body)
@@ -132,6 +133,5 @@ function cachedOf(items: ReadonlyMap<string, number>): number {
 /** `fetch failed` says little; its cause has the code. */
 function why(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error
-  if (typeof cause === 'object' && cause !== null && 'code' in cause) return String(cause.code)
-  return cause instanceof Error ? cause.name : 'unknown'
+  return errorCode(cause) ?? (cause instanceof Error ? cause.name : 'unknown')
 }

@@ -1,5 +1,5 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { isRecord } from '../json-values.ts'
+import { isRecord } from '@ipfleet/core/json.ts'
 import type { LineError } from '../results/result-line.ts'
 
 /** What the fleet says to one address of a batch. */

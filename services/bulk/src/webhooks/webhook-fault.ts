@@ -1,3 +1,5 @@
+import { errorCode } from '@ipfleet/core/error-code.ts'
+
 /**
  * Why a webhook was not delivered; a closed set, for logs, metrics and the job's JSON:
  *
@@ -35,7 +37,7 @@ const tlsCode = /CERT|TLS|SSL|UNABLE_TO_|EPROTO|HOSTNAME_MISMATCH/
 
 /** Of what node:http and node:https throw. */
 export function faultOfError(error: unknown): WebhookFault {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+  const code = errorCode(error) ?? ''
   if (code.startsWith('HPE_')) return 'garbled'
   return tlsCode.test(code) ? 'tls' : 'unreachable'
 }

@@ -5,6 +5,7 @@ import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limit
 import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
 import type { RateLimitConfig } from '../config/edge-config.ts'
 import { subjectOf } from './client-subject.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 /** What was decided about a request, and the fields that tell its client. */
 export interface Verdict {
@@ -79,7 +80,7 @@ export class ClientLimiter {
         'Access-Control-Expose-Headers',
         exposedFields,
       ],
-      retryAfterSeconds: decision.kind === 'limited' ? Math.max(1, Math.ceil(decision.retryAfterMs / 1000)) : 1,
+      retryAfterSeconds: decision.kind === 'limited' ? wholeSeconds(decision.retryAfterMs) : 1,
     }
   }
 }

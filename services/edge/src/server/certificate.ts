@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { TlsConfig } from '../config/edge-config.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /** PEM texts. */
 export interface Certificate {
@@ -18,7 +19,7 @@ export function readCertificate({ cert, key }: TlsConfig): Certificate {
   try {
     createSecureContext(certificate)
   } catch (error) {
-    const code = codeOf(error)
+    const code = errorCode(error) ?? 'unknown'
     const reason = code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' ? 'they do not belong together' : code
     throw new Error(`${cert} and ${key} are no certificate and key to serve with: ${reason}`, { cause: error })
   }
@@ -51,10 +52,6 @@ function readPem(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Error(`${path} cannot be read (${codeOf(error)})`, { cause: error })
+    throw new Error(`${path} cannot be read (${errorCode(error) ?? 'unknown'})`, { cause: error })
   }
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'
 }

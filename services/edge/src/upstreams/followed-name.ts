@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { canonicalAddress } from './canonical-address.ts'
-import { errorCode } from './error-code.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /** The addresses of a name, in any order and spelling. Rejects when there are none. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>

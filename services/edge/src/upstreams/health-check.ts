@@ -2,7 +2,7 @@ import { request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { isIP } from 'node:net'
 import type { HopTarget } from '@ipfleet/proxy/http1/hop.ts'
-import { errorCode } from './error-code.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface HealthQuestion {
   readonly target: HopTarget

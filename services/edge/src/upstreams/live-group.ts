@@ -15,6 +15,7 @@ import { Roster } from './roster.ts'
 import { alignTurns, roundRobin } from './round-robin.ts'
 import { namesOf, type Seat, seatsOf } from './seats.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from './upstream-group.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 export interface LiveGroupConfig {
   readonly group: GroupConfig
@@ -150,7 +151,7 @@ export class LiveGroup extends EventEmitter<LiveGroupEvents> implements Upstream
   }
 
   retryAfterSeconds(): number {
-    return Math.max(1, Math.ceil(this.#waitMs() / 1000))
+    return wholeSeconds(this.#waitMs())
   }
 
   members(): readonly MemberSnapshot[] {

@@ -13,6 +13,7 @@ import { PasswordChecks } from './password-checks.ts'
 import { type ProxyCredentials, readProxyCredentials } from './proxy-credentials.ts'
 import { readAnySessionName, readSessionName, type SessionName } from './session-name.ts'
 import type { User, Users } from './users.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 /** Who is not let in, and why. For the log: a client that learns which half of a pair is wrong guesses the other. */
 export type Denied =
@@ -68,7 +69,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     if (verdict.kind === 'accepted') return verdict.identity
     if (verdict.kind !== 'missing') this.emit('denied', client, verdict)
     if (verdict.kind !== 'limited') throw refusal('proxy_auth_required', 'http_request_denied')
-    const retryAfterSeconds = Math.max(1, Math.ceil(verdict.retryAfterMs / 1000))
+    const retryAfterSeconds = wholeSeconds(verdict.retryAfterMs)
     throw refusal('rate_limited', 'http_request_denied', 'failed logins', {
       retryAfterSeconds,
       message: failedTooOften,

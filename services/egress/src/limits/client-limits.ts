@@ -4,6 +4,7 @@ import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { policyMember, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'
 import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import type { Identity } from '../proxy/visit.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 /** Of a request that is one too many. */
 export interface OverLimit {
@@ -46,7 +47,7 @@ export class ClientLimits {
     if (decision.kind === 'allowed') return undefined
     return {
       fields: ['RateLimit-Policy', policyMember('client', policy), 'RateLimit', standingMember('client', decision)],
-      retryAfterSeconds: Math.max(1, Math.ceil(decision.retryAfterMs / 1000)),
+      retryAfterSeconds: wholeSeconds(decision.retryAfterMs),
     }
   }
 }

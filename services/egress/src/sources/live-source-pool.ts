@@ -17,6 +17,7 @@ import { SiteBenches } from './site-benches.ts'
 import type { SourceCheck } from './source-check.ts'
 import type { OutReason } from './source-health.ts'
 import type { Session, Source, SourceChoice, SourceOutcome, SourcePool, Wish } from './source-pool.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 const takeRoundStart = luaCommand(new URL('take-round-start.lua', import.meta.url))
 const rememberStartsMs = 30 * 86_400_000
@@ -209,7 +210,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     const waitsMs = this.#sources
       .filter(({ seat }) => families.includes(seat.family))
       .map(({ health, seat }) => Math.max(health.backInMs(checkInMs), this.#sites.backInMs(seat.id, site)))
-    return { kind: 'all_out', retryAfterSeconds: Math.max(1, Math.ceil(Math.min(...waitsMs) / 1000)) }
+    return { kind: 'all_out', retryAfterSeconds: wholeSeconds(Math.min(...waitsMs)) }
   }
 }
 

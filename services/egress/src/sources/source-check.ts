@@ -4,6 +4,7 @@ import { request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { connect } from 'node:net'
 import type { Source } from './source-pool.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export type CheckVerdict =
   | { readonly kind: 'good' }
@@ -41,7 +42,7 @@ export function createSourceCheck({ url, timeoutMs }: SourceCheckOptions): Sourc
       return await attempt(source, AbortSignal.any([signal, deadline]))
     } catch (error) {
       if (deadline.aborted) return { kind: 'failed', reason: `no answer within ${timeoutMs} ms` }
-      const code = codeOf(error)
+      const code = errorCode(error) ?? 'UNKNOWN'
       // The address was there a moment ago: from `connect` this means that it has no free port for the target.
       return shortages.has(code) || code === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason: code }
     }
@@ -57,7 +58,7 @@ async function bind({ address, family }: Source): Promise<CheckVerdict> {
     return { kind: 'good' }
   } catch (error) {
     // EADDRNOTAVAIL as a rule; EAFNOSUPPORT on a machine without IPv6.
-    return { kind: shortages.has(codeOf(error)) ? 'unknown' : 'not_ours' }
+    return { kind: shortages.has(errorCode(error) ?? 'UNKNOWN') ? 'unknown' : 'not_ours' }
   } finally {
     socket.close()
   }
@@ -96,9 +97,4 @@ async function reach(host: string, port: number, source: Source, signal: AbortSi
     socket.on('error', () => {})
     socket.destroy()
   }
-}
-
-function codeOf(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-  return typeof code === 'string' ? code : 'UNKNOWN'
 }

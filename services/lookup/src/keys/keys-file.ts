@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { FileFollower, type FollowOptions } from '@ipfleet/core/file-follower.ts'
 import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import { KeysFileError, parseKeysFile } from './keys-file-format.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 interface KeysFileEvents {
   /** The file says something else now, and it makes sense. */
@@ -79,6 +80,5 @@ export function readKeysFile(path: string): { readonly text: string; readonly ke
 /** An error of the file system is told by its code alone. */
 function reasonOf(error: unknown): string {
   if (error instanceof KeysFileError) return error.message
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'
-  return `cannot be read (${code})`
+  return `cannot be read (${errorCode(error) ?? 'unknown'})`
 }

@@ -1,6 +1,7 @@
 import { nextMonthMs } from '@ipfleet/key-pool/bench-times.ts'
 import type { Quota } from '@ipfleet/key-pool/quota.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
+import { isRecord } from '@ipfleet/core/json.ts'
 
 /**
  * What `/me` says of a key. `unlimited`: it names no quota, as for Lite. `unknown`: no answer that could be read; a
@@ -52,7 +53,7 @@ function objectIn(body: Buffer): Readonly<Record<string, unknown>> | undefined {
 }
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null ? { ...value } : undefined
+  return isRecord(value) ? value : undefined
 }
 
 function count(value: unknown): number | undefined {
