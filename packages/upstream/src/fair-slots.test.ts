@@ -6,7 +6,7 @@ let slots: FairSlots
 let begun: string[]
 let ends: (() => void)[]
 beforeEach(() => {
-  slots = new FairSlots({ slots: 2, places: 8 })
+  slots = new FairSlots({ slots: 2, maxQueued: 8 })
   begun = []
   ends = []
 })

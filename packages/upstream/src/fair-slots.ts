@@ -1,8 +1,8 @@
 export interface FairSlotsOptions {
   /** Most calls at a time. */
   readonly slots: number
-  /** Most calls that wait for a slot. One client has half of the places that the others leave free. */
-  readonly places: number
+  /** Most calls that wait for a slot. One client may have half of the places that the others leave free. */
+  readonly maxQueued: number
 }
 
 /**
@@ -13,7 +13,7 @@ export class FairSlots {
   readonly #options: FairSlotsOptions
   #inUse = 0
   #waiting = 0
-  readonly #lines = new Map<string, (() => void)[]>()
+  readonly #queues = new Map<string, (() => void)[]>()
 
   constructor(options: FairSlotsOptions) {
     this.#options = options
@@ -32,33 +32,33 @@ export class FairSlots {
   }
 
   #mayWait(client: string): boolean {
-    const own = this.#lines.get(client)?.length ?? 0
-    const leftByOthers = this.#options.places - (this.#waiting - own)
+    const own = this.#queues.get(client)?.length ?? 0
+    const leftByOthers = this.#options.maxQueued - (this.#waiting - own)
     return own < Math.ceil(leftByOthers / 2)
   }
 
   #wait(client: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const line = this.#lines.get(client)
-    if (line) line.push(resolve)
-    else this.#lines.set(client, [resolve])
+    const queue = this.#queues.get(client)
+    if (queue) queue.push(resolve)
+    else this.#queues.set(client, [resolve])
     this.#waiting += 1
     return promise
   }
 
   /** The slot goes to the next client's first call. */
   #handOn(): void {
-    const [next] = this.#lines
+    const [next] = this.#queues
     if (next === undefined) {
       this.#inUse -= 1
       return
     }
-    const [client, line] = next
-    const begin = line.shift()
+    const [client, queue] = next
+    const begin = queue.shift()
     this.#waiting -= 1
-    this.#lines.delete(client)
+    this.#queues.delete(client)
     // Behind the other clients.
-    if (line.length > 0) this.#lines.set(client, line)
+    if (queue.length > 0) this.#queues.set(client, queue)
     begin?.()
   }
 }

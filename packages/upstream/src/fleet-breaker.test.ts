@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
-import { aloneBoards } from './breaker-board.ts'
+import { localBreakerStates } from './shared-breaker-state.ts'
 import { type BreakerSettings, type CallResult, FleetBreaker } from './fleet-breaker.ts'
 
 const settings: BreakerSettings = {
@@ -8,13 +8,13 @@ const settings: BreakerSettings = {
   slowShare: 0.5,
   slowMs: 1000,
   window: 10,
-  leastCalls: 4,
+  minCalls: 4,
   openMs: 10_000,
   probeMs: 5000,
 }
 
 function breakerAt(clock = manualClock()) {
-  const breaker = new FleetBreaker(settings, aloneBoards.of('core'), clock)
+  const breaker = new FleetBreaker(settings, localBreakerStates.of('core'), clock)
   const call = async (result: CallResult, durationMs = 10) => {
     const admission = await breaker.admit()
     if (admission.kind === 'pass') await breaker.report(admission, result, durationMs)

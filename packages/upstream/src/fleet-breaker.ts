@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { CircuitState, CountBreaker } from 'cockatiel'
-import type { BreakerBoard } from './breaker-board.ts'
+import type { SharedBreakerState } from './shared-breaker-state.ts'
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
@@ -15,7 +16,7 @@ export interface BreakerSettings {
   /** How many of the last calls are looked at. */
   readonly window: number
   /** Fewer calls than this prove nothing. */
-  readonly leastCalls: number
+  readonly minCalls: number
   readonly openMs: number
   /** How long the fleet's one probing request may take. */
   readonly probeMs: number
@@ -26,10 +27,12 @@ export type CallResult = 'ok' | 'failed' | 'unknown'
 
 export type Admission =
   | { readonly kind: 'pass'; readonly isProbe: boolean }
-  | { readonly kind: 'refused'; readonly retryAfterMs: number }
+  | { readonly kind: 'refused'; readonly retryAfterMs: number; readonly isProbing?: true }
 
-/** How long others are told to wait while one request probes. */
-const probeRetryMs = 1000
+/** How long other requests wait, or are told to wait, while one probes. */
+const probeWaitMs = 1000
+const probePollMs = 50
+const probing: Admission = { kind: 'refused', retryAfterMs: probeWaitMs, isProbing: true }
 
 /**
  * A circuit breaker that the replicas share. Each judges by its own calls; when one opens, all do, and when the pause
@@ -40,7 +43,7 @@ const probeRetryMs = 1000
  */
 export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }> {
   readonly #settings: BreakerSettings
-  readonly #board: BreakerBoard
+  readonly #shared: SharedBreakerState
   readonly #clock: Clock
   #failures: CountBreaker
   #slowness: CountBreaker
@@ -48,14 +51,14 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
   #openUntilMs: number | undefined
   #probing = false
 
-  constructor(settings: BreakerSettings, board: BreakerBoard, clock: Clock = monotonicClock) {
+  constructor(settings: BreakerSettings, shared: SharedBreakerState, clock: Clock = monotonicClock) {
     super()
     this.#settings = settings
-    this.#board = board
+    this.#shared = shared
     this.#clock = clock
     this.#failures = judge(settings, settings.failureShare)
     this.#slowness = judge(settings, settings.slowShare)
-    board.onChange((openForMs) => (openForMs === undefined ? this.#shut() : this.#pauseFor(openForMs)))
+    shared.onChange((openForMs) => (openForMs === undefined ? this.#shut() : this.#pauseFor(openForMs)))
   }
 
   get state(): BreakerState {
@@ -68,37 +71,47 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
     if (this.#openUntilMs === undefined) return { kind: 'pass', isProbe: false }
     const leftMs = this.#openUntilMs - this.#clock.nowMs()
     if (leftMs > 0) return { kind: 'refused', retryAfterMs: leftMs }
-    if (this.#probing) return { kind: 'refused', retryAfterMs: probeRetryMs }
+    if (this.#probing) return probing
     this.#probing = true
-    if (await this.#board.tryProbe(this.#settings.probeMs)) return { kind: 'pass', isProbe: true }
+    if (await this.#shared.tryProbe(this.#settings.probeMs)) return { kind: 'pass', isProbe: true }
     this.#probing = false
-    return { kind: 'refused', retryAfterMs: probeRetryMs }
+    return probing
+  }
+
+  /** As `admit`; while another request probes, waits a second for its result. */
+  async admitAfterProbe(deadlineMs: number): Promise<Admission> {
+    const polls = Math.min(probeWaitMs, deadlineMs - this.#clock.nowMs()) / probePollMs
+    for (let poll = 0; ; poll += 1) {
+      const admission = await this.admit()
+      if (admission.kind === 'pass' || !admission.isProbing || poll >= polls) return admission
+      await sleep(probePollMs)
+    }
   }
 
   /** Opens it whatever the last calls were; with 0 ms the next call is the fleet's probe. */
   async pause(forMs: number): Promise<void> {
     this.#probing = false
     this.#pauseFor(forMs)
-    await this.#board.open(forMs)
+    await this.#shared.open(forMs)
   }
 
   async report({ isProbe }: { readonly isProbe: boolean }, result: CallResult, durationMs: number): Promise<void> {
     if (isProbe) await this.#endProbe(result)
     else if (result !== 'unknown' && this.state === 'closed' && this.#isTooMuch(result, durationMs)) {
       this.#pauseFor(this.#settings.openMs)
-      await this.#board.open(this.#settings.openMs)
+      await this.#shared.open(this.#settings.openMs)
     }
   }
 
   async #endProbe(result: CallResult): Promise<void> {
     this.#probing = false
-    if (result === 'unknown') return this.#board.endProbe()
+    if (result === 'unknown') return this.#shared.endProbe()
     if (result === 'failed') {
       this.#pauseFor(this.#settings.openMs)
-      return this.#board.open(this.#settings.openMs)
+      return this.#shared.open(this.#settings.openMs)
     }
     this.#shut()
-    return this.#board.close()
+    return this.#shared.close()
   }
 
   #isTooMuch(result: 'ok' | 'failed', durationMs: number): boolean {
@@ -124,8 +137,8 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
   }
 }
 
-function judge({ window, leastCalls }: BreakerSettings, threshold: number): CountBreaker {
-  return new CountBreaker({ threshold, size: window, minimumNumberOfCalls: Math.min(leastCalls, window) })
+function judge({ window, minCalls }: BreakerSettings, threshold: number): CountBreaker {
+  return new CountBreaker({ threshold, size: window, minimumNumberOfCalls: Math.min(minCalls, window) })
 }
 
 /** Counts one call. @returns whether it was one too many */

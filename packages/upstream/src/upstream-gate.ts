@@ -1,10 +1,11 @@
+import { EventEmitter } from 'node:events'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
-import { FairSlots } from './fair-slots.ts'
-import type { Admission, BreakerState, CallResult } from './fleet-breaker.ts'
-import type { Product } from './product.ts'
-import type { ProductBreakers } from './product-breakers.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
+import { FairSlots } from './fair-slots.ts'
+import { type BreakerSettings, type BreakerState, type CallResult, FleetBreaker } from './fleet-breaker.ts'
+import type { Product } from './product.ts'
+import type { SharedBreakerStates } from './shared-breaker-state.ts'
 
 interface Failed {
   readonly kind: 'failure'
@@ -13,7 +14,8 @@ interface Failed {
 }
 
 export interface UpstreamGateOptions {
-  readonly breakers: ProductBreakers
+  readonly breaker: BreakerSettings
+  readonly shared: SharedBreakerStates
   /** Most calls at a time. */
   readonly concurrency: number
   /** Whether calls cannot be coordinated with other replicas now; then a quarter of the concurrency is used. */
@@ -29,34 +31,55 @@ export interface SourceWatch {
   limited(forMs: number): void
 }
 
-type Passed = Extract<Admission, { kind: 'pass' }>
+export interface CallOptions {
+  /** Whose turn it is while calls wait for a slot. */
+  readonly client?: string | undefined
+  /** Monotonic. Default: none. */
+  readonly deadlineMs?: number
+}
+
+/** The breakers of one product. */
+interface ProductBreakers {
+  /** Opens when upstream fails. */
+  readonly health: FleetBreaker
+  /** Opens when upstream limits this source, with whichever key it asks. */
+  readonly source: FleetBreaker
+}
 
 const queuedPerSlot = 8
+const badness = { closed: 0, 'half-open': 1, open: 2 } as const satisfies Record<BreakerState, number>
 
 /**
- * What keeps this replica from overrunning a failing upstream: a cap on concurrent calls, for which clients take turns, and for each product a
- * circuit breaker and a pause of the source, so that a tool or module in trouble stops nothing else.
+ * What keeps this replica from overrunning a failing upstream: a cap on concurrent calls, for which clients take turns,
+ * and for each product a circuit breaker and a pause of the source, so that trouble with a tool or module stops nothing
+ * else.
  */
-export class UpstreamGate {
-  readonly breakers: ProductBreakers
-  readonly #isAlone: () => boolean
+export class UpstreamGate extends EventEmitter<{ change: [product: string, state: BreakerState] }> {
+  readonly #options: UpstreamGateOptions
+  readonly #clock: Clock
   readonly #wide: FairSlots
   readonly #narrow: FairSlots
-  readonly #clock: Clock
+  readonly #breakers = new Map<string, ProductBreakers>()
   readonly #tools = new Set<string>()
 
-  constructor({ breakers, concurrency, isAlone, clock = monotonicClock }: UpstreamGateOptions) {
-    this.breakers = breakers
-    this.#isAlone = isAlone
+  constructor(options: UpstreamGateOptions) {
+    super()
+    const { concurrency, clock = monotonicClock } = options
+    this.#options = options
     this.#clock = clock
-    const places = concurrency * queuedPerSlot
-    this.#wide = new FairSlots({ slots: concurrency, places })
-    this.#narrow = new FairSlots({ slots: Math.max(1, Math.floor(concurrency / 4)), places })
+    const maxQueued = concurrency * queuedPerSlot
+    this.#wide = new FairSlots({ slots: concurrency, maxQueued })
+    this.#narrow = new FairSlots({ slots: Math.max(1, Math.floor(concurrency / 4)), maxQueued })
   }
 
   /** The worst state of any product that look-ups are of: the troubles of tools are theirs alone. */
   get state(): BreakerState {
-    return this.breakers.worst((product) => this.#tools.has(product))
+    return worst(this.states().flatMap(([product, state]) => (this.#tools.has(product) ? [] : [state])))
+  }
+
+  /** The state of each product that was asked for, the worse of its two. */
+  states(): (readonly [product: string, BreakerState])[] {
+    return [...this.#breakers].map(([product, { health, source }]) => [product, worst([health.state, source.state])])
   }
 
   /**
@@ -66,48 +89,55 @@ export class UpstreamGate {
   async run<T extends { kind: string }>(
     { name, kind }: Product,
     call: (source: SourceWatch) => Promise<T>,
-    client = '',
+    { client = '', deadlineMs = Infinity }: CallOptions = {},
   ): Promise<T | Failed> {
     if (kind === 'tool') this.#tools.add(name)
-    const slots = this.#isAlone() ? this.#narrow : this.#wide
-    const outcome = await slots.run(client, () => this.#unlessOpen(name, call))
+    const slots = this.#options.isAlone() ? this.#narrow : this.#wide
+    const outcome = await slots.run(client, () => this.#unlessOpen(name, call, deadlineMs))
     return outcome ?? { kind: 'failure', code: 'overloaded', retryAfterSeconds: 1 }
   }
 
   async #unlessOpen<T extends { kind: string }>(
     product: string,
     call: (source: SourceWatch) => Promise<T>,
+    deadlineMs: number,
   ): Promise<T | Failed> {
-    const { breaker, source } = this.breakers.of(product)
-    const admission = await breaker.admit()
+    const { health, source } = this.#breakersOf(product)
+    const admission = await health.admit()
     if (admission.kind === 'refused') return refused('upstream_paused', admission.retryAfterMs)
-    const admitted = await source.admit()
-    if (admitted.kind === 'refused') {
-      await breaker.report(admission, 'unknown', 0)
-      return refused('keys_exhausted', admitted.retryAfterMs)
+    const ofSource = await source.admitAfterProbe(deadlineMs)
+    if (ofSource.kind === 'refused') {
+      await health.report(admission, 'unknown', 0)
+      return refused('keys_exhausted', ofSource.retryAfterMs)
     }
-    return this.#watched(product, { admission, admitted }, call)
-  }
-
-  async #watched<T extends { kind: string }>(
-    product: string,
-    { admission, admitted }: { readonly admission: Passed; readonly admitted: Passed },
-    call: (source: SourceWatch) => Promise<T>,
-  ): Promise<T> {
-    const { breaker, source } = this.breakers.of(product)
     const startedMs = this.#clock.nowMs()
     let result: CallResult = 'unknown'
     let limitedForMs: number | undefined
     try {
-      const outcome = await call({ isProbe: admitted.isProbe, limited: (forMs) => (limitedForMs = forMs) })
+      const outcome = await call({ isProbe: ofSource.isProbe, limited: (forMs) => (limitedForMs = forMs) })
       result = resultOf(outcome)
       return outcome
     } finally {
-      await breaker.report(admission, result, this.#clock.nowMs() - startedMs)
+      await health.report(admission, result, this.#clock.nowMs() - startedMs)
       if (limitedForMs !== undefined) await source.pause(limitedForMs)
-      else if (admitted.isProbe) await source.report(admitted, result === 'ok' ? 'ok' : 'unknown', 0)
+      else if (ofSource.isProbe) await source.report(ofSource, result === 'ok' ? 'ok' : 'unknown', 0)
     }
   }
+
+  #breakersOf(product: string): ProductBreakers {
+    const known = this.#breakers.get(product)
+    if (known) return known
+    const { breaker, shared, clock } = this.#options
+    const health = new FleetBreaker(breaker, shared.of(product), clock)
+    const source = new FleetBreaker(breaker, shared.of(`${product}/source`), clock)
+    for (const one of [health, source]) one.on('change', (state) => this.emit('change', product, state))
+    this.#breakers.set(product, { health, source })
+    return { health, source }
+  }
+}
+
+function worst(states: readonly BreakerState[]): BreakerState {
+  return states.reduce((one, other) => (badness[other] > badness[one] ? other : one), 'closed')
 }
 
 function refused(code: ErrorCode, retryAfterMs: number): Failed {

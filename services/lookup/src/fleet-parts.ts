@@ -18,8 +18,8 @@ import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import { aloneBoards, type BreakerBoards } from '@ipfleet/upstream/breaker-board.ts'
-import { RedisBreakerBoards } from '@ipfleet/upstream/redis-breaker-boards.ts'
+import { RedisBreakerStates } from '@ipfleet/upstream/redis-breaker-states.ts'
+import { localBreakerStates, type SharedBreakerStates } from '@ipfleet/upstream/shared-breaker-state.ts'
 import { cacheNeeds, redisNeeds } from './redis-needs.ts'
 import type { LookupSettings } from './settings.ts'
 
@@ -30,7 +30,7 @@ export interface FleetParts {
   readonly flight: FleetLoad
   readonly batchFlight: BatchFleetLoad<SharedOutcome>
   readonly keyStore: KeyStore
-  readonly breakerBoards: BreakerBoards
+  readonly breakerStates: SharedBreakerStates
   readonly redis: FleetRedis | undefined
   readonly isAway: (error: unknown) => boolean
   /** Resolves when the fleet is joined, or after a second without it: a replica also starts while Redis is away. */
@@ -68,7 +68,7 @@ function aloneParts(settings: LookupSettings): FleetParts {
     flight: aloneFlight,
     batchFlight: { run: loadAlone },
     keyStore: new LocalKeyStore(new FleetClock(), { trialMs: trialMsOf(settings) }),
-    breakerBoards: aloneBoards,
+    breakerStates: localBreakerStates,
     redis: undefined,
     isAway: () => false,
     joined: async () => {},
@@ -119,7 +119,7 @@ function sharedParts(settings: LookupSettings, url: string): FleetParts {
       state,
       subscriber,
     ),
-    breakerBoards: new RedisBreakerBoards(state, subscriber),
+    breakerStates: new RedisBreakerStates(state, subscriber),
     redis: { state, cache, subscriber },
     isAway: (error) => error instanceof RedisUnavailable,
     joined: () => Promise.race([generation.known, sleep(joinPatienceMs, undefined, { ref: false })]),

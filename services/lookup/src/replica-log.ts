@@ -16,7 +16,7 @@ export function logEvents(logger: Logger, fleet: FleetParts, upstream: UpstreamP
   })
   upstream?.pool.on('released', (key) => logger.info({ key }, 'key released'))
   upstream?.pool.on('recovered', (key) => logger.info({ key }, 'key is good again'))
-  upstream?.gate.breakers.on('change', (product, state) => logger.warn({ product, breaker: state }, 'upstream breaker'))
+  upstream?.gate.on('change', (product, state) => logger.warn({ product, breaker: state }, 'upstream breaker'))
 }
 
 export interface ModeWords {

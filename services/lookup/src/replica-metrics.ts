@@ -132,7 +132,7 @@ function breakerMetrics({ metrics, fleet, upstream }: ReplicaMetricsParts): void
     collect() {
       if (upstream) {
         this.set({ breaker: 'upstream' }, breakerStates[upstream.gate.state])
-        for (const [product, state] of upstream.gate.breakers.states()) {
+        for (const [product, state] of upstream.gate.states()) {
           this.set({ breaker: `upstream_${product}` }, breakerStates[state])
         }
       }

@@ -3,8 +3,7 @@ import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
-import { aloneBoards } from '@ipfleet/upstream/breaker-board.ts'
-import { ProductBreakers } from '@ipfleet/upstream/product-breakers.ts'
+import { localBreakerStates } from '@ipfleet/upstream/shared-breaker-state.ts'
 import { ipinfo } from '@ipfleet/upstream/providers/ipinfo.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'
 import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
@@ -93,22 +92,21 @@ function fleetOf(upstream: Upstream, secrets: readonly string[]): { pool: KeyPoo
     clock,
     () => clock.nowMs(),
   )
-  const settings = {
+  const breaker = {
     failureShare: 0.5,
     slowShare: 0.9,
     slowMs: 0,
     window: 50,
-    leastCalls: 10,
+    minCalls: 10,
     openMs: 10_000,
     probeMs: 6000,
   }
-  const breakers = new ProductBreakers(settings, aloneBoards, clock)
   const me: UpstreamRequest = { method: 'GET', surface: 'legacy', path: '/me', expected: 'json' }
   const loader = new UpstreamLoader({
     pool,
     // What the loader uses of it.
     client: { provider, ask } as unknown as UpstreamClient,
-    gate: new UpstreamGate({ breakers, concurrency: 8, isAlone: () => false, clock }),
+    gate: new UpstreamGate({ breaker, shared: localBreakerStates, concurrency: 8, isAlone: () => false, clock }),
     check: new KeyCheck({ ask: ({ secret }) => ask(me, secret), link: undefined, clock }),
     prefersRichest: true,
     maxPauseMs: 60_000,

@@ -101,7 +101,7 @@ export class UpstreamLoader {
       const tries = new UpstreamTries(this.#pool)
       return this.#askKeyAfterKey({ request, product, demand, deadlineMs, options, tries, source })
     }
-    return this.#parts.gate.run(product, ask, currentClient())
+    return this.#parts.gate.run(product, ask, { client: currentClient(), deadlineMs })
   }
 
   /** Plans differ, so that a full record takes one of the richest keys: what all have is asked of any. */

@@ -5,7 +5,6 @@ import { offers, type Provider } from '@ipfleet/upstream/providers/provider.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import type { BreakerSettings } from '@ipfleet/upstream/fleet-breaker.ts'
-import { ProductBreakers } from '@ipfleet/upstream/product-breakers.ts'
 import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import { BatchLoader } from './batch/batch-loader.ts'
 import { type ChosenProvider, chosenProviders } from './chosen-providers.ts'
@@ -89,9 +88,9 @@ function providerParts(
     maxSockets: concurrency,
     proxyUrl: settings.UPSTREAM_PROXY_URL,
   })
-  const boards = { of: (product: string) => fleet.breakerBoards.of(`${name}/${product}`) }
   const gate = new UpstreamGate({
-    breakers: new ProductBreakers(breakerSettings(settings), boards),
+    breaker: breakerSettings(settings),
+    shared: { of: (product) => fleet.breakerStates.of(`${name}/${product}`) },
     concurrency,
     isAlone: () => fleet.redis !== undefined && !fleet.redis.state.up,
   })
@@ -146,7 +145,7 @@ function breakerSettings(settings: LookupSettings): BreakerSettings {
     slowShare: settings.BREAKER_SLOW_PERCENT / 100,
     slowMs: settings.BREAKER_SLOW_MS,
     window: settings.BREAKER_WINDOW_CALLS,
-    leastCalls: settings.BREAKER_MIN_CALLS,
+    minCalls: settings.BREAKER_MIN_CALLS,
     openMs: settings.BREAKER_OPEN_SECONDS * 1000,
     probeMs: settings.REQUEST_TIMEOUT_MS + 1000,
   }

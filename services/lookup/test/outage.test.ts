@@ -7,8 +7,7 @@ import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
 import { openOfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
-import { aloneBoards } from '@ipfleet/upstream/breaker-board.ts'
-import { ProductBreakers } from '@ipfleet/upstream/product-breakers.ts'
+import { localBreakerStates } from '@ipfleet/upstream/shared-breaker-state.ts'
 import { ipinfo } from '@ipfleet/upstream/providers/ipinfo.ts'
 import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
@@ -28,7 +27,7 @@ const openMs = 10_000
 let fake: FakeIpinfo
 let clock: ManualClock
 let client: UpstreamClient
-let breakers: ProductBreakers
+let upstreamGate: UpstreamGate
 
 beforeEach(async () => {
   fake = await startFakeIpinfo()
@@ -40,8 +39,8 @@ beforeEach(async () => {
     maxSockets: 8,
     clock,
   })
-  const settings = { failureShare: 0.5, slowShare: 0.9, slowMs: 0, window: 10, leastCalls: 4, openMs, probeMs: 6000 }
-  breakers = new ProductBreakers(settings, aloneBoards, clock)
+  const breaker = { failureShare: 0.5, slowShare: 0.9, slowMs: 0, window: 10, minCalls: 4, openMs, probeMs: 6000 }
+  upstreamGate = new UpstreamGate({ breaker, shared: localBreakerStates, concurrency: 8, isAlone: () => false, clock })
 })
 afterEach(async () => {
   client.close()
@@ -55,11 +54,10 @@ function lookupThat(failureMode: 'closed' | 'open'): Lookup {
     { cooldownMs: minuteMs, quarantineMs: minuteMs },
     clock,
   )
-  const gate = new UpstreamGate({ breakers, concurrency: 8, isAlone: () => false, clock })
   const loader = new UpstreamLoader({
     pool,
     client,
-    gate,
+    gate: upstreamGate,
     check: new KeyCheck({
       ask: async () => ({ kind: 'failed', code: 'upstream_failed', detail: '' }),
       link: undefined,
@@ -105,8 +103,7 @@ async function outcomeOf(lookup: Lookup, target: string): Promise<string> {
 
 /** Enough failing calls, for other addresses, that the breaker opens. */
 async function untilOpen(lookup: Lookup): Promise<void> {
-  for (let host = 1; breakers.of('core').breaker.state === 'closed' && host < 20; host += 1)
-    await outcomeOf(lookup, `/9.9.0.${host}`)
+  for (let host = 1; upstreamGate.state === 'closed' && host < 20; host += 1) await outcomeOf(lookup, `/9.9.0.${host}`)
 }
 
 describe.each([
@@ -119,7 +116,7 @@ describe.each([
 
     fake.behave({ kind: 'status', status: 500 })
     await untilOpen(lookup)
-    expect(breakers.of('core').breaker.state).toBe('open')
+    expect(upstreamGate.state).toBe('open')
     clock.advance(4 * minuteMs)
     expect(await outcomeOf(lookup, '/8.8.8.8')).toBe('l1')
 
@@ -139,7 +136,7 @@ describe.each([
 
     gate.release()
     expect(await probing).toBe('upstream')
-    expect(breakers.of('core').breaker.state).toBe('closed')
+    expect(upstreamGate.state).toBe('closed')
     expect(await outcomeOf(lookup, '/8.8.8.8')).toBe('upstream')
     expect(await outcomeOf(lookup, '/8.8.8.8')).toBe('l1')
     expect(await outcomeOf(lookup, '/1.1.1.1')).toBe('upstream')

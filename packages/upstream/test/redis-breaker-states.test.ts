@@ -4,14 +4,14 @@ import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { type BreakerSettings, FleetBreaker } from '../src/fleet-breaker.ts'
-import { RedisBreakerBoards } from '../src/redis-breaker-boards.ts'
+import { RedisBreakerStates } from '../src/redis-breaker-states.ts'
 
 const settings: BreakerSettings = {
   failureShare: 0.5,
   slowShare: 0.5,
   slowMs: 0,
   window: 10,
-  leastCalls: 2,
+  minCalls: 2,
   openMs: 400,
   probeMs: 5000,
 }
@@ -34,7 +34,7 @@ async function replica(): Promise<FleetBreaker> {
     subscriber.close()
     link.close()
   })
-  const breaker = new FleetBreaker(settings, new RedisBreakerBoards(link, subscriber).of('core'))
+  const breaker = new FleetBreaker(settings, new RedisBreakerStates(link, subscriber).of('core'))
   await once(link, 'up')
   // A round trip on the subscriber's own connection: the breaker's channel is subscribed to.
   await subscriber.subscribe('ready', () => {})

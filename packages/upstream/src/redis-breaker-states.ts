@@ -1,11 +1,12 @@
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import type { BreakerBoard, BreakerBoards } from './breaker-board.ts'
+import type { SharedBreakerState, SharedBreakerStates } from './shared-breaker-state.ts'
 
 type Listener = (openForMs: number | undefined) => void
+type RedisClient = Parameters<Parameters<RedisLink['run']>[0]>[0]
 
-/** The boards of the fleet's breakers: for each one key while it is open, one while someone probes; one channel for all. */
-export class RedisBreakerBoards implements BreakerBoards {
+/** For each breaker one key while it is open and one while a replica probes; one channel for all. */
+export class RedisBreakerStates implements SharedBreakerStates {
   readonly #link: RedisLink
   readonly #channel: string
   readonly #listeners = new Map<string, Listener>()
@@ -17,28 +18,28 @@ export class RedisBreakerBoards implements BreakerBoards {
     link.on('up', () => void this.#catchUp([...this.#listeners.keys()]))
   }
 
-  of(name: string): BreakerBoard {
+  of(name: string): SharedBreakerState {
     const openKey = this.#openKey(name)
     const probeKey = this.#link.names.key('breaker', name, 'probe')
     const message = (forMs: number | undefined): string => JSON.stringify({ name, forMs })
     return {
-      open: (forMs) => {
+      open: async (forMs) => {
         const ms = Math.max(1, Math.ceil(forMs))
-        return this.#tell((client) =>
+        await this.#run((client) =>
           client.multi().set(openKey, '', 'PX', ms).del(probeKey).publish(this.#channel, message(ms)).exec(),
         )
       },
-      close: () =>
-        this.#tell((client) => client.multi().del(openKey, probeKey).publish(this.#channel, message(undefined)).exec()),
-      tryProbe: async (forMs) => {
-        try {
-          return (await this.#link.run((client) => client.set(probeKey, '', 'PX', Math.ceil(forMs), 'NX'))) === 'OK'
-        } catch {
-          // Without Redis each replica finds out for itself.
-          return true
-        }
+      close: async () => {
+        await this.#run((client) =>
+          client.multi().del(openKey, probeKey).publish(this.#channel, message(undefined)).exec(),
+        )
       },
-      endProbe: () => this.#tell((client) => client.del(probeKey)),
+      // Without Redis each replica probes for itself.
+      tryProbe: async (forMs) =>
+        (await this.#run((client) => client.set(probeKey, '', 'PX', Math.ceil(forMs), 'NX'), 'OK')) === 'OK',
+      endProbe: async () => {
+        await this.#run((client) => client.del(probeKey))
+      },
       onChange: (listener) => {
         this.#listeners.set(name, listener)
         if (this.#link.up) void this.#catchUp([name])
@@ -61,20 +62,17 @@ export class RedisBreakerBoards implements BreakerBoards {
 
   async #catchUp(names: readonly string[]): Promise<void> {
     for (const name of names) {
-      try {
-        const leftMs = await this.#link.run((client) => client.pttl(this.#openKey(name)))
-        if (leftMs > 0) this.#listeners.get(name)?.(leftMs)
-      } catch {
-        // The next `up` asks again.
-      }
+      const leftMs = (await this.#run((client) => client.pttl(this.#openKey(name)))) ?? 0
+      if (leftMs > 0) this.#listeners.get(name)?.(leftMs)
     }
   }
 
-  async #tell(command: Parameters<RedisLink['run']>[0]): Promise<void> {
+  /** @returns what Redis answers, or `otherwise` when it does not: the other replicas then find out for themselves */
+  async #run<T>(command: (client: RedisClient) => Promise<T>, otherwise?: T): Promise<T | undefined> {
     try {
-      await this.#link.run(command)
+      return await this.#link.run(command)
     } catch {
-      // The others find out for themselves.
+      return otherwise
     }
   }
 }
