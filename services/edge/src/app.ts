@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { SharedPlaces } from '@ipfleet/proxy/http1/shared-places.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'

@@ -1,4 +1,4 @@
-import type { HopFault } from '@ipfleet/proxy/http1/hop-fault.ts'
+import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AccessEntry } from '@ipfleet/telemetry/access-line.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import { failureOf } from '@ipfleet/telemetry/failure-fields.ts'
@@ -80,6 +80,6 @@ export class RequestRecord {
 }
 
 /** Why a backend did not answer, for those who look after it. */
-function faultFields({ kind, message, cause }: HopFault): Pick<AccessEntry, 'fault' | 'detail' | 'cause'> {
+function faultFields({ kind, message, cause }: UpstreamFault): Pick<AccessEntry, 'fault' | 'detail' | 'cause'> {
   return { fault: kind, detail: message, cause: cause instanceof Error ? cause.message : undefined }
 }

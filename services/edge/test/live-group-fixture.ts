@@ -1,11 +1,11 @@
-import type { HopPool } from '@ipfleet/proxy/http1/hop-pool.ts'
-import type { HopTarget } from '@ipfleet/proxy/http1/hop.ts'
+import type { UpstreamPool } from '@ipfleet/proxy/http1/connection-pool.ts'
+import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { BackendConfig } from '../src/config/edge-config.ts'
 import type { HealthVerdict } from '../src/upstreams/health-check.ts'
 import { LiveGroup, type LiveGroupConfig, type LiveGroupParts } from '../src/upstreams/live-group.ts'
 
 /** A pool that makes no connections, and remembers what was asked of it. */
-export interface FakePool extends HopPool {
+export interface FakePool extends UpstreamPool {
   readonly connectTimeoutMs: number
   readonly isClosed: boolean
 }
@@ -106,7 +106,7 @@ export class GroupFixture {
     return Object.fromEntries(this.group.members().map(({ id, state }) => [id, state]))
   }
 
-  #pool(target: HopTarget, connectTimeoutMs: number): FakePool {
+  #pool(target: UpstreamTarget, connectTimeoutMs: number): FakePool {
     const id = `${target.address}:${target.port}`
     const pool = {
       target,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { type ParsedHead, parseAnswerHead } from './answer-head.ts'
-import { HopFault } from './hop-fault.ts'
+import { UpstreamFault } from './upstream-fault.ts'
 
 const parse = (lines: readonly string[], method = 'GET'): ParsedHead => parseAnswerHead(lines.join('\r\n'), method)
 const ok = (...fields: string[]): ParsedHead => parse(['HTTP/1.1 200 OK', ...fields])
@@ -9,7 +9,7 @@ function messageOf(action: () => unknown): string {
   try {
     action()
   } catch (error) {
-    if (error instanceof HopFault && error.kind === 'garbled') return error.message
+    if (error instanceof UpstreamFault && error.kind === 'garbled') return error.message
     throw error
   }
   throw new Error('it was accepted')

@@ -1,6 +1,6 @@
 import { eachField, type FieldName, fieldName, listMembers } from './field-lines.ts'
-import { HopFault } from './hop-fault.ts'
-import type { AnswerHead, BodyFraming, RawFields } from './hop.ts'
+import { UpstreamFault } from './upstream-fault.ts'
+import type { AnswerHead, BodyFraming, RawFields } from './exchange-types.ts'
 
 export interface ParsedHead extends AnswerHead {
   /** Whether the server keeps the connection after this answer. */
@@ -13,12 +13,12 @@ const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$
 /**
  * Reads the head of an answer, given without the empty line at its end. Strict, because what two readers understand
  * in two ways can be made into an answer to somebody else's question.
- * @throws HopFault `garbled`
+ * @throws UpstreamFault `garbled`
  */
 export function parseAnswerHead(text: string, method: string): ParsedHead {
   const lineEnd = text.indexOf('\r\n')
   const line = statusLine.exec(lineEnd < 0 ? text : text.slice(0, lineEnd))
-  if (line === null) throw new HopFault('garbled', 'the status line is malformed')
+  if (line === null) throw new UpstreamFault('garbled', 'the status line is malformed')
   const version = line[1] === '1' ? '1.1' : '1.0'
   const status = Number(line[2])
   const reader = new FieldReader()
@@ -51,12 +51,12 @@ class FieldReader {
         this.#nominated = [...this.#nominated, ...listMembers(value)]
         return
       case 'content-length':
-        if (this.contentLength !== undefined) throw new HopFault('garbled', 'Content-Length stands twice')
+        if (this.contentLength !== undefined) throw new UpstreamFault('garbled', 'Content-Length stands twice')
         this.contentLength = value
         this.#fields.push(spelling, value)
         return
       case 'transfer-encoding':
-        if (this.transferEncoding !== undefined) throw new HopFault('garbled', 'Transfer-Encoding stands twice')
+        if (this.transferEncoding !== undefined) throw new UpstreamFault('garbled', 'Transfer-Encoding stands twice')
         this.transferEncoding = value
         return
       case 'upgrade':
@@ -104,9 +104,9 @@ function framingOf(
 ): BodyFraming {
   const length = contentLength === undefined ? undefined : lengthOf(contentLength)
   if (transferEncoding !== undefined) {
-    if (length !== undefined) throw new HopFault('garbled', 'Content-Length and Transfer-Encoding stand together')
-    if (version === '1.0') throw new HopFault('garbled', 'Transfer-Encoding in HTTP/1.0')
-    if (transferEncoding.toLowerCase() !== 'chunked') throw new HopFault('garbled', 'an unknown transfer coding')
+    if (length !== undefined) throw new UpstreamFault('garbled', 'Content-Length and Transfer-Encoding stand together')
+    if (version === '1.0') throw new UpstreamFault('garbled', 'Transfer-Encoding in HTTP/1.0')
+    if (transferEncoding.toLowerCase() !== 'chunked') throw new UpstreamFault('garbled', 'an unknown transfer coding')
   }
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return 'none'
   if (transferEncoding !== undefined) return 'chunked'
@@ -115,6 +115,6 @@ function framingOf(
 
 function lengthOf(value: string): number {
   const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN
-  if (!Number.isSafeInteger(length)) throw new HopFault('garbled', 'Content-Length is malformed')
+  if (!Number.isSafeInteger(length)) throw new UpstreamFault('garbled', 'Content-Length is malformed')
   return length
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { AnswerReader } from './answer-reader.ts'
-import { HopFault } from './hop-fault.ts'
+import { UpstreamFault } from './upstream-fault.ts'
 
 interface Request {
   readonly method?: string
@@ -38,7 +38,7 @@ function read(parts: readonly Buffer[], { method = 'GET', asksToSwitch = false }
   try {
     for (const part of parts) if (!/^(?:ended|switched)/.test(told.at(-1) ?? '')) reader.push(part)
   } catch (error) {
-    if (!(error instanceof HopFault)) throw error
+    if (!(error instanceof UpstreamFault)) throw error
     tell(`${error.kind}: ${error.message}`)
   }
   tellBody()

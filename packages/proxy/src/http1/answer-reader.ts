@@ -1,7 +1,7 @@
 import { type ParsedHead, parseAnswerHead } from './answer-head.ts'
 import { ChunkedDecoder } from './chunked-decoder.ts'
-import { HopFault } from './hop-fault.ts'
-import type { RawFields } from './hop.ts'
+import { UpstreamFault } from './upstream-fault.ts'
+import type { RawFields } from './exchange-types.ts'
 
 /** What an answer consists of. `rest` is what came after its end. */
 export interface AnswerSink {
@@ -55,7 +55,7 @@ export class AnswerReader {
     this.#chunks = undefined
   }
 
-  /** @throws HopFault `garbled`; the connection is of no use then */
+  /** @throws UpstreamFault `garbled`; the connection is of no use then */
   push(bytes: Buffer): void {
     this.#hasBegun = true
     if (this.#head === undefined)
@@ -68,9 +68,9 @@ export class AnswerReader {
     const text = bytes.toString('latin1', 0, longestHead)
     const end = text.indexOf(emptyLine)
     if (end < 0) {
-      if (text.length === longestHead) throw new HopFault('garbled', 'the head of the answer is too long')
+      if (text.length === longestHead) throw new UpstreamFault('garbled', 'the head of the answer is too long')
       // Whoever greets in another protocol may never send the end that is waited for.
-      if (!beginning.startsWith(text.slice(0, beginning.length))) throw new HopFault('garbled', 'no HTTP/1 answer')
+      if (!beginning.startsWith(text.slice(0, beginning.length))) throw new UpstreamFault('garbled', 'no HTTP/1 answer')
       this.#pending = bytes
       return
     }
@@ -84,13 +84,13 @@ export class AnswerReader {
 
   #interim(head: ParsedHead, rest: Buffer): void {
     this.#interims += 1
-    if (this.#interims > mostInterims) throw new HopFault('garbled', 'too many interim answers')
+    if (this.#interims > mostInterims) throw new UpstreamFault('garbled', 'too many interim answers')
     this.#sink.interim(head)
     if (rest.length > 0) this.#readHead(rest)
   }
 
   #switch(head: ParsedHead, early: Buffer): void {
-    if (!this.#mayDecline) throw new HopFault('garbled', 'the server switched protocols unasked')
+    if (!this.#mayDecline) throw new UpstreamFault('garbled', 'the server switched protocols unasked')
     this.#sink.switched(head, early)
   }
 

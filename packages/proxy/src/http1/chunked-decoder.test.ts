@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { ChunkedDecoder } from './chunked-decoder.ts'
-import { HopFault } from './hop-fault.ts'
-import type { RawFields } from './hop.ts'
+import { UpstreamFault } from './upstream-fault.ts'
+import type { RawFields } from './exchange-types.ts'
 
 interface Decoded {
   body: string
@@ -33,7 +33,7 @@ function faultOf(parts: readonly Buffer[]): string {
   try {
     decode(parts)
   } catch (error) {
-    if (error instanceof HopFault && error.kind === 'garbled') return error.message
+    if (error instanceof UpstreamFault && error.kind === 'garbled') return error.message
     throw error
   }
   throw new Error('it was accepted')

@@ -1,6 +1,6 @@
 import { eachField } from './field-lines.ts'
-import { HopFault } from './hop-fault.ts'
-import type { RawFields } from './hop.ts'
+import { UpstreamFault } from './upstream-fault.ts'
+import type { RawFields } from './exchange-types.ts'
 import { mayBeTrailer } from './trailers.ts'
 
 export interface ChunkSink {
@@ -39,7 +39,7 @@ export class ChunkedDecoder {
     this.#sink = sink
   }
 
-  /** @throws HopFault `garbled` */
+  /** @throws UpstreamFault `garbled` */
   push(bytes: Buffer): void {
     try {
       this.#read(bytes)
@@ -92,11 +92,11 @@ export class ChunkedDecoder {
     const end = bytes.indexOf(LF, from)
     const to = end < 0 ? bytes.length : end
     if (this.#line.length + to - from > this.#longest)
-      throw new HopFault('garbled', 'a line of a chunked body is too long')
+      throw new UpstreamFault('garbled', 'a line of a chunked body is too long')
     this.#line += bytes.toString('latin1', from, to)
     if (end < 0) return -1
     if (this.#line.charCodeAt(this.#line.length - 1) !== CR)
-      throw new HopFault('garbled', 'a bare LF in a chunked body')
+      throw new UpstreamFault('garbled', 'a bare LF in a chunked body')
     this.#line = this.#line.slice(0, -1)
     return end + 1
   }
@@ -111,7 +111,7 @@ export class ChunkedDecoder {
     switch (this.#expected) {
       case 'size': {
         const size = sizeLine.exec(line)?.[1]
-        if (size === undefined) throw new HopFault('garbled', 'a chunk size is malformed')
+        if (size === undefined) throw new UpstreamFault('garbled', 'a chunk size is malformed')
         this.#left = Number.parseInt(size, 16)
         this.#expected = this.#left === 0 ? 'trailers' : 'data'
         return false
@@ -121,7 +121,7 @@ export class ChunkedDecoder {
         this.#trailers += this.#trailers === '' ? line : `\r\n${line}`
         return false
       default:
-        if (line !== '') throw new HopFault('garbled', 'a chunk is longer than its size')
+        if (line !== '') throw new UpstreamFault('garbled', 'a chunk is longer than its size')
         this.#expected = 'size'
         return false
     }

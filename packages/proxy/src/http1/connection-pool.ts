@@ -1,8 +1,7 @@
-import { HopConnection } from './hop-connection.ts'
-import { HopExchange } from './hop-exchange.ts'
-import { type BusyLimit, HopFault } from './hop-fault.ts'
-import type { HopPool, HopPoolOptions } from './hop-pool.ts'
-import type { Exchange, HopHandler, HopRequest, HopTarget } from './hop.ts'
+import { type ConnectionTimeouts, UpstreamConnection } from './upstream-connection.ts'
+import { Exchange } from './exchange.ts'
+import { type BusyLimit, UpstreamFault } from './upstream-fault.ts'
+import type { ExchangeHandler, UpstreamRequest, UpstreamTarget } from './exchange-types.ts'
 import { type NoPlace, SharedPlaces } from './shared-places.ts'
 import { WaitingLine } from './waiting-line.ts'
 
@@ -11,32 +10,54 @@ const lookEveryMs = 100
 /** An exchange that has carried bytes for so long is a long one: a slow upload, a slow download, a followed result. */
 const longAfterMs = 5000
 
+export interface PoolOptions extends ConnectionTimeouts {
+  readonly maxConnections: number
+  /** Exchanges that wait for a connection; one more is `busy`. */
+  readonly maxWaiting: number
+  /** Most of both that one client may hold, in percent of what the others leave free. Default 100: all of them. */
+  readonly clientSharePercent?: number
+}
+
+/** Connections to one target, kept alive between exchanges. */
+export interface UpstreamPool {
+  readonly target: UpstreamTarget
+  readonly open: number
+  readonly idle: number
+  readonly waiting: number
+  /** Begins an exchange. Faults reach the handler, after this has returned. */
+  exchange(request: UpstreamRequest, handler: ExchangeHandler): Exchange
+  /** Takes effect for what begins from now on. */
+  configure(options: PoolOptions): void
+  /** Closes idle connections at once, busy ones when their answer is out. */
+  close(): void
+}
+
 /**
  * The connections to one target. The one used last is used first, so that those too many grow old and are closed. Long
  * exchanges have places of their own, which all pools share, and leave the ordinary ones to others.
  */
-export class ConnectionPool implements HopPool {
-  readonly target: HopTarget
-  readonly #connections = new Set<HopConnection>()
-  readonly #idle: HopConnection[] = []
+export class ConnectionPool implements UpstreamPool {
+  readonly target: UpstreamTarget
+  readonly #connections = new Set<UpstreamConnection>()
+  readonly #idle: UpstreamConnection[] = []
   /** Connections of ordinary exchanges under way, by their clients. */
   readonly #ordinary: SharedPlaces
   readonly #longPlaces: SharedPlaces | undefined
-  readonly #long = new Set<HopConnection>()
+  readonly #long = new Set<UpstreamConnection>()
   readonly #waiting = new WaitingLine()
   readonly #owner = {
     closes: false,
-    timeouts: (): HopPoolOptions => this.#options,
-    freed: (connection: HopConnection): void => this.#freed(connection),
-    gone: (connection: HopConnection): void => this.#gone(connection),
-    setAside: (connection: HopConnection): NoPlace | undefined => this.#setAside(connection),
+    timeouts: (): PoolOptions => this.#options,
+    freed: (connection: UpstreamConnection): void => this.#freed(connection),
+    gone: (connection: UpstreamConnection): void => this.#gone(connection),
+    setAside: (connection: UpstreamConnection): NoPlace | undefined => this.#setAside(connection),
   }
-  #options: HopPoolOptions
+  #options: PoolOptions
   #timer: NodeJS.Timeout | undefined
   #closing = false
 
   /** `longPlaces`: for event streams and other long exchanges; without it they are as all others. */
-  constructor(target: HopTarget, options: HopPoolOptions, longPlaces?: SharedPlaces) {
+  constructor(target: UpstreamTarget, options: PoolOptions, longPlaces?: SharedPlaces) {
     this.target = target
     this.#options = options
     this.#ordinary = new SharedPlaces(sharedLimits(options))
@@ -55,8 +76,8 @@ export class ConnectionPool implements HopPool {
     return this.#waiting.size
   }
 
-  exchange(request: HopRequest, handler: HopHandler): Exchange {
-    const exchange = new HopExchange(request, handler)
+  exchange(request: UpstreamRequest, handler: ExchangeHandler): Exchange {
+    const exchange = new Exchange(request, handler)
     const isAside = this.#mayGoAside(request)
     const mayBegin = isAside || this.#ordinary.refusal(request.client) === undefined
     const idle = mayBegin ? this.#idle.pop() : undefined
@@ -66,7 +87,7 @@ export class ConnectionPool implements HopPool {
     return exchange
   }
 
-  configure(options: HopPoolOptions): void {
+  configure(options: PoolOptions): void {
     this.#options = options
     this.#ordinary.configure(sharedLimits(options))
     this.#connectWaiting()
@@ -84,24 +105,24 @@ export class ConnectionPool implements HopPool {
     return this.#connections.size - this.#long.size < this.#options.maxConnections
   }
 
-  #begin(exchange: HopExchange, connection: HopConnection): void {
+  #begin(exchange: Exchange, connection: UpstreamConnection): void {
     this.#hold(exchange, connection)
     exchange.begin(connection)
   }
 
-  #connect(exchange: HopExchange): void {
-    const connection = HopConnection.to(this.target, exchange, this.#owner)
+  #connect(exchange: Exchange): void {
+    const connection = UpstreamConnection.to(this.target, exchange, this.#owner)
     this.#connections.add(connection)
     this.#hold(exchange, connection)
     this.#watch()
   }
 
   /** Whether it takes a place for long exchanges from the start. */
-  #mayGoAside({ isLong, client }: HopRequest): boolean {
+  #mayGoAside({ isLong, client }: UpstreamRequest): boolean {
     return isLong === true && this.#longPlaces !== undefined && this.#longPlaces.refusal(client) === undefined
   }
 
-  #hold({ request }: HopExchange, connection: HopConnection): void {
+  #hold({ request }: Exchange, connection: UpstreamConnection): void {
     const { client } = request
     const isLong = this.#mayGoAside(request)
     const places = isLong ? this.#longPlaces : this.#ordinary
@@ -111,7 +132,7 @@ export class ConnectionPool implements HopPool {
   }
 
   /** The connection carries nothing for its client any more. */
-  #release(connection: HopConnection): void {
+  #release(connection: UpstreamConnection): void {
     const { lease } = connection
     if (lease === undefined) return
     connection.lease = undefined
@@ -120,7 +141,7 @@ export class ConnectionPool implements HopPool {
     places?.release(lease.client)
   }
 
-  #setAside(connection: HopConnection): NoPlace | undefined {
+  #setAside(connection: UpstreamConnection): NoPlace | undefined {
     const { lease } = connection
     if (lease === undefined || lease.isLong || this.#longPlaces === undefined) return undefined
     const refusal = this.#longPlaces.take(lease.client)
@@ -132,7 +153,7 @@ export class ConnectionPool implements HopPool {
     return undefined
   }
 
-  #wait(exchange: HopExchange): void {
+  #wait(exchange: Exchange): void {
     const { client } = exchange.request
     const { maxWaiting, connectTimeoutMs } = this.#options
     const isFull = this.#waiting.size >= maxWaiting || this.#waitingShare(client) <= this.#waiting.ofClient(client)
@@ -153,7 +174,7 @@ export class ConnectionPool implements HopPool {
     return Math.max(1, Math.floor((leftByOthers * clientSharePercent) / 100))
   }
 
-  #freed(connection: HopConnection): void {
+  #freed(connection: UpstreamConnection): void {
     this.#release(connection)
     // There may be too many since `configure`, or since a long exchange is over.
     const isSurplus = this.#connections.size - this.#long.size > this.#options.maxConnections
@@ -165,7 +186,7 @@ export class ConnectionPool implements HopPool {
     if (this.#waiting.size > 0) this.#connectWaiting()
   }
 
-  #gone(connection: HopConnection): void {
+  #gone(connection: UpstreamConnection): void {
     this.#release(connection)
     this.#connections.delete(connection)
     const at = this.#idle.indexOf(connection)
@@ -184,19 +205,19 @@ export class ConnectionPool implements HopPool {
     }
   }
 
-  #nextWaiting(): HopExchange | undefined {
+  #nextWaiting(): Exchange | undefined {
     if (this.#waiting.size === 0) return undefined
     return this.#waiting.next((client) => this.#ordinary.refusal(client) === undefined)
   }
 
-  #refuse(exchange: HopExchange): void {
+  #refuse(exchange: Exchange): void {
     this.#waiting.delete(exchange)
     exchange.fail(this.#busy(exchange.request.client))
   }
 
-  #busy(client: string | undefined): HopFault {
+  #busy(client: string | undefined): UpstreamFault {
     const limit: BusyLimit = this.#ordinary.refusal(client) === 'client' ? 'client_share' : 'connections'
-    return new HopFault('busy', 'no connection was free in time', undefined, limit)
+    return new UpstreamFault('busy', 'no connection was free in time', undefined, limit)
   }
 
   #watch(): void {
@@ -220,6 +241,6 @@ export class ConnectionPool implements HopPool {
   }
 }
 
-function sharedLimits({ maxConnections, clientSharePercent = 100 }: HopPoolOptions) {
+function sharedLimits({ maxConnections, clientSharePercent = 100 }: PoolOptions) {
   return { max: maxConnections, clientSharePercent }
 }

@@ -1,13 +1,18 @@
 import type { Socket } from 'node:net'
-import { type ExchangeTimeouts, HopConnection, type HopConnectionOwner, type HopTimeouts } from './hop-connection.ts'
-import { HopExchange } from './hop-exchange.ts'
-import { HopFault } from './hop-fault.ts'
-import type { Exchange, HopHandler, HopRequest } from './hop.ts'
+import {
+  type ExchangeTimeouts,
+  UpstreamConnection,
+  type ConnectionOwner,
+  type ConnectionTimeouts,
+} from './upstream-connection.ts'
+import { Exchange } from './exchange.ts'
+import { UpstreamFault } from './upstream-fault.ts'
+import type { ExchangeHandler, UpstreamRequest } from './exchange-types.ts'
 
 /** How often connections are looked at: a deadline is late by up to as much, and costs no timer per exchange. */
 const lookEveryMs = 100
 
-const underWay = new Set<HopConnection>()
+const underWay = new Set<UpstreamConnection>()
 let timer: NodeJS.Timeout | undefined
 
 /**
@@ -17,35 +22,35 @@ let timer: NodeJS.Timeout | undefined
  */
 export function exchangeOver(
   socket: Socket,
-  request: HopRequest,
-  handler: HopHandler,
+  request: UpstreamRequest,
+  handler: ExchangeHandler,
   timeouts: ExchangeTimeouts,
 ): Exchange {
-  const exchange = new HopExchange(request, handler)
+  const exchange = new Exchange(request, handler)
   if (socket.destroyed) {
     // It would say so no more.
-    queueMicrotask(() => exchange.fail(new HopFault('unreachable', 'the connection ended before the request')))
+    queueMicrotask(() => exchange.fail(new UpstreamFault('unreachable', 'the connection ended before the request')))
     return exchange
   }
-  underWay.add(HopConnection.over(socket, exchange, new SoleExchange(timeouts)))
+  underWay.add(UpstreamConnection.over(socket, exchange, new SoleExchange(timeouts)))
   timer ??= setInterval(look, lookEveryMs).unref()
   return exchange
 }
 
-class SoleExchange implements HopConnectionOwner {
+class SoleExchange implements ConnectionOwner {
   readonly closes = true
-  readonly #timeouts: HopTimeouts
+  readonly #timeouts: ConnectionTimeouts
 
   constructor({ answerTimeoutMs, idleTimeoutMs }: ExchangeTimeouts) {
     // It is connected when it comes, and never idle.
     this.#timeouts = { answerTimeoutMs, idleTimeoutMs, connectTimeoutMs: 0, keepAliveMs: 0 }
   }
 
-  timeouts(): HopTimeouts {
+  timeouts(): ConnectionTimeouts {
     return this.#timeouts
   }
 
-  freed(connection: HopConnection): void {
+  freed(connection: UpstreamConnection): void {
     connection.drop()
   }
 
@@ -53,7 +58,7 @@ class SoleExchange implements HopConnectionOwner {
     return undefined
   }
 
-  gone(connection: HopConnection): void {
+  gone(connection: UpstreamConnection): void {
     underWay.delete(connection)
     if (underWay.size > 0) return
     clearInterval(timer)

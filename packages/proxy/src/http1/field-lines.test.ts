@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { eachField, fieldName, knownName, listMembers } from './field-lines.ts'
-import { HopFault } from './hop-fault.ts'
+import { UpstreamFault } from './upstream-fault.ts'
 
 function fieldsOf(text: string, start = 0): string[] {
   const fields: string[] = []
@@ -8,11 +8,11 @@ function fieldsOf(text: string, start = 0): string[] {
   return fields
 }
 
-function faultOf(action: () => unknown): HopFault {
+function faultOf(action: () => unknown): UpstreamFault {
   try {
     action()
   } catch (error) {
-    if (error instanceof HopFault) return error
+    if (error instanceof UpstreamFault) return error
     throw error
   }
   throw new Error('it was accepted')

@@ -1,4 +1,4 @@
-import { HopFault } from './hop-fault.ts'
+import { UpstreamFault } from './upstream-fault.ts'
 
 /** What a field means to whoever passes a message on. */
 export type FieldRole =
@@ -36,10 +36,10 @@ const known = new Map<string, FieldName>()
 const mostKnown = 2000
 const longestKnown = 64
 
-/** @throws HopFault `garbled` for what is no field name */
+/** @throws UpstreamFault `garbled` for what is no field name */
 export function fieldName(spelling: string): FieldName {
   const name = knownName(spelling)
-  if (name === undefined) throw new HopFault('garbled', 'a field name is malformed')
+  if (name === undefined) throw new UpstreamFault('garbled', 'a field name is malformed')
   return name
 }
 
@@ -64,7 +64,7 @@ export function knownName(spelling: string): FieldName | undefined {
  * Calls back for each field line of `text` from `start` on; lines end in CRLF, the last one in nothing. A line that
  * continues the one before (obs-fold), a bare CR or LF, and other control characters are faults: two readers would
  * read them in two ways.
- * @throws HopFault `garbled`
+ * @throws UpstreamFault `garbled`
  */
 export function eachField(
   text: string,
@@ -75,10 +75,10 @@ export function eachField(
     const next = text.indexOf('\r\n', at)
     const end = next < 0 ? text.length : next
     const colon = text.indexOf(':', at)
-    if (colon < 0 || colon >= end) throw new HopFault('garbled', 'a field line has no colon')
+    if (colon < 0 || colon >= end) throw new UpstreamFault('garbled', 'a field line has no colon')
     const spelling = text.slice(at, colon)
     const value = trimmed(text, colon + 1, end)
-    if (controlCharacter.test(value)) throw new HopFault('garbled', 'a field value holds a control character')
+    if (controlCharacter.test(value)) throw new UpstreamFault('garbled', 'a field value holds a control character')
     take(fieldName(spelling), spelling, value)
     at = end + 2
   }

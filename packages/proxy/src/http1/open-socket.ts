@@ -1,9 +1,9 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { checkServerIdentity, connect as connectTls, type ConnectionOptions } from 'node:tls'
-import type { HopTarget } from './hop.ts'
+import type { UpstreamTarget } from './exchange-types.ts'
 
 /** Begins to connect. The event `connect`, or `secureConnect` with TLS, says that it has. */
-export function openSocket({ address, port, tls }: HopTarget): Socket {
+export function openSocket({ address, port, tls }: UpstreamTarget): Socket {
   const options = { host: address, port, allowHalfOpen: true }
   const socket =
     tls === undefined

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import type { HopRequest } from './hop.ts'
+import type { UpstreamRequest } from './exchange-types.ts'
 import { framingLines, lastChunk } from './request-framing.ts'
 
-test.each<[string, Partial<HopRequest>, string]>([
+test.each<[string, Partial<UpstreamRequest>, string]>([
   ['nothing', {}, '\r\n'],
   ['a length', { body: 5 }, 'Content-Length: 5\r\n\r\n'],
   ['a length of zero', { body: 0 }, 'Content-Length: 0\r\n\r\n'],
@@ -18,7 +18,7 @@ test.each<[string, Partial<HopRequest>, string]>([
   expect(framingLines({ method: 'POST', head: '', body: 'none', ...request }, false)).toBe(lines)
 })
 
-test.each<[string, Partial<HopRequest>, string]>([
+test.each<[string, Partial<UpstreamRequest>, string]>([
   ['nothing else', {}, 'Connection: close\r\n\r\n'],
   ['trailers', { takesTrailers: true }, 'Connection: close, TE\r\nTE: trailers\r\n\r\n'],
   ['an upgrade, and not that', { upgrade: 'x' }, 'Connection: Upgrade\r\nUpgrade: x\r\n\r\n'],

@@ -1,11 +1,11 @@
-import type { HopRequest, RawFields } from './hop.ts'
+import type { UpstreamRequest, RawFields } from './exchange-types.ts'
 import { allowedTrailers } from './trailers.ts'
 
 /**
  * What a request says for this hop only, and the end of its head. One that asks to switch protocols never says that
  * the connection ends with it, whatever `closes`: servers take that for a refusal to switch.
  */
-export function framingLines({ body, upgrade, takesTrailers }: HopRequest, closes: boolean): string {
+export function framingLines({ body, upgrade, takesTrailers }: UpstreamRequest, closes: boolean): string {
   if (body === 'none' && upgrade === undefined && takesTrailers !== true && !closes) return '\r\n'
   let lines = ''
   if (body === 'chunked') lines += 'Transfer-Encoding: chunked\r\n'

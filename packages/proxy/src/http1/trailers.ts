@@ -1,5 +1,5 @@
 import { type FieldName, fieldName, knownName } from './field-lines.ts'
-import type { RawFields } from './hop.ts'
+import type { RawFields } from './exchange-types.ts'
 
 /**
  * What must not come after the body, because it would change how what came before is to be read, who sent it, or

@@ -1,10 +1,10 @@
-import type { HopExchange } from './hop-exchange.ts'
+import type { Exchange } from './exchange.ts'
 
 /** Exchanges that wait for a connection: of each client in their order, the clients in turn. */
 export class WaitingLine {
-  readonly #byClient = new Map<string | undefined, Set<HopExchange>>()
+  readonly #byClient = new Map<string | undefined, Set<Exchange>>()
   /** Until when each waits (`performance.now()`). */
-  readonly #untilMs = new Map<HopExchange, number>()
+  readonly #untilMs = new Map<Exchange, number>()
 
   get size(): number {
     return this.#untilMs.size
@@ -14,7 +14,7 @@ export class WaitingLine {
     return this.#byClient.get(client)?.size ?? 0
   }
 
-  add(exchange: HopExchange, untilMs: number): void {
+  add(exchange: Exchange, untilMs: number): void {
     const { client } = exchange.request
     this.#untilMs.set(exchange, untilMs)
     const own = this.#byClient.get(client)
@@ -23,7 +23,7 @@ export class WaitingLine {
     exchange.leaveLine = () => this.delete(exchange)
   }
 
-  delete(exchange: HopExchange): void {
+  delete(exchange: Exchange): void {
     if (!this.#untilMs.delete(exchange)) return
     const { client } = exchange.request
     const own = this.#byClient.get(client)
@@ -33,7 +33,7 @@ export class WaitingLine {
   }
 
   /** Takes the first one out of the line of the next client that may have a connection. */
-  next(mayHaveOne: (client: string | undefined) => boolean): HopExchange | undefined {
+  next(mayHaveOne: (client: string | undefined) => boolean): Exchange | undefined {
     for (const [client, own] of this.#byClient) {
       if (!mayHaveOne(client)) continue
       const [first] = own
@@ -47,12 +47,12 @@ export class WaitingLine {
   }
 
   /** Those that have waited too long. */
-  late(nowMs: number): readonly HopExchange[] {
+  late(nowMs: number): readonly Exchange[] {
     if (this.size === 0) return []
     return [...this.#untilMs].filter(([, untilMs]) => untilMs <= nowMs).map(([exchange]) => exchange)
   }
 
-  all(): readonly HopExchange[] {
+  all(): readonly Exchange[] {
     return [...this.#untilMs.keys()]
   }
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { AnswerHead, RawFields } from '../http1/hop.ts'
+import type { AnswerHead, RawFields } from '../http1/exchange-types.ts'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /** The client's side of an exchange: how an answer reaches it, whatever version of HTTP it speaks. */

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { AnswerHead, RawFields } from '../http1/hop.ts'
+import type { AnswerHead, RawFields } from '../http1/exchange-types.ts'
 import { lingerAfter } from '@ipfleet/http-server/linger.ts'
 import { sendError } from '@ipfleet/http-server/send-error.ts'
 import { type ClientAnswer, noListener } from './client-answer.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { AnswerHead } from '../http1/hop.ts'
+import type { AnswerHead } from '../http1/exchange-types.ts'
 import { passedFields } from './passed-fields.ts'
 
 const fields = ['X-Ours', 'a', 'TRAILER', 'X-Sum', 'x-ours', 'b', 'X-Kept', 'c', 'Trailer', 'X-Two', 'X-Other', 'd']

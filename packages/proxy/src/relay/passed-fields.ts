@@ -1,4 +1,4 @@
-import type { AnswerHead, RawFields } from '../http1/hop.ts'
+import type { AnswerHead, RawFields } from '../http1/exchange-types.ts'
 
 const trailer = 'trailer'
 /** What a proxy asks of its own client, and tells it (RFC 9110 §11.7): from further away it would pass for our asking. */

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { HopFault } from '../http1/hop-fault.ts'
-import type { AnswerHead, Exchange, HopHandler, HopRequest, RawFields } from '../http1/hop.ts'
+import type { UpstreamFault } from '../http1/upstream-fault.ts'
+import type { Exchange } from '../http1/exchange.ts'
+import type { AnswerHead, ExchangeHandler, UpstreamRequest, RawFields } from '../http1/exchange-types.ts'
 import type { NoPlace } from '../http1/shared-places.ts'
 import type { TunnelReport, Tunnels } from '../http1/tunnels.ts'
 import type { OnwardFields } from '../onward-fields.ts'
@@ -36,7 +37,7 @@ export interface RelayedClient {
 }
 
 /** Begins an exchange with whoever is asked. */
-export type Begin = (request: HopRequest, handler: HopHandler) => Exchange
+export type Begin = (request: UpstreamRequest, handler: ExchangeHandler) => Exchange
 
 /**
  * How a relayed request ended: with a whole answer (or a tunnel that has ended), with one that broke off, refused by
@@ -56,7 +57,7 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
   protected readonly client: RelayedClient
   protected readonly hasBody: boolean
   readonly #parts: RelayParts
-  readonly #body: HopRequest['body']
+  readonly #body: UpstreamRequest['body']
   readonly #upload: Upload | undefined
   #exchange: Exchange | undefined
   #rival: Rival | undefined
@@ -82,17 +83,17 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
   /** The fields of an answer as the client gets them. */
   protected abstract answerFields(head: AnswerHead): RawFields
   /** No answer has begun, so that another server may be asked, or the client refused. */
-  protected abstract unanswered(fault: HopFault): void
+  protected abstract unanswered(fault: UpstreamFault): void
   /** Fields of an answer of our own, to a fault or to a client that does not send its body as it should. */
   protected abstract refusalFields(error: ProxyError): RawFields
   /** Called once. `fault`: of an answer that broke off. */
-  protected abstract over(status: number, end: RelayEnd, fault?: HopFault): void
+  protected abstract over(status: number, end: RelayEnd, fault?: UpstreamFault): void
   /** The rival of `askAlso` has answered first, and the one that was asked before it is dropped. */
   protected rivalWon(): void {}
   /** It has failed, or was dropped because the other one has answered (then there is no fault). */
-  protected rivalLost(_fault: HopFault | undefined): void {}
+  protected rivalLost(_fault: UpstreamFault | undefined): void {}
   /** The one that was asked first has failed; its rival is all that is left. */
-  protected firstLost(_fault: HopFault): void {}
+  protected firstLost(_fault: UpstreamFault): void {}
   /** Protocols have been switched, which the client has been told. */
   protected tunnelOpened(): void {}
   /** What has passed, what came early included. Called before `over`, and only after `tunnelOpened`. */
@@ -119,7 +120,7 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
     this.rivalWon()
   }
 
-  rivalFails(fault: HopFault): void {
+  rivalFails(fault: UpstreamFault): void {
     this.#rival = undefined
     this.rivalLost(fault)
   }
@@ -132,7 +133,7 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
     this.rivalLost(undefined)
   }
 
-  #requestOf(head: string): HopRequest {
+  #requestOf(head: string): UpstreamRequest {
     const { method, upgrade, fields } = this.client
     return {
       method,
@@ -222,7 +223,7 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
     })
   }
 
-  failed(fault: HopFault): void {
+  failed(fault: UpstreamFault): void {
     this.#exchange = undefined
     const rival = this.#rival
     if (rival) {
@@ -284,7 +285,7 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
     this.client.answer.closeAfter()
   }
 
-  #end(status: number, end: RelayEnd, fault?: HopFault): void {
+  #end(status: number, end: RelayEnd, fault?: UpstreamFault): void {
     if (this.#ended) return
     this.#ended = true
     this.#dropRival()

@@ -1,19 +1,20 @@
 import type { Duplex } from 'node:stream'
-import type { HopFault } from '../http1/hop-fault.ts'
-import type { AnswerHead, Exchange, HopHandler, RawFields } from '../http1/hop.ts'
+import type { UpstreamFault } from '../http1/upstream-fault.ts'
+import type { Exchange } from '../http1/exchange.ts'
+import type { AnswerHead, ExchangeHandler, RawFields } from '../http1/exchange-types.ts'
 
 /** What a rival tells the request that it is of. */
-export interface RivalOwner extends HopHandler {
+export interface RivalOwner extends ExchangeHandler {
   /** It answers first: from here on its exchange is that of the request. */
   rivalAnswers(exchange: Exchange): void
-  rivalFails(fault: HopFault): void
+  rivalFails(fault: UpstreamFault): void
 }
 
 /**
  * A second exchange of a request whose first one is silent. Its owner hears nothing of it until it has an answer, and
  * then all, as of its own exchange.
  */
-export class Rival implements HopHandler {
+export class Rival implements ExchangeHandler {
   exchange: Exchange | undefined
   readonly #owner: RivalOwner
   #isHeard = false
@@ -51,7 +52,7 @@ export class Rival implements HopHandler {
     socket.destroy()
   }
 
-  failed(fault: HopFault): void {
+  failed(fault: UpstreamFault): void {
     if (this.#isHeard) this.#owner.failed(fault)
     else this.#owner.rivalFails(fault)
   }

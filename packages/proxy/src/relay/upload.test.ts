@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import type { RawFields } from '../http1/hop.ts'
+import type { RawFields } from '../http1/exchange-types.ts'
 import { OnwardFields } from '../onward-fields.ts'
 import { bodyOf, Upload } from './upload.ts'
 

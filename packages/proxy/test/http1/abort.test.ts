@@ -2,19 +2,19 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import type { ConnectionPool } from '../../src/http1/connection-pool.ts'
 import { okWith } from './scripted-server.ts'
-import { ask, TestHop, writeUntilStuck } from './test-hop.ts'
+import { ask, TestUpstream, writeUntilStuck } from './test-upstream.ts'
 
-let hop: TestHop
+let upstream: TestUpstream
 let pool: ConnectionPool
 beforeEach(async () => {
-  hop = await TestHop.set()
-  pool = hop.pool({ maxConnections: 1 })
+  upstream = await TestUpstream.set()
+  pool = upstream.pool({ maxConnections: 1 })
 })
-afterEach(() => hop.clear())
+afterEach(() => upstream.clear())
 
 /** The next in line gets its answer, and then nobody uses the one connection. */
 async function nextIsServed(next: ReturnType<typeof ask>, place: number): Promise<void> {
-  const peer = await until(() => hop.server.peers[place])
+  const peer = await until(() => upstream.server.peers[place])
   while (!(await peer.request()).includes('GET /next'));
   peer.send(okWith('next'))
   expect((await next.heard.over).body).toBe('next')
@@ -32,24 +32,24 @@ describe('an exchange that is aborted says nothing more and makes room', () => {
   })
 
   test('while it connects, when the connection does not come about', async () => {
-    pool = hop.pool(
+    pool = upstream.pool(
       { maxConnections: 1, connectTimeoutMs: 300 },
-      { ...hop.server.target, tls: { servername: 'a.example' } },
+      { ...upstream.server.target, tls: { servername: 'a.example' } },
     )
     const { exchange, heard } = ask(pool, '/')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     const next = ask(pool, '/next')
     exchange.abort()
     peer.socket.destroy()
     // It tries a connection of its own.
-    await hop.server.peer()
+    await upstream.server.peer()
     await next.heard.over
     expect([heard.events, next.heard.events]).toEqual([[], ['failed unreachable']])
     expect([pool.open, pool.waiting]).toEqual([0, 0])
   })
 
   test('while it stands in line', async () => {
-    pool = hop.pool({ maxConnections: 1, maxWaiting: 1 })
+    pool = upstream.pool({ maxConnections: 1, maxWaiting: 1 })
     const first = ask(pool, '/1')
     const second = ask(pool, '/2', { method: 'POST', body: 'chunked' })
     second.exchange.write(Buffer.from('a'))
@@ -59,7 +59,7 @@ describe('an exchange that is aborted says nothing more and makes room', () => {
     expect(pool.waiting).toBe(0)
     const next = ask(pool, '/next')
     expect(pool.waiting).toBe(1)
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('1'))
     await first.heard.over
@@ -70,7 +70,7 @@ describe('an exchange that is aborted says nothing more and makes room', () => {
   test('while the body is on its way', async () => {
     const { exchange, heard } = ask(pool, '/', { method: 'POST', body: 'chunked' })
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.socket.pause()
     await writeUntilStuck(exchange, heard)
@@ -95,7 +95,7 @@ describe('an exchange that is aborted says nothing more and makes room', () => {
   ])('%s', async (_when, sent, events) => {
     const { exchange, heard } = ask(pool, '/')
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(sent)
     await until(() => heard.events.length === events.length)
@@ -108,7 +108,7 @@ describe('an exchange that is aborted says nothing more and makes room', () => {
   test('while its answer is held up', async () => {
     const { exchange, heard } = ask(pool, '/', {}, { answered: () => exchange.pause() })
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n')
     peer.send(Buffer.alloc(1_000_000))
@@ -120,7 +120,7 @@ describe('an exchange that is aborted says nothing more and makes room', () => {
 
   test('after its end, when it changes nothing', async () => {
     const { exchange, heard } = ask(pool, '/')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('a'))
     await heard.over
@@ -143,7 +143,7 @@ describe('an exchange may be aborted from within what it is told', () => {
   ] as const)('in %s: %j', async (callback, sent, events) => {
     const { exchange, heard } = ask(pool, '/', {}, { [callback]: () => exchange.abort() })
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(sent)
     await peer.left
@@ -153,7 +153,7 @@ describe('an exchange may be aborted from within what it is told', () => {
 
   test('with the last of the body', async () => {
     const { exchange, heard } = ask(pool, '/', {}, { data: () => exchange.abort() })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(long)
     await until(() => heard.head)
@@ -172,7 +172,7 @@ describe('an exchange may be aborted from within what it is told', () => {
     )
     exchange.write(Buffer.from('a'))
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('1'))
     expect((await first.heard.over).body).toBe('1')
@@ -193,7 +193,7 @@ describe('an exchange may be aborted from within what it is told', () => {
         },
       },
     )
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.socket.end()
     await nextIsServed(await again.promise, 1)

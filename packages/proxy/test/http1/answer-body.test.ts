@@ -1,22 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { okWith } from './scripted-server.ts'
-import { ask, TestHop } from './test-hop.ts'
+import { ask, TestUpstream } from './test-upstream.ts'
 
-let hop: TestHop
+let upstream: TestUpstream
 beforeEach(async () => {
-  hop = await TestHop.set()
+  upstream = await TestUpstream.set()
 })
-afterEach(() => hop.clear())
+afterEach(() => upstream.clear())
 
 describe('an answer', () => {
   test.each([
     ['with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'],
     ['in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\n'],
   ])('%s arrives byte by byte', async (_how, answer) => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { heard } = ask(pool, '/')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.socket.setNoDelay(true)
     for (const byte of Buffer.from(answer)) {
@@ -31,8 +31,8 @@ describe('an answer', () => {
   })
 
   test('in one piece is told in one piece', async () => {
-    const { heard } = ask(hop.pool(), '/')
-    const peer = await hop.server.peer()
+    const { heard } = ask(upstream.pool(), '/')
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('hello'))
     await heard.over
@@ -41,9 +41,9 @@ describe('an answer', () => {
   })
 
   test('without a length ends with the connection', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { heard } = ask(pool, '/')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\n\r\nhe')
     await until(() => heard.body === 'he')
@@ -56,8 +56,8 @@ describe('an answer', () => {
   })
 
   test('without a length or a body ends with the connection', async () => {
-    const { heard } = ask(hop.pool(), '/')
-    const peer = await hop.server.peer()
+    const { heard } = ask(upstream.pool(), '/')
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\n\r\n')
     peer.socket.end()
@@ -66,8 +66,8 @@ describe('an answer', () => {
   })
 
   test('without a length is cut by a reset', async () => {
-    const { heard } = ask(hop.pool(), '/')
-    const peer = await hop.server.peer()
+    const { heard } = ask(upstream.pool(), '/')
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\n\r\nhe')
     await until(() => heard.body === 'he')
@@ -82,9 +82,9 @@ describe('an answer', () => {
     ['GET', 'HTTP/1.1 204 No Content\r\n\r\n', []],
     ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n', ['Content-Length', '5']],
   ])('without a body leaves the connection usable: %s, %j', async (method, answer, fields) => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { heard } = ask(pool, '/', { method })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(answer)
     await heard.over
@@ -103,9 +103,9 @@ describe('whoever takes an answer slowly', () => {
     ['with a length', `HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`, ''],
     ['in one chunk', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${size.toString(16)}\r\n`, '\r\n0\r\n\r\n'],
   ])('holds up the server, %s', async (_how, head, tail) => {
-    const pool = hop.pool({ idleTimeoutMs: 500 })
+    const pool = upstream.pool({ idleTimeoutMs: 500 })
     const { exchange, heard } = ask(pool, '/', {}, { answered: () => exchange.pause() })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(head)
     peer.send(Buffer.alloc(size, 'x'))
@@ -122,7 +122,7 @@ describe('whoever takes an answer slowly', () => {
   })
 
   test('may stop and go on as often as it likes', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     let pauses = 0
     const { exchange, heard } = ask(
       pool,
@@ -136,7 +136,7 @@ describe('whoever takes an answer slowly', () => {
         },
       },
     )
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n')
     peer.send(Buffer.alloc(3_000_000, 'x'))
@@ -147,10 +147,10 @@ describe('whoever takes an answer slowly', () => {
 
   test('may stop before there is an answer, or a connection', async () => {
     for (const early of [true, false]) {
-      const pool = hop.pool()
+      const pool = upstream.pool()
       const { exchange, heard } = ask(pool, '/')
       if (early) exchange.pause()
-      const peer = await hop.server.peer()
+      const peer = await upstream.server.peer()
       await peer.request()
       exchange.pause()
       peer.send('HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n')
@@ -165,8 +165,8 @@ describe('whoever takes an answer slowly', () => {
   })
 
   test('still hears that no answer came in time', async () => {
-    const { exchange, heard } = ask(hop.pool({ answerTimeoutMs: 150 }), '/')
-    await (await hop.server.peer()).request()
+    const { exchange, heard } = ask(upstream.pool({ answerTimeoutMs: 150 }), '/')
+    await (await upstream.server.peer()).request()
     exchange.pause()
     exchange.resume()
     exchange.pause()
@@ -175,9 +175,9 @@ describe('whoever takes an answer slowly', () => {
   })
 
   test('leaves a connection that flows', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { exchange, heard } = ask(pool, '/', {}, { data: () => exchange.pause() })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n')
     await until(() => heard.head)

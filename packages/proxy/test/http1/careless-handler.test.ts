@@ -1,19 +1,19 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import type { ConnectionPool } from '../../src/http1/connection-pool.ts'
-import type { HopHandler } from '../../src/http1/hop.ts'
+import type { ExchangeHandler } from '../../src/http1/exchange-types.ts'
 import { okWith } from './scripted-server.ts'
-import { ask, TestHop } from './test-hop.ts'
+import { ask, TestUpstream } from './test-upstream.ts'
 
-let hop: TestHop
+let upstream: TestUpstream
 let pool: ConnectionPool
 beforeEach(async () => {
-  hop = await TestHop.set()
-  pool = hop.pool({ maxConnections: 1 })
+  upstream = await TestUpstream.set()
+  pool = upstream.pool({ maxConnections: 1 })
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  await hop.clear()
+  await upstream.clear()
 })
 
 const mistake = new Error('a mistake')
@@ -23,7 +23,7 @@ const blunder = (): never => {
 const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n'
 
 async function nextIsServed(next: ReturnType<typeof ask>): Promise<void> {
-  const peer = await until(() => hop.server.peers.find((one) => !one.isClosed && one.received.includes('/next')))
+  const peer = await until(() => upstream.server.peers.find((one) => !one.isClosed && one.received.includes('/next')))
   await peer.request()
   peer.send(okWith('next'))
   expect((await next.heard.over).events).toEqual(['answered 200'])
@@ -31,7 +31,7 @@ async function nextIsServed(next: ReturnType<typeof ask>): Promise<void> {
 }
 
 describe('a handler that throws harms nobody else', () => {
-  test.each<[keyof HopHandler, string, string[]]>([
+  test.each<[keyof ExchangeHandler, string, string[]]>([
     ['interim', `HTTP/1.1 102 x\r\n\r\n${okWith('a')}`, ['interim 102', 'failed garbled']],
     ['answered', okWith('a'), ['answered 200', 'failed garbled']],
     ['answered', chunked, ['answered 200', 'failed garbled']],
@@ -40,7 +40,7 @@ describe('a handler that throws harms nobody else', () => {
   ])('in %s', async (callback, sent, events) => {
     const { heard } = ask(pool, '/', {}, { [callback]: blunder })
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(sent)
     await until(() => heard.fault)
@@ -52,7 +52,7 @@ describe('a handler that throws harms nobody else', () => {
   test('in ended, when the connection ends the answer', async () => {
     const { heard } = ask(pool, '/', {}, { ended: blunder })
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\n\r\nhe')
     peer.socket.end()
@@ -64,7 +64,7 @@ describe('a handler that throws harms nobody else', () => {
   test('in switched, and the connection is closed', async () => {
     const { heard } = ask(pool, '/', { upgrade: 'x' }, { switched: blunder })
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\n')
     await until(() => heard.fault)
@@ -78,7 +78,7 @@ describe('a handler that throws harms nobody else', () => {
     const { exchange, heard } = ask(pool, '/2', { method: 'POST', body: 'chunked' }, { drained: blunder })
     exchange.write(Buffer.from('a'))
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('1'))
     expect((await first.heard.over).events).toEqual(['answered 200'])
@@ -87,7 +87,7 @@ describe('a handler that throws harms nobody else', () => {
     await peer.left
     await nextIsServed(next)
     const large = ask(pool, '/3', { method: 'POST', body: 'chunked' }, { drained: blunder })
-    await hop.server.peers.at(-1)?.request()
+    await upstream.server.peers.at(-1)?.request()
     large.exchange.write(Buffer.alloc(20_000_000))
     await until(() => large.heard.fault)
     expect(large.heard.events).toEqual(['drained', 'failed garbled'])
@@ -107,7 +107,7 @@ describe('a handler that throws harms nobody else', () => {
       },
     )
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(chunked)
     await nextIsServed(next)
@@ -137,7 +137,7 @@ describe('a handler that throws when it is told of a failure does so where it ha
   test('of its connection', async () => {
     const { heard } = ask(pool, '/', {}, { failed: blunder })
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     const thrown = thrownLater()
     peer.socket.resetAndDestroy()
@@ -147,7 +147,7 @@ describe('a handler that throws when it is told of a failure does so where it ha
   })
 
   test('of its time', async () => {
-    pool = hop.pool({ answerTimeoutMs: 100, maxConnections: 3 })
+    pool = upstream.pool({ answerTimeoutMs: 100, maxConnections: 3 })
     const asked = [1, 2, 3].map((index) => ask(pool, `/${index}`, {}, { failed: blunder }))
     const thrown = thrownLater()
     for (const { heard } of asked) expect((await heard.over).events).toEqual(['failed silent'])
@@ -162,7 +162,7 @@ describe('a handler that throws when it is told of a failure does so where it ha
     pool.close()
     for (const { heard } of asked) expect(heard.events).toEqual(['failed busy'])
     expect(thrown()).toEqual([mistake, mistake, mistake])
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('1'))
     await first.heard.over
@@ -171,7 +171,7 @@ describe('a handler that throws when it is told of a failure does so where it ha
 })
 
 describe('a handler may begin another exchange from within what it is told', () => {
-  test.each<[keyof HopHandler, string]>([
+  test.each<[keyof ExchangeHandler, string]>([
     ['interim', `HTTP/1.1 102 x\r\n\r\n${okWith('a')}`],
     ['answered', okWith('a')],
     ['answered', chunked],
@@ -181,7 +181,7 @@ describe('a handler may begin another exchange from within what it is told', () 
   ])('in %s', async (callback, sent) => {
     let next: ReturnType<typeof ask> | undefined
     const { heard } = ask(pool, '/', {}, { [callback]: () => (next ??= ask(pool, '/next')) })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(sent)
     await heard.over

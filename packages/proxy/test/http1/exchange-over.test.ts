@@ -3,8 +3,9 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { exchangeOver } from '../../src/http1/exchange-over.ts'
-import type { ExchangeTimeouts } from '../../src/http1/hop-connection.ts'
-import type { Exchange, HopHandler, HopRequest } from '../../src/http1/hop.ts'
+import type { ExchangeTimeouts } from '../../src/http1/upstream-connection.ts'
+import type { Exchange } from '../../src/http1/exchange.ts'
+import type { ExchangeHandler, UpstreamRequest } from '../../src/http1/exchange-types.ts'
 import { Heard } from './heard.ts'
 import { okWith, type Peer, ScriptedServer } from './scripted-server.ts'
 
@@ -30,9 +31,9 @@ async function connected(): Promise<Pick<Asked, 'socket' | 'peer'>> {
 
 function askOver(
   socket: Socket,
-  request: Partial<HopRequest> = {},
+  request: Partial<UpstreamRequest> = {},
   timeouts: Partial<ExchangeTimeouts> = {},
-  hooks: Partial<HopHandler> = {},
+  hooks: Partial<ExchangeHandler> = {},
 ): Pick<Asked, 'exchange' | 'heard'> {
   const heard = new Heard(hooks)
   const method = request.method ?? 'GET'
@@ -41,7 +42,7 @@ function askOver(
   return { heard, exchange: exchangeOver(socket, whole, heard, { ...patient, ...timeouts }) }
 }
 
-async function ask(request: Partial<HopRequest> = {}, timeouts: Partial<ExchangeTimeouts> = {}): Promise<Asked> {
+async function ask(request: Partial<UpstreamRequest> = {}, timeouts: Partial<ExchangeTimeouts> = {}): Promise<Asked> {
   const connection = await connected()
   return { ...connection, ...askOver(connection.socket, request, timeouts) }
 }

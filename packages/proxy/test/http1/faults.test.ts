@@ -1,14 +1,14 @@
 import { createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { HopFault } from '../../src/http1/hop-fault.ts'
+import { UpstreamFault } from '../../src/http1/upstream-fault.ts'
 import { okWith, type Peer } from './scripted-server.ts'
-import { ask, TestHop, writeUntilStuck } from './test-hop.ts'
+import { ask, TestUpstream, writeUntilStuck } from './test-upstream.ts'
 
-let hop: TestHop
+let upstream: TestUpstream
 beforeEach(async () => {
-  hop = await TestHop.set()
+  upstream = await TestUpstream.set()
 })
-afterEach(() => hop.clear())
+afterEach(() => upstream.clear())
 
 const halfHead = 'HTTP/1.1 200 OK\r\nContent-Le'
 const halfBody = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'
@@ -32,9 +32,9 @@ describe('the connection ends', () => {
     ends.flatMap(([how, end]) => when.map(([place, sent, events]) => [how, place, end, sent, events] as const)),
   )('the server %s it %s', async (_how, _place, end, sent, events) => {
     const arrived = Promise.withResolvers<void>()
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { heard } = ask(pool, '/', {}, { data: () => arrived.resolve(), interim: () => arrived.resolve() })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(sent)
     // A reset overtakes what was sent before.
@@ -43,7 +43,7 @@ describe('the connection ends', () => {
     end(peer)
     await heard.over
     expect(heard.events).toEqual(events)
-    expect(heard.fault).toBeInstanceOf(HopFault)
+    expect(heard.fault).toBeInstanceOf(UpstreamFault)
     expect(heard.fault?.unsent).toBe(false)
     expect([pool.open, pool.idle]).toEqual([0, 0])
   })
@@ -58,9 +58,9 @@ describe('time runs out', () => {
     ['in a chunk', halfChunk, ['answered 200', 'data', 'failed stalled']],
     ['until the end of the connection', 'HTTP/1.1 200 OK\r\n\r\nhalf', ['answered 200', 'data', 'failed stalled']],
   ])('%s', async (_place, sent, events) => {
-    const pool = hop.pool({ answerTimeoutMs: 200, idleTimeoutMs: 200 })
+    const pool = upstream.pool({ answerTimeoutMs: 200, idleTimeoutMs: 200 })
     const { heard } = ask(pool, '/')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(sent)
     await heard.over
@@ -70,8 +70,8 @@ describe('time runs out', () => {
   })
 
   test('not in an answer that takes long but goes on', async () => {
-    const { heard } = ask(hop.pool({ answerTimeoutMs: 2000, idleTimeoutMs: 400 }), '/')
-    const peer = await hop.server.peer()
+    const { heard } = ask(upstream.pool({ answerTimeoutMs: 2000, idleTimeoutMs: 400 }), '/')
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n')
     for (let index = 0; index < 10; index += 1) {
@@ -82,11 +82,11 @@ describe('time runs out', () => {
   })
 
   test('not while the request is still being written', async () => {
-    const { exchange, heard } = ask(hop.pool({ answerTimeoutMs: 100, idleTimeoutMs: 100 }), '/', {
+    const { exchange, heard } = ask(upstream.pool({ answerTimeoutMs: 100, idleTimeoutMs: 100 }), '/', {
       method: 'POST',
       body: 2,
     })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     exchange.write(Buffer.from('a'))
     await new Promise((resolve) => setTimeout(resolve, 400))
@@ -99,9 +99,9 @@ describe('time runs out', () => {
   })
 
   test('not for an answer that waits for the rest of its request', async () => {
-    const pool = hop.pool({ idleTimeoutMs: 300 })
+    const pool = upstream.pool({ idleTimeoutMs: 300 })
     const { exchange, heard } = ask(pool, '/', { method: 'POST', body: 10 })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n')
     for (let index = 0; index < 10; index += 1) {
@@ -115,8 +115,8 @@ describe('time runs out', () => {
   })
 
   test('for a server that takes no more of the request', async () => {
-    const { exchange, heard } = ask(hop.pool({ idleTimeoutMs: 700 }), '/', { method: 'POST', body: 'chunked' })
-    const peer = await hop.server.peer()
+    const { exchange, heard } = ask(upstream.pool({ idleTimeoutMs: 700 }), '/', { method: 'POST', body: 'chunked' })
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.socket.pause()
     await writeUntilStuck(exchange, heard)
@@ -135,7 +135,7 @@ describe('no connection comes about', () => {
     const address = closed.address()
     const port = typeof address === 'object' && address !== null ? address.port : 0
     await new Promise((resolve) => closed.close(resolve))
-    const pool = hop.pool({}, { address: '127.0.0.1', port })
+    const pool = upstream.pool({}, { address: '127.0.0.1', port })
     const { exchange, heard } = ask(pool, '/', { method: 'POST', body: 1 })
     expect(heard.events).toEqual([])
     exchange.write(Buffer.from('a'))
@@ -147,7 +147,10 @@ describe('no connection comes about', () => {
   })
 
   test('in time: the server does not shake hands', async () => {
-    const pool = hop.pool({ connectTimeoutMs: 200 }, { ...hop.server.target, tls: { servername: 'a.example' } })
+    const pool = upstream.pool(
+      { connectTimeoutMs: 200 },
+      { ...upstream.server.target, tls: { servername: 'a.example' } },
+    )
     const { heard } = ask(pool, '/')
     await heard.over
     expect(heard.events).toEqual(['failed unreachable'])
@@ -156,9 +159,9 @@ describe('no connection comes about', () => {
   })
 
   test('because the server does not speak TLS', async () => {
-    const pool = hop.pool({}, { ...hop.server.target, tls: { servername: 'a.example' } })
+    const pool = upstream.pool({}, { ...upstream.server.target, tls: { servername: 'a.example' } })
     const { heard } = ask(pool, '/')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     peer.send('HTTP/1.1 400 Bad Request\r\n\r\n')
     await heard.over
     expect(heard.events).toEqual(['failed unreachable'])
@@ -174,9 +177,9 @@ test.each([
   ['interim answers without end', 'HTTP/1.1 102 x\r\n\r\n'.repeat(40), Array.from({ length: 32 }, () => 'interim 102')],
   ['a head without end', `HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(20_000)}`, []],
 ])('what cannot be read safely is garbled: %s', async (_what, sent, before) => {
-  const pool = hop.pool()
+  const pool = upstream.pool()
   const { heard } = ask(pool, '/')
-  const peer = await hop.server.peer()
+  const peer = await upstream.server.peer()
   await peer.request()
   peer.send(sent)
   await heard.over

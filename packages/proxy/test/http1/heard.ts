@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
-import type { HopFault } from '../../src/http1/hop-fault.ts'
-import type { AnswerHead, HopHandler, RawFields } from '../../src/http1/hop.ts'
+import type { UpstreamFault } from '../../src/http1/upstream-fault.ts'
+import type { AnswerHead, ExchangeHandler, RawFields } from '../../src/http1/exchange-types.ts'
 
 /** A handler that notes all that it is told. */
-export class Heard implements HopHandler {
+export class Heard implements ExchangeHandler {
   /** In the order of arrival, with neighbouring parts of the body as one. */
   readonly events: string[] = []
   readonly interims: { readonly status: number; readonly reason: string; readonly fields: RawFields }[] = []
@@ -11,13 +11,13 @@ export class Heard implements HopHandler {
   body = ''
   bodyBytes = 0
   trailers: RawFields | undefined
-  fault: HopFault | undefined
+  fault: UpstreamFault | undefined
   switchedTo: { readonly socket: Duplex; readonly early: Buffer } | undefined
   readonly #over = Promise.withResolvers<this>()
-  readonly #hooks: Partial<HopHandler>
+  readonly #hooks: Partial<ExchangeHandler>
 
   /** Hooks are called after the event has been noted. */
-  constructor(hooks: Partial<HopHandler> = {}) {
+  constructor(hooks: Partial<ExchangeHandler> = {}) {
     this.#hooks = hooks
   }
 
@@ -66,7 +66,7 @@ export class Heard implements HopHandler {
     this.#hooks.switched?.(head, socket, early)
   }
 
-  failed(fault: HopFault): void {
+  failed(fault: UpstreamFault): void {
     this.#note(`failed ${fault.kind}`)
     this.fault = fault
     this.#over.resolve(this)

@@ -2,18 +2,18 @@ import { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { okWith } from './scripted-server.ts'
-import { ask, TestHop } from './test-hop.ts'
+import { ask, TestUpstream } from './test-upstream.ts'
 
-let hop: TestHop
+let upstream: TestUpstream
 beforeEach(async () => {
-  hop = await TestHop.set()
+  upstream = await TestUpstream.set()
 })
-afterEach(() => hop.clear())
+afterEach(() => upstream.clear())
 
 describe('interim answers', () => {
   test('come before the answer, with their fields', async () => {
-    const { heard } = ask(hop.pool(), '/')
-    const peer = await hop.server.peer()
+    const { heard } = ask(upstream.pool(), '/')
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.answer(['HTTP/1.1 102 Processing'])
     await until(() => heard.interims.length === 1)
@@ -24,7 +24,7 @@ describe('interim answers', () => {
   })
 
   test('let a body begin', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const hooks = {
       interim: () => {
         exchange.write(Buffer.from('hello'))
@@ -32,7 +32,7 @@ describe('interim answers', () => {
       },
     }
     const { exchange, heard } = ask(pool, '/', { method: 'PUT', body: 5 }, hooks)
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.answer(['HTTP/1.1 100 Continue'])
     await peer.takeThrough('hello')
@@ -42,10 +42,10 @@ describe('interim answers', () => {
   })
 
   test('are counted anew for each request', async () => {
-    const pool = hop.pool()
-    hop.server.answerAll(() => 'HTTP/1.1 102 x\r\n\r\n'.repeat(20) + okWith('ok'))
+    const pool = upstream.pool()
+    upstream.server.answerAll(() => 'HTTP/1.1 102 x\r\n\r\n'.repeat(20) + okWith('ok'))
     for (let time = 0; time < 3; time += 1) expect((await ask(pool, '/').heard.over).body).toBe('ok')
-    expect(hop.server.peers).toHaveLength(1)
+    expect(upstream.server.peers).toHaveLength(1)
   })
 })
 
@@ -54,9 +54,9 @@ describe('a switch of protocols', () => {
   const upgrade = 'websocket'
 
   test('hands the connection over, with what came early', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { exchange, heard } = ask(pool, '/', { upgrade })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     expect(await peer.request()).toContain('Connection: Upgrade\r\nUpgrade: websocket\r\n')
     peer.send(`${accepted}early`)
     await heard.over
@@ -79,17 +79,17 @@ describe('a switch of protocols', () => {
   })
 
   test('leaves no listener behind, however often the connection was used before', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     for (let time = 0; time < 3; time += 1) {
       const { heard } = ask(pool, '/')
-      const peer = hop.server.peers[0] ?? (await hop.server.peer())
+      const peer = upstream.server.peers[0] ?? (await upstream.server.peer())
       await peer.request()
       peer.send(okWith('ok'))
       await heard.over
     }
     const { heard } = ask(pool, '/', { upgrade })
-    await hop.server.peers[0]?.request()
-    hop.server.peers[0]?.send(accepted)
+    await upstream.server.peers[0]?.request()
+    upstream.server.peers[0]?.send(accepted)
     await heard.over
     const fresh = new Socket()
     const socket = heard.switchedTo?.socket
@@ -100,14 +100,14 @@ describe('a switch of protocols', () => {
   })
 
   test('frees the place for the next in line', async () => {
-    const pool = hop.pool({ maxConnections: 1 })
+    const pool = upstream.pool({ maxConnections: 1 })
     const { heard } = ask(pool, '/', { upgrade })
     const next = ask(pool, '/next')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(accepted)
     await heard.over
-    const other = await hop.server.peer()
+    const other = await upstream.server.peer()
     await other.request()
     other.send(okWith('next'))
     expect((await next.heard.over).body).toBe('next')
@@ -115,9 +115,9 @@ describe('a switch of protocols', () => {
   })
 
   test('may be declined', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { heard } = ask(pool, '/', { upgrade })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 426 Upgrade Required\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n')
     await heard.over
@@ -125,9 +125,9 @@ describe('a switch of protocols', () => {
   })
 
   test('that nobody asked for is not made on a connection where somebody once did', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const first = ask(pool, '/', { upgrade })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('no'))
     await first.heard.over

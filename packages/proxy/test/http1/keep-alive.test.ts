@@ -1,39 +1,39 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { okWith } from './scripted-server.ts'
-import { ask, TestHop } from './test-hop.ts'
+import { ask, TestUpstream } from './test-upstream.ts'
 
-let hop: TestHop
+let upstream: TestUpstream
 beforeEach(async () => {
-  hop = await TestHop.set()
+  upstream = await TestUpstream.set()
 })
-afterEach(() => hop.clear())
+afterEach(() => upstream.clear())
 
 describe('a connection', () => {
   test('is used again and again', async () => {
-    const pool = hop.pool()
-    hop.server.answerAll((head) => okWith(head.split(' ')[1] ?? ''))
+    const pool = upstream.pool()
+    upstream.server.answerAll((head) => okWith(head.split(' ')[1] ?? ''))
     for (const path of ['/a', '/b', '/c']) {
       const { heard } = ask(pool, path)
       await heard.over
       expect([heard.events, heard.body]).toEqual([['answered 200'], path])
       expect([pool.open, pool.idle]).toEqual([1, 1])
     }
-    expect(hop.server.peers).toHaveLength(1)
+    expect(upstream.server.peers).toHaveLength(1)
   })
 
   test('can be used from within the last word of the answer before', async () => {
-    const pool = hop.pool()
-    hop.server.answerAll((head) => okWith(head.split(' ')[1] ?? ''))
+    const pool = upstream.pool()
+    upstream.server.answerAll((head) => okWith(head.split(' ')[1] ?? ''))
     const inner = Promise.withResolvers<string>()
     ask(pool, '/a', {}, { answered: () => inner.resolve(ask(pool, '/b').heard.over.then(({ body }) => body)) })
     expect(await inner.promise).toBe('/b')
-    expect(hop.server.peers).toHaveLength(1)
+    expect(upstream.server.peers).toHaveLength(1)
   })
 
   test('sends what was asked, byte for byte', async () => {
-    const { heard } = ask(hop.pool(), '/\xe9', { takesTrailers: true })
-    const peer = await hop.server.peer()
+    const { heard } = ask(upstream.pool(), '/\xe9', { takesTrailers: true })
+    const peer = await upstream.server.peer()
     expect(await peer.request()).toBe('GET /\xe9 HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nTE: trailers\r\n\r\n')
     peer.answer(['HTTP/1.1 204 No Content'])
     await heard.over
@@ -52,9 +52,9 @@ describe('a connection', () => {
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n',
     ],
   ])('is closed when %s', async (_when, answer) => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { heard } = ask(pool, '/')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(answer)
     await heard.over
@@ -63,16 +63,16 @@ describe('a connection', () => {
   })
 
   test('is kept when HTTP/1.0 says keep-alive', async () => {
-    const pool = hop.pool()
-    hop.server.answerAll(() => 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na')
+    const pool = upstream.pool()
+    upstream.server.answerAll(() => 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na')
     for (let time = 0; time < 2; time += 1) expect((await ask(pool, '/').heard.over).body).toBe('a')
-    expect(hop.server.peers).toHaveLength(1)
+    expect(upstream.server.peers).toHaveLength(1)
   })
 
   test('that was used last is used first', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const [first, second] = [ask(pool, '/1'), ask(pool, '/2')]
-    const peers = [await hop.server.peer(), await hop.server.peer()]
+    const peers = [await upstream.server.peer(), await upstream.server.peer()]
     const heads = await Promise.all(peers.map((peer) => peer.request()))
     const [of1, of2] = heads[0]?.startsWith('GET /1') === true ? peers : peers.toReversed()
     of2?.send(okWith('2'))
@@ -90,10 +90,10 @@ describe('a connection', () => {
   })
 
   test('that nobody uses is closed in time, and the timer stops', async () => {
-    const pool = hop.pool({ keepAliveMs: 50 })
-    hop.server.answerAll(() => okWith('a'))
+    const pool = upstream.pool({ keepAliveMs: 50 })
+    upstream.server.answerAll(() => okWith('a'))
     await ask(pool, '/').heard.over
-    await hop.server.peers[0]?.left
+    await upstream.server.peers[0]?.left
     await until(() => pool.open === 0)
     expect(pool.idle).toBe(0)
   })
@@ -101,9 +101,9 @@ describe('a connection', () => {
 
 describe('an idle connection', () => {
   test('is dropped by an answer that nobody asked for', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     ask(pool, '/a')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('a'))
     await until(() => pool.idle === 1)
@@ -111,16 +111,16 @@ describe('an idle connection', () => {
     await peer.left
     expect([pool.open, pool.idle]).toEqual([0, 0])
     const { heard } = ask(pool, '/b')
-    const other = await hop.server.peer()
+    const other = await upstream.server.peer()
     await other.request()
     other.send(okWith('b'))
     expect((await heard.over).body).toBe('b')
   })
 
   test.each<['closes' | 'resets']>([['closes'], ['resets']])('that the server %s is not used', async (how) => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { heard } = ask(pool, '/a')
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('a'))
     await heard.over
@@ -128,16 +128,16 @@ describe('an idle connection', () => {
     else peer.socket.resetAndDestroy()
     await until(() => pool.open === 0)
     const next = ask(pool, '/b')
-    const other = await hop.server.peer()
+    const other = await upstream.server.peer()
     await other.request()
     other.send(okWith('b'))
     expect((await next.heard.over).body).toBe('b')
   })
 
   test('leaves the others to be used when the server closes it', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const both = [ask(pool, '/1'), ask(pool, '/2')]
-    const peers = [await hop.server.peer(), await hop.server.peer()]
+    const peers = [await upstream.server.peer(), await upstream.server.peer()]
     for (const peer of peers) {
       await peer.request()
       peer.send(okWith('x'))

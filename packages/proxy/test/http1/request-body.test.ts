@@ -1,23 +1,23 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { okWith } from './scripted-server.ts'
-import { ask, TestHop, writeUntilStuck } from './test-hop.ts'
+import { ask, TestUpstream, writeUntilStuck } from './test-upstream.ts'
 
-let hop: TestHop
+let upstream: TestUpstream
 beforeEach(async () => {
-  hop = await TestHop.set()
+  upstream = await TestUpstream.set()
 })
-afterEach(() => hop.clear())
+afterEach(() => upstream.clear())
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
 const post = { method: 'POST', body: 'chunked' } as const
 
 describe('a request’s body', () => {
   test('of known length is sent as it is', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { exchange, heard } = ask(pool, '/', { method: 'POST', body: 10 })
     exchange.write(bytes('hello'))
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     expect(await peer.request()).toBe('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n')
     await peer.takeThrough('hello')
     exchange.write(bytes(''))
@@ -30,9 +30,9 @@ describe('a request’s body', () => {
   })
 
   test('of length zero needs no end', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { heard } = ask(pool, '/', { method: 'POST', body: 0 })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     expect(await peer.request()).toContain('Content-Length: 0\r\n')
     peer.send(okWith('ok'))
     await heard.over
@@ -40,9 +40,9 @@ describe('a request’s body', () => {
   })
 
   test('of unknown length is sent in chunks, with its trailers', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { exchange, heard } = ask(pool, '/', post)
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     expect(await peer.request()).toContain('\r\nTransfer-Encoding: chunked\r\n\r\n')
     exchange.write(bytes('hello'))
     exchange.write(bytes(''))
@@ -58,11 +58,11 @@ describe('a request’s body', () => {
     ['nothing', [], '0\r\nA: b\r\n\r\n'],
     ['something', ['he', 'llo'], '2\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\n'],
   ])('that was complete before there was a connection is sent whole: %s', async (_what, parts, sent) => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { exchange, heard } = ask(pool, '/', post)
     for (const part of parts) expect(exchange.write(bytes(part))).toBe(false)
     exchange.finish(['A', 'b'])
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     expect(await peer.takeThrough('0\r\nA: b\r\n\r\n')).toBe(sent)
     peer.send(okWith('ok'))
@@ -71,7 +71,7 @@ describe('a request’s body', () => {
   })
 
   test('is asked for when there is a connection', async () => {
-    const { exchange, heard } = ask(hop.pool(), '/', post)
+    const { exchange, heard } = ask(upstream.pool(), '/', post)
     expect(exchange.write(bytes('a'))).toBe(false)
     expect(heard.events).toEqual([])
     await until(() => heard.events.length > 0)
@@ -80,12 +80,12 @@ describe('a request’s body', () => {
   })
 
   test('is asked for also when it has stood in line', async () => {
-    const pool = hop.pool({ maxConnections: 1 })
+    const pool = upstream.pool({ maxConnections: 1 })
     const first = ask(pool, '/1')
     const drained = Promise.withResolvers<void>()
     const second = ask(pool, '/2', post, { drained: () => drained.resolve() })
     expect(second.exchange.write(bytes('a'))).toBe(false)
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     expect(second.heard.events).toEqual([])
     peer.send(okWith('1'))
@@ -100,8 +100,8 @@ describe('a request’s body', () => {
   })
 
   test('waits for a server that does not read it', async () => {
-    const { exchange, heard } = ask(hop.pool(), '/', post)
-    const peer = await hop.server.peer()
+    const { exchange, heard } = ask(upstream.pool(), '/', post)
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.socket.pause()
     // What the system's buffers hold, and one part.
@@ -125,9 +125,9 @@ describe('an answer that comes before the body is complete', () => {
     ],
     ['to its end', 'HTTP/1.1 413 x\r\n\r\nbig', ['answered 413', 'data', 'ended']],
   ])('is passed on %s, and the connection closed', async (_how, answer, events) => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { exchange, heard } = ask(pool, '/', { method: 'POST', body: 1000 })
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     exchange.write(bytes('a'))
     await peer.takeThrough('a')
@@ -141,9 +141,9 @@ describe('an answer that comes before the body is complete', () => {
   })
 
   test('leaves the connection usable if the body is completed in the meantime', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { exchange, heard } = ask(pool, '/', post)
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')
     await until(() => heard.body === 'a')
@@ -157,9 +157,9 @@ describe('an answer that comes before the body is complete', () => {
   })
 
   test('leaves no connection to others on which the body is still on its way', async () => {
-    const pool = hop.pool()
+    const pool = upstream.pool()
     const { exchange, heard } = ask(pool, '/', post)
-    const peer = await hop.server.peer()
+    const peer = await upstream.server.peer()
     await peer.request()
     peer.socket.pause()
     await writeUntilStuck(exchange, heard)
@@ -180,9 +180,9 @@ describe('a body that is not what was said never reaches another request', () =>
     ['missing', 3, [], true],
   ])('%s', async (_what, body, parts, finishes) => {
     for (const connected of [false, true]) {
-      const pool = hop.pool()
+      const pool = upstream.pool()
       const { exchange, heard } = ask(pool, '/', { method: 'POST', body })
-      const peer = connected ? await hop.server.peer() : undefined
+      const peer = connected ? await upstream.server.peer() : undefined
       await peer?.request()
       for (const part of parts) exchange.write(bytes(part))
       if (finishes) exchange.finish()
@@ -191,15 +191,15 @@ describe('a body that is not what was said never reaches another request', () =>
       expect(heard.events).toEqual(['failed garbled'])
       expect(heard.fault?.message).toBe('the body of the request is not as long as was said')
       await peer?.left
-      await (connected ? undefined : hop.server.peer())
+      await (connected ? undefined : upstream.server.peer())
       await until(() => pool.open === pool.idle)
       expect(pool.idle).toBe(connected ? 0 : 1)
     }
   })
 
   test('written after its end', async () => {
-    const { exchange, heard } = ask(hop.pool(), '/', post)
-    const peer = await hop.server.peer()
+    const { exchange, heard } = ask(upstream.pool(), '/', post)
+    const peer = await upstream.server.peer()
     await peer.request()
     exchange.finish()
     exchange.finish()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { until } from '@ipfleet/testing/until.ts'
-import type { HopTarget } from '../../src/http1/hop.ts'
+import type { UpstreamTarget } from '../../src/http1/exchange-types.ts'
 
 /** A server that does on each connection, byte for byte, what a test tells it to. */
 export class ScriptedServer {
@@ -29,7 +29,7 @@ export class ScriptedServer {
     return started
   }
 
-  get target(): HopTarget {
+  get target(): UpstreamTarget {
     return { address: '127.0.0.1', port: (this.#server.address() as AddressInfo).port }
   }
 

@@ -6,9 +6,9 @@ import { getCACertificates, setDefaultCACertificates, type TlsOptions } from 'no
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { ConnectionPool } from '../../src/http1/connection-pool.ts'
-import type { HopTarget } from '../../src/http1/hop.ts'
+import type { UpstreamTarget } from '../../src/http1/exchange-types.ts'
 import { okWith, type Peer, ScriptedServer } from './scripted-server.ts'
-import { ask, withPatience } from './test-hop.ts'
+import { ask, withPatience } from './test-upstream.ts'
 
 const trustedBefore = getCACertificates('default')
 const cleanups: (() => Promise<void> | void)[] = []
@@ -18,7 +18,7 @@ let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hop-tls-'))
   const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const names = ['-subj', '/CN=hop', '-addext', 'subjectAltName=DNS:good.example,IP:192.0.2.7']
+  const names = ['-subj', '/CN=upstream', '-addext', 'subjectAltName=DNS:good.example,IP:192.0.2.7']
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile]
   await promisify(execFile)('openssl', ['req', '-x509', ...key, '-out', certFile, '-days', '2', ...names])
   own = { key: await readFile(keyFile, 'utf8'), cert: await readFile(certFile, 'utf8') }
@@ -38,7 +38,7 @@ async function serve(options: TlsOptions = {}): Promise<ScriptedServer> {
   return server
 }
 
-function poolTo(target: HopTarget): ConnectionPool {
+function poolTo(target: UpstreamTarget): ConnectionPool {
   const pool = new ConnectionPool(target, withPatience({}))
   cleanups.push(() => pool.close())
   return pool

@@ -1,4 +1,4 @@
-import type { HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
+import type { UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AttemptEnd } from '../upstreams/upstream-group.ts'
 
 export type AttemptCounts = Record<AttemptEnd, number>
@@ -9,7 +9,7 @@ const mostBackends = 1000
 /** How attempts at backends ended, and why requests were sent to another one. */
 export class AttemptsRecord {
   readonly byBackend = new Map<string, AttemptCounts>()
-  readonly retries = new Map<HopFaultKind, number>()
+  readonly retries = new Map<UpstreamFaultKind, number>()
   /** Requests asked elsewhere too because of a silent backend, and those that the other one answered first. */
   readonly hedges = { begun: 0, won: 0 }
 
@@ -18,7 +18,7 @@ export class AttemptsRecord {
     counts[end] += 1
   }
 
-  retry(why: HopFaultKind): void {
+  retry(why: UpstreamFaultKind): void {
     this.retries.set(why, (this.retries.get(why) ?? 0) + 1)
   }
 

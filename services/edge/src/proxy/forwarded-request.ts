@@ -1,6 +1,6 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { HopFault } from '@ipfleet/proxy/http1/hop-fault.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
+import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { passedFields } from '@ipfleet/proxy/relay/passed-fields.ts'
 import {
   type Begin,
@@ -57,7 +57,7 @@ export interface ForwardEnd {
   /** Who answered, or was asked last. */
   readonly backend: string | undefined
   readonly retries: number
-  readonly fault: HopFault | undefined
+  readonly fault: UpstreamFault | undefined
 }
 
 /** How long a body is collected before a backend is asked all the same. */
@@ -87,7 +87,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
   #wasSeen = false
   #holdsLongPlace = false
   #isFreed = false
-  #fault: HopFault | undefined
+  #fault: UpstreamFault | undefined
   #error: ProxyError | undefined
 
   constructor(parts: ForwardParts, request: AdmittedRequest) {
@@ -141,7 +141,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
     return this.#of.answerFields
   }
 
-  protected unanswered(fault: HopFault): void {
+  protected unanswered(fault: UpstreamFault): void {
     this.#parts.hedges.delete(this)
     this.#fault = fault
     this.#wasSeen ||= !fault.unsent
@@ -216,13 +216,13 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
     this.#rivalTakesOver()
   }
 
-  protected override rivalLost(fault: HopFault | undefined): void {
+  protected override rivalLost(fault: UpstreamFault | undefined): void {
     const rival = this.#rivalMember
     this.#rivalMember = undefined
     if (rival) this.#release(rival, fault && blamesBackend(fault) ? 'failed' : 'unknown')
   }
 
-  protected override firstLost(fault: HopFault): void {
+  protected override firstLost(fault: UpstreamFault): void {
     this.#fault = fault
     if (this.#member) this.#release(this.#member, blamesBackend(fault) ? 'failed' : 'unknown')
     this.#rivalTakesOver()
@@ -253,7 +253,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
     return !this.hasBody && !upgrade && this.#parts.attempts > 0 && (method === 'GET' || method === 'HEAD')
   }
 
-  #errorOf(fault: HopFault): ProxyError {
+  #errorOf(fault: UpstreamFault): ProxyError {
     if (fault.kind !== 'busy') return errorOf(fault)
     return this.#parts.shares.refusal('backend_connections', fault.limit === 'client_share' ? 'client' : 'all')
   }
@@ -281,7 +281,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
    * Another backend, at last one that is left alone for its failures; or the same by a new connection, when it is alone
    * and only a kept one has died.
    */
-  #nextMember(fault: HopFault): Member | undefined {
+  #nextMember(fault: UpstreamFault): Member | undefined {
     const { group, target } = this.#of
     if (this.#retries >= this.#parts.attempts || !this.#parts.budget.take()) return undefined
     const other = group.next(target, this.#tried) ?? group.lastResort(target, this.#tried)

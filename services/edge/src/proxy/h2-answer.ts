@@ -1,6 +1,6 @@
 import { constants, type Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { sendError } from '@ipfleet/http-server/send-error.ts'
 import { type ClientAnswer, noListener } from '@ipfleet/proxy/relay/client-answer.ts'
 

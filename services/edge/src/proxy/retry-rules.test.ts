@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals'
-import { HopFault, type HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
+import { UpstreamFault, type UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 
-const fault = (kind: HopFaultKind): HopFault => new HopFault(kind, `it was ${kind}`, new Error('why'))
-const sent: readonly HopFaultKind[] = ['silent', 'cut', 'stalled', 'garbled']
+const fault = (kind: UpstreamFaultKind): UpstreamFault => new UpstreamFault(kind, `it was ${kind}`, new Error('why'))
+const sent: readonly UpstreamFaultKind[] = ['silent', 'cut', 'stalled', 'garbled']
 
-test.each<HopFaultKind>(['unreachable', 'busy'])('%s: nothing was sent, so anything may be sent again', (kind) => {
+test.each<UpstreamFaultKind>(['unreachable', 'busy'])('%s: nothing was sent, so anything may be sent again', (kind) => {
   for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'REPORT']) {
     expect([mayRetry(fault(kind), method, false), mayRetry(fault(kind), method, true)]).toEqual([true, true])
   }
@@ -34,7 +34,7 @@ test('a pool without a free connection says nothing about its backend, everythin
   for (const kind of [...sent, 'lost', 'unreachable'] as const) expect(blamesBackend(fault(kind))).toBe(true)
 })
 
-test.each<[HopFaultKind, number]>([
+test.each<[UpstreamFaultKind, number]>([
   ['unreachable', 502],
   ['lost', 502],
   ['cut', 502],

@@ -1,11 +1,11 @@
 import { request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { isIP } from 'node:net'
-import type { HopTarget } from '@ipfleet/proxy/http1/hop.ts'
+import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface HealthQuestion {
-  readonly target: HopTarget
+  readonly target: UpstreamTarget
   /** What Host says. */
   readonly authority: string
   readonly path: string

@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises'
 import { EventEmitter } from 'node:events'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
-import type { HopPool, HopPoolOptions } from '@ipfleet/proxy/http1/hop-pool.ts'
-import type { HopTarget } from '@ipfleet/proxy/http1/hop.ts'
+import type { UpstreamPool, PoolOptions } from '@ipfleet/proxy/http1/connection-pool.ts'
+import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { EjectionConfig, GroupConfig, HealthConfig } from '../config/edge-config.ts'
 import { LatencyEstimate } from '../proxy/latency-estimate.ts'
 import { AddressBook } from './address-book.ts'
@@ -24,7 +24,7 @@ export interface LiveGroupConfig {
 }
 
 export interface LiveGroupParts {
-  readonly createPool: (target: HopTarget, options: HopPoolOptions) => HopPool
+  readonly createPool: (target: UpstreamTarget, options: PoolOptions) => UpstreamPool
   readonly resolve?: Resolve
   readonly checkHealth?: HealthCheck
   readonly clock?: Clock

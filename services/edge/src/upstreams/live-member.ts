@@ -1,4 +1,4 @@
-import type { HopPool } from '@ipfleet/proxy/http1/hop-pool.ts'
+import type { UpstreamPool } from '@ipfleet/proxy/http1/connection-pool.ts'
 import { seedOf } from '@ipfleet/core/rendezvous-draw.ts'
 import type { Candidate } from './balancer.ts'
 import { Ejection } from './ejection.ts'
@@ -14,7 +14,7 @@ const leastShare = 0.1
 
 /** A member with all that its group knows of it. */
 export class LiveMember implements Member, Candidate {
-  readonly pool: HopPool
+  readonly pool: UpstreamPool
   readonly seed: number
   readonly ejection: Ejection
   checker: HealthChecker | undefined
@@ -32,7 +32,7 @@ export class LiveMember implements Member, Candidate {
    * @param firstTurn far less than 1
    * @param onReturn called when an ejection is over
    */
-  constructor(seat: Seat, pool: HopPool, firstTurn: number, onReturn: (member: LiveMember) => void) {
+  constructor(seat: Seat, pool: UpstreamPool, firstTurn: number, onReturn: (member: LiveMember) => void) {
     this.#seat = seat
     this.pool = pool
     this.#firstTurn = firstTurn

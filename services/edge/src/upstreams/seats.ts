@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import type { HopTarget } from '@ipfleet/proxy/http1/hop.ts'
+import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { BackendConfig } from '../config/edge-config.ts'
 import { canonicalAddress } from './canonical-address.ts'
 
@@ -7,7 +7,7 @@ import { canonicalAddress } from './canonical-address.ts'
 export interface Seat {
   /** `10.0.0.3:8080`, `[fd00::3]:8080`. */
   readonly id: string
-  readonly target: HopTarget
+  readonly target: UpstreamTarget
   /** `name:port` as configured, without the protocol's own port. */
   readonly authority: string
   /** The name that its address was found under; undefined for a backend that is an address. */

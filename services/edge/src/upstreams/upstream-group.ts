@@ -1,4 +1,4 @@
-import type { HopPool } from '@ipfleet/proxy/http1/hop-pool.ts'
+import type { UpstreamPool } from '@ipfleet/proxy/http1/connection-pool.ts'
 import type { LatencyEstimate } from '../proxy/latency-estimate.ts'
 
 /** One address that answers for a group. A backend that is a name has as many as the name has addresses. */
@@ -7,7 +7,7 @@ export interface Member {
   readonly id: string
   /** `name:port` as configured, without a default port: what Host says with `host = "backend"`. */
   readonly authority: string
-  readonly pool: HopPool
+  readonly pool: UpstreamPool
   /** Requests under way, of this process. */
   inFlight: number
   /** When it last began an answer (`performance.now()`). */

@@ -1,4 +1,4 @@
-import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { policyMember, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'

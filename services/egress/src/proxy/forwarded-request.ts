@@ -2,9 +2,9 @@ import type { Socket } from 'node:net'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
 import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
-import type { ExchangeTimeouts } from '@ipfleet/proxy/http1/hop-connection.ts'
-import type { HopFault } from '@ipfleet/proxy/http1/hop-fault.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import type { ExchangeTimeouts } from '@ipfleet/proxy/http1/upstream-connection.ts'
+import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
+import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
 import { passedFields } from '@ipfleet/proxy/relay/passed-fields.ts'
 import {
@@ -77,7 +77,7 @@ export class ForwardedRequest extends RelayedRequest {
     return [REQUEST_ID, this.#of.visit.id, ...statusFields(this.#refusal)]
   }
 
-  protected unanswered(fault: HopFault): void {
+  protected unanswered(fault: UpstreamFault): void {
     this.#refusal = faultRefusal(fault)
     this.refuse(this.#refusal.error)
   }
@@ -91,7 +91,7 @@ export class ForwardedRequest extends RelayedRequest {
     if (place) this.#parts.desk.ended(visit, place, report)
   }
 
-  protected over(status: number, _end: RelayEnd, fault?: HopFault): void {
+  protected over(status: number, _end: RelayEnd, fault?: UpstreamFault): void {
     const { visit, place } = this.#of
     if (place) this.#parts.desk.release(place)
     visit.end(status, fault ? faultRefusal(fault) : this.#refusal)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { HopFault, type HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
+import { UpstreamFault, type UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import {
   dialRefusal,
   faultRefusal,
@@ -66,7 +66,7 @@ describe('a target that is not gone to', () => {
   })
 })
 
-test.each<[HopFaultKind, number, string]>([
+test.each<[UpstreamFaultKind, number, string]>([
   ['unreachable', 502, 'destination_unavailable'],
   ['lost', 502, 'connection_terminated'],
   ['silent', 504, 'http_response_timeout'],
@@ -74,7 +74,7 @@ test.each<[HopFaultKind, number, string]>([
   ['stalled', 504, 'connection_read_timeout'],
   ['garbled', 502, 'http_protocol_error'],
 ])('an exchange that fails is told by what is known of it: %s', (kind, status, error) => {
-  expect(told(faultRefusal(new HopFault(kind, 'why')))).toEqual([status, `${error}; details="why"`])
+  expect(told(faultRefusal(new UpstreamFault(kind, 'why')))).toEqual([status, `${error}; details="why"`])
 })
 
 test('details are always a string that Structured Fields allow (RFC 9651 §3.3.3)', () => {

@@ -1,6 +1,6 @@
 import { ProxyError, type ErrorCode } from '@ipfleet/core/proxy-error.ts'
-import type { HopFault, HopFaultKind } from '@ipfleet/proxy/http1/hop-fault.ts'
-import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import type { UpstreamFault, UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { Dialled } from '../dial/dialer.ts'
 import type { TargetVerdict } from '@ipfleet/net/target.ts'
 
@@ -101,7 +101,7 @@ function failedDial(code: string): Refusal {
   return refusal('target_unreachable', 'destination_unavailable', code)
 }
 
-const faults: Readonly<Record<HopFaultKind, readonly [ErrorCode, ProxyStatusError]>> = {
+const faults: Readonly<Record<UpstreamFaultKind, readonly [ErrorCode, ProxyStatusError]>> = {
   unreachable: ['target_unreachable', 'destination_unavailable'],
   busy: ['overloaded', 'connection_limit_reached'],
   lost: ['target_invalid', 'connection_terminated'],
@@ -112,7 +112,7 @@ const faults: Readonly<Record<HopFaultKind, readonly [ErrorCode, ProxyStatusErro
 }
 
 /** Why an exchange over a connection failed. */
-export function faultRefusal({ kind, message }: HopFault): Refusal {
+export function faultRefusal({ kind, message }: UpstreamFault): Refusal {
   const [code, status] = faults[kind]
   return refusal(code, status, message)
 }

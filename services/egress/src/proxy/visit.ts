@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { RawFields } from '@ipfleet/proxy/http1/hop.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'

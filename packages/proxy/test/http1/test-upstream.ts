@@ -1,12 +1,13 @@
 import { until } from '@ipfleet/testing/until.ts'
 import { ConnectionPool } from '../../src/http1/connection-pool.ts'
-import type { HopPoolOptions } from '../../src/http1/hop-pool.ts'
-import type { Exchange, HopHandler, HopRequest, HopTarget } from '../../src/http1/hop.ts'
+import type { PoolOptions } from '../../src/http1/connection-pool.ts'
+import type { Exchange } from '../../src/http1/exchange.ts'
+import type { ExchangeHandler, UpstreamRequest, UpstreamTarget } from '../../src/http1/exchange-types.ts'
 import { Heard } from './heard.ts'
 import { ScriptedServer } from './scripted-server.ts'
 
 /** Generous, so that only what a test makes short can run out on a busy machine. */
-const patientOptions: HopPoolOptions = {
+const patientOptions: PoolOptions = {
   connectTimeoutMs: 10_000,
   answerTimeoutMs: 10_000,
   idleTimeoutMs: 10_000,
@@ -21,7 +22,7 @@ interface Asked {
 }
 
 /** A scripted server, and pools to it that are closed with it. */
-export class TestHop {
+export class TestUpstream {
   readonly server: ScriptedServer
   readonly #pools: ConnectionPool[] = []
 
@@ -29,11 +30,11 @@ export class TestHop {
     this.server = server
   }
 
-  static async set(): Promise<TestHop> {
-    return new TestHop(await ScriptedServer.start())
+  static async set(): Promise<TestUpstream> {
+    return new TestUpstream(await ScriptedServer.start())
   }
 
-  pool(options: Partial<HopPoolOptions> = {}, target: HopTarget = this.server.target): ConnectionPool {
+  pool(options: Partial<PoolOptions> = {}, target: UpstreamTarget = this.server.target): ConnectionPool {
     const pool = new ConnectionPool(target, { ...patientOptions, ...options })
     this.#pools.push(pool)
     return pool
@@ -45,15 +46,15 @@ export class TestHop {
   }
 }
 
-export function withPatience(options: Partial<HopPoolOptions>): HopPoolOptions {
+export function withPatience(options: Partial<PoolOptions>): PoolOptions {
   return { ...patientOptions, ...options }
 }
 
 export function ask(
   pool: ConnectionPool,
   path: string,
-  request: Partial<HopRequest> = {},
-  hooks: Partial<HopHandler> = {},
+  request: Partial<UpstreamRequest> = {},
+  hooks: Partial<ExchangeHandler> = {},
 ): Asked {
   const heard = new Heard(hooks)
   const method = request.method ?? 'GET'

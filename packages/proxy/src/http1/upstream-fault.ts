@@ -8,18 +8,18 @@
  * - `garbled`: what came is not HTTP, could be read in two ways, or could not be passed on; or what was written is not
  *   the body that the request announced.
  */
-export type HopFaultKind = 'unreachable' | 'busy' | 'lost' | 'silent' | 'cut' | 'stalled' | 'garbled'
+export type UpstreamFaultKind = 'unreachable' | 'busy' | 'lost' | 'silent' | 'cut' | 'stalled' | 'garbled'
 
 /** What was used up when none was free: all connections and places to wait, or those that one client may have. */
 export type BusyLimit = 'connections' | 'client_share'
 
-export class HopFault extends Error {
-  override readonly name = 'HopFault'
-  readonly kind: HopFaultKind
+export class UpstreamFault extends Error {
+  override readonly name = 'UpstreamFault'
+  readonly kind: UpstreamFaultKind
   /** Of `busy`. */
   readonly limit: BusyLimit | undefined
 
-  constructor(kind: HopFaultKind, message: string, cause?: unknown, limit?: BusyLimit) {
+  constructor(kind: UpstreamFaultKind, message: string, cause?: unknown, limit?: BusyLimit) {
     super(message, cause === undefined ? undefined : { cause })
     this.kind = kind
     this.limit = limit

@@ -1,24 +1,24 @@
 import type { Socket } from 'node:net'
 import { AnswerReader } from './answer-reader.ts'
-import type { HopExchange } from './hop-exchange.ts'
-import { HopFault } from './hop-fault.ts'
-import type { AnswerHead, HopTarget, RawFields } from './hop.ts'
+import type { Exchange } from './exchange.ts'
+import { UpstreamFault } from './upstream-fault.ts'
+import type { AnswerHead, UpstreamTarget, RawFields } from './exchange-types.ts'
 import { openSocket } from './open-socket.ts'
 import { framingLines, lastChunk } from './request-framing.ts'
 import type { NoPlace } from './shared-places.ts'
 
 /** What a connection tells its owner, each when its own state is settled, and asks it. */
-export interface HopConnectionOwner {
+export interface ConnectionOwner {
   /** Whether each of them is for one exchange only; the server is told so. */
   readonly closes: boolean
   /** Those for an exchange that begins now. */
-  timeouts(): HopTimeouts
+  timeouts(): ConnectionTimeouts
   /** Ready for the next exchange. */
-  freed(connection: HopConnection): void
+  freed(connection: UpstreamConnection): void
   /** Gone, or no longer the owner's: a tunnel. */
-  gone(connection: HopConnection): void
+  gone(connection: UpstreamConnection): void
   /** Its exchange takes a place for long ones, if there is one. */
-  setAside(connection: HopConnection): NoPlace | undefined
+  setAside(connection: UpstreamConnection): NoPlace | undefined
 }
 
 /** For whom a connection is in use, and whether in a place for long exchanges. */
@@ -35,7 +35,7 @@ export interface ExchangeTimeouts {
   readonly idleTimeoutMs: number
 }
 
-export interface HopTimeouts extends ExchangeTimeouts {
+export interface ConnectionTimeouts extends ExchangeTimeouts {
   readonly connectTimeoutMs: number
   /** How long an idle connection is kept. Must be shorter than the server keeps it. */
   readonly keepAliveMs: number
@@ -52,21 +52,21 @@ type Phase =
   | 'gone'
 
 /** One connection to a target, with at most one exchange at a time on it. */
-export class HopConnection {
+export class UpstreamConnection {
   /** Its owner's. */
   lease: ConnectionLease | undefined
   readonly #socket: Socket
-  readonly #owner: HopConnectionOwner
+  readonly #owner: ConnectionOwner
   readonly #reader: AnswerReader
-  #timeouts: HopTimeouts
-  #exchange: HopExchange | undefined
+  #timeouts: ConnectionTimeouts
+  #exchange: Exchange | undefined
   #phase: Phase = 'connecting'
   /** `performance.now()` at which the phase has lasted too long. */
   #deadlineMs: number
   /** Since when it carries its exchange. */
   #sinceMs = 0
 
-  private constructor(socket: Socket, exchange: HopExchange, owner: HopConnectionOwner) {
+  private constructor(socket: Socket, exchange: Exchange, owner: ConnectionOwner) {
     this.#owner = owner
     this.#timeouts = owner.timeouts()
     this.#deadlineMs = performance.now() + this.#timeouts.connectTimeoutMs
@@ -84,22 +84,22 @@ export class HopConnection {
   }
 
   /** Connects, and begins the exchange then; what it writes until then is kept. */
-  static to(target: HopTarget, exchange: HopExchange, owner: HopConnectionOwner): HopConnection {
+  static to(target: UpstreamTarget, exchange: Exchange, owner: ConnectionOwner): UpstreamConnection {
     const socket = openSocket(target)
-    const connection = new HopConnection(socket, exchange, owner)
+    const connection = new UpstreamConnection(socket, exchange, owner)
     socket.once(target.tls === undefined ? 'connect' : 'secureConnect', connection.#onConnected)
     return connection
   }
 
   /** Takes over a socket that is connected, and begins the exchange at once. */
-  static over(socket: Socket, exchange: HopExchange, owner: HopConnectionOwner): HopConnection {
-    const connection = new HopConnection(socket, exchange, owner)
+  static over(socket: Socket, exchange: Exchange, owner: ConnectionOwner): UpstreamConnection {
+    const connection = new UpstreamConnection(socket, exchange, owner)
     exchange.begin(connection)
     return connection
   }
 
   /** Sends the head of a request. */
-  send(exchange: HopExchange): void {
+  send(exchange: Exchange): void {
     this.#exchange = exchange
     this.#timeouts = this.#owner.timeouts()
     this.#sinceMs = performance.now()
@@ -174,16 +174,16 @@ export class HopConnection {
     if (nowMs < this.#deadlineMs) return
     switch (this.#phase) {
       case 'connecting':
-        this.#fail(new HopFault('unreachable', 'the connection was not made in time'))
+        this.#fail(new UpstreamFault('unreachable', 'the connection was not made in time'))
         return
       case 'sending':
-        this.#fail(new HopFault('stalled', 'the server stopped taking the request'))
+        this.#fail(new UpstreamFault('stalled', 'the server stopped taking the request'))
         return
       case 'awaiting':
-        this.#fail(new HopFault('silent', 'no answer in time'))
+        this.#fail(new UpstreamFault('silent', 'no answer in time'))
         return
       case 'receiving':
-        this.#fail(new HopFault('stalled', 'the answer stopped in the middle'))
+        this.#fail(new UpstreamFault('stalled', 'the answer stopped in the middle'))
         return
       default:
         this.drop()
@@ -229,7 +229,9 @@ export class HopConnection {
     try {
       this.#reader.push(bytes)
     } catch (error) {
-      this.#fail(error instanceof HopFault ? error : new HopFault('garbled', 'the answer could not be read', error))
+      this.#fail(
+        error instanceof UpstreamFault ? error : new UpstreamFault('garbled', 'the answer could not be read', error),
+      )
     }
   }
 
@@ -254,11 +256,11 @@ export class HopConnection {
     this.#fail(this.#broken())
   }
 
-  #broken(cause?: Error): HopFault {
-    if (this.#phase === 'connecting') return new HopFault('unreachable', 'no connection could be made', cause)
+  #broken(cause?: Error): UpstreamFault {
+    if (this.#phase === 'connecting') return new UpstreamFault('unreachable', 'no connection could be made', cause)
     return this.#reader.hasBegun
-      ? new HopFault('cut', 'the connection ended in the middle of the answer', cause)
-      : new HopFault('lost', 'the connection ended before an answer', cause)
+      ? new UpstreamFault('cut', 'the connection ended in the middle of the answer', cause)
+      : new UpstreamFault('lost', 'the connection ended before an answer', cause)
   }
 
   #answered(head: AnswerHead, whole: Buffer | undefined, rest: Buffer, isReusable: boolean): void {
@@ -280,7 +282,7 @@ export class HopConnection {
   }
 
   /** The answer is complete. A connection that has not taken all of the request cannot carry another one. */
-  #settle(exchange: HopExchange, isReusable: boolean): void {
+  #settle(exchange: Exchange, isReusable: boolean): void {
     this.#exchange = undefined
     exchange.end()
     if (!isReusable || !exchange.finished || this.#socket.writableLength > 0) {
@@ -304,7 +306,7 @@ export class HopConnection {
     if (!isTaken) this.#socket.on('error', () => {}).destroy()
   }
 
-  #fail(fault: HopFault): void {
+  #fail(fault: UpstreamFault): void {
     if (this.#phase === 'gone') return
     const exchange = this.#exchange
     this.#exchange = undefined

@@ -1,10 +1,9 @@
-/** The vocabulary of a hop: one HTTP/1.1 exchange with the next server on the way. */
+/** What an HTTP/1.1 exchange with an upstream server consists of. */
 import type { Duplex } from 'node:stream'
-import type { HopFault } from './hop-fault.ts'
-import type { NoPlace } from './shared-places.ts'
+import type { UpstreamFault } from './upstream-fault.ts'
 
-/** Where a hop leads. An address, never a name: whoever looked the name up decided which address it is. */
-export interface HopTarget {
+/** The server to connect to: an address, never a name, because the address was chosen when the name was resolved. */
+export interface UpstreamTarget {
   readonly address: string
   readonly port: number
   /** With it the connection is TLS, and the certificate must be for this name. */
@@ -14,7 +13,7 @@ export interface HopTarget {
 /** Field names and values in turns, as they stand on the wire: `['Host', 'a', 'Accept', '*∕*']`. */
 export type RawFields = readonly string[]
 
-export interface HopRequest {
+export interface UpstreamRequest {
   readonly method: string
   /**
    * Request line and fields, each line with its CRLF, without the blank line at the end; Latin-1. It holds no
@@ -55,7 +54,7 @@ export type BodyFraming = 'none' | 'chunked' | 'until-close' | number
  * Told in the order of arrival. After `ended`, `switched` or `failed` nothing more comes, except that `failed` follows
  * whatever throws.
  */
-export interface HopHandler {
+export interface ExchangeHandler {
   /** 100, 102, 103 and other interim answers. */
   interim(status: number, reason: string, fields: RawFields): void
   /** `whole`: the complete body, when it came with the head; then this is all there is, and `ended` is not called. */
@@ -64,28 +63,7 @@ export interface HopHandler {
   ended(trailers: RawFields): void
   /** 101: from here on the connection is the caller's; `early` came together with the head. */
   switched(head: AnswerHead, socket: Duplex, early: Buffer): void
-  failed(fault: HopFault): void
+  failed(fault: UpstreamFault): void
   /** The request's body may go on being written. */
   drained(): void
-}
-
-/** An exchange under way. All of it does nothing once the exchange is over. */
-export interface Exchange {
-  /**
-   * A part of the request's body. False: wait for `drained`. Kept until there is a connection. To write more than the
-   * request announced, or to finish with less, fails the exchange.
-   */
-  write(chunk: Buffer): boolean
-  /** The end of the request's body. Of the trailers, those that may not be are left out (RFC 9110 §6.5.1). */
-  finish(trailers?: RawFields): void
-  /** Stops and resumes the flow of the answer's body. What has been read already may still come after `pause`. */
-  pause(): void
-  resume(): void
-  /**
-   * This will last: it takes one of the places for long exchanges, and leaves its ordinary one to others. Says why not
-   * when there is no such place; then it stays where it is.
-   */
-  setAside(): NoPlace | undefined
-  /** Nobody wants the answer any more: its connection is closed. The handler hears nothing. */
-  abort(): void
 }

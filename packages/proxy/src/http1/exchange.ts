@@ -1,17 +1,30 @@
-import type { HopConnection } from './hop-connection.ts'
-import { HopFault } from './hop-fault.ts'
-import type { Exchange, HopHandler, HopRequest, RawFields } from './hop.ts'
+import { UpstreamFault } from './upstream-fault.ts'
+import type { ExchangeHandler, RawFields, UpstreamRequest } from './exchange-types.ts'
 import type { NoPlace } from './shared-places.ts'
 
-/** One request and its answer. Has a connection from `begin` on; what is written before is kept. */
-export class HopExchange implements Exchange {
-  readonly request: HopRequest
+/** What an exchange needs of the connection that carries it. */
+interface ExchangeConnection {
+  send(exchange: Exchange): void
+  sendBody(chunk: Buffer): boolean
+  sendEnd(trailers: RawFields): void
+  pause(): void
+  resume(): void
+  setAside(): NoPlace | undefined
+  drop(): void
+}
+
+/**
+ * One request and its answer. It has a connection from `begin` on; what is written before that is kept. Once it is over,
+ * all of its methods do nothing.
+ */
+export class Exchange {
+  readonly request: UpstreamRequest
   /** Whether all of the request has been handed over. */
   finished: boolean
   /** Set while it stands in line for a connection: takes it out. */
   leaveLine: (() => void) | undefined
-  readonly #handler: HopHandler
-  #connection: HopConnection | undefined
+  readonly #handler: ExchangeHandler
+  #connection: ExchangeConnection | undefined
   #early: Buffer[] = []
   #trailers: RawFields = []
   /** How much of the body is still to be written. */
@@ -20,7 +33,7 @@ export class HopExchange implements Exchange {
   #aborted = false
   #paused = false
 
-  constructor(request: HopRequest, handler: HopHandler) {
+  constructor(request: UpstreamRequest, handler: ExchangeHandler) {
     const { body } = request
     this.request = request
     this.#handler = handler
@@ -37,7 +50,7 @@ export class HopExchange implements Exchange {
   }
 
   /** The request goes out over this connection now. */
-  begin(connection: HopConnection): void {
+  begin(connection: ExchangeConnection): void {
     this.#connection = connection
     connection.send(this)
     if (this.#owed === 0 && this.#early.length === 0) return
@@ -50,6 +63,10 @@ export class HopExchange implements Exchange {
     else if (flows) queueMicrotask(() => this.#over || this.tell((handler) => handler.drained()))
   }
 
+  /**
+   * Sends a part of the request's body. False: wait for `drained`. To write more than the request announced, or to
+   * finish with less, fails the exchange.
+   */
   write(chunk: Buffer): boolean {
     if (this.#over || chunk.length === 0) return true
     if (this.finished || chunk.length > this.#owed) {
@@ -62,6 +79,7 @@ export class HopExchange implements Exchange {
     return false
   }
 
+  /** Ends the request's body. Forbidden trailers are left out (RFC 9110 §6.5.1). */
   finish(trailers: RawFields = []): void {
     if (this.#over || this.finished) return
     if (this.#owed > 0 && this.request.body !== 'chunked') {
@@ -73,6 +91,7 @@ export class HopExchange implements Exchange {
     else this.#trailers = trailers
   }
 
+  /** Stops the flow of the answer's body. What has been read already may still come. */
   pause(): void {
     this.#paused = true
     this.#connection?.pause()
@@ -84,16 +103,21 @@ export class HopExchange implements Exchange {
     this.#connection?.resume()
   }
 
+  /**
+   * Takes one of the places for long exchanges, and leaves its ordinary one to others.
+   * @returns why not, when there is no such place; the exchange then stays where it is
+   */
   setAside(): NoPlace | undefined {
     return this.#connection?.setAside()
   }
 
+  /** The answer is not wanted any more: closes the connection. The handler is not called again. */
   abort(): void {
     this.#aborted = true
     this.#giveUp()
   }
 
-  fail(fault: HopFault): void {
+  fail(fault: UpstreamFault): void {
     if (this.#over) return
     this.end()
     this.#tellFailed(fault)
@@ -111,14 +135,14 @@ export class HopExchange implements Exchange {
    * A handler that throws ends its own exchange, also if the answer had all come, and harms no other.
    * @returns whether it did not
    */
-  tell(what: (handler: HopHandler) => void): boolean {
+  tell(what: (handler: ExchangeHandler) => void): boolean {
     try {
       what(this.#handler)
       return true
     } catch (error) {
       this.#giveUp()
       if (this.#aborted) throwLater(error)
-      else this.#tellFailed(new HopFault('garbled', 'the answer could not be passed on', error))
+      else this.#tellFailed(new UpstreamFault('garbled', 'the answer could not be passed on', error))
       return false
     }
   }
@@ -134,11 +158,11 @@ export class HopExchange implements Exchange {
   /** What follows on the connection would be read as part of this body, or the end of this body as a request. */
   #misstated(): void {
     this.#giveUp()
-    const fault = new HopFault('garbled', 'the body of the request is not as long as was said')
+    const fault = new UpstreamFault('garbled', 'the body of the request is not as long as was said')
     queueMicrotask(() => this.#tellFailed(fault))
   }
 
-  #tellFailed(fault: HopFault): void {
+  #tellFailed(fault: UpstreamFault): void {
     if (this.#aborted) return
     try {
       this.#handler.failed(fault)
