@@ -5,7 +5,7 @@ import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { SharedPlaces } from '@ipfleet/proxy/http1/shared-places.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
-import { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
+import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import type { RequestFault } from '@ipfleet/http-server/request-guard.ts'
 import { nextMaxForwards } from '@ipfleet/proxy/max-forwards.ts'
@@ -165,7 +165,7 @@ function isOfJobs(target: string): boolean {
   return /^\/jobs(?:[/?]|$)/.test(target)
 }
 
-function isTooLong({ contentLength }: OnwardFields, maxBodyBytes: number): boolean {
+function isTooLong({ contentLength }: ForwardedHeaders, maxBodyBytes: number): boolean {
   return maxBodyBytes > 0 && contentLength !== undefined && Number(contentLength) > maxBodyBytes
 }
 
@@ -197,7 +197,7 @@ export class Visit {
   readonly subject: string
   readonly method: string
   readonly target: string
-  readonly fields: OnwardFields
+  readonly fields: ForwardedHeaders
   readonly requestId: string
   /** Asked by the machinery around the edge, not by a client. */
   isProbe = false
@@ -214,7 +214,7 @@ export class Visit {
     this.#startedMs = arrivedMs
     this.method = req.method ?? ''
     this.target = req.url ?? ''
-    this.fields = new OnwardFields(req.rawHeaders)
+    this.fields = new ForwardedHeaders(req.rawHeaders)
     this.requestId = requestIdOf(this.fields.requestId)
     this.#onEnd = onEnd
   }

@@ -7,7 +7,7 @@ import type { Exchange } from '../http1/exchange.ts'
 import type { AnswerHead, ExchangeHandler, UpstreamRequest, RawFields } from '../http1/exchange-types.ts'
 import type { NoPlace } from '../http1/shared-places.ts'
 import type { TunnelReport, Tunnels } from '../http1/tunnels.ts'
-import type { OnwardFields } from '../onward-fields.ts'
+import type { ForwardedHeaders } from '../forwarded-headers.ts'
 import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
 import { linesOf } from './h1-answer.ts'
 import { Rival, type RivalOwner } from './rival.ts'
@@ -28,7 +28,7 @@ export interface RelayedClient {
   readonly req: IncomingMessage
   readonly answer: ClientAnswer
   readonly upgrade: UpgradeOffer | undefined
-  readonly fields: OnwardFields
+  readonly fields: ForwardedHeaders
   readonly method: string
   /** Of the request's body; 0: no limit. */
   readonly maxBodyBytes: number

@@ -2,7 +2,7 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { RawFields } from '../http1/exchange-types.ts'
-import { OnwardFields } from '../onward-fields.ts'
+import { ForwardedHeaders } from '../forwarded-headers.ts'
 import { bodyOf, Upload } from './upload.ts'
 
 /** An exchange that notes what it is given, and flows unless told not to. */
@@ -136,7 +136,7 @@ describe('a client is late', () => {
 
 /** Of a request of this version with these fields; `stream` is that of HTTP/2. */
 function bodyIn(httpVersionMajor: number, raw: readonly string[], stream?: { endAfterHeaders: boolean }) {
-  return bodyOf(Object.assign(req, { httpVersionMajor, stream }), new OnwardFields(raw))
+  return bodyOf(Object.assign(req, { httpVersionMajor, stream }), new ForwardedHeaders(raw))
 }
 
 describe('the end of a body is known', () => {

@@ -3,7 +3,7 @@ import type { Http2ServerRequest } from 'node:http2'
 import type { Exchange } from '../http1/exchange.ts'
 import type { UpstreamRequest } from '../http1/exchange-types.ts'
 import type { SharedPlaces } from '../http1/shared-places.ts'
-import type { OnwardFields } from '../onward-fields.ts'
+import type { ForwardedHeaders } from '../forwarded-headers.ts'
 
 export interface UploadLimits {
   readonly bodyTimeoutMs: number
@@ -21,7 +21,7 @@ export interface CollectOptions {
 }
 
 /** How the end of a request's body will be known. Only HTTP/2 lets a body come of which no field speaks. */
-export function bodyOf(req: IncomingMessage, { chunked, contentLength }: OnwardFields): UpstreamRequest['body'] {
+export function bodyOf(req: IncomingMessage, { chunked, contentLength }: ForwardedHeaders): UpstreamRequest['body'] {
   if (chunked) return 'chunked'
   if (contentLength !== undefined) return Number(contentLength)
   if (req.httpVersionMajor !== 2) return 'none'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
+import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import { type Client, isLooping, requestHead } from './request-head.ts'
 
 const stranger: Client = { address: '192.0.2.1', peer: '192.0.2.1', isIntroduced: false, secure: false }
@@ -13,7 +13,7 @@ function rawOf(fields: Readonly<Record<string, string>>): readonly string[] {
 }
 
 function head(client: Client, raw: readonly string[], request = asked): string[] {
-  const text = requestHead(request, new OnwardFields(raw), client, named)
+  const text = requestHead(request, new ForwardedHeaders(raw), client, named)
   expect(text).toMatch(/[^\n]\r\n$/)
   return text.split('\r\n').slice(0, -1)
 }
@@ -36,7 +36,7 @@ test('a request says where it is from, and whom it came through', () => {
 
 test('a further attempt says so, and nobody else does', () => {
   const options = { ...named, attempt: 2 }
-  const fields = new OnwardFields(['Host', 'a', 'X-Ipfleet-Attempt', '9', 'x_ipfleet_attempt', '9'])
+  const fields = new ForwardedHeaders(['Host', 'a', 'X-Ipfleet-Attempt', '9', 'x_ipfleet_attempt', '9'])
   expect(requestHead(asked, fields, stranger, options).match(/.*attempt.*/gi)).toEqual(['X-Ipfleet-Attempt: 2'])
   expect(requestHead(asked, fields, stranger, named)).not.toMatch(/attempt/i)
 })
@@ -116,5 +116,5 @@ test.each([
   [50, true],
 ])('a request that has come through %i edges goes in circles: %p', (passes, loops) => {
   const via = Array.from({ length: passes }, () => ['Via', '1.1 ipfleet-edge']).flat()
-  expect(isLooping(new OnwardFields(['Via', '1.1 cdn', ...via]))).toBe(loops)
+  expect(isLooping(new ForwardedHeaders(['Via', '1.1 cdn', ...via]))).toBe(loops)
 })

@@ -1,5 +1,5 @@
 import { ATTEMPT } from '@ipfleet/http-server/further-attempt.ts'
-import type { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
+import type { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 
 /** Who asks, and how. */
 export interface Client {
@@ -25,7 +25,7 @@ export interface HeadOptions {
 /** The request line and the fields for a backend, without the body's framing and the empty line at the end. */
 export function requestHead(
   { method, target, httpVersion }: { readonly method: string; readonly target: string; readonly httpVersion: string },
-  fields: OnwardFields,
+  fields: ForwardedHeaders,
   client: Client,
   { host, requestId, attempt = 1 }: HeadOptions,
 ): string {
@@ -56,6 +56,6 @@ function isScheme(value: string | undefined): value is 'http' | 'https' {
 const mostPasses = 10
 
 /** Whether the request has come through edges so often that it must be going in circles. */
-export function isLooping({ via }: OnwardFields): boolean {
+export function isLooping({ via }: ForwardedHeaders): boolean {
   return via !== undefined && via.split(pseudonym).length > mostPasses
 }

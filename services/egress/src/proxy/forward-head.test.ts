@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
+import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { Target } from '@ipfleet/net/target.ts'
 import { type Disclosure, forwardHead, type ForwardLine } from './forward-head.ts'
 
@@ -19,7 +19,7 @@ function headOf({
   disclosure?: Disclosure
 }): string {
   const whole = { method: 'GET', path: '/', httpVersion: '1.1', maxForwards: undefined, ...line }
-  return forwardHead(whole, target, new OnwardFields(raw), '192.0.2.7', disclosure)
+  return forwardHead(whole, target, new ForwardedHeaders(raw), '192.0.2.7', disclosure)
 }
 
 test.each<[Target, string]>([

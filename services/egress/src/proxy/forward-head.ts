@@ -1,4 +1,4 @@
-import type { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
+import type { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import { authorityOf, type Target } from '@ipfleet/net/target.ts'
 import { pseudonym } from './proxy-status.ts'
 
@@ -25,7 +25,7 @@ export interface ForwardLine {
 export function forwardHead(
   { method, path, httpVersion, maxForwards }: ForwardLine,
   target: Target,
-  fields: OnwardFields,
+  fields: ForwardedHeaders,
   client: string,
   disclosure: Disclosure,
 ): string {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
-import { OnwardFields } from '@ipfleet/proxy/onward-fields.ts'
+import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import { authorityOf, type Target, type TargetAddress } from '@ipfleet/net/target.ts'
@@ -39,7 +39,7 @@ export class Visit {
   readonly id: string
   readonly method: string
   readonly client: string
-  readonly fields: OnwardFields
+  readonly fields: ForwardedHeaders
   user: string | undefined
   target: Target | undefined
   /** Of a request for a URL: path and query. */
@@ -57,7 +57,7 @@ export class Visit {
   constructor(req: IncomingMessage, client: string, onEnd: (end: VisitEnd) => void) {
     this.method = req.method ?? ''
     this.client = client
-    this.fields = new OnwardFields(req.rawHeaders)
+    this.fields = new ForwardedHeaders(req.rawHeaders)
     this.id = requestIdOf(this.fields.requestId)
     this.echoedId = this.id === this.fields.requestId ? [REQUEST_ID, this.id] : []
     this.#onEnd = onEnd

@@ -80,7 +80,7 @@ function learn(name: string): Role {
 }
 
 /** The fields of a request, sorted for passing it on (RFC 9110 §7.6). */
-export class OnwardFields {
+export class ForwardedHeaders {
   /** What is passed on as it came: field lines, each with its CRLF. Latin-1, as Node gives and takes it. */
   lines = ''
   host = ''

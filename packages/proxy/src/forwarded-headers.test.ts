@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { OnwardFields } from './onward-fields.ts'
+import { ForwardedHeaders } from './forwarded-headers.ts'
 
 /** From lines as they stand in a request. */
-function onward(...lines: string[]): OnwardFields {
-  return new OnwardFields(
+function forwarded(...lines: string[]): ForwardedHeaders {
+  return new ForwardedHeaders(
     lines.flatMap((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]),
   )
 }
@@ -13,18 +13,18 @@ const words = (text: string): string[] => text.split(' ')
 describe('what is passed on', () => {
   test('keeps its order, its spelling and its repetitions', () => {
     const lines = ['accept: */*', 'X-B: 1', 'Authorization: Bearer x', 'x-b: 2', 'Accept: text/html', 'X-Empty: ']
-    expect(onward(...lines).lines).toBe(lines.map((line) => `${line}\r\n`).join(''))
+    expect(forwarded(...lines).lines).toBe(lines.map((line) => `${line}\r\n`).join(''))
   })
 
   test.each(['Transfer-%45ncoding: chunked', 'X-Real: y', 'X-Forwarded: y', 'Host-Name: y', 'X_Custom: y', 'TE_: y'])(
     'is also what only looks like a field of ours: %s',
     (line) => {
-      expect(onward(line).lines).toBe(`${line}\r\n`)
+      expect(forwarded(line).lines).toBe(`${line}\r\n`)
     },
   )
 
   test('is one Cookie, of however many', () => {
-    expect(onward('Cookie: a=1', 'X: y', 'cookie: b=2; c=3', 'COOKIE: d=4').lines).toBe(
+    expect(forwarded('Cookie: a=1', 'X: y', 'cookie: b=2; c=3', 'COOKIE: d=4').lines).toBe(
       'X: y\r\nCookie: a=1; b=2; c=3; d=4\r\n',
     )
   })
@@ -40,7 +40,7 @@ describe('what is not', () => {
     ),
   )('%s, in any letter case', (name) => {
     for (const spelling of [name, name.toUpperCase(), name.toLowerCase()]) {
-      expect(onward(`${spelling}: 1`, 'X: y').lines).toBe('X: y\r\n')
+      expect(forwarded(`${spelling}: 1`, 'X: y').lines).toBe('X: y\r\n')
     }
   })
 
@@ -50,19 +50,19 @@ describe('what is not', () => {
         'X_Forwarded_Host X_Proxy X_Request_Id Keep_Alive Max_Forwards',
     ),
   )('%s, which CGI reads as the name with hyphens', (name) => {
-    const fields = onward(`${name}: 1`)
-    expect(fields).toEqual(onward())
+    const fields = forwarded(`${name}: 1`)
+    expect(fields).toEqual(forwarded())
   })
 })
 
 describe('what is heeded instead', () => {
   test('the framing', () => {
-    expect(onward('Content-Length: 5')).toMatchObject({ contentLength: '5', chunked: false })
-    expect(onward('Transfer-Encoding: chunked')).toMatchObject({ contentLength: undefined, chunked: true })
+    expect(forwarded('Content-Length: 5')).toMatchObject({ contentLength: '5', chunked: false })
+    expect(forwarded('Transfer-Encoding: chunked')).toMatchObject({ contentLength: undefined, chunked: true })
   })
 
   test('the host, under the name it has in either version of HTTP', () => {
-    expect([onward('hOST: a').host, onward(':authority: b').host, onward().host]).toEqual(['a', 'b', ''])
+    expect([forwarded('hOST: a').host, forwarded(':authority: b').host, forwarded().host]).toEqual(['a', 'b', ''])
   })
 
   test.each([
@@ -71,7 +71,7 @@ describe('what is heeded instead', () => {
     ['100-continue, x', false],
     ['x', false],
   ])('Expect: %s', (value, expectsContinue) => {
-    expect(onward(`Expect: ${value}`).expectsContinue).toBe(expectsContinue)
+    expect(forwarded(`Expect: ${value}`).expectsContinue).toBe(expectsContinue)
   })
 
   test.each([
@@ -80,20 +80,20 @@ describe('what is heeded instead', () => {
     ['gzip', false],
     ['trailersx', false],
   ])('TE: %s', (value, takesTrailers) => {
-    expect(onward(`TE: ${value}`).takesTrailers).toBe(takesTrailers)
+    expect(forwarded(`TE: ${value}`).takesTrailers).toBe(takesTrailers)
   })
 
   test('lists that go on here, over all lines', () => {
-    const fields = onward('Via: 1.1 a', 'X-Forwarded-For: 1.1.1.1', 'via: 1.0 b', 'x-forwarded-for: 2.2.2.2, 3.3.3.3')
+    const fields = forwarded('Via: 1.1 a', 'X-Forwarded-For: 1.1.1.1', 'via: 1.0 b', 'x-forwarded-for: 2.2.2.2, 3.3.3.3')
     expect(fields).toMatchObject({ via: '1.1 a, 1.0 b', forwardedFor: '1.1.1.1, 2.2.2.2, 3.3.3.3' })
   })
 
   test('two ids of one request as what they are, which has not the form of an id', () => {
-    expect(onward('X-Request-Id: a', 'x-request-id: b').requestId).toBe('a, b')
+    expect(forwarded('X-Request-Id: a', 'x-request-id: b').requestId).toBe('a, b')
   })
 
   test('what proxies say', () => {
-    const fields = onward('X-Forwarded-Proto: https', 'X-Forwarded-Host: b', 'X-Request-Id: 7', 'Max-Forwards: 3')
+    const fields = forwarded('X-Forwarded-Proto: https', 'X-Forwarded-Host: b', 'X-Request-Id: 7', 'Max-Forwards: 3')
     expect(fields).toMatchObject({ forwardedProto: 'https', forwardedHost: 'b', requestId: '7', maxForwards: '3' })
   })
 })
@@ -102,29 +102,29 @@ describe('Connection', () => {
   test.each(['X-Hop', 'x-hop', 'keep-alive, X-HOP', 'close,x-hop ,', 'X-Other , X-Hop'])(
     'takes out what it names: %s',
     (names) => {
-      expect(onward('X-A: 1', `Connection: ${names}`, 'X-Hop: 2', 'x-hop: 3').lines).toBe('X-A: 1\r\n')
+      expect(forwarded('X-A: 1', `Connection: ${names}`, 'X-Hop: 2', 'x-hop: 3').lines).toBe('X-A: 1\r\n')
     },
   )
 
   test('takes out what any of its lines names, cookies too', () => {
-    const fields = onward('Connection: X-A', 'X-A: 1', 'Cookie: a=1', 'X-B: 2', 'X-C: 3', 'connection: X-B, cookie')
+    const fields = forwarded('Connection: X-A', 'X-A: 1', 'Cookie: a=1', 'X-B: 2', 'X-C: 3', 'connection: X-B, cookie')
     expect(fields.lines).toBe('X-C: 3\r\n')
   })
 
   test('leaves cookies whole when it names something else', () => {
-    expect(onward('Connection: X-A', 'Cookie: a=1', 'X-A: 1', 'Cookie: b=2').lines).toBe('Cookie: a=1; b=2\r\n')
+    expect(forwarded('Connection: X-A', 'Cookie: a=1', 'X-A: 1', 'Cookie: b=2').lines).toBe('Cookie: a=1; b=2\r\n')
   })
 
   test('cannot take away where a request goes and where it ends', () => {
-    const fields = onward('Connection: Host, Content-Length', 'Host: a', 'Content-Length: 5')
+    const fields = forwarded('Connection: Host, Content-Length', 'Host: a', 'Content-Length: 5')
     expect(fields).toMatchObject({ host: 'a', contentLength: '5' })
-    expect(onward('Connection: Transfer-Encoding', 'Transfer-Encoding: chunked').chunked).toBe(true)
+    expect(forwarded('Connection: Transfer-Encoding', 'Transfer-Encoding: chunked').chunked).toBe(true)
   })
 
   test('takes away what was said for this hop only, also of those fields that are set anew', () => {
     const said = 'Via, X-Request-Id, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host'
-    const fields = onward(`Connection: ${said}`, ...said.split(', ').map((name) => `${name}: 1`))
-    expect(fields).toEqual(onward())
+    const fields = forwarded(`Connection: ${said}`, ...said.split(', ').map((name) => `${name}: 1`))
+    expect(fields).toEqual(forwarded())
   })
 
   test.each([
@@ -136,6 +136,6 @@ describe('Connection', () => {
     [undefined, undefined],
   ])('%s with an Upgrade offers %s', (connection, upgrade) => {
     const lines = connection === undefined ? [] : [`Connection: ${connection}`]
-    expect(onward('Upgrade: websocket', ...lines)).toMatchObject({ upgrade, lines: '' })
+    expect(forwarded('Upgrade: websocket', ...lines)).toMatchObject({ upgrade, lines: '' })
   })
 })
