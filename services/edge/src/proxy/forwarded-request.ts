@@ -4,11 +4,11 @@ import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.
 import { passedFields } from '@ipfleet/proxy/relay/passed-fields.ts'
 import {
   type Begin,
-  type RelayedClient,
-  RelayedRequest,
+  type ProxiedClient,
+  ProxiedRequest,
   type RelayEnd,
-  type RelayParts,
-} from '@ipfleet/proxy/relay/relayed-request.ts'
+  type RelayDeps,
+} from '@ipfleet/proxy/relay/proxied-request.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
 import type { RetryBudget } from '../upstreams/retry-budget.ts'
 import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-group.ts'
@@ -19,7 +19,7 @@ import { type Client, requestHead } from './request-head.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 
 /** What all requests of one configuration share. */
-export interface ForwardParts extends RelayParts {
+export interface ForwardParts extends RelayDeps {
   readonly budget: RetryBudget
   readonly shares: ClientShares
   /** Of a body, before a backend is asked. */
@@ -34,7 +34,7 @@ export interface ForwardParts extends RelayParts {
 }
 
 /** One request, checked and admitted. */
-export interface AdmittedRequest extends RelayedClient {
+export interface AdmittedRequest extends ProxiedClient {
   readonly target: string
   readonly from: Client
   readonly subject: string
@@ -72,16 +72,16 @@ const attemptEnds: Readonly<Record<RelayEnd, AttemptEnd>> = {
 }
 
 /** A request on its way to a backend, or to another one if that has not answered. It reads from `start` on. */
-export class ForwardedRequest extends RelayedRequest implements Hedgeable {
+export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   readonly #parts: ForwardParts
   readonly #of: AdmittedRequest
   readonly #tried: Member[] = []
   /** Who is being asked. */
   #member: Member | undefined
-  #rivalMember: Member | undefined
-  /** When `#member` was asked, and when its rival (`performance.now()`). */
+  #hedgeMember: Member | undefined
+  /** When `#member` was asked, and when its hedge (`performance.now()`). */
   #askedMs = 0
-  #rivalAskedMs = 0
+  #hedgeAskedMs = 0
   #retries = 0
   /** Whether a backend may have seen the request, and counted it. */
   #wasSeen = false
@@ -166,11 +166,11 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
   }
 
   get askedMs(): number {
-    return this.#rivalMember ? this.#rivalAskedMs : this.#askedMs
+    return this.#hedgeMember ? this.#hedgeAskedMs : this.#askedMs
   }
 
   get backend(): string | undefined {
-    return (this.#rivalMember ?? this.#member)?.id
+    return (this.#hedgeMember ?? this.#member)?.id
   }
 
   hedgeAfterMs(): number {
@@ -200,38 +200,38 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
     this.#wasSeen = true
     record.hedges.begun += 1
     const asking = this.#asking(next)
-    // Drops the rival before, which has been as silent.
-    this.askAlso(...asking)
-    this.#rivalMember = next
-    this.#rivalAskedMs = performance.now()
+    // Drops the hedge before, which has been as silent.
+    this.askSecond(...asking)
+    this.#hedgeMember = next
+    this.#hedgeAskedMs = performance.now()
     // Behind those asked before.
     hedges.delete(this)
     hedges.add(this)
   }
 
-  protected override rivalWon(): void {
+  protected override hedgeWon(): void {
     const silent = this.#member
     if (silent) this.#release(silent, this.#outrun(silent, this.#askedMs))
     this.#parts.record.hedges.won += 1
-    this.#rivalTakesOver()
+    this.#hedgeTakesOver()
   }
 
-  protected override rivalLost(fault: UpstreamFault | undefined): void {
-    const rival = this.#rivalMember
-    this.#rivalMember = undefined
-    if (rival) this.#release(rival, fault && blamesBackend(fault) ? 'failed' : 'unknown')
+  protected override hedgeLost(fault: UpstreamFault | undefined): void {
+    const hedge = this.#hedgeMember
+    this.#hedgeMember = undefined
+    if (hedge) this.#release(hedge, fault && blamesBackend(fault) ? 'failed' : 'unknown')
   }
 
-  protected override firstLost(fault: UpstreamFault): void {
+  protected override firstFailed(fault: UpstreamFault): void {
     this.#fault = fault
     if (this.#member) this.#release(this.#member, blamesBackend(fault) ? 'failed' : 'unknown')
-    this.#rivalTakesOver()
+    this.#hedgeTakesOver()
   }
 
-  #rivalTakesOver(): void {
-    this.#member = this.#rivalMember
-    this.#askedMs = this.#rivalAskedMs
-    this.#rivalMember = undefined
+  #hedgeTakesOver(): void {
+    this.#member = this.#hedgeMember
+    this.#askedMs = this.#hedgeAskedMs
+    this.#hedgeMember = undefined
   }
 
   /** A backend that another one has outrun has failed only if it has answered nobody meanwhile. */
@@ -266,7 +266,7 @@ export class ForwardedRequest extends RelayedRequest implements Hedgeable {
     this.ask(...this.#asking(member))
   }
 
-  /** What `ask` and `askAlso` take. */
+  /** What `ask` and `askSecond` take. */
   #asking(member: Member): [head: string, begin: Begin] {
     const { method, target, req, fields, from, hostOf, requestId } = this.#of
     this.#tried.push(member)

@@ -8,11 +8,11 @@ import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.
 import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
 import { passedFields } from '@ipfleet/proxy/relay/passed-fields.ts'
 import {
-  type RelayedClient,
-  RelayedRequest,
+  type ProxiedClient,
+  ProxiedRequest,
   type RelayEnd,
-  type RelayParts,
-} from '@ipfleet/proxy/relay/relayed-request.ts'
+  type RelayDeps,
+} from '@ipfleet/proxy/relay/proxied-request.ts'
 import type { Source } from '../sources/source-pool.ts'
 import type { Disclosure } from './forward-head.ts'
 import { faultRefusal, pseudonym, Refusal, statusFields } from './proxy-status.ts'
@@ -20,7 +20,7 @@ import type { TunnelDesk, TunnelPlace } from './tunnel-desk.ts'
 import type { Visit } from './visit.ts'
 
 /** What all forwarded requests share. */
-export interface ForwardParts extends RelayParts {
+export interface ForwardParts extends RelayDeps {
   readonly timeouts: ExchangeTimeouts
   readonly disclosure: Disclosure
   /** Where those that switch protocols have their places. */
@@ -29,7 +29,7 @@ export interface ForwardParts extends RelayParts {
   readonly onBlocked: (visit: Visit) => void
 }
 
-export interface ConnectedRequest extends RelayedClient {
+export interface ConnectedRequest extends ProxiedClient {
   readonly visit: Visit
   /** Request line and fields for the origin. */
   readonly head: string
@@ -43,7 +43,7 @@ export interface ConnectedRequest extends RelayedClient {
 const blockedStatuses: ReadonlySet<number> = new Set([403, 429])
 
 /** A request on its way to an origin, over a connection of its own, and the answer on its way back. */
-export class ForwardedRequest extends RelayedRequest {
+export class ForwardedRequest extends ProxiedRequest {
   readonly #parts: ForwardParts
   readonly #of: ConnectedRequest
   #refusal: Refusal | undefined

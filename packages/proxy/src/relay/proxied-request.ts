@@ -10,12 +10,12 @@ import type { TunnelReport, Tunnels } from '../http1/tunnels.ts'
 import type { ForwardedHeaders } from '../forwarded-headers.ts'
 import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
 import { linesOf } from './h1-answer.ts'
-import { Rival, type RivalOwner } from './rival.ts'
+import { Hedge, type HedgedRequest } from './hedge.ts'
 import type { StallWatch, Watched } from './stall-watch.ts'
 import { bodyOf, type CollectOptions, Upload, type UploadLimits } from './upload.ts'
 
-/** What all relayed requests share. */
-export interface RelayParts {
+/** What all proxied requests share. */
+export interface RelayDeps {
   readonly tunnels: Tunnels
   readonly stalls: StallWatch
   /** How long a client may leave an answer unread. */
@@ -24,7 +24,7 @@ export interface RelayParts {
 }
 
 /** One request, as the client sent it, and the way back to the client. */
-export interface RelayedClient {
+export interface ProxiedClient {
   readonly req: IncomingMessage
   readonly answer: ClientAnswer
   readonly upgrade: UpgradeOffer | undefined
@@ -40,7 +40,7 @@ export interface RelayedClient {
 export type Begin = (request: UpstreamRequest, handler: ExchangeHandler) => Exchange
 
 /**
- * How a relayed request ended: with a whole answer (or a tunnel that has ended), with one that broke off, refused by
+ * How a proxied request ended: with a whole answer (or a tunnel that has ended), with one that broke off, refused by
  * this proxy, or because the client left.
  */
 export type RelayEnd = 'answered' | 'broken' | 'refused' | 'client_left'
@@ -53,20 +53,20 @@ export const CLIENT_LEFT = 499
  * client's leaving, what lasts too long, a switch of protocols. Whom to ask, and what to do when there is no answer, is
  * up to those who extend it.
  */
-export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watched {
-  protected readonly client: RelayedClient
+export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, Watched {
+  protected readonly client: ProxiedClient
   protected readonly hasBody: boolean
-  readonly #parts: RelayParts
+  readonly #parts: RelayDeps
   readonly #body: UpstreamRequest['body']
   readonly #upload: Upload | undefined
   #exchange: Exchange | undefined
-  #rival: Rival | undefined
+  #hedge: Hedge | undefined
   #status = 0
   #ended = false
   /** Since when the client leaves unread what was written. */
   #unreadSinceMs: number | undefined
 
-  constructor(parts: RelayParts, client: RelayedClient) {
+  constructor(parts: RelayDeps, client: ProxiedClient) {
     this.#parts = parts
     this.client = client
     this.#body = bodyOf(client.req, client.fields)
@@ -88,12 +88,12 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
   protected abstract refusalFields(error: ProxyError): RawFields
   /** Called once. `fault`: of an answer that broke off. */
   protected abstract over(status: number, end: RelayEnd, fault?: UpstreamFault): void
-  /** The rival of `askAlso` has answered first, and the one that was asked before it is dropped. */
-  protected rivalWon(): void {}
+  /** The hedge of `askSecond` has answered first, and the one that was asked before it is dropped. */
+  protected hedgeWon(): void {}
   /** It has failed, or was dropped because the other one has answered (then there is no fault). */
-  protected rivalLost(_fault: UpstreamFault | undefined): void {}
-  /** The one that was asked first has failed; its rival is all that is left. */
-  protected firstLost(_fault: UpstreamFault): void {}
+  protected hedgeLost(_fault: UpstreamFault | undefined): void {}
+  /** The one that was asked first has failed; its hedge is all that is left. */
+  protected firstFailed(_fault: UpstreamFault): void {}
   /** Protocols have been switched, which the client has been told. */
   protected tunnelOpened(): void {}
   /** What has passed, what came early included. Called before `over`, and only after `tunnelOpened`. */
@@ -106,31 +106,31 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
   }
 
   /** Asks somebody else too. Whoever answers first is heard, and the other is dropped. Only without a body. */
-  protected askAlso(head: string, begin: Begin): void {
-    this.#dropRival()
-    const rival = new Rival(this)
-    this.#rival = rival
-    rival.exchange = begin(this.#requestOf(head), rival)
+  protected askSecond(head: string, begin: Begin): void {
+    this.#dropHedge()
+    const hedge = new Hedge(this)
+    this.#hedge = hedge
+    hedge.exchange = begin(this.#requestOf(head), hedge)
   }
 
-  rivalAnswers(exchange: Exchange): void {
+  hedgeAnswered(exchange: Exchange): void {
     this.#exchange?.abort()
     this.#exchange = exchange
-    this.#rival = undefined
-    this.rivalWon()
+    this.#hedge = undefined
+    this.hedgeWon()
   }
 
-  rivalFails(fault: UpstreamFault): void {
-    this.#rival = undefined
-    this.rivalLost(fault)
+  hedgeFailed(fault: UpstreamFault): void {
+    this.#hedge = undefined
+    this.hedgeLost(fault)
   }
 
-  #dropRival(): void {
-    const rival = this.#rival
-    if (rival === undefined) return
-    this.#rival = undefined
-    rival.exchange?.abort()
-    this.rivalLost(undefined)
+  #dropHedge(): void {
+    const hedge = this.#hedge
+    if (hedge === undefined) return
+    this.#hedge = undefined
+    hedge.exchange?.abort()
+    this.hedgeLost(undefined)
   }
 
   #requestOf(head: string): UpstreamRequest {
@@ -175,7 +175,7 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
 
   answered(head: AnswerHead, whole: Buffer | undefined): void {
     const { answer, upgrade } = this.client
-    this.#dropRival()
+    this.#dropHedge()
     this.#status = head.status
     // A server that answers in the middle of a body may go on reading it, unless it has refused it.
     if (this.#upload?.complete === false && (whole !== undefined || head.status >= 400)) this.#giveUpUpload()
@@ -210,7 +210,7 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
     upgrade.detach()
     const lines = `Connection: Upgrade\r\nUpgrade: ${head.upgrade ?? ''}\r\n${linesOf(this.answerFields(head))}`
     upgrade.socket.write(`HTTP/1.1 101 ${head.reason}\r\n${lines}\r\n`, 'latin1')
-    // A hop makes sockets only.
+    // The HTTP/1.1 client makes sockets only.
     const server = socket as Socket
     const early = { fromClient: upgrade.early, fromServer }
     // Not the bytes themselves: they would be kept for as long as the tunnel stands.
@@ -225,11 +225,11 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
 
   failed(fault: UpstreamFault): void {
     this.#exchange = undefined
-    const rival = this.#rival
-    if (rival) {
-      this.#rival = undefined
-      this.#exchange = rival.takeOver()
-      this.firstLost(fault)
+    const hedge = this.#hedge
+    if (hedge) {
+      this.#hedge = undefined
+      this.#exchange = hedge.takeOver()
+      this.firstFailed(fault)
       return
     }
     if (!this.client.answer.begun) {
@@ -288,7 +288,7 @@ export abstract class RelayedRequest implements RivalOwner, AnswerListener, Watc
   #end(status: number, end: RelayEnd, fault?: UpstreamFault): void {
     if (this.#ended) return
     this.#ended = true
-    this.#dropRival()
+    this.#dropHedge()
     this.#upload?.stop()
     if (this.#unreadSinceMs === undefined) this.#parts.stalls.delete(this)
     this.over(status, end, fault)

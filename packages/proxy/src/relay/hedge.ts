@@ -3,23 +3,23 @@ import type { UpstreamFault } from '../http1/upstream-fault.ts'
 import type { Exchange } from '../http1/exchange.ts'
 import type { AnswerHead, ExchangeHandler, RawFields } from '../http1/exchange-types.ts'
 
-/** What a rival tells the request that it is of. */
-export interface RivalOwner extends ExchangeHandler {
+/** What a hedge tells the request that it is of. */
+export interface HedgedRequest extends ExchangeHandler {
   /** It answers first: from here on its exchange is that of the request. */
-  rivalAnswers(exchange: Exchange): void
-  rivalFails(fault: UpstreamFault): void
+  hedgeAnswered(exchange: Exchange): void
+  hedgeFailed(fault: UpstreamFault): void
 }
 
 /**
  * A second exchange of a request whose first one is silent. Its owner hears nothing of it until it has an answer, and
  * then all, as of its own exchange.
  */
-export class Rival implements ExchangeHandler {
+export class Hedge implements ExchangeHandler {
   exchange: Exchange | undefined
-  readonly #owner: RivalOwner
+  readonly #owner: HedgedRequest
   #isHeard = false
 
-  constructor(owner: RivalOwner) {
+  constructor(owner: HedgedRequest) {
     this.#owner = owner
   }
 
@@ -34,7 +34,7 @@ export class Rival implements ExchangeHandler {
   }
 
   answered(head: AnswerHead, whole: Buffer | undefined): void {
-    if (!this.#isHeard && this.exchange) this.#owner.rivalAnswers(this.exchange)
+    if (!this.#isHeard && this.exchange) this.#owner.hedgeAnswered(this.exchange)
     this.#isHeard = true
     this.#owner.answered(head, whole)
   }
@@ -47,14 +47,14 @@ export class Rival implements ExchangeHandler {
     this.#owner.ended(trailers)
   }
 
-  /** Nothing that switches protocols has a rival. */
+  /** Nothing that switches protocols has a hedge. */
   switched(_head: AnswerHead, socket: Duplex): void {
     socket.destroy()
   }
 
   failed(fault: UpstreamFault): void {
     if (this.#isHeard) this.#owner.failed(fault)
-    else this.#owner.rivalFails(fault)
+    else this.#owner.hedgeFailed(fault)
   }
 
   /** It has no body. */
