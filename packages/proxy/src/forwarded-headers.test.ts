@@ -84,7 +84,12 @@ describe('what is heeded instead', () => {
   })
 
   test('lists that go on here, over all lines', () => {
-    const fields = forwarded('Via: 1.1 a', 'X-Forwarded-For: 1.1.1.1', 'via: 1.0 b', 'x-forwarded-for: 2.2.2.2, 3.3.3.3')
+    const fields = forwarded(
+      'Via: 1.1 a',
+      'X-Forwarded-For: 1.1.1.1',
+      'via: 1.0 b',
+      'x-forwarded-for: 2.2.2.2, 3.3.3.3',
+    )
     expect(fields).toMatchObject({ via: '1.1 a, 1.0 b', forwardedFor: '1.1.1.1, 2.2.2.2, 3.3.3.3' })
   })
 

@@ -62,7 +62,7 @@ function roleOf(spelling: string): Role {
   if (role !== undefined) return role
   const found = learn(spelling.toLowerCase())
   if (spelling.length <= longestKnown) {
-    // Names that a client makes up must not take the places of those in use for good.
+    // Names that a client makes up must not displace those in use for good.
     if (known.size >= mostKnown) known.clear()
     known.set(spelling, found)
   }

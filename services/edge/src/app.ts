@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
-import type { SharedPlaces } from '@ipfleet/proxy/http1/shared-places.ts'
+import type { SharedQuota } from '@ipfleet/proxy/http1/shared-quota.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
@@ -203,7 +203,7 @@ export class Visit {
   isProbe = false
   readonly #startedMs: number
   readonly #onEnd: (end: RequestEnd) => void
-  #memory: SharedPlaces | undefined
+  #memory: SharedQuota | undefined
   #headBytes = 0
 
   constructor(incoming: Incoming, { address, peer, isIntroduced, subject, arrivedMs, onEnd }: Visitor) {

@@ -1,5 +1,5 @@
 import { ConnectionPool } from '@ipfleet/proxy/http1/connection-pool.ts'
-import type { SharedPlaces } from '@ipfleet/proxy/http1/shared-places.ts'
+import type { SharedQuota } from '@ipfleet/proxy/http1/shared-quota.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { EdgeConfig, GroupConfig } from './config/edge-config.ts'
 import { HedgeWatch } from './proxy/hedge-watch.ts'
@@ -12,15 +12,15 @@ export class UpstreamGroups {
   /** How often a member was ejected, by group. */
   readonly ejections = new Map<string, number>()
   readonly #logger: Logger
-  readonly #longPlaces: SharedPlaces
+  readonly #longSlots: SharedQuota
   /** Requests that wait for the answer of a backend. */
   readonly hedges = new HedgeWatch()
   #places: GroupPlaces = new Map()
 
-  /** `longPlaces`: for the event streams and other long answers of all groups. */
-  constructor(logger: Logger, longPlaces: SharedPlaces) {
+  /** `longSlots`: for the event streams and other long answers of all groups. */
+  constructor(logger: Logger, longSlots: SharedQuota) {
     this.#logger = logger
-    this.#longPlaces = longPlaces
+    this.#longSlots = longSlots
   }
 
   get places(): GroupPlaces {
@@ -68,7 +68,7 @@ export class UpstreamGroups {
       return known
     }
     const group = new LiveGroup(name, config, {
-      createPool: (target, options) => new ConnectionPool(target, options, this.#longPlaces),
+      createPool: (target, options) => new ConnectionPool(target, options, this.#longSlots),
     })
     this.#log(group)
     await group.start()

@@ -1,4 +1,4 @@
-import type { NoPlace } from '@ipfleet/proxy/http1/shared-places.ts'
+import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { UsersFile } from './auth/users-file.ts'
@@ -27,7 +27,7 @@ export function logEvents(logger: Logger, { pool, authenticator, users }: EventS
 const tooManyEveryMs = 60_000
 
 /** Makes the function that tells, once a minute at most, that connections are closed because there are too many. */
-export function connectionsLog(logger: Logger): (why: NoPlace) => void {
+export function connectionsLog(logger: Logger): (why: QuotaRefusal) => void {
   const toldMs = { all: -Infinity, client: -Infinity }
   return (why) => {
     const nowMs = performance.now()

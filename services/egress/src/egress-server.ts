@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { plainAddress } from '@ipfleet/net/client-address.ts'
-import type { NoPlace } from '@ipfleet/proxy/http1/shared-places.ts'
+import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
 import type { ConnectionRefusal } from '@ipfleet/http-server/connection-refusal.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import { hardenServer, httpServerOptions, refuseTunnel } from '@ipfleet/http-server/harden-server.ts'
@@ -18,7 +18,7 @@ export interface EgressServerOptions {
   /** 0: no limit. */
   readonly maxPerClient: number
   /** Told of each connection that is closed because there are too many. */
-  readonly onTooMany: (why: NoPlace) => void
+  readonly onTooMany: (why: QuotaRefusal) => void
 }
 
 /** What clients connect to. */

@@ -2,8 +2,8 @@ import { type ConnectionTimeouts, UpstreamConnection } from './upstream-connecti
 import { Exchange } from './exchange.ts'
 import { type BusyLimit, UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, UpstreamRequest, UpstreamTarget } from './exchange-types.ts'
-import { type NoPlace, SharedPlaces } from './shared-places.ts'
-import { WaitingLine } from './waiting-line.ts'
+import { type QuotaRefusal, SharedQuota } from './shared-quota.ts'
+import { WaitQueue } from './wait-queue.ts'
 
 /** How often connections are looked at: a deadline is late by up to as much, and costs no timer per request. */
 const lookEveryMs = 100
@@ -34,34 +34,34 @@ export interface UpstreamPool {
 
 /**
  * The connections to one target. The one used last is used first, so that those too many grow old and are closed. Long
- * exchanges have places of their own, which all pools share, and leave the ordinary ones to others.
+ * exchanges have slots of their own, which all pools share, and leave the ordinary ones to others.
  */
 export class ConnectionPool implements UpstreamPool {
   readonly target: UpstreamTarget
   readonly #connections = new Set<UpstreamConnection>()
   readonly #idle: UpstreamConnection[] = []
   /** Connections of ordinary exchanges under way, by their clients. */
-  readonly #ordinary: SharedPlaces
-  readonly #longPlaces: SharedPlaces | undefined
+  readonly #ordinary: SharedQuota
+  readonly #longSlots: SharedQuota | undefined
   readonly #long = new Set<UpstreamConnection>()
-  readonly #waiting = new WaitingLine()
+  readonly #waiting = new WaitQueue()
   readonly #owner = {
     closes: false,
     timeouts: (): PoolOptions => this.#options,
     freed: (connection: UpstreamConnection): void => this.#freed(connection),
     gone: (connection: UpstreamConnection): void => this.#gone(connection),
-    setAside: (connection: UpstreamConnection): NoPlace | undefined => this.#setAside(connection),
+    setAside: (connection: UpstreamConnection): QuotaRefusal | undefined => this.#setAside(connection),
   }
   #options: PoolOptions
   #timer: NodeJS.Timeout | undefined
   #closing = false
 
-  /** `longPlaces`: for event streams and other long exchanges; without it they are as all others. */
-  constructor(target: UpstreamTarget, options: PoolOptions, longPlaces?: SharedPlaces) {
+  /** `longSlots`: for event streams and other long exchanges; without it they are as all others. */
+  constructor(target: UpstreamTarget, options: PoolOptions, longSlots?: SharedQuota) {
     this.target = target
     this.#options = options
-    this.#ordinary = new SharedPlaces(sharedLimits(options))
-    this.#longPlaces = longPlaces
+    this.#ordinary = new SharedQuota(sharedLimits(options))
+    this.#longSlots = longSlots
   }
 
   get open(): number {
@@ -117,16 +117,16 @@ export class ConnectionPool implements UpstreamPool {
     this.#watch()
   }
 
-  /** Whether it takes a place for long exchanges from the start. */
+  /** Whether it takes a slot for long exchanges from the start. */
   #mayGoAside({ isLong, client }: UpstreamRequest): boolean {
-    return isLong === true && this.#longPlaces !== undefined && this.#longPlaces.refusal(client) === undefined
+    return isLong === true && this.#longSlots !== undefined && this.#longSlots.refusal(client) === undefined
   }
 
   #hold({ request }: Exchange, connection: UpstreamConnection): void {
     const { client } = request
     const isLong = this.#mayGoAside(request)
-    const places = isLong ? this.#longPlaces : this.#ordinary
-    places?.take(client)
+    const quota = isLong ? this.#longSlots : this.#ordinary
+    quota?.take(client)
     if (isLong) this.#long.add(connection)
     connection.lease = { client, isLong }
   }
@@ -137,14 +137,14 @@ export class ConnectionPool implements UpstreamPool {
     if (lease === undefined) return
     connection.lease = undefined
     this.#long.delete(connection)
-    const places = lease.isLong ? this.#longPlaces : this.#ordinary
-    places?.release(lease.client)
+    const quota = lease.isLong ? this.#longSlots : this.#ordinary
+    quota?.release(lease.client)
   }
 
-  #setAside(connection: UpstreamConnection): NoPlace | undefined {
+  #setAside(connection: UpstreamConnection): QuotaRefusal | undefined {
     const { lease } = connection
-    if (lease === undefined || lease.isLong || this.#longPlaces === undefined) return undefined
-    const refusal = this.#longPlaces.take(lease.client)
+    if (lease === undefined || lease.isLong || this.#longSlots === undefined) return undefined
+    const refusal = this.#longSlots.take(lease.client)
     if (refusal !== undefined) return refusal
     this.#ordinary.release(lease.client)
     connection.lease = { client: lease.client, isLong: true }

@@ -28,7 +28,7 @@ export interface UpstreamRequest {
   readonly takesTrailers?: boolean
   /** On whose behalf: clients share the connections. Undefined: on nobody's, and as many as there are. */
   readonly client?: string | undefined
-  /** Known to last: it takes a place for long exchanges if there is one. */
+  /** Known to last: it takes a slot for long exchanges if there is one. */
   readonly isLong?: boolean
 }
 

@@ -1,6 +1,6 @@
 import { UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, RawFields, UpstreamRequest } from './exchange-types.ts'
-import type { NoPlace } from './shared-places.ts'
+import type { QuotaRefusal } from './shared-quota.ts'
 
 /** What an exchange needs of the connection that carries it. */
 interface ExchangeConnection {
@@ -9,7 +9,7 @@ interface ExchangeConnection {
   sendEnd(trailers: RawFields): void
   pause(): void
   resume(): void
-  setAside(): NoPlace | undefined
+  setAside(): QuotaRefusal | undefined
   drop(): void
 }
 
@@ -22,7 +22,7 @@ export class Exchange {
   /** Whether all of the request has been handed over. */
   finished: boolean
   /** Set while it stands in line for a connection: takes it out. */
-  leaveLine: (() => void) | undefined
+  leaveQueue: (() => void) | undefined
   readonly #handler: ExchangeHandler
   #connection: ExchangeConnection | undefined
   #early: Buffer[] = []
@@ -104,10 +104,10 @@ export class Exchange {
   }
 
   /**
-   * Takes one of the places for long exchanges, and leaves its ordinary one to others.
-   * @returns why not, when there is no such place; the exchange then stays where it is
+   * Takes one of the slots for long exchanges, and leaves its ordinary one to others.
+   * @returns why not, when there is no such slot; the exchange then stays where it is
    */
-  setAside(): NoPlace | undefined {
+  setAside(): QuotaRefusal | undefined {
     return this.#connection?.setAside()
   }
 
@@ -127,7 +127,7 @@ export class Exchange {
   end(): void {
     this.#over = true
     this.#connection = undefined
-    this.leaveLine = undefined
+    this.leaveQueue = undefined
     this.#early = []
   }
 
@@ -150,7 +150,7 @@ export class Exchange {
   #giveUp(): void {
     if (this.#over) return
     const connection = this.#connection
-    this.leaveLine?.()
+    this.leaveQueue?.()
     this.end()
     connection?.drop()
   }

@@ -53,7 +53,7 @@ export function knownName(spelling: string): FieldName | undefined {
   const lowerCase = own.toLowerCase()
   const name = { lowerCase, role: roles.get(lowerCase) ?? 'end-to-end' }
   if (own.length <= longestKnown) {
-    // Names that a server makes up must not take the places of those in use for good.
+    // Names that a server makes up must not displace those in use for good.
     if (known.size >= mostKnown) known.clear()
     known.set(own, name)
   }

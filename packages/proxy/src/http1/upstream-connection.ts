@@ -5,7 +5,7 @@ import { UpstreamFault } from './upstream-fault.ts'
 import type { AnswerHead, UpstreamTarget, RawFields } from './exchange-types.ts'
 import { openSocket } from './open-socket.ts'
 import { framingLines, lastChunk } from './request-framing.ts'
-import type { NoPlace } from './shared-places.ts'
+import type { QuotaRefusal } from './shared-quota.ts'
 
 /** What a connection tells its owner, each when its own state is settled, and asks it. */
 export interface ConnectionOwner {
@@ -17,11 +17,11 @@ export interface ConnectionOwner {
   freed(connection: UpstreamConnection): void
   /** Gone, or no longer the owner's: a tunnel. */
   gone(connection: UpstreamConnection): void
-  /** Its exchange takes a place for long ones, if there is one. */
-  setAside(connection: UpstreamConnection): NoPlace | undefined
+  /** Its exchange takes a slot for long ones, if there is one. */
+  setAside(connection: UpstreamConnection): QuotaRefusal | undefined
 }
 
-/** For whom a connection is in use, and whether in a place for long exchanges. */
+/** For whom a connection is in use, and whether in a slot for long exchanges. */
 export interface ConnectionLease {
   readonly client: string | undefined
   readonly isLong: boolean
@@ -160,7 +160,7 @@ export class UpstreamConnection {
     this.#socket.destroy()
   }
 
-  setAside(): NoPlace | undefined {
+  setAside(): QuotaRefusal | undefined {
     return this.#owner.setAside(this)
   }
 

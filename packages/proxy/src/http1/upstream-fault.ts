@@ -10,7 +10,7 @@
  */
 export type UpstreamFaultKind = 'unreachable' | 'busy' | 'lost' | 'silent' | 'cut' | 'stalled' | 'garbled'
 
-/** What was used up when none was free: all connections and places to wait, or those that one client may have. */
+/** What was used up when none was free: all connections and waiting slots, or those that one client may have. */
 export type BusyLimit = 'connections' | 'client_share'
 
 export class UpstreamFault extends Error {

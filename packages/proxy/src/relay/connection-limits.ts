@@ -1,5 +1,5 @@
 import type { Server, Socket } from 'node:net'
-import type { NoPlace } from '../http1/shared-places.ts'
+import type { QuotaRefusal } from '../http1/shared-quota.ts'
 
 export interface ConnectionLimitsOptions {
   readonly maxConnections: number
@@ -9,7 +9,7 @@ export interface ConnectionLimitsOptions {
   readonly isTrusted: (address: string) => boolean
   readonly addressOf: (socket: Socket) => string
   /** Told of each connection that is closed because there are too many, of all clients or of this one. */
-  readonly onRefused?: (why: NoPlace) => void
+  readonly onRefused?: (why: QuotaRefusal) => void
 }
 
 /**
@@ -44,7 +44,7 @@ export class ConnectionLimits {
   }
 
   /** Counts a stream of this client, unless there are too many; then it says of whom. */
-  openStream(address: string): NoPlace | undefined {
+  openStream(address: string): QuotaRefusal | undefined {
     const refusal = this.#refusal(address)
     if (refusal === undefined) this.#add(address)
     return refusal
@@ -72,7 +72,7 @@ export class ConnectionLimits {
     socket.on('close', this.#onClose)
   }
 
-  #refusal(address: string): NoPlace | undefined {
+  #refusal(address: string): QuotaRefusal | undefined {
     const { maxConnections, maxPerClient, isTrusted } = this.#options
     if (this.#taken >= maxConnections) return 'all'
     const isOver = maxPerClient > 0 && (this.#byClient.get(address) ?? 0) >= maxPerClient

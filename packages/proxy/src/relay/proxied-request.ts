@@ -5,7 +5,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault } from '../http1/upstream-fault.ts'
 import type { Exchange } from '../http1/exchange.ts'
 import type { AnswerHead, ExchangeHandler, UpstreamRequest, RawFields } from '../http1/exchange-types.ts'
-import type { NoPlace } from '../http1/shared-places.ts'
+import type { QuotaRefusal } from '../http1/shared-quota.ts'
 import type { TunnelReport, Tunnels } from '../http1/tunnels.ts'
 import type { ForwardedHeaders } from '../forwarded-headers.ts'
 import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
@@ -153,7 +153,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
   }
 
   /** See `Exchange.setAside`. */
-  protected setAside(): NoPlace | undefined {
+  protected setAside(): QuotaRefusal | undefined {
     return this.#exchange?.setAside()
   }
 

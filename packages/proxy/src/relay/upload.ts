@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { Exchange } from '../http1/exchange.ts'
 import type { UpstreamRequest } from '../http1/exchange-types.ts'
-import type { SharedPlaces } from '../http1/shared-places.ts'
+import type { SharedQuota } from '../http1/shared-quota.ts'
 import type { ForwardedHeaders } from '../forwarded-headers.ts'
 
 export interface UploadLimits {
@@ -16,7 +16,7 @@ export interface CollectOptions {
   /** How long it is collected at most. What takes longer may be a conversation, in which the server speaks first. */
   readonly maxMs: number
   /** Bytes for all bodies, shared by clients. When a client has no more of them, what has come has to do. */
-  readonly memory: SharedPlaces
+  readonly memory: SharedQuota
   readonly client: string
 }
 

@@ -1,5 +1,5 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { type NoPlace, SharedPlaces } from '@ipfleet/proxy/http1/shared-places.ts'
+import { type QuotaRefusal, SharedQuota } from '@ipfleet/proxy/http1/shared-quota.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { ServerConfig } from '../config/edge-config.ts'
 
@@ -35,17 +35,17 @@ const logEveryMs = 60_000
 
 /** What all requests of this process share, and what of it one client may hold. */
 export class ClientShares {
-  readonly longAnswers: SharedPlaces
+  readonly longAnswers: SharedQuota
   /** Bytes of heads and of collected bodies. */
-  readonly memory: SharedPlaces
+  readonly memory: SharedQuota
   /** Refused requests, by limit, and by whether all was taken or what one client may have. */
-  readonly refused = new Map<SharedLimit, Record<NoPlace, number>>()
+  readonly refused = new Map<SharedLimit, Record<QuotaRefusal, number>>()
   readonly #logger: Logger
   readonly #loggedMs = new Map<SharedLimit, number>()
 
   constructor(config: SharesConfig, logger: Logger) {
-    this.longAnswers = new SharedPlaces(longAnswersOf(config))
-    this.memory = new SharedPlaces(memoryOf(config))
+    this.longAnswers = new SharedQuota(longAnswersOf(config))
+    this.memory = new SharedQuota(memoryOf(config))
     this.#logger = logger
   }
 
@@ -55,14 +55,14 @@ export class ClientShares {
   }
 
   /** What a client is told that meets a limit: 503 when all is taken, 429 when it is the client's own share. Counts it. */
-  readonly refusal = (limit: SharedLimit, why: NoPlace): ProxyError => {
+  readonly refusal = (limit: SharedLimit, why: QuotaRefusal): ProxyError => {
     this.#count(limit, why)
     const { setting, [why]: what } = limits[limit]
     const message = `${what} (limit: ${setting}); try again after the time in Retry-After`
     return new ProxyError(why === 'all' ? 'overloaded' : 'client_share', { retryAfterSeconds: 1, message })
   }
 
-  #count(limit: SharedLimit, why: NoPlace): void {
+  #count(limit: SharedLimit, why: QuotaRefusal): void {
     const counts = this.refused.get(limit) ?? { all: 0, client: 0 }
     counts[why] += 1
     this.refused.set(limit, counts)

@@ -8,7 +8,7 @@ import {
 import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
 import type { ConnectionRefusal } from '@ipfleet/http-server/connection-refusal.ts'
-import type { NoPlace } from '@ipfleet/proxy/http1/shared-places.ts'
+import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
@@ -183,7 +183,7 @@ export class EdgeServer {
 
   #connectionLimits({ maxConnections, maxConnectionsPerClient }: ServerConfig): ConnectionLimitsOptions {
     const { connections, shares } = this.#options
-    const onRefused = (why: NoPlace): void => void shares.refusal('connections', why)
+    const onRefused = (why: QuotaRefusal): void => void shares.refusal('connections', why)
     return { maxConnections, maxPerClient: maxConnectionsPerClient, onRefused, ...connections }
   }
 }

@@ -1,7 +1,7 @@
 import type { Exchange } from './exchange.ts'
 
 /** Exchanges that wait for a connection: of each client in their order, the clients in turn. */
-export class WaitingLine {
+export class WaitQueue {
   readonly #byClient = new Map<string | undefined, Set<Exchange>>()
   /** Until when each waits (`performance.now()`). */
   readonly #untilMs = new Map<Exchange, number>()
@@ -20,7 +20,7 @@ export class WaitingLine {
     const own = this.#byClient.get(client)
     if (own) own.add(exchange)
     else this.#byClient.set(client, new Set([exchange]))
-    exchange.leaveLine = () => this.delete(exchange)
+    exchange.leaveQueue = () => this.delete(exchange)
   }
 
   delete(exchange: Exchange): void {
@@ -29,7 +29,7 @@ export class WaitingLine {
     const own = this.#byClient.get(client)
     own?.delete(exchange)
     if (own?.size === 0) this.#byClient.delete(client)
-    exchange.leaveLine = undefined
+    exchange.leaveQueue = undefined
   }
 
   /** Takes the first one out of the line of the next client that may have a connection. */

@@ -1,23 +1,23 @@
-export interface SharedPlacesLimits {
+export interface SharedQuotaLimits {
   readonly max: number
   /** Most that one client may hold, in percent of what the others leave free; 100: all of it. */
   readonly clientSharePercent: number
 }
 
-/** Why there is no place: all are taken, or the client has as many as one may have. */
-export type NoPlace = 'all' | 'client'
+/** Why nothing can be taken: all is taken, or the client holds as much as one client may. */
+export type QuotaRefusal = 'all' | 'client'
 
 /**
- * Places (or bytes) of which there is a fixed number. A client holds at most its share of those that the others leave
+ * Slots (or bytes) of which there is a fixed number. A client holds at most its share of those that the others leave
  * free, so that no client takes the last one: with 50 % the first may have half of all, the next half of the rest. A
  * holder without a name is bound by the whole number only.
  */
-export class SharedPlaces {
-  #limits: SharedPlacesLimits
+export class SharedQuota {
+  #limits: SharedQuotaLimits
   #taken = 0
   readonly #byClient = new Map<string, number>()
 
-  constructor(limits: SharedPlacesLimits) {
+  constructor(limits: SharedQuotaLimits) {
     this.#limits = limits
   }
 
@@ -26,23 +26,23 @@ export class SharedPlaces {
   }
 
   /** What is taken stays so. */
-  configure(limits: SharedPlacesLimits): void {
+  configure(limits: SharedQuotaLimits): void {
     this.#limits = limits
   }
 
   /** Why this client may not take so many more; undefined: it may. */
-  refusal(client: string | undefined, count = 1): NoPlace | undefined {
+  refusal(client: string | undefined, count = 1): QuotaRefusal | undefined {
     const { max, clientSharePercent } = this.#limits
     if (this.#taken + count > max) return 'all'
     if (client === undefined || clientSharePercent >= 100) return undefined
     const own = this.#byClient.get(client) ?? 0
-    // A single place is not divided: with few of them a client may always have one.
+    // A single slot is not divided: with few of them a client may always have one.
     const share = Math.max(1, Math.floor(((max - this.#taken + own) * clientSharePercent) / 100))
     return own + count > share ? 'client' : undefined
   }
 
   /** Takes them, or says why not. */
-  take(client: string | undefined, count = 1): NoPlace | undefined {
+  take(client: string | undefined, count = 1): QuotaRefusal | undefined {
     const refusal = this.refusal(client, count)
     if (refusal !== undefined) return refusal
     this.#taken += count
