@@ -179,6 +179,12 @@ const kinds = {
     message: 'The source address of this session is out, and the session wants no other',
     level: 'info',
   },
+  source_lost: {
+    status: 502,
+    title: 'Source address lost',
+    message: 'The address that the connection left from is gone, and the answer had not come yet',
+    level: 'warn',
+  },
   no_source: {
     status: 503,
     title: 'No source address available',

@@ -9,31 +9,27 @@ import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-ans
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { Authenticator } from './auth/authenticator.ts'
-import type { Dialled, Dialer, Leaving } from './dial/dialer.ts'
 import type { EgressRecord } from './egress-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
 import { AwaitedAnswer } from './proxy/awaited-answer.ts'
 import { forwardHead } from './proxy/forward-head.ts'
 import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
-import { dialRefusal, refusal, refusalOf, statusFields, verdictRefusal } from './proxy/proxy-status.ts'
+import { refusal, refusalOf, statusFields } from './proxy/proxy-status.ts'
+import type { TargetDialer } from './proxy/target-dialer.ts'
 import { traceEcho } from './proxy/trace-echo.ts'
 import type { TunnelDesk, TunnelPlace } from './proxy/tunnel-desk.ts'
 import { type Identity, Visit } from './proxy/visit.ts'
 import { WaitingClient } from './proxy/waiting-client.ts'
 import { connectTarget, forwardTarget } from '@ipfleet/net/authority.ts'
-import type { Target, TargetPolicy } from '@ipfleet/net/target.ts'
 
 export interface AppParts {
   readonly authenticator: Authenticator
   readonly limits: ClientLimits
-  readonly policy: TargetPolicy
-  readonly dialer: Dialer
+  readonly targets: TargetDialer
   readonly forward: ForwardParts
   readonly desk: TunnelDesk
   readonly record: EgressRecord
 }
-
-type Connected = Extract<Dialled, { kind: 'connected' }>
 
 /** All that a request passes, in order, and why in this order. */
 export class App {
@@ -61,7 +57,8 @@ export class App {
       if (maxForwards.kind === 'answer here') return this.#answerHere(req, visit, answer)
       // What switches protocols becomes a tunnel.
       if (offer) place = this.#parts.desk.reserve(visit.client, who)
-      const dialled = await this.#dial(visit, asked.target, who, 'forward', new AwaitedAnswer(res))
+      const route = await this.#parts.targets.route(asked.target, who, 'forward', new AwaitedAnswer(res))
+      const dialled = await this.#parts.targets.dial(visit, route)
       const line = {
         method: visit.method,
         path: asked.path,
@@ -70,9 +67,8 @@ export class App {
       }
       const head = forwardHead(line, asked.target, visit.fields, visit.client, this.#parts.forward.disclosure)
       const { method, fields } = visit
-      const { socket, source } = dialled
       const client = { req, answer, upgrade: offer, fields, method, maxBodyBytes: 0 }
-      new ForwardedRequest(this.#parts.forward, { ...client, visit, head, socket, source, place }).start()
+      new ForwardedRequest(this.#parts.forward, { ...client, visit, head, route, dialled, place }).start()
     } catch (error) {
       if (place) this.#parts.desk.release(place)
       this.#refuse(visit, answer, error)
@@ -90,10 +86,10 @@ export class App {
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       visit.target = target
       const who = await this.#admit(req, visit)
-      const { desk } = this.#parts
+      const { desk, targets } = this.#parts
       const place = desk.reserve(visit.client, who)
       try {
-        const dialled = await this.#dial(visit, target, who, 'connect', client)
+        const dialled = await targets.dial(visit, await targets.route(target, who, 'connect', client, tunnelReading))
         client.release()
         desk.open(visit, { socket, early }, dialled, place)
       } catch (error) {
@@ -115,34 +111,6 @@ export class App {
     const { fields, retryAfterSeconds } = over
     visit.answerFields = fields
     throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: askedTooMuch })
-  }
-
-  /** The name is looked up once, what it stands for is checked, and only that is dialled. */
-  async #dial(
-    visit: Visit,
-    target: Target,
-    { session, mayReach }: Identity,
-    method: 'connect' | 'forward',
-    signal: Leaving,
-  ): Promise<Connected> {
-    const verdict = await this.#parts.policy.judge(target, method)
-    if (signal.aborted) throw refusal('client_left', 'http_request_error')
-    if (verdict.kind !== 'allowed') throw verdictRefusal(verdict)
-    const addresses = mayReach === undefined ? verdict.addresses : verdict.addresses.filter(mayReach(target))
-    if (addresses.length === 0) throw refusal('target_refused', 'http_request_denied', 'user')
-    const onread = method === 'connect' ? tunnelReading : undefined
-    const dialled = await this.#parts.dialer.dial({ target, addresses, session, signal, onread })
-    if (dialled.kind === 'connected') {
-      visit.source = dialled.source
-      if (!signal.aborted) {
-        this.#parts.record.connected(dialled.source, dialled.durationMs)
-        return dialled
-      }
-      dialled.socket.destroy()
-    }
-    if (dialled.kind === 'connected' || dialled.kind === 'aborted') throw refusal('client_left', 'http_request_error')
-    if (dialled.kind === 'failed') visit.source = dialled.source
-    throw dialRefusal(dialled)
   }
 
   /** RFC 9110 §7.6.2: the last one that OPTIONS or TRACE may reach answers it. */

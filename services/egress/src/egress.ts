@@ -22,11 +22,13 @@ import { ClientLimits } from './limits/client-limits.ts'
 import { listenAddressOf } from './listen-address.ts'
 import { metricsServer } from './metrics-server.ts'
 import type { ForwardParts } from './proxy/forwarded-request.ts'
+import { TargetDialer } from './proxy/target-dialer.ts'
 import { TunnelDesk } from './proxy/tunnel-desk.ts'
 import type { EgressSettings } from './settings.ts'
 import { readIpPool } from './sources/ip-pool.ts'
 import { LiveSourcePool } from './sources/live-source-pool.ts'
 import { createSourceCheck } from './sources/source-check.ts'
+import { SourceConnections } from './sources/source-connections.ts'
 import { LiveTargetPolicy } from '@ipfleet/net/live-target-policy.ts'
 import { NameLookups, systemLookUp } from '@ipfleet/net/name-lookups.ts'
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
@@ -132,13 +134,20 @@ export class Egress {
 
   #app(authenticator: Authenticator, record: EgressRecord): App {
     const settings = this.#settings
-    const { clock } = this.#fleet
-    const { CONNECT_TIMEOUT_MS: connectTimeoutMs } = settings
     const caps = { maxTunnels: settings.MAX_TUNNELS, maxTunnelsPerClient: settings.MAX_TUNNELS_PER_CLIENT }
     const desk = new TunnelDesk(this.#tunnels, caps, record)
-    return new App({
-      authenticator,
-      limits: this.#limits,
+    const targets = this.#targets(record)
+    const forward = this.#forwardParts(desk, targets)
+    return new App({ authenticator, limits: this.#limits, targets, forward, desk, record })
+  }
+
+  #targets(record: EgressRecord): TargetDialer {
+    const settings = this.#settings
+    const { clock } = this.#fleet
+    const { CONNECT_TIMEOUT_MS: connectTimeoutMs } = settings
+    const connections = new SourceConnections(createSourceCheck({ url: undefined, timeoutMs: connectTimeoutMs }))
+    this.#pool.on('notOurs', (id) => connections.end(id))
+    return new TargetDialer({
       policy: new LiveTargetPolicy({
         connectPorts: settings.CONNECT_PORTS,
         allow: new TargetList(settings.ALLOW_TARGETS),
@@ -146,19 +155,24 @@ export class Egress {
         own: this.#own,
         names: new NameLookups({ lookUp: systemLookUp, clock, timeoutMs: connectTimeoutMs }),
       }),
-      dialer: new SourceDialer({ pool: this.#pool, ports: LocalPorts.ofSystem(), clock, connectTimeoutMs }),
-      forward: this.#forwardParts(desk),
-      desk,
+      dialer: new SourceDialer({
+        pool: this.#pool,
+        ports: LocalPorts.ofSystem(),
+        clock,
+        connections,
+        connectTimeoutMs,
+      }),
       record,
     })
   }
 
-  #forwardParts(desk: TunnelDesk): ForwardParts {
+  #forwardParts(desk: TunnelDesk, targets: TargetDialer): ForwardParts {
     const settings = this.#settings
     const idleTimeoutMs = settings.IDLE_TIMEOUT_SECONDS * 1000
     return {
       tunnels: this.#tunnels,
       desk,
+      targets,
       stalls: new StallWatch(),
       sendTimeoutMs: idleTimeoutMs,
       uploads: { bodyTimeoutMs: idleTimeoutMs, minBodyBytesPerSecond: leastBytesPerSecond },

@@ -5,6 +5,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import type { Dialled, DialRequest } from '../src/dial/dialer.ts'
 import { LocalPorts } from '../src/dial/local-ports.ts'
 import { SourceDialer } from '../src/dial/source-dialer.ts'
+import { SourceConnections } from '../src/sources/source-connections.ts'
 import type { SourcePool } from '../src/sources/source-pool.ts'
 import { SilentListener } from './silent-listener.ts'
 
@@ -21,6 +22,8 @@ export class DialGround {
   readonly #servers: Server[] = []
   readonly #sockets: Socket[] = []
   readonly #silent: SilentListener[] = []
+  /** Of all its dialers. */
+  readonly connections = new SourceConnections(async () => ({ kind: 'good' }))
 
   /** Accepts and keeps connections. Any port unless one is given. */
   async origin(host: string, port = 0): Promise<Origin> {
@@ -49,7 +52,8 @@ export class DialGround {
 
   dialer({ pool, connectTimeoutMs = 10_000, ports }: DialOptions): SourceDialer {
     const localPorts = ports ? new LocalPorts(ports) : LocalPorts.ofSystem()
-    return new SourceDialer({ pool, ports: localPorts, clock: monotonicClock, connectTimeoutMs })
+    const { connections } = this
+    return new SourceDialer({ pool, ports: localPorts, clock: monotonicClock, connections, connectTimeoutMs })
   }
 
   /** Keeps the socket of a dial that succeeds until the test is over. */

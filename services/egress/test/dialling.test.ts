@@ -47,9 +47,19 @@ describe('a dial', () => {
     const dialer = ground.dialer({ pool: new ListedPool('127.0.0.2') })
     const socket = socketOf(await dialer.dial(toAddresses(['127.0.0.1'], origin.port)))
     expect(socket.allowHalfOpen).toBe(true)
-    // The stream's own.
-    expect(socket.eventNames()).toEqual(['end'])
+    // The stream's own, and that of the connections of the source.
+    expect(new Set(socket.eventNames())).toEqual(new Set(['end', 'close']))
     socket.destroy()
+  })
+
+  test('goes on from the next source when this machine loses the address during it', async () => {
+    const { port } = await ground.silent('127.0.0.1')
+    const pool = new ListedPool('127.0.0.2', '127.0.0.3')
+    const dialling = ground.dial(ground.dialer({ pool, connectTimeoutMs: 2000 }), toAddresses(['127.0.0.1'], port))
+    ground.connections.end('127.0.0.2')
+    const dialled = await dialling
+    expect(dialled).toMatchObject({ kind: 'failed', code: 'ETIMEDOUT', source: { address: '127.0.0.3' } })
+    expect(pool.reports).toEqual(['127.0.0.2 not_ours at site.example', '127.0.0.3 target_failed at site.example'])
   })
 
   test('lets the system choose, where the source is no address', async () => {

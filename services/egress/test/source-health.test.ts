@@ -66,6 +66,28 @@ inNamespace(
   },
 )
 
+inNamespace(
+  'what is under way from an address that an interface loses ends at once, or leaves from another',
+  async () => {
+    const namespace = await networkNamespace()
+    opened.push(() => namespace.close())
+    await namespace.ip('link', 'set', 'lo', 'up')
+    for (const address of ['192.0.2.1/32', '192.0.2.2/32']) await namespace.ip('addr', 'add', address, 'dev', 'lo')
+    const program = await namespace.run(new URL('fixture-lost-source.ts', import.meta.url), '192.0.2.1', '192.0.2.2')
+    await program.line('all are under way')
+    for (const path of ['/get', '/head', '/delete', '/upgrade', '/put']) {
+      await program.line(`${path}: 200 from 192.0.2.2`)
+    }
+    const gone = 'details="the source address is gone"'
+    await program.line(`post: 502 ipfleet-egress; error=connection_terminated; ${gone}`)
+    await program.line(`put that is sent: 502 ipfleet-egress; error=connection_terminated; ${gone}`)
+    await program.line(`get with half a head: 502 ipfleet-egress; error=http_response_incomplete; ${gone}`)
+    await program.line(`hard session: 502 ipfleet-egress; error=connection_terminated; ${gone}`)
+    for (const name of ['answering', 'tunnel', 'switched']) await program.line(new RegExp(`^${name}: (closed|reset)$`))
+    await program.line('the tunnel from the other address is open')
+  },
+)
+
 describe('a dead target benches nothing', () => {
   test('that refuses, while another port of the same host answers', async () => {
     const egress = await proxy()

@@ -152,6 +152,20 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     else onReady()
   }
 
+  /** Whether the body, if there is one, can be sent from its start once more. */
+  protected get hasWholeBody(): boolean {
+    return this.#upload?.isWhole !== false
+  }
+
+  /** Between `unanswered` and the next `ask`. */
+  protected holdBody(): void {
+    this.#upload?.hold()
+  }
+
+  protected get isOver(): boolean {
+    return this.#ended
+  }
+
   /** See `Exchange.setAside`. */
   protected setAside(): QuotaRefusal | undefined {
     return this.#exchange?.setAside()

@@ -96,6 +96,18 @@ export class Upload {
     else if (flows) this.drained()
   }
 
+  /** Whether all that has come is kept. */
+  get isWhole(): boolean {
+    return this.#kept !== undefined
+  }
+
+  /** There is no connection for now: what has come is kept, and the client is not read. */
+  hold(): void {
+    this.#exchange = undefined
+    this.#heldSinceMs ??= performance.now()
+    this.#req.pause()
+  }
+
   /** The connection takes more. */
   drained(): void {
     this.#forget()

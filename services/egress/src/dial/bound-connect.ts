@@ -1,5 +1,6 @@
 import { connect, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type { Clock } from '@ipfleet/core/clock.ts'
+import type { SourceConnections } from '../sources/source-connections.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { connectFailure } from './connect-failure.ts'
 import type { LocalPorts } from './local-ports.ts'
@@ -7,6 +8,8 @@ import type { LocalPorts } from './local-ports.ts'
 export interface BoundConnectParts {
   readonly ports: LocalPorts
   readonly clock: Clock
+  /** Told of each socket that is bound. */
+  readonly connections: SourceConnections
 }
 
 export interface Route {
@@ -63,7 +66,9 @@ export class BoundConnect {
       to.localAddress = source.address
       to.localPort = this.#isSelf(port) ? this.#parts.ports.leap() : port
     }
-    return connect(to).on('connect', this.#onConnect).on('error', this.#onError)
+    const socket = connect(to).on('connect', this.#onConnect).on('error', this.#onError)
+    if (this.#isBound) this.#parts.connections.add(source, socket)
+    return socket
   }
 
   /** TCP connects a port with itself where nobody listens, if it is told to (RFC 9293 §3.5, simultaneous open). */

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
 import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
@@ -13,9 +12,11 @@ import {
   type RelayEnd,
   type RelayDeps,
 } from '@ipfleet/proxy/relay/proxied-request.ts'
-import type { Source } from '../sources/source-pool.ts'
+import type { DialRequest } from '../dial/dialer.ts'
+import { SourceLost } from '../sources/source-connections.ts'
 import type { Disclosure } from './forward-head.ts'
-import { faultRefusal, pseudonym, Refusal, statusFields } from './proxy-status.ts'
+import { faultRefusal, pseudonym, Refusal, refusalOf, statusFields } from './proxy-status.ts'
+import type { Connected, TargetDialer } from './target-dialer.ts'
 import type { TunnelDesk, TunnelPlace } from './tunnel-desk.ts'
 import type { Visit } from './visit.ts'
 
@@ -23,6 +24,7 @@ import type { Visit } from './visit.ts'
 export interface ForwardParts extends RelayDeps {
   readonly timeouts: ExchangeTimeouts
   readonly disclosure: Disclosure
+  readonly targets: TargetDialer
   /** Where those that switch protocols have their places. */
   readonly desk: TunnelDesk
   /** Told when a site answers as it does to those it has blocked. */
@@ -33,12 +35,15 @@ export interface ConnectedRequest extends ProxiedClient {
   readonly visit: Visit
   /** Request line and fields for the origin. */
   readonly head: string
-  readonly socket: Socket
-  readonly source: Source
+  /** How the target was dialled, and may be again. */
+  readonly route: DialRequest
+  readonly dialled: Connected
   /** Of one that may become a tunnel; given back here. */
   readonly place: TunnelPlace | undefined
 }
 
+/** Those that may be sent twice, since the origin may have acted on the first (RFC 9110 §9.2.2). */
+const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 /** Forbidden, and too many requests. */
 const blockedStatuses: ReadonlySet<number> = new Set([403, 429])
 
@@ -46,21 +51,24 @@ const blockedStatuses: ReadonlySet<number> = new Set([403, 429])
 export class ForwardedRequest extends ProxiedRequest {
   readonly #parts: ForwardParts
   readonly #of: ConnectedRequest
+  #dialled: Connected
   #refusal: Refusal | undefined
 
   constructor(parts: ForwardParts, request: ConnectedRequest) {
     super(parts, request)
     this.#parts = parts
     this.#of = request
+    this.#dialled = request.dialled
   }
 
   start(): void {
-    const { head, socket } = this.#of
-    this.ask(head, (request, handler) => exchangeOver(socket, request, handler, this.#parts.timeouts))
+    const { socket } = this.#dialled
+    this.ask(this.#of.head, (request, handler) => exchangeOver(socket, request, handler, this.#parts.timeouts))
   }
 
   protected answerFields(head: AnswerHead): RawFields {
-    const { visit, source, req } = this.#of
+    const { visit, req } = this.#of
+    const { source } = this.#dialled
     const { status, version } = head
     if (blockedStatuses.has(status)) this.#parts.onBlocked(visit)
     const fields = passedFields(head, req.httpVersion, 'x-egress-ip')
@@ -78,12 +86,35 @@ export class ForwardedRequest extends ProxiedRequest {
   }
 
   protected unanswered(fault: UpstreamFault): void {
-    this.#refusal = faultRefusal(fault)
-    this.refuse(this.#refusal.error)
+    if (this.#mayAskAgain(fault)) void this.#askAgain()
+    else this.#refuse(faultRefusal(fault))
+  }
+
+  /** The connection was lost with its source, before any byte of an answer, and nothing forbids another one. */
+  #mayAskAgain({ kind, cause }: UpstreamFault): boolean {
+    const { method, route } = this.#of
+    if (kind !== 'lost' || !(cause instanceof SourceLost) || route.session?.hard === true) return false
+    return idempotentMethods.has(method) && this.hasWholeBody
+  }
+
+  async #askAgain(): Promise<void> {
+    this.holdBody()
+    try {
+      this.#dialled = await this.#parts.targets.dial(this.#of.visit, this.#of.route)
+      this.start()
+    } catch (error) {
+      this.#refuse(refusalOf(error))
+    }
+  }
+
+  #refuse(refusal: Refusal): void {
+    if (this.isOver) return
+    this.#refusal = refusal
+    this.refuse(refusal.error)
   }
 
   protected override tunnelOpened(): void {
-    this.#parts.desk.opened(this.#of.visit, this.#of.source, 101)
+    this.#parts.desk.opened(this.#of.visit, this.#dialled.source, 101)
   }
 
   protected override tunnelEnded(report: TunnelReport): void {

@@ -2,6 +2,7 @@ import { ProxyError, type ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault, UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { Dialled } from '../dial/dialer.ts'
+import { SourceLost } from '../sources/source-connections.ts'
 import type { TargetVerdict } from '@ipfleet/net/target.ts'
 
 /** How this proxy calls itself in Via and Proxy-Status. */
@@ -112,7 +113,8 @@ const faults: Readonly<Record<UpstreamFaultKind, readonly [ErrorCode, ProxyStatu
 }
 
 /** Why an exchange over a connection failed. */
-export function faultRefusal({ kind, message }: UpstreamFault): Refusal {
+export function faultRefusal({ kind, message, cause }: UpstreamFault): Refusal {
   const [code, status] = faults[kind]
+  if (cause instanceof SourceLost) return refusal('source_lost', status, cause.message)
   return refusal(code, status, message)
 }

@@ -47,6 +47,8 @@ interface LiveSourcePoolEvents {
   /** Addresses; a prefix stands for all of its. */
   out: [address: string, reason: OutReason]
   back: [address: string]
+  /** This machine lacks it: told each time that this is found. */
+  notOurs: [address: string]
   siteBenched: [address: string, site: string]
 }
 
@@ -151,6 +153,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     for (const { health, seat } of this.#sources) {
       health.on('out', (reason) => this.emit('out', seat.id, reason))
       health.on('back', () => this.emit('back', seat.id))
+      health.on('notOurs', () => this.emit('notOurs', seat.id))
     }
     const shared = this.#shared
     if (shared === undefined) return

@@ -7,11 +7,19 @@ export type OutReason = 'not_ours' | 'check_failed'
 /** Failed checks in a row that take a source out. */
 const failuresToLeave = 2
 
+interface SourceHealthEvents {
+  out: [reason: OutReason]
+  back: []
+  /** The address could not be bound: each time that this is found. */
+  notOurs: []
+}
+
 /**
  * Whether connections may leave from one source. It is out by what this process has found, until it finds otherwise,
- * or by what another replica has found, for as long as that one says. Tells each change once.
+ * or by what another replica has found, for as long as that one says. Tells
+ * each change once.
  */
-export class SourceHealth extends EventEmitter<{ out: [reason: OutReason]; back: [] }> {
+export class SourceHealth extends EventEmitter<SourceHealthEvents> {
   readonly #clock: Clock
   #own: OutReason | undefined
   #failuresInARow = 0
@@ -64,6 +72,7 @@ export class SourceHealth extends EventEmitter<{ out: [reason: OutReason]; back:
   isNotOurs(): void {
     this.#own = 'not_ours'
     this.#settle()
+    this.emit('notOurs')
   }
 
   /** Another replica has found it out, for so long from now; 0: no longer. */

@@ -1,0 +1,92 @@
+import type { Socket } from 'node:net'
+import type { SourceCheck } from './source-check.ts'
+import type { Source } from './source-pool.ts'
+
+/**
+ * Ends a connection whose source address has left the machine. It has the code of a `bind` that fails for the same
+ * reason, so that a connection still being made counts as one that could not be bound.
+ */
+export class SourceLost extends Error {
+  override readonly name = 'SourceLost'
+  readonly code = 'EADDRNOTAVAIL'
+  readonly syscall = 'bind'
+
+  constructor() {
+    super('the source address is gone')
+  }
+}
+
+/**
+ * The open connections of each source address. Linux keeps a TCP connection after its local address has been removed:
+ * no packet of the peer arrives any more, so it would hang until a timeout.
+ */
+export class SourceConnections {
+  readonly #byAddress = new Map<string, AddressConnections>()
+  readonly #isGone: (source: Source) => Promise<boolean>
+
+  /** `check` asks no more than whether an address can be bound. */
+  constructor(check: SourceCheck) {
+    this.#isGone = async (source) => (await check(source, never)).kind === 'not_ours'
+  }
+
+  /** Follows a socket that is bound to the source, from before it connects until it closes. */
+  add(source: Source, socket: SourceSocket): void {
+    const { address } = source
+    let connections = this.#byAddress.get(address)
+    if (connections === undefined) {
+      connections = new AddressConnections(source, () => this.#byAddress.delete(address))
+      this.#byAddress.set(address, connections)
+    }
+    connections.add(socket)
+  }
+
+  /**
+   * Ends all connections of a pool entry that this machine lacks. Of a prefix only one address was found missing, so
+   * each address with connections is checked.
+   */
+  end(id: string): void {
+    this.#byAddress.get(id)?.end()
+    for (const connections of this.#byAddress.values()) {
+      const { source } = connections
+      if (source.entry !== id || source.address === id) continue
+      void this.#isGone(source).then((isGone) => isGone && connections.end())
+    }
+  }
+}
+
+const never = new AbortController().signal
+
+/** A property in place of a closure for each socket: an idle tunnel should stay small. */
+const connectionsOf = Symbol('connections of the source')
+
+type SourceSocket = Socket & { [connectionsOf]?: AddressConnections }
+
+class AddressConnections {
+  readonly source: Source
+  readonly #sockets = new Set<SourceSocket>()
+  readonly #onEmpty: () => void
+
+  constructor(source: Source, onEmpty: () => void) {
+    this.source = source
+    this.#onEmpty = onEmpty
+  }
+
+  add(socket: SourceSocket): void {
+    this.#sockets.add(socket)
+    socket[connectionsOf] = this
+    socket.on('close', onClose)
+  }
+
+  delete(socket: SourceSocket): void {
+    this.#sockets.delete(socket)
+    if (this.#sockets.size === 0) this.#onEmpty()
+  }
+
+  end(): void {
+    for (const socket of this.#sockets) socket.destroy(new SourceLost())
+  }
+}
+
+function onClose(this: SourceSocket): void {
+  this[connectionsOf]?.delete(this)
+}
