@@ -1,10 +1,10 @@
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import type { FleetFigures } from './jobs/job-figures.ts'
 import type { BatchFailure } from './lookups/batch-client.ts'
-import type { SlotRefusal } from './limits/slot-limiter.ts'
-import { type BoundedThing, boundedThings, type ServiceSlots } from './limits/service-slots.ts'
+import { type BoundedThing, boundedThings, type ServiceSlots, type SlotRefusal } from './limits/slot-limiter.ts'
+import type { StorageQuota } from './limits/storage-quota.ts'
 import { type PauseReason, pauseReasons, type Pauses } from './lookups/pauses.ts'
+import type { ChunkQueue } from './worker/chunk-queue.ts'
 import type { DoneChunk } from './worker/chunk-runner.ts'
 
 export type RetryReason = BatchFailure | 'items'
@@ -84,45 +84,58 @@ function chunkMetrics(metrics: Metrics) {
 }
 
 /** What clients hold of this process now. */
-export function registerSlots(metrics: Metrics, places: ServiceSlots): void {
+export function registerSlots(metrics: Metrics, slots: ServiceSlots): void {
   metrics.gauge({
     name: 'ipfleet_bulk_places',
     help: 'What clients hold at a time; uploads in bytes.',
     labelNames: ['what'],
     collect() {
-      for (const what of boundedThings) this.set({ what }, places[what].total)
+      for (const what of boundedThings) this.set({ what }, slots[what].total)
     },
   })
 }
 
-/** What is there while it lasts. `figures` may fail: then nothing is said rather than something old. */
-export function registerGauges(metrics: Metrics, pauses: Pauses, figures: () => Promise<FleetFigures>): void {
-  const fleetGauge = (name: string, help: string, valueOf: (figures: FleetFigures) => number): void => {
+export interface GaugeDeps {
+  readonly pauses: Pauses
+  readonly quota: StorageQuota
+  readonly queue: ChunkQueue
+}
+
+/** The state of the fleet and of this process. While Redis is down, gauges of the fleet have no value. */
+export function registerGauges(metrics: Metrics, { pauses, quota, queue }: GaugeDeps): void {
+  const fleetGauge = (name: string, help: string, read: () => Promise<number>): void => {
     metrics.gauge({
       name,
       help,
       async collect() {
-        const read = await figures().catch(() => undefined)
+        const value = await read().catch(() => undefined)
         this.reset()
-        if (read !== undefined) this.set(valueOf(read))
+        if (value !== undefined) this.set(value)
       },
     })
   }
-  fleetGauge('ipfleet_bulk_queue_depth', 'Chunks that nobody works on yet.', ({ queue }) => queue.waiting)
+  fleetGauge(
+    'ipfleet_bulk_queue_depth',
+    'Chunks that no worker has taken up.',
+    async () => (await queue.depth()).waiting,
+  )
   fleetGauge(
     'ipfleet_bulk_queue_age_seconds',
     'How long the next chunk has been waiting.',
-    ({ queue }) => queue.oldestSeconds,
+    async () => (await queue.depth()).oldestSeconds,
   )
-  fleetGauge('ipfleet_bulk_stored_bytes', 'Inputs and results in Redis, compressed.', ({ storedBytes }) => storedBytes)
+  fleetGauge('ipfleet_bulk_stored_bytes', 'Inputs and results in Redis, compressed.', async () => {
+    const { all } = await quota.usage()
+    return all.bytes
+  })
   metrics.gauge({
     name: 'ipfleet_bulk_jobs',
     help: 'Jobs by state.',
     labelNames: ['state'],
     async collect() {
-      const read = await figures().catch(() => undefined)
+      const usage = await quota.usage().catch(() => undefined)
       this.reset()
-      for (const [state, count] of Object.entries(read?.jobs ?? {})) this.set({ state }, count)
+      for (const [state, count] of Object.entries(usage?.states ?? {})) this.set({ state }, count)
     },
   })
   metrics.gauge({

@@ -12,13 +12,12 @@ import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
 import { BulkMetrics, registerGauges, registerSlots } from './metrics.ts'
 import { type FleetParts, fleetParts } from './fleet-parts.ts'
-import { isCallbackDue, type Job } from './jobs/job.ts'
+import { isCallbackDue } from './jobs/job.ts'
 import { JobChanges } from './jobs/job-changes.ts'
-import { JobFigures } from './jobs/job-figures.ts'
 import { JobNames, queuePrefix } from './jobs/job-keys.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { StorageQuota } from './limits/storage-quota.ts'
-import { type ServiceSlots, serviceSlots } from './limits/service-slots.ts'
+import { type ServiceSlots, serviceSlots } from './limits/slot-limiter.ts'
 import { Pauses } from './lookups/pauses.ts'
 import { ChunkQueue } from './worker/chunk-queue.ts'
 import type { BulkSettings } from './settings.ts'
@@ -37,9 +36,8 @@ export class Bulk {
   readonly #queue: ChunkQueue
   readonly #changes = new JobChanges()
   readonly #pauses = new Pauses()
-  readonly #figures: JobFigures
-  readonly #room: StorageQuota
-  readonly #places: ServiceSlots
+  readonly #quota: StorageQuota
+  readonly #slots: ServiceSlots
   readonly #record: BulkMetrics
   readonly #webhooks: WebhookParts | undefined
   readonly #sweeper: Sweeper
@@ -54,20 +52,19 @@ export class Bulk {
     this.#fleet = fleetParts(settings, logger)
     this.#store = new JobStore(this.#fleet.link, { resultTtlMs: settings.RESULT_TTL_SECONDS * 1000 })
     this.#queue = new ChunkQueue(this.#fleet.queueConnection, { prefix: queuePrefix(this.#fleet.link.names) })
-    this.#figures = new JobFigures(this.#store, this.#queue)
-    this.#room = new StorageQuota({
-      figures: this.#figures,
+    this.#quota = new StorageQuota({
+      store: this.#store,
       maxBytes: settings.BULK_MAX_STORED_BYTES,
       maxJobs: settings.BULK_MAX_JOBS,
       sharePercent: settings.BULK_CLIENT_SHARE_PERCENT,
     })
     const metrics = createMetrics()
     this.#record = new BulkMetrics(metrics, logger)
-    this.#places = serviceSlots(settings, this.#record.refused)
-    registerSlots(metrics, this.#places)
+    this.#slots = serviceSlots(settings, this.#record.refused)
+    registerSlots(metrics, this.#slots)
     this.#pauses.on('paused', this.#record.paused)
-    registerGauges(metrics, this.#pauses, () => this.#figures.read())
-    this.#webhooks = webhookParts(settings, this.#fleet, this.#store, this.#places.webhooks)
+    registerGauges(metrics, { pauses: this.#pauses, quota: this.#quota, queue: this.#queue })
+    this.#webhooks = webhookParts(settings, this.#fleet, this.#store, this.#slots.webhooks)
     if (this.#webhooks) recordWebhooks(this.#webhooks.webhooks, metrics, logger)
     this.#sweeper = new Sweeper({
       store: this.#store,
@@ -136,7 +133,7 @@ export class Bulk {
       clients: clients?.guard,
       connection: workerConnection,
       record: this.#record,
-      mayGrow: (holder) => this.#room.mayGrow(holder),
+      mayGrow: (holder) => this.#quota.mayGrow(holder),
       notifyEnd: this.#notifyEnd,
     })
   }
@@ -147,14 +144,9 @@ export class Bulk {
       takesJobs: settings.BULK_ROLE !== 'worker',
       store: this.#store,
       changes: this.#changes,
-      submit: this.#submit,
-      cancelled: (id) => this.#changes.cancelled(id),
-      room: {
-        require: (holder, list) => this.#room.require(holder, list),
-        add: (holder, usage) => this.#figures.add(holder, usage),
-      },
-      places: this.#places,
-      holding: (holder) => this.#room.holding(holder),
+      queue: this.#queue,
+      quota: this.#quota,
+      slots: this.#slots,
       clientOf: clientAddress({ trusted: settings.TRUST_PROXY }),
       checkCallback: (given) => this.#checkedCallback(given),
       sendWebhook: (id) => this.#resend(id),
@@ -173,11 +165,6 @@ export class Bulk {
       },
       streams: this.#streams.signal,
     })
-  }
-
-  readonly #submit = async ({ id, chunks, holder }: Job): Promise<void> => {
-    const { own } = await this.#figures.usageOf(holder)
-    await this.#queue.add(id, Array.from({ length: chunks.total }).keys().toArray(), Math.max(1, own.pending))
   }
 
   /** Whoever is to be told of a job's end is to be told, once, whoever notices it. */

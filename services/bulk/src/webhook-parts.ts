@@ -24,7 +24,7 @@ export function webhookParts(
   settings: BulkSettings,
   { clock, link, queueConnection: queue, workerConnection: worker }: FleetParts,
   store: JobStore,
-  places: SlotLimiter,
+  slots: SlotLimiter,
 ): WebhookParts | undefined {
   if (settings.WEBHOOK_SECRET.length === 0) return undefined
   const own = new OwnAddresses({ clock, blocks: [] })
@@ -33,7 +33,7 @@ export function webhookParts(
     connections: { queue, worker },
     prefix: queuePrefix(link.names),
     jobs: webhookJobs(store),
-    places,
+    slots,
     sender: new WebhookSender({ policy, signer: new WebhookSigner(settings.WEBHOOK_SECRET) }),
     keepSeconds: settings.RESULT_TTL_SECONDS,
   })

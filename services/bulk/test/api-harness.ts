@@ -19,10 +19,9 @@ import { until } from '@ipfleet/testing/until.ts'
 import { createApp } from '../src/app.ts'
 import { JobNames } from '../src/jobs/job-keys.ts'
 import { JobChanges } from '../src/jobs/job-changes.ts'
-import { JobFigures } from '../src/jobs/job-figures.ts'
 import { JobStore } from '../src/jobs/job-store.ts'
 import type { Job } from '../src/jobs/job.ts'
-import { serviceSlots } from '../src/limits/service-slots.ts'
+import { serviceSlots } from '../src/limits/slot-limiter.ts'
 import { StorageQuota } from '../src/limits/storage-quota.ts'
 import { answerLine, errorLine } from '../src/results/result-line.ts'
 import type { UploadLimits } from '../src/http/upload.ts'
@@ -67,7 +66,7 @@ export class ApiHarness implements AsyncDisposable {
   readonly link: RedisLink
   readonly store: JobStore
   readonly streams = new AbortController()
-  /** Set: what `submit` throws. */
+  /** Set: what adding to the queue throws. */
   submitFault: Error | undefined
   isReady = true
   port = 0
@@ -184,23 +183,21 @@ export class ApiHarness implements AsyncDisposable {
       secrets: [],
       destination: { write: (line: string) => void this.logged.push(line) },
     })
-    const figures = new JobFigures(this.store, { depth: async () => ({ waiting: 0, active: 0, oldestSeconds: 0 }) })
-    const room = new StorageQuota({ figures, maxBytes: maxStoredBytes, maxJobs, sharePercent: 50 })
+    const quota = new StorageQuota({ store: this.store, maxBytes: maxStoredBytes, maxJobs, sharePercent: 50 })
+    changes.onCancelled((id) => void this.cancelled.push(id))
     const clientOf = clientAddress({ trusted: ['127.0.0.1'] })
     const app = createApp({
       takesJobs: true,
       store: this.store,
       changes,
-      submit: async (job) => {
-        if (this.submitFault) throw this.submitFault
-        this.submitted.push(job.id)
+      queue: {
+        add: async (id) => {
+          if (this.submitFault) throw this.submitFault
+          this.submitted.push(id)
+        },
       },
-      cancelled: (id) => void this.cancelled.push(id),
-      room: {
-        require: (holder, list) => room.require(holder, list),
-        add: (holder, usage) => figures.add(holder, usage),
-      },
-      places: serviceSlots(
+      quota,
+      slots: serviceSlots(
         {
           BULK_CLIENT_SHARE_PERCENT: 50,
           BULK_UPLOAD_MEMORY_BYTES: 64 * 1024 * 1024,
@@ -209,7 +206,6 @@ export class ApiHarness implements AsyncDisposable {
         },
         () => {},
       ),
-      holding: (holder) => room.holding(holder),
       clientOf,
       checkCallback: (given) => this.#checkCallback(given),
       sendWebhook: async (id) => void this.webhooks.push(id),

@@ -84,7 +84,7 @@ describe('a job', () => {
     const id = await sealed(['a', 'b'], ['c'])
     await store.begin(id, 1)
     await store.finish(id, 1, { ...resultOf('c\n'), answered: 0, errors: { wrong_ip: 1 } })
-    expect(await store.places(id)).toEqual([
+    expect(await store.extents(id)).toEqual([
       { index: 0, lines: 2, bytes: undefined },
       { index: 1, lines: 1, bytes: 2 },
     ])

@@ -81,7 +81,7 @@ class Harness implements AsyncDisposable {
       connections: this.#connections,
       prefix: this.prefix,
       jobs: setup.jobs ?? this.jobs,
-      places: new SlotLimiter({ max: 50, sharePercent: 50, what: 'webhooks', setting: '' }),
+      slots: new SlotLimiter({ max: 50, sharePercent: 50, what: 'webhooks', setting: '' }),
       sender: new WebhookSender({ policy, signer: new WebhookSigner([secret]), deadlineMs }),
       keepSeconds: 3600,
       pauses: { firstMs, maxMs: 1000 },
@@ -404,7 +404,7 @@ function allOf({ prefix }: Harness): Promise<string[]> {
   })
 }
 
-test("one client's receivers that never answer take its places, and hold up nobody else's webhooks", async () => {
+test("one client's receivers that never answer take its slots, and do not delay webhooks of others", async () => {
   const receivers: { dead?: WebhookReceiver; well?: WebhookReceiver } = {}
   const jobs: WebhookJobs = {
     read: async (id) => {

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '../lookups/batch-client.ts'
+import { rowWriter } from '../results/result-format.ts'
 import { runBatches } from './batch-run.ts'
 import { detectMode } from './detect-mode.ts'
 import { CommandFault, exitCodes, usageFault } from './command-fault.ts'
@@ -13,13 +14,13 @@ import { InputReader } from './input-reader.ts'
 import { followJob, jobPath } from './job-results.ts'
 import { KeptState } from './kept-state.ts'
 import { type OutputPlan, planOutput, ReaderLeft, ResultOutput, type RunBefore, toStream } from './output.ts'
-import { headLines, rowWriter } from './result-rows.ts'
 import { RetryPolicy } from './retry-policy.ts'
 import { RunJob } from './run-job.ts'
 import { requireSame, termsOf } from './run-state.ts'
 import { type Source, sourcesOf, totalBytes } from './sources.ts'
 import { Stopped } from './stop-signals.ts'
 import { Tally } from './tally.ts'
+import { headLines } from './whole-rows.ts'
 
 /** What a run finds around it. */
 export interface CommandContext {
@@ -183,7 +184,7 @@ class BulkRun {
 
   async #openOutput(fields: readonly string[] | undefined): Promise<ResultOutput> {
     const { options, plan, before, context } = this.#deps
-    const rows = rowWriter(options.format, fields)
+    const rows = rowWriter(options.format, { fields })
     this.#output =
       plan.kind === 'stream'
         ? new ResultOutput(rows, toStream(context.stdout))

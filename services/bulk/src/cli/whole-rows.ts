@@ -64,6 +64,9 @@ class CsvCount {
   }
 }
 
+/** How many lines there are before the first result. */
+export const headLines = (format: Format): number => (format === 'ndjson' ? 0 : 1)
+
 /** Of NDJSON: how many results there are. */
 export function countLines(lines: Buffer): number {
   let count = 0

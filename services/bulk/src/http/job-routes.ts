@@ -2,27 +2,24 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type Request, type Response, Router } from 'express'
 import { type BodyLimits, DecodedBody } from '../input/decoded-body.ts'
 import type { ReadLimits } from '../input/read-inputs.ts'
+import type { JobChanges } from '../jobs/job-changes.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { jobView } from '../jobs/job-view.ts'
 import { hasEnded, type Job, type JobState } from '../jobs/job.ts'
-import type { ServiceSlots } from '../limits/service-slots.ts'
+import type { ServiceSlots } from '../limits/slot-limiter.ts'
 import { holderOf, isJobId, jobAsked, noSuchJob, ownerOf } from './job-access.ts'
 import { JobIntake, type JobIntakeDeps } from './job-intake.ts'
 import { type CheckCallback, jobRequestOf, subjectOf } from './job-request.ts'
 import { firstOf, oneOf, wholeNumber } from './query.ts'
-import { ofQueue } from './store-failure.ts'
+import { queueCall } from './error-handlers.ts'
 import { Upload, type UploadLimits } from './upload.ts'
 
 export interface JobRoutesDeps extends JobIntakeDeps {
-  readonly store: JobStore
   readonly limits: ReadLimits & BodyLimits
   readonly checkCallback: CheckCallback
-  readonly uploads: UploadLimits
-  readonly places: Pick<ServiceSlots, 'uploads'>
-  /** What a client has in the store, and may have. */
-  readonly holding: (holder: string) => Promise<object>
-  /** Tells those who work on a job here; others hear of it by the store. */
-  readonly cancelled: (id: string) => void
+  readonly uploads?: UploadLimits | undefined
+  readonly slots: Pick<ServiceSlots, 'uploads'>
+  readonly changes: JobChanges
   readonly sendWebhook: (id: string) => Promise<void>
 }
 
@@ -31,30 +28,30 @@ const states = ['queued', 'running', 'completed', 'cancelled'] as const satisfie
 const uploadBytes = 1024 * 1024
 const maxListed = 100
 const defaultListed = 20
-/** Of those looked through for a state that is rare; the answer then has fewer than asked for, and a cursor. */
+/** Jobs that are read in search of a rare state; the answer then has fewer than asked for, and a cursor. */
 const maxScanned = 1000
 
-/** Jobs are made, listed, looked at, ended and removed. */
-export function jobRoutes(parts: JobRoutesDeps): Router {
-  const { store } = parts
-  const intake = new JobIntake(parts)
+/** Creates, lists, shows, cancels and removes jobs. */
+export function jobRoutes(deps: JobRoutesDeps): Router {
+  const { store } = deps
+  const intake = new JobIntake(deps)
   const router = Router({ caseSensitive: true })
 
   router.get('/jobs', async (req, res) => {
     const jobs = await listJobs(store, req, ownerOf(res))
-    sendJson(res, 200, { ...jobs, storage: await parts.holding(holderOf(res)) })
+    sendJson(res, 200, { ...jobs, storage: await deps.quota.holding(holderOf(res)) })
   })
   router.post('/jobs', async (req, res) => {
-    const request = await jobRequestOf(req, parts.checkCallback)
+    const request = await jobRequestOf(req, deps.checkCallback)
     const holder = holderOf(res)
-    const held = [parts.places.uploads.take(holder, uploadBytes)]
-    const upload = new Upload(req, subjectOf(request), parts.uploads)
+    const held = [deps.slots.uploads.take(holder, uploadBytes)]
+    const upload = new Upload(req, subjectOf(request), deps.uploads)
     const onWindow = (bytes: number): void => {
-      if (bytes > 0) held.push(parts.places.uploads.take(holder, bytes))
+      if (bytes > 0) held.push(deps.slots.uploads.take(holder, bytes))
     }
     try {
-      const body = new DecodedBody(upload, req.headers['content-encoding'], { ...parts.limits, onWindow })
-      // Nothing stands in the way of the body: who asked before sending it is told to go on.
+      const body = new DecodedBody(upload, req.headers['content-encoding'], { ...deps.limits, onWindow })
+      // The body is accepted: a client that asked before sending it may continue.
       if (req.headers.expect !== undefined) res.writeContinue()
       const { job, replayed } = await intake.take({ owner: ownerOf(res), holder, request, upload, body })
       if (replayed) res.set('Idempotency-Replayed', 'true')
@@ -62,7 +59,7 @@ export function jobRoutes(parts: JobRoutesDeps): Router {
       sendJson(res, 202, jobView(job))
     } finally {
       upload.destroy()
-      for (const place of held) place.release()
+      for (const slot of held) slot.release()
     }
   })
   router.get('/jobs/:id', async (req, res) => {
@@ -73,26 +70,26 @@ export function jobRoutes(parts: JobRoutesDeps): Router {
     if (hasEnded(job)) {
       await store.remove(job.id, job.owner)
       res.status(204).end()
-    } else sendJson(res, 200, jobView(await cancel(parts, job)))
+    } else sendJson(res, 200, jobView(await cancel(deps, job)))
   })
   router.post('/jobs/:id/webhook', async (req, res) => {
     const job = await jobAsked(store, req, res)
     requireCallback(job)
-    await ofQueue(parts.sendWebhook(job.id))
+    await queueCall(deps.sendWebhook(job.id))
     sendJson(res, 202, jobView((await store.read(job.id)) ?? job))
   })
   return router
 }
 
 function sendJson(res: Response, status: number, value: object): void {
-  // It is another one the next time.
   res.status(status).set('Cache-Control', 'no-store').json(value)
 }
 
-/** One that has come to its end meanwhile is given as it is. */
-async function cancel({ store, cancelled }: JobRoutesDeps, { id }: Job): Promise<Job> {
+/** @returns the job, which may have completed meanwhile */
+async function cancel({ store, changes }: JobRoutesDeps, { id }: Job): Promise<Job> {
   await store.cancel(id)
-  cancelled(id)
+  // Other processes learn of it through the store.
+  changes.cancelled(id)
   const job = await store.read(id)
   if (job) return job
   throw noSuchJob()
@@ -106,13 +103,13 @@ function requireCallback(job: Job): void {
 }
 
 async function listJobs(store: JobStore, { query }: Request, owner: string): Promise<object> {
-  const limit = wholeNumber('limit', query['limit'], { min: 1, max: maxListed, usual: defaultListed })
+  const limit = wholeNumber('limit', query['limit'], { min: 1, max: maxListed, default: defaultListed })
   const state = oneOf('state', query['state'], states)
   const jobs: Job[] = []
   let before = cursorIn(query['cursor'])
   let looked = 0
   for (;;) {
-    // One more than is shown, to know whether there is one.
+    // One more than is shown, to know whether there are more.
     const page = await store.list(owner, { limit: limit + 1, before })
     looked += page.length
     for (const job of page.slice(0, limit)) {

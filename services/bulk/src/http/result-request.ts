@@ -1,6 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Request } from 'express'
 import { type Format, formats } from '../results/result-format.ts'
-import { isBrowser } from './is-browser.ts'
 import { firstOf, oneOf, wholeNumber } from './query.ts'
 
 /** What the query of `GET /jobs/:id/results` asks for. */
@@ -10,7 +10,7 @@ export interface ResultRequest {
   readonly cursor: number
   /** Wait for what is not done yet. */
   readonly follows: boolean
-  /** Whether a spreadsheet may open it. Nothing but CSV differs by it. */
+  /** Whether a spreadsheet may open it. Only CSV differs by it. */
   readonly forSpreadsheets: boolean
 }
 
@@ -22,7 +22,18 @@ export function resultRequestOf({ query, headers }: Request): ResultRequest {
   return {
     format,
     forSpreadsheets: format === 'csv' && isWanted,
-    cursor: wholeNumber('cursor', query['cursor'], { usual: 0 }),
+    cursor: wholeNumber('cursor', query['cursor'], { default: 0 }),
     follows: ['1', 'true'].includes(firstOf(query['follow']) ?? ''),
   }
+}
+
+/**
+ * Whether a browser downloads a file, which a spreadsheet may open. A page's script is a program (`Sec-Fetch-Dest:
+ * empty`, W3C Fetch Metadata §2.1). Browsers send that field over HTTPS and to localhost only; without it they are
+ * recognised by accepting HTML, which no HTTP library does by default.
+ */
+function isBrowser(headers: IncomingHttpHeaders): boolean {
+  const destination = headers['sec-fetch-dest']
+  if (destination !== undefined) return destination !== 'empty'
+  return /\btext\/html\b/i.test(headers.accept ?? '')
 }

@@ -5,20 +5,20 @@ import { finished } from 'node:stream/promises'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 export interface UploadLimits {
-  /** Longest silence of a client that is waited for. Default 30 s. */
+  /** A client may send nothing for so long. Default 30 s. */
   readonly stallMs?: number
-  /** A body that has come slower than this, since it began, is given up. Default 100. */
+  /** A body that comes in slower than this on average is given up. Default 100. */
   readonly minBytesPerSecond?: number
-  /** A body that has not come in after this is given up, however fast it is. Default an hour. */
+  /** A body that has not come in after this is given up. Default an hour. */
   readonly maxMs?: number
 }
 
 const lookEveryMs = 500
 
 /**
- * The body of a request while it comes in, with its fingerprint. It takes no more than is read of it. Of the time that it
- * may take without moving, that in which this side holds it up does not count. Whatever becomes of it, the
- * request's own stream stays open, since there is an answer to send on its connection.
+ * The body of a request while it comes in, with its fingerprint. It reads no faster than it is read, and time in which
+ * this side holds it up does not count as a stall. The request's own stream always stays open, because an answer is
+ * still to be sent on its connection.
  *
  * Reading throws ProxyError `client_left` and `request_timeout`.
  */
@@ -33,8 +33,8 @@ export class Upload extends Readable {
   #waitedMs = 0
   #silentMs = 0
 
-  /** @param subject what else two requests have to agree on to be the same */
-  constructor(req: IncomingMessage, subject: string, limits: UploadLimits) {
+  /** @param subject what else belongs to the fingerprint */
+  constructor(req: IncomingMessage, subject: string, limits: UploadLimits = {}) {
     super()
     this.#req = req
     this.#limits = { stallMs: 30_000, minBytesPerSecond: 100, maxMs: 3_600_000, ...limits }
@@ -42,15 +42,15 @@ export class Upload extends Readable {
     req.on('data', this.#take)
     req.on('end', this.#finish)
     req.on('close', this.#lose)
-    // Told by `close` as well; without a listener Node would throw.
+    // `close` follows; without a listener Node would throw.
     req.on('error', () => {})
     req.pause()
-    // The error is that of whoever reads, also later. Until somebody does, nothing else listens, and Node would throw.
+    // The reader handles the error, also later. Without a listener Node would throw until then.
     this.on('error', () => {})
     this.#timer = setInterval(() => this.#look(), lookEveryMs).unref()
   }
 
-  /** Reads what is left, so that it is that of the whole body. Once. */
+  /** Reads the rest of the body first. Call it once. */
   async fingerprint(): Promise<string> {
     if (!this.readableEnded) await finished(this.resume(), { writable: false })
     return this.#hash.digest('base64url')

@@ -207,7 +207,7 @@ export class JobStore {
   }
 
   /** Every chunk of a job, in order. */
-  async places(id: string): Promise<ChunkExtent[]> {
+  async extents(id: string): Promise<ChunkExtent[]> {
     const { chunks, bytes } = this.#names.keysOf(id)
     const [lines, done] = await this.#link.run((client) =>
       Promise.all([client.lrange(chunks, 0, -1), client.hgetall(bytes)]),

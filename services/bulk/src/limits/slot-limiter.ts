@@ -3,18 +3,18 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 export interface SlotLimiterOptions {
   /** Of all clients together, in this process. */
   readonly max: number
-  /** Of that, what one client may have. */
+  /** The part of it that one client may have. */
   readonly sharePercent: number
-  /** What is counted, as a client is told: `uploads`. */
+  /** What is counted, for messages: `uploads`. */
   readonly what: string
-  /** The setting that says `max`. */
+  /** The setting that gives `max`. */
   readonly setting: string
   readonly onRefused?: (why: SlotRefusal) => void
 }
 
 /** Something of what is bounded, held by a client. */
 export interface Slot {
-  /** More than once does no harm. */
+  /** Idempotent. */
   readonly release: () => void
 }
 
@@ -22,7 +22,7 @@ export type SlotRefusal = 'client_full' | 'all_full'
 
 const retrySeconds = 1
 
-/** What clients hold at a time of something that is bounded: all of them together, and each one a share of it. */
+/** Bounds what clients hold at a time: all of them together, and each one to a share of it. */
 export class SlotLimiter {
   readonly #options: SlotLimiterOptions
   readonly #held = new Map<string, number>()
@@ -37,7 +37,7 @@ export class SlotLimiter {
     return this.#total
   }
 
-  /** What one client may have: at least something, whatever the share. */
+  /** What one client may have: at least 1, whatever the share. */
   get share(): number {
     return shareOf(this.#options.max, this.#options.sharePercent)
   }
@@ -63,10 +63,10 @@ export class SlotLimiter {
 
   /** As `tryTake`. @throws ProxyError `rate_limited` over the client's share, `overloaded` over the limit of all */
   take(holder: string, weight = 1): Slot {
-    const place = this.tryTake(holder, weight)
-    if (typeof place !== 'string') return place
+    const slot = this.tryTake(holder, weight)
+    if (typeof slot !== 'string') return slot
     const { what, setting, sharePercent } = this.#options
-    if (place === 'client_full') {
+    if (slot === 'client_full') {
       const message = `You have as many ${what} at a time as one client may: ${sharePercent} % (BULK_CLIENT_SHARE_PERCENT) of ${setting}`
       throw new ProxyError('rate_limited', { message, retryAfterSeconds: retrySeconds })
     }
@@ -89,7 +89,43 @@ export class SlotLimiter {
   }
 }
 
-/** A percentage, but not nothing. */
+/** A percentage of `max`, and at least 1. */
 export function shareOf(max: number, percent: number): number {
   return Math.max(1, Math.floor((max * percent) / 100))
+}
+
+/** What clients hold of this process: uploads in bytes of memory, the others by number. */
+export const boundedThings = ['uploads', 'downloads', 'followers', 'webhooks'] as const
+export type BoundedThing = (typeof boundedThings)[number]
+export type ServiceSlots = Readonly<Record<BoundedThing, SlotLimiter>>
+
+/** Attempts at a time in this process. Each takes up to ten seconds when a receiver hangs. */
+const maxWebhooks = 50
+
+export interface ServiceSlotSettings {
+  readonly BULK_CLIENT_SHARE_PERCENT: number
+  readonly BULK_UPLOAD_MEMORY_BYTES: number
+  readonly BULK_MAX_DOWNLOADS: number
+  readonly BULK_MAX_FOLLOWERS: number
+}
+
+/** @param onRefused called with what a client did not get, and whose limit it was */
+export function serviceSlots(
+  settings: ServiceSlotSettings,
+  onRefused: (what: BoundedThing, why: SlotRefusal) => void,
+): ServiceSlots {
+  const limiter = (what: BoundedThing, setting: keyof ServiceSlotSettings | 'webhooks'): SlotLimiter =>
+    new SlotLimiter({
+      what,
+      setting,
+      max: setting === 'webhooks' ? maxWebhooks : settings[setting],
+      sharePercent: settings.BULK_CLIENT_SHARE_PERCENT,
+      onRefused: (why) => onRefused(what, why),
+    })
+  return {
+    uploads: limiter('uploads', 'BULK_UPLOAD_MEMORY_BYTES'),
+    downloads: limiter('downloads', 'BULK_MAX_DOWNLOADS'),
+    followers: limiter('followers', 'BULK_MAX_FOLLOWERS'),
+    webhooks: limiter('webhooks', 'webhooks'),
+  }
 }

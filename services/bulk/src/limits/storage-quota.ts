@@ -1,9 +1,26 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { type JobFigures, noUsage } from '../jobs/job-figures.ts'
+import type { JobStore } from '../jobs/job-store.ts'
+import { hasEnded, type JobState } from '../jobs/job.ts'
 import { shareOf } from './slot-limiter.ts'
 
+/** What one client, or all of them, have in the store. */
+export interface Usage {
+  /** Inputs and results, compressed; those of lists that are still coming in too. */
+  readonly bytes: number
+  readonly jobs: number
+  /** Jobs that have not ended. */
+  readonly pending: number
+}
+
+export interface StoreUsage {
+  readonly all: Usage
+  readonly states: Readonly<Record<JobState, number>>
+  /** By client (`Job.holder`). */
+  readonly byHolder: ReadonlyMap<string, Usage>
+}
+
 export interface StorageQuotaOptions {
-  readonly figures: Pick<JobFigures, 'usage' | 'usageOf'>
+  readonly store: Pick<JobStore, 'listAll'>
   /** 0: no bound. */
   readonly maxBytes: number
   readonly maxJobs: number
@@ -11,14 +28,7 @@ export interface StorageQuotaOptions {
   readonly sharePercent: number
 }
 
-/** A list that is coming in, as far as it has. */
-export interface ListSoFar {
-  readonly lines: number
-  /** As it is stored. */
-  readonly bytes: number
-}
-
-/** What a client has in the store and may have, as `GET /jobs` says it. */
+/** What a client has in the store and may have, as `GET /jobs` shows it. */
 export interface Holding {
   readonly bytes: number
   readonly max_bytes?: number
@@ -26,31 +36,44 @@ export interface Holding {
   readonly max_jobs: number
 }
 
-/** Room is made when results expire or someone removes some: not soon. */
+const noUsage: Usage = { bytes: 0, jobs: 0, pending: 0 }
+
+/** Room is made when results expire or are removed: not soon. */
 const fullRetrySeconds = 60
 /** Results of clients that are over their share leave this part of the store to the lists of others. */
 const leftToOthers = 0.1
+const maxListedJobs = 100_000
+/** Several gauges of one scrape, and requests that come together, share one reading. */
+const sharedForMs = 1000
+/** Reading takes at most this part of the time, however many jobs there are. */
+const maxReadingShare = 0.05
 
 /**
- * Whether the store has room: for all clients together, and for each one its share. Reckoned by what is stored; results
- * of lists that have been taken may go beyond a client's share while nobody else needs the room.
+ * Whether the store has room: for all clients together, and for each one its share. It is decided by what all jobs take
+ * together, which is read from Redis at most once a second. Results of a list that was accepted may exceed a client's
+ * share while others do not need the room.
  */
 export class StorageQuota {
   readonly #options: StorageQuotaOptions
+  #read: Promise<StoreUsage> | undefined
+  #readAgainMs = -Infinity
+  /** What this process has stored since the last reading: a second is long enough to fill a store. */
+  #since = new UsageSum()
 
   constructor(options: StorageQuotaOptions) {
     this.#options = options
   }
 
   /**
-   * Whether a list may come in, or go on doing so.
+   * Whether a list may come in, or continue to.
+   * @param list as far as it has come in; bytes as they are stored
    * @throws ProxyError `payload_too_large` for a list that can never fit, `store_full`; and RedisUnavailable
    */
-  async require(holder: string, list: ListSoFar): Promise<void> {
-    const { maxBytes, maxJobs, figures } = this.#options
-    this.#requireFitting(list)
-    const { own, all } = await figures.usageOf(holder)
-    // A list that comes in is among the jobs already.
+  async require(holder: string, list: { readonly lines: number; readonly bytes: number }): Promise<void> {
+    const { maxBytes, maxJobs } = this.#options
+    this.#requireFitting(list.lines, list.bytes)
+    const { own, all } = await this.usageOf(holder)
+    // A list that is coming in is one of the jobs already.
     const isNew = list.bytes === 0
     if (isNew && own.jobs >= this.#shareOf(maxJobs)) throw this.#clientFull(`${own.jobs} jobs`, 'BULK_MAX_JOBS')
     if (isNew && all.jobs >= maxJobs) throw storeFull(`There are ${all.jobs} jobs (BULK_MAX_JOBS)`)
@@ -61,17 +84,17 @@ export class StorageQuota {
 
   /** Whether more results may be kept for a client. @throws RedisUnavailable */
   async mayGrow(holder: string): Promise<boolean> {
-    const { maxBytes, figures } = this.#options
+    const { maxBytes } = this.#options
     if (maxBytes === 0) return true
-    const { all, byHolder } = await figures.usage()
+    const { all, byHolder } = await this.usage()
     const { bytes } = byHolder.get(holder) ?? noUsage
     return bytes < this.#shareOf(maxBytes) || all.bytes < maxBytes * (1 - leftToOthers)
   }
 
   /** @throws RedisUnavailable */
   async holding(holder: string): Promise<Holding> {
-    const { maxBytes, maxJobs, figures } = this.#options
-    const { own } = await figures.usageOf(holder)
+    const { maxBytes, maxJobs } = this.#options
+    const { own } = await this.usageOf(holder)
     return {
       bytes: own.bytes,
       ...(maxBytes > 0 && { max_bytes: this.#shareOf(maxBytes) }),
@@ -80,7 +103,47 @@ export class StorageQuota {
     }
   }
 
-  #requireFitting({ lines, bytes }: ListSoFar): void {
+  /** Counts what a client's list takes until the next reading includes it. */
+  add(holder: string, usage: Partial<Usage>): void {
+    this.#since.add(holder, { ...noUsage, ...usage })
+  }
+
+  /** Of one client and of all, including what this process has stored since the reading. @throws RedisUnavailable */
+  async usageOf(holder: string): Promise<{ readonly own: Usage; readonly all: Usage }> {
+    const { all, byHolder } = await this.usage()
+    const since = this.#since
+    return {
+      own: sumOf(byHolder.get(holder) ?? noUsage, since.byHolder.get(holder) ?? noUsage),
+      all: sumOf(all, since.all),
+    }
+  }
+
+  /** Up to a second old. @throws RedisUnavailable */
+  usage(): Promise<StoreUsage> {
+    const nowMs = performance.now()
+    if (this.#read === undefined || nowMs > this.#readAgainMs) {
+      this.#readAgainMs = Infinity
+      this.#read = this.#sum().finally(() => {
+        this.#readAgainMs = nowMs + Math.max(sharedForMs, (performance.now() - nowMs) / maxReadingShare)
+      })
+      // The rejection is handled by those who wait for this reading. Later calls read again.
+      this.#read.catch(() => (this.#read = undefined))
+    }
+    return this.#read
+  }
+
+  async #sum(): Promise<StoreUsage> {
+    this.#since = new UsageSum()
+    const states: Record<JobState, number> = { receiving: 0, queued: 0, running: 0, completed: 0, cancelled: 0 }
+    const sum = new UsageSum()
+    for (const job of await this.#options.store.listAll(maxListedJobs)) {
+      states[job.state] += 1
+      sum.add(job.holder, { bytes: job.storedBytes, jobs: 1, pending: hasEnded(job) ? 0 : 1 })
+    }
+    return { all: sum.all, byHolder: sum.byHolder, states }
+  }
+
+  #requireFitting(lines: number, bytes: number): void {
     const { maxBytes, sharePercent } = this.#options
     const share = this.#shareOf(maxBytes)
     if (maxBytes === 0 || bytes <= share) return
@@ -102,6 +165,20 @@ export class StorageQuota {
   #shareOf(max: number): number {
     return shareOf(max, this.#options.sharePercent)
   }
+}
+
+class UsageSum {
+  all = noUsage
+  readonly byHolder = new Map<string, Usage>()
+
+  add(holder: string, usage: Usage): void {
+    this.all = sumOf(this.all, usage)
+    this.byHolder.set(holder, sumOf(this.byHolder.get(holder) ?? noUsage, usage))
+  }
+}
+
+function sumOf(one: Usage, other: Usage): Usage {
+  return { bytes: one.bytes + other.bytes, jobs: one.jobs + other.jobs, pending: one.pending + other.pending }
 }
 
 function storeFull(why: string): ProxyError {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { byteRangeIn, spanOf } from './byte-range.ts'
+import { byteRangeIn, spanOf } from './extent.ts'
 
 test.each([
   { field: 'bytes=0-', bytes: 10, span: { first: 0, last: 9 } },

@@ -1,12 +1,11 @@
 import { expect, test } from '@jest/globals'
 import type { ChunkExtent } from '../jobs/job-store.ts'
 import type { Job, JobState } from '../jobs/job.ts'
-import { cutOut, readyChunks, startAfterLines } from './extent.ts'
+import { cutOut, indicesOf, readyChunks, startAfterLines } from './extent.ts'
 
 const job = (state: JobState, total: number, done: number): Job => ({ state, chunks: { total, done } }) as Job
-const place = (index: number, bytes?: number): ChunkExtent => ({ index, lines: 10, bytes })
-const three = [place(0, 100), place(1, 50), place(2, 200)].map((one) => ({ ...one, bytes: one.bytes ?? 0 }))
-const indicesOf = (places: readonly ChunkExtent[]): number[] => places.map(({ index }) => index)
+const chunk = (index: number, bytes?: number): ChunkExtent => ({ index, lines: 10, bytes })
+const three = [chunk(0, 100), chunk(1, 50), chunk(2, 200)].map((one) => ({ ...one, bytes: one.bytes ?? 0 }))
 
 test.each([
   { state: 'running', bytes: [1, undefined, 1], ready: [0] },
@@ -15,19 +14,19 @@ test.each([
   { state: 'cancelled', bytes: [1, undefined, 1], ready: [0, 2] },
   { state: 'completed', bytes: [1, 1, 1], ready: [0, 1, 2] },
 ] as const)('of a job that is $state with chunks $bytes: $ready', ({ state, bytes, ready }) => {
-  const places = bytes.map((length, index) => place(index, length))
-  expect(indicesOf(readyChunks(job(state, places.length, 0), places))).toEqual(ready)
+  const chunks = bytes.map((length, index) => chunk(index, length))
+  expect(indicesOf(readyChunks(job(state, chunks.length, 0), chunks))).toEqual(ready)
 })
 
 test.each([
-  { state: 'running', total: 2, done: 0, places: [] },
-  { state: 'completed', total: 2, done: 2, places: [] },
-  { state: 'completed', total: 2, done: 2, places: [place(0), place(1)] },
-  { state: 'cancelled', total: 2, done: 1, places: [place(0), place(1)] },
+  { state: 'running', total: 2, done: 0, chunks: [] },
+  { state: 'completed', total: 2, done: 2, chunks: [] },
+  { state: 'completed', total: 2, done: 2, chunks: [chunk(0), chunk(1)] },
+  { state: 'cancelled', total: 2, done: 1, chunks: [chunk(0), chunk(1)] },
 ] as const)(
   'a job that is $state and of which the results have expired is not there',
-  ({ state, total, done, places }) => {
-    expect(() => readyChunks(job(state, total, done), places)).toThrow('nothing')
+  ({ state, total, done, chunks }) => {
+    expect(() => readyChunks(job(state, total, done), chunks)).toThrow('nothing')
   },
 )
 
@@ -52,5 +51,5 @@ test.each([
   { first: 349, last: 349, indices: [2], skip: 199 },
 ])('the chunks of bytes $first to $last', ({ first, last, indices, skip }) => {
   const cut = cutOut(three, { first, last })
-  expect([indicesOf(cut.places), cut.skip]).toEqual([indices, skip])
+  expect([indicesOf(cut.chunks), cut.skip]).toEqual([indices, skip])
 })

@@ -1,74 +1,123 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { ChunkExtent } from '../jobs/job-store.ts'
 import { hasEnded, type Job } from '../jobs/job.ts'
-import type { Span } from './byte-range.ts'
 
-/** Chunks of which the results are there. */
+/** A chunk whose results are stored. */
 export interface DoneExtent extends ChunkExtent {
   readonly bytes: number
 }
 
 /**
- * What can be handed out now, in the order of the inputs: of a job under way all before the first chunk that is not done,
- * of one that has ended all that was done.
- * @param places read after the job
- * @throws ProxyError `not_found` when the job has gone in between, which would look like one without results
+ * The chunks that can be sent now, in the order of the inputs: of a running job those before the first one that is not
+ * done, of an ended job all that are done.
+ * @param chunks read after the job
+ * @throws ProxyError `not_found` when the job was removed in between, which would look like a job without results
  */
-export function readyChunks(job: Job, places: readonly ChunkExtent[]): readonly DoneExtent[] {
-  if (places.length < job.chunks.total) throw new ProxyError('not_found', { detail: 'the job has just gone' })
-  if (hasEnded(job)) {
-    const done = places.filter(isDone)
-    if (done.length < job.chunks.done) throw new ProxyError('not_found', { detail: 'the job has just gone' })
-    return done
+export function readyChunks(job: Job, chunks: readonly ChunkExtent[]): readonly DoneExtent[] {
+  const gap = chunks.findIndex((chunk) => !isDone(chunk))
+  const ready = (hasEnded(job) || gap < 0 ? chunks : chunks.slice(0, gap)).filter(isDone)
+  if (chunks.length < job.chunks.total || (hasEnded(job) && ready.length < job.chunks.done)) {
+    throw new ProxyError('not_found', { detail: 'the job has just gone' })
   }
-  const gap = places.findIndex((place) => !isDone(place))
-  return (gap < 0 ? places : places.slice(0, gap)).filter(isDone)
+  return ready
 }
 
-function isDone(place: ChunkExtent): place is DoneExtent {
-  return place.bytes !== undefined
+function isDone(chunk: ChunkExtent): chunk is DoneExtent {
+  return chunk.bytes !== undefined
 }
 
-export const bytesOf = (places: readonly DoneExtent[]): number => places.reduce((sum, { bytes }) => sum + bytes, 0)
+export const indicesOf = (chunks: readonly ChunkExtent[]): number[] => chunks.map(({ index }) => index)
 
-export const linesOf = (places: readonly ChunkExtent[]): number => places.reduce((sum, { lines }) => sum + lines, 0)
+export const bytesOf = (chunks: readonly DoneExtent[]): number => chunks.reduce((sum, { bytes }) => sum + bytes, 0)
 
-/** Where to begin among some chunks. */
-export interface Start {
-  /** The chunks from this one on. */
-  readonly from: number
-  /** Lines of that one to leave out. */
-  readonly skip: number
-}
+export const linesOf = (chunks: readonly ChunkExtent[]): number => chunks.reduce((sum, { lines }) => sum + lines, 0)
 
-/** After so many lines. */
-export function startAfterLines(places: readonly ChunkExtent[], lines: number): Start {
+/** @returns the position of the chunk that holds the first line after `lines`, and how many of its lines to skip */
+export function startAfterLines(
+  chunks: readonly ChunkExtent[],
+  lines: number,
+): { readonly from: number; readonly skip: number } {
   let before = 0
-  for (const [from, place] of places.entries()) {
-    if (before + place.lines > lines) return { from, skip: lines - before }
-    before += place.lines
+  for (const [from, chunk] of chunks.entries()) {
+    if (before + chunk.lines > lines) return { from, skip: lines - before }
+    before += chunk.lines
   }
-  return { from: places.length, skip: 0 }
+  return { from: chunks.length, skip: 0 }
 }
 
-/** Chunks that hold a span of all bytes. */
-export interface Cut {
-  readonly places: readonly DoneExtent[]
-  /** Bytes of the first one to leave out. */
-  readonly skip: number
+/** The bytes that a client asks for: from one on, perhaps up to another (inclusive), or the last few. */
+export type ByteRange =
+  | { readonly kind: 'from'; readonly first: number; readonly last?: number }
+  | { readonly kind: 'suffix'; readonly length: number }
+
+/** Undefined for several ranges, other units and what is malformed: RFC 9110 §14.2 lets a server ignore the field. */
+export function byteRangeIn(field: string | undefined): ByteRange | undefined {
+  const [, first = '', last = ''] = /^bytes\s*=\s*(\d{0,15})\s*-\s*(\d{0,15})$/i.exec(field ?? '') ?? []
+  if (first === '') return last === '' ? undefined : { kind: 'suffix', length: Number(last) }
+  if (last === '') return { kind: 'from', first: Number(first) }
+  return Number(last) < Number(first) ? undefined : { kind: 'from', first: Number(first), last: Number(last) }
 }
 
-export function cutOut(places: readonly DoneExtent[], { first, last }: Span): Cut {
-  const cut: DoneExtent[] = []
+/** Positions of bytes; `last` is included. */
+export interface Span {
+  readonly first: number
+  readonly last: number
+}
+
+/** The part of a range that is within so many bytes; undefined if there is none. */
+export function spanOf(range: ByteRange, bytes: number): Span | undefined {
+  const span =
+    range.kind === 'suffix'
+      ? { first: Math.max(0, bytes - range.length), last: bytes - 1 }
+      : { first: range.first, last: Math.min(range.last ?? Infinity, bytes - 1) }
+  return span.first <= span.last ? span : undefined
+}
+
+/** @returns the chunks that hold a span of all bytes, and how many bytes of the first one to skip */
+export function cutOut(
+  all: readonly DoneExtent[],
+  { first, last }: Span,
+): { readonly chunks: readonly DoneExtent[]; readonly skip: number } {
+  const chunks: DoneExtent[] = []
   let skip = 0
   let before = 0
-  for (const place of places) {
-    const end = before + place.bytes
+  for (const chunk of all) {
+    const end = before + chunk.bytes
     if (end > first && before <= last) {
-      if (cut.length === 0) skip = first - before
-      cut.push(place)
+      if (chunks.length === 0) skip = first - before
+      chunks.push(chunk)
     }
     before = end
   }
-  return { places: cut, skip }
+  return { chunks, skip }
+}
+
+const newline = 0x0a
+
+/** Skips the first `lines` lines. */
+export async function* withoutLines(bodies: AsyncIterable<Buffer>, lines: number): AsyncGenerator<Buffer> {
+  let left = lines
+  for await (const body of bodies) {
+    let start = 0
+    while (left > 0) {
+      const end = body.indexOf(newline, start)
+      if (end < 0) break
+      start = end + 1
+      left -= 1
+    }
+    if (start < body.length) yield body.subarray(start)
+  }
+}
+
+/** So many bytes, after the first `skip`. */
+export async function* cutTo(bodies: AsyncIterable<Buffer>, skip: number, bytes: number): AsyncGenerator<Buffer> {
+  let start = skip
+  let left = bytes
+  for await (const body of bodies) {
+    const piece = body.subarray(start, start + left)
+    start = Math.max(0, start - body.length)
+    left -= piece.length
+    if (piece.length > 0) yield piece
+    if (left === 0) return
+  }
 }

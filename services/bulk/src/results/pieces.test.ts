@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { cutTo, withoutLines } from './pieces.ts'
+import { cutTo, withoutLines } from './extent.ts'
 
 async function* pieces(...texts: string[]): AsyncGenerator<Buffer> {
   for (const text of texts) yield Buffer.from(text)

@@ -1,7 +1,8 @@
-import { csvColumns, csvHeader, type CsvOptions, csvRows } from './csv-rows.ts'
+import { stringify } from 'csv-stringify/sync'
+import { plainFields } from './record-fields.ts'
 
 export const formats = ['ndjson', 'csv', 'json'] as const
-/** Also the ending of a file that holds it. */
+/** Also the extension of a file that holds it. */
 export type Format = (typeof formats)[number]
 
 export const contentTypes: Readonly<Record<Format, string>> = {
@@ -10,36 +11,99 @@ export const contentTypes: Readonly<Record<Format, string>> = {
   json: 'application/json; charset=utf-8',
 }
 
-export interface FormatOptions extends CsvOptions {
-  /** What the job's lines hold besides the input; undefined: whole records. */
+export interface FormatOptions {
+  /** Members of the record besides the input; undefined: whole records. */
   readonly fields: readonly string[] | undefined
-  /** Whether what is before these lines is at the client already. */
-  readonly continues: boolean
+  /**
+   * Whether a spreadsheet may open the CSV: a cell that begins with `=`, `+`, `-`, `@`, a tab or CR would be a formula
+   * there, and gets a `'` in front (OWASP, CSV Injection).
+   */
+  readonly forSpreadsheets?: boolean
 }
 
-/** Result lines, each piece some whole ones in NDJSON, in another form. A piece comes out for each that goes in. */
-export function inFormat(format: Format, lines: AsyncIterable<Buffer>, options: FormatOptions): AsyncIterable<Buffer> {
-  if (format === 'csv') return asCsv(lines, options)
-  return format === 'json' ? asArray(lines) : lines
+/**
+ * How results are laid out in a file or an answer. The line ends show what was written before an interruption, so that
+ * writing can continue behind it.
+ */
+export interface RowWriter {
+  /** Before the first result. */
+  readonly head: string
+  /** After the last one. */
+  readonly tail: string
+  /**
+   * @param lines whole lines of NDJSON, each with its line end
+   * @param isFirst right behind the head, or behind what an earlier run has written
+   */
+  readonly rows: (lines: Buffer, isFirst: boolean) => Buffer | string
 }
 
-/** The header row stands at the beginning only: what continues can be appended to what is there. */
-async function* asCsv(
+export function rowWriter(format: Format, options: FormatOptions): RowWriter {
+  if (format === 'json') return jsonRows
+  if (format === 'ndjson') return { head: '', tail: '', rows: (lines) => lines }
+  const columns = ['input', ...(options.fields ?? plainFields), 'error']
+  const head = csvOf([columns], options)
+  return { head, tail: '', rows: (lines) => csvOf(cellsOf(lines.toString(), columns), options) }
+}
+
+/** Each element is followed by its comma or by the end of the array, so that one at the end of a line is whole. */
+const jsonRows: RowWriter = {
+  head: '[\n',
+  tail: '\n]\n',
+  // Latin-1 keeps the bytes of UTF-8 as they are, and no string of JSON holds a bare newline.
+  rows: (lines, isFirst) => {
+    const elements = lines.toString('latin1', 0, lines.length - 1).replaceAll('\n', ',\n')
+    return Buffer.from(isFirst ? elements : `,\n${elements}`, 'latin1')
+  },
+}
+
+/**
+ * Result lines in a format, as the body of an answer. One piece comes out for each that goes in.
+ * @param lines pieces of whole lines of NDJSON
+ * @param continues the client has what comes before these lines: no CSV header
+ */
+export async function* inFormat(
+  format: Format,
   lines: AsyncIterable<Buffer>,
-  { fields, continues, ...options }: FormatOptions,
+  { continues, ...options }: FormatOptions & { readonly continues: boolean },
 ): AsyncGenerator<Buffer> {
-  const columns = csvColumns(fields)
-  if (!continues) yield Buffer.from(csvHeader(columns, options))
-  for await (const piece of lines) yield Buffer.from(csvRows(piece.toString(), columns, options))
+  const { head, tail, rows } = rowWriter(format, options)
+  if (head !== '' && !(format === 'csv' && continues)) yield Buffer.from(head)
+  let isFirst = true
+  for await (const piece of lines) {
+    const body = rows(piece, isFirst)
+    yield typeof body === 'string' ? Buffer.from(body) : body
+    isFirst = false
+  }
+  if (tail !== '') yield Buffer.from(tail)
 }
 
-/** Latin-1 keeps the bytes of UTF-8 as they are, and no string of JSON holds a bare newline. */
-async function* asArray(lines: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let before = '[\n'
-  for await (const piece of lines) {
-    const elements = piece.toString('latin1', 0, piece.length - 1).replaceAll('\n', ',\n')
-    yield Buffer.from(before + elements, 'latin1')
-    before = ',\n'
-  }
-  yield Buffer.from(before === '[\n' ? '[]\n' : '\n]\n')
+/** Where lists are separated by semicolons, a spreadsheet starts a cell behind one unless the field is quoted. */
+const separators = /[;\t]/
+
+function csvOf(rows: readonly (readonly string[])[], { forSpreadsheets = false }: FormatOptions): string {
+  const options = forSpreadsheets ? { escape_formulas: true, quoted_match: separators } : {}
+  return stringify(
+    rows.map((row) => [...row]),
+    options,
+  )
+}
+
+/** Cells of result lines (NDJSON). A nested value is written as JSON, an error as its title. */
+function cellsOf(lines: string, columns: readonly string[]): string[][] {
+  return lines
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const result = JSON.parse(line) as Readonly<Record<string, unknown>>
+      return columns.map((column) => (column === 'error' ? titleOf(result[column]) : cellOf(result[column])))
+    })
+}
+
+function cellOf(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+function titleOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'title' in error ? String(error.title) : ''
 }

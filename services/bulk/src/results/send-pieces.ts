@@ -11,10 +11,12 @@ export interface SendOptions {
   readonly prompt: boolean
   /** Aborts when the client has left. */
   readonly left: AbortSignal
-  /** A client that takes nothing for so long has its connection cut; it can come back and go on where it was. */
-  readonly maxStallMs: number
+  /**
+   * A client that takes nothing for so long is disconnected; it can continue later where it was. Default 5 minutes.
+   */
+  readonly maxStallMs?: number | undefined
   /** Sent after the last piece, where the answer is chunked. */
-  readonly trailers?: Readonly<Record<string, string>>
+  readonly trailers?: Readonly<Record<string, string>> | undefined
 }
 
 /** A third of the time of the usual level 6, for a tenth more bytes. */
@@ -55,7 +57,7 @@ function packerInto(res: ServerResponse): Gzip {
   return packer
 }
 
-async function drained(out: Writable, res: ServerResponse, { left, maxStallMs }: SendOptions): Promise<void> {
+async function drained(out: Writable, res: ServerResponse, { left, maxStallMs = 300_000 }: SendOptions): Promise<void> {
   const cut = setTimeout(() => res.destroy(), maxStallMs)
   try {
     await once(out, 'drain', { signal: left })

@@ -43,7 +43,7 @@ export interface WebhooksDeps {
   readonly jobs: WebhookJobs
   readonly sender: WebhookSender
   /** Attempts at a time in this process. */
-  readonly places: SlotLimiter
+  readonly slots: SlotLimiter
   /** As long as jobs can be read: nobody asks for their webhooks after that. */
   readonly keepSeconds: number
   readonly pauses?: BackoffPauses
@@ -61,7 +61,7 @@ type End = 'delivered' | 'nothing'
 type TaskOfQueue = Job<WebhookTask, End>
 
 const queueName = 'webhooks'
-/** Tasks that are looked at, at a time; those of clients over their share of places are put off. */
+/** Tasks that are looked at, at a time; those of clients over their share of slots are put off. */
 const concurrency = 100
 /** One place is free after this at the latest: an attempt takes no longer. */
 const attemptMs = 10_000
@@ -172,25 +172,25 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
       throw new DelayedError()
     }
     if (found === undefined) return 'nothing'
-    const place = this.#deps.places.tryTake(found.holder)
-    if (typeof place === 'string') {
+    const slot = this.#deps.slots.tryTake(found.holder)
+    if (typeof slot === 'string') {
       await task.moveToDelayed(Date.now() + this.#putOffMs(found.holder), token)
       throw new DelayedError()
     }
     try {
       return await this.#attempt(task, found)
     } finally {
-      place.release()
+      slot.release()
     }
   }
 
   /**
-   * Until a client that has all its places under way has one again, when its receivers take as long as they may: those
+   * Until a client that has all its slots under way has one again, when its receivers take as long as they may: those
    * that are put off come back one by one, in their order, and not all at once over and over.
    */
   #putOffMs(holder: string): number {
     const nowMs = performance.now()
-    const turnMs = Math.max(nowMs, this.#turnsMs.get(holder) ?? 0) + attemptMs / this.#deps.places.share
+    const turnMs = Math.max(nowMs, this.#turnsMs.get(holder) ?? 0) + attemptMs / this.#deps.slots.share
     for (const [other, ms] of this.#turnsMs) if (ms < nowMs) this.#turnsMs.delete(other)
     this.#turnsMs.set(holder, Math.min(turnMs, nowMs + maxPutOffMs))
     return Math.ceil(turnMs - nowMs)

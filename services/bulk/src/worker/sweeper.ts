@@ -53,7 +53,7 @@ export class Sweeper {
 
   async #addMissing({ id }: Job, nth: number): Promise<void> {
     const { store, queue, onRepaired } = this.#deps
-    const left = (await store.places(id)).filter(({ bytes }) => bytes === undefined).map(({ index }) => index)
+    const left = (await store.extents(id)).filter(({ bytes }) => bytes === undefined).map(({ index }) => index)
     const [first] = left
     const last = left.at(-1)
     if (first === undefined || last === undefined) return

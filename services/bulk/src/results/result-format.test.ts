@@ -1,13 +1,15 @@
 import { expect, test } from '@jest/globals'
-import { csvColumns, csvHeader, csvRows } from './csv-rows.ts'
 import { answerLine, errorLine } from './result-line.ts'
+import { rowWriter } from './result-format.ts'
 
-const columns = csvColumns(['city', 'asn', 'asn.name', 'anycast'])
+const fields = ['city', 'asn', 'asn.name', 'anycast']
+const csvRows = (lines: string, options: Parameters<typeof rowWriter>[1] = { fields }): string =>
+  String(rowWriter('csv', options).rows(Buffer.from(lines), true))
 const error = { code: 'wrong_ip', title: 'Wrong ip', message: 'Please' }
 
 test('columns are the input, the wanted fields, and the error', () => {
-  expect(csvHeader(columns)).toBe('input,city,asn,asn.name,anycast,error\n')
-  expect(csvHeader(csvColumns(undefined))).toBe(
+  expect(rowWriter('csv', { fields }).head).toBe('input,city,asn,asn.name,anycast,error\n')
+  expect(rowWriter('csv', { fields: undefined }).head).toBe(
     'input,ip,hostname,bogon,anycast,city,region,country,loc,org,postal,timezone,error\n',
   )
 })
@@ -21,11 +23,11 @@ test.each([
   ['numbers', { city: 0, 'asn.name': 1.5 }, 'x,0,,1.5,,'],
   ['null', { city: null }, 'x,,,,,'],
 ])('%s', (_what, record, row) => {
-  expect(csvRows(answerLine('x', record, undefined), columns)).toBe(`${row}\n`)
+  expect(csvRows(answerLine('x', record, undefined))).toBe(`${row}\n`)
 })
 
-test('an error is told by its title, in its row', () => {
-  expect(csvRows(errorLine('a,b', error) + answerLine('y', { city: 'C' }, ['city']), columns)).toBe(
+test('an error is shown by its title, in its row', () => {
+  expect(csvRows(errorLine('a,b', error) + answerLine('y', { city: 'C' }, ['city']))).toBe(
     '"a,b",,,,,Wrong ip\ny,C,,,,\n',
   )
 })
@@ -40,5 +42,5 @@ test.each([
   ['AS15169 Google', 'AS15169 Google'],
 ])('for a spreadsheet the cell %j is %j, in the input and in a record', (cell, written) => {
   const lines = answerLine(cell, { city: cell }, undefined)
-  expect(csvRows(lines, ['input', 'city'], { forSpreadsheets: true })).toBe(`${written},${written}\n`)
+  expect(csvRows(lines, { fields: ['city'], forSpreadsheets: true })).toBe(`${written},${written},\n`)
 })
