@@ -16,6 +16,9 @@ interface ErrorKind {
   readonly form?: 'titled' | 'plain'
 }
 
+/** nginx's status for a client that left before an answer: for logs and metrics, since no client sees it. */
+export const CLIENT_CLOSED_REQUEST = 499
+
 const kinds = {
   bad_request: { status: 400, title: 'Bad request', message: 'The request could not be understood', level: 'debug' },
   unauthorized: { status: 401, title: 'Unauthorized', message: 'This operation needs a valid token', level: 'warn' },
@@ -97,7 +100,12 @@ const kinds = {
     message: 'The store of the jobs does not answer; try again after the time in Retry-After',
     level: 'warn',
   },
-  client_left: { status: 499, title: 'Client left', message: 'The client left before an answer', level: 'debug' },
+  client_left: {
+    status: CLIENT_CLOSED_REQUEST,
+    title: 'Client left',
+    message: 'The client left before an answer',
+    level: 'debug',
+  },
   request_timeout: {
     status: 408,
     title: 'Request timeout',

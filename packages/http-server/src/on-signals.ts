@@ -1,4 +1,5 @@
 import { exitCodeOf, onStopSignals, stopSignals } from '@ipfleet/core/stop-signals.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 export interface OnSignalsOptions {
   /** Closes everything the process has open. */
@@ -44,14 +45,13 @@ const forcedFlushMs = 100
  * wait for a slow reader of the log once more.
  */
 async function exit(code: number, log: OnSignalsOptions['log'], patienceMs: number): Promise<never> {
-  await flushed(log, patienceMs)
+  await within(patienceMs, flushed(log))
   process.removeAllListeners('exit')
   return process.exit(code)
 }
 
-function flushed(log: OnSignalsOptions['log'], patienceMs: number): Promise<void> {
+function flushed(log: OnSignalsOptions['log']): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, patienceMs)
     if (log.flush) log.flush(() => resolve())
     else resolve()
   })

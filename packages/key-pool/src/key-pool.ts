@@ -7,6 +7,7 @@ import { type AskedProduct, KeyRing } from './key-ring.ts'
 import type { BenchReason, KeyState, KeyStore, TakeOptions } from './key-store.ts'
 import { earliestReturnMs, withMainProducts } from './key-states.ts'
 import type { KeyQuota, Quota } from './quota.ts'
+import { between } from '@ipfleet/core/jitter.ts'
 
 /** The right to send one request with a key. Every ticket is settled once: by a verdict about it, or unsettled. */
 export interface Ticket {
@@ -143,8 +144,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
       if (taken.deniedStatus !== undefined && tried.size === 0) return exhausted(taken.retryAfterMs, taken.deniedStatus)
       isPatient = taken.trialUnderWay && patienceMs > 0
       if (!isPatient) break
-      const pollMs = trialPollMs.least + Math.random() * (trialPollMs.most - trialPollMs.least)
-      await sleep(Math.min(pollMs, patienceMs))
+      await sleep(Math.min(between(trialPollMs.least, trialPollMs.most), patienceMs))
     }
     if (all.length === 0 && this.size > 0) return exhausted(0, 403)
     return { kind: 'exhausted', ...(await this.#returnOf(demand)) }

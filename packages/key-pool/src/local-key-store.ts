@@ -15,6 +15,7 @@ import { KeyTurns } from './key-turns.ts'
 import { LocalLessons } from './local-lessons.ts'
 import { LocalQuotas } from './local-quotas.ts'
 import { type KeyQuota, type QuotaReport, shortForMs, weightsOf } from './quota.ts'
+import { exponentialMs } from '@ipfleet/core/backoff.ts'
 
 interface Benched {
   readonly id: string
@@ -140,7 +141,7 @@ export class LocalKeyStore implements KeyStore {
     // Requests that were under way together report the same limit: one strike. Those of the whole key count for each product.
     const earlier = Math.max(before?.strikes ?? 0, still ? 0 : (whole?.strikes ?? 0))
     const strikes = Math.min(earlier + (still ? 0 : 1), maxStrikes)
-    const forMs = doublingUpToMs === undefined ? durationMs : Math.min(durationMs * 2 ** (strikes - 1), doublingUpToMs)
+    const forMs = exponentialMs(strikes, { firstMs: durationMs, maxMs: doublingUpToMs ?? durationMs })
     const beforeMs = before?.untilMs ?? 0
     const untilMs = Math.max(beforeMs, nowMs + forMs)
     // The reason is that of the bench which lasts longest.

@@ -3,6 +3,7 @@ import type { Clock } from '@ipfleet/core/clock.ts'
 import { canonicalAddress } from './canonical-address.ts'
 import { type TargetAddress, targetAddress, type TargetVerdict } from './target.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 /** The addresses of a name, the best first, in any spelling. Rejects with a `code` when there are none. */
 export type LookUp = (name: string) => Promise<readonly { readonly address: string }[]>
@@ -47,7 +48,7 @@ export class NameLookups {
     if (failure !== undefined && this.#parts.clock.nowMs() < failure.untilMs) return failure.found
     const underWay = this.#underWay.get(name)
     if (underWay === undefined && this.#underWay.size >= mostUnderWay) return unresolved('EAI_AGAIN')
-    return within(this.#parts.timeoutMs, underWay ?? this.#start(name))
+    return (await within(this.#parts.timeoutMs, underWay ?? this.#start(name))) ?? late
   }
 
   #start(name: string): Promise<Found> {
@@ -74,16 +75,8 @@ export class NameLookups {
   }
 }
 
-/** A look-up cannot be called off: it goes on, and whoever asks meanwhile waits for the same one. */
-async function within(ms: number, looking: Promise<Found>): Promise<Found> {
-  const { promise: late, resolve } = Promise.withResolvers<Found>()
-  const timer = setTimeout(() => resolve({ kind: 'unresolved', code: 'ETIMEOUT', timedOut: true }), ms)
-  try {
-    return await Promise.race([looking, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+/** A look-up cannot be aborted: it goes on, and later callers wait for the same one. */
+const late: Found = { kind: 'unresolved', code: 'ETIMEOUT', timedOut: true }
 
 function read(answer: readonly { readonly address: string }[]): Found {
   const addresses = new Set(answer.map(({ address }) => canonicalAddress(address)).filter((one) => one !== undefined))

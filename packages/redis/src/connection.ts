@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { RedisPlace } from './redis-problem.ts'
+import { backoffMs } from '@ipfleet/core/backoff.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -28,7 +29,7 @@ function connectionOptions(name: string): RedisOptions {
     keepAlive: 5000,
     // How long `disconnect` waits for the server before it destroys the socket.
     disconnectTimeout: 100,
-    retryStrategy: (attempt) => Math.min(2 ** attempt * 10, retryCapMs) * (0.5 + Math.random() / 2),
+    retryStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: retryCapMs }),
     // After a failover the old primary answers READONLY; a new connection may reach the new one. Capped, since a
     // server that stays a replica would otherwise be reconnected to on every command.
     reconnectOnError: (error) => {

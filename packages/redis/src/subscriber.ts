@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { connect } from './connection.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 /** Subscribing again to what is subscribed changes nothing, and shows whether the link still carries anything. */
 const renewEveryMs = 1000
@@ -82,15 +83,10 @@ export class Subscriber {
   }
 
   async #confirm(subscription: Promise<unknown>): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, this.#deadlineMs)
-    await Promise.race([
-      subscription.catch((error: unknown) => {
-        this.#gap = true
-        this.#refusedListener?.(error)
-      }),
-      late,
-    ])
-    clearTimeout(timer)
+    const confirmed = subscription.catch((error: unknown) => {
+      this.#gap = true
+      this.#refusedListener?.(error)
+    })
+    await within(this.#deadlineMs, confirmed)
   }
 }

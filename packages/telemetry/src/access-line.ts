@@ -38,9 +38,6 @@ export interface AccessEntry {
   readonly probe?: boolean | undefined
 }
 
-/** The status that the log shows for a client that hung up before its answer, as nginx has it. */
-export const CLIENT_CLOSED_REQUEST = 499
-
 /** Enough to see what was asked; a target may be as long as the header limit. */
 const LONGEST_TEXT = 1024
 

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClientParts, clientParts } from '@ipfleet/rate-limit/clients/client-parts.ts'
 import { furtherAttempt } from '@ipfleet/http-server/further-attempt.ts'
 import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
@@ -12,6 +11,7 @@ import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { redisNeeds } from './redis-needs.ts'
 import type { BulkSettings } from './settings.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 /** What the processes of the service share. */
 export interface FleetParts {
@@ -59,7 +59,7 @@ export function fleetParts(settings: BulkSettings, logger: Logger): FleetParts {
     limiter,
     clients,
     joined: async () => {
-      if (!link.up) await Promise.race([once(link, 'up'), sleep(maxJoinMs, undefined, { ref: false })])
+      if (!link.up) await within(maxJoinMs, once(link, 'up'))
     },
     close: async () => {
       await clients?.close()

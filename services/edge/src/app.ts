@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
-import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { CLIENT_CLOSED_REQUEST, ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { SharedQuota } from '@ipfleet/proxy/http1/shared-quota.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
@@ -16,7 +16,6 @@ import type { ClientLimiter, Verdict } from './limits/client-limiter.ts'
 import type { OwnEndpoints } from './own-endpoints.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-answer.ts'
 import { type ForwardEnd, type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
-import { CLIENT_LEFT } from '@ipfleet/proxy/relay/proxied-request.ts'
 import { type Client, isLooping } from './proxy/request-head.ts'
 import type { RequestEnd } from './request-record.ts'
 import type { HiddenPaths } from './upstreams/hidden-paths.ts'
@@ -83,7 +82,7 @@ export function createApp({ rules, clientAddress, isTrusted, onEnd }: AppParts):
     // Before all that costs: a client that sends many requests at once delays its own.
     turns.take(visitor.subject, () => {
       const visit = new Visit(incoming, visitor)
-      if (answer.gone) visit.answeredHere(CLIENT_LEFT)
+      if (answer.gone) visit.answeredHere(CLIENT_CLOSED_REQUEST)
       else judge(visit, rules())
     })
   }
@@ -113,7 +112,7 @@ function judge(visit: Visit, now: Rules): void {
 async function admitLater(visit: Visit, rules: Rules, verdict: Promise<Verdict>): Promise<void> {
   try {
     const decided = await verdict
-    if (visit.incoming.answer.gone) visit.answeredHere(CLIENT_LEFT)
+    if (visit.incoming.answer.gone) visit.answeredHere(CLIENT_CLOSED_REQUEST)
     else admit(visit, rules, decided)
   } catch (error) {
     visit.refuse(ProxyError.from(error))

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type AnswerStore, type BatchStore, noStore } from '@ipfleet/cache/answer-store.ts'
 import { type Generation, ownGeneration } from '@ipfleet/cache/generation.ts'
 import { outcomeCodec, type SharedOutcome } from '@ipfleet/cache/outcome.ts'
@@ -22,6 +21,7 @@ import { RedisBreakerStates } from '@ipfleet/upstream/redis-breaker-states.ts'
 import { localBreakerStates, type SharedBreakerStates } from '@ipfleet/upstream/shared-breaker-state.ts'
 import { cacheNeeds, redisNeeds } from './redis-needs.ts'
 import type { LookupSettings } from './settings.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 /** What a replica shares with the fleet, or, alone, has for itself. */
 export interface FleetParts {
@@ -122,7 +122,7 @@ function sharedParts(settings: LookupSettings, url: string): FleetParts {
     breakerStates: new RedisBreakerStates(state, subscriber),
     redis: { state, cache, subscriber },
     isAway: (error) => error instanceof RedisUnavailable,
-    joined: () => Promise.race([generation.known, sleep(joinPatienceMs, undefined, { ref: false })]),
+    joined: () => within(joinPatienceMs, generation.known),
     close: () => {
       clock.close()
       subscriber.close()

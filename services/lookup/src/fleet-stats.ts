@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Stats } from './stats.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 const patienceMs = 300
 
@@ -40,16 +41,14 @@ export class FleetStats {
       gathered.push(stats)
       checkComplete()
     })
-    const timer = setTimeout(resolve, patienceMs)
     try {
       const message = JSON.stringify({ question, replica: this.#replica })
       // PUBLISH tells how many heard it: every replica, this one included.
       expected = (await this.#link.run((client) => client.publish(this.#questions, message))) - 1
       checkComplete()
-      await complete
+      await within(patienceMs, complete)
       return gathered
     } finally {
-      clearTimeout(timer)
       this.#waiting.delete(question)
     }
   }

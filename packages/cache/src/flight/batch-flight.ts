@@ -4,6 +4,7 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { Claims, LandedOutcome } from './claims.ts'
 import type { Flown, OutcomeCodec } from './fleet-flight.ts'
+import { between } from '@ipfleet/core/jitter.ts'
 
 /** Takes what a load has brought so far, one outcome for each subject. Resolves when it is shared and kept. */
 export type Settle<T> = (outcomes: ReadonlyMap<string, T>) => Promise<void>
@@ -64,8 +65,7 @@ export class BatchFlight<T> implements BatchFleetLoad<T> {
       for (const subject of waiting) awaited.add(subject)
       const leftMs = deadlineMs - this.#clock.nowMs()
       if (leftMs <= 0) break
-      const jitteredMs = reclaimMs.least + Math.random() * (reclaimMs.most - reclaimMs.least)
-      await sleep(Math.min(jitteredMs, leftMs))
+      await sleep(Math.min(between(reclaimMs.least, reclaimMs.most), leftMs))
     }
     throw new ProxyError('upstream_timeout', { detail: `waited for other replicas' loads of ${waiting.size} items` })
   }

@@ -2,6 +2,8 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { Lease, Leases } from './lease.ts'
 import type { OutcomeBoard } from './outcome-board.ts'
+import { between } from '@ipfleet/core/jitter.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 /** How outcomes travel between replicas. */
 export interface OutcomeCodec<T> {
@@ -140,8 +142,8 @@ export class FleetFlight<T> {
 
 /** Waiters recheck on a jittered timer, sooner if the lease ends before: messages may be lost and holders may die. */
 function nextRecheckMs(leaseLeftMs: number | undefined): number {
-  const jittered = recheckMs.least + Math.random() * (recheckMs.most - recheckMs.least)
-  return leaseLeftMs === undefined ? recheckMs.least * Math.random() : Math.min(jittered, leaseLeftMs + 5)
+  if (leaseLeftMs === undefined) return between(0, recheckMs.least)
+  return Math.min(between(recheckMs.least, recheckMs.most), leaseLeftMs + 5)
 }
 
 /** Sleep that a ring ends early, also one that came just before. */
@@ -158,9 +160,7 @@ class Alarm {
     if (!this.#rung && durationMs > 0) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
-      const timer = setTimeout(resolve, durationMs)
-      await promise
-      clearTimeout(timer)
+      await within(durationMs, promise)
       this.#wake = undefined
     }
     this.#rung = false

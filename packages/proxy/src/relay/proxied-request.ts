@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { CLIENT_CLOSED_REQUEST, ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault } from '../http1/upstream-fault.ts'
 import type { Exchange } from '../http1/exchange.ts'
 import type { AnswerHead, ExchangeHandler, UpstreamRequest, RawFields } from '../http1/exchange-types.ts'
@@ -44,9 +44,6 @@ export type Begin = (request: UpstreamRequest, handler: ExchangeHandler) => Exch
  * this proxy, or because the client left.
  */
 export type RelayEnd = 'answered' | 'broken' | 'refused' | 'client_left'
-
-/** The status of a client that left before its answer was out, as nginx has it. */
-export const CLIENT_LEFT = 499
 
 /**
  * A request on its way to the next server and its answer on the way back: bodies at the pace of the slower side, the
@@ -264,7 +261,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     this.#parts.stalls.delete(this)
     if (this.#ended) return
     this.#exchange?.abort()
-    this.#end(CLIENT_LEFT, 'client_left')
+    this.#end(CLIENT_CLOSED_REQUEST, 'client_left')
   }
 
   checkStall(nowMs: number): void {

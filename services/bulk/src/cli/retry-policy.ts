@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure } from './command-fault.ts'
+import { defaultBackoff, exponentialMs } from '@ipfleet/core/backoff.ts'
+import { between } from '@ipfleet/core/jitter.ts'
 
 /** Not now, but probably later. */
 export interface Again {
@@ -13,9 +15,7 @@ export interface Again {
 /** What came of one try. */
 export type Attempt<T> = { readonly kind: 'done'; readonly value: T } | Again
 
-const firstPauseMs = 250
-const maxPauseMs = 30_000
-/** With the pauses above, an outage of some minutes is waited for. */
+/** With the default backoff, an outage of some minutes is waited for. */
 const maxFailures = 25
 /** What a server may ask for at most; benched keys may be out for an hour. */
 const maxRetryAfterMs = 3_600_000
@@ -26,9 +26,8 @@ export function isPassing(status: number): boolean {
 }
 
 /** Exponential with full jitter, so that clients of one outage do not come back together; never before `Retry-After`. */
-export function pauseMs(failures: number, retryAfterMs = 0, random: () => number = Math.random): number {
-  const ceiling = Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(failures - 1, 16))
-  return Math.min(retryAfterMs, maxRetryAfterMs) + random() * ceiling
+export function pauseMs(failures: number, retryAfterMs = 0, random?: () => number): number {
+  return Math.min(retryAfterMs, maxRetryAfterMs) + between(0, exponentialMs(failures, defaultBackoff), random)
 }
 
 type Wait = (ms: number, signal: AbortSignal) => Promise<unknown>

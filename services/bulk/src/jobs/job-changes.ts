@@ -1,5 +1,6 @@
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { JobNames } from './job-keys.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 /** Messages may be lost, so whoever waits looks again after this all the same. */
 const lookAgainMs = 1000
@@ -31,20 +32,17 @@ export class JobChanges {
    * Resolves when the job has changed, when it may have without anybody saying so, or when the signal aborts. Call it
    * before reading the job, so that no change falls in between, and await it after.
    */
-  next(id: string, signal?: AbortSignal): Promise<void> {
+  async next(id: string, signal?: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const waiting = this.#waiting.get(id) ?? new Set()
     this.#waiting.set(id, waiting)
     waiting.add(resolve)
-    const timer = setTimeout(resolve, lookAgainMs)
     const giveUp = (): void => resolve()
     signal?.addEventListener('abort', giveUp)
     if (signal?.aborted === true) resolve()
-    return promise.finally(() => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', giveUp)
-      waiting.delete(resolve)
-      if (waiting.size === 0) this.#waiting.delete(id)
-    })
+    await within(lookAgainMs, promise)
+    signal?.removeEventListener('abort', giveUp)
+    waiting.delete(resolve)
+    if (waiting.size === 0) this.#waiting.delete(id)
   }
 }

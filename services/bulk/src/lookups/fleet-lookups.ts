@@ -1,5 +1,5 @@
 import type { AdaptiveLimit } from './adaptive-limit.ts'
-import { backoffMs } from '../backoff.ts'
+import { backoffMs } from '@ipfleet/core/backoff.ts'
 import type { BatchClient, BatchFailure } from './batch-client.ts'
 import type { BatchValue } from './batch-values.ts'
 import type { LiveTrafficThrottle } from './live-traffic-throttle.ts'

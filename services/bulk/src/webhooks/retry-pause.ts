@@ -1,17 +1,16 @@
-import { backoffMs, type BackoffPauses } from '../backoff.ts'
+import { type Backoff, backoffMs } from '@ipfleet/core/backoff.ts'
 
-export const defaultPauses: BackoffPauses = { firstMs: 1000, maxMs: 600_000 }
+export const defaultPauses: Backoff = { firstMs: 1000, maxMs: 600_000 }
 
 /** What a receiver may ask for with Retry-After. */
 const maxAskedMs = 3_600_000
 
 /**
- * How long to wait after the attempt `failures` (the first is 1). Half of it is by chance, so that the deliveries of one
- * outage do not come back together; and yet each pause is longer than the one before it, up to the longest. Never less
- * than the receiver asks for, up to an hour.
+ * How long to wait after the attempt `failures` (the first is 1). Never less than the receiver
+ * asks for, up to an hour.
  */
 export function retryPauseMs(
-  pauses: BackoffPauses,
+  pauses: Backoff,
   failures: number,
   askedMs = 0,
   random: () => number = Math.random,

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
-import type { BackoffPauses } from '../backoff.ts'
+import type { Backoff } from '@ipfleet/core/backoff.ts'
 import { closeWorker } from '../worker/close-worker.ts'
 import type { SlotLimiter } from '../limits/slot-limiter.ts'
 import { restAfterErrors } from '../worker/rest-after-errors.ts'
@@ -46,7 +46,7 @@ export interface WebhooksDeps {
   readonly slots: SlotLimiter
   /** As long as jobs can be read: nobody asks for their webhooks after that. */
   readonly keepSeconds: number
-  readonly pauses?: BackoffPauses
+  readonly pauses?: Backoff
   /** At most, until a webhook is dead. With the usual pauses 15 take most of an hour. */
   readonly maxAttempts?: number
 }

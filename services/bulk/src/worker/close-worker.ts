@@ -1,5 +1,6 @@
 import type { Worker } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 /**
  * Takes up nothing more, and waits for what is under way, but not for ever: BullMQ 6.7.0 waits without end for a server
@@ -7,8 +8,5 @@ import type { Redis } from '@ipfleet/redis/connection.ts'
  */
 export async function closeWorker(worker: Worker, connection: Redis, withinMs: number): Promise<void> {
   const isAway = connection.status !== 'ready'
-  const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, withinMs)
-  await Promise.race([worker.close(isAway), late])
-  clearTimeout(timer)
+  await within(withinMs, worker.close(isAway))
 }

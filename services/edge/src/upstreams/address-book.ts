@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { FollowedName, type FollowedNameParts } from './followed-name.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 interface AddressBookEvents {
   /** Some name has other addresses than before. */
@@ -32,10 +33,7 @@ export class AddressBook extends EventEmitter<AddressBookEvents> {
       .map((hostname) => this.#names.get(hostname) ?? this.#follow(hostname, everyMs))
       .filter((name) => name.addresses.length === 0)
     if (unknown.length === 0) return
-    const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, patienceMs)
-    await Promise.race([late, Promise.all(unknown.map((name) => name.lookUp()))])
-    clearTimeout(timer)
+    await within(patienceMs, Promise.all(unknown.map((name) => name.lookUp())))
   }
 
   /** Follows these at this pace, and no others any more. */

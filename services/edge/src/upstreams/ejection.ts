@@ -1,5 +1,7 @@
-/** An ejection lasts at most 2³ times what is configured. */
-const mostDoublings = 3
+import { exponentialMs } from '@ipfleet/core/backoff.ts'
+
+/** An ejection lasts at most so many times what is configured. */
+const maxFactor = 8
 
 /** What the traffic tells of one member: failures in a row, and for how long it is left alone because of them. */
 export class Ejection {
@@ -32,8 +34,8 @@ export class Ejection {
 
   /** @returns how long it lasts: `ejectMs`, doubled for each ejection since the last answer, up to eight times that */
   begin(ejectMs: number): number {
-    const lastsMs = ejectMs * 2 ** Math.min(this.#offences, mostDoublings)
     this.#offences += 1
+    const lastsMs = exponentialMs(this.#offences, { firstMs: ejectMs, maxMs: maxFactor * ejectMs })
     this.#failuresInARow = 0
     this.#timer = setTimeout(() => this.#over(), lastsMs).unref()
     return lastsMs

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { canonicalAddress } from './canonical-address.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { jittered } from '@ipfleet/core/jitter.ts'
 
 /** The addresses of a name, in any order and spelling. Rejects when there are none. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>
@@ -101,7 +102,7 @@ export class FollowedName extends EventEmitter<{ changed: []; unresolved: [code:
   /** Varies by a tenth, so that many edges do not ask at the same time. Who knows nothing asks again soon. */
   #usualPauseMs(): number {
     const pauseMs = this.#addresses.length === 0 ? Math.min(leastPauseMs, this.#everyMs) : this.#everyMs
-    return pauseMs * (0.9 + 0.2 * this.#parts.random())
+    return jittered(pauseMs, this.#parts.random)
   }
 }
 

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import type { HealthConfig } from '../config/edge-config.ts'
 import type { HealthVerdict } from './health-check.ts'
+import { jittered } from '@ipfleet/core/jitter.ts'
 
 export type HealthPace = Pick<HealthConfig, 'intervalMs' | 'healthyAfter' | 'unhealthyAfter'>
 
@@ -70,7 +71,7 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
   async #run(): Promise<void> {
     const { check, clock, random } = this.#parts
     const { signal } = this.#closing
-    this.#dueMs = clock.nowMs() + this.#pace.intervalMs * (0.9 + 0.2 * random())
+    this.#dueMs = clock.nowMs() + jittered(this.#pace.intervalMs, random)
     const verdict = await check(signal)
     if (signal.aborted) return
     this.#judge(verdict)

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { type Answer, type Answerers, Correspondence, type Question, within } from './correspondence.ts'
+import { type Answer, type Answerers, Correspondence, type Question } from './correspondence.ts'
 
 type Sums = { readonly sum: { readonly ask: readonly number[]; readonly answer: number } }
 type Adding = Answerers<Sums>['sum']
@@ -57,9 +57,4 @@ test('when the other end is gone, nothing is waited for and nothing more is aske
 test('an answer that nobody waits for is nothing', () => {
   const { asking } = ends(add)
   expect(() => asking.receive({ kind: 'answer', id: 77, answer: 1 })).not.toThrow()
-})
-
-test('within a time there is an answer or none', async () => {
-  expect(await within(1000, Promise.resolve('here'))).toBe('here')
-  expect(await within(1, new Promise(() => undefined))).toBeUndefined()
 })

@@ -66,16 +66,3 @@ export class Correspondence<Asked extends Topics, Answered extends Topics> {
     if (!this.#closed) this.#send({ kind: 'answer', id, answer })
   }
 }
-
-/** An answer, or undefined if it takes longer. */
-export async function within<T>(ms: number, answer: Promise<T | undefined>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}

@@ -1,8 +1,8 @@
 import type { Ledger, Receipt, Unanswered } from '@ipfleet/rate-limit/ledger.ts'
 import type { Policy } from '@ipfleet/rate-limit/policy.ts'
 import type { Decision, Spending } from '@ipfleet/rate-limit/rate-limiter.ts'
-import { within } from './correspondence.ts'
 import type { Expense } from './messages.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 export interface PrimaryLedgerOptions {
   /** Has the primary count; undefined when it is gone. */

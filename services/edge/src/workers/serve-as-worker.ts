@@ -2,11 +2,11 @@ import { LedgerRateLimiter } from '@ipfleet/rate-limit/ledger-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
-import { within } from './correspondence.ts'
 import type { Instructions } from './messages.ts'
 import { PrimaryLedger } from './primary-ledger.ts'
 import { PrimarySilent, type Serving, type StartServing, type Surroundings } from './surroundings.ts'
 import { WorkerChannel } from './worker-channel.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 export interface ServeAsWorkerOptions<Config> {
   readonly start: StartServing<Config>

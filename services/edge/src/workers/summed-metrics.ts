@@ -1,7 +1,7 @@
 import { type Exposition, type ExpositionFormat, exposition } from '@ipfleet/telemetry/exposition.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { countedIn, type MetricsSnapshot, sumSnapshots } from '@ipfleet/telemetry/metrics-snapshot.ts'
-import { within } from './correspondence.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 /** A process whose counts are added. */
 export interface CountingProcess {

@@ -3,7 +3,7 @@ import { onSignals } from '@ipfleet/http-server/on-signals.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
-import { type Answerers, within } from './correspondence.ts'
+import type { Answerers } from './correspondence.ts'
 import type { AskedOfPrimary } from './messages.ts'
 import { rereadOnHangup, signalsThatStop } from './reread-on-hangup.ts'
 import { SummedMetrics } from './summed-metrics.ts'
@@ -11,6 +11,7 @@ import type { ReadAgain } from './surroundings.ts'
 import { registerWorkerCount } from './worker-metrics.ts'
 import { WorkerProcess, type WorkerStart } from './worker-process.ts'
 import { WorkerSeat } from './worker-seat.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 export interface SuperviseOptions<Config> {
   readonly config: Config

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { MetricsSnapshot } from '@ipfleet/telemetry/metrics-snapshot.ts'
-import { type Answerers, Correspondence, within } from './correspondence.ts'
+import { type Answerers, Correspondence } from './correspondence.ts'
 import { DealtConnections } from './dealt-connections.ts'
 import {
   type AskedOfPrimary,
@@ -12,6 +12,7 @@ import {
   opened,
   sealed,
 } from './messages.ts'
+import { within } from '@ipfleet/core/within.ts'
 
 export interface WorkerProcessOptions<Config> {
   /** Those that hold when the worker asks for them. */

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import type { LiveSource } from './live-source.ts'
 import type { SourceCheck } from './source-check.ts'
+import { jittered } from '@ipfleet/core/jitter.ts'
 
 export interface CheckRoundsParts {
   readonly check: SourceCheck
@@ -60,7 +61,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
 
   async #run(): Promise<void> {
     const { clock, random, intervalMs } = this.#parts
-    this.#dueMs = clock.nowMs() + intervalMs * (0.9 + 0.2 * random())
+    this.#dueMs = clock.nowMs() + jittered(intervalMs, random)
     const round = new Round()
     const waiting = this.#sources.values()
     const checkInTurn = async (): Promise<void> => {

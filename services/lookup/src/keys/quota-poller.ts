@@ -5,6 +5,7 @@ import type { Reply } from '@ipfleet/upstream/reply.ts'
 import { type Account, type AccountFeature, accountOf, featuresOfAccount } from './quota-account.ts'
 import { richnessByFeatures } from '../richness.ts'
 import type { QuotaClaims } from './quota-claims.ts'
+import { between } from '@ipfleet/core/jitter.ts'
 
 export interface QuotaPollerParts {
   readonly pool: KeyPool
@@ -47,7 +48,7 @@ export class QuotaPoller {
     const { everyMs } = this.#parts
     while (!this.#closed) {
       await this.#poll()
-      await this.#pause(everyMs * (1 - jitterShare * Math.random()))
+      await this.#pause(between(everyMs * (1 - jitterShare), everyMs))
     }
   }
 
