@@ -1,15 +1,32 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
-
 /** Work on so many questions takes some milliseconds at most. */
 export const sliceLength = 250
 
+/** Slices that wait for their turn, of all batches. */
+const waiting: (() => void)[] = []
+
 /**
- * Works on each, with a turn of the event loop between slices: what is answered from memory in microseconds does not
- * wait for all of a large batch. A short list is worked on at once.
+ * Resolves in a turn of the event loop that no other slice has. Each turn of Node's `setImmediate` runs all that wait:
+ * with many batches under way, everything else would wait for a slice of each.
+ */
+export function sliceTurn(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (waiting.push(resolve) === 1) setImmediate(beginNext)
+  return promise
+}
+
+function beginNext(): void {
+  waiting.shift()?.()
+  if (waiting.length > 0) setImmediate(beginNext)
+}
+
+/**
+ * Works on each, with a turn of the event loop for each slice: what is answered from memory in microseconds does not
+ * wait for all of a large batch, or for all batches. A short list is worked on at once.
  */
 export async function inSlices<T>(all: readonly T[], work: (one: T, at: number) => void): Promise<void> {
+  const isLong = all.length > sliceLength
   for (let at = 0; at < all.length; at += 1) {
-    if (at > 0 && at % sliceLength === 0) await nextTurn()
+    if (isLong && at % sliceLength === 0) await sliceTurn()
     work(all[at] as T, at)
   }
 }

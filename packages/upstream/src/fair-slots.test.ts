@@ -50,6 +50,19 @@ test('one client waits in half of the places that the others leave free; more of
   expect(begun.filter((name) => name === 'a')).toHaveLength(6)
 })
 
+test('one client holds no more slots than it may, however many are free', async () => {
+  slots = new FairSlots({ slots: 3, slotsPerClient: 2, maxQueued: 8 })
+  for (const name of ['a1', 'a2', 'a3', 'a4']) void call('a', name)
+  for (const name of ['b1', 'b2']) void call('b', name)
+  expect(begun).toEqual(['a1', 'a2', 'b1'])
+  await endFirst()
+  expect(begun.at(-1)).toBe('a3')
+  await endFirst()
+  expect(begun.at(-1)).toBe('b2')
+  await endFirst()
+  expect(begun.at(-1)).toBe('a4')
+})
+
 test('a call that fails gives its slot back', async () => {
   const failing = Array.from({ length: 4 }, () => slots.run('a', () => Promise.reject(new Error('no'))))
   expect((await Promise.allSettled(failing)).map(({ status }) => status)).toEqual(Array(4).fill('rejected'))

@@ -1,6 +1,8 @@
 export interface FairSlotsOptions {
-  /** Most calls at a time. */
+  /** Maximum number of calls at a time. */
   readonly slots: number
+  /** The same, for one client. Default: all slots. */
+  readonly slotsPerClient?: number
   /** Most calls that wait for a slot. One client may have half of the places that the others leave free. */
   readonly maxQueued: number
 }
@@ -13,6 +15,7 @@ export class FairSlots {
   readonly #options: FairSlotsOptions
   #inUse = 0
   #waiting = 0
+  readonly #inUseByClient = new Map<string, number>()
   readonly #queues = new Map<string, (() => void)[]>()
 
   constructor(options: FairSlotsOptions) {
@@ -21,14 +24,26 @@ export class FairSlots {
 
   /** Runs the call as soon as there is a slot. Undefined: it was not run, since too many wait, in all or of this client. */
   async run<T>(client: string, call: () => Promise<T>): Promise<T | undefined> {
-    if (this.#inUse < this.#options.slots) this.#inUse += 1
+    if (this.#inUse < this.#options.slots && this.#mayHoldMore(client)) this.#count(client, 1)
     else if (this.#mayWait(client)) await this.#wait(client)
     else return undefined
     try {
       return await call()
     } finally {
+      this.#count(client, -1)
       this.#handOn()
     }
+  }
+
+  #mayHoldMore(client: string): boolean {
+    return (this.#inUseByClient.get(client) ?? 0) < (this.#options.slotsPerClient ?? this.#options.slots)
+  }
+
+  #count(client: string, change: 1 | -1): void {
+    this.#inUse += change
+    const ofClient = (this.#inUseByClient.get(client) ?? 0) + change
+    if (ofClient > 0) this.#inUseByClient.set(client, ofClient)
+    else this.#inUseByClient.delete(client)
   }
 
   #mayWait(client: string): boolean {
@@ -46,16 +61,14 @@ export class FairSlots {
     return promise
   }
 
-  /** The slot goes to the next client's first call. */
+  /** The slot goes to the first call of the next client that may hold one more. */
   #handOn(): void {
-    const [next] = this.#queues
-    if (next === undefined) {
-      this.#inUse -= 1
-      return
-    }
+    const next = this.#queues.entries().find(([client]) => this.#mayHoldMore(client))
+    if (next === undefined) return
     const [client, queue] = next
     const begin = queue.shift()
     this.#waiting -= 1
+    this.#count(client, 1)
     this.#queues.delete(client)
     // Behind the other clients.
     if (queue.length > 0) this.#queues.set(client, queue)

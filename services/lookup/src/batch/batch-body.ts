@@ -67,7 +67,9 @@ export class BatchBody {
     this.#makeRoom(3 * json.length)
     const bytes = this.#bytes
     let at = this.#length
-    for (const byte of json) {
+    // By index: iteration takes seven times as long (Node 26).
+    for (let index = 0; index < json.length; index += 1) {
+      const byte = json[index] as number
       bytes[at++] = byte
       if (byte !== newline) continue
       bytes[at++] = space

@@ -102,11 +102,11 @@ class Search {
   async answer(questions: readonly Question[]): Promise<Results> {
     const reserved: [string, ItemResult][] = []
     const toFind = new Map<string, Question>()
-    for (const question of questions) {
+    await inSlices(questions, (question) => {
       const answer = reservedAnswer(question)
       if (answer) reserved.push([question.target, this.#made(answer, 'local')])
       else toFind.set(question.target, question)
-    }
+    })
     const { loader, failureMode } = this.#parts
     const results = await this.#find(toFind, loader)
     if (loader === undefined || failureMode === 'open') this.#fillFromOffline(toFind, results)

@@ -4,8 +4,9 @@ import { type Request, type Response, Router } from 'express'
 import { batchForm } from '../batch/batch-item.ts'
 import type { BatchLookup } from '../batch/batch-lookup.ts'
 import { batchItems } from '../batch/batch.ts'
+import { BatchSlots } from '../batch/batch-slots.ts'
 import type { LiveRate } from '../live-rate.ts'
-import type { Lookup } from '../lookup.ts'
+import type { Answered, Lookup } from '../lookup.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import { parseTarget, toolTarget } from '../question.ts'
 import { cacheDirectives } from '../http/cache-directives.ts'
@@ -36,7 +37,8 @@ const batchPath = /^\/batch(\/|&|\?|$)/
 
 /** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
 export function lookupRoutes(parts: LookupRoutesParts): Router {
-  const { lookup, batchLookup, responder, clientAddress, liveRate, bodies } = parts
+  const { lookup, responder, clientAddress } = parts
+  const slots = new BatchSlots()
   const get = async (req: Request, res: Response): Promise<void> => {
     const route = req.path === '/me' ? 'account' : 'lookup'
     await responder.respond(route, req, res, async () => {
@@ -51,36 +53,10 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
     })
   }
 
-  const post = async (req: Request, res: Response): Promise<void> => {
-    await responder.respond('batch', req, res, async () => {
-      const directives = cacheDirectives(req.headers['cache-control'])
-      // Here, and not in a middleware: a client that may not ask has nothing of it read.
-      const read = (maxBytes: number) => bodies.read(req, res, { maxBytes, client: clientAddress(req) })
-      if (batchPath.test(req.url)) {
-        const terms = {
-          ...batchForm(req.url, req.headers.host),
-          directives,
-          reserveShare: liveReserve(req),
-          isBackground: isBackground(req),
-          exhaustedStatus: exhaustedStatusFor(req, parts.exhaustedStatus),
-          ownAddress: () => ownAddress(clientAddress(req)),
-        }
-        if (isBackground(req)) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
-        return batchLookup.answer({ ...terms, items: batchItems(await read(maxBatchBytes)) })
-      }
-      const path = toolTarget(req.url)
-      if (directives.onlyIfCached) throw new ProxyError('not_cached')
-      const bytes = await read(maxToolBytes)
-      const contentType = req.headers['content-type'] ?? 'text/plain'
-      return lookup.direct({
-        method: 'POST',
-        surface: 'legacy',
-        path,
-        body: { bytes, contentType },
-        expected: 'any',
-      })
-    })
-  }
+  const post = (req: Request, res: Response): Promise<void> =>
+    responder.respond('batch', req, res, () =>
+      batchPath.test(req.url) ? batchAnswer(parts, slots, req, res) : toolAnswer(parts, req, res),
+    )
 
   const router = Router({ caseSensitive: true })
   router.use(async (req, res) => {
@@ -93,6 +69,40 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
     return post(req, res)
   })
   return router
+}
+
+async function batchAnswer(
+  parts: LookupRoutesParts,
+  slots: BatchSlots,
+  req: Request,
+  res: Response,
+): Promise<Answered> {
+  const { batchLookup, clientAddress, liveRate, bodies } = parts
+  const client = clientAddress(req)
+  const terms = {
+    ...batchForm(req.url, req.headers.host),
+    directives: cacheDirectives(req.headers['cache-control']),
+    reserveShare: liveReserve(req),
+    isBackground: isBackground(req),
+    exhaustedStatus: exhaustedStatusFor(req, parts.exhaustedStatus),
+    ownAddress: () => ownAddress(client),
+  }
+  if (terms.isBackground) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
+  // Here, and not in a middleware: a client that may not ask has nothing of it read.
+  const items = batchItems(await bodies.read(req, res, { maxBytes: maxBatchBytes, client }))
+  await slots.take(client, res)
+  const answered = await batchLookup.answer({ ...terms, items })
+  slots.answering(res)
+  return answered
+}
+
+async function toolAnswer(parts: LookupRoutesParts, req: Request, res: Response): Promise<Answered> {
+  const { lookup, clientAddress, bodies } = parts
+  const path = toolTarget(req.url)
+  if (cacheDirectives(req.headers['cache-control']).onlyIfCached) throw new ProxyError('not_cached')
+  const bytes = await bodies.read(req, res, { maxBytes: maxToolBytes, client: clientAddress(req) })
+  const contentType = req.headers['content-type'] ?? 'text/plain'
+  return lookup.direct({ method: 'POST', surface: 'legacy', path, body: { bytes, contentType }, expected: 'any' })
 }
 
 /** `/` is the record of whoever asks. */
