@@ -1,9 +1,8 @@
 import { version } from '@ipfleet/settings/version.ts'
-import { type Exposition, type ExpositionFormat, expositionFormat } from './exposition.ts'
+import type { Exposition, ExpositionFormat } from './exposition.ts'
+import { metricsReply, probePaths } from './probe-replies.ts'
 import { traceOf } from './request-trace.ts'
 import { Router } from 'express'
-
-const paths = ['/livez', '/readyz', '/health', '/metrics']
 
 export interface ProbeRoutesParts {
   readonly metrics: { render(format: ExpositionFormat): Promise<Exposition> }
@@ -16,7 +15,7 @@ export interface ProbeRoutesParts {
 /** What load balancers and collectors poll. In the access log at level debug: it would be most of the lines. */
 export function probeRoutes({ metrics, health, isReady }: ProbeRoutesParts): Router {
   const router = Router()
-  router.get(paths, (_req, res, next) => {
+  router.get(probePaths, (_req, res, next) => {
     traceOf(res).probe = true
     next()
   })
@@ -31,7 +30,7 @@ export function probeRoutes({ metrics, health, isReady }: ProbeRoutesParts): Rou
     res.json({ ...(await health()), version })
   })
   router.get('/metrics', async (req, res) => {
-    const { contentType, body } = await metrics.render(expositionFormat(req.headers.accept))
+    const { contentType, body } = await metricsReply((format) => metrics.render(format), req.headers.accept)
     res.set('Content-Type', contentType).send(body)
   })
   return router

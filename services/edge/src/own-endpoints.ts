@@ -1,7 +1,8 @@
 import type { Visit } from './app.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { LinkHealth } from '@ipfleet/redis/link-health.ts'
-import { type Exposition, type ExpositionFormat, expositionFormat } from '@ipfleet/telemetry/exposition.ts'
+import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
+import { healthReply, metricsReply, type ProbeReply } from '@ipfleet/telemetry/probe-replies.ts'
 
 export interface OwnEndpointsParts {
   /** Undefined: there is none. */
@@ -42,8 +43,7 @@ export class OwnEndpoints {
 
   async #metrics(visit: Visit): Promise<void> {
     try {
-      const { contentType, body } = await this.#parts.metricsPage(expositionFormat(visit.incoming.req.headers.accept))
-      send(visit, 200, contentType, body)
+      send(visit, await metricsReply(this.#parts.metricsPage, visit.incoming.req.headers.accept))
     } catch (error) {
       // Another process did not tell in time what it has counted.
       visit.refuse(new ProxyError('overloaded', { retryAfterSeconds: 1, cause: error }))
@@ -54,14 +54,12 @@ export class OwnEndpoints {
   #probe(visit: Visit): void {
     const { isReady, redis, mayReadMetrics } = this.#parts
     const health = redis()
-    const status = health?.reason === undefined ? 'ok' : 'degraded'
-    const shown = health && mayReadMetrics(visit.client.address) ? { redis: health } : {}
-    const report = { status: isReady() ? status : 'unavailable', ...shown }
-    send(visit, isReady() ? 200 : 503, 'application/json; charset=utf-8', `${JSON.stringify(report)}\n`)
+    const facts = mayReadMetrics(visit.client.address) ? { redis: health } : {}
+    send(visit, healthReply(isReady(), facts, health))
   }
 }
 
-function send(visit: Visit, status: number, contentType: string, text: string): void {
+function send(visit: Visit, { status, contentType, body: text }: ProbeReply): void {
   const { answer } = visit.incoming
   const body = Buffer.from(text)
   const fields = ['Content-Type', contentType, 'Content-Length', String(body.length), 'Cache-Control', 'no-store']

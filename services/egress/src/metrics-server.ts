@@ -6,8 +6,8 @@ import { sendError } from '@ipfleet/http-server/send-error.ts'
 import type { LinkHealth } from '@ipfleet/redis/link-health.ts'
 import { version } from '@ipfleet/settings/version.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
-import { expositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import { healthReply, metricsReply, probePaths } from '@ipfleet/telemetry/probe-replies.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 
 export interface MetricsServerParts {
@@ -45,19 +45,12 @@ async function answer(
 ): Promise<void> {
   const [path = ''] = (req.url ?? '').split('?', 1)
   if (req.method !== 'GET' && req.method !== 'HEAD') throw new ProxyError('method_not_allowed')
-  if (!['/metrics', '/livez', '/readyz', '/health'].includes(path)) throw new ProxyError('not_found')
+  if (!probePaths.includes(path)) throw new ProxyError('not_found')
   traceOf(res).probe = true
-  if (path === '/metrics') {
-    const { contentType, body } = await metrics.render(expositionFormat(req.headers.accept))
-    res.writeHead(200, { 'Content-Type': contentType }).end(body)
-    return
-  }
-  const isGood = path !== '/readyz' || isReady()
   const health = path === '/health' ? redis() : undefined
-  const status = health?.reason === undefined ? 'ok' : 'degraded'
-  res.writeHead(isGood ? 200 : 503, {
-    'Content-Type': 'application/json; charset=utf-8',
-    'Cache-Control': 'no-store',
-  })
-  res.end(`${JSON.stringify({ status: isGood ? status : 'unavailable', version, ...(health && { redis: health }) })}\n`)
+  const { status, contentType, body } =
+    path === '/metrics'
+      ? await metricsReply((format) => metrics.render(format), req.headers.accept)
+      : healthReply(path !== '/readyz' || isReady(), { version, redis: health }, health)
+  res.writeHead(status, { 'Content-Type': contentType, 'Cache-Control': 'no-store' }).end(body)
 }
