@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { parseCidr } from './client-address.ts'
+import { parseCidr } from './cidr.ts'
 
 /**
  * Makes the test whether an address lies in one of some blocks (`10.0.0.0/8`, as the settings hold them). The address

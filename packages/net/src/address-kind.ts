@@ -1,8 +1,8 @@
 import { isIPv4 } from 'node:net'
-import ipaddr from 'ipaddr.js'
 import { canonicalAddress, dotted } from './canonical-address.ts'
+import { type Address, type Cidr, isInCidr, parseAddress, parseCidr } from './cidr.ts'
 
-/** What an address is for; `public` is all that strangers may be connected to. */
+/** What an address is for; a client may be connected to `public` ones only. */
 export type AddressKind =
   | 'public'
   | 'unspecified'
@@ -22,11 +22,8 @@ export type AddressKind =
   | 'ipv4-compatible'
   | 'reserved'
 
-const readIpv4 = (block: string) => ipaddr.IPv4.parseCIDR(block)
-const readIpv6 = (block: string) => ipaddr.IPv6.parseCIDR(block)
-
 /** Of the IANA registry of special-purpose IPv4 addresses (RFC 6890), and what clouds put elsewhere. First match counts. */
-const ipv4Kinds = table(readIpv4, [
+const ipv4Kinds = table([
   ['0.0.0.0/8', 'unspecified'],
   ['10.0.0.0/8', 'private'],
   ['100.64.0.0/10', 'shared'],
@@ -50,12 +47,12 @@ const ipv4Kinds = table(readIpv4, [
 ])
 
 /** The same for IPv6. What carries an IPv4 address that is to be judged is here as `public`. */
-const ipv6Kinds = table(readIpv6, [
+const ipv6Kinds = table([
   ['::/128', 'unspecified'],
   ['::1/128', 'loopback'],
   ['::/96', 'ipv4-compatible'],
   ['64:ff9b::/96', 'public'],
-  // RFC 8215: for translators inside a network, which no stranger has a reason to reach.
+  // RFC 8215: for translators inside a network, which clients have no reason to reach.
   ['64:ff9b:1::/48', 'local-nat64'],
   ['100::/64', 'discard'],
   ['2001::/32', 'public'],
@@ -67,19 +64,20 @@ const ipv6Kinds = table(readIpv6, [
   ['fe80::/10', 'link-local'],
   ['fec0::/10', 'site-local'],
   ['ff00::/8', 'multicast'],
-  // RFC 4291 §2.4: all that is given out lies here; the rest is nobody's yet.
+  // RFC 4291 §2.4: all global unicast addresses lie here; the rest is unassigned.
   ['2000::/3', 'public'],
 ])
 
 /**
  * What an address is. One that carries an IPv4 address (NAT64, 6to4, Teredo, ISATAP) is public only if both are. What is
- * no address, or one with a zone, is `reserved`: whoever cannot read it must not connect to it.
+ * no address, or has a zone, is `reserved`: what cannot be read must not be connected to.
  */
 export function addressKind(text: string): AddressKind {
   const address = canonicalAddress(text)
   if (address === undefined) return 'reserved'
-  if (isIPv4(address)) return kindIn(ipv4Kinds, ipaddr.IPv4.parse(address)) ?? 'public'
-  const kind = kindIn(ipv6Kinds, ipaddr.IPv6.parse(address)) ?? 'reserved'
+  const parsed = parseAddress(address)
+  if (isIPv4(address)) return kindIn(ipv4Kinds, parsed) ?? 'public'
+  const kind = kindIn(ipv6Kinds, parsed) ?? 'reserved'
   if (kind !== 'public') return kind
   return (
     carriedAddresses(address)
@@ -88,9 +86,7 @@ export function addressKind(text: string): AddressKind {
   )
 }
 
-const nat64 = readIpv6('64:ff9b::/96')
-const sixToFour = readIpv6('2002::/16')
-const teredo = readIpv6('2001::/32')
+const [nat64, sixToFour, teredo] = ['64:ff9b::/96', '2002::/16', '2001::/32'].map(blockOf) as [Cidr, Cidr, Cidr]
 
 /**
  * The IPv4 addresses inside an address in canonical spelling, to which what is sent to it is or may be passed on:
@@ -98,31 +94,31 @@ const teredo = readIpv6('2001::/32')
  */
 export function carriedAddresses(address: string): readonly string[] {
   if (isIPv4(address)) return []
-  const ipv6 = ipaddr.IPv6.parse(address)
-  const [, second = 0, third = 0, fourth = 0, fifth = 0, sixth = 0, high = 0, low = 0] = ipv6.parts
+  const ipv6 = parseAddress(address)
+  const bytes = ipv6.toByteArray()
+  const part = (index: number): number => ((bytes[2 * index] ?? 0) << 8) | (bytes[2 * index + 1] ?? 0)
   // The universal and the group bit may be set (RFC 5214 §6.1).
-  const isIsatap = (fifth & ~0x03_00) === 0 && sixth === 0x5e_fe
+  const isIsatap = (part(4) & ~0x03_00) === 0 && part(5) === 0x5e_fe
   return [
-    ...(ipv6.match(nat64) || isIsatap ? [dotted(high, low)] : []),
-    ...(ipv6.match(sixToFour) ? [dotted(second, third)] : []),
+    ...(isInCidr(nat64, ipv6) || isIsatap ? [dotted(part(6), part(7))] : []),
+    ...(isInCidr(sixToFour, ipv6) ? [dotted(part(1), part(2))] : []),
     // The client's is there with every bit turned.
-    ...(ipv6.match(teredo) ? [dotted(third, fourth), dotted(high ^ 0xff_ff, low ^ 0xff_ff)] : []),
+    ...(isInCidr(teredo, ipv6) ? [dotted(part(2), part(3)), dotted(part(6) ^ 0xff_ff, part(7) ^ 0xff_ff)] : []),
   ]
 }
 
-type Block<Address> = [address: Address, bits: number]
-type Table<Address> = readonly { readonly block: Block<Address>; readonly kind: AddressKind }[]
+type Table = readonly { readonly block: Cidr; readonly kind: AddressKind }[]
 
-function table<Address>(
-  read: (block: string) => Block<Address>,
-  rows: readonly (readonly [block: string, kind: AddressKind])[],
-): Table<Address> {
-  return rows.map(([text, kind]) => ({ block: read(text), kind }))
+function table(rows: readonly (readonly [block: string, kind: AddressKind])[]): Table {
+  return rows.map(([text, kind]) => ({ block: blockOf(text), kind }))
 }
 
-function kindIn<Address extends { match(block: Block<Address>): boolean }>(
-  rows: Table<Address>,
-  address: Address,
-): AddressKind | undefined {
-  return rows.find((row) => address.match(row.block))?.kind
+function blockOf(text: string): Cidr {
+  const block = parseCidr(text)
+  if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
+  return block
+}
+
+function kindIn(rows: Table, address: Address): AddressKind | undefined {
+  return rows.find(({ block }) => isInCidr(block, address))?.kind
 }

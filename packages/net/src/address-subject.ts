@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js'
+import { parseAddress } from './cidr.ts'
 
 /**
  * Whose requests count together, of a client known by its address only: an IPv6 client has at least a /64 to itself
@@ -7,6 +7,7 @@ import ipaddr from 'ipaddr.js'
 export function addressSubject(address: string): string {
   if (address === '') return 'unknown'
   if (!address.includes(':')) return address
-  const parts = ipaddr.IPv6.parse(address).parts.slice(0, 4)
-  return `${parts.map((part) => part.toString(16)).join(':')}::/64`
+  const bytes = parseAddress(address).toByteArray()
+  const parts = [0, 2, 4, 6].map((at) => (((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16))
+  return `${parts.join(':')}::/64`
 }

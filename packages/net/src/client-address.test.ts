@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
-import { clientAddress, parseCidr } from './client-address.ts'
+import { parseCidr } from './cidr.ts'
+import { clientAddress, forwardedHop } from './client-address.ts'
 
 /** A request as it comes from a peer; real sockets have loopback peers only. */
 function from(peer: string | undefined, forwarded?: string): IncomingMessage {
@@ -93,4 +94,62 @@ test.each([
 
 test('a malformed block is refused when the function is made', () => {
   expect(() => clientAddress({ trusted: ['10.0.0.0/33'] })).toThrow(RangeError)
+})
+
+test.each([
+  ['9.9.9.9', '9.9.9.9'],
+  [' 9.9.9.9\t', '9.9.9.9'],
+  ['9.9.9.9:51413', '9.9.9.9'],
+  ['9.9.9.9:_hidden', '9.9.9.9'],
+  ['"9.9.9.9"', '9.9.9.9'],
+  ['"9.9.9.9:80"', '9.9.9.9'],
+  ['2001:DB8::1', '2001:db8::1'],
+  ['[2001:db8::1]', '2001:db8::1'],
+  ['[2001:db8::1]:443', '2001:db8::1'],
+  ['"[2001:db8::1]:443"', '2001:db8::1'],
+  ['::ffff:9.9.9.9', '9.9.9.9'],
+  ['[::ffff:9.9.9.9]:80', '9.9.9.9'],
+  ['fe80::1%eth0', 'fe80::1'],
+  ['[fe80::1%25eth0]:80', 'fe80::1'],
+  ['::9.9.9.9', '::909:909'],
+])('%s is %s', (text, address) => {
+  expect(forwardedHop(text)).toBe(address)
+})
+
+test.each([
+  '',
+  ' ',
+  'unknown',
+  '"unknown"',
+  '_hidden',
+  '_hidden:80',
+  'localhost',
+  'example.org:80',
+  'for=9.9.9.9',
+  '9.9.9.9:',
+  '9.9.9.9:x',
+  '9.9.9.9:123456',
+  '9.9.9.9:80:80',
+  '9.9.9',
+  '0177.0.0.1',
+  '0x7f.1:80',
+  '2130706433',
+  '[9.9.9.9]',
+  '[9.9.9.9]:80',
+  '[2001:db8::1',
+  '2001:db8::1]',
+  '[2001:db8::1]80',
+  '[2001:db8::1]:',
+  '[]',
+  '[::g]',
+  '"9.9.9.9',
+  '9.9.9.9"',
+  "'9.9.9.9'",
+  '9.9.9.9/24',
+  '9.9.9.9%eth0',
+  '9.9.9.9 8.8.8.8',
+  '１.1.1.1',
+  '\u0000',
+])('%j is no address', (text) => {
+  expect(forwardedHop(text)).toBeUndefined()
 })

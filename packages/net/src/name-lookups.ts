@@ -15,61 +15,61 @@ export type Found =
   | { readonly kind: 'addresses'; readonly addresses: readonly TargetAddress[] }
   | Extract<TargetVerdict, { kind: 'unresolved' }>
 
-export interface NameLookupsParts {
+export interface NameLookupsDeps {
   readonly lookUp: LookUp
   readonly clock: Clock
   /** How long a caller waits for an answer. */
   readonly timeoutMs: number
 }
 
-/** A name that was not found is not asked for again at once, whoever insists. */
+/** A name that was not found is not looked up again before this. */
 const rememberFailureMs = 1000
-const mostFailures = 1000
-/** The system looks up four at a time; beyond this, waiting is in vain. */
-const mostUnderWay = 1000
+const maxFailures = 1000
+/** The system looks up four at a time; beyond this, a look-up would not end in time. */
+const maxInFlight = 1000
 
 /**
- * Looks names up, each once for all who ask at the same time. Answers are not kept: what was checked is what is dialled,
- * and the next connection asks again.
+ * Looks names up, each once for all concurrent callers. Answers are not kept: the addresses that were checked are the
+ * ones that are dialled, and the next connection looks the name up again.
  */
 export class NameLookups {
-  readonly #parts: NameLookupsParts
-  readonly #underWay = new Map<string, Promise<Found>>()
+  readonly #deps: NameLookupsDeps
+  readonly #inFlight = new Map<string, Promise<Found>>()
   /** Oldest first. */
   readonly #failures = new Map<string, { readonly found: Found; readonly untilMs: number }>()
 
-  constructor(parts: NameLookupsParts) {
-    this.#parts = parts
+  constructor(deps: NameLookupsDeps) {
+    this.#deps = deps
   }
 
   /** Canonical, without repetitions, at least one. Never rejects. */
   async addressesOf(name: string): Promise<Found> {
     const failure = this.#failures.get(name)
-    if (failure !== undefined && this.#parts.clock.nowMs() < failure.untilMs) return failure.found
-    const underWay = this.#underWay.get(name)
-    if (underWay === undefined && this.#underWay.size >= mostUnderWay) return unresolved('EAI_AGAIN')
-    return (await within(this.#parts.timeoutMs, underWay ?? this.#start(name))) ?? late
+    if (failure !== undefined && this.#deps.clock.nowMs() < failure.untilMs) return failure.found
+    const inFlight = this.#inFlight.get(name)
+    if (inFlight === undefined && this.#inFlight.size >= maxInFlight) return unresolved('EAI_AGAIN')
+    return (await within(this.#deps.timeoutMs, inFlight ?? this.#start(name))) ?? late
   }
 
   #start(name: string): Promise<Found> {
     const looking = this.#look(name)
-    this.#underWay.set(name, looking)
+    this.#inFlight.set(name, looking)
     return looking
   }
 
   async #look(name: string): Promise<Found> {
-    const found = await this.#parts
+    const found = await this.#deps
       .lookUp(name)
       .then(read, (error: unknown) => unresolved(errorCode(error) ?? 'UNKNOWN'))
-    this.#underWay.delete(name)
+    this.#inFlight.delete(name)
     this.#failures.delete(name)
     if (found.kind === 'unresolved') this.#remember(name, found)
     return found
   }
 
   #remember(name: string, found: Found): void {
-    this.#failures.set(name, { found, untilMs: this.#parts.clock.nowMs() + rememberFailureMs })
-    if (this.#failures.size <= mostFailures) return
+    this.#failures.set(name, { found, untilMs: this.#deps.clock.nowMs() + rememberFailureMs })
+    if (this.#failures.size <= maxFailures) return
     const [oldest] = this.#failures.keys()
     if (oldest !== undefined) this.#failures.delete(oldest)
   }

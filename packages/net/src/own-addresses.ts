@@ -4,13 +4,13 @@ import { addressBlocks } from './address-blocks.ts'
 import { addressKind } from './address-kind.ts'
 import { canonicalAddress } from './canonical-address.ts'
 
-/** Where a server of this process listens, as it says itself: an address, `0.0.0.0` or `::` for all of them. */
+/** Where a server of this process listens: an address, `0.0.0.0` or `::` for all of them. */
 export interface ListeningAt {
   readonly host: string
   readonly port: number
 }
 
-export interface OwnAddressesParts {
+export interface OwnAddressesDeps {
   readonly clock: Clock
   /** Blocks of which every address is this machine's, though no interface lists them: the prefixes of the pool. */
   readonly blocks: readonly string[]
@@ -18,7 +18,7 @@ export interface OwnAddressesParts {
   readonly list?: () => readonly string[]
 }
 
-/** Asking the system costs up to a millisecond where there are hundreds of addresses. */
+/** Listing hundreds of addresses takes the system up to a millisecond. */
 const rememberMs = 5000
 
 /** The addresses of this machine, as they are now, and where this process listens. */
@@ -30,13 +30,13 @@ export class OwnAddresses {
   #addresses = new Set<string>()
   #listedMs = -Infinity
 
-  constructor({ clock, blocks, list = interfaceAddresses }: OwnAddressesParts) {
+  constructor({ clock, blocks, list = interfaceAddresses }: OwnAddressesDeps) {
     this.#clock = clock
     this.#isInBlock = addressBlocks(blocks)
     this.#list = list
   }
 
-  /** To be told once a server listens: its port may have been any. */
+  /** Called once a server listens: only then is its port known. */
   addListener(listening: ListeningAt): void {
     this.#listeners.push({ ...listening, host: canonicalAddress(listening.host) ?? listening.host })
   }

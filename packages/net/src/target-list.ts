@@ -1,7 +1,7 @@
 import { addressBlocks } from './address-blocks.ts'
-import { parseCidr } from './client-address.ts'
+import { parseCidr } from './cidr.ts'
 import { cidrBlocks } from '@ipfleet/settings/cidr-blocks.ts'
-import { readHost } from './target-host.ts'
+import { readHost } from './authority.ts'
 
 export const targetItemInWords =
   'a name, *.example.com (all below it), .example.com (it and all below), an address, a block, loopback, linklocal or private'

@@ -31,8 +31,3 @@ export type TargetVerdict =
   /** `reason` is a word from a closed set: for logs, metrics and Proxy-Status. */
   | { readonly kind: 'refused'; readonly reason: 'port' | 'denied' | 'private' | 'own' }
   | { readonly kind: 'unresolved'; readonly code: string; readonly timedOut: boolean }
-
-/** Decides where connections may go: the name is looked up once, and only addresses that were checked are given. */
-export interface TargetPolicy {
-  judge(target: Target, method: 'connect' | 'forward'): Promise<TargetVerdict>
-}

@@ -1,5 +1,5 @@
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
-import type { TargetPolicy } from '@ipfleet/net/target.ts'
+import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { FleetParts } from './fleet-parts.ts'

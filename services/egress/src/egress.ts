@@ -29,7 +29,7 @@ import { readIpPool } from './sources/ip-pool.ts'
 import { LiveSourcePool } from './sources/live-source-pool.ts'
 import { createSourceCheck } from './sources/source-check.ts'
 import { SourceConnections } from './sources/source-connections.ts'
-import { LiveTargetPolicy } from '@ipfleet/net/live-target-policy.ts'
+import { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { NameLookups, systemLookUp } from '@ipfleet/net/name-lookups.ts'
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import { TargetList } from '@ipfleet/net/target-list.ts'
@@ -148,7 +148,7 @@ export class Egress {
     const connections = new SourceConnections(createSourceCheck({ url: undefined, timeoutMs: connectTimeoutMs }))
     this.#pool.on('notOurs', (id) => connections.end(id))
     return new TargetDialer({
-      policy: new LiveTargetPolicy({
+      policy: new TargetPolicy({
         connectPorts: settings.CONNECT_PORTS,
         allow: new TargetList(settings.ALLOW_TARGETS),
         deny: new TargetList(settings.DENY_TARGETS),

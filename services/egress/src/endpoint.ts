@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { addressKind } from '@ipfleet/net/address-kind.ts'
-import { readHost } from '@ipfleet/net/target-host.ts'
+import { readHost } from '@ipfleet/net/authority.ts'
 
 /** Where a server listens. */
 export interface Endpoint {

@@ -1,12 +1,12 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { LiveTargetPolicy } from '@ipfleet/net/live-target-policy.ts'
+import { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { type LookUp, NameLookups, systemLookUp } from '@ipfleet/net/name-lookups.ts'
 import type { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import type { PortRange } from '@ipfleet/net/port-ranges.ts'
-import { readHost } from '@ipfleet/net/target-host.ts'
+import { readHost } from '@ipfleet/net/authority.ts'
 import { TargetList } from '@ipfleet/net/target-list.ts'
-import type { Target, TargetPolicy, TargetVerdict } from '@ipfleet/net/target.ts'
+import type { Target, TargetVerdict } from '@ipfleet/net/target.ts'
 
 /** Those of CONNECT in the egress: at no other is there a web server, but maybe one of mail that takes a body for commands. */
 const ports: readonly PortRange[] = [
@@ -29,7 +29,7 @@ export interface WebhookPolicyDeps {
 
 /** Where webhooks may go: where the egress lets strangers go. */
 export function webhookPolicy({ allow, deny, own, clock, lookUp = systemLookUp }: WebhookPolicyDeps): TargetPolicy {
-  return new LiveTargetPolicy({
+  return new TargetPolicy({
     connectPorts: ports,
     allow: new TargetList(allow),
     deny: new TargetList(deny),

@@ -1,5 +1,6 @@
 import type { OnReadOpts } from 'node:net'
-import type { Target, TargetPolicy } from '@ipfleet/net/target.ts'
+import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
+import type { Target } from '@ipfleet/net/target.ts'
 import type { Dialled, Dialer, DialRequest, Leaving } from '../dial/dialer.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { dialRefusal, refusal, verdictRefusal } from './proxy-status.ts'

@@ -1,7 +1,6 @@
 import { isIPv4 } from 'node:net'
-import { type Cidr, parseCidr } from '@ipfleet/net/client-address.ts'
+import { addressOfBytes, type Cidr, parseCidr } from '@ipfleet/net/cidr.ts'
 import { quoted } from '@ipfleet/settings/setting.ts'
-import ipaddr from 'ipaddr.js'
 
 interface AnySeat {
   /** Of the whole pool, the same on every replica: the address, or the prefix. */
@@ -94,7 +93,7 @@ function dotted(number: number): string {
 
 function firstAddress(bytes: readonly number[], bits: number): string {
   const masked = bytes.map((byte, index) => byte & networkMask(bits, index))
-  return ipaddr.fromByteArray(masked).toString()
+  return addressOfBytes(masked)
 }
 
 /** The bits of one byte of an address that are the prefix's own. */

@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js'
+import { addressOfBytes } from '@ipfleet/net/cidr.ts'
 import { networkMask, type Seat } from './ip-pool.ts'
 
 /**
@@ -18,5 +18,5 @@ export function prefixAddress(
     if (isAll(0)) bytes[last] = bytes[last]! | 1
     else if (family === 4 && isAll(0xff)) bytes[last] = bytes[last]! & 0xfe
   }
-  return ipaddr.fromByteArray(bytes).toString()
+  return addressOfBytes(bytes)
 }

@@ -1,12 +1,11 @@
 import { addressKind, carriedAddresses } from './address-kind.ts'
-import { interleaved } from './interleaved.ts'
 import type { NameLookups } from './name-lookups.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { includesPort, type PortRange } from './port-ranges.ts'
 import type { TargetList } from './target-list.ts'
-import { type Target, targetAddress, type TargetPolicy, type TargetVerdict } from './target.ts'
+import { type Target, type TargetAddress, targetAddress, type TargetVerdict } from './target.ts'
 
-export interface LiveTargetPolicyParts {
+export interface TargetPolicyDeps {
   /** Where CONNECT may go. */
   readonly connectPorts: readonly PortRange[]
   readonly allow: TargetList
@@ -18,22 +17,23 @@ export interface LiveTargetPolicyParts {
 type Reason = Extract<TargetVerdict, { kind: 'refused' }>['reason']
 
 /**
- * The rules, in this order:
+ * Decides where connections may go. A name is looked up once, and only addresses that were checked are returned. The
+ * rules, in this order:
  * 1. CONNECT goes to the ports it may go to, whatever the target.
- * 2. What is denied, by name, by address or by an address inside that, stays denied, whoever allows it.
- * 3. Nothing leads to where this process listens: it would only come round again.
- * 4. What is allowed, by name with all addresses of it, or by address, may be private or this machine's.
+ * 2. What is denied, by name, by address or by an address inside that, stays denied even if it is allowed too.
+ * 3. Nothing leads to where this process listens: the request would loop.
+ * 4. What is allowed, by address or by name (then with all of its addresses), may be private or this machine's.
  * 5. Everything else must be public, and not this machine.
  */
-export class LiveTargetPolicy implements TargetPolicy {
-  readonly #parts: LiveTargetPolicyParts
+export class TargetPolicy {
+  readonly #deps: TargetPolicyDeps
 
-  constructor(parts: LiveTargetPolicyParts) {
-    this.#parts = parts
+  constructor(deps: TargetPolicyDeps) {
+    this.#deps = deps
   }
 
   async judge({ host, port, isAddress }: Target, method: 'connect' | 'forward'): Promise<TargetVerdict> {
-    const { connectPorts, deny, allow, names } = this.#parts
+    const { connectPorts, deny, allow, names } = this.#deps
     if (method === 'connect' && !includesPort(connectPorts, port)) return refused('port')
     if (isAddress) {
       const reason = this.#whyNot(host, port, false)
@@ -50,7 +50,7 @@ export class LiveTargetPolicy implements TargetPolicy {
   }
 
   #whyNot(address: string, port: number, isAllowed: boolean): Reason | undefined {
-    const { allow, deny, own } = this.#parts
+    const { allow, deny, own } = this.#deps
     const all = [address, ...carriedAddresses(address)]
     if (all.some((one) => deny.hasAddress(one))) return 'denied'
     if (all.some((one) => own.listensAt(one, port))) return 'own'
@@ -62,4 +62,17 @@ export class LiveTargetPolicy implements TargetPolicy {
 
 function refused(reason: Reason): TargetVerdict {
   return { kind: 'refused', reason }
+}
+
+/**
+ * The same addresses with the families taking turns, so that one family that leads nowhere costs one attempt and not all
+ * (RFC 8305 §4). The family of the first address, which the resolver thinks best (RFC 6724), begins.
+ */
+export function interleaved(addresses: readonly TargetAddress[]): readonly TargetAddress[] {
+  if (addresses.length === 1) return addresses
+  const first = addresses.filter(({ family }) => family === addresses[0]?.family)
+  const second = addresses.filter(({ family }) => family !== addresses[0]?.family)
+  return Array.from({ length: Math.max(first.length, second.length) }, (_, index) => [first[index], second[index]])
+    .flat()
+    .filter((one) => one !== undefined)
 }

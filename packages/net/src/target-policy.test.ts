@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { readAuthority } from './authority.ts'
-import { LiveTargetPolicy } from './live-target-policy.ts'
+import { interleaved, TargetPolicy } from './target-policy.ts'
 import { NameLookups } from './name-lookups.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { readPortRanges } from './port-ranges.ts'
 import { readTargetItem, TargetList } from './target-list.ts'
+import { targetAddress } from './target.ts'
 
 const listOf = (...items: readonly string[]) => new TargetList(items.flatMap((item) => readTargetItem(item) ?? []))
 
@@ -40,7 +41,7 @@ function policyWith({ allow = [], deny = [], ports = '443,80,1024-65535' }: Setu
   }
   const own = new OwnAddresses({ clock, blocks: ['2a00:1::/64'], list: () => ['198.41.0.4', '10.9.9.9'] })
   own.addListener({ host: '0.0.0.0', port: 7777 })
-  const policy = new LiveTargetPolicy({
+  const policy = new TargetPolicy({
     connectPorts: readPortRanges(ports) ?? [],
     allow: listOf(...allow),
     deny: listOf(...deny),
@@ -215,4 +216,19 @@ describe('CONNECT_PORTS', () => {
   test('* is any', async () => {
     expect(await judged('8.8.8.8:25', { ports: '*' })).toEqual(['8.8.8.8'])
   })
+})
+
+test.each([
+  [
+    ['2001:db8::1', '2001:db8::2', '2001:db8::3', '192.0.2.1', '192.0.2.2'],
+    ['2001:db8::1', '192.0.2.1', '2001:db8::2', '192.0.2.2', '2001:db8::3'],
+  ],
+  [
+    ['192.0.2.1', '192.0.2.2', '2001:db8::1'],
+    ['192.0.2.1', '2001:db8::1', '192.0.2.2'],
+  ],
+  [['192.0.2.1'], ['192.0.2.1']],
+  [[], []],
+])('%j are tried in the order %j', (given, order) => {
+  expect(interleaved(given.map(targetAddress)).map(({ address }) => address)).toEqual(order)
 })
