@@ -27,6 +27,7 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
   /** Verdicts in a row that contradict what is held. */
   #contradictions = 0
   #dueMs = 0
+  /** Of the last bad verdict. */
   #isSilent = false
   /** When the last good answer came, or checks began. */
   #goodMs: number
@@ -56,7 +57,7 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
     return Math.max(0, this.#dueMs - this.#parts.clock.nowMs()) + further * this.#pace.intervalMs
   }
 
-  /** Whether the last check had no answer in time, and a good one came within `withinMs`. */
+  /** Whether the last bad check had no answer in time, and a good one came within `withinMs`. */
   isLate(withinMs: number): boolean {
     return this.#isSilent && this.#parts.clock.nowMs() - this.#goodMs < withinMs
   }
@@ -80,8 +81,8 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
 
   #judge(verdict: HealthVerdict): void {
     const isGood = verdict.kind === 'good'
-    if (isGood) this.#goodMs = this.#parts.clock.nowMs()
-    this.#isSilent = verdict.kind === 'bad' && verdict.isSilent === true
+    if (verdict.kind === 'good') this.#goodMs = this.#parts.clock.nowMs()
+    else this.#isSilent = verdict.isSilent === true
     const needed = isGood ? this.#pace.healthyAfter : this.#pace.unhealthyAfter
     this.#contradictions = isGood === this.#isHealthy ? 0 : this.#contradictions + 1
     const isTurn = this.#contradictions > 0 && (this.#isFirst || this.#contradictions >= needed)
