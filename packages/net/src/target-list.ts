@@ -1,9 +1,10 @@
 import { addressBlocks } from './address-blocks.ts'
 import { parseCidr } from './cidr.ts'
 import { cidrBlocks } from '@ipfleet/settings/cidr-blocks.ts'
+import { textualList } from '@ipfleet/settings/kinds.ts'
 import { readHost } from './authority.ts'
 
-export const targetItemInWords =
+const targetItemInWords =
   'a name, *.example.com (all below it), .example.com (it and all below), an address, a block, loopback, linklocal or private'
 
 /** One item of a list of targets, in the spelling that `TargetList` takes; several for a word. Undefined if it is none. */
@@ -14,6 +15,10 @@ export function readTargetItem(text: string): readonly string[] | undefined {
   const host = readHost(name)
   return host === undefined || host.isAddress ? undefined : [sign + host.host]
 }
+
+/** A setting that holds such a list, empty where it is unset. */
+export const targetList = (options: { readonly group: string; readonly help: string }) =>
+  textualList({ ...options, optional: true, read: readTargetItem, allowed: targetItemInWords })
 
 /** A block of IPv4-mapped addresses is one of IPv4 here, as the addresses are. */
 function plainBlock(text: string): readonly string[] {

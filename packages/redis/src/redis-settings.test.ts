@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
 import { loadSettings } from '@ipfleet/settings/load-settings.ts'
-import { redisPrefix, redisUrl } from './redis-settings.ts'
+import { redisSettings, redisUrl } from './redis-settings.ts'
 
-const schema = { REDIS_URL: redisUrl({ help: 'Redis' }), REDIS_PREFIX: redisPrefix }
+const schema = { REDIS_URL: redisUrl({ help: 'Redis' }), ...redisSettings() }
 const load = (env: Record<string, string>) =>
   loadSettings(schema, { program: 'p', summary: '', argv: [], env, cwd: '/' })
 

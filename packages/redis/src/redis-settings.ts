@@ -1,14 +1,23 @@
-import { text, url } from '@ipfleet/settings/kinds.ts'
+import { milliseconds, text, url } from '@ipfleet/settings/kinds.ts'
 import type { CommonOptions, Given, Setting } from '@ipfleet/settings/setting.ts'
 import { defaultPrefix } from './fleet-names.ts'
 
-/** What the settings of all services have in common about Redis. */
-export const redisPrefix = text({
-  group: 'Redis',
-  default: defaultPrefix,
-  pattern: /^[\w.-]{1,64}$/,
-  allowed: 'up to 64 letters, digits, dots, dashes and underscores',
-  help: 'The name of the fleet, before every key and channel. Fleets with different names, or in different databases, share nothing in one Redis',
+/** What all services can be told about Redis, apart from where it is. */
+export const redisSettings = ({ defaultTimeoutMs = 100, maxTimeoutMs = 1000 } = {}) => ({
+  REDIS_PREFIX: text({
+    group: 'Redis',
+    default: defaultPrefix,
+    pattern: /^[\w.-]{1,64}$/,
+    allowed: 'up to 64 letters, digits, dots, dashes and underscores',
+    help: 'The name of the fleet, before every key and channel. Fleets with different names, or in different databases, share nothing in one Redis',
+  }),
+  REDIS_TIMEOUT_MS: milliseconds({
+    group: 'Redis',
+    min: 5,
+    max: maxTimeoutMs,
+    default: defaultTimeoutMs,
+    help: 'Deadline of one Redis command',
+  }),
 })
 
 /** Where a Redis is: `redis://user:password@host:6379/0`. */

@@ -1,21 +1,11 @@
 import { clientTokens } from '@ipfleet/rate-limit/clients/client-tokens.ts'
-import {
-  choice,
-  cidrList,
-  integer,
-  milliseconds,
-  secret,
-  secretList,
-  seconds,
-  text,
-  textualList,
-  url,
-} from '@ipfleet/settings/kinds.ts'
+import { choice, integer, milliseconds, secret, secretList, seconds, url } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
-import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { serverSettings } from '@ipfleet/settings/server-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
-import { readTargetItem, targetItemInWords } from '@ipfleet/net/target-list.ts'
+import { targetList } from '@ipfleet/net/target-list.ts'
 import { WebhookSigner } from './webhooks/webhook-signer.ts'
 
 const jobs = {
@@ -151,18 +141,12 @@ const webhook = {
     optional: true,
     help: 'What the calls of ?callback= are signed with, after Standard Webhooks: the base64 of 24 bytes or more, with or without whsec_ in front. With several each signs, so that they can be changed without a gap. Unset: no callbacks',
   }),
-  ALLOW_TARGETS: textualList({
+  ALLOW_TARGETS: targetList({
     group: 'Webhook',
-    optional: true,
-    read: readTargetItem,
-    allowed: targetItemInWords,
     help: 'Callbacks that may be private, or this machine itself. A name stands for all its addresses',
   }),
-  DENY_TARGETS: textualList({
+  DENY_TARGETS: targetList({
     group: 'Webhook',
-    optional: true,
-    read: readTargetItem,
-    allowed: targetItemInWords,
     help: 'Callbacks that are refused, also when they are allowed',
   }),
 }
@@ -172,14 +156,7 @@ const redis = {
     group: 'Redis',
     help: 'Where jobs, queue and results are: with noeviction and an append-only file, so that none are lost',
   }),
-  REDIS_PREFIX: redisPrefix,
-  REDIS_TIMEOUT_MS: milliseconds({
-    group: 'Redis',
-    min: 5,
-    max: 10_000,
-    default: 1000,
-    help: 'Deadline of one Redis command',
-  }),
+  ...redisSettings({ defaultTimeoutMs: 1000, maxTimeoutMs: 10_000 }),
 }
 
 const server = {
@@ -187,13 +164,7 @@ const server = {
     group: 'Clients',
     help: 'As the lookup replicas’: without a token 401, with another 403. Jobs belong to their token; what they ask upstream counts in its units. Unset: everyone may',
   }),
-  PORT: integer({ group: 'Server', min: 0, max: 65_535, default: 8082, help: 'Port to listen on; 0 takes a free one' }),
-  HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),
-  TRUST_PROXY: cidrList({
-    group: 'Server',
-    optional: true,
-    help: 'Proxies whose X-Forwarded-For is believed, such as the edge; what they ask a second time is counted once',
-  }),
+  ...serverSettings(8082),
   DRAIN_MS: milliseconds({
     group: 'Server',
     default: 5000,

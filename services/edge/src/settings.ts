@@ -1,6 +1,6 @@
 import { cidrList, milliseconds } from '@ipfleet/settings/kinds.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 
 /** What the process is, by the name of its environment variable; what it does stands in the TOML file. */
@@ -10,14 +10,7 @@ export const settingsSchema = {
     optional: true,
     help: 'Where all edges count the requests of a client together. Unset: each counts by itself',
   }),
-  REDIS_PREFIX: redisPrefix,
-  REDIS_TIMEOUT_MS: milliseconds({
-    group: 'Redis',
-    min: 5,
-    max: 1000,
-    default: 100,
-    help: 'Deadline of one Redis command',
-  }),
+  ...redisSettings(),
   TRUST_PROXY: cidrList({
     group: 'Server',
     optional: true,

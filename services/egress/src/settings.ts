@@ -15,12 +15,12 @@ import {
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint, showEndpoint } from './endpoint.ts'
 import { type IpPool, readIpPool } from './sources/ip-pool.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
-import { readTargetItem, targetItemInWords } from '@ipfleet/net/target-list.ts'
+import { targetList } from '@ipfleet/net/target-list.ts'
 
 /** Of a wait: what a timer can measure. */
 const longestSeconds = Math.floor(longestTimerMs / 1000)
@@ -104,18 +104,12 @@ const targets = {
     default: readPortRanges('443,80,1024-65535') ?? [],
     help: 'Where CONNECT may go',
   }),
-  ALLOW_TARGETS: textualList({
+  ALLOW_TARGETS: targetList({
     group: 'Targets',
-    optional: true,
-    read: readTargetItem,
-    allowed: targetItemInWords,
     help: 'Targets that may be private, or this machine itself. A name stands for all its addresses. Where the proxy listens stays refused',
   }),
-  DENY_TARGETS: textualList({
+  DENY_TARGETS: targetList({
     group: 'Targets',
-    optional: true,
-    read: readTargetItem,
-    allowed: targetItemInWords,
     help: 'Targets that are refused, also when they are allowed',
   }),
 }
@@ -205,14 +199,7 @@ const redis = {
     optional: true,
     help: 'What the fleet shares: turns, health of addresses, limits. Unset: each replica has its own',
   }),
-  REDIS_PREFIX: redisPrefix,
-  REDIS_TIMEOUT_MS: milliseconds({
-    group: 'Redis',
-    min: 5,
-    max: 1000,
-    default: 100,
-    help: 'Deadline of one Redis command',
-  }),
+  ...redisSettings(),
 }
 
 /** All that can be set, by the name of its environment variable. */

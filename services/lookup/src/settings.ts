@@ -1,18 +1,7 @@
-import {
-  choice,
-  cidrList,
-  flag,
-  integer,
-  milliseconds,
-  path,
-  secret,
-  secretList,
-  seconds,
-  text,
-  url,
-} from '@ipfleet/settings/kinds.ts'
+import { choice, flag, integer, milliseconds, path, secret, secretList, seconds, url } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisPrefix, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { serverSettings } from '@ipfleet/settings/server-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { providerList } from './chosen-providers.ts'
 import { upstreamRules } from './upstream-rules.ts'
@@ -235,14 +224,7 @@ export const settingsSchema = {
     optional: true,
     help: 'A second Redis for answers, which may evict (allkeys-lfu). Unset: REDIS_URL',
   }),
-  REDIS_PREFIX: redisPrefix,
-  REDIS_TIMEOUT_MS: milliseconds({
-    group: 'Redis',
-    min: 5,
-    max: 1000,
-    default: 100,
-    help: 'Deadline of one Redis command',
-  }),
+  ...redisSettings(),
   CLIENT_TOKENS: clientTokens({
     group: 'Clients',
     help:
@@ -255,8 +237,7 @@ export const settingsSchema = {
     default: '503',
     help: 'What a look-up is answered that no key may ask now. 429 for clients whose SDK takes a 503 for a record and keeps it (Java 3.3.0, Ruby 2.6.0)',
   }),
-  PORT: integer({ group: 'Server', min: 0, max: 65_535, default: 8080, help: 'Port to listen on; 0 takes a free one' }),
-  HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),
+  ...serverSettings(8080),
   BODIES_MAX_BYTES: integer({
     group: 'Server',
     min: 16_777_216,
@@ -268,11 +249,6 @@ export const settingsSchema = {
     min: 1,
     default: 10_000,
     help: 'How long a request body may stop arriving before its request is refused (408)',
-  }),
-  TRUST_PROXY: cidrList({
-    group: 'Server',
-    optional: true,
-    help: 'Proxies whose X-Forwarded-For is believed, such as the edge; what they ask a second time is counted once',
   }),
   ADMIN_TOKEN: secret({
     group: 'Server',
