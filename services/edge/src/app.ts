@@ -9,18 +9,18 @@ import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import type { RequestFault } from '@ipfleet/http-server/request-guard.ts'
 import { nextMaxForwards } from '@ipfleet/proxy/max-forwards.ts'
-import type { GroupConfig, HedgeAfter } from './config/edge-config.ts'
+import type { HedgeAfter } from './config/edge-config.ts'
 import { FairTurns } from './limits/fair-turns.ts'
 import type { ClientShares } from './limits/client-shares.ts'
 import type { ClientLimiter, Verdict } from './limits/client-limiter.ts'
 import type { OwnEndpoints } from './own-endpoints.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-answer.ts'
-import { type ForwardEnd, type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
+import { type ForwardEnd, type ForwardDeps, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { type Client, isLooping } from './proxy/request-head.ts'
 import type { RequestEnd } from './request-record.ts'
-import type { HiddenPaths } from './upstreams/hidden-paths.ts'
-import type { Routes } from './upstreams/routes.ts'
-import type { UpstreamGroup } from './upstreams/upstream-group.ts'
+import type { HiddenPaths } from './proxy/hidden-paths.ts'
+import type { Routes } from './proxy/routes.ts'
+import type { Groups } from './backends/upstream-groups.ts'
 
 /** What is in force: made anew from each configuration, and replaced as a whole. */
 export interface Rules {
@@ -34,11 +34,11 @@ export interface Rules {
   readonly limiter: ClientLimiter | undefined
   readonly shares: ClientShares
   readonly routes: Routes
-  readonly groups: ReadonlyMap<string, { readonly group: UpstreamGroup; readonly config: GroupConfig }>
+  readonly groups: Groups
   /** Where a route says nothing else; 0: no limit. */
   readonly maxBodyBytes: number
   readonly hedgeAfterMs: HedgeAfter
-  readonly forward: ForwardParts
+  readonly forward: ForwardDeps
 }
 
 export interface AppParts {
@@ -132,8 +132,8 @@ function admit(visit: Visit, rules: Rules, verdict: Verdict | undefined): void {
 function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
   const route = rules.routes.routeFor(visit.target)
   const { upstreams, maxBodyBytes = rules.maxBodyBytes } = route
-  const place = rules.groups.get(upstreams)
-  if (place === undefined) return visit.refuse(new ProxyError('no_backend', { retryAfterSeconds: 1 }), answerFields)
+  const group = rules.groups.get(upstreams)
+  if (group === undefined) return visit.refuse(new ProxyError('no_backend', { retryAfterSeconds: 1 }), answerFields)
   if (isLooping(visit.fields)) return visit.refuse(new ProxyError('loop_detected'), answerFields)
   if (isTooLong(visit.fields, maxBodyBytes)) return visit.refuse(new ProxyError('payload_too_large'), answerFields)
   const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
@@ -148,8 +148,8 @@ function forward(visit: Visit, rules: Rules, answerFields: RawFields): void {
     fields: visit.fields,
     from: visit.client,
     subject: visit.subject,
-    group: place.group,
-    hostOf: place.config.host,
+    group,
+    hostOf: group.config.host,
     hedgeAfterMs: route.hedgeAfterMs ?? (isOfJobs(visit.target) ? 0 : rules.hedgeAfterMs),
     maxBodyBytes,
     requestId: visit.requestId,

@@ -4,7 +4,7 @@ import type { ClientShares } from './limits/client-shares.ts'
 import type { LimitParts } from './limits/limit-parts.ts'
 import type { AttemptsRecord } from './proxy/attempts-record.ts'
 import type { EdgeServer } from './server/edge-server.ts'
-import type { UpstreamGroups } from './upstream-groups.ts'
+import type { UpstreamGroups } from './backends/upstream-groups.ts'
 
 export interface EdgeMetricsParts {
   readonly groups: UpstreamGroups
@@ -100,8 +100,8 @@ function backendMetrics(metrics: Metrics, { groups }: EdgeMetricsParts): void {
     labelNames: ['group', 'backend', 'state'],
     collect() {
       this.reset()
-      for (const [group, { group: live }] of groups.places) {
-        for (const { id: backend, open, idle, waiting } of live.members()) {
+      for (const [group, live] of groups.all) {
+        for (const { id: backend, open, idle, waiting } of live.snapshots()) {
           this.set({ group, backend, state: 'busy' }, open - idle)
           this.set({ group, backend, state: 'idle' }, idle)
           this.set({ group, backend, state: 'waiting' }, waiting)
@@ -115,8 +115,8 @@ function backendMetrics(metrics: Metrics, { groups }: EdgeMetricsParts): void {
     labelNames: ['group', 'backend'],
     collect() {
       this.reset()
-      for (const [group, { group: live }] of groups.places) {
-        for (const { id: backend, state } of live.members()) this.set({ group, backend }, state === 'up' ? 1 : 0)
+      for (const [group, live] of groups.all) {
+        for (const { id: backend, state } of live.snapshots()) this.set({ group, backend }, state === 'up' ? 1 : 0)
       }
     },
   })

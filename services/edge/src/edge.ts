@@ -19,8 +19,8 @@ import { makeRules } from './rules.ts'
 import { readCertificate } from './server/certificate.ts'
 import { EdgeServer } from './server/edge-server.ts'
 import type { EdgeSettings } from './settings.ts'
-import { RetryBudget } from './upstreams/retry-budget.ts'
-import { UpstreamGroups } from './upstream-groups.ts'
+import { RetryBudget } from './proxy/retry-budget.ts'
+import { UpstreamGroups } from './backends/upstream-groups.ts'
 import type { Serving, Surroundings } from './workers/surroundings.ts'
 
 export interface EdgeParts {
@@ -102,7 +102,7 @@ export class Edge implements Serving<EdgeConfig> {
   async reconfigure(config: EdgeConfig): Promise<void> {
     this.#warnOfWhatWaits(config)
     this.#shares.configure(config.server)
-    const { closeGone } = await this.#groups.configure(config)
+    const closeGone = await this.#groups.configure(config)
     const { limiter: before } = this.#rules
     this.#config = config
     this.#budget.configure(config.retry)
@@ -129,7 +129,7 @@ export class Edge implements Serving<EdgeConfig> {
     return makeRules(config, {
       limiter,
       shares: this.#shares,
-      groups: this.#groups.places,
+      groups: this.#groups.all,
       hedges: this.#groups.hedges,
       tunnels: this.#tunnels,
       stalls: this.#stalls,

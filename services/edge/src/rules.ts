@@ -12,16 +12,16 @@ import type { AttemptsRecord } from './proxy/attempts-record.ts'
 import type { HedgeWatch } from './proxy/hedge-watch.ts'
 import type { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'
 import { h2Guard } from './server/h2-guard.ts'
-import { HiddenPaths } from './upstreams/hidden-paths.ts'
-import type { RetryBudget } from './upstreams/retry-budget.ts'
-import { Routes } from './upstreams/routes.ts'
-import type { GroupPlaces } from './upstream-groups.ts'
+import { HiddenPaths } from './proxy/hidden-paths.ts'
+import type { RetryBudget } from './proxy/retry-budget.ts'
+import { Routes } from './proxy/routes.ts'
+import type { Groups } from './backends/upstream-groups.ts'
 
 /** What outlives a configuration. */
 export interface Ground {
   readonly limiter: ClientLimiter | undefined
   readonly shares: ClientShares
-  readonly groups: GroupPlaces
+  readonly groups: Groups
   readonly hedges: HedgeWatch
   readonly tunnels: Tunnels
   readonly stalls: StallWatch

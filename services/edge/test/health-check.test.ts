@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
-import { checkHealth, type HealthVerdict } from '../src/upstreams/health-check.ts'
-import { backend, groupConfig, GroupFixture } from './live-group-fixture.ts'
+import { checkHealth, type HealthVerdict } from '../src/backends/health-check.ts'
+import { backend, groupConfig, GroupFixture } from './upstream-group-fixture.ts'
 
 const servers: Server[] = []
 

@@ -1,10 +1,10 @@
 import type { UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
-import type { AttemptEnd } from '../upstreams/upstream-group.ts'
+import type { AttemptEnd } from '../backends/backend.ts'
 
 export type AttemptCounts = Record<AttemptEnd, number>
 
 /** Backends come and go with the names they hide behind; of those beyond this number the oldest are forgotten. */
-const mostBackends = 1000
+const maxBackends = 1000
 
 /** How attempts at backends ended, and why requests were sent to another one. */
 export class AttemptsRecord {
@@ -25,7 +25,7 @@ export class AttemptsRecord {
   #add(backend: string): AttemptCounts {
     const counts = { answered: 0, failed: 0, unknown: 0 }
     this.byBackend.set(backend, counts)
-    if (this.byBackend.size > mostBackends) {
+    if (this.byBackend.size > maxBackends) {
       const [oldest] = this.byBackend.keys()
       if (oldest !== undefined) this.byBackend.delete(oldest)
     }

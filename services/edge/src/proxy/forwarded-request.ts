@@ -10,8 +10,9 @@ import {
   type RelayDeps,
 } from '@ipfleet/proxy/relay/proxied-request.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
-import type { RetryBudget } from '../upstreams/retry-budget.ts'
-import type { AttemptEnd, Member, UpstreamGroup } from '../upstreams/upstream-group.ts'
+import type { RetryBudget } from './retry-budget.ts'
+import type { AttemptEnd, Backend } from '../backends/backend.ts'
+import type { UpstreamGroup } from '../backends/upstream-group.ts'
 import type { AttemptsRecord } from './attempts-record.ts'
 import type { Hedgeable, HedgeWatch } from './hedge-watch.ts'
 import type { HedgeAfter } from '../config/edge-config.ts'
@@ -19,7 +20,7 @@ import { type Client, requestHead } from './request-head.ts'
 import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
 
 /** What all requests of one configuration share. */
-export interface ForwardParts extends RelayDeps {
+export interface ForwardDeps extends RelayDeps {
   readonly budget: RetryBudget
   readonly shares: ClientShares
   /** Of a body, before a backend is asked. */
@@ -73,38 +74,38 @@ const attemptEnds: Readonly<Record<RelayEnd, AttemptEnd>> = {
 
 /** A request on its way to a backend, or to another one if that has not answered. It reads from `start` on. */
 export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
-  readonly #parts: ForwardParts
+  readonly #deps: ForwardDeps
   readonly #of: AdmittedRequest
-  readonly #tried: Member[] = []
+  readonly #tried: Backend[] = []
   /** Who is being asked. */
-  #member: Member | undefined
-  #hedgeMember: Member | undefined
-  /** When `#member` was asked, and when its hedge (`performance.now()`). */
+  #backend: Backend | undefined
+  #hedgeBackend: Backend | undefined
+  /** When `#backend` was asked, and when its hedge (`performance.now()`). */
   #askedMs = 0
   #hedgeAskedMs = 0
   #retries = 0
   /** Whether a backend may have seen the request, and counted it. */
   #wasSeen = false
-  #holdsLongPlace = false
+  #holdsLongSlot = false
   #isFreed = false
   #fault: UpstreamFault | undefined
   #error: ProxyError | undefined
 
-  constructor(parts: ForwardParts, request: AdmittedRequest) {
-    super(parts, request)
-    this.#parts = parts
+  constructor(deps: ForwardDeps, request: AdmittedRequest) {
+    super(deps, request)
+    this.#deps = deps
     this.#of = request
   }
 
   start(): void {
     const { subject, upgrade, fields } = this.#of
-    const { shares, budget, bodyBufferBytes: maxBytes } = this.#parts
+    const { shares, budget, bodyBufferBytes: maxBytes } = this.#deps
     budget.request()
     if (upgrade) {
       // What switches protocols becomes a tunnel.
       const why = shares.longAnswers.take(subject)
       if (why !== undefined) return this.refuse(shares.refusal('long_answers', why))
-      this.#holdsLongPlace = true
+      this.#holdsLongSlot = true
     }
     // Who expects a 100 sends nothing before the backend has been asked.
     if (!this.hasBody || fields.expectsContinue || maxBytes === 0) return this.#askFirst()
@@ -117,21 +118,21 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     this.#noteAnswer()
     const why = whole === undefined && isEventStream(head) ? this.setAside() : undefined
     if (why === undefined) super.answered(head, whole)
-    else this.abandon(this.#parts.shares.refusal('long_answers', why))
+    else this.abandon(this.#deps.shares.refusal('long_answers', why))
   }
 
   #askFirst(): void {
     const { group, target } = this.#of
-    const member = group.next(target, this.#tried)
-    if (member) this.#askMember(member)
+    const backend = group.pick(target, this.#tried)
+    if (backend) this.#askBackend(backend)
     else this.refuse(new ProxyError('no_backend', { retryAfterSeconds: group.retryAfterSeconds() }))
   }
 
   protected answerFields(head: AnswerHead): RawFields {
     const { answerFields, req } = this.#of
     const fields = passedFields(head, req.httpVersion, 'x-backend', 'x-request-id')
-    const member = this.#parts.showBackend ? this.#member : undefined
-    if (member) fields.push('X-Backend', member.id)
+    const backend = this.#deps.showBackend ? this.#backend : undefined
+    if (backend) fields.push('X-Backend', backend.id)
     if (answerFields.length > 0) fields.push(...answerFields)
     return fields
   }
@@ -142,35 +143,35 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   }
 
   protected unanswered(fault: UpstreamFault): void {
-    this.#parts.hedges.delete(this)
+    this.#deps.hedges.delete(this)
     this.#fault = fault
     this.#wasSeen ||= !fault.unsent
-    if (this.#member) this.#release(this.#member, blamesBackend(fault) ? 'failed' : 'unknown')
-    this.#member = undefined
-    const next = mayRetry(fault, this.#of.method, this.hasBody) ? this.#nextMember(fault) : undefined
+    if (this.#backend) this.#release(this.#backend, blamesBackend(fault) ? 'failed' : 'unknown')
+    this.#backend = undefined
+    const next = mayRetry(fault, this.#of.method, this.hasBody) ? this.#nextBackend(fault) : undefined
     if (next) {
       this.#retries += 1
-      this.#parts.record.retry(fault.kind)
-      this.#askMember(next)
+      this.#deps.record.retry(fault.kind)
+      this.#askBackend(next)
     } else this.refuse(this.#errorOf(fault))
   }
 
   protected over(status: number, end: RelayEnd, fault = this.#fault): void {
-    const member = this.#member
-    this.#parts.hedges.delete(this)
-    if (this.#holdsLongPlace) this.#parts.shares.longAnswers.release(this.#of.subject)
-    this.#holdsLongPlace = false
-    if (member) this.#release(member, attemptEnds[end])
-    const backend = (member ?? this.#tried.at(-1))?.id
-    this.#of.onEnd({ status, backend, retries: this.#retries, fault, error: this.#error })
+    const backend = this.#backend
+    this.#deps.hedges.delete(this)
+    if (this.#holdsLongSlot) this.#deps.shares.longAnswers.release(this.#of.subject)
+    this.#holdsLongSlot = false
+    if (backend) this.#release(backend, attemptEnds[end])
+    const backendId = (backend ?? this.#tried.at(-1))?.id
+    this.#of.onEnd({ status, backend: backendId, retries: this.#retries, fault, error: this.#error })
   }
 
   get askedMs(): number {
-    return this.#hedgeMember ? this.#hedgeAskedMs : this.#askedMs
+    return this.#hedgeBackend ? this.#hedgeAskedMs : this.#askedMs
   }
 
-  get backend(): string | undefined {
-    return (this.#hedgeMember ?? this.#member)?.id
+  get backendId(): string | undefined {
+    return (this.#hedgeBackend ?? this.#backend)?.id
   }
 
   hedgeAfterMs(): number {
@@ -187,9 +188,9 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
 
   hedge(): void {
     const { group, target, req } = this.#of
-    const { budget, record, hedges } = this.#parts
+    const { budget, record, hedges } = this.#deps
     if (req.headers.accept?.includes('text/event-stream') === true) return
-    const next = group.next(target, this.#tried)
+    const next = group.pick(target, this.#tried)
     if (next === undefined) return
     if (!budget.take()) {
       group.done(next, 'unknown')
@@ -202,7 +203,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     const asking = this.#asking(next)
     // Drops the hedge before, which has been as silent.
     this.askSecond(...asking)
-    this.#hedgeMember = next
+    this.#hedgeBackend = next
     this.#hedgeAskedMs = performance.now()
     // Behind those asked before.
     hedges.delete(this)
@@ -210,87 +211,87 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   }
 
   protected override hedgeWon(): void {
-    const silent = this.#member
+    const silent = this.#backend
     if (silent) this.#release(silent, this.#outrun(silent, this.#askedMs))
-    this.#parts.record.hedges.won += 1
+    this.#deps.record.hedges.won += 1
     this.#hedgeTakesOver()
   }
 
   protected override hedgeLost(fault: UpstreamFault | undefined): void {
-    const hedge = this.#hedgeMember
-    this.#hedgeMember = undefined
+    const hedge = this.#hedgeBackend
+    this.#hedgeBackend = undefined
     if (hedge) this.#release(hedge, fault && blamesBackend(fault) ? 'failed' : 'unknown')
   }
 
   protected override firstFailed(fault: UpstreamFault): void {
     this.#fault = fault
-    if (this.#member) this.#release(this.#member, blamesBackend(fault) ? 'failed' : 'unknown')
+    if (this.#backend) this.#release(this.#backend, blamesBackend(fault) ? 'failed' : 'unknown')
     this.#hedgeTakesOver()
   }
 
   #hedgeTakesOver(): void {
-    this.#member = this.#hedgeMember
+    this.#backend = this.#hedgeBackend
     this.#askedMs = this.#hedgeAskedMs
-    this.#hedgeMember = undefined
+    this.#hedgeBackend = undefined
   }
 
   /** A backend that another one has outrun has failed only if it has answered nobody meanwhile. */
-  #outrun({ answeredMs }: Member, askedMs: number): AttemptEnd {
+  #outrun({ answeredMs }: Backend, askedMs: number): AttemptEnd {
     return answeredMs < askedMs ? 'failed' : 'unknown'
   }
 
   #noteAnswer(): void {
-    const member = this.#member
-    if (member === undefined) return
-    member.answeredMs = performance.now()
-    this.#parts.hedges.delete(this)
-    if (this.#mayHedge) this.#of.group.latency.add(member.answeredMs - this.#askedMs)
+    const backend = this.#backend
+    if (backend === undefined) return
+    backend.answeredMs = performance.now()
+    this.#deps.hedges.delete(this)
+    if (this.#mayHedge) this.#of.group.latency.add(backend.answeredMs - this.#askedMs)
   }
 
   /** What changes nothing and has no body may be asked twice (RFC 9110 §9.2.1). Not where nothing is retried. */
   get #mayHedge(): boolean {
     const { method, upgrade } = this.#of
-    return !this.hasBody && !upgrade && this.#parts.attempts > 0 && (method === 'GET' || method === 'HEAD')
+    return !this.hasBody && !upgrade && this.#deps.attempts > 0 && (method === 'GET' || method === 'HEAD')
   }
 
   #errorOf(fault: UpstreamFault): ProxyError {
     if (fault.kind !== 'busy') return errorOf(fault)
-    return this.#parts.shares.refusal('backend_connections', fault.limit === 'client_share' ? 'client' : 'all')
+    return this.#deps.shares.refusal('backend_connections', fault.limit === 'client_share' ? 'client' : 'all')
   }
 
-  #askMember(member: Member): void {
-    this.#member = member
+  #askBackend(backend: Backend): void {
+    this.#backend = backend
     this.#askedMs = performance.now()
     // First, because it may be answered at once. Whoever is asked anew is behind those asked before.
-    if (this.#mayHedge) this.#parts.hedges.add(this)
-    this.ask(...this.#asking(member))
+    if (this.#mayHedge) this.#deps.hedges.add(this)
+    this.ask(...this.#asking(backend))
   }
 
   /** What `ask` and `askSecond` take. */
-  #asking(member: Member): [head: string, begin: Begin] {
+  #asking(backend: Backend): [head: string, begin: Begin] {
     const { method, target, req, fields, from, hostOf, requestId } = this.#of
-    this.#tried.push(member)
-    const host = hostOf === 'client' && fields.host !== '' ? fields.host : member.authority
+    this.#tried.push(backend)
+    const host = hostOf === 'client' && fields.host !== '' ? fields.host : backend.authority
     const line = { method, target, httpVersion: req.httpVersion }
     const attempt = this.#wasSeen ? this.#retries + 1 : 1
     const head = requestHead(line, fields, from, { host, requestId, attempt })
-    return [head, (request, handler) => member.pool.exchange(request, handler)]
+    return [head, (request, handler) => backend.pool.exchange(request, handler)]
   }
 
   /**
    * Another backend, at last one that is left alone for its failures; or the same by a new connection, when it is alone
    * and only a kept one has died.
    */
-  #nextMember(fault: UpstreamFault): Member | undefined {
+  #nextBackend(fault: UpstreamFault): Backend | undefined {
     const { group, target } = this.#of
-    if (this.#retries >= this.#parts.attempts || !this.#parts.budget.take()) return undefined
-    const other = group.next(target, this.#tried) ?? group.lastResort(target, this.#tried)
-    return other ?? (fault.kind === 'lost' ? group.next(target, []) : undefined)
+    if (this.#retries >= this.#deps.attempts || !this.#deps.budget.take()) return undefined
+    const other = group.pick(target, this.#tried) ?? group.pickEjected(target, this.#tried)
+    return other ?? (fault.kind === 'lost' ? group.pick(target, []) : undefined)
   }
 
-  #release(member: Member, end: AttemptEnd): void {
-    this.#of.group.done(member, end)
-    this.#parts.record.end(member.id, end)
+  #release(backend: Backend, end: AttemptEnd): void {
+    this.#of.group.done(backend, end)
+    this.#deps.record.end(backend.id, end)
   }
 }
 

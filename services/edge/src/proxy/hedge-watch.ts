@@ -5,7 +5,7 @@ export interface Hedgeable {
   /** For how long it waits before another backend is asked too; Infinity: until its backend is found not to answer. */
   hedgeAfterMs(): number
   /** The backend that is asked. */
-  readonly backend: string | undefined
+  readonly backendId: string | undefined
   /** Asks another one, if there is one and the retry budget allows it. */
   hedge(): void
   /** Its backend was found not to answer: asks another one as soon as there is one. */
@@ -14,7 +14,7 @@ export interface Hedgeable {
 
 const lookEveryMs = 50
 /** None is asked elsewhere sooner. */
-const leastMs = 250
+const minMs = 250
 
 /** Looks after the requests that wait for an answer: one timer for all. */
 export class HedgeWatch {
@@ -33,7 +33,7 @@ export class HedgeWatch {
 
   /** The backend was found not to answer: what waits for it is asked elsewhere now. */
   free(backend: string): void {
-    for (const request of this.#waiting) if (request.backend === backend) request.free()
+    for (const request of this.#waiting) if (request.backendId === backend) request.free()
   }
 
   #look(): void {
@@ -45,7 +45,7 @@ export class HedgeWatch {
     // Whoever is asked elsewhere goes to the end, and ends the round when it comes up there.
     for (const request of this.#waiting) {
       const waitedMs = nowMs - request.askedMs
-      if (waitedMs < leastMs) return
+      if (waitedMs < minMs) return
       if (waitedMs >= request.hedgeAfterMs()) request.hedge()
     }
   }

@@ -53,9 +53,9 @@ function isScheme(value: string | undefined): value is 'http' | 'https' {
   return value === 'http' || value === 'https'
 }
 
-const mostPasses = 10
+const maxPasses = 10
 
 /** Whether the request has come through edges so often that it must be going in circles. */
 export function isLooping({ via }: ForwardedHeaders): boolean {
-  return via !== undefined && via.split(pseudonym).length > mostPasses
+  return via !== undefined && via.split(pseudonym).length > maxPasses
 }

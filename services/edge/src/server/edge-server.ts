@@ -38,7 +38,7 @@ export interface EdgeServerOptions {
 }
 
 /** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
-const mostStreams = 128
+const maxStreams = 128
 
 /**
  * What listens: HTTP/1.1, and with TLS also HTTP/2. One TCP server takes the connections; once it is known what a
@@ -127,7 +127,7 @@ export class EdgeServer {
   #createH2({ maxHeaderBytes, maxHeaders, keepAliveMs }: ServerConfig): Http2Server {
     const { app, onRefused } = this.#options
     const server = createH2({
-      settings: { maxConcurrentStreams: mostStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
+      settings: { maxConcurrentStreams: maxStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
       maxHeaderListPairs: maxHeaders + 4,
       // What a backend says twice is passed on twice, as it is to HTTP/1.
       strictSingleValueFields: false,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { HealthVerdict } from './health-check.ts'
-import { backend, groupConfig, GroupFixture } from '../../test/live-group-fixture.ts'
+import { backend, groupConfig, GroupFixture } from '../../test/upstream-group-fixture.ts'
 
 const [a, b, c] = ['10.0.0.1:8080', '10.0.0.2:8080', '10.0.0.3:8080'] as const
 const two = [backend('10.0.0.1'), backend('10.0.0.2')]
@@ -32,14 +32,14 @@ test('six requests to two backends alternate', async () => {
   expect(fixture.answers(6)).toEqual([a, b, a, b, a, b])
 })
 
-test('a request under way is counted at its member until it is done, and not sent to who was tried', async () => {
+test('a request under way is counted at its backend until it is done, and not sent to one that was tried', async () => {
   const { group } = await started(groupConfig({ backends: two }))
-  const first = group.next('/', [])
-  const second = group.next('/', first ? [first] : [])
+  const first = group.pick('/', [])
+  const second = group.pick('/', first ? [first] : [])
   expect([first?.id, first?.inFlight, second?.id, second?.inFlight]).toEqual([a, 1, b, 1])
-  expect(group.next('/', [first!, second!])).toBeUndefined()
+  expect(group.pick('/', [first!, second!])).toBeUndefined()
   group.done(first!, 'unknown')
-  expect(group.members().map(({ inFlight }) => inFlight)).toEqual([0, 1])
+  expect(group.snapshots().map(({ inFlight }) => inFlight)).toEqual([0, 1])
 })
 
 test('failures in a row eject for a while; an answer in between forgives', async () => {
@@ -59,10 +59,10 @@ test('failures in a row eject for a while; an answer in between forgives', async
   expect(fixture.share(a, 10)).toBe(5)
 })
 
-test('what says nothing of a member does not count', async () => {
+test('what says nothing of a backend does not count', async () => {
   const { group } = await started(groupConfig({ backends: two }))
-  for (let sent = 0; sent < 50; sent += 1) group.done(group.next('/', [])!, 'unknown')
-  expect(group.members().every(({ state }) => state === 'up')).toBe(true)
+  for (let sent = 0; sent < 50; sent += 1) group.done(group.pick('/', [])!, 'unknown')
+  expect(group.snapshots().every(({ state }) => state === 'up')).toBe(true)
 })
 
 test('a repeat offender is left alone for longer, up to eight times as long, until it answers', async () => {
@@ -81,17 +81,17 @@ test('a repeat offender is left alone for longer, up to eight times as long, unt
 })
 
 test.each([
-  { members: 1, maxPercent: 100, ejected: 0 },
-  { members: 2, maxPercent: 10, ejected: 1 },
-  { members: 2, maxPercent: 100, ejected: 1 },
-  { members: 2, maxPercent: 0, ejected: 0 },
-  { members: 5, maxPercent: 50, ejected: 2 },
-  { members: 5, maxPercent: 100, ejected: 4 },
-])('of $members that all fail, $ejected are ejected when $maxPercent % may be', async (row) => {
-  const backends = Array.from({ length: row.members }, (_, index) => backend(`10.0.0.${index + 1}`))
+  { backends: 1, maxPercent: 100, ejected: 0 },
+  { backends: 2, maxPercent: 10, ejected: 1 },
+  { backends: 2, maxPercent: 100, ejected: 1 },
+  { backends: 2, maxPercent: 0, ejected: 0 },
+  { backends: 5, maxPercent: 50, ejected: 2 },
+  { backends: 5, maxPercent: 100, ejected: 4 },
+])('of $backends that all fail, $ejected are ejected when $maxPercent % may be', async (row) => {
+  const backends = Array.from({ length: row.backends }, (_, index) => backend(`10.0.0.${index + 1}`))
   const { group } = await started(groupConfig({ backends, ejection: { maxPercent: row.maxPercent } }))
-  for (let sent = 0; sent < 200; sent += 1) group.done(group.next('/', [])!, 'failed')
-  expect(group.members().filter(({ state }) => state === 'ejected')).toHaveLength(row.ejected)
+  for (let sent = 0; sent < 200; sent += 1) group.done(group.pick('/', [])!, 'failed')
+  expect(group.snapshots().filter(({ state }) => state === 'ejected')).toHaveLength(row.ejected)
 })
 
 test('no failures eject when that is switched off', async () => {
@@ -104,11 +104,11 @@ test('who returns from an ejection gets its full share little by little', async 
   const fixture = await started(groupConfig({ backends: two, ejection: { slowStartMs: 10_000 } }))
   fixture.fail(a, 5)
   await pass(10_000)
-  expect(fixture.group.members()[0]?.effectiveWeight).toBeCloseTo(0.1)
+  expect(fixture.group.snapshots()[0]?.effectiveWeight).toBeCloseTo(0.1)
   // 0.1 of 1.1
   expect(fixture.share(a, 1100)).toBe(100)
   await pass(5000)
-  expect(fixture.group.members()[0]?.effectiveWeight).toBeCloseTo(0.55)
+  expect(fixture.group.snapshots()[0]?.effectiveWeight).toBeCloseTo(0.55)
   expect(fixture.share(a, 1550)).toBe(550)
   await pass(5000)
   expect(fixture.share(a, 1000)).toBe(500)
@@ -134,30 +134,30 @@ async function twoEjected(): Promise<GroupFixture> {
   fixture.fail(a, 5)
   fixture.fail(b, 5)
   fixture.told()
-  expect(fixture.group.next('/', [fixture.group.next('/', [])!])).toBeUndefined()
+  expect(fixture.group.pick('/', [fixture.group.pick('/', [])!])).toBeUndefined()
   return fixture
 }
 
-describe('when all who are up were tried, somebody who is ejected is the last resort', () => {
+describe('when all that are up were tried, an ejected one is picked', () => {
   test('and is back when it answers, with no more to its account', async () => {
     const fixture = await twoEjected()
-    const member = fixture.group.lastResort('/', [])
-    expect(member?.inFlight).toBe(1)
-    fixture.group.done(member!, 'answered')
-    expect(fixture.told()).toEqual([['returned', member?.id]])
-    expect(fixture.states()).toMatchObject({ [member!.id]: 'up' })
+    const picked = fixture.group.pickEjected('/', [])
+    expect(picked?.inFlight).toBe(1)
+    fixture.group.done(picked!, 'answered')
+    expect(fixture.told()).toEqual([['returned', picked?.id]])
+    expect(fixture.states()).toMatchObject({ [picked!.id]: 'up' })
     await pass(10_000)
     fixture.told()
-    fixture.fail(member!.id, 5)
-    expect(fixture.told()).toEqual([['ejected', member?.id, 10_000]])
+    fixture.fail(picked!.id, 5)
+    expect(fixture.told()).toEqual([['ejected', picked?.id, 10_000]])
   })
 
   test('and stays away when it does not, for no longer than before', async () => {
     const fixture = await twoEjected()
-    const first = fixture.group.lastResort('/', [])
-    const second = fixture.group.lastResort('/', [first!])
+    const first = fixture.group.pickEjected('/', [])
+    const second = fixture.group.pickEjected('/', [first!])
     expect(new Set([first?.id, second?.id])).toEqual(new Set([a, b]))
-    expect(fixture.group.lastResort('/', [first!, second!])).toBeUndefined()
+    expect(fixture.group.pickEjected('/', [first!, second!])).toBeUndefined()
     fixture.group.done(first!, 'failed')
     fixture.group.done(second!, 'unknown')
     expect(fixture.told()).toEqual([])
@@ -174,18 +174,18 @@ describe('when all who are up were tried, somebody who is ejected is the last re
     fixture.verdicts.set('10.0.0.1', { kind: 'bad', reason: 'answered 503' })
     await pass(2000)
     expect(fixture.states()).toMatchObject({ [a]: 'unhealthy' })
-    expect(fixture.group.lastResort('/', [])).toBeUndefined()
+    expect(fixture.group.pickEjected('/', [])).toBeUndefined()
     const other = await twoEjected()
-    const member = other.group.lastResort('/', [])
+    const picked = other.group.pickEjected('/', [])
     await other.group.configure(groupConfig({ backends: [backend('10.0.0.3')] }))
     other.told()
-    other.group.done(member!, 'answered')
+    other.group.done(picked!, 'answered')
     expect(other.told()).toEqual([])
     expect(other.states()).toEqual({ [c]: 'up' })
   })
 })
 
-test('a failed first check takes a member out at once, later ones only in a row; good ones bring it back', async () => {
+test('a failed first check takes a backend out at once, later ones only in a row; good ones bring it back', async () => {
   const config = groupConfig({ backends: two, health: { path: '/readyz' } })
   const fixture = new GroupFixture(config)
   fixtures.push(fixture)
@@ -217,7 +217,7 @@ test('nobody answers when all fail their checks, and Retry-After is when they ma
   expect(fixture.group.retryAfterSeconds()).toBe(1)
   await pass(15_000)
   expect(fixture.group.usable).toBe(false)
-  expect(fixture.group.next('/', [])).toBeUndefined()
+  expect(fixture.group.pick('/', [])).toBeUndefined()
   expect(fixture.group.retryAfterSeconds()).toBe(10)
   await pass(2500)
   expect(fixture.group.retryAfterSeconds()).toBe(8)
@@ -281,13 +281,13 @@ test('a group can have a path of its own to check, or none', async () => {
   expect(asked).toEqual(['/readyz', '/ping', '/ping'])
 })
 
-test('a name has one member for each address, and each the weight of the backend', async () => {
+test('a name has one backend for each address, and each the weight of the backend', async () => {
   const config = groupConfig({ backends: [backend('replicas', { weight: 2 }), backend('10.0.0.9')] })
   const fixture = new GroupFixture(config)
   fixtures.push(fixture)
   fixture.names.set('replicas', ['10.0.0.2', '::ffff:10.0.0.1', '10.0.0.2', 'FD00:0::1'])
   await fixture.group.start()
-  expect(fixture.group.members().map(({ id, effectiveWeight }) => [id, effectiveWeight])).toEqual([
+  expect(fixture.group.snapshots().map(({ id, effectiveWeight }) => [id, effectiveWeight])).toEqual([
     [a, 2],
     [b, 2],
     ['[fd00::1]:8080', 2],
@@ -302,7 +302,7 @@ test('a name is looked up again, and whoever joins while others serve starts slo
   fixtures.push(fixture)
   fixture.names.set('replicas', ['10.0.0.1', '10.0.0.2'])
   await fixture.group.start()
-  expect(fixture.group.members().map(({ effectiveWeight }) => effectiveWeight)).toEqual([1, 1])
+  expect(fixture.group.snapshots().map(({ effectiveWeight }) => effectiveWeight)).toEqual([1, 1])
   fixture.told()
   fixture.names.set('replicas', ['10.0.0.3', '10.0.0.2'])
   await pass(10_000)
@@ -310,7 +310,7 @@ test('a name is looked up again, and whoever joins while others serve starts slo
     ['left', a],
     ['joined', c],
   ])
-  expect(fixture.group.members().map(({ effectiveWeight }) => effectiveWeight)).toEqual([1, 0.1])
+  expect(fixture.group.snapshots().map(({ effectiveWeight }) => effectiveWeight)).toEqual([1, 0.1])
   expect([...fixture.pools].map(([id, { isClosed }]) => [id, isClosed])).toEqual([
     [a, true],
     [b, false],
@@ -318,7 +318,7 @@ test('a name is looked up again, and whoever joins while others serve starts slo
   ])
 })
 
-test('a failed look-up leaves the members that were there', async () => {
+test('a failed look-up leaves the backends that were there', async () => {
   const fixture = new GroupFixture(groupConfig({ backends: [backend('replicas')] }))
   fixtures.push(fixture)
   fixture.names.set('replicas', ['10.0.0.1'])
@@ -361,7 +361,7 @@ test('a failure has the name looked up soon, but not more than once a second', a
 
 test('starts without DNS, and with it as soon as it is there', async () => {
   const fixture = await started(groupConfig({ backends: [backend('replicas')] }))
-  expect(fixture.group.next('/', [])).toBeUndefined()
+  expect(fixture.group.pick('/', [])).toBeUndefined()
   expect(fixture.group.retryAfterSeconds()).toBe(1)
   fixture.names.set('replicas', ['10.0.0.1'])
   await pass(1000)
@@ -386,8 +386,8 @@ test('does not wait longer than two seconds for DNS that hangs', async () => {
 test('on a reload those who stay keep state, counts and pools, and those who go finish what they have begun', async () => {
   const fixture = await started(groupConfig({ backends: three }))
   fixture.fail(a, 5)
-  const busy = fixture.group.next('/', [])!
-  const leaving = fixture.group.next('/', [])!
+  const busy = fixture.group.pick('/', [])!
+  const leaving = fixture.group.pick('/', [])!
   expect([busy.id, leaving.id].toSorted()).toEqual([b, c])
   const staying = busy.id === b ? busy : leaving
   const gone = staying === busy ? leaving : busy
@@ -398,7 +398,7 @@ test('on a reload those who stay keep state, counts and pools, and those who go 
     ['left', c],
     ['joined', '10.0.0.4:8080'],
   ])
-  expect(fixture.group.members()).toMatchObject([
+  expect(fixture.group.snapshots()).toMatchObject([
     { id: '10.0.0.4:8080', state: 'up', inFlight: 0 },
     { id: b, state: 'up', inFlight: 1, effectiveWeight: 3 },
     { id: a, state: 'ejected' },
@@ -412,7 +412,7 @@ test('on a reload those who stay keep state, counts and pools, and those who go 
   expect(fixture.told()).toEqual([['returned', a]])
 })
 
-test('a reload to a name waits for its addresses, so that no moment is without members', async () => {
+test('a reload to a name waits for its addresses, so that no moment is without backends', async () => {
   const fixture = await started(groupConfig({ backends: [backend('10.0.0.1')] }))
   fixture.names.set('replicas', ['10.0.0.2'])
   const configured = fixture.group.configure(groupConfig({ backends: [backend('replicas')] }))
@@ -454,6 +454,6 @@ test('a closed group has nobody, its pools are closed, and no timer is left', as
   expect(jest.getTimerCount()).toBeGreaterThan(0)
   fixture.group.close()
   expect(jest.getTimerCount()).toBe(0)
-  expect(fixture.group.next('/', [])).toBeUndefined()
+  expect(fixture.group.pick('/', [])).toBeUndefined()
   expect([...fixture.pools.values()].every(({ isClosed }) => isClosed)).toBe(true)
 })

@@ -2,17 +2,17 @@ import type { Clock } from '@ipfleet/core/clock.ts'
 
 /** Buckets for each doubling, from a quarter of a millisecond on: an estimate is high by at most a fifth. */
 const perDoubling = 4
-const shortestMs = 0.25
+const minDurationMs = 0.25
 const buckets = 80
 /** Half of what was seen is forgotten in this time. */
 const halveEveryMs = 10_000
-const leastSamples = 50
+const minSamples = 50
 /** Before enough was seen. */
 const unknownMs = 1000
 const percentile = 0.99
 const factor = 3
-const leastMs = 250
-const mostMs = 5000
+const minMs = 250
+const maxMs = 5000
 
 /**
  * How long an answer is worth waiting for before another backend is asked too: three times the 99th percentile of the
@@ -31,24 +31,24 @@ export class LatencyEstimate {
 
   add(durationMs: number): void {
     this.#forget()
-    const at = Math.floor(Math.log2(Math.max(durationMs, shortestMs) / shortestMs) * perDoubling)
+    const at = Math.floor(Math.log2(Math.max(durationMs, minDurationMs) / minDurationMs) * perDoubling)
     this.#counts[Math.min(at, buckets - 1)]! += 1
     this.#total += 1
   }
 
   hedgeAfterMs(): number {
     this.#forget()
-    if (this.#total < leastSamples) return unknownMs
-    return Math.min(mostMs, Math.max(leastMs, factor * this.#percentileMs()))
+    if (this.#total < minSamples) return unknownMs
+    return Math.min(maxMs, Math.max(minMs, factor * this.#percentileMs()))
   }
 
   #percentileMs(): number {
     let left = this.#total * percentile
     for (const [at, count] of this.#counts.entries()) {
       left -= count
-      if (left <= 0) return shortestMs * 2 ** ((at + 1) / perDoubling)
+      if (left <= 0) return minDurationMs * 2 ** ((at + 1) / perDoubling)
     }
-    return mostMs
+    return maxMs
   }
 
   #forget(): void {

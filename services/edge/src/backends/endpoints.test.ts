@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
-import { backend } from '../../test/live-group-fixture.ts'
-import { canonicalAddress } from './canonical-address.ts'
-import { namesOf, seatsOf } from './seats.ts'
+import { backend } from '../../test/upstream-group-fixture.ts'
+import { canonicalAddress } from './endpoints.ts'
+import { namesOf, endpointsOf } from './endpoints.ts'
 
 const addressesOf = (): string[] => ['192.0.2.1', '2001:db8::7']
 
@@ -14,20 +14,20 @@ test.each([
   { of: backend('api.test', { port: 443 }), id: '192.0.2.1:443', authority: 'api.test:443' },
   { of: backend('api.test', { protocol: 'https:', port: 443 }), id: '192.0.2.1:443', authority: 'api.test' },
 ])('$authority is at $id', ({ of, id, authority }) => {
-  expect(seatsOf([of], addressesOf)[0]).toMatchObject({ id, authority })
+  expect(endpointsOf([of], addressesOf)[0]).toMatchObject({ id, authority })
 })
 
 test('a certificate must be for the name, whatever the address', () => {
-  const seats = seatsOf([backend('api.test', { protocol: 'https:' })], addressesOf)
-  expect(seats.map(({ target }) => target)).toEqual([
+  const endpoints = endpointsOf([backend('api.test', { protocol: 'https:' })], addressesOf)
+  expect(endpoints.map(({ target }) => target)).toEqual([
     { address: '192.0.2.1', port: 8080, tls: { servername: 'api.test' } },
     { address: '2001:db8::7', port: 8080, tls: { servername: 'api.test' } },
   ])
 })
 
-test('two backends at one address and port are one member', () => {
-  const seats = seatsOf([backend('192.0.2.1', { weight: 5 }), backend('api.test')], addressesOf)
-  expect(seats.map(({ id, weight }) => [id, weight])).toEqual([
+test('two backends at one address and port are one backend', () => {
+  const endpoints = endpointsOf([backend('192.0.2.1', { weight: 5 }), backend('api.test')], addressesOf)
+  expect(endpoints.map(({ id, weight }) => [id, weight])).toEqual([
     ['192.0.2.1:8080', 5],
     ['[2001:db8::7]:8080', 1],
   ])

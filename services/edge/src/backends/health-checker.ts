@@ -15,7 +15,7 @@ export interface HealthCheckerParts {
 }
 
 /**
- * Checks one member again and again, one check at a time. The member is held to be healthy until the first verdict,
+ * Checks one backend again and again, one check at a time. The backend is held to be healthy until the first verdict,
  * which counts at once; later it takes `unhealthyAfter` failures or `healthyAfter` good answers in a row to change
  * that. The time from one check to the next varies by a tenth, so that the checks of many edges do not come together.
  */
@@ -51,7 +51,7 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
     this.#pace = pace
   }
 
-  /** How soon good answers could bring an unhealthy member back. */
+  /** How soon good answers could bring an unhealthy backend back. */
   get healthyInMs(): number {
     const further = Math.max(0, this.#pace.healthyAfter - this.#contradictions - 1)
     return Math.max(0, this.#dueMs - this.#parts.clock.nowMs()) + further * this.#pace.intervalMs

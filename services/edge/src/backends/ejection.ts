@@ -3,7 +3,7 @@ import { exponentialMs } from '@ipfleet/core/backoff.ts'
 /** An ejection lasts at most so many times what is configured. */
 const maxFactor = 8
 
-/** What the traffic tells of one member: failures in a row, and for how long it is left alone because of them. */
+/** What the traffic tells of one backend: failures in a row, and for how long it is left alone because of them. */
 export class Ejection {
   readonly #onOver: () => void
   #failuresInARow = 0
@@ -41,7 +41,7 @@ export class Ejection {
     return lastsMs
   }
 
-  /** Ends it, without a call back, and counts anew. The member is a repeat offender all the same until it answers. */
+  /** Ends it, without a call back, and counts anew. The backend is a repeat offender all the same until it answers. */
   end(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -52,20 +52,4 @@ export class Ejection {
     this.#timer = undefined
     this.#onOver()
   }
-}
-
-export interface EjectionCensus {
-  readonly members: number
-  readonly up: number
-  readonly ejected: number
-}
-
-/**
- * Whether one more member of a group may be ejected: at most `maxPercent` of them at a time, though with any share
- * above 0 there may be one, and never the last that is up. Failures of the traffic may well be the traffic's fault
- * (Envoy has its panic threshold for the same reason), so they never leave a group with nobody.
- */
-export function mayEjectOneMore({ members, up, ejected }: EjectionCensus, maxPercent: number): boolean {
-  const most = maxPercent > 0 ? Math.max(1, Math.floor((members * maxPercent) / 100)) : 0
-  return up > 1 && ejected < most
 }

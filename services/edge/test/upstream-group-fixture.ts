@@ -1,8 +1,8 @@
 import type { UpstreamPool } from '@ipfleet/proxy/http1/connection-pool.ts'
 import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { BackendConfig } from '../src/config/edge-config.ts'
-import type { HealthVerdict } from '../src/upstreams/health-check.ts'
-import { LiveGroup, type LiveGroupConfig, type LiveGroupParts } from '../src/upstreams/live-group.ts'
+import type { HealthVerdict } from '../src/backends/health-check.ts'
+import { UpstreamGroup, type UpstreamGroupConfig, type UpstreamGroupDeps } from '../src/backends/upstream-group.ts'
 
 /** A pool that makes no connections, and remembers what was asked of it. */
 export interface FakePool extends UpstreamPool {
@@ -16,13 +16,13 @@ export function backend(host: string, options: Partial<BackendConfig> = {}): Bac
 
 type Changes = {
   readonly backends: readonly BackendConfig[]
-  readonly group?: Partial<LiveGroupConfig['group']>
-  readonly health?: Partial<LiveGroupConfig['health']>
-  readonly ejection?: Partial<LiveGroupConfig['ejection']>
+  readonly group?: Partial<UpstreamGroupConfig['group']>
+  readonly health?: Partial<UpstreamGroupConfig['health']>
+  readonly ejection?: Partial<UpstreamGroupConfig['ejection']>
 }
 
 /** Five failures eject for ten seconds; no slow start and no active checks unless asked for. */
-export function groupConfig({ backends, group, health, ejection }: Changes): LiveGroupConfig {
+export function groupConfig({ backends, group, health, ejection }: Changes): UpstreamGroupConfig {
   return {
     group: {
       backends,
@@ -46,7 +46,7 @@ export function groupConfig({ backends, group, health, ejection }: Changes): Liv
 
 /** A group over fake pools, names and checks that a test sets, and all that it tells. */
 export class GroupFixture {
-  readonly group: LiveGroup
+  readonly group: UpstreamGroup
   readonly events: unknown[][] = []
   readonly pools = new Map<string, FakePool>()
   readonly names = new Map<string, readonly string[] | Error | Promise<never>>()
@@ -54,8 +54,8 @@ export class GroupFixture {
   /** By address; good unless set. */
   readonly verdicts = new Map<string, HealthVerdict | Promise<HealthVerdict>>()
 
-  constructor(config: LiveGroupConfig, parts: Partial<LiveGroupParts> = {}) {
-    this.group = new LiveGroup('default', config, {
+  constructor(config: UpstreamGroupConfig, parts: Partial<UpstreamGroupDeps> = {}) {
+    this.group = new UpstreamGroup('default', config, {
       createPool: (target, options) => this.#pool(target, options.connectTimeoutMs),
       resolve: (hostname) => this.#resolve(hostname),
       checkHealth: async ({ target }) => this.verdicts.get(target.address) ?? { kind: 'good' },
@@ -79,13 +79,13 @@ export class GroupFixture {
   /** Who answers each of the next `count` requests, one after the other. */
   answers(count: number, path = '/'): (string | undefined)[] {
     return Array.from({ length: count }, () => {
-      const member = this.group.next(path, [])
-      if (member !== undefined) this.group.done(member, 'answered')
-      return member?.id
+      const picked = this.group.pick(path, [])
+      if (picked !== undefined) this.group.done(picked, 'answered')
+      return picked?.id
     })
   }
 
-  /** How many of the next `count` requests a member gets. */
+  /** How many of the next `count` requests a backend gets. */
   share(id: string, count: number): number {
     return this.answers(count).filter((answerer) => answerer === id).length
   }
@@ -94,16 +94,16 @@ export class GroupFixture {
   fail(id: string, count: number): void {
     let failed = 0
     for (let sent = 0; failed < count && sent < 1000; sent += 1) {
-      const member = this.group.next('/', [])
-      if (member === undefined) return
-      const isToFail = member.id === id
+      const picked = this.group.pick('/', [])
+      if (picked === undefined) return
+      const isToFail = picked.id === id
       if (isToFail) failed += 1
-      this.group.done(member, isToFail ? 'failed' : 'answered')
+      this.group.done(picked, isToFail ? 'failed' : 'answered')
     }
   }
 
   states(): Record<string, string> {
-    return Object.fromEntries(this.group.members().map(({ id, state }) => [id, state]))
+    return Object.fromEntries(this.group.snapshots().map(({ id, state }) => [id, state]))
   }
 
   #pool(target: UpstreamTarget, connectTimeoutMs: number): FakePool {
