@@ -56,8 +56,8 @@ async function portToKeep(): Promise<number> {
 
 const idOf = ({ port }: { readonly port: number }): string => `127.0.0.1:${port}`
 
-const quickHealth = (path: string): string =>
-  `[health]\npath = "${path}"\ninterval_seconds = 0.2\ntimeout_ms = 300\n[ejection]\nslow_start_seconds = 0`
+const quickHealth = (path: string, timeoutMs = 300): string =>
+  `[health]\npath = "${path}"\ninterval_seconds = 0.2\ntimeout_ms = ${timeoutMs}\n[ejection]\nslow_start_seconds = 0`
 
 const replicaOn = (port: number): Promise<ServiceProcess> => startReplica({ DRAIN_MS: '800', PORT: String(port) })
 
@@ -106,8 +106,9 @@ describe('under load of 50 clients that keep their connections', () => {
   test('one that hangs is taken out by its checks; only what it had in hand is lost, and takes no longer than it may', async () => {
     const [stays, hangs] = [await echoBackend(), await echoBackend()]
     const edge = await edgeInFrontOf([stays.port, hangs.port], {
-      upstreams: 'answer_timeout_seconds = 1.5',
-      tables: quickHealth('/'),
+      upstreams: 'answer_timeout_seconds = 3',
+      // Long enough that the backend which runs is not taken for silent on a busy machine.
+      tables: quickHealth('/', 1000),
     })
     const load = loadOn(edge)
     await load.moreFrom(idOf(hangs), 200)
@@ -126,14 +127,15 @@ describe('under load of 50 clients that keep their connections', () => {
     const { body } = await ask(edge.port, '/metrics')
     const slow = (le: string) =>
       metricIn(body, `http_requests_duration_seconds_bucket{method="GET",status="504",le="${le}"}`)
-    expect(slow('5')).toBe(slow('+Inf'))
+    expect(slow('10')).toBe(slow('+Inf'))
   })
 
   test('three replicas are restarted one after the other, and no request fails', async () => {
     const ports = [await portToKeep(), await portToKeep(), await portToKeep()]
     const replicas = await Promise.all(ports.map(replicaOn))
     opened.push(() => Promise.all(replicas.map((replica) => replica.stop())))
-    const edge = await edgeInFrontOf(ports, { tables: quickHealth('/readyz') })
+    // The replicas say that they are not ready, or refuse: their checks need not be in a hurry.
+    const edge = await edgeInFrontOf(ports, { tables: quickHealth('/readyz', 20_000) })
     const load = loadOn(edge, { path: '/8.8.8.8', pauseMs: 20 })
     await load.more(500)
     for (const [index, replica] of replicas.entries()) {
@@ -146,11 +148,8 @@ describe('under load of 50 clients that keep their connections', () => {
     await load.stop()
     expect(load.faults).toEqual([])
     const verdicts = edge.lines().filter(({ msg }) => msg === 'backend is unhealthy' || msg === 'backend is healthy')
-    // A busy machine may make others late for their checks as well.
     expect(verdicts.map(({ msg, backend }) => `${String(backend)} ${String(msg)}`)).toEqual(
-      expect.arrayContaining(
-        ports.flatMap((port) => [`127.0.0.1:${port} backend is unhealthy`, `127.0.0.1:${port} backend is healthy`]),
-      ),
+      ports.flatMap((port) => [`127.0.0.1:${port} backend is unhealthy`, `127.0.0.1:${port} backend is healthy`]),
     )
     expect(edge.lines().some(({ reason }) => reason === 'answered 503')).toBe(true)
   }, 60_000)
