@@ -1,21 +1,18 @@
 import { drawOf } from '@ipfleet/core/rendezvous-draw.ts'
+import { takeTurn, type Weighted } from '@ipfleet/core/weighted-turns.ts'
 import type { Balance } from '../config/edge-config.ts'
 import { pathKey } from './path-key.ts'
 
 /** What a balancer knows of a backend. */
-export interface Candidate {
+export interface Candidate extends Weighted {
   /** Derived from its id: the same for every process and edge. */
   readonly seed: number
   readonly inFlight: number
-  /** More than 0, up to the configured weight. */
-  readonly effectiveWeight: number
-  /** How far it is ahead of its share of the turns; kept by the balancers. */
-  turn: number
 }
 
 /**
  * Chooses one of `backends` that is not among `tried`, or none when there is no other. Runs once per request, so it
- * makes no objects.
+ * makes as few objects as possible.
  */
 export type Balancer = <B extends Candidate>(
   backends: readonly B[],
@@ -23,7 +20,8 @@ export type Balancer = <B extends Candidate>(
   tried: readonly unknown[],
 ) => B | undefined
 
-export const roundRobin: Balancer = (backends, _target, tried) => takeTurn(backends, tried, Infinity)
+export const roundRobin: Balancer = (backends, _target, tried) =>
+  takeTurn(backends, tried.length === 0 ? undefined : (backend) => !tried.includes(backend))
 
 /**
  * Chooses the backend with the fewest requests under way for its weight. All are compared, not two drawn at random,
@@ -33,10 +31,14 @@ export const roundRobin: Balancer = (backends, _target, tried) => takeTurn(backe
 export const leastRequests: Balancer = (backends, _target, tried) => {
   let least = Infinity
   for (const backend of backends) {
-    const load = backend.inFlight / backend.effectiveWeight
+    const load = loadOf(backend)
     if (load < least && !tried.includes(backend)) least = load
   }
-  return takeTurn(backends, tried, least)
+  return takeTurn(backends, (backend) => loadOf(backend) <= least && !tried.includes(backend))
+}
+
+function loadOf({ inFlight, effectiveWeight }: Candidate): number {
+  return inFlight / effectiveWeight
 }
 
 /** A backend may have this many times its share of the requests under way… */
@@ -99,27 +101,4 @@ export function alignTurns(backends: readonly Candidate[], turns: number): void 
   for (const [index, backend] of backends.entries()) {
     backend.turn = weight * (index < taken ? taken - backends.length : taken)
   }
-}
-
-/**
- * Smooth weighted round robin, as in nginx (`ngx_http_upstream_round_robin.c`): each turn every candidate gains its
- * weight, the foremost is chosen and falls back by the sum of them. The turns of a heavy backend are thus spread out,
- * and with equal weights the backends strictly alternate. Backends with more than `maxLoad` requests under way for each
- * unit of weight take no part.
- */
-function takeTurn<B extends Candidate>(
-  backends: readonly B[],
-  tried: readonly unknown[],
-  maxLoad: number,
-): B | undefined {
-  let chosen: B | undefined
-  let total = 0
-  for (const backend of backends) {
-    if (backend.inFlight / backend.effectiveWeight > maxLoad || tried.includes(backend)) continue
-    backend.turn += backend.effectiveWeight
-    total += backend.effectiveWeight
-    if (chosen === undefined || backend.turn > chosen.turn) chosen = backend
-  }
-  if (chosen !== undefined) chosen.turn -= total
-  return chosen
 }
