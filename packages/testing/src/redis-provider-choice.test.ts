@@ -11,20 +11,20 @@ function machineWith(offers: Partial<RedisSources>): { sources: RedisSources; as
   return {
     asked,
     sources: {
-      docker: () => recorded('docker', offers.docker?.() ?? Promise.resolve('no Docker engine answers')),
+      docker: () => recorded('docker', offers.docker?.() ?? Promise.resolve({ obstacle: 'no Docker engine answers' })),
       program: () => recorded('program', offers.program?.()),
       install: () => recorded('install', offers.install?.() ?? Promise.resolve('there is no apt-get')),
     },
   }
 }
 
-const withDocker = { docker: () => Promise.resolve(undefined) }
+const withDocker = { docker: () => Promise.resolve({ id: 'of-a-container' }) }
 const withProgram = { program: () => '/usr/bin/valkey-server' }
 
-test('containers come first when an engine can start them', async () => {
+test('a container comes first when an engine can start one', async () => {
   const { sources, asked } = machineWith({ ...withDocker, ...withProgram })
-  const { kind } = await chooseRedisProvider(undefined, { sources })
-  expect([kind, asked]).toEqual(['docker', ['docker']])
+  const { kind, container } = await chooseRedisProvider(undefined, { sources })
+  expect([kind, container, asked]).toEqual(['docker', 'of-a-container', ['docker']])
 })
 
 test('without an engine the program on the PATH serves', async () => {
@@ -72,7 +72,7 @@ test('an unknown kind is refused with what is allowed', async () => {
   )
 })
 
-test('who prefers a local program gets it before containers', async () => {
+test('who prefers a local program gets it before a container', async () => {
   const both = machineWith({ ...withDocker, ...withProgram })
   const { kind } = await chooseRedisProvider(undefined, { sources: both.sources, prefer: 'local' })
   expect([kind, both.asked]).toEqual(['local', ['program']])

@@ -1,112 +1,113 @@
-import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { ContainerRuntimeClient } from 'testcontainers'
-import type { RedisInstance, RedisProvider } from './redis-provider.ts'
+import { homedir, tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { type RedisPlace, type RedisProcess, redisProvider, type RedisProvider } from './redis-provider.ts'
+import { spawnGuarded } from './service-process-child.ts'
 import { atDeathRun } from './service-process-guard.ts'
-import { isPortFree } from './service-process-port.ts'
+import { likelyFreePort, waitUntilListening } from './service-process-port.ts'
 
 export const redisImage = 'redis:8-alpine'
 
+const loopbackTimeoutMs = 5_000
+
 /**
- * A container for each server, through the engine that testcontainers finds. Its `GenericContainer` is left
- * aside (testcontainers 12): it publishes ports on every interface, cannot pause or kill, and wants the
- * image of its reaper, for which `atDeathRun` stands in here.
+ * Starts a container for all Redis servers of this process, and of others that are told its id, through the engine that
+ * testcontainers finds. The container has the network of the machine, and each server is a process in it: to start a
+ * container for each server takes up to a second, and testcontainers loads for half a second in each test file. The
+ * container is removed when this process ends.
+ * @returns its id, or why there is none, as a sentence
  */
-export const dockerRedisProvider: RedisProvider = {
-  description: `containers of ${redisImage}`,
-  start: startContainer,
+export async function startRedisContainer(): Promise<{ readonly id: string } | { readonly obstacle: string }> {
+  const child = await spawnGuarded(process.execPath, {
+    args: [fileURLToPath(new URL('./redis-provider-docker-start.ts', import.meta.url))],
+    env: dockerEnv(),
+    cwd: tmpdir(),
+  })
+  const written: string[] = []
+  child.onLine((line) => written.push(line))
+  const { code } = await child.exited
+  const last = written.at(-1) ?? 'the Docker engine could not be asked'
+  if (code !== 0) return { obstacle: last }
+  atDeathRun(`docker rm --force --volumes ${last}`)
+  return (await isOnLoopback(last)) ? { id: last } : { obstacle: 'containers do not have the network of this machine' }
 }
 
-type RedisContainer = Awaited<ReturnType<ContainerRuntimeClient['container']['create']>>
-
-async function startContainer(port: number, args: readonly string[]): Promise<RedisInstance | 'port_taken'> {
-  const container = await createContainer(port, args)
-  const disarm = atDeathRun(`docker rm --force --volumes ${container.id}`)
-  const remove = async (): Promise<void> => {
-    await container.remove({ force: true, v: true })
-    disarm()
-  }
+/** An engine on another machine, or in a virtual one, has the network of that. */
+async function isOnLoopback(container: string): Promise<boolean> {
+  const port = likelyFreePort()
   try {
-    await container.start()
-    await waitForPong(port)
-  } catch (error) {
-    await remove()
-    if (await isPortFree(port)) throw error
-    return 'port_taken'
+    const server = await dockerRedisProvider(container).start(port, [])
+    if (server === 'port_taken') return isOnLoopback(container)
+    await waitUntilListening(port, AbortSignal.timeout(loopbackTimeoutMs))
+    await server.stop()
+    return true
+  } catch {
+    return false
   }
-  return instanceOf(container, port, remove)
 }
 
-async function createContainer(port: number, args: readonly string[]): Promise<RedisContainer> {
-  // Imported here: it loads for half a second, and only those who use containers should wait for it.
-  const { getContainerRuntimeClient } = await import('testcontainers')
-  const { container } = await getContainerRuntimeClient()
-  const fixed = ['--save', '', '--appendonly', 'no', '--protected-mode', 'no']
-  return container.create({
-    Image: redisImage,
-    Cmd: ['redis-server', ...fixed, ...args],
-    Labels: { 'ipfleet.test-redis': String(process.pid) },
-    ExposedPorts: { '6379/tcp': {} },
-    HostConfig: { PortBindings: { '6379/tcp': [{ HostIp: '127.0.0.1', HostPort: String(port) }] } },
-  })
+/** Servers in a container of `startRedisContainer`. */
+export function dockerRedisProvider(container: string): RedisProvider {
+  return redisProvider(`a container of ${redisImage}`, async () => openPlace(container))
 }
 
-function instanceOf(container: RedisContainer, port: number, remove: () => Promise<void>): RedisInstance {
-  let paused = false
-  let removed = false
-  const pause = async (): Promise<void> => {
-    if (paused) return
-    await container.pause()
-    paused = true
-  }
-  const resume = async (): Promise<void> => {
-    if (!paused) return
-    await container.unpause()
-    paused = false
-  }
-  const kill = async (): Promise<void> => {
-    await resume() // not every engine kills a frozen container
-    const { State } = await container.inspect()
-    if (!State.Running) return
-    const ended = container.wait()
-    await container.kill()
-    await ended
-  }
+/**
+ * Runs redis-server in the directory $1 until it ends, or until stdin does because the test process has ended. Each line
+ * of stdin is a signal for it, and is written out again once it is sent.
+ */
+const script = `
+mkdir -p "$1" && cd "$1" && shift || exit
+redis-server "$@" </dev/null &
+server=$!
+exec 3<&0
+{
+  while read -r signal; do kill -s "$signal" $server; echo "sent $signal"; done
+  kill -s KILL $server
+} <&3 2>/dev/null &
+wait $server
+code=$?
+kill $! 2>/dev/null
+exit $code
+`
+
+let placesOpened = 0
+
+function openPlace(container: string): RedisPlace {
+  placesOpened += 1
+  const folder = `/tmp/redis-${process.pid}-${placesOpened}`
   return {
-    pause,
-    resume,
-    kill,
-    restart: async () => {
-      await kill()
-      await container.start()
-      await waitForPong(port)
-    },
-    stop: async () => {
-      if (removed) return
-      removed = true
-      await remove()
+    run: (args) => runIn(container, [folder, ...args]),
+    remove: async () => undefined, // with the container
+  }
+}
+
+async function runIn(container: string, args: readonly string[]): Promise<RedisProcess> {
+  const child = await spawnGuarded('docker', {
+    args: ['exec', '--interactive', container, 'sh', '-c', script, 'sh', ...args],
+    env: dockerEnv(),
+    cwd: tmpdir(),
+    stdin: true,
+  })
+  let sent = Promise.withResolvers<void>()
+  child.onLine((line) => {
+    if (line.startsWith('sent ')) sent.resolve()
+  })
+  return {
+    exited: child.exited,
+    onLine: (listener) => child.onLine(listener),
+    signal: async (signal) => {
+      sent = Promise.withResolvers()
+      child.write(`${signal}\n`)
+      await Promise.race([sent.promise, child.exited])
     },
   }
 }
 
-/** The engine accepts connections on the published port before the server in the container does. */
-async function waitForPong(port: number, pingsLeft = 1_000): Promise<void> {
-  if (await answersPing(port)) return undefined
-  if (pingsLeft === 0) throw new Error(`the container's Redis on port ${port} does not answer`)
-  await sleep(10)
-  return waitForPong(port, pingsLeft - 1)
-}
-
-function answersPing(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write('PING\r\n'))
-    const settle = (answered: boolean): void => {
-      socket.destroy()
-      resolve(answered)
-    }
-    socket.setTimeout(1_000, () => settle(false))
-    socket.once('data', (data) => settle(data.toString().startsWith('+PONG')))
-    socket.once('error', () => settle(false))
-    socket.once('close', () => settle(false))
-  })
+function dockerEnv(): Record<string, string> {
+  const { PATH = '', DOCKER_HOST, DOCKER_CONTEXT } = process.env
+  return {
+    PATH,
+    HOME: homedir(),
+    ...(DOCKER_HOST !== undefined && { DOCKER_HOST }),
+    ...(DOCKER_CONTEXT !== undefined && { DOCKER_CONTEXT }),
+  }
 }

@@ -1,9 +1,8 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import type { RedisInstance, RedisProvider } from './redis-provider.ts'
+import { type RedisPlace, redisProvider, type RedisProvider } from './redis-provider.ts'
 import { temporaryFolder } from './service-process-folder.ts'
-import { isPortFree } from './service-process-port.ts'
-import { spawnGuarded, type GuardedChild } from './service-process-child.ts'
+import { spawnGuarded } from './service-process-child.ts'
 
 /** Valkey is Redis's open-source continuation: same flags, same log lines, same protocol. */
 const names = ['redis-server', 'valkey-server'] as const
@@ -16,67 +15,23 @@ export function findRedisServer(): string | undefined {
 
 /** Servers as child processes of this one. */
 export function localRedisProvider(command: string): RedisProvider {
-  return {
-    description: command,
-    start: (port, args) => startLocal({ command, port, args }),
-  }
+  return redisProvider(command, () => openPlace(command))
 }
 
-interface LocalServer {
-  readonly command: string
-  readonly port: number
-  readonly args: readonly string[]
-}
-
-async function startLocal(server: LocalServer): Promise<RedisInstance | 'port_taken'> {
+async function openPlace(command: string): Promise<RedisPlace> {
   const folder = await temporaryFolder('redis')
-  const launched = await launch(server, folder.path)
-  if (launched === 'port_taken') {
-    await folder.remove()
-    return launched
-  }
-  let child = launched
-  const kill = async (): Promise<void> => {
-    child.kill('SIGKILL') // ends a stopped process too
-    await child.exited
-  }
   return {
-    pause: async () => child.kill('SIGSTOP'),
-    resume: async () => child.kill('SIGCONT'),
-    kill,
-    restart: async () => {
-      await kill()
-      const again = await launch(server, folder.path)
-      if (again === 'port_taken') throw new Error(`port ${server.port} was taken while its server was down`)
-      child = again
+    run: async (args) => {
+      const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' }
+      const child = await spawnGuarded(command, { args, env, cwd: folder.path })
+      return {
+        exited: child.exited,
+        onLine: (listener) => child.onLine(listener),
+        signal: async (signal) => child.kill(`SIG${signal}`),
+      }
     },
-    stop: async () => {
-      await kill()
-      await folder.remove()
-    },
+    remove: () => folder.remove(),
   }
-}
-
-/** Waits for the server's own word that it listens: another server on that port would answer a PING as well. */
-async function launch(server: LocalServer, folder: string): Promise<GuardedChild | 'port_taken'> {
-  const { command, port, args } = server
-  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--daemonize', 'no']
-  const child = await spawnGuarded(command, {
-    args: [...fixed, '--save', '', '--appendonly', 'no', ...args],
-    env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' },
-    cwd: folder,
-  })
-  const written: string[] = []
-  const ready = new Promise<'ready'>((resolve) => {
-    child.onLine((line) => {
-      written.push(line)
-      if (line.includes('Ready to accept connections')) resolve('ready')
-    })
-  })
-  const first = await Promise.race([ready, child.exited])
-  if (first === 'ready') return child
-  if (!(await isPortFree(port))) return 'port_taken'
-  throw new Error(`${command} exited with code ${first.code}:\n${written.join('\n')}`)
 }
 
 function isExecutable(path: string): boolean {

@@ -1,6 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { atDeathRun } from './service-process-guard.ts'
 
 export interface ChildExit {
@@ -15,6 +15,8 @@ export interface GuardedChild {
   /** Calls `listener` for each line of stdout and stderr from now on. */
   onLine(listener: (line: string) => void): void
   kill(signal: NodeJS.Signals): void
+  /** To its stdin, which ends with this process. Only with `stdin: true`. */
+  write(text: string): void
   /** SIGTERM, and SIGKILL after `graceMs`. */
   stop(graceMs?: number): Promise<ChildExit>
 }
@@ -24,7 +26,11 @@ export interface SpawnOptions {
   /** The whole environment: nothing is inherited. */
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
+  /** Whether it has a stdin to write to. Default: false. */
+  readonly stdin?: boolean
 }
+
+type Spawned = ChildProcessByStdio<Writable | null, Readable, Readable>
 
 /**
  * Starts a process that dies with this one, whatever ends this one. It leads a process group of its own: the
@@ -32,8 +38,10 @@ export interface SpawnOptions {
  * started itself can be ended with it. Throws if it cannot be started.
  */
 export async function spawnGuarded(command: string, options: SpawnOptions): Promise<GuardedChild> {
-  const { args, env, cwd } = options
-  const child = spawn(command, args, { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { args, env, cwd, stdin = false } = options
+  const stdio = [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'] as const
+  const child = spawn(command, args, { env, cwd, detached: true, stdio: [...stdio] }) as Spawned
+  child.stdin?.on('error', () => undefined) // the child has ended, which `exited` tells
   const listeners: ((line: string) => void)[] = []
   const emit = (line: string): void => listeners.forEach((listener) => listener(line))
   readLines(child.stdout, emit)
@@ -47,6 +55,7 @@ export async function spawnGuarded(command: string, options: SpawnOptions): Prom
     exited,
     onLine: (listener) => void listeners.push(listener),
     kill: (signal) => void child.kill(signal),
+    write: (text) => void child.stdin?.write(text),
     stop: (graceMs = 10_000) => stop(child, exited, graceMs),
   }
 }
