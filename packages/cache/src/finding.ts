@@ -1,5 +1,5 @@
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { Answer, Entry } from './entry.ts'
+import { type Answer, Entry } from './entry.ts'
 import type { AnswerOutcome, Failure, Origin, Outcome } from './outcome.ts'
 
 /**
@@ -28,9 +28,8 @@ export type Finding =
       readonly origin?: Origin
     }
 
-/** `refresh`: someone already has an answer, so this load may be left undone. */
+/** `refresh`: the client already has an answer, so this load may be left undone. */
 export type LoadPurpose = 'answer' | 'refresh'
-export type Load = (purpose: LoadPurpose) => Promise<Outcome>
 
 /** Whether an answer holds less than an earlier one to the same question. */
 export type IsPoorer = (answer: Answer, before: Answer) => boolean
@@ -38,19 +37,27 @@ export type IsPoorer = (answer: Answer, before: Answer) => boolean
 /** How long an answer that holds more stands for a poorer one before that is asked for again. */
 const maxHoldMs = 60_000
 
-/** What whoever else was finding it has found. */
+/** What another caller of this process has found. */
 export function asJoined(finding: Finding): Finding {
   return finding.source === 'upstream' ? { ...finding, source: 'collapsed' } : finding
 }
 
-/** Somebody else's load left the keys a reserve: perhaps not this one's, and it has to ask itself. */
-export function isOthersReserve(finding: Finding | undefined): boolean {
-  return finding?.kind === 'failed' && finding.source === 'collapsed' && finding.failure.sparesReserve === true
+/** Another caller's load left the keys a reserve: perhaps this one need not, and it has to ask itself. */
+export function isOthersReserve(finding: Finding): boolean {
+  return finding.kind === 'failed' && finding.source === 'collapsed' && finding.failure.sparesReserve === true
 }
 
-/** Somebody else's load brought what is for its own client. */
-export function isOthersPrivate(finding: Finding | undefined): boolean {
-  return finding?.kind === 'found' && finding.source === 'collapsed' && finding.isPrivate === true
+/** Another caller's load brought what is for its own client. */
+export function isOthersPrivate(finding: Finding): boolean {
+  return finding.kind === 'found' && finding.source === 'collapsed' && finding.isPrivate === true
+}
+
+/** What a client's own load brought that no other client may have. */
+export function privateFinding(outcome: Outcome, nowMs: number): Finding {
+  const source = 'upstream'
+  const origin = outcome.origin ? { origin: outcome.origin } : {}
+  if (outcome.kind === 'failure') return { kind: 'failed', source, failure: outcome, stale: undefined, ...origin }
+  return { kind: 'found', source, entry: new Entry(outcome.answer, nowMs, 0), ...origin, isPrivate: true }
 }
 
 /** Of two that are not dead the one that says something; of two such, the one that was stored later. */

@@ -1,12 +1,12 @@
-import { loadAlone } from './flight/batch-flight.ts'
+import { loadAlone } from './flight/fleet-flight.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import { BatchFinder } from './batch-finder.ts'
+import { AnswerCache } from './answer-cache.ts'
 import { Entry } from './entry.ts'
 import { LruStore } from './lru-store.ts'
 import { type AnswerOutcome, type Outcome, shareable } from './outcome.ts'
 import type { Finding } from './finding.ts'
-import { TieredCache } from './tiered-cache.ts'
+import { loadingEach, mapStore } from '../test/fakes.ts'
 
 /** That there is nothing lives for a short while, and displaces nothing that was there before. */
 const freshForMs = 10_000
@@ -15,8 +15,7 @@ const staleForMs = 50_000
 
 let clock: ManualClock
 let stored: Map<string, Entry>
-let cache: TieredCache
-let finder: BatchFinder
+let cache: AnswerCache
 let loads: number
 
 beforeEach(() => {
@@ -24,23 +23,8 @@ beforeEach(() => {
   stored = new Map()
   loads = 0
   const memory = new LruStore({ maxEntries: 10, recheckAfterMs: 1_000_000 })
-  const rules = { memory, isAway: () => false, staleForMs, revalidateForMs: 0, clock, random: () => 1 }
-  cache = new TieredCache({
-    ...rules,
-    shared: {
-      get: async (question) => stored.get(question),
-      set: async (question, entry) => void stored.set(question, entry),
-    },
-    flight: {
-      run: async (_question, load) => ({ outcome: await load('answer'), led: true, published: true }),
-      runIfFree: async () => undefined,
-    },
-  })
-  const shared = {
-    getMany: async () => new Map(stored),
-    setMany: async (entries: ReadonlyMap<string, Entry>) => entries.forEach((entry, at) => stored.set(at, entry)),
-  }
-  finder = new BatchFinder({ ...rules, cache, shared, flight: { run: (some, crew) => loadAlone(some, crew) } })
+  const rules = { memory, staleForMs, revalidateForMs: 0, clock, random: () => 1 }
+  cache = new AnswerCache({ ...rules, shared: mapStore(stored), flight: { run: loadAlone } })
 })
 
 function answerOf(status: number, forMs = status === 200 ? freshForMs : negativeForMs): AnswerOutcome {
@@ -50,15 +34,15 @@ function answerOf(status: number, forMs = status === 200 ? freshForMs : negative
 const single = async (outcome: Outcome): Promise<Finding> =>
   cache.find(
     'q',
-    async () => {
+    loadingEach(async () => {
       loads += 1
       return outcome
-    },
+    }),
     Number.POSITIVE_INFINITY,
   )
 
 async function inBatch(outcome: Outcome): Promise<Finding> {
-  const found = await finder.find(
+  const found = await cache.findMany(
     ['q'],
     async (_questions, settle) => {
       loads += 1
@@ -126,11 +110,11 @@ test('what is for one client is loaded by each, also of those who come while it 
   const waiting = Array.from({ length: 3 }, () =>
     cache.find(
       'q',
-      async () => {
+      loadingEach(async () => {
         loads += 1
         await gate.promise
         return outcome
-      },
+      }),
       Number.POSITIVE_INFINITY,
     ),
   )
@@ -140,12 +124,14 @@ test('what is for one client is loaded by each, also of those who come while it 
   expect([loads, stored.size]).toEqual([3, 0])
 })
 
+const heldOf = async (query: string): Promise<Finding | undefined> => (await cache.findHeld([query])).get(query)
+
 test('what is held is read without a load, and nothing else', async () => {
-  expect(await cache.findHeld('q')).toBeUndefined()
+  expect(await heldOf('q')).toBeUndefined()
   await single(answerOf(200))
-  expect(await cache.findHeld('q')).toMatchObject({ source: 'l1' })
+  expect(await heldOf('q')).toMatchObject({ source: 'l1' })
   clock.advance(freshForMs + 1)
-  expect(await cache.findHeld('q')).toMatchObject({ source: 'stale' })
+  expect(await heldOf('q')).toMatchObject({ source: 'stale' })
   clock.advance(staleForMs)
-  expect(await cache.findHeld('q')).toBeUndefined()
+  expect(await heldOf('q')).toBeUndefined()
 })

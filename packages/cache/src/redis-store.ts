@@ -1,23 +1,25 @@
+import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { commandGroups } from '@ipfleet/redis/command-groups.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import { packedValues } from '@ipfleet/redis/packed-values.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
-import type { AnswerStore, BatchStore } from './answer-store.ts'
+import type { AnswerStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import { inSlices } from './in-slices.ts'
 import type { Generation } from './generation.ts'
 
 const storeAnswers = luaCommand(new URL('store-answers.lua', import.meta.url))
 
-/** Entries of one command: about half a millisecond of Redis's time, which nobody else gets meanwhile. */
-const entriesPerCommand = 250
+/** Entries of one storing command: about half a millisecond of Redis's time, in which it serves no other client. */
+const maxEntries = 250
 
 /**
- * The shared tier in Redis: `<prefix>:answer:{<bucket>}:<generation>:<question>`. A hit is one GET, a batch of them one MGET.
+ * The shared tier in Redis: `<prefix>:answer:{<bucket>}:<generation>:<query>`. One hit is a GET, many are one MGET.
  * Entries live for their freshness and, beyond that, for as long as a stale copy may be of use.
  */
-export class RedisStore implements AnswerStore, BatchStore {
+export class RedisStore implements AnswerStore {
   readonly #link: RedisLink
   readonly #clock: FleetClock
   readonly #generation: Generation
@@ -30,52 +32,47 @@ export class RedisStore implements AnswerStore, BatchStore {
     this.#staleForMs = staleForMs
   }
 
-  async get(question: string): Promise<Entry | undefined> {
-    const key = this.#keyOf(this.#generation.require(), question)
-    const bytes = await this.#link.run((client) => client.getBuffer(key))
-    return bytes ? this.#decode(bytes) : undefined
-  }
-
-  async set(question: string, entry: Entry): Promise<void> {
-    const key = this.#keyOf(this.#generation.require(), question)
-    const { bytes, lifeMs } = this.#encode(entry)
-    if (lifeMs > 0) await this.#link.run((client) => client.set(key, bytes, 'PX', lifeMs))
-  }
-
-  async getMany(questions: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
+  async getMany(queries: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
     const generation = this.#generation.require()
     const entries = new Map<string, Entry>()
-    if (questions.length === 0) return entries
-    const keys = questions.map((question) => this.#keyOf(generation, question))
-    const values = await this.#link.run((client) => client.mgetBuffer(keys))
-    await inSlices(values, (bytes, at) => {
-      const entry = bytes ? this.#decode(bytes) : undefined
-      if (entry) entries.set(questions[at] as string, entry)
-    })
+    const keys = queries.map((query) => this.#keyOf(generation, query))
+    for (const group of commandGroups(keys, { maxItems: Infinity })) {
+      const values = await this.#link.run((client) => valuesOf(client, group))
+      await inSlices(values, (bytes, at) => {
+        const entry = bytes ? this.#decode(bytes) : undefined
+        if (entry) entries.set(queries[at] as string, entry)
+      })
+    }
     return entries
   }
 
   async setMany(entries: ReadonlyMap<string, Entry>): Promise<void> {
     const generation = this.#generation.require()
-    const living: { key: string; bytes: Buffer; lifeMs: number }[] = []
-    entries.forEach((entry, question) => {
+    const living: EncodedEntry[] = []
+    entries.forEach((entry, query) => {
       const { bytes, lifeMs } = this.#encode(entry)
-      if (lifeMs > 0) living.push({ key: this.#keyOf(generation, question), bytes, lifeMs })
+      if (lifeMs > 0) living.push({ key: this.#keyOf(generation, query), bytes, lifeMs })
     })
-    for (let at = 0; at < living.length; at += entriesPerCommand) {
-      const some = living.slice(at, at + entriesPerCommand)
-      const { sizes, bytes } = packedValues(some.map((one) => one.bytes))
-      const lives = JSON.stringify(some.map(({ lifeMs }) => lifeMs))
-      const keys = some.map(({ key }) => key)
-      await this.#link.lua(storeAnswers, keys, [sizes, bytes, lives])
+    for (const group of commandGroups(living, { maxItems: maxEntries })) await this.#setGroup(group)
+  }
+
+  async #setGroup(group: readonly EncodedEntry[]): Promise<void> {
+    const [first] = group
+    if (first && group.length === 1) {
+      await this.#link.run((client) => client.set(first.key, first.bytes, 'PX', first.lifeMs))
+      return
     }
+    const { sizes, bytes } = packedValues(group.map((one) => one.bytes))
+    const lives = JSON.stringify(group.map(({ lifeMs }) => lifeMs))
+    const keys = group.map(({ key }) => key)
+    await this.#link.lua(storeAnswers, keys, [sizes, bytes, lives])
   }
 
-  #keyOf(generation: string, question: string): string {
-    return this.#link.names.subjectKey('answer', `${generation}:${question}`)
+  #keyOf(generation: string, query: string): string {
+    return this.#link.names.subjectKey('answer', `${generation}:${query}`)
   }
 
-  #encode(entry: Entry): { bytes: Buffer; lifeMs: number } {
+  #encode(entry: Entry): Omit<EncodedEntry, 'key'> {
     const ageMs = entry.ageMs(this.#clock.nowMs())
     const storedAt = Math.round(this.#clock.epochMs() - ageMs)
     const heldForMs = entry.heldUntilMs - this.#clock.nowMs()
@@ -98,4 +95,17 @@ export class RedisStore implements AnswerStore, BatchStore {
     if (typeof heldTo === 'number') entry.heldUntilMs = nowMs + heldTo - this.#clock.epochMs()
     return entry
   }
+}
+
+interface EncodedEntry {
+  readonly key: string
+  readonly bytes: Buffer
+  readonly lifeMs: number
+}
+
+function valuesOf(client: Redis, keys: readonly string[]): Promise<(Buffer | null)[]> {
+  const [key] = keys
+  return keys.length === 1 && key !== undefined
+    ? client.getBuffer(key).then((bytes) => [bytes])
+    : client.mgetBuffer([...keys])
 }

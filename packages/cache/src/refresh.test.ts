@@ -1,10 +1,13 @@
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { noStore } from './answer-store.ts'
 import { LruStore } from './lru-store.ts'
 import type { Outcome } from './outcome.ts'
 import type { Finding, LoadPurpose } from './finding.ts'
-import { type FleetLoad, TieredCache } from './tiered-cache.ts'
+import { AnswerCache } from './answer-cache.ts'
+import { loadAlone } from './flight/fleet-flight.ts'
+import { type Flight, loadingEach } from '../test/fakes.ts'
 
 const freshForMs = 10_000
 const revalidateForMs = 3000
@@ -12,8 +15,8 @@ const staleForMs = 60_000
 
 let clock: ManualClock
 let random: number
-let flight: FleetLoad
-let cache: TieredCache
+let flight: Flight
+let cache: AnswerCache
 /** Loads so far, by purpose; each takes `loadMs` and brings its number. */
 let loads: LoadPurpose[]
 let loadMs: number
@@ -26,18 +29,11 @@ beforeEach(() => {
   loads = []
   loadMs = 0
   fails = false
-  flight = {
-    run: async (_question, loadNow) => ({ outcome: await loadNow('answer'), led: true, published: true }),
-    runIfFree: async (_question, loadNow) => ({ outcome: await loadNow('refresh'), led: true, published: true }),
-  }
-  cache = new TieredCache({
+  flight = { run: loadAlone }
+  cache = new AnswerCache({
     memory: new LruStore({ maxEntries: 10, recheckAfterMs: 60_000 }),
     shared: noStore,
-    flight: {
-      run: (...call) => flight.run(...call),
-      runIfFree: (...call) => flight.runIfFree(...call),
-    },
-    isAway: () => false,
+    flight: { run: (...call) => flight.run(...call) },
     staleForMs,
     revalidateForMs,
     clock,
@@ -53,7 +49,7 @@ async function load(purpose: LoadPurpose): Promise<Outcome> {
   return { kind: 'answer', answer: { status: 200, contentType: 'text/plain', body }, freshForMs }
 }
 
-const find = (): Promise<Finding> => cache.find('q', load, clock.nowMs() + 5000)
+const find = (): Promise<Finding> => cache.find('q', loadingEach(load), clock.nowMs() + 5000)
 const textOf = (finding: Finding): string | undefined =>
   finding.kind === 'found' ? finding.entry.answer.body.toString() : undefined
 /** Lets what goes on in the background come to its end; it has no real waiting in it. */
@@ -91,7 +87,7 @@ describe('stale-while-revalidate', () => {
   test('a replica whose fleet is refreshing already does nothing', async () => {
     await find()
     clock.advance(freshForMs)
-    flight = { ...flight, runIfFree: async () => undefined }
+    flight = { run: async () => Promise.reject(new ProxyError('upstream_timeout')) }
     expect(textOf(await find())).toBe('1')
     await settled()
     expect(loads).toEqual(['answer'])
@@ -102,10 +98,9 @@ describe('stale-while-revalidate', () => {
     clock.advance(freshForMs)
     const gate = Promise.withResolvers<void>()
     flight = {
-      ...flight,
-      runIfFree: async (_question, refresh) => {
+      run: async (queries, callbacks) => {
         await gate.promise
-        return { outcome: await refresh('refresh'), led: true, published: true }
+        await loadAlone(queries, callbacks)
       },
     }
     await find()

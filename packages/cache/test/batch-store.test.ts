@@ -3,7 +3,7 @@ import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { noStore } from '../src/answer-store.ts'
 import { Entry } from '../src/entry.ts'
-import { joinedReplica, type Replica } from './replica.ts'
+import { joinedReplica, type Replica, storedIn, storeIn } from './replica.ts'
 
 let redis: TestRedis
 let replica: Replica
@@ -23,12 +23,12 @@ describe('the shared tier, asked about many questions at once', () => {
   test('gives back what was stored, one by one or together, and leaves out what is not there', async () => {
     const many = Array.from({ length: 450 }, (_, at): [string, Entry] => [`/many/${at}`, entryOf(`body ${at}`)])
     await replica.store.setMany(new Map(many))
-    await replica.store.set('/alone', entryOf('alone'))
+    await storeIn(replica, '/alone', entryOf('alone'))
     const found = await replica.store.getMany(['/alone', '/nowhere', ...many.map(([question]) => question)])
     expect(found.size).toBe(451)
     expect(found.has('/nowhere')).toBe(false)
     expect(found.get('/many/449')?.answer.body.toString()).toBe('body 449')
-    expect((await replica.store.get('/many/7'))?.answer.body.toString()).toBe('body 7')
+    expect((await storedIn(replica, '/many/7'))?.answer.body.toString()).toBe('body 7')
   })
 
   test('keeps their age, and does not store what is past all use', async () => {

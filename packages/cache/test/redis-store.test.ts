@@ -2,7 +2,16 @@ import { once } from 'node:events'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { Entry } from '../src/entry.ts'
-import { type Admin, connectAdmin, joinedReplica, openReplica, type Replica, watchCommands } from './replica.ts'
+import {
+  type Admin,
+  connectAdmin,
+  joinedReplica,
+  openReplica,
+  type Replica,
+  storedIn,
+  storeIn,
+  watchCommands,
+} from './replica.ts'
 
 const cleanups: (() => unknown)[] = []
 let redis: TestRedis
@@ -39,8 +48,8 @@ async function answerKey(): Promise<string> {
 describe('the shared tier', () => {
   test('brings an answer back to every replica as it was, with its age', async () => {
     const [a, b] = await Promise.all([joined(), joined()])
-    await a.store.set('/8.8.8.8', freshEntry(4000))
-    const entry = await b.store.get('/8.8.8.8')
+    await storeIn(a, '/8.8.8.8', freshEntry(4000))
+    const entry = await storedIn(b, '/8.8.8.8')
     expect(entry?.answer).toEqual(answer)
     expect(entry?.freshForMs).toBe(10_000)
     // Calibration against Redis errs by a round trip.
@@ -50,12 +59,12 @@ describe('the shared tier', () => {
 
   test('has nothing for a question that was not stored', async () => {
     const replica = await joined()
-    expect(await replica.store.get('/8.8.8.8')).toBeUndefined()
+    expect(await storedIn(replica, '/8.8.8.8')).toBeUndefined()
   })
 
   test('keeps an answer for its freshness and for as long as a stale copy is of use', async () => {
     const replica = await joined(60_000)
-    await replica.store.set('/8.8.8.8', freshEntry(4000, 10_000))
+    await storeIn(replica, '/8.8.8.8', freshEntry(4000, 10_000))
     const leftMs = await admin.pttl(await answerKey())
     expect(leftMs).toBeLessThanOrEqual(66_001)
     expect(leftMs).toBeGreaterThan(56_000)
@@ -63,32 +72,32 @@ describe('the shared tier', () => {
 
   test('does not store what would be of no use to anyone', async () => {
     const replica = await joined(1000)
-    await replica.store.set('/8.8.8.8', freshEntry(11_001, 10_000))
+    await storeIn(replica, '/8.8.8.8', freshEntry(11_001, 10_000))
     expect(await answerKey()).toBe('')
   })
 
   test('does not find after a purge what was stored before it', async () => {
     const replica = await joined()
-    await replica.store.set('/8.8.8.8', freshEntry())
+    await storeIn(replica, '/8.8.8.8', freshEntry())
     await replica.generation.purge()
-    expect(await replica.store.get('/8.8.8.8')).toBeUndefined()
+    expect(await storedIn(replica, '/8.8.8.8')).toBeUndefined()
   })
 
   test.each(['', 'garbage', 'garbage\nbody', '{"v":1,"status":200,"type":"text/plain"}\nbody'])(
     'does not find what makes no sense: %j',
     async (bytes) => {
       const replica = await joined()
-      await replica.store.set('/8.8.8.8', freshEntry())
+      await storeIn(replica, '/8.8.8.8', freshEntry())
       await admin.set(await answerKey(), bytes)
-      expect(await replica.store.get('/8.8.8.8')).toBeUndefined()
+      expect(await storedIn(replica, '/8.8.8.8')).toBeUndefined()
     },
   )
 
   test('a hit is one command, and so is storing', async () => {
     const replica = await joined()
     const watch = await watchCommands(admin, '/8.8.8.8')
-    await replica.store.set('/8.8.8.8', freshEntry())
-    await replica.store.get('/8.8.8.8')
+    await storeIn(replica, '/8.8.8.8', freshEntry())
+    await storedIn(replica, '/8.8.8.8')
     await watch.stop()
     expect(watch.commands).toEqual(['set', 'get'])
   })
@@ -100,8 +109,8 @@ describe('the shared tier', () => {
     wall.mockImplementation(() => realNow() - 3_600_000)
     const behind = await joined()
     await ahead.link.run((client) => client.ping())
-    await ahead.store.set('/8.8.8.8', freshEntry(4000))
-    const entry = await behind.store.get('/8.8.8.8')
+    await storeIn(ahead, '/8.8.8.8', freshEntry(4000))
+    const entry = await storedIn(behind, '/8.8.8.8')
     expect(entry?.ageMs(performance.now())).toBeGreaterThan(3000)
     expect(entry?.ageMs(performance.now())).toBeLessThan(9000)
   })
@@ -112,24 +121,24 @@ describe('a Redis that fails', () => {
     await redis.kill()
     const replica = openReplica({ url: redis.url })
     cleanups.push(() => replica.close())
-    await expect(replica.store.get('/8.8.8.8')).rejects.toMatchObject({ name: 'RedisUnavailable', reason: 'down' })
-    await expect(replica.store.set('/8.8.8.8', freshEntry())).rejects.toMatchObject({ reason: 'down' })
+    await expect(storedIn(replica, '/8.8.8.8')).rejects.toMatchObject({ name: 'RedisUnavailable', reason: 'down' })
+    await expect(storeIn(replica, '/8.8.8.8', freshEntry())).rejects.toMatchObject({ reason: 'down' })
   })
 
   test('hung, it is away', async () => {
     const replica = await joined()
     const down = once(replica.link, 'down')
     await redis.pause()
-    await expect(replica.store.get('/8.8.8.8')).rejects.toMatchObject({ name: 'RedisUnavailable' })
+    await expect(storedIn(replica, '/8.8.8.8')).rejects.toMatchObject({ name: 'RedisUnavailable' })
     await down
-    await expect(replica.store.get('/8.8.8.8')).rejects.toMatchObject({ reason: 'down' })
+    await expect(storedIn(replica, '/8.8.8.8')).rejects.toMatchObject({ reason: 'down' })
   })
 
   test('full, it still gives what it has', async () => {
     const replica = await joined()
-    await replica.store.set('/8.8.8.8', freshEntry())
+    await storeIn(replica, '/8.8.8.8', freshEntry())
     await admin.config('SET', 'maxmemory', '1')
-    await expect(replica.store.set('/1.1.1.1', freshEntry())).rejects.toMatchObject({ reason: 'full' })
-    expect((await replica.store.get('/8.8.8.8'))?.answer).toEqual(answer)
+    await expect(storeIn(replica, '/1.1.1.1', freshEntry())).rejects.toMatchObject({ reason: 'full' })
+    expect((await storedIn(replica, '/8.8.8.8'))?.answer).toEqual(answer)
   })
 })

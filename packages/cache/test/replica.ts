@@ -1,17 +1,18 @@
 import { once } from 'node:events'
 import { FleetFlight } from '../src/flight/fleet-flight.ts'
-import { RedisOutcomeBoard } from '../src/flight/outcome-board.ts'
-import { RedlockLeases } from '../src/flight/redlock-leases.ts'
+import { resilientLeases } from '../src/flight/leases.ts'
+import { RedisLeases } from '../src/flight/redis-leases.ts'
 import { connect } from '@ipfleet/redis/connection.ts'
 import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
+import { AnswerCache } from '../src/answer-cache.ts'
+import { resilientStore } from '../src/answer-store.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import type { Entry } from '../src/entry.ts'
 import { LruStore } from '../src/lru-store.ts'
 import { outcomeCodec, type SharedOutcome } from '../src/outcome.ts'
 import { RedisGeneration } from '../src/redis-generation.ts'
 import { RedisStore } from '../src/redis-store.ts'
-import { TieredCache } from '../src/tiered-cache.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 export interface Replica {
@@ -19,7 +20,7 @@ export interface Replica {
   readonly generation: RedisGeneration
   readonly store: RedisStore
   readonly memory: LruStore
-  readonly cache: TieredCache
+  readonly cache: AnswerCache
   close(): void
 }
 
@@ -44,24 +45,13 @@ export function openReplica({
   const subscriber = new Subscriber(subscriberUrl)
   clock.follow(link)
   const generation = new RedisGeneration(link, subscriber)
-  const board = new RedisOutcomeBoard(link, subscriber)
-  const flight = new FleetFlight<SharedOutcome>(new RedlockLeases(link, { lifeMs: 1500 }), board, outcomeCodec)
+  // Of one generation only: an outcome from before a purge must not answer a caller who asks after it.
+  const prefix = (): string => `${generation.require()}:`
+  const leases = resilientLeases(new RedisLeases(link, subscriber, { lifeMs: 1500, prefix }))
+  const flight = new FleetFlight<SharedOutcome>(leases, outcomeCodec)
   const store = new RedisStore(link, clock, generation, { staleForMs })
   const memory = new LruStore({ maxEntries: 100, recheckAfterMs: 60_000 })
-  const cache = new TieredCache({
-    memory,
-    shared: store,
-    flight: {
-      // Of one generation only: an outcome from before a purge must not answer who asks after it.
-      run: async (question, load, deadlineMs) =>
-        flight.run(`${generation.require()}:${question}`, () => load('answer'), deadlineMs),
-      runIfFree: async (question, load) =>
-        flight.runIfFree(`${generation.require()}:${question}`, () => load('refresh')),
-    },
-    isAway: (error) => error instanceof RedisUnavailable,
-    staleForMs,
-    revalidateForMs: 0,
-  })
+  const cache = new AnswerCache({ memory, shared: resilientStore(store), flight, staleForMs, revalidateForMs: 0 })
   generation.onPurge(() => cache.forget())
   const close = (): void => {
     clock.close()
@@ -113,3 +103,9 @@ export async function watchCommands(
   }
   return { commands, stop }
 }
+
+export const storedIn = async ({ store }: Replica, query: string): Promise<Entry | undefined> =>
+  (await store.getMany([query])).get(query)
+
+export const storeIn = ({ store }: Replica, query: string, entry: Entry): Promise<void> =>
+  store.setMany(new Map([[query, entry]]))

@@ -1,6 +1,5 @@
-import { BatchFinder } from '@ipfleet/cache/batch-finder.ts'
+import { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
 import type { LruStore } from '@ipfleet/cache/lru-store.ts'
-import { TieredCache } from '@ipfleet/cache/tiered-cache.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { BatchLookup } from './batch/batch-lookup.ts'
 import type { FleetParts } from './fleet-parts.ts'
@@ -22,19 +21,17 @@ export function lookupParts(
   { fleet, upstream, offline, memory }: LookupPartsSources,
 ): { readonly lookup: Lookup; readonly batchLookup: BatchLookup } {
   const cacheRules = {
-    isAway: fleet.isAway,
     staleForMs: settings.STALE_IF_ERROR_SECONDS * 1000,
     revalidateForMs: settings.STALE_WHILE_REVALIDATE_SECONDS * 1000,
     ...(settings.PLAN_PREFERENCE === 'richest' && { isPoorer }),
   }
-  const cache = new TieredCache({ memory, shared: fleet.shared, flight: fleet.flight, ...cacheRules })
+  const cache = new AnswerCache({ memory, shared: fleet.shared, flight: fleet.flight, ...cacheRules })
   fleet.generation.onPurge(() => cache.forget())
-  const finder = new BatchFinder({ cache, memory, shared: fleet.shared, flight: fleet.batchFlight, ...cacheRules })
   const rules = { offline, requestTimeoutMs: settings.REQUEST_TIMEOUT_MS, failureMode: settings.FAILURE_MODE }
   return {
     lookup: new Lookup({ cache, upstream: upstream?.loader, together: upstream?.microBatcher, ...rules }),
     batchLookup: new BatchLookup({
-      finder,
+      cache,
       loader: upstream?.batchLoader,
       isShared: fleet.redis !== undefined,
       ...rules,

@@ -2,7 +2,8 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
 import { type Failure, type Origin, type Outcome, shareable } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose, Source } from '@ipfleet/cache/finding.ts'
-import type { TieredCache } from '@ipfleet/cache/tiered-cache.ts'
+import type { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
+import type { LoadMany } from '@ipfleet/cache/batch-load.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
@@ -42,7 +43,7 @@ export interface Upstream {
 }
 
 export interface LookupParts {
-  readonly cache: TieredCache
+  readonly cache: AnswerCache
   /** Undefined without keys: the embedded database answers everything. */
   readonly upstream: Upstream | undefined
   /** Lets questions leave together; undefined: each is asked at once. */
@@ -56,7 +57,7 @@ export interface LookupParts {
 
 /** Question → answer. No HTTP and no Redis in it. */
 export class Lookup {
-  readonly #cache: TieredCache
+  readonly #cache: AnswerCache
   readonly #upstream: Upstream | undefined
   readonly #together: MicroBatcher | undefined
   readonly #offline: OfflineDb
@@ -92,7 +93,7 @@ export class Lookup {
   /** What is in the caches and acceptable. @throws ProxyError `not_cached` (RFC 9111 §5.2.1.7) */
   async #findHeld({ target, within }: Question, { accepts }: CacheDirectives): Promise<Answered> {
     for (const { question, view } of [{ question: target, view: undefined }, ...partsOf(within)]) {
-      const held = await this.#cache.findHeld(question)
+      const held = (await this.#cache.findHeld([question])).get(question)
       if (!held || !accepts(held.entry, this.#clock.nowMs())) continue
       const entry = view ? partOf(held.entry, view) : held.entry
       if (entry) return { ...held, entry }
@@ -109,7 +110,7 @@ export class Lookup {
     const deadlineMs = this.#clock.nowMs() + this.#requestTimeoutMs
     const finding = await this.#cache.find(
       question.target,
-      (purpose) => this.#load(question, upstream, deadlineMs, purpose),
+      loadingOne((purpose) => this.#load(question, upstream, deadlineMs, purpose)),
       deadlineMs,
     )
     if (finding.kind === 'found') return finding
@@ -139,7 +140,7 @@ export class Lookup {
     const entry = partOf(found.entry, seen)
     if (!entry) return undefined
     this.#cache.rememberPart(target, entry, {
-      question: isPartial ? partialName(record) : record.target,
+      query: isPartial ? partialName(record) : record.target,
       entry: found.entry,
     })
     return { ...found, entry }
@@ -147,10 +148,10 @@ export class Lookup {
 
   /** A record of any plan: kept under a name of its own, it answers what every plan has and stands for no full one. */
   async #findPartial(record: Question, upstream: Upstream): Promise<Answered> {
-    const full = await this.#cache.findHeld(record.target)
+    const full = (await this.#cache.findHeld([record.target])).get(record.target)
     if (full && full.source !== 'stale') return full
     const deadlineMs = this.#clock.nowMs() + this.#requestTimeoutMs
-    const load = (purpose: LoadPurpose) => upstream.load(getOf(record), deadlineMs, { purpose, isPartial: true })
+    const load = loadingOne((purpose) => upstream.load(getOf(record), deadlineMs, { purpose, isPartial: true }))
     const finding = await this.#cache.find(partialName(record), load, deadlineMs)
     if (finding.kind === 'found') return finding
     const stale = finding.stale ?? full?.entry
@@ -189,6 +190,10 @@ export class Lookup {
   #made(answer: Answer, source: AnswerSource, loaded: { readonly origin?: Origin } = {}): Answered {
     return { source, entry: new Entry(answer, this.#clock.nowMs(), 0), ...originOf(loaded) }
   }
+}
+
+function loadingOne(load: (purpose: LoadPurpose) => Promise<Outcome>): LoadMany {
+  return async ([query = ''], settle, purpose) => settle(new Map([[query, await load(purpose)]]))
 }
 
 /** The record in which the answer to a question is. */

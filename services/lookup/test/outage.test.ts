@@ -1,6 +1,7 @@
 import { noStore } from '@ipfleet/cache/answer-store.ts'
 import { LruStore } from '@ipfleet/cache/lru-store.ts'
-import { TieredCache } from '@ipfleet/cache/tiered-cache.ts'
+import { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
+import { loadAlone } from '@ipfleet/cache/flight/fleet-flight.ts'
 import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
@@ -68,18 +69,14 @@ function lookupThat(failureMode: 'closed' | 'open'): Lookup {
     redact: (text) => text,
     clock,
   })
-  const cache = new TieredCache({
+  const cache = new AnswerCache({
     memory: new LruStore({ maxEntries: 100, recheckAfterMs: freshForMs }),
     shared: noStore,
-    flight: {
-      run: async (_question, load) => ({ outcome: await load('answer'), led: true, published: true }),
-      runIfFree: async () => undefined,
-    },
-    isAway: () => false,
+    flight: { run: loadAlone },
     staleForMs,
     revalidateForMs: 0,
     clock,
-    // Nobody is chosen for an early refresh.
+    // No request is chosen for an early refresh.
     random: () => 1,
   })
   const offline = openOfflineDb()

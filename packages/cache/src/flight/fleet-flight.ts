@@ -1,9 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
-import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { Lease, Leases } from './lease.ts'
-import type { OutcomeBoard } from './outcome-board.ts'
 import { between } from '@ipfleet/core/jitter.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { within } from '@ipfleet/core/within.ts'
+import type { Claim, LandedOutcome, Lease, Leases, LeaseSession } from './leases.ts'
 
 /** How outcomes travel between replicas. */
 export interface OutcomeCodec<T> {
@@ -12,138 +12,210 @@ export interface OutcomeCodec<T> {
   decode(bytes: Buffer): T | undefined
   /** How long an outcome stays for those who come late. */
   keepMs(outcome: T): number
-  /** If not, nothing is published: the lease is given back, and whoever waits loads for themselves. */
+  /** If not, nothing is published: the lease is given back, and those who wait load for themselves. */
   concernsOthers(outcome: T): boolean
-  /** Whether it also answers someone who came after the load had ended, or only those who waited for it. */
+  /** Whether it also answers a caller who came after the load had ended, or only those who waited for it. */
   servesLatecomers(outcome: T): boolean
 }
 
-export interface Flown<T> {
+export interface FlightResult<T> {
   readonly outcome: T
   /** This caller's own load brought it. */
   readonly led: boolean
   /** It is the fleet's outcome. False when our lease was lost meanwhile, or Redis went away. */
   readonly published: boolean
-  /** Our lease was lost meanwhile: someone else's outcome may be newer than ours. */
+  /** Our lease was lost meanwhile: another replica's outcome may be newer than ours. */
   readonly superseded?: boolean
 }
 
-const recheckMs = { least: 100, most: 300 }
+/** Takes what a load has brought so far, one outcome for each subject. Resolves when it is shared and kept. */
+export type Settle<T> = (outcomes: ReadonlyMap<string, T>) => Promise<void>
+
+/** What a flight does for a caller that wants the outcomes of some subjects. */
+export interface LoadCallbacks<T> {
+  /** Loads those subjects that are this caller's to load, and settles every one of them, in as many steps as it likes. */
+  load(subjects: readonly string[], settle: Settle<T>): Promise<void>
+  /** These have an outcome, loaded here or elsewhere. Called once for each subject that is not failed. */
+  landed(results: ReadonlyMap<string, FlightResult<T>>): Promise<void>
+  /** Loading these broke; those among them that have landed already are not concerned. */
+  failed(subjects: readonly string[], error: unknown): void
+}
+
+/** Of one subject, whose landing wakes the waiter. Messages may be lost and holders may die. */
+const recheckMs = { min: 100, max: 300 }
+/** Of many, whose landings wake nobody: a batch is as slow as its last item. Two batches must not ask in step. */
+const pollMs = { min: 50, max: 100 }
 
 /**
- * One load per subject in the whole fleet. Of all who want it, one gets the lease, loads and publishes the outcome;
- * the others wait for it. If the holder dies its lease runs out, and one of the waiters takes over. Duplicates are
- * rare and bounded, not impossible: a holder paused past its lease may load once more than needed.
+ * One load per subject in the whole fleet. What no replica is loading is leased and loaded by the caller, what others
+ * load is waited for, and what they leave behind (a holder died, its lease ran out) is taken over. No caller waits
+ * before its own load has begun, so that two batches that overlap cannot block each other. Duplicates are rare and
+ * bounded, not impossible: a holder paused past its lease may load once more than needed.
  */
 export class FleetFlight<T> {
   readonly #leases: Leases
-  readonly #board: OutcomeBoard
   readonly #codec: OutcomeCodec<T>
   readonly #clock: Clock
 
-  constructor(leases: Leases, board: OutcomeBoard, codec: OutcomeCodec<T>, clock: Clock = monotonicClock) {
+  constructor(leases: Leases, codec: OutcomeCodec<T>, clock: Clock = monotonicClock) {
     this.#leases = leases
-    this.#board = board
     this.#codec = codec
     this.#clock = clock
   }
 
   /**
-   * The load's outcome, whoever made it.
-   * @param deadlineMs on the monotonic clock. A waiter that passes it gives up; it never loads freely.
-   * @throws RedisUnavailable when the fleet cannot be asked before a load of our own has begun.
-   * @throws ProxyError `upstream_timeout` when the deadline passes while waiting.
+   * Resolves when each subject has landed or is being loaded by the caller.
+   * @param deadlineMs monotonic, for what others load. A waiter that passes it gives up; it never loads freely.
+   * @throws RedisUnavailable when the fleet cannot be asked about what has not landed and is not being loaded here.
+   * @throws ProxyError `upstream_timeout` when the deadline passes while others load.
    */
-  async run(subject: string, load: () => Promise<T>, deadlineMs: number): Promise<Flown<T>> {
-    const lease = await this.#leases.tryAcquire(subject)
-    if (!lease) return this.#follow(subject, load, deadlineMs)
-    return this.#leadUnlessLanded(lease, load, (outcome) => this.#codec.servesLatecomers(outcome))
-  }
-
-  /**
-   * The same, unless someone else is at it: then undefined, at once.
-   * @throws RedisUnavailable when the fleet cannot be asked
-   */
-  async runIfFree(subject: string, load: () => Promise<T>): Promise<Flown<T> | undefined> {
-    const lease = await this.#leases.tryAcquire(subject)
-    return lease && this.#leadUnlessLanded(lease, load, (outcome) => this.#codec.servesLatecomers(outcome))
-  }
-
-  /** Someone may have landed between the caller's look into the cache and our lease; then theirs is the answer. */
-  async #leadUnlessLanded(lease: Lease, load: () => Promise<T>, answersUs: (outcome: T) => boolean): Promise<Flown<T>> {
-    const landed = await this.#readLanded(lease.subject)
-    if (landed === undefined || !answersUs(landed)) return this.#lead(lease, load)
-    await lease.release()
-    return { outcome: landed, led: false, published: true }
-  }
-
-  async #lead(lease: Lease, load: () => Promise<T>): Promise<Flown<T>> {
-    const keeper = setInterval(() => void lease.extend(), this.#leases.lifeMs / 3)
+  async run(subjects: readonly string[], callbacks: LoadCallbacks<T>, deadlineMs: number): Promise<void> {
+    const session = this.#leases.open()
+    const waiting = new Set(subjects)
+    const awaited = new Set<string>()
+    const alarm = new Alarm()
+    let stopListening: (() => void) | undefined
     try {
-      const outcome = await load()
-      return { outcome, led: true, ...(await this.#publish(lease, outcome)) }
+      for (;;) {
+        const { lease, leased, landed, leaseLeftMs } = await this.#claim(session, [...waiting], awaited)
+        for (const subject of [...leased, ...landed.keys()]) waiting.delete(subject)
+        if (lease && leased.length > 0) void this.#lead(lease, leased, callbacks)
+        if (landed.size > 0) await callbacks.landed(landed)
+        if (waiting.size === 0) return
+        for (const subject of waiting) awaited.add(subject)
+        const leftMs = deadlineMs - this.#clock.nowMs()
+        if (leftMs <= 0) break
+        const [last = ''] = waiting
+        if (stopListening) await alarm.sleep(Math.min(nextRecheckMs(leaseLeftMs), leftMs))
+        else if (waiting.size > 1) await sleep(Math.min(between(pollMs.min, pollMs.max), leftMs))
+        // Looks again at once: it may have landed before anything was heard.
+        else stopListening = await session.onLanding(last, () => alarm.ring())
+      }
+    } finally {
+      stopListening?.()
+    }
+    const what = waiting.size === 1 ? `load of ${[...waiting].join()}` : `loads of ${waiting.size} items`
+    throw new ProxyError('upstream_timeout', { detail: `waited for another replica's ${what}` })
+  }
+
+  /** @param awaited those that another replica was seen to load: whatever lands of them is what we waited for */
+  async #claim(session: LeaseSession, subjects: readonly string[], awaited: ReadonlySet<string>): Promise<Claimed<T>> {
+    const { claims, lease } = await session.claim(subjects, { awaited })
+    const claimed = { lease, leased: [] as string[], landed: new Map<string, FlightResult<T>>() }
+    const [useless, needless]: [string[], string[]] = [[], []]
+    for (const [at, claim] of claims.entries()) {
+      const subject = subjects[at] as string
+      const outcome = this.#usable(claim, awaited.has(subject))
+      if (outcome !== undefined) claimed.landed.set(subject, { outcome, led: false, published: true })
+      if (claim.kind === 'leased') (outcome === undefined ? claimed.leased : needless).push(subject)
+      else if (claim.kind === 'landed' && outcome === undefined) useless.push(subject)
+    }
+    if (needless.length > 0) await lease?.release(needless)
+    const leaseLeftMs = claims[0]?.kind === 'held' ? claims[0].leaseLeftMs : undefined
+    return useless.length > 0 ? this.#claimAnew(session, useless, claimed) : { ...claimed, leaseLeftMs }
+  }
+
+  /** The outcome that answers the caller. While a lease is in force, an outcome is an earlier flight's. */
+  #usable(claim: Claim, isAwaited: boolean): T | undefined {
+    const outcome = claim.outcome && this.#codec.decode(claim.outcome)
+    if (outcome === undefined) return undefined
+    const isOurs = isAwaited && claim.kind !== 'held'
+    return isOurs || this.#codec.servesLatecomers(outcome) ? outcome : undefined
+  }
+
+  /** What has landed is of no use to the caller: it is leased all the same. */
+  async #claimAnew(session: LeaseSession, useless: readonly string[], claimed: Claimed<T>): Promise<Claimed<T>> {
+    try {
+      const { claims, lease } = await session.claim(useless, { evenIfLanded: { lease: claimed.lease } })
+      const leased = useless.filter((_, at) => claims[at]?.kind === 'leased')
+      if (lease !== undefined && lease !== claimed.lease) void claimed.lease?.release(claimed.leased)
+      return { ...claimed, lease: lease ?? claimed.lease, leased: [...claimed.leased, ...leased] }
     } catch (error) {
-      await lease.release()
+      void claimed.lease?.release(claimed.leased)
       throw error
+    }
+  }
+
+  /** Never throws: what breaks is told to the caller. */
+  async #lead(lease: Lease, subjects: readonly string[], callbacks: LoadCallbacks<T>): Promise<void> {
+    const unsettled = new Set(subjects)
+    const keeper = setInterval(() => void lease.extend([...unsettled]), this.#leases.lifeMs / 3)
+    const settle: Settle<T> = async (outcomes) => {
+      const published = await this.#publish(lease, outcomes)
+      for (const subject of outcomes.keys()) unsettled.delete(subject)
+      await callbacks.landed(published)
+    }
+    try {
+      await loadAll(subjects, callbacks, settle, unsettled)
     } finally {
       clearInterval(keeper)
+      if (unsettled.size > 0) void lease.release([...unsettled])
     }
   }
 
-  async #follow(subject: string, load: () => Promise<T>, deadlineMs: number): Promise<Flown<T>> {
-    const alarm = new Alarm()
-    const stopListening = await this.#board.onLanding(subject, () => alarm.ring())
-    try {
-      while (this.#clock.nowMs() < deadlineMs) {
-        const { outcome, leaseLeftMs } = await this.#board.observe(subject)
-        const landed = outcome && this.#codec.decode(outcome)
-        // Landing ends the lease in the same step. While one is in force the outcome is an earlier flight's.
-        const isOurs = landed !== undefined && (leaseLeftMs === undefined || this.#codec.servesLatecomers(landed))
-        if (isOurs) return { outcome: landed, led: false, published: true }
-        if (leaseLeftMs === undefined) {
-          const lease = await this.#leases.tryAcquire(subject)
-          // Whatever landed meanwhile is what we waited for.
-          if (lease) return await this.#leadUnlessLanded(lease, load, () => true)
-        }
-        await alarm.sleep(Math.min(nextRecheckMs(leaseLeftMs), deadlineMs - this.#clock.nowMs()))
-      }
-    } finally {
-      stopListening()
-    }
-    throw new ProxyError('upstream_timeout', { detail: `waited for another replica's load of ${subject}` })
-  }
-
-  async #readLanded(subject: string): Promise<T | undefined> {
-    try {
-      const bytes = await this.#board.read(subject)
-      return bytes && this.#codec.decode(bytes)
-    } catch {
-      // We hold the lease: with nothing known to have landed, loading is right.
-      return undefined
-    }
-  }
-
-  async #publish(lease: Lease, outcome: T): Promise<{ published: boolean; superseded?: boolean }> {
-    try {
-      if (!this.#codec.concernsOthers(outcome)) {
-        await lease.release()
-        return { published: false }
-      }
-      const published = await this.#board.publish(lease, this.#codec.encode(outcome), this.#codec.keepMs(outcome))
-      return published ? { published } : { published, superseded: true }
-    } catch {
-      // Redis went away meanwhile, or is full. Our own callers have their answer, and need not wait for the waiters
-      // elsewhere to be let go; if that fails too, they notice by themselves.
-      void lease.release()
-      return { published: false }
-    }
+  async #publish(lease: Lease, outcomes: ReadonlyMap<string, T>): Promise<Map<string, FlightResult<T>>> {
+    const codec = this.#codec
+    const toPublish: LandedOutcome[] = []
+    const own: string[] = []
+    // `forEach` makes no pair of each.
+    outcomes.forEach((outcome, subject) => {
+      if (codec.concernsOthers(outcome)) {
+        toPublish.push({ subject, bytes: codec.encode(outcome), keepMs: codec.keepMs(outcome) })
+      } else own.push(subject)
+    })
+    if (own.length > 0) await lease.release(own)
+    const published = await lease.publish(toPublish)
+    const results = new Map<string, FlightResult<T>>()
+    outcomes.forEach((outcome, subject) => {
+      if (published?.has(subject)) results.set(subject, { outcome, led: true, published: true })
+      else if (published === undefined || !codec.concernsOthers(outcome)) {
+        results.set(subject, { outcome, led: true, published: false })
+      } else results.set(subject, { outcome, led: true, published: false, superseded: true })
+    })
+    return results
   }
 }
 
-/** Waiters recheck on a jittered timer, sooner if the lease ends before: messages may be lost and holders may die. */
+interface Claimed<T> {
+  readonly lease: Lease | undefined
+  readonly leased: readonly string[]
+  readonly landed: ReadonlyMap<string, FlightResult<T>>
+  /** Where one subject is waited for: life left of its lease. */
+  readonly leaseLeftMs?: number | undefined
+}
+
+/** Loads all without asking the fleet, for a process on its own. Never throws. */
+export async function loadAlone<T>(subjects: readonly string[], callbacks: LoadCallbacks<T>): Promise<void> {
+  const unsettled = new Set(subjects)
+  const settle: Settle<T> = async (outcomes) => {
+    const results = new Map<string, FlightResult<T>>()
+    outcomes.forEach((outcome, subject) => {
+      unsettled.delete(subject)
+      results.set(subject, { outcome, led: true, published: true })
+    })
+    await callbacks.landed(results)
+  }
+  await loadAll(subjects, callbacks, settle, unsettled)
+}
+
+async function loadAll<T>(
+  subjects: readonly string[],
+  callbacks: LoadCallbacks<T>,
+  settle: Settle<T>,
+  unsettled: ReadonlySet<string>,
+): Promise<void> {
+  try {
+    await callbacks.load(subjects, settle)
+    if (unsettled.size > 0) throw new Error(`a load left ${unsettled.size} of ${subjects.length} unsettled`)
+  } catch (error) {
+    callbacks.failed(subjects, error)
+  }
+}
+
+/** Sooner if the lease ends before; at once, more or less, when there is none. */
 function nextRecheckMs(leaseLeftMs: number | undefined): number {
-  if (leaseLeftMs === undefined) return between(0, recheckMs.least)
-  return Math.min(between(recheckMs.least, recheckMs.most), leaseLeftMs + 5)
+  if (leaseLeftMs === undefined) return between(0, recheckMs.min)
+  return Math.min(between(recheckMs.min, recheckMs.max), leaseLeftMs + 5)
 }
 
 /** Sleep that a ring ends early, also one that came just before. */

@@ -1,6 +1,6 @@
 --[[
-  Publishes the outcomes of many subjects, each as publish-outcome.lua does: only if the lease is still the caller's
-  own. Only channels on which someone listens are told. Safe to run twice.
+  Publishes the outcomes of subjects, each only if its lease is still the caller's: a holder that was paused past its
+  lease thus overwrites nothing newer. Only channels on which a replica listens are told. Safe to run twice.
 
   KEYS[1…n]    the leases of the n subjects
   KEYS[n+1…2n] their outcomes

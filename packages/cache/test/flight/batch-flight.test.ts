@@ -1,10 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { BatchFlight, loadAlone } from '../../src/flight/batch-flight.ts'
-import { RedisClaims } from '../../src/flight/claims.ts'
-import { at, Crew } from './crew.ts'
-import { connectAdmin, openReplica, type Replica, textCodec, leaseKey, outcomeKey } from './replica.ts'
+import { loadAlone } from '../../src/flight/fleet-flight.ts'
+import { at, Caller } from './caller.ts'
+import { connectAdmin, openReplica, type Replica, leaseKey, outcomeKey } from './replica.ts'
 
 const lifeMs = 400
 let redis: TestRedis
@@ -29,19 +28,17 @@ afterEach(() => {
 
 const names = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, index) => `s${from + index}`)
-const flightOf = (replica: Replica): BatchFlight<string> =>
-  new BatchFlight(new RedisClaims(replica.link, { lifeMs }), textCodec)
 const soon = (): number => performance.now() + 5000
-const ledBy = (crew: Crew): boolean[] => [...new Set([...crew.flown.values()].map(({ led }) => led))]
+const ledBy = (caller: Caller): boolean[] => [...new Set([...caller.results.values()].map(({ led }) => led))]
 
 describe('many subjects', () => {
   test('that nobody loads are leased and loaded in one go, and their outcomes published', async () => {
-    const crew = new Crew()
+    const caller = new Caller()
     const subjects = names(0, 1000)
-    await flightOf(replicas[0]).run(subjects, crew, soon())
-    await crew.ended(1000)
-    expect(crew.loaded).toEqual(subjects)
-    expect(crew.flown.get('s999')).toEqual({ outcome: '<s999>', led: true, published: true })
+    await replicas[0].flight.run(subjects, caller, soon())
+    await caller.ended(1000)
+    expect(caller.loaded).toEqual(subjects)
+    expect(caller.results.get('s999')).toEqual({ outcome: '<s999>', led: true, published: true })
     expect(await admin.keys('ipfleet:lease:*')).toEqual([])
     expect((await admin.keys('ipfleet:outcome:*')).length).toBe(1000)
   })
@@ -56,16 +53,16 @@ describe('many subjects', () => {
 
   test('of two replicas that overlap are each loaded once', async () => {
     const gate = Promise.withResolvers<void>()
-    const crews = [new Crew(at(gate.promise)), new Crew(at(gate.promise))] as const
-    const runs = [flightOf(replicas[0]).run(names(0, 60), crews[0], soon())]
-    await crews[0].began.promise
-    runs.push(flightOf(replicas[1]).run(names(40, 100), crews[1], soon()))
-    await crews[1].began.promise
+    const callers = [new Caller(at(gate.promise)), new Caller(at(gate.promise))] as const
+    const runs = [replicas[0].flight.run(names(0, 60), callers[0], soon())]
+    await callers[0].began.promise
+    runs.push(replicas[1].flight.run(names(40, 100), callers[1], soon()))
+    await callers[1].began.promise
     gate.resolve()
     await Promise.all(runs)
-    await Promise.all([crews[0].ended(60), crews[1].ended(60)])
-    expect([...crews[0].loaded, ...crews[1].loaded]).toEqual(names(0, 100))
-    expect(crews[1].flown.get('s40')).toEqual({ outcome: '<s40>', led: false, published: true })
+    await Promise.all([callers[0].ended(60), callers[1].ended(60)])
+    expect([...callers[0].loaded, ...callers[1].loaded]).toEqual(names(0, 100))
+    expect(callers[1].results.get('s40')).toEqual({ outcome: '<s40>', led: false, published: true })
   })
 
   test('that have landed a moment ago are not loaded again', async () => {
@@ -78,16 +75,16 @@ describe('many subjects', () => {
   test('whose outcome is only for those who waited are loaded again by whoever comes after', async () => {
     const gate = Promise.withResolvers<void>()
     const passing = at(gate.promise, (subject) => `once:${subject}`)
-    const [first, waiting] = [new Crew(passing), new Crew()]
-    const leading = flightOf(replicas[0]).run(['a'], first, soon())
+    const [first, waiting] = [new Caller(passing), new Caller()]
+    const leading = replicas[0].flight.run(['a'], first, soon())
     await first.began.promise
-    const following = flightOf(replicas[1]).run(['a', 'b'], waiting, soon())
+    const following = replicas[1].flight.run(['a', 'b'], waiting, soon())
     await waiting.began.promise
     gate.resolve()
     await Promise.all([leading, following])
     await waiting.ended(2)
     expect(waiting.loaded).toEqual(['b'])
-    expect(waiting.flown.get('a')?.outcome).toBe('once:a')
+    expect(waiting.results.get('a')?.outcome).toBe('once:a')
     const late = await (await run(replicas[1], ['a'])).ended(1)
     expect(late.loaded).toEqual(['a'])
   })
@@ -95,50 +92,50 @@ describe('many subjects', () => {
   test('whose outcome is their own are loaded again by whoever waited', async () => {
     const gate = Promise.withResolvers<void>()
     const [first, waiting] = [
-      new Crew(at(gate.promise, (subject) => `${subject === 'a' ? 'own' : 'all'}:${subject}`)),
-      new Crew(),
+      new Caller(at(gate.promise, (subject) => `${subject === 'a' ? 'own' : 'all'}:${subject}`)),
+      new Caller(),
     ]
-    const leading = flightOf(replicas[0]).run(['a', 'b'], first, soon())
+    const leading = replicas[0].flight.run(['a', 'b'], first, soon())
     await first.began.promise
-    const following = flightOf(replicas[1]).run(['a', 'b', 'c'], waiting, soon())
-    const single = replicas[1].flight.run('a', async () => 'loaded alone', soon())
+    const following = replicas[1].flight.run(['a', 'b', 'c'], waiting, soon())
+    const single = replicas[1].fly('a', async () => 'loaded alone', soon())
     await waiting.began.promise
     gate.resolve()
     await Promise.all([leading, following])
     await waiting.ended(3)
-    expect([waiting.flown.get('b')?.outcome, waiting.loaded.includes('b')]).toEqual(['all:b', false])
-    expect(waiting.flown.get('a')?.outcome).toMatch(/^(<a>|loaded alone)$/)
-    expect((await single).outcome).toBe(waiting.flown.get('a')?.outcome)
-    expect(first.flown.get('a')).toEqual({ outcome: 'own:a', led: true, published: false })
+    expect([waiting.results.get('b')?.outcome, waiting.loaded.includes('b')]).toEqual(['all:b', false])
+    expect(waiting.results.get('a')?.outcome).toMatch(/^(<a>|loaded alone)$/)
+    expect((await single).outcome).toBe(waiting.results.get('a')?.outcome)
+    expect(first.results.get('a')).toEqual({ outcome: 'own:a', led: true, published: false })
   })
 
   test('may be settled one after the other; each lands at once', async () => {
     const gate = Promise.withResolvers<void>()
-    const crew = new Crew(async (_subjects, settle) => {
+    const caller = new Caller(async (_subjects, settle) => {
       await settle(new Map([['a', '<a>']]))
       await gate.promise
       await settle(new Map([['b', '<b>']]))
     })
-    void flightOf(replicas[0]).run(['a', 'b'], crew, soon())
-    await crew.ended(1)
+    void replicas[0].flight.run(['a', 'b'], caller, soon())
+    await caller.ended(1)
     const other = await (await run(replicas[1], ['a'])).ended(1)
-    expect(other.flown.get('a')).toEqual({ outcome: '<a>', led: false, published: true })
+    expect(other.results.get('a')).toEqual({ outcome: '<a>', led: false, published: true })
     gate.resolve()
-    await crew.ended(2)
+    await caller.ended(2)
   })
 })
 
-async function run(replica: Replica, subjects: readonly string[], crew = new Crew()): Promise<Crew> {
-  await flightOf(replica).run(subjects, crew, soon())
-  return crew
+async function run(replica: Replica, subjects: readonly string[], caller = new Caller()): Promise<Caller> {
+  await replica.flight.run(subjects, caller, soon())
+  return caller
 }
 
 describe('single flights and batches', () => {
   test('a single flight waits for the batch that has its subject, and is woken by it', async () => {
     const gate = Promise.withResolvers<void>()
-    const crew = new Crew(at(gate.promise))
-    await flightOf(replicas[0]).run(['a', 'b'], crew, soon())
-    const single = replicas[1].flight.run('a', async () => 'loaded alone', soon())
+    const caller = new Caller(at(gate.promise))
+    await replicas[0].flight.run(['a', 'b'], caller, soon())
+    const single = replicas[1].fly('a', async () => 'loaded alone', soon())
     setTimeout(gate.resolve, 100)
     expect(await single).toEqual({ outcome: '<a>', led: false, published: true })
   })
@@ -146,16 +143,16 @@ describe('single flights and batches', () => {
   test('a batch waits for the single flight of one of its subjects', async () => {
     const gate = Promise.withResolvers<string>()
     const began = Promise.withResolvers<void>()
-    const single = replicas[0].flight.run('a', () => (began.resolve(), gate.promise), soon())
+    const single = replicas[0].fly('a', () => (began.resolve(), gate.promise), soon())
     await began.promise
-    const crew = new Crew()
-    const batch = flightOf(replicas[1]).run(['a', 'b'], crew, soon())
-    await crew.ended(1)
+    const caller = new Caller()
+    const batch = replicas[1].flight.run(['a', 'b'], caller, soon())
+    await caller.ended(1)
     gate.resolve('alone')
     await batch
-    await crew.ended(2)
-    expect(crew.loaded).toEqual(['b'])
-    expect(crew.flown.get('a')).toEqual({ outcome: 'alone', led: false, published: true })
+    await caller.ended(2)
+    expect(caller.loaded).toEqual(['b'])
+    expect(caller.results.get('a')).toEqual({ outcome: 'alone', led: false, published: true })
     expect((await single).published).toBe(true)
   })
 })
@@ -164,40 +161,41 @@ describe('a load', () => {
   test('that takes longer than its leases live keeps them', async () => {
     const gate = Promise.withResolvers<void>()
     setTimeout(gate.resolve, lifeMs * 2.5)
-    const crews = [new Crew(at(gate.promise)), new Crew()] as const
-    await flightOf(replicas[0]).run(names(0, 300), crews[0], soon())
-    await flightOf(replicas[1]).run(names(0, 300), crews[1], soon())
-    await crews[1].ended(300)
-    expect(crews[1].loaded).toEqual([])
-    expect(ledBy(crews[0])).toEqual([true])
+    const callers = [new Caller(at(gate.promise)), new Caller()] as const
+    await replicas[0].flight.run(names(0, 300), callers[0], soon())
+    await replicas[1].flight.run(names(0, 300), callers[1], soon())
+    await callers[1].ended(300)
+    expect(callers[1].loaded).toEqual([])
+    expect(ledBy(callers[0])).toEqual([true])
   })
 
   test('whose lease was lost publishes nothing, and knows it', async () => {
     const gate = Promise.withResolvers<void>()
-    const crew = new Crew(at(gate.promise))
-    await flightOf(replicas[0]).run(['a', 'b'], crew, soon())
+    const caller = new Caller(at(gate.promise))
+    await replicas[0].flight.run(['a', 'b'], caller, soon())
     await admin.set(leaseKey('a'), 'someone else', 'PX', 5000)
     gate.resolve()
-    await crew.ended(2)
-    expect(crew.flown.get('a')).toEqual({ outcome: '<a>', led: true, published: false })
-    expect(crew.flown.get('b')).toEqual({ outcome: '<b>', led: true, published: true })
+    await caller.ended(2)
+    expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, published: false, superseded: true })
+    expect(caller.results.get('b')).toEqual({ outcome: '<b>', led: true, published: true })
     expect(await admin.get(outcomeKey('a'))).toBeNull()
   })
 
   test('that dies with its process is taken over when its leases have run out', async () => {
-    const dead = new RedisClaims(replicas[0].link, { lifeMs })
-    await dead.claim(names(0, 20), 'a dead process', false)
-    const crew = await run(replicas[1], names(0, 20))
-    await crew.ended(20)
-    expect(crew.loaded).toEqual(names(0, 20))
+    await replicas[0].leases.open().claim(names(0, 20))
+    const caller = await run(replicas[1], names(0, 20))
+    await caller.ended(20)
+    expect(caller.loaded).toEqual(names(0, 20))
   })
 
   test.each([
     { what: 'throws', bring: () => Promise.reject(new Error('broken')), message: 'broken' },
     { what: 'forgets some', bring: async () => {}, message: /unsettled/ },
-  ])('that $what fails its crew, and lets others have the subjects at once', async ({ bring, message }) => {
-    const crew = await (await run(replicas[0], ['a', 'b'], new Crew(bring))).ended(1)
-    expect(crew.failures).toEqual([[['a', 'b'], expect.objectContaining({ message: expect.stringMatching(message) })]])
+  ])('that $what fails its caller, and lets others have the subjects at once', async ({ bring, message }) => {
+    const caller = await (await run(replicas[0], ['a', 'b'], new Caller(bring))).ended(1)
+    expect(caller.failures).toEqual([
+      [['a', 'b'], expect.objectContaining({ message: expect.stringMatching(message) })],
+    ])
     const startedMs = performance.now()
     await (await run(replicas[1], ['a', 'b'])).ended(2)
     expect(performance.now() - startedMs).toBeLessThan(lifeMs)
@@ -205,12 +203,12 @@ describe('a load', () => {
 
   test('of others that is not done by the deadline is given up with upstream_timeout; nothing of it is loaded', async () => {
     const gate = Promise.withResolvers<void>()
-    const first = new Crew(at(gate.promise))
-    await flightOf(replicas[0]).run(['a'], first, soon())
-    const crew = new Crew()
-    const given = flightOf(replicas[1]).run(['a', 'b'], crew, performance.now() + 200)
+    const first = new Caller(at(gate.promise))
+    await replicas[0].flight.run(['a'], first, soon())
+    const caller = new Caller()
+    const given = replicas[1].flight.run(['a', 'b'], caller, performance.now() + 200)
     await expect(given).rejects.toMatchObject({ code: 'upstream_timeout' })
-    expect(crew.loaded).toEqual(['b'])
+    expect(caller.loaded).toEqual(['b'])
     gate.resolve()
     await first.ended(1)
   })
@@ -218,25 +216,25 @@ describe('a load', () => {
 
 describe('without Redis', () => {
   test('a flight throws RedisUnavailable before anything is loaded', async () => {
-    const crew = new Crew()
+    const caller = new Caller()
     replicas[0].link.close()
-    await expect(flightOf(replicas[0]).run(['a'], crew, soon())).rejects.toThrow(RedisUnavailable)
-    expect(crew.loaded).toEqual([])
+    await expect(replicas[0].flight.run(['a'], caller, soon())).rejects.toThrow(RedisUnavailable)
+    expect(caller.loaded).toEqual([])
   })
 
   test('that goes away in mid-load the outcomes still land, unpublished', async () => {
     const gate = Promise.withResolvers<void>()
-    const crew = new Crew(at(gate.promise))
-    await flightOf(replicas[0]).run(['a', 'b'], crew, soon())
+    const caller = new Caller(at(gate.promise))
+    await replicas[0].flight.run(['a', 'b'], caller, soon())
     replicas[0].link.close()
     gate.resolve()
-    await crew.ended(2)
-    expect(crew.flown.get('a')).toEqual({ outcome: '<a>', led: true, published: false })
+    await caller.ended(2)
+    expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, published: false })
   })
 
   test('a process loads alone, and is told the same way', async () => {
-    const crew = new Crew()
-    await loadAlone(['a'], crew)
-    expect(crew.flown.get('a')).toEqual({ outcome: '<a>', led: true, published: true })
+    const caller = new Caller()
+    await loadAlone(['a'], caller)
+    expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, published: true })
   })
 })

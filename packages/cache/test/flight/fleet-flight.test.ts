@@ -105,7 +105,7 @@ describe('one load in the whole fleet', () => {
   test('whatever it brings goes to all who want it, and one of them made it', async () => {
     const fleet = await openFleet(8)
     const { load, end, loads } = heldLoad()
-    const all = Promise.all(fleet.map(({ flight }) => flight.run('s', load, inMs(15_000))))
+    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(15_000))))
     await untilWaiting(7)
     end('outcome')
     const flown = await all
@@ -118,7 +118,7 @@ describe('one load in the whole fleet', () => {
   test('a load that takes longer than a lease is still the only one', async () => {
     const fleet = await Promise.all(Array.from({ length: 3 }, () => open({ lifeMs: 450 })))
     const { load, end, loads } = heldLoad()
-    const all = Promise.all(fleet.map(({ flight }) => flight.run('s', load, inMs(15_000))))
+    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(15_000))))
     await untilWaiting(2)
     setTimeout(end, 1500, 'late')
     expect((await all).map(({ outcome }) => outcome)).toEqual(['late', 'late', 'late'])
@@ -127,17 +127,17 @@ describe('one load in the whole fleet', () => {
 
   test('who comes just after it gets its outcome and gives the lease back', async () => {
     const [a, b] = await Promise.all([open(), open()])
-    await a.flight.run('s', async () => 'outcome', inMs(5000))
-    expect(await b.flight.run('s', neverLoad, inMs(5000))).toEqual({ outcome: 'outcome', led: false, published: true })
+    await a.fly('s', async () => 'outcome', inMs(5000))
+    expect(await b.fly('s', neverLoad, inMs(5000))).toEqual({ outcome: 'outcome', led: false, published: true })
     expect(await admin.exists(leaseKey('s'))).toBe(0)
   })
 
   test('subjects do not wait for each other', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const slow = a.flight.run('slow', load, inMs(10_000))
+    const slow = a.fly('slow', load, inMs(10_000))
     await begun
-    expect((await b.flight.run('quick', async () => 'quick', inMs(5000))).outcome).toBe('quick')
+    expect((await b.fly('quick', async () => 'quick', inMs(5000))).outcome).toBe('quick')
     end('slow')
     await slow
   })
@@ -145,14 +145,14 @@ describe('one load in the whole fleet', () => {
   test('bytes on the board that make no sense are no outcome', async () => {
     const replica = await open()
     await admin.set(outcomeKey('s'), 'written by another version')
-    expect(await replica.flight.run('s', async () => 'mine', inMs(5000))).toMatchObject({ outcome: 'mine', led: true })
+    expect(await replica.fly('s', async () => 'mine', inMs(5000))).toMatchObject({ outcome: 'mine', led: true })
   })
 
   test('a load that throws gives the lease back, and a waiter loads instead', async () => {
     const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
     const held = Promise.withResolvers<string>()
     const begun = Promise.withResolvers<void>()
-    const failing = a.flight.run(
+    const failing = a.fly(
       's',
       () => {
         begun.resolve()
@@ -161,7 +161,7 @@ describe('one load in the whole fleet', () => {
       inMs(5000),
     )
     await begun.promise
-    const waiting = b.flight.run('s', async () => 'mine', inMs(10_000))
+    const waiting = b.fly('s', async () => 'mine', inMs(10_000))
     await untilWaiting(1)
     held.reject(new Error('a fault of ours'))
     await expect(failing).rejects.toThrow('a fault of ours')
@@ -171,9 +171,9 @@ describe('one load in the whole fleet', () => {
   test('an outcome that concerns nobody else gives the lease back, and a waiter loads instead', async () => {
     const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(5000))
+    const leading = a.fly('s', load, inMs(5000))
     await begun
-    const waiting = b.flight.run('s', async () => 'mine', inMs(10_000))
+    const waiting = b.fly('s', async () => 'mine', inMs(10_000))
     await untilWaiting(1)
     end('own: nothing')
     expect(await leading).toEqual({ outcome: 'own: nothing', led: true, published: false })
@@ -182,7 +182,9 @@ describe('one load in the whole fleet', () => {
 
   test('leading costs three commands: lease, look at the board, publish', async () => {
     const replica = await open()
-    await replica.flight.run('warm-up', async () => 'outcome', inMs(5000))
+    await replica.fly('warm-up', async () => 'outcome', inMs(5000))
+    // Landings are told where a replica listens.
+    cleanups.push(await replica.leases.open().onLanding('s', () => {}))
     const monitor = await admin.monitor()
     cleanups.push(() => monitor.disconnect())
     const commands: string[] = []
@@ -193,7 +195,7 @@ describe('one load in the whole fleet', () => {
         else if (String(args[0]).toLowerCase() === 'publish') resolve()
       })
     })
-    await replica.flight.run('s', async () => 'outcome', inMs(5000))
+    await replica.fly('s', async () => 'outcome', inMs(5000))
     await published
     expect(commands).toEqual(['evalsha', 'get', 'evalsha'])
   })
@@ -203,9 +205,9 @@ describe('outcomes that must not serve those who come later', () => {
   test('serve those who waited', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
-    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(10_000))
     await untilWaiting(1)
     end('once: 1')
     expect(await waiting).toEqual({ outcome: 'once: 1', led: false, published: true })
@@ -214,17 +216,17 @@ describe('outcomes that must not serve those who come later', () => {
 
   test('do not serve who comes after', async () => {
     const [a, b] = await Promise.all([open(), open()])
-    await a.flight.run('s', async () => 'once: 1', inMs(5000))
-    expect(await b.flight.run('s', async () => 'once: 2', inMs(5000))).toMatchObject({ outcome: 'once: 2', led: true })
+    await a.fly('s', async () => 'once: 1', inMs(5000))
+    expect(await b.fly('s', async () => 'once: 2', inMs(5000))).toMatchObject({ outcome: 'once: 2', led: true })
   })
 
   test('do not serve who waits for the load after', async () => {
     const [a, b] = await Promise.all([open(), open()])
-    await a.flight.run('s', async () => 'once: 1', inMs(5000))
+    await a.fly('s', async () => 'once: 1', inMs(5000))
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
-    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(10_000))
     await untilWaiting(1)
     end('once: 2')
     expect((await waiting).outcome).toBe('once: 2')
@@ -236,10 +238,10 @@ describe('a waiter', () => {
   test('gives up at its own deadline, and never loads freely', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
     const startedMs = performance.now()
-    await expect(b.flight.run('s', neverLoad, inMs(400))).rejects.toMatchObject({ code: 'upstream_timeout' })
+    await expect(b.fly('s', neverLoad, inMs(400))).rejects.toMatchObject({ code: 'upstream_timeout' })
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(390)
     end('late')
     await leading
@@ -248,9 +250,9 @@ describe('a waiter', () => {
   test('stops listening when it is done', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
-    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(10_000))
     await untilWaiting(1)
     end('outcome')
     await Promise.all([leading, waiting])
@@ -260,9 +262,9 @@ describe('a waiter', () => {
   test('wakes when its pub/sub connection was killed', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
-    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(10_000))
     await untilWaiting(1)
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
     end('outcome')
@@ -275,10 +277,10 @@ describe('a waiter', () => {
     cleanups.push(() => proxy.close())
     const [a, b] = await Promise.all([open(), open({ subscriberUrl: `redis://127.0.0.1:${proxy.port}` })])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
     await proxy.mode('blackhole')
-    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(10_000))
     // It has looked at the board once, in vain.
     await until(async () => Number(/cmdstat_pttl:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0) > 0)
     end('outcome')
@@ -298,7 +300,7 @@ describe('a holder that fails', () => {
       loads += 1
       return 'from the successor'
     }
-    const all = Promise.all(fleet.map(({ flight }) => flight.run('s', load, inMs(10_000))))
+    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(10_000))))
     await untilWaiting(4)
     leader.process.kill('SIGKILL')
     await leader.process.exited
@@ -313,7 +315,7 @@ describe('a holder that fails', () => {
     const replica = await open({ lifeMs: 60_000 })
     const leader = await loneLeader({ lifeMs: 600, loadMs: 1500 })
     leader.process.kill('SIGSTOP')
-    const successor = await replica.flight.run('s', async () => 'newer', inMs(10_000))
+    const successor = await replica.fly('s', async () => 'newer', inMs(10_000))
     expect(successor).toEqual({ outcome: 'newer', led: true, published: true })
     leader.process.kill('SIGCONT')
     const late: unknown = JSON.parse(await leader.nextLine())
@@ -326,7 +328,7 @@ describe('a holder that fails', () => {
     const leader = await loneLeader({ lifeMs: 600, loadMs: 1500 })
     leader.process.kill('SIGSTOP')
     const { load, begun, end } = heldLoad()
-    const succeeding = replica.flight.run('s', load, inMs(10_000))
+    const succeeding = replica.fly('s', load, inMs(10_000))
     await begun
     leader.process.kill('SIGCONT')
     expect(JSON.parse(await leader.nextLine())).toMatchObject({ published: false })
@@ -339,9 +341,9 @@ describe('a holder that fails', () => {
   test('cut off from Redis it has its outcome, unpublished, and the others another', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
-    const waiting = b.flight.run('s', async () => 'another', inMs(10_000))
+    const waiting = b.fly('s', async () => 'another', inMs(10_000))
     await untilWaiting(1)
     a.link.close()
     end('own')
@@ -354,15 +356,15 @@ describe('a Redis that fails', () => {
   test('hung before a load has begun: the fleet cannot be asked', async () => {
     const replica = await open()
     await redis.pause()
-    await expect(replica.flight.run('s', neverLoad, inMs(5000))).rejects.toMatchObject({ name: 'RedisUnavailable' })
+    await expect(replica.fly('s', neverLoad, inMs(5000))).rejects.toMatchObject({ name: 'RedisUnavailable' })
   })
 
   test('hung while waiting: the fleet cannot be asked', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
-    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(10_000))
     await untilWaiting(1)
     const refused = waiting.catch((error: unknown) => error)
     await redis.pause()
@@ -374,9 +376,9 @@ describe('a Redis that fails', () => {
   test('full in mid-load: the leader has its outcome, and waiters are let go before the lease ends', async () => {
     const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.flight.run('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(10_000))
     await begun
-    const waiting = b.flight.run('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(10_000))
     await untilWaiting(1)
     const refused = waiting.catch((error: unknown) => error)
     await admin.config('SET', 'maxmemory', '1')

@@ -11,6 +11,6 @@ const load = async (): Promise<string> => {
   await new Promise((resolve) => setTimeout(resolve, Number(loadMs)))
   return 'from the lone leader'
 }
-const flown = await replica.flight.run(subject, load, performance.now() + 60_000)
+const flown = await replica.fly(subject, load, performance.now() + 60_000)
 process.stdout.write(`${JSON.stringify(flown)}\n`)
 replica.close()

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import type { Lease } from '../../src/flight/lease.ts'
+import type { RedlockLease } from '../../src/flight/redlock-leases.ts'
 import { connectAdmin, openReplica, type Replica, type ReplicaOptions, leaseKey } from './replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
@@ -30,8 +30,8 @@ async function open(options: Partial<ReplicaOptions> = {}): Promise<Replica> {
   return replica
 }
 
-async function acquired(replica: Replica, subject = 's'): Promise<Lease> {
-  const lease = await replica.leases.tryAcquire(subject)
+async function acquired(replica: Replica, subject = 's'): Promise<RedlockLease> {
+  const lease = await replica.redlock.tryAcquire(subject)
   if (!lease) throw new Error('the lease was not given')
   return lease
 }
@@ -42,15 +42,15 @@ describe('a lease', () => {
   test('is one replica’s at a time, until it is given back', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const lease = await acquired(a)
-    expect(await b.leases.tryAcquire('s')).toBeUndefined()
-    expect(await a.leases.tryAcquire('s')).toBeUndefined()
+    expect(await b.redlock.tryAcquire('s')).toBeUndefined()
+    expect(await a.redlock.tryAcquire('s')).toBeUndefined()
     await lease.release()
     await acquired(b)
   })
 
   test('goes to exactly one of many who ask at once', async () => {
     const replicas = await Promise.all(Array.from({ length: 6 }, () => open()))
-    const given = await Promise.all(replicas.map(({ leases }) => leases.tryAcquire('s')))
+    const given = await Promise.all(replicas.map(({ redlock }) => redlock.tryAcquire('s')))
     expect(given.filter((lease) => lease !== undefined)).toHaveLength(1)
   })
 
@@ -63,8 +63,8 @@ describe('a lease', () => {
   test('runs out when its holder is gone', async () => {
     const [a, b] = await Promise.all([open({ lifeMs: 200 }), open()])
     await acquired(a)
-    expect(await b.leases.tryAcquire('s')).toBeUndefined()
-    await until(async () => (await b.leases.tryAcquire('s')) !== undefined)
+    expect(await b.redlock.tryAcquire('s')).toBeUndefined()
+    await until(async () => (await b.redlock.tryAcquire('s')) !== undefined)
   })
 
   test('extended it lives its full life again, however often', async () => {
@@ -107,7 +107,7 @@ describe('a lease', () => {
   test('that took half its life to get is not relied on, and given back', async () => {
     const times = [0, 30_000]
     const replica = await open({ clock: { nowMs: () => times.shift() ?? 0 } })
-    expect(await replica.leases.tryAcquire('s')).toBeUndefined()
+    expect(await replica.redlock.tryAcquire('s')).toBeUndefined()
     expect(await isHeld()).toBe(false)
   })
 })
@@ -118,7 +118,7 @@ describe('contention is not an outage', () => {
     await acquired(a)
     const downs: string[] = []
     b.link.on('down', () => downs.push('down'))
-    for (let left = 10; left > 0; left -= 1) expect(await b.leases.tryAcquire('s')).toBeUndefined()
+    for (let left = 10; left > 0; left -= 1) expect(await b.redlock.tryAcquire('s')).toBeUndefined()
     expect(downs).toEqual([])
   })
 
@@ -127,13 +127,13 @@ describe('contention is not an outage', () => {
     const down = once(replica.link, 'down')
     await redis.kill()
     await down
-    await expect(replica.leases.tryAcquire('s')).rejects.toMatchObject({ name: 'RedisUnavailable', reason: 'down' })
+    await expect(replica.redlock.tryAcquire('s')).rejects.toMatchObject({ name: 'RedisUnavailable', reason: 'down' })
   })
 
   test('a full server is `full`', async () => {
     const replica = await open()
     await admin.config('SET', 'maxmemory', '1')
-    await expect(replica.leases.tryAcquire('s')).rejects.toMatchObject({ name: 'RedisUnavailable', reason: 'full' })
+    await expect(replica.redlock.tryAcquire('s')).rejects.toMatchObject({ name: 'RedisUnavailable', reason: 'full' })
     expect(replica.link.up).toBe(true)
   })
 
@@ -150,7 +150,7 @@ describe('a server that hangs', () => {
   test('a lease that is granted after we gave up is given back', async () => {
     const replica = await open()
     await admin.call('CLIENT', 'PAUSE', '400', 'ALL')
-    await expect(replica.leases.tryAcquire('s')).rejects.toMatchObject({ reason: 'timeout' })
+    await expect(replica.redlock.tryAcquire('s')).rejects.toMatchObject({ reason: 'timeout' })
     // Both scripts of redlock have run: the grant and the return.
     await until(async () => /cmdstat_del:calls=1,/.test(await admin.info('commandstats')))
     expect(await isHeld()).toBe(false)
@@ -163,7 +163,7 @@ describe('a server that hangs', () => {
     await down
     const waitingBefore = replica.link.client.commandQueue.length
     for (let left = 10; left > 0; left -= 1) {
-      await expect(replica.leases.tryAcquire('s')).rejects.toMatchObject({ reason: 'down' })
+      await expect(replica.redlock.tryAcquire('s')).rejects.toMatchObject({ reason: 'down' })
     }
     expect(replica.link.client.commandQueue.length).toBeLessThanOrEqual(waitingBefore + 1)
     await redis.resume()

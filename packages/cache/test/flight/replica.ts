@@ -5,15 +5,15 @@ import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { defaultPrefix, FleetNames } from '@ipfleet/redis/fleet-names.ts'
 import { flightNames } from '../../src/flight/flight-keys.ts'
-import { FleetFlight, type OutcomeCodec } from '../../src/flight/fleet-flight.ts'
-import { RedisOutcomeBoard } from '../../src/flight/outcome-board.ts'
+import { FleetFlight, type FlightResult, type OutcomeCodec } from '../../src/flight/fleet-flight.ts'
+import { RedisLeases } from '../../src/flight/redis-leases.ts'
 import { RedlockLeases } from '../../src/flight/redlock-leases.ts'
 
 /**
  * Outcomes that are text. One that starts with `once:` must not serve those who come after it, one with `own:` nobody
  * but who loaded it.
  */
-export const textCodec: OutcomeCodec<string> = {
+const textCodec: OutcomeCodec<string> = {
   encode: (outcome) => Buffer.from(`text ${outcome}`),
   decode: (bytes) => (bytes.toString().startsWith('text ') ? bytes.toString().slice(5) : undefined),
   keepMs: () => 2000,
@@ -32,9 +32,12 @@ export const {
 export interface Replica {
   readonly link: RedisLink
   readonly subscriber: Subscriber
-  readonly leases: RedlockLeases
-  readonly board: RedisOutcomeBoard
+  /** Of one subject each. */
+  readonly redlock: RedlockLeases
+  readonly leases: RedisLeases
   readonly flight: FleetFlight<string>
+  /** A flight of one subject. */
+  readonly fly: (subject: string, load: () => Promise<string>, deadlineMs: number) => Promise<FlightResult<string>>
   close(): void
 }
 
@@ -53,13 +56,35 @@ export async function openReplica({ url, lifeMs, subscriberUrl = url, clock }: R
   const subscriber = new Subscriber(subscriberUrl)
   const heard = new Promise<void>((resolve) => subscriber.onGap(resolve))
   await Promise.all([once(link, 'up'), heard])
-  const leases = new RedlockLeases(link, clock === undefined ? { lifeMs } : { lifeMs, clock })
-  const board = new RedisOutcomeBoard(link, subscriber)
+  const options = clock === undefined ? { lifeMs } : { lifeMs, clock }
+  const leases = new RedisLeases(link, subscriber, options)
+  const flight = new FleetFlight(leases, textCodec)
   const close = (): void => {
     subscriber.close()
     link.close()
   }
-  return { link, subscriber, leases, board, flight: new FleetFlight(leases, board, textCodec), close }
+  const fly: Replica['fly'] = (subject, load, deadlineMs) => flyOne(flight, subject, load, deadlineMs)
+  return { link, subscriber, redlock: new RedlockLeases(link, options), leases, flight, fly, close }
+}
+
+async function flyOne(
+  flight: FleetFlight<string>,
+  subject: string,
+  load: () => Promise<string>,
+  deadlineMs: number,
+): Promise<FlightResult<string>> {
+  const { promise, resolve, reject } = Promise.withResolvers<FlightResult<string>>()
+  const running = flight.run(
+    [subject],
+    {
+      load: async (_subjects, settle) => settle(new Map([[subject, await load()]])),
+      landed: async (results) => resolve(results.get(subject) as FlightResult<string>),
+      failed: (_subjects, error) => reject(error),
+    },
+    deadlineMs,
+  )
+  running.catch(reject)
+  return promise
 }
 
 /** A connection for a test's own orders to its server: it waits for as long as the server needs. */

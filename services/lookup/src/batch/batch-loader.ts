@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Settle } from '@ipfleet/cache/flight/batch-flight.ts'
+import type { Settle } from '@ipfleet/cache/flight/fleet-flight.ts'
 import { sliceLength } from '@ipfleet/cache/in-slices.ts'
 import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/finding.ts'

@@ -1,10 +1,11 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
-import type { BatchFinder, LoadMany } from '@ipfleet/cache/batch-finder.ts'
+import type { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
+import type { LoadMany } from '@ipfleet/cache/batch-load.ts'
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
 import { inSlices } from '@ipfleet/cache/in-slices.ts'
 import { type Failure, type Origin, type Outcome, shareable } from '@ipfleet/cache/outcome.ts'
 import type { Finding, LoadPurpose } from '@ipfleet/cache/finding.ts'
-import type { Settle } from '@ipfleet/cache/flight/batch-flight.ts'
+import type { Settle } from '@ipfleet/cache/flight/fleet-flight.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { offlineAnswer, reservedAnswer } from '../answers.ts'
 import { batchAnswer, type ItemResult } from './batch-answer.ts'
@@ -30,7 +31,7 @@ export interface BatchRequest extends BatchForm {
 }
 
 export interface BatchLookupParts {
-  readonly finder: BatchFinder
+  readonly cache: AnswerCache
   /** Undefined without keys: the embedded database answers everything. */
   readonly loader: BatchLoader | undefined
   readonly offline: OfflineDb
@@ -139,7 +140,7 @@ class Search {
       const asked = targets.flatMap((target) => questions.get(target) ?? [])
       return this.#load(asked, loader, settle, purpose)
     }
-    const findings = await this.#parts.finder.find([...questions.keys()], load, this.#deadlineMs, this.#remembers)
+    const findings = await this.#parts.cache.findMany([...questions.keys()], load, this.#deadlineMs, this.#remembers)
     const results = new Map<string, ItemResult>()
     findings.forEach((finding, target) => results.set(target, resultOf(finding)))
     return results
@@ -147,8 +148,8 @@ class Search {
 
   /** What is in the caches and acceptable (RFC 9111 §5.2.1.7). */
   async #findHeld(targets: readonly string[]): Promise<Map<string, ItemResult>> {
-    const { finder, clock } = this.#parts
-    const held = await finder.findHeld(targets)
+    const { cache, clock } = this.#parts
+    const held = await cache.findHeld(targets)
     const nowMs = clock.nowMs()
     return new Map(
       targets.map((target) => {

@@ -1,10 +1,9 @@
-import type { BatchCrew, Settle } from '../../src/flight/batch-flight.ts'
-import type { Flown } from '../../src/flight/fleet-flight.ts'
+import type { FlightResult, LoadCallbacks, Settle } from '../../src/flight/fleet-flight.ts'
 
-/** Whoever wants many outcomes: says what it was told to load, and loads when it is let. */
-export class Crew implements BatchCrew<string> {
+/** A caller that wants many outcomes: says what it was told to load, and loads when the test lets it. */
+export class Caller implements LoadCallbacks<string> {
   readonly loaded: string[] = []
-  readonly flown = new Map<string, Flown<string>>()
+  readonly results = new Map<string, FlightResult<string>>()
   readonly failures: [subjects: readonly string[], error: unknown][] = []
   readonly began = Promise.withResolvers<void>()
   readonly #bring: (subjects: readonly string[], settle: Settle<string>) => Promise<void>
@@ -20,8 +19,8 @@ export class Crew implements BatchCrew<string> {
     await this.#bring(subjects, settle)
   }
 
-  async landed(flown: ReadonlyMap<string, Flown<string>>): Promise<void> {
-    for (const [subject, one] of flown) this.flown.set(subject, one)
+  async landed(results: ReadonlyMap<string, FlightResult<string>>): Promise<void> {
+    for (const [subject, one] of results) this.results.set(subject, one)
     this.#change()
   }
 
@@ -32,7 +31,7 @@ export class Crew implements BatchCrew<string> {
 
   /** Resolves when so many have landed or failed. */
   async ended(count: number): Promise<this> {
-    while (this.flown.size + this.failures.length < count) await this.#changed.promise
+    while (this.results.size + this.failures.length < count) await this.#changed.promise
     return this
   }
 

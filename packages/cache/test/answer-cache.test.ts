@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { Outcome } from '../src/outcome.ts'
-import type { Finding, Load } from '../src/finding.ts'
+import type { Finding } from '../src/finding.ts'
+import { type Load, loadingEach } from './fakes.ts'
 import {
   type Admin,
   connectAdmin,
@@ -42,7 +43,7 @@ async function fleetOf(size: number): Promise<Replica[]> {
 const pairOf = async (): Promise<[Replica, Replica]> => (await fleetOf(2)) as [Replica, Replica]
 
 const find = ({ cache }: Replica, load: Load, question = '/8.8.8.8'): Promise<Finding> =>
-  cache.find(question, load, performance.now() + 15_000)
+  cache.find(question, loadingEach(load), performance.now() + 15_000)
 
 const outcomeOf = (text: string, { status = 200, freshForMs = 60_000 } = {}): Outcome => ({
   kind: 'answer',

@@ -1,17 +1,15 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { type BatchCrew, loadAlone } from './flight/batch-flight.ts'
+import { type FlightResult, loadAlone } from './flight/fleet-flight.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import type { BatchStore } from './answer-store.ts'
-import { BatchFinder, type LoadMany } from './batch-finder.ts'
+import { AnswerCache } from './answer-cache.ts'
+import { type AnswerStore, resilientStore } from './answer-store.ts'
+import type { LoadMany } from './batch-load.ts'
 import { Entry } from './entry.ts'
 import { LruStore } from './lru-store.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
 import type { Finding, LoadPurpose } from './finding.ts'
-import { TieredCache } from './tiered-cache.ts'
-
-/** Stands for whatever the shared tier's absence throws. */
-class Away extends Error {}
+import { away, awayFlight, awayStore, type Flight, flightOver, loadingEach, mapStore } from '../test/fakes.ts'
 
 const freshForMs = 10_000
 const recheckAfterMs = 1000
@@ -32,42 +30,37 @@ const failure: Outcome = { kind: 'failure', code: 'upstream_failed' }
 
 let clock: ManualClock
 let stored: Map<string, Entry>
-let shared: { -readonly [method in keyof BatchStore]: BatchStore[method] }
-let fly: (questions: readonly string[], crew: BatchCrew<SharedOutcome>, deadlineMs: number) => Promise<void>
+let shared: AnswerStore
+let flight: Flight
 let memory: LruStore
-let cache: TieredCache
-let finder: BatchFinder
-let loads: [questions: readonly string[], purpose: LoadPurpose][]
+let cache: AnswerCache
+let loads: [queries: readonly string[], purpose: LoadPurpose][]
 
 beforeEach(() => {
   clock = manualClock(1000)
   stored = new Map()
   loads = []
-  shared = {
-    getMany: async (questions) =>
-      new Map(questions.flatMap((one) => [[one, stored.get(one)]] as const).filter(isStored)),
-    setMany: async (entries) => {
-      for (const [question, entry] of entries) stored.set(question, entry)
-    },
-  }
-  fly = (questions, crew) => loadAlone(questions, crew)
+  shared = mapStore(stored)
+  flight = { run: loadAlone }
   memory = new LruStore({ maxEntries: 100, recheckAfterMs })
-  const rules = { memory, isAway: (error: unknown) => error instanceof Away, staleForMs, revalidateForMs, clock }
-  cache = new TieredCache({
-    ...rules,
-    shared: { get: async (question) => stored.get(question), set: async () => {} },
-    flight: {
-      run: async (_question, load) => ({ outcome: await load('answer'), led: true, published: true }),
-      runIfFree: async () => undefined,
-    },
+  cache = new AnswerCache({
+    memory,
+    shared: resilientStore({
+      getMany: (queries) => shared.getMany(queries),
+      setMany: (entries) => shared.setMany(entries),
+    }),
+    flight: { run: (...call) => flight.run(...call) },
+    staleForMs,
+    revalidateForMs,
+    clock,
+    random: () => 1,
   })
-  const flight = { run: (...flown: Parameters<typeof fly>) => fly(...flown) }
-  finder = new BatchFinder({ ...rules, cache, shared, flight, random: () => 1 })
 })
 
-function isStored(pair: readonly [string, Entry | undefined]): pair is readonly [string, Entry] {
-  return pair[1] !== undefined
-}
+const landing =
+  (result: FlightResult<SharedOutcome>): Flight['run'] =>
+  (queries, callbacks) =>
+    callbacks.landed(new Map(queries.map((query) => [query, result])))
 
 /** Loads that answer each question with its own name. */
 function loading(outcome: (question: string) => Outcome = outcomeOf): LoadMany {
@@ -76,8 +69,8 @@ function loading(outcome: (question: string) => Outcome = outcomeOf): LoadMany {
     await settle(new Map(questions.map((question) => [question, outcome(question)])))
   }
 }
-const find = (questions: readonly string[], load = loading()): ReturnType<BatchFinder['find']> =>
-  finder.find(questions, load, 60_000)
+const find = (questions: readonly string[], load = loading()): ReturnType<AnswerCache['findMany']> =>
+  cache.findMany(questions, load, 60_000)
 const broken: LoadMany = async () => Promise.reject(new Error('broken'))
 const sourcesOf = (findings: ReadonlyMap<string, Finding>): Record<string, string> =>
   Object.fromEntries([...findings].map(([question, { source }]) => [question, source]))
@@ -106,8 +99,8 @@ describe('many questions', () => {
 
   test('are found in the shared tier by one look', async () => {
     const looks: (readonly string[])[] = []
-    const look = shared.getMany
-    shared.getMany = (questions) => (looks.push(questions), look(questions))
+    const { ...tier } = shared
+    shared = { ...tier, getMany: (queries) => (looks.push(queries), tier.getMany(queries)) }
     await find(['a', 'b', 'c'])
     await find(['a', 'b', 'c'])
     expect(looks).toEqual([['a', 'b', 'c']])
@@ -122,16 +115,22 @@ describe('many questions', () => {
   })
 
   test('that another replica answered are kept in memory; the shared tier has them already', async () => {
-    fly = (_questions, crew) => crew.landed(new Map([['a', { outcome: outcomeOf('a'), led: false, published: true }]]))
+    flight = { run: landing({ outcome: outcomeOf('a'), led: false, published: true }) }
     expect(sourcesOf(await find(['a']))).toEqual({ a: 'collapsed' })
     expect([stored.size, memory.size]).toEqual([0, 1])
   })
 
   test('whose answer another replica could not share are loaded here', async () => {
-    fly = (_questions, crew) =>
-      crew.landed(new Map([['a', { outcome: { kind: 'unshared' }, led: false, published: true }]]))
+    flight = { run: landing({ outcome: { kind: 'unshared' }, led: false, published: true }) }
     expect(sourcesOf(await find(['a']))).toEqual({ a: 'upstream' })
   })
+})
+
+test('what was loaded under a lease that was lost is answered with, but kept nowhere', async () => {
+  const lost = { led: true, published: false, superseded: true }
+  flight = { run: landing({ outcome: outcomeOf('late'), ...lost }) }
+  expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
+  expect([stored.size, memory.size]).toEqual([0, 0])
 })
 
 describe('in one process', () => {
@@ -142,8 +141,16 @@ describe('in one process', () => {
       await loading()(questions, settle, purpose)
     }
     const batch = find(['a', 'b'], held)
-    const single = cache.find('a', async () => outcomeOf('loaded alone'), 60_000)
-    const other = cache.find('c', async () => gate.promise.then(() => outcomeOf('c alone')), 60_000)
+    const single = cache.find(
+      'a',
+      loadingEach(async () => outcomeOf('loaded alone')),
+      60_000,
+    )
+    const other = cache.find(
+      'c',
+      loadingEach(async () => gate.promise.then(() => outcomeOf('c alone'))),
+      60_000,
+    )
     const second = find(['b', 'c'])
     gate.resolve()
     expect(await single).toMatchObject({ source: 'collapsed', entry: { answer: answerOf('a') } })
@@ -160,7 +167,11 @@ describe('in one process', () => {
       await loading(() => spared)(questions, settle, purpose)
     }
     const first = find(['a', 'b'], sparing)
-    const single = cache.find('a', async () => outcomeOf('a'), 60_000)
+    const single = cache.find(
+      'a',
+      loadingEach(async () => outcomeOf('a')),
+      60_000,
+    )
     const second = find(['b', 'c'])
     gate.resolve()
     expect(await single).toMatchObject({ kind: 'found', source: 'upstream' })
@@ -230,9 +241,8 @@ describe('past their freshness', () => {
 
 describe('when Redis is away', () => {
   beforeEach(() => {
-    shared.getMany = async () => Promise.reject(new Away())
-    shared.setMany = async () => Promise.reject(new Away())
-    fly = async () => Promise.reject(new Away())
+    shared = awayStore
+    flight = awayFlight
   })
 
   test('this process loads for itself, once, and remembers', async () => {
@@ -248,17 +258,17 @@ describe('when Redis is away', () => {
   })
 
   test('what was being waited for is loaded here; what is being loaded here already is not loaded again', async () => {
-    fly = async (_questions, crew) => {
-      void loadAlone(['a'], crew)
-      throw new Away()
-    }
+    const lease = { extend: away, release: async () => {}, publish: async () => new Set(['a']) }
+    const claims = [{ kind: 'leased' }, { kind: 'held' }] as const
+    let asked = 0
+    flight = flightOver(async () => (asked++ === 0 ? { claims, lease } : away()))
     expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
     expect(loads.map(([questions]) => questions)).toEqual([['a'], ['b']])
   })
 })
 
 test('questions that others load and do not finish in time fail with upstream_timeout, and are not loaded', async () => {
-  fly = async () => Promise.reject(new ProxyError('upstream_timeout'))
+  flight = { run: async () => Promise.reject(new ProxyError('upstream_timeout')) }
   expect((await find(['a'])).get('a')).toMatchObject({ kind: 'failed', failure: { code: 'upstream_timeout' } })
   expect(loads).toEqual([])
 })

@@ -1,15 +1,13 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import type { AnswerStore } from './answer-store.ts'
+import { AnswerCache } from './answer-cache.ts'
+import { type AnswerStore, resilientStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
+import { loadAlone } from './flight/fleet-flight.ts'
 import { LruStore } from './lru-store.ts'
 import type { Outcome } from './outcome.ts'
-import type { Load } from './finding.ts'
-import { type FleetLoad, TieredCache } from './tiered-cache.ts'
-
-/** Stands for whatever the shared tier's absence throws. */
-class Away extends Error {}
+import { away, awayFlight, awayStore, type Flight, flightOf, type Load, loadingEach, mapStore } from '../test/fakes.ts'
 
 const freshForMs = 10_000
 const staleForMs = 50_000
@@ -33,30 +31,29 @@ const loading =
 const neverLoad: Load = async () => {
   throw new Error('nothing must be loaded')
 }
-const textOf = (finding: Awaited<ReturnType<TieredCache['find']>>): string =>
+const textOf = (finding: Awaited<ReturnType<AnswerCache['find']>>): string =>
   finding.kind === 'found' ? finding.entry.answer.body.toString() : finding.failure.code
 
 let clock: ManualClock
 let stored: Map<string, Entry>
-let shared: { -readonly [method in keyof AnswerStore]: AnswerStore[method] }
-let flight: { run: FleetLoad['run'] }
-let cache: TieredCache
+let shared: AnswerStore
+let flight: Flight
+let cache: AnswerCache
 
-const find = (load: Load, question = 'q'): ReturnType<TieredCache['find']> => cache.find(question, load, 60_000)
+const find = (load: Load, query = 'q'): ReturnType<AnswerCache['find']> => cache.find(query, loadingEach(load), 60_000)
 
 beforeEach(() => {
   clock = manualClock(1000)
   stored = new Map()
-  shared = {
-    get: async (question) => stored.get(question),
-    set: async (question, entry) => void stored.set(question, entry),
-  }
-  flight = { run: async (_question, load) => ({ outcome: await load('answer'), led: true, published: true }) }
-  cache = new TieredCache({
+  shared = mapStore(stored)
+  flight = { run: loadAlone }
+  cache = new AnswerCache({
     memory: new LruStore({ maxEntries: 10, recheckAfterMs }),
-    shared,
-    flight: { run: (...call) => flight.run(...call), runIfFree: async () => undefined },
-    isAway: (error) => error instanceof Away,
+    shared: resilientStore({
+      getMany: (queries) => shared.getMany(queries),
+      setMany: (entries) => shared.setMany(entries),
+    }),
+    flight: { run: (...call) => flight.run(...call) },
     staleForMs,
     revalidateForMs: 0,
     clock,
@@ -64,18 +61,12 @@ beforeEach(() => {
 })
 
 function takeAway(): void {
-  shared.get = async () => Promise.reject(new Away())
-  shared.set = async () => Promise.reject(new Away())
-  flight.run = async () => Promise.reject(new Away())
+  shared = awayStore
+  flight = awayFlight
 }
 
 test('what was loaded under a lease that was lost is answered with, but kept nowhere', async () => {
-  flight.run = async (_question, load) => ({
-    outcome: await load('answer'),
-    led: true,
-    published: false,
-    superseded: true,
-  })
+  flight = flightOf(async (load) => ({ outcome: await load(), led: true, published: false, superseded: true }))
   expect(textOf(await find(loading(outcomeOf('late'))))).toBe('late')
   stored.set('q', new Entry(answerOf('newer'), clock.nowMs(), freshForMs))
   expect(textOf(await find(neverLoad))).toBe('newer')
@@ -85,10 +76,10 @@ test('a part of an entry is kept beside it, unless that was purged meanwhile', a
   const whole = await find(loading(outcomeOf('whole')))
   if (whole.kind !== 'found') throw new Error('nothing was found')
   const part = new Entry(answerOf('part'), clock.nowMs(), freshForMs)
-  cache.rememberPart('q/part', part, { question: 'q', entry: whole.entry })
+  cache.rememberPart('q/part', part, { query: 'q', entry: whole.entry })
   expect(textOf(await find(neverLoad, 'q/part'))).toBe('part')
   cache.forget()
-  cache.rememberPart('q/part', part, { question: 'q', entry: whole.entry })
+  cache.rememberPart('q/part', part, { query: 'q', entry: whole.entry })
   expect(textOf(await find(loading(outcomeOf('loaded')), 'q/part'))).toBe('loaded')
 })
 
@@ -135,7 +126,7 @@ describe('the order of the tiers', () => {
   test('a load’s origin is told to the one that led it, and to nobody else', async () => {
     const origin = { keyId: 'k', upstreamStatus: 200 }
     expect(await find(loading({ ...outcomeOf('a'), origin }))).toMatchObject({ origin })
-    flight.run = async () => ({ outcome: { ...outcomeOf('a'), origin }, led: false, published: true })
+    flight = flightOf(async () => ({ outcome: { ...outcomeOf('a'), origin }, led: false, published: true }))
     expect(await find(neverLoad, 'other')).not.toHaveProperty('origin')
   })
 })
@@ -162,25 +153,26 @@ describe('one load for many', () => {
   })
 
   test('another replica’s answer is kept in memory, and left to that replica to store', async () => {
-    flight.run = async () => ({ outcome: outcomeOf('theirs'), led: false, published: true })
+    flight = flightOf(async () => ({ outcome: outcomeOf('theirs'), led: false, published: true }))
     expect(await find(neverLoad)).toMatchObject({ kind: 'found', source: 'collapsed' })
     expect(stored.size).toBe(0)
     expect(await find(neverLoad)).toMatchObject({ source: 'l1' })
   })
 
   test('a load whose lease was lost answers its caller and overwrites nothing in the shared tier', async () => {
-    flight.run = async (_question, load) => ({ outcome: await load('answer'), led: true, published: false })
+    flight = flightOf(async (load) => ({ outcome: await load(), led: true, published: false }))
     expect(textOf(await find(loading(outcomeOf('late'))))).toBe('late')
     expect(stored.size).toBe(0)
   })
 
   test('what another replica could not share is loaded here', async () => {
-    flight.run = async () => ({ outcome: { kind: 'unshared' }, led: false, published: true })
+    flight = flightOf(async () => ({ outcome: { kind: 'unshared' }, led: false, published: true }))
     expect(await find(loading(outcomeOf('large')))).toMatchObject({ kind: 'found', source: 'upstream' })
   })
 
   test('a waiter whose deadline passed has failed, with all that is known, and loads nothing', async () => {
-    flight.run = async () => Promise.reject(new ProxyError('upstream_timeout', { detail: 'd', retryAfterSeconds: 7 }))
+    const timeout = new ProxyError('upstream_timeout', { detail: 'd', retryAfterSeconds: 7 })
+    flight = { run: async () => Promise.reject(timeout) }
     expect(await find(neverLoad)).toEqual({
       kind: 'failed',
       source: 'collapsed',
@@ -191,7 +183,7 @@ describe('one load for many', () => {
 
   test('a fault of ours is thrown, not hidden', async () => {
     await expect(find(neverLoad)).rejects.toThrow('nothing must be loaded')
-    shared.get = async () => Promise.reject(new TypeError('a bug'))
+    shared = { ...shared, getMany: async () => Promise.reject(new TypeError('a bug')) }
     await expect(find(neverLoad, 'other')).rejects.toThrow('a bug')
   })
 })
@@ -246,7 +238,7 @@ describe('without the shared tier', () => {
   })
 
   test('an answer that only could not be stored is an answer', async () => {
-    shared.set = async () => Promise.reject(new Away())
+    shared = { ...shared, setMany: away }
     expect(await find(loading(outcomeOf('a')))).toMatchObject({ kind: 'found', source: 'upstream' })
     expect(await find(neverLoad)).toMatchObject({ source: 'l1' })
   })
@@ -272,12 +264,12 @@ describe('a purge', () => {
 
   test('during a look into the shared tier keeps its answer out of memory', async () => {
     const held = Promise.withResolvers<Entry>()
-    shared.get = () => held.promise
+    shared = { ...shared, getMany: async () => new Map([['q', await held.promise]]) }
     const before = find(neverLoad)
     cache.forget()
     held.resolve(new Entry(answerOf('old'), 1000, freshForMs))
     await before
-    shared.get = async () => undefined
+    shared = mapStore(stored)
     expect(textOf(await find(loading(outcomeOf('new'))))).toBe('new')
   })
 

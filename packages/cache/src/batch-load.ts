@@ -1,0 +1,254 @@
+import type { Clock } from '@ipfleet/core/clock.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { AnswerStore } from './answer-store.ts'
+import { Entry } from './entry.ts'
+import {
+  bestOf,
+  failureOf,
+  type Finding,
+  type Found,
+  holdMs,
+  type IsPoorer,
+  isOutweighed,
+  type LoadPurpose,
+} from './finding.ts'
+import {
+  type FleetFlight,
+  type FlightResult,
+  loadAlone,
+  type LoadCallbacks,
+  type Settle,
+} from './flight/fleet-flight.ts'
+import type { InFlight, InFlightCalls } from './flight/in-flight.ts'
+import type { LruStore } from './lru-store.ts'
+import type { Outcome, SharedOutcome } from './outcome.ts'
+
+/** Loads queries, and settles every one of them, in as many steps as it likes. */
+export type LoadMany = (queries: readonly string[], settle: Settle<Outcome>, purpose: LoadPurpose) => Promise<void>
+
+export interface BatchLoadDeps {
+  readonly memory: LruStore
+  readonly shared: AnswerStore
+  readonly flight: Pick<FleetFlight<SharedOutcome>, 'run'>
+  /** How long past its freshness an answer beats none. */
+  readonly staleForMs: number
+  /** How long past its freshness an answer is served at once and refreshed meanwhile (RFC 5861 §3). */
+  readonly revalidateForMs: number
+  /** Whether an answer holds less than an earlier one to the same query, which then stands. Default: none does. */
+  readonly isPoorer?: IsPoorer
+  readonly clock: Clock
+  /** From 0 to 1, for choosing what is refreshed early. */
+  readonly random: () => number
+  /** What this process refreshes, or has refreshed a moment ago. */
+  readonly refreshing: Set<string>
+}
+
+/** The time between two purges. */
+export interface CacheEpoch {
+  /** What is being found right now. */
+  readonly inFlight: InFlightCalls<Finding>
+  /** What was asked for before a purge must not be remembered after it. */
+  isOver: boolean
+}
+
+/** After a refresh, successful or not, a replica leaves the query alone for so long. */
+const refreshPauseMs = 200
+
+/** The queries of one call that memory cannot answer and that no other call is finding. */
+export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding> {
+  readonly #deps: BatchLoadDeps
+  readonly #epoch: CacheEpoch
+  readonly #load: LoadMany
+  readonly #remembers: boolean
+  readonly #startedMs: number
+  readonly #open = new Set<string>()
+  readonly #found = new Map<string, Finding>()
+  readonly #allFound = Promise.withResolvers<Map<string, Finding>>()
+  /** For those queries that another call waits for. */
+  readonly #awaited = new Map<string, PromiseWithResolvers<Finding>>()
+  readonly #loading = new Set<string>()
+  /** The newest that there was to begin with. */
+  readonly #best = new Map<string, Entry>()
+
+  /** @param remembers whether memory keeps what is found */
+  constructor(deps: BatchLoadDeps, epoch: CacheEpoch, load: LoadMany, remembers: boolean) {
+    this.#deps = deps
+    this.#epoch = epoch
+    this.#load = load
+    this.#remembers = remembers
+    this.#startedMs = deps.clock.nowMs()
+  }
+
+  take(query: string): void {
+    this.#open.add(query)
+    this.#epoch.inFlight.begin(query, this)
+  }
+
+  result(query: string): Promise<Finding> {
+    const waiting = this.#awaited.get(query) ?? Promise.withResolvers<Finding>()
+    this.#awaited.set(query, waiting)
+    return waiting.promise
+  }
+
+  /** The findings of all that were taken. When one of them fails, it goes on for those who wait for the others. */
+  run(deadlineMs: number): Promise<Map<string, Finding>> {
+    if (this.#open.size === 0) this.#allFound.resolve(this.#found)
+    else void this.#findAll(deadlineMs)
+    return this.#allFound.promise
+  }
+
+  /** Never throws: what goes wrong is told to those who wait. */
+  async #findAll(deadlineMs: number): Promise<void> {
+    try {
+      const toRefresh = this.#serve(await this.#deps.shared.getMany([...this.#open]))
+      if (toRefresh.length > 0) void this.#refresh(toRefresh)
+      if (this.#open.size > 0) await this.#deps.flight.run([...this.#open], this, deadlineMs)
+    } catch (error) {
+      const left = [...this.#open].filter((query) => !this.#loading.has(query))
+      // Others load these and have not landed in time.
+      if (error instanceof ProxyError) this.#fail(left, error)
+      else this.failed(left, error)
+    }
+  }
+
+  load(queries: readonly string[], settle: Settle<SharedOutcome>): Promise<void> {
+    for (const query of queries) this.#loading.add(query)
+    return this.#load(queries, settle, 'answer')
+  }
+
+  async landed(results: ReadonlyMap<string, FlightResult<SharedOutcome>>): Promise<void> {
+    const findings = new Map<string, Finding>()
+    const toStore = new Map<string, Entry>()
+    const unshared: string[] = []
+    const nowMs = this.#deps.clock.nowMs()
+    // `forEach` makes no pair of each.
+    results.forEach((result, query) => {
+      const { outcome, led } = result
+      if (outcome.kind === 'unshared') return void unshared.push(query)
+      const finding = this.#findingOf(query, outcome, led, nowMs)
+      findings.set(query, finding)
+      if (finding.kind !== 'found' || outcome.kind !== 'answer' || outcome.freshForMs <= 0) return
+      // What was loaded under a lost lease may be older than what has been stored meanwhile.
+      if (result.superseded || this.#epoch.isOver) return
+      const { entry } = finding
+      if (entry === this.#best.get(query)) entry.heldUntilMs = nowMs + holdMs(outcome)
+      if (this.#remembers) this.#deps.memory.set(query, entry, nowMs)
+      if (led && result.published) toStore.set(query, entry)
+    })
+    try {
+      if (toStore.size > 0) await this.#deps.shared.setMany(toStore)
+    } finally {
+      findings.forEach((finding, query) => this.#answer(query, finding))
+    }
+    // Too large to share, or private: this process loads them for itself.
+    if (unshared.length > 0) await loadAlone(unshared, this)
+  }
+
+  failed(queries: readonly string[], error: unknown): void {
+    for (const query of queries) {
+      if (!this.#close(query)) continue
+      this.#awaited.get(query)?.reject(error)
+      this.#allFound.reject(error)
+    }
+  }
+
+  /** Answers what can be answered at once; gives back what of that should be loaded anew. */
+  #serve(stored: ReadonlyMap<string, Entry>): string[] {
+    const { memory, clock, revalidateForMs, random } = this.#deps
+    const nowMs = clock.nowMs()
+    // One draw for all, so that those which were loaded together are loaded anew together.
+    const draw = random()
+    const toRefresh: string[] = []
+    for (const query of this.#open) {
+      const held = lookInto(this.#deps, query, stored.get(query), nowMs)
+      if (held === undefined) continue
+      const { entry } = held
+      this.#best.set(query, entry)
+      const isFresh = held.source !== 'stale'
+      const isHeld = entry.heldUntilMs > nowMs
+      if (!isFresh && !isHeld && entry.freshness(nowMs, revalidateForMs) !== 'stale') continue
+      if (isFresh && this.#remembers && !this.#epoch.isOver) memory.set(query, entry, nowMs)
+      if (!isHeld && (!isFresh || entry.isDueEarly(nowMs, draw))) toRefresh.push(query)
+      this.#answer(query, held)
+    }
+    return toRefresh
+  }
+
+  /** Once in the fleet, waiting for no other load. Whatever goes wrong, the old entries are still there. */
+  async #refresh(stale: readonly string[]): Promise<void> {
+    const { flight, clock, refreshing } = this.#deps
+    const queries = stale.filter((query) => !refreshing.has(query))
+    for (const query of queries) refreshing.add(query)
+    const loading = new Set<string>()
+    const callbacks: LoadCallbacks<SharedOutcome> = {
+      load: (some, settle) => {
+        for (const query of some) loading.add(query)
+        return this.#load(some, settle, 'refresh').finally(() => this.#endRefresh(some))
+      },
+      landed: (results) => this.landed(results),
+      failed: () => {},
+    }
+    try {
+      if (queries.length > 0) await flight.run(queries, callbacks, clock.nowMs())
+    } catch {
+      // What others are loading is theirs to refresh.
+    } finally {
+      this.#endRefresh(queries.filter((query) => !loading.has(query)))
+    }
+  }
+
+  #endRefresh(queries: readonly string[]): void {
+    const { refreshing } = this.#deps
+    setTimeout(() => queries.forEach((query) => refreshing.delete(query)), refreshPauseMs).unref()
+  }
+
+  #findingOf(query: string, outcome: Outcome, led: boolean, nowMs: number): Finding {
+    const { staleForMs, isPoorer } = this.#deps
+    const source = led ? 'upstream' : 'collapsed'
+    const origin = led && outcome.origin ? { origin: outcome.origin } : none
+    const best = this.#best.get(query)
+    const freshness = best?.freshness(nowMs, staleForMs) ?? 'dead'
+    if (outcome.kind === 'failure') {
+      return { kind: 'failed', source, failure: outcome, stale: freshness === 'stale' ? best : undefined, ...origin }
+    }
+    if (best && freshness !== 'dead' && isOutweighed(outcome, best, isPoorer)) {
+      return { kind: 'found', source: 'stale', entry: best, ...origin }
+    }
+    const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? nowMs - this.#startedMs : 0)
+    return { kind: 'found', source, entry, ...origin, ...(outcome.isPrivate && { isPrivate: true }) }
+  }
+
+  #fail(queries: readonly string[], error: ProxyError): void {
+    const nowMs = this.#deps.clock.nowMs()
+    for (const query of queries) this.#answer(query, this.#findingOf(query, failureOf(error), false, nowMs))
+  }
+
+  #answer(query: string, finding: Finding): void {
+    if (!this.#close(query)) return
+    this.#found.set(query, finding)
+    this.#awaited.get(query)?.resolve(finding)
+    if (this.#open.size === 0) this.#allFound.resolve(this.#found)
+  }
+
+  /** Callers who come from now on begin anew. False for what has ended before, or was not taken. */
+  #close(query: string): boolean {
+    if (!this.#open.delete(query)) return false
+    this.#epoch.inFlight.end(query)
+    return true
+  }
+}
+
+/** The best that memory and the shared tier hold, at most stale. */
+export function lookInto(
+  { memory, staleForMs }: Pick<BatchLoadDeps, 'memory' | 'staleForMs'>,
+  query: string,
+  stored: Entry | undefined,
+  nowMs: number,
+): Found | undefined {
+  const entry = bestOf(stored, memory.get(query), nowMs, staleForMs)
+  if (entry === undefined) return undefined
+  const tier = entry === stored ? 'l2' : 'l1'
+  return { kind: 'found', source: entry.freshLeftMs(nowMs) > 0 ? tier : 'stale', entry }
+}
+
+const none = {}
