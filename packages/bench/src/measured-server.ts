@@ -90,6 +90,8 @@ export function replicaCommand(
       LOG_FORMAT: 'json',
       LOG_LEVEL: 'info',
       DRAIN_MS: '0',
+      // All load comes from this machine.
+      MAX_CONNECTIONS_PER_CLIENT: '0',
       NODE_COMPILE_CACHE: compileCache,
       ...env,
     }),

@@ -1,6 +1,6 @@
 import { cidrList, integer, text } from './kinds.ts'
 
-/** Where a service of the fleet listens, and whom it believes. */
+/** Where a service of the fleet listens, what one client may have of that, and which proxies it believes. */
 export const serverSettings = (defaultPort: number) => ({
   PORT: integer({
     group: 'Server',
@@ -10,6 +10,12 @@ export const serverSettings = (defaultPort: number) => ({
     help: 'Port to listen on; 0 takes a free one',
   }),
   HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),
+  MAX_CONNECTIONS_PER_CLIENT: integer({
+    group: 'Server',
+    min: 0,
+    default: 1000,
+    help: 'Most connections of one address (IPv6: each /64), idle ones included; those of TRUST_PROXY are not limited; 0: no limit',
+  }),
   TRUST_PROXY: cidrList({
     group: 'Server',
     optional: true,

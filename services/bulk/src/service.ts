@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
+import { limitClientConnections } from '@ipfleet/http-server/client-connections.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
@@ -75,6 +76,10 @@ export class Bulk {
     this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#bulkWorker()
     const accessLog = new AccessLog({ logger, clientOf: clientAddress({ trusted: settings.TRUST_PROXY }) })
     this.#server = createServer(httpServerOptions(uploadLimits), this.#app(metrics, accessLog))
+    limitClientConnections(this.#server, {
+      maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
+      trusted: settings.TRUST_PROXY,
+    })
     hardenServer(this.#server, uploadLimits, accessLog.refused)
     passOnExpectations(this.#server)
   }

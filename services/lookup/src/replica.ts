@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
+import { limitClientConnections } from '@ipfleet/http-server/client-connections.ts'
 import { furtherAttempt } from '@ipfleet/http-server/further-attempt.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
@@ -59,6 +60,10 @@ export class Replica {
     logEvents(logger, this.#fleet, this.#upstream)
     const accessLog = new AccessLog({ logger })
     this.#server = createServer(httpServerOptions(), inTurn(this.#app(accessLog)))
+    limitClientConnections(this.#server, {
+      maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
+      trusted: settings.TRUST_PROXY,
+    })
     hardenServer(this.#server, {}, accessLog.refused)
   }
 
