@@ -2,15 +2,8 @@ import { hostname } from 'node:os'
 import { version } from '@ipfleet/settings/version.ts'
 import { escapeControls } from './escape-controls.ts'
 import { createSecretScrubber } from './secret-scrubber.ts'
-import { standardOutput } from './standard-output.ts'
+import { type LogDestination, standardOutput } from './standard-output.ts'
 import { textLine } from './text-line.ts'
-
-/** Where finished text goes: the standard output, or what a test reads. */
-export interface LogDestination {
-  write(text: string): unknown
-  flush?(done?: (error?: Error) => void): void
-  flushSync?(): void
-}
 
 /** The one way out for every line of a process, whoever wrote it. */
 export interface LogSink {

@@ -2,7 +2,8 @@ import { pino } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
 import { currentRequestId } from '@ipfleet/http-server/request-id.ts'
 import { createLogSink } from './log-sink.ts'
-import type { LogDestination, LogSink } from './log-sink.ts'
+import type { LogSink } from './log-sink.ts'
+import type { LogDestination } from './standard-output.ts'
 import { logTime } from './log-time.ts'
 
 export interface LoggerOptions {

@@ -1,6 +1,12 @@
 import { write, writeSync } from 'node:fs'
-import type { LogDestination } from './log-sink.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+
+/** Where finished text goes: the standard output, or what a test reads. */
+export interface LogDestination {
+  write(text: string): unknown
+  flush?(done?: (error?: Error) => void): void
+  flushSync?(): void
+}
 
 const FD = 1
 const CHUNK_LENGTH = 16_000

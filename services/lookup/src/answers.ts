@@ -1,24 +1,10 @@
 import type { Answer } from '@ipfleet/cache/entry.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { Question } from './question.ts'
-import { viewOf } from './record-view.ts'
+import { fieldAnswer, jsonAnswer, viewOf } from './record-view.ts'
 import { isReserved } from './reserved-addresses.ts'
 
 /** Answers that are made here, byte for byte in IPinfo's form. */
-
-/** JSON, indented by two spaces. */
-export function jsonAnswer(value: object): Answer {
-  return answer('application/json; charset=utf-8', JSON.stringify(value, null, 2))
-}
-
-/** A field: its value and a newline. */
-export function fieldAnswer(value: string): Answer {
-  return answer('text/plain; charset=utf-8', `${value}\n`)
-}
-
-function answer(contentType: string, body: string): Answer {
-  return { status: 200, contentType, body: Buffer.from(body) }
-}
 
 /** A reserved address needs no one's opinion. Undefined for any other question. */
 export function reservedAnswer({ address, within }: Question): Answer | undefined {

@@ -1,5 +1,4 @@
 import type { Answer } from '@ipfleet/cache/entry.ts'
-import { fieldAnswer, jsonAnswer } from './answers.ts'
 
 /** Fields of the legacy record that are answered as one line of text. */
 export const textFields: ReadonlySet<string> = new Set(
@@ -37,4 +36,18 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function pick(fields: Record<string, unknown>, names: ReadonlySet<string>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([name]) => names.has(name)))
+}
+
+/** JSON, indented by two spaces. */
+export function jsonAnswer(value: object): Answer {
+  return answer('application/json; charset=utf-8', JSON.stringify(value, null, 2))
+}
+
+/** A field: its value and a newline. */
+export function fieldAnswer(value: string): Answer {
+  return answer('text/plain; charset=utf-8', `${value}\n`)
+}
+
+function answer(contentType: string, body: string): Answer {
+  return { status: 200, contentType, body: Buffer.from(body) }
 }
