@@ -64,7 +64,7 @@ function sourceMetrics(metrics: Metrics, { record, sources }: EgressMetricsParts
     labelNames: ['source'],
     collect() {
       this.reset()
-      for (const { entry, isUp } of sources()) this.set({ source: entry }, isUp ? 1 : 0)
+      for (const { listedAs, isUp } of sources()) this.set({ source: listedAs }, isUp ? 1 : 0)
     },
   })
 }

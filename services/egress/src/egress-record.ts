@@ -87,11 +87,11 @@ export class EgressRecord {
     use.connectMs += durationMs
   }
 
-  useOf({ entry }: Pick<Source, 'entry'>): SourceUse {
-    const known = this.uses.get(entry)
+  useOf({ listedAs }: Pick<Source, 'listedAs'>): SourceUse {
+    const known = this.uses.get(listedAs)
     if (known) return known
     const use = { requests: 0, failures: 0, connectMs: 0, connects: 0, bytesUp: 0, bytesDown: 0, openTunnels: 0 }
-    this.uses.set(entry, use)
+    this.uses.set(listedAs, use)
     return use
   }
 

@@ -195,7 +195,7 @@ function sourcePool(settings: EgressSettings, { clock, redis }: FleetParts): Liv
   if (read.kind === 'faults') throw new Error(`IP_POOL: ${read.faults.join('; ')}`)
   return new LiveSourcePool(
     {
-      seats: read.seats,
+      entries: read.entries,
       rotation: settings.ROTATION,
       checkIntervalMs: settings.HEALTH_CHECK_INTERVAL_SECONDS * 1000,
       siteBenchMs: settings.SITE_BENCH_SECONDS * 1000,

@@ -37,7 +37,7 @@ describe('a dial', () => {
     const dialled = await ground.dial(ground.dialer({ pool }), toAddresses(['127.0.0.1'], origin.port, { session }))
     expect(pool.wishes).toEqual([{ families: [4], site: `site.example:${origin.port}`, session, tried: [] }])
     expect(pool.reports).toEqual(['127.0.0.2 connected at site.example'])
-    const source = { address: '127.0.0.2', family: 4, entry: '127.0.0.2' }
+    const source = { address: '127.0.0.2', family: 4, listedAs: '127.0.0.2' }
     expect(dialled).toMatchObject({ kind: 'connected', source, address: '127.0.0.1' })
     expect(dialled).toHaveProperty('durationMs', expect.any(Number))
   })
@@ -153,7 +153,7 @@ describe('a source that this machine does not have', () => {
   })
 
   test('of which there is no end is not tried for ever', async () => {
-    const source = { address: notOurs, family: 4, entry: '198.51.100.0/24' } as const
+    const source = { address: notOurs, family: 4, listedAs: '198.51.100.0/24' } as const
     const reports: string[] = []
     const pool = {
       next: () => ({ kind: 'source', source }) as const,

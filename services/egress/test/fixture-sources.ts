@@ -12,7 +12,7 @@ if (read.kind === 'faults') throw new Error(read.faults.join())
 
 const check = createSourceCheck({ url: undefined, timeoutMs: 1000 })
 const pool = new LiveSourcePool(
-  { seats: read.seats, rotation: 'round-robin', checkIntervalMs: 100, siteBenchMs: 0 },
+  { entries: read.entries, rotation: 'round-robin', checkIntervalMs: 100, siteBenchMs: 0 },
   { check, clock: new FleetClock() },
 )
 pool.on('out', (address, reason) => say(`${address} out: ${reason}`))

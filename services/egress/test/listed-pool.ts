@@ -14,7 +14,7 @@ export class ListedPool implements SourcePool {
   #turn = 0
 
   constructor(...addresses: readonly string[]) {
-    this.#sources = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4, entry: address }))
+    this.#sources = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4, listedAs: address }))
   }
 
   next(wish: Wish): SourceChoice | Promise<SourceChoice> {

@@ -47,7 +47,7 @@ async function replica(options: Partial<LiveSourcePoolOptions> = {}, entries = f
   const read = readIpPool(entries)
   const pool = new LiveSourcePool(
     {
-      seats: read.kind === 'seats' ? read.seats : [],
+      entries: read.kind === 'entries' ? read.entries : [],
       rotation: 'round-robin',
       checkIntervalMs: 600_000,
       siteBenchMs: 600_000,
@@ -92,7 +92,7 @@ const countsOf = (addresses: readonly string[]): number[] =>
   four.map((address) => addresses.filter((each) => each === address).length)
 
 function report({ pool }: Replica, address: string, ...outcomes: SourceOutcome[]): void {
-  for (const outcome of outcomes) pool.report({ address, family: 4, entry: address }, site, outcome)
+  for (const outcome of outcomes) pool.report({ address, family: 4, listedAs: address }, site, outcome)
 }
 
 /** This site blocks this address and no other. */

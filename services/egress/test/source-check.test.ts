@@ -20,7 +20,7 @@ async function listening(server: Server | TcpServer): Promise<number> {
 const served = (listener: RequestListener): Promise<number> => listening(createServer(listener))
 
 function check(url: string | undefined, address = '127.0.0.2', signal = new AbortController().signal) {
-  const source = { address, family: address.includes(':') ? 6 : 4, entry: address } as const
+  const source = { address, family: address.includes(':') ? 6 : 4, listedAs: address } as const
   return createSourceCheck({ url, timeoutMs: 300 })(source, signal)
 }
 

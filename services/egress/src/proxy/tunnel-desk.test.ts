@@ -122,7 +122,7 @@ describe('a tunnel', () => {
     const echoedId = ['X-Request-Id', 'an-id']
     const visit = { end: (status: number) => void ended.push(status), echoedId } as unknown as Visit
     const place = desk.reserve('192.0.2.9', anybody)
-    const source = { address, family: 4, entry: address } as const
+    const source = { address, family: 4, listedAs: address } as const
     const dialled = { kind: 'connected', socket: originSide, source, address: '192.0.2.2', durationMs: 1 } as const
     desk.open(visit, { socket: clientSide, early: Buffer.from('early') }, dialled, place)
     expect(ended).toEqual([200])

@@ -38,7 +38,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
 
   constructor(sources: readonly LiveSource[], parts: CheckRoundsParts) {
     super()
-    this.#sources = sources.filter(({ seat }) => seat.kind !== 'system')
+    this.#sources = sources.filter(({ entry }) => entry.kind !== 'system')
     this.#parts = parts
   }
 
@@ -93,8 +93,8 @@ class Round {
   readonly #reachedBy = new Set<4 | 6>()
   readonly #missedBy: LiveSource[] = []
 
-  reached({ seat, health }: LiveSource): void {
-    this.#reachedBy.add(seat.family)
+  reached({ entry, health }: LiveSource): void {
+    this.#reachedBy.add(entry.family)
     health.succeeded()
   }
 
@@ -105,6 +105,6 @@ class Round {
 
   /** Those that missed a target that others of their family have reached. */
   toBlame(): readonly LiveSource[] {
-    return this.#missedBy.filter(({ seat }) => this.#reachedBy.has(seat.family))
+    return this.#missedBy.filter(({ entry }) => this.#reachedBy.has(entry.family))
   }
 }

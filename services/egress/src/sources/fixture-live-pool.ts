@@ -41,7 +41,7 @@ export async function started(
   const read = readIpPool(entries)
   const pool = new LiveSourcePool(
     {
-      seats: read.kind === 'seats' ? read.seats : [],
+      entries: read.kind === 'entries' ? read.entries : [],
       rotation: 'round-robin',
       checkIntervalMs,
       siteBenchMs: 300_000,
@@ -86,7 +86,7 @@ export const next = (pool: LiveSourcePool, more?: Partial<Wish>): string => sour
 export const taken = (pool: LiveSourcePool, count: number, more?: Partial<Wish>): string[] =>
   Array.from({ length: count }, () => next(pool, more))
 
-export const source = (address: string): Source => ({ address, family: 4, entry: address })
+export const source = (address: string): Source => ({ address, family: 4, listedAs: address })
 
 export function report(pool: LiveSourcePool, address: string, ...outcomes: SourceOutcome[]): void {
   for (const outcome of outcomes) pool.report(source(address), site, outcome)

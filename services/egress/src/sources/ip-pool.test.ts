@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto'
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { describe, expect, test } from '@jest/globals'
-import { readIpPool, type Seat } from './ip-pool.ts'
+import { readIpPool, type PoolEntry, prefixAddress } from './ip-pool.ts'
 
-function seatsOf(text: string): readonly Seat[] {
+function entriesOf(text: string): readonly PoolEntry[] {
   const pool = readIpPool(text.split(',').map((entry) => entry.trim()))
-  return pool.kind === 'seats' ? pool.seats : []
+  return pool.kind === 'entries' ? pool.entries : []
 }
 
 function faultsOf(text: string): readonly string[] {
@@ -11,13 +13,13 @@ function faultsOf(text: string): readonly string[] {
   return pool.kind === 'faults' ? pool.faults : []
 }
 
-const ids = (text: string): readonly string[] => seatsOf(text).map(({ id }) => id)
+const ids = (text: string): readonly string[] => entriesOf(text).map(({ id }) => id)
 
 test('addresses take turns in the order given, in canonical spelling', () => {
-  expect(seatsOf('192.0.2.9, 2001:0DB8:0:0::0001, ::ffff:192.0.2.7')).toEqual([
-    { kind: 'address', id: '192.0.2.9', entry: '192.0.2.9', family: 4 },
-    { kind: 'address', id: '2001:db8::1', entry: '2001:db8::1', family: 6 },
-    { kind: 'address', id: '192.0.2.7', entry: '192.0.2.7', family: 4 },
+  expect(entriesOf('192.0.2.9, 2001:0DB8:0:0::0001, ::ffff:192.0.2.7')).toEqual([
+    { kind: 'address', id: '192.0.2.9', listedAs: '192.0.2.9', family: 4 },
+    { kind: 'address', id: '2001:db8::1', listedAs: '2001:db8::1', family: 6 },
+    { kind: 'address', id: '192.0.2.7', listedAs: '192.0.2.7', family: 4 },
   ])
 })
 
@@ -33,10 +35,10 @@ test.each([
 })
 
 test('an IPv4 prefix of 1024 addresses is listed without the first and the last; all are of one entry', () => {
-  const seats = seatsOf('198.51.100.0/22')
-  expect(seats).toHaveLength(1022)
-  expect([seats[0]?.id, seats.at(-1)?.id]).toEqual(['198.51.100.1', '198.51.103.254'])
-  expect(new Set(seats.map(({ entry }) => entry))).toEqual(new Set(['198.51.100.0/22']))
+  const entries = entriesOf('198.51.100.0/22')
+  expect(entries).toHaveLength(1022)
+  expect([entries[0]?.id, entries.at(-1)?.id]).toEqual(['198.51.100.1', '198.51.103.254'])
+  expect(new Set(entries.map(({ listedAs }) => listedAs))).toEqual(new Set(['198.51.100.0/22']))
 })
 
 test.each([
@@ -44,14 +46,16 @@ test.each([
   ['2001:DB8::/64', 6],
   ['2001:db8::/127', 6],
 ])('%s is one place in the rotation', (text, family) => {
-  expect(seatsOf(text)).toMatchObject([{ kind: 'prefix', id: text.toLowerCase(), entry: text.toLowerCase(), family }])
+  expect(entriesOf(text)).toMatchObject([
+    { kind: 'prefix', id: text.toLowerCase(), listedAs: text.toLowerCase(), family },
+  ])
 })
 
 test('with no pool the system chooses, for both families', () => {
   expect(readIpPool([])).toMatchObject({
-    seats: [
-      { kind: 'system', entry: 'system', family: 4 },
-      { kind: 'system', entry: 'system', family: 6 },
+    entries: [
+      { kind: 'system', listedAs: 'system', family: 4 },
+      { kind: 'system', listedAs: 'system', family: 6 },
     ],
   })
 })
@@ -82,4 +86,35 @@ describe('refused, in words', () => {
   test('each of several', () => {
     expect(faultsOf('x, 192.0.2.1, y')).toHaveLength(2)
   })
+})
+
+function prefix(text: string): Extract<PoolEntry, { kind: 'prefix' }> {
+  const pool = readIpPool(text.split(','))
+  const entry = pool.kind === 'entries' ? pool.entries[0] : undefined
+  if (entry?.kind !== 'prefix') throw new Error(`no prefix: ${text}`)
+  return entry
+}
+
+const zeros = new Uint8Array(16)
+const ones = new Uint8Array(16).fill(0xff)
+
+test.each(['10.64.0.0/10', '10.0.0.0/21', '2001:db8::/33', '2001:db8:0:8::/61', '2001:db8::/64', '2001:db8::80/121'])(
+  'any address of %s lies in it, in canonical spelling',
+  (text) => {
+    const isInside = addressBlocks([text])
+    const addresses = Array.from({ length: 300 }, () => prefixAddress(prefix(text), randomBytes(16)))
+    expect(addresses.every(isInside)).toBe(true)
+    expect(new Set(addresses).size).toBeGreaterThan(100)
+  },
+)
+
+test.each([
+  ['10.0.0.0/20', zeros, '10.0.0.1'],
+  ['10.0.0.0/20', ones, '10.0.15.254'],
+  ['2001:db8::/64', zeros, '2001:db8::1'],
+  ['2001:db8::/64', ones, '2001:db8::ffff:ffff:ffff:ffff'],
+  ['2001:db8::/127', zeros, '2001:db8::'],
+  ['2001:db8::/127', ones, '2001:db8::1'],
+])('of %s, never the network, the routers’ or the broadcast address', (text, entropy, address) => {
+  expect(prefixAddress(prefix(text), entropy)).toBe(address)
 })

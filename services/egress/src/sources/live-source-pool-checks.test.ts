@@ -52,8 +52,8 @@ describe('checks', () => {
     await nextRound()
     expect(told()).toEqual(['192.0.2.9 out: not_ours'])
     expect(pool.snapshot()).toEqual([
-      { entry: '192.0.2.8/30', isUp: true },
-      { entry: c, isUp: true },
+      { listedAs: '192.0.2.8/30', isUp: true },
+      { listedAs: c, isUp: true },
     ])
     verdicts.set('192.0.2.10', gone).set(c, gone)
     await nextRound()

@@ -31,13 +31,13 @@ describe('the next source', () => {
     expect(sourceOf(pool.next(wish({ families: [6] })))).toEqual({
       address: '2001:db8::1',
       family: 6,
-      entry: '2001:db8::1',
+      listedAs: '2001:db8::1',
     })
   })
 
   test('is of the other family when all of the better one are out', async () => {
     const pool = await started([a, '2001:db8::1'])
-    pool.report({ address: '2001:db8::1', family: 6, entry: '2001:db8::1' }, site, 'not_ours')
+    pool.report({ address: '2001:db8::1', family: 6, listedAs: '2001:db8::1' }, site, 'not_ours')
     expect(next(pool, { families: [6, 4] })).toBe(a)
   })
 
@@ -57,14 +57,14 @@ describe('the next source', () => {
     const tried: Source[] = []
     for (let attempt = 0; attempt < 3; attempt += 1) tried.push(sourceOf(pool.next(wish({ families: [6], tried }))))
     expect(new Set(tried.map(({ address }) => address)).size).toBe(3)
-    expect(tried[0]).toMatchObject({ family: 6, entry: '2001:db8::/64' })
+    expect(tried[0]).toMatchObject({ family: 6, listedAs: '2001:db8::/64' })
     expect(pool.next(wish({ families: [6], tried }))).toMatchObject({ kind: 'all_out' })
   })
 
   test('binds nothing where there is no pool, whatever is said of it', async () => {
     const pool = await started([])
     const chosen = sourceOf(pool.next(wish({ families: [6, 4] })))
-    expect(chosen).toEqual({ address: '', family: 6, entry: 'system' })
+    expect(chosen).toEqual({ address: '', family: 6, listedAs: 'system' })
     for (let failure = 0; failure < 9; failure += 1) pool.report(chosen, site, 'target_failed')
     pool.report(chosen, site, 'not_ours')
     expect(sourceOf(pool.next(wish({ families: [6, 4] })))).toBe(chosen)
@@ -84,7 +84,7 @@ describe('use', () => {
 
   test('that finds one address of a prefix not ours takes the prefix out', async () => {
     const pool = await started(['2001:db8::/64', '2001:db8:1::/64'])
-    pool.report({ address: '2001:db8::7', family: 6, entry: '2001:db8::/64' }, site, 'not_ours')
+    pool.report({ address: '2001:db8::7', family: 6, listedAs: '2001:db8::/64' }, site, 'not_ours')
     expect(told()).toEqual(['2001:db8::/64 out: not_ours'])
     expect(next(pool, { families: [6] })).toMatch(/^2001:db8:1:/)
   })

@@ -5,7 +5,7 @@ import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { CheckRounds } from './check-rounds.ts'
-import type { Seat } from './ip-pool.ts'
+import type { PoolEntry } from './ip-pool.ts'
 import { LeastRecentlyUsed } from './least-recently-used.ts'
 import { LiveSource } from './live-source.ts'
 import { RandomTurns } from './random-turns.ts'
@@ -26,7 +26,7 @@ const outLastsChecks = 3
 
 export interface LiveSourcePoolOptions {
   /** See `readIpPool`. */
-  readonly seats: readonly Seat[]
+  readonly entries: readonly PoolEntry[]
   readonly rotation: RotationName
   readonly checkIntervalMs: number
   /** SITE_BENCH_SECONDS; 0: nobody is benched for one site. */
@@ -54,7 +54,7 @@ interface LiveSourcePoolEvents {
 
 /** An entry of IP_POOL as it stands. */
 export interface SourceStanding {
-  readonly entry: string
+  readonly listedAs: string
   /** Whether any of it is in rotation. */
   readonly isUp: boolean
 }
@@ -84,8 +84,8 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     const { check, clock, fleet, random = Math.random } = parts
     this.#parts = parts
     this.#random = random
-    this.#sources = options.seats.map((seat) => new LiveSource(seat, clock))
-    this.#byId = new Map(this.#sources.map((source) => [source.seat.id, source]))
+    this.#sources = options.entries.map((entry) => new LiveSource(entry, clock))
+    this.#byId = new Map(this.#sources.map((source) => [source.entry.id, source]))
     this.#rings = new Map(([4, 6] as const).flatMap((family) => this.#ringOf(family, options.rotation)))
     this.#sites = new SiteBenches({ benchMs: options.siteBenchMs }, clock)
     this.#shared = fleet && new SharedBenches(fleet.link, fleet.subscriber)
@@ -110,10 +110,10 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   }
 
   report(source: Source, site: string, outcome: SourceOutcome): void {
-    const live = this.#byId.get(source.address) ?? this.#byId.get(source.entry)
+    const live = this.#byId.get(source.address) ?? this.#byId.get(source.listedAs)
     if (live === undefined) return
     if (outcome === 'not_ours') live.health.isNotOurs()
-    const { id } = live.seat
+    const { id } = live.entry
     if (!this.#sites.report(id, site, outcome)) return
     this.emit('siteBenched', id, site)
     const remainingMs = this.#sites.backInMs(id, site)
@@ -122,8 +122,8 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
 
   /** For metrics: each entry of IP_POOL. */
   snapshot(): readonly SourceStanding[] {
-    const entries = Map.groupBy(this.#sources, ({ seat }) => seat.entry)
-    return [...entries].map(([entry, sources]) => ({ entry, isUp: sources.some(({ health }) => !health.isOut) }))
+    const entries = Map.groupBy(this.#sources, ({ entry }) => entry.listedAs)
+    return [...entries].map(([listedAs, sources]) => ({ listedAs, isUp: sources.some(({ health }) => !health.isOut) }))
   }
 
   /** Nothing is told after this. */
@@ -135,9 +135,9 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   }
 
   #ringOf(family: 4 | 6, rotation: RotationName): readonly (readonly [4 | 6, Ring])[] {
-    const sources = this.#sources.filter(({ seat }) => seat.family === family)
+    const sources = this.#sources.filter(({ entry }) => entry.family === family)
     if (sources.length === 0) return []
-    const ids = sources.map(({ seat }) => seat.id).join(',')
+    const ids = sources.map(({ entry }) => entry.id).join(',')
     const name = createHash('sha256').update(ids).digest('hex').slice(0, 16)
     return [[family, { sources, name, rotation: this.#rotationOf(sources, rotation, name) }]]
   }
@@ -150,21 +150,21 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   }
 
   #connect(): void {
-    for (const { health, seat } of this.#sources) {
-      health.on('out', (reason) => this.emit('out', seat.id, reason))
-      health.on('back', () => this.emit('back', seat.id))
-      health.on('notOurs', () => this.emit('notOurs', seat.id))
+    for (const { health, entry } of this.#sources) {
+      health.on('out', (reason) => this.emit('out', entry.id, reason))
+      health.on('back', () => this.emit('back', entry.id))
+      health.on('notOurs', () => this.emit('notOurs', entry.id))
     }
     const shared = this.#shared
     if (shared === undefined) return
-    this.#checks.on('failing', ({ seat }) => shared.holdOut(seat.id, this.#outMs))
-    this.#checks.on('recovered', ({ seat }) => shared.endOut(seat.id))
+    this.#checks.on('failing', ({ entry }) => shared.holdOut(entry.id, this.#outMs))
+    this.#checks.on('recovered', ({ entry }) => shared.endOut(entry.id))
     shared.on('out', (id, remainingMs) => this.#byId.get(id)?.health.heardOut(remainingMs))
     shared.on('siteBench', (bench) => {
       if (this.#byId.has(bench.id) && this.#sites.hold(bench)) this.emit('siteBenched', bench.id, bench.site)
     })
     shared.on('returned', () => {
-      for (const { health, seat } of this.#sources) if (health.isFailing) shared.holdOut(seat.id, this.#outMs)
+      for (const { health, entry } of this.#sources) if (health.isFailing) shared.holdOut(entry.id, this.#outMs)
       void shared.holdSites(this.#sites.running())
     })
   }
@@ -205,14 +205,14 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   }
 
   #isUsable(source: LiveSource, { site, tried }: Wish): boolean {
-    return !source.health.isOut && !this.#sites.isBenched(source.seat.id, site) && !source.isAmong(tried)
+    return !source.health.isOut && !this.#sites.isBenched(source.entry.id, site) && !source.isAmong(tried)
   }
 
   #allOut({ families, site }: Wish): SourceChoice {
     const checkInMs = this.#checks.dueInMs
     const waitsMs = this.#sources
-      .filter(({ seat }) => families.includes(seat.family))
-      .map(({ health, seat }) => Math.max(health.backInMs(checkInMs), this.#sites.backInMs(seat.id, site)))
+      .filter(({ entry }) => families.includes(entry.family))
+      .map(({ health, entry }) => Math.max(health.backInMs(checkInMs), this.#sites.backInMs(entry.id, site)))
     return { kind: 'all_out', retryAfterSeconds: wholeSeconds(Math.min(...waitsMs)) }
   }
 }

@@ -1,43 +1,43 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { seedOf } from '@ipfleet/core/rendezvous-draw.ts'
-import type { Seat } from './ip-pool.ts'
-import { prefixAddress } from './prefix-address.ts'
+import type { PoolEntry } from './ip-pool.ts'
+import { prefixAddress } from './ip-pool.ts'
 import { SourceHealth } from './source-health.ts'
 import type { Source } from './source-pool.ts'
 
 /** Addresses of one prefix that one request may try: were there no end, it would never give up. */
 const mostOfPrefix = 3
 
-/** A seat with all that its pool knows of it. */
+/** A pool entry with all that its pool knows of it. */
 export class LiveSource {
-  readonly seat: Seat
+  readonly entry: PoolEntry
   /** For rendezvous hashing. */
   readonly seed: number
   readonly health: SourceHealth
   readonly #fixed: Source
 
-  constructor(seat: Seat, clock: Clock) {
-    const { id, family, entry } = seat
-    this.seat = seat
+  constructor(entry: PoolEntry, clock: Clock) {
+    const { id, family, listedAs } = entry
+    this.entry = entry
     this.seed = seedOf(id)
     this.health = new SourceHealth(clock)
-    this.#fixed = { address: seat.kind === 'address' ? id : '', family, entry }
+    this.#fixed = { address: entry.kind === 'address' ? id : '', family, listedAs }
   }
 
   /** What is bound. Of a prefix, the address that 16 bytes of entropy stand for: a random one unless told. */
   source(entropy: (id: string) => Uint8Array = () => randomBytes(16)): Source {
-    const { seat } = this
-    if (seat.kind !== 'prefix') return this.#fixed
-    return { address: prefixAddress(seat, entropy(seat.id)), family: seat.family, entry: seat.entry }
+    const { entry } = this
+    if (entry.kind !== 'prefix') return this.#fixed
+    return { address: prefixAddress(entry, entropy(entry.id)), family: entry.family, listedAs: entry.listedAs }
   }
 
   /** Whether a request has no more to expect of it. */
   isAmong(tried: readonly Source[]): boolean {
     if (tried.length === 0) return false
-    const { kind, id, family, entry } = this.seat
+    const { kind, id, family, listedAs } = this.entry
     if (kind === 'address') return tried.some(({ address }) => address === id)
-    const own = tried.filter((source) => source.entry === entry && source.family === family)
+    const own = tried.filter((source) => source.listedAs === listedAs && source.family === family)
     return own.length >= (kind === 'system' ? 1 : mostOfPrefix)
   }
 }

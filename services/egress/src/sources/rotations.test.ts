@@ -9,10 +9,10 @@ import { RoundRobin } from './round-robin.ts'
 
 function sources(count: number): readonly LiveSource[] {
   const pool = readIpPool(Array.from({ length: count }, (_, index) => `127.0.0.${index + 1}`))
-  return pool.kind === 'seats' ? pool.seats.map((seat) => new LiveSource(seat, manualClock())) : []
+  return pool.kind === 'entries' ? pool.entries.map((entry) => new LiveSource(entry, manualClock())) : []
 }
 
-const lastByte = (source: LiveSource | undefined): number => Number(source?.seat.id.split('.')[3])
+const lastByte = (source: LiveSource | undefined): number => Number(source?.entry.id.split('.')[3])
 const any: IsUsable = () => true
 const except =
   (...out: number[]): IsUsable =>

@@ -6,14 +6,14 @@ import { sessionEntropy, sessionName, sessionSource } from './session-source.ts'
 
 function sourcesOf(text: string): readonly LiveSource[] {
   const pool = readIpPool(text.split(','))
-  return pool.kind === 'seats' ? pool.seats.map((seat) => new LiveSource(seat, manualClock())) : []
+  return pool.kind === 'entries' ? pool.entries.map((entry) => new LiveSource(entry, manualClock())) : []
 }
 
 const names = Array.from({ length: 8000 }, (_, index) => `:${index}`)
 const ten = '192.0.2.1,192.0.2.2,192.0.2.3,192.0.2.4,192.0.2.5,192.0.2.6,192.0.2.7,192.0.2.8,192.0.2.9,192.0.2.10'
 const sources = sourcesOf(ten)
 const idOf = (all: readonly LiveSource[], name: string, out: readonly string[] = []): string | undefined =>
-  sessionSource(all, name, ({ seat }) => !out.includes(seat.id))?.seat.id
+  sessionSource(all, name, ({ entry }) => !out.includes(entry.id))?.entry.id
 
 describe('the source of a session', () => {
   test('is the same for whoever has the same sources, in any order', () => {
@@ -23,9 +23,9 @@ describe('the source of a session', () => {
 
   test('is each as often as any other', () => {
     const chosen = names.map((name) => idOf(sources, name))
-    for (const { seat } of sources) {
+    for (const { entry } of sources) {
       // 800 ± 27: six standard deviations.
-      expect(Math.abs(chosen.filter((id) => id === seat.id).length - 800)).toBeLessThan(161)
+      expect(Math.abs(chosen.filter((id) => id === entry.id).length - 800)).toBeLessThan(161)
     }
   })
 

@@ -7,9 +7,9 @@ import type { Source } from './source-pool.ts'
 
 const good: CheckVerdict = { kind: 'good' }
 
-function opened(connections: SourceConnections, address: string, entry = address): Socket {
+function opened(connections: SourceConnections, address: string, listedAs = address): Socket {
   const socket = new Socket()
-  const source: Source = { address, family: 4, entry }
+  const source: Source = { address, family: 4, listedAs }
   connections.add(source, socket)
   return socket
 }

@@ -48,7 +48,7 @@ export class SourceConnections {
     this.#byAddress.get(id)?.end()
     for (const connections of this.#byAddress.values()) {
       const { source } = connections
-      if (source.entry !== id || source.address === id) continue
+      if (source.listedAs !== id || source.address === id) continue
       void this.#isGone(source).then((isGone) => isGone && connections.end())
     }
   }

@@ -4,7 +4,7 @@ export interface Source {
   readonly address: string
   readonly family: 4 | 6
   /** The entry of IP_POOL that it is of: an address or a prefix. There are few of them, so it may label metrics. */
-  readonly entry: string
+  readonly listedAs: string
 }
 
 /** A client's wish to keep one source address. */
