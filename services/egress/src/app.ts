@@ -17,7 +17,7 @@ import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.t
 import { refusal, refusalOf, statusFields } from './proxy/proxy-status.ts'
 import type { TargetDialer } from './proxy/target-dialer.ts'
 import { traceEcho } from './proxy/trace-echo.ts'
-import type { TunnelDesk, TunnelPlace } from './proxy/tunnel-desk.ts'
+import type { TunnelLimiter, TunnelSlot } from './limits/tunnel-limiter.ts'
 import { type Identity, Visit } from './proxy/visit.ts'
 import { WaitingClient } from './proxy/waiting-client.ts'
 import { connectTarget, forwardTarget } from '@ipfleet/net/authority.ts'
@@ -27,7 +27,7 @@ export interface AppParts {
   readonly limits: ClientLimits
   readonly targets: TargetDialer
   readonly forward: ForwardParts
-  readonly desk: TunnelDesk
+  readonly tunnelLimiter: TunnelLimiter
   readonly record: EgressRecord
 }
 
@@ -41,7 +41,7 @@ export class App {
 
   /** A request for a URL; with `offer`, one that would switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
-    let place: TunnelPlace | undefined
+    let slot: TunnelSlot | undefined
     const visit = new Visit(req, peerAddress(req), this.#parts.record.requestEnded)
     const answer = new H1Answer(res)
     if (offer === undefined && !mayBeFollowed(req)) answer.closeAfter()
@@ -56,7 +56,7 @@ export class App {
       const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(req, visit, answer)
       // What switches protocols becomes a tunnel.
-      if (offer) place = this.#parts.desk.reserve(visit.client, who)
+      if (offer) slot = this.#parts.tunnelLimiter.reserve(visit.client, who)
       const route = await this.#parts.targets.route(asked.target, who, 'forward', new AwaitedAnswer(res))
       const dialled = await this.#parts.targets.dial(visit, route)
       const line = {
@@ -68,9 +68,9 @@ export class App {
       const head = forwardHead(line, asked.target, visit.fields, visit.client, this.#parts.forward.disclosure)
       const { method, fields } = visit
       const client = { req, answer, upgrade: offer, fields, method, maxBodyBytes: 0 }
-      new ForwardedRequest(this.#parts.forward, { ...client, visit, head, route, dialled, place }).start()
+      new ForwardedRequest(this.#parts.forward, { ...client, visit, head, route, dialled, slot }).start()
     } catch (error) {
-      if (place) this.#parts.desk.release(place)
+      if (slot) this.#parts.tunnelLimiter.release(slot)
       this.#refuse(visit, answer, error)
     }
   }
@@ -86,14 +86,14 @@ export class App {
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       visit.target = target
       const who = await this.#admit(req, visit)
-      const { desk, targets } = this.#parts
-      const place = desk.reserve(visit.client, who)
+      const { tunnelLimiter, targets } = this.#parts
+      const slot = tunnelLimiter.reserve(visit.client, who)
       try {
         const dialled = await targets.dial(visit, await targets.route(target, who, 'connect', client, tunnelReading))
         client.release()
-        desk.open(visit, { socket, early }, dialled, place)
+        tunnelLimiter.open(visit, { socket, early }, dialled, slot)
       } catch (error) {
-        desk.release(place)
+        tunnelLimiter.release(slot)
         throw error
       }
     } catch (error) {

@@ -23,7 +23,7 @@ import { listenAddressOf } from './listen-address.ts'
 import { metricsServer } from './metrics-server.ts'
 import type { ForwardParts } from './proxy/forwarded-request.ts'
 import { TargetDialer } from './proxy/target-dialer.ts'
-import { TunnelDesk } from './proxy/tunnel-desk.ts'
+import { TunnelLimiter } from './limits/tunnel-limiter.ts'
 import type { EgressSettings } from './settings.ts'
 import { readIpPool } from './sources/ip-pool.ts'
 import { LiveSourcePool } from './sources/live-source-pool.ts'
@@ -135,10 +135,10 @@ export class Egress {
   #app(authenticator: Authenticator, record: EgressRecord): App {
     const settings = this.#settings
     const caps = { maxTunnels: settings.MAX_TUNNELS, maxTunnelsPerClient: settings.MAX_TUNNELS_PER_CLIENT }
-    const desk = new TunnelDesk(this.#tunnels, caps, record)
+    const tunnelLimiter = new TunnelLimiter(this.#tunnels, caps, record)
     const targets = this.#targets(record)
-    const forward = this.#forwardParts(desk, targets)
-    return new App({ authenticator, limits: this.#limits, targets, forward, desk, record })
+    const forward = this.#forwardParts(tunnelLimiter, targets)
+    return new App({ authenticator, limits: this.#limits, targets, forward, tunnelLimiter, record })
   }
 
   #targets(record: EgressRecord): TargetDialer {
@@ -166,12 +166,12 @@ export class Egress {
     })
   }
 
-  #forwardParts(desk: TunnelDesk, targets: TargetDialer): ForwardParts {
+  #forwardParts(tunnelLimiter: TunnelLimiter, targets: TargetDialer): ForwardParts {
     const settings = this.#settings
     const idleTimeoutMs = settings.IDLE_TIMEOUT_SECONDS * 1000
     return {
       tunnels: this.#tunnels,
-      desk,
+      tunnelLimiter,
       targets,
       stalls: new StallWatch(),
       sendTimeoutMs: idleTimeoutMs,

@@ -17,7 +17,7 @@ import { SourceLost } from '../sources/source-connections.ts'
 import type { Disclosure } from './forward-head.ts'
 import { faultRefusal, pseudonym, Refusal, refusalOf, statusFields } from './proxy-status.ts'
 import type { Connected, TargetDialer } from './target-dialer.ts'
-import type { TunnelDesk, TunnelPlace } from './tunnel-desk.ts'
+import type { TunnelLimiter, TunnelSlot } from '../limits/tunnel-limiter.ts'
 import type { Visit } from './visit.ts'
 
 /** What all forwarded requests share. */
@@ -25,8 +25,8 @@ export interface ForwardParts extends RelayDeps {
   readonly timeouts: ExchangeTimeouts
   readonly disclosure: Disclosure
   readonly targets: TargetDialer
-  /** Where those that switch protocols have their places. */
-  readonly desk: TunnelDesk
+  /** Where those that switch protocols have their slots. */
+  readonly tunnelLimiter: TunnelLimiter
   /** Told when a site answers as it does to those it has blocked. */
   readonly onBlocked: (visit: Visit) => void
 }
@@ -39,7 +39,7 @@ export interface ConnectedRequest extends ProxiedClient {
   readonly route: DialRequest
   readonly dialled: Connected
   /** Of one that may become a tunnel; given back here. */
-  readonly place: TunnelPlace | undefined
+  readonly slot: TunnelSlot | undefined
 }
 
 /** Those that may be sent twice, since the origin may have acted on the first (RFC 9110 §9.2.2). */
@@ -114,17 +114,17 @@ export class ForwardedRequest extends ProxiedRequest {
   }
 
   protected override tunnelOpened(): void {
-    this.#parts.desk.opened(this.#of.visit, this.#dialled.source, 101)
+    this.#parts.tunnelLimiter.opened(this.#of.visit, this.#dialled.source, 101)
   }
 
   protected override tunnelEnded(report: TunnelReport): void {
-    const { visit, place } = this.#of
-    if (place) this.#parts.desk.ended(visit, place, report)
+    const { visit, slot } = this.#of
+    if (slot) this.#parts.tunnelLimiter.ended(visit, slot, report)
   }
 
   protected over(status: number, _end: RelayEnd, fault?: UpstreamFault): void {
-    const { visit, place } = this.#of
-    if (place) this.#parts.desk.release(place)
+    const { visit, slot } = this.#of
+    if (slot) this.#parts.tunnelLimiter.release(slot)
     visit.end(status, fault ? faultRefusal(fault) : this.#refusal)
   }
 }

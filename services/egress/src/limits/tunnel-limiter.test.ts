@@ -4,9 +4,9 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import { type TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import type { Source } from '../sources/source-pool.ts'
-import { Refusal } from './proxy-status.ts'
-import { TunnelDesk, type TunnelDeskOptions, type TunnelPlace } from './tunnel-desk.ts'
-import type { Identity, Visit } from './visit.ts'
+import { Refusal } from '../proxy/proxy-status.ts'
+import { TunnelLimiter, type TunnelLimiterOptions, type TunnelSlot } from './tunnel-limiter.ts'
+import type { Identity, Visit } from '../proxy/visit.ts'
 
 const anybody: Identity = {
   user: undefined,
@@ -16,16 +16,16 @@ const anybody: Identity = {
   mayReach: undefined,
 }
 
-function deskWith(options: Partial<TunnelDeskOptions>): TunnelDesk {
-  return new TunnelDesk(
+function limiterWith(options: Partial<TunnelLimiterOptions>): TunnelLimiter {
+  return new TunnelLimiter(
     new Tunnels({ idleMs: 10_000 }),
     { maxTunnels: 100, maxTunnelsPerClient: 0, ...options },
     { tunnelOpened() {}, tunnelEnded() {} },
   )
 }
 
-/** The status of the refusal; 0 when there is a place. */
-function statusOf(reserve: () => TunnelPlace): number {
+/** The status of the refusal; 0 when there is a slot. */
+function statusOf(reserve: () => TunnelSlot): number {
   try {
     reserve()
     return 0
@@ -34,54 +34,54 @@ function statusOf(reserve: () => TunnelPlace): number {
   }
 }
 
-describe('places', () => {
+describe('slots', () => {
   test('of a client are limited, 429 beyond it, and free again when a tunnel has ended', () => {
-    const desk = deskWith({ maxTunnelsPerClient: 2 })
-    const first = desk.reserve('192.0.2.1', anybody)
-    desk.reserve('192.0.2.1', anybody)
-    expect(statusOf(() => desk.reserve('192.0.2.1', anybody))).toBe(429)
-    expect(statusOf(() => desk.reserve('192.0.2.2', anybody))).toBe(0)
-    desk.release(first)
-    expect(statusOf(() => desk.reserve('192.0.2.1', anybody))).toBe(0)
+    const tunnelLimiter = limiterWith({ maxTunnelsPerClient: 2 })
+    const first = tunnelLimiter.reserve('192.0.2.1', anybody)
+    tunnelLimiter.reserve('192.0.2.1', anybody)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.1', anybody))).toBe(429)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.2', anybody))).toBe(0)
+    tunnelLimiter.release(first)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.1', anybody))).toBe(0)
   })
 
   test('of a user are the user’s, from whichever address', () => {
-    const desk = deskWith({ maxTunnelsPerClient: 1 })
+    const tunnelLimiter = limiterWith({ maxTunnelsPerClient: 1 })
     const alice = { ...anybody, user: 'alice' }
-    desk.reserve('192.0.2.1', alice)
-    expect(statusOf(() => desk.reserve('192.0.2.2', alice))).toBe(429)
-    expect(statusOf(() => desk.reserve('192.0.2.1', { ...anybody, user: 'bob' }))).toBe(0)
+    tunnelLimiter.reserve('192.0.2.1', alice)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.2', alice))).toBe(429)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.1', { ...anybody, user: 'bob' }))).toBe(0)
   })
 
   test('of a user may be another number than that of everybody', () => {
-    const desk = deskWith({ maxTunnelsPerClient: 1 })
+    const tunnelLimiter = limiterWith({ maxTunnelsPerClient: 1 })
     const alice = { ...anybody, user: 'alice', maxTunnels: 2 }
-    desk.reserve('192.0.2.1', alice)
-    expect(statusOf(() => desk.reserve('192.0.2.1', alice))).toBe(0)
-    expect(statusOf(() => desk.reserve('192.0.2.1', alice))).toBe(429)
+    tunnelLimiter.reserve('192.0.2.1', alice)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.1', alice))).toBe(0)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.1', alice))).toBe(429)
   })
 
   test('in all are limited, 503 beyond it', () => {
-    const desk = deskWith({ maxTunnels: 2 })
-    const first = desk.reserve('192.0.2.1', anybody)
-    desk.reserve('192.0.2.2', anybody)
-    expect(statusOf(() => desk.reserve('192.0.2.3', anybody))).toBe(503)
-    desk.release(first)
-    expect(statusOf(() => desk.reserve('192.0.2.3', anybody))).toBe(0)
+    const tunnelLimiter = limiterWith({ maxTunnels: 2 })
+    const first = tunnelLimiter.reserve('192.0.2.1', anybody)
+    tunnelLimiter.reserve('192.0.2.2', anybody)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.3', anybody))).toBe(503)
+    tunnelLimiter.release(first)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.3', anybody))).toBe(0)
   })
 
   test('are without end for a client when that is 0', () => {
-    const desk = deskWith({ maxTunnelsPerClient: 0 })
-    for (let count = 0; count < 100; count += 1) desk.reserve('192.0.2.1', anybody)
-    expect(statusOf(() => desk.reserve('192.0.2.2', anybody))).toBe(503)
+    const tunnelLimiter = limiterWith({ maxTunnelsPerClient: 0 })
+    for (let count = 0; count < 100; count += 1) tunnelLimiter.reserve('192.0.2.1', anybody)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.2', anybody))).toBe(503)
   })
 
   test('that are refused take nothing', () => {
-    const desk = deskWith({ maxTunnels: 1, maxTunnelsPerClient: 1 })
-    const first = desk.reserve('192.0.2.1', anybody)
-    for (const client of ['192.0.2.1', '192.0.2.2']) statusOf(() => desk.reserve(client, anybody))
-    desk.release(first)
-    expect(statusOf(() => desk.reserve('192.0.2.2', anybody))).toBe(0)
+    const tunnelLimiter = limiterWith({ maxTunnels: 1, maxTunnelsPerClient: 1 })
+    const first = tunnelLimiter.reserve('192.0.2.1', anybody)
+    for (const client of ['192.0.2.1', '192.0.2.2']) statusOf(() => tunnelLimiter.reserve(client, anybody))
+    tunnelLimiter.release(first)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.2', anybody))).toBe(0)
   })
 })
 
@@ -107,7 +107,7 @@ describe('a tunnel', () => {
   ])('is announced with its source address, if that is one of the pool: %j', async (address, field) => {
     const begun: Source[] = []
     const closed: [Visit, TunnelReport][] = []
-    const desk = new TunnelDesk(
+    const tunnelLimiter = new TunnelLimiter(
       new Tunnels({ idleMs: 10_000 }),
       { maxTunnels: 1, maxTunnelsPerClient: 0 },
       {
@@ -121,10 +121,10 @@ describe('a tunnel', () => {
     // Of a visit it uses no more than this.
     const echoedId = ['X-Request-Id', 'an-id']
     const visit = { end: (status: number) => void ended.push(status), echoedId } as unknown as Visit
-    const place = desk.reserve('192.0.2.9', anybody)
+    const slot = tunnelLimiter.reserve('192.0.2.9', anybody)
     const source = { address, family: 4, listedAs: address } as const
     const dialled = { kind: 'connected', socket: originSide, source, address: '192.0.2.2', durationMs: 1 } as const
-    desk.open(visit, { socket: clientSide, early: Buffer.from('early') }, dialled, place)
+    tunnelLimiter.open(visit, { socket: clientSide, early: Buffer.from('early') }, dialled, slot)
     expect(ended).toEqual([200])
     expect(begun).toEqual([source])
     const [near, far] = [new Wire(client), new Wire(origin)]
@@ -141,6 +141,6 @@ describe('a tunnel', () => {
     await Promise.all([clientSide, originSide].map(async (socket) => socket.closed || once(socket, 'close')))
     const bytes = { bytesUp: 'early and late'.length, bytesDown: 'answer'.length }
     expect(closed).toEqual([[visit, expect.objectContaining({ end: 'closed', ...bytes })]])
-    expect(statusOf(() => desk.reserve('192.0.2.9', anybody))).toBe(0)
+    expect(statusOf(() => tunnelLimiter.reserve('192.0.2.9', anybody))).toBe(0)
   })
 })

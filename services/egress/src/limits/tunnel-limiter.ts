@@ -3,17 +3,17 @@ import type { TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import { linesOf } from '@ipfleet/proxy/relay/h1-answer.ts'
 import type { Dialled } from '../dial/dialer.ts'
 import type { Source } from '../sources/source-pool.ts'
-import { refusal } from './proxy-status.ts'
-import type { Identity, Visit } from './visit.ts'
+import { refusal } from '../proxy/proxy-status.ts'
+import type { Identity, Visit } from '../proxy/visit.ts'
 
-export interface TunnelDeskOptions {
+export interface TunnelLimiterOptions {
   readonly maxTunnels: number
   /** 0: no limit. */
   readonly maxTunnelsPerClient: number
 }
 
-/** A place for one tunnel, from before it is dialled until it has ended. */
-export interface TunnelPlace {
+/** A slot for one tunnel, from before it is dialled until it has ended. */
+export interface TunnelSlot {
   readonly holder: string
 }
 
@@ -23,22 +23,22 @@ export interface TunnelWatcher {
   tunnelEnded(visit: Visit, report: TunnelReport): void
 }
 
-/** Gives places to tunnels, so many in all and so many for each client or user, however a tunnel comes about. */
-export class TunnelDesk {
+/** Gives slots to tunnels, so many in all and so many for each client or user, however a tunnel comes about. */
+export class TunnelLimiter {
   readonly #tunnels: Tunnels
-  readonly #options: TunnelDeskOptions
+  readonly #options: TunnelLimiterOptions
   readonly #watcher: TunnelWatcher
-  readonly #places = new Set<TunnelPlace>()
+  readonly #slots = new Set<TunnelSlot>()
   readonly #byHolder = new Map<string, number>()
 
-  constructor(tunnels: Tunnels, options: TunnelDeskOptions, watcher: TunnelWatcher) {
+  constructor(tunnels: Tunnels, options: TunnelLimiterOptions, watcher: TunnelWatcher) {
     this.#tunnels = tunnels
     this.#options = options
     this.#watcher = watcher
   }
 
   /** @throws Refusal when there are too many */
-  reserve(client: string, { user, maxTunnels = this.#options.maxTunnelsPerClient }: Identity): TunnelPlace {
+  reserve(client: string, { user, maxTunnels = this.#options.maxTunnelsPerClient }: Identity): TunnelSlot {
     const holder = user ?? client
     const held = this.#byHolder.get(holder) ?? 0
     if (maxTunnels > 0 && held >= maxTunnels) {
@@ -47,19 +47,19 @@ export class TunnelDesk {
         retryAfterSeconds: 1,
       })
     }
-    if (this.#places.size >= this.#options.maxTunnels) {
+    if (this.#slots.size >= this.#options.maxTunnels) {
       throw refusal('overloaded', 'connection_limit_reached', 'tunnels in all', { retryAfterSeconds: 1 })
     }
-    const place = { holder }
+    const slot = { holder }
     this.#byHolder.set(holder, held + 1)
-    this.#places.add(place)
-    return place
+    this.#slots.add(slot)
+    return slot
   }
 
   /** Once or more. */
-  release(place: TunnelPlace): void {
-    if (!this.#places.delete(place)) return
-    const { holder } = place
+  release(slot: TunnelSlot): void {
+    if (!this.#slots.delete(slot)) return
+    const { holder } = slot
     const left = (this.#byHolder.get(holder) ?? 1) - 1
     if (left > 0) this.#byHolder.set(holder, left)
     else this.#byHolder.delete(holder)
@@ -71,8 +71,8 @@ export class TunnelDesk {
     visit.end(status)
   }
 
-  ended(visit: Visit, place: TunnelPlace, report: TunnelReport): void {
-    this.release(place)
+  ended(visit: Visit, slot: TunnelSlot, report: TunnelReport): void {
+    this.release(slot)
     this.#watcher.tunnelEnded(visit, report)
   }
 
@@ -81,7 +81,7 @@ export class TunnelDesk {
     visit: Visit,
     client: { readonly socket: Socket; readonly early: Buffer },
     { socket, source }: Extract<Dialled, { kind: 'connected' }>,
-    place: TunnelPlace,
+    slot: TunnelSlot,
   ): void {
     const from = source.address === '' ? '' : `X-Egress-IP: ${source.address}\r\n`
     // RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding.
@@ -91,7 +91,7 @@ export class TunnelDesk {
     // Not the bytes themselves: they would be kept for as long as the tunnel stands.
     const earlyUp = client.early.length
     this.#tunnels.join(client.socket, socket, early, (report) => {
-      this.ended(visit, place, { ...report, bytesUp: report.bytesUp + earlyUp })
+      this.ended(visit, slot, { ...report, bytesUp: report.bytesUp + earlyUp })
     })
   }
 }
