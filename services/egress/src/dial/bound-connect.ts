@@ -5,7 +5,7 @@ import type { Source } from '../sources/source-pool.ts'
 import { connectFailure } from './connect-failure.ts'
 import type { LocalPorts } from './local-ports.ts'
 
-export interface BoundConnectParts {
+export interface BoundConnectDeps {
   readonly ports: LocalPorts
   readonly clock: Clock
   /** Told of each socket that is bound. */
@@ -26,21 +26,21 @@ export type ConnectEnd =
   | { readonly kind: 'not_ours' | 'no_ports' }
 
 /** Attempts at local ports before a source is said to have none for a target. */
-const mostPorts = 16
+const maxPorts = 16
 
 /**
  * A connection in the making from one source to one address. Tells once how it ended, after the constructor has
  * returned; one that is stopped tells nothing. A socket that it hands over carries no listener of it.
  */
 export class BoundConnect {
-  readonly #parts: BoundConnectParts
+  readonly #parts: BoundConnectDeps
   readonly #route: Route
   readonly #told: (end: ConnectEnd) => void
   readonly #startedMs: number
   #socket: Socket
   #portsTried = 1
 
-  constructor(parts: BoundConnectParts, route: Route, told: (end: ConnectEnd) => void) {
+  constructor(parts: BoundConnectDeps, route: Route, told: (end: ConnectEnd) => void) {
     this.#parts = parts
     this.#route = route
     this.#told = told
@@ -98,7 +98,7 @@ export class BoundConnect {
 
   /** Where the system chooses the port, it has looked at all of them. */
   #tryAnotherPort(): void {
-    if (!this.#isBound || this.#portsTried === mostPorts) {
+    if (!this.#isBound || this.#portsTried === maxPorts) {
       this.#told({ kind: 'no_ports' })
       return
     }

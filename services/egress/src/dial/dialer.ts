@@ -3,7 +3,7 @@ import type { Session, Source } from '../sources/source-pool.ts'
 import type { Target, TargetAddress } from '@ipfleet/net/target.ts'
 
 /** What a dial must know of its client: as much of an AbortSignal, which costs more to make than all the rest of it. */
-export interface Leaving {
+export interface ClientSignal {
   readonly aborted: boolean
   addEventListener(type: 'abort', listener: () => void): void
   removeEventListener(type: 'abort', listener: () => void): void
@@ -15,7 +15,7 @@ export interface DialRequest {
   readonly addresses: readonly TargetAddress[]
   readonly session: Session | undefined
   /** Aborted when the client leaves. */
-  readonly signal: Leaving
+  readonly signal: ClientSignal
   /** How the connection is read, when not as a stream. */
   readonly onread?: OnReadOpts | undefined
 }

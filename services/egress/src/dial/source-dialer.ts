@@ -1,16 +1,16 @@
-import { DialRace, type DialRaceParts } from './dial-race.ts'
+import { HappyEyeballs, type HappyEyeballsDeps } from './happy-eyeballs.ts'
 import type { Dialer, DialRequest, Dialled } from './dialer.ts'
 
 /** Dials from the addresses that a pool gives, bound to each of them. */
 export class SourceDialer implements Dialer {
-  readonly #parts: DialRaceParts
+  readonly #parts: HappyEyeballsDeps
 
-  constructor(parts: DialRaceParts) {
+  constructor(parts: HappyEyeballsDeps) {
     this.#parts = parts
   }
 
   /** The socket must be listened to in the turn in which this resolves: it has no listener for its errors. */
   dial(request: DialRequest): Promise<Dialled> {
-    return new Promise((resolve) => new DialRace(this.#parts, request, resolve).start())
+    return new Promise((resolve) => new HappyEyeballs(this.#parts, request, resolve).start())
   }
 }

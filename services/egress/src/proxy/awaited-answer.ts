@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http'
-import type { Leaving } from '../dial/dialer.ts'
+import type { ClientSignal } from '../dial/dialer.ts'
 
 /**
  * A client that waits for its answer. It has left when its connection closes before the answer is out: a connection that
  * stays carries many requests, a response one.
  */
-export class AwaitedAnswer implements Leaving {
+export class AwaitedAnswer implements ClientSignal {
   #aborted: boolean
   #listener: (() => void) | undefined
 

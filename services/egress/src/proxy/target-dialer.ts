@@ -1,7 +1,7 @@
 import type { OnReadOpts } from 'node:net'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import type { Target } from '@ipfleet/net/target.ts'
-import type { Dialled, Dialer, DialRequest, Leaving } from '../dial/dialer.ts'
+import type { Dialled, Dialer, DialRequest, ClientSignal } from '../dial/dialer.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { dialRefusal, refusal, verdictRefusal } from './proxy-status.ts'
 import type { Identity, Visit } from './visit.ts'
@@ -27,7 +27,7 @@ export class TargetDialer {
     target: Target,
     { session, mayReach }: Identity,
     method: 'connect' | 'forward',
-    signal: Leaving,
+    signal: ClientSignal,
     onread?: OnReadOpts,
   ): Promise<DialRequest> {
     const verdict = await this.#deps.policy.judge(target, method)

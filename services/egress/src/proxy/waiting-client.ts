@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
-import type { Leaving } from '../dial/dialer.ts'
+import type { ClientSignal } from '../dial/dialer.ts'
 
 /**
  * A client that waits for its tunnel. One that closes the connection, or its side of it, has left. Node listens to a
  * socket no more that it has given away.
  */
-export class WaitingClient implements Leaving {
+export class WaitingClient implements ClientSignal {
   readonly #socket: Socket
   #aborted: boolean
   #listener: (() => void) | undefined

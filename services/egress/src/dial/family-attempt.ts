@@ -1,43 +1,43 @@
 import type { Source, SourceChoice, SourceOutcome, SourcePool } from '../sources/source-pool.ts'
 import { authorityOf, type TargetAddress } from '@ipfleet/net/target.ts'
-import { BoundConnect, type BoundConnectParts, type ConnectEnd } from './bound-connect.ts'
+import { BoundConnect, type BoundConnectDeps, type ConnectEnd } from './bound-connect.ts'
 import type { DialRequest, Dialled } from './dialer.ts'
 
-export interface LaneParts extends BoundConnectParts {
+export interface FamilyAttemptDeps extends BoundConnectDeps {
   readonly pool: SourcePool
 }
 
 /** What a dial, or the half of one, came to by itself. */
-export type LaneEnd = Exclude<Dialled, { kind: 'aborted' }>
+export type AttemptEnd = Exclude<Dialled, { kind: 'aborted' }>
 
-export interface LaneTask {
+export interface AttemptOptions {
   readonly request: DialRequest
   readonly families: readonly (4 | 6)[]
   /** By the clock: when all must be over. */
   readonly deadlineMs: number
 }
 
-/** What whoever runs a lane is told. After `over` nothing more comes. */
-export interface LaneOwner {
+/** What whoever runs a attempt is told. After `over` nothing more comes. */
+export interface AttemptOwner {
   /** A source has been taken for the first time, which decides the family. */
   decided(): void
-  over(end: LaneEnd): void
+  over(end: AttemptEnd): void
 }
 
 /** Of a name with many addresses, so that each gets enough of the time. */
-const mostAddresses = 4
+const maxAddresses = 4
 /** Sources that have proved to be of no use, one after the other, until a dial is given up. */
-const mostSources = 8
+const maxSources = 8
 
 /**
  * One way to a target: a source, and the target's addresses of the source's family one after the other. Only a source
  * that could not be used gives way to another; a target that refuses one would refuse the next, and rotation must stay
  * even.
  */
-export class FamilyLane {
-  readonly #parts: LaneParts
-  readonly #task: LaneTask
-  readonly #owner: LaneOwner
+export class FamilyAttempt {
+  readonly #parts: FamilyAttemptDeps
+  readonly #task: AttemptOptions
+  readonly #owner: AttemptOwner
   /** As the pool knows the target. */
   readonly #site: string
   readonly #tried: Source[] = []
@@ -49,7 +49,7 @@ export class FamilyLane {
   #timer: NodeJS.Timeout | undefined
   #over = false
 
-  constructor(parts: LaneParts, task: LaneTask, owner: LaneOwner) {
+  constructor(parts: FamilyAttemptDeps, task: AttemptOptions, owner: AttemptOwner) {
     this.#parts = parts
     this.#task = task
     this.#owner = owner
@@ -96,7 +96,7 @@ export class FamilyLane {
     const isFirst = this.#source === undefined
     this.#source = choice.source
     const { family } = choice.source
-    this.#addresses = this.#task.request.addresses.filter((one) => one.family === family).slice(0, mostAddresses)
+    this.#addresses = this.#task.request.addresses.filter((one) => one.family === family).slice(0, maxAddresses)
     this.#at = 0
     if (isFirst) this.#owner.decided()
     this.#connect()
@@ -150,7 +150,7 @@ export class FamilyLane {
     this.#halt()
     this.#report(outcome)
     this.#tried.push(source)
-    if (this.#tried.length < mostSources) this.start()
+    if (this.#tried.length < maxSources) this.start()
     else this.#end(refusalOf(noneForNow))
   }
 
@@ -164,7 +164,7 @@ export class FamilyLane {
     this.#connecting = undefined
   }
 
-  #end(end: LaneEnd): void {
+  #end(end: AttemptEnd): void {
     clearTimeout(this.#timer)
     this.#connecting = undefined
     this.#over = true

@@ -1,31 +1,31 @@
 import type { DialRequest, Dialled } from './dialer.ts'
-import { FamilyLane, type LaneEnd, type LaneOwner, type LaneParts } from './family-lane.ts'
+import { FamilyAttempt, type AttemptEnd, type AttemptOwner, type FamilyAttemptDeps } from './family-attempt.ts'
 
-export interface DialRaceParts extends LaneParts {
+export interface HappyEyeballsDeps extends FamilyAttemptDeps {
   /** For a dial in all, in milliseconds. */
   readonly connectTimeoutMs: number
 }
 
 /** How long the family that began is left alone: the Connection Attempt Delay (RFC 8305 §5). */
-const staggerMs = 250
+const attemptDelayMs = 250
 
 /**
  * One dial. Where the target has addresses of both families, and the pool has sources of both, the second family sets
  * out when the first has failed or is slow, and the first to connect wins (RFC 8305). So in the ordinary case one source
  * is taken and no more.
  */
-export class DialRace implements LaneOwner {
-  readonly #parts: DialRaceParts
+export class HappyEyeballs implements AttemptOwner {
+  readonly #parts: HappyEyeballsDeps
   readonly #request: DialRequest
   readonly #resolve: (dialled: Dialled) => void
   readonly #families: readonly (4 | 6)[]
   readonly #deadlineMs: number
-  readonly #lanes: FamilyLane[] = []
-  readonly #ends: LaneEnd[] = []
+  readonly #attempts: FamilyAttempt[] = []
+  readonly #ends: AttemptEnd[] = []
   #deadline: NodeJS.Timeout | undefined
-  #stagger: NodeJS.Timeout | undefined
+  #delay: NodeJS.Timeout | undefined
 
-  constructor(parts: DialRaceParts, request: DialRequest, resolve: (dialled: Dialled) => void) {
+  constructor(parts: HappyEyeballsDeps, request: DialRequest, resolve: (dialled: Dialled) => void) {
     this.#parts = parts
     this.#request = request
     this.#resolve = resolve
@@ -45,51 +45,55 @@ export class DialRace implements LaneOwner {
   }
 
   decided(): void {
-    if (this.#rivalFamilies.length > 0) this.#stagger = setTimeout(this.#beginRival, this.#rivalDelayMs)
+    if (this.#secondFamilies.length > 0) this.#delay = setTimeout(this.#beginSecond, this.#secondDelayMs)
   }
 
-  over(end: LaneEnd): void {
+  over(end: AttemptEnd): void {
     this.#ends.push(end)
     if (end.kind === 'connected') this.#settle(end)
     else {
-      this.#beginRival()
-      if (this.#ends.length === this.#lanes.length) this.#settle(this.#worthMost)
+      this.#beginSecond()
+      if (this.#ends.length === this.#attempts.length) this.#settle(this.#worthMost)
     }
   }
 
   #begin(families: readonly (4 | 6)[]): void {
-    const lane = new FamilyLane(this.#parts, { request: this.#request, families, deadlineMs: this.#deadlineMs }, this)
-    this.#lanes.push(lane)
-    lane.start()
+    const attempt = new FamilyAttempt(
+      this.#parts,
+      { request: this.#request, families, deadlineMs: this.#deadlineMs },
+      this,
+    )
+    this.#attempts.push(attempt)
+    attempt.start()
   }
 
-  readonly #beginRival = (): void => {
-    clearTimeout(this.#stagger)
-    const families = this.#rivalFamilies
+  readonly #beginSecond = (): void => {
+    clearTimeout(this.#delay)
+    const families = this.#secondFamilies
     if (families.length > 0) this.#begin(families)
   }
 
-  /** Those left to the second lane; none if there is one already, or cannot be one. */
-  get #rivalFamilies(): readonly (4 | 6)[] {
-    const first = this.#lanes[0]?.family
-    if (this.#lanes.length !== 1 || first === undefined || this.#request.session?.hard === true) return []
+  /** Those left to the second attempt; none if there is one already, or cannot be one. */
+  get #secondFamilies(): readonly (4 | 6)[] {
+    const first = this.#attempts[0]?.family
+    if (this.#attempts.length !== 1 || first === undefined || this.#request.session?.hard === true) return []
     return this.#families.filter((family) => family !== first)
   }
 
   /** A session keeps its address, unless the address gets nowhere: whoever is faster must not decide. */
-  get #rivalDelayMs(): number {
-    return this.#request.session === undefined ? staggerMs : this.#parts.connectTimeoutMs / 2
+  get #secondDelayMs(): number {
+    return this.#request.session === undefined ? attemptDelayMs : this.#parts.connectTimeoutMs / 2
   }
 
   /** What the target did says more than what the pool lacks. Of two failures the later one. */
-  get #worthMost(): LaneEnd {
+  get #worthMost(): AttemptEnd {
     const [first = { kind: 'no_family' }, second] = this.#ends
     if (second === undefined) return first
     return worths.indexOf(second.kind) <= worths.indexOf(first.kind) ? second : first
   }
 
   readonly #onDeadline = (): void => {
-    const sources = this.#lanes.map((lane) => lane.expire())
+    const sources = this.#attempts.map((attempt) => attempt.expire())
     this.#settle({ kind: 'failed', code: 'ETIMEDOUT', source: sources.find((source) => source !== undefined) })
   }
 
@@ -99,11 +103,11 @@ export class DialRace implements LaneOwner {
 
   #settle(dialled: Dialled): void {
     clearTimeout(this.#deadline)
-    clearTimeout(this.#stagger)
+    clearTimeout(this.#delay)
     this.#request.signal.removeEventListener('abort', this.#onAbort)
-    for (const lane of this.#lanes) lane.stop()
+    for (const attempt of this.#attempts) attempt.stop()
     this.#resolve(dialled)
   }
 }
 
-const worths: readonly LaneEnd['kind'][] = ['failed', 'session_lost', 'no_source', 'no_family']
+const worths: readonly AttemptEnd['kind'][] = ['failed', 'session_lost', 'no_source', 'no_family']
