@@ -18,7 +18,7 @@ import { refusal, refusalOf, statusFields } from './proxy/proxy-status.ts'
 import type { TargetDialer } from './proxy/target-dialer.ts'
 import { traceEcho } from './proxy/trace-echo.ts'
 import type { TunnelLimiter, TunnelSlot } from './limits/tunnel-limiter.ts'
-import { type Identity, Visit } from './proxy/visit.ts'
+import { type Identity, RequestContext } from './proxy/request-context.ts'
 import { WaitingClient } from './proxy/waiting-client.ts'
 import { connectTarget, forwardTarget } from '@ipfleet/net/authority.ts'
 
@@ -42,7 +42,7 @@ export class App {
   /** A request for a URL; with `offer`, one that would switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
     let slot: TunnelSlot | undefined
-    const visit = new Visit(req, peerAddress(req), this.#parts.record.requestEnded)
+    const context = new RequestContext(req, peerAddress(req), this.#parts.record.requestEnded)
     const answer = new H1Answer(res)
     if (offer === undefined && !mayBeFollowed(req)) answer.closeAfter()
     try {
@@ -50,96 +50,96 @@ export class App {
       if (fieldsFault(req)) throw refusal('bad_request', 'http_request_error')
       const asked = forwardTarget(req.url ?? '')
       if (asked === undefined) throw refusal('bad_request', 'http_request_error', undefined, { message: notForAProxy })
-      visit.target = asked.target
-      visit.path = asked.path
-      const who = await this.#admit(req, visit)
-      const maxForwards = nextMaxForwards(visit.method, visit.fields.maxForwards)
-      if (maxForwards.kind === 'answer here') return this.#answerHere(req, visit, answer)
+      context.target = asked.target
+      context.path = asked.path
+      const who = await this.#admit(req, context)
+      const maxForwards = nextMaxForwards(context.method, context.fields.maxForwards)
+      if (maxForwards.kind === 'answer here') return this.#answerHere(req, context, answer)
       // What switches protocols becomes a tunnel.
-      if (offer) slot = this.#parts.tunnelLimiter.reserve(visit.client, who)
+      if (offer) slot = this.#parts.tunnelLimiter.reserve(context.client, who)
       const route = await this.#parts.targets.route(asked.target, who, 'forward', new AwaitedAnswer(res))
-      const dialled = await this.#parts.targets.dial(visit, route)
+      const dialled = await this.#parts.targets.dial(context, route)
       const line = {
-        method: visit.method,
+        method: context.method,
         path: asked.path,
         httpVersion: req.httpVersion,
         maxForwards: maxForwards.value,
       }
-      const head = forwardHead(line, asked.target, visit.fields, visit.client, this.#parts.forward.disclosure)
-      const { method, fields } = visit
+      const head = forwardHead(line, asked.target, context.fields, context.client, this.#parts.forward.disclosure)
+      const { method, fields } = context
       const client = { req, answer, upgrade: offer, fields, method, maxBodyBytes: 0 }
-      new ForwardedRequest(this.#parts.forward, { ...client, visit, head, route, dialled, slot }).start()
+      new ForwardedRequest(this.#parts.forward, { ...client, context, head, route, dialled, slot }).start()
     } catch (error) {
       if (slot) this.#parts.tunnelLimiter.release(slot)
-      this.#refuse(visit, answer, error)
+      this.#refuse(context, answer, error)
     }
   }
 
   /** CONNECT. Without await before the listeners: a client that leaves at once is noticed. */
   async connect(req: IncomingMessage, socket: Socket, early: Buffer): Promise<void> {
-    const visit = new Visit(req, peerAddress(req), this.#parts.record.requestEnded)
+    const context = new RequestContext(req, peerAddress(req), this.#parts.record.requestEnded)
     const client = new WaitingClient(socket)
     try {
       // A body means nothing here (RFC 9110 §9.3.6): one server takes it for a body, the next for the tunnel's first bytes.
-      if (fieldsFault(req) || visit.fields.bringsBody) throw refusal('bad_request', 'http_request_error')
-      const target = connectTarget(req.url ?? '', visit.fields.host)
+      if (fieldsFault(req) || context.fields.bringsBody) throw refusal('bad_request', 'http_request_error')
+      const target = connectTarget(req.url ?? '', context.fields.host)
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
-      visit.target = target
-      const who = await this.#admit(req, visit)
+      context.target = target
+      const who = await this.#admit(req, context)
       const { tunnelLimiter, targets } = this.#parts
-      const slot = tunnelLimiter.reserve(visit.client, who)
+      const slot = tunnelLimiter.reserve(context.client, who)
       try {
-        const dialled = await targets.dial(visit, await targets.route(target, who, 'connect', client, tunnelReading))
+        const dialled = await targets.dial(context, await targets.route(target, who, 'connect', client, tunnelReading))
         client.release()
-        tunnelLimiter.open(visit, { socket, early }, dialled, slot)
+        tunnelLimiter.open(context, { socket, early }, dialled, slot)
       } catch (error) {
         tunnelLimiter.release(slot)
         throw error
       }
     } catch (error) {
       client.release()
-      this.#refuse(visit, new H1Answer(offerOf(req, socket, early).res), error)
+      this.#refuse(context, new H1Answer(offerOf(req, socket, early).res), error)
     }
   }
 
   /** Who it is, and whether that one may ask now. Before the target is looked at: strangers learn nothing of it. */
-  async #admit(req: IncomingMessage, visit: Visit): Promise<Identity> {
-    const who = await this.#parts.authenticator.identify(req, visit.client)
-    visit.user = who.user
-    const over = await this.#parts.limits.take(visit.client, who)
+  async #admit(req: IncomingMessage, context: RequestContext): Promise<Identity> {
+    const who = await this.#parts.authenticator.identify(req, context.client)
+    context.user = who.user
+    const over = await this.#parts.limits.take(context.client, who)
     if (over === undefined) return who
     const { fields, retryAfterSeconds } = over
-    visit.answerFields = fields
+    context.answerFields = fields
     throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: askedTooMuch })
   }
 
   /** RFC 9110 §7.6.2: the last one that OPTIONS or TRACE may reach answers it. */
-  #answerHere(req: IncomingMessage, visit: Visit, answer: ClientAnswer): void {
-    const isTrace = visit.method === 'TRACE'
+  #answerHere(req: IncomingMessage, context: RequestContext, answer: ClientAnswer): void {
+    const isTrace = context.method === 'TRACE'
     const body = Buffer.from(isTrace ? traceEcho(req) : '', 'latin1')
     const about = isTrace ? ['Content-Type', 'message/http'] : ['Allow', allowedMethods]
-    const fields = [REQUEST_ID, visit.id, ...about, 'Content-Length', String(body.length)]
+    const fields = [REQUEST_ID, context.id, ...about, 'Content-Length', String(body.length)]
     answer.whole(
       { status: 200, reason: 'OK', version: '1.1', fields, framing: body.length, upgrade: undefined },
       fields,
       body,
     )
-    visit.end(200)
+    context.end(200)
   }
 
-  #refuse(visit: Visit, answer: ClientAnswer, thrown: unknown): void {
+  #refuse(context: RequestContext, answer: ClientAnswer, thrown: unknown): void {
     const reason = refusalOf(thrown)
     // A body that nobody reads is not waited for, and after a malformed request nothing can be trusted.
-    if (visit.fields.bringsBody || reason.error.status === 400 || visit.method === 'CONNECT') answer.closeAfter()
+    if (context.fields.bringsBody || reason.error.status === 400 || context.method === 'CONNECT') answer.closeAfter()
     const { error } = reason
     answer.error(error, [
       REQUEST_ID,
-      visit.id,
+      context.id,
       ...statusFields(reason),
       ...challenge(error.status),
-      ...visit.answerFields,
+      ...context.answerFields,
     ])
-    visit.end(reason.error.status, reason)
+    context.end(reason.error.status, reason)
   }
 }
 

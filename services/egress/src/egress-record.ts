@@ -4,7 +4,7 @@ import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metri
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Source } from './sources/source-pool.ts'
-import type { Visit, VisitEnd } from './proxy/visit.ts'
+import type { RequestContext, RequestEnd } from './proxy/request-context.ts'
 
 const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
 const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
@@ -43,7 +43,7 @@ export class EgressRecord {
     })
   }
 
-  readonly requestEnded = (end: VisitEnd): void => {
+  readonly requestEnded = (end: RequestEnd): void => {
     this.#durationsOf(end).observeMs(end.durationMs)
     const { refusal, source } = end
     if (source !== undefined) {
@@ -55,9 +55,9 @@ export class EgressRecord {
     this.#log(end)
   }
 
-  tunnelEnded(visit: Visit, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void {
+  tunnelEnded(context: RequestContext, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void {
     this.tunnelsEnded[end] = (this.tunnelsEnded[end] ?? 0) + 1
-    const { id, source, authority, client, user } = visit
+    const { id, source, authority, client, user } = context
     if (source !== undefined) {
       const use = this.useOf(source)
       use.openTunnels -= 1
@@ -95,14 +95,14 @@ export class EgressRecord {
     return use
   }
 
-  #durationsOf({ method: asked, status: code }: VisitEnd): HistogramSeries {
+  #durationsOf({ method: asked, status: code }: RequestEnd): HistogramSeries {
     const method = methods.find((known) => known === asked) ?? 'other'
     const status = classes[Math.floor(code / 100) - 1] ?? '5xx'
     const at = methods.indexOf(method) * classes.length + classes.indexOf(status)
     return (this.#series[at] ??= this.#durations.series({ method, status }))
   }
 
-  #log({ id, method, path, status, client, user, target, source, refusal, durationMs }: VisitEnd): void {
+  #log({ id, method, path, status, client, user, target, source, refusal, durationMs }: RequestEnd): void {
     const fields = {
       id,
       method,

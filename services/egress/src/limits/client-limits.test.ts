@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
-import type { Identity } from '../proxy/visit.ts'
+import type { Identity } from '../proxy/request-context.ts'
 import { ClientLimits } from './client-limits.ts'
 
 const anybody: Identity = {

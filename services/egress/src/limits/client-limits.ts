@@ -3,7 +3,7 @@ import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { policyMember, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'
 import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
-import type { Identity } from '../proxy/visit.ts'
+import type { Identity } from '../proxy/request-context.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 /** Of a request that is one too many. */

@@ -6,7 +6,7 @@ import { Wire } from '@ipfleet/testing/wire.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { Refusal } from '../proxy/proxy-status.ts'
 import { TunnelLimiter, type TunnelLimiterOptions, type TunnelSlot } from './tunnel-limiter.ts'
-import type { Identity, Visit } from '../proxy/visit.ts'
+import type { Identity, RequestContext } from '../proxy/request-context.ts'
 
 const anybody: Identity = {
   user: undefined,
@@ -106,7 +106,7 @@ describe('a tunnel', () => {
     ['', ''],
   ])('is announced with its source address, if that is one of the pool: %j', async (address, field) => {
     const begun: Source[] = []
-    const closed: [Visit, TunnelReport][] = []
+    const closed: [RequestContext, TunnelReport][] = []
     const tunnelLimiter = new TunnelLimiter(
       new Tunnels({ idleMs: 10_000 }),
       { maxTunnels: 1, maxTunnelsPerClient: 0 },
@@ -118,13 +118,13 @@ describe('a tunnel', () => {
     const [client, clientSide] = await socketPair()
     const [originSide, origin] = await socketPair()
     const ended: number[] = []
-    // Of a visit it uses no more than this.
+    // Of a context it uses no more than this.
     const echoedId = ['X-Request-Id', 'an-id']
-    const visit = { end: (status: number) => void ended.push(status), echoedId } as unknown as Visit
+    const context = { end: (status: number) => void ended.push(status), echoedId } as unknown as RequestContext
     const slot = tunnelLimiter.reserve('192.0.2.9', anybody)
     const source = { address, family: 4, listedAs: address } as const
     const dialled = { kind: 'connected', socket: originSide, source, address: '192.0.2.2', durationMs: 1 } as const
-    tunnelLimiter.open(visit, { socket: clientSide, early: Buffer.from('early') }, dialled, slot)
+    tunnelLimiter.open(context, { socket: clientSide, early: Buffer.from('early') }, dialled, slot)
     expect(ended).toEqual([200])
     expect(begun).toEqual([source])
     const [near, far] = [new Wire(client), new Wire(origin)]
@@ -140,7 +140,7 @@ describe('a tunnel', () => {
     ])
     await Promise.all([clientSide, originSide].map(async (socket) => socket.closed || once(socket, 'close')))
     const bytes = { bytesUp: 'early and late'.length, bytesDown: 'answer'.length }
-    expect(closed).toEqual([[visit, expect.objectContaining({ end: 'closed', ...bytes })]])
+    expect(closed).toEqual([[context, expect.objectContaining({ end: 'closed', ...bytes })]])
     expect(statusOf(() => tunnelLimiter.reserve('192.0.2.9', anybody))).toBe(0)
   })
 })

@@ -4,7 +4,7 @@ import { linesOf } from '@ipfleet/proxy/relay/h1-answer.ts'
 import type { Dialled } from '../dial/dialer.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { refusal } from '../proxy/proxy-status.ts'
-import type { Identity, Visit } from '../proxy/visit.ts'
+import type { Identity, RequestContext } from '../proxy/request-context.ts'
 
 export interface TunnelLimiterOptions {
   readonly maxTunnels: number
@@ -20,7 +20,7 @@ export interface TunnelSlot {
 /** Is told of each tunnel, and counts and logs it. */
 export interface TunnelWatcher {
   tunnelOpened(source: Source): void
-  tunnelEnded(visit: Visit, report: TunnelReport): void
+  tunnelEnded(context: RequestContext, report: TunnelReport): void
 }
 
 /** Gives slots to tunnels, so many in all and so many for each client or user, however a tunnel comes about. */
@@ -66,32 +66,32 @@ export class TunnelLimiter {
   }
 
   /** A tunnel stands; the client has been told so with this status. */
-  opened(visit: Visit, source: Source, status: number): void {
+  opened(context: RequestContext, source: Source, status: number): void {
     this.#watcher.tunnelOpened(source)
-    visit.end(status)
+    context.end(status)
   }
 
-  ended(visit: Visit, slot: TunnelSlot, report: TunnelReport): void {
+  ended(context: RequestContext, slot: TunnelSlot, report: TunnelReport): void {
     this.release(slot)
-    this.#watcher.tunnelEnded(visit, report)
+    this.#watcher.tunnelEnded(context, report)
   }
 
   /** Answers CONNECT, naming the address that the client's bytes leave from, and joins both sides. */
   open(
-    visit: Visit,
+    context: RequestContext,
     client: { readonly socket: Socket; readonly early: Buffer },
     { socket, source }: Extract<Dialled, { kind: 'connected' }>,
     slot: TunnelSlot,
   ): void {
     const from = source.address === '' ? '' : `X-Egress-IP: ${source.address}\r\n`
     // RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding.
-    client.socket.write(`HTTP/1.1 200 Connection Established\r\n${from}${linesOf(visit.echoedId)}\r\n`, 'latin1')
-    this.opened(visit, source, 200)
+    client.socket.write(`HTTP/1.1 200 Connection Established\r\n${from}${linesOf(context.echoedId)}\r\n`, 'latin1')
+    this.opened(context, source, 200)
     const early = { fromClient: client.early, fromServer: nothing }
     // Not the bytes themselves: they would be kept for as long as the tunnel stands.
     const earlyUp = client.early.length
     this.#tunnels.join(client.socket, socket, early, (report) => {
-      this.ended(visit, slot, { ...report, bytesUp: report.bytesUp + earlyUp })
+      this.ended(context, slot, { ...report, bytesUp: report.bytesUp + earlyUp })
     })
   }
 }

@@ -18,7 +18,7 @@ import type { Disclosure } from './forward-head.ts'
 import { faultRefusal, pseudonym, Refusal, refusalOf, statusFields } from './proxy-status.ts'
 import type { Connected, TargetDialer } from './target-dialer.ts'
 import type { TunnelLimiter, TunnelSlot } from '../limits/tunnel-limiter.ts'
-import type { Visit } from './visit.ts'
+import type { RequestContext } from './request-context.ts'
 
 /** What all forwarded requests share. */
 export interface ForwardParts extends RelayDeps {
@@ -28,11 +28,11 @@ export interface ForwardParts extends RelayDeps {
   /** Where those that switch protocols have their slots. */
   readonly tunnelLimiter: TunnelLimiter
   /** Told when a site answers as it does to those it has blocked. */
-  readonly onBlocked: (visit: Visit) => void
+  readonly onBlocked: (context: RequestContext) => void
 }
 
 export interface ConnectedRequest extends ProxiedClient {
-  readonly visit: Visit
+  readonly context: RequestContext
   /** Request line and fields for the origin. */
   readonly head: string
   /** How the target was dialled, and may be again. */
@@ -67,14 +67,14 @@ export class ForwardedRequest extends ProxiedRequest {
   }
 
   protected answerFields(head: AnswerHead): RawFields {
-    const { visit, req } = this.#of
+    const { context, req } = this.#of
     const { source } = this.#dialled
     const { status, version } = head
-    if (blockedStatuses.has(status)) this.#parts.onBlocked(visit)
+    if (blockedStatuses.has(status)) this.#parts.onBlocked(context)
     const fields = passedFields(head, req.httpVersion, 'x-egress-ip')
     if (source.address !== '') fields.push('X-Egress-IP', source.address)
     // An origin's own id is left to the client, who may have to tell it to the origin's operators.
-    if (visit.echoedId.length > 0 && !has(fields, REQUEST_ID)) fields.push(...visit.echoedId)
+    if (context.echoedId.length > 0 && !has(fields, REQUEST_ID)) fields.push(...context.echoedId)
     if (this.#parts.disclosure.via) fields.push('Via', `${version} ${pseudonym}`)
     return fields
   }
@@ -82,7 +82,7 @@ export class ForwardedRequest extends ProxiedRequest {
   protected refusalFields(error: ProxyError): RawFields {
     // Not the origin's fault, but the client's.
     this.#refusal ??= new Refusal(error, 'http_request_error', 'body too slow')
-    return [REQUEST_ID, this.#of.visit.id, ...statusFields(this.#refusal)]
+    return [REQUEST_ID, this.#of.context.id, ...statusFields(this.#refusal)]
   }
 
   protected unanswered(fault: UpstreamFault): void {
@@ -100,7 +100,7 @@ export class ForwardedRequest extends ProxiedRequest {
   async #askAgain(): Promise<void> {
     this.holdBody()
     try {
-      this.#dialled = await this.#parts.targets.dial(this.#of.visit, this.#of.route)
+      this.#dialled = await this.#parts.targets.dial(this.#of.context, this.#of.route)
       this.start()
     } catch (error) {
       this.#refuse(refusalOf(error))
@@ -114,18 +114,18 @@ export class ForwardedRequest extends ProxiedRequest {
   }
 
   protected override tunnelOpened(): void {
-    this.#parts.tunnelLimiter.opened(this.#of.visit, this.#dialled.source, 101)
+    this.#parts.tunnelLimiter.opened(this.#of.context, this.#dialled.source, 101)
   }
 
   protected override tunnelEnded(report: TunnelReport): void {
-    const { visit, slot } = this.#of
-    if (slot) this.#parts.tunnelLimiter.ended(visit, slot, report)
+    const { context, slot } = this.#of
+    if (slot) this.#parts.tunnelLimiter.ended(context, slot, report)
   }
 
   protected over(status: number, _end: RelayEnd, fault?: UpstreamFault): void {
-    const { visit, slot } = this.#of
+    const { context, slot } = this.#of
     if (slot) this.#parts.tunnelLimiter.release(slot)
-    visit.end(status, fault ? faultRefusal(fault) : this.#refusal)
+    context.end(status, fault ? faultRefusal(fault) : this.#refusal)
   }
 }
 

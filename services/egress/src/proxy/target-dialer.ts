@@ -4,7 +4,7 @@ import type { Target } from '@ipfleet/net/target.ts'
 import type { Dialled, Dialer, DialRequest, ClientSignal } from '../dial/dialer.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { dialRefusal, refusal, verdictRefusal } from './proxy-status.ts'
-import type { Identity, Visit } from './visit.ts'
+import type { Identity, RequestContext } from './request-context.ts'
 
 export interface TargetDialerDeps {
   readonly policy: TargetPolicy
@@ -38,10 +38,10 @@ export class TargetDialer {
     return { target, addresses, session, signal, onread }
   }
 
-  async dial(visit: Visit, route: DialRequest): Promise<Connected> {
+  async dial(context: RequestContext, route: DialRequest): Promise<Connected> {
     const dialled = await this.#deps.dialer.dial(route)
     if (dialled.kind === 'connected') {
-      visit.source = dialled.source
+      context.source = dialled.source
       if (!route.signal.aborted) {
         this.#deps.record.connected(dialled.source, dialled.durationMs)
         return dialled
@@ -49,7 +49,7 @@ export class TargetDialer {
       dialled.socket.destroy()
     }
     if (dialled.kind === 'connected' || dialled.kind === 'aborted') throw refusal('client_left', 'http_request_error')
-    if (dialled.kind === 'failed') visit.source = dialled.source
+    if (dialled.kind === 'failed') context.source = dialled.source
     throw dialRefusal(dialled)
   }
 }

@@ -19,7 +19,7 @@ export interface Identity {
 }
 
 /** All that is told of one request, when it is over. */
-export interface VisitEnd {
+export interface RequestEnd {
   readonly id: string
   readonly method: string
   /** Without its query. */
@@ -35,7 +35,7 @@ export interface VisitEnd {
 }
 
 /** One request on its way through the proxy, and what becomes known of it. */
-export class Visit {
+export class RequestContext {
   readonly id: string
   readonly method: string
   readonly client: string
@@ -50,11 +50,11 @@ export class Visit {
   /** Set on the answer, whoever it is from. */
   answerFields: RawFields = []
   readonly #startedMs = performance.now()
-  readonly #onEnd: (end: VisitEnd) => void
+  readonly #onEnd: (end: RequestEnd) => void
   #authority: string | undefined
   #ended = false
 
-  constructor(req: IncomingMessage, client: string, onEnd: (end: VisitEnd) => void) {
+  constructor(req: IncomingMessage, client: string, onEnd: (end: RequestEnd) => void) {
     this.method = req.method ?? ''
     this.client = client
     this.fields = new ForwardedHeaders(req.rawHeaders)
