@@ -175,7 +175,7 @@ export class Egress {
       targets,
       stalls: new StallWatch(),
       sendTimeoutMs: idleTimeoutMs,
-      uploads: { bodyTimeoutMs: idleTimeoutMs, minBodyBytesPerSecond: leastBytesPerSecond },
+      uploads: { bodyTimeoutMs: idleTimeoutMs, minBodyBytesPerSecond: minBytesPerSecond },
       timeouts: { answerTimeoutMs: settings.ANSWER_TIMEOUT_SECONDS * 1000, idleTimeoutMs },
       disclosure: { forwardedFor: settings.X_FORWARDED_FOR, realIp: settings.X_REAL_IP, via: settings.VIA },
       onBlocked: ({ source, authority: site }) => {
@@ -188,7 +188,7 @@ export class Egress {
 /** What is left of tunnels after their grace has this long to close. */
 const endedWithinMs = 1000
 /** An upload that is slower than this for longer than the idle timeout is given up. */
-const leastBytesPerSecond = 100
+const minBytesPerSecond = 100
 
 function sourcePool(settings: EgressSettings, { clock, redis }: FleetParts): LiveSourcePool {
   const read = readIpPool(settings.IP_POOL)

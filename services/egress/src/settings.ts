@@ -23,7 +23,7 @@ import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/
 import { targetList } from '@ipfleet/net/target-list.ts'
 
 /** Of a wait: what a timer can measure. */
-const longestSeconds = Math.floor(longestTimerMs / 1000)
+const maxTimerSeconds = Math.floor(longestTimerMs / 1000)
 
 const sources = {
   IP_POOL: textualList({
@@ -47,7 +47,7 @@ const sources = {
   HEALTH_CHECK_INTERVAL_SECONDS: seconds({
     group: 'Sources',
     min: 0.1,
-    max: longestSeconds,
+    max: maxTimerSeconds,
     default: 10,
     help: 'Between two checks of an address',
   }),
@@ -59,7 +59,7 @@ const sources = {
   }),
   SITE_BENCH_SECONDS: seconds({
     group: 'Sources',
-    max: longestSeconds,
+    max: maxTimerSeconds,
     default: 300,
     help: 'How long an address that a site refuses (403, 429) is not used for that site; 0: it is',
   }),
@@ -127,14 +127,14 @@ const forwarding = {
   ANSWER_TIMEOUT_SECONDS: seconds({
     group: 'Forwarding',
     min: 0.001,
-    max: longestSeconds,
+    max: maxTimerSeconds,
     default: 60,
     help: 'How long an origin may take to begin its answer',
   }),
   IDLE_TIMEOUT_SECONDS: seconds({
     group: 'Forwarding',
     min: 0.001,
-    max: longestSeconds,
+    max: maxTimerSeconds,
     default: 300,
     help: 'How long nothing may pass through a tunnel, or of a body',
   }),
@@ -163,7 +163,7 @@ const caps = {
   }),
   TUNNEL_MAX_SECONDS: seconds({
     group: 'Caps',
-    max: longestSeconds,
+    max: maxTimerSeconds,
     default: 0,
     help: 'Time after which a tunnel is closed; 0: no limit',
   }),

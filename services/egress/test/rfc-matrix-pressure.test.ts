@@ -15,7 +15,7 @@ import { tunnelThrough } from './through.ts'
 /** Bodies and streams that are far larger than what the proxy may hold of them. */
 const allBytes = 200_000_000
 /** Over what the proxy takes when it is idle: buffers of sockets, and what its collector leaves lying about. */
-const mostGrowthBytes = 100_000_000
+const maxGrowthBytes = 100_000_000
 
 let ground: ProxyGround
 let httpEcho: Server
@@ -72,7 +72,7 @@ describe('200 MB go there and back, byte for byte, and are not held', () => {
       const path = `http://127.0.0.1:${portOf(httpEcho)}/`
       const req = request({ port: ground.egress.port, host: '127.0.0.1', path, method: 'POST', headers })
       expect(await isEchoed(req, async () => (await once(req, 'response'))[0])).toBe(true)
-      expect(memory('VmHWM') - before).toBeLessThan(mostGrowthBytes)
+      expect(memory('VmHWM') - before).toBeLessThan(maxGrowthBytes)
     },
     60_000,
   )
@@ -82,7 +82,7 @@ describe('200 MB go there and back, byte for byte, and are not held', () => {
     const { wire } = await tunnelThrough(ground.egress.port, `127.0.0.1:${portOf(echo)}`)
     const socket = wire.socket.removeAllListeners('data')
     expect(await isEchoed(socket, async () => socket)).toBe(true)
-    expect(memory('VmHWM') - before).toBeLessThan(mostGrowthBytes)
+    expect(memory('VmHWM') - before).toBeLessThan(maxGrowthBytes)
   }, 60_000)
 })
 
@@ -90,7 +90,7 @@ describe('200 MB go there and back, byte for byte, and are not held', () => {
 async function expectStuck(sender: Wire, block = Buffer.alloc(60_000)): Promise<void> {
   const before = memory('VmRSS')
   expect(await flood(sender, block, allBytes)).toBeLessThan(allBytes / 4)
-  expect(memory('VmRSS') - before).toBeLessThan(mostGrowthBytes)
+  expect(memory('VmRSS') - before).toBeLessThan(maxGrowthBytes)
 }
 
 describe('what nobody reads is not read either:', () => {

@@ -3,9 +3,9 @@ import { isPasswordOf, type PasswordHash, unreachableHash } from './password-has
 import type { Users } from './users.ts'
 
 /** Hashing takes one of four threads that also look names up; two are left to them. */
-const mostAtOnce = 2
-const mostWaiting = 100
-const mostRemembered = 10_000
+const maxAtOnce = 2
+const maxWaiting = 100
+const maxRemembered = 10_000
 
 export interface Check {
   readonly isRight: Promise<boolean>
@@ -43,7 +43,7 @@ export class PasswordChecks {
     const digest = this.#digest(name, password)
     const underWay = known.underWay.get(digest)
     if (underWay !== undefined) return { isRight: underWay, isShared: true }
-    if (this.#waiting.length >= mostWaiting) return undefined
+    if (this.#waiting.length >= maxWaiting) return undefined
     const isRight = this.#inTurn(users.get(name)?.password ?? known.decoy, password)
       .then((right) => {
         if (right) remember(known.right, digest)
@@ -55,7 +55,7 @@ export class PasswordChecks {
   }
 
   async #inTurn(hash: PasswordHash, password: string): Promise<boolean> {
-    if (this.#running >= mostAtOnce) await new Promise<void>((resolve) => void this.#waiting.push(resolve))
+    if (this.#running >= maxAtOnce) await new Promise<void>((resolve) => void this.#waiting.push(resolve))
     else this.#running += 1
     try {
       return await isPasswordOf(hash, password)
@@ -82,7 +82,7 @@ export class PasswordChecks {
 
 function remember(right: Set<string>, digest: string): void {
   right.add(digest)
-  if (right.size <= mostRemembered) return
+  if (right.size <= maxRemembered) return
   const [oldest] = right
   if (oldest !== undefined) right.delete(oldest)
 }

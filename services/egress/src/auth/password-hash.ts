@@ -14,11 +14,11 @@ interface ScryptCost {
 }
 
 /** 16 MB and about 50 ms: enough to make guessing slow for who has the file, and not the proxy for who has not. */
-const usualCost: ScryptCost = { N: 16_384, r: 8, p: 1 }
+const defaultCost: ScryptCost = { N: 16_384, r: 8, p: 1 }
 const saltBytes = 16
 const hashBytes = 32
 /** A line of the file must not take the machine's memory. */
-const mostMemoryBytes = 256 * 1024 * 1024
+const maxMemoryBytes = 256 * 1024 * 1024
 
 const form = /^scrypt\$N=([1-9]\d{0,7}),r=([1-9]\d?),p=([1-9]\d?)\$([\w+/-]+={0,2})\$([\w+/-]+={0,2})$/
 
@@ -27,7 +27,7 @@ export function readPasswordHash(text: string): PasswordHash | undefined {
   const [, N, r, p, saltText = '', hashText = ''] = form.exec(text) ?? []
   const cost = { N: Number(N), r: Number(r), p: Number(p) }
   const isPowerOfTwo = cost.N >= 2 && (cost.N & (cost.N - 1)) === 0
-  if (!isPowerOfTwo || memoryOf(cost) > mostMemoryBytes) return undefined
+  if (!isPowerOfTwo || memoryOf(cost) > maxMemoryBytes) return undefined
   const salt = Buffer.from(saltText, 'base64')
   const hash = Buffer.from(hashText, 'base64')
   return salt.length >= 8 && hash.length >= 16 && hash.length <= 64 ? { cost, salt, hash } : undefined
@@ -39,13 +39,13 @@ export function showPasswordHash({ cost, salt, hash }: PasswordHash): string {
 }
 
 export async function hashPassword(password: string, cost: Partial<ScryptCost> = {}): Promise<PasswordHash> {
-  const whole = { ...usualCost, ...cost }
+  const whole = { ...defaultCost, ...cost }
   const salt = randomBytes(saltBytes)
   return { cost: whole, salt, hash: await derive(password, salt, hashBytes, whole) }
 }
 
 /** One that no password leads to, and that costs as much to find out as those like it. */
-export function unreachableHash({ cost } = { cost: usualCost }): PasswordHash {
+export function unreachableHash({ cost } = { cost: defaultCost }): PasswordHash {
   return { cost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
 }
 

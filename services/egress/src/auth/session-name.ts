@@ -8,8 +8,8 @@ export type SessionName =
   | { readonly kind: 'bad_option'; readonly user: string; readonly detail: string }
 
 /** Longer than any that is configured, with all its options. */
-const longestName = 300
-const longestTtlSeconds = 30 * 86_400
+const maxNameLength = 300
+const maxTtlSeconds = 30 * 86_400
 
 /**
  * What a client asks for in its user name, as it is usual among proxies: `user-session-<id>`, also `-sessid-<id>`, with
@@ -17,7 +17,7 @@ const longestTtlSeconds = 30 * 86_400
  * begins with, so users may have hyphens. A session belongs to its user: that of another with the same id is another.
  */
 export function readSessionName(name: string, isUser: (name: string) => boolean): SessionName {
-  const user = name.length > longestName ? undefined : longestUser(name, isUser)
+  const user = name.length > maxNameLength ? undefined : longestUser(name, isUser)
   return user === undefined ? { kind: 'unknown_user' } : readOptions(user, name.slice(user.length))
 }
 
@@ -26,7 +26,7 @@ const firstOption = /-(?:session|sessid|ttl|sesstime|hard)(?:-|$)/
 /** The same where everybody is let in: the user is whatever stands before the first option. */
 export function readAnySessionName(name: string): SessionName {
   const user = name.slice(0, firstOption.exec(name)?.index)
-  return name.length > longestName ? { kind: 'unknown_user' } : readOptions(user, name.slice(user.length))
+  return name.length > maxNameLength ? { kind: 'unknown_user' } : readOptions(user, name.slice(user.length))
 }
 
 function longestUser(name: string, isUser: (name: string) => boolean): string | undefined {
@@ -88,8 +88,8 @@ function takeTtl(words: string[], options: Options, unit: { seconds: number; inW
   const [given = ''] = words.splice(0, 1)
   const ttlSeconds = Number(given) * unit.seconds
   if (options.ttlSeconds !== undefined) return 'the time of the session is there twice'
-  if (!/^[1-9]\d{0,6}$/.test(given) || ttlSeconds > longestTtlSeconds) {
-    return `${unit.inWords} from 1 to ${longestTtlSeconds / unit.seconds}`
+  if (!/^[1-9]\d{0,6}$/.test(given) || ttlSeconds > maxTtlSeconds) {
+    return `${unit.inWords} from 1 to ${maxTtlSeconds / unit.seconds}`
   }
   options.ttlSeconds = ttlSeconds
   return undefined

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 
 const procFolder = '/proc/sys/net/ipv4'
 /** Linux's, unless it is told otherwise. */
-const usualRange = '32768 60999'
+const defaultRange = '32768 60999'
 
 /**
  * Which local port a bound connection leaves from. When the system chooses, it must find a port that nothing else of
@@ -30,7 +30,7 @@ export class LocalPorts {
 
   /** Those from which this system chooses, read once. */
   static ofSystem(): LocalPorts {
-    const ports = portsOf(read('ip_local_port_range') ?? usualRange, read('ip_local_reserved_ports') ?? '')
+    const ports = portsOf(read('ip_local_port_range') ?? defaultRange, read('ip_local_reserved_ports') ?? '')
     const { usual, spare } = sharedOut(ports)
     return new LocalPorts(usual, spare)
   }

@@ -21,7 +21,7 @@ interface CheckRoundsEvents {
 }
 
 /** A large pool must not take all file descriptors of the process for its checks. */
-const mostAtOnce = 64
+const maxAtOnce = 64
 
 /**
  * Checks all sources again and again. That an address is not this machine's, or that it is, counts at once. What the
@@ -67,7 +67,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
     const checkInTurn = async (): Promise<void> => {
       for (const source of waiting) await this.#check(source, round)
     }
-    await Promise.all(Array.from({ length: Math.min(mostAtOnce, this.#sources.length) }, checkInTurn))
+    await Promise.all(Array.from({ length: Math.min(maxAtOnce, this.#sources.length) }, checkInTurn))
     if (this.#closing.signal.aborted) return
     for (const source of round.toBlame()) source.health.failed()
     for (const source of this.#sources) if (source.health.isFailing) this.emit('failing', source)

@@ -7,7 +7,7 @@ import { SourceHealth } from './source-health.ts'
 import type { Source } from './source-pool.ts'
 
 /** Addresses of one prefix that one request may try: were there no end, it would never give up. */
-const mostOfPrefix = 3
+const maxOfPrefix = 3
 
 /** A pool entry with all that its pool knows of it. */
 export class LiveSource {
@@ -38,6 +38,6 @@ export class LiveSource {
     const { kind, id, family, listedAs } = this.entry
     if (kind === 'address') return tried.some(({ address }) => address === id)
     const own = tried.filter((source) => source.listedAs === listedAs && source.family === family)
-    return own.length >= (kind === 'system' ? 1 : mostOfPrefix)
+    return own.length >= (kind === 'system' ? 1 : maxOfPrefix)
   }
 }

@@ -8,7 +8,7 @@ const holdBench = luaCommand(new URL('hold-bench.lua', import.meta.url))
 const endBench = luaCommand(new URL('end-bench.lua', import.meta.url))
 const readBenches = luaCommand(new URL('read-benches.lua', import.meta.url))
 
-const mostKept = 10_000
+const maxKept = 10_000
 
 type BenchKind = 'out' | 'site'
 
@@ -83,7 +83,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
 
   async #hold(kind: BenchKind, member: string, durationMs: number): Promise<void> {
     try {
-      const args = [member, Math.ceil(durationMs), mostKept, this.#channel, kind]
+      const args = [member, Math.ceil(durationMs), maxKept, this.#channel, kind]
       await this.#link.lua(holdBench, [this.#keys[kind]], args)
     } catch {
       // This process holds it all the same, and tells it again when Redis is back.
@@ -98,7 +98,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
   /** What was missed: by one that has just started, or while the subscription was lost. */
   async #read(): Promise<void> {
     try {
-      const reply = await this.#link.lua(readBenches, [this.#keys.out, this.#keys.site], [mostKept])
+      const reply = await this.#link.lua(readBenches, [this.#keys.out, this.#keys.site], [maxKept])
       const [out, sites] = reply as [(string | number)[], (string | number)[]]
       this.#learn('out', out)
       this.#learn('site', sites)

@@ -117,7 +117,7 @@ test('what others have benched is held, and is new once', () => {
 })
 
 test('the site at which something failed longest ago is forgotten first', () => {
-  benches = new SiteBenches({ benchMs, mostSites: 2 }, clock)
+  benches = new SiteBenches({ benchMs, maxSites: 2 }, clock)
   for (const name of ['one', 'two', 'one', 'three']) benches.hold({ id: 'a', site: name, remainingMs: 1000 })
   expect(benches.running().map((bench) => bench.site)).toEqual(['one', 'three'])
 })

@@ -4,7 +4,7 @@ import type { SourceOutcome } from './source-pool.ts'
 export interface SiteBenchesOptions {
   /** 0: nobody is benched, also not by what others have seen. */
   readonly benchMs: number
-  readonly mostSites?: number
+  readonly maxSites?: number
 }
 
 export interface SiteBench {
@@ -40,9 +40,9 @@ const failuresToBench = 3
 /** A site that refuses does so within this time after the connection is made. */
 const refusedWithinMs = 5000
 /** Of one site: so many failing sources, and so many that reach it, are remembered. */
-const mostStreaks = 256
-const mostReached = 4
-const mostUnproven = 32
+const maxStreaks = 256
+const maxReached = 4
+const maxUnproven = 32
 
 /**
  * Which sources are left alone at which sites. A source that has failed there three times in a row is benched if
@@ -55,14 +55,14 @@ const mostUnproven = 32
 export class SiteBenches {
   readonly #clock: Clock
   readonly #benchMs: number
-  readonly #mostSites: number
+  readonly #maxSites: number
   /** Only sites at which something has failed. The one that failed longest ago comes first. */
   readonly #sites = new Map<string, Site>()
   #reports = 0
 
-  constructor({ benchMs, mostSites = 10_000 }: SiteBenchesOptions, clock: Clock) {
+  constructor({ benchMs, maxSites = 10_000 }: SiteBenchesOptions, clock: Clock) {
     this.#benchMs = benchMs
-    this.#mostSites = mostSites
+    this.#maxSites = maxSites
     this.#clock = clock
   }
 
@@ -107,13 +107,13 @@ export class SiteBenches {
     if (site === undefined) return
     const streak = site.streaks.get(id)
     if (streak?.isRefused === true && !streak.unproven.some((connection) => this.#isProven(connection))) {
-      appendAtMost(mostUnproven, streak.unproven, { at: this.#reports, madeMs: this.#clock.nowMs() })
+      appendAtMost(maxUnproven, streak.unproven, { at: this.#reports, madeMs: this.#clock.nowMs() })
       return
     }
     site.streaks.delete(id)
     site.reachedAt.delete(id)
     site.reachedAt.set(id, this.#reports)
-    forgetOldest(site.reachedAt, mostReached)
+    forgetOldest(site.reachedAt, maxReached)
     this.#forgetIfOver(name, site)
   }
 
@@ -139,7 +139,7 @@ export class SiteBenches {
     const streak: Streak = { failedAt: [], unproven: [], isRefused: false }
     streaks.delete(id)
     streaks.set(id, streak)
-    forgetOldest(streaks, mostStreaks)
+    forgetOldest(streaks, maxStreaks)
     return streak
   }
 
@@ -160,7 +160,7 @@ export class SiteBenches {
     const site = this.#sites.get(name) ?? { streaks: new Map(), reachedAt: new Map(), benchedUntilMs: new Map() }
     this.#sites.delete(name)
     this.#sites.set(name, site)
-    forgetOldest(this.#sites, this.#mostSites)
+    forgetOldest(this.#sites, this.#maxSites)
     return site
   }
 
