@@ -13,7 +13,7 @@ import type { EgressRecord } from './egress-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
 import { AwaitedAnswer } from './proxy/awaited-answer.ts'
 import { forwardHead } from './proxy/forward-head.ts'
-import { type ForwardParts, ForwardedRequest } from './proxy/forwarded-request.ts'
+import { type ForwardDeps, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { refusal, refusalOf, statusFields } from './proxy/proxy-status.ts'
 import type { TargetDialer } from './proxy/target-dialer.ts'
 import { traceEcho } from './proxy/trace-echo.ts'
@@ -22,27 +22,27 @@ import { type Identity, RequestContext } from './proxy/request-context.ts'
 import { WaitingClient } from './proxy/waiting-client.ts'
 import { connectTarget, forwardTarget } from '@ipfleet/net/authority.ts'
 
-export interface AppParts {
+export interface AppDeps {
   readonly authenticator: Authenticator
   readonly limits: ClientLimits
   readonly targets: TargetDialer
-  readonly forward: ForwardParts
+  readonly forward: ForwardDeps
   readonly tunnelLimiter: TunnelLimiter
   readonly record: EgressRecord
 }
 
 /** All that a request passes, in order, and why in this order. */
 export class App {
-  readonly #parts: AppParts
+  readonly #deps: AppDeps
 
-  constructor(parts: AppParts) {
-    this.#parts = parts
+  constructor(deps: AppDeps) {
+    this.#deps = deps
   }
 
   /** A request for a URL; with `offer`, one that would switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
     let slot: TunnelSlot | undefined
-    const context = new RequestContext(req, peerAddress(req), this.#parts.record.requestEnded)
+    const context = new RequestContext(req, peerAddress(req), this.#deps.record.requestEnded)
     const answer = new H1Answer(res)
     if (offer === undefined && !mayBeFollowed(req)) answer.closeAfter()
     try {
@@ -56,28 +56,28 @@ export class App {
       const maxForwards = nextMaxForwards(context.method, context.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(req, context, answer)
       // What switches protocols becomes a tunnel.
-      if (offer) slot = this.#parts.tunnelLimiter.reserve(context.client, who)
-      const route = await this.#parts.targets.route(asked.target, who, 'forward', new AwaitedAnswer(res))
-      const dialled = await this.#parts.targets.dial(context, route)
+      if (offer) slot = this.#deps.tunnelLimiter.reserve(context.client, who)
+      const route = await this.#deps.targets.route(asked.target, who, 'forward', new AwaitedAnswer(res))
+      const dialled = await this.#deps.targets.dial(context, route)
       const line = {
         method: context.method,
         path: asked.path,
         httpVersion: req.httpVersion,
         maxForwards: maxForwards.value,
       }
-      const head = forwardHead(line, asked.target, context.fields, context.client, this.#parts.forward.disclosure)
+      const head = forwardHead(line, asked.target, context.fields, context.client, this.#deps.forward.disclosure)
       const { method, fields } = context
       const client = { req, answer, upgrade: offer, fields, method, maxBodyBytes: 0 }
-      new ForwardedRequest(this.#parts.forward, { ...client, context, head, route, dialled, slot }).start()
+      new ForwardedRequest(this.#deps.forward, { ...client, context, head, route, dialled, slot }).start()
     } catch (error) {
-      if (slot) this.#parts.tunnelLimiter.release(slot)
+      if (slot) this.#deps.tunnelLimiter.release(slot)
       this.#refuse(context, answer, error)
     }
   }
 
   /** CONNECT. Without await before the listeners: a client that leaves at once is noticed. */
   async connect(req: IncomingMessage, socket: Socket, early: Buffer): Promise<void> {
-    const context = new RequestContext(req, peerAddress(req), this.#parts.record.requestEnded)
+    const context = new RequestContext(req, peerAddress(req), this.#deps.record.requestEnded)
     const client = new WaitingClient(socket)
     try {
       // A body means nothing here (RFC 9110 §9.3.6): one server takes it for a body, the next for the tunnel's first bytes.
@@ -86,7 +86,7 @@ export class App {
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       context.target = target
       const who = await this.#admit(req, context)
-      const { tunnelLimiter, targets } = this.#parts
+      const { tunnelLimiter, targets } = this.#deps
       const slot = tunnelLimiter.reserve(context.client, who)
       try {
         const dialled = await targets.dial(context, await targets.route(target, who, 'connect', client, tunnelReading))
@@ -104,9 +104,9 @@ export class App {
 
   /** Who it is, and whether that one may ask now. Before the target is looked at: strangers learn nothing of it. */
   async #admit(req: IncomingMessage, context: RequestContext): Promise<Identity> {
-    const who = await this.#parts.authenticator.identify(req, context.client)
+    const who = await this.#deps.authenticator.identify(req, context.client)
     context.user = who.user
-    const over = await this.#parts.limits.take(context.client, who)
+    const over = await this.#deps.limits.take(context.client, who)
     if (over === undefined) return who
     const { fields, retryAfterSeconds } = over
     context.answerFields = fields

@@ -4,7 +4,7 @@ import type { EgressRecord, SourceUse } from './egress-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
 import type { SourceStanding } from './sources/live-source-pool.ts'
 
-export interface EgressMetricsParts {
+export interface MetricsDeps {
   readonly record: EgressRecord
   readonly limits: ClientLimits
   readonly openTunnels: () => number
@@ -15,13 +15,13 @@ export interface EgressMetricsParts {
 }
 
 /** What is read when somebody looks. The pool is small and closed, so its entries may be labels. */
-export function registerMetrics(metrics: Metrics, parts: EgressMetricsParts): void {
-  sourceMetrics(metrics, parts)
-  trafficMetrics(metrics, parts)
-  decisionMetrics(metrics, parts)
+export function registerMetrics(metrics: Metrics, deps: MetricsDeps): void {
+  sourceMetrics(metrics, deps)
+  trafficMetrics(metrics, deps)
+  decisionMetrics(metrics, deps)
 }
 
-function sourceMetrics(metrics: Metrics, { record, sources }: EgressMetricsParts): void {
+function sourceMetrics(metrics: Metrics, { record, sources }: MetricsDeps): void {
   const bySource = (name: string, help: string, valueOf: (use: SourceUse) => number): void => {
     metrics.counter({
       name,
@@ -69,7 +69,7 @@ function sourceMetrics(metrics: Metrics, { record, sources }: EgressMetricsParts
   })
 }
 
-function trafficMetrics(metrics: Metrics, { record, openTunnels, openConnections }: EgressMetricsParts): void {
+function trafficMetrics(metrics: Metrics, { record, openTunnels, openConnections }: MetricsDeps): void {
   metrics.gauge({
     name: 'ipfleet_egress_open_tunnels',
     help: 'Tunnels that stand.',
@@ -95,7 +95,7 @@ function trafficMetrics(metrics: Metrics, { record, openTunnels, openConnections
   })
 }
 
-function decisionMetrics(metrics: Metrics, { record, limits, link }: EgressMetricsParts): void {
+function decisionMetrics(metrics: Metrics, { record, limits, link }: MetricsDeps): void {
   metrics.counter({
     name: 'ipfleet_egress_refusals_total',
     help: 'Requests that ended here, by the error of Proxy-Status (RFC 9209).',

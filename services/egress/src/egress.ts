@@ -17,11 +17,11 @@ import { registerMetrics } from './egress-metrics.ts'
 import type { EgressOptions } from './egress-options.ts'
 import { EgressRecord } from './egress-record.ts'
 import { EgressServer } from './egress-server.ts'
-import { type FleetParts, fleetParts } from './fleet-parts.ts'
+import { type Fleet, createFleet } from './fleet.ts'
 import { ClientLimits } from './limits/client-limits.ts'
 import { listenAddressOf } from './listen-address.ts'
 import { metricsServer } from './metrics-server.ts'
-import type { ForwardParts } from './proxy/forwarded-request.ts'
+import type { ForwardDeps } from './proxy/forwarded-request.ts'
 import { TargetDialer } from './proxy/target-dialer.ts'
 import { TunnelLimiter } from './limits/tunnel-limiter.ts'
 import type { EgressSettings } from './settings.ts'
@@ -38,7 +38,7 @@ import { TargetList } from '@ipfleet/net/target-list.ts'
 export class Egress {
   readonly #settings: EgressSettings
   readonly #logger: Logger
-  readonly #fleet: FleetParts
+  readonly #fleet: Fleet
   readonly #pool: LiveSourcePool
   readonly #users: UsersFile | undefined
   readonly #limits: ClientLimits
@@ -51,7 +51,7 @@ export class Egress {
   constructor({ settings, usersFile }: EgressOptions, logger: Logger) {
     this.#settings = settings
     this.#logger = logger
-    this.#fleet = fleetParts(settings, logger)
+    this.#fleet = createFleet(settings, logger)
     this.#users = usersFile && new UsersFile(usersFile.path, usersFile.users)
     this.#pool = sourcePool(settings, this.#fleet)
     this.#limits = clientLimits(settings, this.#fleet)
@@ -137,7 +137,7 @@ export class Egress {
     const caps = { maxTunnels: settings.MAX_TUNNELS, maxTunnelsPerClient: settings.MAX_TUNNELS_PER_CLIENT }
     const tunnelLimiter = new TunnelLimiter(this.#tunnels, caps, record)
     const targets = this.#targets(record)
-    const forward = this.#forwardParts(tunnelLimiter, targets)
+    const forward = this.#forwardDeps(tunnelLimiter, targets)
     return new App({ authenticator, limits: this.#limits, targets, forward, tunnelLimiter, record })
   }
 
@@ -166,7 +166,7 @@ export class Egress {
     })
   }
 
-  #forwardParts(tunnelLimiter: TunnelLimiter, targets: TargetDialer): ForwardParts {
+  #forwardDeps(tunnelLimiter: TunnelLimiter, targets: TargetDialer): ForwardDeps {
     const settings = this.#settings
     const idleTimeoutMs = settings.IDLE_TIMEOUT_SECONDS * 1000
     return {
@@ -190,7 +190,7 @@ const endedWithinMs = 1000
 /** An upload that is slower than this for longer than the idle timeout is given up. */
 const minBytesPerSecond = 100
 
-function sourcePool(settings: EgressSettings, { clock, redis }: FleetParts): LiveSourcePool {
+function sourcePool(settings: EgressSettings, { clock, redis }: Fleet): LiveSourcePool {
   const read = readIpPool(settings.IP_POOL)
   if (read.kind === 'faults') throw new Error(`IP_POOL: ${read.faults.join('; ')}`)
   return new LiveSourcePool(
@@ -208,7 +208,7 @@ function sourcePool(settings: EgressSettings, { clock, redis }: FleetParts): Liv
   )
 }
 
-function clientLimits(settings: EgressSettings, { limiter }: FleetParts): ClientLimits {
+function clientLimits(settings: EgressSettings, { limiter }: Fleet): ClientLimits {
   const { RATE_LIMIT_BURST: burst, RATE_LIMIT_REFILL: refillPerSecond } = settings
   return new ClientLimits(limiter, burst === 0 ? undefined : { kind: 'token-bucket', burst, refillPerSecond })
 }

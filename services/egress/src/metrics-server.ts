@@ -10,7 +10,7 @@ import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { healthReply, metricsReply, probePaths } from '@ipfleet/telemetry/probe-replies.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 
-export interface MetricsServerParts {
+export interface MetricsServerDeps {
   readonly metrics: Metrics
   readonly accessLog: AccessLog
   /** False from SIGTERM on. */
@@ -20,14 +20,14 @@ export interface MetricsServerParts {
 }
 
 /** Where operators look, away from the port of the clients: `/metrics`, `/livez`, `/readyz`, and `/health` with what is wrong. */
-export function metricsServer(parts: MetricsServerParts): Server {
-  const { accessLog } = parts
+export function metricsServer(deps: MetricsServerDeps): Server {
+  const { accessLog } = deps
   const faultOf = requestGuard()
   const server = createServer(httpServerOptions(), (req, res) => {
     accessLog.begin(req, res)
     const fault = faultOf(req)
     if (fault) return accessLog.failed(res, refuse(res, fault))
-    answer(req, res, parts).catch((thrown: unknown) => {
+    answer(req, res, deps).catch((thrown: unknown) => {
       const error = ProxyError.from(thrown)
       accessLog.failed(res, error)
       sendError(res, error)
@@ -41,7 +41,7 @@ export function metricsServer(parts: MetricsServerParts): Server {
 async function answer(
   req: IncomingMessage,
   res: ServerResponse,
-  { metrics, isReady, redis }: MetricsServerParts,
+  { metrics, isReady, redis }: MetricsServerDeps,
 ): Promise<void> {
   const [path = ''] = (req.url ?? '').split('?', 1)
   if (req.method !== 'GET' && req.method !== 'HEAD') throw new ProxyError('method_not_allowed')

@@ -34,7 +34,7 @@ export type Verdict =
   | { readonly kind: 'missing' }
   | Denied
 
-export interface AuthenticatorParts {
+export interface AuthenticatorDeps {
   /** Of PROXY_USER and PROXY_PASS. Goes before a user of the file with the same name. */
   readonly credentials: ProxyCredentials | undefined
   /** Those of the file, as they are now; undefined: there is no file. */
@@ -50,17 +50,17 @@ const nobody: Users = new Map()
 
 /** Decides who is let in. With neither credentials nor a file, everybody is. */
 export class Authenticator extends EventEmitter<{ denied: [client: string, denied: Denied] }> {
-  readonly #parts: AuthenticatorParts
+  readonly #deps: AuthenticatorDeps
   readonly #failures: LocalRateLimiter
   readonly #passwords = new PasswordChecks()
   readonly #key = randomBytes(32)
   readonly #expected: Buffer
 
-  constructor(parts: AuthenticatorParts) {
+  constructor(deps: AuthenticatorDeps) {
     super()
-    this.#parts = parts
-    this.#failures = new LocalRateLimiter({ clock: parts.clock })
-    this.#expected = this.#digest(parts.credentials?.password ?? '')
+    this.#deps = deps
+    this.#failures = new LocalRateLimiter({ clock: deps.clock })
+    this.#expected = this.#digest(deps.credentials?.password ?? '')
   }
 
   /** Who sent a request. @throws Refusal, the same whatever is wrong */
@@ -81,8 +81,8 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
    * user of the file, and for wrong ones. `subject`: whose failures count together.
    */
   check(field: string | undefined, subject: string): Verdict | Promise<Verdict> {
-    const users = this.#parts.users()
-    if (this.#parts.credentials === undefined && users === undefined) return open(field)
+    const users = this.#deps.users()
+    if (this.#deps.credentials === undefined && users === undefined) return open(field)
     if (field === undefined) return { kind: 'missing' }
     const standing = this.#failures.spend(subject, failures, checking)
     if (standing.kind === 'limited') return { kind: 'limited', retryAfterMs: standing.retryAfterMs }
@@ -92,7 +92,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
   }
 
   #judge(given: ProxyCredentials, users: Users, subject: string): Verdict | Promise<Verdict> {
-    const main = this.#parts.credentials
+    const main = this.#deps.credentials
     const name = readSessionName(given.user, (one) => one === main?.user || users.has(one))
     const user = name.kind === 'unknown_user' ? given.user : name.user
     if (name.kind === 'unknown_user' ? users.size === 0 : user === main?.user) {
@@ -117,7 +117,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     if (name.kind === 'unknown_user') return refused('unknown_user')
     if (!isRight) return refused('wrong_password', name.user)
     if (name.kind === 'bad_option') return refused('bad_option', name.user, name.detail)
-    const { burst, refillPerSecond = this.#parts.refillPerSecond } = user?.limit ?? {}
+    const { burst, refillPerSecond = this.#deps.refillPerSecond } = user?.limit ?? {}
     const identity = {
       user: name.user,
       session: name.session,

@@ -33,19 +33,19 @@ const maxPorts = 16
  * returned; one that is stopped tells nothing. A socket that it hands over carries no listener of it.
  */
 export class BoundConnect {
-  readonly #parts: BoundConnectDeps
+  readonly #deps: BoundConnectDeps
   readonly #route: Route
   readonly #told: (end: ConnectEnd) => void
   readonly #startedMs: number
   #socket: Socket
   #portsTried = 1
 
-  constructor(parts: BoundConnectDeps, route: Route, told: (end: ConnectEnd) => void) {
-    this.#parts = parts
+  constructor(deps: BoundConnectDeps, route: Route, told: (end: ConnectEnd) => void) {
+    this.#deps = deps
     this.#route = route
     this.#told = told
-    this.#startedMs = parts.clock.nowMs()
-    this.#socket = this.#open(parts.ports.next())
+    this.#startedMs = deps.clock.nowMs()
+    this.#socket = this.#open(deps.ports.next())
   }
 
   stop(): void {
@@ -64,10 +64,10 @@ export class BoundConnect {
     if (onread) to.onread = onread
     if (this.#isBound) {
       to.localAddress = source.address
-      to.localPort = this.#isSelf(port) ? this.#parts.ports.leap() : port
+      to.localPort = this.#isSelf(port) ? this.#deps.ports.leap() : port
     }
     const socket = connect(to).on('connect', this.#onConnect).on('error', this.#onError)
-    if (this.#isBound) this.#parts.connections.add(source, socket)
+    if (this.#isBound) this.#deps.connections.add(source, socket)
     return socket
   }
 
@@ -85,7 +85,7 @@ export class BoundConnect {
       this.#told({ kind: 'target_failed', code: 'ECONNREFUSED' })
       return
     }
-    this.#told({ kind: 'connected', socket, durationMs: this.#parts.clock.nowMs() - this.#startedMs })
+    this.#told({ kind: 'connected', socket, durationMs: this.#deps.clock.nowMs() - this.#startedMs })
   }
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
@@ -103,7 +103,7 @@ export class BoundConnect {
       return
     }
     this.#portsTried += 1
-    this.#socket = this.#open(this.#parts.ports.leap())
+    this.#socket = this.#open(this.#deps.ports.leap())
   }
 
   #unlisten(): void {

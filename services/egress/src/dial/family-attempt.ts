@@ -35,7 +35,7 @@ const maxSources = 8
  * even.
  */
 export class FamilyAttempt {
-  readonly #parts: FamilyAttemptDeps
+  readonly #deps: FamilyAttemptDeps
   readonly #task: AttemptOptions
   readonly #owner: AttemptOwner
   /** As the pool knows the target. */
@@ -49,8 +49,8 @@ export class FamilyAttempt {
   #timer: NodeJS.Timeout | undefined
   #over = false
 
-  constructor(parts: FamilyAttemptDeps, task: AttemptOptions, owner: AttemptOwner) {
-    this.#parts = parts
+  constructor(deps: FamilyAttemptDeps, task: AttemptOptions, owner: AttemptOwner) {
+    this.#deps = deps
     this.#task = task
     this.#owner = owner
     this.#site = authorityOf(task.request.target)
@@ -64,7 +64,7 @@ export class FamilyAttempt {
   /** Asks the pool for a source, and goes on from there. */
   start(): void {
     const { request, families } = this.#task
-    const choice = this.#parts.pool.next({
+    const choice = this.#deps.pool.next({
       families: this.#source ? [this.#source.family] : families,
       site: this.#site,
       session: request.session,
@@ -111,11 +111,11 @@ export class FamilyAttempt {
       return
     }
     const route = { source, address: to.address, port: request.target.port, onread: request.onread }
-    this.#connecting = new BoundConnect(this.#parts, route, (end) => this.#ended(source, to, end))
+    this.#connecting = new BoundConnect(this.#deps, route, (end) => this.#ended(source, to, end))
     const left = this.#addresses.length - this.#at
     // The last one has the time that is left to the dial.
     if (left === 1) return
-    const shareMs = (deadlineMs - this.#parts.clock.nowMs()) / left
+    const shareMs = (deadlineMs - this.#deps.clock.nowMs()) / left
     this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
   }
 
@@ -155,7 +155,7 @@ export class FamilyAttempt {
   }
 
   #report(outcome: SourceOutcome): void {
-    if (this.#source) this.#parts.pool.report(this.#source, this.#site, outcome)
+    if (this.#source) this.#deps.pool.report(this.#source, this.#site, outcome)
   }
 
   #halt(): void {

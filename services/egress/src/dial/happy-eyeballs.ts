@@ -15,7 +15,7 @@ const attemptDelayMs = 250
  * is taken and no more.
  */
 export class HappyEyeballs implements AttemptOwner {
-  readonly #parts: HappyEyeballsDeps
+  readonly #deps: HappyEyeballsDeps
   readonly #request: DialRequest
   readonly #resolve: (dialled: Dialled) => void
   readonly #families: readonly (4 | 6)[]
@@ -25,12 +25,12 @@ export class HappyEyeballs implements AttemptOwner {
   #deadline: NodeJS.Timeout | undefined
   #delay: NodeJS.Timeout | undefined
 
-  constructor(parts: HappyEyeballsDeps, request: DialRequest, resolve: (dialled: Dialled) => void) {
-    this.#parts = parts
+  constructor(deps: HappyEyeballsDeps, request: DialRequest, resolve: (dialled: Dialled) => void) {
+    this.#deps = deps
     this.#request = request
     this.#resolve = resolve
     this.#families = [...new Set(request.addresses.map(({ family }) => family))]
-    this.#deadlineMs = parts.clock.nowMs() + parts.connectTimeoutMs
+    this.#deadlineMs = deps.clock.nowMs() + deps.connectTimeoutMs
   }
 
   start(): void {
@@ -40,7 +40,7 @@ export class HappyEyeballs implements AttemptOwner {
       return
     }
     signal.addEventListener('abort', this.#onAbort)
-    this.#deadline = setTimeout(this.#onDeadline, this.#parts.connectTimeoutMs)
+    this.#deadline = setTimeout(this.#onDeadline, this.#deps.connectTimeoutMs)
     this.#begin(this.#families)
   }
 
@@ -59,7 +59,7 @@ export class HappyEyeballs implements AttemptOwner {
 
   #begin(families: readonly (4 | 6)[]): void {
     const attempt = new FamilyAttempt(
-      this.#parts,
+      this.#deps,
       { request: this.#request, families, deadlineMs: this.#deadlineMs },
       this,
     )
@@ -82,7 +82,7 @@ export class HappyEyeballs implements AttemptOwner {
 
   /** A session keeps its address, unless the address gets nowhere: whoever is faster must not decide. */
   get #secondDelayMs(): number {
-    return this.#request.session === undefined ? attemptDelayMs : this.#parts.connectTimeoutMs / 2
+    return this.#request.session === undefined ? attemptDelayMs : this.#deps.connectTimeoutMs / 2
   }
 
   /** What the target did says more than what the pool lacks. Of two failures the later one. */

@@ -21,7 +21,7 @@ import type { TunnelLimiter, TunnelSlot } from '../limits/tunnel-limiter.ts'
 import type { RequestContext } from './request-context.ts'
 
 /** What all forwarded requests share. */
-export interface ForwardParts extends RelayDeps {
+export interface ForwardDeps extends RelayDeps {
   readonly timeouts: ExchangeTimeouts
   readonly disclosure: Disclosure
   readonly targets: TargetDialer
@@ -49,33 +49,33 @@ const blockedStatuses: ReadonlySet<number> = new Set([403, 429])
 
 /** A request on its way to an origin, over a connection of its own, and the answer on its way back. */
 export class ForwardedRequest extends ProxiedRequest {
-  readonly #parts: ForwardParts
+  readonly #deps: ForwardDeps
   readonly #of: ConnectedRequest
   #dialled: Connected
   #refusal: Refusal | undefined
 
-  constructor(parts: ForwardParts, request: ConnectedRequest) {
-    super(parts, request)
-    this.#parts = parts
+  constructor(deps: ForwardDeps, request: ConnectedRequest) {
+    super(deps, request)
+    this.#deps = deps
     this.#of = request
     this.#dialled = request.dialled
   }
 
   start(): void {
     const { socket } = this.#dialled
-    this.ask(this.#of.head, (request, handler) => exchangeOver(socket, request, handler, this.#parts.timeouts))
+    this.ask(this.#of.head, (request, handler) => exchangeOver(socket, request, handler, this.#deps.timeouts))
   }
 
   protected answerFields(head: AnswerHead): RawFields {
     const { context, req } = this.#of
     const { source } = this.#dialled
     const { status, version } = head
-    if (blockedStatuses.has(status)) this.#parts.onBlocked(context)
+    if (blockedStatuses.has(status)) this.#deps.onBlocked(context)
     const fields = passedFields(head, req.httpVersion, 'x-egress-ip')
     if (source.address !== '') fields.push('X-Egress-IP', source.address)
     // An origin's own id is left to the client, who may have to tell it to the origin's operators.
     if (context.echoedId.length > 0 && !has(fields, REQUEST_ID)) fields.push(...context.echoedId)
-    if (this.#parts.disclosure.via) fields.push('Via', `${version} ${pseudonym}`)
+    if (this.#deps.disclosure.via) fields.push('Via', `${version} ${pseudonym}`)
     return fields
   }
 
@@ -100,7 +100,7 @@ export class ForwardedRequest extends ProxiedRequest {
   async #askAgain(): Promise<void> {
     this.holdBody()
     try {
-      this.#dialled = await this.#parts.targets.dial(this.#of.context, this.#of.route)
+      this.#dialled = await this.#deps.targets.dial(this.#of.context, this.#of.route)
       this.start()
     } catch (error) {
       this.#refuse(refusalOf(error))
@@ -114,17 +114,17 @@ export class ForwardedRequest extends ProxiedRequest {
   }
 
   protected override tunnelOpened(): void {
-    this.#parts.tunnelLimiter.opened(this.#of.context, this.#dialled.source, 101)
+    this.#deps.tunnelLimiter.opened(this.#of.context, this.#dialled.source, 101)
   }
 
   protected override tunnelEnded(report: TunnelReport): void {
     const { context, slot } = this.#of
-    if (slot) this.#parts.tunnelLimiter.ended(context, slot, report)
+    if (slot) this.#deps.tunnelLimiter.ended(context, slot, report)
   }
 
   protected over(status: number, _end: RelayEnd, fault?: UpstreamFault): void {
     const { context, slot } = this.#of
-    if (slot) this.#parts.tunnelLimiter.release(slot)
+    if (slot) this.#deps.tunnelLimiter.release(slot)
     context.end(status, fault ? faultRefusal(fault) : this.#refusal)
   }
 }

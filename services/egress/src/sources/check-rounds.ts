@@ -4,7 +4,7 @@ import type { LiveSource } from './live-source.ts'
 import type { SourceCheck } from './source-check.ts'
 import { jittered } from '@ipfleet/core/jitter.ts'
 
-export interface CheckRoundsParts {
+export interface CheckRoundsDeps {
   readonly check: SourceCheck
   readonly clock: Clock
   /** From 0 to 1. */
@@ -31,20 +31,20 @@ const maxAtOnce = 64
  */
 export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
   readonly #sources: readonly LiveSource[]
-  readonly #parts: CheckRoundsParts
+  readonly #deps: CheckRoundsDeps
   readonly #closing = new AbortController()
   #dueMs = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(sources: readonly LiveSource[], parts: CheckRoundsParts) {
+  constructor(sources: readonly LiveSource[], deps: CheckRoundsDeps) {
     super()
     this.#sources = sources.filter(({ entry }) => entry.kind !== 'system')
-    this.#parts = parts
+    this.#deps = deps
   }
 
   /** How soon the next round begins. */
   get dueInMs(): number {
-    return Math.max(0, this.#dueMs - this.#parts.clock.nowMs())
+    return Math.max(0, this.#dueMs - this.#deps.clock.nowMs())
   }
 
   /** The first round begins now. */
@@ -60,7 +60,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
   }
 
   async #run(): Promise<void> {
-    const { clock, random, intervalMs } = this.#parts
+    const { clock, random, intervalMs } = this.#deps
     this.#dueMs = clock.nowMs() + jittered(intervalMs, random)
     const round = new Round()
     const waiting = this.#sources.values()
@@ -77,7 +77,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
   async #check(source: LiveSource, round: Round): Promise<void> {
     const { signal } = this.#closing
     if (signal.aborted) return
-    const { kind } = await this.#parts.check(source.source(), signal)
+    const { kind } = await this.#deps.check(source.source(), signal)
     if (signal.aborted) return
     const { health } = source
     const wasFailing = health.isFailing

@@ -33,7 +33,7 @@ export interface LiveSourcePoolOptions {
   readonly siteBenchMs: number
 }
 
-export interface LiveSourcePoolParts {
+export interface LiveSourcePoolDeps {
   readonly check: SourceCheck
   /** `epochMs`: the fleet's time, by which sessions end. */
   readonly clock: Clock & { epochMs(): number }
@@ -69,7 +69,7 @@ interface Ring {
 
 /** Source addresses with their rotation, health and benches; shared with the fleet where there is one. */
 export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implements SourcePool {
-  readonly #parts: LiveSourcePoolParts
+  readonly #deps: LiveSourcePoolDeps
   readonly #random: () => number
   readonly #sources: readonly LiveSource[]
   readonly #rings: ReadonlyMap<4 | 6, Ring>
@@ -79,10 +79,10 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   readonly #checks: CheckRounds
   readonly #outMs: number
 
-  constructor(options: LiveSourcePoolOptions, parts: LiveSourcePoolParts) {
+  constructor(options: LiveSourcePoolOptions, deps: LiveSourcePoolDeps) {
     super()
-    const { check, clock, fleet, random = Math.random } = parts
-    this.#parts = parts
+    const { check, clock, fleet, random = Math.random } = deps
+    this.#deps = deps
     this.#random = random
     this.#sources = options.entries.map((entry) => new LiveSource(entry, clock))
     this.#byId = new Map(this.#sources.map((source) => [source.entry.id, source]))
@@ -145,7 +145,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   #rotationOf(sources: readonly LiveSource[], rotation: RotationName, name: string): Rotation {
     if (rotation === 'random') return new RandomTurns(sources, this.#random)
     if (rotation === 'round-robin') return new RoundRobin(sources, Math.floor(this.#random() * sources.length))
-    const link = this.#parts.fleet?.link
+    const link = this.#deps.fleet?.link
     return new LeastRecentlyUsed(sources, link && { link, key: link.names.key('egress', name, 'uses') })
   }
 
@@ -171,7 +171,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
 
   /** Of those whose turns it is that the fleet shares. Whoever has begun meanwhile goes on as it has begun. */
   async #takeStarts(): Promise<void> {
-    const link = this.#parts.fleet?.link
+    const link = this.#deps.fleet?.link
     if (link === undefined) return
     if (!link.up) return void link.once('up', () => void this.#takeStarts())
     for (const { rotation, name } of this.#rings.values()) {
@@ -194,7 +194,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   }
 
   #ofSession(rings: readonly Ring[], wish: Wish, session: Session): SourceChoice {
-    const name = sessionName(session, this.#parts.clock.epochMs())
+    const name = sessionName(session, this.#deps.clock.epochMs())
     const isUsable = (source: LiveSource): boolean => this.#isUsable(source, wish)
     for (const { sources } of rings) {
       const source = sessionSource(sources, name, session.hard ? () => true : isUsable)

@@ -11,7 +11,7 @@ import { redisNeeds } from './redis-needs.ts'
 import type { EgressSettings } from './settings.ts'
 
 /** What this proxy shares with others of its fleet, or, alone, has for itself. */
-export interface FleetParts {
+export interface Fleet {
   readonly clock: FleetClock
   readonly limiter: PromptRateLimiter
   /** Undefined without REDIS_URL. */
@@ -20,10 +20,10 @@ export interface FleetParts {
   close(): Promise<void>
 }
 
-export function fleetParts(
+export function createFleet(
   { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix }: EgressSettings,
   logger: Logger,
-): FleetParts {
+): Fleet {
   const clock = new FleetClock()
   if (url === undefined) {
     return { clock, limiter: new LocalRateLimiter(), redis: undefined, close: async () => clock.close() }
