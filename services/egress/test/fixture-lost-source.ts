@@ -5,11 +5,11 @@
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { type Ends, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
+import { type Ends, okHead, ProxyHarness, requestHead } from './proxy-harness.ts'
 import { replyIn } from './through.ts'
 
 const [lost = '', kept = ''] = process.argv.slice(2)
-const ground = await ProxyGround.start({ IP_POOL: `${lost},${kept}`, HEALTH_CHECK_INTERVAL_SECONDS: '0.2' })
+const harness = await ProxyHarness.start({ IP_POOL: `${lost},${kept}`, HEALTH_CHECK_INTERVAL_SECONDS: '0.2' })
 
 /** What leaves from the address that will be lost. The other one of the two turns is ended. */
 async function fromLost(ask: (attempt: number) => Promise<Ends>): Promise<Ends> {
@@ -24,11 +24,11 @@ async function fromLost(ask: (attempt: number) => Promise<Ends>): Promise<Ends> 
 const asked =
   (method: string, path: string, ...fields: readonly string[]) =>
   () =>
-    ground.ask(requestHead(`${method} ${ground.url(path)}`, ...fields))
+    harness.ask(requestHead(`${method} ${harness.url(path)}`, ...fields))
 
 function hardSession(attempt: number): Promise<Ends> {
   const credentials = Buffer.from(`ann-session-s${attempt}-hard:any`).toString('base64')
-  return ground.get('/hard', `Proxy-Authorization: Basic ${credentials}`)
+  return harness.get('/hard', `Proxy-Authorization: Basic ${credentials}`)
 }
 
 const again: Readonly<Record<string, Ends>> = {
@@ -50,9 +50,9 @@ refused['get with half a head']?.server.write('HTTP/1.1 200')
 const answering = await fromLost(asked('GET', '/answering'))
 answering.server.write(`${okHead('Content-Length: 10')}hello`)
 await answering.client.saw('hello')
-const tunnel = await fromLost(() => ground.tunnel())
-const switched = await fromLost(() => ground.switched())
-const otherTunnel = await ground.tunnel()
+const tunnel = await fromLost(() => harness.tunnel())
+const switched = await fromLost(() => harness.switched())
+const otherTunnel = await harness.tunnel()
 if (otherTunnel.server.socket.remoteAddress !== kept) throw new Error('the turns are not even')
 
 const say = (line: string): boolean => process.stdout.write(`${line}\n`)
@@ -60,7 +60,7 @@ say('all are under way')
 await promisify(execFile)('ip', ['addr', 'del', `${lost}/32`, 'dev', 'lo'])
 
 for (let count = Object.keys(again).length; count > 0; count -= 1) {
-  const server = await ground.accept()
+  const server = await harness.accept()
   const [, path = ''] = /^\S+ (\S+)/.exec(await server.saw('\r\n\r\n')) ?? []
   if (path === '/put') {
     server.write('HTTP/1.1 100 Continue\r\n\r\n')
@@ -83,4 +83,4 @@ for (const [name, { client }] of Object.entries({ answering, tunnel, switched })
 otherTunnel.client.write('still here')
 await otherTunnel.server.saw('still here')
 say('the tunnel from the other address is open')
-process.on('SIGTERM', () => void ground[Symbol.asyncDispose]().then(() => process.exit(0)))
+process.on('SIGTERM', () => void harness[Symbol.asyncDispose]().then(() => process.exit(0)))

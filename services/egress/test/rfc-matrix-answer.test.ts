@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { bodyOf, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
+import { bodyOf, okHead, ProxyHarness, requestHead } from './proxy-harness.ts'
 
 /** What the client gets of an answer, byte for byte. */
-let ground: ProxyGround
+let harness: ProxyHarness
 beforeAll(async () => {
-  ground = await ProxyGround.start()
+  harness = await ProxyHarness.start()
 })
-afterEach(() => ground.clear())
-afterAll(() => ground[Symbol.asyncDispose]())
+afterEach(() => harness.clear())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 const via = 'Via: 1.1 ipfleet-egress\r\n'
 const date = 'Date: Thu, 01 Jan 1970 00:00:00 GMT'
@@ -17,7 +17,7 @@ const closes = 'Connection: close\r\n\r\n'
 
 /** What has come to the client of a GET when `last` of it has, the origin having answered with this. */
 async function answered(answer: string, last: string | RegExp = '\r\n\r\n'): Promise<string> {
-  const { client, server } = await ground.get('/')
+  const { client, server } = await harness.get('/')
   server.write(answer)
   return client.saw(last)
 }
@@ -57,7 +57,7 @@ describe('the head', () => {
   })
 
   test('names the address that the request left from, when it is one of the pool', async () => {
-    await using pooled = await ProxyGround.start({ IP_POOL: '127.0.0.2' })
+    await using pooled = await ProxyHarness.start({ IP_POOL: '127.0.0.2' })
     const { client, server } = await pooled.get('/')
     expect(server.socket.remoteAddress).toBe('127.0.0.2')
     server.write(okHead('Content-Length: 0'))
@@ -73,7 +73,7 @@ describe('a body', () => {
   })
 
   test('in chunks comes in chunks, each when it is sent', async () => {
-    const { client, server } = await ground.get('/')
+    const { client, server } = await harness.get('/')
     server.write(okHead(date, 'Transfer-Encoding: chunked'))
     await client.saw('\r\n\r\n')
     for (const part of ['one', 'three']) {
@@ -88,7 +88,7 @@ describe('a body', () => {
   })
 
   test('until the connection ends comes in chunks, so that its end can be told from a break', async () => {
-    const { client, server } = await ground.get('/')
+    const { client, server } = await harness.get('/')
     server.write(`${okHead()}all of it`)
     await client.saw('all of it')
     expect(client.text).not.toContain('\r\n0\r\n\r\n')
@@ -98,7 +98,7 @@ describe('a body', () => {
   })
 
   test('that is none: HEAD keeps the length of what GET would bring, and the connection', async () => {
-    const { client, server } = await ground.ask(requestHead(`HEAD ${ground.url()}`))
+    const { client, server } = await harness.ask(requestHead(`HEAD ${harness.url()}`))
     server.write(okHead(date, 'Content-Length: 1000'))
     expect(await client.saw('\r\n\r\n')).toBe(okHead(date, 'Content-Length: 1000').slice(0, -2) + via + stays)
   })
@@ -108,12 +108,12 @@ describe('a body', () => {
     ['GET', `HTTP/1.1 304 Not Modified\r\n${dateLine}ETag: "x"\r\nContent-Length: 1000\r\n\r\n`, undefined],
     ['GET', `HTTP/1.1 204 No Content\r\n${dateLine}X-Kept: 1\r\n\r\n`, undefined],
   ])('that is none: to %s after %j', async (method, answer, expected = answer) => {
-    const { client, server } = await ground.ask(requestHead(`${method} ${ground.url()}`))
+    const { client, server } = await harness.ask(requestHead(`${method} ${harness.url()}`))
     server.write(answer)
     expect(await client.saw('\r\n\r\n')).toBe(expected.slice(0, -2) + via + stays)
     // What comes next is the answer to what is asked next.
-    client.write(requestHead(`GET ${ground.url('/next')}`))
-    const next = await ground.accept()
+    client.write(requestHead(`GET ${harness.url('/next')}`))
+    const next = await harness.accept()
     await next.saw('\r\n\r\n')
     next.write(`${okHead('Content-Length: 4')}next`)
     expect(await client.saw('next')).toMatch(/\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
@@ -122,7 +122,7 @@ describe('a body', () => {
 
 describe('trailers', () => {
   test('of an answer reach the client, but for those that say how to read it or who asks', async () => {
-    const { client, server } = await ground.get('/', 'Connection: TE', 'TE: trailers')
+    const { client, server } = await harness.get('/', 'Connection: TE', 'TE: trailers')
     server.write(okHead('Transfer-Encoding: chunked', 'Trailer: X-Sum'))
     const bad = 'Content-Length: 3|Transfer-Encoding: x|Set-Cookie: a=b|Connection: x|Host: b|X-Egress-IP: 1.2.3.4'
     server.write(`4\r\nbody\r\n0\r\nX-Sum: 1\xe9\r\n${bad.replaceAll('|', '\r\n')}\r\nX-sum: 2\r\n\r\n`)
@@ -132,7 +132,7 @@ describe('trailers', () => {
   })
 
   test('of a request reach the origin, but for those that say how to read it or who asks', async () => {
-    const { client, server } = await ground.post(['Transfer-Encoding: chunked', 'Trailer: X-Sum'])
+    const { client, server } = await harness.post(['Transfer-Encoding: chunked', 'Trailer: X-Sum'])
     const bad = 'Host: b|Cookie: a=b|Proxy-Authorization: x|X-Forwarded-For: 1.2.3.4|Connection: x|TE: x|Via: 1.1 b'
     client.write(`4\r\nbody\r\n0\r\nX-Sum: 1\xe9\r\n${bad.replaceAll('|', '\r\n')}\r\nX-sum: 2\r\n\r\n`)
     await server.saw(/\r\n0\r\n.*\r\n\r\n$/s)
@@ -143,7 +143,7 @@ describe('trailers', () => {
 
 describe('interim answers', () => {
   test('reach the client before the answer, without what is for one hop', async () => {
-    const { client, server } = await ground.get('/')
+    const { client, server } = await harness.get('/')
     server.write('HTTP/1.1 102 Processing\r\n\r\n')
     await client.saw('HTTP/1.1 102 Processing\r\n\r\n')
     const links = 'Link: </a.css>; rel=preload\r\nLink: </b.js>; rel=preload\r\n'
@@ -155,7 +155,7 @@ describe('interim answers', () => {
   })
 
   test('do not reach a client of HTTP/1.0', async () => {
-    const { client, server } = await ground.ask(`GET ${ground.url()} HTTP/1.0\r\n\r\n`)
+    const { client, server } = await harness.ask(`GET ${harness.url()} HTTP/1.0\r\n\r\n`)
     server.write(`HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n${okHead('Content-Length: 4')}body`)
     expect((await client.saw('body')).match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 200'])
   })
@@ -172,7 +172,7 @@ describe('a body that breaks off is visibly not whole', () => {
     ['chunked', 'HTTP/1.0', 'Transfer-Encoding: chunked', 'fin'],
     ['until-close', 'HTTP/1.0', 'X-Nothing: 1', 'reset'],
   ])('%s, to %s, %s: %s', async (_what, version, framing, how) => {
-    const { client, server } = await ground.ask(`GET ${ground.url()} ${version}\r\nHost: a\r\n\r\n`)
+    const { client, server } = await harness.ask(`GET ${harness.url()} ${version}\r\nHost: a\r\n\r\n`)
     const isChunked = framing.includes('chunked')
     server.write(okHead(framing) + (isChunked ? '4\r\npart\r\n' : 'part'))
     await client.saw('part')
@@ -186,7 +186,7 @@ describe('a body that breaks off is visibly not whole', () => {
 })
 
 test('a client of HTTP/1.0 gets a body without chunks, and its end is that of the connection', async () => {
-  const { client, server } = await ground.ask(`GET ${ground.url()} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`)
+  const { client, server } = await harness.ask(`GET ${harness.url()} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`)
   server.write(`${okHead(date, 'Transfer-Encoding: chunked', 'Trailer: X-Sum')}4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n`)
   await client.saw('body')
   expect(await client.ended).toBe('closed')

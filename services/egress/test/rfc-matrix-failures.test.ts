@@ -5,11 +5,11 @@ import { namesEnvironment } from '@ipfleet/testing/names-environment.ts'
 import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import type { Wire } from '@ipfleet/testing/wire.ts'
-import { bodyOf, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
+import { bodyOf, okHead, ProxyHarness, requestHead } from './proxy-harness.ts'
 import { SilentListener } from './silent-listener.ts'
 
 /** What does not come about, or stops: a status where one can still be sent, with Proxy-Status (RFC 9209). */
-let ground: ProxyGround
+let harness: ProxyHarness
 let silent: SilentListener
 const opened = new AsyncDisposableStack()
 beforeAll(async () => {
@@ -17,8 +17,8 @@ beforeAll(async () => {
   const names = join(folder.path, 'names.json')
   await writeFile(names, JSON.stringify({ 'nowhere.test': [], 'never.test': null }))
   silent = opened.adopt(await SilentListener.start('127.0.0.1'), (listener) => listener.stop())
-  ground = opened.use(
-    await ProxyGround.start({
+  harness = opened.use(
+    await ProxyHarness.start({
       CONNECT_TIMEOUT_MS: '400',
       ANSWER_TIMEOUT_SECONDS: '0.4',
       IDLE_TIMEOUT_SECONDS: '0.6',
@@ -26,7 +26,7 @@ beforeAll(async () => {
     }),
   )
 })
-afterEach(() => ground.clear())
+afterEach(() => harness.clear())
 afterAll(() => opened.disposeAsync())
 
 /** What a client is told: one answer as JSON. */
@@ -49,7 +49,7 @@ async function closedPort(): Promise<number> {
 describe.each(['GET', 'CONNECT'])('%s for a target', (method) => {
   const ask = (authority: string): Promise<Wire> => {
     const target = method === 'CONNECT' ? authority : `http://${authority}/`
-    return ground.client(requestHead(`${method} ${target}`, `Host: ${authority}`))
+    return harness.client(requestHead(`${method} ${target}`, `Host: ${authority}`))
   }
 
   test('that refuses is 502', async () => {
@@ -80,7 +80,7 @@ describe.each(['GET', 'CONNECT'])('%s for a target', (method) => {
 
 describe('an origin', () => {
   test('that does not answer in time is 504', async () => {
-    const { client, server } = await ground.get('/')
+    const { client, server } = await harness.get('/')
     expect(await toldIn(client)).toMatchObject({
       status: 504,
       proxyStatus: expect.stringMatching(/^http_response_timeout/),
@@ -89,7 +89,7 @@ describe('an origin', () => {
   })
 
   test.each(['end', 'reset'] as const)('that leaves without an answer is 502: %s', async (leave) => {
-    const { client, server } = await ground.get('/')
+    const { client, server } = await harness.get('/')
     server[leave]()
     expect(await toldIn(client)).toMatchObject({
       status: 502,
@@ -98,7 +98,7 @@ describe('an origin', () => {
   })
 
   test('that leaves within the head of its answer is 502', async () => {
-    const { client, server } = await ground.get('/')
+    const { client, server } = await harness.get('/')
     server.write('HTTP/1.1 200 OK\r\nContent-')
     server.end()
     expect(await toldIn(client)).toMatchObject({
@@ -108,7 +108,7 @@ describe('an origin', () => {
   })
 
   test('that has as long as its client takes over a body: the time for an answer begins with its end', async () => {
-    const { client, server } = await ground.post(['Content-Length: 4'])
+    const { client, server } = await harness.post(['Content-Length: 4'])
     for (const part of ['b', 'o', 'd', 'y']) {
       await new Promise((resolve) => setTimeout(resolve, 200))
       client.write(part)
@@ -119,7 +119,7 @@ describe('an origin', () => {
   })
 
   test('that stops in the middle of a body leaves it visibly cut', async () => {
-    const { client, server } = await ground.get('/')
+    const { client, server } = await harness.get('/')
     server.write(`${okHead('Content-Length: 100')}part`)
     await client.saw('part')
     await Promise.all([client.ended, server.ended])
@@ -128,16 +128,16 @@ describe('an origin', () => {
 })
 
 test('a client that stops in the middle of its body is told, and the origin let go', async () => {
-  const { client, server } = await ground.post(['Content-Length: 100'], 'part')
+  const { client, server } = await harness.post(['Content-Length: 100'], 'part')
   await server.saw('part')
   const told = await toldIn(client)
   expect(told).toEqual({ status: 408, proxyStatus: 'http_request_error; details="body too slow"' })
   await server.ended
-  await ground.egress.waitForLine(({ status, refused }) => status === 408 && refused === 'http_request_error')
+  await harness.egress.waitForLine(({ status, refused }) => status === 408 && refused === 'http_request_error')
 })
 
 test('a tunnel through which nothing passes is closed', async () => {
-  const { client, server } = await ground.tunnel()
+  const { client, server } = await harness.tunnel()
   await Promise.all([client.ended, server.ended])
-  await ground.egress.waitForLine(({ msg, end }) => msg === 'tunnel closed' && end === 'idle')
+  await harness.egress.waitForLine(({ msg, end }) => msg === 'tunnel closed' && end === 'idle')
 })

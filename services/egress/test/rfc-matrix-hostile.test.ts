@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { converse, type Conversation } from '@ipfleet/testing/raw-conversation.ts'
-import { bodyOf, okHead, ProxyGround, requestHead } from './proxy-ground.ts'
+import { bodyOf, okHead, ProxyHarness, requestHead } from './proxy-harness.ts'
 
 /** Requests and answers that can be read in two ways, or in none. */
-let ground: ProxyGround
+let harness: ProxyHarness
 beforeAll(async () => {
-  ground = await ProxyGround.start()
+  harness = await ProxyHarness.start()
 })
-afterEach(() => ground.clear())
-afterAll(() => ground[Symbol.asyncDispose]())
+afterEach(() => harness.clear())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 const ok = (lines: string, body = ''): string => `HTTP/1.1 200 OK\r\n${lines}\r\n\r\n${body}`
 
@@ -30,7 +30,7 @@ describe('an answer that can be read in two ways, or in none, is 502 as JSON', (
     ['an alert of TLS', '\x15\x03\x01\x00\x02\x02\x16'],
     ['a head of 70 KB', ok(`X-A: ${'x'.repeat(70_000)}\r\nContent-Length: 6`, 'poison')],
   ])('%s', async (_what, bytes) => {
-    const { client, server } = await ground.get('/', 'Connection: close')
+    const { client, server } = await harness.get('/', 'Connection: close')
     server.write(bytes)
     expect(await client.ended).toBe('closed')
     expect(client.text).toMatch(/^HTTP\/1\.1 502 .*\r\n/)
@@ -41,11 +41,11 @@ describe('an answer that can be read in two ways, or in none, is 502 as JSON', (
   })
 
   test('more than was asked for is nobody’s answer', async () => {
-    const { client, server } = await ground.get('/first')
+    const { client, server } = await harness.get('/first')
     server.write(ok('Content-Length: 4', 'mine') + ok('Content-Length: 6', 'poison'))
     await client.saw('mine')
-    client.write(requestHead(`GET ${ground.url('/second')}`))
-    const next = await ground.accept()
+    client.write(requestHead(`GET ${harness.url('/second')}`))
+    const next = await harness.accept()
     await next.saw('\r\n\r\n')
     next.write(`${okHead('Content-Length: 4')}next`)
     expect(await client.saw('next')).not.toContain('poison')
@@ -53,9 +53,9 @@ describe('an answer that can be read in two ways, or in none, is 502 as JSON', (
 })
 
 /** A request that would reach the origin if it were not for what is odd about it. */
-const get = (...fields: readonly string[]): string => [`GET ${ground.url()} HTTP/1.1`, ...fields, '', ''].join('\r\n')
+const get = (...fields: readonly string[]): string => [`GET ${harness.url()} HTTP/1.1`, ...fields, '', ''].join('\r\n')
 const post = (fields: readonly string[], body: string): string =>
-  [`POST ${ground.url()} HTTP/1.1`, 'Host: a', ...fields, '', body].join('\r\n')
+  [`POST ${harness.url()} HTTP/1.1`, 'Host: a', ...fields, '', body].join('\r\n')
 const toBytes = (sent: string | Buffer): Buffer => (typeof sent === 'string' ? Buffer.from(sent, 'latin1') : sent)
 const chunks = '5\r\nhello\r\n0\r\n\r\n'
 
@@ -66,7 +66,7 @@ function expectRefusal({ answers, rest, end }: Conversation, statuses: readonly 
   expect(answers[0]?.head).toContain('content-type: application/json')
   expect(answers[0]?.head).toContain('connection: close')
   expect(JSON.parse(answers[0]?.body ?? '')).toMatchObject({ status: answers[0]?.status })
-  expect(ground.origin.waiting).toBe(0)
+  expect(harness.origin.waiting).toBe(0)
 }
 
 describe('a request that is malformed or ambiguous is refused as JSON, and so is all behind it', () => {
@@ -100,7 +100,7 @@ describe('a request that is malformed or ambiguous is refused as JSON, and so is
     ['two Hosts', () => get('Host: a', 'Host: b')],
     ['the same Host twice', () => get('Host: a', 'hOST: a')],
     ['a Host with a path', () => get('Host: a/b@c')],
-    ['no version', () => `GET ${ground.url()}\r\n\r\n`],
+    ['no version', () => `GET ${harness.url()}\r\n\r\n`],
     ['HTTP/2.0', () => get('Host: a').replace('HTTP/1.1', 'HTTP/2.0'), [400, 505]],
     ['the beginning of HTTP/2', () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400, 505]],
     ['an unknown method', () => get('Host: a').replace('GET', 'BREW')],
@@ -112,11 +112,11 @@ describe('a request that is malformed or ambiguous is refused as JSON, and so is
     ['a URL of 20 KB', () => get('Host: a').replace('/ HTTP', `/${'x'.repeat(20_000)} HTTP`), [414, 431]],
   ])('%s', async (_what, bytes, statuses = [400]) => {
     const sent = Buffer.concat([toBytes(bytes()), Buffer.from(get('Host: a'))])
-    expectRefusal(await converse(ground.egress.port, sent), statuses)
+    expectRefusal(await converse(harness.egress.port, sent), statuses)
   })
 })
 
-const port = (): number => ground.origin.port
+const port = (): number => harness.origin.port
 
 describe('CONNECT whose target is no host and port is refused as JSON:', () => {
   test.each<[string, () => string]>([
@@ -140,7 +140,7 @@ describe('CONNECT whose target is no host and port is refused as JSON:', () => {
     ['nothing', () => ''],
   ])('%s', async (_what, target) => {
     const bytes = `CONNECT ${target()} HTTP/1.1\r\nHost: 127.0.0.1:${port()}\r\n\r\n${get('Host: a')}`
-    expectRefusal(await converse(ground.egress.port, bytes), [400])
+    expectRefusal(await converse(harness.egress.port, bytes), [400])
   })
 
   test.each<[string, string]>([
@@ -148,8 +148,8 @@ describe('CONNECT whose target is no host and port is refused as JSON:', () => {
     ['a body in chunks', 'Host: x\r\nTransfer-Encoding: chunked'],
     ['a body with a length', 'Host: x\r\nContent-Length: 5'],
   ])('%s', async (_what, fields) => {
-    const lines = fields.replaceAll('x', ground.authority)
-    const bytes = `CONNECT ${ground.authority} HTTP/1.1\r\n${lines}\r\n\r\n${chunks}`
-    expectRefusal(await converse(ground.egress.port, bytes), [400])
+    const lines = fields.replaceAll('x', harness.authority)
+    const bytes = `CONNECT ${harness.authority} HTTP/1.1\r\n${lines}\r\n\r\n${chunks}`
+    expectRefusal(await converse(harness.egress.port, bytes), [400])
   })
 })

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { flood } from '@ipfleet/testing/flood.ts'
 import { processMemory } from '@ipfleet/testing/process-memory.ts'
 import type { Wire } from '@ipfleet/testing/wire.ts'
-import { okHead, ProxyGround, requestHead } from './proxy-ground.ts'
+import { okHead, ProxyHarness, requestHead } from './proxy-harness.ts'
 import { SilentListener } from './silent-listener.ts'
 import { tunnelThrough } from './through.ts'
 
@@ -17,24 +17,24 @@ const allBytes = 200_000_000
 /** Over what the proxy takes when it is idle: buffers of sockets, and what its collector leaves lying about. */
 const maxGrowthBytes = 100_000_000
 
-let ground: ProxyGround
+let harness: ProxyHarness
 let httpEcho: Server
 let echo: TcpServer
 beforeAll(async () => {
-  ground = await ProxyGround.start()
+  harness = await ProxyHarness.start()
   httpEcho = createServer((req, res) => void pipeline(req, res)).listen(0, '127.0.0.1')
   echo = createTcpServer({ allowHalfOpen: true }, (socket) => void pipeline(socket, socket)).listen(0, '127.0.0.1')
   await Promise.all([once(httpEcho, 'listening'), once(echo, 'listening')])
 })
-afterEach(() => ground.clear())
+afterEach(() => harness.clear())
 afterAll(async () => {
-  await ground[Symbol.asyncDispose]()
+  await harness[Symbol.asyncDispose]()
   httpEcho.close()
   echo.close()
 })
 
 const portOf = (server: TcpServer): number => (server.address() as AddressInfo).port
-const memory = (kind: 'VmRSS' | 'VmHWM'): number => processMemory(ground.egress.pid, kind)
+const memory = (kind: 'VmRSS' | 'VmHWM'): number => processMemory(harness.egress.pid, kind)
 
 function* blocks(): Generator<Buffer> {
   const block = Buffer.alloc(1_000_000)
@@ -70,7 +70,7 @@ describe('200 MB go there and back, byte for byte, and are not held', () => {
       const before = memory('VmRSS')
       const headers = framing === 'a length' ? { 'content-length': allBytes } : {}
       const path = `http://127.0.0.1:${portOf(httpEcho)}/`
-      const req = request({ port: ground.egress.port, host: '127.0.0.1', path, method: 'POST', headers })
+      const req = request({ port: harness.egress.port, host: '127.0.0.1', path, method: 'POST', headers })
       expect(await isEchoed(req, async () => (await once(req, 'response'))[0])).toBe(true)
       expect(memory('VmHWM') - before).toBeLessThan(maxGrowthBytes)
     },
@@ -79,7 +79,7 @@ describe('200 MB go there and back, byte for byte, and are not held', () => {
 
   test('through a tunnel', async () => {
     const before = memory('VmRSS')
-    const { wire } = await tunnelThrough(ground.egress.port, `127.0.0.1:${portOf(echo)}`)
+    const { wire } = await tunnelThrough(harness.egress.port, `127.0.0.1:${portOf(echo)}`)
     const socket = wire.socket.removeAllListeners('data')
     expect(await isEchoed(socket, async () => socket)).toBe(true)
     expect(memory('VmHWM') - before).toBeLessThan(maxGrowthBytes)
@@ -95,26 +95,26 @@ async function expectStuck(sender: Wire, block = Buffer.alloc(60_000)): Promise<
 
 describe('what nobody reads is not read either:', () => {
   test('a body of a request', async () => {
-    const { client, server } = await ground.post([`Content-Length: ${allBytes}`])
+    const { client, server } = await harness.post([`Content-Length: ${allBytes}`])
     server.socket.pause()
     await expectStuck(client)
   })
 
   test.each([1, 50_000])('a body of an answer, in chunks of %i', async (size) => {
-    const { client, server } = await ground.get('/')
+    const { client, server } = await harness.get('/')
     server.write(okHead('Transfer-Encoding: chunked'))
     await client.saw('\r\n\r\n')
     client.socket.pause()
     const chunk = `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`
     await expectStuck(server, Buffer.from(chunk.repeat(Math.ceil(60_000 / chunk.length))))
-    expect(ground.egress.output()).not.toContain('MaxListeners')
+    expect(harness.egress.output()).not.toContain('MaxListeners')
   })
 
   test.each([
     ['client', 'server'],
     ['server', 'client'],
   ] as const)('what comes through a tunnel from the %s', async (from, to) => {
-    const ends = await ground.tunnel()
+    const ends = await harness.tunnel()
     ends[to].socket.pause()
     await expectStuck(ends[from])
   })
@@ -123,9 +123,9 @@ describe('what nobody reads is not read either:', () => {
     const silent = await SilentListener.start('127.0.0.1')
     try {
       const authority = `127.0.0.1:${silent.port}`
-      await expectStuck(await ground.client(requestHead(`CONNECT ${authority}`, `Host: ${authority}`)))
+      await expectStuck(await harness.client(requestHead(`CONNECT ${authority}`, `Host: ${authority}`)))
     } finally {
-      ground.clear()
+      harness.clear()
       await silent.stop()
     }
   })

@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { converse } from '@ipfleet/testing/raw-conversation.ts'
-import { ProxyGround, requestHead } from './proxy-ground.ts'
+import { ProxyHarness, requestHead } from './proxy-harness.ts'
 
 /** What the origin gets of a request's line and fields, byte for byte. */
-let ground: ProxyGround
+let harness: ProxyHarness
 beforeAll(async () => {
-  ground = await ProxyGround.start()
+  harness = await ProxyHarness.start()
 })
-afterEach(() => ground.clear())
-afterAll(() => ground[Symbol.asyncDispose]())
+afterEach(() => harness.clear())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 /** What the proxy adds, when the client has said nothing of the kind. */
 const ofClient = 'X-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n'
@@ -18,11 +18,11 @@ const closes = 'Connection: close\r\n\r\n'
 /** What the origin gets when the client sends this, whose target begins with a slash or is ''. */
 async function received(line: string, ...fields: readonly string[]): Promise<string> {
   const [method, target] = line.split(' ') as [string, string]
-  const { server } = await ground.ask(requestHead(`${method} http://${ground.authority}${target}`, ...fields))
+  const { server } = await harness.ask(requestHead(`${method} http://${harness.authority}${target}`, ...fields))
   return server.text
 }
 
-const head = (line: string, lines = ''): string => `${line} HTTP/1.1\r\nHost: ${ground.authority}\r\n${lines}`
+const head = (line: string, lines = ''): string => `${line} HTTP/1.1\r\nHost: ${harness.authority}\r\n${lines}`
 
 describe('the request line', () => {
   test('in absolute-form goes on in origin-form', async () => {
@@ -44,12 +44,12 @@ describe('the request line', () => {
   })
 
   test('may spell the scheme as it likes', async () => {
-    const { server } = await ground.ask(requestHead(`GET HTTP://${ground.authority}/`))
+    const { server } = await harness.ask(requestHead(`GET HTTP://${harness.authority}/`))
     expect(server.text).toBe(head('GET /', added + closes))
   })
 
   test.each(['/', '/path?query', '*'])('in another form than a proxy takes is 400 as JSON: %s', async (target) => {
-    const { answers, end } = await converse(ground.egress.port, requestHead(`OPTIONS ${target}`, 'Host: example.com'))
+    const { answers, end } = await converse(harness.egress.port, requestHead(`OPTIONS ${target}`, 'Host: example.com'))
     expect([answers.length, answers[0]?.status, end]).toEqual([1, 400, 'closed'])
     expect(answers[0]?.head).toContain('content-type: application/json')
     expect(answers[0]?.head).toContain('proxy-status: ipfleet-egress; error=http_request_error')
@@ -69,12 +69,12 @@ describe('Host', () => {
   )
 
   test('is the target’s for a client of HTTP/1.0 that sends none', async () => {
-    const { server } = await ground.ask(`GET ${ground.url()} HTTP/1.0\r\n\r\n`)
+    const { server } = await harness.ask(`GET ${harness.url()} HTTP/1.0\r\n\r\n`)
     expect(server.text).toBe(head('GET /', `${ofClient}Via: 1.0 ipfleet-egress\r\n${closes}`))
   })
 
   test('has an IPv6 address in brackets, in its canonical spelling', async () => {
-    await using ipv6 = await ProxyGround.start({}, '::1')
+    await using ipv6 = await ProxyHarness.start({}, '::1')
     const { server } = await ipv6.ask(requestHead(`GET http://[0:0::0001]:${ipv6.origin.port}/`))
     expect(server.text).toContain(`\r\nHost: [::1]:${ipv6.origin.port}\r\n`)
   })
@@ -116,7 +116,7 @@ describe('fields for the first hop only go no further:', () => {
 })
 
 test('credentials for the proxy never reach the origin', async () => {
-  await using closed = await ProxyGround.start({ PROXY_USER: 'u', PROXY_PASS: 'canary' })
+  await using closed = await ProxyHarness.start({ PROXY_USER: 'u', PROXY_PASS: 'canary' })
   const credentials = `Proxy-Authorization: Basic ${Buffer.from('u:canary').toString('base64')}`
   const trailing = `0\r\n${credentials}\r\n\r\n`
   const { server } = await closed.post([credentials, 'Transfer-Encoding: chunked'], trailing)
@@ -139,7 +139,7 @@ describe('who the client is', () => {
     ['X_REAL_IP', `X-Forwarded-For: 127.0.0.1\r\nVia: 1.1 ipfleet-egress\r\n`],
     ['VIA', ofClient],
   ])('is not said in what is switched off: %s', async (setting, left) => {
-    await using silent = await ProxyGround.start({ [setting]: 'false' })
+    await using silent = await ProxyHarness.start({ [setting]: 'false' })
     const { client, server } = await silent.get('/', 'X-Forwarded-For: 1.2.3.4', 'X-Real-IP: 1.2.3.4')
     expect(server.text).toBe(`GET / HTTP/1.1\r\nHost: ${silent.authority}\r\n${left}${closes}`)
     server.write('HTTP/1.1 204 No Content\r\n\r\n')
@@ -168,31 +168,31 @@ describe('Max-Forwards', () => {
 
   test('of OPTIONS at 0 is answered here', async () => {
     const { answers, end } = await converse(
-      ground.egress.port,
-      requestHead(`OPTIONS ${ground.url()}`, 'Max-Forwards: 0', 'Connection: close'),
+      harness.egress.port,
+      requestHead(`OPTIONS ${harness.url()}`, 'Max-Forwards: 0', 'Connection: close'),
     )
     expect([answers.length, answers[0]?.status, answers[0]?.body, end]).toEqual([1, 200, '', 'closed'])
     expect(answers[0]?.head).toContain('allow: get, head')
-    expect(ground.origin.waiting).toBe(0)
+    expect(harness.origin.waiting).toBe(0)
   })
 
   test('of TRACE at 0 is answered here, with the request but for its secrets', async () => {
-    const line = `TRACE ${ground.url()}`
+    const line = `TRACE ${harness.url()}`
     const secrets = ['Proxy-Authorization: Basic dTpw', 'authorization: Basic dTpw', 'Cookie: a=b']
     const fields = ['Host: a', 'Max-Forwards: 0', 'Via: 1.0 b']
     const { answers } = await converse(
-      ground.egress.port,
+      harness.egress.port,
       requestHead(line, ...fields, ...secrets, 'Connection: close'),
     )
     expect([answers.length, answers[0]?.status]).toEqual([1, 200])
     expect(answers[0]?.head).toContain('content-type: message/http')
     expect(answers[0]?.body).toBe(requestHead(line, ...fields, 'Connection: close'))
-    expect(ground.origin.waiting).toBe(0)
+    expect(harness.origin.waiting).toBe(0)
   })
 
   test.each(['GET', 'POST'])('of %s is of no account, and passed on', async (method) => {
-    const { server } = await ground.ask(
-      requestHead(`${method} ${ground.url()}`, 'Max-Forwards: 0', 'Content-Length: 0'),
+    const { server } = await harness.ask(
+      requestHead(`${method} ${harness.url()}`, 'Max-Forwards: 0', 'Content-Length: 0'),
     )
     expect(server.text).toBe(head(`${method} /`, `${added}Max-Forwards: 0\r\nContent-Length: 0\r\n${closes}`))
   })

@@ -1,24 +1,24 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { acceptance } from '@ipfleet/testing/websocket-server.ts'
-import { bodyOf, okHead, ProxyGround, requestHead, webSocketFields } from './proxy-ground.ts'
+import { bodyOf, okHead, ProxyHarness, requestHead, webSocketFields } from './proxy-harness.ts'
 
 /** A switch of protocols that is asked for in absolute-form, without CONNECT. */
 const source = '127.0.0.2'
-let ground: ProxyGround
+let harness: ProxyHarness
 beforeAll(async () => {
-  ground = await ProxyGround.start({ IP_POOL: source })
+  harness = await ProxyHarness.start({ IP_POOL: source })
 })
-afterEach(() => ground.clear())
-afterAll(() => ground[Symbol.asyncDispose]())
+afterEach(() => harness.clear())
+afterAll(() => harness[Symbol.asyncDispose]())
 
 describe('a WebSocket', () => {
   test('is asked for and agreed on, with nothing that is for one hop only', async () => {
-    const { client, server } = await ground.ask(ground.handshake('Keep-Alive: timeout=5'))
+    const { client, server } = await harness.ask(harness.handshake('Keep-Alive: timeout=5'))
     expect(server.text).toBe(
       [
         'GET /chat HTTP/1.1',
-        `Host: ${ground.authority}`,
+        `Host: ${harness.authority}`,
         ...webSocketFields,
         'X-Forwarded-For: 127.0.0.1',
         'X-Real-IP: 127.0.0.1',
@@ -45,7 +45,7 @@ describe('a WebSocket', () => {
   })
 
   test('loses nothing of what is said before the other side has agreed', async () => {
-    const { client, server } = await ground.ask(`${ground.handshake()}early from the client, `)
+    const { client, server } = await harness.ask(`${harness.handshake()}early from the client, `)
     client.write('more of it')
     server.write(`${acceptance(server.text)}early from the origin`)
     await client.saw('\r\n\r\nearly from the origin')
@@ -53,7 +53,7 @@ describe('a WebSocket', () => {
   })
 
   test('carries bytes of all kinds both ways', async () => {
-    const { client, server } = await ground.switched()
+    const { client, server } = await harness.switched()
     const many = Buffer.alloc(500_000, Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)))
     client.write(many)
     server.write(many)
@@ -66,7 +66,7 @@ describe('a WebSocket', () => {
   test.each(['client', 'server'] as const)(
     'has two directions, of which each ends by itself: %s first',
     async (first) => {
-      const ends = await ground.switched()
+      const ends = await harness.switched()
       const other = first === 'client' ? ends.server : ends.client
       ends[first].write('last words')
       ends[first].end()
@@ -80,7 +80,7 @@ describe('a WebSocket', () => {
   )
 
   test('ends for one side when it breaks for the other', async () => {
-    const { client, server } = await ground.switched()
+    const { client, server } = await harness.switched()
     client.reset()
     await server.ended
   })
@@ -88,7 +88,7 @@ describe('a WebSocket', () => {
 
 /** Values of metrics of this egress, by name with labels; 0 for those that are not there yet. */
 async function metrics(...series: readonly string[]): Promise<number[]> {
-  const lines = (await ground.egress.metrics()).split('\n')
+  const lines = (await harness.egress.metrics()).split('\n')
   return series.map((one) =>
     Number(
       lines
@@ -102,10 +102,10 @@ async function metrics(...series: readonly string[]): Promise<number[]> {
 describe('a switch that has been made is told of as a tunnel is', () => {
   test('in the log: a request when it stands; at its end bytes both ways, source, target, reason', async () => {
     const path = '/told-in-the-log'
-    const { client, server } = await ground.ask(`${ground.handshake().replace('/chat', path)}12345`)
+    const { client, server } = await harness.ask(`${harness.handshake().replace('/chat', path)}12345`)
     server.write(`${acceptance(server.text)}123`)
     await client.saw('\r\n\r\n123')
-    expect(await ground.egress.waitForLine((line) => line['path'] === path)).toMatchObject({
+    expect(await harness.egress.waitForLine((line) => line['path'] === path)).toMatchObject({
       msg: 'request',
       method: 'GET',
       status: 101,
@@ -115,16 +115,16 @@ describe('a switch that has been made is told of as a tunnel is', () => {
     await server.saw('1234567')
     client.end()
     server.end()
-    expect(await ground.egress.waitForLine((line) => line['bytes_up'] === 7 && line['bytes_down'] === 3)).toMatchObject(
-      {
-        msg: 'tunnel closed',
-        target: ground.authority,
-        source,
-        client: '127.0.0.1',
-        end: 'closed',
-        duration_ms: expect.any(Number),
-      },
-    )
+    expect(
+      await harness.egress.waitForLine((line) => line['bytes_up'] === 7 && line['bytes_down'] === 3),
+    ).toMatchObject({
+      msg: 'tunnel closed',
+      target: harness.authority,
+      source,
+      client: '127.0.0.1',
+      end: 'closed',
+      duration_ms: expect.any(Number),
+    })
   })
 
   test('in the metrics: open tunnels and bytes of its source address, and its end', async () => {
@@ -135,7 +135,7 @@ describe('a switch that has been made is told of as a tunnel is', () => {
     const counted = [up ?? '', down ?? '', 'ipfleet_egress_tunnels_ended_total{end="closed"}']
     await until(async () => (await metrics(openTunnels))[0] === 0)
     const [upBefore = 0, downBefore = 0, endedBefore = 0] = await metrics(...counted)
-    const { client, server } = await ground.switched()
+    const { client, server } = await harness.switched()
     expect(await metrics(openTunnels)).toEqual([1])
     client.write('12345')
     await server.saw('12345')
@@ -150,7 +150,7 @@ describe('a switch that has been made is told of as a tunnel is', () => {
 
 describe('a switch that is declined', () => {
   test('is an ordinary answer, the last one on its connection', async () => {
-    const { client, server } = await ground.ask(ground.handshake())
+    const { client, server } = await harness.ask(harness.handshake())
     server.write(`${okHead('Content-Length: 2')}no`)
     await client.saw('no')
     expect(client.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
@@ -159,13 +159,13 @@ describe('a switch that is declined', () => {
   })
 
   test('may be a refusal that says what would do', async () => {
-    const { client, server } = await ground.ask(ground.handshake())
+    const { client, server } = await harness.ask(harness.handshake())
     server.write('HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\nContent-Length: 0\r\n\r\n')
     expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 426 .*\r\nSec-WebSocket-Version: 8\r\n/s)
   })
 
   test('may break off, which is seen', async () => {
-    const { client, server } = await ground.ask(ground.handshake())
+    const { client, server } = await harness.ask(harness.handshake())
     server.write(`${okHead('Content-Length: 100')}part`)
     await client.saw('part')
     server.destroy()
@@ -175,7 +175,7 @@ describe('a switch that is declined', () => {
 })
 
 test('a switch that nobody asked for is 502', async () => {
-  const { client, server } = await ground.get('/')
+  const { client, server } = await harness.get('/')
   server.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
   expect(await client.saw(/\r\n\r\n.*}/s)).toMatch(
     /^HTTP\/1\.1 502 .*proxy-status: ipfleet-egress; error=http_protocol_error/is,
@@ -183,10 +183,10 @@ test('a switch that nobody asked for is 502', async () => {
 })
 
 test('a switch that is asked for behind an unanswered request is not made, and harms nobody', async () => {
-  const { client, server } = await ground.ask(requestHead(`GET ${ground.url('/first')}`) + ground.handshake())
+  const { client, server } = await harness.ask(requestHead(`GET ${harness.url('/first')}`) + harness.handshake())
   server.write(`${okHead('Content-Length: 5')}first`)
   await client.saw('first')
-  const next = await ground.accept()
+  const next = await harness.accept()
   expect(await next.saw('\r\n\r\n')).not.toMatch(/^upgrade:/im)
   next.write(`${okHead('Content-Length: 6')}second`)
   await client.saw('second')

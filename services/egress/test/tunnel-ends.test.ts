@@ -1,20 +1,20 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
-import { type Ends, ProxyGround } from './proxy-ground.ts'
+import { type Ends, ProxyHarness } from './proxy-harness.ts'
 
 /** What the proxy ends by itself: tunnels, whether CONNECT or a switch of protocols has asked for them. */
-let ground: ProxyGround
-afterEach(() => ground[Symbol.asyncDispose]())
+let harness: ProxyHarness
+afterEach(() => harness[Symbol.asyncDispose]())
 
 /** One of each kind. */
 async function standing(env: Readonly<Record<string, string>>): Promise<readonly Ends[]> {
-  ground = await ProxyGround.start(env)
-  return [await ground.tunnel(), await ground.switched()]
+  harness = await ProxyHarness.start(env)
+  return [await harness.tunnel(), await harness.switched()]
 }
 
 async function areOver(tunnels: readonly Ends[], why: string): Promise<void> {
   await Promise.all(tunnels.flatMap(({ client, server }) => [client.ended, server.ended]))
-  const told = () => ground.egress.lines().filter(({ msg, end }) => msg === 'tunnel closed' && end === why)
+  const told = () => harness.egress.lines().filter(({ msg, end }) => msg === 'tunnel closed' && end === why)
   await until(() => told().length === tunnels.length)
 }
 
@@ -39,12 +39,12 @@ test('those through which nothing passes for IDLE_TIMEOUT_SECONDS', async () => 
 
 test('those that stand when DRAIN_MS are over, and not before', async () => {
   const tunnels = await standing({ DRAIN_MS: '1500' })
-  ground.egress.kill('SIGTERM')
-  await ground.egress.waitForLine(({ msg }) => msg === 'stopping')
+  harness.egress.kill('SIGTERM')
+  await harness.egress.waitForLine(({ msg }) => msg === 'stopping')
   for (const { client, server } of tunnels) {
     client.write('still there')
     await server.saw('still there')
   }
   await areOver(tunnels, 'stopped')
-  expect(await ground.egress.exited).toEqual({ code: 0, signal: null })
+  expect(await harness.egress.exited).toEqual({ code: 0, signal: null })
 })

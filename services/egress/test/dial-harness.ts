@@ -18,7 +18,7 @@ interface DialOptions {
 }
 
 /** Origins and dialled sockets of one test, which end with it. */
-export class DialGround {
+export class DialHarness {
   readonly #servers: Server[] = []
   readonly #sockets: Socket[] = []
   readonly #silent: SilentListener[] = []

@@ -10,7 +10,7 @@ export interface Ends {
 }
 
 /** A proxy between clients and an origin that are driven by hand, byte by byte: each knows what the other has. */
-export class ProxyGround implements AsyncDisposable {
+export class ProxyHarness implements AsyncDisposable {
   readonly egress: RunningEgress
   readonly origin: ScriptedBackend
   /** `host:port` of the origin. */
@@ -19,10 +19,10 @@ export class ProxyGround implements AsyncDisposable {
   /** Rejects when the proxy ends: nobody must wait for what it would have done. */
   readonly #death: Promise<never>
 
-  static async start(env: Readonly<Record<string, string>> = {}, host = '127.0.0.1'): Promise<ProxyGround> {
+  static async start(env: Readonly<Record<string, string>> = {}, host = '127.0.0.1'): Promise<ProxyHarness> {
     const origin = await ScriptedBackend.start(host)
     try {
-      return new ProxyGround(await startEgress({ ALLOW_TARGETS: host, ...env }), origin, host)
+      return new ProxyHarness(await startEgress({ ALLOW_TARGETS: host, ...env }), origin, host)
     } catch (error) {
       await origin[Symbol.asyncDispose]()
       throw error
