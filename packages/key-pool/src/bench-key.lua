@@ -4,61 +4,45 @@
   them is a strike, so running it twice harms nothing. Strikes of the key as a whole count for each of its products; the
   release before products kept no others. A bench for a product ends the trial of the whole key without a result.
 
-  KEYS[1] the benches (see take-key.lua)
-  KEYS[2] the lessons (see take-key.lua)
-  ARGV[1] reason
-  ARGV[2] duration in milliseconds
-  ARGV[3] double it for each strike up to this many milliseconds; 0: exactly the duration
-  ARGV[4] most strikes that count
-  ARGV[5] the channel on which replicas learn of it
-  ARGV[6] the product, or ''
-  ARGV[7] the status that upstream answered, or ''
-  ARGV[8…] ids
+  Arguments: a Bench (key-store.ts), and maxStrikes.
   Returns how long the first is benched from now, in milliseconds.
 ]]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local product = ARGV[6] ~= '' and ARGV[6] or nil
+local product = given.product
 
 local function bench(id)
-  local scope = product and id .. '/' .. product or id
-  local before = tonumber(redis.call('HGET', KEYS[1], scope .. ':until') or 0)
-  local strikes = tonumber(redis.call('HGET', KEYS[1], scope .. ':strikes') or 0)
+  local scope = scope_of(id, product)
+  local before, strikes = number_at(benches_key, scope .. ':until'), number_at(benches_key, scope .. ':strikes')
   if before <= now then
     if product then
-      strikes = math.max(strikes, tonumber(redis.call('HGET', KEYS[1], id .. ':strikes') or 0))
+      strikes = math.max(strikes, number_at(benches_key, id .. ':strikes'))
     end
-    strikes = math.min(strikes + 1, tonumber(ARGV[4]))
+    strikes = math.min(strikes + 1, given.maxStrikes)
   end
-  local duration, cap = tonumber(ARGV[2]), tonumber(ARGV[3])
-  if cap > 0 then
-    duration = math.min(duration * 2 ^ (strikes - 1), cap)
+  local duration = given.durationMs
+  if given.doublingUpToMs then
+    duration = math.min(duration * 2 ^ (strikes - 1), given.doublingUpToMs)
   end
-  local bench_end, reason, status = now + duration, ARGV[1], ARGV[7]
+  local bench_end, reason, status = now + math.ceil(duration), given.reason, given.status
   if before >= bench_end then
-    bench_end, reason = before, redis.call('HGET', KEYS[1], scope .. ':reason') or reason
-    status = redis.call('HGET', KEYS[1], scope .. ':status') or ''
+    bench_end, reason = before, redis.call('HGET', benches_key, scope .. ':reason') or reason
+    status = tonumber(redis.call('HGET', benches_key, scope .. ':status') or nil)
   end
-  redis.call('HSET', KEYS[1], scope .. ':until', string.format('%.0f', bench_end), scope .. ':strikes', strikes, scope .. ':reason', reason)
-  if status == '' then
-    redis.call('HDEL', KEYS[1], scope .. ':trial', scope .. ':status')
-  else
-    redis.call('HSET', KEYS[1], scope .. ':status', status)
-    redis.call('HDEL', KEYS[1], scope .. ':trial')
+  redis.call('HDEL', benches_key, scope .. ':trial', scope .. ':status')
+  redis.call('HSET', benches_key, scope .. ':until', digits(bench_end), scope .. ':strikes', strikes, scope .. ':reason', reason)
+  if status then
+    redis.call('HSET', benches_key, scope .. ':status', status)
   end
   if product then
-    redis.call('HDEL', KEYS[1], id .. ':trial')
-    redis.call('HDEL', KEYS[2], scope .. ':learning')
+    redis.call('HDEL', benches_key, id .. ':trial')
+    redis.call('HDEL', lessons_key, scope .. ':learning')
   end
-  -- Strikes of a key that is never used again are forgotten with the rest.
-  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.max(bench_end - now + 86400000, redis.call('PTTL', KEYS[1]))))
-  local change = { id = id, product = product, state = 'cooling', reason = reason, remainingMs = bench_end - now, status = tonumber(status) }
-  redis.call('PUBLISH', ARGV[5], cjson.encode(change))
+  keep(benches_key, bench_end - now + day_ms)
+  publish({ id = id, product = product, state = 'cooling', reason = reason, remainingMs = bench_end - now, status = status })
   return bench_end - now
 end
 
-local first = bench(ARGV[8])
-for i = 9, #ARGV do
-  bench(ARGV[i])
+local first = bench(given.id)
+for _, id in ipairs(given.peers or {}) do
+  bench(id)
 end
-return first
+return digits(first)

@@ -5,14 +5,14 @@ export interface BenchTimes {
   readonly quarantineMs: number
 }
 
-const longestCooldownMs = 3_600_000
-const longestQuarantineMs = 86_400_000
-/** A plan may be upgraded any time: longer, nobody would understand why the key is still refused. */
-const longestDenialMs = 3_600_000
+const maxCooldownMs = 3_600_000
+const maxQuarantineMs = 86_400_000
+/** A plan may be upgraded any time: for longer, an operator would not understand why the key is still refused. */
+const maxDenialMs = 3_600_000
 /** What upstream may ask for with Retry-After; beyond it a key would be lost to a typing error. */
-const retryAfterMs = { least: 1000, most: 86_400_000 }
+const retryAfterMs = { min: 1000, max: 86_400_000 }
 /** No quota is longer than a month. */
-const longestQuotaMs = 32 * 86_400_000
+const maxQuotaMs = 32 * 86_400_000
 
 /** Retry-After as it is (clamped); without it the cooldown, doubled for each 429 since the key's last success. */
 export function limitedFor(
@@ -20,23 +20,23 @@ export function limitedFor(
   retryAfterSeconds: number | undefined,
 ): { durationMs: number; doublingUpToMs?: number } {
   if (retryAfterSeconds === undefined) {
-    return { durationMs: times.cooldownMs, doublingUpToMs: Math.max(longestCooldownMs, times.cooldownMs) }
+    return { durationMs: times.cooldownMs, doublingUpToMs: Math.max(maxCooldownMs, times.cooldownMs) }
   }
-  return { durationMs: Math.min(Math.max(retryAfterSeconds * 1000, retryAfterMs.least), retryAfterMs.most) }
+  return { durationMs: Math.min(Math.max(retryAfterSeconds * 1000, retryAfterMs.min), retryAfterMs.max) }
 }
 
 export function quarantineFor(times: BenchTimes): { durationMs: number; doublingUpToMs: number } {
-  return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(longestQuarantineMs, times.quarantineMs) }
+  return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(maxQuarantineMs, times.quarantineMs) }
 }
 
 /** How long it is remembered that a key may not ask a product. */
 export function deniedFor(times: BenchTimes): { durationMs: number; doublingUpToMs: number } {
-  return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(longestDenialMs, times.quarantineMs) }
+  return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(maxDenialMs, times.quarantineMs) }
 }
 
 /** Until the quota is full again (clamped). */
 export function exhaustedFor(resetMs: number): { durationMs: number } {
-  return { durationMs: Math.min(Math.max(resetMs, retryAfterMs.least), longestQuotaMs) }
+  return { durationMs: Math.min(Math.max(resetMs, retryAfterMs.min), maxQuotaMs) }
 }
 
 /** The first of the next month, UTC, in milliseconds since 1970: when quotas turn. */

@@ -1,13 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import { between } from '@ipfleet/core/jitter.ts'
 import type { ApiKey } from './api-key.ts'
 import { type BenchTimes, deniedFor, exhaustedFor, limitedFor, nextMonthMs, quarantineFor } from './bench-times.ts'
 import { type AskedProduct, KeyRing } from './key-ring.ts'
-import type { BenchReason, KeyState, KeyStore, TakeOptions } from './key-store.ts'
-import { earliestReturnMs, withMainProducts } from './key-states.ts'
+import type { BenchReason, KeyReturn, KeyState, KeyStore, Taken, TakeOptions } from './key-store.ts'
 import type { KeyQuota, Quota } from './quota.ts'
-import { between } from '@ipfleet/core/jitter.ts'
 
 /** The right to send one request with a key. Every ticket is settled once: by a verdict about it, or unsettled. */
 export interface Ticket {
@@ -23,12 +22,9 @@ export interface Ticket {
   readonly richest: number
 }
 
-/** Every key is benched (or was tried in this request); the earliest is back after this. */
-export interface Exhausted {
+/** Every key is benched (or was tried in this request). */
+export interface Exhausted extends KeyReturn {
   readonly kind: 'exhausted'
-  readonly retryAfterMs: number
-  /** Every key is known not to be allowed to ask this, and what upstream said. */
-  readonly deniedStatus?: number
 }
 
 /** The rate-limit fields of one reply. */
@@ -70,8 +66,8 @@ interface KeyPoolEvents {
 }
 
 /** How long a request waits for the trial of a key that may be the only one. */
-const trialPatienceMs = 2000
-const trialPollMs = { least: 30, most: 90 }
+const maxTrialWaitMs = 2000
+const trialPollMs = { min: 30, max: 90 }
 /** A key that answered someone this recently is not to blame for a refusal that only it has met. */
 const provenForMs = 60_000
 /** Of its limit; a key with less left that meets a 429 has met the end of its quota rather than a burst limit. */
@@ -134,19 +130,19 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     const { product = coreProduct } = demand
     const all = this.#ring.idsFor(product)
     const ids = tried.size === 0 ? all : all.filter((id) => !tried.has(id))
-    const patientUntilMs = Math.min(deadlineMs, this.#clock.nowMs() + trialPatienceMs)
+    const waitUntilMs = Math.min(deadlineMs, this.#clock.nowMs() + maxTrialWaitMs)
     const options = this.#optionsFor(demand)
-    for (let isPatient = ids.length > 0; isPatient;) {
-      const patienceMs = patientUntilMs - this.#clock.nowMs()
-      // Whoever has waited long enough for another to learn what a key may ask asks for itself.
-      const taken = await this.#store.take(ids, patienceMs > 0 ? options : { ...options, learns: false })
+    while (ids.length > 0) {
+      const waitMs = waitUntilMs - this.#clock.nowMs()
+      // A request that has waited long enough for another one to learn what a key may ask finds out by itself.
+      const taken = await this.#store.take(ids, waitMs > 0 ? options : { ...options, learns: false })
       if (taken.kind === 'key') return this.#ticket(taken, product, demand)
-      if (taken.deniedStatus !== undefined && tried.size === 0) return exhausted(taken.retryAfterMs, taken.deniedStatus)
-      isPatient = taken.trialUnderWay && patienceMs > 0
-      if (!isPatient) break
-      await sleep(Math.min(between(trialPollMs.least, trialPollMs.most), patienceMs))
+      const { retryAfterMs, deniedStatus } = taken
+      if (deniedStatus !== undefined && tried.size === 0) return { kind: 'exhausted', retryAfterMs, deniedStatus }
+      if (!taken.trialUnderWay || waitMs <= 0) break
+      await sleep(Math.min(between(trialPollMs.min, trialPollMs.max), waitMs))
     }
-    if (all.length === 0 && this.size > 0) return exhausted(0, 403)
+    if (all.length === 0 && this.size > 0) return { kind: 'exhausted', retryAfterMs: 0, deniedStatus: 403 }
     return { kind: 'exhausted', ...(await this.#returnOf(demand)) }
   }
 
@@ -282,7 +278,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   }
 
   #ticket(
-    taken: Extract<Awaited<ReturnType<KeyStore['take']>>, { kind: 'key' }>,
+    taken: Extract<Taken, { kind: 'key' }>,
     product: AskedProduct,
     { units = 1, prefersRich = false }: Demand,
   ): Ticket {
@@ -294,10 +290,9 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return { kind: 'ticket', key, product, trial, learning, richness, richest }
   }
 
-  async #returnOf(demand: Demand): Promise<Omit<Exhausted, 'kind'>> {
-    const [states, quotas] = await Promise.all([this.#store.read(this.#ring.ids), this.quotas()])
-    const { product = coreProduct } = demand
-    return earliestReturnMs(states, quotas, { ...demand, products: neededOf(product), may: this.#ring.idsFor(product) })
+  /** Of all keys that may ask the product, tried ones included. */
+  #returnOf(demand: Demand): Promise<KeyReturn> {
+    return this.#store.returnOf(this.#ring.idsFor(demand.product ?? coreProduct), this.#optionsFor(demand))
   }
 
   async #limit({ key, product }: Ticket, { scope, reason, retryAfterSeconds, seen }: Limit): Promise<void> {
@@ -344,6 +339,16 @@ function neededOf({ name, batchOf }: AskedProduct): readonly string[] {
 
 const provenKey = ({ id }: ApiKey, product: string): string => `${id}/${product}`
 
-function exhausted(retryAfterMs: number, deniedStatus: number): Exhausted {
-  return { kind: 'exhausted', retryAfterMs, deniedStatus }
+/** What look-ups are of: a key that rests for one of these does not do what it is for. */
+const mainProducts: ReadonlySet<string> = new Set(['core', 'lookup', 'plus', 'max'])
+
+/** A key that is over its limit for look-ups is cooling; one that only lacks a module, or a tool's use, is not. */
+function withMainProducts(state: KeyState): KeyState {
+  if (state.state === 'cooling') return state
+  const resting = (state.products ?? []).filter(
+    ({ product, reason }) => mainProducts.has(product) && reason !== 'denied',
+  )
+  const [longest] = resting.toSorted((a, b) => b.remainingMs - a.remainingMs)
+  if (longest === undefined) return state
+  return { ...state, state: 'cooling', reason: longest.reason, remainingMs: longest.remainingMs }
 }

@@ -1,8 +1,7 @@
 import type { KeyQuota, QuotaReport } from './quota.ts'
 
 /**
- * Why a key is benched: over its limit, refused by upstream, out of quota until that is full again, or because an
- * operator said so.
+ * Why a key is benched: over its limit, refused by upstream, out of quota until that is full again, or by an operator.
  */
 export type BenchReason = 'limited' | 'denied' | 'exhausted' | 'operator'
 
@@ -12,7 +11,7 @@ export type Taken =
       readonly id: string
       /** The key has just ended a bench, and this one request shows whether it is good again. */
       readonly trial: boolean
-      /** Nobody knows yet whether the key may ask this product: this one request shows it. */
+      /** It is not known whether the key may ask this product: this one request shows it. */
       readonly learning?: true
       /** How much its records of this product hold, as far as that was seen. */
       readonly richness?: number
@@ -23,19 +22,23 @@ export type Taken =
       /** It is beyond what its plan pays for. */
       readonly overage?: true
     }
-  | {
+  | ({
       readonly kind: 'none'
-      readonly retryAfterMs: number
       /** A key is being tried right now and may be back any moment. */
       readonly trialUnderWay: boolean
-      /** Every key is known not to be allowed to ask this: the status that was said to the last of them. */
-      readonly deniedStatus?: number
-    }
+    } & KeyReturn)
+
+/** When the first key may be used (again). */
+export interface KeyReturn {
+  readonly retryAfterMs: number
+  /** Every key is known not to be allowed to ask this: the status that was said to the last of them. */
+  readonly deniedStatus?: number
+}
 
 export interface TakeOptions {
-  /** What the request costs of a key's quota: 1 unless told, one for each item of a batch, 0 for what is free. */
+  /** What the request costs of a key's quota: one for each item of a batch, 0 for what is free. Default 1. */
   readonly units?: number
-  /** Of each key's limit, from 0 to 1: that much is left to requests that somebody waits for. Default 0. */
+  /** Of each key's limit, from 0 to 1: that much is left to requests that a client waits for. Default 0. */
   readonly reserveShare?: number
   /** The operator's weights, by id; 1 where there is none. */
   readonly weights?: ReadonlyMap<string, number>
@@ -57,7 +60,7 @@ export interface Bench {
   readonly id: string
   /** For that only; absent: the key as a whole. */
   readonly product?: string
-  /** Keys that share its fate: others of the same account. */
+  /** Other keys of the same account, which are benched with it. */
   readonly peers?: readonly string[]
   readonly reason: BenchReason
   readonly durationMs: number
@@ -77,11 +80,11 @@ export interface ProductState {
 export interface KeyState {
   readonly id: string
   readonly state: 'active' | 'cooling' | 'trial'
-  /** Set unless active. A key that has nothing left is cooling, `exhausted`, though nobody has benched it. */
+  /** Set unless active. A key that has nothing left is cooling, `exhausted`, though nothing benched it. */
   readonly reason?: BenchReason
   /** Set while cooling. */
   readonly remainingMs?: number
-  /** Products that it rests for, or may not ask. Absent when there are none. */
+  /** Products that it rests for, or may not ask, by name. Absent when there are none. */
   readonly products?: readonly ProductState[]
 }
 
@@ -95,7 +98,7 @@ export interface Lesson {
 }
 
 /**
- * The state of the keys: whose turn it is, who is benched for what until when, what each may ask, and what each has
+ * The state of the keys: whose turn it is, which are benched for what until when, what each may ask, and what each has
  * left. Keys are known by id only. One contract, two adapters: Redis for the fleet, memory for one process.
  */
 export interface KeyStore {
@@ -104,6 +107,8 @@ export interface KeyStore {
    * is counted at once, whether or not it will reach upstream.
    */
   take(ids: readonly string[], options?: TakeOptions): Promise<Taken>
+  /** When one of `ids` may be taken, on the assumption that the trials under way succeed. */
+  returnOf(ids: readonly string[], options?: TakeOptions): Promise<KeyReturn>
   /** Benches a key; an earlier, longer bench stands. Returns how long it is benched from now, in milliseconds. */
   bench(bench: Bench): Promise<number>
   /** A trial's result, for the key and the products: it is good again, or nothing was learnt and the next tries it. */

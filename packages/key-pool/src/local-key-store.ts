@@ -1,47 +1,32 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
-import {
-  type Bench,
-  type BenchReason,
-  type KeyState,
-  type KeyStore,
-  type Lesson,
-  maxStrikes,
-  type ProductState,
-  scopeOf,
-  type TakeOptions,
-  type Taken,
-} from './key-store.ts'
+import { KeyScope } from './key-scope.ts'
+import { type Bench, type KeyReturn, type KeyState, type KeyStore, type Lesson, scopeOf } from './key-store.ts'
+import type { Taken, TakeOptions } from './key-store.ts'
 import { KeyTurns } from './key-turns.ts'
-import { LocalLessons } from './local-lessons.ts'
 import { LocalQuotas } from './local-quotas.ts'
 import { type KeyQuota, type QuotaReport, shortForMs, weightsOf } from './quota.ts'
-import { exponentialMs } from '@ipfleet/core/backoff.ts'
 
-interface Benched {
-  readonly id: string
-  readonly product: string | undefined
-  readonly reason: BenchReason
-  readonly strikes: number
-  readonly untilMs: number
-  readonly status: number | undefined
-  trialUntilMs: number
-}
-
-/** A key that may be used now. */
+/** A key, as far as one request is concerned. */
 interface Candidate {
   readonly id: string
-  readonly scopes: readonly string[]
+  /** The key, then the key for each of the products. */
+  readonly scopes: readonly KeyScope[]
+  /** How long it may not be used; 0 or less: it may. */
+  readonly waitMs: number
+  /** How long another request may still be trying it. */
+  readonly triedForMs: number
+  /** What its plan pays for is used up. */
   readonly overage: boolean
+  /** The status with which the key was refused one of the products; 0 when it is refused as a whole. */
+  readonly deniedStatus: number | undefined
 }
 
 /** Key state of one process: all there is without Redis, and the memory of benches while Redis is away. */
 export class LocalKeyStore implements KeyStore {
   readonly #clock: Clock
   readonly #trialMs: number
-  /** What was benched and has not succeeded since, by scope: a key, or a key for one product. */
-  readonly #benched = new Map<string, Benched>()
+  readonly #scopes = new Map<string, KeyScope>()
   readonly #quotas: LocalQuotas
-  readonly #lessons: LocalLessons
   readonly #turns = new KeyTurns()
 
   /** `trialMs`: how long a trial may take before the next request may try the key. */
@@ -49,30 +34,36 @@ export class LocalKeyStore implements KeyStore {
     this.#clock = clock
     this.#trialMs = trialMs
     this.#quotas = new LocalQuotas(clock)
-    this.#lessons = new LocalLessons(clock)
   }
 
   async take(ids: readonly string[], options: TakeOptions = {}): Promise<Taken> {
-    const { units = 1, weights, products = [] } = options
-    const available = this.#preferred(ids, this.#available(ids, options), options)
+    const { units = 1, weights, learns = false, prefersRich = false } = options
+    const all = ids.map((id) => this.#candidate(id, options))
+    const available = preferred(all, options)
     const quotas = available.map(({ id }) => (units === 0 ? { id, taken: 0 } : this.#quotas.of(id)))
     const turn = this.#turns.next(
       available.map(({ id }) => id),
       weightsOf(quotas, (one) => weights?.get(one) ?? 1),
     )
     const chosen = available[turn]
-    if (chosen === undefined) return this.#none(ids, options)
+    if (chosen === undefined) {
+      const trialUnderWay = all.some(({ triedForMs }) => triedForMs > 0)
+      return { kind: 'none', trialUnderWay, ...returnOf(all, (one) => Math.max(one.waitMs, one.triedForMs)) }
+    }
     const { id, scopes, overage } = chosen
-    for (const scope of scopes) this.#quotas.spend(scope, units)
+    for (const { name } of scopes) this.#quotas.spend(name, units)
     this.#quotas.count(id, units, overage)
-    const learning = options.learns === true && this.#lessons.begin(id, products[0], this.#trialMs)
-    const richness = this.#lessons.richness(id, products[0])
-    const richest = options.prefersRich === true ? this.#richest(available, products[0]) : 0
-    const mixed = options.prefersRich === true && this.#isMixed(ids, products[0])
+    const trials = scopes.filter((scope) => scope.beginTrial(this.#trialMs))
+    const [, ofProduct] = scopes
+    const learning = learns && ofProduct !== undefined && ofProduct.learnt === undefined
+    if (learning) ofProduct.beginLearning(this.#trialMs)
+    const richness = ofProduct?.learnt?.richness
+    const richest = prefersRich ? richestOf(available) : 0
+    const mixed = prefersRich && new Set(all.flatMap((one) => one.scopes[1]?.learnt?.richness ?? [])).size > 1
     return {
       kind: 'key',
       id,
-      trial: this.#beginTrials(scopes),
+      trial: trials.length > 0,
       ...(learning && { learning }),
       ...(richness !== undefined && { richness }),
       ...(richest > 0 && { richest }),
@@ -81,28 +72,32 @@ export class LocalKeyStore implements KeyStore {
     }
   }
 
+  async returnOf(ids: readonly string[], options: TakeOptions = {}): Promise<KeyReturn> {
+    return returnOf(
+      ids.map((id) => this.#candidate(id, options)),
+      ({ waitMs }) => waitMs,
+    )
+  }
+
   async bench({ peers = [], ...bench }: Bench): Promise<number> {
-    for (const id of peers) this.#bench({ ...bench, id })
-    return this.#bench(bench)
+    for (const id of [...peers, bench.id]) {
+      const whole = this.#scope(id)
+      this.#scope(id, bench.product).bench(bench, whole.strikes)
+      whole.dropTrial()
+    }
+    return this.#scope(bench.id, bench.product).benchMs
   }
 
   async endTrial(id: string, result: 'recovered' | 'unknown', products: readonly string[] = []): Promise<void> {
-    for (const scope of [id, ...products.map((product) => scopeOf(id, product))]) {
-      const benched = this.#benched.get(scope)
-      if (benched && benched.untilMs <= this.#clock.nowMs()) {
-        if (result === 'recovered') this.#benched.delete(scope)
-        else benched.trialUntilMs = 0
-      }
-    }
-    this.#lessons.end(id, products[0])
+    for (const scope of this.#scopesOf(id, products)) scope.endTrial(result)
   }
 
   async learn(lesson: Lesson): Promise<void> {
-    this.#lessons.learn(lesson)
+    this.#scope(lesson.id, lesson.product).learn(lesson)
   }
 
   async release(id: string): Promise<void> {
-    for (const [scope, benched] of this.#benched) if (benched.id === id) this.#benched.delete(scope)
+    for (const scope of this.#scopes.values()) if (scope.id === id) scope.release()
     this.#quotas.forget(id)
   }
 
@@ -119,153 +114,83 @@ export class LocalKeyStore implements KeyStore {
   }
 
   /** Benches that still run, for handing them on. */
-  running(): { id: string; product?: string; reason: BenchReason; remainingMs: number; status?: number }[] {
-    const nowMs = this.#clock.nowMs()
-    return [...this.#benched.values()]
-      .map(({ id, product, reason, untilMs, status }) => ({
-        id,
-        ...(product !== undefined && { product }),
-        reason,
-        remainingMs: untilMs - nowMs,
-        ...(status !== undefined && { status }),
-      }))
-      .filter(({ remainingMs }) => remainingMs > 0)
+  running(): Bench[] {
+    return [...this.#scopes.values()].flatMap(({ running }) => running ?? [])
   }
 
-  #bench({ id, product, reason, durationMs, doublingUpToMs, status }: Omit<Bench, 'peers'>): number {
-    const nowMs = this.#clock.nowMs()
-    const scope = scopeOf(id, product)
-    const before = this.#benched.get(scope)
-    const still = before !== undefined && before.untilMs > nowMs
-    const whole = product === undefined ? undefined : this.#benched.get(id)
-    // Requests that were under way together report the same limit: one strike. Those of the whole key count for each product.
-    const earlier = Math.max(before?.strikes ?? 0, still ? 0 : (whole?.strikes ?? 0))
-    const strikes = Math.min(earlier + (still ? 0 : 1), maxStrikes)
-    const forMs = exponentialMs(strikes, { firstMs: durationMs, maxMs: doublingUpToMs ?? durationMs })
-    const beforeMs = before?.untilMs ?? 0
-    const untilMs = Math.max(beforeMs, nowMs + forMs)
-    // The reason is that of the bench which lasts longest.
-    const lasting = before && beforeMs >= nowMs + forMs ? before : { reason, status }
-    this.#benched.set(scope, { id, product, ...lasting, strikes, untilMs, trialUntilMs: 0 })
-    if (product !== undefined) this.#lessons.end(id, product)
-    if (whole) whole.trialUntilMs = 0
-    return untilMs - nowMs
+  #scope(id: string, product?: string): KeyScope {
+    const name = scopeOf(id, product)
+    const scope = this.#scopes.get(name) ?? new KeyScope(this.#clock, id, product)
+    this.#scopes.set(name, scope)
+    return scope
+  }
+
+  #scopesOf(id: string, products: readonly string[]): KeyScope[] {
+    return [this.#scope(id), ...products.map((product) => this.#scope(id, product))]
   }
 
   #state(id: string): KeyState {
-    const nowMs = this.#clock.nowMs()
-    const resting = [...this.#benched.values()].flatMap((one): ProductState[] =>
-      one.id === id && one.product !== undefined && one.untilMs > nowMs
-        ? [{ product: one.product, reason: one.reason, remainingMs: one.untilMs - nowMs }]
-        : [],
+    const resting = this.running().flatMap(({ id: of, product, reason, durationMs }) =>
+      of === id && product !== undefined ? [{ product, reason, remainingMs: durationMs }] : [],
     )
-    const products =
-      resting.length > 0 ? { products: resting.toSorted((a, b) => (a.product < b.product ? -1 : 1)) } : {}
-    const benched = this.#benched.get(id)
-    const benchMs = benched === undefined ? 0 : benched.untilMs - nowMs
-    if (benched && benchMs > 0)
-      return { id, state: 'cooling', reason: benched.reason, remainingMs: benchMs, ...products }
+    const products = resting.length > 0 && { products: resting.toSorted((a, b) => (a.product < b.product ? -1 : 1)) }
+    const { reason, benchMs } = this.#scope(id)
+    if (reason !== undefined && benchMs > 0) return { id, state: 'cooling', reason, remainingMs: benchMs, ...products }
     const emptyMs = shortForMs(this.#quotas.of(id), 1, 0)
     if (emptyMs > 0) return { id, state: 'cooling', reason: 'exhausted', remainingMs: emptyMs, ...products }
-    return benched ? { id, state: 'trial', reason: benched.reason, ...products } : { id, state: 'active', ...products }
+    return reason === undefined ? { id, state: 'active', ...products } : { id, state: 'trial', reason, ...products }
   }
 
-  #available(ids: readonly string[], options: TakeOptions): Candidate[] {
-    return ids.flatMap((id): Candidate[] => {
-      const { waitMs, isPaidShort } = this.#waitOf(id, options)
-      return waitMs <= 0 ? [{ id, scopes: scopesOf(id, options), overage: isPaidShort }] : []
-    })
-  }
-
-  /** How long the key cannot be used, and whether what its plan pays for is used up. */
-  #waitOf(id: string, options: TakeOptions): { waitMs: number; isPaidShort: boolean } {
+  /** The same rules as in take-key.lua, where their reasons are. */
+  #candidate(id: string, options: TakeOptions): Candidate {
     const { units = 1, reserveShare = 0, payers, maxPerDay, products = [], learns = false } = options
-    const nowMs = this.#clock.nowMs()
-    const benchMs = Math.max(0, ...scopesOf(id, options).map((scope) => this.#benchedForMs(scope, units, nowMs)))
-    const learningMs = learns ? this.#lessons.underWayForMs(id, products[0]) : 0
-    const shortMs = shortForMs(this.#quotas.of(id), units, reserveShare)
-    const pays = payers?.has(id) === true && reserveShare === 0
-    const productMs = products.map((product) => shortForMs(this.#quotas.of(scopeOf(id, product)), units, reserveShare))
+    const scopes = this.#scopesOf(id, products)
+    const [whole, ...ofProducts] = scopes
+    const isFree = units === 0 && whole?.reason === 'exhausted'
+    const benched = isFree ? ofProducts : scopes
+    const [shortMs = 0, ...shortMsOfProducts] = scopes.map(({ name }) =>
+      shortForMs(this.#quotas.of(name), units, reserveShare),
+    )
+    const overage = shortMs > 0 && payers?.has(id) === true && reserveShare === 0
     const dayMs = this.#quotas.dayOverForMs(id, units, maxPerDay?.get(id))
-    const waitMs = Math.max(benchMs, learningMs, pays ? 0 : shortMs, dayMs, ...productMs)
-    return { waitMs, isPaidShort: pays && shortMs > 0 }
-  }
-
-  #benchedForMs(scope: string, units: number, nowMs: number): number {
-    const benched = this.#benched.get(scope)
-    if (!benched) return 0
-    // What costs nothing is asked of a key whose quota is gone, too.
-    const isFree = benched.reason === 'exhausted' && benched.product === undefined && units === 0
-    return Math.max(isFree ? 0 : benched.untilMs, benched.trialUntilMs) - nowMs
-  }
-
-  /** Paid units first; then keys declared for the product; then, where some may not ask it, those known to; then the richest. */
-  #preferred(ids: readonly string[], available: readonly Candidate[], options: TakeOptions): readonly Candidate[] {
-    const { products: [product] = [], declared, learns = false, prefersRich = false } = options
-    let left = narrowed(available, ({ overage }) => !overage)
-    left = narrowed(left, ({ id }) => declared?.has(id) === true)
-    const nowMs = this.#clock.nowMs()
-    const isDenied = (id: string): boolean => {
-      const benched = this.#benched.get(scopeOf(id, product))
-      return benched?.reason === 'denied' && benched.untilMs > nowMs
-    }
-    if (learns && product !== undefined && ids.some(isDenied)) {
-      left = narrowed(left, ({ id }) => this.#lessons.knows(id, product))
-    }
-    if (!prefersRich) return left
-    const most = this.#richest(left, product)
-    return left.filter(({ id }) => (this.#lessons.richness(id, product) ?? most) >= most)
-  }
-
-  #isMixed(ids: readonly string[], product: string | undefined): boolean {
-    return new Set(ids.flatMap((id) => this.#lessons.richness(id, product) ?? [])).size > 1
-  }
-
-  #richest(candidates: readonly Candidate[], product: string | undefined): number {
-    return Math.max(0, ...candidates.map(({ id }) => this.#lessons.richness(id, product) ?? 0))
-  }
-
-  #beginTrials(scopes: readonly string[]): boolean {
-    const nowMs = this.#clock.nowMs()
-    const benched = scopes.flatMap((scope) => this.#benched.get(scope) ?? [])
-    // A bench that still runs, and that this request was let by, is not on trial.
-    const over = benched.filter(({ untilMs }) => untilMs <= nowMs)
-    for (const one of over) one.trialUntilMs = nowMs + this.#trialMs
-    return over.length > 0
-  }
-
-  #none(ids: readonly string[], options: TakeOptions): Taken {
-    const nowMs = this.#clock.nowMs()
-    const { products = [], learns = false } = options
-    const isTried = (id: string): boolean =>
-      scopesOf(id, options).some((scope) => (this.#benched.get(scope)?.trialUntilMs ?? 0) > nowMs) ||
-      (learns && this.#lessons.underWayForMs(id, products[0]) > 0)
-    const denials = ids.flatMap((id) => this.#denialOf(id, products, nowMs) ?? [])
-    const deniedStatus = denials.length === ids.length ? Math.max(0, ...denials) : 0
-    const waitsMs = ids.map((id) => this.#waitOf(id, options).waitMs)
+    const [denial] = ofProducts.flatMap(({ deniedStatus }) => deniedStatus ?? [])
     return {
-      kind: 'none',
-      retryAfterMs: ids.length === 0 ? 0 : Math.min(...waitsMs),
-      trialUnderWay: ids.some(isTried),
-      ...(deniedStatus > 0 && { deniedStatus }),
+      id,
+      scopes,
+      waitMs: Math.max(0, ...benched.map(({ benchMs }) => benchMs), overage ? 0 : shortMs, ...shortMsOfProducts, dayMs),
+      triedForMs: Math.max(...scopes.map(({ trialMs }) => trialMs), learns ? (ofProducts[0]?.learningMs ?? 0) : 0),
+      overage,
+      deniedStatus: denial ?? (whole?.deniedStatus === undefined ? undefined : 0),
     }
-  }
-
-  /** The status with which the key was refused one of the products; 0 when it is refused as a whole. */
-  #denialOf(id: string, products: readonly string[], nowMs: number): number | undefined {
-    const isDenied = (one: Benched | undefined): boolean => one?.reason === 'denied' && one.untilMs > nowMs
-    const ofProduct = products.map((product) => this.#benched.get(scopeOf(id, product))).find(isDenied)
-    if (ofProduct) return ofProduct.status ?? 403
-    return isDenied(this.#benched.get(id)) ? 0 : undefined
   }
 }
 
-function scopesOf(id: string, { products = [] }: TakeOptions): string[] {
-  return [id, ...products.map((product) => scopeOf(id, product))]
+/** Of those that are free: paid units first; then declared keys; then, where some may not ask, those known to; then the richest. */
+function preferred(all: readonly Candidate[], { declared, learns, prefersRich }: TakeOptions): readonly Candidate[] {
+  let left = all.filter(({ waitMs, triedForMs }) => waitMs <= 0 && triedForMs <= 0)
+  left = narrowed(left, ({ overage }) => !overage)
+  left = narrowed(left, ({ id }) => declared?.has(id) === true)
+  if (learns && all.some(({ scopes }) => scopes[1]?.deniedStatus !== undefined)) {
+    left = narrowed(left, ({ scopes }) => scopes[1]?.learnt !== undefined)
+  }
+  if (!prefersRich) return left
+  const richest = richestOf(left)
+  return left.filter(({ scopes }) => (scopes[1]?.learnt?.richness ?? richest) >= richest)
 }
 
 /** Those that fit, unless none does. */
-function narrowed<T>(all: readonly T[], fits: (one: T) => boolean): readonly T[] {
+function narrowed(all: Candidate[], fits: (one: Candidate) => boolean): Candidate[] {
   const some = all.filter(fits)
   return some.length > 0 ? some : all
+}
+
+function richestOf(candidates: readonly Candidate[]): number {
+  return Math.max(0, ...candidates.map(({ scopes }) => scopes[1]?.learnt?.richness ?? 0))
+}
+
+function returnOf(all: readonly Candidate[], waitMsOf: (one: Candidate) => number): KeyReturn {
+  const statuses = all.flatMap(({ deniedStatus }) => deniedStatus ?? [])
+  const status = statuses.length === all.length ? Math.max(0, ...statuses) : 0
+  const retryAfterMs = all.length === 0 ? 0 : Math.min(...all.map(waitMsOf))
+  return { retryAfterMs, ...(status > 0 && { deniedStatus: status }) }
 }

@@ -1,42 +1,64 @@
 --[[
-  The state of keys.
+  The state of keys, and what is known of their quotas.
 
-  KEYS[1] the benches (see take-key.lua)
-  KEYS[2] the quotas (see take-key.lua)
-  ARGV[1…] ids
-  Returns for each id {milliseconds its bench still runs, 0 when it is over, -1 when there is none; reason or '';
-  milliseconds until it has anything left again, 0 when it has; then three for each product that it rests for or may
-  not ask: its name, the reason, milliseconds}.
+  Arguments: ids.
+  Returns for each {state, a KeyState (key-store.ts); quota, a KeyQuota (quota.ts)}, as JSON.
 ]]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local states, at = {}, {}
-for i = 1, #ARGV do
-  local id = ARGV[i]
-  local bench = redis.call('HMGET', KEYS[1], id .. ':until', id .. ':reason')
-  local remaining = bench[1] and math.max(0, tonumber(bench[1]) - now) or -1
+local function quota_of(scope, source)
+  local slot = scope .. ':' .. source
+  local left, limit, total, ends =
+    unpack(redis.call('HMGET', quotas_key, slot .. ':left', slot .. ':limit', slot .. ':total', slot .. ':until'))
+  if tonumber(ends or 0) > now then
+    left, total = tonumber(left), tonumber(total or nil)
+    local used = total and math.max(0, total - left)
+    return { remaining = left, limit = tonumber(limit or nil), used = used, resetMs = tonumber(ends) - now }
+  end
+end
+
+local function state_of(id, quota)
+  local ends, reason = unpack(redis.call('HMGET', benches_key, id .. ':until', id .. ':reason'))
   local empty = 0
-  for _, source in ipairs({ ':account', ':reply' }) do
-    local quota = redis.call('HMGET', KEYS[2], id .. source .. ':left', id .. source .. ':until')
-    if tonumber(quota[1] or 1) < 1 then
-      empty = math.max(empty, tonumber(quota[2] or 0) - now)
+  for _, source in ipairs({ 'account', 'reply' }) do
+    if quota[source] and quota[source].remaining < 1 then
+      empty = math.max(empty, quota[source].resetMs)
     end
   end
-  states[i], at[id] = { remaining, bench[2] or '', empty }, i
+  if ends and tonumber(ends) > now then
+    return { id = id, state = 'cooling', reason = reason, remainingMs = tonumber(ends) - now }
+  elseif empty > 0 then
+    return { id = id, state = 'cooling', reason = 'exhausted', remainingMs = empty }
+  end
+  return { id = id, state = ends and 'trial' or 'active', reason = ends and reason or nil }
 end
-local benches = redis.call('HGETALL', KEYS[1])
-local reasons = {}
-for i = 1, #benches, 2 do
-  reasons[benches[i]] = benches[i + 1]
+
+local rows, row_of = {}, {}
+for i, id in ipairs(given.ids) do
+  local taken, overage = unpack(redis.call('HMGET', turns_key, id .. ':taken', id .. ':overage'))
+  local quota = { id = id, taken = tonumber(taken or 0), overage = tonumber(overage or nil) }
+  quota.account, quota.reply = quota_of(id, 'account'), quota_of(id, 'reply')
+  rows[i] = { state = state_of(id, quota), quota = quota }
+  row_of[id] = rows[i]
 end
+local benches = redis.call('HGETALL', benches_key)
+local value_at = {}
 for i = 1, #benches, 2 do
-  local id, product = string.match(benches[i], '^([^/:]+)/(.+):until$')
-  local left = id and tonumber(benches[i + 1]) - now or 0
-  if at[id] and left > 0 then
-    local state = states[at[id]]
-    state[#state + 1] = product
-    state[#state + 1] = reasons[id .. '/' .. product .. ':reason'] or 'limited'
-    state[#state + 1] = left
+  value_at[benches[i]] = benches[i + 1]
+end
+for field, ends in pairs(value_at) do
+  local id, product = string.match(field, '^([^/:]+)/(.+):until$')
+  local left = id and tonumber(ends) - now or 0
+  if row_of[id] and left > 0 then
+    local state = row_of[id].state
+    state.products = state.products or {}
+    local reason = value_at[scope_of(id, product) .. ':reason']
+    table.insert(state.products, { product = product, reason = reason or 'limited', remainingMs = left })
   end
 end
-return states
+for _, row in ipairs(rows) do
+  if row.state.products then
+    table.sort(row.state.products, function(one, other)
+      return one.product < other.product
+    end)
+  end
+end
+return cjson.encode(rows)

@@ -1,27 +1,19 @@
 import type { FleetNames } from '@ipfleet/redis/fleet-names.ts'
-import { luaCommand } from '@ipfleet/redis/lua-command.ts'
+import { luaCommand, type LuaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import {
-  type Bench,
-  type BenchReason,
-  type KeyState,
-  type KeyStore,
-  type Lesson,
-  maxStrikes,
-  type ProductState,
-  type TakeOptions,
-  type Taken,
-} from './key-store.ts'
-import type { KeyQuota, Quota, QuotaReport } from './quota.ts'
+import { type Bench, type KeyState, type KeyStore, type Lesson, maxStrikes } from './key-store.ts'
+import type { KeyReturn, Taken, TakeOptions } from './key-store.ts'
+import type { KeyQuota, QuotaReport } from './quota.ts'
 
-const takeKey = luaCommand(new URL('take-key.lua', import.meta.url))
-const benchKey = luaCommand(new URL('bench-key.lua', import.meta.url))
-const endTrialOfKey = luaCommand(new URL('end-trial.lua', import.meta.url))
-const learnKey = luaCommand(new URL('learn-key.lua', import.meta.url))
-const releaseKey = luaCommand(new URL('release-key.lua', import.meta.url))
-const readKeys = luaCommand(new URL('read-keys.lua', import.meta.url))
-const reportQuotaOfKey = luaCommand(new URL('report-quota.lua', import.meta.url))
-const readQuotas = luaCommand(new URL('read-quotas.lua', import.meta.url))
+const command = (name: string): LuaCommand =>
+  luaCommand(new URL('key-state.lua', import.meta.url), new URL(`${name}.lua`, import.meta.url))
+const takeKey = command('take-key')
+const benchKey = command('bench-key')
+const endTrial = command('end-trial')
+const learnKey = command('learn-key')
+const releaseKey = command('release-key')
+const readKeys = command('read-keys')
+const reportQuota = command('report-quota')
 
 /** Each change of a key, as JSON: `{id, product?, state, reason?, remainingMs?, status?}` or `{id, product?, quota}`. */
 export const keysChannel = (names: FleetNames): string => names.channel('keys')
@@ -30,142 +22,72 @@ export const keysChannel = (names: FleetNames): string => names.channel('keys')
 export class RedisKeyStore implements KeyStore {
   readonly #link: RedisLink
   readonly #trialMs: number
-  readonly #benches: string
-  readonly #turns: string
-  readonly #quotas: string
-  readonly #lessons: string
+  readonly #keys: readonly string[]
   readonly #channel: string
 
   constructor(link: RedisLink, { trialMs }: { trialMs: number }) {
     this.#link = link
     this.#trialMs = trialMs
-    // Of the release before products, too: what a key is benched for as a whole is read and written as it was.
-    this.#benches = link.names.key('keys', 'pool', 'benches')
-    this.#turns = link.names.key('keys', 'pool', 'cursor')
-    this.#quotas = link.names.key('keys', 'pool', 'quotas')
-    this.#lessons = link.names.key('keys', 'pool', 'lessons')
+    this.#keys = ['benches', 'cursor', 'quotas', 'lessons'].map((name) => link.names.key('keys', 'pool', name))
     this.#channel = keysChannel(link.names)
   }
 
-  async take(ids: readonly string[], options: TakeOptions = {}): Promise<Taken> {
-    const { units = 1, reserveShare = 0, products = [], learns = false, prefersRich = false } = options
-    const flags = `${learns && products.length > 0 ? 'l' : ''}${prefersRich ? 'r' : ''}`
-    const args = [this.#trialMs, units, reserveShare, flags, products.length, ...products]
-    const candidates = ids.flatMap((id) => candidate(id, options))
-    const reply = await this.#link.lua(
-      takeKey,
-      [this.#benches, this.#turns, this.#quotas, this.#lessons],
-      [...args, ...candidates],
-    )
-    return takenOf(reply as TakeReply)
+  take(ids: readonly string[], options?: TakeOptions): Promise<Taken> {
+    return this.#call(takeKey, { ...takeArguments(ids, options), trialMs: this.#trialMs })
   }
 
-  async bench({
-    id,
-    product = '',
-    peers = [],
-    reason,
-    durationMs,
-    doublingUpToMs = 0,
-    status,
-  }: Bench): Promise<number> {
-    const times = [Math.ceil(durationMs), Math.ceil(doublingUpToMs)]
-    const args = [reason, ...times, maxStrikes, this.#channel, product, status ?? '', id, ...peers]
-    return Number(await this.#link.lua(benchKey, [this.#benches, this.#lessons], args))
+  returnOf(ids: readonly string[], options?: TakeOptions): Promise<KeyReturn> {
+    return this.#call(takeKey, { ...takeArguments(ids, options), onlyAsks: true })
   }
 
-  async endTrial(id: string, result: 'recovered' | 'unknown', products: readonly string[] = []): Promise<void> {
-    await this.#link.lua(endTrialOfKey, [this.#benches, this.#lessons], [id, result, this.#channel, ...products])
+  bench(bench: Bench): Promise<number> {
+    return this.#call(benchKey, { ...bench, maxStrikes })
   }
 
-  async learn({ id, product, forMs, richness }: Lesson): Promise<void> {
-    await this.#link.lua(learnKey, [this.#lessons], [id, product, Math.ceil(forMs), richness ?? ''])
+  endTrial(id: string, result: 'recovered' | 'unknown', products: readonly string[] = []): Promise<void> {
+    return this.#call(endTrial, { id, products, hasRecovered: result === 'recovered' })
   }
 
-  async release(id: string): Promise<void> {
-    await this.#link.lua(releaseKey, [this.#benches, this.#quotas], [id, this.#channel])
+  learn(lesson: Lesson): Promise<void> {
+    return this.#call(learnKey, lesson)
+  }
+
+  release(id: string): Promise<void> {
+    return this.#call(releaseKey, { id })
   }
 
   async read(ids: readonly string[]): Promise<KeyState[]> {
-    const reply = (await this.#link.lua(readKeys, [this.#benches, this.#quotas], ids)) as ReadReply[]
-    return reply.map(([benchMs, reason, emptyMs, ...resting], index): KeyState => {
-      const id = ids[index] as string
-      const products = productStates(resting)
-      const more = products.length > 0 ? { products } : {}
-      if (benchMs > 0) return { id, state: 'cooling', reason, remainingMs: benchMs, ...more }
-      if (emptyMs > 0) return { id, state: 'cooling', reason: 'exhausted', remainingMs: emptyMs, ...more }
-      return benchMs < 0 ? { id, state: 'active', ...more } : { id, state: 'trial', reason, ...more }
-    })
-  }
-
-  async reportQuota(report: QuotaReport): Promise<void> {
-    const { id, product = '', source, remaining, limit, used, resetMs, takenBefore } = report
-    const total = used === undefined ? limit : used + remaining
-    const numbers = [remaining, limit, total, Math.ceil(resetMs), takenBefore].map((number) => number ?? '')
-    await this.#link.lua(
-      reportQuotaOfKey,
-      [this.#quotas, this.#turns],
-      [id, source, ...numbers, this.#channel, product],
-    )
+    return (await this.#rows(ids)).map(({ state }) => state)
   }
 
   async quotas(ids: readonly string[]): Promise<KeyQuota[]> {
-    const reply = (await this.#link.lua(readQuotas, [this.#quotas, this.#turns], ids)) as string[][]
-    return reply.map(([taken, over, ...fields], index): KeyQuota => {
-      const account = quotaOf(fields.slice(0, 4))
-      const replied = quotaOf(fields.slice(4))
-      const id = ids[index] as string
-      const overage = Number(over) > 0 ? { overage: Number(over) } : {}
-      return { id, taken: Number(taken), ...overage, ...(account && { account }), ...(replied && { reply: replied }) }
-    })
+    return (await this.#rows(ids)).map(({ quota }) => quota)
+  }
+
+  reportQuota(report: QuotaReport): Promise<void> {
+    const { used, limit, remaining } = report
+    return this.#call(reportQuota, { ...report, total: used === undefined ? limit : used + remaining })
+  }
+
+  /** Lua writes an empty list as an object. */
+  async #rows(ids: readonly string[]): Promise<{ readonly state: KeyState; readonly quota: KeyQuota }[]> {
+    return ids.length === 0 ? [] : this.#call(readKeys, { ids })
+  }
+
+  async #call<Result>(lua: LuaCommand, given: object): Promise<Result> {
+    const reply = await this.#link.lua(lua, this.#keys, [JSON.stringify(given), this.#channel])
+    return (reply === null ? undefined : JSON.parse(String(reply))) as Result
   }
 }
 
-type TakeReply =
-  | readonly [id: string, flags: string, richness: string, richest: number]
-  | readonly [id: null, ...numbers: number[]]
-type ReadReply = readonly [benchMs: number, reason: BenchReason, emptyMs: number, ...resting: (string | number)[]]
-
-function candidate(id: string, { weights, declared, payers, maxPerDay }: TakeOptions): (string | number)[] {
-  const flags = `${declared?.has(id) ? 'd' : ''}${payers?.has(id) ? 'p' : ''}`
-  return [id, weights?.get(id) ?? 1, flags, maxPerDay?.get(id) ?? 0]
-}
-
-function takenOf(reply: TakeReply): Taken {
-  if (reply[0] === null) {
-    const [, retryAfterMs = 0, trying, status = 0] = reply
-    const denied = status > 0 ? { deniedStatus: status } : {}
-    return { kind: 'none', retryAfterMs, trialUnderWay: trying === 1, ...denied }
-  }
-  const [id, flags, richness, richest] = reply
-  return {
-    kind: 'key',
+function takeArguments(ids: readonly string[], options: TakeOptions = {}): object {
+  const { units = 1, reserveShare = 0, products = [], learns = false, prefersRich = false } = options
+  const candidates = ids.map((id) => ({
     id,
-    trial: flags.includes('t'),
-    ...(flags.includes('l') && { learning: true as const }),
-    ...(richness !== '' && { richness: Number(richness) }),
-    ...(richest > 0 && { richest }),
-    ...(flags.includes('m') && { mixed: true as const }),
-    ...(flags.includes('o') && { overage: true as const }),
-  }
-}
-
-/** Three values for each. */
-function productStates(resting: readonly (string | number)[]): ProductState[] {
-  const states = Array.from({ length: resting.length / 3 }, (_, at): ProductState => {
-    const [product, reason, remainingMs] = resting.slice(at * 3, at * 3 + 3)
-    return { product: String(product), reason: reason as BenchReason, remainingMs: Number(remainingMs) }
-  })
-  return states.toSorted((a, b) => (a.product < b.product ? -1 : 1))
-}
-
-function quotaOf([left = '', limit = '', total = '', reset = '']: readonly string[]): Quota | undefined {
-  if (left === '') return undefined
-  const remaining = Number(left)
-  return {
-    remaining,
-    ...(limit !== '' && { limit: Number(limit) }),
-    ...(total !== '' && { used: Math.max(0, Number(total) - remaining) }),
-    resetMs: Number(reset),
-  }
+    weight: options.weights?.get(id),
+    isDeclared: options.declared?.has(id) || undefined,
+    pays: options.payers?.has(id) || undefined,
+    maxPerDay: options.maxPerDay?.get(id),
+  }))
+  return { candidates, units, reserveShare, products, learns: learns && products.length > 0, prefersRich }
 }

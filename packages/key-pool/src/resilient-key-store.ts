@@ -1,7 +1,7 @@
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import type { Bench, BenchReason, KeyState, KeyStore, Lesson, TakeOptions, Taken } from './key-store.ts'
+import type { Bench, BenchReason, KeyReturn, KeyState, KeyStore, Lesson, TakeOptions, Taken } from './key-store.ts'
 import type { LocalKeyStore } from './local-key-store.ts'
 import type { KeyQuota, QuotaReport } from './quota.ts'
 import { keysChannel, type RedisKeyStore } from './redis-key-store.ts'
@@ -25,6 +25,10 @@ export class ResilientKeyStore implements KeyStore {
 
   take(ids: readonly string[], options?: TakeOptions): Promise<Taken> {
     return this.#fleetOrOwn((store) => store.take(ids, options))
+  }
+
+  returnOf(ids: readonly string[], options?: TakeOptions): Promise<KeyReturn> {
+    return this.#fleetOrOwn((store) => store.returnOf(ids, options))
   }
 
   async bench(bench: Bench): Promise<number> {
@@ -112,9 +116,7 @@ export class ResilientKeyStore implements KeyStore {
 
   async #republish(): Promise<void> {
     try {
-      for (const { remainingMs, ...bench } of this.#own.running()) {
-        await this.#fleet.bench({ ...bench, durationMs: remainingMs })
-      }
+      for (const bench of this.#own.running()) await this.#fleet.bench(bench)
     } catch {
       // Gone again; the next `up` tries again.
     }

@@ -1,48 +1,35 @@
 --[[
-  The next key among those that may be used and have enough left, by smooth weighted round robin (see key-turns.ts):
-  the weights are the operator's, times what each key has left. A benched key's share is spread over the others. What
-  the request costs is counted here. Time is the server's. Running it twice skips a turn and counts the cost twice,
-  so that a little less is used than there is.
+  The next key among those that may be used and have enough left, by smooth weighted round robin: the weights are the
+  operator's, times what each key has left. A benched key's share is spread over the others. What the request costs is
+  counted here. Running it twice skips a turn and counts the cost twice, so that a little less is used than there is.
 
-  A scope is a key, `<id>`, or a key for one product, `<id>/<product>`.
-
-  KEYS[1] the benches: fields <scope>:until, :strikes, :reason, :status, :trial (times in ms since 1970)
-  KEYS[2] the turns: fields <id>:gained (of round robin), <id>:taken, <id>:overage (units ever taken; those of them that
-          its plan did not pay for), <id>:day and <id>:today (the day since 1970, UTC, and units of that day)
-  KEYS[3] the quotas: fields <scope>:<source>:left, :limit, :total, :until; the source is account or reply
-  KEYS[4] the lessons: fields <scope>:until, :richness, and :learning (until when someone finds out)
-  ARGV[1] how long a trial may take, in milliseconds
-  ARGV[2] units that the request costs
-  ARGV[3] the share of its limit that each key must keep
-  ARGV[4] flags: l if the first product is to be learnt, r if the richest records are preferred
-  ARGV[5] how many products follow; then their names
-  ARGV[…] four for each key, in their order: id, the operator's weight, flags (d declared for the product, p pays for
-          overage), most units in a day or 0
-  Returns {id, flags (t on trial, l learning, o overage, m if the richness of keys differs), richness or '', the most of all or 0}, or {false, milliseconds until the next is
-  free, 1 if a trial is under way, the status that every key was refused with, or 0}.
+  Arguments: candidates {id, weight, isDeclared (for the product), pays (for overage), maxPerDay (units)} in their order,
+  of which all but the id may be absent; units, reserveShare, products, learns, prefersRich (TakeOptions in
+  key-store.ts); trialMs; onlyAsks: no key is taken, and trials that are under way count as over.
+  Returns a Taken, with onlyAsks a KeyReturn (key-store.ts), as JSON.
 ]]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local day_ms = 86400000
-local trial_ms, units, reserve = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local learns, prefers_rich = string.find(ARGV[4], 'l') ~= nil, string.find(ARGV[4], 'r') ~= nil
-local first_key = 6 + tonumber(ARGV[5])
-local product = ARGV[6]
-if first_key == 6 then
-  product = nil
-end
+local units, products = given.units, given.products
+local product = products[1]
+local sources = { 'account', 'reply' }
 
-local function scopes_of(id)
-  local scopes = { id }
-  for i = 6, first_key - 1 do
-    scopes[#scopes + 1] = id .. '/' .. ARGV[i]
+for _, key in ipairs(given.candidates) do
+  key.scopes = { key.id }
+  for _, name in ipairs(products) do
+    table.insert(key.scopes, scope_of(key.id, name))
   end
-  return scopes
 end
 
--- All that is needed of a hash: with many products most of it is not.
+-- In a small hash (hash-max-listpack-entries, 512) Redis looks for each field from the beginning: a take of one of 50 keys
+-- took 4.5 ms with HMGET and 1.2 ms with HGETALL. Of a large one, with many products, most is not needed.
 local function read(key, fields)
   local values = {}
+  if #fields > 0 and redis.call('HLEN', key) <= 512 then
+    local all = redis.call('HGETALL', key)
+    for i = 1, #all, 2 do
+      values[all[i]] = all[i + 1]
+    end
+    return values
+  end
   for from = 1, #fields, 1000 do
     local some = { unpack(fields, from, math.min(from + 999, #fields)) }
     for i, value in ipairs(redis.call('HMGET', key, unpack(some))) do
@@ -58,28 +45,25 @@ local function add(fields, prefix, names)
     fields[#fields + 1] = prefix .. name
   end
 end
-for i = first_key, #ARGV, 4 do
-  local id = ARGV[i]
-  add(turn_fields, id, { ':gained', ':taken', ':overage', ':day', ':today' })
-  for _, scope in ipairs(scopes_of(id)) do
+for _, key in ipairs(given.candidates) do
+  add(turn_fields, key.id, { ':gained', ':taken', ':overage', ':day', ':today' })
+  for _, scope in ipairs(key.scopes) do
     add(bench_fields, scope, { ':until', ':strikes', ':reason', ':status', ':trial' })
-    if units > 0 then
-      for _, source in ipairs({ ':account', ':reply' }) do
-        add(quota_fields, scope .. source, { ':left', ':limit', ':until' })
-      end
+    for _, source in ipairs(units > 0 and sources or {}) do
+      add(quota_fields, scope .. ':' .. source, { ':left', ':limit', ':until' })
     end
   end
-  if product and (learns or prefers_rich) then
-    add(lesson_fields, id .. '/' .. product, { ':until', ':richness', ':learning' })
+  if product and (given.learns or given.prefersRich) then
+    add(lesson_fields, scope_of(key.id, product), { ':until', ':richness', ':learning' })
   end
 end
-local benches, turns = read(KEYS[1], bench_fields), read(KEYS[2], turn_fields)
-local quotas, lessons = read(KEYS[3], quota_fields), read(KEYS[4], lesson_fields)
+local benches, turns = read(benches_key, bench_fields), read(turns_key, turn_fields)
+local quotas, lessons = read(quotas_key, quota_fields), read(lessons_key, lesson_fields)
 local function number(hash, field)
   return tonumber(hash[field] or 0) or 0
 end
 
--- What is left by that source, and until when; nothing when the source has said nothing that is still believed.
+-- What is left by that source, until when, and of how much; nothing when nothing is known that is still believed.
 local function quota_of(scope, source)
   local slot = scope .. ':' .. source
   local ends = number(quotas, slot .. ':until')
@@ -90,204 +74,191 @@ end
 
 local function short_until(scope)
   local free = 0
-  for _, source in ipairs({ 'account', 'reply' }) do
+  for _, source in ipairs(sources) do
     local left, ends, limit = quota_of(scope, source)
-    if left and left - units < limit * reserve then
+    if left and left - units < limit * given.reserveShare then
       free = math.max(free, ends)
     end
   end
   return free
 end
 
-local function benched_until(scope, is_whole)
-  local ends = number(benches, scope .. ':until')
+local function benched_until(scope)
   -- What costs nothing is asked of a key whose quota is gone, too.
-  if is_whole and units == 0 and benches[scope .. ':reason'] == 'exhausted' then
-    ends = 0
-  end
-  return math.max(ends, number(benches, scope .. ':trial'))
+  local is_free = units == 0 and benches[scope .. ':reason'] == 'exhausted' and not string.find(scope, '/', 1, true)
+  return is_free and 0 or number(benches, scope .. ':until')
 end
 
-local function lesson_of(id, name)
-  if product and number(lessons, id .. '/' .. product .. ':until') > now then
-    return lessons[id .. '/' .. product .. name]
+local function lesson_of(key, name)
+  if product and number(lessons, scope_of(key.id, product) .. ':until') > now then
+    return lessons[scope_of(key.id, product) .. name]
   end
 end
 
-local function is_tried(id, scopes)
-  for _, scope in ipairs(scopes) do
-    if number(benches, scope .. ':trial') > now then
-      return true
+local function tried_until(key)
+  local free = given.learns and number(lessons, scope_of(key.id, product) .. ':learning') or 0
+  for _, scope in ipairs(key.scopes) do
+    free = math.max(free, number(benches, scope .. ':trial'))
+  end
+  return free
+end
+
+local function today_of(key)
+  return number(turns, key.id .. ':day') == math.floor(now / day_ms) and number(turns, key.id .. ':today') or 0
+end
+
+-- When the key is free, and whether only for money.
+local function free_from(key)
+  local free, is_short = 0, false
+  for at, scope in ipairs(key.scopes) do
+    local short = short_until(scope)
+    if at == 1 and short > 0 and given.reserveShare == 0 and key.pays then
+      is_short = true
+    else
+      free = math.max(free, short)
     end
+    free = math.max(free, benched_until(scope))
   end
-  return learns and number(lessons, id .. '/' .. product .. ':learning') > now
+  if key.maxPerDay and units > 0 and today_of(key) + units > key.maxPerDay then
+    free = math.max(free, (math.floor(now / day_ms) + 1) * day_ms)
+  end
+  return free, is_short
 end
 
 -- The status with which the key was refused one of the products; 0 when it is refused as a whole.
 local function denial_of(scopes)
-  for i = #scopes, 1, -1 do
-    if number(benches, scopes[i] .. ':until') > now and benches[scopes[i] .. ':reason'] == 'denied' then
-      return i == 1 and 0 or tonumber(benches[scopes[i] .. ':status'] or 403)
+  for at = #scopes, 1, -1 do
+    if number(benches, scopes[at] .. ':until') > now and benches[scopes[at] .. ':reason'] == 'denied' then
+      return at == 1 and 0 or tonumber(benches[scopes[at] .. ':status'] or 403)
     end
   end
 end
 
-local available, wait, trying, denied, key_count, some_denied = {}, nil, 0, 0, 0, false
-local highest_status = 0
-for i = first_key, #ARGV, 4 do
-  local id, flags, per_day = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 3])
-  local scopes = scopes_of(id)
-  key_count = key_count + 1
-  local free, overage = 0, false
-  for at, scope in ipairs(scopes) do
-    free = math.max(free, benched_until(scope, at == 1))
-    if units > 0 then
-      local short = short_until(scope)
-      if at == 1 and short > 0 and reserve == 0 and string.find(flags, 'p') then
-        overage = true
-      else
-        free = math.max(free, short)
-      end
-    end
-  end
-  if learns then
-    free = math.max(free, number(lessons, id .. '/' .. product .. ':learning'))
-  end
-  if per_day > 0 and units > 0 then
-    local today = number(turns, id .. ':day') == math.floor(now / day_ms) and number(turns, id .. ':today') or 0
-    if today + units > per_day then
-      free = math.max(free, (math.floor(now / day_ms) + 1) * day_ms)
-    end
+local available, wait, is_tried, denied_count, status, some_denied = {}, nil, false, 0, 0, false
+for _, key in ipairs(given.candidates) do
+  local free, tried = nil, tried_until(key)
+  free, key.overage = free_from(key)
+  if not given.onlyAsks then
+    free = math.max(free, tried)
   end
   if free <= now then
-    available[#available + 1] =
-      { id = id, scopes = scopes, weight = tonumber(ARGV[i + 1]), overage = overage, declared = string.find(flags, 'd') }
-  elseif not wait or free - now < wait then
-    wait = free - now
+    table.insert(available, key)
   end
-  if is_tried(id, scopes) then
-    trying = 1
-  end
-  local status = denial_of(scopes)
-  if status then
-    denied = denied + 1
-    highest_status = math.max(highest_status, status)
-    some_denied = some_denied or (denial_of({ id, scopes[2] }) or 0) > 0
+  wait = math.min(wait or math.huge, math.max(0, free - now))
+  is_tried = is_tried or tried > now
+  local denied = denial_of(key.scopes)
+  if denied then
+    denied_count, status = denied_count + 1, math.max(status, denied)
+    some_denied = some_denied or (denial_of({ key.id, key.scopes[2] }) or 0) > 0
   end
 end
-if #available == 0 then
-  return { false, wait or 0, trying, key_count > 0 and denied == key_count and highest_status or 0 }
+if #available == 0 or given.onlyAsks then
+  local all_denied = denied_count == #given.candidates and status > 0
+  local none = { retryAfterMs = wait or 0, deniedStatus = all_denied and status or nil }
+  if not given.onlyAsks then
+    none.kind, none.trialUnderWay = 'none', is_tried
+  end
+  return cjson.encode(none)
 end
 
+-- To those that fit, unless none does.
 local function narrow(fits)
   local some = {}
   for _, key in ipairs(available) do
     if fits(key) then
-      some[#some + 1] = key
+      table.insert(some, key)
     end
   end
-  if #some > 0 then
-    available = some
-  end
+  available = #some > 0 and some or available
 end
 narrow(function(key)
   return not key.overage
 end)
 narrow(function(key)
-  return key.declared
+  return key.isDeclared
 end)
-if learns and some_denied then
+if given.learns and some_denied then
   narrow(function(key)
-    return lesson_of(key.id, ':until')
+    return lesson_of(key, ':until')
   end)
 end
-local most, seen_richness, flags = 0, nil, ''
-if prefers_rich then
-  for i = first_key, #ARGV, 4 do
-    local richness = tonumber(lesson_of(ARGV[i], ':richness') or nil)
-    if richness and seen_richness and richness ~= seen_richness then
-      flags = 'm'
-    end
+local richest, seen_richness, is_mixed = 0, nil, nil
+if given.prefersRich then
+  for _, key in ipairs(given.candidates) do
+    local richness = tonumber(lesson_of(key, ':richness') or nil)
+    is_mixed = is_mixed or richness and seen_richness and richness ~= seen_richness or nil
     seen_richness = seen_richness or richness
   end
   for _, key in ipairs(available) do
-    most = math.max(most, tonumber(lesson_of(key.id, ':richness') or 0))
+    richest = math.max(richest, tonumber(lesson_of(key, ':richness') or 0))
   end
   narrow(function(key)
-    return tonumber(lesson_of(key.id, ':richness') or most) >= most
+    return tonumber(lesson_of(key, ':richness') or richest) >= richest
   end)
 end
 
 -- See weightsOf in quota.ts.
-if units > 0 then
-  local source = 'reply'
-  for _, key in ipairs(available) do
-    if quota_of(key.id, 'account') then
-      source = 'account'
-    end
+local source = 'reply'
+for _, key in ipairs(available) do
+  if quota_of(key.id, 'account') then
+    source = 'account'
   end
-  local sum, known = 0, 0
-  for _, key in ipairs(available) do
-    key.left = quota_of(key.id, source)
-    if key.left then
-      sum, known = sum + key.left, known + 1
-    end
-  end
-  if sum > 0 then
-    for _, key in ipairs(available) do
-      key.weight = key.weight * (key.left or sum / known) * known / sum
-    end
+end
+local sum, known = 0, 0
+for _, key in ipairs(available) do
+  key.left = quota_of(key.id, source)
+  if key.left then
+    sum, known = sum + key.left, known + 1
   end
 end
 
 local chosen, total = nil, 0
-local update = {}
 for _, key in ipairs(available) do
-  key.gained = number(turns, key.id .. ':gained') + key.weight
-  total = total + key.weight
+  local weight = key.weight or 1
+  if sum > 0 then
+    weight = weight * (key.left or sum / known) * known / sum
+  end
+  key.gained, total = number(turns, key.id .. ':gained') + weight, total + weight
   if not chosen or key.gained > chosen.gained then
     chosen = key
   end
 end
 chosen.gained = chosen.gained - total
-for _, key in ipairs(available) do
-  update[#update + 1] = key.id .. ':gained'
-  update[#update + 1] = string.format('%.9g', key.gained)
-end
 
-local id = chosen.id
-local function count(name, value)
-  update[#update + 1] = id .. name
-  update[#update + 1] = string.format('%.0f', value)
+local id, update = chosen.id, {}
+for _, key in ipairs(available) do
+  add(update, '', { key.id .. ':gained', string.format('%.9g', key.gained) })
 end
-local today = math.floor(now / day_ms)
-count(':taken', number(turns, id .. ':taken') + units)
-count(':today', (number(turns, id .. ':day') == today and number(turns, id .. ':today') or 0) + units)
-count(':day', today)
+add(update, '', { id .. ':taken', digits(number(turns, id .. ':taken') + units) })
+add(update, '', { id .. ':today', digits(today_of(chosen) + units), id .. ':day', digits(math.floor(now / day_ms)) })
 if chosen.overage then
-  count(':overage', number(turns, id .. ':overage') + units)
+  add(update, '', { id .. ':overage', digits(number(turns, id .. ':overage') + units) })
 end
 for from = 1, #update, 1000 do
-  redis.call('HSET', KEYS[2], unpack(update, from, math.min(from + 999, #update)))
+  redis.call('HSET', turns_key, unpack(update, from, math.min(from + 999, #update)))
 end
-redis.call('PEXPIRE', KEYS[2], day_ms)
-flags = flags .. (chosen.overage and 'o' or '')
+redis.call('PEXPIRE', turns_key, day_ms)
+local is_trial, is_learning = false, nil
 for _, scope in ipairs(chosen.scopes) do
-  for _, source in ipairs({ 'account', 'reply' }) do
-    local left = units > 0 and quota_of(scope, source)
+  for _, from in ipairs(sources) do
+    local left = quota_of(scope, from)
     if left then
-      redis.call('HSET', KEYS[3], scope .. ':' .. source .. ':left', string.format('%.0f', math.max(0, left - units)))
+      redis.call('HSET', quotas_key, scope .. ':' .. from .. ':left', digits(math.max(0, left - units)))
     end
   end
   -- A bench that still runs, and that this request was let by, is not on trial.
   if benches[scope .. ':strikes'] and number(benches, scope .. ':until') <= now then
-    redis.call('HSET', KEYS[1], scope .. ':trial', string.format('%.0f', now + trial_ms))
-    flags = flags .. 't'
+    redis.call('HSET', benches_key, scope .. ':trial', digits(now + given.trialMs))
+    is_trial = true
   end
 end
-if learns and not lesson_of(id, ':until') then
-  redis.call('HSET', KEYS[4], id .. '/' .. product .. ':learning', string.format('%.0f', now + trial_ms))
-  redis.call('PEXPIRE', KEYS[4], math.max(day_ms, redis.call('PTTL', KEYS[4])))
-  flags = flags .. 'l'
+if given.learns and not lesson_of(chosen, ':until') then
+  redis.call('HSET', lessons_key, scope_of(id, product) .. ':learning', digits(now + given.trialMs))
+  keep(lessons_key, day_ms)
+  is_learning = true
 end
-return { id, flags, lesson_of(id, ':richness') or '', most }
+return cjson.encode({
+  kind = 'key', id = id, trial = is_trial, learning = is_learning,
+  richness = tonumber(lesson_of(chosen, ':richness') or nil), richest = richest > 0 and richest or nil,
+  mixed = is_mixed, overage = chosen.overage or nil,
+})

@@ -187,6 +187,25 @@ function describeCosts(fleet: () => Fleet): void {
     expect(await last.take(['a'], { ...bounded, units: 0 })).toMatchObject({ id: 'a' })
   })
 
+  test('when a key is back is said by the rules that keys are given by, trials under way being over', async () => {
+    const { first, last, moment } = fleet()
+    await first.bench({ id: 'a', reason: 'limited', durationMs: 2 * longMs })
+    await first.bench({ id: 'b', product: 'core', reason: 'denied', durationMs: longMs, status: 403 })
+    const { retryAfterMs, ...more } = await last.returnOf(ids, core)
+    expect(more).toEqual({})
+    expect(retryAfterMs).toBeGreaterThan(longMs / 2)
+    expect(retryAfterMs).toBeLessThanOrEqual(longMs)
+    expect(await last.returnOf(['b'], core)).toMatchObject({ deniedStatus: 403 })
+    await first.reportQuota({ id: 'c', source: 'account', remaining: 0, resetMs: longMs })
+    expect((await last.returnOf(['c'], core)).retryAfterMs).toBeGreaterThan(longMs / 2)
+    expect(await last.returnOf(['c'], { ...core, payers: new Set(['c']) })).toEqual({ retryAfterMs: 0 })
+    await first.bench({ id: 'd', reason: 'limited', durationMs: 5 })
+    await moment()
+    await moment()
+    expect(await first.take(['d'])).toMatchObject({ trial: true })
+    expect(await last.returnOf(['d'])).toEqual({ retryAfterMs: 0 })
+  })
+
   test('a product’s own quota keeps the key from that product only', async () => {
     const { first, last } = fleet()
     await first.reportQuota({ id: 'a', product: 'privacy', source: 'account', remaining: 1, limit: 1, resetMs: longMs })

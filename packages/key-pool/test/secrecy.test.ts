@@ -39,7 +39,7 @@ test('the secret of a key is in no command, no message, no key and no value of R
   await liveThroughEverything()
   const stored = await dump()
   await eventually('all messages', () => messages.some((message) => message.includes('"active"')))
-  await eventually('all commands', () => commands.join('').includes('recovered'))
+  await eventually('all commands', () => commands.join('').includes(String.raw`hasRecovered\":true`))
   end()
   for (const [index, key] of keys.entries()) {
     const canary = canaries[index] as string

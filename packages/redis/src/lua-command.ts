@@ -8,9 +8,9 @@ export interface LuaCommand {
   readonly sha: string
 }
 
-/** A Lua command from its file. Read once, at start. */
-export function luaCommand(file: URL): LuaCommand {
-  const source = readFileSync(file, 'utf8')
+/** A Lua command from its file, or from several, the last of which uses what those before define. Read once, at start. */
+export function luaCommand(...files: readonly URL[]): LuaCommand {
+  const source = files.map((file) => readFileSync(file, 'utf8')).join('\n')
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }
 
