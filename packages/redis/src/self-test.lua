@@ -10,7 +10,7 @@ local key = KEYS[1]
 local arguments = {
   GET = { key }, MGET = { key }, SET = { key, '1', 'PX', 1000, 'NX' }, INCR = { key }, DEL = { key }, UNLINK = { key },
   EXISTS = { key }, PTTL = { key }, PEXPIRE = { key, 1000 }, PERSIST = { key }, TIME = {},
-  HGET = { key, 'f' }, HMGET = { key, 'f' }, HGETALL = { key }, HKEYS = { key }, HEXISTS = { key, 'f' }, HSTRLEN = { key, 'f' },
+  HGET = { key, 'f' }, HMGET = { key, 'f' }, HGETALL = { key }, HKEYS = { key }, HLEN = { key }, HEXISTS = { key, 'f' }, HSTRLEN = { key, 'f' },
   HSET = { key, 'f', '1' }, HMSET = { key, 'f', '1' }, HINCRBY = { key, 'f', 1 }, HDEL = { key, 'f' },
   RPUSH = { key, '1' }, LPUSH = { key, '1' }, LRANGE = { key, 0, 0 }, LLEN = { key }, LREM = { key, 1, '1' },
   LPOS = { key, '1' }, LINDEX = { key, 0 }, LPOP = { key }, RPOP = { key }, LTRIM = { key, 0, -1 }, RPOPLPUSH = { key, key },
