@@ -76,7 +76,7 @@ export class RedisKeyStore implements KeyStore {
 
   async #call<Result>(lua: LuaCommand, given: object): Promise<Result> {
     const reply = await this.#link.lua(lua, this.#keys, [JSON.stringify(given), this.#channel])
-    return (reply === null ? undefined : JSON.parse(String(reply))) as Result
+    return (reply === null ? undefined : JSON.parse(reply as string)) as Result
   }
 }
 
