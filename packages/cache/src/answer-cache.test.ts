@@ -219,7 +219,7 @@ describe('when a load fails', () => {
 })
 
 describe('without the shared tier', () => {
-  test('a question is loaded by this process for itself, once for all who ask, and kept in memory', async () => {
+  test('a query is loaded by this process for itself, once for all who ask, and kept in memory', async () => {
     takeAway()
     const held = Promise.withResolvers<Outcome>()
     const all = Promise.all([find(() => held.promise), find(neverLoad)])

@@ -62,22 +62,22 @@ const landing =
   (queries, callbacks) =>
     callbacks.landed(new Map(queries.map((query) => [query, result])))
 
-/** Loads that answer each question with its own name. */
-function loading(outcome: (question: string) => Outcome = outcomeOf): LoadMany {
-  return async (questions, settle, purpose) => {
-    loads.push([questions, purpose])
-    await settle(new Map(questions.map((question) => [question, outcome(question)])))
+/** Loads that answer each query with its own name. */
+function loading(outcome: (query: string) => Outcome = outcomeOf): LoadMany {
+  return async (queries, settle, purpose) => {
+    loads.push([queries, purpose])
+    await settle(new Map(queries.map((query) => [query, outcome(query)])))
   }
 }
-const find = (questions: readonly string[], load = loading()): ReturnType<AnswerCache['findMany']> =>
-  cache.findMany(questions, load, 60_000)
+const find = (queries: readonly string[], load = loading()): ReturnType<AnswerCache['findMany']> =>
+  cache.findMany(queries, load, 60_000)
 const broken: LoadMany = async () => Promise.reject(new Error('broken'))
 const sourcesOf = (findings: ReadonlyMap<string, Finding>): Record<string, string> =>
-  Object.fromEntries([...findings].map(([question, { source }]) => [question, source]))
-const store = (question: string, ageMs: number): unknown =>
-  stored.set(question, new Entry(answerOf(question), clock.nowMs() - ageMs, freshForMs))
+  Object.fromEntries([...findings].map(([query, { source }]) => [query, source]))
+const store = (query: string, ageMs: number): unknown =>
+  stored.set(query, new Entry(answerOf(query), clock.nowMs() - ageMs, freshForMs))
 
-describe('many questions', () => {
+describe('many queries', () => {
   test('are answered from memory, then from the shared tier, then by one load, each once', async () => {
     await find(['memory'])
     store('shared', 0)
@@ -134,11 +134,11 @@ test('what was loaded under a lease that was lost is answered with, but kept now
 })
 
 describe('in one process', () => {
-  test('a single question waits for the batch that has it, and a batch for the single question', async () => {
+  test('a single query waits for the batch that has it, and a batch for the single query', async () => {
     const gate = Promise.withResolvers<void>()
-    const held: LoadMany = async (questions, settle, purpose) => {
+    const held: LoadMany = async (queries, settle, purpose) => {
       await gate.promise
-      await loading()(questions, settle, purpose)
+      await loading()(queries, settle, purpose)
     }
     const batch = find(['a', 'b'], held)
     const single = cache.find(
@@ -162,9 +162,9 @@ describe('in one process', () => {
   test('who waited for a load that left the keys a reserve asks for itself', async () => {
     const spared: Outcome = { kind: 'failure', code: 'keys_exhausted', sparesReserve: true }
     const gate = Promise.withResolvers<void>()
-    const sparing: LoadMany = async (questions, settle, purpose) => {
+    const sparing: LoadMany = async (queries, settle, purpose) => {
       await gate.promise
-      await loading(() => spared)(questions, settle, purpose)
+      await loading(() => spared)(queries, settle, purpose)
     }
     const first = find(['a', 'b'], sparing)
     const single = cache.find(
@@ -181,9 +181,9 @@ describe('in one process', () => {
 
   test('what was asked for before a purge is not remembered after it', async () => {
     const gate = Promise.withResolvers<void>()
-    const finding = find(['a'], async (questions, settle, purpose) => {
+    const finding = find(['a'], async (queries, settle, purpose) => {
       await gate.promise
-      await loading()(questions, settle, purpose)
+      await loading()(queries, settle, purpose)
     })
     cache.forget()
     gate.resolve()
@@ -191,14 +191,14 @@ describe('in one process', () => {
     expect([stored.size, memory.size]).toEqual([0, 0])
   })
 
-  test('a load that throws fails its questions, and leaves nothing behind', async () => {
+  test('a load that throws fails its queries, and leaves nothing behind', async () => {
     await expect(find(['a', 'b'], broken)).rejects.toThrow('broken')
     expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
   })
 })
 
 describe('past their freshness', () => {
-  test('questions are answered at once, and refreshed together in the background', async () => {
+  test('queries are answered at once, and refreshed together in the background', async () => {
     store('a', freshForMs + 1)
     store('b', freshForMs + 1)
     store('fresh', 0)
@@ -263,11 +263,11 @@ describe('when Redis is away', () => {
     let asked = 0
     flight = flightOver(async () => (asked++ === 0 ? { claims, lease } : away()))
     expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
-    expect(loads.map(([questions]) => questions)).toEqual([['a'], ['b']])
+    expect(loads.map(([queries]) => queries)).toEqual([['a'], ['b']])
   })
 })
 
-test('questions that others load and do not finish in time fail with upstream_timeout, and are not loaded', async () => {
+test('queries that others load and do not finish in time fail with upstream_timeout, and are not loaded', async () => {
   flight = { run: async () => Promise.reject(new ProxyError('upstream_timeout')) }
   expect((await find(['a'])).get('a')).toMatchObject({ kind: 'failed', failure: { code: 'upstream_timeout' } })
   expect(loads).toEqual([])

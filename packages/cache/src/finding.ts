@@ -31,7 +31,7 @@ export type Finding =
 /** `refresh`: the client already has an answer, so this load may be left undone. */
 export type LoadPurpose = 'answer' | 'refresh'
 
-/** Whether an answer holds less than an earlier one to the same question. */
+/** Whether an answer holds less than an earlier one to the same query. */
 export type IsPoorer = (answer: Answer, before: Answer) => boolean
 
 /** How long an answer that holds more stands for a poorer one before that is asked for again. */

@@ -1,4 +1,4 @@
-/** Work on so many questions takes some milliseconds at most. */
+/** Work on so many queries takes some milliseconds at most. */
 export const sliceLength = 250
 
 /** Slices that wait for their turn, of all batches. */

@@ -21,7 +21,7 @@ export class LruStore {
     this.#recheckAfterMs = recheckAfterMs
     this.#entries = new LRUCache({
       max: maxEntries,
-      dispose: (entry, _question, reason) => {
+      dispose: (entry, _query, reason) => {
         this.#bytes -= entry.bodyBytes
         if (reason === 'evict') this.#evictions += 1
       },
@@ -43,22 +43,22 @@ export class LruStore {
   }
 
   /** The entry if it may be served without asking anyone. The path of every hit: a look-up and a comparison. */
-  getServable(question: string, nowMs: number): Entry | undefined {
-    const entry = this.#entries.get(question)
+  getServable(query: string, nowMs: number): Entry | undefined {
+    const entry = this.#entries.get(query)
     return entry !== undefined && nowMs < entry.recheckAtMs ? entry : undefined
   }
 
   /** The entry however old it is. */
-  get(question: string): Entry | undefined {
-    return this.#entries.get(question)
+  get(query: string): Entry | undefined {
+    return this.#entries.get(query)
   }
 
-  set(question: string, entry: Entry, nowMs: number): void {
+  set(query: string, entry: Entry, nowMs: number): void {
     // Shortly before its end an entry goes the long way, where its refresh is decided on.
     entry.recheckAtMs = nowMs + Math.min(this.#recheckAfterMs, entry.freshLeftMs(nowMs) - entry.earlyMs)
-    if (this.#entries.peek(question) === entry) return
+    if (this.#entries.peek(query) === entry) return
     this.#bytes += entry.bodyBytes
-    this.#entries.set(question, entry)
+    this.#entries.set(query, entry)
     this.#settleSoon(entry)
   }
 

@@ -44,7 +44,7 @@ const single = async (outcome: Outcome): Promise<Finding> =>
 async function inBatch(outcome: Outcome): Promise<Finding> {
   const found = await cache.findMany(
     ['q'],
-    async (_questions, settle) => {
+    async (_queries, settle) => {
       loads += 1
       await settle(new Map([['q', outcome]]))
     },

@@ -42,8 +42,8 @@ async function fleetOf(size: number): Promise<Replica[]> {
 
 const pairOf = async (): Promise<[Replica, Replica]> => (await fleetOf(2)) as [Replica, Replica]
 
-const find = ({ cache }: Replica, load: Load, question = '/8.8.8.8'): Promise<Finding> =>
-  cache.find(question, loadingEach(load), performance.now() + 15_000)
+const find = ({ cache }: Replica, load: Load, query = '/8.8.8.8'): Promise<Finding> =>
+  cache.find(query, loadingEach(load), performance.now() + 15_000)
 
 const outcomeOf = (text: string, { status = 200, freshForMs = 60_000 } = {}): Outcome => ({
   kind: 'answer',

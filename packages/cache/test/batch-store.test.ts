@@ -19,12 +19,12 @@ afterAll(async () => {
 const entryOf = (text: string, freshForMs = 60_000, ageMs = 0): Entry =>
   new Entry({ status: 200, contentType: 'text/plain', body: Buffer.from(text) }, performance.now() - ageMs, freshForMs)
 
-describe('the shared tier, asked about many questions at once', () => {
+describe('the shared tier, asked about many queries at once', () => {
   test('gives back what was stored, one by one or together, and leaves out what is not there', async () => {
     const many = Array.from({ length: 450 }, (_, at): [string, Entry] => [`/many/${at}`, entryOf(`body ${at}`)])
     await replica.store.setMany(new Map(many))
     await storeIn(replica, '/alone', entryOf('alone'))
-    const found = await replica.store.getMany(['/alone', '/nowhere', ...many.map(([question]) => question)])
+    const found = await replica.store.getMany(['/alone', '/nowhere', ...many.map(([query]) => query)])
     expect(found.size).toBe(451)
     expect(found.has('/nowhere')).toBe(false)
     expect(found.get('/many/449')?.answer.body.toString()).toBe('body 449')
@@ -43,7 +43,7 @@ describe('the shared tier, asked about many questions at once', () => {
     expect(found.get('/old')?.ageMs(performance.now())).toBeGreaterThanOrEqual(29_900)
   })
 
-  test('needs no Redis for no questions', async () => {
+  test('needs no Redis for no queries', async () => {
     expect(await replica.store.getMany([])).toEqual(new Map())
     await replica.store.setMany(new Map())
   })

@@ -57,7 +57,7 @@ describe('the shared tier', () => {
     expect(entry?.ageMs(performance.now())).toBeLessThan(8000)
   })
 
-  test('has nothing for a question that was not stored', async () => {
+  test('has nothing for a query that was not stored', async () => {
     const replica = await joined()
     expect(await storedIn(replica, '/8.8.8.8')).toBeUndefined()
   })

@@ -8,11 +8,11 @@ import { probeRoutes, type ProbeRoutesParts } from '@ipfleet/telemetry/probe-rou
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express from 'express'
 import { adminGuard } from './http/admin-guard.ts'
-import { fastPath, type FastPathParts } from './fast-path.ts'
-import { keyRoutes, type KeyRoutesParts } from './routes/key-routes.ts'
-import { lookupRoutes, type LookupRoutesParts } from './routes/lookup-routes.ts'
-import { usageRoutes } from './routes/usage-routes.ts'
-import { operationRoutes, type OperationRoutesParts } from './routes/operation-routes.ts'
+import { fastPath, type FastPathParts } from './http/fast-path.ts'
+import { keyRoutes, type KeyRoutesParts } from './http/key-routes.ts'
+import { lookupRoutes, type LookupRoutesParts } from './http/lookup-routes.ts'
+import { usageRoutes } from './http/usage-routes.ts'
+import { operationRoutes, type OperationRoutesParts } from './http/operation-routes.ts'
 
 export interface AppParts {
   readonly adminToken: string | undefined
@@ -24,7 +24,7 @@ export interface AppParts {
   readonly lookups: LookupRoutesParts
 }
 
-/** Never a question for upstream, whatever stands behind them. */
+/** Never a query for upstream, whatever stands behind them. */
 const operatorPaths = ['/cache', '/keys', '/admin']
 
 /** All that a request passes, in order, and why in this order. */

@@ -3,8 +3,8 @@ import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
-import { providerList } from './chosen-providers.ts'
-import { upstreamRules } from './upstream-rules.ts'
+import { providerList } from './upstream/chosen-providers.ts'
+import { upstreamRules } from './upstream/upstream-rules.ts'
 import { clientTokens } from '@ipfleet/rate-limit/clients/client-tokens.ts'
 
 /** Everything that can be set, by the name of its environment variable. */

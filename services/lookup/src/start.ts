@@ -2,7 +2,7 @@ import { onSignals } from '@ipfleet/http-server/on-signals.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
-import { Replica } from './replica.ts'
+import { Replica } from './service.ts'
 import { settingsSchema } from './settings.ts'
 import { settingsRules } from './settings-rules.ts'
 

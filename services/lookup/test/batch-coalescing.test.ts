@@ -28,7 +28,7 @@ const askedItems = ({ fake }: LocalFleet): string[] =>
 const addressesIn = (reply: Reply): (string | undefined)[] =>
   Object.values(reply.json() as Record<string, { ip?: string }>).map(({ ip }) => ip)
 
-describe('batches and single questions that are asked at the same time', () => {
+describe('batches and single queries that are asked at the same time', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
     fleet = await startLocalFleet({ redis, replicas: 3, env: { REQUEST_TIMEOUT_MS: '8000' } })
@@ -67,14 +67,14 @@ describe('batches and single questions that are asked at the same time', () => {
   test.each([
     { who: 'the same replica', replica: 0 },
     { who: 'another replica', replica: 1 },
-  ])('a single question waits for the batch that holds it: $who', async ({ replica }) => {
+  ])('a single query waits for the batch that holds it: $who', async ({ replica }) => {
     const items = freshAddresses(5)
     const gate = fleet.fake.hold({ paths: ['/batch'] })
     const asked = fleet.fake.nextCall(isBatch)
     const batch = fleet.ask('/batch', post(items))
     await asked
     const single = fleet.ask(`/${items[2]}`, { replica })
-    // Nothing tells that a question waits within its own process.
+    // Nothing tells that a query waits within its own process.
     await sleep(150)
     gate.release()
     expect(cacheStatus(await single)).toContain('collapsed')
@@ -85,7 +85,7 @@ describe('batches and single questions that are asked at the same time', () => {
   test.each([
     { who: 'the same replica', replica: 0 },
     { who: 'another replica', replica: 1 },
-  ])('a batch waits for the single question that is one of its items: $who', async ({ replica }) => {
+  ])('a batch waits for the single query that is one of its items: $who', async ({ replica }) => {
     const items = freshAddresses(5)
     const gate = fleet.fake.hold({ paths: [`/${items[2]}`] })
     const asked = fleet.fake.nextCall()

@@ -62,7 +62,7 @@ describe('when every key is over its limit', () => {
   })
   afterAll(() => fleet.stop())
 
-  test('a batch that nothing is known of is a 503 with Retry-After, as a single question is', async () => {
+  test('a batch that nothing is known of is a 503 with Retry-After, as a single query is', async () => {
     const reply = await fleet.ask('/batch', post([...rest, 'nonsense']))
     expect(reply.status).toBe(503)
     expect(Number(reply.headers['retry-after'])).toBeGreaterThan(25)
@@ -112,7 +112,7 @@ describe('upstream that makes no sense', () => {
     await until(async () => (await fleet.ask('/batch', post(items))).status === 200)
   })
 
-  test('errors of single items are kept like those of single questions', async () => {
+  test('errors of single items are kept like those of single queries', async () => {
     await fleet.ask('/batch', post(['AS0', 'AS15169']))
     fleet.fake.clearCalls()
     const single = await fleet.ask('/AS0')

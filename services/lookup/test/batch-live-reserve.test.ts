@@ -41,7 +41,7 @@ const itemsOf = ({ headers }: Reply): Record<string, number> =>
 
 const hundredEach = { 'test-key-1': { monthlyQuota: 100 }, 'test-key-2': { monthlyQuota: 100 } }
 
-/** Two replicas that share two keys of 100 questions each, and know it. */
+/** Two replicas that share two keys of 100 queries each, and know it. */
 async function countedFleet(env: Record<string, string> = {}): Promise<LocalFleet> {
   const fleet = await startLocalFleet({
     redis,
@@ -110,7 +110,7 @@ describe('Ipfleet-Live-Reserve', () => {
       expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
       expect([refused.headers['ipfleet-items'], refused.headers['ipfleet-units']]).toEqual(['error=5', '0'])
       expect(asked(fleet)).toBe(160 + 2 * replica)
-      // Not even those questions that the batch was refused a moment ago.
+      // Not even those queries that the batch was refused a moment ago.
       expect(cacheStatus(await fleet.ask(`/${items[0]}`, { replica }))).toContain('fwd=miss')
       expect(cacheStatus(await fleet.ask(`/${items[1]}`, { replica: 1 - replica }))).toContain('fwd=miss')
     }

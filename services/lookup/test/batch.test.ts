@@ -200,7 +200,7 @@ describe('every form of an item is answered as upstream answers it in a batch of
     }
   })
 
-  test('and single questions are answered as if they had been asked alone', async () => {
+  test('and single queries are answered as if they had been asked alone', async () => {
     const client = httpClient()
     const headers = { authorization: 'Bearer test-key-1' }
     for (const item of [...legacy, ...products].filter((one) => !one.includes('//'))) {

@@ -28,7 +28,7 @@ describe('JSONP', () => {
     expect((await fleet.ask('/9.9.1.1')).text).toBe(plain.text)
   })
 
-  test('a first question with a callback is cached without it', async () => {
+  test('a first query with a callback is cached without it', async () => {
     await fleet.ask('/9.9.1.2?callback=one')
     const other = await fleet.ask('/9.9.1.2/json?callback=other')
     expect(other.text).toMatch(/^\/\*\*\/ typeof other === 'function' && other\(\{/)

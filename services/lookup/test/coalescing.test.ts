@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-describe('one question, asked 200 times at once of four replicas', () => {
+describe('one query, asked 200 times at once of four replicas', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
     fleet = await startLocalFleet({ redis, replicas, env: patientWithRedis })
@@ -156,11 +156,11 @@ function statuses(replies: readonly { readonly status: number }[]): Record<strin
   return counts
 }
 
-/** Resolves when `count` replicas listen for the landing of a question that another one is asking. */
-async function someoneWaits(fleet: LocalFleet, question: string, count: number): Promise<void> {
+/** Resolves when `count` replicas listen for the landing of a query that another one is asking. */
+async function someoneWaits(fleet: LocalFleet, query: string, count: number): Promise<void> {
   await using observer = await observeRedis(fleet.redis.url)
   await until(async () => {
-    const channels = (await observer.call('PUBSUB', 'CHANNELS', `ipfleet:0:landed:*${question}`)) as string[]
+    const channels = (await observer.call('PUBSUB', 'CHANNELS', `ipfleet:0:landed:*${query}`)) as string[]
     const [, listeners = 0] = (await observer.call('PUBSUB', 'NUMSUB', ...channels)) as [string?, number?]
     return listeners >= count
   })

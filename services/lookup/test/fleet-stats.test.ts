@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import type { Stats } from '../src/stats.ts'
+import type { Stats } from '../src/operations/stats.ts'
 import { type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
 
 let fleet: LocalFleet

@@ -97,7 +97,7 @@ describe('look-ups', () => {
 })
 
 describe('look-ups that are odd but good', () => {
-  test('every spelling of an address is one question', async () => {
+  test('every spelling of an address is one query', async () => {
     const spellings = words(
       '2001:4860:4860::8888 2001:4860:4860:0:0:0:0:8888 2001:4860:4860:0000:0000:0000:0000:8888 ' +
         '2001:4860:4860:0::8888 2001%3A4860%3A4860%3A%3A8888 2001:4860:4860::8888/json',

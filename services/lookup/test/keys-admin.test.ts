@@ -31,7 +31,7 @@ async function rows(fleet: LocalFleet, replica = 0): Promise<Row[]> {
   return (reply.json() as { keys: Row[] }).keys
 }
 
-/** How often each key was used for `count` new questions. */
+/** How often each key was used for `count` new queries. */
 async function useOf(fleet: LocalFleet, count: number): Promise<Record<string, number>> {
   fleet.fake.clearCalls()
   const replies = await fleet.askAll(count, fresh)

@@ -22,7 +22,7 @@ afterAll(() => redis.stop())
 const byText = (a: string, b: string): number => (a < b ? -1 : 1)
 
 let address = 0
-/** A question that nobody has asked before. */
+/** A query that nobody has asked before. */
 const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}`
 
 describe('three replicas with three keys', () => {
@@ -230,7 +230,7 @@ describe('a refused key', () => {
     expect((await fleet.ask('/9.9.9.8', { replica: 1 })).status).toBe(200)
   })
 
-  test('is not to blame for a question that no key may ask: the 401 is passed on, and none is benched', async () => {
+  test('is not to blame for a query that no key may ask: the 401 is passed on, and none is benched', async () => {
     const lacking = { lacks: ['privacy'] }
     const fake = { keys: { 'test-key-1': lacking, 'test-key-2': lacking, 'test-key-3': lacking } }
     await using fleet = await startLocalFleet({ redis, replicas: 2, fake, env: patientWithRedis })

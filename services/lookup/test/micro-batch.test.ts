@@ -14,7 +14,7 @@ afterAll(async () => {
 })
 afterEach(() => fleet.fake.clearCalls())
 
-describe('with MICRO_BATCH_MS single questions', () => {
+describe('with MICRO_BATCH_MS single queries', () => {
   test('that come at the same time leave as one batch for each product, and are answered as if asked alone', async () => {
     const paths = ['/9.9.9.1', '/9.9.9.2/json', '/AS15169', '/AS0', '/9.9.9.3/privacy', '/9.9.9.4/city']
     const replies = await Promise.all(paths.map((path) => fleet.ask(path)))

@@ -14,10 +14,10 @@ import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { cacheDirectives } from '../src/http/cache-directives.ts'
-import { Lookup } from '../src/lookup.ts'
-import { parseTarget, type Question } from '../src/question.ts'
+import { Lookup } from '../src/lookup/lookup.ts'
+import { parseTarget, type Query } from '../src/query/query.ts'
 import { KeyCheck } from '../src/keys/key-check.ts'
-import { UpstreamLoader } from '../src/upstream-loader.ts'
+import { UpstreamLoader } from '../src/upstream/upstream-loader.ts'
 
 /** Upstream is dead for ten minutes of a clock that the test moves. */
 const minuteMs = 60_000
@@ -83,16 +83,16 @@ function lookupThat(failureMode: 'closed' | 'open'): Lookup {
   return new Lookup({ cache, upstream: loader, offline, requestTimeoutMs: 5000, failureMode, clock })
 }
 
-function questionOf(target: string): Question {
+function queryOf(target: string): Query {
   const parsed = parseTarget(target)
-  if (parsed.kind !== 'question') throw new Error(`${target} is no question`)
-  return parsed.question
+  if (parsed.kind !== 'query') throw new Error(`${target} is no query`)
+  return parsed.query
 }
 
 /** Where an answer came from, or the code of the failure. */
 async function outcomeOf(lookup: Lookup, target: string): Promise<string> {
   try {
-    return (await lookup.answer(questionOf(target), cacheDirectives(undefined))).source
+    return (await lookup.answer(queryOf(target), cacheDirectives(undefined))).source
   } catch (error) {
     return (error as { code: string }).code
   }

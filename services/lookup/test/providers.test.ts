@@ -87,7 +87,7 @@ describe('an answer', () => {
     expect(fake.calls.map(({ path }) => path)).toEqual(['/v1/2001:4860:4860::8888'])
   })
 
-  test('to a batch comes of single questions', async () => {
+  test('to a batch comes of single queries', async () => {
     const body = JSON.stringify(['4.4.4.1', '4.4.4.2', '4.4.4.1/country', 'AS15169', '10.0.0.1'])
     const reply = await ask('/batch', { method: 'POST', body })
     expect(reply.status).toBe(200)

@@ -25,7 +25,7 @@ const post = (path: string, body = list, headers = {}): Promise<Reply> =>
   fleet.ask(path, { method: 'POST', body, headers })
 const asked = (): string[] => fleet.fake.calls.map(({ method, host, path }) => `${method} ${host}${path}`)
 
-describe('questions arrive as they were meant', () => {
+describe('queries arrive as they were meant', () => {
   test.each([
     ['/map?cli=1', '/map?cli=1'],
     ['/map?token=secret&cli=1&x=1', '/map?cli=1'],

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 let address = 0
-/** A question that nobody has asked before. */
+/** A query that nobody has asked before. */
 const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}`
 
 const polled = { QUOTA_POLL_SECONDS: '300' }
@@ -37,7 +37,7 @@ function quotasKnown(fleet: LocalFleet): Promise<unknown> {
   return until(async () => (await rows(fleet)).every(({ remaining }) => remaining !== undefined))
 }
 
-/** Asks `count` new questions, forty at a time. */
+/** Asks `count` new queries, forty at a time. */
 async function askFresh(fleet: LocalFleet, count: number): Promise<Map<number, number>> {
   const statuses = new Map<number, number>()
   for (let asked = 0; asked < count; asked += 40) {
@@ -48,7 +48,7 @@ async function askFresh(fleet: LocalFleet, count: number): Promise<Map<number, n
   return statuses
 }
 
-const isQuestion = ({ path }: { path: string }): boolean => path !== '/me'
+const isQuery = ({ path }: { path: string }): boolean => path !== '/me'
 
 const hundreds = {
   'test-key-1': { monthlyQuota: 100 },
@@ -61,7 +61,7 @@ describe('three keys with 100, 200 and 300 left', () => {
     ['told by /me alone', false],
     ['told by /me and every reply', true],
   ])(
-    'answer 600 distinct questions over replicas, %s: no 429, and none is asked once it is empty',
+    'answer 600 distinct queries over replicas, %s: no 429, and none is asked once it is empty',
     async (_, rateLimitHeaders) => {
       await using fleet = await startLocalFleet({
         redis,
@@ -77,7 +77,7 @@ describe('three keys with 100, 200 and 300 left', () => {
       for (const key of Object.keys(hundreds)) {
         expect(refused.filter(({ token }) => token === key).length).toBeLessThanOrEqual(1)
       }
-      expect(fleet.fake.calls.filter(isQuestion).length).toBeLessThanOrEqual(603)
+      expect(fleet.fake.calls.filter(isQuery).length).toBeLessThanOrEqual(603)
 
       const over = await fleet.ask(fresh())
       expect(over.status).toBe(503)
@@ -94,7 +94,7 @@ describe('three keys with 100, 200 and 300 left', () => {
     await quotasKnown(fleet)
     await askFresh(fleet, 60)
     const count = (token: string): number =>
-      fleet.fake.calls.filter((call) => isQuestion(call) && call.token === token).length
+      fleet.fake.calls.filter((call) => isQuery(call) && call.token === token).length
     expect(Object.keys(hundreds).map(count)).toEqual([10, 20, 30])
   })
 })
@@ -152,7 +152,7 @@ describe('a key whose month is used up', () => {
     })
     await quotasKnown(fleet)
     expect((await fleet.ask('/9.9.9.9')).status).toBe(503)
-    expect(fleet.fake.calls.filter(isQuestion)).toEqual([])
+    expect(fleet.fake.calls.filter(isQuery)).toEqual([])
     expect((await fleet.ask('/lite/9.9.9.9')).status).toBe(200)
   })
 })
@@ -175,7 +175,7 @@ describe('a refresh in the background', () => {
     return fleet
   }
 
-  test('leaves a key the last of its quota; a question that somebody waits for gets it', async () => {
+  test('leaves a key the last of its quota; a query that somebody waits for gets it', async () => {
     await using fleet = await spentFleet(100)
     await until(async () => cacheStatus(await fleet.ask('/9.9.9.9')).includes('stale'))
     expect((await fleet.ask('/1.2.3.4')).status).toBe(200)

@@ -121,7 +121,7 @@ describe.each(habits)('$sdk', (habit) => {
   })
 })
 
-test('no token of a client went upstream, and each question was put in one spelling', () => {
+test('no token of a client went upstream, and each query was put in one spelling', () => {
   const calls = [...fleet.fake.calls, ...guarded.fake.calls].filter(({ token }) => token === 'business-key')
   expect(calls.length).toBeGreaterThan(0)
   expect(JSON.stringify([fleet.fake.calls, guarded.fake.calls])).not.toContain(clientToken)

@@ -265,7 +265,7 @@ describe('what is the client’s own', () => {
       expect(JSON.stringify(seen)).not.toContain('client-')
       expect(seen[0]?.headers.authorization).toMatch(/^Bearer test-key-\d$/)
       expect(await observer.dump()).not.toContain('client-')
-      // All of these are one question.
+      // All of these are one query.
       expect(cacheStatus(await own.ask('/8.8.8.8'))).toContain('detail=l1')
       expect(cacheStatus(await own.ask('/8.8.8.8/json?x=1&token=other', { headers }))).toContain('detail=l1')
     } finally {

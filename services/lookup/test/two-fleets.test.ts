@@ -4,7 +4,7 @@ import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import type { Stats } from '../src/stats.ts'
+import type { Stats } from '../src/operations/stats.ts'
 
 /** Three fleets in one Redis: one has another prefix, one another database. Two replicas of the first. */
 let redis: TestRedis

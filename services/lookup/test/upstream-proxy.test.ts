@@ -150,7 +150,7 @@ test.each(['https', 'http'])('a proxy that refuses the password is a failure of 
 test.each(['https', 'http'])('a proxy that limits its clients benches no key by %s', async (scheme) => {
   const upstreamUrl = scheme === 'https' ? (await startTlsUpstream()).url : fake.url
   const proxy = await startProxy({ RATE_LIMIT_BURST: '1', RATE_LIMIT_REFILL: '0.001' })
-  // Upstream gives up its connections, so that each question asks the proxy anew.
+  // Upstream gives up its connections, so that each query asks the proxy anew.
   const replica = await startReplicaBehind(proxyUrl(proxy.port), upstreamUrl)
   expect((await fetch(`${replica.url}/8.8.8.8`)).status).toBe(200)
   fake.behave({ kind: 'reset' })

@@ -6,7 +6,7 @@ import { patientWithRedis, startLocalFleet } from './local-fleet.ts'
 const traffic = { requests: 10_000, popular: 1500, oneOffShare: 0.1 }
 
 test.each([0.8, 1.1])(
-  'Zipf traffic (s = %d) over four replicas asks upstream once for each question',
+  'Zipf traffic (s = %d) over four replicas asks upstream once for each query',
   async (s) => {
     await using fleet = await startLocalFleet({
       replicas: 4,

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Answered, ItemCounts } from '../lookup.ts'
+import type { Answered, ItemCounts } from '../lookup/lookup.ts'
 
 /** In this order, whatever came first. */
 const ends = [

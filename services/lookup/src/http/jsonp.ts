@@ -7,7 +7,7 @@ const functionName = /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$/
 
 /**
  * The function that a browser's script wants to be called with the answer (`?callback=`), if any. It is no part of
- * the question: the finished answer is wrapped.
+ * the query: the finished answer is wrapped.
  * @throws ProxyError `bad_request` for what is no function's name
  */
 export function callbackIn(target: string): string | undefined {

@@ -5,7 +5,7 @@ import { isRecord } from '@ipfleet/core/json.ts'
 
 /**
  * What `/me` says of a key. `unlimited`: it names no quota, as for Lite. `unknown`: no answer that could be read; a
- * key is never benched for that, since questions show soon enough whether upstream still accepts it.
+ * key is never benched for that, since queries show soon enough whether upstream still accepts it.
  */
 export type Account =
   | { readonly kind: 'quota'; readonly quota: Quota }

@@ -155,7 +155,7 @@ describe('the quotas of keys', () => {
   })
 })
 
-/** A question that `a` does not answer, and another that was under way with it. */
+/** A query that `a` does not answer, and another that was under way with it. */
 async function meet429(): Promise<void> {
   const ticket = await pool.take(new Set([b.id]), Infinity)
   if (ticket.kind !== 'ticket') throw new Error('no ticket')

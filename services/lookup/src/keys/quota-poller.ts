@@ -3,7 +3,7 @@ import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { KeyQuota } from '@ipfleet/key-pool/quota.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'
 import { type Account, type AccountFeature, accountOf, featuresOfAccount } from './quota-account.ts'
-import { richnessByFeatures } from '../richness.ts'
+import { richnessByFeatures } from '../upstream/richness.ts'
 import type { QuotaClaims } from './quota-claims.ts'
 import { between } from '@ipfleet/core/jitter.ts'
 

@@ -1,0 +1,111 @@
+import { within } from '@ipfleet/core/within.ts'
+import { type AnswerStore, noStore, resilientStore } from '@ipfleet/cache/answer-store.ts'
+import { type Generation, ownGeneration } from '@ipfleet/cache/generation.ts'
+import { outcomeCodec, type SharedOutcome } from '@ipfleet/cache/outcome.ts'
+import { RedisGeneration } from '@ipfleet/cache/redis-generation.ts'
+import { RedisStore } from '@ipfleet/cache/redis-store.ts'
+import { FleetFlight, loadAlone } from '@ipfleet/cache/flight/fleet-flight.ts'
+import { resilientLeases } from '@ipfleet/cache/flight/leases.ts'
+import { RedisLeases } from '@ipfleet/cache/flight/redis-leases.ts'
+import type { KeyStore } from '@ipfleet/key-pool/key-store.ts'
+import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
+import { RedisKeyStore } from '@ipfleet/key-pool/redis-key-store.ts'
+import { ResilientKeyStore } from '@ipfleet/key-pool/resilient-key-store.ts'
+import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import { RedisBreakerStates } from '@ipfleet/upstream/redis-breaker-states.ts'
+import { localBreakerStates, type SharedBreakerStates } from '@ipfleet/upstream/shared-breaker-state.ts'
+import { cacheNeeds, redisNeeds } from './redis-needs.ts'
+import type { LookupSettings } from '../settings.ts'
+
+/** What a replica shares with the fleet, or, alone, has for itself. */
+export interface FleetParts {
+  readonly generation: Generation
+  readonly shared: AnswerStore
+  readonly flight: Pick<FleetFlight<SharedOutcome>, 'run'>
+  readonly keyStore: KeyStore
+  readonly breakerStates: SharedBreakerStates
+  readonly redis: FleetRedis | undefined
+  /** Resolves when the fleet is joined, or after a second without it: a replica also starts while Redis is away. */
+  joined(): Promise<void>
+  close(): void
+}
+
+export interface FleetRedis {
+  readonly state: RedisLink
+  /** The same link as `state`, unless answers have a Redis of their own. */
+  readonly cache: RedisLink
+  readonly subscriber: Subscriber
+}
+
+/**
+ * The life of a lease. A dead holder is replaced within it; a living one prolongs it every third, so a stall of a
+ * second costs nothing.
+ */
+const leaseMs = 1500
+const joinPatienceMs = 1000
+
+/** With REDIS_URL the parts of a fleet, without it those of a replica on its own. */
+export function fleetParts(settings: LookupSettings): FleetParts {
+  const { REDIS_URL: url } = settings
+  return url === undefined ? aloneParts(settings) : sharedParts(settings, url)
+}
+
+/** Another request may try a key on trial when the first must have ended. */
+const trialMsOf = (settings: LookupSettings): number => settings.REQUEST_TIMEOUT_MS + 1000
+
+function aloneParts(settings: LookupSettings): FleetParts {
+  return {
+    generation: ownGeneration(),
+    shared: noStore,
+    // This process has already made sure that it loads once.
+    flight: { run: loadAlone },
+    keyStore: new LocalKeyStore(new FleetClock(), { trialMs: trialMsOf(settings) }),
+    breakerStates: localBreakerStates,
+    redis: undefined,
+    joined: async () => {},
+    close: () => {},
+  }
+}
+
+function sharedParts(settings: LookupSettings, url: string): FleetParts {
+  const { REDIS_CACHE_URL: cacheUrl = url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
+  const clock = new FleetClock()
+  const state = new RedisLink({ url, name: 'state', timeoutMs, prefix, needs: redisNeeds })
+  const cache =
+    cacheUrl === url ? state : new RedisLink({ url: cacheUrl, name: 'cache', timeoutMs, prefix, needs: cacheNeeds })
+  const subscriber = new Subscriber(url, timeoutMs)
+  subscriber.onRefused((error) => state.refused(error))
+  clock.follow(state)
+
+  const generation = new RedisGeneration(state, subscriber)
+  // Of one generation only: an outcome from before a purge must not answer a caller who asks after it.
+  const answerPrefix = (): string => `${generation.require()}:`
+  const leases = resilientLeases(new RedisLeases(state, subscriber, { lifeMs: leaseMs, prefix: answerPrefix }))
+  const trialMs = trialMsOf(settings)
+  return {
+    generation,
+    shared: resilientStore(
+      new RedisStore(cache, clock, generation, {
+        staleForMs: 1000 * Math.max(settings.STALE_IF_ERROR_SECONDS, settings.STALE_WHILE_REVALIDATE_SECONDS),
+      }),
+    ),
+    flight: new FleetFlight<SharedOutcome>(leases, outcomeCodec),
+    keyStore: new ResilientKeyStore(
+      new RedisKeyStore(state, { trialMs }),
+      new LocalKeyStore(clock, { trialMs }),
+      state,
+      subscriber,
+    ),
+    breakerStates: new RedisBreakerStates(state, subscriber),
+    redis: { state, cache, subscriber },
+    joined: () => within(joinPatienceMs, generation.known),
+    close: () => {
+      clock.close()
+      subscriber.close()
+      if (cache !== state) cache.close()
+      state.close()
+    },
+  }
+}

@@ -1,0 +1,144 @@
+import type { LruStore } from '@ipfleet/cache/lru-store.ts'
+import { spendable } from '@ipfleet/key-pool/quota.ts'
+import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import type { FleetParts } from './fleet/fleet.ts'
+import type { Health } from './operations/health.ts'
+import type { RequestRecord } from './operations/request-record.ts'
+import type { UpstreamParts } from './upstream/upstream-parts.ts'
+
+export interface ReplicaMetricsParts {
+  readonly metrics: Metrics
+  readonly record: RequestRecord
+  readonly memory: LruStore
+  readonly fleet: FleetParts
+  readonly upstream: UpstreamParts | undefined
+  readonly health: Health
+}
+
+const breakerStates = { closed: 0, 'half-open': 1, open: 2 } as const
+
+/** Everything that is measured besides requests: listens to the parts, or reads them when it is scraped. */
+export function registerMetrics(parts: ReplicaMetricsParts): void {
+  memoryMetrics(parts)
+  savedCalls(parts)
+  redisMetrics(parts)
+  keyMetrics(parts)
+  breakerMetrics(parts)
+}
+
+function memoryMetrics({ metrics, memory }: ReplicaMetricsParts): void {
+  metrics.gauge({
+    name: 'ipfleet_l1_entries',
+    help: 'Answers in memory.',
+    collect() {
+      this.set(memory.size)
+    },
+  })
+  metrics.gauge({
+    name: 'ipfleet_l1_bytes',
+    help: 'Bytes of the bodies in memory.',
+    collect() {
+      this.set(memory.bytes)
+    },
+  })
+  metrics.counter({
+    name: 'ipfleet_l1_evictions_total',
+    help: 'Answers pushed out of memory by newer ones.',
+    collect() {
+      this.reset()
+      this.inc(memory.evictions)
+    },
+  })
+}
+
+function savedCalls({ metrics, record }: ReplicaMetricsParts): void {
+  metrics.counter({
+    name: 'ipfleet_upstream_calls_saved_total',
+    help: 'Requests that needed no upstream call of their own, by what spared it.',
+    labelNames: ['by'],
+    collect() {
+      this.reset()
+      this.inc({ by: 'l1' }, record.counts.l1)
+      this.inc({ by: 'l2' }, record.counts.l2)
+      this.inc({ by: 'coalescing' }, record.counts.collapsed)
+    },
+  })
+}
+
+function redisMetrics({ metrics, fleet }: ReplicaMetricsParts): void {
+  if (!fleet.redis) return
+  const durations = metrics.hotHistogram({
+    name: 'ipfleet_redis_command_duration_seconds',
+    help: 'Time of a Redis command by server and outcome.',
+    labels: { server: ['state', 'cache'], outcome: ['ok', 'failed'] },
+  })
+  const watch = (link: RedisLink, server: 'state' | 'cache'): void => {
+    link.on('command', (durationMs, outcome) => durations.series({ server, outcome }).observeMs(durationMs))
+  }
+  watch(fleet.redis.state, 'state')
+  if (fleet.redis.cache !== fleet.redis.state) watch(fleet.redis.cache, 'cache')
+}
+
+function keyMetrics({ metrics, health, upstream }: ReplicaMetricsParts): void {
+  metrics.gauge({
+    name: 'ipfleet_keys',
+    help: 'Keys of the fleet by state.',
+    labelNames: ['state'],
+    async collect() {
+      const { active, cooling } = await health.keys()
+      this.set({ state: 'active' }, active)
+      this.set({ state: 'cooling' }, cooling)
+    },
+  })
+  if (!upstream) return
+  const benches = metrics.counter({
+    name: 'ipfleet_key_benches_total',
+    help: 'Benches of keys by this replica, by reason.',
+    labelNames: ['reason'],
+  })
+  metrics.gauge({
+    name: 'ipfleet_key_quota_remaining',
+    help: 'What each key has left of its quota, as far as it is known, by key id.',
+    labelNames: ['key'],
+    async collect() {
+      this.reset()
+      for (const quota of await upstream.pool.quotas()) {
+        const remaining = spendable(quota)
+        if (Number.isFinite(remaining)) this.set({ key: quota.id }, remaining)
+      }
+    },
+  })
+  const overage = metrics.counter({
+    name: 'ipfleet_key_overage_units_total',
+    help: 'Units beyond what a key’s plan pays for, which are billed, by key id.',
+    labelNames: ['key'],
+  })
+  upstream.pool.on('overage', (key, units) => overage.inc({ key }, units))
+  upstream.pool.on('benched', (_id, reason) => benches.inc({ reason }))
+  const calls = metrics.hotHistogram({
+    name: 'ipfleet_upstream_duration_seconds',
+    help: 'Time of an upstream call by outcome.',
+    labels: { outcome: ['answered', 'limited', 'denied', 'failed'] },
+  })
+  upstream.client.on('call', (durationMs, outcome) => calls.series({ outcome }).observeMs(durationMs))
+}
+
+function breakerMetrics({ metrics, fleet, upstream }: ReplicaMetricsParts): void {
+  metrics.gauge({
+    name: 'ipfleet_breaker_state',
+    help: 'Circuit breakers: 0 closed, 1 half-open, 2 open.',
+    labelNames: ['breaker'],
+    collect() {
+      if (upstream) {
+        this.set({ breaker: 'upstream' }, breakerStates[upstream.gate.state])
+        for (const [product, state] of upstream.gate.states()) {
+          this.set({ breaker: `upstream_${product}` }, breakerStates[state])
+        }
+      }
+      if (!fleet.redis) return
+      this.set({ breaker: 'redis_state' }, fleet.redis.state.up ? 0 : 2)
+      this.set({ breaker: 'redis_cache' }, fleet.redis.cache.up ? 0 : 2)
+    },
+  })
+}

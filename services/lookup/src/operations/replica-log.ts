@@ -1,0 +1,50 @@
+import { logLink } from '@ipfleet/redis/log-link.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { FleetParts } from '../fleet/fleet.ts'
+import type { UpstreamParts } from '../upstream/upstream-parts.ts'
+
+/** What happens to the replica's surroundings, as lines in the log. */
+export function logEvents(logger: Logger, fleet: FleetParts, upstream: UpstreamParts | undefined): void {
+  for (const link of new Set(fleet.redis ? [fleet.redis.state, fleet.redis.cache] : [])) {
+    logLink(link, logger, 'going on without it')
+  }
+  upstream?.pool.on('benched', (key, reason, durationMs, product) => {
+    logger.warn(
+      { key, ...(product !== undefined && { product }), reason, seconds: Math.ceil(durationMs / 1000) },
+      'key benched',
+    )
+  })
+  upstream?.pool.on('released', (key) => logger.info({ key }, 'key released'))
+  upstream?.pool.on('recovered', (key) => logger.info({ key }, 'key is good again'))
+  upstream?.gate.on('change', (product, state) => logger.warn({ product, breaker: state }, 'upstream breaker'))
+}
+
+export interface ModeWords {
+  /** The setting that lists the keys of the provider. */
+  readonly keysSetting: string
+  /** What the embedded database says that it is. */
+  readonly offlineDb: string
+}
+
+/** The line that tells someone who has just started it what they have, and what is missing. */
+export function logMode(
+  logger: Logger,
+  fleet: FleetParts,
+  upstream: UpstreamParts | undefined,
+  { keysSetting, offlineDb }: ModeWords,
+): void {
+  if (upstream) {
+    logger.info({ keys: upstream.pool.size }, `asking upstream; keys, cache and coalescing: ${sharedInWords(fleet)}`)
+    return
+  }
+  logger.warn(
+    `no ${keysSetting}: answering from the embedded database alone (${offlineDb}). ` +
+      `Set ${keysSetting}=key1,key2 to ask upstream, and REDIS_URL=redis://host:6379 to share cache and keys between replicas`,
+  )
+}
+
+/** Why Redis cannot be used is a line of its own. */
+function sharedInWords({ redis }: FleetParts): string {
+  if (!redis) return 'this replica alone (set REDIS_URL to share them)'
+  return redis.state.up ? 'shared through Redis' : 'this replica alone until Redis can be used'
+}

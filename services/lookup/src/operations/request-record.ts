@@ -1,0 +1,79 @@
+import type { HotCounter, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
+import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import type { AnswerSource, ItemCounts } from '../lookup/lookup.ts'
+
+export type RouteClass = 'lookup' | 'account' | 'batch'
+/** How a request ended: with an answer from somewhere, refused for what it was, or with an error. */
+export type RequestEnd = AnswerSource | 'refused' | 'error'
+
+const ends = ['l1', 'l2', 'upstream', 'collapsed', 'stale', 'offline', 'local', 'bypass', 'refused', 'error'] as const
+const labels = {
+  route: ['lookup', 'account', 'batch'],
+  status: ['1xx', '2xx', '3xx', '4xx', '5xx'],
+  cache: ends,
+} as const
+
+type StatusClass = (typeof labels.status)[number]
+
+/** How many requests ended how: the source of `/stats` and of the request metrics. */
+export class RequestRecord {
+  readonly counts: Record<RequestEnd, number>
+  /** Look-ups of single records, which somebody waits for. */
+  live = 0
+  /** Requests that found all keys benched and nothing to answer with. */
+  keysExhausted = 0
+  readonly #requests: HotCounter<typeof labels>
+  readonly #durations: HotHistogram<{ readonly cache: typeof ends }>
+  readonly #items: HotCounter<{ readonly cache: typeof ends }>
+  readonly #memoryHit: { inc(): void }
+  readonly #memoryHitDuration: { observeMs(durationMs: number): void }
+
+  constructor(metrics: Metrics) {
+    this.counts = Object.fromEntries(ends.map((end) => [end, 0])) as Record<RequestEnd, number>
+    this.#requests = metrics.hotCounter({
+      name: 'ipfleet_requests_total',
+      help: 'Requests by route, status class and where the answer came from.',
+      labels,
+    })
+    this.#durations = metrics.hotHistogram({
+      name: 'ipfleet_request_duration_seconds',
+      help: 'Time to answer by where the answer came from.',
+      labels: { cache: ends },
+    })
+    this.#items = metrics.hotCounter({
+      name: 'ipfleet_batch_items_total',
+      help: 'Items of batches by where their answer came from.',
+      labels: { cache: ends },
+    })
+    this.#memoryHit = this.#requests.series({ route: 'lookup', status: '2xx', cache: 'l1' })
+    this.#memoryHitDuration = this.#durations.series({ cache: 'l1' })
+  }
+
+  get total(): number {
+    return ends.reduce((sum, end) => sum + this.counts[end], 0)
+  }
+
+  add(route: RouteClass, status: number, end: RequestEnd, durationMs: number): void {
+    this.counts[end] += 1
+    if (route === 'lookup') this.live += 1
+    this.#requests.series({ route, status: statusClass(status), cache: end }).inc()
+    this.#durations.series({ cache: end }).observeMs(durationMs)
+  }
+
+  /** The items of one batch. */
+  addItems(items: ItemCounts): void {
+    for (const end of ends) if (items[end] !== undefined) this.#items.series({ cache: end }).inc(items[end])
+  }
+
+  /** The same for the most frequent case, without looking anything up. */
+  addMemoryHit(durationMs: number): void {
+    this.counts.l1 += 1
+    this.live += 1
+    this.#memoryHit.inc()
+    this.#memoryHitDuration.observeMs(durationMs)
+  }
+}
+
+function statusClass(status: number): StatusClass {
+  return `${Math.floor(status / 100)}xx` as StatusClass
+}

@@ -1,0 +1,148 @@
+import { createServer, type Server } from 'node:http'
+import { LruStore } from '@ipfleet/cache/lru-store.ts'
+import { clientAddress } from '@ipfleet/net/client-address.ts'
+import { limitClientConnections } from '@ipfleet/http-server/client-connections.ts'
+import { furtherAttempt } from '@ipfleet/http-server/further-attempt.ts'
+import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
+import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
+import { inTurn } from '@ipfleet/http-server/in-turn.ts'
+import { listen } from '@ipfleet/http-server/listen.ts'
+import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
+import { createApp } from './app.ts'
+import { chosenProviders } from './upstream/chosen-providers.ts'
+import { clientParts, type ClientParts, registerClientMetrics } from '@ipfleet/rate-limit/clients/client-parts.ts'
+import { fleetParts, type FleetParts } from './fleet/fleet.ts'
+import { FleetStats } from './fleet/fleet-stats.ts'
+import { Health } from './operations/health.ts'
+import { lookupParts } from './lookup/lookup-parts.ts'
+import { LiveRate } from './operations/live-rate.ts'
+import { logEvents, logMode } from './operations/replica-log.ts'
+import { offlineSource, type OfflineSource } from './operations/offline-source.ts'
+import { registerMetrics } from './metrics.ts'
+import { RequestRecord } from './operations/request-record.ts'
+import { RequestBodies } from './http/request-bodies.ts'
+import { Responder } from './http/responder.ts'
+import { maxToolBytes } from './http/lookup-routes.ts'
+import type { LookupSettings } from './settings.ts'
+import { statsOf } from './operations/stats.ts'
+import { upstreamParts, type UpstreamParts } from './upstream/upstream-parts.ts'
+
+/** A lookup replica: all its parts, put together and taken apart again. */
+export class Replica {
+  readonly #settings: LookupSettings
+  readonly #logger: Logger
+  readonly #fleet: FleetParts
+  readonly #upstream: UpstreamParts | undefined
+  readonly #clients: ClientParts | undefined
+  readonly #offline: OfflineSource
+  readonly #health: Health
+  readonly #server: Server
+
+  constructor(settings: LookupSettings, logger: Logger) {
+    this.#settings = settings
+    this.#logger = logger
+    this.#fleet = fleetParts(settings)
+    this.#upstream = upstreamParts(settings, this.#fleet, logger)
+    this.#clients = clientParts({
+      tokens: settings.CLIENT_TOKENS,
+      link: this.#fleet.redis?.state,
+      service: 'lookup',
+      isCounted: furtherAttempt({ trusted: settings.TRUST_PROXY }),
+    })
+    this.#offline = offlineSource(settings.OFFLINE_DB, logger)
+    this.#health = new Health({
+      pool: this.#upstream?.pool,
+      gate: this.#upstream?.gate,
+      redis: this.#fleet.redis && { state: this.#fleet.redis.state, cache: this.#fleet.redis.cache },
+    })
+    logEvents(logger, this.#fleet, this.#upstream)
+    const accessLog = new AccessLog({ logger })
+    this.#server = createServer(httpServerOptions(), inTurn(this.#app(accessLog)))
+    limitClientConnections(this.#server, {
+      maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
+      trusted: settings.TRUST_PROXY,
+    })
+    hardenServer(this.#server, {}, accessLog.refused)
+  }
+
+  /** @returns the port. @throws ListenError */
+  async start(): Promise<number> {
+    await this.#fleet.joined()
+    // Benches that the fleet made before this replica came are remembered from here on, also if Redis goes now.
+    await this.#upstream?.pool.read()
+    this.#upstream?.keys.follow(this.#upstream.pool)
+    this.#upstream?.second?.keys.follow(this.#upstream.second.pool)
+    void this.#upstream?.quota.poller?.start()
+    this.#offline.follow()
+    const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
+    this.#logger.info({ host: this.#settings.HOST, port }, 'listening')
+    const { keysSetting } = chosenProviders(this.#settings).first
+    logMode(this.#logger, this.#fleet, this.#upstream, { keysSetting, offlineDb: this.#offline.db.type })
+    return port
+  }
+
+  /** Fails readiness, finishes what is in flight, then closes what was opened, last things first. */
+  async stop(): Promise<void> {
+    this.#logger.info('stopping')
+    await gracefulClose(this.#server, {
+      drainMs: this.#settings.DRAIN_MS,
+      deadlineMs: this.#settings.REQUEST_TIMEOUT_MS + 1000,
+      onDraining: () => (this.#health.draining = true),
+    })
+    this.#upstream?.quota.poller?.close()
+    this.#upstream?.keys.close()
+    this.#upstream?.client.close()
+    this.#upstream?.second?.keys.close()
+    this.#upstream?.second?.client.close()
+    this.#offline.close()
+    await this.#clients?.close()
+    this.#fleet.close()
+    this.#logger.info('stopped')
+  }
+
+  #app(accessLog: AccessLog) {
+    const settings = this.#settings
+    const fleet = this.#fleet
+    const upstream = this.#upstream
+    const health = this.#health
+    const metrics = createMetrics()
+    const record = new RequestRecord(metrics)
+    const memory = new LruStore({
+      maxEntries: settings.CACHE_MAX_ENTRIES,
+      recheckAfterMs: settings.CACHE_TTL_SECONDS * 1000,
+    })
+    const lookups = lookupParts(settings, { fleet, upstream, offline: this.#offline.db, memory })
+    registerMetrics({ metrics, record, memory, fleet, upstream, health })
+    const clients = this.#clients?.guard
+    if (clients) registerClientMetrics(metrics, clients)
+    const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())
+    const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)
+    const exhaustedStatus = Number(settings.EXHAUSTED_STATUS)
+    return createApp({
+      adminToken: settings.ADMIN_TOKEN,
+      accessLog,
+      fast: { memory, record, accessLog, clients },
+      probes: { metrics, health: () => health.report(), isReady: () => !health.draining },
+      operations: {
+        generation: fleet.generation,
+        ownStats,
+        otherStats: fleetStats && (() => fleetStats.others()),
+      },
+      keys: { desk: upstream?.quota.desk },
+      lookups: {
+        ...lookups,
+        responder: new Responder({ record, clients, exhaustedStatus }),
+        exhaustedStatus,
+        clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
+        liveRate: new LiveRate(() => record.live),
+        bodies: new RequestBodies({
+          maxInAllBytes: settings.BODIES_MAX_BYTES,
+          maxBytes: maxToolBytes,
+          idleTimeoutMs: settings.BODY_IDLE_TIMEOUT_MS,
+        }),
+      },
+    })
+  }
+}

@@ -1,0 +1,315 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Settle } from '@ipfleet/cache/flight/fleet-flight.ts'
+import { sliceLength } from '@ipfleet/cache/in-slices.ts'
+import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
+import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
+import type { Answer } from '@ipfleet/cache/entry.ts'
+import { isRecordOf } from '@ipfleet/upstream/record-address.ts'
+import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
+import type { SharedLifetime } from '@ipfleet/upstream/shared-lifetime.ts'
+import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
+import { isDown } from './fallback-upstream.ts'
+import { holdsThreat } from './freshness.ts'
+import { jsonMembers, type Span } from './json-members.ts'
+import { SingleAnswers } from './single-answers.ts'
+import type { Query } from '../query/query.ts'
+import type { LoadOptions, VerdictInside } from './upstream-loader.ts'
+
+export interface BatchUpstream {
+  load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome>
+}
+
+export interface BatchLoaderParts {
+  readonly upstream: BatchUpstream
+  /** Is asked item by item when upstream is down or has no key left. */
+  readonly fallback?: BatchUpstream
+  /** How long the answer to a path may be cached; see `freshForMs`. */
+  readonly freshForMs: (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
+  /** The product that a query is of: a batch holds items of one, so that a verdict about it touches no other. */
+  readonly productOf?: (query: Query) => string
+  /** Whether upstream takes batches at all. Default true; if not, each query is asked by itself. */
+  readonly takesBatches?: boolean
+}
+
+/** What IPinfo takes in one batch. */
+const maxItems = 1000
+/** Requests to upstream at a time, of one load. */
+const chunksAtATime = 4
+const singlesAtATime = 16
+
+/** A batch path of upstream, and what is cut off the target of a query to be its item there. */
+interface Route {
+  readonly surface: UpstreamRequest['surface']
+  readonly path: string
+  readonly cut: string
+}
+
+const routes = {
+  legacy: { surface: 'legacy', path: '/batch', cut: '/' },
+  api: { surface: 'api', path: '/batch', cut: '/' },
+  // Lite has a batch of its own, which costs no quota.
+  lite: { surface: 'api', path: '/batch/lite', cut: '/lite/' },
+} as const satisfies Record<string, Route>
+
+/** A thousand items are tried in at most six sizes. */
+const shrinkBy = 4
+
+export interface LoadTerms {
+  /** Monotonic, over all requests. */
+  readonly deadlineMs: number
+  /** Default `answer`. */
+  readonly purpose?: LoadPurpose
+  /** Of each key's limit, from 0 to 1: left to others. Default 0. */
+  readonly reserveShare?: number
+}
+
+interface Chunk {
+  readonly route: Route
+  readonly product: string
+  readonly queries: readonly Query[]
+}
+
+/**
+ * Asks upstream many queries in as few requests as it takes, and gives each the outcome that it would have had if
+ * it had been asked alone.
+ */
+export class BatchLoader {
+  readonly #upstream: BatchUpstream
+  readonly #fallback: BatchUpstream | undefined
+  readonly #freshForMs: BatchLoaderParts['freshForMs']
+  readonly #productOf: (query: Query) => string
+  readonly #takesBatches: boolean
+
+  constructor({ upstream, fallback, freshForMs, productOf = () => 'core', takesBatches = true }: BatchLoaderParts) {
+    this.#upstream = upstream
+    this.#fallback = fallback
+    this.#freshForMs = freshForMs
+    this.#productOf = productOf
+    this.#takesBatches = takesBatches
+  }
+
+  /** Settles every query, by its target, as answers come in. What goes wrong is an outcome too. */
+  async load(queries: readonly Query[], terms: LoadTerms, settle: Settle<Outcome>): Promise<void> {
+    if (!this.#takesBatches) return this.#askSingly(this.#fallback ?? this.#upstream, queries, terms, settle)
+    const chunks = [...Map.groupBy(queries, routeOf)].flatMap(([route, ofRoute]) =>
+      [...Map.groupBy(ofRoute, this.#productOf)].flatMap(([product, group]) =>
+        slicesOf(group, maxItems).map((slice) => ({ route, product, queries: slice })),
+      ),
+    )
+    await eachOf(chunks, chunksAtATime, (chunk) => this.#askChunk(chunk, terms, settle))
+  }
+
+  /**
+   * Goes on with the next key where one ran dry or may not ask this, and in smaller parts where no key has enough left for all; ends at the
+   * latest when no key has anything left, or time is up.
+   */
+  async #askChunk({ route, product, queries }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
+    let size = queries.length
+    for (let left = queries; left.length > 0;) {
+      const part = left.slice(0, size)
+      const reading = new Reading()
+      const options = { units: route === routes.lite ? 0 : part.length, ...reading.checks, ...terms }
+      const outcome = await this.#upstream.load(requestOf(route, product, part), deadlineMs, options)
+      if (part.length > 1 && isExhausted(outcome)) {
+        size = Math.ceil(part.length / shrinkBy)
+        continue
+      }
+      const values = isRefusal(outcome) ? outcome : valuesIn(outcome, reading)
+      if ('kind' in values && values.kind === 'failure' && isDown(values) && this.#fallback) {
+        return this.#askSingly(this.#fallback, left, { deadlineMs, ...terms }, settle)
+      }
+      if ('kind' in values) return settle(new Map(left.map(({ target }) => [target, values])))
+      const unpaid = await this.#settlePart(
+        { route, product, queries: part },
+        { ...values, from: originOf(outcome), lifetime: lifetimeOf(outcome) },
+        settle,
+      )
+      left = [...unpaid, ...left.slice(part.length)]
+    }
+  }
+
+  /** In slices, since whoever asks for something in memory waits meanwhile. Returns what the key could not pay for. */
+  async #settlePart({ route, queries }: Chunk, values: ValuesFrom, settle: Settle<Outcome>): Promise<Query[]> {
+    const unpaid: Query[] = []
+    await eachInTurn(slicesOf(queries, sliceLength), async (slice) => {
+      const outcomes = new Map<string, Outcome>()
+      for (const query of slice) {
+        const span = values.spans.get(itemOf(query, route))
+        if (span && values.unpaid.has(values.answers.statusAt(span))) unpaid.push(query)
+        else outcomes.set(query.target, this.#outcomeOf(query, span, values))
+      }
+      if (outcomes.size > 0) await settle(outcomes)
+    })
+    return unpaid
+  }
+
+  #outcomeOf(
+    { target, expected, address }: Query,
+    span: Span | undefined,
+    { answers, mayThreaten, from, lifetime }: ValuesFrom,
+  ): Outcome {
+    if (span === undefined) return { kind: 'failure', code: 'upstream_invalid', detail: 'not in the batch', ...from }
+    const answer = { ...answers.at(span), ...lifetime }
+    const { status, contentType } = answer
+    if (expected === 'json' && isForeign(answer, target, address)) {
+      return { kind: 'failure', code: 'upstream_invalid', detail: 'not the record of what was asked', ...from }
+    }
+    if (status >= 500 || ofConnection.has(status))
+      return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
+    // A record that is missing is told by an empty string; alone, the query would have had another answer.
+    const isCertain = expected !== 'json' || contentType.includes('json')
+    const freshForMs = isCertain ? this.#freshForMs(target, answer, mayThreaten) : 0
+    return { kind: 'answer', answer, freshForMs, ...from }
+  }
+
+  async #askSingly(
+    upstream: BatchUpstream,
+    queries: readonly Query[],
+    { deadlineMs, ...terms }: LoadTerms,
+    settle: Settle<Outcome>,
+  ) {
+    await eachOf(queries, singlesAtATime, async ({ surface, target, expected }) => {
+      const request: UpstreamRequest = { method: 'GET', surface, path: target, expected }
+      await settle(new Map([[target, await upstream.load(request, deadlineMs, terms)]]))
+    })
+  }
+}
+
+function routeOf({ surface, target }: Query): Route {
+  if (surface === 'legacy') return routes.legacy
+  return target.startsWith(routes.lite.cut) ? routes.lite : routes.api
+}
+
+const itemOf = ({ target }: Query, { cut }: Route): string => target.slice(cut.length)
+
+function requestOf(route: Route, batchOf: string, queries: readonly Query[]): UpstreamRequest {
+  const items = queries.map((query) => itemOf(query, route))
+  const body = { bytes: Buffer.from(JSON.stringify(items)), contentType: 'application/json' }
+  return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'object', batchOf }
+}
+
+const isExhausted = (outcome: Outcome): boolean => outcome.kind === 'failure' && outcome.code === 'keys_exhausted'
+
+/** The values of a batch's answer by item. */
+interface Values {
+  readonly spans: ReadonlyMap<string, Span>
+  readonly answers: SingleAnswers
+  readonly mayThreaten: boolean
+  /** What the items say of the key, and with which statuses: those items are asked again with another key. */
+  readonly verdict: VerdictInside | undefined
+  readonly unpaid: ReadonlySet<number>
+}
+
+interface ValuesFrom extends Values {
+  readonly from: Pick<Outcome, 'origin'>
+  /** What upstream said of keeping the batch holds for each of its items. */
+  readonly lifetime: SharedLifetime
+}
+
+const originOf = ({ origin }: Outcome): Pick<Outcome, 'origin'> => (origin ? { origin } : {})
+
+function lifetimeOf(outcome: Outcome): SharedLifetime {
+  if (outcome.kind === 'failure') return {}
+  const { maxFreshMs, isPrivate }: UpstreamAnswer = outcome.answer
+  return { ...(maxFreshMs !== undefined && { maxFreshMs }), ...(isPrivate && { isPrivate }) }
+}
+
+/** The answer to one request, of which every byte is read once. */
+class Reading {
+  #body: Buffer | undefined
+  #values: Values | undefined
+
+  readonly checks = {
+    makesSense: ({ status, body }: UpstreamAnswer): boolean => status !== 200 || this.valuesIn(body) !== undefined,
+    verdictInside: ({ status, body }: UpstreamAnswer): VerdictInside | undefined =>
+      status === 200 ? this.valuesIn(body)?.verdict : undefined,
+  }
+
+  /** Undefined for anything but an object of valid JSON. */
+  valuesIn(body: Buffer): Values | undefined {
+    if (body === this.#body) return this.#values
+    const spans = jsonMembers(body)
+    this.#body = body
+    this.#values = spans && valuesOf(spans, body)
+    return this.#values
+  }
+}
+
+function valuesOf(spans: ReadonlyMap<string, Span>, body: Buffer): Values {
+  const answers = new SingleAnswers(body)
+  const statuses = answers.mayFail ? [...spans.values()].map((span) => answers.statusAt(span)) : []
+  return { spans, answers, mayThreaten: holdsThreat(body), ...verdictOf(statuses, () => firstOf(spans, body)) }
+}
+
+/** Not with the answers of all items: each of those is read once. */
+function firstOf(spans: ReadonlyMap<string, Span>, body: Buffer): UpstreamAnswer {
+  const [first = { start: 0, end: 0 }] = spans.values()
+  return new SingleAnswers(body).at(first)
+}
+
+const overLimit: ReadonlySet<number> = new Set([402, 429])
+const refused: ReadonlySet<number> = new Set([401, 403])
+/** They say nothing about the item. */
+const ofConnection: ReadonlySet<number> = new Set([408, 421, 425])
+
+/**
+ * Items beyond a key's quota are answered by embedded 429s or 402s, and asked again with another key. Of items that are
+ * refused, a single one may be about a blocked address; if all are, that is a verdict like one about the batch.
+ */
+function verdictOf(statuses: readonly number[], first: () => UpstreamAnswer): Pick<Values, 'verdict' | 'unpaid'> {
+  const limit = statuses.find((status) => overLimit.has(status))
+  if (limit !== undefined) {
+    const areAll = statuses.every((status) => overLimit.has(status))
+    return { verdict: { kind: 'limited', reason: limit === 402 ? 'exhausted' : 'limited', areAll }, unpaid: overLimit }
+  }
+  const areAllRefused = statuses.length > 0 && statuses.every((status) => refused.has(status))
+  return { verdict: areAllRefused ? { kind: 'denied', answer: first() } : undefined, unpaid: none }
+}
+
+const none: ReadonlySet<number> = new Set()
+
+/** Whether it is the record of another address. Nearly all name theirs at the beginning, and are not parsed for it. */
+function isForeign({ status, contentType, body }: Answer, target: string, address: string | undefined): boolean {
+  if (status !== 200 || address === undefined || !contentType.includes('json')) return false
+  if (body.toString('latin1', 0, 100).includes(`"${address}"`)) return false
+  return !isRecordOf(JSON.parse(body.toString('utf8')), target)
+}
+
+/** Every key was refused the batch: so is each item. */
+function isRefusal(outcome: Outcome): boolean {
+  return outcome.kind === 'answer' && refused.has(outcome.answer.status)
+}
+
+/** The values by item, or why there are none. */
+function valuesIn(outcome: Outcome, reading: Reading): Values | Failure {
+  if (outcome.kind === 'failure') return outcome
+  const { status, body } = outcome.answer
+  const values = status === 200 ? reading.valuesIn(body) : undefined
+  if (values) return values
+  // Refused as a whole, though each item makes sense by itself.
+  const detail = `batch answered with ${status}`
+  return { kind: 'failure', code: 'upstream_invalid', detail, ...originOf(outcome) }
+}
+
+function slicesOf<T>(all: readonly T[], size: number): T[][] {
+  const count = Math.ceil(all.length / size)
+  return Array.from({ length: count }, (_, at) => all.slice(at * size, (at + 1) * size))
+}
+
+/** Begins `work` on each in a turn of the event loop of its own, and waits for none before the next. */
+async function eachInTurn<T>(all: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
+  const begun = all.map(async (one, at) => {
+    for (let turn = 0; turn < at; turn += 1) await nextTurn()
+    await work(one)
+  })
+  await Promise.all(begun)
+}
+
+/** Runs `work` on each, so many at a time. */
+async function eachOf<T>(all: readonly T[], atATime: number, work: (one: T) => Promise<unknown>): Promise<void> {
+  const left = all.values()
+  const worker = async (): Promise<void> => {
+    for (const one of left) await work(one)
+  }
+  await Promise.all(Array.from({ length: Math.min(atATime, all.length) }, worker))
+}

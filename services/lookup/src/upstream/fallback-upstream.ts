@@ -1,0 +1,52 @@
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
+import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
+import type { Upstream } from '../lookup/lookup.ts'
+import type { LoadOptions } from './upstream-loader.ts'
+
+export interface FallbackUpstreamParts {
+  readonly first: Upstream
+  readonly second: Upstream
+  /** Whether the second provider has answers of this kind. */
+  readonly offers: (request: UpstreamRequest) => boolean
+  /** FALLBACK_TTL_SECONDS. */
+  readonly freshForMs: number
+  readonly clock?: Clock
+}
+
+/** Of the time for a request; the rest is the second provider's when the first has not answered by then. */
+const firstShare = 0.6
+
+/** The first provider, and the second while the first has no key left or is down. */
+export class FallbackUpstream implements Upstream {
+  readonly #parts: FallbackUpstreamParts
+  readonly #clock: Clock
+
+  constructor(parts: FallbackUpstreamParts) {
+    this.#parts = parts
+    this.#clock = parts.clock ?? monotonicClock
+  }
+
+  prefersPartial(request: UpstreamRequest): boolean {
+    return this.#parts.first.prefersPartial?.(request) ?? false
+  }
+
+  async load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome> {
+    const { first, second, offers, freshForMs } = this.#parts
+    // A refresh may be left undone: what there is came from the first provider.
+    if (!offers(request) || options?.purpose === 'refresh') return first.load(request, deadlineMs, options)
+    const nowMs = this.#clock.nowMs()
+    const outcome = await first.load(request, nowMs + (deadlineMs - nowMs) * firstShare, options)
+    if (outcome.kind === 'answer' || !isDown(outcome)) return outcome
+    const other = await second.load(request, deadlineMs, options)
+    // Of two failures the first provider's is what clients can do something about.
+    if (other.kind === 'failure' || other.answer.status >= 400) return outcome
+    const answer = { ...other.answer, isFallback: true as const }
+    return { ...other, answer, freshForMs: Math.min(other.freshForMs, freshForMs) }
+  }
+}
+
+/** No key is left, or upstream is failing. What this load was to leave to others is not asked elsewhere either. */
+export function isDown({ code, sparesReserve }: Failure): boolean {
+  return sparesReserve !== true && (code === 'keys_exhausted' || code.startsWith('upstream_') || code === 'not_offered')
+}

@@ -1,0 +1,354 @@
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
+import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
+import type { Demand, Exhausted, KeyPool, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import { currentClient } from '@ipfleet/http-server/request-id.ts'
+import { refreshReserveShare } from '@ipfleet/key-pool/quota.ts'
+import type { Product } from '@ipfleet/upstream/product.ts'
+import { offers } from '@ipfleet/upstream/providers/provider.ts'
+import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
+import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
+import type { SourceWatch, UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
+import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
+import type { KeyCheck } from '../keys/key-check.ts'
+import { rememberedRefusal } from './remembered-refusal.ts'
+import { holdsFullRecords, richnessOf } from './richness.ts'
+import { type Recorded, UpstreamTries } from './upstream-tries.ts'
+import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
+
+export interface UpstreamLoaderParts {
+  readonly pool: KeyPool
+  readonly client: UpstreamClient
+  readonly gate: UpstreamGate
+  /** Tells whether a refusal is about the key or the product. */
+  readonly check: KeyCheck
+  /** How long an answer may be cached. */
+  readonly freshForMs: (path: string, answer: UpstreamAnswer) => number
+  /** Strikes the fleet's keys out where upstream repeats them (`/me`, some errors). */
+  readonly redact: (text: string) => string
+  /** PLAN_PREFERENCE=richest: full records are asked of the keys whose plans hold most. */
+  readonly prefersRichest: boolean
+  /** The longest that the source is left alone at a time. */
+  readonly maxPauseMs: number
+  readonly clock?: Clock
+}
+
+export interface LoadOptions {
+  /** Requests of the key's quota that it costs. Default 1. */
+  readonly units?: number
+  /** What an answer says of the key inside: that its quota ended in the middle, or that it may not ask this. */
+  readonly verdictInside?: (answer: UpstreamAnswer) => VerdictInside | undefined
+  /** Whether an answer that looks well from outside does so inside, where only whoever asked can tell. */
+  readonly makesSense?: (answer: UpstreamAnswer) => boolean
+  /** Nobody waits for a refresh: it leaves every key the last of its quota. */
+  readonly purpose?: LoadPurpose
+  /** Of each key's limit, from 0 to 1: left to others. Default 0. */
+  readonly reserveShare?: number
+  /** Only what every plan's record holds is wanted of it: any key will do. */
+  readonly isPartial?: boolean
+}
+
+/** Of items of a batch: the key is over its limit for them, its quota is gone, or all of them were refused. */
+export type VerdictInside =
+  | { readonly kind: 'limited'; readonly reason: 'limited' | 'exhausted'; readonly areAll: boolean }
+  /** `answer`: to the first item, as if it had been asked alone. */
+  | { readonly kind: 'denied'; readonly answer: UpstreamAnswer }
+
+/** How long clients are told to wait when upstream knows none of the keys. */
+const unknownKeysPauseMs = 5000
+/** Between two probes of a source that is limited and does not say for how long. */
+const probeEveryMs = 1000
+
+/** One request on its way: what is asked, at what cost, until when, and what it has met. */
+interface Journey {
+  readonly request: UpstreamRequest
+  readonly product: Product
+  readonly demand: Demand
+  readonly deadlineMs: number
+  readonly options: LoadOptions
+  readonly tries: UpstreamTries
+  readonly source: SourceWatch
+}
+
+/**
+ * Asks upstream with the pool's keys. A verdict reaches as far as it is about: the query, the key for the product, the
+ * key as a whole, the source, or upstream. The next key is asked where the verdict was about one key: without end
+ * where keys lack a permission, three times where it cost upstream something.
+ */
+export class UpstreamLoader {
+  readonly #parts: UpstreamLoaderParts
+  readonly #pool: KeyPool
+  readonly #client: UpstreamClient
+  readonly #clock: Clock
+
+  constructor(parts: UpstreamLoaderParts) {
+    this.#parts = parts
+    this.#pool = parts.pool
+    this.#client = parts.client
+    this.#clock = parts.clock ?? monotonicClock
+  }
+
+  /** Never throws: what goes wrong is an outcome too. @param deadlineMs monotonic, over all keys */
+  load(request: UpstreamRequest, deadlineMs: number, options: LoadOptions = {}): Promise<Outcome> {
+    const { provider } = this.#client
+    if (!offers(provider, request)) return Promise.resolve({ kind: 'failure', code: 'not_offered' })
+    const product = provider.productOf(request)
+    const { units = provider.unitsOf(request), purpose, reserveShare = 0 } = options
+    const share = Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0)
+    const prefersRich = this.#parts.prefersRichest && options.isPartial !== true && holdsFullRecords(request, product)
+    const demand: Demand = { units, product, reserveShare: share, prefersRich }
+    const ask = (source: SourceWatch): Promise<Outcome> => {
+      const tries = new UpstreamTries(this.#pool)
+      return this.#askKeyAfterKey({ request, product, demand, deadlineMs, options, tries, source })
+    }
+    return this.#parts.gate.run(product, ask, { client: currentClient(), deadlineMs })
+  }
+
+  /** Plans differ, so that a full record takes one of the richest keys: what all have is asked of any. */
+  prefersPartial(request: UpstreamRequest): boolean {
+    const { provider } = this.#client
+    const product = provider.productOf(request)
+    return this.#parts.prefersRichest && holdsFullRecords(request, product) && this.#pool.hasMixedPlans(product.name)
+  }
+
+  async #askKeyAfterKey(journey: Journey): Promise<Outcome> {
+    const { request, demand, deadlineMs, options, tries } = journey
+    for (;;) {
+      const ticket = await this.#pool.take(tries.tried, deadlineMs, demand)
+      if (ticket.kind === 'exhausted') return this.#withoutKey(journey, ticket)
+      if (tries.hasDenials && this.#clock.nowMs() >= deadlineMs) return this.#outOfTime(journey, ticket)
+      tries.tried.add(ticket.key.id)
+      const reply = sensible(await this.#client.ask(request, ticket.key.secret, deadlineMs), options)
+      if (reply.quota) this.#pool.noteQuota(ticket, reply.quota)
+      const refused = refusedItems(reply, ticket, options)
+      if (refused) await this.#pool.unsettled(ticket)
+      const outcome = refused
+        ? await this.#follow(journey, ofItems(ticket), refused)
+        : await this.#follow(journey, ticket, reply)
+      if (outcome) return tries.poorer && outcome.kind === 'failure' ? this.#passOn(request, tries.poorer) : outcome
+    }
+  }
+
+  /** What follows from a reply; undefined: the next key is asked. */
+  #follow(journey: Journey, ticket: Ticket, reply: Reply): Promise<Outcome | undefined> {
+    switch (reply.kind) {
+      case 'answered':
+        return this.#answered(journey, ticket, reply.answer)
+      case 'limited':
+        return this.#limited(journey, ticket, reply)
+      case 'denied':
+        return this.#denied(journey, ticket, reply)
+      case 'failed':
+        return this.#failed(journey, ticket, reply)
+    }
+  }
+
+  async #answered(
+    { request, demand, options, tries }: Journey,
+    ticket: Ticket,
+    answer: UpstreamAnswer,
+  ): Promise<Outcome | undefined> {
+    const inside = options.verdictInside?.(answer)
+    const richness = demand.prefersRich && request.method === 'GET' ? richnessOf(answer) : undefined
+    // Its plan is not known yet, and another key's record of the same address may hold more.
+    const isPoor = richness !== undefined && ticket.richness === undefined && richness < ticket.richest
+    await this.#pool.answered(ticket, isPoor ? undefined : richness)
+    await tries.convictAll()
+    if (isPoor && !tries.poorer) {
+      tries.poorer = { ticket, answer, richness }
+      return undefined
+    }
+    if (tries.poorer) return this.#passOn(request, await this.#richer(tries.poorer, { ticket, answer, richness }))
+    if (inside?.kind === 'limited') await this.#pool.limited(ofItems(ticket), limitOf(inside, ticket))
+    return this.#passOn(request, { answer, ticket })
+  }
+
+  /** Of two records of one address; what the first key's plan holds is known now. */
+  async #richer(first: Recorded, second: Recorded): Promise<Recorded> {
+    const isPoorer = (first.richness ?? 0) < (second.richness ?? 0)
+    const { key, product } = first.ticket
+    await this.#pool.learn(key.id, product.name, isPoorer ? first.richness : first.ticket.richest)
+    return isPoorer ? second : first
+  }
+
+  async #limited(
+    journey: Journey,
+    ticket: Ticket,
+    { scope, reason, retryAfterSeconds, quota }: Extract<Reply, { kind: 'limited' }>,
+  ): Promise<Outcome | undefined> {
+    const { product, tries, source, demand } = journey
+    tries.limited(ticket, { scope, reason, retryAfterSeconds, seen: quota })
+    // A tool's limit is the key's own, however many keys have used it up.
+    const isSource = product.kind !== 'tool' && (source.isProbe || (await tries.areLimitedAlike()))
+    if (isSource && reason === 'limited') {
+      const saidMs = tries.toldSeconds === undefined ? undefined : tries.toldSeconds * 1000
+      const forMs =
+        saidMs === undefined ? (source.isProbe ? probeEveryMs : 0) : Math.min(saidMs, this.#parts.maxPauseMs)
+      await tries.acquit()
+      source.limited(forMs)
+      return {
+        kind: 'failure',
+        code: 'keys_exhausted',
+        retryAfterSeconds: wholeSeconds(forMs),
+        origin: originOf(ticket, 429),
+      }
+    }
+    if (reason === 'limited' && tries.mayTryOn) return undefined
+    if (reason === 'exhausted') return undefined
+    const told = tries.toldSeconds
+    await tries.convict()
+    if (product.kind === 'tool') return toolLimited(told, ticket)
+    const retryAfterMs = await this.#pool.earliestReturnMs(demand)
+    return exhausted({ kind: 'exhausted', retryAfterMs }, demand)
+  }
+
+  async #denied(
+    journey: Journey,
+    ticket: Ticket,
+    { scope, answer }: Extract<Reply, { kind: 'denied' }>,
+  ): Promise<Outcome | undefined> {
+    const { request, tries, source } = journey
+    const verdict = scope === 'unclear' ? await this.#settle(ticket) : scope
+    switch (verdict) {
+      case 'product':
+        tries.denial ??= answer
+        await this.#pool.denied(ticket, 'product', answer.status)
+        return undefined
+      case 'query':
+        tries.refusedQuery(ticket, answer)
+        if (!tries.isQueryRefused) return undefined
+        await tries.convict()
+        return this.#passOn(request, { answer, ticket })
+      case 'key': {
+        tries.unknown(ticket, answer)
+        if (!tries.areUnknownAlike && !source.isProbe) return undefined
+        await tries.acquit()
+        source.limited(source.isProbe ? unknownKeysPauseMs : 0)
+        const retryAfterSeconds = wholeSeconds(unknownKeysPauseMs)
+        return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds, origin: originOf(ticket, answer.status) }
+      }
+      case 'unsettled':
+        tries.hasUnsettled = true
+        await this.#pool.unsettled(ticket)
+        return undefined
+    }
+  }
+
+  /** Whom a refusal is about that may be about a token that is unknown, a plan that lacks something, or an address. */
+  async #settle(ticket: Ticket): Promise<'key' | 'product' | 'query' | 'unsettled'> {
+    const { kind, name, batchOf } = ticket.product
+    const standing = await this.#parts.check.standingOf(ticket.key)
+    if (standing.kind === 'unsettled') return 'unsettled'
+    if (standing.kind === 'refused') return 'key'
+    const isForAll = batchOf === undefined && (kind === 'plan' || kind === 'free' || kind === 'other')
+    return isForAll || this.#pool.isProven(ticket) || standing.products?.includes(name) === true ? 'query' : 'product'
+  }
+
+  async #failed(
+    { tries }: Journey,
+    ticket: Ticket,
+    reply: Extract<Reply, { kind: 'failed' }>,
+  ): Promise<Outcome | undefined> {
+    await this.#pool.unsettled(ticket)
+    tries.failed(ticket, reply)
+    if (reply.again === 'key' && tries.mayTryOn) return undefined
+    await tries.convict()
+    return failure(reply, ticket)
+  }
+
+  /** Every key has been tried, rests, or may not ask this. */
+  async #withoutKey({ request, product, demand, tries, source }: Journey, none: Exhausted): Promise<Outcome> {
+    const { limitCount, toldSeconds, queryRefusal, failure: failed, denial, poorer } = tries
+    if (await tries.areUsedUpAlike()) {
+      await tries.acquit()
+      source.limited(source.isProbe ? probeEveryMs : 0)
+      return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(probeEveryMs) }
+    }
+    await tries.convict()
+    if (poorer) return this.#passOn(request, poorer)
+    if (failed) return failure(failed.reply, failed.ticket)
+    if (queryRefusal && limitCount === 0) return this.#passOn(request, queryRefusal)
+    const status = none.deniedStatus
+    if (status !== undefined) {
+      const answer = denial === undefined ? rememberedRefusal(status) : this.#withoutKeys(denial)
+      return { kind: 'answer', answer, freshForMs: 0 }
+    }
+    if (tries.hasUnsettled) return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 1 }
+    const retryAfterMs = limitCount > 0 ? await this.#pool.earliestReturnMs(demand) : none.retryAfterMs
+    if (product.kind === 'tool') return toolLimited(toldSeconds ?? wholeSeconds(retryAfterMs))
+    return exhausted({ kind: 'exhausted', retryAfterMs }, demand)
+  }
+
+  /** Some keys may not ask this, and of the others nobody knows yet. */
+  async #outOfTime({ tries }: Journey, ticket: Ticket): Promise<Outcome> {
+    await this.#pool.unsettled(ticket)
+    await tries.convict()
+    return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 1 }
+  }
+
+  #passOn({ path }: UpstreamRequest, { answer, ticket }: Pick<Recorded, 'answer' | 'ticket'>): Outcome {
+    return {
+      kind: 'answer',
+      answer: this.#withoutKeys(answer),
+      freshForMs: this.#parts.freshForMs(path, answer),
+      origin: originOf(ticket, answer.status),
+    }
+  }
+
+  #withoutKeys(answer: UpstreamAnswer): UpstreamAnswer {
+    const { redact } = this.#parts
+    const text = answer.body.toString('utf8')
+    const shown = redact(text)
+    const location = answer.location === undefined ? {} : { location: redact(answer.location) }
+    return { ...answer, ...location, ...(shown !== text && { body: Buffer.from(shown) }) }
+  }
+}
+
+function sensible(reply: Reply, { makesSense }: LoadOptions): Reply {
+  if (reply.kind !== 'answered' || makesSense === undefined || makesSense(reply.answer)) return reply
+  const { answer, quota } = reply
+  const failed = { kind: 'failed', code: 'upstream_invalid', status: answer.status, detail: 'malformed JSON' } as const
+  return quota ? { ...failed, quota } : failed
+}
+
+/** The verdict about a batch of which every item was refused: what it would have been about the items alone. */
+function refusedItems(reply: Reply, ticket: Ticket, { verdictInside }: LoadOptions): Reply | undefined {
+  const inside = reply.kind === 'answered' ? verdictInside?.(reply.answer) : undefined
+  if (inside?.kind === 'denied') return { kind: 'denied', scope: 'unclear', answer: inside.answer }
+  if (!inside?.areAll) return undefined
+  return { kind: 'limited', status: inside.reason === 'exhausted' ? 402 : 429, ...limitOf(inside, ticket) }
+}
+
+function limitOf({ reason }: Extract<VerdictInside, { kind: 'limited' }>, { product }: Ticket) {
+  const scope = reason === 'exhausted' && product.kind === 'plan' ? 'key' : 'product'
+  return { scope, reason, retryAfterSeconds: undefined } as const
+}
+
+/** The same key, for the product of a batch's items; what it was on trial for is settled by the batch. */
+function ofItems(ticket: Ticket): Ticket {
+  const { name, kind, batchOf = name } = ticket.product
+  return { ...ticket, product: { name: batchOf, kind }, trial: false, learning: false }
+}
+
+function exhausted({ retryAfterMs }: Exhausted, { reserveShare = 0 }: Demand): Outcome {
+  const failed = { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(retryAfterMs) } as const
+  return reserveShare > 0 ? { ...failed, sparesReserve: true } : failed
+}
+
+function toolLimited(retryAfterSeconds: number | undefined, ticket?: Ticket): Outcome {
+  const origin = ticket ? { origin: originOf(ticket, 429) } : {}
+  return {
+    kind: 'failure',
+    code: 'tool_limited',
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    ...origin,
+  }
+}
+
+function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Outcome {
+  return { kind: 'failure', code, detail, origin: originOf(ticket, status) }
+}
+
+function originOf({ key }: Ticket, upstreamStatus: number | undefined): Origin {
+  return upstreamStatus === undefined ? { keyId: key.id } : { keyId: key.id, upstreamStatus }
+}

@@ -1,0 +1,163 @@
+import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { createSecretScrubber } from '@ipfleet/telemetry/secret-scrubber.ts'
+import { offers, type Provider } from '@ipfleet/upstream/providers/provider.ts'
+import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
+import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
+import type { BreakerSettings } from '@ipfleet/upstream/fleet-breaker.ts'
+import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
+import { BatchLoader } from './batch-loader.ts'
+import { type ChosenProvider, chosenProviders } from './chosen-providers.ts'
+import { FallbackUpstream } from './fallback-upstream.ts'
+import type { FleetParts } from '../fleet/fleet.ts'
+import { freshForMs, type FreshnessRules } from './freshness.ts'
+import { MicroBatcher } from './micro-batcher.ts'
+import { KeySource } from '../keys/key-source.ts'
+import { keyCheck, type QuotaParts, quotaParts } from '../keys/quota-parts.ts'
+import type { LookupSettings } from '../settings.ts'
+import type { Upstream } from '../lookup/lookup.ts'
+import type { Query } from '../query/query.ts'
+import { UpstreamLoader } from './upstream-loader.ts'
+
+/** One provider, with its keys. */
+interface ProviderParts {
+  readonly provider: Provider
+  readonly keys: KeySource
+  readonly pool: KeyPool
+  readonly client: UpstreamClient
+  readonly gate: UpstreamGate
+  readonly loader: UpstreamLoader
+}
+
+/** The way to upstream; there is none without keys. */
+export interface UpstreamParts extends Omit<ProviderParts, 'loader' | 'provider'> {
+  readonly loader: Upstream
+  readonly batchLoader: BatchLoader
+  /** Undefined unless single queries are to leave together. */
+  readonly microBatcher: MicroBatcher | undefined
+  readonly quota: QuotaParts
+  /** The provider that stands in for the first. */
+  readonly second: ProviderParts | undefined
+}
+
+type FreshFor = (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
+
+/** @throws KeysFileError */
+export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logger: Logger): UpstreamParts | undefined {
+  const rules = freshnessRules(settings, fleet.redis !== undefined)
+  const freshFor: FreshFor = (path, answer, mayThreaten) => freshForMs(rules, path, answer, mayThreaten)
+  const chosen = chosenProviders(settings)
+  const keysOf = ({ name, keysSetting }: ChosenProvider): KeySource =>
+    new KeySource(
+      {
+        listed: settings[keysSetting],
+        path: settings.KEYS_FILE,
+        // Lines that do not say whose key it is are the first provider's.
+        isOurs: ({ provider = chosen.first.name }) => provider === name,
+      },
+      logger,
+    )
+  const partsOf = (one: ChosenProvider): ProviderParts | undefined => {
+    const keys = keysOf(one)
+    return keys.keys.length === 0 ? undefined : providerParts(settings, fleet, { chosen: one, keys, freshFor })
+  }
+  const [first, second] = [partsOf(chosen.first), chosen.second && partsOf(chosen.second)]
+  const leading = first ?? second
+  return leading && fleetUpstream(settings, fleet, { first: leading, second: first && second, freshFor })
+}
+
+function providerParts(
+  settings: LookupSettings,
+  fleet: FleetParts,
+  {
+    chosen,
+    keys,
+    freshFor,
+  }: { readonly chosen: ChosenProvider; readonly keys: KeySource; readonly freshFor: FreshFor },
+): ProviderParts {
+  const { name, provider } = chosen
+  const concurrency = settings.UPSTREAM_CONCURRENCY
+  const pool = new KeyPool(keys.keys, fleet.keyStore, {
+    cooldownMs: settings.COOLDOWN_SECONDS * 1000,
+    quarantineMs: settings.QUARANTINE_SECONDS * 1000,
+  })
+  const client = new UpstreamClient({
+    provider,
+    userAgent: 'ipfleet',
+    maxBodyBytes: settings.UPSTREAM_MAX_BODY_BYTES,
+    maxSockets: concurrency,
+    proxyUrl: settings.UPSTREAM_PROXY_URL,
+  })
+  const gate = new UpstreamGate({
+    breaker: breakerSettings(settings),
+    shared: { of: (product) => fleet.breakerStates.of(`${name}/${product}`) },
+    concurrency,
+    isAlone: () => fleet.redis !== undefined && !fleet.redis.state.up,
+  })
+  const loader = new UpstreamLoader({
+    pool,
+    client,
+    gate,
+    check: keyCheck(settings, fleet, client),
+    prefersRichest: settings.PLAN_PREFERENCE === 'richest',
+    maxPauseMs: settings.COOLDOWN_SECONDS * 1000,
+    freshForMs: freshFor,
+    redact: settings.REDACT_KEYS ? keyRedaction(pool) : (text) => text,
+  })
+  return { provider, keys, pool, client, gate, loader }
+}
+
+function fleetUpstream(
+  settings: LookupSettings,
+  fleet: FleetParts,
+  { first, second, freshFor }: { first: ProviderParts; second: ProviderParts | undefined; freshFor: FreshFor },
+): UpstreamParts {
+  const { provider, pool, client, loader: own } = first
+  const loader = second
+    ? new FallbackUpstream({
+        first: own,
+        second: second.loader,
+        offers: (request) => offers(second.provider, request),
+        freshForMs: settings.FALLBACK_TTL_SECONDS * 1000,
+      })
+    : own
+  const { takesBatches } = provider
+  const productOf = ({ surface, target, expected }: Query): string =>
+    provider.productOf({ method: 'GET', surface, path: target, expected }).name
+  const fallback = second && { fallback: loader }
+  const batchLoader = new BatchLoader({ upstream: own, ...fallback, freshForMs: freshFor, productOf, takesBatches })
+  const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0
+  const microBatcher = windowMs > 0 ? new MicroBatcher({ windowMs, loader: batchLoader, upstream: loader }) : undefined
+  const quota = quotaParts(settings, fleet, { pool, client, others: second ? [second.pool] : [] })
+  return { ...first, loader, batchLoader, microBatcher, quota, second }
+}
+
+/** Keys that come with a later KEYS_FILE are struck out too; those that have gone still are. */
+function keyRedaction(pool: KeyPool): (text: string) => string {
+  const scrubber = createSecretScrubber(pool.keys.map(({ secret }) => secret))
+  pool.on('replaced', () => scrubber.add(pool.keys.map(({ secret }) => secret)))
+  return (text) => scrubber.scrub(text)
+}
+
+function breakerSettings(settings: LookupSettings): BreakerSettings {
+  return {
+    failureShare: settings.BREAKER_FAILURE_PERCENT / 100,
+    slowShare: settings.BREAKER_SLOW_PERCENT / 100,
+    slowMs: settings.BREAKER_SLOW_MS,
+    window: settings.BREAKER_WINDOW_CALLS,
+    minCalls: settings.BREAKER_MIN_CALLS,
+    openMs: settings.BREAKER_OPEN_SECONDS * 1000,
+    probeMs: settings.REQUEST_TIMEOUT_MS + 1000,
+  }
+}
+
+/** A replica on its own keeps answers for CACHE_TTL_SECONDS, whatever they tell: memory is all it has. */
+function freshnessRules(settings: LookupSettings, isShared: boolean): FreshnessRules {
+  const forAll = isShared ? settings.SHARED_CACHE_TTL_SECONDS : settings.CACHE_TTL_SECONDS
+  return {
+    geoTtlMs: (forAll ?? settings.GEO_TTL_SECONDS) * 1000,
+    threatTtlMs: (forAll ?? settings.THREAT_TTL_SECONDS) * 1000,
+    negativeTtlMs: settings.NEGATIVE_TTL_SECONDS * 1000,
+    maxBodyBytes: settings.CACHE_MAX_BODY_BYTES,
+  }
+}
