@@ -1,9 +1,9 @@
 import type { BatchClient, BatchReply } from '../lookups/batch-client.ts'
 import type { BatchValue } from '../lookups/batch-values.ts'
+import { addressIn, type ChunkLimits, chunksOf } from '../input/chunker.ts'
 import { chunkResult } from '../worker/chunk-result.ts'
 import { failure } from './command-fault.ts'
 import type { InputReader } from './input-reader.ts'
-import { type LineBatch, lineBatches } from './line-batches.ts'
 import { mapInOrder } from './map-in-order.ts'
 import type { ResultOutput } from './output.ts'
 import type { Attempt, RetryPolicy } from './retry-policy.ts'
@@ -29,22 +29,31 @@ interface Answered {
 }
 
 const batchesAtATime = 4
-/** How often an address is asked for of which upstream makes an error, before that is its result. */
+/** Of inputs that are answered together. */
+export const batchLimits: ChunkLimits = {
+  /** Few enough that a live look-up that comes behind a batch does not wait long. */
+  addresses: 250,
+  /** A list that repeats itself shows results now and then too. */
+  lines: 5000,
+  characters: 256 * 1024,
+  addressOf: addressIn,
+}
+/** How often an address is asked for before upstream's error is its result. */
 const triesOfAnAddress = 5
 
 /**
  * Asks a fleet's `POST /batch` for everything in the list, and writes results in its order.
  * @throws CommandFault when the fleet refuses, or does not answer for minutes; the signal's reason
  */
-export async function runBatches(parts: BatchRunDeps): Promise<void> {
-  const { reader, bytes, fields, output, tally, signal } = parts
+export async function runBatches(deps: BatchRunDeps): Promise<void> {
+  const { reader, bytes, fields, output, tally, signal } = deps
   let lines = tally.done
-  const batches = lineBatches(reader.inputs(tally.done))
+  const batches = chunksOf(reader.inputs(tally.done), batchLimits)
   const results = mapInOrder(batches, batchesAtATime, async (batch, ended) => {
     lines += batch.inputs.length
     const expected = bytes === undefined ? undefined : reader.expectedLines(bytes)
     if (expected !== undefined) tally.expect(expected, true)
-    const { values, cached } = await answersTo(batch, parts, AbortSignal.any([signal, ended]))
+    const { values, cached } = await answersTo([...batch.addresses], deps, AbortSignal.any([signal, ended]))
     return chunkResult({ inputs: batch.inputs, ...(fields && { fields }) }, values, cached)
   })
   for await (const result of results) {
@@ -56,14 +65,14 @@ export async function runBatches(parts: BatchRunDeps): Promise<void> {
   tally.expect(lines)
 }
 
-async function answersTo({ addresses }: LineBatch, parts: BatchRunDeps, signal: AbortSignal): Promise<Answered> {
+async function answersTo(addresses: readonly string[], deps: BatchRunDeps, signal: AbortSignal): Promise<Answered> {
   const values = new Map<string, BatchValue>()
   let cached = 0
   let left = addresses
   let tries = 0
   if (left.length === 0) return { values, cached }
-  await parts.retryPolicy.retry(async (): Promise<Attempt<undefined>> => {
-    const reply = await parts.client.ask(left, signal)
+  await deps.retryPolicy.retry(async (): Promise<Attempt<undefined>> => {
+    const reply = await deps.client.ask(left, signal)
     if (reply.kind === 'failed') return again(reply)
     for (const address of left) values.set(address, reply.values.get(address) ?? lacking)
     cached += reply.cached

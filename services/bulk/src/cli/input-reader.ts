@@ -1,5 +1,4 @@
-import type { InputForm as BodyForm } from '../input/input-form.ts'
-import { inputFormOf } from '../input/input-form.ts'
+import { type InputForm, inputFormOf } from '../input/input-form.ts'
 import { DecodedBody } from '../input/decoded-body.ts'
 import { readInputs } from '../input/read-inputs.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
@@ -63,9 +62,8 @@ export class InputReader {
   }
 }
 
-function formOf({ form }: Source, column: string | undefined): BodyForm {
-  const isPlain = form === 'lines'
-  return inputFormOf({ contentType: undefined, query: { format: form, ...(!isPlain && { column }) } })
+function formOf({ form }: Source, column: string | undefined): InputForm {
+  return inputFormOf({ format: form, ...(form !== 'lines' && { column }) })
 }
 
 function readingFailure({ name }: Source, error: unknown): Error {

@@ -47,6 +47,11 @@ test.each(['', '""', ' ', 'k'.repeat(256), 'ä', 'a\tb'])('Idempotency-Key %j is
   await expect(requestOf({}, { 'idempotency-key': field })).rejects.toMatchObject({ code: 'bad_request' })
 })
 
+test('of a repeated ?format= or ?column= the first counts', async () => {
+  const { form } = await requestOf({ format: ['csv', 'lines'], column: ['2', '3'] }, { 'content-type': 'text/plain' })
+  expect(form).toMatchObject({ kind: 'csv', column: 2 })
+})
+
 test('what the callback is checked to is kept', async () => {
   expect((await requestOf({ callback: 'https://me' })).callback).toBe('checked https://me')
   expect((await requestOf({ callback: '' })).callback).toBeUndefined()

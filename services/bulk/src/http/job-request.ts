@@ -23,7 +23,11 @@ const maxFields = 100
  */
 export async function jobRequestOf({ headers, query }: Request, checkCallback: CheckCallback): Promise<JobRequest> {
   const idempotencyKey = keyIn(headers['idempotency-key'])
-  const form = inputFormOf({ contentType: headers['content-type'], query })
+  const form = inputFormOf({
+    contentType: headers['content-type'],
+    format: firstOf(query['format']),
+    column: firstOf(query['column']),
+  })
   const fields = fieldsIn(firstOf(query['fields']))
   const callback = firstOf(query['callback'])
   return {

@@ -1,66 +1,70 @@
 import { isIP } from 'node:net'
+import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 
-/** A run of a job's inputs that is looked up together. */
+/** Inputs that are looked up together. */
 export interface Chunk {
   /** From 0. */
   readonly index: number
-  /** How many inputs of the job are before it. */
-  readonly firstLine: number
   readonly inputs: readonly string[]
+  /** The distinct addresses among the inputs, as `addressOf` gives them. */
+  readonly addresses: ReadonlySet<string>
 }
 
-/** What ends a chunk, whichever comes first. */
-export const chunkLimits = {
-  /** As many as one batch question takes. */
-  addresses: 1000,
-  lines: 4000,
-  /** Of text in all. */
-  characters: 256 * 1024,
-} as const
+/** A chunk ends at the first of these. */
+export interface ChunkLimits {
+  readonly addresses: number
+  readonly lines: number
+  /** Of all inputs together. */
+  readonly characters: number
+  /** What an input counts as among the addresses; undefined for an input that is no address. */
+  readonly addressOf: (input: string) => string | undefined
+}
 
 /**
- * Cuts inputs into chunks, which depend on the inputs alone and not on the groups that they come in. Two spellings of an
- * address count as two, which makes chunks smaller at most: telling that they are one costs more than all the rest.
+ * Of a job. Two spellings of an address count as two, so that a chunk may hold fewer addresses than allowed: recognising
+ * them as one costs more than all else.
  */
-export async function* chunksOf(groups: AsyncIterable<readonly string[]>): AsyncGenerator<Chunk> {
-  let index = 0
-  let firstLine = 0
-  const open = new OpenChunk()
-  for await (const group of groups) {
-    for (const input of group) {
-      if (open.takes(input)) continue
-      const inputs = open.close()
-      yield { index, firstLine, inputs }
-      index += 1
-      firstLine += inputs.length
-      open.takes(input)
-    }
-  }
-  const inputs = open.close()
-  if (inputs.length > 0) yield { index, firstLine, inputs }
+export const chunkLimits: ChunkLimits = {
+  /** One batch request takes as many. */
+  addresses: 1000,
+  lines: 4000,
+  characters: 256 * 1024,
+  addressOf: (input) => {
+    const address = input.trim()
+    return isIP(address) === 0 ? undefined : address
+  },
 }
 
-class OpenChunk {
-  #inputs: string[] = []
-  #characters = 0
-  readonly #addresses = new Set<string>()
+/** The address that an input is, in its canonical spelling; undefined for what is none. Blanks around it are ignored. */
+export function addressIn(input: string): string | undefined {
+  return canonicalAddress(input.trim())
+}
 
-  /** Adds an input if the chunk is not full; any input fits into an empty one. */
-  takes(input: string): boolean {
-    if (this.#addresses.size === chunkLimits.addresses || this.#inputs.length === chunkLimits.lines) return false
-    if (this.#characters + input.length > chunkLimits.characters && this.#inputs.length > 0) return false
-    this.#inputs.push(input)
-    this.#characters += input.length
-    const address = input.trim()
-    if (isIP(address) !== 0) this.#addresses.add(address)
-    return true
+/** Cuts inputs into chunks. These depend on the inputs alone, and not on how they are grouped. */
+export async function* chunksOf(
+  groups: AsyncIterable<readonly string[]>,
+  limits: ChunkLimits = chunkLimits,
+): AsyncGenerator<Chunk> {
+  let index = 0
+  let inputs: string[] = []
+  let addresses = new Set<string>()
+  let characters = 0
+  for await (const group of groups) {
+    for (const input of group) {
+      const isFull = addresses.size === limits.addresses || inputs.length === limits.lines
+      // Any input fits into an empty chunk.
+      if (isFull || (characters + input.length > limits.characters && inputs.length > 0)) {
+        yield { index, inputs, addresses }
+        index += 1
+        inputs = []
+        addresses = new Set()
+        characters = 0
+      }
+      inputs.push(input)
+      characters += input.length
+      const address = limits.addressOf(input)
+      if (address !== undefined) addresses.add(address)
+    }
   }
-
-  close(): readonly string[] {
-    const inputs = this.#inputs
-    this.#inputs = []
-    this.#characters = 0
-    this.#addresses.clear()
-    return inputs
-  }
+  if (inputs.length > 0) yield { index, inputs, addresses }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { inputsOf } from './fixture-bodies.ts'
-import type { CsvForm } from './csv-layout.ts'
+import { inputsOf } from '../../test/input-bodies.ts'
+import type { CsvForm } from './csv-inputs.ts'
 
 function csv(column?: string | number, header?: 'present' | 'absent'): CsvForm {
   return { kind: 'csv', column, header }

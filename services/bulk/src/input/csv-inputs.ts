@@ -1,9 +1,26 @@
-import { csvLayout, rowsOfLayout, type CsvForm, type CsvLayout } from './csv-layout.ts'
+import { isIP } from 'node:net'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { csvRows, type CsvRow } from './csv-rows.ts'
+import type { InputForm } from './input-form.ts'
+
+export type CsvForm = Extract<InputForm, { kind: 'csv' }>
+
+interface CsvLayout {
+  readonly hasHeader: boolean
+  /** Which field holds the address, from 0. */
+  readonly index: number
+}
+
+/** How many rows are looked at. */
+const rowsOfLayout = 20
+
+/** How many column names an error lists, and how much of each. */
+const listedNames = 20
+const listedLength = 40
 
 /**
  * One input for each row of a CSV but its header: the field in the column that the form asks for, or that holds the
- * addresses. A row without that field is an empty input, which fails by itself later on.
+ * addresses. A row without that field is an empty input, which gets an error later.
  * @throws ProxyError `bad_request`, `payload_too_large`
  */
 export async function* csvInputs(pieces: AsyncIterable<Buffer>, form: CsvForm): AsyncGenerator<readonly string[]> {
@@ -29,4 +46,67 @@ function firstInputsOf(rows: readonly CsvRow[], { hasHeader, index }: CsvLayout)
 
 function inputsOf(rows: readonly CsvRow[], index: number): string[] {
   return rows.map((row) => row[index] ?? '')
+}
+
+/**
+ * Where the addresses of a CSV are, by its first rows. Unless the media type says so, the first row is a header if a
+ * column is asked for by its name or if no field of the row is an address.
+ * @throws ProxyError `bad_request` where there is no such column, or none that holds an address
+ */
+function csvLayout(rows: readonly CsvRow[], { column, header }: CsvForm): CsvLayout {
+  const first = rows[0] ?? []
+  if (typeof column === 'string') return { hasHeader: true, index: namedColumn(first, column, header) }
+  const hasHeader = header === undefined ? !first.some(isAddress) : header === 'present'
+  if (typeof column === 'number') return { hasHeader, index: numberedColumn(rows, column) }
+  const named = hasHeader ? positionOf(first, 'ip') : -1
+  return { hasHeader, index: named === -1 ? columnWithAddress(rows, hasHeader) : named }
+}
+
+function namedColumn(first: CsvRow, column: string, header: CsvForm['header']): number {
+  if (header === 'absent') {
+    throw new ProxyError('bad_request', {
+      message: 'Without a header row a column is chosen by its number, such as ?column=1',
+    })
+  }
+  const index = positionOf(first, column)
+  if (index !== -1) return index
+  throw new ProxyError('bad_request', {
+    message: `There is no column ${quoted(column)} in the header row; it has ${namesIn(first)}`,
+  })
+}
+
+function numberedColumn(rows: readonly CsvRow[], column: number): number {
+  const width = Math.max(0, ...rows.map(({ length }) => length))
+  if (column <= width) return column - 1
+  throw new ProxyError('bad_request', { message: `There is no column ${column}: the first rows have ${width}` })
+}
+
+function columnWithAddress(rows: readonly CsvRow[], hasHeader: boolean): number {
+  const data = hasHeader ? rows.slice(1) : rows
+  if (rows.every(({ length }) => length <= 1)) return 0
+  const found = data.map((row) => row.findIndex(isAddress)).find((index) => index !== -1)
+  if (found !== undefined) return found
+  const which = hasHeader ? `; choose one of ${namesIn(rows[0] ?? [])} with ?column=` : '; choose one with ?column='
+  throw new ProxyError('bad_request', { message: `No column holds an address in the first rows of the CSV${which}` })
+}
+
+/** Letter case counts only where it tells two columns apart. */
+function positionOf(header: CsvRow, column: string): number {
+  const names = header.map((name) => name.trim())
+  const exact = names.indexOf(column)
+  return exact === -1 ? names.findIndex((name) => name.toLowerCase() === column.toLowerCase()) : exact
+}
+
+function isAddress(field: string): boolean {
+  return isIP(field.trim()) !== 0
+}
+
+function namesIn(header: CsvRow): string {
+  const names = header.slice(0, listedNames).map((name) => quoted(name.trim()))
+  const more = header.length - names.length
+  return more === 0 ? names.join(', ') : `${names.join(', ')} and ${more} more`
+}
+
+function quoted(name: string): string {
+  return JSON.stringify(name.length > listedLength ? `${name.slice(0, listedLength)}…` : name)
 }

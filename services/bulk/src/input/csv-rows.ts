@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { CsvError, parse, type Parser } from 'csv-parse'
-import { maxInputBytes, tooLong } from './input-limits.ts'
+import { maxInputBytes, tooLong } from './line-inputs.ts'
 import { peek } from './peek.ts'
 
 export type CsvRow = readonly string[]

@@ -6,7 +6,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompress
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { expect, test } from '@jest/globals'
 import { DecodedBody } from './decoded-body.ts'
-import { inPieces } from './fixture-bodies.ts'
+import { inPieces } from '../../test/input-bodies.ts'
 import { readInputs } from './read-inputs.ts'
 
 const text = Array.from({ length: 8000 }, (_, index) => `10.0.${index >> 8}.${(index * 7) & 255}\n`).join('')

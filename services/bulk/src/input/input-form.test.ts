@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals'
 import { type InputForm, inputFormOf } from './input-form.ts'
 
-function kindOf(contentType: string | undefined, query: Record<string, unknown> = {}): string {
-  return inputFormOf({ contentType, query }).kind
+function kindOf(contentType: string | undefined, query: { format?: string; column?: string } = {}): string {
+  return inputFormOf({ contentType, ...query }).kind
 }
 
 function csvFormOf(column: string | undefined, contentType = 'text/csv'): InputForm {
-  return inputFormOf({ contentType, query: { column } })
+  return inputFormOf({ contentType, column })
 }
 
 test.each([
@@ -39,7 +39,7 @@ test.each(['multipart/form-data; boundary=x', 'image/png', 'text/html', 'applica
 
 test('?format= wins over the type, also over one that is not known', () => {
   expect(kindOf('image/png', { format: 'NDJSON' })).toBe('ndjson')
-  expect(kindOf('text/csv', { format: ['lines', 'csv'] })).toBe('lines')
+  expect(kindOf('text/csv', { format: 'lines' })).toBe('lines')
 })
 
 test('an unknown format is a bad request', () => {
@@ -62,8 +62,8 @@ test('a column of a CSV is a name or a number from 1, and header= of the type is
 })
 
 test('the member that holds the address is ip where nothing else is said', () => {
-  expect(inputFormOf({ contentType: 'application/json', query: {} })).toEqual({ kind: 'json', column: 'ip' })
-  expect(inputFormOf({ contentType: 'application/jsonl', query: { column: 'src' } })).toEqual({
+  expect(inputFormOf({ contentType: 'application/json' })).toEqual({ kind: 'json', column: 'ip' })
+  expect(inputFormOf({ contentType: 'application/jsonl', column: 'src' })).toEqual({
     kind: 'ndjson',
     column: 'src',
   })

@@ -19,16 +19,18 @@ export type InputForm =
 export type InputKind = InputForm['kind']
 
 export interface InputRequest {
-  readonly contentType: string | undefined
-  /** As Express parses it: of a repeated parameter the first counts. */
-  readonly query: Readonly<Record<string, unknown>>
+  readonly contentType?: string | undefined
+  /** `?format=` */
+  readonly format?: string | undefined
+  /** `?column=` */
+  readonly column?: string | undefined
 }
 
 const kinds: readonly InputKind[] = ['lines', 'csv', 'ndjson', 'json']
 
 /**
- * A type that says nothing of what is inside means plain lines, also the one that curl gives whatever it sends.
- * application/gzip says as little: what is compressed is known by its first bytes.
+ * A type that does not name the form means plain lines: also the one that curl sends by default, and application/gzip,
+ * since a compressed body is recognised by its first bytes.
  */
 const mediaTypes: readonly (readonly [InputKind, RegExp])[] = [
   ['lines', /^(?:text\/plain|application\/(?:octet-stream|x-www-form-urlencoded|(?:x-)?gzip|zstd))$/],
@@ -41,22 +43,17 @@ const mediaTypes: readonly (readonly [InputKind, RegExp])[] = [
  * Which form a body has, by `?format=` or else by its Content-Type, and in which column its addresses are.
  * @throws ProxyError `unsupported_media_type`, `bad_request`
  */
-export function inputFormOf({ contentType, query }: InputRequest): InputForm {
+export function inputFormOf({ contentType, format, ...asked }: InputRequest): InputForm {
   const [type = '', ...parameters] = (contentType ?? '')
     .toLowerCase()
     .split(';')
     .map((part) => part.trim())
   refuseOtherCharset(parameters)
-  const kind = askedKind(first(query['format'])) ?? kindOfType(type)
-  const column = askedColumn(kind, first(query['column']))
+  const kind = askedKind(format) ?? kindOfType(type)
+  const column = askedColumn(kind, asked.column)
   if (kind === 'lines') return { kind }
   if (kind === 'csv') return { kind, column: columnOrNumber(column), header: headerIn(parameters) }
   return { kind, column: column ?? 'ip' }
-}
-
-function first(value: unknown): string | undefined {
-  const one: unknown = Array.isArray(value) ? value[0] : value
-  return typeof one === 'string' && one !== '' ? one : undefined
 }
 
 function askedKind(format: string | undefined): InputKind | undefined {

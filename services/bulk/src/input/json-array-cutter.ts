@@ -1,5 +1,5 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { maxInputBytes, tooLong } from './input-limits.ts'
+import { maxInputBytes, tooLong } from './line-inputs.ts'
 
 /** One element of the array, between `start` and `end` of what has been read. */
 export interface JsonElement {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { inputsOf } from './fixture-bodies.ts'
+import { inputsOf } from '../../test/input-bodies.ts'
 
 const form = { kind: 'lines' } as const
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { inputsOf } from './fixture-bodies.ts'
+import { inputsOf } from '../../test/input-bodies.ts'
 
 test('a line that holds no address is itself the input and harms no other', async () => {
   const lines = ['{"ip":"1.1.1.1"}', '"2.2.2.2"', '{"src":"3.3.3.3"}', '{"ip":', 'null', '7', '["4.4.4.4"]', '5.5.5.5']

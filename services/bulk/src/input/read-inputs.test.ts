@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { inputsOf } from './fixture-bodies.ts'
+import { inputsOf } from '../../test/input-bodies.ts'
 import type { InputForm } from './input-form.ts'
 import { readInputs } from './read-inputs.ts'
 

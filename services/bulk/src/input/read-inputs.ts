@@ -2,9 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { csvInputs } from './csv-inputs.ts'
 import type { InputForm } from './input-form.ts'
-import { jsonInputs } from './json-inputs.ts'
+import { jsonInputs, ndjsonInputs } from './json-inputs.ts'
 import { lineInputs } from './line-inputs.ts'
-import { ndjsonInputs } from './ndjson-inputs.ts'
 import { peek } from './peek.ts'
 
 export interface ReadLimits {
@@ -12,7 +11,7 @@ export interface ReadLimits {
   readonly maxLines: number
 }
 
-/** How much is parsed without a break; csv-parse takes as long for a quarter as the others for all of it. */
+/** How much is parsed without a break. csv-parse needs as long for a quarter of it as the others for all. */
 const maxPiece = 64 * 1024
 const maxCsvPiece = 16 * 1024
 
@@ -20,9 +19,9 @@ const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf])
 const utf16Marks: readonly Buffer[] = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])]
 
 /**
- * The inputs of a body in groups of up to some thousands, none of them empty, as they come in: nothing is read ahead of
- * who reads them, and no more is held than a piece of the body and one line. What the body holds that is no address is
- * an input all the same. An error may come after any number of groups.
+ * The inputs of a body as it comes in, in groups of 1 to some thousands. Nothing is read ahead of the reader, and no more
+ * is held than a piece of the body and one line. Texts that are no addresses are inputs too. An error may come after any
+ * number of groups.
  * @throws ProxyError `bad_request` (broken, or no inputs at all), `payload_too_large`, `unsupported_media_type` (UTF-16),
  * and what reading the body throws (`client_left`)
  */
@@ -65,7 +64,7 @@ async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
   }
 }
 
-/** Between them others have their turn: what is inflated comes in pieces that hold many of these. */
+/** Yields to the event loop between pieces. Inflating makes pieces that hold many of these. */
 async function* smallPieces(pieces: AsyncIterable<Buffer>, { kind }: InputForm): AsyncGenerator<Buffer> {
   const largest = kind === 'csv' ? maxCsvPiece : maxPiece
   for await (const piece of pieces) {

@@ -1,4 +1,4 @@
-import { addressIn } from '../input/address-in.ts'
+import { addressIn } from '../input/chunker.ts'
 import type { ChunkResult } from '../jobs/job-store.ts'
 import type { BatchValue } from '../lookups/batch-values.ts'
 import { answerLine, errorLine, type LineError } from '../results/result-line.ts'

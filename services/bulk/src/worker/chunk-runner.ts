@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
-import { addressIn } from '../input/address-in.ts'
+import { addressIn } from '../input/chunker.ts'
 import type { Begun, ChunkResult, Finished, JobStore } from '../jobs/job-store.ts'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
 import type { FleetLookups, LookupResult } from '../lookups/fleet-lookups.ts'

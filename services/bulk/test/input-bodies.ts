@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
-import type { InputForm } from './input-form.ts'
-import { readInputs } from './read-inputs.ts'
+import type { InputForm } from '../src/input/input-form.ts'
+import { readInputs } from '../src/input/read-inputs.ts'
 
 /** A stream that sends `bytes` in pieces of `size` bytes. */
 export function inPieces(bytes: Buffer, size = bytes.length): Readable {
