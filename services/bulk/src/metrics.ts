@@ -1,15 +1,14 @@
-import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import type { BatchFailure } from './lookups/batch-client.ts'
+import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { type BoundedThing, boundedThings, type ServiceSlots, type SlotRefusal } from './limits/slot-limiter.ts'
 import type { StorageQuota } from './limits/storage-quota.ts'
+import type { BatchFailure } from './lookups/batch-client.ts'
 import { type PauseReason, pauseReasons, type Pauses } from './lookups/pauses.ts'
-import type { ChunkQueue } from './worker/chunk-queue.ts'
+import type { Webhooks } from './webhooks/webhooks.ts'
+import type { ChunkQueue, ChunkTask } from './worker/chunk-queue.ts'
 import type { DoneChunk } from './worker/chunk-runner.ts'
 
-export type RetryReason = BatchFailure | 'items'
-
-/** Shorter pauses are no news. */
+/** Shorter pauses are not logged as warnings: the fleet refuses a batch now and then. */
 const loggedPauseMs = 1000
 
 const retryReasons = ['busy', 'unreachable', 'timeout', 'failed', 'invalid', 'refused', 'items'] as const
@@ -17,33 +16,32 @@ const retryReasons = ['busy', 'unreachable', 'timeout', 'failed', 'invalid', 're
 /** What this process has done, in metrics and log. Labels come from closed sets. */
 export class BulkMetrics {
   readonly #logger: Logger
-  readonly #chunks: ReturnType<typeof chunkMetrics>
+  readonly #counters: ReturnType<typeof registerCounters>
 
   constructor(metrics: Metrics, logger: Logger) {
     this.#logger = logger
-    this.#chunks = chunkMetrics(metrics)
+    this.#counters = registerCounters(metrics)
   }
 
   readonly chunkDone = ({ job, completesJob, lines, answered, durationMs }: DoneChunk): void => {
-    this.#chunks.lines.series({ result: 'answered' }).inc(answered)
-    this.#chunks.lines.series({ result: 'error' }).inc(lines - answered)
-    this.#chunks.duration.series({}).observeMs(durationMs)
+    this.#counters.lines.series({ result: 'answered' }).inc(answered)
+    this.#counters.lines.series({ result: 'error' }).inc(lines - answered)
+    this.#counters.duration.series({}).observeMs(durationMs)
     if (completesJob) this.#logger.info({ job }, 'job completed')
   }
 
   readonly refused = (what: BoundedThing, why: SlotRefusal): void => {
-    this.#chunks.refused.series({ what, limit: why === 'client_full' ? 'client' : 'all' }).inc()
+    this.#counters.refused.series({ what, limit: why === 'client_full' ? 'client' : 'all' }).inc()
   }
 
-  readonly retried = (reason: RetryReason, detail?: string): void => {
-    this.#chunks.retries.series({ reason }).inc()
+  readonly retried = (reason: BatchFailure | 'items', detail?: string): void => {
+    this.#counters.retries.series({ reason }).inc()
     if (reason === 'refused') {
       this.#logger.warn({ detail }, 'the fleet refuses batches; is LOOKUP_TOKEN one of its CLIENT_TOKENS?')
     } else this.#logger.debug({ reason, detail }, 'a batch is asked again')
   }
 
   readonly paused = (reason: PauseReason, durationMs: number): void => {
-    // A refusal by itself is everyday, and counted.
     const level = durationMs < loggedPauseMs ? 'debug' : 'warn'
     this.#logger[level]({ reason, seconds: Math.ceil(durationMs / 1000) }, 'paused')
   }
@@ -52,12 +50,38 @@ export class BulkMetrics {
     this.#logger.warn({ job, chunks }, 'chunks were missing in the queue')
   }
 
-  readonly gaveUp = (job: string, index: number, error: Error): void => {
+  readonly gaveUp = ({ job, index }: ChunkTask, error: Error): void => {
     this.#logger.error({ job, chunk: index, err: error }, 'a chunk could not be done; its lines get errors')
+  }
+
+  /** Counts single attempts by outcome; `dead`: webhooks that are not sent again. */
+  follow(webhooks: Webhooks): void {
+    const logger = this.#logger
+    const count = (outcome: 'delivered' | 'failed' | 'dead'): void => {
+      this.#counters.webhooks.series({ outcome }).inc()
+    }
+    webhooks.on('delivered', ({ jobId: job, attempts }) => {
+      count('delivered')
+      logger.info({ job, attempts }, 'webhook delivered')
+    })
+    webhooks.on('failed', ({ jobId: job, attempts, reason, retryInMs }) => {
+      count('failed')
+      logger.warn({ job, attempts, reason, retryInMs }, 'webhook not delivered')
+    })
+    webhooks.on('dead', ({ jobId: job, attempts, reason }) => {
+      count('dead')
+      logger.error({ job, attempts, reason }, 'webhook given up; POST /jobs/:id/webhook sends it again')
+    })
+    webhooks.on('unread', ({ jobId: job, cause }) => {
+      logger.warn({ job, err: cause }, 'the job of a webhook could not be read; tried again')
+    })
+    webhooks.on('unnoted', ({ jobId: job, cause }) => {
+      logger.warn({ job, err: cause }, 'what came of a webhook could not be noted on its job')
+    })
   }
 }
 
-function chunkMetrics(metrics: Metrics) {
+function registerCounters(metrics: Metrics) {
   return {
     lines: metrics.hotCounter({
       name: 'ipfleet_bulk_lines_total',
@@ -80,11 +104,23 @@ function chunkMetrics(metrics: Metrics) {
       help: 'Batches that were asked again, by why.',
       labels: { reason: retryReasons },
     }),
+    webhooks: metrics.hotCounter({
+      name: 'ipfleet_bulk_webhooks_total',
+      help: 'Attempts to tell the end of a job, by outcome; dead: webhooks that are not sent again.',
+      labels: { outcome: ['delivered', 'failed', 'dead'] },
+    }),
   }
 }
 
-/** What clients hold of this process now. */
-export function registerSlots(metrics: Metrics, slots: ServiceSlots): void {
+export interface GaugeDeps {
+  readonly pauses: Pauses
+  readonly quota: StorageQuota
+  readonly queue: ChunkQueue
+  readonly slots: ServiceSlots
+}
+
+/** The state of the fleet and of this process. While Redis is down, gauges of the fleet have no value. */
+export function registerGauges(metrics: Metrics, { pauses, quota, queue, slots }: GaugeDeps): void {
   metrics.gauge({
     name: 'ipfleet_bulk_places',
     help: 'What clients hold at a time; uploads in bytes.',
@@ -93,16 +129,6 @@ export function registerSlots(metrics: Metrics, slots: ServiceSlots): void {
       for (const what of boundedThings) this.set({ what }, slots[what].total)
     },
   })
-}
-
-export interface GaugeDeps {
-  readonly pauses: Pauses
-  readonly quota: StorageQuota
-  readonly queue: ChunkQueue
-}
-
-/** The state of the fleet and of this process. While Redis is down, gauges of the fleet have no value. */
-export function registerGauges(metrics: Metrics, { pauses, quota, queue }: GaugeDeps): void {
   const fleetGauge = (name: string, help: string, read: () => Promise<number>): void => {
     metrics.gauge({
       name,

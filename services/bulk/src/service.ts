@@ -1,48 +1,67 @@
+import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { clientAddress } from '@ipfleet/net/client-address.ts'
+import { within } from '@ipfleet/core/within.ts'
 import { limitClientConnections } from '@ipfleet/http-server/client-connections.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
+import { clientAddress } from '@ipfleet/net/client-address.ts'
+import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
+import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
-import { BulkMetrics, registerGauges, registerSlots } from './metrics.ts'
-import { type FleetParts, fleetParts } from './fleet-parts.ts'
-import { isCallbackDue } from './jobs/job.ts'
 import { JobChanges } from './jobs/job-changes.ts'
 import { JobNames, queuePrefix } from './jobs/job-keys.ts'
 import { JobStore } from './jobs/job-store.ts'
-import { StorageQuota } from './limits/storage-quota.ts'
+import { isCallbackDue } from './jobs/job.ts'
 import { type ServiceSlots, serviceSlots } from './limits/slot-limiter.ts'
+import { StorageQuota } from './limits/storage-quota.ts'
+import { AdaptiveLimit } from './lookups/adaptive-limit.ts'
+import { BatchClient } from './lookups/batch-client.ts'
+import { FleetLookups } from './lookups/fleet-lookups.ts'
+import { LiveTrafficThrottle } from './lookups/live-traffic-throttle.ts'
 import { Pauses } from './lookups/pauses.ts'
-import { ChunkQueue } from './worker/chunk-queue.ts'
+import { BulkMetrics, registerGauges } from './metrics.ts'
+import { type Connections, connect } from './redis/connections.ts'
 import type { BulkSettings } from './settings.ts'
-import { recordWebhooks, type WebhookParts, webhookParts } from './webhook-parts.ts'
-import { checkCallback } from './webhooks/webhook-target.ts'
-import { readCallback } from './webhooks/callback-url.ts'
+import { webhookJobs } from './webhooks/webhook-jobs.ts'
+import { WebhookSender } from './webhooks/webhook-sender.ts'
+import { WebhookSigner } from './webhooks/webhook-signer.ts'
+import { checkCallback, readCallback, webhookPolicy } from './webhooks/webhook-target.ts'
+import { Webhooks } from './webhooks/webhooks.ts'
+import { BulkWorker } from './worker/bulk-worker.ts'
+import { ChunkQueue } from './worker/chunk-queue.ts'
+import { ChunkRunner } from './worker/chunk-runner.ts'
+import { JobSignals } from './worker/job-signals.ts'
 import { Sweeper } from './worker/sweeper.ts'
-import { BulkWorker } from './worker/worker.ts'
 
-/** A process of the bulk service: all its parts, put together and taken apart again. */
-export class Bulk {
+const maxJoinMs = 1000
+/** A body may take as long as it likes while it keeps coming in: the routes see to that. */
+const uploadLimits = { requestTimeoutMs: 0 }
+
+/** A process of the bulk service: the composition root. */
+export class BulkService {
   readonly #settings: BulkSettings
   readonly #logger: Logger
-  readonly #fleet: FleetParts
+  readonly #redis: Connections
   readonly #store: JobStore
   readonly #queue: ChunkQueue
   readonly #changes = new JobChanges()
   readonly #pauses = new Pauses()
   readonly #quota: StorageQuota
   readonly #slots: ServiceSlots
-  readonly #record: BulkMetrics
-  readonly #webhooks: WebhookParts | undefined
+  readonly #metrics: BulkMetrics
+  readonly #webhooks: Webhooks | undefined
+  readonly #policy: TargetPolicy
+  readonly #own: OwnAddresses
   readonly #sweeper: Sweeper
   readonly #worker: BulkWorker | undefined
+  /** Aborts when this process is to stop. */
   readonly #streams = new AbortController()
   readonly #server: Server
   #draining = false
@@ -50,9 +69,19 @@ export class Bulk {
   constructor(settings: BulkSettings, logger: Logger) {
     this.#settings = settings
     this.#logger = logger
-    this.#fleet = fleetParts(settings, logger)
-    this.#store = new JobStore(this.#fleet.link, { resultTtlMs: settings.RESULT_TTL_SECONDS * 1000 })
-    this.#queue = new ChunkQueue(this.#fleet.queueConnection, { prefix: queuePrefix(this.#fleet.link.names) })
+    this.#redis = connect(
+      {
+        url: settings.REDIS_URL,
+        timeoutMs: settings.REDIS_TIMEOUT_MS,
+        prefix: settings.REDIS_PREFIX,
+        tokens: settings.CLIENT_TOKENS,
+        trusted: settings.TRUST_PROXY,
+      },
+      logger,
+    )
+    const { link, clock, queueConnection: connection } = this.#redis
+    this.#store = new JobStore(link, { resultTtlMs: settings.RESULT_TTL_SECONDS * 1000 })
+    this.#queue = new ChunkQueue(connection, { prefix: queuePrefix(link.names) })
     this.#quota = new StorageQuota({
       store: this.#store,
       maxBytes: settings.BULK_MAX_STORED_BYTES,
@@ -60,22 +89,23 @@ export class Bulk {
       sharePercent: settings.BULK_CLIENT_SHARE_PERCENT,
     })
     const metrics = createMetrics()
-    this.#record = new BulkMetrics(metrics, logger)
-    this.#slots = serviceSlots(settings, this.#record.refused)
-    registerSlots(metrics, this.#slots)
-    this.#pauses.on('paused', this.#record.paused)
-    registerGauges(metrics, { pauses: this.#pauses, quota: this.#quota, queue: this.#queue })
-    this.#webhooks = webhookParts(settings, this.#fleet, this.#store, this.#slots.webhooks)
-    if (this.#webhooks) recordWebhooks(this.#webhooks.webhooks, metrics, logger)
+    this.#metrics = new BulkMetrics(metrics, logger)
+    this.#slots = serviceSlots(settings, this.#metrics.refused)
+    this.#pauses.on('paused', this.#metrics.paused)
+    registerGauges(metrics, { pauses: this.#pauses, quota: this.#quota, queue: this.#queue, slots: this.#slots })
+    this.#own = new OwnAddresses({ clock, blocks: [] })
+    const { ALLOW_TARGETS: allow, DENY_TARGETS: deny } = settings
+    this.#policy = webhookPolicy({ allow, deny, own: this.#own, clock })
+    this.#webhooks = this.#createWebhooks()
     this.#sweeper = new Sweeper({
       store: this.#store,
       queue: this.#queue,
       notifyEnd: this.#notifyEnd,
-      onRepaired: this.#record.repaired,
+      onRepaired: this.#metrics.repaired,
     })
-    this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#bulkWorker()
+    this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#createWorker()
     const accessLog = new AccessLog({ logger, clientOf: clientAddress({ trusted: settings.TRUST_PROXY }) })
-    this.#server = createServer(httpServerOptions(uploadLimits), this.#app(metrics, accessLog))
+    this.#server = createServer(httpServerOptions(uploadLimits), this.#createApp(metrics, accessLog))
     limitClientConnections(this.#server, {
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
       trusted: settings.TRUST_PROXY,
@@ -87,14 +117,16 @@ export class Bulk {
   /** @returns the port. @throws ListenError */
   async start(): Promise<number> {
     const { PORT: port, HOST: host, BULK_ROLE: role, LOOKUP_URL: lookups } = this.#settings
-    await this.#fleet.joined()
-    await this.#changes.follow(this.#fleet.subscriber, new JobNames(this.#fleet.link.names))
+    const { link, subscriber } = this.#redis
+    // Without Redis it starts too, and refuses jobs.
+    if (!link.up) await within(maxJoinMs, once(link, 'up'))
+    await this.#changes.follow(subscriber, new JobNames(link.names))
     const listening = await listen(this.#server, { port, host })
-    this.#webhooks?.own.addListener({ host, port: listening })
+    this.#own.addListener({ host, port: listening })
     this.#logger.info({ host, port: listening }, 'listening')
     if (this.#worker) {
       this.#worker.start()
-      this.#webhooks?.webhooks.start()
+      this.#webhooks?.start()
       this.#logger.info({ lookups }, 'looking up')
     }
     this.#sweeper.start()
@@ -103,7 +135,7 @@ export class Bulk {
     return listening
   }
 
-  /** Takes nothing new, finishes chunks or hands them back, then closes what was opened, last things first. */
+  /** Takes nothing new, finishes chunks or hands them back, then closes in reverse order of opening. */
   async stop(): Promise<void> {
     const { DRAIN_MS: drainMs } = this.#settings
     this.#logger.info('stopping')
@@ -114,36 +146,79 @@ export class Bulk {
       deadlineMs: drainMs,
       onDraining: () => {
         this.#draining = true
-        // Whoever follows a job comes back to another process.
+        // Clients that follow a job reconnect to another process.
         this.#streams.abort()
       },
     })
     await worked
-    await this.#webhooks?.webhooks.close()
+    await this.#webhooks?.close()
     await this.#queue.close()
-    await this.#fleet.close()
+    await this.#redis.close()
     this.#logger.info('stopped')
   }
 
-  #bulkWorker(): BulkWorker {
-    const { link, limiter, clients, workerConnection } = this.#fleet
-    return new BulkWorker({
-      settings: this.#settings,
-      link,
-      store: this.#store,
-      queue: this.#queue,
-      changes: this.#changes,
+  /** Undefined without WEBHOOK_SECRET: receivers could not verify calls that are not signed. */
+  #createWebhooks(): Webhooks | undefined {
+    const { WEBHOOK_SECRET: secrets, RESULT_TTL_SECONDS: keepSeconds } = this.#settings
+    if (secrets.length === 0) return undefined
+    const { link, queueConnection: queue, workerConnection: worker } = this.#redis
+    const webhooks = new Webhooks({
+      connections: { queue, worker },
+      prefix: queuePrefix(link.names),
+      jobs: webhookJobs(this.#store),
+      slots: this.#slots.webhooks,
+      sender: new WebhookSender({ policy: this.#policy, signer: new WebhookSigner(secrets) }),
+      keepSeconds,
+    })
+    this.#metrics.follow(webhooks)
+    return webhooks
+  }
+
+  #createWorker(): BulkWorker {
+    const settings = this.#settings
+    const { link, limiter, clients, workerConnection: connection } = this.#redis
+    const limit = new AdaptiveLimit({ max: settings.BULK_CONCURRENCY })
+    const signals = new JobSignals(this.#store, this.#changes)
+    const lookups = new FleetLookups({
+      client: new BatchClient({
+        url: settings.LOOKUP_URL,
+        token: settings.LOOKUP_TOKEN,
+        timeoutMs: settings.LOOKUP_TIMEOUT_MS,
+        liveReservePercent: settings.LIVE_RESERVE_PERCENT,
+      }),
       pauses: this.#pauses,
       limiter,
+      maxRps: settings.BULK_MAX_RPS,
+      limit,
+      throttle: new LiveTrafficThrottle(settings.BULK_LIVE_SHARE_PERCENT),
+      onRetry: this.#metrics.retried,
+    })
+    const runner = new ChunkRunner({
+      store: this.#store,
+      lookups,
+      pauses: this.#pauses,
       clients: clients?.guard,
-      connection: workerConnection,
-      record: this.#record,
-      mayGrow: (holder) => this.#quota.mayGrow(holder),
+      quota: this.#quota,
+      signals,
+      onDone: this.#metrics.chunkDone,
       notifyEnd: this.#notifyEnd,
+    })
+    return new BulkWorker({
+      link,
+      connection,
+      prefix: queuePrefix(link.names),
+      queue: this.#queue,
+      runner,
+      signals,
+      pauses: this.#pauses,
+      limit,
+      maxConcurrency: settings.BULK_CONCURRENCY,
+      lookupUrl: settings.LOOKUP_URL,
+      onGivenUp: this.#metrics.gaveUp,
     })
   }
 
-  #app(metrics: Metrics, accessLog: AccessLog) {
+  #createApp(metrics: Metrics, accessLog: AccessLog) {
     const settings = this.#settings
     return createApp({
       takesJobs: settings.BULK_ROLE !== 'worker',
@@ -153,9 +228,9 @@ export class Bulk {
       quota: this.#quota,
       slots: this.#slots,
       clientOf: clientAddress({ trusted: settings.TRUST_PROXY }),
-      checkCallback: (given) => this.#checkedCallback(given),
-      sendWebhook: (id) => this.#resend(id),
-      clients: this.#fleet.clients?.guard,
+      checkCallback: (given) => this.#checkCallback(given),
+      sendWebhook: (id) => this.#requireWebhooks().resend(id),
+      clients: this.#redis.clients?.guard,
       limits: {
         maxLines: settings.BULK_MAX_LINES,
         maxBytes: settings.BULK_MAX_BODY_BYTES,
@@ -163,42 +238,33 @@ export class Bulk {
       },
       uploads: { maxMs: settings.BULK_UPLOAD_TIMEOUT_SECONDS * 1000 },
       accessLog,
-      probes: {
-        metrics,
-        isReady: () => !this.#draining,
-        health: () => this.#health(),
-      },
+      probes: { metrics, isReady: () => !this.#draining, health: async () => this.#health() },
       streams: this.#streams.signal,
     })
   }
 
-  /** Whoever is to be told of a job's end is to be told, once, whoever notices it. */
+  /** Queues the webhook of a job that has ended. However often it is called, the webhook is queued once. */
   readonly #notifyEnd = async (id: string): Promise<void> => {
     const job = await this.#store.read(id)
-    if (job !== undefined && isCallbackDue(job)) await this.#webhooks?.webhooks.enqueue(id)
+    if (job !== undefined && isCallbackDue(job)) await this.#webhooks?.enqueue(id)
   }
 
-  async #checkedCallback(given: unknown): Promise<string> {
+  async #checkCallback(given: string): Promise<string> {
     const url = readCallback(given)
-    if (!this.#webhooks) {
-      throw new ProxyError('bad_request', { message: 'Callbacks are not set up here: WEBHOOK_SECRET is not set' })
-    }
-    await checkCallback(this.#webhooks.policy, url)
+    this.#requireWebhooks()
+    await checkCallback(this.#policy, url)
     return url.href
   }
 
-  async #resend(id: string): Promise<void> {
-    if (!this.#webhooks) throw new ProxyError('bad_request', { message: 'Callbacks are not set up here' })
-    await this.#webhooks.webhooks.resend(id)
+  #requireWebhooks(): Webhooks {
+    if (this.#webhooks) return this.#webhooks
+    throw new ProxyError('bad_request', { message: 'Callbacks are not set up here: WEBHOOK_SECRET is not set' })
   }
 
-  async #health(): Promise<object> {
-    const { link } = this.#fleet
+  #health(): object {
     const paused = this.#pauses.reasons()
-    const redis = linkHealth(link)
-    const reasons = [redis.reason, ...paused.map((reason) => `paused: ${reason}`)].filter(
-      (reason) => reason !== undefined,
-    )
+    const redis = linkHealth(this.#redis.link)
+    const reasons = [...(redis.reason ? [redis.reason] : []), ...paused.map((reason) => `paused: ${reason}`)]
     return {
       status: reasons.length === 0 ? 'ok' : 'degraded',
       ...(reasons.length > 0 && { reason: reasons.join('; ') }),
@@ -208,6 +274,3 @@ export class Bulk {
     }
   }
 }
-
-/** A body may take as long as it likes, as long as it moves: the routes see to that. */
-const uploadLimits = { requestTimeoutMs: 0 }

@@ -2,7 +2,7 @@ import { onSignals } from '@ipfleet/http-server/on-signals.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
-import { Bulk } from './service.ts'
+import { BulkService } from './service.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
 
 process.title = 'ipfleet-bulk'
@@ -20,9 +20,9 @@ const logger = createLogger({
 })
 
 try {
-  const bulk = new Bulk(settings, logger)
-  onSignals({ stop: () => bulk.stop(), log: logger })
-  await bulk.start()
+  const service = new BulkService(settings, logger)
+  onSignals({ stop: () => service.stop(), log: logger })
+  await service.start()
 } catch (error) {
   logger.fatal(error instanceof Error ? error.message : String(error))
   process.exit(1)

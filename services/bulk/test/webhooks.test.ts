@@ -11,7 +11,8 @@ import { SlotLimiter } from '../src/limits/slot-limiter.ts'
 import { WebhookSender } from '../src/webhooks/webhook-sender.ts'
 import { WebhookSigner } from '../src/webhooks/webhook-signer.ts'
 import { webhookPolicy } from '../src/webhooks/webhook-target.ts'
-import { type WebhookJobs, type WebhookNote, Webhooks } from '../src/webhooks/webhooks.ts'
+import type { WebhookJobs, WebhookNote } from '../src/webhooks/webhook-jobs.ts'
+import { Webhooks } from '../src/webhooks/webhooks.ts'
 import { type ReceiverOptions, WebhookReceiver } from './webhook-receiver.ts'
 
 const secret = `whsec_${Buffer.alloc(32, 'a secret').toString('base64')}`

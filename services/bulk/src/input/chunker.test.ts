@@ -10,12 +10,12 @@ function chunked(inputs: readonly string[], groupSize = 1000): Promise<Chunk[]> 
   return Array.fromAsync(chunksOf(groups(inputs, groupSize)))
 }
 
-function addresses(count: number): string[] {
+function addressesOf(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `10.0.${index >> 8}.${index & 255}`)
 }
 
 test('a chunk holds no more than 1,000 distinct addresses', async () => {
-  const chunks = await chunked(addresses(2500))
+  const chunks = await chunked(addressesOf(2500))
   expect(chunks.map(({ index, inputs }) => [index, inputs.length])).toEqual([
     [0, 1000],
     [1, 1000],
@@ -24,7 +24,7 @@ test('a chunk holds no more than 1,000 distinct addresses', async () => {
 })
 
 test('what comes again and what is no address is not counted, up to 4,000 lines', async () => {
-  const inputs = addresses(10_000).map((_, index) => (index % 2 === 0 ? ` 10.0.0.${index % 200} ` : `foo ${index}`))
+  const inputs = addressesOf(10_000).map((_, index) => (index % 2 === 0 ? ` 10.0.0.${index % 200} ` : `foo ${index}`))
   expect((await chunked(inputs)).map(({ inputs: { length } }) => length)).toEqual([4000, 4000, 2000])
 })
 
@@ -34,7 +34,7 @@ test('a chunk holds no more than 256 Ki characters', async () => {
 })
 
 test('all inputs are there once, in order, and cut the same however they are grouped', async () => {
-  const inputs = addresses(6000).map((address, index) => (index % 7 === 0 ? '' : address))
+  const inputs = addressesOf(6000).map((address, index) => (index % 7 === 0 ? '' : address))
   const chunks = await chunked(inputs, 6000)
   expect(chunks.flatMap((chunk) => chunk.inputs)).toEqual(inputs)
   for (const size of [1, 13, 999]) expect(await chunked(inputs, size)).toEqual(chunks)

@@ -1,4 +1,4 @@
-import { shownCallback } from '../webhooks/callback-url.ts'
+import { shownCallback } from '../webhooks/webhook-target.ts'
 import { hasEnded, type Job } from './job.ts'
 
 /** A job as its client sees it: what `GET /jobs/:id`, its events and the webhook say. Times in ISO 8601. */

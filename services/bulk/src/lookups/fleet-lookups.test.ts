@@ -7,7 +7,6 @@ import type { BatchReply } from './batch-client.ts'
 import type { BatchValue } from './batch-values.ts'
 import { FleetLookups } from './fleet-lookups.ts'
 import { Pauses } from './pauses.ts'
-import { RateCeiling } from './rate-ceiling.ts'
 
 const never = new AbortController().signal
 const record = (address: string): BatchValue => ({ kind: 'record', record: { ip: address } })
@@ -42,7 +41,8 @@ function lookups(answer: Answer, perSecond = 0) {
       },
     },
     pauses,
-    ceiling: new RateCeiling(new LocalRateLimiter(), perSecond),
+    limiter: new LocalRateLimiter(),
+    maxRps: perSecond,
     limit: new AdaptiveLimit({ max: 10 }),
     throttle: new LiveTrafficThrottle(50),
     onRetry: (reason) => retries.push(reason),

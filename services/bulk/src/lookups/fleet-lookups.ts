@@ -1,48 +1,55 @@
-import type { AdaptiveLimit } from './adaptive-limit.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
+import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
+import type { RateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import type { AdaptiveLimit } from './adaptive-limit.ts'
 import type { BatchClient, BatchFailure } from './batch-client.ts'
 import type { BatchValue } from './batch-values.ts'
 import type { LiveTrafficThrottle } from './live-traffic-throttle.ts'
 import type { Pauses } from './pauses.ts'
-import type { RateCeiling } from './rate-ceiling.ts'
 
 export interface FleetLookupsDeps {
   readonly client: Pick<BatchClient, 'ask'>
   readonly pauses: Pauses
-  readonly ceiling: RateCeiling
+  readonly limiter: RateLimiter
+  /** Addresses a second over all workers; 0: no ceiling. */
+  readonly maxRps: number
   readonly limit: AdaptiveLimit
   readonly throttle: LiveTrafficThrottle
   /** A batch is asked again. */
   readonly onRetry: (reason: BatchFailure | 'items', detail?: string) => void
 }
 
-export interface LookupResult {
+interface LookupResult {
   readonly values: ReadonlyMap<string, BatchValue>
   readonly cached: number
 }
 
-/** What is asked at a time: the fewer, the shorter is what a live look-up waits for behind it; the more, the cheaper. */
+/** Addresses of a batch. Fewer let a live look-up behind it wait for less; more are cheaper. */
 const batchSize = { alone: 500, besideLive: 100 } as const
 /**
- * How often an address is asked for of which upstream makes an error, before that is its result: over half a minute, and
- * without the time for which the fleet leaves upstream alone.
+ * How often an address is asked for before upstream's error is its result: over half a minute, without the time for which
+ * the fleet does not ask upstream.
  */
 const triesOfAnAddress = 8
-/** Whatever the fleet asks for, it is looked at again after this: it may ask for a month. */
+/** The fleet is asked again after this at the latest: its Retry-After may be a month. */
 const maxPauseMs = 60_000
 
-/** Looks addresses up, for as long as it takes: what fails is asked for again, politely. */
+/** Looks addresses up, for as long as it takes. What fails is asked for again after a pause. */
 export class FleetLookups {
   readonly #deps: FleetLookupsDeps
+  readonly #ceiling: TokenBucket | undefined
   #failuresInARow = 0
 
-  constructor(parts: FleetLookupsDeps) {
-    this.#deps = parts
+  constructor(deps: FleetLookupsDeps) {
+    this.#deps = deps
+    const { maxRps } = deps
+    this.#ceiling = maxRps === 0 ? undefined : { kind: 'token-bucket', burst: maxRps, refillPerSecond: maxRps }
   }
 
   /**
-   * One after another in batches, each when it may.
-   * @param onUnits told what each batch has cost upstream
+   * One batch after another.
+   * @param onUnits called with what each batch has cost upstream
    * @throws the signal's reason when it aborts
    */
   async lookUp(
@@ -71,16 +78,26 @@ export class FleetLookups {
   }
 
   #batchSize(): number {
-    const { throttle, ceiling } = this.#deps
-    return Math.min(throttle.isDue ? batchSize.besideLive : batchSize.alone, ceiling.most)
+    const size = this.#deps.throttle.isDue ? batchSize.besideLive : batchSize.alone
+    return Math.min(size, this.#ceiling?.burst ?? Infinity)
   }
 
-  /** The answer to one batch, however often it has to be asked for. */
+  /** Waits until so many addresses may be asked for. @throws the signal's reason */
+  async #takeFromCeiling(addresses: number, signal: AbortSignal): Promise<void> {
+    if (this.#ceiling === undefined) return
+    for (;;) {
+      const decision = await this.#deps.limiter.take('all', this.#ceiling, addresses)
+      if (decision.kind === 'allowed') return
+      await sleep(Math.max(1, decision.retryAfterMs), undefined, { signal })
+    }
+  }
+
+  /** Asks for a batch until it is answered. */
   async #ask(addresses: readonly string[], signal: AbortSignal) {
-    const { client, pauses, ceiling, limit, throttle, onRetry } = this.#deps
+    const { client, pauses, limit, throttle, onRetry } = this.#deps
     for (;;) {
       await pauses.over(signal)
-      await ceiling.take(addresses.length, signal)
+      await this.#takeFromCeiling(addresses.length, signal)
       const reply = await client.ask(addresses, signal)
       if (reply.kind === 'answered') {
         this.#failuresInARow = 0
@@ -97,7 +114,7 @@ export class FleetLookups {
   }
 }
 
-/** Upstream failed at it, or the answer lacks it. */
+/** Upstream has failed, or the answer lacks the address. */
 function isToBeAskedAgain(value: BatchValue | undefined): boolean {
   return value === undefined || value.kind === 'passing'
 }

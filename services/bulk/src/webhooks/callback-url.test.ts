@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { readCallback, shownCallback } from './callback-url.ts'
+import { readCallback, shownCallback } from './webhook-target.ts'
 
 function refusalOf(given: unknown): ProxyError {
   try {

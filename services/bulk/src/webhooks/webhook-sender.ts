@@ -1,12 +1,35 @@
+import { errorCode } from '@ipfleet/core/error-code.ts'
 import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import type { TargetAddress } from '@ipfleet/net/target.ts'
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
-import { faultOfError, faultOfStatus, type WebhookFault } from './webhook-fault.ts'
 import type { WebhookSigner } from './webhook-signer.ts'
 import { judgeWebhook, webhookTarget } from './webhook-target.ts'
+
+/**
+ * Why a webhook was not delivered; a closed set, for logs, metrics and the job's JSON:
+ *
+ * - `refused`: the target policy forbids it. `unresolved`: the name has no addresses.
+ * - `unreachable`: no connection, or it ended before an answer. `tls`: no trusted one.
+ * - `timeout`: no answer within the deadline. `garbled`: the answer was not HTTP.
+ * - `redirect`, `client_error`, `server_error`: 3xx, 4xx, 5xx. `gone`: 410, which wants no more of them.
+ */
+export const webhookFaults = [
+  'refused',
+  'unresolved',
+  'unreachable',
+  'tls',
+  'timeout',
+  'garbled',
+  'redirect',
+  'client_error',
+  'server_error',
+  'gone',
+] as const
+
+export type WebhookFault = (typeof webhookFaults)[number]
 
 export interface WebhookMessage {
   /** The same for each attempt, so that receivers can tell a repetition. */
@@ -29,7 +52,7 @@ export interface WebhookSenderDeps {
   readonly ca?: string
 }
 
-/** Nobody reads what receivers answer; this much is taken so that a short answer ends well. */
+/** The answer is not used. So much of it is read that a short one ends regularly. */
 const maxAnswerBytes = 4096
 
 /** Makes single attempts to deliver. */
@@ -37,9 +60,9 @@ export class WebhookSender {
   readonly #deps: WebhookSenderDeps
   readonly #deadlineMs: number
 
-  constructor(parts: WebhookSenderDeps) {
-    this.#deps = parts
-    this.#deadlineMs = parts.deadlineMs ?? 10_000
+  constructor(deps: WebhookSenderDeps) {
+    this.#deps = deps
+    this.#deadlineMs = deps.deadlineMs ?? 10_000
   }
 
   /**
@@ -104,7 +127,7 @@ function answerTo(url: URL, options: RequestOptions, body: string): Promise<Inco
   return promise
 }
 
-/** The status has said all: however the rest ends changes nothing. */
+/** Only the status matters, however the rest ends. */
 async function drop(answer: IncomingMessage): Promise<void> {
   let bytes = 0
   try {
@@ -123,4 +146,23 @@ function endOf({ statusCode = 0, headers }: IncomingMessage): DeliveryResult {
   if (fault === undefined) return { kind: 'delivered' }
   const askedMs = retryAfterMs(headers['retry-after'], Date.now())
   return { kind: 'failed', fault, ...(askedMs !== undefined && { askedMs }) }
+}
+
+/** Undefined for 2xx. */
+function faultOfStatus(status: number): WebhookFault | undefined {
+  if (status >= 200 && status < 300) return undefined
+  if (status === 410) return 'gone'
+  if (status >= 300 && status < 400) return 'redirect'
+  if (status >= 400 && status < 500) return 'client_error'
+  return status >= 500 && status < 600 ? 'server_error' : 'garbled'
+}
+
+/** Codes of OpenSSL and of Node's TLS: CERT_HAS_EXPIRED, UNABLE_TO_VERIFY_LEAF_SIGNATURE, ERR_TLS_…, ERR_SSL_…, EPROTO. */
+const tlsCode = /CERT|TLS|SSL|UNABLE_TO_|EPROTO|HOSTNAME_MISMATCH/
+
+/** Of what node:http and node:https throw. */
+function faultOfError(error: unknown): WebhookFault {
+  const code = errorCode(error) ?? ''
+  if (code.startsWith('HPE_')) return 'garbled'
+  return tlsCode.test(code) ? 'tls' : 'unreachable'
 }

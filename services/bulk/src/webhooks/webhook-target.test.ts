@@ -4,8 +4,7 @@ import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import { readTargetItem } from '@ipfleet/net/target-list.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
-import { readCallback } from './callback-url.ts'
-import { checkCallback, webhookPolicy } from './webhook-target.ts'
+import { checkCallback, readCallback, webhookPolicy } from './webhook-target.ts'
 
 const names: Readonly<Record<string, readonly string[]>> = {
   'public.test': ['93.184.215.14'],

@@ -1,39 +1,20 @@
 import { EventEmitter } from 'node:events'
-import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { Backoff } from '@ipfleet/core/backoff.ts'
-import { closeWorker } from '../worker/close-worker.ts'
 import type { SlotLimiter } from '../limits/slot-limiter.ts'
-import { restAfterErrors } from '../worker/rest-after-errors.ts'
+import {
+  bullQueue,
+  bullWorker,
+  closeWorker,
+  type Job,
+  putOff,
+  type Queue,
+  UnrecoverableError,
+  type Worker,
+} from '../worker/bull.ts'
 import { retryPauseMs, defaultPauses } from './retry-pause.ts'
-import { type WebhookFault, webhookFaults } from './webhook-fault.ts'
-import type { WebhookEvents } from './webhook-events.ts'
-import type { WebhookSender } from './webhook-sender.ts'
-
-export interface WebhookNote {
-  /** `waiting`: for the first attempt or another one. `dead`: there will be none. */
-  readonly state: 'waiting' | 'delivered' | 'dead'
-  /** Made so far. */
-  readonly attempts: number
-  /** Of the last attempt, if it failed. */
-  readonly reason?: WebhookFault
-}
-
-/** Where to tell the end of a job. */
-export interface WebhookTarget {
-  readonly url: string
-  /** The job's JSON. */
-  readonly payload: object
-  /** Whose it is (`Job.holder`). */
-  readonly holder: string
-}
-
-/** Jobs as their webhooks see them. Both methods may reject while Redis is away. */
-export interface WebhookJobs {
-  /** Undefined when there is nothing to tell (any more). */
-  read(id: string): Promise<WebhookTarget | undefined>
-  note(id: string, note: WebhookNote): Promise<void>
-}
+import type { WebhookJobs, WebhookNote, WebhookTarget } from './webhook-jobs.ts'
+import { type WebhookFault, webhookFaults, type WebhookSender } from './webhook-sender.ts'
 
 export interface WebhooksDeps {
   /** Both stay the caller's to close, after this. `worker` without deadlines: commands on copies of it block. */
@@ -44,35 +25,48 @@ export interface WebhooksDeps {
   readonly sender: WebhookSender
   /** Attempts at a time in this process. */
   readonly slots: SlotLimiter
-  /** As long as jobs can be read: nobody asks for their webhooks after that. */
+  /** As long as jobs can be read. */
   readonly keepSeconds: number
   readonly pauses?: Backoff
   /** At most, until a webhook is dead. With the usual pauses 15 take most of an hour. */
   readonly maxAttempts?: number
 }
 
-/** There is no secret in Redis: where to and what is read anew for each attempt. */
+/** For logs and metrics. Nothing here says where a webhook goes: URLs hold secrets. */
+export interface WebhookEvents {
+  delivered: [{ readonly jobId: string; readonly attempts: number }]
+  /** One attempt; without `retryInMs` it was the last. */
+  failed: [
+    { readonly jobId: string; readonly attempts: number; readonly reason: WebhookFault; readonly retryInMs?: number },
+  ]
+  dead: [{ readonly jobId: string; readonly attempts: number; readonly reason: WebhookFault }]
+  /** The job could not be read: its webhook waits a second. */
+  unread: [{ readonly jobId: string; readonly cause: unknown }]
+  /** What came of an attempt could not be noted on the job; the next `enqueue` notes an end. */
+  unnoted: [{ readonly jobId: string; readonly cause: unknown }]
+}
+
+/** No secret is kept in the queue: URL and payload are read from the job for each attempt. */
 interface WebhookTask {
   readonly jobId: string
 }
 
 /** `nothing`: the job was gone, or had no callback. */
-type End = 'delivered' | 'nothing'
-type TaskOfQueue = Job<WebhookTask, End>
+type Outcome = 'delivered' | 'nothing'
+type TaskOfQueue = Job<WebhookTask, Outcome>
 
 const queueName = 'webhooks'
-/** Tasks that are looked at, at a time; those of clients over their share of slots are put off. */
+/** Tasks that are read at a time; those of clients over their share of slots are put off. */
 const concurrency = 100
-/** One place is free after this at the latest: an attempt takes no longer. */
+/** An attempt takes at most so long, after which its slot is free. */
 const attemptMs = 10_000
 const maxPutOffMs = 600_000
-/** A worker that has not renewed its hold for so long has died, and another one takes over. */
+/** A worker that has not renewed its lock for so long has died, and another one takes over. */
 const lockMs = 30_000
 const lookForStalledMs = 10_000
 /** A worker's death says nothing about a webhook, however often it happens. */
 const maxStalls = 1_000_000
 const maxKept = 20_000
-const keptEvents = 1000
 const readAgainMs = 1000
 
 /**
@@ -81,22 +75,16 @@ const readAgainMs = 1000
  */
 export class Webhooks extends EventEmitter<WebhookEvents> {
   readonly #deps: WebhooksDeps
-  readonly #queue: Queue<WebhookTask, End>
-  #worker: Worker<WebhookTask, End> | undefined
+  readonly #queue: Queue<WebhookTask, Outcome>
+  #worker: Worker<WebhookTask, Outcome> | undefined
   /** When the last one of a client that was put off comes back, by `performance.now()`. */
   readonly #turnsMs = new Map<string, number>()
   #isClosing = false
 
-  constructor(parts: WebhooksDeps) {
+  constructor(deps: WebhooksDeps) {
     super()
-    this.#deps = parts
-    this.#queue = new Queue(queueName, {
-      connection: parts.connections.queue,
-      prefix: parts.prefix,
-      streams: { events: { maxLen: keptEvents } },
-    })
-    // Redis is away: BullMQ goes on by itself.
-    this.#queue.on('error', () => {})
+    this.#deps = deps
+    this.#queue = bullQueue(queueName, { connection: deps.connections.queue, prefix: deps.prefix })
   }
 
   /**
@@ -127,7 +115,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     try {
       if (state === 'delayed') await task?.promote()
       if (state !== undefined && state !== 'completed' && state !== 'failed') return
-      // Before anybody can note what comes of it.
+      // Before a worker notes the outcome.
       await jobs.note(jobId, { state: 'waiting', attempts: 0 })
       await (task === undefined || state === undefined
         ? this.enqueue(jobId)
@@ -141,7 +129,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
   /** Begins to deliver in this process. */
   start(): void {
     if (this.#worker !== undefined || this.#isClosing) return
-    this.#worker = new Worker<WebhookTask, End>(queueName, (task, token) => this.#work(task, token), {
+    this.#worker = bullWorker<WebhookTask, Outcome>(queueName, (task, token) => this.#work(task, token), {
       connection: this.#deps.connections.worker,
       prefix: this.#deps.prefix,
       concurrency,
@@ -150,7 +138,6 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
       maxStalledCount: maxStalls,
       settings: { backoffStrategy: (failures, _type, error) => this.#pauseMs(failures, error) },
     })
-    restAfterErrors(this.#worker)
   }
 
   /**
@@ -163,20 +150,16 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     await this.#queue.close()
   }
 
-  async #work(task: TaskOfQueue, token?: string): Promise<End> {
+  async #work(task: TaskOfQueue, token?: string): Promise<Outcome> {
     const { jobId } = task.data
     const found = await this.#read(jobId)
     if (found === 'unreadable') {
-      // No fault of the receiver's, so not one of its attempts.
-      await task.moveToDelayed(Date.now() + readAgainMs, token)
-      throw new DelayedError()
+      // It is not the receiver's fault, and so does not count as an attempt.
+      return putOff(task, readAgainMs, token)
     }
     if (found === undefined) return 'nothing'
     const slot = this.#deps.slots.tryTake(found.holder)
-    if (typeof slot === 'string') {
-      await task.moveToDelayed(Date.now() + this.#putOffMs(found.holder), token)
-      throw new DelayedError()
-    }
+    if (typeof slot === 'string') return putOff(task, this.#putOffMs(found.holder), token)
     try {
       return await this.#attempt(task, found)
     } finally {
@@ -185,8 +168,8 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
   }
 
   /**
-   * Until a client that has all its slots under way has one again, when its receivers take as long as they may: those
-   * that are put off come back one by one, in their order, and not all at once over and over.
+   * Until a client that uses all its slots has a free one at the latest. Tasks that are put off come back one by one, in
+   * their order, instead of all at once again and again.
    */
   #putOffMs(holder: string): number {
     const nowMs = performance.now()
@@ -196,7 +179,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     return Math.ceil(turnMs - nowMs)
   }
 
-  async #attempt(task: TaskOfQueue, found: WebhookTarget): Promise<End> {
+  async #attempt(task: TaskOfQueue, found: WebhookTarget): Promise<Outcome> {
     const { jobId } = task.data
     const message = { id: `msg_${jobId}`, body: bodyOf(task, found.payload) }
     const end = await this.#deps.sender.send(new URL(found.url), message)
@@ -233,7 +216,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     }
   }
 
-  /** Never rejects: a webhook that was delivered must not be sent again because nobody could write that down. */
+  /** Never rejects: a webhook that was delivered must not be sent again because that could not be stored. */
   async #note(jobId: string, note: WebhookNote): Promise<void> {
     try {
       await this.#deps.jobs.note(jobId, note)

@@ -1,14 +1,14 @@
-import { Queue } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
+import { bullQueue, type Queue } from './bull.ts'
 
-/** A piece of a job that one worker does at a time. */
+/** A part of a job that one worker does at a time. */
 export interface ChunkTask {
   readonly job: string
   readonly index: number
 }
 
 export interface QueueDepth {
-  /** Chunks that nobody works on. */
+  /** Chunks that no worker has taken up. */
   readonly waiting: number
   readonly active: number
   /** How long the next one has been waiting. */
@@ -22,35 +22,32 @@ const lastPriority = 2_097_152
 const addedAtOnce = 1000
 /** Most turns between two chunks of one job. */
 const maxStride = 1000
-/** Of what has happened in the queue, for whoever looks into it; nothing here depends on it. */
-const keptEvents = 1000
 
 export interface ChunkQueueOptions {
   /** Of the queue's keys in Redis. */
   readonly prefix: string
-  /** How often a task may throw what nobody has thought of; waiting for upstream does not count. Default 20. */
+  /** How often a task may throw an unexpected error; waiting for upstream does not count. Default 20. */
   readonly attempts?: number
-  /** After the first of them; doubles. Default a second. */
+  /** After the first error; doubles. Default a second. */
   readonly pauseMs?: number
 }
 
 const taskId = ({ job, index }: ChunkTask): string => `${job}-${index}`
 
 /**
- * The chunks of all jobs, in fair turns. Each chunk has a turn, its priority, and those of equal turns go in the order in
- * which they came (start-time fair queueing, Goyal et al. 1996, with the turn of the next chunk for the virtual time). A
+ * The chunks of all jobs, in fair turns. The priority of a chunk is its turn; chunks of one turn are done in the order in
+ * which they were added (start-time fair queueing, Goyal et al. 1996; the virtual time is the turn of the next chunk). A
  * client's first unfinished job has one chunk in each turn from now on; its nth begins n turns from now and has one in
- * n² turns. So a client has about two chunks in a turn, however many jobs it sends, and a short job that comes after a
- * long one does not wait for its end.
+ * n² turns. So a client has about two chunks in a turn, however many jobs it sends, and a short job does not wait for
+ * the end of a long one that came before it.
  */
 export class ChunkQueue {
-  readonly #queue: Queue<ChunkTask>
+  readonly #queue: Queue<ChunkTask, void>
 
   constructor(connection: Redis, { prefix, attempts = 20, pauseMs = 1000 }: ChunkQueueOptions) {
-    this.#queue = new Queue(chunksQueue, {
+    this.#queue = bullQueue(chunksQueue, {
       connection,
       prefix,
-      streams: { events: { maxLen: keptEvents } },
       defaultJobOptions: {
         removeOnComplete: true,
         removeOnFail: true,
@@ -58,7 +55,6 @@ export class ChunkQueue {
         backoff: { type: 'exponential', delay: pauseMs, jitter: 0.5 },
       },
     })
-    this.#queue.on('error', () => {})
   }
 
   /**

@@ -1,34 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { backoffMs } from '@ipfleet/core/backoff.ts'
 import { withRequestId } from '@ipfleet/http-server/request-id.ts'
+import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { addressIn } from '../input/chunker.ts'
 import type { Begun, ChunkResult, Finished, JobStore } from '../jobs/job-store.ts'
-import { backoffMs } from '@ipfleet/core/backoff.ts'
-import type { FleetLookups, LookupResult } from '../lookups/fleet-lookups.ts'
+import type { StorageQuota } from '../limits/storage-quota.ts'
+import type { FleetLookups } from '../lookups/fleet-lookups.ts'
 import type { Pauses } from '../lookups/pauses.ts'
 import type { ChunkTask } from './chunk-queue.ts'
-import type { TaskOutcome } from './chunk-workers.ts'
 import { chunkResult } from './chunk-result.ts'
+import type { TaskOutcome } from './chunk-workers.ts'
 import type { JobSignals } from './job-signals.ts'
-import type { UnitBudgets } from './unit-budgets.ts'
 
 export interface ChunkRunnerDeps {
   readonly store: JobStore
   readonly lookups: FleetLookups
   readonly pauses: Pauses
-  readonly budgets: UnitBudgets
-  /** Whether more results may be kept for a client (`Job.holder`). */
-  readonly mayGrow: (holder: string) => Promise<boolean>
+  /** Whose `units` jobs spend; undefined: no client has a budget. */
+  readonly clients: ClientGuard | undefined
+  readonly quota: StorageQuota
   readonly signals: JobSignals
-  /** A chunk has its results now. */
   readonly onDone: (chunk: DoneChunk) => void
-  /** The job may have come to its end, with this chunk or before it: whoever is to be told of that, is to be told. */
+  /** The job may have ended, with this chunk or before it: its webhook is queued, once. */
   readonly notifyEnd: (job: string) => Promise<void>
 }
 
 export interface DoneChunk {
   readonly job: string
-  /** It was the last one. */
+  /** It was the last one of its job. */
   readonly completesJob: boolean
   readonly lines: number
   readonly answered: number
@@ -36,6 +36,8 @@ export interface DoneChunk {
 }
 
 const noRoomPauseMs = 5000
+/** Units may be back in a month, and a budget may be raised before. */
+const maxUnitsWaitMs = 60_000
 const done: TaskOutcome = { kind: 'done' }
 
 /** Does chunks: inputs → distinct addresses → look-ups → one result line for each input, kept once. */
@@ -43,8 +45,8 @@ export class ChunkRunner {
   readonly #deps: ChunkRunnerDeps
   #active = 0
 
-  constructor(parts: ChunkRunnerDeps) {
-    this.#deps = parts
+  constructor(deps: ChunkRunnerDeps) {
+    this.#deps = deps
   }
 
   /** Chunks under way here. */
@@ -70,7 +72,7 @@ export class ChunkRunner {
     }
   }
 
-  /** Nobody could do it: each of its inputs gets an error. */
+  /** Each input of a chunk that could not be done gets an error. */
   async giveUp({ job, index }: ChunkTask): Promise<void> {
     const begun = await this.#deps.store.begin(job, index)
     if (begun.kind !== 'inputs') return
@@ -78,24 +80,30 @@ export class ChunkRunner {
   }
 
   async #runUnder(job: string, index: number, signal: AbortSignal): Promise<TaskOutcome> {
-    const { store, budgets, mayGrow, notifyEnd } = this.#deps
+    const { store, quota, notifyEnd } = this.#deps
     const begun = await store.begin(job, index)
     if (begun.kind === 'gone') return done
     if (begun.kind === 'finished') {
-      // The worker that kept them may have died before it told.
+      // The worker that kept the results may have died before it notified.
       await notifyEnd(job)
       return done
     }
-    if (!(await mayGrow(begun.holder))) {
+    if (!(await quota.mayGrow(begun.holder))) {
       await store.noteWaiting(job)
       return { kind: 'later', afterMs: noRoomPauseMs }
     }
-    const waitMs = await budgets.waitMs(begun.owner)
+    const waitMs = await this.#unitsWaitMs(begun.owner)
     if (waitMs > 0) return { kind: 'later', afterMs: waitMs }
+    // The request that brought the job gives its id to the look-ups and to what is logged on the way.
     return withRequestId(begun.requestId, () => this.#lookUp(job, index, begun, signal))
   }
 
-  /** The look-ups, and what is logged on the way, go by the id of the request that brought the job. */
+  /** How long work for a client waits for more of its `units`; 0: not at all. */
+  async #unitsWaitMs(owner: string): Promise<number> {
+    const decision = await this.#deps.clients?.unitsOf(owner)
+    return decision?.kind === 'limited' ? Math.min(maxUnitsWaitMs, Math.max(1000, decision.retryAfterMs)) : 0
+  }
+
   async #lookUp(
     job: string,
     index: number,
@@ -103,11 +111,10 @@ export class ChunkRunner {
     signal: AbortSignal,
   ): Promise<TaskOutcome> {
     const startedMs = performance.now()
-    const { lookups, budgets, onDone } = this.#deps
-    const addresses = distinctAddresses(begun.inputs)
-    const found: LookupResult = await lookups.lookUp([...addresses], signal, (units) =>
-      budgets.charge(begun.owner, units),
-    )
+    const { lookups, clients, onDone } = this.#deps
+    const found = await lookups.lookUp(distinctAddresses(begun.inputs), signal, (units) => {
+      if (units > 0) clients?.chargeUnits(begun.owner, units)
+    })
     const result = chunkResult(begun, found.values, found.cached)
     const finished = await this.#keep(job, index, result, signal)
     if (finished === 'stored' || finished === 'completed') {
@@ -118,7 +125,7 @@ export class ChunkRunner {
     return done
   }
 
-  /** Keeps results until Redis has taken them: they have cost something. */
+  /** Tries until Redis has stored the results: they have cost units. */
   async #keep(job: string, index: number, result: ChunkResult, signal: AbortSignal): Promise<Finished> {
     const { store, pauses, notifyEnd } = this.#deps
     for (let failures = 1; ; failures += 1) {
@@ -128,7 +135,7 @@ export class ChunkRunner {
         return finished
       } catch (error) {
         if (!(error instanceof RedisUnavailable) || error.reason === 'reply') throw error
-        // Nothing more is looked up meanwhile for which there might be no room either.
+        // No more is looked up meanwhile: there might be no room for it either.
         if (error.reason === 'full') pauses.pause('storage', noRoomPauseMs)
         await sleep(backoffMs(failures), undefined, { signal })
       }
@@ -136,11 +143,6 @@ export class ChunkRunner {
   }
 }
 
-function distinctAddresses(inputs: readonly string[]): Set<string> {
-  const addresses = new Set<string>()
-  for (const input of inputs) {
-    const address = addressIn(input)
-    if (address !== undefined) addresses.add(address)
-  }
-  return addresses
+function distinctAddresses(inputs: readonly string[]): string[] {
+  return [...new Set(inputs.map(addressIn).filter((address) => address !== undefined))]
 }

@@ -1,10 +1,8 @@
-import { DelayedError, type Job, Worker } from 'bullmq'
 import type { Redis } from '@ipfleet/redis/connection.ts'
+import { bullWorker, closeWorker, type Job, putOff, type Worker } from './bull.ts'
 import { chunksQueue, type ChunkTask } from './chunk-queue.ts'
-import { closeWorker } from './close-worker.ts'
-import { restAfterErrors } from './rest-after-errors.ts'
 
-/** `later`: back into the queue, for somebody to take up after that time. */
+/** `later`: the task goes back into the queue for that time. */
 export type TaskOutcome = { readonly kind: 'done' } | { readonly kind: 'later'; readonly afterMs: number }
 
 export interface ChunkWorkersDeps {
@@ -12,36 +10,33 @@ export interface ChunkWorkersDeps {
   readonly connection: Redis
   /** Of the queue's keys in Redis. */
   readonly prefix: string
-  /** Throws for what nobody has thought of; then the task is tried again, some times. */
+  /** What it throws is unexpected; the task is tried again some times. */
   readonly run: (task: ChunkTask, signal: AbortSignal) => Promise<TaskOutcome>
-  /** Nobody tries the task again: it was thrown too often, or it has killed its workers. */
+  /** The task is not tried again: it has failed too often, or has killed its workers. */
   readonly onGivenUp: (task: ChunkTask, error: Error) => void
 }
 
-/** A worker that does not renew its hold on a task for so long has died; another one takes the task up. */
+/** A worker that has not renewed its lock on a task for so long has died; another one takes the task up. */
 const lockMs = 10_000
 const lookForStalledMs = 5000
-/** Handing back what is under way takes some commands of Redis. */
+/** To hand back what is under way takes some commands of Redis. */
 const handBackMs = 3000
 /** Workers that may die over one task. */
 const deathsOverTask = 10
 
-/** This process's part of the work on the queue. A task is done at least once: two workers may be at the same one. */
+/** This process's part of the work on the queue. A task is done at least once: two workers may do the same one. */
 export class ChunkWorkers {
-  readonly #worker: Worker<ChunkTask>
+  readonly #worker: Worker<ChunkTask, void>
   readonly #connection: Redis
   readonly #stopping = new AbortController()
 
   constructor({ connection, prefix, run, onGivenUp }: ChunkWorkersDeps) {
     this.#connection = connection
-    const process = async (job: Job<ChunkTask>, token?: string): Promise<void> => {
-      const end = await run(job.data, this.#stopping.signal)
-      if (end.kind === 'done') return
-      await job.moveToDelayed(Date.now() + end.afterMs, token)
-      // BullMQ's word for: this job is somewhere else now.
-      throw new DelayedError()
+    const process = async (task: Job<ChunkTask>, token?: string): Promise<void> => {
+      const outcome = await run(task.data, this.#stopping.signal)
+      if (outcome.kind === 'later') await putOff(task, outcome.afterMs, token)
     }
-    this.#worker = new Worker(chunksQueue, process, {
+    this.#worker = bullWorker<ChunkTask, void>(chunksQueue, process, {
       connection,
       prefix,
       autorun: false,
@@ -50,7 +45,6 @@ export class ChunkWorkers {
       stalledInterval: lookForStalledMs,
       maxStalledCount: deathsOverTask,
     })
-    restAfterErrors(this.#worker)
     this.#worker.on('failed', (job, error) => {
       if (job !== undefined && isOver(job)) onGivenUp(job.data, error)
     })
@@ -60,16 +54,12 @@ export class ChunkWorkers {
     void this.#worker.run()
   }
 
-  /** How many tasks are under way here at most, from now on. */
+  /** How many tasks are under way here at most. */
   set concurrency(count: number) {
-    this.#worker.concurrency = count
+    if (count !== this.#worker.concurrency) this.#worker.concurrency = count
   }
 
-  get concurrency(): number {
-    return this.#worker.concurrency
-  }
-
-  /** Takes up nothing more; what is under way may end within `graceMs`, and is handed back after that. */
+  /** Takes up nothing more. What is under way may end within `graceMs`, and is handed back after that. */
   async close(graceMs: number): Promise<void> {
     const handBack = setTimeout(() => this.#stopping.abort(), graceMs)
     await closeWorker(this.#worker, this.#connection, graceMs + handBackMs)
@@ -77,7 +67,7 @@ export class ChunkWorkers {
   }
 }
 
-/** Nobody takes it up again. */
+/** No worker takes it up again. */
 function isOver({ attemptsMade, opts, stalledCounter }: Job): boolean {
   return attemptsMade >= (opts.attempts ?? 1) || stalledCounter > deathsOverTask
 }

@@ -1,3 +1,4 @@
+import type { JobChanges } from '../jobs/job-changes.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 
 interface Held {
@@ -5,9 +6,28 @@ interface Held {
   holders: number
 }
 
-/** Lets the work on a job stop when the job is cancelled, whoever has cancelled it. */
+/** A process that received no message learns of a cancellation within this time. */
+const lookEveryMs = 500
+
+/** Stops the work on a job in this process when the job is cancelled. */
 export class JobSignals {
+  readonly #store: JobStore
   readonly #held = new Map<string, Held>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(store: JobStore, changes: JobChanges) {
+    this.#store = store
+    changes.onCancelled((job) => this.#cancel(job))
+    this.#timer = setInterval(() => {
+      this.#look().catch(() => {
+        // Redis is down, and with it all work.
+      })
+    }, lookEveryMs).unref()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
 
   /** @returns a signal that aborts when the job is cancelled, or when `stopping` does */
   hold(job: string, stopping: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {
@@ -21,16 +41,15 @@ export class JobSignals {
     return { signal: AbortSignal.any([held.controller.signal, stopping]), release }
   }
 
-  cancel(job: string): void {
+  #cancel(job: string): void {
     this.#held.get(job)?.controller.abort(new Error('the job is cancelled'))
     this.#held.delete(job)
   }
 
-  /** Cancels what has ended without anybody telling this process: messages may be lost. */
-  async look(store: JobStore): Promise<void> {
+  async #look(): Promise<void> {
     for (const job of this.#held.keys()) {
-      const state = (await store.read(job))?.state
-      if (state === undefined || state === 'cancelled') this.cancel(job)
+      const state = (await this.#store.read(job))?.state
+      if (state === undefined || state === 'cancelled') this.#cancel(job)
     }
   }
 }

@@ -5,7 +5,7 @@ import type { ChunkQueue } from './chunk-queue.ts'
 export interface SweeperDeps {
   readonly store: JobStore
   readonly queue: ChunkQueue
-  /** See `ChunkRunnerDeps`. */
+  /** Queues the webhook of a job that has ended, once. */
   readonly notifyEnd: (job: string) => Promise<void>
   readonly onRepaired: (job: string, chunks: number) => void
   readonly everyMs?: number
@@ -14,23 +14,22 @@ export interface SweeperDeps {
 const maxJobs = 10_000
 
 /**
- * Puts right what was left half done: a job of which chunks are not in the queue (the process that took it died while
- * adding them, or the queue was lost), and a callback that nobody has queued. Every process may sweep: all of it is
- * adding what is there once only.
+ * Repairs what was left half done: a job whose chunks are not in the queue (the process that took it died while it added
+ * them, or the queue was lost), and a callback that was not queued. Every process may sweep: each addition is idempotent.
  */
 export class Sweeper {
   readonly #deps: SweeperDeps
   #timer: NodeJS.Timeout | undefined
 
-  constructor(parts: SweeperDeps) {
-    this.#deps = parts
+  constructor(deps: SweeperDeps) {
+    this.#deps = deps
   }
 
   start(): void {
     const { everyMs = 30_000 } = this.#deps
     const sweep = (): void => {
       this.sweep().catch(() => {
-        // Redis is away; the next one is soon enough.
+        // Redis is down. The next sweep is soon enough.
       })
     }
     sweep()
@@ -57,9 +56,9 @@ export class Sweeper {
     const [first] = left
     const last = left.at(-1)
     if (first === undefined || last === undefined) return
-    // What is lost is lost from one end on: chunks are added in their order.
+    // Chunks are added in their order, so that those that are lost are at one end.
     if ((await queue.has({ job: id, index: first })) && (await queue.has({ job: id, index: last }))) return
-    // One that has just been done is taken for missing; a worker finds that out.
+    // A chunk that was done just now is added too. A worker finds its results.
     await queue.add(id, left, nth)
     onRepaired(id, left.length)
   }

@@ -1,0 +1,50 @@
+import { furtherAttempt } from '@ipfleet/http-server/further-attempt.ts'
+import { clientParts } from '@ipfleet/rate-limit/clients/client-parts.ts'
+import type { ClientToken } from '@ipfleet/rate-limit/clients/client-tokens.ts'
+import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
+import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
+import { blockingConnection, queueConnection } from '@ipfleet/redis/connection.ts'
+import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { logLink } from '@ipfleet/redis/log-link.ts'
+import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { Subscriber } from '@ipfleet/redis/subscriber.ts'
+import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import { redisNeeds } from '../redis-needs.ts'
+
+export interface ConnectionOptions {
+  readonly url: string
+  readonly timeoutMs: number
+  readonly prefix: string
+  readonly tokens: readonly ClientToken[]
+  /** Proxies whose second attempts are not counted (TRUST_PROXY). */
+  readonly trusted: readonly string[]
+}
+
+export type Connections = ReturnType<typeof connect>
+
+/** What is kept open to Redis, and what the processes of the service share through it. */
+export function connect({ url, timeoutMs, prefix, tokens, trusted }: ConnectionOptions, logger: Logger) {
+  const clock = new FleetClock()
+  const link = new RedisLink({ url, name: 'bulk', timeoutMs, prefix, needs: redisNeeds })
+  logLink(link, logger, 'jobs go on when it is back')
+  clock.follow(link)
+  const subscriber = new Subscriber(url, timeoutMs)
+  subscriber.onRefused((error) => link.refused(error))
+  const size = new FleetSize(link, { name: 'bulk' })
+  const limiter = new FleetRateLimiter(link, { scope: 'bulk', members: () => size.count })
+  const clients = clientParts({ tokens, link, service: 'bulk', isCounted: furtherAttempt({ trusted }) })
+  // BullMQ requires its own connections: one to add with, one that blocks.
+  const forQueue = queueConnection(url, 'bulk-queue')
+  const forWorker = blockingConnection(url, 'bulk-worker')
+  const close = async (): Promise<void> => {
+    await clients?.close()
+    await limiter.close()
+    await size.close()
+    forWorker.disconnect()
+    forQueue.disconnect()
+    clock.close()
+    subscriber.close()
+    link.close()
+  }
+  return { clock, link, subscriber, limiter, clients, queueConnection: forQueue, workerConnection: forWorker, close }
+}
