@@ -4,29 +4,29 @@ import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '../lookups/batch-client.ts'
 import { rowWriter } from '../results/result-format.ts'
 import { runBatches } from './batch-run.ts'
-import { detectMode } from './detect-mode.ts'
 import { CommandFault, exitCodes, usageFault } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
+import { detectMode } from './detect-mode.ts'
 import type { Display } from './display.ts'
 import { startEmbeddedFleet } from './embedded-fleet.ts'
 import { FleetClient } from './fleet-client.ts'
+import { cancelJob, jobPath } from './fleet-job.ts'
 import { InputReader } from './input-reader.ts'
-import { followJob, jobPath } from './job-results.ts'
-import { KeptState } from './kept-state.ts'
+import { followJob } from './job-results.ts'
+import { jobOfRun } from './job-upload.ts'
 import { type OutputPlan, planOutput, ReaderLeft, ResultOutput, type RunBefore, toStream } from './output.ts'
 import { RetryPolicy } from './retry-policy.ts'
-import { RunJob } from './run-job.ts'
-import { requireSame, termsOf } from './run-state.ts'
+import { requireSame, StateFile, termsOf } from './run-state.ts'
 import { type Source, sourcesOf, totalBytes } from './sources.ts'
 import { Stopped } from './stop-signals.ts'
 import { Tally } from './tally.ts'
 import { headLines } from './whole-rows.ts'
 
-/** What a run finds around it. */
+/** The process in which a run takes place. */
 export interface CommandContext {
   /** For the embedded fleet. */
   readonly env: Environment
-  /** Where relative paths begin. */
+  /** Relative paths begin here. */
   readonly folder: string
   readonly stdin: Readable
   readonly stdout: Writable
@@ -36,7 +36,7 @@ export interface CommandContext {
 }
 
 /**
- * Looks a list up, or fetches a job's results, and tells about it.
+ * Looks a list up, or fetches a job's results, and reports on it.
  * @returns the exit code
  */
 export async function runBulk(options: BulkOptions, context: CommandContext): Promise<number> {
@@ -50,13 +50,13 @@ export async function runBulk(options: BulkOptions, context: CommandContext): Pr
     const left = plan.kind === 'file' ? plan.before : undefined
     const hasBegun = left !== undefined && (left.rows.lines > 0 || left.state.job !== undefined)
     if (hasBegun) requireSame(left.state, options, sources)
-    return await new BulkRun({ options, context, sources, plan, before: hasBegun ? left : undefined }).run()
+    return await new BulkRun({ ...context, options, sources, plan, before: hasBegun ? left : undefined }).run()
   } catch (error) {
     return reported(error, display)
   }
 }
 
-/** Tells why it ends early. @returns the exit code */
+/** Reports why the run ends early. @returns the exit code */
 function reported(why: unknown, display: Display): number {
   if (why instanceof Stopped) return why.exitCode
   if (why instanceof ReaderLeft) return exitCodes.done
@@ -64,15 +64,14 @@ function reported(why: unknown, display: Display): number {
   return why instanceof CommandFault ? why.exitCode : exitCodes.failed
 }
 
-interface RunDeps {
+interface RunDeps extends CommandContext {
   readonly options: BulkOptions
-  readonly context: CommandContext
   readonly sources: readonly Source[]
   readonly plan: OutputPlan
   readonly before: RunBefore | undefined
 }
 
-/** As the bulk service has it by default: of each key's quota, what is left to look-ups that somebody waits for. */
+/** The bulk service's default: the part of each key's quota that is left to live look-ups. */
 const liveReservePercent = 10
 const batchTimeoutMs = 30_000
 /** The code of lines that are no addresses. */
@@ -83,37 +82,32 @@ class BulkRun {
   readonly #tally: Tally
   readonly #retryPolicy: RetryPolicy
   readonly #client: FleetClient
-  readonly #state: KeptState
-  readonly #job: RunJob
+  readonly #state: StateFile
+  /** Bytes of the lists, while they are uploaded. */
+  #bytesSent: (() => number) | undefined
   #output: ResultOutput | undefined
 
-  constructor(parts: RunDeps) {
-    const { options, sources, plan, before, context } = parts
+  constructor(deps: RunDeps) {
+    const { options, sources, plan, before, signal } = deps
     const done = before === undefined ? 0 : Math.max(0, before.rows.lines - headLines(options.format))
     const soFar = before?.state.soFar
-    this.#deps = parts
-    this.#tally = new Tally(done, soFar?.lines === done ? soFar : undefined)
-    const { signal, display } = context
-    const note = (text: string): void => display.note(text)
-    const retryPolicy = new RetryPolicy(signal, note)
-    const client = new FleetClient(options.url, options.token)
     const left = before?.state ?? { version: 1, way: 'batch', ...termsOf(options, sources) }
-    const state = new KeptState(plan.kind === 'file' ? plan.path : undefined, left)
-    this.#retryPolicy = retryPolicy
-    this.#client = client
-    this.#state = state
-    this.#job = new RunJob({ client, options, sources, state, retryPolicy, note, signal })
+    this.#deps = deps
+    this.#tally = new Tally(done, soFar?.lines === done ? soFar : undefined)
+    this.#retryPolicy = new RetryPolicy(signal, this.#note)
+    this.#client = new FleetClient(options.url, options.token)
+    this.#state = new StateFile(plan.kind === 'file' ? plan.path : undefined, left)
   }
 
   /** @returns the exit code */
   async run(): Promise<number> {
-    const { display, signal } = this.#deps.context
+    const { display, signal } = this.#deps
     const timer = setInterval(() => this.#showProgress(), display.everyMs)
     try {
       if (this.#tally.done > 0) display.note(`going on behind line ${this.#tally.done}`)
       await this.#lookUp()
       await this.#output?.end()
-      await this.#state.forget()
+      await this.#state.remove()
       return this.#end()
     } catch (error) {
       clearInterval(timer)
@@ -129,16 +123,14 @@ class BulkRun {
   }
 
   async #lookUp(): Promise<void> {
-    const { options, before, context } = this.#deps
-    const { display, env, signal } = context
+    const { options, before, env, signal } = this.#deps
     if (options.job !== undefined || before?.state.way === 'job') return this.#followJob()
-    const note = (text: string): void => display.note(text)
-    const way = await detectMode({ client: this.#client, retryPolicy: this.#retryPolicy, note, signal }, options)
-    // What was begun in batches is ended so.
-    if (way === 'job' && before === undefined) return this.#followJob()
-    if (way !== 'embedded') return this.#askBatches(options.url, liveReservePercent)
-    note(`nobody is there at ${options.url}: a fleet is started for this run`)
-    const fleet = await startEmbeddedFleet(env, note, signal)
+    const mode = await detectMode({ ...this.#access, note: this.#note }, options)
+    // A run that was begun in batches is ended in batches.
+    if (mode === 'job' && before === undefined) return this.#followJob()
+    if (mode !== 'embedded') return this.#askBatches(options.url, liveReservePercent)
+    this.#note(`nobody is there at ${options.url}: a fleet is started for this run`)
+    const fleet = await startEmbeddedFleet(env, this.#note, signal)
     try {
       await this.#askBatches(fleet.url, 0)
     } finally {
@@ -147,7 +139,7 @@ class BulkRun {
   }
 
   async #askBatches(url: string, reserved: number): Promise<void> {
-    const { options, sources, context } = this.#deps
+    const { options, sources, signal } = this.#deps
     const { token, column, fields } = options
     this.#started('batch', url)
     const output = await this.#openOutput(fields)
@@ -160,82 +152,81 @@ class BulkRun {
       output,
       tally: this.#tally,
       retryPolicy: this.#retryPolicy,
-      signal: context.signal,
-    })
-  }
-
-  async #followJob(): Promise<void> {
-    const { options, context } = this.#deps
-    const { display, signal } = context
-    this.#started('job', options.url)
-    const job = await this.#job.get()
-    await this.#state.keep({ way: 'job', job: job.id })
-    display.event('job', { id: job.id })
-    if (options.job === undefined) display.note(`the list is job ${job.id}`)
-    const output = await this.#openOutput(job.fields)
-    await followJob(job.id, {
-      client: this.#client,
-      output,
-      tally: this.#tally,
-      retryPolicy: this.#retryPolicy,
       signal,
     })
   }
 
+  async #followJob(): Promise<void> {
+    const { options, sources, display } = this.#deps
+    this.#started('job', options.url)
+    const onUpload = (bytesSent: (() => number) | undefined): void => void (this.#bytesSent = bytesSent)
+    const job = await jobOfRun({
+      ...this.#access,
+      options,
+      sources,
+      state: this.#state,
+      note: this.#note,
+      onUpload,
+    })
+    await this.#state.keep({ way: 'job', job: job.id })
+    display.event('job', { id: job.id })
+    if (options.job === undefined) display.note(`the list is job ${job.id}`)
+    const output = await this.#openOutput(job.fields)
+    await followJob(job.id, { ...this.#access, output, tally: this.#tally })
+  }
+
+  get #access() {
+    return { client: this.#client, retryPolicy: this.#retryPolicy, signal: this.#deps.signal }
+  }
+
+  readonly #note = (text: string): void => this.#deps.display.note(text)
+
   async #openOutput(fields: readonly string[] | undefined): Promise<ResultOutput> {
-    const { options, plan, before, context } = this.#deps
+    const { options, plan, before, stdout } = this.#deps
     const rows = rowWriter(options.format, { fields })
     this.#output =
       plan.kind === 'stream'
-        ? new ResultOutput(rows, toStream(context.stdout))
+        ? new ResultOutput(rows, toStream(stdout))
         : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0)
     return this.#output
   }
 
   #started(way: 'job' | 'batch', url: string): void {
-    this.#deps.context.display.event('start', { way, url, lines_before: this.#tally.done })
+    this.#deps.display.event('start', { way, url, lines_before: this.#tally.done })
   }
 
   #showProgress(): void {
-    const { sources, context } = this.#deps
-    const { bytesSent } = this.#job
-    if (bytesSent !== undefined) context.display.upload(bytesSent, totalBytes(sources))
-    else if (this.#output) context.display.progress(this.#tally.progress())
+    const { sources, display } = this.#deps
+    if (this.#bytesSent) display.upload(this.#bytesSent(), totalBytes(sources))
+    else if (this.#output) display.progress(this.#tally.progress())
   }
 
   #end(): number {
-    const { options, context } = this.#deps
+    const { options, display } = this.#deps
     const { counts, seconds, meanRate } = this.#tally
     const hasFailures = Object.keys(counts.errors).some((code) => code !== badInput)
     const exitCode = hasFailures ? exitCodes.someFailed : exitCodes.done
-    context.display.end({
-      exitCode,
-      progress: this.#tally.progress(),
-      answered: counts.answered,
-      seconds,
-      meanRate,
-      job: this.#state.now.job,
-      output: options.output,
-    })
+    const run = { seconds, meanRate, job: this.#state.now.job, output: options.output }
+    display.end({ exitCode, progress: this.#tally.progress(), answered: counts.answered, ...run })
     return exitCode
   }
 
-  /** Keeps what it takes to go on, and says how. */
+  /** Keeps what it takes to continue, and says how. */
   async #leave(why: unknown): Promise<void> {
-    const { options, context } = this.#deps
-    const { display } = context
+    const { options } = this.#deps
     const { done, counts } = this.#tally
     const { job } = this.#state.now
     const isCancelled =
-      why instanceof Stopped && options.cancelOnExit && job !== undefined && (await this.#job.cancel(job))
+      why instanceof Stopped && options.cancelOnExit && job !== undefined && (await cancelJob(job, this.#client))
     if (isCancelled) await this.#state.forgetJob()
-    if (done === 0 && this.#state.now.job === undefined) await this.#state.forget()
+    if (done === 0 && this.#state.now.job === undefined) await this.#state.remove()
     else await this.#state.keep({ soFar: { ...counts, lines: done } })
-    if (isCancelled) display.note(`the job ${job} is cancelled`)
-    else if (job !== undefined)
-      display.note(`the job ${job} goes on; to cancel it: DELETE ${options.url}/${jobPath(job)}`)
+    if (isCancelled) this.#note(`the job ${job} is cancelled`)
+    else if (job !== undefined) {
+      this.#note(`the job ${job} goes on; to cancel it: DELETE ${options.url}/${jobPath(job)}`)
+    }
     const hint = this.#howToGoOn()
-    if (hint !== undefined) display.note(hint)
+    if (hint !== undefined) this.#note(hint)
   }
 
   #howToGoOn(): string | undefined {

@@ -1,8 +1,9 @@
 import { failure } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
-import { FleetAway, type FleetClient, type FleetText, refusalOf } from './fleet-client.ts'
-import { isPassing, type RetryPolicy } from './retry-policy.ts'
+import { FleetAway, type FleetText, refusalOf } from './fleet-client.ts'
+import type { FleetAccess } from './fleet-job.ts'
+import { isPassing } from './retry-policy.ts'
 
 /** How the list is looked up. */
 export type Mode =
@@ -10,49 +11,46 @@ export type Mode =
   | 'job'
   /** The fleet answers batches. */
   | 'batch'
-  /** There is no fleet, and nobody has named one. */
+  /** No fleet answers, and none was named. */
   | 'embedded'
 
-export interface ModeDeps {
-  readonly client: FleetClient
-  readonly retryPolicy: RetryPolicy
+export interface ModeDeps extends FleetAccess {
   readonly note: (text: string) => void
-  readonly signal: AbortSignal
 }
 
 const probeIdleMs = 10_000
 const maxProbes = 4
 
 /**
- * Asks who is there.
+ * Finds out what answers.
  * @throws CommandFault for a fleet that was named and is none, is away or wants a token
  */
-export async function detectMode(parts: ModeDeps, { urlIsGiven, url }: BulkOptions): Promise<Mode> {
+export async function detectMode(deps: ModeDeps, { urlIsGiven, url }: BulkOptions): Promise<Mode> {
   try {
-    const way = await modeOf(parts)
-    if (way !== undefined) return way
+    const mode = await modeOf(deps)
+    if (mode !== undefined) return mode
   } catch (error) {
     if (!(error instanceof FleetAway)) throw error
     if (urlIsGiven) throw failure(error.message, error)
     return 'embedded'
   }
   if (urlIsGiven) throw failure(`what answers at ${url} is no fleet`)
-  parts.note(`what answers at ${url} is no fleet`)
+  deps.note(`what answers at ${url} is no fleet`)
   return 'embedded'
 }
 
-/** Undefined: whoever answers there is no fleet. */
-async function modeOf(parts: ModeDeps): Promise<'job' | 'batch' | undefined> {
-  const jobs = await probe(parts, 'jobs?limit=1')
+/** Undefined: what answers is no fleet. */
+async function modeOf(deps: ModeDeps): Promise<'job' | 'batch' | undefined> {
+  const jobs = await probe(deps, 'jobs?limit=1')
   if (jobs.status === 200 && isRecord(parseJson(jobs.text)) && /^\s*\{\s*"jobs"/.test(jobs.text)) return 'job'
-  const batch = await probe(parts, 'batch', loopback)
+  const batch = await probe(deps, 'batch', loopback)
   const answersBatches = batch.status === 200 && isRecord(parseJson(batch.text)) && batch.text.includes('127.0.0.1')
   if (!answersBatches && !isPassing(batch.status)) {
     const refusal = [batch, jobs].find(wantsToken)
     if (refusal) throw failure(`${refusalOf(refusal)} (a client’s token goes into IPFLEET_TOKEN)`)
     return undefined
   }
-  if (isBusy(jobs) || wantsToken(jobs)) parts.note(`no job is made, but batches are asked for: ${refusalOf(jobs)}`)
+  if (isBusy(jobs) || wantsToken(jobs)) deps.note(`no job is made, but batches are asked for: ${refusalOf(jobs)}`)
   return 'batch'
 }
 
@@ -74,7 +72,7 @@ function probe({ client, retryPolicy, signal }: ModeDeps, path: string, body?: s
 
 const wantsToken = ({ status }: FleetText): boolean => status === 401 || status === 403
 
-/** It will be better soon. A replica that does not know what jobs are may answer 503 too, but names no time. */
+/** It will be better soon. A replica that does not know jobs may answer 503 too, but sends no Retry-After. */
 function isBusy({ status, header }: FleetText): boolean {
   return isPassing(status) && header('retry-after') !== undefined
 }

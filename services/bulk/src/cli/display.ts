@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { ProgressBar } from './progress-bar.ts'
+import { SingleBar } from 'cli-progress'
 import { errorLines, type Progress } from './tally.ts'
 
 /** What a run came to. */
@@ -13,22 +13,6 @@ export interface Summary {
   readonly output: string | undefined
 }
 
-/** Tells whoever started the command what goes on. Standard output is for results alone. */
-export interface Display {
-  /** Something worth knowing. */
-  note(text: string): void
-  /** Why it ends. */
-  fault(text: string): void
-  /** A piece of news for programs. */
-  event(event: string, details: object): void
-  /** How much of the list the fleet has, in bytes, before it is a job. */
-  upload(sent: number, total: number | undefined): void
-  progress(progress: Progress): void
-  end(summary: Summary): void
-  /** How often it wants to be told of progress. */
-  readonly everyMs: number
-}
-
 export interface DisplayOptions {
   readonly kind: 'people' | 'json' | 'quiet'
   readonly stream: Writable & { readonly isTTY?: boolean }
@@ -38,15 +22,14 @@ export interface DisplayOptions {
 
 export function displayOn({ kind, stream, resultsAreShown }: DisplayOptions): Display {
   if (kind === 'json') return new JsonDisplay(stream)
-  if (kind === 'quiet') return new QuietDisplay(stream)
+  if (kind === 'quiet') return new Display(stream)
   return stream.isTTY === true && !resultsAreShown ? new BarDisplay(stream) : new LineDisplay(stream)
 }
 
-const never = 2 ** 31 - 1
-
-/** Nothing but what goes wrong. */
-class QuietDisplay implements Display {
-  readonly everyMs: number = never
+/** Shows on standard error what happens; this one only what goes wrong. Standard output is for results alone. */
+export class Display {
+  /** How often progress is to be shown. */
+  readonly everyMs: number = 2 ** 31 - 1
   protected readonly stream: Writable
 
   constructor(stream: Writable) {
@@ -54,11 +37,14 @@ class QuietDisplay implements Display {
   }
 
   note(_text: string): void {}
+  /** For programs. */
   event(_event: string, _details: object): void {}
+  /** How many bytes of the list the fleet has, before it is a job. */
   upload(_sent: number, _total: number | undefined): void {}
   progress(_progress: Progress): void {}
   end(_summary: Summary): void {}
 
+  /** Why the run fails. */
   fault(text: string): void {
     this.line(text)
   }
@@ -69,7 +55,7 @@ class QuietDisplay implements Display {
 }
 
 /** A line now and then, for logs. */
-class LineDisplay extends QuietDisplay {
+class LineDisplay extends Display {
   override readonly everyMs: number = 10_000
 
   override note(text: string): void {
@@ -89,74 +75,90 @@ class LineDisplay extends QuietDisplay {
   }
 }
 
+/** A bar on a terminal, with words behind it. */
 class BarDisplay extends LineDisplay {
   override readonly everyMs = 250
-  readonly #bar: ProgressBar
+  readonly #bar: SingleBar
+  #isShown = false
 
   constructor(stream: Writable) {
     super(stream)
-    this.#bar = new ProgressBar(stream)
+    this.#bar = new SingleBar({
+      stream,
+      format: '{bar} {percentage}% {facts}',
+      barsize: 24,
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      hideCursor: false,
+      clearOnComplete: true,
+      fps: 10,
+      // It would take Ctrl-C away from the command.
+      gracefulExit: false,
+    })
   }
 
   override upload(sent: number, total: number | undefined): void {
-    this.#bar.show(sent, total, uploadInWords(sent, total))
+    this.#show(sent, total, uploadInWords(sent, total))
   }
 
   override progress(progress: Progress): void {
-    this.#bar.show(progress.done, progress.total, progressInWords(progress))
+    this.#show(progress.done, progress.total, progressInWords(progress))
   }
 
+  /** Removes the bar first. It comes back with the next progress. */
   protected override line(text: string): void {
-    this.#bar.stop()
+    if (this.#isShown) this.#bar.stop()
+    this.#isShown = false
     super.line(text)
+  }
+
+  /** With an unknown total the bar stays empty. */
+  #show(done: number, total: number | undefined, facts: string): void {
+    const max = Math.max(total ?? 0, done)
+    if (!this.#isShown) this.#bar.start(max, done, { facts })
+    this.#isShown = true
+    this.#bar.setTotal(max)
+    this.#bar.update(total === undefined ? 0 : done, { facts })
   }
 }
 
 /** An object a line, for programs. */
-class JsonDisplay implements Display {
-  readonly everyMs = 1000
-  readonly #stream: Writable
+class JsonDisplay extends Display {
+  override readonly everyMs = 1000
 
-  constructor(stream: Writable) {
-    this.#stream = stream
-  }
-
-  note(message: string): void {
+  override note(message: string): void {
     this.event('note', { message })
   }
 
-  fault(message: string): void {
+  override fault(message: string): void {
     this.event('error', { message })
   }
 
-  event(event: string, details: object): void {
-    this.#stream.write(`${JSON.stringify({ event, ...details })}\n`)
+  override event(event: string, details: object): void {
+    this.stream.write(`${JSON.stringify({ event, ...details })}\n`)
   }
 
-  upload(sent: number, total: number | undefined): void {
+  override upload(sent: number, total: number | undefined): void {
     this.event('upload', { bytes: sent, total_bytes: total })
   }
 
-  progress(progress: Progress): void {
-    this.event('progress', progressMembers(progress))
+  override progress({ done, total, isEstimate, rate, etaSeconds, cached, errors }: Progress): void {
+    const estimate = isEstimate ? { total_is_estimate: true } : {}
+    this.event('progress', {
+      done,
+      total,
+      ...estimate,
+      rate: rounded(rate),
+      eta_seconds: etaSeconds,
+      cached,
+      errors,
+    })
   }
 
-  end({ exitCode, progress, answered, seconds, meanRate, job, output }: Summary): void {
+  override end({ exitCode, progress, answered, seconds, meanRate, job, output }: Summary): void {
     const { done, cached, errors } = progress
     const run = { seconds: rounded(seconds), rate: rounded(meanRate), job, output }
     this.event('end', { exit_code: exitCode, done, answered, cached, errors, ...run })
-  }
-}
-
-function progressMembers({ done, total, isEstimate, rate, etaSeconds, cached, errors }: Progress): object {
-  return {
-    done,
-    total,
-    ...(isEstimate && { total_is_estimate: true }),
-    rate: rounded(rate),
-    eta_seconds: etaSeconds,
-    cached,
-    errors,
   }
 }
 

@@ -1,17 +1,48 @@
-import { failure } from './command-fault.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
+import { failure } from './command-fault.ts'
+import { attempted, type FleetClient, requireGood } from './fleet-client.ts'
+import type { RetryPolicy } from './retry-policy.ts'
+import type { LineTally } from './tally.ts'
 
-/** A job as the fleet tells of it, as far as this command reads it. */
-export interface FleetJob {
+/** A job as the fleet shows it, as far as this command reads it. */
+export interface FleetJob extends LineTally {
   readonly id: string
   readonly state: string
   readonly total: number
   readonly done: number
-  readonly answered: number
-  readonly cached: number
-  /** Error lines by code. */
-  readonly errors: Readonly<Record<string, number>>
   readonly fields: readonly string[] | undefined
+}
+
+/** What is needed to ask the fleet for as long as it takes. */
+export interface FleetAccess {
+  readonly client: FleetClient
+  readonly retryPolicy: RetryPolicy
+  readonly signal: AbortSignal
+}
+
+const cancelTimeoutMs = 5000
+
+export const jobPath = (id: string): string => `jobs/${encodeURIComponent(id)}`
+
+/** The job with that id, undefined when there is none. @throws CommandFault; the signal's reason */
+export function findJob(id: string, { client, retryPolicy, signal }: FleetAccess): Promise<FleetJob | undefined> {
+  return retryPolicy.retry(() =>
+    attempted(
+      () => client.askText({ path: jobPath(id), signal }),
+      (reply) => (reply.status === 404 ? undefined : readJob(requireGood(reply).text)),
+    ),
+  )
+}
+
+/** @returns whether the fleet has cancelled it */
+export async function cancelJob(id: string, client: FleetClient): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(cancelTimeoutMs)
+    const { status } = await client.askText({ method: 'DELETE', path: jobPath(id), signal })
+    return status < 300
+  } catch {
+    return false
+  }
 }
 
 /** @throws CommandFault for anything but a job */

@@ -1,66 +1,47 @@
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure } from './command-fault.ts'
-import { attempted, FleetAway, type FleetClient, type FleetReply, refusalOf, requireGood } from './fleet-client.ts'
-import { type FleetJob, readJob } from './fleet-job.ts'
+import { FleetAway, type FleetReply, refusalOf } from './fleet-client.ts'
+import { findJob, type FleetAccess, type FleetJob, jobPath, readJob } from './fleet-job.ts'
 import type { ResultOutput } from './output.ts'
-import { type Again, type Attempt, isPassing, type RetryPolicy } from './retry-policy.ts'
+import { type Again, type Attempt, isPassing } from './retry-policy.ts'
 import type { Tally } from './tally.ts'
 import { countLines } from './whole-rows.ts'
 
-export interface JobResultsDeps {
-  readonly client: FleetClient
+export interface JobResultsDeps extends FleetAccess {
   readonly output: ResultOutput
   readonly tally: Tally
-  readonly retryPolicy: RetryPolicy
-  readonly signal: AbortSignal
 }
 
-/** As often as progress is shown. An event stream would be one more connection to mend. */
+/** As often as progress is shown. An event stream would be one more connection to restore. */
 const lookEveryMs = 1000
 
 /**
- * Writes the results of a job as they come, from the line on that is missing, until all are there. A connection that is
- * lost is taken up again behind the last whole line.
+ * Writes the results of a job as they come, beginning with the first missing line, until all are written. After a lost
+ * connection it continues behind the last whole line.
  * @throws CommandFault when the job is cancelled, or the fleet does not answer for minutes; the signal's reason
  */
-export async function followJob(id: string, parts: JobResultsDeps): Promise<FleetJob> {
+export async function followJob(id: string, deps: JobResultsDeps): Promise<FleetJob> {
   const watch = new AbortController()
-  const watched = watchJob(id, parts, AbortSignal.any([parts.signal, watch.signal]))
+  const watched = watchJob(id, deps, AbortSignal.any([deps.signal, watch.signal]))
   try {
-    return await parts.retryPolicy.retry(() => nextResults(id, parts))
+    return await deps.retryPolicy.retry(() => nextResults(id, deps))
   } finally {
     watch.abort()
     await watched
   }
 }
 
-/** The job with that id, undefined when there is none. @throws CommandFault; the signal's reason */
-export function findJob(
-  id: string,
-  { client, retryPolicy, signal }: Pick<JobResultsDeps, 'client' | 'retryPolicy' | 'signal'>,
-): Promise<FleetJob | undefined> {
-  const path = jobPath(id)
-  return retryPolicy.retry(() =>
-    attempted(
-      () => client.askText({ path, signal }),
-      (reply) => (reply.status === 404 ? undefined : readJob(requireGood(reply).text)),
-    ),
-  )
-}
-
-export const jobPath = (id: string): string => `jobs/${encodeURIComponent(id)}`
-
 /** Reads results over one connection after the other, until all are there or nothing more comes. */
-async function nextResults(id: string, parts: JobResultsDeps): Promise<Attempt<FleetJob>> {
-  const { tally } = parts
+async function nextResults(id: string, deps: JobResultsDeps): Promise<Attempt<FleetJob>> {
+  const { tally } = deps
   const atFirst = tally.done
   for (;;) {
     const before = tally.done
-    const lost = await readResults(id, parts)
+    const lost = await readResults(id, deps)
     const isFruitless = tally.done === before
     if (lost !== undefined && isFruitless && !lost.isSilence) return { ...lost, isFirst: before > atFirst }
-    const job = await findJob(id, parts)
+    const job = await findJob(id, deps)
     if (job === undefined) throw failure(`the job ${id} is there no more: it has expired, or somebody has removed it`)
     showJob(job, tally)
     if (job.state === 'completed' && tally.done >= job.total) return { kind: 'done', value: job }
@@ -73,13 +54,13 @@ async function nextResults(id: string, parts: JobResultsDeps): Promise<Attempt<F
 
 /** A connection that ended too early. */
 interface Lost extends Again {
-  /** Nothing has come for a while, which a job that is paused explains. */
+  /** Nothing has come for a while, as when the job is paused. */
   readonly isSilence: boolean
 }
 
 /** Undefined: the results came to a regular end. */
-async function readResults(id: string, parts: JobResultsDeps): Promise<Lost | undefined> {
-  const { client, output, tally, signal } = parts
+async function readResults(id: string, deps: JobResultsDeps): Promise<Lost | undefined> {
+  const { client, output, tally, signal } = deps
   try {
     const path = `${jobPath(id)}/results?format=ndjson&follow=1&cursor=${tally.done}`
     const reply = await client.ask({ path, signal })
@@ -90,7 +71,7 @@ async function readResults(id: string, parts: JobResultsDeps): Promise<Lost | un
       const end = text.lastIndexOf(0x0a) + 1
       const lines = text.subarray(0, end)
       rest = text.subarray(end)
-      parts.retryPolicy.succeeded()
+      deps.retryPolicy.succeeded()
       await output.add(lines)
       tally.wrote(countLines(lines))
       signal.throwIfAborted()
@@ -111,7 +92,7 @@ async function refusedResults({ status, header, pieces }: FleetReply): Promise<L
   return { kind: 'again', why, retryAfterMs: retryAfterMs(header('retry-after'), Date.now()), isSilence: false }
 }
 
-/** For what is tried again a second later: whoever reads the results meets the same trouble, and tells of it. */
+/** For what is tried again a second later: the reader of the results meets the same failure, and reports it. */
 const ignore = (): undefined => undefined
 
 /** Keeps the numbers up to date until the signal. */
@@ -125,5 +106,5 @@ async function watchJob(id: string, { client, tally }: JobResultsDeps, signal: A
 
 function showJob({ total, answered, cached, errors }: FleetJob, tally: Tally): void {
   tally.expect(total)
-  tally.set({ answered, cached, errors })
+  tally.counts = { answered, cached, errors }
 }

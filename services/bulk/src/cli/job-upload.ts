@@ -1,24 +1,23 @@
+import { randomUUID } from 'node:crypto'
 import { pipeline, Readable } from 'node:stream'
 import { constants, createGzip } from 'node:zlib'
 import { codingShown, maxMagicLength } from '../input/content-coding.ts'
 import { peek } from '../input/peek.ts'
-import { attempted, type FleetClient, type FleetText, requireGood } from './fleet-client.ts'
-import { type FleetJob, readJob } from './fleet-job.ts'
+import { failure } from './command-fault.ts'
+import type { BulkOptions } from './command-options.ts'
+import { attempted, type FleetText, requireGood } from './fleet-client.ts'
+import { findJob, type FleetAccess, type FleetJob, readJob } from './fleet-job.ts'
 import { InputReader } from './input-reader.ts'
-import type { RetryPolicy } from './retry-policy.ts'
+import type { StateFile } from './run-state.ts'
 import { canReopen, type InputForm, type Source } from './sources.ts'
 
-export interface UploadDeps {
-  readonly client: FleetClient
+export interface RunJobDeps extends FleetAccess {
+  readonly options: BulkOptions
   readonly sources: readonly Source[]
-  readonly column: string | undefined
-  readonly fields: readonly string[] | undefined
-  /** With it, an upload whose answer was lost makes no second job. */
-  readonly key: string
-  readonly retryPolicy: RetryPolicy
-  readonly signal: AbortSignal
-  /** Told how many bytes of the lists have been read. */
-  readonly onProgress: (bytesRead: () => number) => void
+  readonly state: StateFile
+  readonly note: (text: string) => void
+  /** Called with how to read how many bytes of the lists were sent; with undefined after the upload. */
+  readonly onUpload: (bytesSent: (() => number) | undefined) => void
 }
 
 const contentTypes: Readonly<Record<InputForm, string>> = {
@@ -32,20 +31,41 @@ const contentTypes: Readonly<Record<InputForm, string>> = {
 const idleMs = 300_000
 
 /**
- * Hands a list over as a job. What can be read again is sent again after a lost connection.
+ * The job of a run: the one that was named, or that the run before has left, else a new one.
  * @throws CommandFault; the signal's reason when it aborts
  */
-export async function uploadJob(parts: UploadDeps): Promise<FleetJob> {
-  const { sources, retryPolicy } = parts
-  if (canReopen(sources)) return retryPolicy.retry(() => attempted(() => send(parts), created))
-  return created(await send(parts))
+export async function jobOfRun(deps: RunJobDeps): Promise<FleetJob> {
+  const { options, state, note } = deps
+  const id = options.job ?? state.now.job
+  if (id === undefined) return createJob(deps)
+  const found = await findJob(id, deps)
+  if (found) return found
+  if (options.job !== undefined) throw failure(`there is no job ${id} at ${options.url}`)
+  note(`the job ${id} is there no more; the list is handed over again`)
+  await state.forgetJob()
+  return createJob(deps)
 }
 
 const created = (reply: FleetText): FleetJob => readJob(requireGood(reply).text)
 
-function send({ client, sources, column, fields, key, signal, onProgress }: UploadDeps): Promise<FleetText> {
+/** Uploads the list as a job. Lists that can be read again are sent again after a lost connection. */
+async function createJob(deps: RunJobDeps): Promise<FleetJob> {
+  const { sources, state, retryPolicy, onUpload } = deps
+  // With the key, an upload whose answer was lost makes no second job.
+  const key = state.now.uploadKey ?? randomUUID()
+  await state.keep({ way: 'job', uploadKey: key })
+  try {
+    if (canReopen(sources)) return await retryPolicy.retry(() => attempted(() => send(deps, key), created))
+    return created(await send(deps, key))
+  } finally {
+    onUpload(undefined)
+  }
+}
+
+function send({ client, sources, options, signal, onUpload }: RunJobDeps, key: string): Promise<FleetText> {
+  const { column, fields } = options
   const { form, pieces, bytesRead } = listOf(sources, column)
-  onProgress(bytesRead)
+  onUpload(bytesRead)
   const query = new URLSearchParams({
     format: form,
     ...(column !== undefined && sources.length === 1 && { column }),

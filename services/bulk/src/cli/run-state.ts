@@ -18,15 +18,15 @@ export interface RunTerms {
   readonly fields: readonly string[] | null
 }
 
-/** What an interrupted run leaves beside its output, so that the next one can go on. It holds no secret. */
+/** What an interrupted run leaves beside its output, so that the next one can continue. It holds no secret. */
 export interface RunState extends RunTerms {
   readonly version: 1
   /** `batch`: asked by the command itself. */
   readonly way: 'job' | 'batch'
-  /** Of the upload, so that one whose answer was lost is found again. */
+  /** The Idempotency-Key of the upload: it finds the job again when the answer was lost. */
   readonly uploadKey?: string
   readonly job?: string
-  /** What is known of the lines that were written, if it ended in an orderly way. */
+  /** What is known of the lines that were written, unless the run crashed. */
   readonly soFar?: LineTally & { readonly lines: number }
 }
 
@@ -47,15 +47,44 @@ export async function readState(output: string): Promise<RunState | undefined> {
   throw usageFault(`${path} is not understood; --no-resume begins anew`)
 }
 
-/** As a whole or not at all: a crash leaves the old one. */
-export async function writeState(output: string, state: RunState): Promise<void> {
-  const path = statePathOf(output)
-  await writeFile(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`)
-  await rename(`${path}.new`, path)
-}
+/** What a run leaves for the next one: a file beside the output, if that is a file. */
+export class StateFile {
+  readonly #path: string | undefined
+  #state: RunState
 
-export async function removeState(output: string): Promise<void> {
-  await rm(statePathOf(output), { force: true })
+  /** @param output the file with the results, if there is one */
+  constructor(output: string | undefined, state: RunState) {
+    this.#path = output === undefined ? undefined : statePathOf(output)
+    this.#state = state
+  }
+
+  get now(): RunState {
+    return this.#state
+  }
+
+  /** Whether the same command again would continue. */
+  get isKept(): boolean {
+    return this.#path !== undefined
+  }
+
+  /** Written as a whole or not at all: a crash leaves the old file. */
+  async keep(changes: Partial<RunState> = {}): Promise<void> {
+    this.#state = { ...this.#state, ...changes }
+    if (this.#path === undefined) return
+    await writeFile(`${this.#path}.new`, `${JSON.stringify(this.#state, null, 2)}\n`)
+    await rename(`${this.#path}.new`, this.#path)
+  }
+
+  /** The job was removed or cancelled: the next run uploads the list again. */
+  async forgetJob(): Promise<void> {
+    const { job: _job, uploadKey: _uploadKey, ...state } = this.#state
+    this.#state = state
+    await this.keep()
+  }
+
+  async remove(): Promise<void> {
+    if (this.#path !== undefined) await rm(this.#path, { force: true })
+  }
 }
 
 /** What a run with these options and lists depends on. */
@@ -68,15 +97,12 @@ export function termsOf(
   return { url, inputs, inputFormat: inputFormat ?? null, column: column ?? null, format, fields: fields ?? null }
 }
 
-/**
- * That a run can go on from what another one has left.
- * @throws CommandFault with exit code 2
- */
+/** Checks that a run can continue what another one has left. @throws CommandFault with exit code 2 */
 export function requireSame(before: RunState, options: BulkOptions, sources: readonly Source[]): void {
   const { job, output = '' } = options
   const now = termsOf(options, sources)
   const changed = job === undefined ? differences(before, now) : jobDifferences(before, now, job)
-  const again = `--no-resume begins anew`
+  const again = '--no-resume begins anew'
   if (changed.length > 0) {
     throw usageFault(
       `${statePathOf(output)} is of another run: ${changed.join(', ')}. The same command goes on with it; ${again}`,

@@ -1,18 +1,18 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 
 export interface Progress {
-  /** Lines of results that are written, those of the run before included. */
+  /** Result lines that are written, including those of an earlier run. */
   readonly done: number
-  /** All lines; undefined as long as nobody knows. */
+  /** Undefined as long as it is unknown. */
   readonly total: number | undefined
-  /** The total is reckoned from how much of the list is read. */
+  /** The total is estimated by the part of the list that is read. */
   readonly isEstimate: boolean
-  /** Lines a second, of late. */
+  /** Lines a second, in the last seconds. */
   readonly rate: number
   readonly etaSeconds: number | undefined
-  /** Lines that upstream was not asked for. */
+  /** Lines for which upstream was not asked. */
   readonly cached: number
-  /** Lines without a record, by why. */
+  /** Lines without a record, by code. */
   readonly errors: Readonly<Record<string, number>>
 }
 
@@ -23,35 +23,31 @@ export interface LineTally {
   readonly errors: Readonly<Record<string, number>>
 }
 
-interface Sample {
-  readonly atMs: number
-  readonly done: number
-}
-
-/** The rate is that of the last seconds, so that it follows what happens now. */
 const rateWindowMs = 10_000
 const sampleEveryMs = 250
 
-/** Where a run stands. */
+/** Counts the lines of a run. */
 export class Tally {
   readonly #clock: Clock
   readonly #startedMs: number
   readonly #before: number
-  readonly #samples: Sample[]
+  readonly #samples: { readonly atMs: number; readonly done: number }[]
   #done: number
-  #total: { readonly lines: number; readonly isEstimate: boolean } | undefined
-  #counts: LineTally
+  #total: number | undefined
+  #isEstimate = false
+  /** Set for a job, which the fleet counts. */
+  counts: LineTally
 
   /**
    * @param before lines that an earlier run has written
-   * @param counts of them, if they are known
+   * @param counts of these, if they are known
    */
   constructor(
     before: number,
     counts: LineTally = { answered: 0, cached: 0, errors: {} },
     clock: Clock = monotonicClock,
   ) {
-    this.#counts = counts
+    this.counts = counts
     this.#clock = clock
     this.#before = before
     this.#done = before
@@ -63,16 +59,12 @@ export class Tally {
     return this.#done
   }
 
-  get counts(): LineTally {
-    return this.#counts
-  }
-
   /** Since the start of this run. */
   get seconds(): number {
     return (this.#clock.nowMs() - this.#startedMs) / 1000
   }
 
-  /** Over the whole of this run. */
+  /** Lines a second over the whole run. */
   get meanRate(): number {
     return (this.#done - this.#before) / Math.max(this.seconds, 0.001)
   }
@@ -87,37 +79,22 @@ export class Tally {
   }
 
   expect(lines: number, isEstimate = false): void {
-    this.#total = { lines, isEstimate }
+    this.#total = lines
+    this.#isEstimate = isEstimate
   }
 
   add({ answered, cached, errors }: LineTally): void {
-    const sum = { ...this.#counts.errors }
+    const sum = { ...this.counts.errors }
     for (const [code, count] of Object.entries(errors)) sum[code] = (sum[code] ?? 0) + count
-    this.#counts = {
-      answered: this.#counts.answered + answered,
-      cached: this.#counts.cached + cached,
-      errors: sum,
-    }
-  }
-
-  /** Instead of adding up, where somebody else counts. */
-  set(counts: LineTally): void {
-    this.#counts = counts
+    this.counts = { answered: this.counts.answered + answered, cached: this.counts.cached + cached, errors: sum }
   }
 
   progress(): Progress {
+    const { cached, errors } = this.counts
     const rate = this.#rate()
-    const total = this.#total
-    const left = total === undefined ? undefined : Math.max(0, total.lines - this.#done)
-    return {
-      done: this.#done,
-      total: total?.lines,
-      isEstimate: total?.isEstimate ?? false,
-      rate,
-      etaSeconds: left === undefined || (rate === 0 && left > 0) ? undefined : left === 0 ? 0 : Math.ceil(left / rate),
-      cached: this.#counts.cached,
-      errors: this.#counts.errors,
-    }
+    const left = this.#total === undefined ? undefined : Math.max(0, this.#total - this.#done)
+    const etaSeconds = left === 0 ? 0 : left === undefined || rate === 0 ? undefined : Math.ceil(left / rate)
+    return { done: this.#done, total: this.#total, isEstimate: this.#isEstimate, rate, etaSeconds, cached, errors }
   }
 
   #rate(): number {
