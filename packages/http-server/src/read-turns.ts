@@ -3,8 +3,12 @@ import type { Socket } from 'node:net'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { plainAddress } from '@ipfleet/net/client-address.ts'
 
-/** Between two turns. A read of 64 KiB in tiny chunks, or of requests sent ahead, takes about half of this time. */
-const everyMs = 20
+/** At least, between two turns. */
+const minRestMs = 20
+/** Clients rest for so many times as long as the last turn took, so that the others have most of the event loop. */
+const restPerTurn = 2
+/** The rest is no longer than this where the machine is busy with other things. */
+const maxRestMs = 200
 
 /**
  * Reads what takes long to handle in turns: one connection in each, of another client each time. Node 26 reads 64 KiB of
@@ -16,12 +20,15 @@ export class ReadTurns {
   /** Requests whose connections wait for their turn, by client. */
   readonly #lines = new Map<string, Set<IncomingMessage>>()
   readonly #resting = new Set<Socket>()
-  #timer: NodeJS.Timeout | undefined
+  /** Their new connections rest too. */
+  readonly #restingClients = new Set<string>()
+  #isPlanned = false
 
   add(socket: Socket): void {
     const client = clientOf(socket)
     const own = this.#open.get(client) ?? new Set()
     this.#open.set(client, own.add(socket))
+    if (this.#restingClients.has(client)) this.#rest(socket)
     socket.once('close', () => {
       own.delete(socket)
       this.#resting.delete(socket)
@@ -31,13 +38,13 @@ export class ReadTurns {
 
   /** The connection has brought much: what its client sends on others is read in the next turn. */
   restOthers(socket: Socket): void {
-    for (const other of this.#open.get(clientOf(socket)) ?? []) {
-      // What is paused is not read anyway, and whoever has paused it knows until when.
-      if (other === socket || other.isPaused()) continue
-      stop(other)
-      this.#resting.add(other)
+    const client = clientOf(socket)
+    for (const other of this.#open.get(client) ?? []) {
+      // What is paused is not read anyway, and resumed by the one that has paused it.
+      if (other !== socket && !other.isPaused()) this.#rest(other)
     }
-    this.#timer ??= setInterval(() => this.#next(), everyMs).unref()
+    this.#restingClients.add(client)
+    this.#plan()
   }
 
   /** The same, and its own connection waits for a turn too. */
@@ -50,16 +57,31 @@ export class ReadTurns {
     this.restOthers(req.socket)
   }
 
+  #rest(socket: Socket): void {
+    stop(socket)
+    this.#resting.add(socket)
+  }
+
+  /** Plans the next turn. A read of 64 KiB in tiny chunks, or of requests sent ahead, takes 10 to 100 ms. */
+  #plan(): void {
+    if (this.#isPlanned) return
+    this.#isPlanned = true
+    const startedMs = performance.now()
+    // By then, all that was read in this turn of the event loop has been handled.
+    setImmediate(() => {
+      const tookMs = performance.now() - startedMs
+      setTimeout(() => this.#next(), Math.min(maxRestMs, Math.max(minRestMs, restPerTurn * tookMs))).unref()
+    })
+  }
+
   #next(): void {
-    if (this.#resting.size === 0 && this.#lines.size === 0) {
-      clearInterval(this.#timer)
-      this.#timer = undefined
-      return
-    }
+    this.#isPlanned = false
     for (const socket of this.#resting) start(socket)
     this.#resting.clear()
+    this.#restingClients.clear()
     const [longest] = this.#lines
     if (longest) this.#release(...longest)
+    if (this.#lines.size > 0) this.#plan()
   }
 
   #release(client: string, line: Set<IncomingMessage>): void {
