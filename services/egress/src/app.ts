@@ -9,17 +9,15 @@ import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-ans
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { Authenticator } from './auth/authenticator.ts'
-import type { EgressRecord } from './egress-record.ts'
+import type { RequestRecord } from './proxy/request-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
-import { AwaitedAnswer } from './proxy/awaited-answer.ts'
-import { forwardHead } from './proxy/forward-head.ts'
+import { ResponseSignal, TunnelSignal } from './proxy/client-signal.ts'
+import { forwardHead, traceEcho } from './proxy/forward-head.ts'
 import { type ForwardDeps, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { refusal, refusalOf, statusFields } from './proxy/proxy-status.ts'
 import type { TargetDialer } from './proxy/target-dialer.ts'
-import { traceEcho } from './proxy/trace-echo.ts'
 import type { TunnelLimiter, TunnelSlot } from './limits/tunnel-limiter.ts'
 import { type Identity, RequestContext } from './proxy/request-context.ts'
-import { WaitingClient } from './proxy/waiting-client.ts'
 import { connectTarget, forwardTarget } from '@ipfleet/net/authority.ts'
 
 export interface AppDeps {
@@ -28,7 +26,7 @@ export interface AppDeps {
   readonly targets: TargetDialer
   readonly forward: ForwardDeps
   readonly tunnelLimiter: TunnelLimiter
-  readonly record: EgressRecord
+  readonly record: RequestRecord
 }
 
 /** All that a request passes, in order, and why in this order. */
@@ -57,7 +55,7 @@ export class App {
       if (maxForwards.kind === 'answer here') return this.#answerHere(req, context, answer)
       // What switches protocols becomes a tunnel.
       if (offer) slot = this.#deps.tunnelLimiter.reserve(context.client, who)
-      const route = await this.#deps.targets.route(asked.target, who, 'forward', new AwaitedAnswer(res))
+      const route = await this.#deps.targets.route(asked.target, who, 'forward', new ResponseSignal(res))
       const dialled = await this.#deps.targets.dial(context, route)
       const line = {
         method: context.method,
@@ -78,7 +76,7 @@ export class App {
   /** CONNECT. Without await before the listeners: a client that leaves at once is noticed. */
   async connect(req: IncomingMessage, socket: Socket, early: Buffer): Promise<void> {
     const context = new RequestContext(req, peerAddress(req), this.#deps.record.requestEnded)
-    const client = new WaitingClient(socket)
+    const client = new TunnelSignal(socket)
     try {
       // A body means nothing here (RFC 9110 §9.3.6): one server takes it for a body, the next for the tunnel's first bytes.
       if (fieldsFault(req) || context.fields.bringsBody) throw refusal('bad_request', 'http_request_error')

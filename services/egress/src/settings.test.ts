@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { loadSettings } from '@ipfleet/settings/load-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
-import { listenAddressOf } from './listen-address.ts'
+import { listenAddressOf } from './server/listen-address.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
 
 const load = (env: Record<string, string>) =>

@@ -17,7 +17,8 @@ import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
-import { type Endpoint, endpointInWords, readEndpoint, showEndpoint } from './endpoint.ts'
+import { type Endpoint, endpointInWords, readEndpoint } from './server/listen-address.ts'
+import { authorityOf } from '@ipfleet/net/target.ts'
 import { type IpPool, readIpPool } from './sources/ip-pool.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
 import { targetList } from '@ipfleet/net/target-list.ts'
@@ -173,7 +174,7 @@ const server = {
   LISTEN_ADDR: textual({
     group: 'Server',
     read: readEndpoint,
-    show: showEndpoint,
+    show: authorityOf,
     allowed: endpointInWords,
     default: { host: '0.0.0.0', port: 7777 },
     help: 'Where clients connect. Without PROXY_USER and USERS_FILE its port on loopback; port 0 takes a free one',
@@ -181,7 +182,7 @@ const server = {
   METRICS_ADDR: textual<Endpoint | 'off'>({
     group: 'Server',
     read: (given) => (given.toLowerCase() === 'off' ? 'off' : readEndpoint(given)),
-    show: (value) => (value === 'off' ? value : showEndpoint(value)),
+    show: (value) => (value === 'off' ? value : authorityOf(value)),
     allowed: `${endpointInWords}; off: nowhere`,
     default: { host: '127.0.0.1', port: 7778 },
     help: 'Where /metrics and the probes are answered',

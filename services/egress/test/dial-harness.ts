@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
 import { monotonicClock } from '@ipfleet/core/clock.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import type { Dialled, DialRequest } from '../src/dial/dialer.ts'
+import type { Dialled, DialRequest } from '../src/dial/dial-request.ts'
 import { LocalPorts } from '../src/dial/local-ports.ts'
-import { SourceDialer } from '../src/dial/source-dialer.ts'
+import { Dialer } from '../src/dial/happy-eyeballs.ts'
 import { SourceConnections } from '../src/sources/source-connections.ts'
 import type { SourcePool } from '../src/sources/source-pool.ts'
 import { SilentListener } from './silent-listener.ts'
@@ -50,14 +50,14 @@ export class DialHarness {
     return port
   }
 
-  dialer({ pool, connectTimeoutMs = 10_000, ports }: DialOptions): SourceDialer {
+  dialer({ pool, connectTimeoutMs = 10_000, ports }: DialOptions): Dialer {
     const localPorts = ports ? new LocalPorts(ports) : LocalPorts.ofSystem()
     const { connections } = this
-    return new SourceDialer({ pool, ports: localPorts, clock: monotonicClock, connections, connectTimeoutMs })
+    return new Dialer({ pool, ports: localPorts, clock: monotonicClock, connections, connectTimeoutMs })
   }
 
   /** Keeps the socket of a dial that succeeds until the test is over. */
-  async dial(dialer: SourceDialer, request: DialRequest): Promise<Dialled> {
+  async dial(dialer: Dialer, request: DialRequest): Promise<Dialled> {
     const dialled = await dialer.dial(request)
     if (dialled.kind === 'connected') this.#sockets.push(dialled.socket.on('error', () => {}))
     return dialled

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
-import type { Dialled } from '../src/dial/dialer.ts'
+import type { Dialled } from '../src/dial/dial-request.ts'
 import { DialHarness, portsBelowTheSystems, toAddresses } from './dial-harness.ts'
 import { ListedPool } from './listed-pool.ts'
 

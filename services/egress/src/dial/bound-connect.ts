@@ -2,7 +2,6 @@ import { connect, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'n
 import type { Clock } from '@ipfleet/core/clock.ts'
 import type { SourceConnections } from '../sources/source-connections.ts'
 import type { Source } from '../sources/source-pool.ts'
-import { connectFailure } from './connect-failure.ts'
 import type { LocalPorts } from './local-ports.ts'
 
 export interface BoundConnectDeps {
@@ -25,32 +24,32 @@ export type ConnectEnd =
   | { readonly kind: 'target_failed' | 'own_lack'; readonly code: string }
   | { readonly kind: 'not_ours' | 'no_ports' }
 
-/** Attempts at local ports before a source is said to have none for a target. */
+/** Local ports that are tried before a source counts as having none for a target. */
 const maxPorts = 16
 
 /**
- * A connection in the making from one source to one address. Tells once how it ended, after the constructor has
- * returned; one that is stopped tells nothing. A socket that it hands over carries no listener of it.
+ * Connects one source to one address. Calls back once with the result, after the constructor has returned; not if it is
+ * stopped. A socket that it hands over has no listener of it.
  */
 export class BoundConnect {
   readonly #deps: BoundConnectDeps
   readonly #route: Route
-  readonly #told: (end: ConnectEnd) => void
+  readonly #onEnd: (end: ConnectEnd) => void
   readonly #startedMs: number
   #socket: Socket
   #portsTried = 1
 
-  constructor(deps: BoundConnectDeps, route: Route, told: (end: ConnectEnd) => void) {
+  constructor(deps: BoundConnectDeps, route: Route, onEnd: (end: ConnectEnd) => void) {
     this.#deps = deps
     this.#route = route
-    this.#told = told
+    this.#onEnd = onEnd
     this.#startedMs = deps.clock.nowMs()
     this.#socket = this.#open(deps.ports.next())
   }
 
   stop(): void {
     this.#unlisten()
-    // It may have failed already, and be about to say so.
+    // Its error event may be pending.
     this.#socket.on('error', () => {}).destroy()
   }
 
@@ -71,7 +70,7 @@ export class BoundConnect {
     return socket
   }
 
-  /** TCP connects a port with itself where nobody listens, if it is told to (RFC 9293 §3.5, simultaneous open). */
+  /** TCP connects a port with itself if source and target are equal (RFC 9293 §3.5, simultaneous open). */
   #isSelf(localPort: number): boolean {
     const { source, address, port } = this.#route
     return localPort === port && source.address === address
@@ -82,24 +81,24 @@ export class BoundConnect {
     this.#unlisten()
     if (!this.#isBound && socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress) {
       socket.destroy()
-      this.#told({ kind: 'target_failed', code: 'ECONNREFUSED' })
+      this.#onEnd({ kind: 'target_failed', code: 'ECONNREFUSED' })
       return
     }
-    this.#told({ kind: 'connected', socket, durationMs: this.#deps.clock.nowMs() - this.#startedMs })
+    this.#onEnd({ kind: 'connected', socket, durationMs: this.#deps.clock.nowMs() - this.#startedMs })
   }
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     this.#unlisten()
     const failure = connectFailure(error)
     if (failure === 'port_taken') this.#tryAnotherPort()
-    else if (failure === 'not_ours') this.#told({ kind: failure })
-    else this.#told({ kind: failure, code: error.code ?? 'EIO' })
+    else if (failure === 'not_ours') this.#onEnd({ kind: failure })
+    else this.#onEnd({ kind: failure, code: error.code ?? 'EIO' })
   }
 
-  /** Where the system chooses the port, it has looked at all of them. */
+  /** A port that the system chooses is not retried: the system has looked at all of them. */
   #tryAnotherPort(): void {
     if (!this.#isBound || this.#portsTried === maxPorts) {
-      this.#told({ kind: 'no_ports' })
+      this.#onEnd({ kind: 'no_ports' })
       return
     }
     this.#portsTried += 1
@@ -109,4 +108,25 @@ export class BoundConnect {
   #unlisten(): void {
     this.#socket.off('connect', this.#onConnect).off('error', this.#onError)
   }
+}
+
+/**
+ * Why a connection was not made:
+ * - `port_taken`: another local port may do.
+ * - `not_ours`: the source address cannot be bound, because this machine does not have it.
+ * - `own_lack`: this process or machine lacks descriptors or memory; neither source nor target is to blame.
+ * - `target_failed`: refused, unreachable or silent.
+ */
+export type ConnectFailure = 'port_taken' | 'not_ours' | 'own_lack' | 'target_failed'
+
+const lacks: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
+
+/**
+ * Linux reports EADDRINUSE for a port that has a listener or is not shared, and from `connect` EADDRNOTAVAIL for a port
+ * that already has a connection to the same target. From `bind`, EADDRNOTAVAIL is about the address.
+ */
+export function connectFailure({ code, syscall }: NodeJS.ErrnoException): ConnectFailure {
+  if (lacks.has(code)) return 'own_lack'
+  if (code === 'EADDRINUSE' || (code === 'EADDRNOTAVAIL' && syscall !== 'bind')) return 'port_taken'
+  return syscall === 'bind' ? 'not_ours' : 'target_failed'
 }

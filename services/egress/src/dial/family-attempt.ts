@@ -1,50 +1,49 @@
 import type { Source, SourceChoice, SourceOutcome, SourcePool } from '../sources/source-pool.ts'
 import { authorityOf, type TargetAddress } from '@ipfleet/net/target.ts'
 import { BoundConnect, type BoundConnectDeps, type ConnectEnd } from './bound-connect.ts'
-import type { DialRequest, Dialled } from './dialer.ts'
+import type { DialRequest, Dialled } from './dial-request.ts'
 
 export interface FamilyAttemptDeps extends BoundConnectDeps {
   readonly pool: SourcePool
 }
 
-/** What a dial, or the half of one, came to by itself. */
+/** How an attempt ended by itself. */
 export type AttemptEnd = Exclude<Dialled, { kind: 'aborted' }>
 
 export interface AttemptOptions {
   readonly request: DialRequest
   readonly families: readonly (4 | 6)[]
-  /** By the clock: when all must be over. */
+  /** When it must be over, by the monotonic clock. */
   readonly deadlineMs: number
 }
 
-/** What whoever runs a attempt is told. After `over` nothing more comes. */
+/** Is told how an attempt goes. After `over` nothing more comes. */
 export interface AttemptOwner {
   /** A source has been taken for the first time, which decides the family. */
   decided(): void
   over(end: AttemptEnd): void
 }
 
-/** Of a name with many addresses, so that each gets enough of the time. */
+/** Limits the addresses of one name, so that each gets enough time. */
 const maxAddresses = 4
-/** Sources that have proved to be of no use, one after the other, until a dial is given up. */
+/** A dial is given up after so many sources that could not be used. */
 const maxSources = 8
 
 /**
- * One way to a target: a source, and the target's addresses of the source's family one after the other. Only a source
- * that could not be used gives way to another; a target that refuses one would refuse the next, and rotation must stay
+ * Dials a target from one source, at the target's addresses of the source's family one after the other. Another source is
+ * taken only if the first could not be used: a target that refuses one would refuse the next, and rotation must stay
  * even.
  */
 export class FamilyAttempt {
   readonly #deps: FamilyAttemptDeps
   readonly #task: AttemptOptions
   readonly #owner: AttemptOwner
-  /** As the pool knows the target. */
+  /** `host:port`. */
   readonly #site: string
   readonly #tried: Source[] = []
   #source: Source | undefined
   #addresses: readonly TargetAddress[] = []
-  /** Which of the addresses is being tried. */
-  #at = 0
+  #addressIndex = 0
   #connecting: BoundConnect | undefined
   #timer: NodeJS.Timeout | undefined
   #over = false
@@ -56,12 +55,12 @@ export class FamilyAttempt {
     this.#site = authorityOf(task.request.target)
   }
 
-  /** Undefined until a source has been taken. */
+  /** Undefined until a source is taken. */
   get family(): 4 | 6 | undefined {
     return this.#source?.family
   }
 
-  /** Asks the pool for a source, and goes on from there. */
+  /** Takes a source from the pool, and connects. */
   start(): void {
     const { request, families } = this.#task
     const choice = this.#deps.pool.next({
@@ -74,13 +73,13 @@ export class FamilyAttempt {
     else this.#chosen(choice)
   }
 
-  /** Leaves no socket behind. Its owner is told nothing, and nor is the pool. */
+  /** Closes its socket, and tells neither its owner nor the pool. */
   stop(): void {
     this.#over = true
     this.#halt()
   }
 
-  /** The time is over. @returns the source that was waited with, if there was one */
+  /** The dial has timed out. @returns the source that was in use, if any */
   expire(): Source | undefined {
     if (this.#connecting) this.#report('target_failed')
     this.stop()
@@ -97,23 +96,23 @@ export class FamilyAttempt {
     this.#source = choice.source
     const { family } = choice.source
     this.#addresses = this.#task.request.addresses.filter((one) => one.family === family).slice(0, maxAddresses)
-    this.#at = 0
+    this.#addressIndex = 0
     if (isFirst) this.#owner.decided()
     this.#connect()
   }
 
   #connect(): void {
     const { request, deadlineMs } = this.#task
-    const [source, to] = [this.#source, this.#addresses[this.#at]]
-    // A pool that gives a family that was not asked for.
+    const [source, to] = [this.#source, this.#addresses[this.#addressIndex]]
+    // The pool returned a family that was not requested.
     if (source === undefined || to === undefined) {
       this.#end({ kind: 'no_family' })
       return
     }
     const route = { source, address: to.address, port: request.target.port, onread: request.onread }
     this.#connecting = new BoundConnect(this.#deps, route, (end) => this.#ended(source, to, end))
-    const left = this.#addresses.length - this.#at
-    // The last one has the time that is left to the dial.
+    const left = this.#addresses.length - this.#addressIndex
+    // The last address has the rest of the dial's time.
     if (left === 1) return
     const shareMs = (deadlineMs - this.#deps.clock.nowMs()) / left
     this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
@@ -138,8 +137,8 @@ export class FamilyAttempt {
 
   #nextAddress(source: Source, code: string): void {
     this.#halt()
-    this.#at += 1
-    if (this.#at < this.#addresses.length) this.#connect()
+    this.#addressIndex += 1
+    if (this.#addressIndex < this.#addresses.length) this.#connect()
     else {
       this.#report('target_failed')
       this.#end({ kind: 'failed', code, source })
@@ -172,7 +171,7 @@ export class FamilyAttempt {
   }
 }
 
-/** Also of a pool that fails. */
+/** Also if the pool fails. */
 const noneForNow = { kind: 'all_out', retryAfterSeconds: 1 } as const
 
 function refusalOf(

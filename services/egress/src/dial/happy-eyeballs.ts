@@ -1,21 +1,34 @@
-import type { DialRequest, Dialled } from './dialer.ts'
+import type { DialRequest, Dialled } from './dial-request.ts'
 import { FamilyAttempt, type AttemptEnd, type AttemptOwner, type FamilyAttemptDeps } from './family-attempt.ts'
 
-export interface HappyEyeballsDeps extends FamilyAttemptDeps {
-  /** For a dial in all, in milliseconds. */
+export interface DialerDeps extends FamilyAttemptDeps {
+  /** For the whole dial. */
   readonly connectTimeoutMs: number
 }
 
-/** How long the family that began is left alone: the Connection Attempt Delay (RFC 8305 §5). */
+/** How long the first family has before the second begins: the Connection Attempt Delay (RFC 8305 §5). */
 const attemptDelayMs = 250
 
+/** Connects to targets, bound to source addresses that a pool gives. */
+export class Dialer {
+  readonly #deps: DialerDeps
+
+  constructor(deps: DialerDeps) {
+    this.#deps = deps
+  }
+
+  /** Never rejects. A socket has no listener for its errors when this resolves. */
+  dial(request: DialRequest): Promise<Dialled> {
+    return new Promise((resolve) => new HappyEyeballs(this.#deps, request, resolve).start())
+  }
+}
+
 /**
- * One dial. Where the target has addresses of both families, and the pool has sources of both, the second family sets
- * out when the first has failed or is slow, and the first to connect wins (RFC 8305). So in the ordinary case one source
- * is taken and no more.
+ * One dial. Where the target has addresses of both families, and the pool has sources of both, the second family begins
+ * when the first has failed or is slow, and the first to connect wins (RFC 8305). So usually only one source is taken.
  */
-export class HappyEyeballs implements AttemptOwner {
-  readonly #deps: HappyEyeballsDeps
+class HappyEyeballs implements AttemptOwner {
+  readonly #deps: DialerDeps
   readonly #request: DialRequest
   readonly #resolve: (dialled: Dialled) => void
   readonly #families: readonly (4 | 6)[]
@@ -25,7 +38,7 @@ export class HappyEyeballs implements AttemptOwner {
   #deadline: NodeJS.Timeout | undefined
   #delay: NodeJS.Timeout | undefined
 
-  constructor(deps: HappyEyeballsDeps, request: DialRequest, resolve: (dialled: Dialled) => void) {
+  constructor(deps: DialerDeps, request: DialRequest, resolve: (dialled: Dialled) => void) {
     this.#deps = deps
     this.#request = request
     this.#resolve = resolve
@@ -53,7 +66,7 @@ export class HappyEyeballs implements AttemptOwner {
     if (end.kind === 'connected') this.#settle(end)
     else {
       this.#beginSecond()
-      if (this.#ends.length === this.#attempts.length) this.#settle(this.#worthMost)
+      if (this.#ends.length === this.#attempts.length) this.#settle(this.#mostTelling)
     }
   }
 
@@ -73,23 +86,23 @@ export class HappyEyeballs implements AttemptOwner {
     if (families.length > 0) this.#begin(families)
   }
 
-  /** Those left to the second attempt; none if there is one already, or cannot be one. */
+  /** The families of a second attempt; none if it has begun, or is not allowed. */
   get #secondFamilies(): readonly (4 | 6)[] {
     const first = this.#attempts[0]?.family
     if (this.#attempts.length !== 1 || first === undefined || this.#request.session?.hard === true) return []
     return this.#families.filter((family) => family !== first)
   }
 
-  /** A session keeps its address, unless the address gets nowhere: whoever is faster must not decide. */
+  /** A session keeps its address as long as it connects, so the second family waits much longer. */
   get #secondDelayMs(): number {
     return this.#request.session === undefined ? attemptDelayMs : this.#deps.connectTimeoutMs / 2
   }
 
-  /** What the target did says more than what the pool lacks. Of two failures the later one. */
-  get #worthMost(): AttemptEnd {
+  /** A failure of the target says more than a lack of sources. Of two failures, the later one. */
+  get #mostTelling(): AttemptEnd {
     const [first = { kind: 'no_family' }, second] = this.#ends
     if (second === undefined) return first
-    return worths.indexOf(second.kind) <= worths.indexOf(first.kind) ? second : first
+    return mostTellingFirst.indexOf(second.kind) <= mostTellingFirst.indexOf(first.kind) ? second : first
   }
 
   readonly #onDeadline = (): void => {
@@ -110,4 +123,4 @@ export class HappyEyeballs implements AttemptOwner {
   }
 }
 
-const worths: readonly AttemptEnd['kind'][] = ['failed', 'session_lost', 'no_source', 'no_family']
+const mostTellingFirst: readonly AttemptEnd['kind'][] = ['failed', 'session_lost', 'no_source', 'no_family']

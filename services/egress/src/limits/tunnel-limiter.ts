@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import { linesOf } from '@ipfleet/proxy/relay/h1-answer.ts'
-import type { Dialled } from '../dial/dialer.ts'
+import type { Dialled } from '../dial/dial-request.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { refusal } from '../proxy/proxy-status.ts'
 import type { Identity, RequestContext } from '../proxy/request-context.ts'

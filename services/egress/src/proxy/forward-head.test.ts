@@ -1,7 +1,9 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { Target } from '@ipfleet/net/target.ts'
-import { type Disclosure, forwardHead, type ForwardLine } from './forward-head.ts'
+import { type Disclosure, forwardHead, type ForwardLine, traceEcho } from './forward-head.ts'
 
 const nothing: Disclosure = { forwardedFor: false, realIp: false, via: false }
 const everything: Disclosure = { forwardedFor: true, realIp: true, via: true }
@@ -71,4 +73,28 @@ test('Expect, Max-Forwards and the id of the request go on; Host is never the cl
   expect(headOf({ raw, line: { maxForwards: '8' } })).toBe(
     'GET / HTTP/1.1\r\nHost: example.com\r\nX-A: b\r\nX-Request-Id: a\r\nMax-Forwards: 8\r\nExpect: 100-continue\r\n',
   )
+})
+
+test('the request comes back as it was, but for its secrets', () => {
+  const rawHeaders = [
+    'Host',
+    'a',
+    'X-A',
+    '1',
+    'x-a',
+    '2',
+    'COOKIE',
+    'a=b',
+    'Authorization',
+    'x',
+    'proxy-authorization',
+    'y',
+  ]
+  const req = Object.assign(new IncomingMessage(new Socket()), {
+    method: 'TRACE',
+    url: 'http://a/?b',
+    httpVersion: '1.0',
+    rawHeaders,
+  })
+  expect(traceEcho(req)).toBe('TRACE http://a/?b HTTP/1.0\r\nHost: a\r\nX-A: 1\r\nx-a: 2\r\n\r\n')
 })

@@ -1,8 +1,9 @@
+import type { IncomingMessage } from 'node:http'
 import type { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import { authorityOf, type Target } from '@ipfleet/net/target.ts'
 import { pseudonym } from './proxy-status.ts'
 
-/** What is told of the client. */
+/** What origins are told of the client. */
 export interface Disclosure {
   readonly forwardedFor: boolean
   readonly realIp: boolean
@@ -49,4 +50,17 @@ function originForm(method: string, path: string): string {
 
 function hostOf(target: Target): string {
   return target.port === 80 ? authorityOf(target).replace(/:80$/, '') : authorityOf(target)
+}
+
+/** Left out of the answer to TRACE. */
+const secrets: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie'])
+
+/** The body of the answer to TRACE: the request as it came, without its secrets (RFC 9110 §9.3.8). */
+export function traceEcho({ method = '', url = '', httpVersion, rawHeaders }: IncomingMessage): string {
+  let lines = ''
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (!secrets.has(name.toLowerCase())) lines += `${name}: ${rawHeaders[index + 1]}\r\n`
+  }
+  return `${method} ${url} HTTP/${httpVersion}\r\n${lines}\r\n`
 }

@@ -12,7 +12,7 @@ import {
   type RelayEnd,
   type RelayDeps,
 } from '@ipfleet/proxy/relay/proxied-request.ts'
-import type { DialRequest } from '../dial/dialer.ts'
+import type { DialRequest } from '../dial/dial-request.ts'
 import { SourceLost } from '../sources/source-connections.ts'
 import type { Disclosure } from './forward-head.ts'
 import { faultRefusal, pseudonym, Refusal, refusalOf, statusFields } from './proxy-status.ts'

@@ -1,7 +1,7 @@
 import { ProxyError, type ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault, UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
-import type { Dialled } from '../dial/dialer.ts'
+import type { Dialled } from '../dial/dial-request.ts'
 import { SourceLost } from '../sources/source-connections.ts'
 import type { TargetVerdict } from '@ipfleet/net/target.ts'
 

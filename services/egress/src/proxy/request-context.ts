@@ -6,35 +6,22 @@ import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import { authorityOf, type Target, type TargetAddress } from '@ipfleet/net/target.ts'
 import type { Refusal } from './proxy-status.ts'
 
-/** Who asks, and what that one may. */
+/** A client that was let in, and what it may do. */
 export interface Identity {
-  /** Undefined: there are no credentials to bring. */
+  /** Undefined if the proxy asks for no credentials. */
   readonly user: string | undefined
   readonly session: Session | undefined
-  /** Of the user; undefined: that of everybody. */
+  /** The user's own limit; undefined: the limit of the settings. */
   readonly limit: { readonly burst: number; readonly refillPerSecond: number } | undefined
   readonly maxTunnels: number | undefined
-  /** Undefined: whatever the policy allows. */
+  /** Undefined: all targets that the policy allows. */
   readonly mayReach: ((target: Target) => (address: TargetAddress) => boolean) | undefined
 }
 
-/** All that is told of one request, when it is over. */
-export interface RequestEnd {
-  readonly id: string
-  readonly method: string
-  /** Without its query. */
-  readonly path: string
-  readonly status: number
-  readonly client: string
-  readonly user: string | undefined
-  /** `host:port`. */
-  readonly target: string | undefined
-  readonly source: Source | undefined
-  readonly refusal: Refusal | undefined
-  readonly durationMs: number
-}
+/** Is told how a request ended. `status` 200 or 101 of a tunnel: when it stands. */
+export type OnRequestEnd = (context: RequestContext, status: number, refusal: Refusal | undefined) => void
 
-/** One request on its way through the proxy, and what becomes known of it. */
+/** What is known of one request, from its head to its end. */
 export class RequestContext {
   readonly id: string
   readonly method: string
@@ -45,16 +32,16 @@ export class RequestContext {
   /** Of a request for a URL: path and query. */
   path = ''
   source: Source | undefined
-  /** Set on the answer of an origin, and on that to CONNECT: the client's own id, if it has given one. */
+  /** For the answer of an origin and that to CONNECT: the client's own request id, if it sent one. */
   readonly echoedId: RawFields
-  /** Set on the answer, whoever it is from. */
+  /** Fields for any answer, from an origin or from the proxy. */
   answerFields: RawFields = []
   readonly #startedMs = performance.now()
-  readonly #onEnd: (end: RequestEnd) => void
+  readonly #onEnd: OnRequestEnd
   #authority: string | undefined
   #ended = false
 
-  constructor(req: IncomingMessage, client: string, onEnd: (end: RequestEnd) => void) {
+  constructor(req: IncomingMessage, client: string, onEnd: OnRequestEnd) {
     this.method = req.method ?? ''
     this.client = client
     this.fields = new ForwardedHeaders(req.rawHeaders)
@@ -72,13 +59,10 @@ export class RequestContext {
     return performance.now() - this.#startedMs
   }
 
-  /** Counts once, whoever says it first. */
+  /** Only the first call counts. */
   end(status: number, refusal?: Refusal): void {
     if (this.#ended) return
     this.#ended = true
-    const { id, method, client, user, authority: target, source, durationMs } = this
-    const query = this.path.indexOf('?')
-    const path = query < 0 ? this.path : this.path.slice(0, query)
-    this.#onEnd({ id, method, path, status, client, user, target, source, refusal, durationMs })
+    this.#onEnd(this, status, refusal)
   }
 }

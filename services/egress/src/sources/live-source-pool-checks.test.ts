@@ -12,7 +12,7 @@ import {
   nextRound,
   told,
   taken,
-} from './fixture-live-pool.ts'
+} from '../../test/live-pool.ts'
 
 usePools()
 

@@ -16,7 +16,7 @@ import {
   taken,
   source,
   report,
-} from './fixture-live-pool.ts'
+} from '../../test/live-pool.ts'
 import type { Session, Source } from './source-pool.ts'
 
 usePools()

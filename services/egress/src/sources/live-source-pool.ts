@@ -6,11 +6,8 @@ import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { CheckRounds } from './check-rounds.ts'
 import type { PoolEntry } from './ip-pool.ts'
-import { LeastRecentlyUsed } from './least-recently-used.ts'
 import { LiveSource } from './live-source.ts'
-import { RandomTurns } from './random-turns.ts'
-import type { Rotation, RotationName } from './rotation.ts'
-import { RoundRobin } from './round-robin.ts'
+import { LeastRecentlyUsed, RandomTurns, type Rotation, type RotationName, RoundRobin } from './rotations.ts'
 import { sessionEntropy, sessionName, sessionSource } from './session-source.ts'
 import { SharedBenches } from './shared-benches.ts'
 import { SiteBenches } from './site-benches.ts'
@@ -53,7 +50,7 @@ interface LiveSourcePoolEvents {
 }
 
 /** An entry of IP_POOL as it stands. */
-export interface SourceStanding {
+export interface SourceStatus {
   readonly listedAs: string
   /** Whether any of it is in rotation. */
   readonly isUp: boolean
@@ -121,7 +118,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   }
 
   /** For metrics: each entry of IP_POOL. */
-  snapshot(): readonly SourceStanding[] {
+  snapshot(): readonly SourceStatus[] {
     const entries = Map.groupBy(this.#sources, ({ entry }) => entry.listedAs)
     return [...entries].map(([listedAs, sources]) => ({ listedAs, isUp: sources.some(({ health }) => !health.isOut) }))
   }

@@ -1,11 +1,8 @@
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { describe, expect, test } from '@jest/globals'
 import { readIpPool } from './ip-pool.ts'
-import { LeastRecentlyUsed } from './least-recently-used.ts'
 import { LiveSource } from './live-source.ts'
-import { RandomTurns } from './random-turns.ts'
-import type { IsUsable, Rotation } from './rotation.ts'
-import { RoundRobin } from './round-robin.ts'
+import { type IsUsable, LeastRecentlyUsed, RandomTurns, type Rotation, RoundRobin } from './rotations.ts'
 
 function sources(count: number): readonly LiveSource[] {
   const pool = readIpPool(Array.from({ length: count }, (_, index) => `127.0.0.${index + 1}`))

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { drawOf, keyOf, seedOf } from '@ipfleet/core/rendezvous-draw.ts'
 import type { LiveSource } from './live-source.ts'
-import type { IsUsable } from './rotation.ts'
+import type { IsUsable } from './rotations.ts'
 import type { Session } from './source-pool.ts'
 
 const offsetSeed = seedOf('offset')

@@ -22,15 +22,24 @@ export function readEndpoint(text: string): Endpoint | undefined {
 
 function hostOf(text: string): string | undefined {
   const host = readHost(text)?.host
-  // Other names are the machine's today and another's tomorrow.
+  // Any other name may stand for another machine tomorrow.
   return host === 'localhost' ? '127.0.0.1' : host !== undefined && isIP(host) > 0 ? host : undefined
 }
 
-export function showEndpoint({ host, port }: Endpoint): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+interface ListenSettings {
+  readonly LISTEN_ADDR: Endpoint
+  readonly PROXY_USER: string | undefined
+  readonly USERS_FILE: string | undefined
 }
 
-/** Whether only this machine reaches it. */
-export function isLoopback({ host }: Endpoint): boolean {
-  return addressKind(host) === 'loopback'
+/** Where the proxy listens: on loopback only if it asks for no credentials, since every client may then use it. */
+export function listenAddressOf({
+  LISTEN_ADDR: given,
+  PROXY_USER: user,
+  USERS_FILE: file,
+}: ListenSettings): Endpoint & { readonly narrowed: boolean } {
+  if (user !== undefined || file !== undefined || addressKind(given.host) === 'loopback')
+    return { ...given, narrowed: false }
+  const isIpv6 = given.host.includes(':') && given.host !== '::'
+  return { host: isIpv6 ? '::1' : '127.0.0.1', port: given.port, narrowed: true }
 }

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, jest } from '@jest/globals'
-import { readIpPool } from './ip-pool.ts'
-import { LiveSourcePool, type LiveSourcePoolOptions } from './live-source-pool.ts'
-import type { CheckVerdict } from './source-check.ts'
-import type { Source, SourceChoice, SourceOutcome, Wish } from './source-pool.ts'
+import { readIpPool } from '../src/sources/ip-pool.ts'
+import { LiveSourcePool, type LiveSourcePoolOptions } from '../src/sources/live-source-pool.ts'
+import type { CheckVerdict } from '../src/sources/source-check.ts'
+import type { Source, SourceChoice, SourceOutcome, Wish } from '../src/sources/source-pool.ts'
 
 /** A pool whose addresses are found to be what a test says, under a clock of the test's. */
 

@@ -1,9 +1,9 @@
 import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import type { Authenticator } from './auth/authenticator.ts'
-import type { UsersFile } from './auth/users-file.ts'
-import type { EgressSettings } from './settings.ts'
-import type { LiveSourcePool } from './sources/live-source-pool.ts'
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { UsersFile } from '../auth/users-file.ts'
+import type { EgressSettings } from '../settings.ts'
+import type { LiveSourcePool } from '../sources/live-source-pool.ts'
 
 export interface EventSources {
   readonly pool: LiveSourcePool

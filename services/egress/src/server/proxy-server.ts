@@ -9,9 +9,9 @@ import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
 import { ConnectionLimits } from '@ipfleet/proxy/relay/connection-limits.ts'
 import { asksForTunnel, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
-import type { App } from './app.ts'
+import type { App } from '../app.ts'
 
-export interface EgressServerOptions {
+export interface ProxyServerOptions {
   /** Told of what is refused before it is a request. */
   readonly onRefused: (refusal: ConnectionRefusal) => void
   readonly maxConnections: number
@@ -22,11 +22,11 @@ export interface EgressServerOptions {
 }
 
 /** What clients connect to. */
-export class EgressServer {
+export class ProxyServer {
   readonly http: Server
   readonly #limits: ConnectionLimits
 
-  constructor(app: App, { maxConnections, maxPerClient, onRefused, onTooMany }: EgressServerOptions) {
+  constructor(app: App, { maxConnections, maxPerClient, onRefused, onTooMany }: ProxyServerOptions) {
     const serve = (req: IncomingMessage, res: ServerResponse): void => void app.forward(req, res)
     this.http = createServer(
       {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { type ConnectFailure, connectFailure } from './connect-failure.ts'
+import { type ConnectFailure, connectFailure } from './bound-connect.ts'
 
 test.each<[string, string, ConnectFailure]>([
   ['EADDRINUSE', 'bind', 'port_taken'],

@@ -11,16 +11,16 @@ import { App } from './app.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { UsersFile } from './auth/users-file.ts'
 import { LocalPorts } from './dial/local-ports.ts'
-import { SourceDialer } from './dial/source-dialer.ts'
-import { connectionsLog, logEvents, logMode } from './egress-log.ts'
-import { registerMetrics } from './egress-metrics.ts'
-import type { EgressOptions } from './egress-options.ts'
-import { EgressRecord } from './egress-record.ts'
-import { EgressServer } from './egress-server.ts'
+import { Dialer } from './dial/happy-eyeballs.ts'
+import { connectionsLog, logEvents, logMode } from './server/event-log.ts'
+import { registerMetrics } from './metrics.ts'
+import type { EgressOptions } from './server/options.ts'
+import { RequestRecord } from './proxy/request-record.ts'
+import { ProxyServer } from './server/proxy-server.ts'
 import { type Fleet, createFleet } from './fleet.ts'
 import { ClientLimits } from './limits/client-limits.ts'
-import { listenAddressOf } from './listen-address.ts'
-import { metricsServer } from './metrics-server.ts'
+import { listenAddressOf } from './server/listen-address.ts'
+import { metricsServer } from './server/metrics-server.ts'
 import type { ForwardDeps } from './proxy/forwarded-request.ts'
 import { TargetDialer } from './proxy/target-dialer.ts'
 import { TunnelLimiter } from './limits/tunnel-limiter.ts'
@@ -44,7 +44,7 @@ export class Egress {
   readonly #limits: ClientLimits
   readonly #own: OwnAddresses
   readonly #tunnels: Tunnels
-  readonly #server: EgressServer
+  readonly #server: ProxyServer
   readonly #operators: Server | undefined
   #draining = false
 
@@ -63,9 +63,9 @@ export class Egress {
     })
     const metrics = createMetrics()
     const accessLog = new AccessLog({ logger })
-    const record = new EgressRecord(metrics, logger)
+    const record = new RequestRecord(metrics, logger)
     const authenticator = this.#authenticator()
-    this.#server = new EgressServer(this.#app(authenticator, record), {
+    this.#server = new ProxyServer(this.#app(authenticator, record), {
       maxConnections: settings.MAX_CONNECTIONS,
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
       onRefused: accessLog.refused,
@@ -132,7 +132,7 @@ export class Egress {
     })
   }
 
-  #app(authenticator: Authenticator, record: EgressRecord): App {
+  #app(authenticator: Authenticator, record: RequestRecord): App {
     const settings = this.#settings
     const caps = { maxTunnels: settings.MAX_TUNNELS, maxTunnelsPerClient: settings.MAX_TUNNELS_PER_CLIENT }
     const tunnelLimiter = new TunnelLimiter(this.#tunnels, caps, record)
@@ -141,7 +141,7 @@ export class Egress {
     return new App({ authenticator, limits: this.#limits, targets, forward, tunnelLimiter, record })
   }
 
-  #targets(record: EgressRecord): TargetDialer {
+  #targets(record: RequestRecord): TargetDialer {
     const settings = this.#settings
     const { clock } = this.#fleet
     const { CONNECT_TIMEOUT_MS: connectTimeoutMs } = settings
@@ -155,7 +155,7 @@ export class Egress {
         own: this.#own,
         names: new NameLookups({ lookUp: systemLookUp, clock, timeoutMs: connectTimeoutMs }),
       }),
-      dialer: new SourceDialer({
+      dialer: new Dialer({
         pool: this.#pool,
         ports: LocalPorts.ofSystem(),
         clock,

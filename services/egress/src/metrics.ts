@@ -1,20 +1,19 @@
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import type { EgressRecord, SourceUse } from './egress-record.ts'
+import type { RequestRecord, SourceUse } from './proxy/request-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
-import type { SourceStanding } from './sources/live-source-pool.ts'
+import type { SourceStatus } from './sources/live-source-pool.ts'
 
 export interface MetricsDeps {
-  readonly record: EgressRecord
+  readonly record: RequestRecord
   readonly limits: ClientLimits
   readonly openTunnels: () => number
   readonly openConnections: () => number
-  /** Each entry of the pool: whether it is in rotation. */
-  readonly sources: () => readonly SourceStanding[]
+  readonly sources: () => readonly SourceStatus[]
   readonly link: RedisLink | undefined
 }
 
-/** What is read when somebody looks. The pool is small and closed, so its entries may be labels. */
+/** Registers what is read at each scrape. What IP_POOL lists is a small and closed set, so it may label metrics. */
 export function registerMetrics(metrics: Metrics, deps: MetricsDeps): void {
   sourceMetrics(metrics, deps)
   trafficMetrics(metrics, deps)

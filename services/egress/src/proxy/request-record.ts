@@ -3,8 +3,9 @@ import { logFlatLine } from '@ipfleet/telemetry/flat-line.ts'
 import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import type { Source } from './sources/source-pool.ts'
-import type { RequestContext, RequestEnd } from './proxy/request-context.ts'
+import type { Source } from '../sources/source-pool.ts'
+import type { Refusal } from './proxy-status.ts'
+import type { RequestContext } from './request-context.ts'
 
 const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
 const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
@@ -12,7 +13,7 @@ const labels = { method: methods, status: classes } as const
 
 const tunnelEnds = ['closed', 'broken', 'idle', 'limit', 'stopped'] as const
 
-/** What one entry of the pool has carried. */
+/** What the source addresses under one item of IP_POOL have carried. */
 export interface SourceUse {
   requests: number
   failures: number
@@ -23,10 +24,10 @@ export interface SourceUse {
   openTunnels: number
 }
 
-/** Requests and tunnels in the metrics and in the log: one line for each request, and one for each closed tunnel. */
-export class EgressRecord {
+/** Counts and logs requests and tunnels: one line for each request, and one for each closed tunnel. */
+export class RequestRecord {
   readonly uses = new Map<string, SourceUse>()
-  /** Refusals by what Proxy-Status calls them. */
+  /** By the error type of Proxy-Status. */
   readonly refusals = new Map<string, number>()
   readonly tunnelsEnded = Object.fromEntries(tunnelEnds.map((end) => [end, 0])) as Record<TunnelReport['end'], number>
   readonly #durations: HotHistogram<typeof labels>
@@ -43,16 +44,16 @@ export class EgressRecord {
     })
   }
 
-  readonly requestEnded = (end: RequestEnd): void => {
-    this.#durationsOf(end).observeMs(end.durationMs)
-    const { refusal, source } = end
+  readonly requestEnded = (context: RequestContext, status: number, refusal: Refusal | undefined): void => {
+    const { method, source, durationMs } = context
+    this.#durationsOf(method, status).observeMs(durationMs)
     if (source !== undefined) {
       const use = this.useOf(source)
       use.requests += 1
       if (refusal !== undefined) use.failures += 1
     }
     if (refusal !== undefined) this.refusals.set(refusal.status, (this.refusals.get(refusal.status) ?? 0) + 1)
-    this.#log(end)
+    this.#log(context, status, durationMs, refusal)
   }
 
   tunnelEnded(context: RequestContext, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void {
@@ -95,19 +96,21 @@ export class EgressRecord {
     return use
   }
 
-  #durationsOf({ method: asked, status: code }: RequestEnd): HistogramSeries {
+  #durationsOf(asked: string, code: number): HistogramSeries {
     const method = methods.find((known) => known === asked) ?? 'other'
     const status = classes[Math.floor(code / 100) - 1] ?? '5xx'
     const at = methods.indexOf(method) * classes.length + classes.indexOf(status)
     return (this.#series[at] ??= this.#durations.series({ method, status }))
   }
 
-  #log({ id, method, path, status, client, user, target, source, refusal, durationMs }: RequestEnd): void {
+  #log(context: RequestContext, status: number, durationMs: number, refusal: Refusal | undefined): void {
+    const { id, method, path, client, user, authority, source } = context
+    const [pathWithoutQuery] = path.split('?', 1)
     const fields = {
       id,
       method,
-      target,
-      path: method === 'CONNECT' ? undefined : path,
+      target: authority,
+      path: method === 'CONNECT' ? undefined : pathWithoutQuery,
       status,
       latency_us: Math.round(durationMs * 1000),
       client,

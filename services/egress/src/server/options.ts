@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import type { Further } from '@ipfleet/settings/load-settings.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
-import type { Users } from './auth/users.ts'
-import { readUsersFile } from './auth/users-file.ts'
-import { type EgressSettings, settingsRules, settingsSchema } from './settings.ts'
+import type { Users } from '../auth/users.ts'
+import { readUsersFile } from '../auth/users-file.ts'
+import { type EgressSettings, settingsRules, settingsSchema } from '../settings.ts'
 
 /** What a proxy is started with. */
 export interface EgressOptions {
