@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { eventually } from '../test/eventually.ts'
 import { apiKey } from './api-key.ts'
-import { type Exhausted, KeyPool, type Limit, type Ticket } from './key-pool.ts'
+import { KeyPool } from './key-pool.ts'
 import { LocalKeyStore } from './local-key-store.ts'
+import type { Exhausted, Limit, Ticket } from './ticket.ts'
 
 const [a, b, c] = [apiKey('secret-a'), apiKey('secret-b'), apiKey('secret-c')]
 const times = { cooldownMs: 10_000, quarantineMs: 100_000 }

@@ -4,52 +4,11 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { between } from '@ipfleet/core/jitter.ts'
 import type { ApiKey } from './api-key.ts'
 import { type BenchTimes, deniedFor, exhaustedFor, limitedFor, nextMonthMs, quarantineFor } from './bench-times.ts'
-import { type AskedProduct, KeyRing } from './key-ring.ts'
-import type { BenchReason, KeyReturn, KeyState, KeyStore, Taken, TakeOptions } from './key-store.ts'
+import { type AskedProduct, coreProduct, neededProducts, withMainProducts } from './asked-product.ts'
+import { KeyRing } from './key-ring.ts'
+import type { Bench, BenchReason, KeyReturn, KeyState, KeyStore, Taken, TakeOptions } from './key-store.ts'
 import type { KeyQuota, Quota } from './quota.ts'
-
-/** The right to send one request with a key. Every ticket is settled once: by a verdict about it, or unsettled. */
-export interface Ticket {
-  readonly kind: 'ticket'
-  readonly key: ApiKey
-  readonly product: AskedProduct
-  readonly trial: boolean
-  /** This request shows whether the key may ask the product. */
-  readonly learning: boolean
-  /** How much the key's records of the product hold, as far as that was seen. */
-  readonly richness: number | undefined
-  /** The most that any key's records hold; 0 unless the richest are preferred. */
-  readonly richest: number
-}
-
-/** Every key is benched (or was tried in this request). */
-export interface Exhausted extends KeyReturn {
-  readonly kind: 'exhausted'
-}
-
-/** The rate-limit fields of one reply. */
-export interface SeenQuota {
-  readonly remaining: number
-  readonly limit?: number
-  readonly resetSeconds?: number
-}
-
-/** What a request costs, how dearly, and what it is of. */
-export interface Demand extends Pick<TakeOptions, 'units' | 'reserveShare' | 'prefersRich'> {
-  /** Default: what every plan has. */
-  readonly product?: AskedProduct
-}
-
-/** How far a verdict reaches: the key as a whole, or what was asked. */
-export type Scope = 'key' | 'product'
-
-/** A key is over its limit (`limited`), or its quota is gone. */
-export interface Limit {
-  readonly scope: Scope
-  readonly reason: 'limited' | 'exhausted'
-  readonly retryAfterSeconds: number | undefined
-  readonly seen?: SeenQuota | undefined
-}
+import type { Demand, Exhausted, Limit, Scope, SeenQuota, Ticket } from './ticket.ts'
 
 interface KeyPoolEvents {
   /** `product`: for that only; undefined: as a whole. */
@@ -76,9 +35,6 @@ const nearlyEmptyShare = 0.01
 const replyBelievedMs = 60_000
 /** That a key may ask a product is asked anew after so long: plans are changed. */
 const lessonMs = 86_400_000
-
-/** What every key may ask. */
-export const coreProduct: AskedProduct = { name: 'core', kind: 'plan' }
 
 /** The fleet's keys, used in turn. A key that is over its limit or refused is benched for everyone, for what it was. */
 export class KeyPool extends EventEmitter<KeyPoolEvents> {
@@ -115,11 +71,14 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
 
   /** Other keys from now on. Requests under way finish with those that they carry. */
   replace(keys: readonly ApiKey[]): void {
-    const before = this.#ring
-    this.#ring = new KeyRing(keys)
-    const added = this.#ring.ids.filter((id) => !before.get(id))
-    const removed = before.ids.filter((id) => !this.#ring.get(id))
-    this.emit('replaced', added, removed)
+    const [before, after] = [this.#ring, new KeyRing(keys)]
+    this.#ring = after
+    const added = after.ids.filter((id) => !before.get(id))
+    this.emit(
+      'replaced',
+      added,
+      before.ids.filter((id) => !after.get(id)),
+    )
   }
 
   /**
@@ -159,9 +118,9 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   /** Upstream answered: the key is good, and may ask this. @param richness how much its record holds, if it is one */
   async answered(ticket: Ticket, richness?: number): Promise<void> {
     const { key, product, trial, learning } = ticket
-    for (const name of neededOf(product)) this.#lastAnswerMs.set(provenKey(key, name), this.#clock.nowMs())
+    for (const name of neededProducts(product)) this.#lastAnswerMs.set(provenKey(key, name), this.#clock.nowMs())
     if (trial) {
-      await this.#store.endTrial(key.id, 'recovered', neededOf(product))
+      await this.#store.endTrial(key.id, 'recovered', neededProducts(product))
       this.emit('recovered', key.id)
     }
     const isNews = richness !== undefined && (ticket.richness === undefined || richness > ticket.richness)
@@ -176,7 +135,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
 
   /** Nothing was learnt about the key for what else it was on trial for: upstream failed, or someone else is to blame. */
   async unsettled({ key, product, trial, learning }: Ticket): Promise<void> {
-    if (trial || learning) await this.#store.endTrial(key.id, 'unknown', neededOf(product))
+    if (trial || learning) await this.#store.endTrial(key.id, 'unknown', neededProducts(product))
   }
 
   /**
@@ -184,7 +143,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
    * else for the cooldown.
    */
   async limited(ticket: Ticket, limit: Limit): Promise<void> {
-    await this.#limit(ticket, limit)
+    await this.#benchLimited(ticket, limit)
     await this.unsettled(ticket)
   }
 
@@ -272,7 +231,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
       payers,
       maxPerDay,
       declared,
-      products: neededOf(product),
+      products: neededProducts(product),
       learns: product.kind === 'module' && product.batchOf === undefined,
     }
   }
@@ -295,33 +254,32 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return this.#store.returnOf(this.#ring.idsFor(demand.product ?? coreProduct), this.#optionsFor(demand))
   }
 
-  async #limit({ key, product }: Ticket, { scope, reason, retryAfterSeconds, seen }: Limit): Promise<void> {
+  async #benchLimited({ key, product }: Ticket, { scope, reason, retryAfterSeconds, seen }: Limit): Promise<void> {
     const of = scope === 'key' ? undefined : product.name
-    const seenSeconds = seen !== undefined && seen.remaining < 1 ? seen.resetSeconds : undefined
-    const saidSeconds = retryAfterSeconds ?? seenSeconds
+    const saidSeconds = retryAfterSeconds ?? (seen !== undefined && seen.remaining < 1 ? seen.resetSeconds : undefined)
     if (reason === 'exhausted') {
       const nowMs = this.#epochMs()
       const forMs = saidSeconds === undefined ? nextMonthMs(nowMs) - nowMs : saidSeconds * 1000
       return this.#bench(key, of, { reason, ...exhaustedFor(forMs) })
     }
-    if (saidSeconds !== undefined) return this.#bench(key, of, { reason, ...limitedFor(this.#times, saidSeconds) })
     // A tool's limit is its own; a nearly empty quota does not explain it.
-    const emptyMs = product.kind === 'tool' ? undefined : await this.#emptyForMs(key.id)
-    if (emptyMs === undefined) await this.#bench(key, of, { reason, ...limitedFor(this.#times, undefined) })
+    const isUnexplained = saidSeconds === undefined && product.kind !== 'tool'
+    const emptyMs = isUnexplained ? await this.#emptyForMs(key.id) : undefined
+    if (emptyMs === undefined) await this.#bench(key, of, { reason, ...limitedFor(this.#times, saidSeconds) })
     else await this.#bench(key, undefined, { reason: 'exhausted', ...exhaustedFor(emptyMs) })
-    if (product.kind !== 'tool') this.emit('unexplained', key.id)
+    if (isUnexplained) this.emit('unexplained', key.id)
   }
 
+  /** @param product undefined: the key as a whole */
   async #bench(
     key: ApiKey,
     product: string | undefined,
-    bench: { reason: BenchReason; durationMs: number; doublingUpToMs?: number; status?: number },
+    bench: Omit<Bench, 'id' | 'product' | 'peers'>,
   ): Promise<void> {
-    const { id } = key
     const peers = this.#ring.peersOf(key)
-    const of = product === undefined ? {} : { product }
-    const forMs = await this.#store.bench({ id, ...of, ...bench, ...(peers.length > 0 && { peers }) })
-    for (const benched of [id, ...peers]) this.emit('benched', benched, bench.reason, forMs, product)
+    const scope = { id: key.id, ...(product !== undefined && { product }), ...(peers.length > 0 && { peers }) }
+    const forMs = await this.#store.bench({ ...scope, ...bench })
+    for (const id of [key.id, ...peers]) this.emit('benched', id, bench.reason, forMs, product)
   }
 
   /** Until its account's quota is full again, if that is (nearly) gone. */
@@ -332,23 +290,4 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   }
 }
 
-/** The products that a key must be allowed to ask, the one to learn first. */
-function neededOf({ name, batchOf }: AskedProduct): readonly string[] {
-  return batchOf === undefined ? [name] : [batchOf, name]
-}
-
 const provenKey = ({ id }: ApiKey, product: string): string => `${id}/${product}`
-
-/** What look-ups are of: a key that rests for one of these does not do what it is for. */
-const mainProducts: ReadonlySet<string> = new Set(['core', 'lookup', 'plus', 'max'])
-
-/** A key that is over its limit for look-ups is cooling; one that only lacks a module, or a tool's use, is not. */
-function withMainProducts(state: KeyState): KeyState {
-  if (state.state === 'cooling') return state
-  const resting = (state.products ?? []).filter(
-    ({ product, reason }) => mainProducts.has(product) && reason !== 'denied',
-  )
-  const [longest] = resting.toSorted((a, b) => b.remainingMs - a.remainingMs)
-  if (longest === undefined) return state
-  return { ...state, state: 'cooling', reason: longest.reason, remainingMs: longest.remainingMs }
-}

@@ -1,13 +1,5 @@
 import type { ApiKey } from './api-key.ts'
-
-/** What a request is of, as far as keys differ in it. */
-export interface AskedProduct {
-  readonly name: string
-  /** `module`: some plans lack it; `plan`: every plan has it. Of others a declaration says nothing. */
-  readonly kind: 'plan' | 'free' | 'module' | 'tool' | 'other'
-  /** The items' product, of a batch. */
-  readonly batchOf?: string
-}
+import type { AskedProduct } from './asked-product.ts'
 
 /** The keys as they are configured now: never changed, only replaced by another. */
 export class KeyRing {

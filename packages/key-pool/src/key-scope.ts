@@ -1,5 +1,6 @@
 import { exponentialMs } from '@ipfleet/core/backoff.ts'
 import type { Clock } from '@ipfleet/core/clock.ts'
+import type { Weighted } from '@ipfleet/core/weighted-turns.ts'
 import { type Bench, type BenchReason, type Lesson, maxStrikes, scopeOf } from './key-store.ts'
 
 interface Benched {
@@ -15,10 +16,13 @@ interface Learnt {
 }
 
 /** What this process knows of a key, or of a key for one product, besides its quota. */
-export class KeyScope {
+export class KeyScope implements Weighted {
   readonly name: string
   readonly id: string
   readonly product: string | undefined
+  /** Replicas that start together should not all begin with the first key. */
+  turn = Math.random()
+  effectiveWeight = 1
   readonly #clock: Clock
   /** Undefined after a success. */
   #bench: Benched | undefined

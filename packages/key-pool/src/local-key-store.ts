@@ -1,16 +1,16 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
+import { takeTurn } from '@ipfleet/core/weighted-turns.ts'
 import { KeyScope } from './key-scope.ts'
 import { type Bench, type KeyReturn, type KeyState, type KeyStore, type Lesson, scopeOf } from './key-store.ts'
 import type { Taken, TakeOptions } from './key-store.ts'
-import { KeyTurns } from './key-turns.ts'
 import { LocalQuotas } from './local-quotas.ts'
 import { type KeyQuota, type QuotaReport, shortForMs, weightsOf } from './quota.ts'
 
 /** A key, as far as one request is concerned. */
 interface Candidate {
   readonly id: string
-  /** The key, then the key for each of the products. */
-  readonly scopes: readonly KeyScope[]
+  readonly whole: KeyScope
+  readonly ofProducts: readonly KeyScope[]
   /** How long it may not be used; 0 or less: it may. */
   readonly waitMs: number
   /** How long another request may still be trying it. */
@@ -27,7 +27,6 @@ export class LocalKeyStore implements KeyStore {
   readonly #trialMs: number
   readonly #scopes = new Map<string, KeyScope>()
   readonly #quotas: LocalQuotas
-  readonly #turns = new KeyTurns()
 
   /** `trialMs`: how long a trial may take before the next request may try the key. */
   constructor(clock: Clock, { trialMs }: { trialMs: number }) {
@@ -41,25 +40,25 @@ export class LocalKeyStore implements KeyStore {
     const all = ids.map((id) => this.#candidate(id, options))
     const available = preferred(all, options)
     const quotas = available.map(({ id }) => (units === 0 ? { id, taken: 0 } : this.#quotas.of(id)))
-    const turn = this.#turns.next(
-      available.map(({ id }) => id),
-      weightsOf(quotas, (one) => weights?.get(one) ?? 1),
-    )
-    const chosen = available[turn]
+    const weightsByTurn = weightsOf(quotas, (one) => weights?.get(one) ?? 1)
+    for (const [index, { whole }] of available.entries()) whole.effectiveWeight = weightsByTurn[index] ?? 1
+    const turn = takeTurn(available.map(({ whole }) => whole))
+    const chosen = available.find(({ whole }) => whole === turn)
     if (chosen === undefined) {
       const trialUnderWay = all.some(({ triedForMs }) => triedForMs > 0)
       return { kind: 'none', trialUnderWay, ...returnOf(all, (one) => Math.max(one.waitMs, one.triedForMs)) }
     }
-    const { id, scopes, overage } = chosen
+    const { id, whole, ofProducts, overage } = chosen
+    const scopes = [whole, ...ofProducts]
     for (const { name } of scopes) this.#quotas.spend(name, units)
     this.#quotas.count(id, units, overage)
     const trials = scopes.filter((scope) => scope.beginTrial(this.#trialMs))
-    const [, ofProduct] = scopes
+    const [ofProduct] = ofProducts
     const learning = learns && ofProduct !== undefined && ofProduct.learnt === undefined
     if (learning) ofProduct.beginLearning(this.#trialMs)
     const richness = ofProduct?.learnt?.richness
     const richest = prefersRich ? richestOf(available) : 0
-    const mixed = prefersRich && new Set(all.flatMap((one) => one.scopes[1]?.learnt?.richness ?? [])).size > 1
+    const mixed = prefersRich && new Set(all.flatMap((one) => one.ofProducts[0]?.learnt?.richness ?? [])).size > 1
     return {
       kind: 'key',
       id,
@@ -89,7 +88,7 @@ export class LocalKeyStore implements KeyStore {
   }
 
   async endTrial(id: string, result: 'recovered' | 'unknown', products: readonly string[] = []): Promise<void> {
-    for (const scope of this.#scopesOf(id, products)) scope.endTrial(result)
+    for (const product of [undefined, ...products]) this.#scope(id, product).endTrial(result)
   }
 
   async learn(lesson: Lesson): Promise<void> {
@@ -125,10 +124,6 @@ export class LocalKeyStore implements KeyStore {
     return scope
   }
 
-  #scopesOf(id: string, products: readonly string[]): KeyScope[] {
-    return [this.#scope(id), ...products.map((product) => this.#scope(id, product))]
-  }
-
   #state(id: string): KeyState {
     const resting = this.running().flatMap(({ id: of, product, reason, durationMs }) =>
       of === id && product !== undefined ? [{ product, reason, remainingMs: durationMs }] : [],
@@ -144,9 +139,10 @@ export class LocalKeyStore implements KeyStore {
   /** The same rules as in take-key.lua, where their reasons are. */
   #candidate(id: string, options: TakeOptions): Candidate {
     const { units = 1, reserveShare = 0, payers, maxPerDay, products = [], learns = false } = options
-    const scopes = this.#scopesOf(id, products)
-    const [whole, ...ofProducts] = scopes
-    const isFree = units === 0 && whole?.reason === 'exhausted'
+    const whole = this.#scope(id)
+    const ofProducts = products.map((product) => this.#scope(id, product))
+    const scopes = [whole, ...ofProducts]
+    const isFree = units === 0 && whole.reason === 'exhausted'
     const benched = isFree ? ofProducts : scopes
     const [shortMs = 0, ...shortMsOfProducts] = scopes.map(({ name }) =>
       shortForMs(this.#quotas.of(name), units, reserveShare),
@@ -156,11 +152,12 @@ export class LocalKeyStore implements KeyStore {
     const [denial] = ofProducts.flatMap(({ deniedStatus }) => deniedStatus ?? [])
     return {
       id,
-      scopes,
+      whole,
+      ofProducts,
       waitMs: Math.max(0, ...benched.map(({ benchMs }) => benchMs), overage ? 0 : shortMs, ...shortMsOfProducts, dayMs),
       triedForMs: Math.max(...scopes.map(({ trialMs }) => trialMs), learns ? (ofProducts[0]?.learningMs ?? 0) : 0),
       overage,
-      deniedStatus: denial ?? (whole?.deniedStatus === undefined ? undefined : 0),
+      deniedStatus: denial ?? (whole.deniedStatus === undefined ? undefined : 0),
     }
   }
 }
@@ -170,12 +167,12 @@ function preferred(all: readonly Candidate[], { declared, learns, prefersRich }:
   let left = all.filter(({ waitMs, triedForMs }) => waitMs <= 0 && triedForMs <= 0)
   left = narrowed(left, ({ overage }) => !overage)
   left = narrowed(left, ({ id }) => declared?.has(id) === true)
-  if (learns && all.some(({ scopes }) => scopes[1]?.deniedStatus !== undefined)) {
-    left = narrowed(left, ({ scopes }) => scopes[1]?.learnt !== undefined)
+  if (learns && all.some(({ ofProducts: [first] }) => first?.deniedStatus !== undefined)) {
+    left = narrowed(left, ({ ofProducts: [first] }) => first?.learnt !== undefined)
   }
   if (!prefersRich) return left
   const richest = richestOf(left)
-  return left.filter(({ scopes }) => (scopes[1]?.learnt?.richness ?? richest) >= richest)
+  return left.filter(({ ofProducts: [first] }) => (first?.learnt?.richness ?? richest) >= richest)
 }
 
 /** Those that fit, unless none does. */
@@ -185,7 +182,7 @@ function narrowed(all: Candidate[], fits: (one: Candidate) => boolean): Candidat
 }
 
 function richestOf(candidates: readonly Candidate[]): number {
-  return Math.max(0, ...candidates.map(({ scopes }) => scopes[1]?.learnt?.richness ?? 0))
+  return Math.max(0, ...candidates.map(({ ofProducts: [first] }) => first?.learnt?.richness ?? 0))
 }
 
 function returnOf(all: readonly Candidate[], waitMsOf: (one: Candidate) => number): KeyReturn {

@@ -1,4 +1,5 @@
-import type { KeyPool, Limit, Ticket } from '@ipfleet/key-pool/key-pool.ts'
+import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
+import type { Limit, Ticket } from '@ipfleet/key-pool/ticket.ts'
 import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 
 export type Failed = Extract<Reply, { kind: 'failed' }>
