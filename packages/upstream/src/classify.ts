@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import { embeddedErrorStatus } from './embedded-error.ts'
 import type { Product } from './product.ts'
 import { isRecordOf } from './record-address.ts'
@@ -6,17 +7,16 @@ import type { Reply, UpstreamAnswer } from './reply.ts'
 import { retryAfterSeconds } from './retry-time.ts'
 import { type Action, actionFor, bodySays, readableLength, type Rule } from './rules.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
-import { isRecord } from '@ipfleet/core/json.ts'
 
 /** What a reply is read by: what was asked, of which product, and the provider's rules. */
-export interface Context {
+interface Context {
   readonly request: UpstreamRequest
   readonly product: Product
   readonly rules: readonly Rule[]
 }
 
 /** An object of more bytes is a record or a batch, and no error. */
-const longestErrorBytes = 4096
+const maxErrorBytes = 4096
 
 /**
  * Reads a provider's reply. The rules say what a status means; here it is seen what the body is: an answer that can
@@ -97,10 +97,8 @@ function contentOf({ status, contentType, body }: UpstreamAnswer, { expected, pa
   const type = mediaType(contentType)
   const isPage = type.includes('html') && startsWithTag(body)
   const saysJson = type.includes('json')
-  if (expected === 'any') {
-    const value = saysJson && body.length <= longestErrorBytes ? jsonOf(body).value : undefined
-    return { value, isPage, fault: undefined }
-  }
+  const valueIn = (maxBytes: number): unknown => (body.length > maxBytes ? undefined : parseJson(body.toString('utf8')))
+  if (expected === 'any') return { value: saysJson ? valueIn(maxErrorBytes) : undefined, isPage, fault: undefined }
   const wantsJson = expected === 'json' || expected === 'object'
   // A field's value may come as text/html (it is shown in browsers); a page starts with a tag.
   if (type.includes('html') && (wantsJson || isPage)) {
@@ -109,14 +107,12 @@ function contentOf({ status, contentType, body }: UpstreamAnswer, { expected, pa
   // Errors may come as JSON or as text whatever was asked for; a record must be JSON.
   if (wantsJson && !saysJson && status < 300) return { isPage, fault: `${type} instead of json` }
   if (!saysJson) return { isPage, fault: undefined }
-  // Whoever asked for an object reads every byte of it.
-  if (expected === 'object' && status < 300 && body.length > longestErrorBytes) {
-    return { isPage, fault: isInBraces(body) ? undefined : 'malformed JSON' }
+  // The caller who asks for an object reads every byte of it.
+  if (expected === 'object' && status < 300) {
+    return { value: valueIn(maxErrorBytes), isPage, fault: isInBraces(body) ? undefined : 'malformed JSON' }
   }
-  const { value, isSound } = jsonOf(body)
-  if (expected === 'object' && status < 300)
-    return { value, isPage, fault: isInBraces(body) ? undefined : 'malformed JSON' }
-  if (!isSound) return { isPage, fault: 'malformed JSON' }
+  const value = valueIn(Infinity)
+  if (value === undefined) return { isPage, fault: 'malformed JSON' }
   const isWhatWasAsked = (expected === 'text' || isRecord(value)) && isRecordOf(value, path)
   return { value, isPage, fault: status < 300 && !isWhatWasAsked ? 'not the record of what was asked' : undefined }
 }
@@ -135,12 +131,4 @@ function mediaType(contentType: string): string {
 
 function startsWithTag(body: Buffer): boolean {
   return body.toString('utf8', 0, 512).trimStart().startsWith('<')
-}
-
-function jsonOf(body: Buffer): { readonly value?: unknown; readonly isSound: boolean } {
-  try {
-    return { value: JSON.parse(body.toString('utf8')) as unknown, isSound: true }
-  } catch {
-    return { isSound: false }
-  }
 }

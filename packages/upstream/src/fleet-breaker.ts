@@ -97,19 +97,14 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
 
   async report({ isProbe }: { readonly isProbe: boolean }, result: CallResult, durationMs: number): Promise<void> {
     if (isProbe) await this.#endProbe(result)
-    else if (result !== 'unknown' && this.state === 'closed' && this.#isTooMuch(result, durationMs)) {
-      this.#pauseFor(this.#settings.openMs)
-      await this.#shared.open(this.#settings.openMs)
-    }
+    else if (result !== 'unknown' && this.state === 'closed' && this.#isTooMuch(result, durationMs))
+      await this.pause(this.#settings.openMs)
   }
 
-  async #endProbe(result: CallResult): Promise<void> {
+  #endProbe(result: CallResult): Promise<void> {
+    if (result === 'failed') return this.pause(this.#settings.openMs)
     this.#probing = false
     if (result === 'unknown') return this.#shared.endProbe()
-    if (result === 'failed') {
-      this.#pauseFor(this.#settings.openMs)
-      return this.#shared.open(this.#settings.openMs)
-    }
     this.#shut()
     return this.#shared.close()
   }

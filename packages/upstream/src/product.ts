@@ -26,7 +26,7 @@ export interface ProductRow {
   readonly path: RegExp
 }
 
-export const otherProduct: Product = { name: 'other', kind: 'other' }
+const otherProduct: Product = { name: 'other', kind: 'other' }
 
 /** The product of a request: the first row that recognises it. */
 export function productIn(rows: readonly ProductRow[], { method, surface, path, batchOf }: UpstreamRequest): Product {
@@ -43,9 +43,4 @@ export function productIn(rows: readonly ProductRow[], { method, surface, path, 
 function batchProduct(rows: readonly ProductRow[], batchOf: string): Product {
   const { kind } = rows.find(({ name }) => name === batchOf) ?? otherProduct
   return { name: `batch/${batchOf}`, kind, batchOf }
-}
-
-/** The products that a key must be allowed to ask for a request of this one. */
-export function neededProducts({ name, batchOf }: Product): readonly string[] {
-  return batchOf === undefined ? [name] : [batchOf, name]
 }

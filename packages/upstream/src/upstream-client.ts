@@ -1,14 +1,15 @@
 import { EventEmitter } from 'node:events'
+import type { ClientRequest } from 'node:http'
+import type { Socket } from 'node:net'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 import got, { type Request } from 'got'
 import type { Provider } from './providers/provider.ts'
 import { isOfProxy, proxyFailure, statusOfRefusedTunnel } from './proxy-failure.ts'
 import type { Reply } from './reply.ts'
 import { sharedLifetime } from './shared-lifetime.ts'
-import { StaleConnectionWatch } from './stale-connection.ts'
 import { type Agents, UpstreamAgents } from './upstream-agents.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
-import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface UpstreamClientOptions {
   readonly provider: Provider
@@ -177,4 +178,34 @@ function codeOf(error: unknown): string {
   const code = errorCode(error) ?? 'unknown'
   const isOfStream = code === 'ERR_READING_RESPONSE_STREAM' && error instanceof Error
   return (isOfStream ? errorCode(error.cause) : undefined) ?? code
+}
+
+/** Codes of a connection that the other side has given up. */
+const goneCodes: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE'])
+
+/**
+ * Watches whether a request is sent on a connection that lay idle and that upstream was closing at that moment. Such a
+ * request was not read, as a rule, and a GET may be sent again (RFC 9112
+ * §9.3.1). One whose answer had begun to come may not: it was read.
+ */
+class StaleConnectionWatch {
+  #request: ClientRequest | undefined
+  #socket: Socket | undefined
+  #bytesBefore = 0
+
+  constructor(stream: Request) {
+    stream.once('request', (request: ClientRequest) => {
+      this.#request = request
+      request.once('socket', (socket) => {
+        this.#socket = socket
+        this.#bytesBefore = socket.bytesRead
+      })
+    })
+  }
+
+  /** Whether `code` is how a request on a stale connection fails, and no byte of an answer has come. */
+  metStaleConnection(code: string): boolean {
+    const isReused = this.#request?.reusedSocket === true
+    return isReused && goneCodes.has(code) && this.#socket?.bytesRead === this.#bytesBefore
+  }
 }

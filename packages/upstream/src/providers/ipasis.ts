@@ -4,7 +4,6 @@ import type { Reply, UpstreamAnswer } from '../reply.ts'
 import type { Product } from '../product.ts'
 import type { Rule } from '../rules.ts'
 import type { UpstreamRequest } from '../upstream-request.ts'
-import { ipasisRules } from './ipasis-rules.ts'
 import { ipinfoRecord, type IpinfoRecord } from './ipasis-record.ts'
 import type { Provider } from './provider.ts'
 
@@ -15,6 +14,27 @@ const modules: ReadonlySet<string> = new Set('asn company privacy abuse domains'
 
 /** There is one kind of answer, which every key may have. */
 const lookup: Product = { name: 'core', kind: 'plan' }
+
+/** What the statuses of IPASIS mean. It has no account that could tell a missing permission from an unknown key. */
+const ipasisRules: readonly Rule[] = [
+  { status: '2xx', says: 'anything', action: 'answer' },
+  { status: '3xx', says: 'anything', action: 'fail' },
+  { status: '401', says: 'page', action: 'fail_over' },
+  { status: '401', says: 'anything', action: 'deny_key' },
+  { status: '402', says: 'page', action: 'fail_over' },
+  { status: '402', says: 'anything', action: 'exhaust_key' },
+  { status: '403', says: 'page', action: 'fail_over' },
+  { status: '403', says: 'blocked', action: 'refuse_query' },
+  { status: '403', says: 'unknown_token', action: 'deny_key' },
+  { status: '403', says: 'anything', action: 'deny_product' },
+  { status: '408', says: 'anything', action: 'reconnect' },
+  { status: '421', says: 'anything', action: 'reconnect' },
+  { status: '425', says: 'anything', action: 'reconnect' },
+  { status: '429', says: 'anything', action: 'rest_product' },
+  { status: '4xx', says: 'page', action: 'fail_over' },
+  { status: '4xx', says: 'anything', action: 'answer' },
+  { status: '5xx', says: 'anything', action: 'fail' },
+]
 
 /**
  * IPASIS, which has one kind of answer: the record of an address, with what IPinfo calls modules in it. It is asked

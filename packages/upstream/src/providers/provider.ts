@@ -3,6 +3,11 @@ import type { Product } from '../product.ts'
 import type { Reply, UpstreamAnswer } from '../reply.ts'
 import type { UpstreamRequest } from '../upstream-request.ts'
 
+/** Every provider that can be asked, by the name that settings know it under. */
+export const providerNames = ['ipinfo', 'ipasis'] as const
+
+export type ProviderName = (typeof providerNames)[number]
+
 /**
  * One kind of upstream: how a question in IPinfo's words is put to it, and what its replies mean, again in IPinfo's
  * words. An adapter is one file here, with a table of rules, and one table in its test (`test/provider-contract.ts`);

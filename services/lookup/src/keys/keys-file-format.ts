@@ -1,6 +1,6 @@
 import { type ApiKey, apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { ipinfoProducts } from '@ipfleet/upstream/providers/ipinfo-products.ts'
-import { providerNames } from '@ipfleet/upstream/providers/provider-names.ts'
+import { providerNames } from '@ipfleet/upstream/providers/provider.ts'
 
 /** What is wrong with a file of keys, in words that hold no secret. */
 export class KeysFileError extends Error {

@@ -2,8 +2,7 @@ import { text } from '@ipfleet/settings/kinds.ts'
 import type { Setting } from '@ipfleet/settings/setting.ts'
 import { ipasis } from '@ipfleet/upstream/providers/ipasis.ts'
 import { ipinfo } from '@ipfleet/upstream/providers/ipinfo.ts'
-import { type ProviderName, providerNames } from '@ipfleet/upstream/providers/provider-names.ts'
-import type { Provider } from '@ipfleet/upstream/providers/provider.ts'
+import { type Provider, type ProviderName, providerNames } from '@ipfleet/upstream/providers/provider.ts'
 import type { LookupSettings } from '../settings.ts'
 
 /** The setting `PROVIDER`: one name, or two, of which the second stands in for the first. */
