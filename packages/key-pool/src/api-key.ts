@@ -15,7 +15,7 @@ export interface ApiKey {
   readonly products?: readonly string[]
   /** Whether it goes on beyond what its plan pays for, which is billed. Default never. */
   readonly overage?: 'pay' | 'never'
-  /** Most units in a day (UTC). */
+  /** Maximum of units in a day (UTC). */
   readonly maxPerDay?: number
 }
 

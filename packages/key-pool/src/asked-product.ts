@@ -26,7 +26,7 @@ export function withMainProducts(state: KeyState): KeyState {
   const resting = (state.products ?? []).filter(
     ({ product, reason }) => mainProducts.has(product) && reason !== 'denied',
   )
-  const [longest] = resting.toSorted((a, b) => b.remainingMs - a.remainingMs)
-  if (longest === undefined) return state
-  return { ...state, state: 'cooling', reason: longest.reason, remainingMs: longest.remainingMs }
+  const [last] = resting.toSorted((a, b) => b.remainingMs - a.remainingMs)
+  if (last === undefined) return state
+  return { ...state, state: 'cooling', reason: last.reason, remainingMs: last.remainingMs }
 }

@@ -27,7 +27,7 @@ interface KeyPoolEvents {
 /** How long a request waits for the trial of a key that may be the only one. */
 const maxTrialWaitMs = 2000
 const trialPollMs = { min: 30, max: 90 }
-/** A key that answered someone this recently is not to blame for a refusal that only it has met. */
+/** A key that answered a request this recently is not to blame for a refusal that no other key has met. */
 const provenForMs = 60_000
 /** Of its limit; a key with less left that meets a 429 has met the end of its quota rather than a burst limit. */
 const nearlyEmptyShare = 0.01
@@ -133,7 +133,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return this.#store.learn({ id, product, forMs: lessonMs, ...(richness !== undefined && { richness }) })
   }
 
-  /** Nothing was learnt about the key for what else it was on trial for: upstream failed, or someone else is to blame. */
+  /** Nothing was learnt about the key for what else it was on trial for: upstream failed, or something else is to blame. */
   async unsettled({ key, product, trial, learning }: Ticket): Promise<void> {
     if (trial || learning) await this.#store.endTrial(key.id, 'unknown', neededProducts(product))
   }
@@ -185,7 +185,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     this.emit('released', id)
   }
 
-  /** Upstream's reply said what is left. Nobody waits for this to be noted. */
+  /** Notes what a reply of upstream said is left. No request waits for it. */
   noteQuota({ key, product }: Ticket, { resetSeconds, ...seen }: SeenQuota): void {
     const resetMs = resetSeconds === undefined ? replyBelievedMs : resetSeconds * 1000
     const believedMs = seen.remaining < 1 ? exhaustedFor(resetMs).durationMs : Math.min(resetMs, replyBelievedMs)
@@ -207,7 +207,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return this.#store.reportQuota({ id, product, source: 'account', remaining: limit, limit, resetMs })
   }
 
-  /** Whether the key has answered someone lately with this product (as far as this replica knows). */
+  /** Whether the key has answered a request for this product lately, as far as this replica knows. */
   isProven({ key, product }: Ticket): boolean {
     const lastMs = this.#lastAnswerMs.get(provenKey(key, product.name))
     return lastMs !== undefined && this.#clock.nowMs() - lastMs < provenForMs

@@ -52,7 +52,7 @@ export interface TakeOptions {
   readonly declared?: ReadonlySet<string>
   /** Keys that may go on beyond their plan, which costs: after the paid units of all others. */
   readonly payers?: ReadonlySet<string>
-  /** Most units of a key in a day (UTC), by id. */
+  /** Maximum of units of a key in a day (UTC), by id. */
   readonly maxPerDay?: ReadonlyMap<string, number>
 }
 

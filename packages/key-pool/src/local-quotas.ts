@@ -76,15 +76,15 @@ export class LocalQuotas {
     const id = scopeOf(key, product)
     const before = this.#alive(id, source)
     const since = takenBefore === undefined ? 0 : (this.#counts.get(key)?.taken ?? 0) - takenBefore
-    const least = Math.max(0, remaining - since)
+    const minLeft = Math.max(0, remaining - since)
     const isKnown = before !== undefined && before.limit === limit
-    const lowered = isKnown ? Math.min(before.remaining, remaining) : least
+    const lowered = isKnown ? Math.min(before.remaining, remaining) : minLeft
     const keepsWindow = isKnown && source === 'reply' && remaining > 0
     this.#held.set(`${id}:${source}`, {
       limit,
       total: used === undefined ? limit : used + remaining,
       untilMs: keepsWindow ? before.untilMs : this.#clock.nowMs() + resetMs,
-      remaining: takenBefore === undefined ? lowered : Math.max(lowered, least),
+      remaining: takenBefore === undefined ? lowered : Math.max(lowered, minLeft),
     })
   }
 

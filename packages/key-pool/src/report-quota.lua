@@ -10,17 +10,17 @@ local said, ends = given.remaining, now + math.ceil(given.resetMs)
 local before = redis.call('HMGET', quotas_key, slot .. ':left', slot .. ':limit', slot .. ':until')
 local is_known = tonumber(before[3] or 0) > now and tonumber(before[2] or nil) == given.limit
 
-local least = said
+local min_left = said
 if given.takenBefore then
   local taken = number_at(turns_key, given.id .. ':taken')
   -- Less than before means that the count began anew.
-  least = math.max(0, said - math.max(0, taken - given.takenBefore))
+  min_left = math.max(0, said - math.max(0, taken - given.takenBefore))
 end
-local left = least
+local left = min_left
 if is_known then
   left = math.min(tonumber(before[1]), said)
   if given.takenBefore then
-    left = math.max(left, least)
+    left = math.max(left, min_left)
   end
   -- A window that is prolonged with every reply would never be counted anew.
   if given.source == 'reply' and said > 0 then

@@ -3,7 +3,7 @@ export interface FairSlotsOptions {
   readonly slots: number
   /** The same, for one client. Default: all slots. */
   readonly slotsPerClient?: number
-  /** Most calls that wait for a slot. One client may have half of the places that the others leave free. */
+  /** Maximum of calls that wait for a slot. One client may have half of the places that the others leave free. */
   readonly maxQueued: number
 }
 

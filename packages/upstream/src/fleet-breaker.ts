@@ -66,7 +66,7 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
     return this.#clock.nowMs() < this.#openUntilMs ? 'open' : 'half-open'
   }
 
-  /** Whether a call may be made. Whoever passes reports how it ended. */
+  /** Whether a call may be made. A caller that passes reports how it ended. */
   async admit(): Promise<Admission> {
     if (this.#openUntilMs === undefined) return { kind: 'pass', isProbe: false }
     const leftMs = this.#openUntilMs - this.#clock.nowMs()

@@ -1,7 +1,7 @@
 import type { UpstreamRequest } from './upstream-request.ts'
 
 /**
- * What a product costs and who may ask it. `plan`: every plan has it, paid from the monthly quota; `free`: costs
+ * What a product costs and which keys may ask it. `plan`: every plan has it, paid from the monthly quota; `free`: costs
  * nothing; `module`: some plans lack it; `tool`: has a limit of its own, apart from the quota; `other`: nothing is known.
  */
 export type ProductKind = 'plan' | 'free' | 'module' | 'tool' | 'other'

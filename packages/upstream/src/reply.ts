@@ -9,7 +9,7 @@ export interface UpstreamAnswer extends SharedLifetime {
   readonly location?: string
 }
 
-/** What a reply's rate-limit fields say of the key's quota, in units (a question each, a batch's items each). */
+/** What a reply's rate-limit fields say of the key's quota, in units (one for a query, one for each item of a batch). */
 export interface ReplyQuota {
   readonly remaining: number
   readonly limit?: number
@@ -31,7 +31,7 @@ type ReplyKind =
       readonly retryAfterSeconds: number | undefined
     }
   /**
-   * 401, 403, 400: refused. `query`: whoever asks; `product`: this key may not ask this; `key`: it is not accepted at
+   * 401, 403, 400: refused. `query`: with any key; `product`: this key may not ask this; `key`: it is not accepted at
    * all; `unclear`: one of these, and the key's account tells which.
    */
   | {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 
 /** No quota is longer than a month; a date beyond is of something else. */
-const longestSeconds = 32 * 86_400
+const maxSeconds = 32 * 86_400
 const secondsOf: Readonly<Record<string, number>> = { second: 1, minute: 60, hour: 3600, day: 86_400 }
 
 /**
@@ -13,7 +13,7 @@ export function retryAfterSeconds(headers: IncomingHttpHeaders, body: string, ep
   const fieldMs = retryAfterMs(headers['retry-after'], epochMs)
   if (fieldMs !== undefined) return Math.ceil(fieldMs / 1000)
   const seconds = dateIn(body, epochMs) ?? durationIn(body)
-  return seconds !== undefined && seconds > 0 && seconds <= longestSeconds ? seconds : undefined
+  return seconds !== undefined && seconds > 0 && seconds <= maxSeconds ? seconds : undefined
 }
 
 function dateIn(body: string, epochMs: number): number | undefined {

@@ -14,7 +14,7 @@ export interface Agents {
   readonly https: HttpsAgent | false
 }
 
-/** How long a proxy may take over a tunnel that nobody waits for any more. */
+/** How long a proxy may take over a tunnel that no request waits for any more. */
 const tunnelTimeoutMs = 30_000
 
 /**

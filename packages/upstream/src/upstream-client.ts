@@ -116,7 +116,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   #send(request: UpstreamRequest, key: string, signal: AbortSignal, agent: Agents): Request {
     const { method, body } = request
     const headers = { ...this.#headers, ...this.provider.credentials(key) }
-    // Nobody asks what the provider does not offer; if someone did, got would fail on the empty URL.
+    // Callers do not ask what the provider does not offer; got would fail on the empty URL.
     return got.stream(this.provider.urlOf(request) ?? '', {
       method,
       headers: body ? { ...headers, 'content-type': body.contentType } : headers,

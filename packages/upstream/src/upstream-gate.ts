@@ -16,7 +16,7 @@ interface Failed {
 export interface UpstreamGateOptions {
   readonly breaker: BreakerSettings
   readonly shared: SharedBreakerStates
-  /** Most calls at a time. */
+  /** Maximum of calls at a time. */
   readonly concurrency: number
   /** Whether calls cannot be coordinated with other replicas now; then a quarter of the concurrency is used. */
   readonly isAlone: () => boolean

@@ -1,10 +1,10 @@
 /**
- * What a sensible answer to the question looks like. `any`: passed on as it is. `object`: JSON too, of which whoever
- * asked reads every byte: here it is only seen that it has a beginning and an end.
+ * What a sensible answer to the query looks like. `any`: passed on as it is. `object`: JSON too, of which the caller
+ * reads every byte; here only its beginning and end are checked.
  */
 export type Expected = 'json' | 'text' | 'object' | 'any'
 
-/** A question in IPinfo's words, whichever provider it is put to. */
+/** A query in IPinfo's words, whichever provider it is sent to. */
 export interface UpstreamRequest {
   readonly method: 'GET' | 'POST'
   /** Which of IPinfo's hosts. */
