@@ -1,4 +1,4 @@
-import { limitOf, type Policy } from './policy.ts'
+import { limitOf, type Policy, type SlidingWindow } from './policy.ts'
 import type { Standing } from './rate-limiter.ts'
 
 /**
@@ -7,6 +7,19 @@ import type { Standing } from './rate-limiter.ts'
  */
 export function policyMember(name: string, policy: Policy): string {
   return `"${name}";q=${limitOf(policy)};w=${windowSeconds(policy)}`
+}
+
+/** What a budget counts; its name in the fields. */
+export type BudgetName = 'requests' | 'units'
+
+/** The `RateLimit-Policy` field of a client; empty without budgets. */
+export function policyField(budgets: { readonly [Name in BudgetName]?: SlidingWindow | undefined }): string {
+  return (['requests', 'units'] as const)
+    .flatMap((name) => {
+      const budget = budgets[name]
+      return budget ? [policyMember(name, budget)] : []
+    })
+    .join(', ')
 }
 
 export function standingMember(name: string, { remaining, resetMs }: Standing): string {

@@ -1,5 +1,5 @@
 --[[
-  Takes from a token bucket. A bucket that nobody knows is full. Time is the server's. A refusal writes nothing.
+  Takes from a token bucket. A bucket that is not there is full. Time is the server's. A refusal writes nothing.
 
   KEYS[1] the bucket: fields tokens, at (ms since 1970)
   KEYS[2] (with ARGV[5] only) the last report of a sender

@@ -197,7 +197,7 @@ export class BulkService {
       store: this.#store,
       lookups,
       pauses: this.#pauses,
-      clients: clients?.guard,
+      clients,
       quota: this.#quota,
       signals,
       onDone: this.#metrics.chunkDone,
@@ -230,7 +230,7 @@ export class BulkService {
       clientOf: clientAddress({ trusted: settings.TRUST_PROXY }),
       checkCallback: (given) => this.#checkCallback(given),
       sendWebhook: (id) => this.#requireWebhooks().resend(id),
-      clients: this.#redis.clients?.guard,
+      clients: this.#redis.clients,
       limits: {
         maxLines: settings.BULK_MAX_LINES,
         maxBytes: settings.BULK_MAX_BODY_BYTES,

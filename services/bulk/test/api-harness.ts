@@ -2,7 +2,7 @@ import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders }
 import type { AddressInfo } from 'node:net'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { clientParts } from '@ipfleet/rate-limit/clients/client-parts.ts'
+import { createClientGuard } from '@ipfleet/rate-limit/clients/create-client-guard.ts'
 import type { ClientToken } from '@ipfleet/rate-limit/clients/client-tokens.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
@@ -176,7 +176,7 @@ export class ApiHarness implements AsyncDisposable {
   }: ApiHarnessOptions): Promise<void> {
     const subscriber = new Subscriber(this.redis.url)
     const changes = new JobChanges()
-    const clients = clientParts({ tokens, link: undefined, service: 'bulk' })
+    const clients = createClientGuard({ tokens, link: undefined, service: 'bulk' })
     const logger = createLogger({
       level: 'debug',
       format: 'json',
@@ -209,7 +209,7 @@ export class ApiHarness implements AsyncDisposable {
       clientOf,
       checkCallback: (given) => this.#checkCallback(given),
       sendWebhook: async (id) => void this.webhooks.push(id),
-      clients: clients?.guard,
+      clients,
       limits: { maxLines, maxBytes, maxRatio: 50 },
       ...limits,
       accessLog: new AccessLog({ logger }),

@@ -1,5 +1,6 @@
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
-import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
+import { RedisCounter } from '@ipfleet/rate-limit/redis-counter.ts'
+import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
 import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
@@ -36,7 +37,7 @@ export function createFleet(
   clock.follow(link)
   return {
     clock,
-    limiter: new FleetRateLimiter(link, { scope: 'egress', members: () => size.count }),
+    limiter: new SharedRateLimiter(new RedisCounter(link, 'egress'), { members: () => size.count }),
     redis: { link, subscriber },
     close: async () => {
       await size.close()

@@ -12,7 +12,8 @@ import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
 import { chosenProviders } from './upstream/chosen-providers.ts'
-import { clientParts, type ClientParts, registerClientMetrics } from '@ipfleet/rate-limit/clients/client-parts.ts'
+import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
+import { createClientGuard, registerClientMetrics } from '@ipfleet/rate-limit/clients/create-client-guard.ts'
 import { fleetParts, type FleetParts } from './fleet/fleet.ts'
 import { FleetStats } from './fleet/fleet-stats.ts'
 import { Health } from './operations/health.ts'
@@ -35,7 +36,7 @@ export class Replica {
   readonly #logger: Logger
   readonly #fleet: FleetParts
   readonly #upstream: UpstreamParts | undefined
-  readonly #clients: ClientParts | undefined
+  readonly #clients: ClientGuard | undefined
   readonly #offline: OfflineSource
   readonly #health: Health
   readonly #server: Server
@@ -45,7 +46,7 @@ export class Replica {
     this.#logger = logger
     this.#fleet = fleetParts(settings)
     this.#upstream = upstreamParts(settings, this.#fleet, logger)
-    this.#clients = clientParts({
+    this.#clients = createClientGuard({
       tokens: settings.CLIENT_TOKENS,
       link: this.#fleet.redis?.state,
       service: 'lookup',
@@ -115,7 +116,7 @@ export class Replica {
     })
     const lookups = lookupParts(settings, { fleet, upstream, offline: this.#offline.db, memory })
     registerMetrics({ metrics, record, memory, fleet, upstream, health })
-    const clients = this.#clients?.guard
+    const clients = this.#clients
     if (clients) registerClientMetrics(metrics, clients)
     const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())
     const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)

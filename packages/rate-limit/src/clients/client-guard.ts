@@ -1,14 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { exposedFields, standingMember } from '../rate-limit-fields.ts'
+import { type BudgetName, exposedFields, policyField, standingMember } from '../rate-limit-fields.ts'
 import type { SlidingWindow } from '../policy.ts'
 import type { Decision, PromptRateLimiter } from '../rate-limiter.ts'
-import { type BudgetName, policyField } from './budget-fields.ts'
 import { clientId, type ClientToken } from './client-tokens.ts'
 import { givenToken } from '@ipfleet/http-server/given-token.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
-/** Someone whose token is known. */
+/** A client whose token is known. */
 interface Client extends Pick<ClientToken, BudgetName | 'name'> {
   readonly id: string
   /** Ready-made; undefined without a budget. */
@@ -39,7 +38,9 @@ export interface Usage {
   readonly budgets: { readonly [Name in BudgetName]?: BudgetUsage }
 }
 
-export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter }
+export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter } & {
+  close(): Promise<void>
+}
 
 /** Whether another replica has counted the request already, and let it in. */
 export type IsCounted = (req: IncomingMessage) => boolean
@@ -49,7 +50,7 @@ export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'ov
 const nothing: readonly string[] = []
 
 /**
- * Who may ask, and how much: with CLIENT_TOKENS every lookup needs one of them and stays within its budgets. Requests
+ * Decides who may ask, and how much: with CLIENT_TOKENS every look-up needs one of them and stays within its budgets. Requests
  * are counted when they come in; upstream units when they have been caused, so that requests under way together may
  * go beyond. A client without units left is still answered from this replica's memory, which costs none.
  */
@@ -146,9 +147,9 @@ export class ClientGuard {
     if (units) void this.#limiters.units.charge(id, units, count)
   }
 
-  /** Reports what others do not know yet. */
-  async close(): Promise<void> {
-    await Promise.all([this.#limiters.requests.close(), this.#limiters.units.close()])
+  /** Reports what others do not know yet. While Redis is still there. */
+  close(): Promise<void> {
+    return this.#limiters.close()
   }
 
   /** @throws ProxyError `token_missing`, `unknown_token` */

@@ -3,7 +3,7 @@ import type { SlidingWindow } from '../policy.ts'
 import { secretList } from '@ipfleet/settings/kinds.ts'
 import type { Setting } from '@ipfleet/settings/setting.ts'
 
-/** Someone who may ask, and how much. */
+/** A client that may ask, and how much. */
 export interface ClientToken {
   readonly secret: string
   /** The operator's name for it; what Redis and metrics know is the id. */
@@ -24,11 +24,11 @@ const periodsMs: ReadonlyMap<string, number> = new Map([
 ])
 
 /** Shorter ones can be guessed. */
-const leastTokenLength = 8
+const minTokenLength = 8
 
 const grammar =
   `comma-separated; each [name=]token[;requests=N/PERIOD][;units=N/PERIOD], the token of at least ` +
-  `${leastTokenLength} characters, PERIOD one of ${[...periodsMs.keys()].join(', ')}`
+  `${minTokenLength} characters, PERIOD one of ${[...periodsMs.keys()].join(', ')}`
 
 /**
  * The setting `CLIENT_TOKENS`: `token`, or `name=token;requests=1000/hour;units=100000/month`, separated by commas or
@@ -66,7 +66,7 @@ function readEntry(entry: string): ClientToken | string {
   const [first = '', ...budgets] = entry.split(';')
   // The `=` that base64 ends in begins no token.
   const { name, secret = '' } = /^(?:(?<name>[A-Za-z][\w.-]{0,31})=(?!=*$))?(?<secret>.*)$/.exec(first)?.groups ?? {}
-  if (secret.length < leastTokenLength) return `has a token of under ${leastTokenLength} characters`
+  if (secret.length < minTokenLength) return `has a token of under ${minTokenLength} characters`
   const token: { -readonly [Part in keyof ClientToken]: ClientToken[Part] } = { secret, ...(name && { name }) }
   for (const budget of budgets) {
     const [, what, count = '', period = ''] = /^(requests|units)=([1-9]\d{0,14})\/([a-z]+)$/.exec(budget) ?? []

@@ -1,8 +1,9 @@
 import { furtherAttempt } from '@ipfleet/http-server/further-attempt.ts'
-import { clientParts } from '@ipfleet/rate-limit/clients/client-parts.ts'
+import { createClientGuard } from '@ipfleet/rate-limit/clients/create-client-guard.ts'
 import type { ClientToken } from '@ipfleet/rate-limit/clients/client-tokens.ts'
-import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
 import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
+import { RedisCounter } from '@ipfleet/rate-limit/redis-counter.ts'
+import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import { blockingConnection, queueConnection } from '@ipfleet/redis/connection.ts'
 import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { logLink } from '@ipfleet/redis/log-link.ts'
@@ -31,8 +32,8 @@ export function connect({ url, timeoutMs, prefix, tokens, trusted }: ConnectionO
   const subscriber = new Subscriber(url, timeoutMs)
   subscriber.onRefused((error) => link.refused(error))
   const size = new FleetSize(link, { name: 'bulk' })
-  const limiter = new FleetRateLimiter(link, { scope: 'bulk', members: () => size.count })
-  const clients = clientParts({ tokens, link, service: 'bulk', isCounted: furtherAttempt({ trusted }) })
+  const limiter = new SharedRateLimiter(new RedisCounter(link, 'bulk'), { members: () => size.count })
+  const clients = createClientGuard({ tokens, link, service: 'bulk', isCounted: furtherAttempt({ trusted }) })
   // BullMQ requires its own connections: one to add with, one that blocks.
   const forQueue = queueConnection(url, 'bulk-queue')
   const forWorker = blockingConnection(url, 'bulk-worker')

@@ -1,6 +1,7 @@
-import { FleetRateLimiter } from '@ipfleet/rate-limit/fleet-rate-limiter.ts'
 import { FleetSize } from '@ipfleet/rate-limit/fleet-size.ts'
 import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
+import { RedisCounter } from '@ipfleet/rate-limit/redis-counter.ts'
+import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import { logLink } from '@ipfleet/redis/log-link.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
@@ -49,10 +50,10 @@ export class LimitParts {
     this.link?.close()
   }
 
-  #counter(aheadPart: number): PromptRateLimiter {
+  #counter(allowance: number): PromptRateLimiter {
     const { link } = this
     const size = this.#size
-    if (link === undefined || size === undefined) return this.#surroundings.limiter({ aheadPart })
-    return new FleetRateLimiter(link, { scope: 'edge', members: () => size.count, aheadPart })
+    if (link === undefined || size === undefined) return this.#surroundings.limiter({ allowance })
+    return new SharedRateLimiter(new RedisCounter(link, 'edge'), { members: () => size.count, allowance })
   }
 }

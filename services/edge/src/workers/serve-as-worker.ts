@@ -1,9 +1,9 @@
-import { LedgerRateLimiter } from '@ipfleet/rate-limit/ledger-rate-limiter.ts'
+import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Instructions } from './messages.ts'
-import { PrimaryLedger } from './primary-ledger.ts'
+import { PrimaryCounter } from './primary-counter.ts'
 import { PrimarySilent, type Serving, type StartServing, type Surroundings } from './surroundings.ts'
 import { WorkerChannel } from './worker-channel.ts'
 import { within } from '@ipfleet/core/within.ts'
@@ -87,12 +87,12 @@ class ServingWorker<Config> {
   }
 
   #makeSurroundings(): Surroundings {
-    const ledger = new PrimaryLedger({ ask: (expenses) => this.#channel.ask('spend', expenses) })
+    const counter = new PrimaryCounter({ ask: (expenses) => this.#channel.ask('spend', expenses) })
     const workers = (): number => this.#workers
     return {
       metrics: this.#metrics,
       render: (format) => this.#render(format),
-      limiter: (options) => new LedgerRateLimiter(ledger, { ...options, members: workers }),
+      limiter: (options) => new SharedRateLimiter(counter, { ...options, members: workers }),
       onDealt: (listener) => {
         this.#onDealt = listener
       },

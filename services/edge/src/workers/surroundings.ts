@@ -28,7 +28,7 @@ export interface SharedLimiterOptions {
    * The part of what a client has left that this process may let through before it asks: 0 (default) asks for each
    * request, so that the limit is exact.
    */
-  readonly aheadPart?: number
+  readonly allowance?: number
 }
 
 /** The primary process gave no answer. */

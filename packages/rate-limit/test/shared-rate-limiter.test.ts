@@ -4,13 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { FleetRateLimiter, type FleetRateLimiterOptions } from '../src/fleet-rate-limiter.ts'
 import type { Policy } from '../src/policy.ts'
-import { RedisRateLimiter } from '../src/redis-rate-limiter.ts'
+import { RedisCounter } from '../src/redis-counter.ts'
+import { SharedRateLimiter, type SharedRateLimiterOptions } from '../src/shared-rate-limiter.ts'
+import { counting } from './counting.ts'
 import { fleetLink, whenDown, whenUp } from './fleet-link.ts'
 import { rateLimiterContract } from './rate-limiter-contract.ts'
 
 const scope = 'test'
+const limiterOn = (link: RedisLink, options: SharedRateLimiterOptions) =>
+  new SharedRateLimiter(new RedisCounter(link, scope), options)
 const window = (limit: number): Policy => ({ kind: 'sliding-window', limit, windowMs: 3_600_000 })
 
 let redis: TestRedis
@@ -24,9 +27,9 @@ afterAll(async () => {
   await redis.stop()
 })
 
-describe.each([0, 1 / 16])('with %d of what is left let through ahead of the fleet', (aheadPart) => {
-  rateLimiterContract('FleetRateLimiter', async () => {
-    const limiters = links.map((link) => new FleetRateLimiter(link, { scope, members: () => 3, aheadPart }))
+describe.each([0, 1 / 16])('with %d of what is left let through before the fleet is asked', (allowance) => {
+  rateLimiterContract('SharedRateLimiter', async () => {
+    const limiters = links.map((link) => limiterOn(link, { members: () => 3, allowance }))
     return {
       limiters,
       // A timer may fire a little before its time.
@@ -40,15 +43,15 @@ describe('one of the fleet', () => {
   let subject: string
   let commands: number
   let link: RedisLink
-  let opened: FleetRateLimiter[]
+  let opened: SharedRateLimiter[]
   const count = (): void => void (commands += 1)
-  const open = (options: Partial<FleetRateLimiterOptions> = {}): FleetRateLimiter => {
-    const limiter = new FleetRateLimiter(link, { scope, members: () => 1, ...options })
+  const open = (options: Partial<SharedRateLimiterOptions> = {}): SharedRateLimiter => {
+    const limiter = limiterOn(link, { members: () => 1, ...options })
     opened.push(limiter)
     return limiter
   }
   /** What the fleet says, asked past the limiter. */
-  const fleetsView = (policy: Policy) => new RedisRateLimiter(links[1] as RedisLink, { scope }).check(subject, policy)
+  const fleetsView = (policy: Policy) => counting(links[1] as RedisLink, scope).check(subject, policy)
 
   beforeEach(async () => {
     subject = randomUUID()
@@ -62,7 +65,7 @@ describe('one of the fleet', () => {
     await Promise.all(opened.map((limiter) => limiter.close()))
   })
 
-  test('who is known to be over is refused from memory, without a Redis call', async () => {
+  test('a subject that is known to be over is refused from memory, without a Redis call', async () => {
     const limiter = open()
     for (let turn = 0; turn < 4; turn++) await limiter.take(subject, window(3))
     const before = commands
@@ -80,14 +83,14 @@ describe('one of the fleet', () => {
     expect((await limiter.take(subject, window(3), 3)).kind).toBe('allowed')
   })
 
-  test('with nothing ahead every request is asked for', async () => {
+  test('without an allowance the fleet is asked about every request', async () => {
     const limiter = open()
     await limiter.take(subject, window(1000))
     expect(limiter.takeNow(subject, window(1000))).toBeUndefined()
   })
 
   test('far from the limit it answers at once, and tells the fleet soon', async () => {
-    const limiter = open({ aheadPart: 1 / 16 })
+    const limiter = open({ allowance: 1 / 16 })
     expect(limiter.takeNow(subject, window(1600))).toBeUndefined()
     await limiter.take(subject, window(1600))
     const before = commands
@@ -98,8 +101,8 @@ describe('one of the fleet', () => {
     await until(async () => (await fleetsView(window(1600))).remaining === 1539)
   })
 
-  test('goes no further ahead than its part of what is left: then the fleet is asked', async () => {
-    const limiter = open({ aheadPart: 1 / 16 })
+  test('lets through no more than its part of what is left, and then asks the fleet', async () => {
+    const limiter = open({ allowance: 1 / 16 })
     await limiter.take(subject, window(161))
     const now = Array.from({ length: 30 }, () => limiter.takeNow(subject, window(161))?.kind)
     expect(now.filter((kind) => kind === 'allowed')).toHaveLength(10)
@@ -107,8 +110,8 @@ describe('one of the fleet', () => {
     expect((await fleetsView(window(161))).remaining).toBe(149)
   })
 
-  test('what it still owes is told when it ends', async () => {
-    const limiter = open({ aheadPart: 1 / 16 })
+  test('what is unreported is reported when it ends', async () => {
+    const limiter = open({ allowance: 1 / 16 })
     await limiter.take(subject, window(1600))
     for (let turn = 0; turn < 9; turn++) limiter.takeNow(subject, window(1600))
     await limiter.close()
@@ -120,7 +123,7 @@ describe('while Redis is away', () => {
   test('each keeps to its share, and tells on return what it has let through', async () => {
     const own = await startTestRedis()
     const link = await fleetLink(own.url, 'away', 100)
-    const limiter = new FleetRateLimiter(link, { scope, members: () => 4 })
+    const limiter = limiterOn(link, { members: () => 4 })
     try {
       await limiter.take('subject', window(40), 3)
       await own.stop()
@@ -133,7 +136,7 @@ describe('while Redis is away', () => {
       const back = await startTestRedis({ port: own.port })
       try {
         await whenUp(link)
-        const fleet = new RedisRateLimiter(link, { scope })
+        const fleet = counting(link, scope)
         // The server that came back is empty.
         await until(async () => (await fleet.check('subject', window(40))).remaining === 33)
       } finally {

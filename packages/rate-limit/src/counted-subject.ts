@@ -1,34 +1,39 @@
 import type { Policy } from './policy.ts'
 import type { Decision, Standing } from './rate-limiter.ts'
 
-/** A charge on its way to the fleet; repeated under the same number until it is answered. */
+/** A charge on its way to the shared counter; repeated under the same number until it is answered. */
 export interface Report {
   readonly sequence: number
   readonly cost: number
 }
 
-/** What this process knows of one subject, and what of its own spending the fleet does not know yet. */
-export class FleetAccount {
-  readonly subject: string
+/** What this process knows of one subject, and what of its own spending the shared counter does not know yet. */
+export class CountedSubject {
+  readonly name: string
   readonly policy: Policy
-  /** Spent here and not reported. */
-  ahead = 0
   report: Report | undefined
   /** The report under way. */
   reporting: Promise<void> | undefined
+  /** Spent here, and in no report yet. */
+  #spent = 0
   #sequence = 0
   #known: Standing | undefined
   #knownAtMs = 0
   #overUntilMs = 0
   #overNeed = 0
 
-  constructor(subject: string, policy: Policy) {
-    this.subject = subject
+  constructor(name: string, policy: Policy) {
+    this.name = name
     this.policy = policy
   }
 
-  get owes(): boolean {
-    return this.ahead > 0 || this.report !== undefined
+  /** What was spent here and is not confirmed. */
+  get unreported(): number {
+    return this.#spent + (this.report?.cost ?? 0)
+  }
+
+  spend(cost: number): void {
+    this.#spent += cost
   }
 
   learn(decision: Decision, need: number, nowMs: number): void {
@@ -54,18 +59,17 @@ export class FleetAccount {
 
   /** What is to be reported now: what was not answered, before anything newer. Undefined when there is nothing. */
   nextReport(): Report | undefined {
-    if (this.report === undefined && this.ahead > 0) {
-      this.report = { sequence: ++this.#sequence, cost: this.ahead }
-      this.ahead = 0
+    if (this.report === undefined && this.#spent > 0) {
+      this.report = { sequence: ++this.#sequence, cost: this.#spent }
+      this.#spent = 0
     }
     return this.report
   }
 
   #standing({ limit, remaining, resetMs }: Standing, nowMs: number): Standing {
-    const unreported = this.ahead + (this.report?.cost ?? 0)
     return {
       limit,
-      remaining: Math.max(0, remaining - unreported),
+      remaining: Math.max(0, remaining - this.unreported),
       resetMs: Math.max(0, resetMs - (nowMs - this.#knownAtMs)),
     }
   }

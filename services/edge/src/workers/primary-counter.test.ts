@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals'
-import { LedgerRateLimiter } from '@ipfleet/rate-limit/ledger-rate-limiter.ts'
+import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { Policy } from '@ipfleet/rate-limit/policy.ts'
 import { type Decision, taking } from '@ipfleet/rate-limit/rate-limiter.ts'
 import type { Expense } from './messages.ts'
-import { PrimaryLedger } from './primary-ledger.ts'
+import { PrimaryCounter } from './primary-counter.ts'
 
 const ten: Policy = { kind: 'sliding-window', limit: 10, windowMs: 3_600_000 }
 
@@ -33,16 +33,16 @@ class FakePrimary {
   }
 }
 
-const ledgerOf = (primary: FakePrimary) => new PrimaryLedger({ ask: primary.ask, answerWithinMs: 20 })
-const limiterOf = (primary: FakePrimary) => new LedgerRateLimiter(ledgerOf(primary), { members: () => 5 })
-const takes = (limiter: LedgerRateLimiter, count: number) =>
+const counterOf = (primary: FakePrimary) => new PrimaryCounter({ ask: primary.ask, answerWithinMs: 20 })
+const limiterOf = (primary: FakePrimary) => new SharedRateLimiter(counterOf(primary), { members: () => 5 })
+const takes = (limiter: SharedRateLimiter, count: number) =>
   Promise.all(Array.from({ length: count }, () => limiter.take('client', ten)))
 const allowed = (decisions: readonly Decision[]) => decisions.filter(({ kind }) => kind === 'allowed').length
 
 test('what comes up in one turn of the event loop travels as one message', async () => {
   const primary = new FakePrimary()
-  const ledger = ledgerOf(primary)
-  const asked = ['a', 'b', 'a'].map((subject) => ledger.spend(subject, ten, taking(1)))
+  const counter = counterOf(primary)
+  const asked = ['a', 'b', 'a'].map((subject) => counter.spend(subject, ten, taking(1)))
   const decisions = await Promise.all(asked)
   expect(primary.batches.map((batch) => batch.map(({ subject }) => subject))).toEqual([['a', 'b', 'a']])
   expect(decisions.map((decision) => 'remaining' in decision && decision.remaining)).toEqual([9, 9, 8])
@@ -93,9 +93,9 @@ test('a charge that was late is not counted twice', async () => {
 })
 
 test('a primary that is gone leaves the share', async () => {
-  const ledger = new PrimaryLedger({ ask: async () => undefined })
-  const limiter = new LedgerRateLimiter(ledger, { members: () => 5 })
+  const counter = new PrimaryCounter({ ask: async () => undefined })
+  const limiter = new SharedRateLimiter(counter, { members: () => 5 })
   expect(allowed(await takes(limiter, 6))).toBe(2)
-  expect(ledger.up).toBe(false)
+  expect(counter.up).toBe(false)
   await limiter.close()
 })

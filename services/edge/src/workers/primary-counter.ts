@@ -1,10 +1,10 @@
-import type { Ledger, Receipt, Unanswered } from '@ipfleet/rate-limit/ledger.ts'
+import type { IdempotencyKey, SharedCounter, Unanswered } from '@ipfleet/rate-limit/shared-counter.ts'
 import type { Policy } from '@ipfleet/rate-limit/policy.ts'
 import type { Decision, Spending } from '@ipfleet/rate-limit/rate-limiter.ts'
 import type { Expense } from './messages.ts'
 import { within } from '@ipfleet/core/within.ts'
 
-export interface PrimaryLedgerOptions {
+export interface PrimaryCounterOptions {
   /** Has the primary count; undefined when it is gone. */
   readonly ask: (expenses: readonly Expense[]) => Promise<readonly Decision[] | undefined>
   /** A primary that takes longer is not waited for. Default 100. */
@@ -21,8 +21,8 @@ const nothingCame: Unanswered = { kind: 'unanswered', mayBeCounted: true }
  * The primary process counts for all its workers. What comes up within one turn of the event loop travels as one
  * message. Once an answer is late no further one is asked for until it has come: then the primary runs again.
  */
-export class PrimaryLedger implements Ledger {
-  readonly #ask: PrimaryLedgerOptions['ask']
+export class PrimaryCounter implements SharedCounter {
+  readonly #ask: PrimaryCounterOptions['ask']
   readonly #answerWithinMs: number
   readonly #listeners = new Set<() => void>()
   /** Charges that the primary will count and has not confirmed yet, by subject. */
@@ -30,7 +30,7 @@ export class PrimaryLedger implements Ledger {
   #batch: Entry[] = []
   #up = true
 
-  constructor({ ask, answerWithinMs = 100 }: PrimaryLedgerOptions) {
+  constructor({ ask, answerWithinMs = 100 }: PrimaryCounterOptions) {
     this.#ask = ask
     this.#answerWithinMs = answerWithinMs
   }
@@ -44,9 +44,14 @@ export class PrimaryLedger implements Ledger {
     return () => void this.#listeners.delete(listener)
   }
 
-  async spend(subject: string, policy: Policy, spending: Spending, receipt?: Receipt): Promise<Decision | Unanswered> {
+  async spend(
+    subject: string,
+    policy: Policy,
+    spending: Spending,
+    key?: IdempotencyKey,
+  ): Promise<Decision | Unanswered> {
     const expense = { subject, policy, spending }
-    const counted = receipt === undefined ? this.#count(expense) : this.#countOnce(expense)
+    const counted = key === undefined ? this.#count(expense) : this.#countOnce(expense)
     const decision = await within(this.#answerWithinMs, counted)
     if (decision !== undefined) return decision
     this.#up = false

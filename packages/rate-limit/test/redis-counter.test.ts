@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { FleetSize } from '../src/fleet-size.ts'
 import type { Policy } from '../src/policy.ts'
-import { RedisRateLimiter } from '../src/redis-rate-limiter.ts'
+import { charging, checking, taking } from '../src/rate-limiter.ts'
+import { RedisCounter } from '../src/redis-counter.ts'
+import { counting } from './counting.ts'
 import { fleetLink } from './fleet-link.ts'
 import { rateLimiterContract } from './rate-limiter-contract.ts'
 
@@ -25,9 +26,9 @@ afterAll(async () => {
 const window: Policy = { kind: 'sliding-window', limit: 5, windowMs: 3_600_000 }
 const bucket: Policy = { kind: 'token-bucket', burst: 5, refillPerSecond: 0.001 }
 const firstLink = (): RedisLink => links[0] as RedisLink
-const limiterOn = (link: RedisLink, scope = 'test') => new RedisRateLimiter(link, { scope })
+const limiterOn = (link: RedisLink, scope = 'test') => counting(link, scope)
 
-rateLimiterContract('RedisRateLimiter', async () => ({
+rateLimiterContract('RedisCounter', async () => ({
   limiters: links.map((link) => limiterOn(link)),
   // A timer may fire a little before its time.
   pass: (ms) => sleep(ms + 5),
@@ -68,15 +69,15 @@ describe.each([
   })
 })
 
-test('without an answer from Redis every method throws RedisUnavailable', async () => {
+test('without an answer from Redis nothing is decided, and nothing thrown', async () => {
   const other = await startTestRedis()
   const link = await fleetLink(other.url, 'lost')
   try {
     await other.stop()
-    const limiter = limiterOn(link)
-    await expect(limiter.take('a', window)).rejects.toThrow(RedisUnavailable)
-    await expect(limiter.check('a', bucket)).rejects.toThrow(RedisUnavailable)
-    await expect(limiter.charge('a', bucket, 1)).rejects.toThrow(RedisUnavailable)
+    const counter = new RedisCounter(link, 'test')
+    expect(await counter.spend('a', window, taking(1))).toMatchObject({ kind: 'unanswered' })
+    expect(await counter.spend('a', bucket, checking)).toMatchObject({ kind: 'unanswered' })
+    expect(await counter.spend('a', bucket, charging(1))).toMatchObject({ kind: 'unanswered' })
   } finally {
     link.close()
     await other.stop()
