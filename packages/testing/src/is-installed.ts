@@ -3,13 +3,22 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** Whether a program runs here. If not, it is said what `otherwise` is then the case, since tests are skipped for it. */
-export async function isInstalled(program: string, otherwise: string): Promise<boolean> {
+/**
+ * Whether a program runs here. If not, it says what `consequence` that has, since tests are skipped for it, and which
+ * package of Debian's brings the program: tests install nothing but Redis.
+ */
+export async function isInstalled(
+  program: string,
+  consequence: string,
+  debianPackage: string = program,
+): Promise<boolean> {
   try {
     await run(program, ['--version'])
     return true
-  } catch {
-    process.stderr.write(`No ${program} on this machine: ${otherwise}\n`)
+  } catch (error) {
+    // One that does not know the option is there all the same.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return true
+    process.stderr.write(`No ${program} on this machine (Debian's package ${debianPackage}): ${consequence}\n`)
     return false
   }
 }

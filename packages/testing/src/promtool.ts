@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { installDebianPackage } from './debian-package.ts'
 
 const execute = promisify(execFile)
 
@@ -9,12 +8,11 @@ const image = 'prom/prometheus:v3.5.0'
 /** Runs promtool in a folder. @returns what it wrote @throws with what it wrote, when it finds fault */
 export type Promtool = (folder: string, args: readonly string[]) => Promise<string>
 
-/** promtool from the PATH, from Prometheus' image, or from Debian's package; or why there is none, as a sentence. */
+/** promtool from the PATH or from Prometheus' image; or why there is none and how to get it, as a sentence. */
 export async function findPromtool(): Promise<Promtool | string> {
   if (await works('promtool', ['--version'])) return onPath
   if (await works('docker', ['image', 'inspect', image])) return inContainer
-  const obstacle = await installDebianPackage('prometheus')
-  return obstacle === undefined ? onPath : `promtool is not on the PATH, there is no image ${image}, and ${obstacle}`
+  return `promtool is not on the PATH (Debian's package prometheus has it), and no Docker engine has the image ${image}`
 }
 
 async function onPath(folder: string, args: readonly string[]): Promise<string> {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { findComposeEngine } from '../src/compose-engine.ts'
+import { isInstalled } from '../src/is-installed.ts'
 import { followReadme } from '../src/readme-follower.ts'
 import { checkoutObstacle, type ReadmeCheckout, readmeCheckout } from '../src/readme-place.ts'
 import { isPortFree } from '../src/service-process-port.ts'
@@ -27,6 +28,11 @@ const ports = [8080, 8082, 18_080, 18_081, 18_082, 8090, 8443, 6390, ...(noDocke
 /** Other test files may have them for a while. */
 const portsPatienceMs = 60_000
 
+// The certificate that one block makes is in the others.
+const usesOpenssl = (script: string): boolean => /\bopenssl\b|\bipinfo\.(?:crt|toml)\b/.test(script)
+const hasOpenssl = await isInstalled('openssl', 'blocks that need it are not run')
+const noOpenssl = hasOpenssl ? undefined : 'there is no openssl'
+
 const usesDocker = (script: string): boolean => /\bdocker\b/.test(script)
 /** Of a block: images may have to be built, packages to be installed. */
 const timeoutMs = (script: string): number => (usesDocker(script) ? 15 * 60_000 : 3 * 60_000)
@@ -46,7 +52,7 @@ possible('word for word', () => {
       await followReadme(readme, readFileSync(`${repository}/${readme}`, 'utf8'), {
         folder: checkout.folder,
         env: checkout.env,
-        obstacle: (script) => (usesDocker(script) ? noDocker : undefined),
+        obstacle: (script) => (usesDocker(script) ? noDocker : usesOpenssl(script) ? noOpenssl : undefined),
         print: (line) => process.stderr.write(`${line}\n`),
         timeoutMs,
       })

@@ -15,7 +15,9 @@ import { testCertificate, type TestCertificate } from './test-certificate.ts'
 const run = promisify(execFile)
 
 const withCurl = (await isInstalled('curl', 'what it would show is not tested')) ? describe : describe.skip
-const withH2load = (await isInstalled('h2load', 'what it would show is not tested')) ? describe : describe.skip
+const withH2load = (await isInstalled('h2load', 'what it would show is not tested', 'nghttp2-client'))
+  ? describe
+  : describe.skip
 
 let certificate: TestCertificate
 let backend: ServiceProcess

@@ -189,7 +189,7 @@ describe('a backend behind HTTPS', () => {
   })
 
   test('is not asked when it is for somebody else, or nobody vouches for it', async () => {
-    await using foreign = await testCertificate({ names: 'DNS:other.test' })
+    await using foreign = await testCertificate({ names: ['other.test'] })
     const port = await secureBackend(foreign)
     for (const trusted of [foreign, certificate]) {
       await using asking = await edgeTo(`https://localhost:${port}`, trusted)

@@ -1,10 +1,6 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates, type TlsOptions } from 'node:tls'
-import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { type TestCertificate, testCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { ConnectionPool } from '../../src/http1/connection-pool.ts'
 import type { UpstreamTarget } from '../../src/http1/exchange-types.ts'
 import { okWith, type Peer, ScriptedServer } from './scripted-server.ts'
@@ -12,28 +8,22 @@ import { ask, withPatience } from './test-upstream.ts'
 
 const trustedBefore = getCACertificates('default')
 const cleanups: (() => Promise<void> | void)[] = []
-let own: Required<Pick<TlsOptions, 'key' | 'cert'>>
-let folder: string
+let own: TestCertificate
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'hop-tls-'))
-  const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const names = ['-subj', '/CN=upstream', '-addext', 'subjectAltName=DNS:good.example,IP:192.0.2.7']
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile]
-  await promisify(execFile)('openssl', ['req', '-x509', ...key, '-out', certFile, '-days', '2', ...names])
-  own = { key: await readFile(keyFile, 'utf8'), cert: await readFile(certFile, 'utf8') }
-  setDefaultCACertificates([...trustedBefore, String(own.cert)])
+  own = await testCertificate({ subject: 'upstream', names: ['good.example', '192.0.2.7'] })
+  setDefaultCACertificates([...trustedBefore, own.cert])
 })
 afterAll(async () => {
   setDefaultCACertificates(trustedBefore)
-  await rm(folder, { recursive: true, force: true })
+  await own[Symbol.asyncDispose]()
 })
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
 async function serve(options: TlsOptions = {}): Promise<ScriptedServer> {
-  const server = await ScriptedServer.start({ ...own, ...options })
+  const server = await ScriptedServer.start({ cert: own.cert, key: own.key, ...options })
   cleanups.push(() => server.stop())
   return server
 }
@@ -93,7 +83,7 @@ test('a server may be named by an address', async () => {
 
 test('a certificate that nobody vouches for is refused', async () => {
   setDefaultCACertificates(trustedBefore)
-  cleanups.push(() => setDefaultCACertificates([...trustedBefore, String(own.cert)]))
+  cleanups.push(() => setDefaultCACertificates([...trustedBefore, own.cert]))
   const server = await serve()
   const { heard } = ask(poolTo({ ...server.target, tls: { servername: 'good.example' } }), '/')
   await heard.over

@@ -145,7 +145,7 @@ describe('only what was judged is dialled', () => {
 describe('TLS', () => {
   let certificate: TestCertificate
   beforeAll(async () => {
-    certificate = await testCertificate({ names: 'DNS:hooks.test,IP:127.0.0.1' })
+    certificate = await testCertificate({ names: ['hooks.test', '127.0.0.1'] })
   })
   afterAll(async () => {
     await certificate[Symbol.asyncDispose]()
