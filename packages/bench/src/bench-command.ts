@@ -11,7 +11,7 @@ const help = `Measures a lookup replica, the edge and the egress next to their p
   npm run bench -- bulk       lines per second of a long list through command, edge and bulk service, and memory of each
   npm run bench -- edge       CPU time per proxied GET, next to http-proxy-3, and HAProxy and nginx if installed
   npm run bench -- edge-idle  memory of the edge with many open connections
-  npm run bench -- share      what another client of the edge meets while one floods it, in each of several ways
+  npm run bench -- share      what another client of edge, lookup or bulk meets while one floods it, in each of several ways
   npm run bench -- edge-hash  answers from memory with the edge balancing by path, and in turn
   npm run bench -- egress     tunnels per second, memory of an idle tunnel, and throughput of one, next to proxy-chain,
                               and Squid if it is installed

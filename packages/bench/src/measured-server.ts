@@ -66,7 +66,6 @@ export async function startMeasured({ name, command, args, env }: ServerCommand)
 
 const root = new URL('../../../', import.meta.url)
 const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { scripts: { start: string } }
-const lookupEntry = fileURLToPath(new URL('services/lookup/src/main.ts', root))
 /** What `npm start` gives Node to save memory. */
 export const startFlags = scripts.start.split(' ').filter((word) => word.startsWith('--'))
 /** Where Node keeps what it has compiled, so that servers start sooner. */
@@ -80,10 +79,20 @@ export function replicaCommand(
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[] = [],
 ): ServerCommand {
+  return serviceCommand('lookup', env, nodeFlags)
+}
+
+/** A service of the fleet, as `npm run` starts it. */
+export function serviceCommand(
+  service: 'lookup' | 'bulk',
+  env: Readonly<Record<string, string>>,
+  nodeFlags: readonly string[] = [],
+): ServerCommand {
+  const entry = fileURLToPath(new URL(`services/${service}/src/main.ts`, root))
   return {
-    name: 'replica',
+    name: service === 'lookup' ? 'replica' : service,
     command: process.execPath,
-    args: () => [...startFlags, ...nodeFlags, lookupEntry],
+    args: () => [...startFlags, ...nodeFlags, entry],
     env: (port) => ({
       PORT: String(port),
       HOST: '127.0.0.1',

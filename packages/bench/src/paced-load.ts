@@ -1,4 +1,5 @@
-import { Agent } from 'node:http'
+import { Agent as PlainAgent } from 'node:http'
+import { Agent as TlsAgent } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask } from './ask.ts'
 
@@ -27,7 +28,10 @@ export async function pacedLoad(
   },
   signal: AbortSignal,
 ): Promise<PacedReport> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64, ...(localAddress !== undefined && { localAddress }) })
+  const options = { keepAlive: true, maxSockets: 64, ...(localAddress !== undefined && { localAddress }) }
+  const agent = url.startsWith('https:')
+    ? new TlsAgent({ ...options, rejectUnauthorized: false })
+    : new PlainAgent(options)
   const durationsMs: number[] = []
   const underWay = new Set<Promise<void>>()
   let errors = 0

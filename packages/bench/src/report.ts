@@ -46,14 +46,16 @@ export function edgeHashTable({ load, series }: EdgeHashReport): string {
 }
 
 export function shareTable({ load, series }: ShareReport): string {
-  const rows = series.map(({ flood, aloneP99Ms, floodedP99Ms, ratio, errors }) => [
+  const rows = series.map(({ server, flood, aloneP99Ms, floodedP99Ms, ratio, errors, residentBytes }) => [
+    server,
     flood,
     aloneP99Ms.toFixed(1),
     floodedP99Ms.toFixed(1),
     ratio.toFixed(2),
     String(errors),
+    megabytes(residentBytes),
   ])
-  const head = ['flood of one client', 'p99 ms without', 'p99 ms with', 'ratio', 'errors']
+  const head = ['server', 'flood of one client', 'p99 ms without', 'p99 ms with', 'ratio', 'errors', 'RSS MB']
   return `${load}\n${table([head, ...rows])}\nwanted: at most 3.00, and no error\n`
 }
 

@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { atDeathRun } from '@ipfleet/testing/service-process-guard.ts'
-import { edgeCommand } from './edge-server.ts'
-import { type MeasuredServer, startMeasured } from './measured-server.ts'
 import { type PacedReport, pacedLoad } from './paced-load.ts'
-import { floods } from './share-floods.ts'
+import { residentBytes } from './proc-stats.ts'
+import { type FloodedServer, floods } from './share-floods.ts'
+import { type ShareServer, startShareServers } from './share-servers.ts'
 import { median } from './statistics.ts'
 
 export interface ShareOptions {
@@ -18,6 +18,7 @@ export interface ShareOptions {
 
 /** One flood: what another client met meanwhile, next to what it met without. Medians of the rounds. */
 export interface ShareSeries {
+  readonly server: FloodedServer
   readonly flood: string
   readonly aloneP99Ms: number
   readonly floodedP99Ms: number
@@ -25,6 +26,8 @@ export interface ShareSeries {
   readonly ratio: number
   /** Requests of the other client that were not answered with 200, over all rounds. */
   readonly errors: number
+  /** Of the server, after the flood. */
+  readonly residentBytes: number
 }
 
 export interface ShareReport {
@@ -33,46 +36,53 @@ export interface ShareReport {
 }
 
 const perSecond = 50
+const quietMs = 50
 
-/** One client floods the edge in each way; another, at a steady pace, is measured with and without it, in turn. */
+/** One client floods a server in each way; another, at a steady pace, is measured with and without it, in turn. */
 export async function benchShare(options: ShareOptions): Promise<ShareReport> {
   const { rounds, seconds, progress } = options
-  await using opened = new AsyncDisposableStack()
-  const origin = opened.use(await startMeasured(originCommand))
-  const edge = opened.use(await startMeasured(edgeCommand({ backends: [origin.url], connections: 1000 })))
-  await measure(edge, 3)
+  await using servers = await startShareServers()
+  for (const server of Object.values(servers.byName)) await measure(server, 2)
   const series: ShareSeries[] = []
-  for (const flood of Object.keys(floods)) {
+  for (const [name, { server: where }] of Object.entries(floods)) {
+    const server = servers.byName[where]
     const pairs: (readonly [alone: PacedReport, flooded: PacedReport])[] = []
     for (let round = 0; round < rounds; round += 1) {
-      const alone = await measure(edge, seconds)
-      pairs.push([alone, await underFlood(edge, flood, () => measure(edge, seconds))])
+      const alone = await measure(server, seconds)
+      pairs.push([alone, await underFlood(server, name, () => measure(server, seconds))])
+      await quiet(server)
     }
-    series.push({
-      flood,
+    const one = {
+      server: where,
+      flood: name,
       aloneP99Ms: median(pairs.map(([alone]) => alone.p99Ms)),
       floodedP99Ms: median(pairs.map(([, flooded]) => flooded.p99Ms)),
       ratio: median(pairs.map(([alone, flooded]) => flooded.p99Ms / alone.p99Ms)),
       errors: pairs.reduce((sum, [, flooded]) => sum + flooded.errors, 0),
-    })
-    progress(`${flood}: done`)
+      residentBytes: residentBytes(server.pid),
+    }
+    series.push(one)
+    progress(`${where}, ${name}: ${one.ratio.toFixed(2)}, ${one.errors} errors`)
   }
   return { load: `${perSecond} GETs a second of another client, ${rounds} × ${seconds} s`, series }
 }
 
-const originCommand = {
-  name: 'origin',
-  command: process.execPath,
-  args: (port: number) => [fileURLToPath(new URL('share-origin-main.ts', import.meta.url)), String(port)],
-}
-
 /** From another address than the flood's, which is this machine's first. */
-function measure({ url }: MeasuredServer, seconds: number): Promise<PacedReport> {
-  const load = { url, targets: ['/8.8.8.8'], perSecond, localAddress: '127.0.0.2' }
+function measure({ url, target }: ShareServer, seconds: number): Promise<PacedReport> {
+  const load = { url, targets: [target], perSecond, localAddress: '127.0.0.2' }
   return pacedLoad(load, AbortSignal.timeout(seconds * 1000))
 }
 
-async function underFlood<T>({ port }: MeasuredServer, flood: string, run: () => Promise<T>): Promise<T> {
+/** Resolves when the server has no more to do with a flood that is over: when it answers as before for half a second. */
+async function quiet(server: ShareServer): Promise<void> {
+  await sleep(200)
+  for (let round = 0; round < 20; round += 1) {
+    const { p99Ms } = await measure(server, 0.5)
+    if (p99Ms < quietMs) return
+  }
+}
+
+async function underFlood<T>({ port }: ShareServer, flood: string, run: () => Promise<T>): Promise<T> {
   const entry = fileURLToPath(new URL('share-flood-main.ts', import.meta.url))
   const child = spawn(process.execPath, [entry, String(port), flood], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')
@@ -84,7 +94,5 @@ async function underFlood<T>({ port }: MeasuredServer, flood: string, run: () =>
     child.kill('SIGKILL')
     await exited
     disarm()
-    // The edge sees them go.
-    await sleep(200)
   }
 }
