@@ -7,13 +7,13 @@ import type { JobStore } from '../jobs/job-store.ts'
 import { everyone, type Job } from '../jobs/job.ts'
 
 export interface AdmissionDeps {
-  /** Undefined: everyone may. */
+  /** Undefined: everyone may do everything, with all jobs. */
   readonly clients: ClientGuard | undefined
   /** The address that a request comes from. */
   readonly clientOf: (req: IncomingMessage) => string
 }
 
-/** Lets in who may be here, and remembers whose jobs they see and whose share of everything they use up. */
+/** Admits clients, and remembers whose jobs they see and in whose share of everything they count. */
 export function admitClients({ clients, clientOf }: AdmissionDeps): RequestHandler {
   return async (req, res, next) => {
     // What a job asks upstream is counted, and waited for, when it does.
@@ -24,25 +24,18 @@ export function admitClients({ clients, clientOf }: AdmissionDeps): RequestHandl
   }
 }
 
-/** Of a request that `admitClients` has let in. */
-export function ownerOf({ locals }: Response): string {
-  return String(locals['owner'])
-}
+/** The client whose jobs an admitted request sees. */
+export const ownerOf = ({ locals }: Response): string => String(locals['owner'])
 
-/** Whose share of what is bounded the request uses up: of its token, or without tokens of its address. */
-export function holderOf({ locals }: Response): string {
-  return String(locals['holder'])
-}
+/** Whose share of what is bounded the request uses: its token's, or without tokens its address's. */
+export const holderOf = ({ locals }: Response): string => String(locals['holder'])
 
-/** UUIDs as `JobStore` makes them. Nothing else is asked for: it would be a key of another kind. */
+/** UUIDs as `JobStore` makes them. Any other text could be a key of another kind. */
 export function isJobId(text: string): boolean {
   return /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$/.test(text)
 }
 
-/**
- * The job in the path, if it is the client's. Others' jobs are not there for it.
- * @throws ProxyError `not_found`
- */
+/** The job in the path, if it is the client's. @throws ProxyError `not_found`, also for jobs of others */
 export async function jobAsked(store: JobStore, req: Request, res: Response): Promise<Job> {
   const id = String(req.params['id'])
   const job = isJobId(id) ? await store.read(id) : undefined
@@ -50,7 +43,6 @@ export async function jobAsked(store: JobStore, req: Request, res: Response): Pr
   throw noSuchJob()
 }
 
-/** Also for one that has expired meanwhile. */
 export function noSuchJob(): ProxyError {
   return new ProxyError('not_found', { message: 'There is no job of this id, or not any more' })
 }

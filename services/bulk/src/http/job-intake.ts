@@ -59,7 +59,8 @@ export class JobIntake {
       const earlier = name === undefined ? undefined : await this.#claim(name, id)
       if (earlier) {
         await this.#forget(id, owner)
-        return { job: await sameAs(earlier, upload), replayed: true }
+        if ((await upload.fingerprint()) !== earlier.fingerprint) throw new ProxyError('key_reused')
+        return { job: earlier, replayed: true }
       }
       await this.#fill(id, holder, readInputs(body, request.form, limits))
       const job = await store.seal(id, await upload.fingerprint())
@@ -81,23 +82,21 @@ export class JobIntake {
   async #fill(id: string, holder: string, inputs: AsyncIterable<readonly string[]>): Promise<void> {
     const { store, quota } = this.#deps
     let adding = Promise.resolve(0)
-    let bytes = 0
-    let lines = 0
-    const stored = (added: number): void => {
-      bytes += added
-      quota.add(holder, { bytes: added })
+    let list = { lines: 0, bytes: 0 }
+    const stored = async (): Promise<void> => {
+      const bytes = await adding
+      quota.add(holder, { bytes })
+      list = { ...list, bytes: list.bytes + bytes }
+      if (list.bytes > 0) await retryWhileDown(() => quota.require(holder, list))
     }
     for await (const { index, inputs: chunk } of chunksOf(inputs)) {
-      stored(await adding)
-      const list = { lines, bytes }
-      if (bytes > 0) await retryWhileDown(() => quota.require(holder, list))
-      lines += chunk.length
+      await stored()
+      list = { ...list, lines: list.lines + chunk.length }
       adding = retryWhileDown(() => store.add(id, index, chunk))
       // The rejection is handled where it is awaited. This prevents an unhandledRejection.
       adding.catch(() => {})
     }
-    stored(await adding)
-    await retryWhileDown(() => quota.require(holder, { lines, bytes }))
+    await stored()
   }
 
   /** @returns the job that has the name already. @throws ProxyError `conflict` while that is coming in */
@@ -130,9 +129,4 @@ export class JobIntake {
 /** A client's key as it is stored: of fixed length, and not readable. */
 function nameOf(owner: string, key: string): string {
   return hash('sha256', `${owner}\n${key}`, 'base64url')
-}
-
-async function sameAs(job: Job, upload: Upload): Promise<Job> {
-  if ((await upload.fingerprint()) === job.fingerprint) return job
-  throw new ProxyError('key_reused')
 }

@@ -13,14 +13,12 @@ export interface JobRequest {
   readonly idempotencyKey: string | undefined
 }
 
-/** Says whether a callback may be, and how it is kept. @throws ProxyError */
+/** Checks a callback. @returns it as it is stored. @throws ProxyError */
 export type CheckCallback = (text: string) => Promise<string> | string
 
 const maxFields = 100
 
-/**
- * @throws ProxyError `bad_request`, `unsupported_media_type`, and what `checkCallback` throws
- */
+/** @throws ProxyError `bad_request`, `unsupported_media_type`, and what `checkCallback` throws */
 export async function jobRequestOf({ headers, query }: Request, checkCallback: CheckCallback): Promise<JobRequest> {
   const idempotencyKey = keyIn(headers['idempotency-key'])
   const form = inputFormOf({
@@ -29,16 +27,12 @@ export async function jobRequestOf({ headers, query }: Request, checkCallback: C
     column: firstOf(query['column']),
   })
   const fields = fieldsIn(firstOf(query['fields']))
-  const callback = firstOf(query['callback'])
-  return {
-    form,
-    fields,
-    callback: callback === undefined ? undefined : await checkCallback(callback),
-    idempotencyKey,
-  }
+  const given = firstOf(query['callback'])
+  const callback = given === undefined ? undefined : await checkCallback(given)
+  return { form, fields, callback, idempotencyKey }
 }
 
-/** What two requests under one Idempotency-Key have to agree on besides the body. */
+/** What requests under one Idempotency-Key must have in common besides the body. */
 export function subjectOf({ form, fields, callback }: JobRequest): string {
   return JSON.stringify([form, fields ?? null, callback ?? null])
 }

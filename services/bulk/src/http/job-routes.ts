@@ -24,7 +24,7 @@ export interface JobRoutesDeps extends JobIntakeDeps {
 }
 
 const states = ['queued', 'running', 'completed', 'cancelled'] as const satisfies readonly JobState[]
-/** What an upload takes of memory: a chunk as text and packed, and buffers. */
+/** Memory of an upload: a chunk as text and packed, and buffers. */
 const uploadBytes = 1024 * 1024
 const maxListed = 100
 const defaultListed = 20

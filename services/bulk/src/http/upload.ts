@@ -39,9 +39,7 @@ export class Upload extends Readable {
     this.#req = req
     this.#limits = { stallMs: 30_000, minBytesPerSecond: 100, maxMs: 3_600_000, ...limits }
     this.#hash.update(`${subject}\n`)
-    req.on('data', this.#take)
-    req.on('end', this.#finish)
-    req.on('close', this.#lose)
+    req.on('data', this.#take).on('end', this.#finish).on('close', this.#lose)
     // `close` follows; without a listener Node would throw.
     req.on('error', () => {})
     req.pause()
@@ -86,22 +84,21 @@ export class Upload extends Readable {
   }
 
   #look(): void {
-    if (performance.now() - this.#startedMs > this.#limits.maxMs) {
-      const seconds = Math.ceil(this.#limits.maxMs / 1000)
-      this.destroy(
-        tooSlow(`The body has not come in within ${seconds} s (BULK_UPLOAD_TIMEOUT_SECONDS); send it in parts`),
+    const { stallMs, minBytesPerSecond, maxMs } = this.#limits
+    if (performance.now() - this.#startedMs > maxMs) {
+      this.#giveUp(
+        `The body has not come in within ${Math.ceil(maxMs / 1000)} s (BULK_UPLOAD_TIMEOUT_SECONDS); send it in parts`,
       )
     }
     if (!this.#isWanted) return
     this.#silentMs += lookEveryMs
     this.#waitedMs += lookEveryMs
-    const { stallMs, minBytesPerSecond } = this.#limits
     const maxWaitedMs = stallMs + (this.#bytes / minBytesPerSecond) * 1000
     if (this.#silentMs <= stallMs && this.#waitedMs <= maxWaitedMs) return
-    this.destroy(tooSlow('The rest of the body did not arrive in time'))
+    this.#giveUp('The rest of the body did not arrive in time')
   }
-}
 
-function tooSlow(message: string): ProxyError {
-  return new ProxyError('request_timeout', { message })
+  #giveUp(message: string): void {
+    this.destroy(new ProxyError('request_timeout', { message }))
+  }
 }

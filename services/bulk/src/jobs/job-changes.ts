@@ -1,11 +1,11 @@
+import { within } from '@ipfleet/core/within.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { JobNames } from './job-keys.ts'
-import { within } from '@ipfleet/core/within.ts'
 
-/** Messages may be lost, so whoever waits looks again after this all the same. */
+/** Messages may be lost, so that waiting ends after this in any case. */
 const lookAgainMs = 1000
 
-/** Who waits for a job to change. One subscription for the process. */
+/** Announces changes of jobs in this process, with one subscription. */
 export class JobChanges {
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #cancelListeners = new Set<(id: string) => void>()
@@ -18,19 +18,19 @@ export class JobChanges {
     await subscriber.subscribe(names.cancellations, (id) => this.cancelled(id))
   }
 
-  /** Told of jobs on which no more work is to be done; messages may be lost. */
+  /** Called for jobs that are not to be worked on any more; messages may be lost. */
   onCancelled(listener: (id: string) => void): void {
     this.#cancelListeners.add(listener)
   }
 
-  /** Tells this process at once. */
+  /** Announces it in this process at once. */
   cancelled(id: string): void {
     for (const listener of this.#cancelListeners) listener(id)
   }
 
   /**
-   * Resolves when the job has changed, when it may have without anybody saying so, or when the signal aborts. Call it
-   * before reading the job, so that no change falls in between, and await it after.
+   * Resolves when the job has changed, after a second without a message, or when the signal aborts. Call it before
+   * reading the job, so that no change falls in between, and await it after.
    */
   async next(id: string, signal?: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()

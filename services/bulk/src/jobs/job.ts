@@ -1,12 +1,12 @@
 /**
- * `receiving`: the body is still coming in, and nobody sees the job yet. `queued`: nothing of it has been looked up.
- * `completed` and `cancelled` are ends; what there is can be read until it expires.
+ * `receiving`: the body is still coming in, and the job is not visible yet. `queued`: nothing of it has been looked up.
+ * `completed` and `cancelled` are ends; results can be read until they expire.
  */
 export type JobState = 'receiving' | 'queued' | 'running' | 'completed' | 'cancelled'
 
 export type CallbackState = 'waiting' | 'delivered' | 'dead'
 
-/** Where the end of a job is told. */
+/** Where the end of a job is notified. */
 export interface Callback {
   readonly url: string
   readonly state: CallbackState
@@ -23,7 +23,7 @@ export interface LineCounts {
   readonly answered: number
   /** Of those done: with an error instead. */
   readonly errors: number
-  /** Of those answered: what upstream did not have to be asked for. */
+  /** Of those answered: those for which upstream was not asked. */
   readonly cached: number
 }
 
@@ -31,7 +31,7 @@ export interface LineCounts {
 export interface Job {
   readonly id: string
   readonly state: JobState
-  /** The client whose it is (`clientId`), or `everyone` where clients have no tokens. */
+  /** The client that owns it (`clientId`), or `everyone` where clients have no tokens. */
   readonly owner: string
   /** In whose share of the store it is: the owner, or where clients have no tokens the address that it came from. */
   readonly holder: string
@@ -56,11 +56,48 @@ export interface Job {
   readonly fingerprint?: string
 }
 
-/** Whose jobs are when nobody has a token. */
+/** What came of a chunk. */
+export interface ChunkResult {
+  /** NDJSON, a line for each input, each with its line end. */
+  readonly body: Buffer
+  readonly lines: number
+  readonly answered: number
+  readonly cached: number
+  /** Error lines by code. */
+  readonly errors: Readonly<Record<string, number>>
+}
+
+/** What a worker gets of a chunk. */
+export type Begun =
+  | {
+      readonly kind: 'inputs'
+      readonly inputs: readonly string[]
+      readonly owner: string
+      readonly holder: string
+      readonly fields?: readonly string[]
+      readonly requestId?: string
+    }
+  /** It has its results already. */
+  | { readonly kind: 'finished' }
+  /** The job was cancelled or removed. */
+  | { readonly kind: 'gone' }
+
+/** `known`: another worker has stored its results first. `completed`: it was the last chunk of its job. */
+export type Finished = 'stored' | 'known' | 'completed' | 'gone'
+
+/** A chunk among the results of its job. */
+export interface ChunkExtent {
+  readonly index: number
+  readonly lines: number
+  /** Length of its NDJSON; undefined until it is done. */
+  readonly bytes: number | undefined
+}
+
+/** The owner of jobs where clients have no tokens. */
 export const everyone = 'everyone'
 
 export const hasEnded = ({ state }: Pick<Job, 'state'>): boolean => state === 'completed' || state === 'cancelled'
 
-/** Whether somebody waits to be told that it is done. */
+/** Whether its completion is still to be notified. */
 export const isCallbackDue = ({ state, callback }: Pick<Job, 'state' | 'callback'>): boolean =>
   state === 'completed' && callback?.state === 'waiting'

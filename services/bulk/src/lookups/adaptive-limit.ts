@@ -1,21 +1,16 @@
-export interface AdaptiveLimitOptions {
-  readonly max: number
-  readonly min?: number
-}
-
-/** Batches that may queue up at the fleet before they are fewer, or more: TCP Vegas' alpha and beta. */
+/** The limit grows and shrinks beyond so many batches that wait at the fleet: TCP Vegas' alpha and beta. */
 const queuedToGrow = 2
 const queuedToShrink = 4
 /**
- * After so many answers the shortest time is looked for anew, since the fleet may have grown, or slowed down: with half
- * as many under way, or what they wait for each other would be taken for what the fleet needs.
+ * After so many answers the shortest time is measured anew, since the fleet may have grown, or slowed down: with half as
+ * many under way, or the time that they wait for each other would count as the fleet's.
  */
 const forgetAfter = 500
 
 /**
  * How many batches are under way at a time: as many as the fleet answers without their getting slower, so that live
- * look-ups do not queue behind them. As TCP Vegas (Brakmo and Peterson, 1995) reckons it: of `limit` under way,
- * `limit × (1 − shortest ÷ latest)` are waiting somewhere, not worked on.
+ * look-ups do not wait behind them. As in TCP Vegas (Brakmo and Peterson, 1995), of `limit` batches under way
+ * `limit × (1 − shortest ÷ latest)` are waiting somewhere.
  */
 export class AdaptiveLimit {
   readonly #min: number
@@ -25,7 +20,7 @@ export class AdaptiveLimit {
   #smoothMs: number | undefined
   #answers = 0
 
-  constructor({ max, min = 1 }: AdaptiveLimitOptions) {
+  constructor({ max, min = 1 }: { readonly max: number; readonly min?: number }) {
     this.#max = max
     this.#min = Math.min(min, max)
     this.#limit = Math.min(max, 2)

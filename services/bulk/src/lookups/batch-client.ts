@@ -9,7 +9,7 @@ export interface BatchClientOptions {
   readonly url: string
   readonly token?: string | undefined
   readonly timeoutMs: number
-  /** Of each key's quota, in percent, what is left to live look-ups. */
+  /** The part of each key's quota that is left to live look-ups. */
   readonly liveReservePercent: number
 }
 
@@ -20,11 +20,11 @@ export type BatchReply =
   | {
       readonly kind: 'answered'
       readonly values: ReadonlyMap<string, BatchValue>
-      /** Of its addresses, those that upstream did not have to be asked for. */
+      /** Addresses for which upstream was not asked. */
       readonly cached: number
-      /** Questions put to upstream. */
+      /** Requests to upstream. */
       readonly units: number
-      /** Look-ups a second that somebody waits for, at the replica that has answered. */
+      /** Live look-ups a second, at the replica that has answered. */
       readonly liveRate: number
       readonly durationMs: number
     }
@@ -51,10 +51,10 @@ export class BatchClient {
     this.#url = new URL('/batch', options.url)
     this.#headers = {
       'Content-Type': 'application/json',
-      // fetch would ask for a compressed answer: work for both sides of a short way.
+      // By default fetch asks for a compressed answer: work for both sides on a fast network.
       'Accept-Encoding': 'identity',
       'User-Agent': 'ipfleet-bulk',
-      // Also with 0: it says that nobody waits for this.
+      // Also with 0: it says that this is no live look-up.
       'Ipfleet-Live-Reserve': String(options.liveReservePercent),
       ...(options.token !== undefined && { Authorization: `Bearer ${options.token}` }),
     }
@@ -63,11 +63,13 @@ export class BatchClient {
   /** @throws the signal's reason when it aborts, and nothing else */
   async ask(addresses: readonly string[], signal: AbortSignal): Promise<BatchReply> {
     const startedMs = performance.now()
+    const id = currentRequestId()
     const timeout = AbortSignal.timeout(this.#options.timeoutMs)
     try {
       const response = await fetch(this.#url, {
         method: 'POST',
-        headers: this.#headersNow(),
+        // With the id of the request that brought the job, so that the fleet logs the batch under the same one.
+        headers: { ...this.#headers, ...(id !== undefined && { [REQUEST_ID]: id }) },
         body: JSON.stringify(addresses),
         redirect: 'manual',
         signal: AbortSignal.any([signal, timeout]),
@@ -87,17 +89,11 @@ export class BatchClient {
       return { kind: 'failed', reason: 'unreachable', detail: why(error) }
     }
   }
-
-  /** With the id of the request that the batch is asked for, so that the fleet logs it under the same one. */
-  #headersNow(): Readonly<Record<string, string>> {
-    const id = currentRequestId()
-    return id === undefined ? this.#headers : { ...this.#headers, [REQUEST_ID]: id }
-  }
 }
 
 /**
- * A batch of which no address could be answered is refused as if it had been one of them. That is the fleet's word on each,
- * unless it only has no time for any.
+ * A batch is refused like a single address if none of its addresses could be answered. The refusal is the answer to each,
+ * unless the fleet is only busy.
  */
 function refusal(
   { status, headers }: Response,

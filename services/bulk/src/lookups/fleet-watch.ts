@@ -2,12 +2,18 @@ import type { Pauses } from './pauses.ts'
 
 const everyMs = 1000
 const timeoutMs = 1000
-/** Longer than it takes to look again. */
+/** Longer than until the next look has an answer. */
 const pauseMs = everyMs + timeoutMs + 500
 
+/** As far as it is read; what answers may be anything. */
+interface Health {
+  readonly upstream?: { readonly breaker?: string }
+  readonly keys?: { readonly total?: number; readonly active?: number }
+}
+
 /**
- * Looks at the fleet's `/health` while there is work, and pauses while upstream's breaker is open or every key is
- * benched: what is left of them is for live look-ups. A fleet that does not say is none that has to be spared.
+ * Reads the fleet's `/health` while there is work, and pauses while upstream's breaker is open or all keys are benched:
+ * what is left of them is for live look-ups. A fleet without that answer does not pause the work.
  */
 export class FleetWatch {
   readonly #url: URL
@@ -31,25 +37,16 @@ export class FleetWatch {
     clearInterval(this.#timer)
   }
 
+  /** Never rejects. */
   async #look(): Promise<void> {
-    const health = await this.#read()
-    if (health?.upstream?.breaker === 'open') this.#pauses.pause('upstream', pauseMs)
-    const { total = 0, active = 0 } = health?.keys ?? {}
-    if (total > 0 && active === 0) this.#pauses.pause('keys', pauseMs)
-  }
-
-  async #read(): Promise<Health | undefined> {
     try {
       const response = await fetch(this.#url, { redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) })
-      return (await response.json()) as Health
+      const health = (await response.json()) as Health | null
+      if (health?.upstream?.breaker === 'open') this.#pauses.pause('upstream', pauseMs)
+      const { total = 0, active = 0 } = health?.keys ?? {}
+      if (total > 0 && active === 0) this.#pauses.pause('keys', pauseMs)
     } catch {
-      return undefined
+      // No answer.
     }
   }
-}
-
-/** As far as it is looked at; what answers may be anything. */
-interface Health {
-  readonly upstream?: { readonly breaker?: string }
-  readonly keys?: { readonly total?: number; readonly active?: number }
 }

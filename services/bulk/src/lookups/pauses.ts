@@ -3,22 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 
 /**
- * Why nothing is looked up for a while: upstream's breaker is open, every key is benched, the fleet has refused or not
+ * Why nothing is looked up for a while: upstream's breaker is open, all keys are benched, the fleet has refused or not
  * answered, or there is no room for results.
  */
 export const pauseReasons = ['upstream', 'keys', 'fleet', 'storage'] as const
 export type PauseReason = (typeof pauseReasons)[number]
 
-/** A pause may be shortened or made longer while one waits for its end. */
+/** A pause may become longer while its end is awaited. */
 const lookAgainMs = 250
 
-interface PausesEvents {
-  /** There was no pause of that reason before. */
-  paused: [reason: PauseReason, durationMs: number]
-}
-
-/** When this process looks nothing up, whichever job it is for. */
-export class Pauses extends EventEmitter<PausesEvents> {
+/** Pauses of all look-ups of this process. `paused`: there was no pause of that reason before. */
+export class Pauses extends EventEmitter<{ paused: [reason: PauseReason, durationMs: number] }> {
   readonly #untilMs = new Map<PauseReason, number>()
   readonly #clock: Clock
 
@@ -38,7 +33,6 @@ export class Pauses extends EventEmitter<PausesEvents> {
     return (this.#untilMs.get(reason) ?? -Infinity) > this.#clock.nowMs()
   }
 
-  /** Of the pauses that are on. */
   reasons(): PauseReason[] {
     return pauseReasons.filter((reason) => this.isPaused(reason))
   }
@@ -46,12 +40,10 @@ export class Pauses extends EventEmitter<PausesEvents> {
   /** Resolves when nothing is paused. @throws the signal's reason */
   async over(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    for (let leftMs = this.#leftMs(); leftMs > 0; leftMs = this.#leftMs()) {
+    for (;;) {
+      const leftMs = Math.max(0, ...this.#untilMs.values()) - this.#clock.nowMs()
+      if (leftMs <= 0) return
       await sleep(Math.min(leftMs, lookAgainMs), undefined, { signal })
     }
-  }
-
-  #leftMs(): number {
-    return Math.max(0, ...this.#untilMs.values()) - this.#clock.nowMs()
   }
 }

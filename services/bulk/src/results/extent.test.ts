@@ -1,6 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { ChunkExtent } from '../jobs/job-store.ts'
-import type { Job, JobState } from '../jobs/job.ts'
+import type { Job, JobState, ChunkExtent } from '../jobs/job.ts'
 import { cutOut, indicesOf, readyChunks, startAfterLines } from './extent.ts'
 
 const job = (state: JobState, total: number, done: number): Job => ({ state, chunks: { total, done } }) as Job

@@ -1,6 +1,5 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { ChunkExtent } from '../jobs/job-store.ts'
-import { hasEnded, type Job } from '../jobs/job.ts'
+import { hasEnded, type Job, type ChunkExtent } from '../jobs/job.ts'
 
 /** A chunk whose results are stored. */
 export interface DoneExtent extends ChunkExtent {

@@ -1,5 +1,5 @@
 import { addressIn } from '../input/chunker.ts'
-import type { ChunkResult } from '../jobs/job-store.ts'
+import type { ChunkResult } from '../jobs/job.ts'
 import type { BatchValue } from '../lookups/batch-values.ts'
 import { answerLine, errorLine, type LineError } from '../results/result-line.ts'
 
