@@ -37,7 +37,8 @@ export function onSignals({ stop, log, signals = stopSignals, onForcedEnd }: OnS
   return onStopSignals({ onFirst: (signal) => void stopThenExit(signal), onAgain: endAtOnce }, signals)
 }
 
-const lastFlushMs = 1000
+/** Long enough for a busy machine, on which a write of the log can take over a second. */
+const lastFlushMs = 3000
 const forcedFlushMs = 100
 
 /**
