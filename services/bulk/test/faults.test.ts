@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkHarness } from './bulk-harness.ts'
+import { addresses, BulkHarness, keys } from './bulk-harness.ts'
 
-// Twice that is less than what the keys of the fake have left.
-const lineCount = 30_000
+const lineCount = 100_000
+/** Of each key, for two runs: without a quota of its own, a key of the fake states fewer. */
+const monthlyQuota = 1_000_000
 const timeoutMs = 150_000
 
 /** With duplicates, IPv6 and lines that hold no address among them. */
@@ -19,7 +20,7 @@ beforeAll(async () => {
   harness = await BulkHarness.start({
     services: 2,
     replicas: 2,
-    fake: { latencyMs: 20 },
+    fake: { latencyMs: 20, keys: Object.fromEntries(keys.map((key) => [key, { monthlyQuota }])) },
     lookupEnv: { COOLDOWN_SECONDS: '1', BREAKER_OPEN_SECONDS: '1' },
     redisArgs: ['--appendonly', 'yes'],
   })
