@@ -87,7 +87,7 @@ export interface Country {
 
 const cldrNames = new Intl.DisplayNames(['en'], { type: 'region' })
 
-/** Every country, ready-made: a lookup costs one step and no text is put together again. */
+/** Every country, ready-made, so that a look-up creates no text. */
 export const countries: ReadonlyMap<string, Country> = new Map(
   continents.flatMap((continent) =>
     continent.countries.split(' ').map((code): [string, Country] => [

@@ -1,19 +1,19 @@
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { FileFollower } from '@ipfleet/core/file-follower.ts'
+import { FileFollower, type FollowOptions } from '@ipfleet/core/file-follower.ts'
 import { type OfflineDb, openOfflineDb, readOfflineDb } from './offline-db.ts'
 import type { LegacyRecord, LiteRecord } from './offline-record.ts'
 
 interface FollowedOfflineDbEvents {
-  /** Answers come from this one now. */
+  /** This one answers from now on. */
   opened: [db: OfflineDb]
-  /** The file is there and no good, or it is gone. Said once until it changes; the database before it stays. */
+  /** The file is unusable or missing. Emitted once until it changes; the database before it continues to answer. */
   bad: [error: Error]
 }
 
 /**
- * A database whose file may be replaced while others ask it. A new one takes over when it is whole and open, between
- * two questions; until there is one, `before` answers.
+ * A database whose file may be replaced at any time. A new one takes over when it is whole and open; until there is one,
+ * `before` answers.
  */
 export class FollowedOfflineDb extends EventEmitter<FollowedOfflineDbEvents> implements OfflineDb {
   readonly #path: string
@@ -43,17 +43,17 @@ export class FollowedOfflineDb extends EventEmitter<FollowedOfflineDbEvents> imp
     return this.#current.liteRecord(address)
   }
 
-  /** At start, when there is nobody to keep waiting. */
+  /** At start, when blocking the process delays no request. */
   openNow(): void {
     this.#follower.markSeen()
     try {
-      this.#use(openOfflineDb({ path: this.#path }))
+      this.#adopt(openOfflineDb({ path: this.#path }))
     } catch (error) {
-      this.emit('bad', asError(error))
+      this.emit('bad', error as Error)
     }
   }
 
-  follow(options: { readonly lookEveryMs?: number } = {}): void {
+  follow(options: FollowOptions = {}): void {
     this.#follower.start(options)
   }
 
@@ -64,18 +64,14 @@ export class FollowedOfflineDb extends EventEmitter<FollowedOfflineDbEvents> imp
 
   async #open(): Promise<void> {
     try {
-      this.#use(await readOfflineDb(this.#path))
+      this.#adopt(await readOfflineDb(this.#path))
     } catch (error) {
-      this.emit('bad', asError(error))
+      this.emit('bad', error as Error)
     }
   }
 
-  #use(db: OfflineDb): void {
+  #adopt(db: OfflineDb): void {
     this.#current = db
     this.emit('opened', db)
   }
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown))
 }

@@ -42,8 +42,8 @@ export interface LiteRecord extends Facts {
  * `undefined` when the record has neither a country nor a network.
  */
 export function factsOf(raw: RawRecord): Facts | undefined {
-  const layout = 'country_name' in raw ? countryAsnLayout : liteLayout
-  const code = textOf(raw[layout.country_code])
+  const isCountryAsn = 'country_name' in raw
+  const code = textOf(raw[isCountryAsn ? 'country' : 'country_code'])
   const asn = textOf(raw['asn'])
   if (code === undefined && asn === undefined) return undefined
   const table = code === undefined ? undefined : countries.get(code)
@@ -52,34 +52,18 @@ export function factsOf(raw: RawRecord): Facts | undefined {
     as_name: textOf(raw['as_name']),
     as_domain: textOf(raw['as_domain']),
     country_code: code,
-    country: textOf(raw[layout.country]) ?? table?.country,
-    continent_code: textOf(raw[layout.continent_code]) ?? table?.continent_code,
-    continent: textOf(raw[layout.continent]) ?? table?.continent,
+    country: textOf(raw[isCountryAsn ? 'country_name' : 'country']) ?? table?.country,
+    continent_code: textOf(raw[isCountryAsn ? 'continent' : 'continent_code']) ?? table?.continent_code,
+    continent: textOf(raw[isCountryAsn ? 'continent_name' : 'continent']) ?? table?.continent,
   })
 }
 
-const liteLayout = {
-  country_code: 'country_code',
-  country: 'country',
-  continent_code: 'continent_code',
-  continent: 'continent',
-}
-
-const countryAsnLayout = {
-  country_code: 'country',
-  country: 'country_name',
-  continent_code: 'continent',
-  continent: 'continent_name',
-}
-
-/** IPinfo's databases write an empty text where they know nothing. */
+/** IPinfo's databases have an empty text where a value is unknown. */
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-type Gappy<Shape> = { readonly [Field in keyof Shape]: Shape[Field] | undefined }
-
-function withoutGaps(facts: Gappy<Required<Facts>>): Facts {
+function withoutGaps(facts: { readonly [Field in keyof Facts]-?: Facts[Field] | undefined }): Facts {
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined))
 }
 
