@@ -1,7 +1,7 @@
-import { errorCode } from '@ipfleet/core/error-code.ts'
 import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { LookupFunction } from 'node:net'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import type { TargetAddress } from '@ipfleet/net/target.ts'
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
@@ -32,7 +32,7 @@ export const webhookFaults = [
 export type WebhookFault = (typeof webhookFaults)[number]
 
 export interface WebhookMessage {
-  /** The same for each attempt, so that receivers can tell a repetition. */
+  /** The same for each attempt, so that receivers can recognise a repetition. */
   readonly id: string
   /** JSON */
   readonly body: string
@@ -46,23 +46,20 @@ export type DeliveryResult =
 export interface WebhookSenderDeps {
   readonly policy: TargetPolicy
   readonly signer: WebhookSigner
-  /** Of a whole attempt, from looking the name up to the end of the answer. */
+  /** Of a whole attempt, from the look-up of the name to the end of the answer. Default 10 s. */
   readonly deadlineMs?: number
-  /** PEM of the authorities that receivers' certificates are of. Default: those that Node trusts. */
+  /** PEM of the authorities of receivers' certificates. Default: those that Node trusts. */
   readonly ca?: string
 }
 
 /** The answer is not used. So much of it is read that a short one ends regularly. */
 const maxAnswerBytes = 4096
 
-/** Makes single attempts to deliver. */
 export class WebhookSender {
   readonly #deps: WebhookSenderDeps
-  readonly #deadlineMs: number
 
   constructor(deps: WebhookSenderDeps) {
     this.#deps = deps
-    this.#deadlineMs = deps.deadlineMs ?? 10_000
   }
 
   /**
@@ -70,10 +67,9 @@ export class WebhookSender {
    * followed. Never rejects.
    */
   async send(url: URL, { id, body }: WebhookMessage): Promise<DeliveryResult> {
-    const signal = AbortSignal.timeout(this.#deadlineMs)
+    const signal = AbortSignal.timeout(this.#deps.deadlineMs ?? 10_000)
     const verdict = await judgeWebhook(this.#deps.policy, url)
-    if (verdict.kind === 'refused') return { kind: 'failed', fault: 'refused' }
-    if (verdict.kind === 'unresolved') return { kind: 'failed', fault: 'unresolved' }
+    if (verdict.kind !== 'allowed') return { kind: 'failed', fault: verdict.kind }
     const headers = {
       host: url.host,
       'content-type': 'application/json',
@@ -100,14 +96,14 @@ export class WebhookSender {
       path: url.pathname + url.search,
       servername: isAddress ? '' : host,
       lookup: only(addresses),
-      // A connection of its own: what was judged must not be another one's that is still open.
+      // A new connection, and not one that is open to an address that was judged earlier.
       agent: false,
       ...(this.#deps.ca !== undefined && { ca: this.#deps.ca }),
     }
   }
 }
 
-/** Instead of a resolver: the addresses that were judged, whatever is asked. */
+/** A resolver that gives the addresses that were judged, whatever it is asked. */
 function only(addresses: readonly TargetAddress[]): LookupFunction {
   return (_hostname, { all }, callback) => {
     const [first] = addresses
@@ -136,7 +132,7 @@ async function drop(answer: IncomingMessage): Promise<void> {
       if (bytes >= maxAnswerBytes) break
     }
   } catch {
-    // Cut off, or still going on at the deadline.
+    // It was cut off, or the deadline has passed.
   }
   answer.destroy()
 }

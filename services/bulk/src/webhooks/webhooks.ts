@@ -17,7 +17,7 @@ import type { WebhookJobs, WebhookNote, WebhookTarget } from './webhook-jobs.ts'
 import { type WebhookFault, webhookFaults, type WebhookSender } from './webhook-sender.ts'
 
 export interface WebhooksDeps {
-  /** Both stay the caller's to close, after this. `worker` without deadlines: commands on copies of it block. */
+  /** The caller closes both, after this. `worker` has no deadlines: commands on copies of it block. */
   readonly connections: { readonly queue: Redis; readonly worker: Redis }
   /** Of the queue's keys in Redis. */
   readonly prefix: string
@@ -28,32 +28,36 @@ export interface WebhooksDeps {
   /** As long as jobs can be read. */
   readonly keepSeconds: number
   readonly pauses?: Backoff
-  /** At most, until a webhook is dead. With the usual pauses 15 take most of an hour. */
+  /** Then a webhook is dead. With the default pauses 15 attempts take most of an hour. */
   readonly maxAttempts?: number
 }
 
-/** For logs and metrics. Nothing here says where a webhook goes: URLs hold secrets. */
-export interface WebhookEvents {
-  delivered: [{ readonly jobId: string; readonly attempts: number }]
-  /** One attempt; without `retryInMs` it was the last. */
-  failed: [
-    { readonly jobId: string; readonly attempts: number; readonly reason: WebhookFault; readonly retryInMs?: number },
-  ]
-  dead: [{ readonly jobId: string; readonly attempts: number; readonly reason: WebhookFault }]
-  /** The job could not be read: its webhook waits a second. */
-  unread: [{ readonly jobId: string; readonly cause: unknown }]
-  /** What came of an attempt could not be noted on the job; the next `enqueue` notes an end. */
-  unnoted: [{ readonly jobId: string; readonly cause: unknown }]
+interface Attempts {
+  readonly jobId: string
+  readonly attempts: number
 }
 
-/** No secret is kept in the queue: URL and payload are read from the job for each attempt. */
-interface WebhookTask {
+interface Unstored {
   readonly jobId: string
+  readonly cause: unknown
+}
+
+/** For logs and metrics. They hold no URL of a webhook: URLs may hold secrets. */
+export interface WebhookEvents {
+  delivered: [Attempts]
+  /** One attempt; without `retryInMs` it was the last. */
+  failed: [Attempts & { readonly reason: WebhookFault; readonly retryInMs?: number }]
+  dead: [Attempts & { readonly reason: WebhookFault }]
+  /** The job could not be read: its webhook waits a second. */
+  unread: [Unstored]
+  /** The outcome of an attempt could not be noted on the job; the next `enqueue` notes an end. */
+  unnoted: [Unstored]
 }
 
 /** `nothing`: the job was gone, or had no callback. */
 type Outcome = 'delivered' | 'nothing'
-type TaskOfQueue = Job<WebhookTask, Outcome>
+/** No secret is kept in the queue: URL and payload are read from the job for each attempt. */
+type Task = Job<{ readonly jobId: string }, Outcome>
 
 const queueName = 'webhooks'
 /** Tasks that are read at a time; those of clients over their share of slots are put off. */
@@ -70,14 +74,14 @@ const maxKept = 20_000
 const readAgainMs = 1000
 
 /**
- * Tells receivers that jobs are completed, at least once each: the queue in Redis outlives processes, and an attempt
- * that a worker did not live to finish is made again.
+ * Notifies receivers of completed jobs, at least once each: the queue in Redis outlives processes, and an attempt of a
+ * worker that died is made again.
  */
 export class Webhooks extends EventEmitter<WebhookEvents> {
   readonly #deps: WebhooksDeps
-  readonly #queue: Queue<WebhookTask, Outcome>
-  #worker: Worker<WebhookTask, Outcome> | undefined
-  /** When the last one of a client that was put off comes back, by `performance.now()`. */
+  readonly #queue: Queue<Task['data'], Outcome>
+  #worker: Worker<Task['data'], Outcome> | undefined
+  /** By client, when its last task that was put off comes back, by `performance.now()`. */
   readonly #turnsMs = new Map<string, number>()
   #isClosing = false
 
@@ -88,8 +92,8 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
   }
 
   /**
-   * Adds a job's webhook, unless it has been added before, whatever has become of it: that is noted on the job once more,
-   * in case it could not be at its time. Rejects while Redis is away.
+   * Adds a job's webhook, unless it was added before. The outcome of one that has ended is noted on the job again, in case
+   * that failed before. Rejects while Redis is down.
    */
   async enqueue(jobId: string): Promise<void> {
     const kept = { age: this.#deps.keepSeconds, count: maxKept }
@@ -107,7 +111,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     if (note !== undefined) await this.#deps.jobs.note(jobId, note)
   }
 
-  /** Begins again with a webhook that was delivered or is dead; one that waits for its next attempt waits no longer. */
+  /** Sends a webhook again that was delivered or is dead. One that waits for its next attempt is sent now. */
   async resend(jobId: string): Promise<void> {
     const { jobs } = this.#deps
     const task = await this.#queue.getJob(taskId(jobId))
@@ -129,7 +133,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
   /** Begins to deliver in this process. */
   start(): void {
     if (this.#worker !== undefined || this.#isClosing) return
-    this.#worker = bullWorker<WebhookTask, Outcome>(queueName, (task, token) => this.#work(task, token), {
+    this.#worker = bullWorker<Task['data'], Outcome>(queueName, (task, token) => this.#work(task, token), {
       connection: this.#deps.connections.worker,
       prefix: this.#deps.prefix,
       concurrency,
@@ -150,13 +154,11 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     await this.#queue.close()
   }
 
-  async #work(task: TaskOfQueue, token?: string): Promise<Outcome> {
+  async #work(task: Task, token?: string): Promise<Outcome> {
     const { jobId } = task.data
     const found = await this.#read(jobId)
-    if (found === 'unreadable') {
-      // It is not the receiver's fault, and so does not count as an attempt.
-      return putOff(task, readAgainMs, token)
-    }
+    // It is not the receiver's fault, and so does not count as an attempt.
+    if (found === 'unreadable') return putOff(task, readAgainMs, token)
     if (found === undefined) return 'nothing'
     const slot = this.#deps.slots.tryTake(found.holder)
     if (typeof slot === 'string') return putOff(task, this.#putOffMs(found.holder), token)
@@ -179,7 +181,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     return Math.ceil(turnMs - nowMs)
   }
 
-  async #attempt(task: TaskOfQueue, found: WebhookTarget): Promise<Outcome> {
+  async #attempt(task: Task, found: WebhookTarget): Promise<Outcome> {
     const { jobId } = task.data
     const message = { id: `msg_${jobId}`, body: bodyOf(task, found.payload) }
     const end = await this.#deps.sender.send(new URL(found.url), message)
@@ -190,8 +192,8 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     return 'delivered'
   }
 
-  /** Throws what BullMQ goes by. */
-  async #fail(task: TaskOfQueue, attempts: number, reason: WebhookFault, askedMs?: number): Promise<never> {
+  /** Throws what makes BullMQ retry, or not. */
+  async #fail(task: Task, attempts: number, reason: WebhookFault, askedMs?: number): Promise<never> {
     const { jobId } = task.data
     const isDead = reason === 'gone' || attempts >= (task.opts.attempts ?? 1)
     const retryInMs = this.#pauseMs(attempts, undefined, askedMs)
@@ -207,7 +209,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     return retryPauseMs(this.#deps.pauses ?? defaultPauses, failures, askedMs)
   }
 
-  async #read(jobId: string): Promise<Awaited<ReturnType<WebhookJobs['read']>> | 'unreadable'> {
+  async #read(jobId: string): Promise<WebhookTarget | undefined | 'unreadable'> {
     try {
       return await this.#deps.jobs.read(jobId)
     } catch (cause) {
@@ -226,7 +228,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
   }
 }
 
-/** Its message is what stays in Redis. */
+/** Redis keeps its message. */
 class AttemptFailed extends Error {
   override readonly name = 'AttemptFailed'
   readonly retryInMs: number
@@ -239,22 +241,14 @@ class AttemptFailed extends Error {
 
 const taskId = (jobId: string): string => `webhook-${jobId}`
 
-/** The same for each attempt, as far as the job does not change: the moment is that of the job's end. */
-function bodyOf(task: TaskOfQueue, payload: object): string {
-  return JSON.stringify({
-    type: 'job.completed',
-    timestamp: new Date(task.timestamp).toISOString(),
-    data: payload,
-  })
+/** The same for each attempt while the job does not change: the timestamp is that of the job's end. */
+function bodyOf(task: Task, payload: object): string {
+  const timestamp = new Date(task.timestamp).toISOString()
+  return JSON.stringify({ type: 'job.completed', timestamp, data: payload })
 }
 
-/** Of one that has come to its end. */
-function endNoteOf({
-  finishedOn,
-  returnvalue,
-  failedReason,
-  attemptsMade: attempts,
-}: TaskOfQueue): WebhookNote | undefined {
+/** Undefined for a task that has not ended. */
+function endNoteOf({ finishedOn, returnvalue, failedReason, attemptsMade: attempts }: Task): WebhookNote | undefined {
   if (finishedOn === undefined || returnvalue === 'nothing') return undefined
   if (returnvalue === 'delivered') return { state: 'delivered', attempts }
   const reason = webhookFaults.find((fault) => fault === failedReason)
