@@ -54,7 +54,11 @@ export class Entry {
     return (this.#answer ?? (this.#text as TextAnswer)).status >= 400
   }
 
-  /** The same, of which nothing is kept: for whoever looks at many entries once. */
+  get isFallback(): boolean {
+    return (this.#answer ?? (this.#text as TextAnswer)).isFallback === true
+  }
+
+  /** The same, of which nothing is kept: for callers that look at many entries once. */
   get passingAnswer(): Answer {
     return this.#answer ?? { ...(this.#text as TextAnswer), body: Buffer.from(this.#text?.text ?? '') }
   }

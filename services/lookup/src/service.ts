@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http'
+import { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
 import { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
 import { limitClientConnections } from '@ipfleet/http-server/client-connections.ts'
@@ -17,7 +18,7 @@ import { createClientGuard, registerClientMetrics } from '@ipfleet/rate-limit/cl
 import { fleetParts, type FleetParts } from './fleet/fleet.ts'
 import { FleetStats } from './fleet/fleet-stats.ts'
 import { Health } from './operations/health.ts'
-import { lookupParts } from './lookup/lookup-parts.ts'
+import { Lookup } from './lookup/lookup.ts'
 import { LiveRate } from './operations/live-rate.ts'
 import { logEvents, logMode } from './operations/replica-log.ts'
 import { offlineSource, type OfflineSource } from './operations/offline-source.ts'
@@ -27,6 +28,7 @@ import { RequestBodies } from './http/request-bodies.ts'
 import { Responder } from './http/responder.ts'
 import { maxToolBytes } from './http/lookup-routes.ts'
 import type { LookupSettings } from './settings.ts'
+import { isPoorer } from './upstream/richness.ts'
 import { statsOf } from './operations/stats.ts'
 import { upstreamParts, type UpstreamParts } from './upstream/upstream-parts.ts'
 
@@ -114,7 +116,7 @@ export class Replica {
       maxEntries: settings.CACHE_MAX_ENTRIES,
       recheckAfterMs: settings.CACHE_TTL_SECONDS * 1000,
     })
-    const lookups = lookupParts(settings, { fleet, upstream, offline: this.#offline.db, memory })
+    const lookup = this.#lookup(memory)
     registerMetrics({ metrics, record, memory, fleet, upstream, health })
     const clients = this.#clients
     if (clients) registerClientMetrics(metrics, clients)
@@ -133,7 +135,7 @@ export class Replica {
       },
       keys: { desk: upstream?.quota.desk },
       lookups: {
-        ...lookups,
+        lookup,
         responder: new Responder({ record, clients, exhaustedStatus }),
         exhaustedStatus,
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
@@ -144,6 +146,28 @@ export class Replica {
           idleTimeoutMs: settings.BODY_IDLE_TIMEOUT_MS,
         }),
       },
+    })
+  }
+
+  #lookup(memory: LruStore): Lookup {
+    const settings = this.#settings
+    const fleet = this.#fleet
+    const cache = new AnswerCache({
+      memory,
+      shared: fleet.shared,
+      flight: fleet.flight,
+      staleForMs: settings.STALE_IF_ERROR_SECONDS * 1000,
+      revalidateForMs: settings.STALE_WHILE_REVALIDATE_SECONDS * 1000,
+      ...(settings.PLAN_PREFERENCE === 'richest' && { isPoorer }),
+    })
+    fleet.generation.onPurge(() => cache.forget())
+    return new Lookup({
+      cache,
+      upstream: this.#upstream,
+      offline: this.#offline.db,
+      requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
+      isShared: fleet.redis !== undefined,
+      failureMode: settings.FAILURE_MODE,
     })
   }
 }

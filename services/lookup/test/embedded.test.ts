@@ -108,6 +108,16 @@ describe('when upstream gives no answer', () => {
     expect(cacheStatus(real)).toBe('ipfleet; fwd=miss; fwd-status=200; stored')
   })
 
+  test.each([
+    ['GET', '/8.8.8.8', undefined],
+    ['POST', '/batch', '["8.8.8.8"]'],
+  ])('FAILURE_MODE=open answers no %s %s with only-if-cached', async (method, path, body) => {
+    const { url } = await start({ FAILURE_MODE: 'open' })
+    const headers = { 'cache-control': 'only-if-cached' }
+    const reply = await client.ask(url, path, { method, headers, ...(body !== undefined && { body }) })
+    expect(reply.status).toBe(504)
+  })
+
   test.each(['/AS15169', '/8.8.8.8/city'])('FAILURE_MODE=open makes up no answer to %s', async (path) => {
     const { url } = await start({ FAILURE_MODE: 'open' })
     fake.behave({ kind: 'reset' })

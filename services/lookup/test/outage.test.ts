@@ -17,6 +17,7 @@ import { cacheDirectives } from '../src/http/cache-directives.ts'
 import { Lookup } from '../src/lookup/lookup.ts'
 import { parseTarget, type Query } from '../src/query/query.ts'
 import { KeyCheck } from '../src/keys/key-check.ts'
+import { BatchLoader } from '../src/upstream/batch-loader.ts'
 import { UpstreamLoader } from '../src/upstream/upstream-loader.ts'
 
 /** Upstream is dead for ten minutes of a clock that the test moves. */
@@ -80,7 +81,19 @@ function lookupThat(failureMode: 'closed' | 'open'): Lookup {
     random: () => 1,
   })
   const offline = openOfflineDb()
-  return new Lookup({ cache, upstream: loader, offline, requestTimeoutMs: 5000, failureMode, clock })
+  return new Lookup({
+    cache,
+    upstream: {
+      loader,
+      batchLoader: new BatchLoader({ upstream: loader, freshForMs: () => freshForMs }),
+      microBatcher: undefined,
+    },
+    isShared: false,
+    offline,
+    requestTimeoutMs: 5000,
+    failureMode,
+    clock,
+  })
 }
 
 function queryOf(target: string): Query {

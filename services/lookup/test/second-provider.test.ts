@@ -77,6 +77,7 @@ test('a batch is answered item by item, and what the second lacks is the firstâ€
   const ip = fresh()
   const reply = await fleet.ask('/batch', { method: 'POST', body: JSON.stringify([ip, 'AS15169']) })
   expect([reply.status, reply.json()]).toMatchObject([200, { [ip]: { ip }, AS15169: { status: expect.any(Number) } }])
+  expect(cacheStatus(reply)).toContain('fallback')
   expect((await fleet.ask(`/lookup/${fresh()}`)).status).toBeGreaterThanOrEqual(502)
   expect(second.calls).toHaveLength(1)
 })

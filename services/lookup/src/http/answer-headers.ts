@@ -1,6 +1,6 @@
 import type { Entry } from '@ipfleet/cache/entry.ts'
 import type { Coding } from './compression.ts'
-import type { AnswerSource } from '../lookup/lookup.ts'
+import type { AnswerSource } from '../lookup/answered.ts'
 import { preparedOf } from './representation.ts'
 
 /** A flat list of names and values, as `writeHead` takes it without copying. */

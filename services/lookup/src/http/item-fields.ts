@@ -1,19 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Answered, ItemCounts } from '../lookup/lookup.ts'
-
-/** In this order, whatever came first. */
-const ends = [
-  'l1',
-  'l2',
-  'stale',
-  'collapsed',
-  'upstream',
-  'bypass',
-  'offline',
-  'local',
-  'refused',
-  'error',
-] as const satisfies readonly (keyof ItemCounts)[]
+import { type Answered, answerEnds, type ItemCounts } from '../lookup/answered.ts'
 
 /**
  * What a batch's answer says of its items: `Ipfleet-Items`, a Dictionary (RFC 9651 §3.2) of how many ended how, and
@@ -28,5 +14,5 @@ export function setItemFields(res: ServerResponse, { items, units = 0 }: Pick<An
 }
 
 export function itemsField(items: ItemCounts): string {
-  return ends.flatMap((end) => (items[end] === undefined ? [] : `${end}=${items[end]}`)).join(', ')
+  return answerEnds.flatMap((end) => (items[end] === undefined ? [] : `${end}=${items[end]}`)).join(', ')
 }

@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type Request, type Response, Router } from 'express'
 import { batchForm } from '../query/batch-item.ts'
-import type { BatchLookup } from '../lookup/batch-lookup.ts'
 import { batchItems } from '../query/batch-items.ts'
 import { BatchSlots } from './batch-slots.ts'
 import type { LiveRate } from '../operations/live-rate.ts'
-import type { Answered, Lookup } from '../lookup/lookup.ts'
+import type { Answered } from '../lookup/answered.ts'
+import type { Lookup } from '../lookup/lookup.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import { parseTarget, toolTarget } from '../query/query.ts'
 import { cacheDirectives } from './cache-directives.ts'
@@ -17,7 +17,6 @@ import type { Responder } from './responder.ts'
 
 export interface LookupRoutesParts {
   readonly lookup: Lookup
-  readonly batchLookup: BatchLookup
   readonly responder: Responder
   readonly clientAddress: (req: IncomingMessage) => string
   readonly liveRate: LiveRate
@@ -77,7 +76,7 @@ async function batchAnswer(
   req: Request,
   res: Response,
 ): Promise<Answered> {
-  const { batchLookup, clientAddress, liveRate, bodies } = parts
+  const { lookup, clientAddress, liveRate, bodies } = parts
   const client = clientAddress(req)
   const terms = {
     ...batchForm(req.url, req.headers.host),
@@ -91,7 +90,7 @@ async function batchAnswer(
   // Here, and not in a middleware: a client that may not ask has nothing of it read.
   const items = batchItems(await bodies.read(req, res, { maxBytes: maxBatchBytes, client }))
   await slots.take(client, res)
-  const answered = await batchLookup.answer({ ...terms, items })
+  const answered = await lookup.answerMany({ ...terms, items })
   slots.answering(res)
   return answered
 }

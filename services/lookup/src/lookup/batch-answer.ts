@@ -1,17 +1,21 @@
-import { Entry } from '@ipfleet/cache/entry.ts'
+import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
 import { inSlices } from '@ipfleet/cache/in-slices.ts'
 import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { toldWith } from '../http/exhausted-status.ts'
 import { BatchBody, batchValue, type BatchValue } from './batch-body.ts'
-import { BatchError } from './batch-error.ts'
-import { type Answered, type AnswerSource, type ItemCounts, LookupError } from './lookup.ts'
+import {
+  type AnswerEnd,
+  type Answered,
+  type AnswerSource,
+  BatchError,
+  type ItemCounts,
+  LookupError,
+  type QueryResult,
+} from './answered.ts'
 
-/** What came of one item. `refused`: it makes no sense, and nobody was asked. */
-export type ItemResult =
-  | { readonly kind: 'answered'; readonly source: AnswerSource; readonly entry: Entry }
-  | { readonly kind: 'failed'; readonly failure: Failure }
-  | { readonly kind: 'refused'; readonly error: ProxyError }
+/** What came of one item. `refused`: it makes no sense, and nothing was asked. */
+export type ItemResult = QueryResult | { readonly kind: 'refused'; readonly error: ProxyError }
 
 /**
  * Of the sources of its items, the one that a whole batch is said to be from: first what a client should know of (it
@@ -57,16 +61,23 @@ export async function batchAnswer(
   const body = new BatchBody(results.length)
   let oldestMs = nowMs
   let freshUntilMs = Infinity
+  let mark: Pick<Answer, 'isFallback'> = {}
   await inSlices(results, ([item, result]) => {
     const value = valueOf(result, exhaustedStatus)
     if (result.kind === 'answered') {
+      if (result.entry.isFallback) mark = { isFallback: true }
       oldestMs = Math.min(oldestMs, result.entry.storedAtMs)
       freshUntilMs = Math.min(freshUntilMs, nowMs + result.entry.freshLeftMs(nowMs))
     }
     if (!dropsEmpty || !value.isEmpty) body.add(item, value)
   })
   const freshForMs = Number.isFinite(freshUntilMs) ? Math.max(0, freshUntilMs - oldestMs) : 0
-  const answer = { status: 200, contentType: 'application/json; charset=utf-8', body: body.bytes() }
+  const answer = {
+    status: 200,
+    contentType: 'application/json; charset=utf-8',
+    body: body.bytes(),
+    ...mark,
+  }
   return {
     source,
     entry: new Entry(answer, oldestMs, freshForMs),
@@ -84,7 +95,7 @@ function valueOf(result: ItemResult, exhaustedStatus: number): BatchValue {
 }
 
 function countsOf(results: readonly (readonly [string, ItemResult])[]): ItemCounts {
-  const counts: Partial<Record<AnswerSource | 'refused' | 'error', number>> = {}
+  const counts: Partial<Record<AnswerEnd, number>> = {}
   for (const [, result] of results) {
     const end = result.kind === 'answered' ? result.source : result.kind === 'failed' ? 'error' : 'refused'
     counts[end] = (counts[end] ?? 0) + 1

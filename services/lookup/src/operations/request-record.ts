@@ -1,12 +1,9 @@
 import type { HotCounter, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import type { AnswerSource, ItemCounts } from '../lookup/lookup.ts'
+import { type AnswerEnd, answerEnds as ends, type ItemCounts } from '../lookup/answered.ts'
 
 export type RouteClass = 'lookup' | 'account' | 'batch'
-/** How a request ended: with an answer from somewhere, refused for what it was, or with an error. */
-export type RequestEnd = AnswerSource | 'refused' | 'error'
 
-const ends = ['l1', 'l2', 'upstream', 'collapsed', 'stale', 'offline', 'local', 'bypass', 'refused', 'error'] as const
 const labels = {
   route: ['lookup', 'account', 'batch'],
   status: ['1xx', '2xx', '3xx', '4xx', '5xx'],
@@ -17,7 +14,7 @@ type StatusClass = (typeof labels.status)[number]
 
 /** How many requests ended how: the source of `/stats` and of the request metrics. */
 export class RequestRecord {
-  readonly counts: Record<RequestEnd, number>
+  readonly counts: Record<AnswerEnd, number>
   /** Look-ups of single records, which somebody waits for. */
   live = 0
   /** Requests that found all keys benched and nothing to answer with. */
@@ -29,7 +26,7 @@ export class RequestRecord {
   readonly #memoryHitDuration: { observeMs(durationMs: number): void }
 
   constructor(metrics: Metrics) {
-    this.counts = Object.fromEntries(ends.map((end) => [end, 0])) as Record<RequestEnd, number>
+    this.counts = Object.fromEntries(ends.map((end) => [end, 0])) as Record<AnswerEnd, number>
     this.#requests = metrics.hotCounter({
       name: 'ipfleet_requests_total',
       help: 'Requests by route, status class and where the answer came from.',
@@ -53,7 +50,7 @@ export class RequestRecord {
     return ends.reduce((sum, end) => sum + this.counts[end], 0)
   }
 
-  add(route: RouteClass, status: number, end: RequestEnd, durationMs: number): void {
+  add(route: RouteClass, status: number, end: AnswerEnd, durationMs: number): void {
     this.counts[end] += 1
     if (route === 'lookup') this.live += 1
     this.#requests.series({ route, status: statusClass(status), cache: end }).inc()

@@ -1,6 +1,6 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
-import type { Expected } from '@ipfleet/upstream/upstream-request.ts'
+import type { Expected, UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { textFields, type View } from './record-view.ts'
 
 /** IPinfo has two hosts: `ipinfo.io`, and `api.ipinfo.io` for the newer products. */
@@ -18,6 +18,11 @@ export interface Query {
   readonly isPrivate?: true
   /** A larger record that holds the answer, and where in it. */
   readonly within?: { readonly record: Query; readonly view: View }
+}
+
+/** What upstream is asked for a query. */
+export function requestOf({ surface, target, expected }: Query): UpstreamRequest {
+  return { method: 'GET', surface, path: target, expected }
 }
 
 /** What a request target means. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
-import { BatchLoader, type BatchUpstream } from './batch-loader.ts'
+import { BatchLoader } from './batch-loader.ts'
+import type { Upstream } from './upstream-loader.ts'
 import { parseTarget, type Query } from '../query/query.ts'
 import type { LoadOptions } from './upstream-loader.ts'
 
@@ -18,9 +19,9 @@ interface Seen {
 }
 
 /** An upstream that answers each item as it is told to, and remembers what it was asked. */
-function upstreamWith(valueOf: (item: string, call: number) => unknown): { upstream: BatchUpstream; seen: Seen[] } {
+function upstreamWith(valueOf: (item: string, call: number) => unknown): { upstream: Upstream; seen: Seen[] } {
   const seen: Seen[] = []
-  const load: BatchUpstream['load'] = async (request, _deadlineMs, options) => {
+  const load: Upstream['load'] = async (request, _deadlineMs, options) => {
     const items: string[] = request.body ? JSON.parse(request.body.bytes.toString()) : [request.path]
     seen.push({ request, items, options })
     const values = Object.fromEntries(items.map((item) => [item, valueOf(item, seen.length)]))
@@ -31,7 +32,7 @@ function upstreamWith(valueOf: (item: string, call: number) => unknown): { upstr
 }
 
 async function outcomesOf(
-  upstream: BatchUpstream,
+  upstream: Upstream,
   targets: readonly string[],
   takesBatches = true,
 ): Promise<Map<string, Outcome>> {
@@ -89,7 +90,7 @@ describe('many queries', () => {
   test('of which the answer is no valid JSON fail, whatever it looks like from outside', async () => {
     const body = Buffer.from('{"AS1": {"a": 1}, "AS2": {"a": }}')
     const checked: (boolean | undefined)[] = []
-    const load: BatchUpstream['load'] = async (_request, _deadlineMs, options) => {
+    const load: Upstream['load'] = async (_request, _deadlineMs, options) => {
       const answer = { status: 200, contentType: 'application/json', body }
       checked.push(options?.makesSense?.(answer), options?.makesSense?.({ ...answer, status: 404 }))
       return { kind: 'answer', answer, freshForMs: 1 }
@@ -148,7 +149,7 @@ describe('many queries', () => {
   test('for which no key has enough left are asked in smaller parts', async () => {
     const { upstream, seen } = upstreamWith((item) => ({ item }))
     const exhausted: Outcome = { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 7 }
-    const poor: BatchUpstream = {
+    const poor: Upstream = {
       load: async (request, deadlineMs, options) =>
         (options?.units ?? 1) > 30 ? exhausted : upstream.load(request, deadlineMs, options),
     }

@@ -12,17 +12,13 @@ import { isDown } from './fallback-upstream.ts'
 import { holdsThreat } from './freshness.ts'
 import { jsonMembers, type Span } from './json-members.ts'
 import { SingleAnswers } from './single-answers.ts'
-import type { Query } from '../query/query.ts'
-import type { LoadOptions, VerdictInside } from './upstream-loader.ts'
-
-export interface BatchUpstream {
-  load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome>
-}
+import { type Query, requestOf } from '../query/query.ts'
+import type { Upstream, VerdictInside } from './upstream-loader.ts'
 
 export interface BatchLoaderParts {
-  readonly upstream: BatchUpstream
+  readonly upstream: Pick<Upstream, 'load'>
   /** Is asked item by item when upstream is down or has no key left. */
-  readonly fallback?: BatchUpstream
+  readonly fallback?: Pick<Upstream, 'load'>
   /** How long the answer to a path may be cached; see `freshForMs`. */
   readonly freshForMs: (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
   /** The product that a query is of: a batch holds items of one, so that a verdict about it touches no other. */
@@ -74,8 +70,8 @@ interface Chunk {
  * it had been asked alone.
  */
 export class BatchLoader {
-  readonly #upstream: BatchUpstream
-  readonly #fallback: BatchUpstream | undefined
+  readonly #upstream: Pick<Upstream, 'load'>
+  readonly #fallback: Pick<Upstream, 'load'> | undefined
   readonly #freshForMs: BatchLoaderParts['freshForMs']
   readonly #productOf: (query: Query) => string
   readonly #takesBatches: boolean
@@ -109,7 +105,7 @@ export class BatchLoader {
       const part = left.slice(0, size)
       const reading = new Reading()
       const options = { units: route === routes.lite ? 0 : part.length, ...reading.checks, ...terms }
-      const outcome = await this.#upstream.load(requestOf(route, product, part), deadlineMs, options)
+      const outcome = await this.#upstream.load(batchRequest(route, product, part), deadlineMs, options)
       if (part.length > 1 && isExhausted(outcome)) {
         size = Math.ceil(part.length / shrinkBy)
         continue
@@ -163,14 +159,13 @@ export class BatchLoader {
   }
 
   async #askSingly(
-    upstream: BatchUpstream,
+    upstream: Pick<Upstream, 'load'>,
     queries: readonly Query[],
     { deadlineMs, ...terms }: LoadTerms,
     settle: Settle<Outcome>,
   ) {
-    await eachOf(queries, singlesAtATime, async ({ surface, target, expected }) => {
-      const request: UpstreamRequest = { method: 'GET', surface, path: target, expected }
-      await settle(new Map([[target, await upstream.load(request, deadlineMs, terms)]]))
+    await eachOf(queries, singlesAtATime, async (query) => {
+      await settle(new Map([[query.target, await upstream.load(requestOf(query), deadlineMs, terms)]]))
     })
   }
 }
@@ -182,7 +177,7 @@ function routeOf({ surface, target }: Query): Route {
 
 const itemOf = ({ target }: Query, { cut }: Route): string => target.slice(cut.length)
 
-function requestOf(route: Route, batchOf: string, queries: readonly Query[]): UpstreamRequest {
+function batchRequest(route: Route, batchOf: string, queries: readonly Query[]): UpstreamRequest {
   const items = queries.map((query) => itemOf(query, route))
   const body = { bytes: Buffer.from(JSON.stringify(items)), contentType: 'application/json' }
   return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'object', batchOf }

@@ -1,13 +1,14 @@
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
-import type { BatchLoader, BatchUpstream } from './batch-loader.ts'
-import type { Query } from '../query/query.ts'
+import { type Query, requestOf } from '../query/query.ts'
+import type { BatchLoader } from './batch-loader.ts'
+import type { Upstream } from './upstream-loader.ts'
 
 export interface MicroBatcherParts {
   /** How long a query waits for others. */
   readonly windowMs: number
   readonly loader: BatchLoader
   /** Is asked a query by itself: the only one within its window, or one that no batch takes. */
-  readonly upstream: BatchUpstream
+  readonly upstream: Pick<Upstream, 'load'>
 }
 
 interface Waiting {
@@ -26,7 +27,7 @@ const maxItems = 1000
 export class MicroBatcher {
   readonly #windowMs: number
   readonly #loader: BatchLoader
-  readonly #upstream: BatchUpstream
+  readonly #upstream: Pick<Upstream, 'load'>
   #waiting: Waiting[] = []
   #timer: NodeJS.Timeout | undefined
 
@@ -46,8 +47,8 @@ export class MicroBatcher {
     return outcome.promise
   }
 
-  #loadOne({ surface, target, expected }: Query, deadlineMs: number): Promise<Outcome> {
-    return this.#upstream.load({ method: 'GET', surface, path: target, expected }, deadlineMs)
+  #loadOne(query: Query, deadlineMs: number): Promise<Outcome> {
+    return this.#upstream.load(requestOf(query), deadlineMs)
   }
 
   #leave(): void {

@@ -49,6 +49,14 @@ export interface LoadOptions {
   readonly isPartial?: boolean
 }
 
+/** What asks upstream. */
+export interface Upstream {
+  /** Whether the record is better asked of any key than of the richest, where only a part that all have is wanted. */
+  prefersPartial?(request: UpstreamRequest): boolean
+  /** Never throws: what goes wrong is an outcome too. @param deadlineMs monotonic, over all keys */
+  load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome>
+}
+
 /** Of items of a batch: the key is over its limit for them, its quota is gone, or all of them were refused. */
 export type VerdictInside =
   | { readonly kind: 'limited'; readonly reason: 'limited' | 'exhausted'; readonly areAll: boolean }
@@ -76,7 +84,7 @@ interface Journey {
  * key as a whole, the source, or upstream. The next key is asked where the verdict was about one key: without end
  * where keys lack a permission, three times where it cost upstream something.
  */
-export class UpstreamLoader {
+export class UpstreamLoader implements Upstream {
   readonly #parts: UpstreamLoaderParts
   readonly #pool: KeyPool
   readonly #client: UpstreamClient
@@ -89,7 +97,6 @@ export class UpstreamLoader {
     this.#clock = parts.clock ?? monotonicClock
   }
 
-  /** Never throws: what goes wrong is an outcome too. @param deadlineMs monotonic, over all keys */
   load(request: UpstreamRequest, deadlineMs: number, options: LoadOptions = {}): Promise<Outcome> {
     const { provider } = this.#client
     if (!offers(provider, request)) return Promise.resolve({ kind: 'failure', code: 'not_offered' })

@@ -15,9 +15,8 @@ import { MicroBatcher } from './micro-batcher.ts'
 import { KeySource } from '../keys/key-source.ts'
 import { keyCheck, type QuotaParts, quotaParts } from '../keys/quota-parts.ts'
 import type { LookupSettings } from '../settings.ts'
-import type { Upstream } from '../lookup/lookup.ts'
-import type { Query } from '../query/query.ts'
-import { UpstreamLoader } from './upstream-loader.ts'
+import { type Query, requestOf } from '../query/query.ts'
+import { type Upstream, UpstreamLoader } from './upstream-loader.ts'
 
 /** One provider, with its keys. */
 interface ProviderParts {
@@ -122,8 +121,7 @@ function fleetUpstream(
       })
     : own
   const { takesBatches } = provider
-  const productOf = ({ surface, target, expected }: Query): string =>
-    provider.productOf({ method: 'GET', surface, path: target, expected }).name
+  const productOf = (query: Query): string => provider.productOf(requestOf(query)).name
   const fallback = second && { fallback: loader }
   const batchLoader = new BatchLoader({ upstream: own, ...fallback, freshForMs: freshFor, productOf, takesBatches })
   const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0

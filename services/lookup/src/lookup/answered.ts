@@ -1,0 +1,66 @@
+import type { Entry } from '@ipfleet/cache/entry.ts'
+import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+
+/**
+ * How a look-up ended. Beyond the cache's own sources: `stale` (too old, but there is nothing newer), `bypass`
+ * (upstream, without looking into the cache), `offline` (the embedded database), `local` (needs no look-up), `refused`
+ * (it makes no sense, and nothing was asked), `error`.
+ */
+export const answerEnds = [
+  'l1',
+  'l2',
+  'stale',
+  'collapsed',
+  'upstream',
+  'bypass',
+  'offline',
+  'local',
+  'refused',
+  'error',
+] as const
+
+export type AnswerEnd = (typeof answerEnds)[number]
+/** Where an answer came from. */
+export type AnswerSource = Exclude<AnswerEnd, 'refused' | 'error'>
+/** How many items of a batch ended how. */
+export type ItemCounts = Readonly<Partial<Record<AnswerEnd, number>>>
+
+export interface Answered {
+  readonly source: AnswerSource
+  readonly entry: Entry
+  /** What it was loaded with, if this request loaded it. */
+  readonly origin?: Origin
+  /** Queries that it put to upstream, where that is not one for an `origin` and none without: a batch's items. */
+  readonly units?: number
+  readonly items?: ItemCounts
+  /** Some items of a batch had no answer: when to ask for them again, in whole seconds. */
+  readonly retryAfterSeconds?: number
+}
+
+/** What came of one query. */
+export type QueryResult =
+  | ({ readonly kind: 'answered' } & Pick<Answered, 'source' | 'entry' | 'origin'>)
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly origin?: Origin }
+
+/** No answer, and with what it was tried. */
+export class LookupError extends ProxyError {
+  readonly origin: Origin | undefined
+
+  constructor({ code, origin, ...details }: Failure) {
+    super(code, details)
+    this.origin = origin
+  }
+}
+
+/** No answer to any item of a batch, and what became of them all the same. */
+export class BatchError extends LookupError implements Pick<Answered, 'items' | 'units'> {
+  readonly items: ItemCounts
+  readonly units: number
+
+  constructor(failure: Failure, { items, units }: Required<Pick<Answered, 'items' | 'units'>>) {
+    super(failure)
+    this.items = items
+    this.units = units
+  }
+}
