@@ -147,9 +147,10 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     await this.unsettled(ticket)
   }
 
-  /** Whether its account has (nearly) nothing left. */
-  async isNearlyEmpty({ key }: Ticket): Promise<boolean> {
-    return (await this.#emptyForMs(key.id)) !== undefined
+  /** Whether its account has (nearly) nothing left; undefined while the account is not known. */
+  async isNearlyEmpty({ key }: Ticket): Promise<boolean | undefined> {
+    const [quota] = await this.#store.quotas([key.id])
+    return quota?.account && isNearlyEmpty(quota.account)
   }
 
   /** A 429 that did not say for how long, and that may not be about the key: its account is looked at. */
@@ -285,9 +286,10 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   /** Until its account's quota is full again, if that is (nearly) gone. */
   async #emptyForMs(id: string): Promise<number | undefined> {
     const [quota] = await this.#store.quotas([id])
-    const { remaining, limit = 0, resetMs } = quota?.account ?? { remaining: Infinity, resetMs: 0 }
-    return remaining <= limit * nearlyEmptyShare ? resetMs : undefined
+    return quota?.account && isNearlyEmpty(quota.account) ? quota.account.resetMs : undefined
   }
 }
+
+const isNearlyEmpty = ({ remaining, limit = 0 }: Quota): boolean => remaining <= limit * nearlyEmptyShare
 
 const provenKey = ({ id }: ApiKey, product: string): string => `${id}/${product}`

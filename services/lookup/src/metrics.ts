@@ -103,7 +103,8 @@ function keyMetrics({ metrics, health, upstream }: ReplicaMetricsParts): void {
     labelNames: ['key'],
     async collect() {
       this.reset()
-      for (const quota of await upstream.pool.quotas()) {
+      const quotas = await Promise.all(upstream.pools.map((pool) => pool.quotas()))
+      for (const quota of quotas.flat()) {
         const remaining = spendable(quota)
         if (Number.isFinite(remaining)) this.set({ key: quota.id }, remaining)
       }
@@ -114,8 +115,10 @@ function keyMetrics({ metrics, health, upstream }: ReplicaMetricsParts): void {
     help: 'Units beyond what a key’s plan pays for, which are billed, by key id.',
     labelNames: ['key'],
   })
-  upstream.pool.on('overage', (key, units) => overage.inc({ key }, units))
-  upstream.pool.on('benched', (_id, reason) => benches.inc({ reason }))
+  for (const pool of upstream.pools) {
+    pool.on('overage', (key, units) => overage.inc({ key }, units))
+    pool.on('benched', (_id, reason) => benches.inc({ reason }))
+  }
   const calls = metrics.hotHistogram({
     name: 'ipfleet_upstream_duration_seconds',
     help: 'Time of an upstream call by outcome.',

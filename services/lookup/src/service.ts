@@ -56,7 +56,7 @@ export class Replica {
     })
     this.#offline = offlineSource(settings.OFFLINE_DB, logger)
     this.#health = new Health({
-      pool: this.#upstream?.pool,
+      pools: this.#upstream?.pools ?? [],
       gate: this.#upstream?.gate,
       redis: this.#fleet.redis && { state: this.#fleet.redis.state, cache: this.#fleet.redis.cache },
     })
@@ -74,7 +74,7 @@ export class Replica {
   async start(): Promise<number> {
     await this.#fleet.joined()
     // Benches that the fleet made before this replica came are remembered from here on, also if Redis goes now.
-    await this.#upstream?.pool.read()
+    await this.#health.keys()
     this.#upstream?.keys.follow(this.#upstream.pool)
     this.#upstream?.second?.keys.follow(this.#upstream.second.pool)
     void this.#upstream?.quota.poller?.start()

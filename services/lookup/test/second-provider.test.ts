@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { type FakeIpasis, startFakeIpasis } from '@ipfleet/testing/fake-ipasis.ts'
 import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
+import { until } from '@ipfleet/testing/until.ts'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -80,6 +81,16 @@ test('a batch is answered item by item, and what the second lacks is the firstâ€
   expect(cacheStatus(reply)).toContain('fallback')
   expect((await fleet.ask(`/lookup/${fresh()}`)).status).toBeGreaterThanOrEqual(502)
   expect(second.calls).toHaveLength(1)
+})
+
+test('health, statistics and gauges count the keys of both', async () => {
+  const counts = { total: 3, active: 3, cooling: 0 }
+  await until(async () => {
+    const { keys } = (await fleet.ask('/health')).json() as { keys: object }
+    return JSON.stringify(keys) === JSON.stringify(counts)
+  })
+  expect((await fleet.ask('/stats')).json()).toMatchObject({ keys: counts })
+  expect((await fleet.ask('/metrics')).text).toContain('ipfleet_keys{state="active"} 3')
 })
 
 test('both keysâ€™ states are told, each with its provider', async () => {

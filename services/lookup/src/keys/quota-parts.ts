@@ -39,10 +39,10 @@ export function quotaParts(
   {
     pool,
     client,
-    others,
-  }: { readonly pool: KeyPool; readonly client: UpstreamClient; readonly others: readonly KeyPool[] },
+    pools,
+  }: { readonly pool: KeyPool; readonly client: UpstreamClient; readonly pools: readonly KeyPool[] },
 ): QuotaParts {
-  const desk = new KeyDesk({ pools: [pool, ...others], benchMs: settings.COOLDOWN_SECONDS * 1000, epochMs })
+  const desk = new KeyDesk({ pools, benchMs: settings.COOLDOWN_SECONDS * 1000, epochMs })
   const everyMs = settings.QUOTA_POLL_SECONDS * 1000
   if (everyMs === 0 || !offers(client.provider, account)) return { desk, poller: undefined }
   const timeoutMs = settings.REQUEST_TIMEOUT_MS

@@ -24,7 +24,8 @@ export interface HealthReport {
 }
 
 export interface HealthParts {
-  readonly pool: KeyPool | undefined
+  /** Of all providers. */
+  readonly pools: readonly KeyPool[]
   readonly gate: UpstreamGate | undefined
   readonly redis: { readonly state: RedisLink; readonly cache: RedisLink } | undefined
 }
@@ -40,7 +41,7 @@ export class Health {
   }
 
   async keys(): Promise<KeyCounts> {
-    return countKeys((await this.#parts.pool?.read()) ?? [])
+    return countKeys((await Promise.all(this.#parts.pools.map((pool) => pool.read()))).flat())
   }
 
   async report(): Promise<HealthReport> {

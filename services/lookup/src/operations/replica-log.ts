@@ -8,14 +8,16 @@ export function logEvents(logger: Logger, fleet: FleetParts, upstream: UpstreamP
   for (const link of new Set(fleet.redis ? [fleet.redis.state, fleet.redis.cache] : [])) {
     logLink(link, logger, 'going on without it')
   }
-  upstream?.pool.on('benched', (key, reason, durationMs, product) => {
-    logger.warn(
-      { key, ...(product !== undefined && { product }), reason, seconds: Math.ceil(durationMs / 1000) },
-      'key benched',
-    )
-  })
-  upstream?.pool.on('released', (key) => logger.info({ key }, 'key released'))
-  upstream?.pool.on('recovered', (key) => logger.info({ key }, 'key is good again'))
+  for (const pool of upstream?.pools ?? []) {
+    pool.on('benched', (key, reason, durationMs, product) => {
+      logger.warn(
+        { key, ...(product !== undefined && { product }), reason, seconds: Math.ceil(durationMs / 1000) },
+        'key benched',
+      )
+    })
+    pool.on('released', (key) => logger.info({ key }, 'key released'))
+    pool.on('recovered', (key) => logger.info({ key }, 'key is good again'))
+  }
   upstream?.gate.on('change', (product, state) => logger.warn({ product, breaker: state }, 'upstream breaker'))
 }
 

@@ -204,3 +204,20 @@ test('four hundred keys limited alike: three calls, and the source is paused for
   clock.advance(30_000)
   expect(await loader.load(requests.core, clock.nowMs() + 5000)).toMatchObject({ kind: 'answer' })
 })
+
+test('a 402 of all keys whose accounts have enough left rests none of them, though none has answered yet', async () => {
+  const upstream = new Upstream()
+  const secrets = ['key-1', 'key-2', 'key-3', 'key-4']
+  const { pool, loader } = fleetOf(upstream, secrets)
+  for (const secret of secrets) {
+    upstream.plans.set(secret, new Set<Name>(['core']))
+    upstream.limits.set(`${secret}/`, { status: 402, untilMs: Infinity })
+    await pool.noteAccount(apiKey(secret).id, { remaining: 900, limit: 1000, resetMs: month }, 0)
+  }
+  const refused = await loader.load(requests.core, clock.nowMs() + 5000)
+  expect(refused).toMatchObject({ kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 1 })
+  expect((await pool.read()).map(({ state }) => state)).toEqual(secrets.map(() => 'active'))
+  upstream.limits.clear()
+  clock.advance(1000)
+  expect(await loader.load(requests.core, clock.nowMs() + 5000)).toMatchObject({ kind: 'answer' })
+})

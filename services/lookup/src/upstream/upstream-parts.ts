@@ -35,6 +35,8 @@ export interface UpstreamParts extends Omit<ProviderParts, 'loader' | 'provider'
   /** Undefined unless single queries are to leave together. */
   readonly microBatcher: MicroBatcher | undefined
   readonly quota: QuotaParts
+  /** The keys of all providers. */
+  readonly pools: readonly KeyPool[]
   /** The provider that stands in for the first. */
   readonly second: ProviderParts | undefined
 }
@@ -126,8 +128,9 @@ function fleetUpstream(
   const batchLoader = new BatchLoader({ upstream: own, ...fallback, freshForMs: freshFor, productOf, takesBatches })
   const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0
   const microBatcher = windowMs > 0 ? new MicroBatcher({ windowMs, loader: batchLoader, upstream: loader }) : undefined
-  const quota = quotaParts(settings, fleet, { pool, client, others: second ? [second.pool] : [] })
-  return { ...first, loader, batchLoader, microBatcher, quota, second }
+  const pools = second ? [pool, second.pool] : [pool]
+  const quota = quotaParts(settings, fleet, { pool, client, pools })
+  return { ...first, loader, batchLoader, microBatcher, quota, pools, second }
 }
 
 /** Keys that come with a later KEYS_FILE are struck out too; those that have gone still are. */

@@ -109,18 +109,21 @@ export class UpstreamTries {
   }
 
   /**
-   * Whether several keys that have answered lately are all used up at once (402), which is not how quotas end: it is the
-   * query or the source.
+   * Whether several keys are all used up at once (402) that have answered lately, or whose accounts have enough left,
+   * which is not how quotas end: it is the query or the source.
    */
   async areUsedUpAlike(): Promise<boolean> {
     const unexplained = this.#limits.filter(
       ({ limit }) => limit.reason === 'exhausted' && limit.retryAfterSeconds === undefined,
     )
     if (unexplained.length < this.#limits.length) return false
-    const proven = unexplained.filter(({ ticket }) => this.#pool.isProven(ticket))
-    if (proven.length < enoughAlike) return false
-    const areEmpty = await Promise.all(proven.map(({ ticket }) => this.#pool.isNearlyEmpty(ticket)))
-    return !areEmpty.includes(true)
+    const areEmpty = await Promise.all(
+      unexplained.map(async ({ ticket }) => {
+        const isEmpty = await this.#pool.isNearlyEmpty(ticket)
+        return isEmpty ?? (this.#pool.isProven(ticket) ? false : undefined)
+      }),
+    )
+    return !areEmpty.includes(true) && areEmpty.filter((isEmpty) => isEmpty === false).length >= enoughAlike
   }
 
   get areUnknownAlike(): boolean {
