@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { connect, type Socket } from 'node:net'
+import { connect as connectH2, createServer as createH2 } from 'node:http2'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { hardenServer, httpServerOptions } from './harden-server.ts'
 import { inTurn } from './in-turn.ts'
 import { listen } from './listen.ts'
+import { MergedFramesRequest } from './merged-chunks.ts'
 
 let port = 0
 let bytesSeen = 0
@@ -88,4 +90,26 @@ test('a client that sends tiny chunks on many connections leaves the others thei
   expect(bytesSeen).toBeLessThan((20 * 40_000) / 2)
   const answers = await Promise.all(floods)
   expect(answers.filter((answer) => answer.includes(' 200 '))).toHaveLength(20)
+})
+
+test.each([
+  ['of 5,000 frames of one byte', digits(5000), 1000],
+  ['of small and large frames', mixed, mixed.length + 20],
+])('a body of HTTP/2 %s arrives whole and in order, in few pieces', async (_what, chunks, maxPieces) => {
+  const h2 = createH2({ Http2ServerRequest: MergedFramesRequest }, (req, res) => {
+    void serve(req as unknown as IncomingMessage, res as unknown as ServerResponse)
+  })
+  await once(h2.listen(0, '127.0.0.1'), 'listening')
+  const session = connectH2(`http://127.0.0.1:${(h2.address() as AddressInfo).port}`)
+  try {
+    const stream = session.request({ ':method': 'POST', ':path': '/' })
+    for (const chunk of chunks) stream.write(chunk)
+    stream.end()
+    const [hash, pieces] = (await text(stream)).split(' ')
+    expect(hash).toBe(createHash('sha1').update(chunks.join('')).digest('hex'))
+    expect(Number(pieces)).toBeLessThanOrEqual(maxPieces)
+  } finally {
+    session.destroy()
+    h2.close()
+  }
 })

@@ -15,6 +15,7 @@ import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions, refuseExpectation } from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
+import { MergedFramesRequest } from '@ipfleet/http-server/merged-chunks.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
 import type { App } from '../app.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
@@ -129,6 +130,7 @@ export class EdgeServer {
     const server = createH2({
       settings: { maxConcurrentStreams: maxStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
       maxHeaderListPairs: maxHeaders + 4,
+      Http2ServerRequest: MergedFramesRequest,
       // What a backend says twice is passed on twice, as it is to HTTP/1.
       strictSingleValueFields: false,
       // Streams that a client opens and resets at once (CVE-2023-44487): a burst, and then this many a second.
