@@ -29,7 +29,7 @@ export interface AppDeps {
   readonly record: RequestRecord
 }
 
-/** All that a request passes, in order, and why in this order. */
+/** The steps of a request, in order. */
 export class App {
   readonly #deps: AppDeps
 
@@ -37,14 +37,14 @@ export class App {
     this.#deps = deps
   }
 
-  /** A request for a URL; with `offer`, one that would switch protocols. */
+  /** Forwards a request for a URL; with `offer`, one that asks to switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
     let slot: TunnelSlot | undefined
     const context = new RequestContext(req, peerAddress(req), this.#deps.record.requestEnded)
     const answer = new H1Answer(res)
     if (offer === undefined && !mayBeFollowed(req)) answer.closeAfter()
     try {
-      // Before anything reads the request: what Node lets by and nobody may read in two ways.
+      // First of all, fields that Node accepts and two readers could understand in two ways.
       if (fieldsFault(req)) throw refusal('bad_request', 'http_request_error')
       const asked = forwardTarget(req.url ?? '')
       if (asked === undefined) throw refusal('bad_request', 'http_request_error', undefined, { message: notForAProxy })
@@ -53,7 +53,7 @@ export class App {
       const who = await this.#admit(req, context)
       const maxForwards = nextMaxForwards(context.method, context.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(req, context, answer)
-      // What switches protocols becomes a tunnel.
+      // A request that switches protocols becomes a tunnel.
       if (offer) slot = this.#deps.tunnelLimiter.reserve(context.client, who)
       const route = await this.#deps.targets.route(asked.target, who, 'forward', new ResponseSignal(res))
       const dialled = await this.#deps.targets.dial(context, route)
@@ -73,12 +73,12 @@ export class App {
     }
   }
 
-  /** CONNECT. Without await before the listeners: a client that leaves at once is noticed. */
+  /** Opens a tunnel. There is no await before the listeners, so that a client that leaves at once is noticed. */
   async connect(req: IncomingMessage, socket: Socket, early: Buffer): Promise<void> {
     const context = new RequestContext(req, peerAddress(req), this.#deps.record.requestEnded)
     const client = new TunnelSignal(socket)
     try {
-      // A body means nothing here (RFC 9110 §9.3.6): one server takes it for a body, the next for the tunnel's first bytes.
+      // A body has no meaning here (RFC 9110 §9.3.6): one server reads a body, the next the first bytes of the tunnel.
       if (fieldsFault(req) || context.fields.bringsBody) throw refusal('bad_request', 'http_request_error')
       const target = connectTarget(req.url ?? '', context.fields.host)
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
@@ -100,7 +100,7 @@ export class App {
     }
   }
 
-  /** Who it is, and whether that one may ask now. Before the target is looked at: strangers learn nothing of it. */
+  /** Authenticates and limits the client, before the target is judged: unknown clients learn nothing about targets. */
   async #admit(req: IncomingMessage, context: RequestContext): Promise<Identity> {
     const who = await this.#deps.authenticator.identify(req, context.client)
     context.user = who.user
@@ -108,10 +108,10 @@ export class App {
     if (over === undefined) return who
     const { fields, retryAfterSeconds } = over
     context.answerFields = fields
-    throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: askedTooMuch })
+    throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: tooManyRequests })
   }
 
-  /** RFC 9110 §7.6.2: the last one that OPTIONS or TRACE may reach answers it. */
+  /** RFC 9110 §7.6.2: the last recipient of OPTIONS or TRACE answers it. */
   #answerHere(req: IncomingMessage, context: RequestContext, answer: ClientAnswer): void {
     const isTrace = context.method === 'TRACE'
     const body = Buffer.from(isTrace ? traceEcho(req) : '', 'latin1')
@@ -127,7 +127,7 @@ export class App {
 
   #refuse(context: RequestContext, answer: ClientAnswer, thrown: unknown): void {
     const reason = refusalOf(thrown)
-    // A body that nobody reads is not waited for, and after a malformed request nothing can be trusted.
+    // An unread body is not waited for, and after a malformed request the connection cannot be trusted.
     if (context.fields.bringsBody || reason.error.status === 400 || context.method === 'CONNECT') answer.closeAfter()
     const { error } = reason
     answer.error(error, [
@@ -141,7 +141,7 @@ export class App {
   }
 }
 
-const askedTooMuch = 'You have asked more than you may; try again after the time in Retry-After'
+const tooManyRequests = 'You have asked more than you may; try again after the time in Retry-After'
 const notForAProxy = 'This is a forward proxy: ask it for http://host/path, or CONNECT host:port'
 const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, CONNECT'
 

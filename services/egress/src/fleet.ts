@@ -11,13 +11,13 @@ import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { redisNeeds } from './redis-needs.ts'
 import type { EgressSettings } from './settings.ts'
 
-/** What this proxy shares with others of its fleet, or, alone, has for itself. */
+/** What the replicas share through Redis. Without Redis, this process has its own. */
 export interface Fleet {
   readonly clock: FleetClock
   readonly limiter: PromptRateLimiter
   /** Undefined without REDIS_URL. */
   readonly redis: { readonly link: RedisLink; readonly subscriber: Subscriber } | undefined
-  /** After everything that uses it. */
+  /** To be called after everything that uses it is closed. */
   close(): Promise<void>
 }
 

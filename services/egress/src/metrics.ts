@@ -1,7 +1,7 @@
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import type { RequestRecord, SourceUse } from './proxy/request-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
+import type { RequestRecord, SourceUse } from './proxy/request-record.ts'
 import type { SourceStatus } from './sources/live-source-pool.ts'
 
 export interface MetricsDeps {
@@ -16,22 +16,12 @@ export interface MetricsDeps {
 /** Registers what is read at each scrape. What IP_POOL lists is a small and closed set, so it may label metrics. */
 export function registerMetrics(metrics: Metrics, deps: MetricsDeps): void {
   sourceMetrics(metrics, deps)
-  trafficMetrics(metrics, deps)
-  decisionMetrics(metrics, deps)
+  requestMetrics(metrics, deps)
 }
 
 function sourceMetrics(metrics: Metrics, { record, sources }: MetricsDeps): void {
-  const bySource = (name: string, help: string, valueOf: (use: SourceUse) => number): void => {
-    metrics.counter({
-      name,
-      help,
-      labelNames: ['source'],
-      collect() {
-        this.reset()
-        for (const [source, use] of record.uses) this.inc({ source }, valueOf(use))
-      },
-    })
-  }
+  const bySource = (name: string, help: string, valueOf: (use: SourceUse) => number): void =>
+    counter(metrics, name, help, 'source', () => Array.from(record.uses, ([source, use]) => [source, valueOf(use)]))
   bySource('ipfleet_egress_source_requests_total', 'Requests by source address.', (use) => use.requests)
   bySource('ipfleet_egress_source_failures_total', 'Of them, those that failed.', (use) => use.failures)
   bySource('ipfleet_egress_source_connects_total', 'Connections made by source address.', (use) => use.connects)
@@ -68,56 +58,41 @@ function sourceMetrics(metrics: Metrics, { record, sources }: MetricsDeps): void
   })
 }
 
-function trafficMetrics(metrics: Metrics, { record, openTunnels, openConnections }: MetricsDeps): void {
-  metrics.gauge({
-    name: 'ipfleet_egress_open_tunnels',
-    help: 'Tunnels that stand.',
-    collect() {
-      this.set(openTunnels())
-    },
-  })
-  metrics.gauge({
-    name: 'ipfleet_egress_open_connections',
-    help: 'Connections of clients, tunnels included.',
-    collect() {
-      this.set(openConnections())
-    },
-  })
+function requestMetrics(metrics: Metrics, { record, limits, openTunnels, openConnections, link }: MetricsDeps): void {
+  gauge(metrics, 'ipfleet_egress_open_tunnels', 'Tunnels that stand.', openTunnels)
+  gauge(metrics, 'ipfleet_egress_open_connections', 'Connections of clients, tunnels included.', openConnections)
+  gauge(metrics, 'ipfleet_egress_redis_up', 'Whether Redis is there.', () => (link?.up === true ? 1 : 0))
+  counter(metrics, 'ipfleet_egress_tunnels_ended_total', 'Tunnels that have ended, by reason.', 'end', () =>
+    Object.entries(record.tunnelsEnded),
+  )
+  const refusalsHelp = 'Requests that ended here, by the error of Proxy-Status (RFC 9209).'
+  counter(metrics, 'ipfleet_egress_refusals_total', refusalsHelp, 'error', () => record.refusals)
+  const decisionsHelp = 'Requests by what the rate limiter said.'
+  const decisions = (): Counts => Object.entries(limits.counts)
+  counter(metrics, 'ipfleet_egress_limiter_decisions_total', decisionsHelp, 'decision', decisions)
+}
+
+/** Of one label: its values, and the count of each. */
+type Counts = Iterable<readonly [value: string, count: number]>
+
+function counter(metrics: Metrics, name: string, help: string, label: string, counts: () => Counts): void {
   metrics.counter({
-    name: 'ipfleet_egress_tunnels_ended_total',
-    help: 'Tunnels that have ended, by reason.',
-    labelNames: ['end'],
+    name,
+    help,
+    labelNames: [label],
     collect() {
       this.reset()
-      for (const [end, count] of Object.entries(record.tunnelsEnded)) this.inc({ end }, count)
+      for (const [value, count] of counts()) this.inc({ [label]: value }, count)
     },
   })
 }
 
-function decisionMetrics(metrics: Metrics, { record, limits, link }: MetricsDeps): void {
-  metrics.counter({
-    name: 'ipfleet_egress_refusals_total',
-    help: 'Requests that ended here, by the error of Proxy-Status (RFC 9209).',
-    labelNames: ['error'],
-    collect() {
-      this.reset()
-      for (const [error, count] of record.refusals) this.inc({ error }, count)
-    },
-  })
-  metrics.counter({
-    name: 'ipfleet_egress_limiter_decisions_total',
-    help: 'Requests by what the rate limiter said.',
-    labelNames: ['decision'],
-    collect() {
-      this.reset()
-      for (const [decision, count] of Object.entries(limits.counts)) this.inc({ decision }, count)
-    },
-  })
+function gauge(metrics: Metrics, name: string, help: string, value: () => number): void {
   metrics.gauge({
-    name: 'ipfleet_egress_redis_up',
-    help: 'Whether Redis is there.',
+    name,
+    help,
     collect() {
-      this.set(link?.up === true ? 1 : 0)
+      this.set(value())
     },
   })
 }

@@ -24,7 +24,7 @@ import { metricsServer } from './server/metrics-server.ts'
 import type { ForwardDeps } from './proxy/forwarded-request.ts'
 import { TargetDialer } from './proxy/target-dialer.ts'
 import { TunnelLimiter } from './limits/tunnel-limiter.ts'
-import type { EgressSettings } from './settings.ts'
+import { durationsOf, type EgressSettings } from './settings.ts'
 import { readIpPool } from './sources/ip-pool.ts'
 import { LiveSourcePool } from './sources/live-source-pool.ts'
 import { createSourceCheck } from './sources/source-check.ts'
@@ -34,9 +34,10 @@ import { NameLookups, systemLookUp } from '@ipfleet/net/name-lookups.ts'
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import { TargetList } from '@ipfleet/net/target-list.ts'
 
-/** A forward proxy: all its parts, put together and taken apart again. */
+/** The composition root: creates the parts of the forward proxy, starts and stops them. */
 export class Egress {
   readonly #settings: EgressSettings
+  readonly #durations: ReturnType<typeof durationsOf>
   readonly #logger: Logger
   readonly #fleet: Fleet
   readonly #pool: LiveSourcePool
@@ -50,16 +51,18 @@ export class Egress {
 
   constructor({ settings, usersFile }: EgressOptions, logger: Logger) {
     this.#settings = settings
+    this.#durations = durationsOf(settings)
     this.#logger = logger
     this.#fleet = createFleet(settings, logger)
     this.#users = usersFile && new UsersFile(usersFile.path, usersFile.users)
     this.#pool = sourcePool(settings, this.#fleet)
     this.#limits = clientLimits(settings, this.#fleet)
-    this.#own = new OwnAddresses({ clock: this.#fleet.clock, blocks: prefixesOf(settings.IP_POOL) })
+    const prefixes = settings.IP_POOL.filter((item) => item.includes('/'))
+    this.#own = new OwnAddresses({ clock: this.#fleet.clock, blocks: prefixes })
     this.#tunnels = new Tunnels({
-      idleMs: settings.IDLE_TIMEOUT_SECONDS * 1000,
+      idleMs: this.#durations.idleTimeoutMs,
       maxBytes: settings.TUNNEL_MAX_BYTES,
-      maxMs: settings.TUNNEL_MAX_SECONDS * 1000,
+      maxMs: this.#durations.maxTunnelMs,
     })
     const metrics = createMetrics()
     const accessLog = new AccessLog({ logger })
@@ -100,13 +103,13 @@ export class Egress {
     this.#logger.info({ host: at.host, port }, 'listening')
   }
 
-  /** Takes nothing new, gives tunnels and requests their time, then closes what was opened, last things first. */
+  /** Accepts nothing new, lets tunnels and requests end, then closes everything in reverse order of opening. */
   async stop(): Promise<void> {
     const { DRAIN_MS: graceMs } = this.#settings
     this.#logger.info('stopping')
     const onDraining = (): void => void (this.#draining = true)
     await Promise.all([
-      gracefulClose(this.#server.http, { drainMs: 0, deadlineMs: graceMs + endedWithinMs, onDraining }),
+      gracefulClose(this.#server.http, { drainMs: 0, deadlineMs: graceMs + closeWithinMs, onDraining }),
       this.#tunnels.drain(graceMs),
     ])
     if (this.#operators) await gracefulClose(this.#operators, { drainMs: 0, deadlineMs: 0 })
@@ -155,20 +158,14 @@ export class Egress {
         own: this.#own,
         names: new NameLookups({ lookUp: systemLookUp, clock, timeoutMs: connectTimeoutMs }),
       }),
-      dialer: new Dialer({
-        pool: this.#pool,
-        ports: LocalPorts.ofSystem(),
-        clock,
-        connections,
-        connectTimeoutMs,
-      }),
+      dialer: new Dialer({ pool: this.#pool, ports: LocalPorts.ofSystem(), clock, connections, connectTimeoutMs }),
       record,
     })
   }
 
   #forwardDeps(tunnelLimiter: TunnelLimiter, targets: TargetDialer): ForwardDeps {
     const settings = this.#settings
-    const idleTimeoutMs = settings.IDLE_TIMEOUT_SECONDS * 1000
+    const { answerTimeoutMs, idleTimeoutMs } = this.#durations
     return {
       tunnels: this.#tunnels,
       tunnelLimiter,
@@ -176,7 +173,7 @@ export class Egress {
       stalls: new StallWatch(),
       sendTimeoutMs: idleTimeoutMs,
       uploads: { bodyTimeoutMs: idleTimeoutMs, minBodyBytesPerSecond: minBytesPerSecond },
-      timeouts: { answerTimeoutMs: settings.ANSWER_TIMEOUT_SECONDS * 1000, idleTimeoutMs },
+      timeouts: { answerTimeoutMs, idleTimeoutMs },
       disclosure: { forwardedFor: settings.X_FORWARDED_FOR, realIp: settings.X_REAL_IP, via: settings.VIA },
       onBlocked: ({ source, authority: site }) => {
         if (source && site !== undefined) this.#pool.report(source, site, 'refused_by_site')
@@ -185,34 +182,23 @@ export class Egress {
   }
 }
 
-/** What is left of tunnels after their grace has this long to close. */
-const endedWithinMs = 1000
+/** After the grace, tunnels have this long to close. */
+const closeWithinMs = 1000
 /** An upload that is slower than this for longer than the idle timeout is given up. */
 const minBytesPerSecond = 100
 
 function sourcePool(settings: EgressSettings, { clock, redis }: Fleet): LiveSourcePool {
   const read = readIpPool(settings.IP_POOL)
   if (read.kind === 'faults') throw new Error(`IP_POOL: ${read.faults.join('; ')}`)
+  const { checkIntervalMs, siteBenchMs } = durationsOf(settings)
+  const check = createSourceCheck({ url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS })
   return new LiveSourcePool(
-    {
-      entries: read.entries,
-      rotation: settings.ROTATION,
-      checkIntervalMs: settings.HEALTH_CHECK_INTERVAL_SECONDS * 1000,
-      siteBenchMs: settings.SITE_BENCH_SECONDS * 1000,
-    },
-    {
-      check: createSourceCheck({ url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS }),
-      clock,
-      fleet: redis,
-    },
+    { entries: read.entries, rotation: settings.ROTATION, checkIntervalMs, siteBenchMs },
+    { check, clock, fleet: redis },
   )
 }
 
 function clientLimits(settings: EgressSettings, { limiter }: Fleet): ClientLimits {
   const { RATE_LIMIT_BURST: burst, RATE_LIMIT_REFILL: refillPerSecond } = settings
   return new ClientLimits(limiter, burst === 0 ? undefined : { kind: 'token-bucket', burst, refillPerSecond })
-}
-
-function prefixesOf(entries: readonly string[]): readonly string[] {
-  return entries.filter((entry) => entry.includes('/'))
 }

@@ -19,7 +19,7 @@ import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint } from './server/listen-address.ts'
 import { authorityOf } from '@ipfleet/net/target.ts'
-import { type IpPool, readIpPool } from './sources/ip-pool.ts'
+import { readIpPool } from './sources/ip-pool.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
 import { targetList } from '@ipfleet/net/target-list.ts'
 
@@ -217,8 +217,25 @@ export const settingsSchema = {
 
 export type EgressSettings = SettingsOf<typeof settingsSchema>
 
+/** In milliseconds what the settings have in seconds. */
+export function durationsOf(settings: EgressSettings) {
+  return {
+    checkIntervalMs: settings.HEALTH_CHECK_INTERVAL_SECONDS * 1000,
+    siteBenchMs: settings.SITE_BENCH_SECONDS * 1000,
+    answerTimeoutMs: settings.ANSWER_TIMEOUT_SECONDS * 1000,
+    idleTimeoutMs: settings.IDLE_TIMEOUT_SECONDS * 1000,
+    maxTunnelMs: settings.TUNNEL_MAX_SECONDS * 1000,
+  }
+}
+
 export const settingsRules: readonly Rule<EgressSettings>[] = [
-  { about: ['IP_POOL'], fault: ({ IP_POOL: entries }) => faultsOf(readIpPool(entries)) },
+  {
+    about: ['IP_POOL'],
+    fault: ({ IP_POOL: items }) => {
+      const pool = readIpPool(items)
+      return pool.kind === 'faults' ? pool.faults.join('; ') : undefined
+    },
+  },
   {
     about: ['PROXY_USER', 'PROXY_PASS'],
     fault: ({ PROXY_USER: user, PROXY_PASS: password }) =>
@@ -235,7 +252,3 @@ export const settingsRules: readonly Rule<EgressSettings>[] = [
       given?.toLowerCase().startsWith('tcp:') && new URL(given).port === '' ? 'needs a port after tcp://' : undefined,
   },
 ]
-
-function faultsOf(pool: IpPool): string | undefined {
-  return pool.kind === 'faults' ? pool.faults.join('; ') : undefined
-}

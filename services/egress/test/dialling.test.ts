@@ -27,7 +27,7 @@ describe('a dial', () => {
     for (let count = 0; count < 8; count += 1) await harness.dial(dialer, toAddresses(['127.0.0.1'], origin.port))
     const seen = await origin.sources(8)
     expect(seen).toEqual([2, 3, 4, 5, 2, 3, 4, 5].map((last) => `127.0.0.${last}`))
-    expect(pool.wishes).toHaveLength(8)
+    expect(pool.requests).toHaveLength(8)
   })
 
   test('tells what it was asked for, what it reached and how long that took', async () => {
@@ -35,7 +35,7 @@ describe('a dial', () => {
     const pool = new ListedPool('127.0.0.2')
     const session = { id: 'a', ttlSeconds: 60, hard: false }
     const dialled = await harness.dial(harness.dialer({ pool }), toAddresses(['127.0.0.1'], origin.port, { session }))
-    expect(pool.wishes).toEqual([{ families: [4], site: `site.example:${origin.port}`, session, tried: [] }])
+    expect(pool.requests).toEqual([{ families: [4], site: `site.example:${origin.port}`, session, tried: [] }])
     expect(pool.reports).toEqual(['127.0.0.2 connected at site.example'])
     const source = { address: '127.0.0.2', family: 4, listedAs: '127.0.0.2' }
     expect(dialled).toMatchObject({ kind: 'connected', source, address: '127.0.0.1' })
@@ -149,7 +149,7 @@ describe('a source that this machine does not have', () => {
     const dialled = await harness.dial(harness.dialer({ pool }), toAddresses(['127.0.0.1'], origin.port))
     expect(dialled).toMatchObject({ kind: 'connected', source: { address: '127.0.0.3' } })
     expect(pool.reports).toEqual([`${notOurs} not_ours at site.example`, '127.0.0.3 connected at site.example'])
-    expect(pool.wishes.map(({ tried }) => tried.map(({ address }) => address))).toEqual([[], [notOurs]])
+    expect(pool.requests.map(({ tried }) => tried.map(({ address }) => address))).toEqual([[], [notOurs]])
   })
 
   test('of which there is no end is not tried for ever', async () => {
@@ -172,7 +172,7 @@ describe('a target', () => {
     const dialled = await harness.dialer({ pool }).dial(toAddresses(['127.0.0.1'], port))
     expect(dialled).toMatchObject({ kind: 'failed', code: 'ECONNREFUSED', source: { address: '127.0.0.2' } })
     expect(pool.reports).toEqual(['127.0.0.2 target_failed at site.example'])
-    expect(pool.wishes).toHaveLength(1)
+    expect(pool.requests).toHaveLength(1)
   })
 
   test('that does not answer is waited for as long as was said', async () => {
@@ -194,7 +194,7 @@ describe('a target', () => {
     expect(dialled).toMatchObject({ kind: 'connected', address: '127.0.0.8', source: { address: '127.0.0.2' } })
     expect(await origin.sources(1)).toEqual(['127.0.0.2'])
     expect(pool.reports).toEqual(['127.0.0.2 connected at site.example'])
-    expect(pool.wishes).toHaveLength(1)
+    expect(pool.requests).toHaveLength(1)
   })
 
   test('counts as failed once, whatever the number of its addresses', async () => {
@@ -214,7 +214,7 @@ describe('a client that leaves', () => {
     expect(await harness.dialer({ pool }).dial(toAddresses(['127.0.0.1'], 80, { signal: gone }))).toEqual({
       kind: 'aborted',
     })
-    expect(pool.wishes).toEqual([])
+    expect(pool.requests).toEqual([])
   })
 
   test('while the pool is asked ends it at once, and nothing is connected later', async () => {

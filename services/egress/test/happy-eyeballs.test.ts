@@ -19,7 +19,7 @@ describe('where target and pool have both families', () => {
     const pool = new ListedPool('127.0.0.2', '::1')
     const dialled = await harness.dial(harness.dialer({ pool }), toAddresses(both, origin.port))
     expect(dialled).toMatchObject({ kind: 'connected', address: '::1', source: { address: '::1' } })
-    expect(pool.wishes.map(({ families }) => families)).toEqual([[6, 4]])
+    expect(pool.requests.map(({ families }) => families)).toEqual([[6, 4]])
     expect(pool.reports).toEqual(['::1 connected at site.example'])
   })
 
@@ -35,7 +35,7 @@ describe('where target and pool have both families', () => {
     expect(tookMs).toBeLessThan(5000)
     expect(dialled).toHaveProperty('durationMs', expect.any(Number))
     expect(await origin.sources(1)).toEqual(['127.0.0.2'])
-    expect(pool.wishes.map(({ families }) => families)).toEqual([[6, 4], [4]])
+    expect(pool.requests.map(({ families }) => families)).toEqual([[6, 4], [4]])
     expect(pool.reports).toEqual(['127.0.0.2 connected at site.example'])
   })
 
@@ -67,7 +67,7 @@ describe('where target and pool have both families', () => {
     const { port } = await harness.silent('::')
     const [pool, leaves] = [new ListedPool('127.0.0.2', '::1'), new AbortController()]
     const dialling = harness.dialer({ pool }).dial(toAddresses(both, port, { signal: leaves.signal }))
-    await until(() => pool.wishes.length === 2)
+    await until(() => pool.requests.length === 2)
     leaves.abort()
     expect(await dialling).toEqual({ kind: 'aborted' })
     expect(pool.reports).toEqual([])
@@ -118,6 +118,6 @@ describe('a session', () => {
     const hard = { ...session, hard: true }
     const dialled = await harness.dialer({ pool }).dial(toAddresses(both, origin.port, { session: hard }))
     expect(dialled).toMatchObject({ kind: 'failed', code: 'ECONNREFUSED', source: { address: '::1' } })
-    expect(pool.wishes).toHaveLength(1)
+    expect(pool.requests).toHaveLength(1)
   })
 })

@@ -1,9 +1,9 @@
 import { isIPv6 } from 'node:net'
-import type { Source, SourceChoice, SourceOutcome, SourcePool, Wish } from '../src/sources/source-pool.ts'
+import type { Source, SourceChoice, SourceOutcome, SourcePool, SourceRequest } from '../src/sources/source-pool.ts'
 
 /** Gives the listed addresses in turn, those that were tried left out, and notes what it is asked and told. */
 export class ListedPool implements SourcePool {
-  readonly wishes: Wish[] = []
+  readonly requests: SourceRequest[] = []
   /** `address outcome at host`, in the order of arrival. */
   readonly reports: string[] = []
   /** What it says when it has none; a test may set it. */
@@ -17,9 +17,9 @@ export class ListedPool implements SourcePool {
     this.#sources = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4, listedAs: address }))
   }
 
-  next(wish: Wish): SourceChoice | Promise<SourceChoice> {
-    this.wishes.push({ ...wish, tried: [...wish.tried] })
-    const choice = this.#choose(wish)
+  next(request: SourceRequest): SourceChoice | Promise<SourceChoice> {
+    this.requests.push({ ...request, tried: [...request.tried] })
+    const choice = this.#choose(request)
     return this.answersAfter ? this.answersAfter.then(() => choice) : choice
   }
 
@@ -28,7 +28,7 @@ export class ListedPool implements SourcePool {
   }
 
   /** The best family that has any decides. */
-  #choose({ families, tried }: Wish): SourceChoice {
+  #choose({ families, tried }: SourceRequest): SourceChoice {
     const ofFamilies = families
       .map((family) => this.#sources.filter((source) => source.family === family))
       .find((sources) => sources.length > 0)

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, jest } from '@jest/globals'
 import { readIpPool } from '../src/sources/ip-pool.ts'
 import { LiveSourcePool, type LiveSourcePoolOptions } from '../src/sources/live-source-pool.ts'
 import type { CheckVerdict } from '../src/sources/source-check.ts'
-import type { Source, SourceChoice, SourceOutcome, Wish } from '../src/sources/source-pool.ts'
+import type { Source, SourceChoice, SourceOutcome, SourceRequest } from '../src/sources/source-pool.ts'
 
 /** A pool whose addresses are found to be what a test says, under a clock of the test's. */
 
@@ -68,7 +68,7 @@ export const nextRound = (): Promise<void> => pass(0.9 * checkIntervalMs)
 /** What has been told since the last call. */
 export const told = (): string[] => events.splice(0)
 
-export const wish = (more: Partial<Wish> = {}): Wish => ({
+export const request = (more: Partial<SourceRequest> = {}): SourceRequest => ({
   families: [4],
   site,
   session: undefined,
@@ -81,9 +81,10 @@ export function sourceOf(choice: SourceChoice | Promise<SourceChoice>): Source {
   throw new Error(`no source: ${JSON.stringify(choice)}`)
 }
 
-export const next = (pool: LiveSourcePool, more?: Partial<Wish>): string => sourceOf(pool.next(wish(more))).address
+export const next = (pool: LiveSourcePool, more?: Partial<SourceRequest>): string =>
+  sourceOf(pool.next(request(more))).address
 
-export const taken = (pool: LiveSourcePool, count: number, more?: Partial<Wish>): string[] =>
+export const taken = (pool: LiveSourcePool, count: number, more?: Partial<SourceRequest>): string[] =>
   Array.from({ length: count }, () => next(pool, more))
 
 export const source = (address: string): Source => ({ address, family: 4, listedAs: address })

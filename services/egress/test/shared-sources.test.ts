@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { readIpPool } from '../src/sources/ip-pool.ts'
 import { LiveSourcePool, type LiveSourcePoolOptions } from '../src/sources/live-source-pool.ts'
 import type { CheckVerdict } from '../src/sources/source-check.ts'
-import type { Session, SourceOutcome, Wish } from '../src/sources/source-pool.ts'
+import type { Session, SourceOutcome, SourceRequest } from '../src/sources/source-pool.ts'
 
 const [a, b, c, d] = ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5'] as const
 const four: readonly string[] = [a, b, c, d]
@@ -77,12 +77,12 @@ async function whenUp(...replicas: readonly Replica[]): Promise<void> {
   for (const { link } of replicas) if (!link.up) await once(link, 'up')
 }
 
-async function next({ pool }: Replica, more: Partial<Wish> = {}): Promise<string> {
+async function next({ pool }: Replica, more: Partial<SourceRequest> = {}): Promise<string> {
   const choice = await pool.next({ families: [4], site, session: undefined, tried: [], ...more })
   return choice.kind === 'source' ? choice.source.address : choice.kind
 }
 
-async function taken(from: Replica, count: number, more?: Partial<Wish>): Promise<string[]> {
+async function taken(from: Replica, count: number, more?: Partial<SourceRequest>): Promise<string[]> {
   const addresses: string[] = []
   for (let turn = 0; turn < count; turn += 1) addresses.push(await next(from, more))
   return addresses

@@ -15,40 +15,40 @@ import { readAnySessionName, readSessionName, type SessionName } from './session
 import type { User, Users } from './users.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
-/** Who is not let in, and why. For the log: a client that learns which half of a pair is wrong guesses the other. */
+/** Why a client is refused. Only for the log: a client that learns which half of a pair is wrong can guess the other. */
 export type Denied =
   | {
       readonly kind: 'refused'
       readonly reason: 'malformed' | 'unknown_user' | 'wrong_password' | 'bad_option'
-      /** Only one that is known: others may be passwords in the wrong place. */
+      /** Set for known users only: another name may be a password in the wrong place. */
       readonly user: string | undefined
       /** What is wrong with an option. */
       readonly detail: string | undefined
     }
-  /** This client failed too often, or too many are being checked. Nothing was looked at. */
+  /** This client failed too often, or too many passwords are being checked. Nothing was checked. */
   | { readonly kind: 'limited'; readonly retryAfterMs: number }
 
 export type Verdict =
   | { readonly kind: 'accepted'; readonly identity: Identity }
-  /** There are no credentials, which is how many clients begin. Not a failure. */
+  /** The request has no credentials, as the first one of many clients. Not a failure. */
   | { readonly kind: 'missing' }
   | Denied
 
 export interface AuthenticatorDeps {
-  /** Of PROXY_USER and PROXY_PASS. Goes before a user of the file with the same name. */
+  /** PROXY_USER and PROXY_PASS. They take precedence over a user of the file with the same name. */
   readonly credentials: ProxyCredentials | undefined
-  /** Those of the file, as they are now; undefined: there is no file. */
+  /** The current users of the file; undefined if there is no file. */
   readonly users: () => Users | undefined
-  /** RATE_LIMIT_REFILL, for users who have a burst only. */
+  /** RATE_LIMIT_REFILL, for users with a burst only. */
   readonly refillPerSecond: number
   readonly clock: Clock
 }
 
-/** Ten at once, and one more every six seconds. What was under way already counts beyond that, and delays the next. */
+/** Ten at once, and one more every six seconds. Checks in flight count beyond that, and delay the next. */
 const failures: TokenBucket = { kind: 'token-bucket', burst: 10, refillPerSecond: 10 / 60 }
-const nobody: Users = new Map()
+const noUsers: Users = new Map()
 
-/** Decides who is let in. With neither credentials nor a file, everybody is. */
+/** Authenticates clients. With neither credentials nor a file, all clients are let in. */
 export class Authenticator extends EventEmitter<{ denied: [client: string, denied: Denied] }> {
   readonly #deps: AuthenticatorDeps
   readonly #failures: LocalRateLimiter
@@ -63,7 +63,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     this.#expected = this.#digest(deps.credentials?.password ?? '')
   }
 
-  /** Who sent a request. @throws Refusal, the same whatever is wrong */
+  /** Identifies the client of a request. @throws Refusal, the same for every fault of the credentials */
   async identify(req: IncomingMessage, client: string): Promise<Identity> {
     const verdict = await this.check(req.headers['proxy-authorization'], addressSubject(client))
     if (verdict.kind === 'accepted') return verdict.identity
@@ -77,8 +77,8 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
   }
 
   /**
-   * Judges a Proxy-Authorization field. A promise only where a slow hash must be computed: for the first request of a
-   * user of the file, and for wrong ones. `subject`: whose failures count together.
+   * Checks a Proxy-Authorization field. A promise only if a slow hash must be computed: for the first request of a user
+   * of the file, and for wrong passwords. Failures are counted by `subject`.
    */
   check(field: string | undefined, subject: string): Verdict | Promise<Verdict> {
     const users = this.#deps.users()
@@ -88,7 +88,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     if (standing.kind === 'limited') return { kind: 'limited', retryAfterMs: standing.retryAfterMs }
     const given = readProxyCredentials(field)
     if (given === undefined) return this.#counted(subject, refused('malformed'))
-    return this.#judge(given, users ?? nobody, subject)
+    return this.#judge(given, users ?? noUsers, subject)
   }
 
   #judge(given: ProxyCredentials, users: Users, subject: string): Verdict | Promise<Verdict> {
@@ -133,7 +133,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     return verdict
   }
 
-  /** Digests are as long as each other, and what two have in common tells nothing of the passwords. */
+  /** Digests have one length, and a common prefix of two digests reveals nothing of the passwords. */
   #digest(password: string): Buffer {
     return createHmac('sha256', this.#key).update(password).digest()
   }
@@ -141,7 +141,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
 
 const failedTooOften = 'There were too many wrong passwords from your address; try again after the time in Retry-After'
 
-/** Credentials that nobody asked for may still name a session. */
+/** Credentials may name a session even if none are required. */
 function open(field: string | undefined): Verdict {
   const given = field === undefined ? undefined : readProxyCredentials(field)
   const name = given === undefined ? undefined : readAnySessionName(given.user)

@@ -2,29 +2,29 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { isPasswordOf, type PasswordHash, unreachableHash } from './password-hash.ts'
 import type { Users } from './users.ts'
 
-/** Hashing takes one of four threads that also look names up; two are left to them. */
+/** A hash occupies one of the four threads of libuv, which also look names up; two are left to look-ups. */
 const maxAtOnce = 2
 const maxWaiting = 100
 const maxRemembered = 10_000
 
 export interface Check {
   readonly isRight: Promise<boolean>
-  /** The same pair was being checked already. */
+  /** Another request is having the same pair checked. */
   readonly isShared: boolean
 }
 
-/** What is known of the passwords of one set of users. */
+/** The results for one set of users. */
 interface Known {
   /** Keyed hashes of right pairs of user and password, oldest first. */
   readonly right: Set<string>
   readonly underWay: Map<string, Promise<boolean>>
-  /** For users that are not there. */
+  /** For unknown users. */
   readonly decoy: PasswordHash
 }
 
 /**
- * Checks passwords of users that are stored as slow hashes: each right pair once, and from then on by a keyed hash of it
- * that is of no use outside of this process. A changed set of users is another object, and nothing is known of it yet.
+ * Checks passwords against slow hashes: each right pair once, and from then on by a keyed hash of it that is useless
+ * outside this process. A changed set of users is another object, of which nothing is known yet.
  */
 export class PasswordChecks {
   readonly #key = randomBytes(32)
@@ -32,12 +32,12 @@ export class PasswordChecks {
   readonly #waiting: (() => void)[] = []
   #running = 0
 
-  /** Whether the pair is known to be right. False says nothing. */
+  /** Whether the pair is known to be right. False: it is not known. */
   isKnown(users: Users, name: string, password: string): boolean {
     return this.#known.get(users)?.right.has(this.#digest(name, password)) ?? false
   }
 
-  /** Takes as long for a user who is not there. Undefined: too many wait already, and nothing is checked. */
+  /** Takes the same time for an unknown user. Undefined if too many checks wait already. */
   check(users: Users, name: string, password: string): Check | undefined {
     const known = this.#knownOf(users)
     const digest = this.#digest(name, password)

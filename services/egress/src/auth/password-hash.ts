@@ -13,11 +13,11 @@ interface ScryptCost {
   readonly p: number
 }
 
-/** 16 MB and about 50 ms: enough to make guessing slow for who has the file, and not the proxy for who has not. */
+/** 16 MB and about 50 ms: slow for an attacker who has the file, and not too slow for the proxy. */
 const defaultCost: ScryptCost = { N: 16_384, r: 8, p: 1 }
 const saltBytes = 16
 const hashBytes = 32
-/** A line of the file must not take the machine's memory. */
+/** Limits the memory that one line of the file may demand. */
 const maxMemoryBytes = 256 * 1024 * 1024
 
 const form = /^scrypt\$N=([1-9]\d{0,7}),r=([1-9]\d?),p=([1-9]\d?)\$([\w+/-]+={0,2})\$([\w+/-]+={0,2})$/
@@ -44,7 +44,7 @@ export async function hashPassword(password: string, cost: Partial<ScryptCost> =
   return { cost: whole, salt, hash: await derive(password, salt, hashBytes, whole) }
 }
 
-/** One that no password leads to, and that costs as much to find out as those like it. */
+/** A hash that no password matches, at the same cost. */
 export function unreachableHash({ cost } = { cost: defaultCost }): PasswordHash {
   return { cost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
 }
@@ -60,7 +60,7 @@ function derive(password: string, salt: Buffer, length: number, cost: ScryptCost
   return promise
 }
 
-/** RFC 7914 §2, and the p blocks that are worked on. */
+/** RFC 7914 §2, plus the p blocks. */
 function memoryOf({ N, r, p }: ScryptCost): number {
   return 128 * r * (N + p)
 }

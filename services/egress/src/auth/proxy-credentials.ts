@@ -1,5 +1,5 @@
 export interface ProxyCredentials {
-  /** As the client wrote it: options may stand behind the name. */
+  /** As the client sent it; may have options after the name. */
   readonly user: string
   readonly password: string
 }
@@ -18,7 +18,7 @@ export function readProxyCredentials(field: string): ProxyCredentials | undefine
   const token = basic.exec(field)?.[1]
   if (token === undefined) return undefined
   const bytes = Buffer.from(token, 'base64')
-  // The bits that fill the last character up must be 0, or one pair has several spellings.
+  // The padding bits of the last character must be 0, or one pair has several spellings.
   if (bytes.toString('base64') !== token) return undefined
   const text = decoded(bytes)
   if (text === undefined || controls.test(text)) return undefined

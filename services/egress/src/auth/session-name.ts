@@ -2,9 +2,9 @@ import type { Session } from '../sources/source-pool.ts'
 
 export type SessionName =
   | { readonly kind: 'name'; readonly user: string; readonly session: Session | undefined }
-  /** The name begins with no user that is known. */
+  /** The name does not begin with a known user. */
   | { readonly kind: 'unknown_user' }
-  /** `detail` says for the log what is wrong behind the user. */
+  /** `detail`: what is wrong with the options, for the log. */
   | { readonly kind: 'bad_option'; readonly user: string; readonly detail: string }
 
 /** Longer than any that is configured, with all its options. */
@@ -12,9 +12,9 @@ const maxNameLength = 300
 const maxTtlSeconds = 30 * 86_400
 
 /**
- * What a client asks for in its user name, as it is usual among proxies: `user-session-<id>`, also `-sessid-<id>`, with
+ * Reads the options that a client adds to its user name, in the form that proxies commonly use: `user-session-<id>`, also `-sessid-<id>`, with
  * `-ttl-<seconds>` or `-sesstime-<minutes>`, and `-hard`, in any order. The user is the longest known one that the name
- * begins with, so users may have hyphens. A session belongs to its user: that of another with the same id is another.
+ * begins with, so users may have hyphens. Sessions of two users with the same id are two sessions.
  */
 export function readSessionName(name: string, isUser: (name: string) => boolean): SessionName {
   const user = name.length > maxNameLength ? undefined : longestUser(name, isUser)
@@ -23,7 +23,7 @@ export function readSessionName(name: string, isUser: (name: string) => boolean)
 
 const firstOption = /-(?:session|sessid|ttl|sesstime|hard)(?:-|$)/
 
-/** The same where everybody is let in: the user is whatever stands before the first option. */
+/** Without credentials to check, the user is what precedes the first option. */
 export function readAnySessionName(name: string): SessionName {
   const user = name.slice(0, firstOption.exec(name)?.index)
   return name.length > maxNameLength ? { kind: 'unknown_user' } : readOptions(user, name.slice(user.length))

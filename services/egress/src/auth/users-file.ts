@@ -17,9 +17,9 @@ export function readUsersFile(path: string): ReadUsersFile {
 }
 
 interface UsersFileEvents {
-  /** These hold from now on. */
+  /** These users are valid from now on. */
   changed: [users: Users]
-  /** The file has become no good, or is gone. Those before stay. Said once until it changes. */
+  /** The file has become invalid, or is gone. The previous users stay valid. Emitted once until it changes. */
   bad: [faults: readonly string[]]
 }
 

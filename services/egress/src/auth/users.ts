@@ -4,11 +4,11 @@ import { type PasswordHash, readPasswordHash } from './password-hash.ts'
 export interface User {
   readonly name: string
   readonly password: PasswordHash
-  /** Instead of RATE_LIMIT_BURST and RATE_LIMIT_REFILL; the second holds where the user has none of its own. */
+  /** Replaces RATE_LIMIT_BURST and RATE_LIMIT_REFILL; without a refill of its own, the user has that of the setting. */
   readonly limit: { readonly burst: number; readonly refillPerSecond: number | undefined } | undefined
-  /** Instead of MAX_TUNNELS_PER_CLIENT. */
+  /** Replaces MAX_TUNNELS_PER_CLIENT. */
   readonly maxTunnels: number | undefined
-  /** The only targets that the user may go to, of those that everybody may. */
+  /** If set, the user may only go to these, of the targets that the policy allows. */
   readonly allow: TargetList | undefined
 }
 
@@ -18,7 +18,7 @@ export type Users = ReadonlyMap<string, User>
 export interface LineFault {
   /** Counted from 1. */
   readonly line: number
-  /** In words that hold neither password nor hash. */
+  /** Contains neither password nor hash. */
   readonly message: string
 }
 

@@ -2,13 +2,13 @@ import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 const procFolder = '/proc/sys/net/ipv4'
-/** Linux's, unless it is told otherwise. */
+/** The default of Linux. */
 const defaultRange = '32768 60999'
 
 /**
- * Which local port a bound connection leaves from. When the system chooses, it must find a port that nothing else of
- * that source address uses, whatever the target, so that one address could hold no more than some 28,000 connections.
- * A port that is named may be shared by connections to different targets, since SO_REUSEADDR is set (libuv 1.52 does).
+ * Chooses the local ports of bound connections. The system chooses only ports that no other connection of the source
+ * address uses, to any target, which limits an address to some 28,000 connections. A port that is given may be shared by
+ * connections to different targets, since libuv 1.52 sets SO_REUSEADDR.
  */
 export class LocalPorts {
   readonly #ports: Uint16Array
@@ -17,8 +17,8 @@ export class LocalPorts {
   #at: number
 
   /**
-   * Starts anywhere, so that a process that is started again meets few connections of the one before. `spare` ports are
-   * given only when the others are taken.
+   * Starts at random, so that a restarted process meets few connections of the previous one. `spare` ports are used only
+   * when the others are taken.
    */
   constructor(usual: readonly number[], spare: readonly number[] = []) {
     if (usual.length === 0) throw new RangeError('there must be local ports to leave from')
@@ -28,22 +28,22 @@ export class LocalPorts {
     this.#at = randomInt(usual.length)
   }
 
-  /** Those from which this system chooses, read once. */
+  /** The ports from which this system chooses, read once. */
   static ofSystem(): LocalPorts {
     const ports = portsOf(read('ip_local_port_range') ?? defaultRange, read('ip_local_reserved_ports') ?? '')
     const { usual, spare } = sharedOut(ports)
     return new LocalPorts(usual, spare)
   }
 
-  /** The usual one after the last that was given: the longest unused, unless sources are taken very unevenly. */
+  /** The next usual port: the longest unused one, unless sources are used very unevenly. */
   next(): number {
     this.#at = (this.#at + 1) % this.#usual
     return this.#ports[this.#at] ?? 0
   }
 
   /**
-   * One far from the last that was given, which is taken: those beside it probably are, too. As many in a row as there
-   * are ports are all different.
+   * A port far from the last one, which is taken; its neighbours probably are, too. Returns every port once before any
+   * port again.
    */
   leap(): number {
     this.#at = (this.#at + this.#leap) % this.#ports.length
@@ -52,9 +52,9 @@ export class LocalPorts {
 }
 
 /**
- * Which ports to leave to others. Linux gives a connection that names none no port that any has bound, not even if it
- * has only just been closed: thirty thousand of ours in a minute, and nobody on this machine could connect any more. It
- * begins with those that are as even, or as odd, as the first (since 4.2, commit 07f4c90062f8), so ours are the rest.
+ * Leaves ports to other programs. Linux never chooses a port that is bound, or was until a moment ago: thirty thousand
+ * of ours in a minute would keep every other program on this machine from connecting. Linux first tries the ports with
+ * the parity of the first one (since 4.2, commit 07f4c90062f8), so this process uses the rest.
  */
 export function sharedOut(ports: readonly number[]): { readonly usual: number[]; readonly spare: number[] } {
   const [first = 0] = ports
@@ -76,7 +76,7 @@ function numbersIn(text: string): number[] {
   return (text.match(/\d+/g) ?? []).map(Number)
 }
 
-/** About the golden section, which spreads what it leads to, and without a common divisor, so that it leads to all. */
+/** About the golden section, which spreads the ports, and coprime with the count, so that it reaches all. */
 function leapOver(count: number): number {
   let leap = Math.max(1, Math.round(count * 0.618))
   while (commonDivisor(leap, count) > 1) leap -= 1

@@ -6,7 +6,7 @@ import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limit
 import type { Identity } from '../proxy/request-context.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
-/** Of a request that is one too many. */
+/** For the answer to a request over the limit. */
 export interface OverLimit {
   readonly fields: RawFields
   readonly retryAfterSeconds: number
@@ -14,24 +14,24 @@ export interface OverLimit {
 
 export type LimitVerdict = 'allowed' | 'limited'
 
-/** How much each client, or each user, may ask: a token bucket, counted by all replicas together. */
+/** Limits the requests of each client or user with a token bucket that all replicas count together. */
 export class ClientLimits {
   readonly counts: Record<LimitVerdict, number> = { allowed: 0, limited: 0 }
   readonly #limiter: PromptRateLimiter
   readonly #everybody: TokenBucket | undefined
 
-  /** `everybody` undefined: only users with a limit of their own are limited. */
+  /** Without `everybody`, only users with a limit of their own are limited. */
   constructor(limiter: PromptRateLimiter, everybody: TokenBucket | undefined) {
     this.#limiter = limiter
     this.#everybody = everybody
   }
 
-  /** Takes one. Undefined: the request may go on. Not a promise where memory can tell. */
+  /** Takes one token. Undefined if there was one. A promise only if Redis must be asked. */
   take(client: string, { user, limit }: Identity): OverLimit | undefined | Promise<OverLimit | undefined> {
     const policy: TokenBucket | undefined = limit ? { kind: 'token-bucket', ...limit } : this.#everybody
     if (policy === undefined) return undefined
     const who = user === undefined ? addressSubject(client) : `user:${user}`
-    // What was counted by another policy, before a reload, is another count.
+    // A count by another policy, before a reload, is not continued.
     const subject = `${policy.burst}-${policy.refillPerSecond}:${who}`
     const known = this.#limiter.takeNow(subject, policy)
     if (known) return this.#over(policy, known)

@@ -17,13 +17,13 @@ export interface TunnelSlot {
   readonly holder: string
 }
 
-/** Is told of each tunnel, and counts and logs it. */
+/** Counts and logs tunnels. */
 export interface TunnelWatcher {
   tunnelOpened(source: Source): void
   tunnelEnded(context: RequestContext, report: TunnelReport): void
 }
 
-/** Gives slots to tunnels, so many in all and so many for each client or user, however a tunnel comes about. */
+/** Limits open tunnels, in all and for each client or user. A tunnel comes from CONNECT or from a switch of protocols. */
 export class TunnelLimiter {
   readonly #tunnels: Tunnels
   readonly #options: TunnelLimiterOptions
@@ -56,7 +56,7 @@ export class TunnelLimiter {
     return slot
   }
 
-  /** Once or more. */
+  /** May be called more than once. */
   release(slot: TunnelSlot): void {
     if (!this.#slots.delete(slot)) return
     const { holder } = slot
@@ -65,7 +65,7 @@ export class TunnelLimiter {
     else this.#byHolder.delete(holder)
   }
 
-  /** A tunnel stands; the client has been told so with this status. */
+  /** The tunnel is open, and the client has got this status. */
   opened(context: RequestContext, source: Source, status: number): void {
     this.#watcher.tunnelOpened(source)
     context.end(status)
@@ -88,7 +88,7 @@ export class TunnelLimiter {
     client.socket.write(`HTTP/1.1 200 Connection Established\r\n${from}${linesOf(context.echoedId)}\r\n`, 'latin1')
     this.opened(context, source, 200)
     const early = { fromClient: client.early, fromServer: nothing }
-    // Not the bytes themselves: they would be kept for as long as the tunnel stands.
+    // The number only: the bytes would be kept as long as the tunnel is open.
     const earlyUp = client.early.length
     this.#tunnels.join(client.socket, socket, early, (report) => {
       this.ended(context, slot, { ...report, bytesUp: report.bytesUp + earlyUp })

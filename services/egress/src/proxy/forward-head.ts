@@ -3,7 +3,7 @@ import type { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import { authorityOf, type Target } from '@ipfleet/net/target.ts'
 import { pseudonym } from './proxy-status.ts'
 
-/** What origins are told of the client. */
+/** Which fields tell origins of the client. */
 export interface Disclosure {
   readonly forwardedFor: boolean
   readonly realIp: boolean
@@ -15,13 +15,13 @@ export interface ForwardLine {
   /** Path and query, as the client wrote them; '' when it wrote none. */
   readonly path: string
   readonly httpVersion: string
-  /** What Max-Forwards says after this hop. */
+  /** The value of Max-Forwards after this hop. */
   readonly maxForwards: string | undefined
 }
 
 /**
- * Request line and fields for the origin. Host is the target's whatever the client's said (RFC 9112 §3.2.2), and what
- * the client claims about where it comes from is replaced.
+ * Request line and fields for the origin. Host is that of the target (RFC 9112 §3.2.2), and the client's own claims about
+ * its address are replaced.
  */
 export function forwardHead(
   { method, path, httpVersion, maxForwards }: ForwardLine,

@@ -20,14 +20,14 @@ import type { Connected, TargetDialer } from './target-dialer.ts'
 import type { TunnelLimiter, TunnelSlot } from '../limits/tunnel-limiter.ts'
 import type { RequestContext } from './request-context.ts'
 
-/** What all forwarded requests share. */
+/** Shared by all forwarded requests. */
 export interface ForwardDeps extends RelayDeps {
   readonly timeouts: ExchangeTimeouts
   readonly disclosure: Disclosure
   readonly targets: TargetDialer
-  /** Where those that switch protocols have their slots. */
+  /** Has the slots of requests that switch protocols. */
   readonly tunnelLimiter: TunnelLimiter
-  /** Told when a site answers as it does to those it has blocked. */
+  /** Called when a site answers as it does to blocked addresses. */
   readonly onBlocked: (context: RequestContext) => void
 }
 
@@ -35,14 +35,14 @@ export interface ConnectedRequest extends ProxiedClient {
   readonly context: RequestContext
   /** Request line and fields for the origin. */
   readonly head: string
-  /** How the target was dialled, and may be again. */
+  /** To dial the target again. */
   readonly route: DialRequest
   readonly dialled: Connected
-  /** Of one that may become a tunnel; given back here. */
+  /** Of a request that may become a tunnel; released here. */
   readonly slot: TunnelSlot | undefined
 }
 
-/** Those that may be sent twice, since the origin may have acted on the first (RFC 9110 §9.2.2). */
+/** Requests that may be sent twice: the origin may have acted on the first (RFC 9110 §9.2.2). */
 const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 /** Forbidden, and too many requests. */
 const blockedStatuses: ReadonlySet<number> = new Set([403, 429])
@@ -73,14 +73,14 @@ export class ForwardedRequest extends ProxiedRequest {
     if (blockedStatuses.has(status)) this.#deps.onBlocked(context)
     const fields = passedFields(head, req.httpVersion, 'x-egress-ip')
     if (source.address !== '') fields.push('X-Egress-IP', source.address)
-    // An origin's own id is left to the client, who may have to tell it to the origin's operators.
+    // An origin's own id stays: the client may have to give it to the origin's operators.
     if (context.echoedId.length > 0 && !has(fields, REQUEST_ID)) fields.push(...context.echoedId)
     if (this.#deps.disclosure.via) fields.push('Via', `${version} ${pseudonym}`)
     return fields
   }
 
   protected refusalFields(error: ProxyError): RawFields {
-    // Not the origin's fault, but the client's.
+    // The client is to blame, not the origin.
     this.#refusal ??= new Refusal(error, 'http_request_error', 'body too slow')
     return [REQUEST_ID, this.#of.context.id, ...statusFields(this.#refusal)]
   }
@@ -90,7 +90,7 @@ export class ForwardedRequest extends ProxiedRequest {
     else this.#refuse(faultRefusal(fault))
   }
 
-  /** The connection was lost with its source, before any byte of an answer, and nothing forbids another one. */
+  /** Whether the connection was lost with its source before any byte of an answer, and the request may be sent again. */
   #mayAskAgain({ kind, cause }: UpstreamFault): boolean {
     const { method, route } = this.#of
     if (kind !== 'lost' || !(cause instanceof SourceLost) || route.session?.hard === true) return false

@@ -5,10 +5,10 @@ import type { Dialled } from '../dial/dial-request.ts'
 import { SourceLost } from '../sources/source-connections.ts'
 import type { TargetVerdict } from '@ipfleet/net/target.ts'
 
-/** How this proxy calls itself in Via and Proxy-Status. */
+/** The name of this proxy in Via and Proxy-Status. */
 export const pseudonym = 'ipfleet-egress'
 
-/** Proxy error types that are used here (RFC 9209 §2.3). */
+/** The proxy error types in use (RFC 9209 §2.3). */
 export type ProxyStatusError =
   | 'connection_limit_reached'
   | 'connection_read_timeout'
@@ -27,7 +27,7 @@ export type ProxyStatusError =
   | 'http_response_timeout'
   | 'proxy_internal_error'
 
-/** Why a request ends here, with what Proxy-Status says of it. Thrown by the steps that a request passes. */
+/** Ends a request with an answer of the proxy and a Proxy-Status. Thrown by the steps of a request. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly error: ProxyError
@@ -53,7 +53,7 @@ export function refusal(
   return new Refusal(error, status, details)
 }
 
-/** What a fault of ours becomes. */
+/** Anything else that is thrown is an internal error. */
 export function refusalOf(thrown: unknown): Refusal {
   return thrown instanceof Refusal ? thrown : new Refusal(ProxyError.from(thrown), 'proxy_internal_error', undefined)
 }
@@ -64,7 +64,7 @@ export function statusFields({ status, details }: Refusal): RawFields {
   return ['Proxy-Status', `${pseudonym}; error=${status}${more}`]
 }
 
-/** Why a target is not gone to. */
+/** For a target that the policy does not allow. */
 export function verdictRefusal(verdict: Exclude<TargetVerdict, { kind: 'allowed' }>): Refusal {
   if (verdict.kind === 'unresolved') {
     const { timedOut, code } = verdict
@@ -77,7 +77,7 @@ export function verdictRefusal(verdict: Exclude<TargetVerdict, { kind: 'allowed'
   return refusal('target_refused', isAddress ? 'destination_ip_prohibited' : 'http_request_denied', reason)
 }
 
-/** Why no connection came about. */
+/** For a dial without a connection. */
 export function dialRefusal(dialled: Exclude<Dialled, { kind: 'connected' | 'aborted' }>): Refusal {
   switch (dialled.kind) {
     case 'no_source': {
@@ -112,7 +112,7 @@ const faults: Readonly<Record<UpstreamFaultKind, readonly [ErrorCode, ProxyStatu
   garbled: ['target_invalid', 'http_protocol_error'],
 }
 
-/** Why an exchange over a connection failed. */
+/** For an exchange that failed. */
 export function faultRefusal({ kind, message, cause }: UpstreamFault): Refusal {
   const [code, status] = faults[kind]
   if (cause instanceof SourceLost) return refusal('source_lost', status, cause.message)

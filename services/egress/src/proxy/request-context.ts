@@ -18,7 +18,7 @@ export interface Identity {
   readonly mayReach: ((target: Target) => (address: TargetAddress) => boolean) | undefined
 }
 
-/** Is told how a request ended. `status` 200 or 101 of a tunnel: when it stands. */
+/** Called when a request has ended; for a tunnel (status 200 or 101), when it is open. */
 export type OnRequestEnd = (context: RequestContext, status: number, refusal: Refusal | undefined) => void
 
 /** What is known of one request, from its head to its end. */

@@ -11,7 +11,7 @@ export interface EventSources {
   readonly users: UsersFile | undefined
 }
 
-/** What happens to the proxy's surroundings, as lines in the log. */
+/** Logs events of the sources, the authenticator and the users file. */
 export function logEvents(logger: Logger, { pool, authenticator, users }: EventSources): void {
   pool.on('out', (source, reason) => logger.warn({ source, reason }, 'source address is out'))
   pool.on('back', (source) => logger.info({ source }, 'source address is back'))
@@ -26,7 +26,7 @@ export function logEvents(logger: Logger, { pool, authenticator, users }: EventS
 
 const tooManyEveryMs = 60_000
 
-/** Makes the function that tells, once a minute at most, that connections are closed because there are too many. */
+/** Makes the function that logs, at most once a minute, that connections are closed because there are too many. */
 export function connectionsLog(logger: Logger): (why: QuotaRefusal) => void {
   const toldMs = { all: -Infinity, client: -Infinity }
   return (why) => {
@@ -38,7 +38,7 @@ export function connectionsLog(logger: Logger): (why: QuotaRefusal) => void {
   }
 }
 
-/** The lines that tell someone who has just started it what they have, and what is missing. */
+/** Logs at start how the proxy is set up, and what is missing. */
 export function logMode(logger: Logger, settings: EgressSettings, { narrowed }: { readonly narrowed: boolean }): void {
   if (narrowed) {
     logger.warn('no PROXY_USER and no USERS_FILE: everybody would be let in, so it listens on loopback only')

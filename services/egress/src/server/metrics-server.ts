@@ -19,7 +19,7 @@ export interface MetricsServerDeps {
   readonly redis: () => LinkHealth | undefined
 }
 
-/** Where operators look, away from the port of the clients: `/metrics`, `/livez`, `/readyz`, and `/health` with what is wrong. */
+/** The server for operators, on a port of its own: `/metrics`, `/livez`, `/readyz` and `/health`. */
 export function metricsServer(deps: MetricsServerDeps): Server {
   const { accessLog } = deps
   const faultOf = requestGuard()

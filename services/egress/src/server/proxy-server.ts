@@ -12,16 +12,16 @@ import { asksForTunnel, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { App } from '../app.ts'
 
 export interface ProxyServerOptions {
-  /** Told of what is refused before it is a request. */
+  /** Called for what is refused before it is a request. */
   readonly onRefused: (refusal: ConnectionRefusal) => void
   readonly maxConnections: number
   /** 0: no limit. */
   readonly maxPerClient: number
-  /** Told of each connection that is closed because there are too many. */
+  /** Called for each connection that is closed because there are too many. */
   readonly onTooMany: (why: QuotaRefusal) => void
 }
 
-/** What clients connect to. */
+/** The server that clients connect to. */
 export class ProxyServer {
   readonly http: Server
   readonly #limits: ConnectionLimits
@@ -33,7 +33,7 @@ export class ProxyServer {
         ...httpServerOptions(),
         // A body may take as long as it flows.
         requestTimeout: 0,
-        // Behind a request that is not answered yet there is no connection to give away.
+        // While an earlier request is unanswered, its connection cannot be handed over.
         shouldUpgradeCallback: (req) => asksForTunnel(req) && !this.#isAwaited(req.socket),
       },
       inTurn(serve),
@@ -61,7 +61,7 @@ export class ProxyServer {
     return this.#limits.open
   }
 
-  /** Whether an answer is still to come on it. */
+  /** Whether an answer is still pending on it. */
   #isAwaited(socket: Socket): boolean {
     return trackConnections(this.http).pending(socket) !== undefined
   }

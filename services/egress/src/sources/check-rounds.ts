@@ -14,20 +14,19 @@ export interface CheckRoundsDeps {
 }
 
 interface CheckRoundsEvents {
-  /** Its checks keep it out: told in each round in which they do. */
+  /** Its checks keep it out. Emitted in each such round. */
   failing: [source: LiveSource]
-  /** They no longer do. */
+  /** Its checks no longer keep it out. */
   recovered: [source: LiveSource]
 }
 
-/** A large pool must not take all file descriptors of the process for its checks. */
+/** Limits the file descriptors that the checks of a large pool take. */
 const maxAtOnce = 64
 
 /**
- * Checks all sources again and again. That an address is not this machine's, or that it is, counts at once. What the
- * checks of a round say of the way to their target is weighed when it is over: a target that no address of a family
- * reaches is itself to blame, or the network, and takes nobody out. The time between rounds varies by a tenth, so
- * that many replicas do not check together.
+ * Checks all sources in rounds. Whether this machine has an address counts at once. Whether the target was reached counts
+ * at the end of a round: if no address of a family reached it, the target or the network is to blame, and no source is
+ * taken out. The time between rounds varies by a tenth, so that many replicas do not check at the same moment.
  */
 export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
   readonly #sources: readonly LiveSource[]
@@ -42,7 +41,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
     this.#deps = deps
   }
 
-  /** How soon the next round begins. */
+  /** The time until the next round. */
   get dueInMs(): number {
     return Math.max(0, this.#dueMs - this.#deps.clock.nowMs())
   }
@@ -52,7 +51,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
     if (this.#sources.length > 0) void this.#run()
   }
 
-  /** Nothing is told after this, also not of checks under way. */
+  /** No event follows, not even of checks in flight. */
   close(): void {
     clearTimeout(this.#timer)
     this.#closing.abort()
@@ -88,7 +87,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
   }
 }
 
-/** What the checks of one round have said so far. */
+/** The results of one round so far. */
 class Round {
   readonly #reachedBy = new Set<4 | 6>()
   readonly #missedBy: LiveSource[] = []
@@ -103,7 +102,7 @@ class Round {
     source.health.isOurs()
   }
 
-  /** Those that missed a target that others of their family have reached. */
+  /** The sources that missed a target that others of their family have reached. */
   toBlame(): readonly LiveSource[] {
     return this.#missedBy.filter(({ entry }) => this.#reachedBy.has(entry.family))
   }

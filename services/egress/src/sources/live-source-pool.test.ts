@@ -10,7 +10,7 @@ import {
   pass,
   nextRound,
   told,
-  wish,
+  request,
   sourceOf,
   next,
   taken,
@@ -28,7 +28,7 @@ describe('the next source', () => {
     const pool = await started([a, '2001:db8::1', b])
     expect(taken(pool, 3, { families: [6, 4] })).toEqual(['2001:db8::1', '2001:db8::1', '2001:db8::1'])
     expect(taken(pool, 3, { families: [4] })).toEqual([a, b, a])
-    expect(sourceOf(pool.next(wish({ families: [6] })))).toEqual({
+    expect(sourceOf(pool.next(request({ families: [6] })))).toEqual({
       address: '2001:db8::1',
       family: 6,
       listedAs: '2001:db8::1',
@@ -43,31 +43,31 @@ describe('the next source', () => {
 
   test('is none when the pool has no address of the target’s families', async () => {
     const pool = await started(three)
-    expect(pool.next(wish({ families: [6] }))).toEqual({ kind: 'no_family' })
+    expect(pool.next(request({ families: [6] }))).toEqual({ kind: 'no_family' })
   })
 
   test('is none that this request has tried', async () => {
     const pool = await started(three)
     expect(taken(pool, 3, { tried: [source(a), source(c)] })).toEqual([b, b, b])
-    expect(pool.next(wish({ tried: three.map(source) }))).toEqual({ kind: 'all_out', retryAfterSeconds: 1 })
+    expect(pool.next(request({ tried: three.map(source) }))).toEqual({ kind: 'all_out', retryAfterSeconds: 1 })
   })
 
   test('of a prefix is another each time, and a request tries three of it', async () => {
     const pool = await started(['2001:db8::/64'])
     const tried: Source[] = []
-    for (let attempt = 0; attempt < 3; attempt += 1) tried.push(sourceOf(pool.next(wish({ families: [6], tried }))))
+    for (let attempt = 0; attempt < 3; attempt += 1) tried.push(sourceOf(pool.next(request({ families: [6], tried }))))
     expect(new Set(tried.map(({ address }) => address)).size).toBe(3)
     expect(tried[0]).toMatchObject({ family: 6, listedAs: '2001:db8::/64' })
-    expect(pool.next(wish({ families: [6], tried }))).toMatchObject({ kind: 'all_out' })
+    expect(pool.next(request({ families: [6], tried }))).toMatchObject({ kind: 'all_out' })
   })
 
   test('binds nothing where there is no pool, whatever is said of it', async () => {
     const pool = await started([])
-    const chosen = sourceOf(pool.next(wish({ families: [6, 4] })))
+    const chosen = sourceOf(pool.next(request({ families: [6, 4] })))
     expect(chosen).toEqual({ address: '', family: 6, listedAs: 'system' })
     for (let failure = 0; failure < 9; failure += 1) pool.report(chosen, site, 'target_failed')
     pool.report(chosen, site, 'not_ours')
-    expect(sourceOf(pool.next(wish({ families: [6, 4] })))).toBe(chosen)
+    expect(sourceOf(pool.next(request({ families: [6, 4] })))).toBe(chosen)
   })
 })
 
@@ -115,9 +115,9 @@ describe('when all are out', () => {
     const pool = await started([a, b])
     report(pool, a, 'not_ours')
     report(pool, b, 'not_ours')
-    expect(pool.next(wish())).toEqual({ kind: 'all_out', retryAfterSeconds: 9 })
+    expect(pool.next(request())).toEqual({ kind: 'all_out', retryAfterSeconds: 9 })
     await pass(8500)
-    expect(pool.next(wish())).toEqual({ kind: 'all_out', retryAfterSeconds: 1 })
+    expect(pool.next(request())).toEqual({ kind: 'all_out', retryAfterSeconds: 1 })
   })
 
   test('or the end of a bench at the site', async () => {
@@ -127,7 +127,7 @@ describe('when all are out', () => {
     report(pool, a, 'target_failed', 'target_failed')
     await pass(1500)
     report(pool, b, 'not_ours')
-    expect(pool.next(wish())).toEqual({ kind: 'all_out', retryAfterSeconds: 3 })
+    expect(pool.next(request())).toEqual({ kind: 'all_out', retryAfterSeconds: 3 })
   })
 })
 
@@ -155,15 +155,15 @@ describe('a session', () => {
     const hard = session({ hard: true })
     const own = next(pool, { session: hard })
     expect(own).toBe(next(pool, { session: session() }))
-    expect(pool.next(wish({ session: hard, tried: [source(own)] }))).toEqual({ kind: 'session_lost' })
+    expect(pool.next(request({ session: hard, tried: [source(own)] }))).toEqual({ kind: 'session_lost' })
     report(pool, own, 'not_ours')
-    expect(pool.next(wish({ session: hard }))).toEqual({ kind: 'session_lost' })
+    expect(pool.next(request({ session: hard }))).toEqual({ kind: 'session_lost' })
   })
 
   test('has none when all are out', async () => {
     const pool = await started([a, b])
     for (const each of [a, b]) report(pool, each, 'not_ours')
-    expect(pool.next(wish({ session: session() }))).toMatchObject({ kind: 'all_out' })
+    expect(pool.next(request({ session: session() }))).toMatchObject({ kind: 'all_out' })
   })
 
   test('has the same address after a restart', async () => {

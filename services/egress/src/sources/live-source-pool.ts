@@ -13,12 +13,12 @@ import { SharedBenches } from './shared-benches.ts'
 import { SiteBenches } from './site-benches.ts'
 import type { SourceCheck } from './source-check.ts'
 import type { OutReason } from './source-health.ts'
-import type { Session, Source, SourceChoice, SourceOutcome, SourcePool, Wish } from './source-pool.ts'
+import type { Session, Source, SourceChoice, SourceOutcome, SourcePool, SourceRequest } from './source-pool.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 const takeRoundStart = luaCommand(new URL('take-round-start.lua', import.meta.url))
 const rememberStartsMs = 30 * 86_400_000
-/** What one replica tells of an address holds for so many of its checks, should it tell no more. */
+/** What a replica reports of an address expires after so many of its check intervals. */
 const outLastsChecks = 3
 
 export interface LiveSourcePoolOptions {
@@ -26,7 +26,7 @@ export interface LiveSourcePoolOptions {
   readonly entries: readonly PoolEntry[]
   readonly rotation: RotationName
   readonly checkIntervalMs: number
-  /** SITE_BENCH_SECONDS; 0: nobody is benched for one site. */
+  /** SITE_BENCH_SECONDS; 0: no source is benched. */
   readonly siteBenchMs: number
 }
 
@@ -34,22 +34,22 @@ export interface LiveSourcePoolDeps {
   readonly check: SourceCheck
   /** `epochMs`: the fleet's time, by which sessions end. */
   readonly clock: Clock & { epochMs(): number }
-  /** Undefined without Redis. Theirs to close who has made them. */
+  /** Undefined without Redis. Closed by the caller. */
   readonly fleet?: { readonly link: RedisLink; readonly subscriber: Subscriber } | undefined
   /** From 0 to 1. */
   readonly random?: () => number
 }
 
 interface LiveSourcePoolEvents {
-  /** Addresses; a prefix stands for all of its. */
+  /** The address, or the prefix. */
   out: [address: string, reason: OutReason]
   back: [address: string]
-  /** This machine lacks it: told each time that this is found. */
+  /** This machine lacks it. Emitted each time. */
   notOurs: [address: string]
   siteBenched: [address: string, site: string]
 }
 
-/** An entry of IP_POOL as it stands. */
+/** The state of what one item of IP_POOL lists. */
 export interface SourceStatus {
   readonly listedAs: string
   /** Whether any of it is in rotation. */
@@ -57,10 +57,10 @@ export interface SourceStatus {
 }
 
 /** The sources of one family. */
-interface Ring {
+interface FamilySources {
   readonly sources: readonly LiveSource[]
   readonly rotation: Rotation
-  /** For its keys in Redis: the same for all that have the same sources in the same order. */
+  /** For its keys in Redis: the same on all replicas with the same sources in the same order. */
   readonly name: string
 }
 
@@ -69,7 +69,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   readonly #deps: LiveSourcePoolDeps
   readonly #random: () => number
   readonly #sources: readonly LiveSource[]
-  readonly #rings: ReadonlyMap<4 | 6, Ring>
+  readonly #byFamily: ReadonlyMap<4 | 6, FamilySources>
   readonly #byId: ReadonlyMap<string, LiveSource>
   readonly #sites: SiteBenches
   readonly #shared: SharedBenches | undefined
@@ -83,7 +83,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     this.#random = random
     this.#sources = options.entries.map((entry) => new LiveSource(entry, clock))
     this.#byId = new Map(this.#sources.map((source) => [source.entry.id, source]))
-    this.#rings = new Map(([4, 6] as const).flatMap((family) => this.#ringOf(family, options.rotation)))
+    this.#byFamily = new Map(([4, 6] as const).flatMap((family) => this.#familySources(family, options.rotation)))
     this.#sites = new SiteBenches({ benchMs: options.siteBenchMs }, clock)
     this.#shared = fleet && new SharedBenches(fleet.link, fleet.subscriber)
     this.#checks = new CheckRounds(this.#sources, { check, clock, random, intervalMs: options.checkIntervalMs })
@@ -92,18 +92,22 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   }
 
   /**
-   * Begins to check, and to listen to the fleet. Resolves when it is known what others have found, or Redis did not
-   * say in time; `next` may be called before.
+   * Starts the checks and the subscription. Resolves when the findings of the fleet are known, or Redis did not answer in
+   * time; `next` may be called before.
    */
   async start(): Promise<void> {
     this.#checks.start()
     await Promise.all([this.#shared?.start(), this.#takeStarts()])
   }
 
-  next(wish: Wish): SourceChoice | Promise<SourceChoice> {
-    const rings = wish.families.map((family) => this.#rings.get(family)).filter((ring) => ring !== undefined)
-    if (rings.length === 0) return { kind: 'no_family' }
-    return wish.session === undefined ? this.#inTurn(rings, wish) : this.#ofSession(rings, wish, wish.session)
+  next(request: SourceRequest): SourceChoice | Promise<SourceChoice> {
+    const choices = request.families
+      .map((family) => this.#byFamily.get(family))
+      .filter((sources) => sources !== undefined)
+    if (choices.length === 0) return { kind: 'no_family' }
+    return request.session === undefined
+      ? this.#inTurn(choices, request)
+      : this.#ofSession(choices, request, request.session)
   }
 
   report(source: Source, site: string, outcome: SourceOutcome): void {
@@ -117,13 +121,13 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     void this.#shared?.holdSites([{ id, site, remainingMs }])
   }
 
-  /** For metrics: each entry of IP_POOL. */
+  /** For metrics. */
   snapshot(): readonly SourceStatus[] {
     const entries = Map.groupBy(this.#sources, ({ entry }) => entry.listedAs)
     return [...entries].map(([listedAs, sources]) => ({ listedAs, isUp: sources.some(({ health }) => !health.isOut) }))
   }
 
-  /** Nothing is told after this. */
+  /** No event follows. */
   close(): void {
     this.#checks.close()
     this.#shared?.close()
@@ -131,7 +135,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     this.removeAllListeners()
   }
 
-  #ringOf(family: 4 | 6, rotation: RotationName): readonly (readonly [4 | 6, Ring])[] {
+  #familySources(family: 4 | 6, rotation: RotationName): readonly (readonly [4 | 6, FamilySources])[] {
     const sources = this.#sources.filter(({ entry }) => entry.family === family)
     if (sources.length === 0) return []
     const ids = sources.map(({ entry }) => entry.id).join(',')
@@ -166,46 +170,46 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     })
   }
 
-  /** Of those whose turns it is that the fleet shares. Whoever has begun meanwhile goes on as it has begun. */
+  /** Takes where each round robin begins from the fleet; one that has begun meanwhile goes on as it is. */
   async #takeStarts(): Promise<void> {
     const link = this.#deps.fleet?.link
     if (link === undefined) return
     if (!link.up) return void link.once('up', () => void this.#takeStarts())
-    for (const { rotation, name } of this.#rings.values()) {
+    for (const { rotation, name } of this.#byFamily.values()) {
       if (!(rotation instanceof RoundRobin)) continue
       try {
         const key = link.names.key('egress', name, 'starts')
         rotation.startAt(Number(await link.lua(takeRoundStart, [key], [rememberStartsMs])))
       } catch {
-        // It begins anywhere.
+        // It begins at random.
       }
     }
   }
 
-  #inTurn(rings: readonly Ring[], wish: Wish): SourceChoice | Promise<SourceChoice> {
-    const [ring, ...others] = rings
-    if (ring === undefined) return this.#allOut(wish)
-    const chosen = ring.rotation.next((source) => this.#isUsable(source, wish))
-    const orOther = (source: LiveSource | undefined) => (source ? choiceOf(source) : this.#inTurn(others, wish))
+  #inTurn(choices: readonly FamilySources[], request: SourceRequest): SourceChoice | Promise<SourceChoice> {
+    const [first, ...others] = choices
+    if (first === undefined) return this.#allOut(request)
+    const chosen = first.rotation.next((source) => this.#isUsable(source, request))
+    const orOther = (source: LiveSource | undefined) => (source ? choiceOf(source) : this.#inTurn(others, request))
     return chosen instanceof Promise ? chosen.then(orOther) : orOther(chosen)
   }
 
-  #ofSession(rings: readonly Ring[], wish: Wish, session: Session): SourceChoice {
+  #ofSession(choices: readonly FamilySources[], request: SourceRequest, session: Session): SourceChoice {
     const name = sessionName(session, this.#deps.clock.epochMs())
-    const isUsable = (source: LiveSource): boolean => this.#isUsable(source, wish)
-    for (const { sources } of rings) {
+    const isUsable = (source: LiveSource): boolean => this.#isUsable(source, request)
+    for (const { sources } of choices) {
       const source = sessionSource(sources, name, session.hard ? () => true : isUsable)
       if (source !== undefined && isUsable(source)) return choiceOf(source, sessionEntropy(name))
       if (session.hard) return { kind: 'session_lost' }
     }
-    return this.#allOut(wish)
+    return this.#allOut(request)
   }
 
-  #isUsable(source: LiveSource, { site, tried }: Wish): boolean {
+  #isUsable(source: LiveSource, { site, tried }: SourceRequest): boolean {
     return !source.health.isOut && !this.#sites.isBenched(source.entry.id, site) && !source.isAmong(tried)
   }
 
-  #allOut({ families, site }: Wish): SourceChoice {
+  #allOut({ families, site }: SourceRequest): SourceChoice {
     const checkInMs = this.#checks.dueInMs
     const waitsMs = this.#sources
       .filter(({ entry }) => families.includes(entry.family))

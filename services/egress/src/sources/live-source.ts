@@ -6,10 +6,10 @@ import { prefixAddress } from './ip-pool.ts'
 import { SourceHealth } from './source-health.ts'
 import type { Source } from './source-pool.ts'
 
-/** Addresses of one prefix that one request may try: were there no end, it would never give up. */
+/** Limits the addresses of one prefix that one request tries, so that it gives up at some time. */
 const maxOfPrefix = 3
 
-/** A pool entry with all that its pool knows of it. */
+/** A pool entry with its state. */
 export class LiveSource {
   readonly entry: PoolEntry
   /** For rendezvous hashing. */
@@ -25,14 +25,14 @@ export class LiveSource {
     this.#fixed = { address: entry.kind === 'address' ? id : '', family, listedAs }
   }
 
-  /** What is bound. Of a prefix, the address that 16 bytes of entropy stand for: a random one unless told. */
+  /** What is bound. Of a prefix, the address for 16 bytes of entropy, by default a random one. */
   source(entropy: (id: string) => Uint8Array = () => randomBytes(16)): Source {
     const { entry } = this
     if (entry.kind !== 'prefix') return this.#fixed
     return { address: prefixAddress(entry, entropy(entry.id)), family: entry.family, listedAs: entry.listedAs }
   }
 
-  /** Whether a request has no more to expect of it. */
+  /** Whether a request that tried these must not try it again. */
   isAmong(tried: readonly Source[]): boolean {
     if (tried.length === 0) return false
     const { kind, id, family, listedAs } = this.entry

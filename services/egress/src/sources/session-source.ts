@@ -7,8 +7,8 @@ import type { Session } from './source-pool.ts'
 const offsetSeed = seedOf('offset')
 
 /**
- * What a session is known by for the time being: its id, and, when it has a time to live, in which of its periods it
- * is. Periods begin at another moment for each session, or all of them would change their addresses at once.
+ * The key of a session at this time: its id and, if it has a time to live, the number of its period. Periods begin at
+ * another moment for each session, so that not all of them change their addresses at once.
  */
 export function sessionName({ id, ttlSeconds }: Session, epochMs: number): string {
   if (ttlSeconds === undefined) return `:${id}`
@@ -17,9 +17,8 @@ export function sessionName({ id, ttlSeconds }: Session, epochMs: number): strin
 }
 
 /**
- * The first of the usable sources in the session's own ranking of all of them (rendezvous hashing). Every replica,
- * also one that has just started, ranks alike; a source that goes out moves its own sessions only, and they return
- * to it with it.
+ * The first usable source in the session's own ranking of all sources (rendezvous hashing). Every replica ranks alike,
+ * even one that has just started. A source that goes out moves only its own sessions, and they return when it does.
  */
 export function sessionSource(
   sources: readonly LiveSource[],
@@ -38,7 +37,7 @@ export function sessionSource(
   return best
 }
 
-/** Which address of a prefix the session has; see `LiveSource.source`. */
+/** Chooses the session's address of a prefix; see `LiveSource.source`. */
 export function sessionEntropy(name: string): (prefix: string) => Uint8Array {
   return (prefix) => createHash('sha256').update(`${prefix} ${name}`).digest()
 }

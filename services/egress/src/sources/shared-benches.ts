@@ -16,7 +16,7 @@ interface SharedBenchesEvents {
   /** An address is out for so long from now; 0: no longer. */
   out: [id: string, remainingMs: number]
   siteBench: [bench: SiteBench]
-  /** Redis is back, perhaps empty: what is still held is to be told again. */
+  /** Redis is back, perhaps empty: what this replica still holds must be published again. */
   returned: []
 }
 
@@ -27,8 +27,8 @@ interface Change {
 }
 
 /**
- * What the fleet knows of source addresses. They are known by their spelling: replicas that have different ones do not
- * meet. Nothing is awaited and nothing fails here: without Redis each replica keeps to what it has found itself.
+ * Shares findings about source addresses with the fleet, by address. No caller waits for Redis and nothing fails here:
+ * without Redis each replica uses its own findings.
  */
 export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
   readonly #link: RedisLink
@@ -50,7 +50,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
     this.#channel = names.channel('egress:sources')
   }
 
-  /** Resolves when what others have found is known, or Redis did not say within its deadline. */
+  /** Resolves when the findings of the fleet are known, or Redis did not answer within its deadline. */
   async start(): Promise<void> {
     this.#link.on('up', this.#onUp)
     this.#subscriber.onGap(() => void this.#read())
@@ -65,11 +65,11 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
 
   endOut(id: string): void {
     this.#link.lua(endBench, [this.#keys.out], [id, this.#channel, 'out']).catch(() => {
-      // It ends by itself.
+      // It expires.
     })
   }
 
-  /** Several are sent one after the other, so that they hold up nothing else. */
+  /** Sent one after the other, so that many do not delay other commands. */
   async holdSites(benches: readonly SiteBench[]): Promise<void> {
     for (const { id, site, remainingMs } of benches) await this.#hold('site', `${id} ${site}`, remainingMs)
   }
@@ -86,7 +86,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
       const args = [member, Math.ceil(durationMs), maxKept, this.#channel, kind]
       await this.#link.lua(holdBench, [this.#keys[kind]], args)
     } catch {
-      // This process holds it all the same, and tells it again when Redis is back.
+      // This process holds it anyway, and publishes it again when Redis is back.
     }
   }
 
@@ -95,7 +95,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
     void this.#read()
   }
 
-  /** What was missed: by one that has just started, or while the subscription was lost. */
+  /** Reads what was missed before the start, or while the subscription was lost. */
   async #read(): Promise<void> {
     try {
       const reply = await this.#link.lua(readBenches, [this.#keys.out, this.#keys.site], [maxKept])
@@ -103,7 +103,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
       this.#learn('out', out)
       this.#learn('site', sites)
     } catch {
-      // It is read again when Redis is back.
+      // Read again when Redis is back.
     }
   }
 
@@ -125,7 +125,7 @@ export class SharedBenches extends EventEmitter<SharedBenchesEvents> {
   }
 }
 
-/** Undefined for what is no message of this version. */
+/** Undefined for a message of another version. */
 function changeIn(message: string): Change | undefined {
   try {
     const change = JSON.parse(message) as Change | null

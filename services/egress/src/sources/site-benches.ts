@@ -2,7 +2,7 @@ import type { Clock } from '@ipfleet/core/clock.ts'
 import type { SourceOutcome } from './source-pool.ts'
 
 export interface SiteBenchesOptions {
-  /** 0: nobody is benched, also not by what others have seen. */
+  /** 0: no source is benched, not even by other replicas. */
   readonly benchMs: number
   readonly maxSites?: number
 }
@@ -45,12 +45,12 @@ const maxReached = 4
 const maxUnproven = 32
 
 /**
- * Which sources are left alone at which sites. A source that has failed there three times in a row is benched if
- * another has reached the site since the first of these failures: then it is neither the site's fault nor anybody
- * else's. While all fail, nobody is.
+ * Which sources are not used for which sites. A source that has failed at a site three times in a row is benched there if
+ * another source has reached the site since the first of these failures, so that the site is not to blame. While all
+ * sources fail, none is benched.
  *
- * A connection over which the site then refuses was no success. So a source that a site has refused has reached it
- * only when a connection was not refused for a while.
+ * A connection over which the site refuses a request is no success. So a source that a site has refused counts as having
+ * reached it only after a connection was not refused for a while.
  */
 export class SiteBenches {
   readonly #clock: Clock

@@ -10,14 +10,13 @@ const failuresToLeave = 2
 interface SourceHealthEvents {
   out: [reason: OutReason]
   back: []
-  /** The address could not be bound: each time that this is found. */
+  /** The address could not be bound. Emitted each time. */
   notOurs: []
 }
 
 /**
- * Whether connections may leave from one source. It is out by what this process has found, until it finds otherwise,
- * or by what another replica has found, for as long as that one says. Tells
- * each change once.
+ * Whether connections may leave from one source. A finding of this process takes it out until the next finding, one of
+ * another replica for as long as that replica says. Each change is emitted once.
  */
 export class SourceHealth extends EventEmitter<SourceHealthEvents> {
   readonly #clock: Clock
@@ -36,7 +35,7 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     return this.#isOut
   }
 
-  /** Whether the checks of this process keep it out: a finding that holds for whoever has the address. */
+  /** Whether the checks of this process keep it out: a finding that is true on every replica with the address. */
   get isFailing(): boolean {
     return this.#own === 'check_failed'
   }
@@ -47,7 +46,7 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     return Math.max(0, ownMs, this.#fleetUntilMs - this.#clock.nowMs())
   }
 
-  /** A check got through. Other replicas are believed for as long as they said, unless it was this one that told them. */
+  /** A check succeeded. The finding of another replica stays, unless this replica caused it. */
   succeeded(): void {
     if (this.isFailing) this.#forgetFleet()
     this.#failuresInARow = 0
@@ -55,14 +54,14 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     this.#settle()
   }
 
-  /** A check did not get through, and the address is to blame. */
+  /** A check failed because of the address. */
   failed(): void {
     this.#failuresInARow += 1
     if (this.#failuresInARow >= failuresToLeave) this.#own = 'check_failed'
     this.#settle()
   }
 
-  /** The address could be bound, whatever came after. */
+  /** The address could be bound. */
   isOurs(): void {
     if (this.#own === 'not_ours') this.#own = undefined
     this.#settle()
@@ -75,7 +74,7 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     this.emit('notOurs')
   }
 
-  /** Another replica has found it out, for so long from now; 0: no longer. */
+  /** Another replica has taken it out for so long from now; 0: no longer. */
   heardOut(remainingMs: number): void {
     this.#forgetFleet()
     if (remainingMs > 0) {
@@ -85,7 +84,7 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     this.#settle()
   }
 
-  /** Nothing is told after this. */
+  /** No event follows. */
   close(): void {
     clearTimeout(this.#fleetTimer)
     this.removeAllListeners()

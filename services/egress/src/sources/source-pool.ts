@@ -3,21 +3,21 @@ export interface Source {
   /** What is bound: an address in canonical spelling. */
   readonly address: string
   readonly family: 4 | 6
-  /** The entry of IP_POOL that it is of: an address or a prefix. There are few of them, so it may label metrics. */
+  /** The item of IP_POOL that lists it: an address or a prefix. There are few of them, so it may label metrics. */
   readonly listedAs: string
 }
 
-/** A client's wish to keep one source address. */
+/** A client's request to keep one source address. */
 export interface Session {
   readonly id: string
-  /** The address changes when this has passed; undefined: only when it is out. */
+  /** The address changes after this time; undefined: only when it is out. */
   readonly ttlSeconds: number | undefined
-  /** Rather no answer than another address. */
+  /** The request fails rather than use another address. */
   readonly hard: boolean
 }
 
-export interface Wish {
-  /** Families that the target has addresses of, the better one first. */
+export interface SourceRequest {
+  /** The families of the target's addresses, the better one first. */
   readonly families: readonly (4 | 6)[]
   /**
    * The target's host and port in canonical spelling: an address may be benched for one site only. With the port, since
@@ -25,7 +25,7 @@ export interface Wish {
    */
   readonly site: string
   readonly session: Session | undefined
-  /** Those that this request has tried. */
+  /** The sources that this request has tried. */
   readonly tried: readonly Source[]
 }
 
@@ -33,7 +33,7 @@ export type SourceChoice =
   | { readonly kind: 'source'; readonly source: Source }
   /** The pool has no address of these families. */
   | { readonly kind: 'no_family' }
-  /** All are out; the first may be back then. Whole seconds, at least 1. */
+  /** All are out; the first may be back after this time. Whole seconds, at least 1. */
   | { readonly kind: 'all_out'; readonly retryAfterSeconds: number }
   /** The session's address is out, and it wants no other. */
   | { readonly kind: 'session_lost' }
@@ -48,9 +48,9 @@ export type SourceChoice =
  */
 export type SourceOutcome = 'connected' | 'target_failed' | 'refused_by_site' | 'not_ours' | 'no_ports'
 
-/** The addresses that connections leave from, and who of them is next. */
+/** The addresses that connections leave from, and their rotation. */
 export interface SourcePool {
-  /** Counts as used. A promise only where the fleet must be asked (least recently used). */
-  next(wish: Wish): SourceChoice | Promise<SourceChoice>
+  /** Takes the next source. A promise only where the fleet must be asked (least recently used). */
+  next(request: SourceRequest): SourceChoice | Promise<SourceChoice>
   report(source: Source, site: string, outcome: SourceOutcome): void
 }
