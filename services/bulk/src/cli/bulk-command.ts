@@ -12,7 +12,7 @@ import { helpText } from './help-text.ts'
 import { stopSignal } from './stop-signals.ts'
 
 const words = process.argv.slice(2)
-// It takes the place of the arguments in lists of processes, where everyone could read a token.
+// It replaces the arguments in lists of processes, where every user could read a token.
 process.title = 'ipfleet-bulk-command'
 
 const settingsSchema = {
@@ -25,7 +25,7 @@ const settingsSchema = {
   IPFLEET_TOKEN: secret({ group: 'Fleet', optional: true, help: 'A client’s token of that fleet, as --token' }),
 }
 
-/** Only the environment is read so: the words of this command are not those of a service. */
+/** Reads only the environment: the arguments of this command are not those of a service. */
 function settingsAndEnvironment(): { settings: CommandSettings; env: Environment } {
   const { settings, further } = loadedOrExit(settingsSchema, {
     program: 'bulk',
@@ -36,7 +36,7 @@ function settingsAndEnvironment(): { settings: CommandSettings; env: Environment
   return { settings, env: further }
 }
 
-/** npm runs scripts in the folder of the repository, wherever it was called. */
+/** npm runs scripts in the folder of the repository, wherever it is called. */
 function callersFolder(env: Environment): string {
   const called = env['npm_lifecycle_event'] === 'bulk' ? env['INIT_CWD'] : undefined
   return called ?? process.cwd()
@@ -62,8 +62,8 @@ async function main(): Promise<number> {
   return runBulk(options, { env, folder: callersFolder(env), stdin, stdout, display, signal: stopSignal() })
 }
 
-// Each write tells of its own failure; without a listener a closed pipe would be an exception besides.
+// Each write reports its own failure; without a listener a closed pipe would be an exception too.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
-// Standard input that nobody reads to its end would keep the process.
+// Standard input that is not read to its end would keep the process alive.
 process.exit(await main())

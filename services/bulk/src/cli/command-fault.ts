@@ -1,7 +1,7 @@
 /** What the command ends with; `help-text.ts` tells the user the same. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, someFailed: 3 } as const
 
-/** The end of the command, in words for whoever typed it. They hold no secret. */
+/** The end of the command, with a message for the user, which holds no secret. */
 export class CommandFault extends Error {
   override readonly name = 'CommandFault'
   readonly exitCode: 1 | 2
@@ -12,9 +12,9 @@ export class CommandFault extends Error {
   }
 }
 
-/** Something on the command line that cannot be meant. */
+/** A fault of the command line. */
 export const usageFault = (message: string): CommandFault => new CommandFault(exitCodes.usage, message)
 
-/** Something that went wrong although the command line is fine. */
+/** A failure in spite of a correct command line. */
 export const failure = (message: string, cause?: unknown): CommandFault =>
   new CommandFault(exitCodes.failed, message, { cause })

@@ -20,7 +20,7 @@ export interface BulkOptions {
   readonly fields: readonly string[] | undefined
   /** Without a slash at its end. */
   readonly url: string
-  /** False: nobody asked for this fleet, it is only the first to try. */
+  /** False: it is the default, which is only tried first. */
   readonly urlIsGiven: boolean
   /** A secret. */
   readonly token: string | undefined
@@ -61,8 +61,8 @@ type Name = keyof typeof known
 type Words = { readonly [name in Name]?: string | true }
 
 /**
- * Reads the words after the command's own name. Faults show no values: they may be secrets.
- * @param stdinIsTerminal then nobody pipes a list in, and one has to be named
+ * Reads the arguments of the command. Faults show no values: they may be secrets.
+ * @param stdinIsTerminal then there is no pipe, and a list has to be named
  * @throws CommandFault with exit code 2
  */
 export function commandOptions(

@@ -12,17 +12,17 @@ export interface EmbeddedFleet {
   stop(): Promise<void>
 }
 
-/** A program of its own, that is started and not imported. */
+/** It is started as a program, and not imported. */
 const lookupEntry = fileURLToPath(new URL('../../../lookup/src/main.ts', import.meta.url))
 const endWithParent = new URL('./end-with-parent.ts', import.meta.url).href
 
-/** As `npm start` has it: memory grows with what is kept, and not with the traffic. */
+/** As in `npm start`: memory grows with the cache, and not with the traffic. */
 const memoryFlags = ['--max-semi-space-size=4', '--initial-old-space-size=24', '--heap-growing-percent=15']
 
 const startTimeoutMs = 30_000
 const stopGraceMs = 5000
 
-/** Where the environment does not say otherwise: a list may take hours and name an address again at its end. */
+/** Defaults: a list may take hours and repeat an address at its end. */
 const lasting: Environment = { CACHE_TTL_SECONDS: '86400', CACHE_MAX_ENTRIES: '50000' }
 const own: Environment = { PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', LOG_LEVEL: 'info', DRAIN_MS: '0' }
 

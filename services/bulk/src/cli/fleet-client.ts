@@ -37,7 +37,7 @@ export interface FleetText extends ReplyHead {
 /** The fleet cannot be reached, or the connection to it was lost. */
 export class FleetAway extends Error {
   override readonly name = 'FleetAway'
-  /** Nothing has come for a while. */
+  /** Nothing has come for `idleMs`. */
   readonly isSilence: boolean
 
   constructor(url: string, cause: unknown) {
@@ -50,7 +50,7 @@ export class FleetAway extends Error {
 
 class Silence extends Error {}
 
-/** An error of the body's source, which is no fault of the fleet. */
+/** An error of the body's source, and not of the fleet. */
 class SourceFault extends Error {}
 
 const defaultIdleMs = 60_000
@@ -71,7 +71,7 @@ export class FleetClient {
     this.#agent = isSecure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
   }
 
-  /** The way to this machine itself costs less than packing. */
+  /** On this machine, compressing costs more than sending. */
   get isNear(): boolean {
     return /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(this.url).hostname)
   }
@@ -97,7 +97,7 @@ export class FleetClient {
     else sendStream(req, body)
     try {
       const res = await promise
-      // What ends the request while its answer is read shows there as a lost connection.
+      // A request that ends while its answer is read looks like a lost connection there.
       return replyOf(res, (error) => broken(silence ?? error))
     } catch (error) {
       throw broken(error)
@@ -139,9 +139,9 @@ export class FleetClient {
 
 function sendStream(req: ClientRequest, body: Readable): void {
   body.once('error', (cause) => req.destroy(new SourceFault('the list cannot be read', { cause })))
-  // Whichever ends it: the list is not read on, nor left open.
+  // However it ends, the list is neither read further nor left open.
   req.once('close', () => body.destroy())
-  // An answer before the end of the list is a refusal: no more of it is wanted.
+  // An answer before the end of the list is a refusal.
   req.once('response', (res: IncomingMessage) => {
     if (req.writableEnded) return
     body.unpipe(req)
@@ -159,7 +159,7 @@ function replyOf(res: IncomingMessage, broken: (error: unknown) => unknown): Fle
       return typeof value === 'string' ? value : undefined
     },
     pieces: async function* () {
-      // The unpacked side has the error too, and is the one that is read.
+      // The unzipped stream, which is read, gets the error too.
       const body: Readable = isPacked ? pipeline(res, createGunzip(), () => undefined) : res
       try {
         yield* body as AsyncIterable<Buffer>
@@ -170,7 +170,7 @@ function replyOf(res: IncomingMessage, broken: (error: unknown) => unknown): Fle
   }
 }
 
-/** A try of a request, for `RetryPolicy`: an outage and a status that will pass are worth another. */
+/** One attempt of a request, for `RetryPolicy`: after an outage or a passing status, another one follows. */
 export async function attempted<T>(ask: () => Promise<FleetText>, read: (reply: FleetText) => T): Promise<Attempt<T>> {
   try {
     const reply = await ask()
@@ -194,7 +194,7 @@ export function refusalOf({ status, text }: Pick<FleetText, 'status' | 'text'>):
   return `the fleet answers ${status}${typeof told === 'string' ? `: ${told}` : ''}`
 }
 
-/** Node tries several addresses of a name and then has an error for each. */
+/** Node tries all addresses of a name, and has an error for each. */
 function codeOf(error: unknown): string | undefined {
   if (error instanceof AggregateError) return codeOf(error.errors[0])
   return errorCode(error)

@@ -5,7 +5,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { failure } from './command-fault.ts'
 import type { OpenSource, Source } from './sources.ts'
 
-/** Nothing of a list is held, so that it may be of any length. */
+/** No list is held in memory, so that it may have any length. */
 const unlimited = { maxLines: Infinity }
 
 /** The inputs of several lists, one list after the other, in groups of any size. */
@@ -21,7 +21,7 @@ export class InputReader {
     this.#column = column
   }
 
-  /** As they are in the files, so far. */
+  /** Of the files, so far. */
   get bytesRead(): number {
     return this.#bytesOfClosed + (this.#open?.bytesRead() ?? 0)
   }
@@ -68,7 +68,7 @@ function formOf({ form }: Source, column: string | undefined): InputForm {
 
 function readingFailure({ name }: Source, error: unknown): Error {
   if (!(error instanceof ProxyError)) return error instanceof Error ? error : failure(`${name}: ${String(error)}`)
-  // As DecodedBody says that its source has failed.
+  // So DecodedBody reports that its source has failed.
   const why = error.code === 'client_left' && error.cause instanceof Error ? error.cause.message : error.message
   return failure(`${name}: ${why}`, error)
 }

@@ -42,7 +42,7 @@ async function nextResults(id: string, deps: JobResultsDeps): Promise<Attempt<Fl
     const isFruitless = tally.done === before
     if (lost !== undefined && isFruitless && !lost.isSilence) return { ...lost, isFirst: before > atFirst }
     const job = await findJob(id, deps)
-    if (job === undefined) throw failure(`the job ${id} is there no more: it has expired, or somebody has removed it`)
+    if (job === undefined) throw failure(`the job ${id} is there no more: it has expired or was removed`)
     showJob(job, tally)
     if (job.state === 'completed' && tally.done >= job.total) return { kind: 'done', value: job }
     if (job.state === 'cancelled' && lost === undefined) throw failure(`the job ${id} was cancelled`)

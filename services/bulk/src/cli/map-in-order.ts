@@ -1,11 +1,10 @@
 /**
- * Works on up to `most` items at a time and gives what came of them in the order of the items. No more are begun than
- * that, those that wait to be taken included. When it ends early, by a failure or because nobody takes more, the work
- * under way is told by its signal.
+ * Works on up to `max` items at a time, including those whose results wait for the consumer, and yields the results in
+ * the order of the items. When it ends early, by a failure or by the consumer, the signal of the work under way aborts.
  */
 export async function* mapInOrder<Item, Result>(
   items: AsyncIterable<Item>,
-  most: number,
+  max: number,
   work: (item: Item, signal: AbortSignal) => Promise<Result>,
 ): AsyncGenerator<Result> {
   const end = new AbortController()
@@ -13,10 +12,10 @@ export async function* mapInOrder<Item, Result>(
   try {
     for await (const item of items) {
       const result = work(item, end.signal)
-      // It is awaited in its turn; until then its failure is nobody's.
+      // The rejection is handled where it is awaited. This prevents an unhandledRejection.
       result.catch(() => undefined)
       underWay.push(result)
-      const first = underWay.length === most ? underWay.shift() : undefined
+      const first = underWay.length === max ? underWay.shift() : undefined
       if (first) yield await first
     }
     for (let next = underWay.shift(); next !== undefined; next = underWay.shift()) yield await next

@@ -1,17 +1,17 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
+import { errorCode } from '@ipfleet/core/error-code.ts'
+import type { RowWriter } from '../results/result-format.ts'
 import { failure, usageFault } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
-import type { RowWriter } from '../results/result-format.ts'
 import { readState, type RunState, statePathOf } from './run-state.ts'
 import type { Source } from './sources.ts'
 import { type WholeRows, wholeRows } from './whole-rows.ts'
-import { errorCode } from '@ipfleet/core/error-code.ts'
 
-/** What the results of a run are written to. */
+/** Where the results of a run are written. */
 export type OutputPlan =
   | { readonly kind: 'stream' }
-  /** A pipe or a device keeps nothing that one could go on from. */
+  /** A pipe or a device, which keeps no results to continue from. */
   | { readonly kind: 'device'; readonly path: string }
   | { readonly kind: 'file'; readonly path: string; readonly before: RunBefore | undefined }
 
@@ -22,7 +22,7 @@ export interface RunBefore {
 }
 
 /**
- * Looks at what is there, and touches nothing.
+ * Reads what is there, and changes nothing.
  * @param path absolute; undefined: standard output
  * @throws CommandFault with exit code 2 for what would be overwritten unasked
  */
@@ -59,35 +59,25 @@ export class ResultOutput {
   #hasHead: boolean
   #isFirst = true
 
-  constructor(
-    rows: RowWriter,
-    write: Write,
-    { file, continues = false }: { file?: FileHandle; continues?: boolean } = {},
-  ) {
+  constructor(rows: RowWriter, write: Write, file?: FileHandle, hasHead = false) {
     this.#rows = rows
     this.#write = write
     this.#file = file
-    this.#hasHead = continues
+    this.#hasHead = hasHead
   }
 
-  /**
-   * Goes on behind `bytes` of the file, from which what is torn is cut off; from 0 it begins anew.
-   * @throws CommandFault
-   */
+  /** Truncates the file to `bytes`, and continues behind them. @throws CommandFault */
   static async toFile(path: string, rows: RowWriter, bytes: number): Promise<ResultOutput> {
     try {
       const file = await open(path, 'a')
       if ((await file.stat()).isFile()) await file.truncate(bytes)
-      return new ResultOutput(rows, (data) => file.appendFile(data), { file, continues: bytes > 0 })
+      return new ResultOutput(rows, (data) => file.appendFile(data), file, bytes > 0)
     } catch (error) {
       throw writingFailure(error)
     }
   }
 
-  /**
-   * @param lines whole ones, each with its line end
-   * @throws ReaderLeft, CommandFault
-   */
+  /** @param lines whole ones, each with its line end. @throws ReaderLeft, CommandFault */
   async add(lines: Buffer): Promise<void> {
     if (lines.length === 0) return
     await this.#begin()
@@ -105,7 +95,7 @@ export class ResultOutput {
     await this.#file?.close()
   }
 
-  /** Not before there is something to write: who fails at once leaves an empty file, which is in nobody's way. */
+  /** Called when there is something to write: a run that fails before leaves an empty file, which may be overwritten. */
   async #begin(): Promise<void> {
     if (this.#hasHead) return
     this.#hasHead = true
@@ -121,7 +111,7 @@ export class ResultOutput {
   }
 }
 
-/** Whoever read the results has had enough, as `head` has. */
+/** The reader of the results has closed the pipe, as `head` does. */
 export class ReaderLeft extends Error {
   override readonly name = 'ReaderLeft'
 }
@@ -131,7 +121,7 @@ function writingFailure(error: unknown): Error {
   return code === 'EPIPE' ? new ReaderLeft() : failure(`the results cannot be written (${code ?? 'unknown'})`, error)
 }
 
-/** Writes to a stream no faster than it takes it. */
+/** Writes to a stream no faster than it accepts data. */
 export function toStream(stream: Writable): Write {
   return (data) =>
     new Promise<void>((resolve, reject) => {

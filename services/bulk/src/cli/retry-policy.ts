@@ -1,26 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { failure } from './command-fault.ts'
 import { defaultBackoff, exponentialMs } from '@ipfleet/core/backoff.ts'
 import { between } from '@ipfleet/core/jitter.ts'
+import { failure } from './command-fault.ts'
 
 /** Not now, but probably later. */
 export interface Again {
   readonly kind: 'again'
   readonly why: string
   readonly retryAfterMs?: number | undefined
-  /** Something was gained before, so that it counts as the first failure. */
+  /** There was progress before, so that it counts as the first failure. */
   readonly isFirst?: boolean
 }
 
 /** What came of one try. */
 export type Attempt<T> = { readonly kind: 'done'; readonly value: T } | Again
 
-/** With the default backoff, an outage of some minutes is waited for. */
+/** With the default backoff, these bridge an outage of some minutes. */
 const maxFailures = 25
-/** What a server may ask for at most; benched keys may be out for an hour. */
+/** Of a server's Retry-After; benched keys may be out for an hour. */
 const maxRetryAfterMs = 3_600_000
 
-/** Statuses after which the same request may well succeed. */
+/** Statuses after which the same request may succeed. */
 export function isPassing(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 501)
 }
@@ -30,28 +30,26 @@ export function pauseMs(failures: number, retryAfterMs = 0, random?: () => numbe
   return Math.min(retryAfterMs, maxRetryAfterMs) + between(0, exponentialMs(failures, defaultBackoff), random)
 }
 
-type Wait = (ms: number, signal: AbortSignal) => Promise<unknown>
-
-const sleepFor: Wait = (ms, signal) => sleep(ms, undefined, { signal })
+const sleepFor = (ms: number, signal: AbortSignal): Promise<unknown> => sleep(ms, undefined, { signal })
 
 /**
- * Tries again until it is done, and tells when an outage begins and ends. One for all requests of a run: they fail
- * together, and it is told once.
+ * Retries until an attempt succeeds, and reports when an outage begins and ends: once for all requests of a run, which
+ * fail together.
  */
 export class RetryPolicy {
   readonly #signal: AbortSignal
   readonly #note: (text: string) => void
-  readonly #wait: Wait
+  readonly #wait: typeof sleepFor
   #isOut = false
 
-  constructor(signal: AbortSignal, note: (text: string) => void, wait: Wait = sleepFor) {
+  constructor(signal: AbortSignal, note: (text: string) => void, wait = sleepFor) {
     this.#signal = signal
     this.#note = note
     this.#wait = wait
   }
 
   /**
-   * @param signal ends the waiting, as the one of the whole run does
+   * @param signal ends the waiting; default: that of the run
    * @throws CommandFault after 25 failures in a row; the signal's reason when it aborts
    */
   async retry<T>(attempt: () => Promise<Attempt<T>>, signal = this.#signal): Promise<T> {
@@ -67,7 +65,7 @@ export class RetryPolicy {
     }
   }
 
-  /** The fleet does what it is asked for. */
+  /** Ends the outage. */
   succeeded(): void {
     if (this.#isOut) this.#note('the fleet answers again')
     this.#isOut = false

@@ -8,7 +8,7 @@ import { errorCode } from '@ipfleet/core/error-code.ts'
 export const inputForms = ['lines', 'csv', 'ndjson', 'json'] as const
 export type InputForm = (typeof inputForms)[number]
 
-/** By what a file is known again. */
+/** By this a file is recognised. */
 export interface FilePrint {
   readonly path: string
   readonly bytes: number
@@ -20,7 +20,7 @@ export interface Source {
   /** For messages. */
   readonly name: string
   readonly form: InputForm
-  /** Undefined for what can be read only once: standard input, pipes. */
+  /** Undefined for standard input and pipes, which can be read only once. */
   readonly print: FilePrint | undefined
   open(): OpenSource
 }
@@ -60,7 +60,7 @@ function standardInput(form: InputForm | undefined, stdin: Readable): Source {
   return { name: 'standard input', form: form ?? 'lines', print: undefined, open }
 }
 
-/** Of sockets, files and terminals, which standard input may be. */
+/** Standard input may be a socket, a file or a terminal. */
 function bytesReadOf(stream: Readable): number {
   return 'bytesRead' in stream && typeof stream.bytesRead === 'number' ? stream.bytesRead : 0
 }
@@ -85,7 +85,7 @@ async function statsOf(path: string, name: string): Promise<Stats> {
   }
 }
 
-/** What is packed is told by its first bytes; `.gz` is only looked behind. */
+/** The extension before `.gz` counts; a compressed list is recognised by its first bytes. */
 function formByName(path: string): InputForm {
   const extension = extname(path.replace(/\.gz$/i, '')).slice(1).toLowerCase()
   return extension === 'jsonl' ? 'ndjson' : (inputForms.find((form) => form === extension) ?? 'lines')

@@ -11,19 +11,19 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 export interface ContentCoding {
   readonly name: string
-  /** What inflating may keep of what it has made, beyond a buffer. */
+  /** Memory that inflating may take for what it has made, beyond a buffer. */
   readonly windowBytes: number
   /** `head`: the first bytes of the coded body. */
   readonly inflater: (head: Buffer) => Duplex
 }
 
-/** Node's default of 16 KiB takes four times as many turns. */
+/** Node's default of 16 KiB takes four times as many turns of the event loop. */
 const chunkSize = 64 * 1024
 
 /** RFC 9659 §3: no window over 8 MB is for HTTP. zstd itself would take up to 128 MB for one body. */
 const zstdWindowLog = 23
 
-/** Otherwise Node 26 reads no further than the end of the first stream, and what is behind it would be lost unseen. */
+/** By default Node 26 reads only to the end of the first stream, and ignores what is behind it. */
 const nothingAfter = { chunkSize, rejectGarbageAfterEnd: true }
 
 const gzip: ContentCoding = { name: 'gzip', windowBytes: 0, inflater: () => createGunzip({ chunkSize }) }
@@ -37,13 +37,16 @@ const brotli: ContentCoding = { name: 'br', windowBytes: 2 ** 24, inflater: () =
 const deflate: ContentCoding = {
   name: 'deflate',
   windowBytes: 0,
-  // Some clients leave the zlib wrapper out (RFC 9110 §8.4.1.2).
+  // Some clients omit the zlib wrapper (RFC 9110 §8.4.1.2).
   inflater: (head) => (hasZlibHeader(head) ? createInflate(nothingAfter) : createInflateRaw(nothingAfter)),
 }
 
-const byName: Readonly<Record<string, ContentCoding>> = { gzip, 'x-gzip': gzip, deflate, br: brotli, zstd }
+const byName = new Map([
+  ['x-gzip', gzip],
+  ...[gzip, deflate, brotli, zstd].map((coding) => [coding.name, coding] as const),
+])
 
-/** No text in UTF-8 begins like this, so that a compressed file needs no header to be known. */
+/** No text in UTF-8 begins with these bytes, so that a compressed file is recognised without a header field. */
 const magics: readonly (readonly [ContentCoding, Buffer])[] = [
   [gzip, Buffer.from([0x1f, 0x8b, 0x08])],
   [zstd, Buffer.from([0x28, 0xb5, 0x2f, 0xfd])],
@@ -51,31 +54,27 @@ const magics: readonly (readonly [ContentCoding, Buffer])[] = [
 
 export const maxMagicLength = 4
 
-/**
- * The coding that Content-Encoding names; undefined for none.
- * @throws ProxyError `unsupported_media_type`
- */
-export function codingNamed(contentEncoding: string | undefined): ContentCoding | undefined {
-  const names = (contentEncoding ?? '')
+/** The coding that Content-Encoding names; undefined for none. @throws ProxyError `unsupported_media_type` */
+export function codingNamed(contentEncoding = ''): ContentCoding | undefined {
+  const names = contentEncoding
     .toLowerCase()
     .split(',')
     .map((name) => name.trim())
   const [name, ...more] = names.filter((one) => one !== '' && one !== 'identity')
   if (name === undefined) return undefined
-  const coding = Object.hasOwn(byName, name) ? byName[name] : undefined
+  const coding = byName.get(name)
   if (coding !== undefined && more.length === 0) return coding
   throw new ProxyError('unsupported_media_type', {
     message: 'A body may be sent as it is, or with one Content-Encoding of gzip, deflate, br and zstd',
   })
 }
 
-/** The coding that the body shows by its first bytes. */
+/** The coding that the first bytes of the body show. */
 export function codingShown(head: Buffer): ContentCoding | undefined {
   return magics.find(([, magic]) => head.subarray(0, magic.length).equals(magic))?.[0]
 }
 
 /** RFC 1950 §2.2: method 8, and the first two bytes are a multiple of 31. */
-function hasZlibHeader(head: Buffer): boolean {
-  const [method = 0, flags = 0] = head
+function hasZlibHeader([method = 0, flags = 0]: Buffer): boolean {
   return (method & 15) === 8 && (method * 256 + flags) % 31 === 0
 }

@@ -11,7 +11,7 @@ interface CsvLayout {
   readonly index: number
 }
 
-/** How many rows are looked at. */
+/** The first rows show the layout. */
 const rowsOfLayout = 20
 
 /** How many column names an error lists, and how much of each. */
@@ -64,15 +64,13 @@ function csvLayout(rows: readonly CsvRow[], { column, header }: CsvForm): CsvLay
 
 function namedColumn(first: CsvRow, column: string, header: CsvForm['header']): number {
   if (header === 'absent') {
-    throw new ProxyError('bad_request', {
-      message: 'Without a header row a column is chosen by its number, such as ?column=1',
-    })
+    const message = 'Without a header row a column is chosen by its number, such as ?column=1'
+    throw new ProxyError('bad_request', { message })
   }
   const index = positionOf(first, column)
   if (index !== -1) return index
-  throw new ProxyError('bad_request', {
-    message: `There is no column ${quoted(column)} in the header row; it has ${namesIn(first)}`,
-  })
+  const message = `There is no column ${quoted(column)} in the header row; it has ${namesIn(first)}`
+  throw new ProxyError('bad_request', { message })
 }
 
 function numberedColumn(rows: readonly CsvRow[], column: number): number {
@@ -90,7 +88,7 @@ function columnWithAddress(rows: readonly CsvRow[], hasHeader: boolean): number 
   throw new ProxyError('bad_request', { message: `No column holds an address in the first rows of the CSV${which}` })
 }
 
-/** Letter case counts only where it tells two columns apart. */
+/** Letter case matters only where two columns differ by it alone. */
 function positionOf(header: CsvRow, column: string): number {
   const names = header.map((name) => name.trim())
   const exact = names.indexOf(column)

@@ -15,11 +15,11 @@ const newline = 0x0a
 const quote = 0x22
 
 /**
- * The rows of a CSV body (RFC 4180) in groups, blank ones too, however many fields they have. Fields are parted by what
- * the first line shows: commas, semicolons or tabs. Pieces should be small: one is parsed without a break.
+ * The rows of a CSV body (RFC 4180) in groups, including blank ones, with any number of fields. The first line shows
+ * whether commas, semicolons or tabs separate fields. Pieces should be small: one is parsed without a break.
  *
- * A quote has to open a field or be doubled inside of one. Reading on after one that is not would only guess where a
- * field ends, and a file with an odd number of them turns inside out.
+ * A quote has to open a field or be doubled inside of one. After any other quote the end of the field could only be
+ * guessed, and an odd number of them would swap what is inside and outside of quotes.
  * @throws ProxyError `bad_request` for a broken quote, `payload_too_large` as soon as a row is over the limit
  */
 export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<CsvRow[]> {
@@ -30,12 +30,15 @@ export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<Cs
     relax_column_count: true,
     max_record_size: maxInputBytes,
   })
-  // An error on the way is handed on to the parser, so that the loop meets it too.
+  // The parser gets an error of the source too, so that the loop meets it.
   pipeline(guarded(all, parser), parser, () => undefined)
   let rows: CsvRow[] = []
   try {
     for await (const row of parser as AsyncIterable<CsvRow>) {
-      if (row.length > maxFields) throw tooWide(parser)
+      if (row.length > maxFields) {
+        const message = `A row of the CSV, up to line ${parser.info.lines}, has more than ${maxFields} fields`
+        throw new ProxyError('payload_too_large', { message })
+      }
       rows.push(row)
       if (rows.length < rowsInGroup) continue
       yield rows
@@ -47,7 +50,7 @@ export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<Cs
   yield rows
 }
 
-/** Whatever is there most often in the first line, outside of quotes; a comma if nothing is. */
+/** The most frequent one in the first line, outside of quotes; by default a comma. */
 function delimiterIn(head: Buffer): string {
   const counts = new Map([',', ';', '\t'].map((delimiter) => [delimiter.charCodeAt(0), 0]))
   const end = head.indexOf(newline)
@@ -62,8 +65,8 @@ function delimiterIn(head: Buffer): string {
 }
 
 /**
- * csv-parse 7.0 looks at `max_record_size` only where a byte of a field comes: a row of nothing but commas would be held
- * however long it gets. No row that passes both limits has half as many bytes as this, quotes and all.
+ * csv-parse 7.0 checks `max_record_size` only at bytes of fields: a row of nothing but commas would be held at any length.
+ * A row within both limits has less than half as many bytes as this, quotes included.
  */
 async function* guarded(pieces: AsyncIterable<Buffer>, parser: Parser): AsyncGenerator<Buffer> {
   let rows = 0
@@ -75,12 +78,6 @@ async function* guarded(pieces: AsyncIterable<Buffer>, parser: Parser): AsyncGen
     bytesSinceRow += piece.length
     yield piece
   }
-}
-
-function tooWide({ info }: Parser): ProxyError {
-  return new ProxyError('payload_too_large', {
-    message: `A row of the CSV, up to line ${info.lines}, has more than ${maxFields} fields`,
-  })
 }
 
 function refusal(error: CsvError, { info }: Parser): ProxyError {

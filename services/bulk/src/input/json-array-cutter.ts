@@ -6,7 +6,7 @@ export interface JsonElement {
   readonly text: Buffer
   readonly start: number
   readonly end: number
-  /** Whether it is a string, quotes included, that means what it spells: nothing in it is escaped or needs to be. */
+  /** It is a string, quotes included, in which nothing is escaped or has to be. */
   readonly isPlainString: boolean
   /** From 1. */
   readonly number: number
@@ -26,17 +26,16 @@ const openBrace = 0x7b
 const closeBrace = 0x7d
 
 /**
- * Cuts a JSON array into its elements while it comes in, holding no more than one that is not whole. Whether an element
- * is JSON is for its reader to find out; all that is looked at is strings, brackets and commas. In UTF-8 these bytes
- * stand for themselves only.
+ * Cuts a JSON array into its elements while it comes in. At most one incomplete element is held. Only strings, brackets
+ * and commas are looked at, which are single bytes in UTF-8; the reader of an element finds out whether it is JSON.
  *
- * stream-json 3.8 is not for input from strangers, as its README says: it gives a string when it is whole, however long,
- * and cannot tell where a fault is.
+ * stream-json 3.8 is not for untrusted input, as its README says: it emits a string when it is whole, however long, and
+ * does not say where a fault is.
  */
 export class JsonArrayCutter {
   readonly #onElement: (element: JsonElement) => void
   #part: 'before' | 'elements' | 'after' = 'before'
-  /** An element that is not whole yet, without the blanks before it. */
+  /** An incomplete element, without the blanks before it. */
   #rest: Buffer = Buffer.alloc(0)
   #start = 0
   /** Bytes of the body before the text that is being read. */
@@ -101,7 +100,7 @@ export class JsonArrayCutter {
       this.#takeOfElement(text, at, byte)
     } else if (this.#blanks === 0) {
       if (this.#part === 'after') throw broken(`something follows the array after ${this.#offset + at} bytes`)
-      if (byte !== openBracket) throw notAnArray()
+      if (byte !== openBracket) throw new ProxyError('bad_request', { message: notAnArray })
       this.#part = 'elements'
       this.#begin(at + 1)
     }
@@ -141,16 +140,10 @@ export class JsonArrayCutter {
     this.#count += 1
     const number = this.#count
     if (end - start > maxInputBytes) throw tooLong(`Element ${number} of the array`)
-    // One string, and no byte before or after it.
+    // One string, and no other byte.
     const isString = this.#strings === 1 && text[start] === quote && text[end - 1] === quote
-    this.#onElement({
-      text,
-      start,
-      end,
-      isPlainString: isString && this.#plain,
-      number,
-      offset: this.#offset + start,
-    })
+    const offset = this.#offset + start
+    this.#onElement({ text, start, end, isPlainString: isString && this.#plain, number, offset })
     this.#begin(at + 1)
   }
 
@@ -166,15 +159,10 @@ function isBlank(byte: number): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 
-function notAnArray(): ProxyError {
-  return new ProxyError('bad_request', {
-    message:
-      'The JSON has to be one array, of addresses or of objects that hold one; ' +
-      'for an object on each line send application/x-ndjson, or say ?format=ndjson',
-  })
-}
+const notAnArray =
+  'The JSON has to be one array, of addresses or of objects that hold one; ' +
+  'for an object on each line send application/x-ndjson, or say ?format=ndjson'
 
-/** `how`: such as `element 3 is no JSON`. */
 export function broken(how: string): ProxyError {
   return new ProxyError('bad_request', { message: `The JSON is broken: ${how}` })
 }

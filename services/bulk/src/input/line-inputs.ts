@@ -11,8 +11,8 @@ export function tooLong(what: string): ProxyError {
 const newline = 0x0a
 
 /**
- * The lines of a text, without their ends (`\n` or `\r\n`), in groups of some thousands. The end of the last line makes
- * no further one. What is not UTF-8 becomes U+FFFD.
+ * The lines of a text, without their ends (`\n` or `\r\n`), in groups of some thousands. No empty line follows the last
+ * line end. Bytes that are not UTF-8 become U+FFFD.
  * @throws ProxyError `payload_too_large` as soon as a line is over the limit, whether or not its end has come
  */
 export async function* lineInputs(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly string[]> {
@@ -35,8 +35,8 @@ export async function* lineInputs(pieces: AsyncIterable<Buffer>): AsyncGenerator
 }
 
 /**
- * Where the last line ends of those that are within the limit of bytes together; -1 where more has to come. UTF-8 has no
- * newline inside a character, so that whole lines can be decoded by themselves.
+ * The end of the last line within the limit of bytes; -1 where more has to come. No character of UTF-8 contains the byte
+ * of a newline, so that lines can be decoded separately.
  */
 function endOfBlock(text: Buffer, start: number, linesBefore: number): number {
   const furthest = start + maxInputBytes
@@ -48,9 +48,5 @@ function endOfBlock(text: Buffer, start: number, linesBefore: number): number {
 
 function linesIn(text: Buffer, start: number, end: number): readonly string[] {
   const lines = text.toString('utf8', start, end).split('\n')
-  for (let index = 0; index < lines.length; index += 1) {
-    const line = lines[index]
-    if (line?.endsWith('\r') === true) lines[index] = line.slice(0, -1)
-  }
-  return lines
+  return lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line))
 }

@@ -1,10 +1,10 @@
 export interface Peeked {
   readonly head: Buffer
-  /** Everything: the head and what comes after it. To be read once. */
+  /** The head and what comes after it. To be read once. */
   readonly all: AsyncIterable<Buffer>
 }
 
-/** Reads on until `enough` is content with what has come, or until the end. */
+/** Reads until `enough` accepts what has come, or until the end. */
 export async function peek(pieces: AsyncIterable<Buffer>, enough: (head: Buffer) => boolean): Promise<Peeked> {
   const iterator = pieces[Symbol.asyncIterator]()
   let head: Buffer = Buffer.alloc(0)

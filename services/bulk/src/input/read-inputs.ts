@@ -7,7 +7,7 @@ import { lineInputs } from './line-inputs.ts'
 import { peek } from './peek.ts'
 
 export interface ReadLimits {
-  /** Most inputs in one body. */
+  /** Inputs of one body. */
   readonly maxLines: number
 }
 
@@ -33,7 +33,10 @@ export async function* readInputs(
   let count = 0
   for await (const inputs of inputsIn(smallPieces(withoutMark(body), form), form)) {
     count += inputs.length
-    if (count > maxLines) throw tooMany(maxLines)
+    if (count > maxLines) {
+      const message = `The body holds more than ${maxLines} addresses (BULK_MAX_LINES); send it in parts`
+      throw new ProxyError('payload_too_large', { message })
+    }
     if (inputs.length > 0) yield inputs
   }
   if (count === 0) throw new ProxyError('bad_request', { message: 'The body holds no addresses' })
@@ -52,13 +55,15 @@ function inputsIn(pieces: AsyncIterable<Buffer>, form: InputForm): AsyncIterable
   }
 }
 
-/** Editors of some systems begin a file with a byte order mark. */
+/** Some editors begin a file with a byte order mark. */
 async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const { head, all } = await peek(body, ({ length }) => length >= utf8Mark.length)
   const isUtf16 = utf16Marks.some((mark) => head.subarray(0, mark.length).equals(mark))
   let skip = head.subarray(0, utf8Mark.length).equals(utf8Mark) ? utf8Mark.length : 0
   for await (const piece of all) {
-    if (isUtf16) throw notUtf8()
+    if (isUtf16) {
+      throw new ProxyError('unsupported_media_type', { message: 'The body is in UTF-16; it has to be in UTF-8' })
+    }
     yield skip === 0 ? piece : piece.subarray(skip)
     skip = 0
   }
@@ -73,14 +78,4 @@ async function* smallPieces(pieces: AsyncIterable<Buffer>, { kind }: InputForm):
       await setImmediate()
     }
   }
-}
-
-function tooMany(maxLines: number): ProxyError {
-  return new ProxyError('payload_too_large', {
-    message: `The body holds more than ${maxLines} addresses (BULK_MAX_LINES); send it in parts`,
-  })
-}
-
-function notUtf8(): ProxyError {
-  return new ProxyError('unsupported_media_type', { message: 'The body is in UTF-16; it has to be in UTF-8' })
 }

@@ -32,7 +32,6 @@ export class SlotLimiter {
     this.#options = options
   }
 
-  /** Held by all. */
   get total(): number {
     return this.#total
   }

@@ -5,9 +5,9 @@ import { constants, createGzip, type Gzip } from 'node:zlib'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 export interface SendOptions {
-  /** Compress, and say nothing of it: the header is the caller's. */
+  /** Compresses; the caller sets the header field. */
   readonly gzip: boolean
-  /** Whether each piece is to arrive before the next is there; compressing otherwise waits for more. */
+  /** Each piece is sent at once; compressing waits for more otherwise. */
   readonly prompt: boolean
   /** Aborts when the client has left. */
   readonly left: AbortSignal
@@ -24,8 +24,8 @@ const gzipLevel = 3
 
 /**
  * Sends the body of an answer as its client takes it: no more than a piece or two are held for a slow one.
- * @throws what the pieces throw, and ProxyError `client_left`. The answer is not ended then, so that nobody takes it for
- * a whole one.
+ * @throws what the pieces throw, and ProxyError `client_left`. The answer is cut off then, so that it
+ * does not look complete.
  */
 export async function sendPieces(
   res: ServerResponse,
@@ -52,7 +52,7 @@ export async function sendPieces(
 
 function packerInto(res: ServerResponse): Gzip {
   const packer = createGzip({ level: gzipLevel })
-  // One that is destroyed takes the answer with it, which is then cut off as it should be.
+  // Destroying it destroys the answer, which is cut off then.
   pipeline(packer, res, () => {})
   return packer
 }
