@@ -118,7 +118,7 @@ const lookups = {
     min: 0,
     max: 99,
     default: 10,
-    help: 'Of each API key’s quota, what jobs leave to look-ups that somebody waits for',
+    help: 'The part of each API key’s quota that jobs leave to live look-ups',
   }),
   BULK_LIVE_SHARE_PERCENT: integer({
     group: 'Lookups',

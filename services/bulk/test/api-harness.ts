@@ -55,7 +55,7 @@ export interface Answer {
   readonly json: () => any
 }
 
-/** The HTTP API over a real Redis. Nobody looks anything up: chunks are done when a test says so. */
+/** The HTTP API over a real Redis. No worker looks anything up: chunks are done when a test says so. */
 export class ApiHarness implements AsyncDisposable {
   readonly submitted: string[] = []
   readonly cancelled: string[] = []

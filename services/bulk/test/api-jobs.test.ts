@@ -9,7 +9,7 @@ beforeAll(async () => {
 })
 afterAll(() => harness[Symbol.asyncDispose]())
 
-const nobody = '019a0000-0000-7000-8000-000000000000'
+const unknownId = '019a0000-0000-7000-8000-000000000000'
 
 const idsIn = (answer: Answer): string[] => answer.json().jobs.map(({ id }: { id: string }) => id)
 
@@ -180,12 +180,12 @@ describe('the webhook', () => {
 
 describe('what is not there', () => {
   test.each([
-    `/jobs/${nobody}`,
+    `/jobs/${unknownId}`,
     '/jobs/x',
     '/jobs/%2e%2e',
-    `/jobs/${nobody}/results`,
-    `/jobs/${nobody}/events`,
-    `/jobs/${nobody.toUpperCase()}x`,
+    `/jobs/${unknownId}/results`,
+    `/jobs/${unknownId}/events`,
+    `/jobs/${unknownId.toUpperCase()}x`,
     '/jobs/x/y/z',
     '/',
     '/nothing',
@@ -198,10 +198,10 @@ describe('what is not there', () => {
   test.each([
     { method: 'PUT', path: '/jobs', allow: 'GET, HEAD, POST' },
     { method: 'DELETE', path: '/jobs', allow: 'GET, HEAD, POST' },
-    { method: 'POST', path: `/jobs/${nobody}`, allow: 'GET, HEAD, DELETE' },
-    { method: 'GET', path: `/jobs/${nobody}/webhook`, allow: 'POST' },
-    { method: 'POST', path: `/jobs/${nobody}/results`, allow: 'GET, HEAD' },
-    { method: 'DELETE', path: `/jobs/${nobody}/events`, allow: 'GET, HEAD' },
+    { method: 'POST', path: `/jobs/${unknownId}`, allow: 'GET, HEAD, DELETE' },
+    { method: 'GET', path: `/jobs/${unknownId}/webhook`, allow: 'POST' },
+    { method: 'POST', path: `/jobs/${unknownId}/results`, allow: 'GET, HEAD' },
+    { method: 'DELETE', path: `/jobs/${unknownId}/events`, allow: 'GET, HEAD' },
   ])('$method $path is 405 with Allow', async ({ method, path, allow }) => {
     const answer = await harness.ask(path, { method })
     expect([answer.status, answer.headers.allow]).toEqual([405, allow])

@@ -134,7 +134,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
     req.destroy()
   })
 
-  test('whoever sends no more is given up', async () => {
+  test('a client that sends no more is given up', async () => {
     const wire = await Wire.to(harness.port)
     wire.write('POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n8.8.8.8\n')
     await wire.saw(/^HTTP\/1\.1 408 [^]*did not arrive in time/)
@@ -142,7 +142,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
     wire.destroy()
   })
 
-  test('whoever takes too long is given up, however steadily bytes come', async () => {
+  test('a client that takes too long is given up, however steadily bytes come', async () => {
     await using hasty = await ApiHarness.start({ uploads: { maxMs: 100 } })
     const body = Readable.from(endless(Buffer.from('8.8.8.8\n')))
     const req = request(`${hasty.url}/jobs`, { method: 'POST' }).on('error', () => {})
@@ -153,7 +153,7 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
     body.destroy()
   })
 
-  test('whoever leaves is forgotten', async () => {
+  test('a client that leaves is forgotten', async () => {
     const wire = await Wire.to(harness.port)
     const lines = addressLines(3000)
     wire.write(`POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\nIdempotency-Key: gone\r\n\r\n${lines}`)
@@ -349,7 +349,7 @@ describe('without a store', () => {
   })
 })
 
-/** Such as nobody can compress. */
+/** Such as cannot be compressed. */
 const junk = (): string => Array.from({ length: 1000 }, () => `${Math.random()}${Math.random()}\n`).join('')
 
 function flipped(bytes: Buffer): Buffer {

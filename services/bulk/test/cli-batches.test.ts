@@ -258,7 +258,7 @@ describe('a run that was interrupted', () => {
   })
 })
 
-test('whoever has read enough ends it quietly', async () => {
+test('a reader that has read enough ends it quietly', async () => {
   const command = harness.start(['--url', url], { stdin: mixed(20_000, 400_000).join('\n') })
   await once(command.stdout, 'data')
   command.stdout.destroy()

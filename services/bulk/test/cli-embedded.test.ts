@@ -9,11 +9,11 @@ import { until } from '@ipfleet/testing/until.ts'
 import { addresses } from './bulk-harness.ts'
 import { commandEntry, CommandGround, eventIn, inputsIn, linesIn } from './cli-harness.ts'
 
-/** The command on its own: nobody has started a fleet. */
+/** The command on its own: no fleet is started. */
 
 const defaultPort = 8080
 const isAlone = await isPortFree(defaultPort)
-if (!isAlone) process.stderr.write(`cli-embedded.test.ts is skipped: somebody listens on port ${defaultPort}\n`)
+if (!isAlone) process.stderr.write(`cli-embedded.test.ts is skipped: another program listens on port ${defaultPort}\n`)
 const alone = isAlone ? describe : describe.skip
 
 let harness: CommandGround

@@ -54,7 +54,7 @@ const lines = addresses(6000).map((address, at) => (at % 100 === 0 ? `no address
 async function startSlowly(name: string, more: readonly string[] = []) {
   // Of an earlier try.
   for (const file of [`${name}.ndjson`, `${name}.ndjson.ipfleet.json`]) await rm(harness.path(file), { force: true })
-  // Addresses that nobody has asked for: the fleet has them from nowhere else.
+  // Addresses that were not asked for before: the fleet has not stored them.
   const octet = 10 + names.push(name)
   await harness.write(`${name}.txt`, lines.map((line) => line.replace(/\.9$/, `.${octet}`)).join('\n'))
   fleet.fake.behave({ kind: 'latency', ms: 300 })
@@ -207,7 +207,7 @@ describe('a run that was interrupted', () => {
   })
 })
 
-test('a job that somebody cancels ends the run with 1', async () => {
+test('a job that is cancelled ends the run with 1', async () => {
   const { command, id } = await startSlowly('foreign')
   await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
   const { code, stderr } = await command.ended

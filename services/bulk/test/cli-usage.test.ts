@@ -44,7 +44,7 @@ describe('what cannot be meant ends with 2, a reason and nothing on standard out
     expect(stderr).toMatch(told)
   })
 
-  test('an output that somebody else has made, which stays as it is', async () => {
+  test('an output that another program has made, which stays as it is', async () => {
     await harness.write('mine.ndjson', 'precious\n')
     const { code, stderr } = await harness.run(['ips.txt', '-o', 'mine.ndjson', '--no-resume'])
     expect(code).toBe(2)

@@ -22,7 +22,7 @@ export interface ReceiverOptions {
   readonly answer?: (response: ServerResponse, nth: number) => void
 }
 
-/** Somebody's web server that takes webhooks and keeps what it gets. */
+/** A web server that takes webhooks and keeps what it gets. */
 export class WebhookReceiver implements AsyncDisposable {
   readonly deliveries: Delivery[] = []
   /** Also those over which no whole request came. */

@@ -294,7 +294,7 @@ describe('sending again', () => {
     expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
   })
 
-  test('what nobody has sent yet is sent', async () => {
+  test('what was not sent yet is sent', async () => {
     await using receiver = await WebhookReceiver.start()
     await using harness = Harness.started({ url: urlOf(receiver) })
     await harness.webhooks.resend('job-1')
@@ -315,7 +315,7 @@ describe('what goes wrong here', () => {
     expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 1 })
   })
 
-  test('what was delivered is not sent again because nobody could note that; the next call of enqueue does', async () => {
+  test('what was delivered is not sent again because it could not be noted; the next call of enqueue notes it', async () => {
     await using receiver = await WebhookReceiver.start({
       answer: (response, nth) => {
         harness.jobs.isAway = nth === 2

@@ -1,15 +1,15 @@
 /** `npm run bulk`: looks up a list of addresses. `help-text.ts` says how. */
 
+import { exitCodeOf, onStopSignals } from '@ipfleet/core/stop-signals.ts'
 import { secret, url } from '@ipfleet/settings/kinds.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { version } from '@ipfleet/settings/version.ts'
 import { runBulk } from './bulk-run.ts'
-import { CommandFault } from './command-fault.ts'
+import { CommandFault, Stopped } from './command-fault.ts'
 import { type BulkOptions, commandOptions, type CommandSettings } from './command-options.ts'
 import { displayOn } from './display.ts'
 import { helpText } from './help-text.ts'
-import { stopSignal } from './stop-signals.ts'
 
 const words = process.argv.slice(2)
 // It replaces the arguments in lists of processes, where every user could read a token.
@@ -40,6 +40,16 @@ function settingsAndEnvironment(): { settings: CommandSettings; env: Environment
 function callersFolder(env: Environment): string {
   const called = env['npm_lifecycle_event'] === 'bulk' ? env['INIT_CWD'] : undefined
   return called ?? process.cwd()
+}
+
+/** Aborts with a `Stopped` at the first signal. A second one, a second or more later, ends this process at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController()
+  onStopSignals({
+    onFirst: (signal) => stop.abort(new Stopped(signal)),
+    onAgain: (signal) => process.exit(exitCodeOf(signal)),
+  })
+  return stop.signal
 }
 
 async function main(): Promise<number> {

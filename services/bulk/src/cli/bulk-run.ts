@@ -4,7 +4,7 @@ import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '../lookups/batch-client.ts'
 import { rowWriter } from '../results/result-format.ts'
 import { runBatches } from './batch-run.ts'
-import { CommandFault, exitCodes, usageFault } from './command-fault.ts'
+import { CommandFault, exitCodes, Stopped, usageFault } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { detectMode } from './detect-mode.ts'
 import type { Display } from './display.ts'
@@ -18,15 +18,12 @@ import { type OutputPlan, planOutput, ReaderLeft, ResultOutput, type RunBefore, 
 import { RetryPolicy } from './retry-policy.ts'
 import { requireSame, StateFile, termsOf } from './run-state.ts'
 import { type Source, sourcesOf, totalBytes } from './sources.ts'
-import { Stopped } from './stop-signals.ts'
 import { Tally } from './tally.ts'
 import { headLines } from './whole-rows.ts'
 
-/** The process in which a run takes place. */
 export interface CommandContext {
   /** For the embedded fleet. */
   readonly env: Environment
-  /** Relative paths begin here. */
   readonly folder: string
   readonly stdin: Readable
   readonly stdout: Writable

@@ -1,3 +1,5 @@
+import { exitCodeOf } from '@ipfleet/core/stop-signals.ts'
+
 /** What the command ends with; `help-text.ts` tells the user the same. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, someFailed: 3 } as const
 
@@ -18,3 +20,14 @@ export const usageFault = (message: string): CommandFault => new CommandFault(ex
 /** A failure in spite of a correct command line. */
 export const failure = (message: string, cause?: unknown): CommandFault =>
   new CommandFault(exitCodes.failed, message, { cause })
+
+export class Stopped extends Error {
+  override readonly name = 'Stopped'
+  /** As shells have it: 130 for SIGINT. */
+  readonly exitCode: number
+
+  constructor(signal: NodeJS.Signals) {
+    super(`stopped by ${signal}`)
+    this.exitCode = exitCodeOf(signal)
+  }
+}

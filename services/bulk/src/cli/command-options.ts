@@ -6,7 +6,6 @@ import { unknownFieldIn } from '../results/record-fields.ts'
 import { usageFault } from './command-fault.ts'
 import { type InputForm, inputForms } from './sources.ts'
 
-/** What the command was asked for. */
 export interface BulkOptions {
   /** As they were given; `-` is standard input. */
   readonly inputs: readonly string[]
@@ -30,7 +29,6 @@ export interface BulkOptions {
   readonly cancelOnExit: boolean
 }
 
-/** What the environment has. */
 export interface CommandSettings {
   readonly IPFLEET_URL?: string | undefined
   readonly IPFLEET_TOKEN?: string | undefined

@@ -5,7 +5,6 @@ import { FleetAway, type FleetText, refusalOf } from './fleet-client.ts'
 import type { FleetAccess } from './fleet-job.ts'
 import { isPassing } from './retry-policy.ts'
 
-/** How the list is looked up. */
 export type Mode =
   /** The fleet takes it as a job. */
   | 'job'

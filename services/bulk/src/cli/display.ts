@@ -2,7 +2,6 @@ import type { Writable } from 'node:stream'
 import { SingleBar } from 'cli-progress'
 import { errorLines, type Progress } from './tally.ts'
 
-/** What a run came to. */
 export interface Summary {
   readonly exitCode: number
   readonly progress: Progress
@@ -28,7 +27,6 @@ export function displayOn({ kind, stream, resultsAreShown }: DisplayOptions): Di
 
 /** Shows on standard error what happens; this one only what goes wrong. Standard output is for results alone. */
 export class Display {
-  /** How often progress is to be shown. */
   readonly everyMs: number = 2 ** 31 - 1
   protected readonly stream: Writable
 
@@ -44,7 +42,6 @@ export class Display {
   progress(_progress: Progress): void {}
   end(_summary: Summary): void {}
 
-  /** Why the run fails. */
   fault(text: string): void {
     this.line(text)
   }

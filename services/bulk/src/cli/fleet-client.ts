@@ -29,12 +29,10 @@ export interface FleetReply extends ReplyHead {
   readonly pieces: () => AsyncGenerator<Buffer>
 }
 
-/** A whole answer. */
 export interface FleetText extends ReplyHead {
   readonly text: string
 }
 
-/** The fleet cannot be reached, or the connection to it was lost. */
 export class FleetAway extends Error {
   override readonly name = 'FleetAway'
   /** Nothing has come for `idleMs`. */
@@ -104,7 +102,6 @@ export class FleetClient {
     }
   }
 
-  /** The same, with the whole answer. */
   async askText(request: FleetRequest): Promise<FleetText> {
     const { status, header, pieces } = await this.ask(request)
     const chunks: Buffer[] = []

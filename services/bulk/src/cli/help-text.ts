@@ -1,4 +1,3 @@
-/** What `--help` prints. */
 export const helpText = `Usage: npm run bulk -- [FILE…] [-o FILE] [options]
 
 Looks up lists of IP addresses: one result for each input, in the order of the inputs. Without a FILE, or with -,

@@ -52,7 +52,6 @@ async function nextResults(id: string, deps: JobResultsDeps): Promise<Attempt<Fl
   }
 }
 
-/** A connection that ended too early. */
 interface Lost extends Again {
   /** Nothing has come for a while, as when the job is paused. */
   readonly isSilence: boolean

@@ -38,7 +38,7 @@ test('a failure is met in its turn, and ends what is under way', async () => {
   expect(ended).toEqual([2, 3, 4])
 })
 
-test('whoever takes no more ends what is under way', async () => {
+test('a consumer that takes no more ends what is under way', async () => {
   let isEnded = false
   const results = mapInOrder(count(10), 2, async (item, signal) => {
     if (item > 0) await new Promise((resolve) => signal.addEventListener('abort', resolve))

@@ -8,14 +8,12 @@ import { readState, type RunState, statePathOf } from './run-state.ts'
 import type { Source } from './sources.ts'
 import { type WholeRows, wholeRows } from './whole-rows.ts'
 
-/** Where the results of a run are written. */
 export type OutputPlan =
   | { readonly kind: 'stream' }
   /** A pipe or a device, which keeps no results to continue from. */
   | { readonly kind: 'device'; readonly path: string }
   | { readonly kind: 'file'; readonly path: string; readonly before: RunBefore | undefined }
 
-/** What an interrupted run has left. */
 export interface RunBefore {
   readonly state: RunState
   readonly rows: WholeRows

@@ -12,7 +12,6 @@ export interface Again {
   readonly isFirst?: boolean
 }
 
-/** What came of one try. */
 export type Attempt<T> = { readonly kind: 'done'; readonly value: T } | Again
 
 /** With the default backoff, these bridge an outage of some minutes. */
@@ -65,7 +64,6 @@ export class RetryPolicy {
     }
   }
 
-  /** Ends the outage. */
   succeeded(): void {
     if (this.#isOut) this.#note('the fleet answers again')
     this.#isOut = false

@@ -7,7 +7,6 @@ import type { FilePrint, InputForm, Source } from './sources.ts'
 import type { LineTally } from './tally.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
-/** What the results of a run depend on. */
 export interface RunTerms {
   readonly url: string
   /** Null: a list that cannot be read again, or a job that was there. */
@@ -87,7 +86,6 @@ export class StateFile {
   }
 }
 
-/** What a run with these options and lists depends on. */
 export function termsOf(
   { url, inputFormat, column, format, fields }: BulkOptions,
   sources: readonly Source[],

@@ -15,9 +15,7 @@ export interface FilePrint {
   readonly modifiedMs: number
 }
 
-/** One list of inputs. */
 export interface Source {
-  /** For messages. */
   readonly name: string
   readonly form: InputForm
   /** Undefined for standard input and pipes, which can be read only once. */

@@ -17,7 +17,7 @@ test('the rate is that of the last seconds, and the rest of the time follows fro
   expect(tally.meanRate).toBe(400)
 })
 
-test('while nothing comes, the rate falls and nobody knows when it ends', () => {
+test('while nothing comes, the rate falls and the end is unknown', () => {
   const clock = manualClock()
   const tally = new Tally(0, undefined, clock)
   tally.expect(1000)

@@ -26,7 +26,6 @@ export interface LineTally {
 const rateWindowMs = 10_000
 const sampleEveryMs = 250
 
-/** Counts the lines of a run. */
 export class Tally {
   readonly #clock: Clock
   readonly #startedMs: number
@@ -64,7 +63,6 @@ export class Tally {
     return (this.#clock.nowMs() - this.#startedMs) / 1000
   }
 
-  /** Lines a second over the whole run. */
   get meanRate(): number {
     return (this.#done - this.#before) / Math.max(this.seconds, 0.001)
   }

@@ -50,7 +50,6 @@ function isQuotedAfter(text: Buffer, isQuotedBefore: boolean): boolean {
   return isQuoted
 }
 
-/** Lines before the first result. */
 export const headLines = (format: Format): number => (format === 'ndjson' ? 0 : 1)
 
 /** Results in whole lines of NDJSON. */

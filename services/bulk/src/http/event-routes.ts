@@ -11,7 +11,6 @@ export interface EventRoutesDeps {
   readonly store: JobStore
   readonly changes: JobChanges
   readonly slots: Pick<ServiceSlots, 'followers'>
-  /** Aborts when this process is to stop. */
   readonly streams: AbortSignal
   /** How often a comment is sent, so that proxies do not take the connection for dead. Default 15 s. */
   readonly heartbeatMs?: number | undefined

@@ -9,7 +9,6 @@ import { everyone, type Job } from '../jobs/job.ts'
 export interface AdmissionDeps {
   /** Undefined: everyone may do everything, with all jobs. */
   readonly clients: ClientGuard | undefined
-  /** The address that a request comes from. */
   readonly clientOf: (req: IncomingMessage) => string
 }
 

@@ -20,7 +20,6 @@ export interface JobIntakeDeps {
   readonly limits: ReadLimits
 }
 
-/** What a client sends. */
 export interface Submission {
   readonly owner: string
   /** Whose share of the store it counts in. */

@@ -4,7 +4,6 @@ import { type InputForm, inputFormOf } from '../input/input-form.ts'
 import { unknownFieldIn } from '../results/record-fields.ts'
 import { firstOf } from './query.ts'
 
-/** What the head of `POST /jobs` asks for. */
 export interface JobRequest {
   readonly form: InputForm
   /** Undefined: all. */

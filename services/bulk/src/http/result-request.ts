@@ -3,7 +3,6 @@ import type { Request } from 'express'
 import { type Format, formats } from '../results/result-format.ts'
 import { firstOf, oneOf, wholeNumber } from './query.ts'
 
-/** What the query of `GET /jobs/:id/results` asks for. */
 export interface ResultRequest {
   readonly format: Format
   /** How many result lines the client has already. */

@@ -33,7 +33,6 @@ export interface ResultRoutesDeps {
 /** A trailer: how many lines the client has then, if the job goes on. */
 const nextCursorField = 'Ipfleet-Next-Cursor'
 
-/** What is sent, and where it ends. */
 interface Lines {
   readonly pieces: AsyncIterable<Buffer>
   /** Of the whole in NDJSON, if that is known. */
@@ -42,7 +41,6 @@ interface Lines {
   readonly next?: number
 }
 
-/** An answer to `GET /jobs/:id/results` that is being made. */
 interface Answer extends ResultRoutesDeps {
   readonly reader: ResultReader
   readonly req: Request

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { expect, test } from '@jest/globals'
 import { Upload } from './upload.ts'
 
-test('a body that fails before it is read tells that to the one who reads it, and to nobody else', async () => {
+test('a body that fails before it is read reports that to its reader alone', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

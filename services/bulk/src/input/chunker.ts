@@ -1,9 +1,7 @@
 import { isIP } from 'node:net'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 
-/** Inputs that are looked up together. */
 export interface Chunk {
-  /** From 0. */
   readonly index: number
   readonly inputs: readonly string[]
   /** The distinct addresses among the inputs, as `addressOf` gives them. */

@@ -3,7 +3,6 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { codingNamed, codingShown, maxMagicLength, type ContentCoding } from './content-coding.ts'
 import { peek } from './peek.ts'
 
-/** What a body may become. */
 export interface BodyLimits {
   /** Bytes without the coding. */
   readonly maxBytes: number

@@ -1,6 +1,5 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
-/** How the addresses stand in a body. */
 export type InputForm =
   | { readonly kind: 'lines' }
   | {
@@ -20,9 +19,7 @@ export type InputKind = InputForm['kind']
 
 export interface InputRequest {
   readonly contentType?: string | undefined
-  /** `?format=` */
   readonly format?: string | undefined
-  /** `?column=` */
   readonly column?: string | undefined
 }
 

@@ -8,7 +8,6 @@ export interface JsonElement {
   readonly end: number
   /** It is a string, quotes included, in which nothing is escaped or has to be. */
   readonly isPlainString: boolean
-  /** From 1. */
   readonly number: number
   /** Bytes of the body before it. */
   readonly offset: number

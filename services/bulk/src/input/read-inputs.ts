@@ -7,7 +7,6 @@ import { lineInputs } from './line-inputs.ts'
 import { peek } from './peek.ts'
 
 export interface ReadLimits {
-  /** Inputs of one body. */
   readonly maxLines: number
 }
 

@@ -38,9 +38,7 @@ export interface NewJob {
 const receivingTtlMs = 600_000
 /** A running job without any progress is forgotten after this. */
 const activeTtlMs = 7 * 86_400_000
-/** Chunks of results that one command reads. */
 const resultsAtOnce = 4
-/** Jobs of a list that are read together. */
 const jobsAtOnce = 1000
 
 /**
@@ -169,7 +167,6 @@ export class JobStore {
     return (await this.#link.lua(finishChunk, [job, inputs, results, chunks, bytes], [...args, ...errors])) as Finished
   }
 
-  /** All chunks of a job, in order. */
   async extents(id: string): Promise<ChunkExtent[]> {
     const { chunks, bytes } = this.#names.keysOf(id)
     const [lines, done] = await this.#link.run((client) =>
@@ -195,7 +192,6 @@ export class JobStore {
     return (await this.#link.lua(endJob, [job, inputs, results, chunks, bytes], args)) === 1
   }
 
-  /** Removes a job and all that belongs to it. */
   async remove(id: string, owner: string): Promise<void> {
     const { all, changes, cancellations } = this.#names
     await this.#link.run((client) => client.unlink(...Object.values(this.#names.keysOf(id))))

@@ -6,7 +6,6 @@ export type JobState = 'receiving' | 'queued' | 'running' | 'completed' | 'cance
 
 export type CallbackState = 'waiting' | 'delivered' | 'dead'
 
-/** Where the end of a job is notified. */
 export interface Callback {
   readonly url: string
   readonly state: CallbackState
@@ -56,7 +55,6 @@ export interface Job {
   readonly fingerprint?: string
 }
 
-/** What came of a chunk. */
 export interface ChunkResult {
   /** NDJSON, a line for each input, each with its line end. */
   readonly body: Buffer
@@ -67,7 +65,6 @@ export interface ChunkResult {
   readonly errors: Readonly<Record<string, number>>
 }
 
-/** What a worker gets of a chunk. */
 export type Begun =
   | {
       readonly kind: 'inputs'

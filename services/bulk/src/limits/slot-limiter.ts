@@ -14,7 +14,6 @@ export interface SlotLimiterOptions {
 
 /** Something of what is bounded, held by a client. */
 export interface Slot {
-  /** Idempotent. */
   readonly release: () => void
 }
 

@@ -69,7 +69,7 @@ test('a fleet that has no time says nothing of the addresses', async () => {
   expect(await client.ask(['8.8.8.8'], never)).toMatchObject({ kind: 'failed', reason: 'busy', retryAfterMs: 2000 })
 })
 
-test('an answer that is no JSON, none that ends, and nobody who listens', async () => {
+test('an answer that is no JSON, none that ends, and no server', async () => {
   const garbled = await clientOf((_req, res) => res.end('<html>'))
   expect(await garbled.ask(['8.8.8.8'], never)).toMatchObject({ kind: 'failed', reason: 'invalid' })
   server?.close()

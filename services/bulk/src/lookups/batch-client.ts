@@ -13,7 +13,6 @@ export interface BatchClientOptions {
   readonly liveReservePercent: number
 }
 
-/** Why a batch was not answered, as a label. */
 export type BatchFailure = 'busy' | 'unreachable' | 'timeout' | 'failed' | 'invalid' | 'refused'
 
 export type BatchReply =
@@ -33,7 +32,6 @@ export type BatchReply =
       readonly reason: BatchFailure
       /** What the fleet asks for. */
       readonly retryAfterMs?: number
-      /** For the log. */
       readonly detail?: string
     }
 

@@ -16,7 +16,6 @@ export interface FleetLookupsDeps {
   readonly maxRps: number
   readonly limit: AdaptiveLimit
   readonly throttle: LiveTrafficThrottle
-  /** A batch is asked again. */
   readonly onRetry: (reason: BatchFailure | 'items', detail?: string) => void
 }
 

@@ -21,7 +21,7 @@ async function run(throttle: LiveTrafficThrottle, batches: number, liveRate: num
   return { most, tookMs: performance.now() - startedMs }
 }
 
-test('without live look-ups nobody waits', async () => {
+test('without live look-ups no batch waits', async () => {
   expect((await run(new LiveTrafficThrottle(25), 5, 0)).most).toBe(5)
 })
 
@@ -34,7 +34,7 @@ test('beside live look-ups batches go one by one, and take a quarter of the time
   expect(tookMs).toBeGreaterThanOrEqual(4 * 20 + 3 * 59)
 })
 
-test('some seconds after the last live look-up there is nobody to have regard for', () => {
+test('some seconds after the last live look-up there is nothing to throttle for', () => {
   const clock = manualClock()
   const throttle = new LiveTrafficThrottle(25, clock)
   throttle.note(10, 5)
@@ -49,7 +49,7 @@ test('with 100 percent there is no regard', () => {
   expect(throttle.isDue).toBe(false)
 })
 
-test('whoever is told to stop does not wait for its turn', async () => {
+test('a caller that is to stop does not wait for its turn', async () => {
   const throttle = new LiveTrafficThrottle(1)
   throttle.note(10, 10_000)
   const stop = new AbortController()

@@ -24,7 +24,7 @@ test('nothing goes on while anything is paused, and all does after it', async ()
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(59)
 })
 
-test('a pause is told once, when it begins', () => {
+test('a pause is reported once, when it begins', () => {
   const pauses = new Pauses(manualClock())
   const told: string[] = []
   pauses.on('paused', (reason) => told.push(reason))
@@ -32,7 +32,7 @@ test('a pause is told once, when it begins', () => {
   expect(told).toEqual(['fleet', 'keys'])
 })
 
-test('whoever is told to stop does not wait for the end of a pause', async () => {
+test('a caller that is to stop does not wait for the end of a pause', async () => {
   const pauses = new Pauses()
   pauses.pause('fleet', 60_000)
   const stop = new AbortController()

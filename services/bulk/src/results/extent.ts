@@ -1,7 +1,6 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { hasEnded, type Job, type ChunkExtent } from '../jobs/job.ts'
 
-/** A chunk whose results are stored. */
 export interface DoneExtent extends ChunkExtent {
   readonly bytes: number
 }
@@ -93,7 +92,6 @@ export function cutOut(
 
 const newline = 0x0a
 
-/** Skips the first `lines` lines. */
 export async function* withoutLines(bodies: AsyncIterable<Buffer>, lines: number): AsyncGenerator<Buffer> {
   let left = lines
   for await (const body of bodies) {

@@ -26,9 +26,7 @@ export interface FormatOptions {
  * writing can continue behind it.
  */
 export interface RowWriter {
-  /** Before the first result. */
   readonly head: string
-  /** After the last one. */
   readonly tail: string
   /**
    * @param lines whole lines of NDJSON, each with its line end

@@ -14,7 +14,6 @@ export interface WebhookNote {
 /** What is sent when a job has ended, and where to. */
 export interface WebhookTarget {
   readonly url: string
-  /** The job's JSON. */
   readonly payload: object
   /** The client whose job it is (`Job.holder`). */
   readonly holder: string

@@ -161,7 +161,7 @@ describe('TLS', () => {
     expect(receiver.deliveries[0]?.headers.host).toBe(`hooks.test:${receiver.port}`)
   })
 
-  test('with a certificate for another name, or of nobody known, nothing is sent', async () => {
+  test('with a certificate for another name, or of an unknown authority, nothing is sent', async () => {
     await using receiver = await WebhookReceiver.start({ tls: certificate })
     const unfit = { kind: 'failed', fault: 'tls' }
     expect(await senderWith({ ca: certificate.cert }).send(`https://other.test:${receiver.port}/`)).toEqual(unfit)
@@ -178,7 +178,7 @@ describe('TLS', () => {
 describe('whatever a receiver does, an attempt comes to its end:', () => {
   const deadlineMs = 300
 
-  test('nobody there', async () => {
+  test('no server', async () => {
     const receiver = await WebhookReceiver.start()
     const { port } = receiver
     await receiver[Symbol.asyncDispose]()

@@ -130,7 +130,6 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
     }
   }
 
-  /** Begins to deliver in this process. */
   start(): void {
     if (this.#worker !== undefined || this.#isClosing) return
     this.#worker = bullWorker<Task['data'], Outcome>(queueName, (task, token) => this.#work(task, token), {

@@ -25,7 +25,6 @@ export interface BulkWorkerDeps {
   readonly onGivenUp: (task: ChunkTask, error: Error) => void
 }
 
-/** This process's share of the look-ups. */
 export class BulkWorker {
   readonly #deps: BulkWorkerDeps
   readonly #workers: ChunkWorkers

@@ -1,7 +1,6 @@
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import { bullQueue, type Queue } from './bull.ts'
 
-/** A part of a job that one worker does at a time. */
 export interface ChunkTask {
   readonly job: string
   readonly index: number

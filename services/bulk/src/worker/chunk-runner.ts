@@ -50,7 +50,6 @@ export class ChunkRunner {
     this.#deps = deps
   }
 
-  /** Chunks under way here. */
   get active(): number {
     return this.#active
   }
