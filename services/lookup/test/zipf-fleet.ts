@@ -1,0 +1,19 @@
+import { expect } from '@jest/globals'
+import { type ZipfTraffic, zipfPaths } from '@ipfleet/testing/zipf-paths.ts'
+import { patientWithRedis, startLocalFleet } from './local-fleet.ts'
+
+/** Sends Zipf traffic to four replicas by forty clients, and expects one upstream call for each query. */
+export async function expectOneCallForEachQuery(traffic: ZipfTraffic): Promise<void> {
+  await using fleet = await startLocalFleet({ replicas: 4, env: patientWithRedis, fake: { latencyMs: 20 } })
+  const paths = zipfPaths(traffic)
+  let next = 0
+  const statuses = new Set<number>()
+  const client = async (replica: number): Promise<void> => {
+    for (let path = paths[next++]; path !== undefined; path = paths[next++]) {
+      statuses.add((await fleet.ask(path, { replica })).status)
+    }
+  }
+  await Promise.all(Array.from({ length: 40 }, (_, index) => client(index % 4)))
+  expect(statuses).toEqual(new Set([200]))
+  expect(fleet.fake.stats().total).toBe(new Set(paths).size)
+}
