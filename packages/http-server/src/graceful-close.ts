@@ -45,7 +45,8 @@ export async function gracefulClose(server: Server, options: GracefulCloseOption
   others?.sayGoodbye()
   connections.destroyIdle()
   connections.endWhenAnswered()
-  const silent = setTimeout(() => connections.destroySilent(), SILENT_GRACE_MS)
+  // After the loop has polled: what came while this process waited for the processor is read before that.
+  const silent = setTimeout(() => setImmediate(() => connections.destroySilent()), SILENT_GRACE_MS)
   const deadline = setTimeout(() => {
     connections.destroyAll()
     others?.destroyAll()

@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { Agent, request } from 'node:http'
+import { Agent, createServer, request } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from '@jest/globals'
 import { sameSignalMs } from '@ipfleet/core/stop-signals.ts'
+import { gracefulClose } from '../src/graceful-close.ts'
+import { listen } from '../src/listen.ts'
 
 const script = fileURLToPath(new URL('fixture-server-process.ts', import.meta.url))
 const cleanups: (() => unknown)[] = []
@@ -124,6 +126,21 @@ test('whoever connected before the end is answered, also from the queue of the k
   )
   expect(served).toHaveLength(200)
   expect(await exited).toEqual([0, null])
+})
+
+test('a request that came while the process could not run is answered, however late it is read', async () => {
+  const server = createServer((_req, res) => res.end('ok'))
+  const port = await listen(server, { port: 0, host: '127.0.0.1' })
+  const socket = connect({ port, host: '127.0.0.1' })
+  await Promise.all([once(server, 'connection'), once(socket, 'connect')])
+  const closed = gracefulClose(server, { drainMs: 0 })
+  while (server.listening) await delay(1)
+  await nextTurn()
+  // After the loop has polled, and before it runs timers.
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  for (const untilMs = performance.now() + 300; performance.now() < untilMs;);
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 [^]*ok$/)
+  await closed
 })
 
 test('while draining an answer says goodbye, and a new client is still served', async () => {

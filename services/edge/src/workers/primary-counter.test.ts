@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
@@ -98,4 +100,23 @@ test('a primary that is gone leaves the share', async () => {
   expect(allowed(await takes(limiter, 6))).toBe(2)
   expect(counter.up).toBe(false)
   await limiter.close()
+})
+
+test('an answer that came while this process could not run is no answer that is late', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const channel = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [[far]] = await Promise.all([once(server, 'connection'), once(channel, 'connect')])
+  const primary = new FakePrimary()
+  const ask = async (expenses: readonly Expense[]): Promise<readonly Decision[]> => {
+    far.write('answer')
+    for (const untilMs = performance.now() + 50; performance.now() < untilMs;);
+    await once(channel, 'data')
+    return primary.ask(expenses)
+  }
+  const counter = new PrimaryCounter({ ask, answerWithinMs: 20 })
+  expect(await counter.spend('client', ten, taking(1))).toMatchObject({ kind: 'allowed', remaining: 9 })
+  expect(counter.up).toBe(true)
+  channel.destroy()
+  server.close()
 })

@@ -1,6 +1,7 @@
 import type { IdempotencyKey, SharedCounter, Unanswered } from '@ipfleet/rate-limit/shared-counter.ts'
 import type { Policy } from '@ipfleet/rate-limit/policy.ts'
 import type { Decision, Spending } from '@ipfleet/rate-limit/rate-limiter.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Expense } from './messages.ts'
 import { within } from '@ipfleet/core/within.ts'
 
@@ -52,7 +53,8 @@ export class PrimaryCounter implements SharedCounter {
   ): Promise<Decision | Unanswered> {
     const expense = { subject, policy, spending }
     const counted = key === undefined ? this.#count(expense) : this.#countOnce(expense)
-    const decision = await within(this.#answerWithinMs, counted)
+    // After the loop has polled once more: a worker that waited for the processor has its answer in the channel.
+    const decision = (await within(this.#answerWithinMs, counted)) ?? (await Promise.race([counted, nextTurn()]))
     if (decision !== undefined) return decision
     this.#up = false
     return nothingCame
