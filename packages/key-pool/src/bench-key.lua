@@ -16,7 +16,7 @@ local function bench(id)
     if product then
       strikes = math.max(strikes, number_at(benches_key, id .. ':strikes'))
     end
-    strikes = math.min(strikes + 1, given.maxStrikes)
+    strikes = math.min(strikes + (given.isProvisional and 0 or 1), given.maxStrikes)
   end
   local duration = given.durationMs
   if given.doublingUpToMs then

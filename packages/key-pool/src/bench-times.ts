@@ -9,6 +9,8 @@ const maxCooldownMs = 3_600_000
 const maxQuarantineMs = 86_400_000
 /** A plan may be upgraded any time: for longer, an operator would not understand why the key is still refused. */
 const maxDenialMs = 3_600_000
+/** In which a burst of queries for a module that no key may ask costs one refusal of each key. */
+const suspicionMs = 10_000
 /** What upstream may ask for with Retry-After; beyond it a key would be lost to a typing error. */
 const retryAfterMs = { min: 1000, max: 86_400_000 }
 /** No quota is longer than a month. */
@@ -32,6 +34,11 @@ export function quarantineFor(times: BenchTimes): { durationMs: number; doubling
 /** How long it is remembered that a key may not ask a product. */
 export function deniedFor(times: BenchTimes): { durationMs: number; doublingUpToMs: number } {
   return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(maxDenialMs, times.quarantineMs) }
+}
+
+/** After a refusal that may be about the query: the next one shows it. */
+export function suspectedFor(times: BenchTimes): { durationMs: number; isProvisional: true } {
+  return { durationMs: Math.min(suspicionMs, times.quarantineMs), isProvisional: true }
 }
 
 /** Until the quota is full again (clamped). */

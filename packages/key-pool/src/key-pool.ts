@@ -3,7 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { between } from '@ipfleet/core/jitter.ts'
 import type { ApiKey } from './api-key.ts'
-import { type BenchTimes, deniedFor, exhaustedFor, limitedFor, nextMonthMs, quarantineFor } from './bench-times.ts'
+import {
+  type BenchTimes,
+  deniedFor,
+  exhaustedFor,
+  limitedFor,
+  nextMonthMs,
+  quarantineFor,
+  suspectedFor,
+} from './bench-times.ts'
 import { type AskedProduct, coreProduct, neededProducts, withMainProducts } from './asked-product.ts'
 import { KeyRing } from './key-ring.ts'
 import type { Bench, BenchReason, KeyReturn, KeyState, KeyStore, Taken, TakeOptions } from './key-store.ts'
@@ -44,6 +52,8 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   readonly #clock: Clock
   readonly #epochMs: () => number
   readonly #lastAnswerMs = new Map<string, number>()
+  /** The first query that a key was refused for a product, where the refusal may be about the query. */
+  readonly #refusedQueries = new Map<string, string>()
   readonly #mixed = new Set<string>()
 
   constructor(
@@ -118,7 +128,10 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   /** Upstream answered: the key is good, and may ask this. @param richness how much its record holds, if it is one */
   async answered(ticket: Ticket, richness?: number): Promise<void> {
     const { key, product, trial, learning } = ticket
-    for (const name of neededProducts(product)) this.#lastAnswerMs.set(provenKey(key, name), this.#clock.nowMs())
+    for (const name of neededProducts(product)) {
+      this.#lastAnswerMs.set(provenKey(key, name), this.#clock.nowMs())
+      this.#refusedQueries.delete(provenKey(key, name))
+    }
     if (trial) {
       await this.#store.endTrial(key.id, 'recovered', neededProducts(product))
       this.emit('recovered', key.id)
@@ -158,11 +171,19 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     this.emit('unexplained', key.id)
   }
 
-  /** Upstream does not accept the key, or not for this. @param status what upstream answered */
-  async denied(ticket: Ticket, scope: Scope, status: number): Promise<void> {
+  /**
+   * Upstream does not accept the key, or not for this.
+   * @param status what upstream answered
+   * @param query that the refusal may be about instead: the key may not ask the product once two are refused
+   */
+  async denied(ticket: Ticket, scope: Scope, status: number, query?: string): Promise<void> {
     const { key, product } = ticket
     if (scope === 'key') await this.#bench(key, undefined, { reason: 'denied', ...quarantineFor(this.#times) })
-    else await this.#bench(key, product.name, { reason: 'denied', status, ...deniedFor(this.#times) })
+    else {
+      const isCertain = query === undefined || this.#isSecondRefusal(provenKey(key, product.name), query)
+      const times = isCertain ? deniedFor(this.#times) : suspectedFor(this.#times)
+      await this.#bench(key, product.name, { reason: 'denied', status, ...times })
+    }
     await this.unsettled(ticket)
   }
 
@@ -221,6 +242,12 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
 
   quotas(): Promise<KeyQuota[]> {
     return this.#store.quotas(this.#ring.ids)
+  }
+
+  #isSecondRefusal(scope: string, query: string): boolean {
+    const first = this.#refusedQueries.get(scope)
+    if (first === undefined) this.#refusedQueries.set(scope, query)
+    return first !== undefined && first !== query
   }
 
   #optionsFor({ product = coreProduct, ...cost }: Demand): TakeOptions {

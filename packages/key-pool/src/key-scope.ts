@@ -86,10 +86,11 @@ export class KeyScope implements Weighted {
   }
 
   /** The same arithmetic as bench-key.lua, where its reasons are. @param strikesOfKey those of the key as a whole */
-  bench({ reason, durationMs, doublingUpToMs, status }: Bench, strikesOfKey: number): void {
+  bench({ reason, durationMs, doublingUpToMs, status, isProvisional }: Bench, strikesOfKey: number): void {
     const before = this.#bench
     const isRunning = this.benchMs > 0
-    const strikes = isRunning ? this.strikes : Math.min(Math.max(this.strikes, strikesOfKey) + 1, maxStrikes)
+    const earlier = isRunning ? this.strikes : Math.max(this.strikes, strikesOfKey)
+    const strikes = Math.min(earlier + (isRunning || isProvisional ? 0 : 1), maxStrikes)
     const forMs = exponentialMs(strikes, { firstMs: durationMs, maxMs: doublingUpToMs ?? durationMs })
     const untilMs = this.#clock.nowMs() + forMs
     this.#bench = before && before.untilMs >= untilMs ? { ...before, strikes } : { reason, status, strikes, untilMs }

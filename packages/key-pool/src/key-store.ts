@@ -68,6 +68,8 @@ export interface Bench {
   readonly doublingUpToMs?: number
   /** What upstream answered, of a refusal. */
   readonly status?: number
+  /** It may not be the key's fault: no strike. */
+  readonly isProvisional?: boolean
 }
 
 /** What keeps a key from one product. */

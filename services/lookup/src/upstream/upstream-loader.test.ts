@@ -1,4 +1,5 @@
-import { beforeEach, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
+import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
@@ -52,12 +53,14 @@ class Upstream {
   readonly plans = new Map<string, ReadonlySet<Name>>()
   readonly limits = new Map<string, Limit>()
   refusal: (typeof refusals)[number] = refusals[0]
+  readonly blocked = new Set<string>()
   calls = 0
 
   reply(request: UpstreamRequest, secret: string): Reply {
     this.calls += 1
     const { name } = provider.productOf(request)
     if (request.path === '/me') return this.#read(request, 200, {})
+    if (this.blocked.has(request.path)) return this.#read(request, 403, unknownToken)
     const limit = this.limits.get(`${secret}/${name}`) ?? this.limits.get(`${secret}/`)
     if (limit && limit.untilMs > clock.nowMs()) {
       const seconds = Math.ceil((limit.untilMs - clock.nowMs()) / 1000)
@@ -220,4 +223,38 @@ test('a 402 of all keys whose accounts have enough left rests none of them, thou
   upstream.limits.clear()
   clock.advance(1000)
   expect(await loader.load(requests.core, clock.nowMs() + 5000)).toMatchObject({ kind: 'answer' })
+})
+
+const privacyOf = (address: string): UpstreamRequest => ({ ...requests.privacy, path: `/${address}/privacy` })
+
+describe('a 403 about a module of which nothing is known yet', () => {
+  test('that was about a blocked address keeps no other address of the module from being answered', async () => {
+    const upstream = new Upstream()
+    upstream.plans.set('key-1', new Set<Name>(['core', 'privacy']))
+    upstream.blocked.add('/1.2.3.4/privacy')
+    const { loader } = fleetOf(upstream, ['key-1'])
+    const load = (address: string): Promise<Outcome> => loader.load(privacyOf(address), clock.nowMs() + 5000)
+    for (let time = 0; time < 3; time += 1) {
+      expect(await load('1.2.3.4')).toMatchObject({ kind: 'answer', answer: { status: 403 } })
+      clock.advance(10_000)
+    }
+    expect(await load('8.8.8.8')).toMatchObject({ kind: 'answer', answer: { status: 200 } })
+    expect(await load('1.2.3.4')).toMatchObject({ answer: { status: 403 } })
+    expect(await load('8.8.8.8')).toMatchObject({ answer: { status: 200 } })
+  })
+
+  test('that no plan has is asked of each key for two addresses; then it is refused from memory', async () => {
+    const upstream = new Upstream()
+    upstream.refusal = refusals[2]
+    const secrets = ['key-1', 'key-2', 'key-3']
+    for (const secret of secrets) upstream.plans.set(secret, new Set<Name>(['core']))
+    const { loader } = fleetOf(upstream, secrets)
+    for (const address of ['1.1.1.1', '1.1.1.2', '1.1.1.3', '1.1.1.4', '1.1.1.5']) {
+      const refused = await loader.load(privacyOf(address), clock.nowMs() + 5000)
+      expect(refused).toMatchObject({ kind: 'answer', answer: { status: 403 } })
+      clock.advance(10_000)
+    }
+    // Two refusals of each key, and one look at each account.
+    expect(upstream.calls).toBe(9)
+  })
 })

@@ -68,6 +68,9 @@ const unknownKeysPauseMs = 5000
 /** Between two probes of a source that is limited and does not say for how long. */
 const probeEveryMs = 1000
 
+/** What a refusal is about that does not say it. */
+type Verdict = 'key' | 'product' | 'query' | 'product or query' | 'unsettled'
+
 /** One request on its way: what is asked, at what cost, until when, and what it has met. */
 interface Journey {
   readonly request: UpstreamRequest
@@ -216,11 +219,11 @@ export class UpstreamLoader implements Upstream {
     { scope, answer }: Extract<Reply, { kind: 'denied' }>,
   ): Promise<Outcome | undefined> {
     const { request, tries, source } = journey
-    const verdict = scope === 'unclear' ? await this.#settle(ticket) : scope
+    const verdict = scope === 'unclear' ? await this.#settle(ticket, answer.status) : scope
     switch (verdict) {
       case 'product':
-        tries.denial ??= answer
-        await this.#pool.denied(ticket, 'product', answer.status)
+      case 'product or query':
+        await tries.deniedProduct(ticket, answer, verdict === 'product' ? undefined : request.path)
         return undefined
       case 'query':
         tries.refusedQuery(ticket, answer)
@@ -243,13 +246,15 @@ export class UpstreamLoader implements Upstream {
   }
 
   /** Whom a refusal is about that may be about a token that is unknown, a plan that lacks something, or an address. */
-  async #settle(ticket: Ticket): Promise<'key' | 'product' | 'query' | 'unsettled'> {
+  async #settle(ticket: Ticket, status: number): Promise<Verdict> {
     const { kind, name, batchOf } = ticket.product
     const standing = await this.#parts.check.standingOf(ticket.key)
     if (standing.kind === 'unsettled') return 'unsettled'
     if (standing.kind === 'refused') return 'key'
     const isForAll = batchOf === undefined && (kind === 'plan' || kind === 'free' || kind === 'other')
-    return isForAll || this.#pool.isProven(ticket) || standing.products?.includes(name) === true ? 'query' : 'product'
+    if (isForAll || this.#pool.isProven(ticket) || standing.products?.includes(name) === true) return 'query'
+    // A blocked address is refused with 403, whatever is asked of it.
+    return status === 403 && batchOf === undefined && !standing.products ? 'product or query' : 'product'
   }
 
   async #failed(

@@ -41,6 +41,8 @@ export class UpstreamTries {
   #unknown: Refusal[] = []
   /** Refusals that may be about the query. */
   #ofQuery: Refusal[] = []
+  /** Refusals that are about the query, or about keys that may not ask the product. */
+  #suspected: Refusal[] = []
   /** The first refusal of the product. */
   denial: UpstreamAnswer | undefined
   /** A key of which nobody could say whether it is known. */
@@ -92,6 +94,13 @@ export class UpstreamTries {
 
   unknown(ticket: Ticket, answer: UpstreamAnswer): void {
     this.#unknown.push({ ticket, answer })
+  }
+
+  /** @param query that the refusal may be about instead */
+  async deniedProduct(ticket: Ticket, answer: UpstreamAnswer, query: string | undefined): Promise<void> {
+    this.denial ??= answer
+    if (query !== undefined) this.#suspected.push({ ticket, answer })
+    await this.#pool.denied(ticket, 'product', answer.status, query)
   }
 
   refusedQuery(ticket: Ticket, answer: UpstreamAnswer): void {
@@ -154,6 +163,7 @@ export class UpstreamTries {
       if (this.#pool.isProven(ticket)) await this.#pool.unsettled(ticket)
       else await this.#pool.denied(ticket, 'product', answer.status)
     }
+    for (const { ticket, answer } of this.#suspected) await this.#pool.denied(ticket, 'product', answer.status)
     this.#ofQuery = []
     await this.convict()
     this.#forget()
@@ -167,6 +177,7 @@ export class UpstreamTries {
     this.#limits = []
     this.#unknown = []
     this.#ofQuery = []
+    this.#suspected = []
   }
 }
 
