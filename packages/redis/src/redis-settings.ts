@@ -1,4 +1,5 @@
-import { milliseconds, text, url } from '@ipfleet/settings/kinds.ts'
+import { milliseconds, text } from '@ipfleet/settings/kinds.ts'
+import { url } from '@ipfleet/settings/url-setting.ts'
 import type { CommonOptions, Given, Setting } from '@ipfleet/settings/setting.ts'
 import { defaultPrefix } from './fleet-names.ts'
 

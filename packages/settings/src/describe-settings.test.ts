@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals'
 import { describeSettings, settingsTable } from './describe-settings.ts'
 import { helpText } from './help-text.ts'
-import { cidrList, integer, secret, secretList, text, url } from './kinds.ts'
+import { cidrList, integer, secret, secretList, text } from './kinds.ts'
+import { url } from './url-setting.ts'
 
 const schema = {
   PORT: integer({ default: 8080, min: 0, max: 65_535, help: 'TCP port to listen on' }),

@@ -1,7 +1,22 @@
 import { describe, expect, test } from '@jest/globals'
-import { choice, cidrList, flag, integer, milliseconds, number, path, seconds, secret } from './kinds.ts'
-import { secretList, secretText, text, textual, textualList, url } from './kinds.ts'
+import {
+  choice,
+  cidrList,
+  flag,
+  integer,
+  milliseconds,
+  number,
+  path,
+  seconds,
+  secret,
+  secretList,
+  secretText,
+  text,
+  textual,
+  textualList,
+} from './kinds.ts'
 import type { Setting } from './setting.ts'
+import { url } from './url-setting.ts'
 
 const help = ''
 const refused = Symbol('refused')

@@ -2,11 +2,7 @@
 
 import { z } from 'zod'
 import { cidrBlocks } from './cidr-blocks.ts'
-import { rangeInWords } from './range-in-words.ts'
 import { type CommonOptions, type Given, list, quoted, type Setting, single } from './setting.ts'
-import { longestTimerMs } from './longest-timer.ts'
-import { type UrlPart, urlFault } from './url-fault.ts'
-import { withoutCredentials } from './without-credentials.ts'
 
 export interface RangeOptions {
   readonly min?: number
@@ -14,34 +10,29 @@ export interface RangeOptions {
 }
 
 const secondsInYear = 31_536_000
+/** Longest delay of a Node timer; above it the timer fires at once (Node documentation, `setTimeout`). */
+export const maxTimerMs = 2_147_483_647
+
+/** Makes a setting with one value: `undefined` when it is optional and unset. */
+type Kind<Value, Extra = unknown> = <Optional extends boolean = false>(
+  options: CommonOptions<Value, Optional> & Extra,
+) => Setting<Given<Value, Optional>>
 
 /** A whole number, decimal digits only. */
-export function integer<Optional extends boolean = false>(
-  options: CommonOptions<number, Optional> & RangeOptions,
-): Setting<Given<number, Optional>> {
-  return single(options, numeric(options, 'a whole number', /^-?\d+$/))
-}
+export const integer: Kind<number, RangeOptions> = (options) =>
+  single(options, numeric(options, 'a whole number', /^-?\d+$/))
 
 /** A decimal number such as `0.25`; no exponents. */
-export function number<Optional extends boolean = false>(
-  options: CommonOptions<number, Optional> & RangeOptions,
-): Setting<Given<number, Optional>> {
-  return single(options, numeric(options, 'a number', /^-?\d+(\.\d+)?$/))
-}
+export const number: Kind<number, RangeOptions> = (options) =>
+  single(options, numeric(options, 'a number', /^-?\d+(\.\d+)?$/))
 
 /** A duration in seconds, fractions allowed; 0 to one year unless said otherwise. */
-export function seconds<Optional extends boolean = false>(
-  options: CommonOptions<number, Optional> & RangeOptions,
-): Setting<Given<number, Optional>> {
-  return single(options, numeric({ min: 0, max: secondsInYear, ...options }, 'seconds', /^\d+(\.\d+)?$/))
-}
+export const seconds: Kind<number, RangeOptions> = (options) =>
+  single(options, numeric({ min: 0, max: secondsInYear, ...options }, 'seconds', /^\d+(\.\d+)?$/))
 
 /** A duration in whole milliseconds; 0 to the longest delay of a timer (24.8 days) unless said otherwise. */
-export function milliseconds<Optional extends boolean = false>(
-  options: CommonOptions<number, Optional> & RangeOptions,
-): Setting<Given<number, Optional>> {
-  return single(options, numeric({ min: 0, max: longestTimerMs, ...options }, 'whole milliseconds', /^\d+$/))
-}
+export const milliseconds: Kind<number, RangeOptions> = (options) =>
+  single(options, numeric({ min: 0, max: maxTimerMs, ...options }, 'whole milliseconds', /^\d+$/))
 
 function numeric({ min = -Infinity, max = Infinity }: RangeOptions, noun: string, form: RegExp) {
   const range = z.number().min(min).max(max)
@@ -52,15 +43,18 @@ function numeric({ min = -Infinity, max = Infinity }: RangeOptions, noun: string
   }
 }
 
+/** To be put after a noun: ` from 1 to 10`, ` from 1`, ` up to 10` or nothing. */
+export function rangeInWords(min: number, max: number): string {
+  if (min === -Infinity) return max === Infinity ? '' : ` up to ${max}`
+  return max === Infinity ? ` from ${min}` : ` from ${min} to ${max}`
+}
+
 /** `true` or `false`, in the spellings that operators use. */
-export function flag<Optional extends boolean = false>(
-  options: CommonOptions<boolean, Optional>,
-): Setting<Given<boolean, Optional>> {
-  return single(options, {
+export const flag: Kind<boolean> = (options) =>
+  single(options, {
     parser: z.stringbool({ truthy: ['true', '1', 'yes', 'on'], falsy: ['false', '0', 'no', 'off'] }),
     allowed: 'true or false (also 1/0, yes/no, on/off)',
   })
-}
 
 /** One of the given words; letter case does not matter. */
 export function choice<const Word extends string, Optional extends boolean = false>(
@@ -78,95 +72,20 @@ export function choice<const Word extends string, Optional extends boolean = fal
 }
 
 /** Text of one line; `pattern` narrows it and `allowed` then says to what. */
-export function text<Optional extends boolean = false>(
-  options: CommonOptions<string, Optional> & { readonly pattern?: RegExp; readonly allowed?: string },
-): Setting<Given<string, Optional>> {
-  return single(options, {
+export const text: Kind<string, { readonly pattern?: RegExp; readonly allowed?: string }> = (options) =>
+  single(options, {
     parser: z
       .string()
       .regex(oneLine)
       .regex(options.pattern ?? oneLine),
     allowed: options.allowed ?? 'text of one line',
   })
-}
 
 // eslint-disable-next-line no-control-regex -- control characters are what it refuses
 const oneLine = /^[^\u0000-\u001f\u007f]*$/
 
 /** A path in the file system, as given: relative ones start at the working directory. */
-export function path<Optional extends boolean = false>(
-  options: CommonOptions<string, Optional>,
-): Setting<Given<string, Optional>> {
-  return single(options, { parser: z.string().regex(oneLine), allowed: 'a path' })
-}
-
-export interface UrlOptions {
-  /** With their colon: `['https:', 'http:']`. */
-  readonly protocols: readonly string[]
-  /** What has no meaning there, and is refused. */
-  readonly without?: readonly UrlPart[]
-  /** What else is wrong with it, in words that hold nothing of it. */
-  readonly fault?: (url: URL) => string | undefined
-}
-
-/**
- * A URL as text, without slashes at its end, so that a path may be put after it. A user name and password in it are
- * never shown. Needs a host, except for `unix:`, which needs a path.
- */
-export function url<Optional extends boolean = false>(
-  options: CommonOptions<string, Optional> & UrlOptions,
-): Setting<Given<string, Optional>> {
-  const isAllowed = (given: string) => {
-    if (!URL.canParse(given)) return false
-    const { protocol, hostname, pathname } = new URL(given)
-    if (!options.protocols.includes(protocol)) return false
-    // WHATWG reads `https:example` and `https:\\example` too; a typing error is the likelier meaning.
-    return protocol === 'unix:'
-      ? pathname.length > 1
-      : hostname !== '' && given.toLowerCase().startsWith(`${protocol}//`)
-  }
-  const parser = z.string().transform((given, context) => {
-    if (!isAllowed(given)) {
-      const message = 'in a user or password, / is written %2F, ? %3F, # %23, @ %40 and % %25'
-      if (given.includes('@')) context.addIssue({ code: 'custom', message, input: given })
-      else context.addIssue({ code: 'invalid_format', format: 'url', input: given })
-      return z.NEVER
-    }
-    const message = urlFault(given, options.without ?? []) ?? options.fault?.(new URL(given))
-    if (message === undefined) return given.replace(/\/+$/, '')
-    context.addIssue({ code: 'custom', message, input: given })
-    return z.NEVER
-  })
-  const starts = options.protocols.map((name) => (name === 'unix:' ? name : `${name}//`))
-  return single(options, {
-    parser,
-    allowed: `a URL that starts with ${starts.join(' or ')}`,
-    showGiven: (given) => quoted(withoutCredentials(given)),
-    show: withoutCredentials,
-    secretsIn: credentialsIn,
-  })
-}
-
-/**
- * The password of a URL; a user name that stands alone is a token. As typed, as WHATWG encodes it, and as the server
- * gets it: a log may hold any of the three.
- */
-function credentialsIn(given: string): readonly string[] {
-  const { username, password } = new URL(given)
-  const encoded = password === '' ? username : password
-  const authority = /^[^/]*\/\/([^/?#]*)/.exec(given)?.[1] ?? ''
-  const userInfo = authority.slice(0, Math.max(authority.lastIndexOf('@'), 0))
-  const typed = userInfo.slice(userInfo.indexOf(':') + 1)
-  return [...new Set([typed, encoded, decoded(encoded)])].filter((value) => value !== '')
-}
-
-function decoded(encoded: string): string {
-  try {
-    return decodeURIComponent(encoded)
-  } catch {
-    return encoded
-  }
-}
+export const path: Kind<string> = (options) => single(options, { parser: z.string().regex(oneLine), allowed: 'a path' })
 
 /** What HTTP header fields can carry without quoting, which is where these secrets travel. */
 const visibleAscii = /^[\u0021-\u007e]+$/
@@ -175,28 +94,22 @@ const inQuotes = /^["']|["']$/
 const visibleAsciiInWords = 'visible ASCII characters without spaces'
 
 /** A secret of one piece. Also read from the file that `<NAME>_FILE` names. */
-export function secret<Optional extends boolean = false>(
-  options: CommonOptions<string, Optional>,
-): Setting<Given<string, Optional>> {
-  return single(options, {
+export const secret: Kind<string> = (options) =>
+  single(options, {
     parser: z.string().regex(visibleAscii),
     allowed: visibleAsciiInWords,
     secret: true,
     secretsIn: (value) => [value],
   })
-}
 
 /** A secret that people make up: with spaces, and in any script. Also read from the file that `<NAME>_FILE` names. */
-export function secretText<Optional extends boolean = false>(
-  options: CommonOptions<string, Optional>,
-): Setting<Given<string, Optional>> {
-  return single(options, {
+export const secretText: Kind<string> = (options) =>
+  single(options, {
     parser: z.string().regex(oneLine),
     allowed: 'text of one line',
     secret: true,
     secretsIn: (value) => [value],
   })
-}
 
 /** Secrets, separated by commas or line ends. Also read from the file that `<NAME>_FILE` names. */
 export function secretList(options: CommonOptions<readonly string[], boolean>): Setting<readonly string[]> {

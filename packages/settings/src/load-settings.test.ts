@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { choice, cidrList, flag, integer, seconds, secret, secretList, url } from './kinds.ts'
+import { choice, cidrList, flag, integer, seconds, secret, secretList } from './kinds.ts'
+import { url } from './url-setting.ts'
 import { type Further, loadSettings } from './load-settings.ts'
 
 const schema = {

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { integer, secret, secretList, url } from './kinds.ts'
+import { integer, secret, secretList } from './kinds.ts'
+import { url } from './url-setting.ts'
 import { loadSettings } from './load-settings.ts'
 import { secretsOf } from './secrets-of.ts'
 

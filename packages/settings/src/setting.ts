@@ -54,7 +54,7 @@ export function quoted(text: string): string {
   return JSON.stringify(text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text)
 }
 
-interface Parts<Value> {
+interface KindOptions<Value> {
   readonly parser: z.ZodType<Value, string>
   readonly allowed: string
   readonly secret?: boolean
@@ -66,35 +66,35 @@ interface Parts<Value> {
 /** A setting with one value: `undefined` when it is optional and unset. */
 export function single<Value, Optional extends boolean>(
   options: CommonOptions<Value, Optional>,
-  parts: Parts<Value>,
+  kind: KindOptions<Value>,
 ): Setting<Given<Value, Optional>> {
   // The one place that knows `optional: true` to mean `Value | undefined`; the compiler cannot follow a condition on
   // a type parameter. `show` and `secretsIn` are only called with values that are there.
-  return assemble(options, parts, undefined) as Setting<Given<Value, Optional>>
+  return assemble(options, kind, undefined) as Setting<Given<Value, Optional>>
 }
 
 /** A setting with any number of values: `[]` when it is optional and unset. */
 export function list<Item>(
   options: CommonOptions<readonly Item[], boolean>,
-  parts: Parts<readonly Item[]>,
+  kind: KindOptions<readonly Item[]>,
 ): Setting<readonly Item[]> {
-  return assemble<readonly Item[], readonly Item[]>(options, parts, [])
+  return assemble<readonly Item[], readonly Item[]>(options, kind, [])
 }
 
 function assemble<Value, Unset>(
   options: CommonOptions<Value, boolean>,
-  parts: Parts<Value>,
+  kind: KindOptions<Value>,
   unset: Unset,
 ): Setting<Value | Unset> {
-  const { show = String, showGiven = quoted, secretsIn = () => [] } = parts
+  const { show = String, showGiven = quoted, secretsIn = () => [] } = kind
   const isUnset = (value: Value | Unset): value is Unset & (Value | Unset) => value === unset
   return {
-    parser: parts.parser,
+    parser: kind.parser,
     presence: presenceOf(options, unset),
-    allowed: parts.allowed,
+    allowed: kind.allowed,
     help: options.help,
     group: options.group ?? 'Settings',
-    secret: parts.secret ?? false,
+    secret: kind.secret ?? false,
     show: (value) => (isUnset(value) ? '' : show(value)),
     showGiven,
     secretsIn: (value) => (isUnset(value) ? [] : secretsIn(value)),

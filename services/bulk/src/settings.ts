@@ -1,5 +1,6 @@
 import { clientTokens } from '@ipfleet/rate-limit/clients/client-tokens.ts'
-import { choice, integer, milliseconds, secret, secretList, seconds, url } from '@ipfleet/settings/kinds.ts'
+import { choice, integer, milliseconds, secret, secretList, seconds } from '@ipfleet/settings/kinds.ts'
+import { url } from '@ipfleet/settings/url-setting.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'

@@ -1,13 +1,13 @@
 import { onSignals } from '@ipfleet/http-server/on-signals.ts'
+import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
-import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { BulkService } from './service.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
 
 process.title = 'ipfleet-bulk'
 
-const settings = settingsOrExit(settingsSchema, {
+const { settings } = loadedOrExit(settingsSchema, {
   program: 'bulk',
   summary: 'Looks up lists of addresses off the request path: jobs in a queue, results as they come.',
   rules: settingsRules,

@@ -2,6 +2,7 @@ import {
   choice,
   flag,
   integer,
+  maxTimerMs,
   milliseconds,
   number,
   path,
@@ -10,10 +11,9 @@ import {
   text,
   textual,
   textualList,
-  url,
 } from '@ipfleet/settings/kinds.ts'
+import { url } from '@ipfleet/settings/url-setting.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
-import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
@@ -24,7 +24,7 @@ import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/
 import { targetList } from '@ipfleet/net/target-list.ts'
 
 /** Of a wait: what a timer can measure. */
-const maxTimerSeconds = Math.floor(longestTimerMs / 1000)
+const maxTimerSeconds = Math.floor(maxTimerMs / 1000)
 
 const sources = {
   IP_POOL: textualList({

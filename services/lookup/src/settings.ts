@@ -1,4 +1,5 @@
-import { choice, flag, integer, milliseconds, path, secret, secretList, seconds, url } from '@ipfleet/settings/kinds.ts'
+import { choice, flag, integer, milliseconds, path, secret, secretList, seconds } from '@ipfleet/settings/kinds.ts'
+import { url } from '@ipfleet/settings/url-setting.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'

@@ -1,6 +1,6 @@
 import { onSignals } from '@ipfleet/http-server/on-signals.ts'
+import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
-import { settingsOrExit } from '@ipfleet/settings/settings-or-exit.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { Replica } from './service.ts'
 import { settingsSchema } from './settings.ts'
@@ -8,7 +8,7 @@ import { settingsRules } from './settings-rules.ts'
 
 process.title = 'ipfleet-lookup'
 
-const settings = settingsOrExit(settingsSchema, {
+const { settings } = loadedOrExit(settingsSchema, {
   program: 'lookup',
   summary:
     'A replica of the lookup fleet: answers IP lookups like ipinfo.io, from cache, upstream or an embedded database.',

@@ -1,7 +1,8 @@
 /** `npm run bulk`: looks up a list of addresses. `help-text.ts` says how. */
 
 import { exitCodeOf, onStopSignals } from '@ipfleet/core/stop-signals.ts'
-import { secret, url } from '@ipfleet/settings/kinds.ts'
+import { secret } from '@ipfleet/settings/kinds.ts'
+import { url } from '@ipfleet/settings/url-setting.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { version } from '@ipfleet/settings/version.ts'

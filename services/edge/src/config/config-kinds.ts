@@ -2,8 +2,7 @@
 
 import { resolve } from 'node:path'
 import { cidrBlocks } from '@ipfleet/settings/cidr-blocks.ts'
-import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
-import { rangeInWords } from '@ipfleet/settings/range-in-words.ts'
+import { maxTimerMs, rangeInWords } from '@ipfleet/settings/kinds.ts'
 import { readText } from '@ipfleet/settings/sources.ts'
 import type { Kind } from './config-key.ts'
 import { type Given, read, refused } from './given.ts'
@@ -18,11 +17,11 @@ export function decimal(min: number, max: number): Kind<number> {
 
 /** Fractions allowed, down to the millisecond; up to the longest delay of a timer. */
 export function seconds(min = 0.001): Kind<number> {
-  return numeric('seconds', { min, max: Math.floor(longestTimerMs / 1000), isWhole: false })
+  return numeric('seconds', { min, max: Math.floor(maxTimerMs / 1000), isWhole: false })
 }
 
 export function milliseconds(min = 1): Kind<number> {
-  return numeric('whole milliseconds', { min, max: longestTimerMs, isWhole: true })
+  return numeric('whole milliseconds', { min, max: maxTimerMs, isWhole: true })
 }
 
 function numeric(noun: string, range: { readonly min: number; readonly max: number; readonly isWhole: boolean }) {

@@ -1,5 +1,5 @@
 import { quoted } from '@ipfleet/settings/setting.ts'
-import { withoutCredentials } from '@ipfleet/settings/without-credentials.ts'
+import { withoutCredentials } from '@ipfleet/settings/url-setting.ts'
 
 /** What is wrong in the file, in words that hold nothing of the environment. */
 export interface ConfigFault {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { longestTimerMs } from '@ipfleet/settings/longest-timer.ts'
+import { maxTimerMs } from '@ipfleet/settings/kinds.ts'
 import { loadConfig } from './load-config.ts'
 
 let cwd = ''
@@ -403,5 +403,5 @@ key_extractor = "header:\${HEADER}"`
 })
 
 test('the longest time that may be set is not too long for a timer', () => {
-  expect(configFrom('[server]\nkeep_alive_seconds = 2147483').server.keepAliveMs).toBeLessThanOrEqual(longestTimerMs)
+  expect(configFrom('[server]\nkeep_alive_seconds = 2147483').server.keepAliveMs).toBeLessThanOrEqual(maxTimerMs)
 })
