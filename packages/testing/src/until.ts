@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** For a busy machine. What happens in time is not slower for it. */
 const usualPatienceMs = 30_000
 
 /**

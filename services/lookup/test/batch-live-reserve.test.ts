@@ -185,6 +185,7 @@ describe('Ipfleet-Items and Ipfleet-Units', () => {
     expect(itemsOf(await first.reply)).toEqual({ upstream: 3 })
     expect(itemsOf(await second.reply)).toEqual({ collapsed: 3, upstream: 1 })
     expect(itemsOf(await third.reply)).toEqual({ collapsed: 1, upstream: 1 })
+    // That of their own item.
     for (const { reply } of [second, third]) expect((await reply).headers['ipfleet-units']).toBe('1')
   })
 
