@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
 const run = promisify(execFile)
 
@@ -16,8 +17,8 @@ export async function isInstalled(
     await run(program, ['--version'])
     return true
   } catch (error) {
-    // One that does not know the option is there all the same.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return true
+    // One that does not know the option is there all the same. Node's errors are no `Error` of Jest's own realm.
+    if (errorCode(error) !== 'ENOENT') return true
     process.stderr.write(`No ${program} on this machine (Debian's package ${debianPackage}): ${consequence}\n`)
     return false
   }
