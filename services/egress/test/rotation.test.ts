@@ -35,10 +35,15 @@ async function replica(more: Readonly<Record<string, string>> = {}): Promise<Run
   return egress
 }
 
-async function fleetOfTwo(more: Readonly<Record<string, string>> = {}): Promise<[RunningEgress, RunningEgress]> {
-  const fleet = await Promise.all([replica(more), replica(more)])
+/** Replicas that have reached Redis, and so have been given where they begin. */
+async function fleetOf(count: number, more: Readonly<Record<string, string>> = {}): Promise<RunningEgress[]> {
+  const fleet = await Promise.all(Array.from({ length: count }, () => replica(more)))
   await Promise.all(fleet.map((egress) => until(() => reachesRedis(egress))))
   return fleet
+}
+
+async function fleetOfTwo(more: Readonly<Record<string, string>> = {}): Promise<[RunningEgress, RunningEgress]> {
+  return (await fleetOf(2, more)) as [RunningEgress, RunningEgress]
 }
 
 async function reachesRedis(egress: RunningEgress): Promise<boolean> {
@@ -119,7 +124,7 @@ describe('round robin', () => {
   })
 
   test('replicas that make few connections begin at different addresses', async () => {
-    const fleet = await Promise.all(Array.from({ length: 4 }, () => replica({ REDIS_TIMEOUT_MS: '1000' })))
+    const fleet = await fleetOf(4, { REDIS_TIMEOUT_MS: '1000' })
     expect((await sourcesInTurn(fleet, 4)).toSorted()).toEqual(pool)
   })
 })
