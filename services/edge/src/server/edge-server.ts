@@ -9,7 +9,8 @@ import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
 import type { ConnectionRefusal } from '@ipfleet/http-server/connection-refusal.ts'
 import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
-import { peerAddress } from '@ipfleet/net/client-address.ts'
+import { addressSubject } from '@ipfleet/net/address-subject.ts'
+import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions, refuseExpectation } from '@ipfleet/http-server/harden-server.ts'
@@ -143,7 +144,12 @@ export class EdgeServer {
       const address = peerAddress(req)
       const why = this.#limits.openStream(address)
       if (why !== undefined) return this.#sessions.refuse(res, this.#options.shares.refusal('connections', why))
-      res.stream.once('close', () => this.#limits.closeStream(address))
+      res.stream.once('close', () => {
+        this.#limits.closeStream(address)
+        if (res.stream.aborted && !this.#options.connections.isTrusted(address)) {
+          this.#sessions.countReset(addressSubject(address), h2.stream.session)
+        }
+      })
       return app({ req, res, answer: new H2Answer(res), secure: true, upgrade: undefined })
     }
     server.on('request', serve)
@@ -169,7 +175,8 @@ export class EdgeServer {
     })
     server.on('secureConnection', (socket: TLSSocket) => {
       if (socket.alpnProtocol === 'h2' && this.#h2) {
-        this.#h2.emit('connection', socket)
+        if (this.#sessions.isOverResets(addressSubject(plainAddress(socket.remoteAddress)))) socket.destroy()
+        else this.#h2.emit('connection', socket)
         return
       }
       // For what may become a tunnel. Whoever closes a half in the handshake, or with HTTP/2, has left.

@@ -8,6 +8,11 @@ const maxWords = 10
 /** A connection with so many of them is ended: its client does not heed refusals. */
 const maxRefusals = 50
 const calmMs = 10_000
+/**
+ * Within `calmMs`, so many requests of one client may be taken back, over all its connections (CVE-2023-44487). Node
+ * counts them for each connection, and a new one begins anew.
+ */
+const maxResetsPerClient = 1000
 const lingerMs = 100
 /** What a refusal takes of the flow control window: RFC 9113 §6.9.1. */
 const refusalBytes = 1024
@@ -22,6 +27,9 @@ export class H2Sessions implements OtherConnections {
   readonly #open = new Set<ServerHttp2Session>()
   readonly #refusals = new WeakMap<Http2Session, Refusals>()
   #lastCloseMs = -Infinity
+  /** Requests taken back since `#resetsSinceMs`, by client. */
+  readonly #resets = new Map<string, number>()
+  #resetsSinceMs = -Infinity
 
   add(session: ServerHttp2Session): void {
     this.#open.add(session)
@@ -50,6 +58,18 @@ export class H2Sessions implements OtherConnections {
     } else stream.close(constants.NGHTTP2_REFUSED_STREAM)
   }
 
+  /** Counts a request that its client has taken back, and ends the connection if the client does so too often. */
+  countReset(client: string, session: Http2Session | undefined): void {
+    const resets = this.#resetsOf(client) + 1
+    this.#resets.set(client, resets)
+    if (resets > maxResetsPerClient && session !== undefined && !session.destroyed) endSoon(session)
+  }
+
+  /** Whether the client has taken back so many requests lately that it gets no new connection. */
+  isOverResets(client: string): boolean {
+    return this.#resetsOf(client) > maxResetsPerClient
+  }
+
   /** GOAWAY: what has begun is finished. */
   sayGoodbye(): void {
     for (const session of this.#open) session.close()
@@ -57,6 +77,15 @@ export class H2Sessions implements OtherConnections {
 
   destroyAll(): void {
     for (const session of this.#open) session.destroy()
+  }
+
+  #resetsOf(client: string): number {
+    const nowMs = performance.now()
+    if (nowMs - this.#resetsSinceMs > calmMs) {
+      this.#resets.clear()
+      this.#resetsSinceMs = nowMs
+    }
+    return this.#resets.get(client) ?? 0
   }
 
   #countRefusal(session: Http2Session): number {
