@@ -151,8 +151,8 @@ export function registerGauges(metrics: Metrics, { pauses, quota, queue, slots }
     async () => (await queue.depth()).oldestSeconds,
   )
   fleetGauge('ipfleet_bulk_stored_bytes', 'Inputs and results in Redis, compressed.', async () => {
-    const { all } = await quota.usage()
-    return all.bytes
+    const { sum } = await quota.usage()
+    return sum.all.bytes
   })
   metrics.gauge({
     name: 'ipfleet_bulk_jobs',

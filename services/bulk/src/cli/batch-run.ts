@@ -54,7 +54,7 @@ export async function runBatches(deps: BatchRunDeps): Promise<void> {
     const expected = bytes === undefined ? undefined : reader.expectedLines(bytes)
     if (expected !== undefined) tally.expect(expected, true)
     const { values, cached } = await answersTo([...batch.addresses], deps, AbortSignal.any([signal, ended]))
-    return chunkResult({ inputs: batch.inputs, ...(fields && { fields }) }, values, cached)
+    return chunkResult({ inputs: batch.inputs, fields }, values, cached)
   })
   for await (const result of results) {
     signal.throwIfAborted()

@@ -108,7 +108,10 @@ function readWords(argv: readonly string[]): { words: Words; inputs: readonly st
     if (token.kind === 'positional') inputs.push(token.value)
     if (token.kind !== 'option') continue
     const { name, rawName, value } = token
-    if (!isKnown(name)) throw usageFault(`there is no option ${rawName}${suggestion(name)}`)
+    if (!isKnown(name)) {
+      const near = nearName(name, Object.keys(known))
+      throw usageFault(`there is no option ${rawName}${near === undefined ? '' : `; did you mean --${near}?`}`)
+    }
     if (name in words) throw usageFault(`${rawName} is there twice`)
     if (known[name].type === 'boolean') {
       if (value !== undefined) throw usageFault(`${rawName} takes no value`)
@@ -123,11 +126,6 @@ function readWords(argv: readonly string[]): { words: Words; inputs: readonly st
 }
 
 const isKnown = (name: string): name is Name => Object.hasOwn(known, name)
-
-function suggestion(name: string): string {
-  const near = nearName(name, Object.keys(known))
-  return near === undefined ? '' : `; did you mean --${near}?`
-}
 
 function textOf(words: Words, name: Name): string | undefined {
   const value = words[name]
@@ -148,8 +146,8 @@ function oneOf<const Word extends string>(
 ): Word | undefined {
   if (text === undefined) return undefined
   const word = allowed.find((one) => one === text)
-  if (word === undefined) throw usageFault(`--${name} is one of ${allowed.join(', ')}`)
-  return word
+  if (word !== undefined) return word
+  throw usageFault(`--${name} is one of ${allowed.join(', ')}`)
 }
 
 function formatByName(output = ''): Format | undefined {

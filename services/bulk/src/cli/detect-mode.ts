@@ -5,13 +5,8 @@ import { FleetAway, type FleetText, refusalOf } from './fleet-client.ts'
 import type { FleetAccess } from './fleet-job.ts'
 import { isPassing } from './retry-policy.ts'
 
-export type Mode =
-  /** The fleet takes it as a job. */
-  | 'job'
-  /** The fleet answers batches. */
-  | 'batch'
-  /** No fleet answers, and none was named. */
-  | 'embedded'
+/** `job`, `batch`: the fleet takes jobs, or answers batches. `embedded`: no fleet answers, and none was named. */
+export type Mode = 'job' | 'batch' | 'embedded'
 
 export interface ModeDeps extends FleetAccess {
   readonly note: (text: string) => void

@@ -104,14 +104,7 @@ export class FleetClient {
 
   async askText(request: FleetRequest): Promise<FleetText> {
     const { status, header, pieces } = await this.ask(request)
-    const chunks: Buffer[] = []
-    let bytes = 0
-    for await (const piece of pieces()) {
-      bytes += piece.length
-      if (bytes > maxTextBytes) throw failure('the fleet’s answer is too long')
-      chunks.push(piece)
-    }
-    return { status, header, text: Buffer.concat(chunks).toString() }
+    return { status, header, text: await textOf(pieces()) }
   }
 
   close(): void {
@@ -132,6 +125,18 @@ export class FleetClient {
       },
     })
   }
+}
+
+/** @throws CommandFault for an endless text */
+export async function textOf(pieces: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const piece of pieces) {
+    bytes += piece.length
+    if (bytes > maxTextBytes) throw failure('the fleet’s answer is too long')
+    chunks.push(piece)
+  }
+  return Buffer.concat(chunks).toString()
 }
 
 function sendStream(req: ClientRequest, body: Readable): void {

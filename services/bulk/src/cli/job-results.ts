@@ -1,7 +1,7 @@
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure } from './command-fault.ts'
-import { FleetAway, type FleetReply, refusalOf } from './fleet-client.ts'
+import { FleetAway, type FleetReply, refusalOf, textOf } from './fleet-client.ts'
 import { findJob, type FleetAccess, type FleetJob, jobPath, readJob } from './fleet-job.ts'
 import type { ResultOutput } from './output.ts'
 import { type Again, type Attempt, isPassing } from './retry-policy.ts'
@@ -84,9 +84,7 @@ async function readResults(id: string, deps: JobResultsDeps): Promise<Lost | und
 
 /** @throws CommandFault for a refusal that no repetition helps */
 async function refusedResults({ status, header, pieces }: FleetReply): Promise<Lost> {
-  const chunks: Buffer[] = []
-  for await (const piece of pieces()) chunks.push(piece)
-  const why = refusalOf({ status, text: Buffer.concat(chunks).toString() })
+  const why = refusalOf({ status, text: await textOf(pieces()) })
   if (!isPassing(status)) throw failure(why)
   return { kind: 'again', why, retryAfterMs: retryAfterMs(header('retry-after'), Date.now()), isSilence: false }
 }

@@ -1,27 +1,13 @@
 import type { FleetNames } from '@ipfleet/redis/fleet-names.ts'
 
-/** Where a job is kept; the braces make all of it one Cluster slot. */
-export interface JobKeys {
-  /** Hash: state, counts, times. */
-  readonly job: string
-  /** Hash: number of the chunk → its inputs, until it is done. */
-  readonly inputs: string
-  /** Hash: number of the chunk → its results. */
-  readonly results: string
-  /** List: lines of each chunk. */
-  readonly chunks: string
-  /** Hash: number of the chunk → length of its NDJSON. */
-  readonly bytes: string
-}
-
-/** What the fleet calls its jobs in Redis. */
+/** The names of jobs in Redis. */
 export class JobNames {
   readonly #names: FleetNames
-  /** Sorted set of the ids of all jobs, all of score 0: their order is that of time. */
+  /** Sorted set of the ids of all jobs, all of score 0: they sort by time. */
   readonly all: string
-  /** Channel: ids of jobs of which something has changed. */
+  /** Channel: ids of jobs that have changed. */
   readonly changes: string
-  /** Channel: ids of jobs on which no more work is to be done. */
+  /** Channel: ids of jobs that are not to be worked on any more. */
   readonly cancellations: string
 
   constructor(names: FleetNames) {
@@ -31,13 +17,19 @@ export class JobNames {
     this.cancellations = names.channel('bulk:cancelled')
   }
 
-  keysOf(id: string): JobKeys {
+  /** The keys of a job; the braces in them make all of it one Cluster slot. */
+  keysOf(id: string) {
     const job = this.#names.key('bulk', id)
     return {
+      /** Hash: state, counts, times. */
       job,
+      /** Hash: number of the chunk → its inputs, until it is done. */
       inputs: `${job}:inputs`,
+      /** Hash: number of the chunk → its results. */
       results: `${job}:results`,
+      /** List: lines of each chunk. */
       chunks: `${job}:chunks`,
+      /** Hash: number of the chunk → length of its NDJSON. */
       bytes: `${job}:bytes`,
     }
   }
@@ -47,11 +39,11 @@ export class JobNames {
     return `${this.all}:${owner}`
   }
 
-  /** String: the id that an Idempotency-Key stands for. */
+  /** String: the id of the job of an Idempotency-Key. */
   idempotency(name: string): string {
     return this.#names.key('bulk', 'name', name)
   }
 }
 
-/** What BullMQ puts before all of its keys; the braces make them one Cluster slot, as it requires. */
+/** The prefix of all keys of BullMQ; the braces make them one Cluster slot, as it requires. */
 export const queuePrefix = (names: FleetNames): string => names.key('queue', 'bulk')

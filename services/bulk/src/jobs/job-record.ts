@@ -2,9 +2,9 @@ import type { Callback, CallbackState, Job, JobState } from './job.ts'
 
 type Fields = Readonly<Record<string, string>>
 
-/** A job out of its hash in Redis; undefined when there is none. @param nowMs since 1970, by the clock of Redis */
+/** A job from its hash in Redis; undefined when there is none. @param nowMs since 1970, by the clock of Redis */
 export function jobOf(id: string, record: Fields, nowMs: number): Job | undefined {
-  const { state, owner, created } = record
+  const { state, owner, holder, created, started, finished, expires, fields, waiting, fingerprint } = record
   if (state === undefined || owner === undefined || created === undefined) return undefined
   const count = (name: string): number => Number(record[name] ?? 0)
   const callback = callbackOf(record)
@@ -13,9 +13,11 @@ export function jobOf(id: string, record: Fields, nowMs: number): Job | undefine
     state: state as JobState,
     owner,
     // Jobs of releases before 0.2 have none.
-    holder: record['holder'] ?? owner,
+    holder: holder ?? owner,
     createdMs: Number(created),
-    ...times(record),
+    ...(started !== undefined && { startedMs: Number(started) }),
+    ...(finished !== undefined && { finishedMs: Number(finished) }),
+    ...(expires !== undefined && { expiresMs: Number(expires) }),
     lines: {
       total: count('lines'),
       done: count('done'),
@@ -25,20 +27,12 @@ export function jobOf(id: string, record: Fields, nowMs: number): Job | undefine
     },
     chunks: { total: count('chunks'), done: count('chunks:done') },
     errors: errorsOf(record),
-    ...(record['fields'] !== undefined && { fields: JSON.parse(record['fields']) as string[] }),
+    ...(fields !== undefined && { fields: JSON.parse(fields) as string[] }),
     ...(callback && { callback }),
-    isWaitingForRoom: record['waiting'] === 'storage',
+    isWaitingForRoom: waiting === 'storage',
     rate: rateOf(record, nowMs),
     storedBytes: count('stored:inputs') + count('stored:results'),
-    ...(record['fingerprint'] !== undefined && { fingerprint: record['fingerprint'] }),
-  }
-}
-
-function times({ started, finished, expires }: Fields): Pick<Job, 'startedMs' | 'finishedMs' | 'expiresMs'> {
-  return {
-    ...(started !== undefined && { startedMs: Number(started) }),
-    ...(finished !== undefined && { finishedMs: Number(finished) }),
-    ...(expires !== undefined && { expiresMs: Number(expires) }),
+    ...(fingerprint !== undefined && { fingerprint }),
   }
 }
 
@@ -54,14 +48,13 @@ function callbackOf(record: Fields): Callback | undefined {
   }
 }
 
-const errorPrefix = 'error:'
-
 function errorsOf(record: Fields): Record<string, number> {
-  const codes = Object.keys(record).filter((name) => name.startsWith(errorPrefix))
-  return Object.fromEntries(codes.map((name) => [name.slice(errorPrefix.length), Number(record[name])]))
+  const prefix = 'error:'
+  const names = Object.keys(record).filter((name) => name.startsWith(prefix))
+  return Object.fromEntries(names.map((name) => [name.slice(prefix.length), Number(record[name])]))
 }
 
-/** Under way: lines since the mark before the last one, so over the last five to ten seconds. At the end: over all. */
+/** While the job runs, since the mark before the last one, so over the last 5 to 10 seconds. At the end, over all. */
 function rateOf(record: Fields, nowMs: number): number {
   const done = Number(record['done'] ?? 0)
   const started = Number(record['started'] ?? 0)

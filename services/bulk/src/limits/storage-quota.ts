@@ -12,11 +12,9 @@ export interface Usage {
   readonly pending: number
 }
 
-export interface StoreUsage {
-  readonly all: Usage
+interface StoreUsage {
+  readonly sum: UsageSum
   readonly states: Readonly<Record<JobState, number>>
-  /** By client (`Job.holder`). */
-  readonly byHolder: ReadonlyMap<string, Usage>
 }
 
 export interface StorageQuotaOptions {
@@ -86,9 +84,8 @@ export class StorageQuota {
   async mayGrow(holder: string): Promise<boolean> {
     const { maxBytes } = this.#options
     if (maxBytes === 0) return true
-    const { all, byHolder } = await this.usage()
-    const { bytes } = byHolder.get(holder) ?? noUsage
-    return bytes < this.#shareOf(maxBytes) || all.bytes < maxBytes * (1 - leftToOthers)
+    const { sum } = await this.usage()
+    return sum.of(holder).bytes < this.#shareOf(maxBytes) || sum.all.bytes < maxBytes * (1 - leftToOthers)
   }
 
   /** @throws RedisUnavailable */
@@ -110,12 +107,9 @@ export class StorageQuota {
 
   /** Of one client and of all, including what this process has stored since the reading. @throws RedisUnavailable */
   async usageOf(holder: string): Promise<{ readonly own: Usage; readonly all: Usage }> {
-    const { all, byHolder } = await this.usage()
+    const { sum } = await this.usage()
     const since = this.#since
-    return {
-      own: sumOf(byHolder.get(holder) ?? noUsage, since.byHolder.get(holder) ?? noUsage),
-      all: sumOf(all, since.all),
-    }
+    return { own: sumOf(sum.of(holder), since.of(holder)), all: sumOf(sum.all, since.all) }
   }
 
   /** Up to a second old. @throws RedisUnavailable */
@@ -140,7 +134,7 @@ export class StorageQuota {
       states[job.state] += 1
       sum.add(job.holder, { bytes: job.storedBytes, jobs: 1, pending: hasEnded(job) ? 0 : 1 })
     }
-    return { all: sum.all, byHolder: sum.byHolder, states }
+    return { sum, states }
   }
 
   #requireFitting(lines: number, bytes: number): void {
@@ -167,13 +161,18 @@ export class StorageQuota {
   }
 }
 
+/** Of all clients, and of each (`Job.holder`). */
 class UsageSum {
   all = noUsage
-  readonly byHolder = new Map<string, Usage>()
+  readonly #byHolder = new Map<string, Usage>()
 
   add(holder: string, usage: Usage): void {
     this.all = sumOf(this.all, usage)
-    this.byHolder.set(holder, sumOf(this.byHolder.get(holder) ?? noUsage, usage))
+    this.#byHolder.set(holder, sumOf(this.of(holder), usage))
+  }
+
+  of(holder: string): Usage {
+    return this.#byHolder.get(holder) ?? noUsage
   }
 }
 

@@ -35,10 +35,10 @@ export type BatchReply =
       readonly detail?: string
     }
 
-/** Sources of answers that upstream was not asked for, as `Ipfleet-Items` names them. */
+/** Sources of answers for which upstream was not asked, as `Ipfleet-Items` names them. */
 const cachedSources: ReadonlySet<string> = new Set(['l1', 'l2', 'stale', 'collapsed', 'local', 'offline'])
 
-/** Asks the fleet's `POST /batch` over connections that are kept. */
+/** Asks the fleet's `POST /batch`. */
 export class BatchClient {
   readonly #options: BatchClientOptions
   readonly #url: URL
@@ -77,10 +77,10 @@ export class BatchClient {
       if (response.status !== 200) return refusal(response, body, addresses, durationMs)
       const values = batchValues(body)
       if (values === undefined) return { kind: 'failed', reason: 'invalid', detail: 'not an object of answers' }
-      const items = countsIn(response.headers.get('ipfleet-items'))
+      const cached = cachedIn(response.headers.get('ipfleet-items'))
       const units = Number(response.headers.get('ipfleet-units') ?? 0)
       const liveRate = Number(response.headers.get('ipfleet-live-rate') ?? 0)
-      return { kind: 'answered', values, cached: cachedOf(items), units, liveRate, durationMs }
+      return { kind: 'answered', values, cached, units, liveRate, durationMs }
     } catch (error) {
       signal.throwIfAborted()
       if (timeout.aborted) return { kind: 'failed', reason: 'timeout' }
@@ -114,14 +114,10 @@ function refusal(
   }
 }
 
-/** A dictionary of whole numbers (RFC 9651 §3.2): `l1=3, upstream=95`. */
-function countsIn(field: string | null): Map<string, number> {
-  const members = [...(field ?? '').matchAll(/(?:^|,)\s*([a-z*][\w.*-]*)=(\d{1,15})(?=\s*(?:,|$))/g)]
-  return new Map(members.map(([, name = '', count]) => [name, Number(count)]))
-}
-
-function cachedOf(items: ReadonlyMap<string, number>): number {
-  return [...items].reduce((sum, [source, count]) => sum + (cachedSources.has(source) ? count : 0), 0)
+/** How many items had a cached source, by `Ipfleet-Items`, a dictionary of numbers (RFC 9651 §3.2): `l1=3, upstream=95`. */
+function cachedIn(field: string | null): number {
+  const members = (field ?? '').matchAll(/(?:^|,)\s*([a-z*][\w.*-]*)=(\d{1,15})(?=\s*(?:,|$))/g)
+  return [...members].reduce((sum, [, source = '', count]) => sum + (cachedSources.has(source) ? Number(count) : 0), 0)
 }
 
 /** `fetch failed` says little; its cause has the code. */

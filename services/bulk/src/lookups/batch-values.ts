@@ -2,10 +2,10 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { isRecord } from '@ipfleet/core/json.ts'
 import type { LineError } from '../results/result-line.ts'
 
-/** What the fleet says to one address of a batch. */
+/** The answer to one address of a batch. */
 export type BatchValue =
   | { readonly kind: 'record'; readonly record: Readonly<Record<string, unknown>> }
-  /** It will not get better by asking again. */
+  /** Another attempt would not help. */
   | { readonly kind: 'error'; readonly error: LineError }
   /** Upstream failed at this one. */
   | { readonly kind: 'passing'; readonly error: LineError }
@@ -16,16 +16,16 @@ const noRecord: LineError = {
   message: 'Nothing is known of this address',
 }
 
-/** Of a fleet without keys, whose database does not know the address: a 503 that stays. */
+/** A fleet without keys, whose database does not know the address, always answers 503. */
 const unknownOffline = codeOf(new ProxyError('no_offline_answer').title)
 
-/** The values of a batch by address; undefined for what is no answer to one. */
+/** The values of a batch by address; undefined for a body that is no answer. */
 export function batchValues(body: unknown): ReadonlyMap<string, BatchValue> | undefined {
   if (!isRecord(body)) return undefined
   return new Map(Object.entries(body).map(([address, value]) => [address, batchValue(value)]))
 }
 
-/** What a refusal of the whole batch says of each of its addresses; undefined when it says nothing. */
+/** What a refusal of the whole batch means for each of its addresses; undefined when it does not say. */
 export function valueOfRefusal(status: number, body: unknown): BatchValue | undefined {
   return isRecord(body) && isRecord(body['error']) ? failedValue(status, body['error']) : undefined
 }
@@ -50,7 +50,7 @@ function lineError(error: unknown): LineError {
   return { code: codeOf(title), title, message }
 }
 
-/** For counting: lower case, and short. */
+/** For counting. */
 function codeOf(title: string): string {
   const code = title.toLowerCase().replaceAll(/[^a-z\d]+/g, '_')
   return code.replaceAll(/^_+|_+$/g, '').slice(0, 40) || 'unknown'

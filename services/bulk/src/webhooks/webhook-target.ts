@@ -8,7 +8,7 @@ import { readHost } from '@ipfleet/net/authority.ts'
 import { TargetList } from '@ipfleet/net/target-list.ts'
 import type { Target, TargetVerdict } from '@ipfleet/net/target.ts'
 
-/** Those of CONNECT in the egress: at no other is there a web server, but maybe one of mail that takes a body for commands. */
+/** As CONNECT in the egress. At other ports there may be a mail server that takes the body for commands. */
 const ports: readonly PortRange[] = [
   { from: 80, to: 80 },
   { from: 443, to: 443 },
@@ -27,7 +27,7 @@ export interface WebhookPolicyDeps {
   readonly lookUp?: LookUp
 }
 
-/** Where webhooks may go: where the egress lets strangers go. */
+/** Webhooks may go where the egress lets its clients go. */
 export function webhookPolicy({ allow, deny, own, clock, lookUp = systemLookUp }: WebhookPolicyDeps): TargetPolicy {
   return new TargetPolicy({
     connectPorts: ports,
@@ -38,14 +38,14 @@ export function webhookPolicy({ allow, deny, own, clock, lookUp = systemLookUp }
   })
 }
 
-/** Where a URL leads, whatever the spelling. Undefined when its host is neither a name nor an address. */
+/** The target of a URL; undefined when its host is neither a name nor an address. */
 export function webhookTarget({ hostname, port, protocol }: URL): Target | undefined {
   const host = readHost(hostname)
   const defaultPort = protocol === 'https:' ? 443 : 80
   return host === undefined ? undefined : { ...host, port: port === '' ? defaultPort : Number(port) }
 }
 
-/** What may be dialled for a URL now. Ports count, as they do for CONNECT. */
+/** The addresses of a URL that may be dialled now. Ports are checked as for CONNECT. */
 export async function judgeWebhook(policy: TargetPolicy, url: URL): Promise<TargetVerdict> {
   const target = webhookTarget(url)
   return target === undefined ? { kind: 'refused', reason: 'denied' } : policy.judge(target, 'connect')
@@ -61,8 +61,8 @@ const why: Readonly<Record<Refusal, string>> = {
 }
 
 /**
- * Tells a client at once what would never be delivered. Each delivery judges again: names change their addresses. One
- * that has none now may have some by then.
+ * Refuses callbacks that would never be delivered. Each delivery judges again, since names change their addresses; a name
+ * without addresses may have some by then.
  * @throws ProxyError `target_refused`
  */
 export async function checkCallback(policy: TargetPolicy, url: URL): Promise<void> {
@@ -73,16 +73,11 @@ export async function checkCallback(policy: TargetPolicy, url: URL): Promise<voi
 
 const maxCallbackLength = 2048
 
-/**
- * What `?callback=` names, as it is to be kept. Never with credentials or a fragment: the former belong in the signature,
- * the latter never travels.
- * @param given as a query parser gives it: several values are an array
- * @throws ProxyError `bad_request`
- */
+/** Reads `?callback=`. Credentials belong in the signature, and a fragment is not sent. @throws ProxyError `bad_request` */
 export function readCallback(given: unknown): URL {
   if (typeof given !== 'string' || given === '') throw unfit('must be one http or https URL')
   if (given.length > maxCallbackLength) throw unfit(`must be at most ${maxCallbackLength} characters long`)
-  // WHATWG URL drops some of these without a word, and what is called would not be what was given.
+  // WHATWG URL drops some of these silently, so that another URL would be called.
   if (/[\s\p{Cc}\\]/u.test(given)) throw unfit('must hold no spaces, control characters or backslashes')
   const url = URL.parse(given)
   if (url === null) throw unfit('is no URL')
@@ -90,12 +85,12 @@ export function readCallback(given: unknown): URL {
   if (url.username !== '' || url.password !== '') throw unfit('must hold no user name or password')
   if (given.includes('#')) throw unfit('must hold no fragment (#)')
   if (webhookTarget(url) === undefined) throw unfit('must have a host that is a name or an address')
-  // What is not ASCII is longer once it is encoded.
+  // Encoding makes other characters than ASCII longer.
   if (url.href.length > maxCallbackLength) throw unfit(`must be at most ${maxCallbackLength} characters long`)
   return url
 }
 
-/** As the job's own client may see it: without the query, which may hold secrets. Of what `readCallback` has taken. */
+/** As the job's client sees it: without the query, which may hold secrets. @param url of `readCallback` */
 export function shownCallback(url: string): string {
   const { origin, pathname } = new URL(url)
   return origin + pathname

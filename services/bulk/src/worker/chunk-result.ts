@@ -11,17 +11,12 @@ const notLookedUp: LineError = {
   message: 'The address could not be looked up, however often it was tried',
 }
 
-interface Inputs {
-  readonly inputs: readonly string[]
-  readonly fields?: readonly string[]
-}
-
 /**
  * A line for each input, in their order.
  * @param cachedAddresses of the distinct addresses, those that upstream was not asked for
  */
 export function chunkResult(
-  { inputs, fields }: Inputs,
+  { inputs, fields }: { readonly inputs: readonly string[]; readonly fields?: readonly string[] | undefined },
   values: ReadonlyMap<string, BatchValue>,
   cachedAddresses: number,
 ): ChunkResult {
