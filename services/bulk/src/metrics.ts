@@ -119,8 +119,8 @@ export interface GaugeDeps {
   readonly slots: ServiceSlots
 }
 
-/** The state of the fleet and of this process. While Redis is down, gauges of the fleet have no value. */
 export function registerGauges(metrics: Metrics, { pauses, quota, queue, slots }: GaugeDeps): void {
+  registerFleetGauges(metrics, quota, queue)
   metrics.gauge({
     name: 'ipfleet_bulk_places',
     help: 'What clients hold at a time; uploads in bytes.',
@@ -129,6 +129,18 @@ export function registerGauges(metrics: Metrics, { pauses, quota, queue, slots }
       for (const what of boundedThings) this.set({ what }, slots[what].total)
     },
   })
+  metrics.gauge({
+    name: 'ipfleet_bulk_paused',
+    help: 'Whether nothing is looked up here for now, by why.',
+    labelNames: ['reason'],
+    collect() {
+      for (const reason of pauseReasons) this.set({ reason }, pauses.isPaused(reason) ? 1 : 0)
+    },
+  })
+}
+
+/** While Redis is down, these have no value. */
+function registerFleetGauges(metrics: Metrics, quota: StorageQuota, queue: ChunkQueue): void {
   const fleetGauge = (name: string, help: string, read: () => Promise<number>): void => {
     metrics.gauge({
       name,
@@ -162,14 +174,6 @@ export function registerGauges(metrics: Metrics, { pauses, quota, queue, slots }
       const usage = await quota.usage().catch(() => undefined)
       this.reset()
       for (const [state, count] of Object.entries(usage?.states ?? {})) this.set({ state }, count)
-    },
-  })
-  metrics.gauge({
-    name: 'ipfleet_bulk_paused',
-    help: 'Whether nothing is looked up here for now, by why.',
-    labelNames: ['reason'],
-    collect() {
-      for (const reason of pauseReasons) this.set({ reason }, pauses.isPaused(reason) ? 1 : 0)
     },
   })
 }

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { within } from '@ipfleet/core/within.ts'
 import { limitClientConnections } from '@ipfleet/http-server/client-connections.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
@@ -18,7 +17,6 @@ import { createApp } from './app.ts'
 import { JobChanges } from './jobs/job-changes.ts'
 import { JobNames, queuePrefix } from './jobs/job-keys.ts'
 import { JobStore } from './jobs/job-store.ts'
-import { isCallbackDue } from './jobs/job.ts'
 import { type ServiceSlots, serviceSlots } from './limits/slot-limiter.ts'
 import { StorageQuota } from './limits/storage-quota.ts'
 import { AdaptiveLimit } from './lookups/adaptive-limit.ts'
@@ -29,10 +27,11 @@ import { Pauses } from './lookups/pauses.ts'
 import { BulkMetrics, registerGauges } from './metrics.ts'
 import { type Connections, connect } from './redis/connections.ts'
 import type { BulkSettings } from './settings.ts'
+import { Callbacks } from './webhooks/callbacks.ts'
 import { webhookJobs } from './webhooks/webhook-jobs.ts'
 import { WebhookSender } from './webhooks/webhook-sender.ts'
 import { WebhookSigner } from './webhooks/webhook-signer.ts'
-import { checkCallback, readCallback, webhookPolicy } from './webhooks/webhook-target.ts'
+import { webhookPolicy } from './webhooks/webhook-target.ts'
 import { Webhooks } from './webhooks/webhooks.ts'
 import { BulkWorker } from './worker/bulk-worker.ts'
 import { ChunkQueue } from './worker/chunk-queue.ts'
@@ -57,7 +56,7 @@ export class BulkService {
   readonly #slots: ServiceSlots
   readonly #metrics: BulkMetrics
   readonly #webhooks: Webhooks | undefined
-  readonly #policy: TargetPolicy
+  readonly #callbacks: Callbacks
   readonly #own: OwnAddresses
   readonly #sweeper: Sweeper
   readonly #worker: BulkWorker | undefined
@@ -95,12 +94,13 @@ export class BulkService {
     registerGauges(metrics, { pauses: this.#pauses, quota: this.#quota, queue: this.#queue, slots: this.#slots })
     this.#own = new OwnAddresses({ clock, blocks: [] })
     const { ALLOW_TARGETS: allow, DENY_TARGETS: deny } = settings
-    this.#policy = webhookPolicy({ allow, deny, own: this.#own, clock })
-    this.#webhooks = this.#createWebhooks()
+    const policy = webhookPolicy({ allow, deny, own: this.#own, clock })
+    this.#webhooks = this.#createWebhooks(policy)
+    this.#callbacks = new Callbacks({ store: this.#store, policy, webhooks: this.#webhooks })
     this.#sweeper = new Sweeper({
       store: this.#store,
       queue: this.#queue,
-      notifyEnd: this.#notifyEnd,
+      notifyEnd: this.#callbacks.notifyEnd,
       onRepaired: this.#metrics.repaired,
     })
     this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#createWorker()
@@ -157,8 +157,7 @@ export class BulkService {
     this.#logger.info('stopped')
   }
 
-  /** Undefined without WEBHOOK_SECRET: receivers could not verify calls that are not signed. */
-  #createWebhooks(): Webhooks | undefined {
+  #createWebhooks(policy: TargetPolicy): Webhooks | undefined {
     const { WEBHOOK_SECRET: secrets, RESULT_TTL_SECONDS: keepSeconds } = this.#settings
     if (secrets.length === 0) return undefined
     const { link, queueConnection: queue, workerConnection: worker } = this.#redis
@@ -167,7 +166,7 @@ export class BulkService {
       prefix: queuePrefix(link.names),
       jobs: webhookJobs(this.#store),
       slots: this.#slots.webhooks,
-      sender: new WebhookSender({ policy: this.#policy, signer: new WebhookSigner(secrets) }),
+      sender: new WebhookSender({ policy, signer: new WebhookSigner(secrets) }),
       keepSeconds,
     })
     this.#metrics.follow(webhooks)
@@ -201,7 +200,7 @@ export class BulkService {
       quota: this.#quota,
       signals,
       onDone: this.#metrics.chunkDone,
-      notifyEnd: this.#notifyEnd,
+      notifyEnd: this.#callbacks.notifyEnd,
     })
     return new BulkWorker({
       link,
@@ -228,8 +227,7 @@ export class BulkService {
       quota: this.#quota,
       slots: this.#slots,
       clientOf: clientAddress({ trusted: settings.TRUST_PROXY }),
-      checkCallback: (given) => this.#checkCallback(given),
-      sendWebhook: (id) => this.#requireWebhooks().resend(id),
+      callbacks: this.#callbacks,
       clients: this.#redis.clients,
       limits: {
         maxLines: settings.BULK_MAX_LINES,
@@ -241,24 +239,6 @@ export class BulkService {
       probes: { metrics, isReady: () => !this.#draining, health: async () => this.#health() },
       streams: this.#streams.signal,
     })
-  }
-
-  /** Queues the webhook of a job that has ended. However often it is called, the webhook is queued once. */
-  readonly #notifyEnd = async (id: string): Promise<void> => {
-    const job = await this.#store.read(id)
-    if (job !== undefined && isCallbackDue(job)) await this.#webhooks?.enqueue(id)
-  }
-
-  async #checkCallback(given: string): Promise<string> {
-    const url = readCallback(given)
-    this.#requireWebhooks()
-    await checkCallback(this.#policy, url)
-    return url.href
-  }
-
-  #requireWebhooks(): Webhooks {
-    if (this.#webhooks) return this.#webhooks
-    throw new ProxyError('bad_request', { message: 'Callbacks are not set up here: WEBHOOK_SECRET is not set' })
   }
 
   #health(): object {

@@ -207,8 +207,10 @@ export class ApiHarness implements AsyncDisposable {
         () => {},
       ),
       clientOf,
-      checkCallback: (given) => this.#checkCallback(given),
-      sendWebhook: async (id) => void this.webhooks.push(id),
+      callbacks: {
+        check: (given) => this.#checkCallback(given),
+        resend: async (id) => void this.webhooks.push(id),
+      },
       clients,
       limits: { maxLines, maxBytes, maxRatio: 50 },
       ...limits,

@@ -12,13 +12,13 @@ export interface JobRequest {
   readonly idempotencyKey: string | undefined
 }
 
-/** Checks a callback. @returns it as it is stored. @throws ProxyError */
-export type CheckCallback = (text: string) => Promise<string> | string
-
 const maxFields = 100
 
 /** @throws ProxyError `bad_request`, `unsupported_media_type`, and what `checkCallback` throws */
-export async function jobRequestOf({ headers, query }: Request, checkCallback: CheckCallback): Promise<JobRequest> {
+export async function jobRequestOf(
+  { headers, query }: Request,
+  checkCallback: (given: string) => Promise<string> | string,
+): Promise<JobRequest> {
   const idempotencyKey = keyIn(headers['idempotency-key'])
   const form = inputFormOf({
     contentType: headers['content-type'],

@@ -9,18 +9,21 @@ import { hasEnded, type Job, type JobState } from '../jobs/job.ts'
 import type { ServiceSlots } from '../limits/slot-limiter.ts'
 import { holderOf, isJobId, jobAsked, noSuchJob, ownerOf } from './job-access.ts'
 import { JobIntake, type JobIntakeDeps } from './job-intake.ts'
-import { type CheckCallback, jobRequestOf, subjectOf } from './job-request.ts'
+import { jobRequestOf, subjectOf } from './job-request.ts'
 import { firstOf, oneOf, wholeNumber } from './query.ts'
 import { queueCall } from './error-handlers.ts'
 import { Upload, type UploadLimits } from './upload.ts'
 
 export interface JobRoutesDeps extends JobIntakeDeps {
   readonly limits: ReadLimits & BodyLimits
-  readonly checkCallback: CheckCallback
   readonly uploads?: UploadLimits | undefined
   readonly slots: Pick<ServiceSlots, 'uploads'>
   readonly changes: JobChanges
-  readonly sendWebhook: (id: string) => Promise<void>
+  readonly callbacks: {
+    /** @returns the callback as it is stored. @throws ProxyError */
+    check(given: string): Promise<string> | string
+    resend(id: string): Promise<void>
+  }
 }
 
 const states = ['queued', 'running', 'completed', 'cancelled'] as const satisfies readonly JobState[]
@@ -42,7 +45,7 @@ export function jobRoutes(deps: JobRoutesDeps): Router {
     sendJson(res, 200, { ...jobs, storage: await deps.quota.holding(holderOf(res)) })
   })
   router.post('/jobs', async (req, res) => {
-    const request = await jobRequestOf(req, deps.checkCallback)
+    const request = await jobRequestOf(req, (given) => deps.callbacks.check(given))
     const holder = holderOf(res)
     const held = [deps.slots.uploads.take(holder, uploadBytes)]
     const upload = new Upload(req, subjectOf(request), deps.uploads)
@@ -75,7 +78,7 @@ export function jobRoutes(deps: JobRoutesDeps): Router {
   router.post('/jobs/:id/webhook', async (req, res) => {
     const job = await jobAsked(store, req, res)
     requireCallback(job)
-    await queueCall(deps.sendWebhook(job.id))
+    await queueCall(deps.callbacks.resend(job.id))
     sendJson(res, 202, jobView((await store.read(job.id)) ?? job))
   })
   return router
