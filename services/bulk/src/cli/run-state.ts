@@ -99,7 +99,7 @@ export function termsOf(
 export function requireSame(before: RunState, options: BulkOptions, sources: readonly Source[]): void {
   const { job, output = '' } = options
   const now = termsOf(options, sources)
-  const changed = job === undefined ? differences(before, now) : jobDifferences(before, now, job)
+  const changed = differences(before, now, job)
   const again = '--no-resume begins anew'
   if (changed.length > 0) {
     throw usageFault(
@@ -111,25 +111,22 @@ export function requireSame(before: RunState, options: BulkOptions, sources: rea
   throw usageFault(`what comes by a pipe cannot be read again${fetch}; ${again}`)
 }
 
-function differences(before: RunTerms, now: RunTerms): readonly string[] {
-  const options = [
-    ['--url', before.url, now.url],
-    ['--format', before.format, now.format],
-    ['--fields', before.fields, now.fields],
-    ['--column', before.column, now.column],
-    ['--input-format', before.inputFormat, now.inputFormat],
-  ] as const
-  const changed = options.filter(([, was, is]) => JSON.stringify(was) !== JSON.stringify(is))
-  return [...inputDifferences(before.inputs, now.inputs), ...changed.map(([name]) => `${name} was another`)]
-}
+const optionOf = {
+  url: '--url',
+  format: '--format',
+  fields: '--fields',
+  column: '--column',
+  inputFormat: '--input-format',
+} as const
 
-/** What a job looks up was settled when it was made. */
-function jobDifferences(before: RunState, now: RunTerms, job: string): readonly string[] {
-  return [
-    ...(before.job === job ? [] : ['the job was another']),
-    ...(before.url === now.url ? [] : ['--url was another']),
-    ...(before.format === now.format ? [] : ['--format was another']),
-  ]
+/** @param job that is fetched: its list and fields were settled when it was made */
+function differences(before: RunState, now: RunTerms, job: string | undefined): readonly string[] {
+  const names = job === undefined ? (Object.keys(optionOf) as (keyof typeof optionOf)[]) : (['url', 'format'] as const)
+  const changed = names
+    .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(now[name]))
+    .map((name) => `${optionOf[name]} was another`)
+  if (job === undefined) return [...inputDifferences(before.inputs, now.inputs), ...changed]
+  return before.job === job ? changed : ['the job was another', ...changed]
 }
 
 function inputDifferences(before: RunTerms['inputs'], now: RunTerms['inputs']): readonly string[] {

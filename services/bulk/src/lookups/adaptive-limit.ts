@@ -16,7 +16,7 @@ export class AdaptiveLimit {
   readonly #min: number
   readonly #max: number
   #limit: number
-  #shortestMs = Infinity
+  #minDurationMs = Infinity
   #smoothMs: number | undefined
   #answers = 0
 
@@ -34,9 +34,9 @@ export class AdaptiveLimit {
   answered(durationMs: number): void {
     this.#answers += 1
     if (this.#answers % forgetAfter === 0) this.#beginAnew()
-    this.#shortestMs = Math.min(this.#shortestMs, Math.max(durationMs, 0.1))
+    this.#minDurationMs = Math.min(this.#minDurationMs, Math.max(durationMs, 0.1))
     this.#smoothMs = this.#smoothMs === undefined ? durationMs : this.#smoothMs * 0.8 + durationMs * 0.2
-    const queued = this.#limit * (1 - this.#shortestMs / Math.max(this.#smoothMs, this.#shortestMs))
+    const queued = this.#limit * (1 - this.#minDurationMs / Math.max(this.#smoothMs, this.#minDurationMs))
     if (queued < queuedToGrow) this.#set(this.#limit + 1 / Math.max(1, this.#limit))
     else if (queued > queuedToShrink) this.#set(this.#limit - 1 / Math.max(1, this.#limit))
   }
@@ -48,7 +48,7 @@ export class AdaptiveLimit {
 
   #beginAnew(): void {
     this.#set(this.#limit / 2)
-    this.#shortestMs = Infinity
+    this.#minDurationMs = Infinity
     this.#smoothMs = undefined
   }
 
