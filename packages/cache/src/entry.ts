@@ -69,9 +69,9 @@ export class Entry {
   }
 
   /**
-   * For whoever keeps it. A body is often a view of something larger (what a socket brought at once, all that a batch
+   * For the tier that keeps it. A body is often a view of something larger (what a socket brought at once, all that a batch
    * brought, a slab of Node's buffer pool), which would be kept for as long as the body is. As text it costs less
-   * than as a Buffer, and of most entries nobody asks for the bytes again.
+   * than as a Buffer, and the bytes of most entries are not asked for again.
    */
   settle(): void {
     const answer = this.#answer

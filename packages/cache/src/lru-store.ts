@@ -7,7 +7,7 @@ const settledAtOnce = 1000
 
 /**
  * The memory tier of one replica: the most recently used entries, bounded by their number. Entries past their
- * freshness stay until they are pushed out, as the last resort when nobody else answers.
+ * freshness stay until they are pushed out, as the last resort when nothing else answers.
  */
 export class LruStore {
   readonly #entries: LRUCache<string, Entry>
@@ -66,7 +66,7 @@ export class LruStore {
     this.#entries.clear()
   }
 
-  /** Not at once: whoever has found the entry is about to read its bytes. */
+  /** Not at once: the caller that has found the entry is about to read its bytes. */
   #settleSoon(entry: Entry): void {
     this.#unsettled.push(entry)
     if (this.#unsettled.length === 1) setTimeout(() => this.#settle(), settleAfterMs).unref()

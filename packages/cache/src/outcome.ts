@@ -84,7 +84,7 @@ export const outcomeCodec = {
 
   concernsOthers: (outcome: SharedOutcome): boolean => outcome.kind !== 'failure' || outcome.sparesReserve !== true,
 
-  /** An answer that must not be cached serves those who waited for it, and nobody after them. */
+  /** An answer that must not be cached serves those who waited for it, and none after them. */
   servesLatecomers: (outcome: SharedOutcome): boolean =>
     outcome.kind === 'failure' || (outcome.kind === 'answer' && outcome.freshForMs > 0),
 }

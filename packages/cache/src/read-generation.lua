@@ -1,6 +1,6 @@
 --[[
   The generation. A server that has lost its data is told by those who still know: what they hold in memory stays good.
-  Where nobody knows, it is made from the server's time, so that no number is handed out that was used before.
+  Where no replica knows, it is made from the server's time, so that no number is handed out that was used before.
 
   KEYS[1] the generation
   ARGV[1] how long it is kept without being read, in milliseconds
@@ -15,7 +15,7 @@ if not generation then
   generation = known ~= '' and known or string.format('%d%03d', time[1], math.floor(time[2] / 1000))
   redis.call('SET', KEYS[1], generation, 'PX', ARGV[1])
 elseif known ~= '' and tonumber(known) > tonumber(generation) then
-  -- Whoever asked first after the loss had missed a purge.
+  -- The first to ask after the loss had missed a purge.
   generation = known
   redis.call('SET', KEYS[1], generation, 'PX', ARGV[1])
   redis.call('PUBLISH', ARGV[3], generation)

@@ -8,60 +8,60 @@ import { probeRoutes, type ProbeRoutesParts } from '@ipfleet/telemetry/probe-rou
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express from 'express'
 import { adminGuard } from './http/admin-guard.ts'
-import { fastPath, type FastPathParts } from './http/fast-path.ts'
-import { keyRoutes, type KeyRoutesParts } from './http/key-routes.ts'
-import { lookupRoutes, type LookupRoutesParts } from './http/lookup-routes.ts'
+import { fastPath, type FastPathDeps } from './http/fast-path.ts'
+import { keyRoutes, type KeyRoutesDeps } from './http/key-routes.ts'
+import { lookupRoutes, type LookupRoutesDeps } from './http/lookup-routes.ts'
 import { usageRoutes } from './http/usage-routes.ts'
-import { operationRoutes, type OperationRoutesParts } from './http/operation-routes.ts'
+import { operationRoutes, type OperationRoutesDeps } from './http/operation-routes.ts'
 
-export interface AppParts {
+export interface AppDeps {
   readonly adminToken: string | undefined
   readonly accessLog: AccessLog
-  readonly fast: FastPathParts
+  readonly fast: FastPathDeps
   readonly probes: ProbeRoutesParts
-  readonly operations: OperationRoutesParts
-  readonly keys: KeyRoutesParts
-  readonly lookups: LookupRoutesParts
+  readonly operations: OperationRoutesDeps
+  readonly keys: KeyRoutesDeps
+  readonly lookups: LookupRoutesDeps
 }
 
 /** Never a query for upstream, whatever stands behind them. */
 const operatorPaths = ['/cache', '/keys', '/admin']
 
 /** All that a request passes, in order, and why in this order. */
-export function createApp(parts: AppParts): (req: IncomingMessage, res: ServerResponse) => void {
-  const { accessLog } = parts
+export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResponse) => void {
+  const { accessLog } = deps
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('case sensitive routing', true)
 
-  app.use(probeRoutes(parts.probes))
-  // Before the routes of operators: whoever may not use them does not learn which exist.
-  app.use(operatorPaths, adminGuard(parts.adminToken))
-  app.use(operationRoutes(parts.operations))
-  app.use(keyRoutes(parts.keys))
+  app.use(probeRoutes(deps.probes))
+  // Before the routes of operators: a client that may not use them does not learn which exist.
+  app.use(operatorPaths, adminGuard(deps.adminToken))
+  app.use(operationRoutes(deps.operations))
+  app.use(keyRoutes(deps.keys))
   app.use(operatorPaths, () => {
     throw new ProxyError('not_found')
   })
-  app.use(usageRoutes(parts.fast.clients))
-  // Of the bulk service. Whoever looks for it here is not to ask upstream for it.
+  app.use(usageRoutes(deps.fast.clients))
+  // Of the bulk service. A client that looks for it here must not ask upstream for it.
   app.use('/jobs', () => {
     throw new ProxyError('not_found')
   })
   // Takes every path that is left, so it is the last.
-  app.use(lookupRoutes(parts.lookups))
+  app.use(lookupRoutes(deps.lookups))
   app.use(errorHandler(accessLog.failed))
 
   const isFaulty = requestGuard()
-  const answeredFromMemory = fastPath(parts.fast)
+  const answeredFromMemory = fastPath(deps.fast)
   return (req, res) => {
-    // Before anything reads the request: what Node lets by and nobody may read in two ways.
+    // Before anything reads the request: what Node lets by although it can be read in two ways.
     const fault = isFaulty(req)
     // Before Express: most requests are hits in memory, and Express costs several times what they do.
     if (!fault && answeredFromMemory(req, res)) return
     // From here on every request leaves a line, whichever way it ends.
     const id = accessLog.begin(req, res)
     if (fault) accessLog.failed(res, refuse(res, fault))
-    else withRequestId(id, () => app(req, res), addressSubject(parts.lookups.clientAddress(req)))
+    else withRequestId(id, () => app(req, res), addressSubject(deps.lookups.clientAddress(req)))
   }
 }

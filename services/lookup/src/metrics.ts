@@ -2,32 +2,32 @@ import type { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { spendable } from '@ipfleet/key-pool/quota.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import type { FleetParts } from './fleet/fleet.ts'
+import type { Fleet } from './fleet/fleet.ts'
 import type { Health } from './operations/health.ts'
 import type { RequestRecord } from './operations/request-record.ts'
-import type { UpstreamParts } from './upstream/upstream-parts.ts'
+import type { UpstreamStack } from './upstream/upstream-stack.ts'
 
-export interface ReplicaMetricsParts {
+export interface MetricsDeps {
   readonly metrics: Metrics
   readonly record: RequestRecord
   readonly memory: LruStore
-  readonly fleet: FleetParts
-  readonly upstream: UpstreamParts | undefined
+  readonly fleet: Fleet
+  readonly upstream: UpstreamStack | undefined
   readonly health: Health
 }
 
 const breakerStates = { closed: 0, 'half-open': 1, open: 2 } as const
 
-/** Everything that is measured besides requests: listens to the parts, or reads them when it is scraped. */
-export function registerMetrics(parts: ReplicaMetricsParts): void {
-  memoryMetrics(parts)
-  savedCalls(parts)
-  redisMetrics(parts)
-  keyMetrics(parts)
-  breakerMetrics(parts)
+/** Everything that is measured besides requests: listens to the deps, or reads them when it is scraped. */
+export function registerMetrics(deps: MetricsDeps): void {
+  memoryMetrics(deps)
+  savedCalls(deps)
+  redisMetrics(deps)
+  keyMetrics(deps)
+  breakerMetrics(deps)
 }
 
-function memoryMetrics({ metrics, memory }: ReplicaMetricsParts): void {
+function memoryMetrics({ metrics, memory }: MetricsDeps): void {
   metrics.gauge({
     name: 'ipfleet_l1_entries',
     help: 'Answers in memory.',
@@ -52,7 +52,7 @@ function memoryMetrics({ metrics, memory }: ReplicaMetricsParts): void {
   })
 }
 
-function savedCalls({ metrics, record }: ReplicaMetricsParts): void {
+function savedCalls({ metrics, record }: MetricsDeps): void {
   metrics.counter({
     name: 'ipfleet_upstream_calls_saved_total',
     help: 'Requests that needed no upstream call of their own, by what spared it.',
@@ -66,7 +66,7 @@ function savedCalls({ metrics, record }: ReplicaMetricsParts): void {
   })
 }
 
-function redisMetrics({ metrics, fleet }: ReplicaMetricsParts): void {
+function redisMetrics({ metrics, fleet }: MetricsDeps): void {
   if (!fleet.redis) return
   const durations = metrics.hotHistogram({
     name: 'ipfleet_redis_command_duration_seconds',
@@ -80,7 +80,7 @@ function redisMetrics({ metrics, fleet }: ReplicaMetricsParts): void {
   if (fleet.redis.cache !== fleet.redis.state) watch(fleet.redis.cache, 'cache')
 }
 
-function keyMetrics({ metrics, health, upstream }: ReplicaMetricsParts): void {
+function keyMetrics({ metrics, health, upstream }: MetricsDeps): void {
   metrics.gauge({
     name: 'ipfleet_keys',
     help: 'Keys of the fleet by state.',
@@ -127,7 +127,7 @@ function keyMetrics({ metrics, health, upstream }: ReplicaMetricsParts): void {
   upstream.client.on('call', (durationMs, outcome) => calls.series({ outcome }).observeMs(durationMs))
 }
 
-function breakerMetrics({ metrics, fleet, upstream }: ReplicaMetricsParts): void {
+function breakerMetrics({ metrics, fleet, upstream }: MetricsDeps): void {
   metrics.gauge({
     name: 'ipfleet_breaker_state',
     help: 'Circuit breakers: 0 closed, 1 half-open, 2 open.',

@@ -15,7 +15,7 @@ import { createApp } from './app.ts'
 import { chosenProviders } from './upstream/chosen-providers.ts'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { createClientGuard, registerClientMetrics } from '@ipfleet/rate-limit/clients/create-client-guard.ts'
-import { fleetParts, type FleetParts } from './fleet/fleet.ts'
+import { openFleet, type Fleet } from './fleet/fleet.ts'
 import { FleetStats } from './fleet/fleet-stats.ts'
 import { Health } from './operations/health.ts'
 import { Lookup } from './lookup/lookup.ts'
@@ -27,17 +27,17 @@ import { RequestRecord } from './operations/request-record.ts'
 import { RequestBodies } from './http/request-bodies.ts'
 import { Responder } from './http/responder.ts'
 import { maxToolBytes } from './http/lookup-routes.ts'
-import type { LookupSettings } from './settings.ts'
+import { durationsOf, type LookupSettings } from './settings.ts'
 import { isPoorer } from './upstream/richness.ts'
 import { statsOf } from './operations/stats.ts'
-import { upstreamParts, type UpstreamParts } from './upstream/upstream-parts.ts'
+import { upstreamStack, type UpstreamStack } from './upstream/upstream-stack.ts'
 
 /** A lookup replica: all its parts, put together and taken apart again. */
 export class Replica {
   readonly #settings: LookupSettings
   readonly #logger: Logger
-  readonly #fleet: FleetParts
-  readonly #upstream: UpstreamParts | undefined
+  readonly #fleet: Fleet
+  readonly #upstream: UpstreamStack | undefined
   readonly #clients: ClientGuard | undefined
   readonly #offline: OfflineSource
   readonly #health: Health
@@ -46,8 +46,8 @@ export class Replica {
   constructor(settings: LookupSettings, logger: Logger) {
     this.#settings = settings
     this.#logger = logger
-    this.#fleet = fleetParts(settings)
-    this.#upstream = upstreamParts(settings, this.#fleet, logger)
+    this.#fleet = openFleet(settings)
+    this.#upstream = upstreamStack(settings, this.#fleet, logger)
     this.#clients = createClientGuard({
       tokens: settings.CLIENT_TOKENS,
       link: this.#fleet.redis?.state,
@@ -91,7 +91,7 @@ export class Replica {
     this.#logger.info('stopping')
     await gracefulClose(this.#server, {
       drainMs: this.#settings.DRAIN_MS,
-      deadlineMs: this.#settings.REQUEST_TIMEOUT_MS + 1000,
+      deadlineMs: durationsOf(this.#settings).requestEndMs,
       onDraining: () => (this.#health.draining = true),
     })
     this.#upstream?.quota.poller?.close()
@@ -114,7 +114,7 @@ export class Replica {
     const record = new RequestRecord(metrics)
     const memory = new LruStore({
       maxEntries: settings.CACHE_MAX_ENTRIES,
-      recheckAfterMs: settings.CACHE_TTL_SECONDS * 1000,
+      recheckAfterMs: durationsOf(settings).memoryTtlMs,
     })
     const lookup = this.#lookup(memory)
     registerMetrics({ metrics, record, memory, fleet, upstream, health })
@@ -152,12 +152,13 @@ export class Replica {
   #lookup(memory: LruStore): Lookup {
     const settings = this.#settings
     const fleet = this.#fleet
+    const { staleForMs, revalidateForMs } = durationsOf(settings)
     const cache = new AnswerCache({
       memory,
       shared: fleet.shared,
       flight: fleet.flight,
-      staleForMs: settings.STALE_IF_ERROR_SECONDS * 1000,
-      revalidateForMs: settings.STALE_WHILE_REVALIDATE_SECONDS * 1000,
+      staleForMs,
+      revalidateForMs,
       ...(settings.PLAN_PREFERENCE === 'richest' && { isPoorer }),
     })
     fleet.generation.onPurge(() => cache.forget())

@@ -1,153 +1,17 @@
-import { choice, flag, integer, milliseconds, path, secret, secretList, seconds } from '@ipfleet/settings/kinds.ts'
-import { url } from '@ipfleet/settings/url-setting.ts'
+import { choice, integer, milliseconds, path, secret, seconds } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'
+import { openOfflineDb } from '@ipfleet/offline/offline-db.ts'
+import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
-import { providerList } from './upstream/chosen-providers.ts'
-import { upstreamRules } from './upstream/upstream-rules.ts'
+import { readKeysFile } from './keys/keys-file.ts'
+import { upstreamSettings } from './upstream/upstream-settings.ts'
 import { clientTokens } from '@ipfleet/rate-limit/clients/client-tokens.ts'
 
 /** Everything that can be set, by the name of its environment variable. */
 export const settingsSchema = {
-  PROVIDER: providerList({
-    group: 'Upstream',
-    help: 'Who is asked: ipinfo, ipasis, or both. Answers are in IPinfo’s form whoever it is; what the provider has no answers to is a 501. The second is asked when the first is down or has no key left',
-  }),
-  IPINFO_KEYS: secretList({
-    group: 'Upstream',
-    optional: true,
-    help: 'API keys that you are entitled to use together. Unset: answers come from the embedded database',
-  }),
-  KEYS_FILE: path({
-    group: 'Upstream',
-    optional: true,
-    help: 'A file with more keys, one a line: TOKEN weight=2 group=acme products=core,privacy overage=never max_per_day=1000 provider=ipinfo. See “Keys, clients, providers”. Read again when it changes',
-  }),
-  IPINFO_BASE_URL: url({
-    group: 'Upstream',
-    protocols: ['https:', 'http:'],
-    without: ['credentials', 'query'],
-    default: 'https://ipinfo.io',
-    help: 'The API that is asked',
-  }),
-  IPINFO_API_BASE_URL: url({
-    group: 'Upstream',
-    protocols: ['https:', 'http:'],
-    without: ['credentials', 'query'],
-    default: 'https://api.ipinfo.io',
-    help: 'The host of the newer products: /lite, /lookup, /plus, /max, /resproxy',
-  }),
-  IPASIS_KEYS: secretList({
-    group: 'Upstream',
-    optional: true,
-    help: 'API keys for PROVIDER=ipasis. Those of one provider are never sent to another',
-  }),
-  IPASIS_BASE_URL: url({
-    group: 'Upstream',
-    protocols: ['https:', 'http:'],
-    without: ['credentials', 'query'],
-    default: 'https://api.ipasis.com',
-    help: 'The API that is asked with PROVIDER=ipasis',
-  }),
-  REQUEST_TIMEOUT_MS: milliseconds({
-    group: 'Upstream',
-    min: 1,
-    default: 5000,
-    help: 'Deadline for all that upstream does for one request, over all keys tried',
-  }),
-  UPSTREAM_CONCURRENCY: integer({
-    group: 'Upstream',
-    min: 1,
-    max: 10_000,
-    default: 128,
-    help: 'Most upstream calls of this replica at a time; a quarter of it while a configured Redis is away',
-  }),
-  UPSTREAM_PROXY_URL: url({
-    group: 'Upstream',
-    protocols: ['http:'],
-    without: ['path', 'query'],
-    optional: true,
-    help: 'A forward proxy, such as the egress, through which upstream is asked: http://user:password@host:port. Unset: it is asked directly',
-  }),
-  UPSTREAM_MAX_BODY_BYTES: integer({
-    group: 'Upstream',
-    min: 1024,
-    default: 10_485_760,
-    help: 'Upstream bodies over this are refused (502)',
-  }),
-  UPSTREAM_RULES: upstreamRules({
-    group: 'Upstream',
-    help: 'What statuses of upstream mean, before the built-in table: STATUS SAYS ACTION [of PRODUCT,…], separated by semicolons, or a file with one rule a line. See “What upstream’s refusals mean”',
-  }),
-  MICRO_BATCH_MS: milliseconds({
-    group: 'Upstream',
-    max: 1000,
-    default: 0,
-    help: 'How long a look-up waits for others, to leave with them as one upstream batch; 0: each is asked at once',
-  }),
-  BREAKER_FAILURE_PERCENT: integer({
-    group: 'Breaker',
-    min: 1,
-    max: 99,
-    default: 50,
-    help: 'Upstream is given a pause when more than this share of the last calls failed',
-  }),
-  BREAKER_SLOW_MS: milliseconds({
-    group: 'Breaker',
-    default: 0,
-    help: 'A call that takes longer is slow; 0: none is',
-  }),
-  BREAKER_SLOW_PERCENT: integer({
-    group: 'Breaker',
-    min: 1,
-    max: 99,
-    default: 80,
-    help: 'The same when more than this share of the last calls were slow',
-  }),
-  BREAKER_WINDOW_CALLS: integer({
-    group: 'Breaker',
-    min: 1,
-    max: 10_000,
-    default: 50,
-    help: 'How many of a replica’s last calls are judged',
-  }),
-  BREAKER_MIN_CALLS: integer({
-    group: 'Breaker',
-    min: 1,
-    max: 10_000,
-    default: 10,
-    help: 'Fewer calls than this prove nothing',
-  }),
-  BREAKER_OPEN_SECONDS: seconds({
-    group: 'Breaker',
-    min: 0.1,
-    default: 10,
-    help: 'How long the fleet leaves upstream alone before one request of it tries again',
-  }),
-  COOLDOWN_SECONDS: seconds({
-    group: 'Keys',
-    min: 1,
-    default: 60,
-    help: 'How long a key is benched after a 429 without Retry-After; doubles for repeat offenders, up to an hour',
-  }),
-  QUARANTINE_SECONDS: seconds({
-    group: 'Keys',
-    min: 1,
-    default: 600,
-    help: 'How long a key is benched after upstream refused it (401, 403); doubles, up to a day',
-  }),
-  QUOTA_POLL_SECONDS: seconds({
-    group: 'Keys',
-    default: 300,
-    help: 'How often /me is asked what each key has left, by one replica for all; 0: never',
-  }),
-  PLAN_PREFERENCE: choice(['richest', 'spread'], {
-    group: 'Keys',
-    default: 'richest',
-    help: 'Where the plans of the keys differ in what a full record holds: richest asks the keys that hold most for it, and any key for fields that every plan has; spread asks all keys in turn for everything',
-  }),
-  REDACT_KEYS: flag({ group: 'Keys', default: true, help: 'Hide the token in answers of /me' }),
+  ...upstreamSettings,
   CACHE_TTL_SECONDS: seconds({
     group: 'Cache',
     default: 300,
@@ -265,3 +129,45 @@ export const settingsSchema = {
 }
 
 export type LookupSettings = SettingsOf<typeof settingsSchema>
+
+/** Durations that follow from settings. */
+export function durationsOf(settings: LookupSettings) {
+  // A replica on its own keeps answers for CACHE_TTL_SECONDS, whatever they tell: memory is all it has.
+  const ttlSeconds = settings.REDIS_URL === undefined ? settings.CACHE_TTL_SECONDS : settings.SHARED_CACHE_TTL_SECONDS
+  return {
+    /** What a request has begun upstream has ended by then. */
+    requestEndMs: settings.REQUEST_TIMEOUT_MS + 1000,
+    cooldownMs: settings.COOLDOWN_SECONDS * 1000,
+    quarantineMs: settings.QUARANTINE_SECONDS * 1000,
+    quotaPollMs: settings.QUOTA_POLL_SECONDS * 1000,
+    breakerOpenMs: settings.BREAKER_OPEN_SECONDS * 1000,
+    memoryTtlMs: settings.CACHE_TTL_SECONDS * 1000,
+    geoTtlMs: (ttlSeconds ?? settings.GEO_TTL_SECONDS) * 1000,
+    threatTtlMs: (ttlSeconds ?? settings.THREAT_TTL_SECONDS) * 1000,
+    negativeTtlMs: settings.NEGATIVE_TTL_SECONDS * 1000,
+    fallbackTtlMs: settings.FALLBACK_TTL_SECONDS * 1000,
+    staleForMs: settings.STALE_IF_ERROR_SECONDS * 1000,
+    revalidateForMs: settings.STALE_WHILE_REVALIDATE_SECONDS * 1000,
+  }
+}
+
+/** What no setting can say by itself: whether the files that settings name can be used. */
+export const settingsRules: readonly Rule<LookupSettings>[] = [
+  { about: ['KEYS_FILE'], fault: ({ KEYS_FILE }) => reasonNot(KEYS_FILE, readKeysFile) },
+  {
+    about: ['OFFLINE_DB'],
+    fault: ({ OFFLINE_DB }) => reasonNot(OFFLINE_DB, (file) => openOfflineDb({ path: file })),
+    // The bundled database answers until the file comes.
+    onlyChecked: true,
+  },
+]
+
+function reasonNot(file: string | undefined, read: (file: string) => unknown): string | undefined {
+  if (file === undefined) return undefined
+  try {
+    read(file)
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}

@@ -3,8 +3,7 @@ import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { Replica } from './service.ts'
-import { settingsSchema } from './settings.ts'
-import { settingsRules } from './settings-rules.ts'
+import { settingsRules, settingsSchema } from './settings.ts'
 
 process.title = 'ipfleet-lookup'
 

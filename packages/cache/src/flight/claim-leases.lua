@@ -8,7 +8,7 @@
   ARGV[1] the caller's lease token
   ARGV[2] the life of a lease, in milliseconds
   ARGV[3] '1' to lease also what has landed
-  Returns {a digit for each subject, outcomes' bytes}: 0 held by someone else, 1 leased to the caller, 2 landed. For
+  Returns {a digit for each subject, outcomes' bytes}: 0 held by another, 1 leased to the caller, 2 landed. For
   each 2 there is an outcome, in their order; for each 0 that of an earlier flight, or false.
 ]]
 local count = #KEYS / 2

@@ -43,7 +43,7 @@ export interface LoadCallbacks<T> {
 
 /** Of one subject, whose landing wakes the waiter. Messages may be lost and holders may die. */
 const recheckMs = { min: 100, max: 300 }
-/** Of many, whose landings wake nobody: a batch is as slow as its last item. Two batches must not ask in step. */
+/** Of many, whose landings wake no waiter: a batch is as slow as its last item. Two batches must not ask in step. */
 const pollMs = { min: 50, max: 100 }
 
 /**

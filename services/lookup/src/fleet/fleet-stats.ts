@@ -64,7 +64,7 @@ export class FleetStats {
       const reply = JSON.stringify({ question, stats: await this.#own() })
       await this.#link.run((client) => client.publish(this.#answersFor(replica), reply))
     } catch {
-      // Whoever asked goes on without us.
+      // The replica that asked goes on without this one.
     }
   }
 }

@@ -17,10 +17,10 @@ import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { RedisBreakerStates } from '@ipfleet/upstream/redis-breaker-states.ts'
 import { localBreakerStates, type SharedBreakerStates } from '@ipfleet/upstream/shared-breaker-state.ts'
 import { cacheNeeds, redisNeeds } from './redis-needs.ts'
-import type { LookupSettings } from '../settings.ts'
+import { durationsOf, type LookupSettings } from '../settings.ts'
 
 /** What a replica shares with the fleet, or, alone, has for itself. */
-export interface FleetParts {
+export interface Fleet {
   readonly generation: Generation
   readonly shared: AnswerStore
   readonly flight: Pick<FleetFlight<SharedOutcome>, 'run'>
@@ -47,21 +47,18 @@ const leaseMs = 1500
 const joinPatienceMs = 1000
 
 /** With REDIS_URL the parts of a fleet, without it those of a replica on its own. */
-export function fleetParts(settings: LookupSettings): FleetParts {
+export function openFleet(settings: LookupSettings): Fleet {
   const { REDIS_URL: url } = settings
-  return url === undefined ? aloneParts(settings) : sharedParts(settings, url)
+  return url === undefined ? loneFleet(settings) : sharedFleet(settings, url)
 }
 
-/** Another request may try a key on trial when the first must have ended. */
-const trialMsOf = (settings: LookupSettings): number => settings.REQUEST_TIMEOUT_MS + 1000
-
-function aloneParts(settings: LookupSettings): FleetParts {
+function loneFleet(settings: LookupSettings): Fleet {
   return {
     generation: ownGeneration(),
     shared: noStore,
     // This process has already made sure that it loads once.
     flight: { run: loadAlone },
-    keyStore: new LocalKeyStore(new FleetClock(), { trialMs: trialMsOf(settings) }),
+    keyStore: new LocalKeyStore(new FleetClock(), { trialMs: durationsOf(settings).requestEndMs }),
     breakerStates: localBreakerStates,
     redis: undefined,
     joined: async () => {},
@@ -69,7 +66,7 @@ function aloneParts(settings: LookupSettings): FleetParts {
   }
 }
 
-function sharedParts(settings: LookupSettings, url: string): FleetParts {
+function sharedFleet(settings: LookupSettings, url: string): Fleet {
   const { REDIS_CACHE_URL: cacheUrl = url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
   const clock = new FleetClock()
   const state = new RedisLink({ url, name: 'state', timeoutMs, prefix, needs: redisNeeds })
@@ -83,12 +80,13 @@ function sharedParts(settings: LookupSettings, url: string): FleetParts {
   // Of one generation only: an outcome from before a purge must not answer a caller who asks after it.
   const answerPrefix = (): string => `${generation.require()}:`
   const leases = resilientLeases(new RedisLeases(state, subscriber, { lifeMs: leaseMs, prefix: answerPrefix }))
-  const trialMs = trialMsOf(settings)
+  // Another request may try a key on trial when the first must have ended.
+  const { requestEndMs: trialMs, staleForMs, revalidateForMs } = durationsOf(settings)
   return {
     generation,
     shared: resilientStore(
       new RedisStore(cache, clock, generation, {
-        staleForMs: 1000 * Math.max(settings.STALE_IF_ERROR_SECONDS, settings.STALE_WHILE_REVALIDATE_SECONDS),
+        staleForMs: Math.max(staleForMs, revalidateForMs),
       }),
     ),
     flight: new FleetFlight<SharedOutcome>(leases, outcomeCodec),

@@ -3,7 +3,7 @@ import type { NextFunction, Request, Response } from 'express'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /**
- * Lets through who may change something: whoever has the token, or, where none is configured, whoever speaks from
+ * Lets through clients that may change something: those with the token, or, where none is configured, those that speak from
  * this machine and not through a proxy.
  */
 export function adminGuard(token: string | undefined) {

@@ -1,6 +1,6 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { expect, test } from '@jest/globals'
-import { compressed, isCompressible, leastCompressedBytes, preferredCoding } from './compression.ts'
+import { compressed, isCompressible, minCompressedBytes, preferredCoding } from './compression.ts'
 
 test.each([
   { field: 'gzip, deflate, br, zstd', coding: 'br' },
@@ -24,10 +24,10 @@ test.each([
 const answer = (contentType: string, bytes: number) => ({ status: 200, contentType, body: Buffer.alloc(bytes) })
 
 test('what is small or no text is left as it is', () => {
-  expect(isCompressible(answer('application/json; charset=utf-8', leastCompressedBytes))).toBe(true)
-  expect(isCompressible(answer('text/javascript; charset=utf-8', leastCompressedBytes))).toBe(true)
-  expect(isCompressible(answer('application/json; charset=utf-8', leastCompressedBytes - 1))).toBe(false)
-  expect(isCompressible(answer('image/png', leastCompressedBytes))).toBe(false)
+  expect(isCompressible(answer('application/json; charset=utf-8', minCompressedBytes))).toBe(true)
+  expect(isCompressible(answer('text/javascript; charset=utf-8', minCompressedBytes))).toBe(true)
+  expect(isCompressible(answer('application/json; charset=utf-8', minCompressedBytes - 1))).toBe(false)
+  expect(isCompressible(answer('image/png', minCompressedBytes))).toBe(false)
 })
 
 test('both codings give the bytes back', async () => {

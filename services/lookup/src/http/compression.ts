@@ -7,11 +7,11 @@ const codings = ['br', 'gzip'] as const
 export type Coding = (typeof codings)[number]
 
 /** Under this, compressing costs more than the bytes it saves. */
-export const leastCompressedBytes = 8192
+export const minCompressedBytes = 8192
 
 /** Whether an answer may be sent coded; if so, its form depends on Accept-Encoding, and it says so (Vary). */
 export function isCompressible({ body, contentType }: Answer): boolean {
-  return body.length >= leastCompressedBytes && /^(?:application\/json|text\/)/.test(contentType)
+  return body.length >= minCompressedBytes && /^(?:application\/json|text\/)/.test(contentType)
 }
 
 /**

@@ -5,15 +5,15 @@ import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import { memoryHitHeaders, notModifiedHeaders } from './answer-headers.ts'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
-import { leastCompressedBytes } from './compression.ts'
+import { minCompressedBytes } from './compression.ts'
 import { isUnchanged, preparedOf } from './representation.ts'
 import type { RequestRecord } from '../operations/request-record.ts'
 
-export interface FastPathParts {
+export interface FastPathDeps {
   readonly memory: LruStore
   readonly record: RequestRecord
   readonly accessLog: AccessLog
-  /** Undefined: everyone may ask. */
+  /** Undefined: every client may ask. */
   readonly clients?: ClientGuard | undefined
 }
 
@@ -26,7 +26,7 @@ export interface FastPathParts {
  * which memory alone cannot say whether they are within their client's budget, and bodies worth compressing.
  * @returns whether the request has been answered
  */
-export function fastPath({ memory, record, accessLog, clients }: FastPathParts) {
+export function fastPath({ memory, record, accessLog, clients }: FastPathDeps) {
   return (req: IncomingMessage, res: ServerResponse): boolean => {
     const target = req.url as string
     const { headers } = req
@@ -35,7 +35,7 @@ export function fastPath({ memory, record, accessLog, clients }: FastPathParts) 
     const entry = memory.getServable(withoutJson(target), startedMs) ?? withoutToken(memory, target, startedMs)
     if (entry === undefined || entry.answer.status !== 200) return false
     const { body } = entry.answer
-    if (body.length >= leastCompressedBytes && headers['accept-encoding'] !== undefined) return false
+    if (body.length >= minCompressedBytes && headers['accept-encoding'] !== undefined) return false
     const clientFields = clients === undefined ? none : clients.admitNow(req)
     if (clientFields === undefined) return false
     const isHeld = headers['if-none-match'] !== undefined && isUnchanged(req, preparedOf(entry).tag)

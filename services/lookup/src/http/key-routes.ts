@@ -1,22 +1,22 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type Request, type Response, Router } from 'express'
-import type { KeyDesk } from '../keys/key-desk.ts'
+import type { KeyAdmin } from '../keys/key-admin.ts'
 
-export interface KeyRoutesParts {
+export interface KeyRoutesDeps {
   /** Undefined without keys. */
-  readonly desk: KeyDesk | undefined
+  readonly desk: KeyAdmin | undefined
 }
 
 /** A year: a key that should be gone for longer should be gone from the settings. */
 const longestBenchSeconds = 31_536_000
 
 /** What an operator sees of the keys, and does to one of them for the whole fleet; who may is decided before. */
-export function keyRoutes({ desk }: KeyRoutesParts): Router {
+export function keyRoutes({ desk }: KeyRoutesDeps): Router {
   const router = Router({ caseSensitive: true })
   router.get('/keys', async (_req, res) => {
     res.json({ keys: (await desk?.rows()) ?? [] })
   })
-  const change = (act: (desk: KeyDesk, id: string, req: Request) => Promise<unknown>) => {
+  const change = (act: (desk: KeyAdmin, id: string, req: Request) => Promise<unknown>) => {
     return async (req: Request, res: Response): Promise<void> => {
       const id = String(req.params['id'])
       if (!desk?.knows(id)) throw new ProxyError('not_found', { message: 'There is no key of this id' })

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /**
- * Whether a request says of itself that nobody waits for it, and that look-ups which somebody waits for go before it: it
+ * Whether a request says of itself that no client waits for it, and that look-ups with a waiting client go before it: it
  * has the field, whatever the percentage.
  */
 export function isBackground({ headers }: IncomingMessage): boolean {
@@ -11,7 +11,7 @@ export function isBackground({ headers }: IncomingMessage): boolean {
 
 /**
  * `Ipfleet-Live-Reserve: 20`: of each API key's limit, that percentage is not touched by this request, so that it is
- * left to look-ups that somebody waits for. As a share, 0 without the field.
+ * left to look-ups with a waiting client. As a share, 0 without the field.
  * @throws ProxyError `bad_request` for anything but a whole number from 0 to 99
  */
 export function liveReserve({ headers }: IncomingMessage): number {

@@ -15,7 +15,7 @@ import { isBackground, liveReserve } from './live-reserve.ts'
 import type { RequestBodies } from './request-bodies.ts'
 import type { Responder } from './responder.ts'
 
-export interface LookupRoutesParts {
+export interface LookupRoutesDeps {
   readonly lookup: Lookup
   readonly responder: Responder
   readonly clientAddress: (req: IncomingMessage) => string
@@ -35,8 +35,8 @@ const postPaths = /^\/(batch|tools|summarize|map)(\/|&|\?|$)/
 const batchPath = /^\/batch(\/|&|\?|$)/
 
 /** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
-export function lookupRoutes(parts: LookupRoutesParts): Router {
-  const { lookup, responder, clientAddress } = parts
+export function lookupRoutes(deps: LookupRoutesDeps): Router {
+  const { lookup, responder, clientAddress } = deps
   const slots = new BatchSlots()
   const get = async (req: Request, res: Response): Promise<void> => {
     const route = req.path === '/me' ? 'account' : 'lookup'
@@ -54,7 +54,7 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
 
   const post = (req: Request, res: Response): Promise<void> =>
     responder.respond('batch', req, res, () =>
-      batchPath.test(req.url) ? batchAnswer(parts, slots, req, res) : toolAnswer(parts, req, res),
+      batchPath.test(req.url) ? batchAnswer(deps, slots, req, res) : toolAnswer(deps, req, res),
     )
 
   const router = Router({ caseSensitive: true })
@@ -70,20 +70,15 @@ export function lookupRoutes(parts: LookupRoutesParts): Router {
   return router
 }
 
-async function batchAnswer(
-  parts: LookupRoutesParts,
-  slots: BatchSlots,
-  req: Request,
-  res: Response,
-): Promise<Answered> {
-  const { lookup, clientAddress, liveRate, bodies } = parts
+async function batchAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Request, res: Response): Promise<Answered> {
+  const { lookup, clientAddress, liveRate, bodies } = deps
   const client = clientAddress(req)
   const terms = {
     ...batchForm(req.url, req.headers.host),
     directives: cacheDirectives(req.headers['cache-control']),
     reserveShare: liveReserve(req),
     isBackground: isBackground(req),
-    exhaustedStatus: exhaustedStatusFor(req, parts.exhaustedStatus),
+    exhaustedStatus: exhaustedStatusFor(req, deps.exhaustedStatus),
     ownAddress: () => ownAddress(client),
   }
   if (terms.isBackground) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
@@ -95,8 +90,8 @@ async function batchAnswer(
   return answered
 }
 
-async function toolAnswer(parts: LookupRoutesParts, req: Request, res: Response): Promise<Answered> {
-  const { lookup, clientAddress, bodies } = parts
+async function toolAnswer(deps: LookupRoutesDeps, req: Request, res: Response): Promise<Answered> {
+  const { lookup, clientAddress, bodies } = deps
   const path = toolTarget(req.url)
   if (cacheDirectives(req.headers['cache-control']).onlyIfCached) throw new ProxyError('not_cached')
   const bytes = await bodies.read(req, res, { maxBytes: maxToolBytes, client: clientAddress(req) })
@@ -104,14 +99,14 @@ async function toolAnswer(parts: LookupRoutesParts, req: Request, res: Response)
   return lookup.direct({ method: 'POST', surface: 'legacy', path, body: { bytes, contentType }, expected: 'any' })
 }
 
-/** `/` is the record of whoever asks. */
+/** `/` is the record of the calling client. */
 function ownAddress(client: string): string {
   const address = canonicalAddress(client)
   if (address !== undefined) return address
   throw new ProxyError('bad_request', { message: 'The address of this client is not known' })
 }
 
-/** Browsers ask before they POST from elsewhere; IPinfo allows everyone. */
+/** Browsers ask before they POST from elsewhere; IPinfo allows every origin. */
 function preflight(res: Response): void {
   res.set({
     'Access-Control-Allow-Origin': '*',

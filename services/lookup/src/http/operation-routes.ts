@@ -3,7 +3,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { Router } from 'express'
 import { type Stats, sumStats } from '../operations/stats.ts'
 
-export interface OperationRoutesParts {
+export interface OperationRoutesDeps {
   readonly generation: Generation
   readonly ownStats: () => Promise<Stats>
   /** Undefined for a replica on its own. */
@@ -11,7 +11,7 @@ export interface OperationRoutesParts {
 }
 
 /** Counters, and what an operator does to the fleet; who may is decided before. */
-export function operationRoutes({ generation, ownStats, otherStats }: OperationRoutesParts): Router {
+export function operationRoutes({ generation, ownStats, otherStats }: OperationRoutesDeps): Router {
   const router = Router()
   router.get('/stats', async (req, res) => {
     const own = await ownStats()

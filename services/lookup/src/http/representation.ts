@@ -28,12 +28,12 @@ export interface Prepared {
   /** The fields of a hit in memory within that second of the entry's life; see `memoryHitHeaders`. */
   second: number
   headers: string[]
-  /** The coded bodies that someone has asked for. */
+  /** The coded bodies that a client has asked for. */
   readonly coded: Map<Coding, Promise<Buffer>>
 }
 
 export function preparedOf(entry: Entry): Prepared {
-  // Nobody else writes it.
+  // Only this module writes it.
   const held = entry.prepared as Prepared | undefined
   if (held !== undefined) return held
   const prepared = prepare(entry.answer, entry.text)

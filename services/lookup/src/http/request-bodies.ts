@@ -63,7 +63,7 @@ export class RequestBodies {
         held.take(size)
       })
     } catch (error) {
-      // What else the client sends is read by nobody.
+      // What else the client sends is not read.
       req.unpipe()
       decoder?.destroy()
       lingerAfter(res)

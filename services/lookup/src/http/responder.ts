@@ -31,9 +31,9 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   'not_cached',
 ])
 
-export interface ResponderParts {
+export interface ResponderDeps {
   readonly record: RequestRecord
-  /** Undefined: everyone may ask. */
+  /** Undefined: every client may ask. */
   readonly clients?: ClientGuard | undefined
   /** What a look-up is answered that no key may ask now. */
   readonly exhaustedStatus: number
@@ -47,7 +47,7 @@ export class Responder {
   readonly #exhaustedStatus: number
   readonly #clock: Clock
 
-  constructor({ record, clients, exhaustedStatus, clock = monotonicClock }: ResponderParts) {
+  constructor({ record, clients, exhaustedStatus, clock = monotonicClock }: ResponderDeps) {
     this.#record = record
     this.#clients = clients
     this.#exhaustedStatus = exhaustedStatus

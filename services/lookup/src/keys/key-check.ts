@@ -6,14 +6,14 @@ import { featuresOfAccount } from './quota-account.ts'
 
 /**
  * What a key's account says when a refusal does not tell whom it is about. `known`: upstream knows the key, and perhaps
- * tells which products its plan has; `unsettled`: nobody could be asked just now.
+ * tells which products its plan has; `unsettled`: upstream gave no answer just now.
  */
 export type Standing =
   | { readonly kind: 'known'; readonly products?: readonly string[] }
   | { readonly kind: 'refused' }
   | { readonly kind: 'unsettled' }
 
-export interface KeyCheckParts {
+export interface KeyCheckDeps {
   /** Asks `/me` once with the key. It costs nothing. */
   readonly ask: (key: ApiKey) => Promise<Reply>
   /** Undefined: this replica is alone. */
@@ -23,21 +23,21 @@ export interface KeyCheckParts {
 
 /** A key is asked about at most once in that time, by the whole fleet. */
 const believedMs = 60_000
-/** Whoever asks has answered, or will not. */
+/** The replica that asks has answered, or will not. */
 const askingMs = 6000
 
 const unsettled: Standing = { kind: 'unsettled' }
 
 /** Settles whether upstream knows a key, with one `/me` a minute for the fleet. */
 export class KeyCheck {
-  readonly #parts: KeyCheckParts
+  readonly #deps: KeyCheckDeps
   readonly #clock: Clock
   readonly #known = new Map<string, { readonly standing: Standing; readonly untilMs: number }>()
   readonly #underWay = new Map<string, Promise<Standing>>()
 
-  constructor(parts: KeyCheckParts) {
-    this.#parts = parts
-    this.#clock = parts.clock ?? monotonicClock
+  constructor(deps: KeyCheckDeps) {
+    this.#deps = deps
+    this.#clock = deps.clock ?? monotonicClock
   }
 
   /** Never throws. */
@@ -52,7 +52,7 @@ export class KeyCheck {
   async #settle(key: ApiKey): Promise<Standing> {
     const shared = await this.#claim(key.id)
     if (shared !== 'ours') return shared
-    const standing = standingIn(await this.#parts.ask(key))
+    const standing = standingIn(await this.#deps.ask(key))
     const forMs = standing.kind === 'unsettled' ? 1000 : believedMs
     this.#known.set(key.id, { standing, untilMs: this.#clock.nowMs() + forMs })
     await this.#tell(key.id, standing, forMs)
@@ -61,7 +61,7 @@ export class KeyCheck {
 
   /** What another replica has found out; `ours`: it is for this one to ask. */
   async #claim(id: string): Promise<Standing | 'ours'> {
-    const { link } = this.#parts
+    const { link } = this.#deps
     if (!link) return 'ours'
     const key = standingKey(link, id)
     try {
@@ -85,7 +85,7 @@ export class KeyCheck {
 
   async #tell(id: string, standing: Standing, forMs: number): Promise<void> {
     try {
-      const { link } = this.#parts
+      const { link } = this.#deps
       await link?.run((client) => client.set(standingKey(link, id), JSON.stringify(standing), 'PX', forMs))
     } catch {
       // The others ask for themselves.

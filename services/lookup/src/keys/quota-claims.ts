@@ -1,7 +1,7 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 
-/** Work that one replica does for all. Whoever claims it first does it; nobody else may until the claim is over. */
+/** Work that one replica does for all. The first to claim it does it; no other may until the claim is over. */
 export interface QuotaClaims {
   claim(work: string, forMs: number): Promise<boolean>
 }

@@ -7,7 +7,7 @@ import { richnessByFeatures } from '../upstream/richness.ts'
 import type { QuotaClaims } from './quota-claims.ts'
 import { between } from '@ipfleet/core/jitter.ts'
 
-export interface QuotaPollerParts {
+export interface QuotaPollerDeps {
   readonly pool: KeyPool
   /** Asks `/me` once, past the loader: nothing is tried again, and no key is benched for what it says. */
   readonly ask: (key: ApiKey) => Promise<Reply>
@@ -30,22 +30,22 @@ const checkedForMs = 10_000
  * 429 that does not say for how long. Keys whose account names no quota (Lite) are not asked about again.
  */
 export class QuotaPoller {
-  readonly #parts: QuotaPollerParts
+  readonly #deps: QuotaPollerDeps
   readonly #unlimited = new Set<string>()
   /** What each key's account has named, so that it is noted once. */
   readonly #noted = new Map<string, string>()
   readonly #timers = new Map<NodeJS.Timeout, () => void>()
   #closed = false
 
-  constructor(parts: QuotaPollerParts) {
-    this.#parts = parts
-    parts.pool.on('unexplained', (id) => void this.#check(id))
+  constructor(deps: QuotaPollerDeps) {
+    this.#deps = deps
+    deps.pool.on('unexplained', (id) => void this.#check(id))
     // Claims leave out the keys that have been asked about lately.
-    parts.pool.on('replaced', () => void this.#poll())
+    deps.pool.on('replaced', () => void this.#poll())
   }
 
   async start(): Promise<void> {
-    const { everyMs } = this.#parts
+    const { everyMs } = this.#deps
     while (!this.#closed) {
       await this.#poll()
       await this.#pause(between(everyMs * (1 - jitterShare), everyMs))
@@ -62,7 +62,7 @@ export class QuotaPoller {
 
   async #poll(): Promise<void> {
     try {
-      const due = this.#parts.pool.keys.filter(({ id }) => !this.#unlimited.has(id))
+      const due = this.#deps.pool.keys.filter(({ id }) => !this.#unlimited.has(id))
       const mine: ApiKey[] = []
       for (const key of due) if (await this.#claims(`poll:${key.id}`)) mine.push(key)
       if (mine.length > 0) await this.#askAll(mine)
@@ -72,7 +72,7 @@ export class QuotaPoller {
   }
 
   #claims(work: string): Promise<boolean> {
-    const { claims, everyMs } = this.#parts
+    const { claims, everyMs } = this.#deps
     return claims.claim(work, everyMs * (1 - jitterShare))
   }
 
@@ -81,12 +81,12 @@ export class QuotaPoller {
    * asked only when all of that has arrived; keys of which nothing is known yet need no such care.
    */
   async #askAll(keys: readonly ApiKey[]): Promise<void> {
-    const before = new Map((await this.#parts.pool.quotas()).map((quota) => [quota.id, quota]))
+    const before = new Map((await this.#deps.pool.quotas()).map((quota) => [quota.id, quota]))
     const isNew = ({ id }: ApiKey): boolean => before.get(id)?.account === undefined
     await this.#askEach(keys.filter(isNew), before)
     const known = keys.filter((key) => !isNew(key))
     if (known.length === 0) return
-    await this.#pause(this.#parts.settleMs)
+    await this.#pause(this.#deps.settleMs)
     await this.#askEach(known, before)
   }
 
@@ -98,21 +98,21 @@ export class QuotaPoller {
       if (account.kind === 'unlimited') this.#unlimited.add(key.id)
       if (account.kind !== 'quota') continue
       await this.#releaseIfFull(key, account.quota.remaining)
-      await this.#parts.pool.noteAccount(key.id, account.quota, before.get(key.id)?.taken ?? 0)
+      await this.#deps.pool.noteAccount(key.id, account.quota, before.get(key.id)?.taken ?? 0)
     }
   }
 
   /** The month has turned, or the operator has bought more. */
   async #releaseIfFull({ id }: ApiKey, remaining: number): Promise<void> {
     if (remaining < 1) return
-    const { pool } = this.#parts
+    const { pool } = this.#deps
     const state = (await pool.read()).find((one) => one.id === id)
     if (state?.state === 'cooling' && state.reason === 'exhausted') await pool.release(id)
   }
 
   /** A key has met a 429: is its quota gone? */
   async #check(id: string): Promise<void> {
-    const { pool, claims } = this.#parts
+    const { pool, claims } = this.#deps
     const key = pool.keys.find((one) => one.id === id)
     if (!key || this.#closed || this.#unlimited.has(id)) return
     try {
@@ -128,10 +128,10 @@ export class QuotaPoller {
   }
 
   async #account(key: ApiKey): Promise<{ account: Account; features?: readonly AccountFeature[] }> {
-    const reply = await this.#parts.ask(key)
+    const reply = await this.#deps.ask(key)
     if (reply.kind !== 'answered') return { account: { kind: 'unknown' } }
     const features = featuresOfAccount(reply.answer)
-    return { account: accountOf(reply.answer, this.#parts.epochMs()), ...(features && { features }) }
+    return { account: accountOf(reply.answer, this.#deps.epochMs()), ...(features && { features }) }
   }
 
   /** The plan has the products that its account names, and those with less than the whole quota have one of their own. */
@@ -140,11 +140,11 @@ export class QuotaPoller {
     if (features.length === 0 || this.#noted.get(id) === signature) return
     this.#noted.set(id, signature)
     const richness = richnessByFeatures(features.map(({ product }) => product))
-    await this.#parts.pool.learn(id, 'lookup', richness.get('lookup'))
+    await this.#deps.pool.learn(id, 'lookup', richness.get('lookup'))
     const whole = account.kind === 'quota' ? (account.quota.limit ?? Infinity) : Infinity
     for (const { product, limit } of features) {
-      await this.#parts.pool.learn(id, product, richness.get(product))
-      if (limit !== undefined && limit < whole) await this.#parts.pool.noteProductLimit(id, product, limit)
+      await this.#deps.pool.learn(id, product, richness.get(product))
+      if (limit !== undefined && limit < whole) await this.#deps.pool.noteProductLimit(id, product, limit)
     }
   }
 

@@ -19,11 +19,11 @@ export interface HealthReport {
     /** What is wrong with which of them, and since when. */
     readonly problems?: Readonly<Record<string, LinkHealth>>
   }
-  /** `embedded`: there are no keys, and nobody is asked. */
+  /** `embedded`: there are no keys, and no upstream is asked. */
   readonly upstream: { readonly breaker: BreakerState | 'embedded' }
 }
 
-export interface HealthParts {
+export interface HealthDeps {
   /** Of all providers. */
   readonly pools: readonly KeyPool[]
   readonly gate: UpstreamGate | undefined
@@ -34,20 +34,20 @@ export interface HealthParts {
 export class Health {
   /** Set when the process has been told to stop: load balancers should send nothing new. */
   draining = false
-  readonly #parts: HealthParts
+  readonly #deps: HealthDeps
 
-  constructor(parts: HealthParts) {
-    this.#parts = parts
+  constructor(deps: HealthDeps) {
+    this.#deps = deps
   }
 
   async keys(): Promise<KeyCounts> {
-    return countKeys((await Promise.all(this.#parts.pools.map((pool) => pool.read()))).flat())
+    return countKeys((await Promise.all(this.#deps.pools.map((pool) => pool.read()))).flat())
   }
 
   async report(): Promise<HealthReport> {
-    const { redis } = this.#parts
+    const { redis } = this.#deps
     const keys = await this.keys()
-    const breaker = this.#parts.gate?.state ?? 'embedded'
+    const breaker = this.#deps.gate?.state ?? 'embedded'
     const links = Object.entries(redis ?? {}).map(([name, link]) => ({ name, health: linkHealth(link) }))
     const troubled = links.filter(({ health }) => health.reason !== undefined)
     const reasons = [

@@ -1,9 +1,9 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 
-/** Whoever asks seldom is told of the last second all the same. */
+/** A caller that asks seldom gets the rate of at least a second. */
 const windowMs = 1000
 
-/** How many look-ups a second somebody has waited for of late, for those who would rather not be in their way. */
+/** How many look-ups a second clients have waited for of late. A bulk service slows down by it. */
 export class LiveRate {
   readonly #total: () => number
   readonly #clock: Clock

@@ -2,7 +2,7 @@ import { FollowedOfflineDb } from '@ipfleet/offline/followed-offline-db.ts'
 import { type OfflineDb, openOfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 
-/** Where answers come from when nobody is asked: the bundled database, or the operator's own as long as it is good. */
+/** Where answers come from when no upstream is asked: the bundled database, or the operator's own as long as it is good. */
 export interface OfflineSource {
   /** Always answers from the newest database that could be read. */
   readonly db: OfflineDb

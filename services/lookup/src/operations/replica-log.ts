@@ -1,10 +1,10 @@
 import { logLink } from '@ipfleet/redis/log-link.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import type { FleetParts } from '../fleet/fleet.ts'
-import type { UpstreamParts } from '../upstream/upstream-parts.ts'
+import type { Fleet } from '../fleet/fleet.ts'
+import type { UpstreamStack } from '../upstream/upstream-stack.ts'
 
 /** What happens to the replica's surroundings, as lines in the log. */
-export function logEvents(logger: Logger, fleet: FleetParts, upstream: UpstreamParts | undefined): void {
+export function logEvents(logger: Logger, fleet: Fleet, upstream: UpstreamStack | undefined): void {
   for (const link of new Set(fleet.redis ? [fleet.redis.state, fleet.redis.cache] : [])) {
     logLink(link, logger, 'going on without it')
   }
@@ -28,11 +28,11 @@ export interface ModeWords {
   readonly offlineDb: string
 }
 
-/** The line that tells someone who has just started it what they have, and what is missing. */
+/** The line that tells an operator after the start what the replica has, and what is missing. */
 export function logMode(
   logger: Logger,
-  fleet: FleetParts,
-  upstream: UpstreamParts | undefined,
+  fleet: Fleet,
+  upstream: UpstreamStack | undefined,
   { keysSetting, offlineDb }: ModeWords,
 ): void {
   if (upstream) {
@@ -46,7 +46,7 @@ export function logMode(
 }
 
 /** Why Redis cannot be used is a line of its own. */
-function sharedInWords({ redis }: FleetParts): string {
+function sharedInWords({ redis }: Fleet): string {
   if (!redis) return 'this replica alone (set REDIS_URL to share them)'
   return redis.state.up ? 'shared through Redis' : 'this replica alone until Redis can be used'
 }

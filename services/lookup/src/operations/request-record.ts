@@ -15,7 +15,7 @@ type StatusClass = (typeof labels.status)[number]
 /** How many requests ended how: the source of `/stats` and of the request metrics. */
 export class RequestRecord {
   readonly counts: Record<AnswerEnd, number>
-  /** Look-ups of single records, which somebody waits for. */
+  /** Look-ups of single records, for which a client waits. */
   live = 0
   /** Requests that found all keys benched and nothing to answer with. */
   keysExhausted = 0

@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { parseTarget, type Query } from './query.ts'
 
-/** What an item of a batch asks: a path without its leading slash, or something that nobody needs to be asked about. */
+/** What an item of a batch asks: a path without its leading slash, or something that needs no look-up. */
 export type BatchItem =
   | { readonly kind: 'query'; readonly query: Query }
   | { readonly kind: 'error'; readonly error: ProxyError }

@@ -137,7 +137,7 @@ export function toolTarget(target: string): string {
   return pathOf(segmentsOf(path)) + (cli === null ? '' : `?cli=${encodeURIComponent(cli)}`)
 }
 
-/** Only digits, dots and colons of any script, brackets, hex: someone meant an address. */
+/** Only digits, dots and colons of any script, brackets, hex: an address was meant. */
 function looksLikeAddress(segment: string): boolean {
   return /[.:。．[\]%]/.test(segment) || /^\p{Nd}+$/u.test(segment) || /^0x[\da-f]+$/i.test(segment)
 }

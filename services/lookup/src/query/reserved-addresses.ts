@@ -1,7 +1,7 @@
 import { BlockList, isIPv4 } from 'node:net'
 
 /**
- * Addresses that belong to nobody in particular: IPinfo answers them with `"bogon": true`, and so do we, without
+ * Addresses that no network owns: IPinfo answers them with `"bogon": true`, and so do we, without
  * asking. The list is IPinfo's (ipinfo.io/bogon), from the IANA special-purpose registries (RFC 6890 and later);
  * the 6to4 and Teredo blocks wrap the IPv4 ones.
  */

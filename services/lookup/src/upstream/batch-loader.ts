@@ -15,7 +15,7 @@ import { SingleAnswers } from './single-answers.ts'
 import { type Query, requestOf } from '../query/query.ts'
 import type { Upstream, VerdictInside } from './upstream-loader.ts'
 
-export interface BatchLoaderParts {
+export interface BatchLoaderDeps {
   readonly upstream: Pick<Upstream, 'load'>
   /** Is asked item by item when upstream is down or has no key left. */
   readonly fallback?: Pick<Upstream, 'load'>
@@ -72,11 +72,11 @@ interface Chunk {
 export class BatchLoader {
   readonly #upstream: Pick<Upstream, 'load'>
   readonly #fallback: Pick<Upstream, 'load'> | undefined
-  readonly #freshForMs: BatchLoaderParts['freshForMs']
+  readonly #freshForMs: BatchLoaderDeps['freshForMs']
   readonly #productOf: (query: Query) => string
   readonly #takesBatches: boolean
 
-  constructor({ upstream, fallback, freshForMs, productOf = () => 'core', takesBatches = true }: BatchLoaderParts) {
+  constructor({ upstream, fallback, freshForMs, productOf = () => 'core', takesBatches = true }: BatchLoaderDeps) {
     this.#upstream = upstream
     this.#fallback = fallback
     this.#freshForMs = freshForMs
@@ -124,7 +124,7 @@ export class BatchLoader {
     }
   }
 
-  /** In slices, since whoever asks for something in memory waits meanwhile. Returns what the key could not pay for. */
+  /** In slices, since hits in memory wait meanwhile. Returns what the key could not pay for. */
   async #settlePart({ route, queries }: Chunk, values: ValuesFrom, settle: Settle<Outcome>): Promise<Query[]> {
     const unpaid: Query[] = []
     await eachInTurn(slicesOf(queries, sliceLength), async (slice) => {

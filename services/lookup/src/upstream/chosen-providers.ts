@@ -1,32 +1,7 @@
-import { text } from '@ipfleet/settings/kinds.ts'
-import type { Setting } from '@ipfleet/settings/setting.ts'
 import { ipasis } from '@ipfleet/upstream/providers/ipasis.ts'
 import { ipinfo } from '@ipfleet/upstream/providers/ipinfo.ts'
-import { type Provider, type ProviderName, providerNames } from '@ipfleet/upstream/providers/provider.ts'
+import type { Provider, ProviderName } from '@ipfleet/upstream/providers/provider.ts'
 import type { LookupSettings } from '../settings.ts'
-
-/** The setting `PROVIDER`: one name, or two, of which the second stands in for the first. */
-export function providerList(options: {
-  readonly help: string
-  readonly group: string
-}): Setting<readonly ProviderName[]> {
-  const allowed = `${providerNames.join(' or ')}, or both with a comma`
-  const given = text({ ...options, default: '', allowed })
-  const parser = given.parser.transform((value, context): readonly ProviderName[] => {
-    const words = value.split(',').map((word) => word.trim().toLowerCase())
-    const names = words.flatMap((word) => providerNames.filter((name) => name === word))
-    if (names.length === words.length && new Set(names).size === names.length) return names
-    context.addIssue({ code: 'invalid_value', values: [...providerNames], input: value })
-    return []
-  })
-  return {
-    ...given,
-    parser,
-    presence: { kind: 'default', value: ['ipinfo'] },
-    show: (names) => names.join(','),
-    secretsIn: () => [],
-  }
-}
 
 export interface ChosenProvider {
   readonly name: ProviderName

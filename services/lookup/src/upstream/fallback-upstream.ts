@@ -3,7 +3,7 @@ import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import type { LoadOptions, Upstream } from './upstream-loader.ts'
 
-export interface FallbackUpstreamParts {
+export interface FallbackUpstreamDeps {
   readonly first: Upstream
   readonly second: Upstream
   /** Whether the second provider has answers of this kind. */
@@ -18,20 +18,20 @@ const firstShare = 0.6
 
 /** The first provider, and the second while the first has no key left or is down. */
 export class FallbackUpstream implements Upstream {
-  readonly #parts: FallbackUpstreamParts
+  readonly #deps: FallbackUpstreamDeps
   readonly #clock: Clock
 
-  constructor(parts: FallbackUpstreamParts) {
-    this.#parts = parts
-    this.#clock = parts.clock ?? monotonicClock
+  constructor(deps: FallbackUpstreamDeps) {
+    this.#deps = deps
+    this.#clock = deps.clock ?? monotonicClock
   }
 
   prefersPartial(request: UpstreamRequest): boolean {
-    return this.#parts.first.prefersPartial?.(request) ?? false
+    return this.#deps.first.prefersPartial?.(request) ?? false
   }
 
   async load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome> {
-    const { first, second, offers, freshForMs } = this.#parts
+    const { first, second, offers, freshForMs } = this.#deps
     // A refresh may be left undone: what there is came from the first provider.
     if (!offers(request) || options?.purpose === 'refresh') return first.load(request, deadlineMs, options)
     const nowMs = this.#clock.nowMs()

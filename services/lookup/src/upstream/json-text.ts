@@ -9,8 +9,8 @@ const closeObject = 0x7d
 const openArray = 0x5b
 const closeArray = 0x5d
 
-/** No record is nested that deep; recursion must not be as deep as somebody else likes. */
-const mostNested = 200
+/** No record is nested that deep; the depth of recursion must not be up to upstream. */
+const maxNesting = 200
 
 /** Where the next byte is that is no white space. */
 export function afterSpace(bytes: Uint8Array, from: number): number {
@@ -28,9 +28,9 @@ export function afterValue(bytes: Uint8Array, at: number, depth = 0): number {
     case quote:
       return afterString(bytes, at)
     case openObject:
-      return depth < mostNested ? afterList(bytes, at, closeObject, depth + 1) : -1
+      return depth < maxNesting ? afterList(bytes, at, closeObject, depth + 1) : -1
     case openArray:
-      return depth < mostNested ? afterList(bytes, at, closeArray, depth + 1) : -1
+      return depth < maxNesting ? afterList(bytes, at, closeArray, depth + 1) : -1
     case 0x74:
       return afterWord(bytes, at, 'true')
     case 0x66:

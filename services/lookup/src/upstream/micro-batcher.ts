@@ -3,7 +3,7 @@ import { type Query, requestOf } from '../query/query.ts'
 import type { BatchLoader } from './batch-loader.ts'
 import type { Upstream } from './upstream-loader.ts'
 
-export interface MicroBatcherParts {
+export interface MicroBatcherDeps {
   /** How long a query waits for others. */
   readonly windowMs: number
   readonly loader: BatchLoader
@@ -31,7 +31,7 @@ export class MicroBatcher {
   #waiting: Waiting[] = []
   #timer: NodeJS.Timeout | undefined
 
-  constructor({ windowMs, loader, upstream }: MicroBatcherParts) {
+  constructor({ windowMs, loader, upstream }: MicroBatcherDeps) {
     this.#windowMs = windowMs
     this.#loader = loader
     this.#upstream = upstream

@@ -1,6 +1,6 @@
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 
-/** What upstream has said to every key lately, in IPinfo's words: nobody needs to be asked again for a while. */
+/** What upstream has said to every key lately, in IPinfo's words: it is not asked again for a while. */
 export function rememberedRefusal(status: number): UpstreamAnswer {
   return {
     status,

@@ -8,7 +8,7 @@ const json = 'application/json; charset=utf-8'
 
 /**
  * The answers that single queries would have had, out of their values in a batch's answer. Their bodies lie in one
- * piece of memory: whoever keeps one makes a copy.
+ * piece of memory: a caller that keeps one makes a copy.
  */
 export class SingleAnswers {
   readonly #batch: Buffer

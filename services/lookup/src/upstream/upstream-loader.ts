@@ -17,7 +17,7 @@ import { holdsFullRecords, richnessOf } from './richness.ts'
 import { type Recorded, UpstreamTries } from './upstream-tries.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
-export interface UpstreamLoaderParts {
+export interface UpstreamLoaderDeps {
   readonly pool: KeyPool
   readonly client: UpstreamClient
   readonly gate: UpstreamGate
@@ -39,9 +39,9 @@ export interface LoadOptions {
   readonly units?: number
   /** What an answer says of the key inside: that its quota ended in the middle, or that it may not ask this. */
   readonly verdictInside?: (answer: UpstreamAnswer) => VerdictInside | undefined
-  /** Whether an answer that looks well from outside does so inside, where only whoever asked can tell. */
+  /** Whether an answer that looks well from outside does so inside, where only the caller can tell. */
   readonly makesSense?: (answer: UpstreamAnswer) => boolean
-  /** Nobody waits for a refresh: it leaves every key the last of its quota. */
+  /** No client waits for a refresh: it leaves every key the last of its quota. */
   readonly purpose?: LoadPurpose
   /** Of each key's limit, from 0 to 1: left to others. Default 0. */
   readonly reserveShare?: number
@@ -88,16 +88,16 @@ interface Journey {
  * where keys lack a permission, three times where it cost upstream something.
  */
 export class UpstreamLoader implements Upstream {
-  readonly #parts: UpstreamLoaderParts
+  readonly #deps: UpstreamLoaderDeps
   readonly #pool: KeyPool
   readonly #client: UpstreamClient
   readonly #clock: Clock
 
-  constructor(parts: UpstreamLoaderParts) {
-    this.#parts = parts
-    this.#pool = parts.pool
-    this.#client = parts.client
-    this.#clock = parts.clock ?? monotonicClock
+  constructor(deps: UpstreamLoaderDeps) {
+    this.#deps = deps
+    this.#pool = deps.pool
+    this.#client = deps.client
+    this.#clock = deps.clock ?? monotonicClock
   }
 
   load(request: UpstreamRequest, deadlineMs: number, options: LoadOptions = {}): Promise<Outcome> {
@@ -106,20 +106,20 @@ export class UpstreamLoader implements Upstream {
     const product = provider.productOf(request)
     const { units = provider.unitsOf(request), purpose, reserveShare = 0 } = options
     const share = Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0)
-    const prefersRich = this.#parts.prefersRichest && options.isPartial !== true && holdsFullRecords(request, product)
+    const prefersRich = this.#deps.prefersRichest && options.isPartial !== true && holdsFullRecords(request, product)
     const demand: Demand = { units, product, reserveShare: share, prefersRich }
     const ask = (source: SourceWatch): Promise<Outcome> => {
       const tries = new UpstreamTries(this.#pool)
       return this.#askKeyAfterKey({ request, product, demand, deadlineMs, options, tries, source })
     }
-    return this.#parts.gate.run(product, ask, { client: currentClient(), deadlineMs })
+    return this.#deps.gate.run(product, ask, { client: currentClient(), deadlineMs })
   }
 
   /** Plans differ, so that a full record takes one of the richest keys: what all have is asked of any. */
   prefersPartial(request: UpstreamRequest): boolean {
     const { provider } = this.#client
     const product = provider.productOf(request)
-    return this.#parts.prefersRichest && holdsFullRecords(request, product) && this.#pool.hasMixedPlans(product.name)
+    return this.#deps.prefersRichest && holdsFullRecords(request, product) && this.#pool.hasMixedPlans(product.name)
   }
 
   async #askKeyAfterKey(journey: Journey): Promise<Outcome> {
@@ -193,8 +193,7 @@ export class UpstreamLoader implements Upstream {
     const isSource = product.kind !== 'tool' && (source.isProbe || (await tries.areLimitedAlike()))
     if (isSource && reason === 'limited') {
       const saidMs = tries.toldSeconds === undefined ? undefined : tries.toldSeconds * 1000
-      const forMs =
-        saidMs === undefined ? (source.isProbe ? probeEveryMs : 0) : Math.min(saidMs, this.#parts.maxPauseMs)
+      const forMs = saidMs === undefined ? (source.isProbe ? probeEveryMs : 0) : Math.min(saidMs, this.#deps.maxPauseMs)
       await tries.acquit()
       source.limited(forMs)
       return {
@@ -248,7 +247,7 @@ export class UpstreamLoader implements Upstream {
   /** Whom a refusal is about that may be about a token that is unknown, a plan that lacks something, or an address. */
   async #settle(ticket: Ticket, status: number): Promise<Verdict> {
     const { kind, name, batchOf } = ticket.product
-    const standing = await this.#parts.check.standingOf(ticket.key)
+    const standing = await this.#deps.check.standingOf(ticket.key)
     if (standing.kind === 'unsettled') return 'unsettled'
     if (standing.kind === 'refused') return 'key'
     const isForAll = batchOf === undefined && (kind === 'plan' || kind === 'free' || kind === 'other')
@@ -292,7 +291,7 @@ export class UpstreamLoader implements Upstream {
     return exhausted({ kind: 'exhausted', retryAfterMs }, demand)
   }
 
-  /** Some keys may not ask this, and of the others nobody knows yet. */
+  /** Some keys may not ask this, and of the others it is not known yet. */
   async #outOfTime({ tries }: Journey, ticket: Ticket): Promise<Outcome> {
     await this.#pool.unsettled(ticket)
     await tries.convict()
@@ -303,13 +302,13 @@ export class UpstreamLoader implements Upstream {
     return {
       kind: 'answer',
       answer: this.#withoutKeys(answer),
-      freshForMs: this.#parts.freshForMs(path, answer),
+      freshForMs: this.#deps.freshForMs(path, answer),
       origin: originOf(ticket, answer.status),
     }
   }
 
   #withoutKeys(answer: UpstreamAnswer): UpstreamAnswer {
-    const { redact } = this.#parts
+    const { redact } = this.#deps
     const text = answer.body.toString('utf8')
     const shown = redact(text)
     const location = answer.location === undefined ? {} : { location: redact(answer.location) }

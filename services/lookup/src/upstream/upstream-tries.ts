@@ -45,7 +45,7 @@ export class UpstreamTries {
   #suspected: Refusal[] = []
   /** The first refusal of the product. */
   denial: UpstreamAnswer | undefined
-  /** A key of which nobody could say whether it is known. */
+  /** A key was met of which it could not be found out whether upstream knows it. */
   hasUnsettled = false
   /** An answer that another key's may hold more than. */
   poorer: Recorded | undefined

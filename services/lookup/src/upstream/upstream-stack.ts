@@ -9,17 +9,17 @@ import { UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import { BatchLoader } from './batch-loader.ts'
 import { type ChosenProvider, chosenProviders } from './chosen-providers.ts'
 import { FallbackUpstream } from './fallback-upstream.ts'
-import type { FleetParts } from '../fleet/fleet.ts'
+import type { Fleet } from '../fleet/fleet.ts'
 import { freshForMs, type FreshnessRules } from './freshness.ts'
 import { MicroBatcher } from './micro-batcher.ts'
 import { KeySource } from '../keys/key-source.ts'
-import { keyCheck, type QuotaParts, quotaParts } from '../keys/quota-parts.ts'
-import type { LookupSettings } from '../settings.ts'
+import { keyCheck, type QuotaStack, quotaStack } from '../keys/quota-stack.ts'
+import { durationsOf, type LookupSettings } from '../settings.ts'
 import { type Query, requestOf } from '../query/query.ts'
 import { type Upstream, UpstreamLoader } from './upstream-loader.ts'
 
 /** One provider, with its keys. */
-interface ProviderParts {
+interface ProviderStack {
   readonly provider: Provider
   readonly keys: KeySource
   readonly pool: KeyPool
@@ -29,23 +29,23 @@ interface ProviderParts {
 }
 
 /** The way to upstream; there is none without keys. */
-export interface UpstreamParts extends Omit<ProviderParts, 'loader' | 'provider'> {
+export interface UpstreamStack extends Omit<ProviderStack, 'loader' | 'provider'> {
   readonly loader: Upstream
   readonly batchLoader: BatchLoader
   /** Undefined unless single queries are to leave together. */
   readonly microBatcher: MicroBatcher | undefined
-  readonly quota: QuotaParts
+  readonly quota: QuotaStack
   /** The keys of all providers. */
   readonly pools: readonly KeyPool[]
   /** The provider that stands in for the first. */
-  readonly second: ProviderParts | undefined
+  readonly second: ProviderStack | undefined
 }
 
 type FreshFor = (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
 
 /** @throws KeysFileError */
-export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logger: Logger): UpstreamParts | undefined {
-  const rules = freshnessRules(settings, fleet.redis !== undefined)
+export function upstreamStack(settings: LookupSettings, fleet: Fleet, logger: Logger): UpstreamStack | undefined {
+  const rules: FreshnessRules = { ...durationsOf(settings), maxBodyBytes: settings.CACHE_MAX_BODY_BYTES }
   const freshFor: FreshFor = (path, answer, mayThreaten) => freshForMs(rules, path, answer, mayThreaten)
   const chosen = chosenProviders(settings)
   const keysOf = ({ name, keysSetting }: ChosenProvider): KeySource =>
@@ -58,29 +58,30 @@ export function upstreamParts(settings: LookupSettings, fleet: FleetParts, logge
       },
       logger,
     )
-  const partsOf = (one: ChosenProvider): ProviderParts | undefined => {
+  const partsOf = (one: ChosenProvider): ProviderStack | undefined => {
     const keys = keysOf(one)
-    return keys.keys.length === 0 ? undefined : providerParts(settings, fleet, { chosen: one, keys, freshFor })
+    return keys.keys.length === 0 ? undefined : providerStack(settings, fleet, { chosen: one, keys, freshFor })
   }
   const [first, second] = [partsOf(chosen.first), chosen.second && partsOf(chosen.second)]
   const leading = first ?? second
   return leading && fleetUpstream(settings, fleet, { first: leading, second: first && second, freshFor })
 }
 
-function providerParts(
+function providerStack(
   settings: LookupSettings,
-  fleet: FleetParts,
+  fleet: Fleet,
   {
     chosen,
     keys,
     freshFor,
   }: { readonly chosen: ChosenProvider; readonly keys: KeySource; readonly freshFor: FreshFor },
-): ProviderParts {
+): ProviderStack {
   const { name, provider } = chosen
   const concurrency = settings.UPSTREAM_CONCURRENCY
+  const { cooldownMs, quarantineMs } = durationsOf(settings)
   const pool = new KeyPool(keys.keys, fleet.keyStore, {
-    cooldownMs: settings.COOLDOWN_SECONDS * 1000,
-    quarantineMs: settings.QUARANTINE_SECONDS * 1000,
+    cooldownMs,
+    quarantineMs,
   })
   const client = new UpstreamClient({
     provider,
@@ -101,7 +102,7 @@ function providerParts(
     gate,
     check: keyCheck(settings, fleet, client),
     prefersRichest: settings.PLAN_PREFERENCE === 'richest',
-    maxPauseMs: settings.COOLDOWN_SECONDS * 1000,
+    maxPauseMs: cooldownMs,
     freshForMs: freshFor,
     redact: settings.REDACT_KEYS ? keyRedaction(pool) : (text) => text,
   })
@@ -110,16 +111,16 @@ function providerParts(
 
 function fleetUpstream(
   settings: LookupSettings,
-  fleet: FleetParts,
-  { first, second, freshFor }: { first: ProviderParts; second: ProviderParts | undefined; freshFor: FreshFor },
-): UpstreamParts {
+  fleet: Fleet,
+  { first, second, freshFor }: { first: ProviderStack; second: ProviderStack | undefined; freshFor: FreshFor },
+): UpstreamStack {
   const { provider, pool, client, loader: own } = first
   const loader = second
     ? new FallbackUpstream({
         first: own,
         second: second.loader,
         offers: (request) => offers(second.provider, request),
-        freshForMs: settings.FALLBACK_TTL_SECONDS * 1000,
+        freshForMs: durationsOf(settings).fallbackTtlMs,
       })
     : own
   const { takesBatches } = provider
@@ -129,7 +130,7 @@ function fleetUpstream(
   const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0
   const microBatcher = windowMs > 0 ? new MicroBatcher({ windowMs, loader: batchLoader, upstream: loader }) : undefined
   const pools = second ? [pool, second.pool] : [pool]
-  const quota = quotaParts(settings, fleet, { pool, client, pools })
+  const quota = quotaStack(settings, fleet, { pool, client, pools })
   return { ...first, loader, batchLoader, microBatcher, quota, pools, second }
 }
 
@@ -147,18 +148,7 @@ function breakerSettings(settings: LookupSettings): BreakerSettings {
     slowMs: settings.BREAKER_SLOW_MS,
     window: settings.BREAKER_WINDOW_CALLS,
     minCalls: settings.BREAKER_MIN_CALLS,
-    openMs: settings.BREAKER_OPEN_SECONDS * 1000,
-    probeMs: settings.REQUEST_TIMEOUT_MS + 1000,
-  }
-}
-
-/** A replica on its own keeps answers for CACHE_TTL_SECONDS, whatever they tell: memory is all it has. */
-function freshnessRules(settings: LookupSettings, isShared: boolean): FreshnessRules {
-  const forAll = isShared ? settings.SHARED_CACHE_TTL_SECONDS : settings.CACHE_TTL_SECONDS
-  return {
-    geoTtlMs: (forAll ?? settings.GEO_TTL_SECONDS) * 1000,
-    threatTtlMs: (forAll ?? settings.THREAT_TTL_SECONDS) * 1000,
-    negativeTtlMs: settings.NEGATIVE_TTL_SECONDS * 1000,
-    maxBodyBytes: settings.CACHE_MAX_BODY_BYTES,
+    openMs: durationsOf(settings).breakerOpenMs,
+    probeMs: durationsOf(settings).requestEndMs,
   }
 }

@@ -3,16 +3,16 @@ import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { offers } from '@ipfleet/upstream/providers/provider.ts'
 import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
-import type { FleetParts } from '../fleet/fleet.ts'
+import type { Fleet } from '../fleet/fleet.ts'
 import { FleetQuotaClaims, LocalQuotaClaims } from './quota-claims.ts'
 import { KeyCheck } from './key-check.ts'
-import { KeyDesk } from './key-desk.ts'
+import { KeyAdmin } from './key-admin.ts'
 import { QuotaPoller } from './quota-poller.ts'
-import type { LookupSettings } from '../settings.ts'
+import { durationsOf, type LookupSettings } from '../settings.ts'
 
 /** What looks after the keys' quotas. */
-export interface QuotaParts {
-  readonly desk: KeyDesk
+export interface QuotaStack {
+  readonly desk: KeyAdmin
   /** Undefined when QUOTA_POLL_SECONDS is 0, and with a provider that has no `/me`. */
   readonly poller: QuotaPoller | undefined
 }
@@ -22,28 +22,24 @@ const account: UpstreamRequest = { method: 'GET', surface: 'legacy', path: '/me'
 const epochMs = (): number => Date.now()
 
 /** Settles what a refusal is about. A provider without accounts never needs it. */
-export function keyCheck(
-  { REQUEST_TIMEOUT_MS }: LookupSettings,
-  { redis }: FleetParts,
-  client: UpstreamClient,
-): KeyCheck {
+export function keyCheck({ REQUEST_TIMEOUT_MS }: LookupSettings, { redis }: Fleet, client: UpstreamClient): KeyCheck {
   return new KeyCheck({
     ask: ({ secret }) => client.ask(account, secret, monotonicClock.nowMs() + REQUEST_TIMEOUT_MS),
     link: redis?.state,
   })
 }
 
-export function quotaParts(
+export function quotaStack(
   settings: LookupSettings,
-  { redis }: FleetParts,
+  { redis }: Fleet,
   {
     pool,
     client,
     pools,
   }: { readonly pool: KeyPool; readonly client: UpstreamClient; readonly pools: readonly KeyPool[] },
-): QuotaParts {
-  const desk = new KeyDesk({ pools, benchMs: settings.COOLDOWN_SECONDS * 1000, epochMs })
-  const everyMs = settings.QUOTA_POLL_SECONDS * 1000
+): QuotaStack {
+  const desk = new KeyAdmin({ pools, benchMs: durationsOf(settings).cooldownMs, epochMs })
+  const everyMs = durationsOf(settings).quotaPollMs
   if (everyMs === 0 || !offers(client.provider, account)) return { desk, poller: undefined }
   const timeoutMs = settings.REQUEST_TIMEOUT_MS
   const poller = new QuotaPoller({

@@ -37,21 +37,21 @@ export interface ProductRow {
   readonly seconds: number
 }
 
-export interface KeyDeskParts {
+export interface KeyAdminDeps {
   /** Of each provider. */
   readonly pools: readonly KeyPool[]
-  /** How long a key is benched when nobody says. */
+  /** How long a key is benched when the request does not say. */
   readonly benchMs: number
   /** Milliseconds since 1970. */
   readonly epochMs: () => number
 }
 
 /** Where an operator looks after the keys. */
-export class KeyDesk {
-  readonly #parts: KeyDeskParts
+export class KeyAdmin {
+  readonly #deps: KeyAdminDeps
 
-  constructor(parts: KeyDeskParts) {
-    this.#parts = parts
+  constructor(deps: KeyAdminDeps) {
+    this.#deps = deps
   }
 
   knows(id: string): boolean {
@@ -59,7 +59,7 @@ export class KeyDesk {
   }
 
   async bench(id: string, seconds: number | undefined): Promise<void> {
-    await this.#poolOf(id)?.rest(id, seconds === undefined ? this.#parts.benchMs : seconds * 1000)
+    await this.#poolOf(id)?.rest(id, seconds === undefined ? this.#deps.benchMs : seconds * 1000)
   }
 
   async release(id: string): Promise<void> {
@@ -67,11 +67,11 @@ export class KeyDesk {
   }
 
   async rows(): Promise<KeyRow[]> {
-    return (await Promise.all(this.#parts.pools.map((pool) => this.#rowsOf(pool)))).flat()
+    return (await Promise.all(this.#deps.pools.map((pool) => this.#rowsOf(pool)))).flat()
   }
 
   #poolOf(id: string): KeyPool | undefined {
-    return this.#parts.pools.find(({ keys }) => keys.some((key) => key.id === id))
+    return this.#deps.pools.find(({ keys }) => keys.some((key) => key.id === id))
   }
 
   async #rowsOf(pool: KeyPool): Promise<KeyRow[]> {
@@ -140,7 +140,7 @@ export class KeyDesk {
   }
 
   #at(inMs: number): string {
-    return new Date(this.#parts.epochMs() + inMs).toISOString()
+    return new Date(this.#deps.epochMs() + inMs).toISOString()
   }
 }
 
