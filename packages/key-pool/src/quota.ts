@@ -5,7 +5,7 @@
 export type QuotaSource = 'account' | 'reply'
 
 export interface Quota {
-  /** Units left; one is what one question costs. */
+  /** Units left; one is what one query costs. */
   readonly remaining: number
   readonly limit?: number
   readonly used?: number

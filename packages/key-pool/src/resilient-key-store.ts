@@ -33,15 +33,10 @@ export class ResilientKeyStore implements KeyStore {
 
   async bench(bench: Bench): Promise<number> {
     const { doublingUpToMs: _, ...exact } = bench
-    try {
-      const durationMs = await this.#fleet.bench(bench)
-      // As long as the fleet says: strikes counted here may miss a recovery that another replica has seen.
-      await this.#own.bench({ ...exact, durationMs })
-      return durationMs
-    } catch (error) {
-      if (error instanceof RedisUnavailable) return this.#own.bench(bench)
-      throw error
-    }
+    const durationMs = await this.#fleetOrOwn((store) => store.bench(bench))
+    // As long as the fleet says: strikes counted here may miss a recovery that another replica has seen.
+    await this.#own.bench({ ...exact, durationMs })
+    return durationMs
   }
 
   async endTrial(id: string, result: 'recovered' | 'unknown', products?: readonly string[]): Promise<void> {

@@ -122,6 +122,17 @@ function describeBenches(fleet: () => Fleet): void {
     expectAbout(await first.bench(bench), shortMs, 2)
   })
 
+  test('a bench that may not be the key’s fault is no strike', async () => {
+    const { first, last } = fleet()
+    const bench = { id: 'a', reason: 'denied', durationMs: shortMs } as const
+    for (let time = 0; time < 2; time += 1) {
+      expectAbout(await first.bench({ ...bench, isProvisional: true }), shortMs, 2)
+      await benchEnd(fleet(), 'a')
+    }
+    expect(await last.take(['a'])).toMatchObject({ id: 'a', trial: true })
+    expectAbout(await last.bench({ ...bench, doublingUpToMs: 3 * shortMs }), shortMs, 2)
+  })
+
   test('without a cap a repeat offender rests for exactly the time given', async () => {
     const { first } = fleet()
     const bench = { id: 'a', reason: 'limited', durationMs: shortMs } as const

@@ -15,7 +15,7 @@ export interface IpinfoHosts {
 }
 
 /**
- * ipinfo.io. Questions and answers are its own, so that nothing is translated.
+ * ipinfo.io. Queries and answers are its own, so that nothing is translated.
  * @param ownRules of the operator, before those of the table
  */
 export function ipinfo(hosts: IpinfoHosts, ownRules: readonly Rule[] = []): Provider {
