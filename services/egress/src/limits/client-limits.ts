@@ -18,17 +18,17 @@ export type LimitVerdict = 'allowed' | 'limited'
 export class ClientLimits {
   readonly counts: Record<LimitVerdict, number> = { allowed: 0, limited: 0 }
   readonly #limiter: PromptRateLimiter
-  readonly #everybody: TokenBucket | undefined
+  readonly #defaultPolicy: TokenBucket | undefined
 
-  /** Without `everybody`, only users with a limit of their own are limited. */
-  constructor(limiter: PromptRateLimiter, everybody: TokenBucket | undefined) {
+  /** Without `defaultPolicy`, only users with a limit of their own are limited. */
+  constructor(limiter: PromptRateLimiter, defaultPolicy: TokenBucket | undefined) {
     this.#limiter = limiter
-    this.#everybody = everybody
+    this.#defaultPolicy = defaultPolicy
   }
 
   /** Takes one token. Undefined if there was one. A promise only if Redis must be asked. */
   take(client: string, { user, limit }: Identity): OverLimit | undefined | Promise<OverLimit | undefined> {
-    const policy: TokenBucket | undefined = limit ? { kind: 'token-bucket', ...limit } : this.#everybody
+    const policy: TokenBucket | undefined = limit ? { kind: 'token-bucket', ...limit } : this.#defaultPolicy
     if (policy === undefined) return undefined
     const who = user === undefined ? addressSubject(client) : `user:${user}`
     // A count by another policy, before a reload, is not continued.
