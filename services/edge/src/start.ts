@@ -3,13 +3,13 @@ import { logLevelOf } from '@ipfleet/settings/log-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger, type Logger } from '@ipfleet/telemetry/logger.ts'
 import type { EdgeConfig } from './config/edge-config.ts'
-import { Edge, stopWithinMs } from './edge.ts'
-import { edgeOptionsOrExit, edgeSettingsOrExit } from './edge-options.ts'
+import { Edge, stopWithinMs } from './service.ts'
+import { edgeOptionsOrExit, edgeSettingsOrExit } from './config/edge-options.ts'
 import { type EdgeSettings, settingsSchema } from './settings.ts'
 import { serveAlone } from './workers/serve-alone.ts'
 import { serveAsWorker } from './workers/serve-as-worker.ts'
 import { superviseWorkers } from './workers/supervisor.ts'
-import type { StartServing } from './workers/surroundings.ts'
+import type { StartServing } from './workers/serving.ts'
 
 process.title = 'ipfleet-edge'
 
@@ -39,5 +39,5 @@ function loggerOf(settings: EdgeSettings): Logger {
 }
 
 function starting(settings: EdgeSettings, logger: Logger): StartServing<EdgeConfig> {
-  return (config, surroundings) => Edge.start(config, { settings, logger, surroundings })
+  return (config, servingDeps) => Edge.start(config, { settings, logger, servingDeps })
 }

@@ -9,7 +9,7 @@ import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { serveAlone } from '../src/workers/serve-alone.ts'
 import { serveAsWorker } from '../src/workers/serve-as-worker.ts'
 import { superviseWorkers } from '../src/workers/supervisor.ts'
-import type { Reread, Serving, Surroundings } from '../src/workers/surroundings.ts'
+import type { Reloaded, Serving, ServingDeps } from '../src/workers/serving.ts'
 
 // Run by the tests of the workers: a small server in the place of the edge. Its argument is a file with:
 interface Config {
@@ -26,7 +26,7 @@ const [, , file = ''] = process.argv
 const host = '127.0.0.1'
 const logger = createLogger({ level: 'info', format: 'json', secrets: [] })
 
-async function reload(): Promise<Reread<Config>> {
+async function reload(): Promise<Reloaded<Config>> {
   try {
     const config = JSON.parse(await readFile(file, 'utf8')) as Config
     return { kind: 'config', config: { ...config, nothing: undefined, endless: Infinity } }
@@ -35,15 +35,15 @@ async function reload(): Promise<Reread<Config>> {
   }
 }
 
-async function start(first: Config, surroundings: Surroundings): Promise<Serving<Config>> {
+async function start(first: Config, servingDeps: ServingDeps): Promise<Serving<Config>> {
   let config = first
-  const { metrics } = surroundings
+  const { metrics } = servingDeps
   const requests = metrics.hotCounter({ name: 'requests_total', help: 'R.', labels: { path: ['/', 'other'] } })
   const durations = metrics.hotHistogram({ name: 'd_seconds', help: 'D.', labels: {}, bucketsMs: [1, 1000] })
-  const limiter = surroundings.limiter()
+  const limiter = servingDeps.limiter()
 
   const routes: Record<string, (req: IncomingMessage, res: ServerResponse) => unknown> = {
-    '/metrics': async (_req, res) => res.end((await surroundings.render('prometheus')).body),
+    '/metrics': async (_req, res) => res.end((await servingDeps.render('prometheus')).body),
     '/limited': async (_req, res) => {
       const policy = { kind: 'sliding-window', limit: config.limit ?? 10, windowMs: 60_000 } as const
       const now = limiter.takeNow('client', policy)
@@ -70,7 +70,7 @@ async function start(first: Config, surroundings: Surroundings): Promise<Serving
     const route = routes[path]
     if (route) return void route(req, res)
     const { greeting, endless } = config
-    res.end(JSON.stringify({ pid: process.pid, greeting, workers: surroundings.workers, endless: String(endless) }))
+    res.end(JSON.stringify({ pid: process.pid, greeting, workers: servingDeps.workers, endless: String(endless) }))
   })
   if (first.greeting === 'broken') throw new Error('a broken greeting')
   const port = await listen(server, { port: config.port, host })

@@ -111,13 +111,13 @@ describe('the probe', () => {
 
   test('says so when no backend is left', async () => {
     const tables = '[health]\npath = "/health"\ninterval_seconds = 0.05\nunhealthy_after = 1\nhealthy_after = 1'
-    await using lonely = await startEdge({ backends: [1], tables, server: 'probe_endpoint = "/up"' })
+    await using soleProcessDeps = await startEdge({ backends: [1], tables, server: 'probe_endpoint = "/up"' })
     const unready = await until(async () => {
-      const reply = await ask(lonely.port, '/up')
+      const reply = await ask(soleProcessDeps.port, '/up')
       return reply.status === 503 && reply
     })
     expect(unready.body).toBe('{"status":"unavailable"}\n')
-    const refused = await ask(lonely.port, '/')
+    const refused = await ask(soleProcessDeps.port, '/')
     expect([refused.status, Number(refused.headers['retry-after'])]).toEqual([503, expect.any(Number)])
   })
 })

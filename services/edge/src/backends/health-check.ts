@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
-export interface HealthQuestion {
+export interface HealthProbe {
   readonly target: UpstreamTarget
   /** What Host says. */
   readonly authority: string
@@ -22,7 +22,7 @@ export type HealthVerdict =
   | { readonly kind: 'bad'; readonly reason: string; readonly isSilent?: true }
 
 /** One check. Never rejects; what comes of a check after `signal` has no meaning. */
-export type HealthCheck = (question: HealthQuestion, signal: AbortSignal) => Promise<HealthVerdict>
+export type HealthCheck = (question: HealthProbe, signal: AbortSignal) => Promise<HealthVerdict>
 
 /**
  * Asks once, with GET on a connection of its own: a kept one would not show that no new one can be made. Good is a
@@ -40,7 +40,7 @@ export const checkHealth: HealthCheck = async (question, signal) => {
   }
 }
 
-function statusOf({ target, authority, path }: HealthQuestion, signal: AbortSignal): Promise<number> {
+function statusOf({ target, authority, path }: HealthProbe, signal: AbortSignal): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const { address, port, tls } = target
   const headers = { host: authority, 'user-agent': 'ipfleet-edge', connection: 'close' }

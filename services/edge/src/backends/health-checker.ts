@@ -6,7 +6,7 @@ import { jittered } from '@ipfleet/core/jitter.ts'
 
 export type HealthPace = Pick<HealthConfig, 'intervalMs' | 'healthyAfter' | 'unhealthyAfter'>
 
-export interface HealthCheckerParts {
+export interface HealthCheckerDeps {
   /** One check. Never rejects. */
   readonly check: (signal: AbortSignal) => Promise<HealthVerdict>
   readonly clock: Clock
@@ -20,7 +20,7 @@ export interface HealthCheckerParts {
  * that. The time from one check to the next varies by a tenth, so that the checks of many edges do not come together.
  */
 export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reason: string] }> {
-  readonly #parts: HealthCheckerParts
+  readonly #deps: HealthCheckerDeps
   #pace: HealthPace
   #isHealthy = true
   #isFirst = true
@@ -34,11 +34,11 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
   #timer: NodeJS.Timeout | undefined
   readonly #closing = new AbortController()
 
-  constructor(pace: HealthPace, parts: HealthCheckerParts) {
+  constructor(pace: HealthPace, deps: HealthCheckerDeps) {
     super()
     this.#pace = pace
-    this.#parts = parts
-    this.#goodMs = parts.clock.nowMs()
+    this.#deps = deps
+    this.#goodMs = deps.clock.nowMs()
   }
 
   /** The first check begins now. */
@@ -54,12 +54,12 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
   /** How soon good answers could bring an unhealthy backend back. */
   get healthyInMs(): number {
     const further = Math.max(0, this.#pace.healthyAfter - this.#contradictions - 1)
-    return Math.max(0, this.#dueMs - this.#parts.clock.nowMs()) + further * this.#pace.intervalMs
+    return Math.max(0, this.#dueMs - this.#deps.clock.nowMs()) + further * this.#pace.intervalMs
   }
 
   /** Whether the last bad check had no answer in time, and a good one came within `withinMs`. */
   isLate(withinMs: number): boolean {
-    return this.#isSilent && this.#parts.clock.nowMs() - this.#goodMs < withinMs
+    return this.#isSilent && this.#deps.clock.nowMs() - this.#goodMs < withinMs
   }
 
   /** Nothing is told after this, also not of a check under way. */
@@ -70,7 +70,7 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
   }
 
   async #run(): Promise<void> {
-    const { check, clock, random } = this.#parts
+    const { check, clock, random } = this.#deps
     const { signal } = this.#closing
     this.#dueMs = clock.nowMs() + jittered(this.#pace.intervalMs, random)
     const verdict = await check(signal)
@@ -81,7 +81,7 @@ export class HealthChecker extends EventEmitter<{ healthy: []; unhealthy: [reaso
 
   #judge(verdict: HealthVerdict): void {
     const isGood = verdict.kind === 'good'
-    if (verdict.kind === 'good') this.#goodMs = this.#parts.clock.nowMs()
+    if (verdict.kind === 'good') this.#goodMs = this.#deps.clock.nowMs()
     else this.#isSilent = verdict.isSilent === true
     const needed = isGood ? this.#pace.healthyAfter : this.#pace.unhealthyAfter
     this.#contradictions = isGood === this.#isHealthy ? 0 : this.#contradictions + 1

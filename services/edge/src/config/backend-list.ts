@@ -1,9 +1,17 @@
 import { type Kind, preset, required } from './config-key.ts'
 import { listOf, textual, wholeNumber } from './config-kinds.ts'
-import type { BackendConfig } from './edge-config.ts'
 import { faultAt, type Given, itemAt, read, refused } from './given.ts'
 import { hostNameIn, portIn } from './host-name.ts'
 import { readTable } from './read-table.ts'
+
+export interface BackendConfig {
+  readonly protocol: 'http:' | 'https:'
+  /** A name or an address, without brackets. */
+  readonly hostname: string
+  readonly port: number
+  /** From 1; a backend with 2 gets twice as much as one with 1. */
+  readonly weight: number
+}
 
 const backendUrl = textual('"http://host:port" or "https://host:port", without user, path and query', (text) => {
   const [, scheme = '', authority = ''] = /^(https?):\/\/([^/]+)\/?$/i.exec(text) ?? []

@@ -1,10 +1,9 @@
 import type { ValuesOf } from './config-key.ts'
 import type { groupKeys, rateLimitKeys, routeKeys, serverKeys, tlsKeys } from './config-tables.ts'
-import type { EdgeConfig, GroupConfig, RateLimitConfig, RouteConfig, ServerConfig, TlsConfig } from './edge-config.ts'
 import type { FoundTables } from './find-tables.ts'
 
 /** The configuration of tables without faults. */
-export function buildConfig(tables: FoundTables): EdgeConfig {
+export function buildConfig(tables: FoundTables) {
   const { tls, rateLimit } = tables
   const server = serverConfig(complete(tables.server.values))
   const health = complete(tables.health.values)
@@ -12,8 +11,12 @@ export function buildConfig(tables: FoundTables): EdgeConfig {
   const retry = complete(tables.retry.values)
   return {
     server,
+    /** Undefined: plain HTTP. */
     tls: tls && tlsConfig(complete(tls.values)),
-    groups: Object.fromEntries(tables.groups.map(({ name, values }) => [name, groupConfig(complete(values), server)])),
+    /** By name; `default` is the file's `[upstreams]`. */
+    groups: Object.fromEntries(
+      tables.groups.map(({ name, values }) => [name, groupConfig(complete(values), server.clientSharePercent)]),
+    ),
     routes: tables.routes.map(({ values }) => routeConfig(complete(values))),
     health: {
       path: health.path,
@@ -34,6 +37,7 @@ export function buildConfig(tables: FoundTables): EdgeConfig {
       minPerSecond: retry.min_per_second,
       hedgeAfterMs: retry.hedge_after_ms,
     },
+    /** Undefined: no client is limited. */
     rateLimit: rateLimit && rateLimitConfig(complete(rateLimit.values)),
     access: complete(tables.access.values),
     metrics: complete(tables.metrics.values),
@@ -50,7 +54,7 @@ function inMs(seconds: number): number {
   return Math.round(seconds * 1000)
 }
 
-function serverConfig(values: ValuesOf<typeof serverKeys>): ServerConfig {
+function serverConfig(values: ValuesOf<typeof serverKeys>) {
   return {
     ...values.listen,
     workers: values.workers,
@@ -77,11 +81,11 @@ function serverConfig(values: ValuesOf<typeof serverKeys>): ServerConfig {
   }
 }
 
-function tlsConfig(values: ValuesOf<typeof tlsKeys>): TlsConfig {
+function tlsConfig(values: ValuesOf<typeof tlsKeys>) {
   return { cert: values.cert, key: values.key, http2: values.http2, minVersion: values.min_version }
 }
 
-function groupConfig(values: ValuesOf<typeof groupKeys>, { clientSharePercent }: ServerConfig): GroupConfig {
+function groupConfig(values: ValuesOf<typeof groupKeys>, clientSharePercent: number) {
   return {
     backends: values.backends,
     balance: values.balance,
@@ -98,7 +102,7 @@ function groupConfig(values: ValuesOf<typeof groupKeys>, { clientSharePercent }:
   }
 }
 
-function routeConfig(values: ValuesOf<typeof routeKeys>): RouteConfig {
+function routeConfig(values: ValuesOf<typeof routeKeys>) {
   return {
     prefix: values.prefix,
     upstreams: values.upstreams,
@@ -107,7 +111,7 @@ function routeConfig(values: ValuesOf<typeof routeKeys>): RouteConfig {
   }
 }
 
-function rateLimitConfig(values: ValuesOf<typeof rateLimitKeys>): RateLimitConfig {
+function rateLimitConfig(values: ValuesOf<typeof rateLimitKeys>) {
   const { algorithm, max_requests: limit, window_seconds: windowSeconds, burst, refill_per_second: flow } = values
   return {
     policy:
@@ -115,6 +119,7 @@ function rateLimitConfig(values: ValuesOf<typeof rateLimitKeys>): RateLimitConfi
         ? { kind: algorithm, limit, windowMs: inMs(windowSeconds) }
         : { kind: algorithm, burst, refillPerSecond: flow },
     keyExtractor: values.key_extractor,
+    /** Hashes of the tokens or values that have a budget of their own. */
     known: [...new Set([...values.known, ...(values.known_file ?? [])])],
     aheadPercent: values.ahead_percent,
     exempt: values.exempt,

@@ -1,4 +1,4 @@
-import type { BackendConfig } from './edge-config.ts'
+import type { BackendConfig } from './backend-list.ts'
 import type { FoundTables, GroupSection, Section } from './find-tables.ts'
 import type { rateLimitKeys, routeKeys } from './config-tables.ts'
 import { faultAt, type ConfigFault, itemAt, refused } from './given.ts'

@@ -1,5 +1,10 @@
 import { textual } from './config-kinds.ts'
-import type { KeyExtractor } from './edge-config.ts'
+
+export type KeyExtractor =
+  | { readonly kind: 'client_ip' }
+  | { readonly kind: 'token' }
+  /** Lower case. */
+  | { readonly kind: 'header'; readonly name: string }
 
 /** A field name (RFC 9110, section 5.1). */
 const headerForm = /^header:([!#$%&'*+.^_`|~\w-]+)$/

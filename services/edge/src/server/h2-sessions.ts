@@ -1,7 +1,7 @@
 import { constants, type Http2ServerResponse, type Http2Session, type ServerHttp2Session } from 'node:http2'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { OtherConnections } from '@ipfleet/http-server/graceful-close.ts'
-import { H2Answer } from '../proxy/h2-answer.ts'
+import { H2Answer } from './h2-answer.ts'
 
 /** Within `calmMs`, so many refused streams of a connection are told why; the others are reset (REFUSED_STREAM). */
 const maxWords = 10

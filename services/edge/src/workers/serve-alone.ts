@@ -2,14 +2,13 @@ import { onSignals } from '@ipfleet/http-server/on-signals.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
-import { rereadOnHangup, signalsThatStop } from './reread-on-hangup.ts'
-import type { ReadAgain, Serving, StartServing, Surroundings } from './surroundings.ts'
-import { registerWorkerCount } from './worker-metrics.ts'
+import { reloadOnHangup, stopSignals } from './reload-on-hangup.ts'
+import { registerWorkerCount, type Reload, type Serving, type StartServing, type ServingDeps } from './serving.ts'
 
 export interface ServeAloneOptions<Config> {
   readonly config: Config
   readonly start: StartServing<Config>
-  readonly reload: ReadAgain<Config>
+  readonly reload: Reload<Config>
   readonly logger: Logger
 }
 
@@ -20,9 +19,9 @@ export interface ServeAloneOptions<Config> {
  */
 export async function serveAlone<Config>({ config, start, reload, logger }: ServeAloneOptions<Config>): Promise<void> {
   const starting = Promise.withResolvers<Serving<Config>>()
-  rereadOnHangup<Config>({ reload, logger, apply: async (reread) => (await starting.promise).reconfigure(reread) })
+  reloadOnHangup<Config>({ reload, logger, apply: async (reread) => (await starting.promise).reconfigure(reread) })
   onSignals({
-    signals: signalsThatStop,
+    signals: stopSignals,
     log: logger,
     stop: async () => {
       logger.info('stopping')
@@ -30,12 +29,12 @@ export async function serveAlone<Config>({ config, start, reload, logger }: Serv
       logger.info('stopped')
     },
   })
-  const serving = await start(config, lonely())
+  const serving = await start(config, soleProcessDeps())
   starting.resolve(serving)
   logger.info({ host: serving.host, port: serving.port, workers: 1 }, 'listening')
 }
 
-function lonely(): Surroundings {
+function soleProcessDeps(): ServingDeps {
   const metrics = createMetrics()
   registerWorkerCount(metrics, () => 1)
   const limiter = new LocalRateLimiter()
@@ -43,7 +42,7 @@ function lonely(): Surroundings {
     metrics,
     render: (format) => metrics.render(format),
     limiter: () => limiter,
-    onDealt: () => undefined,
+    onAssigned: () => undefined,
     workers: 1,
   }
 }

@@ -4,7 +4,7 @@ import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Instructions } from './messages.ts'
 import { PrimaryCounter } from './primary-counter.ts'
-import { PrimarySilent, type Serving, type StartServing, type Surroundings } from './surroundings.ts'
+import { PrimarySilent, type Serving, type StartServing, type ServingDeps } from './serving.ts'
 import { WorkerChannel } from './worker-channel.ts'
 import { within } from '@ipfleet/core/within.ts'
 
@@ -32,10 +32,10 @@ class ServingWorker<Config> {
   readonly #logger: Logger
   readonly #metrics = createMetrics()
   readonly #channel: WorkerChannel<Config>
-  readonly #surroundings: Surroundings
+  readonly #servingDeps: ServingDeps
   #workers = 1
   #serving: Serving<Config> | undefined
-  #onDealt: (ordinal: number) => void = () => undefined
+  #onAssigned: (ordinal: number) => void = () => undefined
   /** The last of what was to be done by instructions: one after the other. */
   #latest: Promise<void> = Promise.resolve()
 
@@ -43,12 +43,12 @@ class ServingWorker<Config> {
     this.#start = start
     this.#logger = logger
     this.#channel = new WorkerChannel<Config>({
-      answerers: { snapshot: () => this.#metrics.snapshot(), echo: () => true },
+      handlers: { snapshot: () => this.#metrics.snapshot(), echo: () => true },
       onInstructions: (instructions) => this.#follow(instructions),
-      onDealt: (ordinal) => this.#onDealt(ordinal),
+      onAssigned: (ordinal) => this.#onAssigned(ordinal),
       onStop: () => void this.#stop(),
     })
-    this.#surroundings = this.#makeSurroundings()
+    this.#servingDeps = this.#makeServingDeps()
   }
 
   #follow({ config, workers }: Instructions<Config>): void {
@@ -58,7 +58,7 @@ class ServingWorker<Config> {
 
   async #begin(config: Config): Promise<void> {
     try {
-      this.#serving = await this.#start(config, this.#surroundings)
+      this.#serving = await this.#start(config, this.#servingDeps)
     } catch (error) {
       this.#logger.debug({ err: error }, 'a worker could not start')
       await this.#channel.failed(error instanceof Error ? error.message : String(error))
@@ -78,7 +78,7 @@ class ServingWorker<Config> {
   async #stop(): Promise<void> {
     try {
       await this.#serving?.stop()
-      await this.#channel.farewell(await this.#metrics.snapshot())
+      await this.#channel.finalSnapshot(await this.#metrics.snapshot())
     } catch (error) {
       this.#logger.error({ err: error }, 'a worker could not stop cleanly')
       process.exit(1)
@@ -86,15 +86,15 @@ class ServingWorker<Config> {
     process.exit(0)
   }
 
-  #makeSurroundings(): Surroundings {
-    const counter = new PrimaryCounter({ ask: (expenses) => this.#channel.ask('spend', expenses) })
+  #makeServingDeps(): ServingDeps {
+    const counter = new PrimaryCounter({ ask: (expenses) => this.#channel.call('spend', expenses) })
     const workers = (): number => this.#workers
     return {
       metrics: this.#metrics,
       render: (format) => this.#render(format),
       limiter: (options) => new SharedRateLimiter(counter, { ...options, members: workers }),
-      onDealt: (listener) => {
-        this.#onDealt = listener
+      onAssigned: (listener) => {
+        this.#onAssigned = listener
       },
       get workers() {
         return workers()
@@ -103,7 +103,7 @@ class ServingWorker<Config> {
   }
 
   async #render(format: ExpositionFormat): Promise<Exposition> {
-    const rendered = await within(metricsWithinMs, this.#channel.ask('metrics', format))
+    const rendered = await within(metricsWithinMs, this.#channel.call('metrics', format))
     if (rendered === undefined) throw new PrimarySilent('The primary process did not give the metrics of all workers')
     return rendered
   }

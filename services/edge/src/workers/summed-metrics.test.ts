@@ -2,15 +2,15 @@ import { afterEach, expect, test } from '@jest/globals'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { type CountingProcess, SummedMetrics } from './summed-metrics.ts'
 
-const opened: SummedMetrics[] = []
+const decoded: SummedMetrics[] = []
 afterEach(() => {
-  for (const metrics of opened.splice(0)) metrics.close()
+  for (const metrics of decoded.splice(0)) metrics.close()
 })
 
 function summed(options: { readonly everyMs?: number } = {}): SummedMetrics {
   const own = createMetrics({ defaultMetrics: false })
   const metrics = new SummedMetrics({ own, answerWithinMs: 20, everyMs: 60_000, ...options })
-  opened.push(metrics)
+  decoded.push(metrics)
   return metrics
 }
 
@@ -57,7 +57,7 @@ test('of a worker that ended, what it counted stays, not how things stood', asyn
   expect(await values(metrics, 'c_total')).toEqual([8])
 })
 
-test('the farewell of a worker that was told to stop is all that it counted', async () => {
+test('the finalSnapshot of a worker that was told to stop is all that it counted', async () => {
   const metrics = summed()
   const { worker, counter, metrics: its } = member()
   metrics.add(worker)

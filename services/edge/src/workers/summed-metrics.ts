@@ -47,9 +47,9 @@ export class SummedMetrics {
     this.#last.set(worker, [])
   }
 
-  /** The worker has ended. `farewell`: what it said to that, if it could. */
-  remove(worker: CountingProcess, farewell?: MetricsSnapshot): void {
-    const last = farewell ?? this.#last.get(worker)
+  /** The worker has ended. `finalSnapshot`: what it said to that, if it could. */
+  remove(worker: CountingProcess, finalSnapshot?: MetricsSnapshot): void {
+    const last = finalSnapshot ?? this.#last.get(worker)
     this.#last.delete(worker)
     if (last !== undefined) this.#ended = sumSnapshots([this.#ended, countedIn(last)])
   }

@@ -3,21 +3,20 @@ import { onSignals } from '@ipfleet/http-server/on-signals.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
-import type { Answerers } from './correspondence.ts'
-import type { AskedOfPrimary } from './messages.ts'
-import { rereadOnHangup, signalsThatStop } from './reread-on-hangup.ts'
+import type { RpcHandlers } from './rpc.ts'
+import type { PrimaryMethods } from './messages.ts'
+import { reloadOnHangup, stopSignals } from './reload-on-hangup.ts'
 import { SummedMetrics } from './summed-metrics.ts'
-import type { ReadAgain } from './surroundings.ts'
-import { registerWorkerCount } from './worker-metrics.ts'
+import { registerWorkerCount, type Reload } from './serving.ts'
 import { WorkerProcess, type WorkerStart } from './worker-process.ts'
-import { WorkerSeat } from './worker-seat.ts'
+import { WorkerSlot } from './worker-slot.ts'
 import { within } from '@ipfleet/core/within.ts'
 
 export interface SuperviseOptions<Config> {
   readonly config: Config
   /** How many workers a configuration wants; a reload may change it. */
   readonly workersOf: (config: Config) => number
-  readonly reload: ReadAgain<Config>
+  readonly reload: Reload<Config>
   readonly logger: Logger
   /** How long a worker may take to stop, in all, before it is killed. */
   readonly stopWithinMs: number
@@ -47,7 +46,7 @@ function setUpCluster(): void {
 }
 
 /** Under a steady stream of new connections there is no end to wait for. */
-const dealWithinMs = 500
+const assignWithinMs = 500
 
 class Supervisor<Config> {
   readonly #options: SuperviseOptions<Config>
@@ -56,9 +55,9 @@ class Supervisor<Config> {
   readonly #metrics = new SummedMetrics({ own: this.#own })
   readonly #limiter = new LocalRateLimiter()
   readonly #restarts: { inc(): void }
-  readonly #answerers: Answerers<AskedOfPrimary>
+  readonly #handlers: RpcHandlers<PrimaryMethods>
   readonly #started = Promise.withResolvers<void>()
-  readonly #seats: WorkerSeat<Config>[] = []
+  readonly #slots: WorkerSlot<Config>[] = []
   #config: Config
   /** Begins anywhere, so that edges which start together differ in whose turn it is. */
   #ordinal = Math.floor(Math.random() * 1e6)
@@ -73,8 +72,8 @@ class Supervisor<Config> {
       name: 'ipfleet_edge_worker_restarts_total',
       help: 'Workers that were started in the place of one that had died.',
     })
-    registerWorkerCount(this.#own, () => this.#seats.filter(({ worker }) => worker.serves).length)
-    this.#answerers = {
+    registerWorkerCount(this.#own, () => this.#slots.filter(({ worker }) => worker.serves).length)
+    this.#handlers = {
       metrics: (format) => this.#metrics.render(format),
       spend: (expenses) =>
         expenses.map(({ subject, policy, spending }) => this.#limiter.spend(subject, policy, spending)),
@@ -84,20 +83,20 @@ class Supervisor<Config> {
   async start(): Promise<void> {
     const { reload } = this.#options
     const logger = this.#logger
-    rereadOnHangup<Config>({ reload, logger, apply: (config) => this.#reconfigure(config) })
+    reloadOnHangup<Config>({ reload, logger, apply: (config) => this.#reconfigure(config) })
     onSignals({
-      signals: signalsThatStop,
+      signals: stopSignals,
       stop: () => this.#stop(),
       // The workers do not hear the signals of the terminal.
-      onForcedEnd: () => this.#seats.forEach(({ worker }) => worker.kill()),
+      onForcedEnd: () => this.#slots.forEach(({ worker }) => worker.kill()),
       log: logger,
     })
     // The first alone: when the port is taken, Node 26 (lib/internal/cluster/primary.js, queryServer) dies of a
     // TypeError if a second worker has asked for it meanwhile. And its reason has to be told only once.
-    const { host, port } = await this.#servingAt(this.#addSeat())
-    await Promise.all(Array.from({ length: this.#wanted - 1 }, () => this.#servingAt(this.#addSeat())))
+    const { host, port } = await this.#servingAt(this.#addSlot())
+    await Promise.all(Array.from({ length: this.#wanted - 1 }, () => this.#servingAt(this.#addSlot())))
     this.#listening = true
-    logger.info({ host, port, workers: this.#seats.length }, 'listening')
+    logger.info({ host, port, workers: this.#slots.length }, 'listening')
     this.#started.resolve()
   }
 
@@ -105,42 +104,42 @@ class Supervisor<Config> {
     return this.#options.workersOf(this.#config)
   }
 
-  async #servingAt(seat: WorkerSeat<Config>): Promise<Extract<WorkerStart, { kind: 'ready' }>> {
-    const started = await seat.worker.started
+  async #servingAt(slot: WorkerSlot<Config>): Promise<Extract<WorkerStart, { kind: 'ready' }>> {
+    const started = await slot.worker.started
     if (started.kind === 'ready') return started
     // It ended because it was told to, and so does this process.
     if (this.#stopping) return new Promise(() => undefined)
     throw new Error(started.reason)
   }
 
-  #addSeat(): WorkerSeat<Config> {
+  #addSlot(): WorkerSlot<Config> {
     const instructions = () => ({ config: this.#config, workers: this.#wanted })
-    const seat = new WorkerSeat<Config>({
-      fork: () => new WorkerProcess({ instructions, answerers: this.#answerers, nextOrdinal: () => ++this.#ordinal }),
+    const slot = new WorkerSlot<Config>({
+      fork: () => new WorkerProcess({ instructions, handlers: this.#handlers, nextOrdinal: () => ++this.#ordinal }),
       onServing: (worker) => this.#metrics.add(worker),
-      onEnded: (worker, { farewell }) => this.#metrics.remove(worker, farewell),
+      onEnded: (worker, { finalSnapshot }) => this.#metrics.remove(worker, finalSnapshot),
       onReplaced: () => this.#restarts.inc(),
       retry: () => this.#listening,
       logger: this.#logger,
     })
-    this.#seats.push(seat)
-    return seat
+    this.#slots.push(slot)
+    return slot
   }
 
   async #reconfigure(config: Config): Promise<void> {
     await this.#started.promise
     if (this.#stopping) return
     this.#config = config
-    for (const seat of this.#seats) seat.worker.instruct()
-    while (this.#seats.length < this.#wanted) this.#addSeat()
-    for (const seat of this.#seats.splice(this.#wanted)) void seat.retire(this.#options.stopWithinMs)
+    for (const slot of this.#slots) slot.worker.instruct()
+    while (this.#slots.length < this.#wanted) this.#addSlot()
+    for (const slot of this.#slots.splice(this.#wanted)) void slot.retire(this.#options.stopWithinMs)
   }
 
   async #stop(): Promise<void> {
     this.#stopping = true
     this.#logger.info('stopping')
-    await within(dealWithinMs, this.#allDealt())
-    await Promise.all(this.#seats.map((seat) => seat.retire(this.#options.stopWithinMs)))
+    await within(assignWithinMs, this.#allAssigned())
+    await Promise.all(this.#slots.map((slot) => slot.retire(this.#options.stopWithinMs)))
     this.#metrics.close()
     this.#logger.info('stopped')
   }
@@ -149,13 +148,13 @@ class Supervisor<Config> {
    * The kernel and this process may still hold connections that no worker has; the last one to close the port would
    * reset them. Two rounds in which every worker has caught up and none was handed anything say that there are none.
    */
-  async #allDealt(): Promise<void> {
-    const serving = this.#seats.map(({ worker }) => worker).filter(({ serves }) => serves)
-    const dealt = (): number => serving.reduce((sum, worker) => sum + worker.dealt, 0)
+  async #allAssigned(): Promise<void> {
+    const serving = this.#slots.map(({ worker }) => worker).filter(({ serves }) => serves)
+    const assigned = (): number => serving.reduce((sum, worker) => sum + worker.assigned, 0)
     for (let quietRounds = 0; quietRounds < 2;) {
-      const before = dealt()
+      const before = assigned()
       await Promise.all(serving.map((worker) => worker.caughtUp()))
-      quietRounds = dealt() === before ? quietRounds + 1 : 0
+      quietRounds = assigned() === before ? quietRounds + 1 : 0
     }
   }
 }

@@ -1,22 +1,22 @@
 import cluster from 'node:cluster'
 import type { MetricsSnapshot } from '@ipfleet/telemetry/metrics-snapshot.ts'
-import { type Answerers, Correspondence } from './correspondence.ts'
+import { type RpcHandlers, Rpc } from './rpc.ts'
 import {
-  type AskedOfPrimary,
-  type AskedOfWorker,
+  type PrimaryMethods,
+  type WorkerMethods,
   type FromPrimary,
   type FromWorker,
   type Instructions,
-  opened,
-  sealed,
+  decoded,
+  encoded,
 } from './messages.ts'
 
 export interface WorkerChannelOptions<Config> {
   /** What the primary may ask. */
-  readonly answerers: Answerers<AskedOfWorker>
+  readonly handlers: RpcHandlers<WorkerMethods>
   readonly onInstructions: (instructions: Instructions<Config>) => void
   /** Called right before a connection comes. */
-  readonly onDealt: (ordinal: number) => void
+  readonly onAssigned: (ordinal: number) => void
   /** The primary says so, or is gone. Called once. */
   readonly onStop: () => void
 }
@@ -24,23 +24,23 @@ export interface WorkerChannelOptions<Config> {
 /** A worker's line to the primary process. */
 export class WorkerChannel<Config> {
   readonly #options: WorkerChannelOptions<Config>
-  readonly #letters: Correspondence<AskedOfPrimary, AskedOfWorker>
+  readonly #rpc: Rpc<PrimaryMethods, WorkerMethods>
   #stopping = false
 
   constructor(options: WorkerChannelOptions<Config>) {
     this.#options = options
-    this.#letters = new Correspondence((letter) => void this.#send(letter), options.answerers)
+    this.#rpc = new Rpc((message) => void this.#send(message), options.handlers)
     process.on('message', (received) => this.#receive(received))
     cluster.worker?.on('disconnect', () => this.#primaryGone())
     void this.#send({ kind: 'hello' })
   }
 
   /** Undefined when the primary cannot answer or is gone. */
-  ask<T extends keyof AskedOfPrimary>(
-    topic: T,
-    ask: AskedOfPrimary[T]['ask'],
-  ): Promise<AskedOfPrimary[T]['answer'] | undefined> {
-    return this.#letters.ask(topic, ask)
+  call<T extends keyof PrimaryMethods>(
+    method: T,
+    params: PrimaryMethods[T]['params'],
+  ): Promise<PrimaryMethods[T]['result'] | undefined> {
+    return this.#rpc.call(method, params)
   }
 
   ready(where: { readonly host: string; readonly port: number }): Promise<void> {
@@ -51,24 +51,24 @@ export class WorkerChannel<Config> {
     return this.#send({ kind: 'failed', reason })
   }
 
-  farewell(snapshot: MetricsSnapshot): Promise<void> {
-    return this.#send({ kind: 'farewell', snapshot })
+  finalSnapshot(snapshot: MetricsSnapshot): Promise<void> {
+    return this.#send({ kind: 'final-snapshot', snapshot })
   }
 
   #receive(received: unknown): void {
-    const read = opened<FromPrimary<Config>>(received)
+    const read = decoded<FromPrimary<Config>>(received)
     if (read.kind !== 'message') return
     const { message } = read
     if (message.kind === 'instructions') this.#options.onInstructions(message.instructions)
-    else if (message.kind === 'dealt') this.#options.onDealt(message.ordinal)
+    else if (message.kind === 'assigned') this.#options.onAssigned(message.ordinal)
     else if (message.kind === 'stop') this.#stop()
-    else this.#letters.receive(message)
+    else this.#rpc.receive(message)
   }
 
   #primaryGone(): void {
     // Otherwise Node 26 (lib/internal/cluster/child.js) ends the process right after this, with all its requests.
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
-    this.#letters.close()
+    this.#rpc.close()
     this.#stop()
   }
 
@@ -82,7 +82,7 @@ export class WorkerChannel<Config> {
   #send(message: FromWorker): Promise<void> {
     return new Promise((resolve) => {
       if (process.send === undefined || !process.connected) return resolve()
-      process.send(sealed(message), undefined, undefined, () => resolve())
+      process.send(encoded(message), undefined, undefined, () => resolve())
     })
   }
 }

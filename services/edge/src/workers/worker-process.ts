@@ -1,16 +1,16 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { MetricsSnapshot } from '@ipfleet/telemetry/metrics-snapshot.ts'
-import { type Answerers, Correspondence } from './correspondence.ts'
-import { DealtConnections } from './dealt-connections.ts'
+import { type RpcHandlers, Rpc } from './rpc.ts'
+import { AssignedConnections } from './assigned-connections.ts'
 import {
-  type AskedOfPrimary,
-  type AskedOfWorker,
+  type PrimaryMethods,
+  type WorkerMethods,
   type FromPrimary,
   type FromWorker,
   type Instructions,
-  opened,
-  sealed,
+  decoded,
+  encoded,
 } from './messages.ts'
 import { within } from '@ipfleet/core/within.ts'
 
@@ -18,7 +18,7 @@ export interface WorkerProcessOptions<Config> {
   /** Those that hold when the worker asks for them. */
   readonly instructions: () => Instructions<Config>
   /** What the worker may ask. */
-  readonly answerers: Answerers<AskedOfPrimary>
+  readonly handlers: RpcHandlers<PrimaryMethods>
   /** The number of a connection that is handed over now, among those of all workers. */
   readonly nextOrdinal: () => number
 }
@@ -34,22 +34,22 @@ export interface WorkerEnd {
   readonly reason: string | undefined
   readonly livedMs: number
   /** Its counts when it had stopped, if it was told to. */
-  readonly farewell: MetricsSnapshot | undefined
+  readonly finalSnapshot: MetricsSnapshot | undefined
 }
 
 /** A worker, as the primary process sees it. Starts with its making. */
 export class WorkerProcess<Config> {
   readonly #worker: Worker
-  readonly #dealt: DealtConnections
+  readonly #assigned: AssignedConnections
   readonly #options: WorkerProcessOptions<Config>
-  readonly #letters: Correspondence<AskedOfWorker, AskedOfPrimary>
+  readonly #rpc: Rpc<WorkerMethods, PrimaryMethods>
   readonly #startedAtMs = performance.now()
   readonly #starting = Promise.withResolvers<WorkerStart>()
   #greeted = false
   #serves = false
   #told = false
   #reason: string | undefined
-  #farewell: MetricsSnapshot | undefined
+  #finalSnapshot: MetricsSnapshot | undefined
   /** Whether it serves, or why it does not. */
   readonly started: Promise<WorkerStart> = this.#starting.promise
   /** It has ended, and all it said has been heard. */
@@ -58,10 +58,10 @@ export class WorkerProcess<Config> {
   constructor(options: WorkerProcessOptions<Config>) {
     this.#options = options
     this.#worker = cluster.fork()
-    this.#dealt = new DealtConnections(this.#worker.process, () => {
-      this.#send({ kind: 'dealt', ordinal: options.nextOrdinal() })
+    this.#assigned = new AssignedConnections(this.#worker.process, () => {
+      this.#send({ kind: 'assigned', ordinal: options.nextOrdinal() })
     })
-    this.#letters = new Correspondence((letter) => this.#send(letter), options.answerers)
+    this.#rpc = new Rpc((message) => this.#send(message), options.handlers)
     this.#worker.on('message', (received) => this.#receive(received))
     this.ended = this.#end()
   }
@@ -76,17 +76,17 @@ export class WorkerProcess<Config> {
 
   /** Undefined when it is gone. */
   snapshot(): Promise<MetricsSnapshot | undefined> {
-    return this.#letters.ask('snapshot', null)
+    return this.#rpc.call('snapshot', null)
   }
 
   /** Resolves when it has taken all that was sent to it, connections too, or is gone. */
   async caughtUp(): Promise<void> {
-    await this.#letters.ask('echo', null)
+    await this.#rpc.call('echo', null)
   }
 
   /** Connections that were handed to it so far. */
-  get dealt(): number {
-    return this.#dealt.count
+  get assigned(): number {
+    return this.#assigned.count
   }
 
   /** Sends the instructions that hold now, unless it has yet to ask for them. */
@@ -104,9 +104,9 @@ export class WorkerProcess<Config> {
   }
 
   #receive(received: unknown): void {
-    const read = opened<FromWorker>(received)
+    const read = decoded<FromWorker>(received)
     if (read.kind === 'message') this.#hear(read.message)
-    else if (read.kind === 'foreign') this.#refuse()
+    else if (read.kind === 'incompatible') this.#refuse()
   }
 
   #hear(message: FromWorker): void {
@@ -120,11 +120,11 @@ export class WorkerProcess<Config> {
       case 'failed':
         this.#reason = message.reason
         return undefined
-      case 'farewell':
-        this.#farewell = message.snapshot
+      case 'final-snapshot':
+        this.#finalSnapshot = message.snapshot
         return undefined
       default:
-        return this.#letters.receive(message)
+        return this.#rpc.receive(message)
     }
   }
 
@@ -136,17 +136,17 @@ export class WorkerProcess<Config> {
   async #end(): Promise<WorkerEnd> {
     const { code, signal } = await exitOf(this.#worker)
     this.#serves = false
-    this.#letters.close()
+    this.#rpc.close()
     // What a worker that closes the port does not take any more goes to another one.
-    if (!this.#told) this.#dealt.closeLast()
+    if (!this.#told) this.#assigned.closeLast()
     const reason = this.#reason
     this.#starting.resolve({ kind: 'failed', reason: reason ?? `A worker ended at its start (${signal ?? code})` })
-    return { code, signal, reason, livedMs: performance.now() - this.#startedAtMs, farewell: this.#farewell }
+    return { code, signal, reason, livedMs: performance.now() - this.#startedAtMs, finalSnapshot: this.#finalSnapshot }
   }
 
   #send(message: FromPrimary<Config>): void {
     // A worker that has just ended is heard of soon; what was meant for it is nobody's.
-    if (this.#worker.isConnected()) this.#worker.send(sealed(message), () => undefined)
+    if (this.#worker.isConnected()) this.#worker.send(encoded(message), () => undefined)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 
 /** What is around one process that serves: nobody, or a primary process and the workers that share the port. */
-export interface Surroundings {
+export interface ServingDeps {
   /** What this process counts. */
   readonly metrics: Metrics
   /**
@@ -18,7 +18,7 @@ export interface Surroundings {
    * Calls `listener` before each connection with its number among those of all processes, so that they can take turns
    * together. A process that is alone is not told.
    */
-  onDealt(listener: (ordinal: number) => void): void
+  onAssigned(listener: (ordinal: number) => void): void
   /** Processes that share the port, this one included. */
   readonly workers: number
 }
@@ -36,7 +36,7 @@ export class PrimarySilent extends Error {
   override readonly name = 'PrimarySilent'
 }
 
-/** One process that serves, as its surroundings see it. */
+/** One process that serves, as its servingDeps see it. */
 export interface Serving<Config> {
   /** Where it listens. */
   readonly host: string
@@ -48,11 +48,22 @@ export interface Serving<Config> {
 }
 
 /** Makes a process serve. What it throws is the reason, in plain words, why it cannot. */
-export type StartServing<Config> = (config: Config, surroundings: Surroundings) => Promise<Serving<Config>>
+export type StartServing<Config> = (config: Config, servingDeps: ServingDeps) => Promise<Serving<Config>>
 
 /** Reads the configuration again; `text` says in plain words what is wrong with it. */
-export type ReadAgain<Config> = () => Reread<Config> | Promise<Reread<Config>>
+export type Reload<Config> = () => Reloaded<Config> | Promise<Reloaded<Config>>
 
-export type Reread<Config> =
+export type Reloaded<Config> =
   | { readonly kind: 'config'; readonly config: Config }
   | { readonly kind: 'faults'; readonly text: string }
+
+/** `count`: the workers that serve now. */
+export function registerWorkerCount(metrics: Metrics, count: () => number): void {
+  metrics.gauge({
+    name: 'ipfleet_edge_workers',
+    help: 'Processes that serve.',
+    collect() {
+      this.set(count())
+    },
+  })
+}

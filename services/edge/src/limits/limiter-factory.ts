@@ -8,20 +8,20 @@ import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { RateLimitConfig } from '../config/edge-config.ts'
 import { redisNeeds } from '../redis-needs.ts'
 import type { EdgeSettings } from '../settings.ts'
-import type { Surroundings } from '../workers/surroundings.ts'
+import type { ServingDeps } from '../workers/serving.ts'
 import { ClientLimiter, type LimiterCounts } from './client-limiter.ts'
 
 /** Who counts what clients ask: with Redis all edges together, without it all processes of this one. */
-export class LimitParts {
+export class LimiterFactory {
   readonly counts: LimiterCounts = { allowed: 0, limited: 0, exempt: 0 }
   /** Undefined without REDIS_URL. */
   readonly link: RedisLink | undefined
   readonly #size: FleetSize | undefined
-  readonly #surroundings: Surroundings
+  readonly #servingDeps: ServingDeps
   readonly #logger: Logger
 
-  constructor(settings: EdgeSettings, surroundings: Surroundings, logger: Logger) {
-    this.#surroundings = surroundings
+  constructor(settings: EdgeSettings, servingDeps: ServingDeps, logger: Logger) {
+    this.#servingDeps = servingDeps
     this.#logger = logger
     const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
     if (url === undefined) return
@@ -53,7 +53,7 @@ export class LimitParts {
   #counter(allowance: number): PromptRateLimiter {
     const { link } = this
     const size = this.#size
-    if (link === undefined || size === undefined) return this.#surroundings.limiter({ allowance })
+    if (link === undefined || size === undefined) return this.#servingDeps.limiter({ allowance })
     return new SharedRateLimiter(new RedisCounter(link, 'edge'), { members: () => size.count, allowance })
   }
 }

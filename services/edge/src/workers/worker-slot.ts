@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exponentialMs } from '@ipfleet/core/backoff.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import { RestartBackoff } from './restart-backoff.ts'
 import type { WorkerEnd, WorkerProcess } from './worker-process.ts'
 
-export interface WorkerSeatOptions<Config> {
+export interface WorkerSlotOptions<Config> {
   readonly fork: () => WorkerProcess<Config>
   readonly onServing: (worker: WorkerProcess<Config>) => void
   readonly onEnded: (worker: WorkerProcess<Config>, end: WorkerEnd) => void
@@ -13,36 +13,51 @@ export interface WorkerSeatOptions<Config> {
   readonly logger: Logger
 }
 
-/** A place that one worker after the other fills: who dies unasked is replaced. */
-export class WorkerSeat<Config> {
-  readonly #options: WorkerSeatOptions<Config>
+/** A worker that lived less has not got over its start. */
+const youngMs = 5000
+const backoff = { firstMs: 100, maxMs: 5000 }
+
+/** How long a slot stays empty after its worker died: not at all, unless one after the other dies young. */
+export class RestartBackoff {
+  #diedYoung = 0
+
+  /** @returns milliseconds to wait, given how long the worker that died had lived */
+  afterMs(livedMs: number): number {
+    this.#diedYoung = livedMs < youngMs ? this.#diedYoung + 1 : 0
+    return this.#diedYoung < 2 ? 0 : exponentialMs(this.#diedYoung - 1, backoff)
+  }
+}
+
+/** Runs one worker after the other: one that dies without being told to stop is replaced. */
+export class WorkerSlot<Config> {
+  readonly #options: WorkerSlotOptions<Config>
   readonly #backoff = new RestartBackoff()
   readonly #retired = new AbortController()
-  readonly #filled: Promise<void>
+  readonly #ended: Promise<void>
   #worker: WorkerProcess<Config>
 
-  constructor(options: WorkerSeatOptions<Config>) {
+  constructor(options: WorkerSlotOptions<Config>) {
     this.#options = options
-    this.#worker = this.#fill()
-    this.#filled = this.#keepFilled()
+    this.#worker = this.#startWorker()
+    this.#ended = this.#keepRunning()
   }
 
-  /** The one that sits there, or sat there last. */
+  /** The one that runs, or ran last. */
   get worker(): WorkerProcess<Config> {
     return this.#worker
   }
 
-  /** Has its worker finish what is in flight, kills it after `withinMs`, and is left empty. Resolves when it is. */
+  /** Has its worker finish what is in flight, and kills it after `withinMs`. Resolves when it has ended. */
   async retire(withinMs: number): Promise<void> {
     this.#retired.abort()
     const worker = this.#worker
     worker.stop()
     const timer = setTimeout(() => this.#killSlow(worker), withinMs)
-    await this.#filled
+    await this.#ended
     clearTimeout(timer)
   }
 
-  #fill(): WorkerProcess<Config> {
+  #startWorker(): WorkerProcess<Config> {
     const worker = this.#options.fork()
     void this.#announce(worker)
     return worker
@@ -53,21 +68,24 @@ export class WorkerSeat<Config> {
     if (kind === 'ready') this.#options.onServing(worker)
   }
 
-  async #keepFilled(): Promise<void> {
+  async #keepRunning(): Promise<void> {
     for (;;) {
       const worker = this.#worker
       const end = await worker.ended
       this.#options.onEnded(worker, end)
       const { kind } = await worker.started
       if (this.#retired.signal.aborted || (kind === 'failed' && !this.#options.retry())) return
-      if (!(await this.#mourn(worker, end))) return
+      if (!(await this.#waitBeforeRestart(worker, end))) return
       this.#options.onReplaced()
-      this.#worker = this.#fill()
+      this.#worker = this.#startWorker()
     }
   }
 
-  /** @returns whether the place is still wanted after the wait */
-  async #mourn({ pid }: WorkerProcess<Config>, { code, signal, reason, livedMs }: WorkerEnd): Promise<boolean> {
+  /** @returns whether the slot is still wanted after the wait */
+  async #waitBeforeRestart(
+    { pid }: WorkerProcess<Config>,
+    { code, signal, reason, livedMs }: WorkerEnd,
+  ): Promise<boolean> {
     const waitMs = this.#backoff.afterMs(livedMs)
     this.#options.logger.error({ pid, code, signal, reason, waitMs }, 'a worker ended and is replaced')
     try {

@@ -6,27 +6,27 @@ import { clientAddress, plainAddress } from '@ipfleet/net/client-address.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import { createApp, type Rules } from './app.ts'
+import { createApp } from './app.ts'
 import type { EdgeConfig, TlsConfig } from './config/edge-config.ts'
-import { registerMetrics } from './edge-metrics.ts'
+import { registerMetrics } from './metrics.ts'
 import type { ClientLimiter } from './limits/client-limiter.ts'
 import { ClientShares } from './limits/client-shares.ts'
-import { LimitParts } from './limits/limit-parts.ts'
+import { LimiterFactory } from './limits/limiter-factory.ts'
 import { AttemptsRecord } from './proxy/attempts-record.ts'
 import { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'
-import { RequestRecord } from './request-record.ts'
-import { makeRules } from './rules.ts'
+import { RequestRecord } from './server/request-record.ts'
+import { makeRules, type Rules } from './server/rules.ts'
 import { readCertificate } from './server/certificate.ts'
 import { EdgeServer } from './server/edge-server.ts'
 import type { EdgeSettings } from './settings.ts'
 import { RetryBudget } from './proxy/retry-budget.ts'
 import { UpstreamGroups } from './backends/upstream-groups.ts'
-import type { Serving, Surroundings } from './workers/surroundings.ts'
+import type { Serving, ServingDeps } from './workers/serving.ts'
 
-export interface EdgeParts {
+export interface EdgeDeps {
   readonly settings: EdgeSettings
   readonly logger: Logger
-  readonly surroundings: Surroundings
+  readonly servingDeps: ServingDeps
 }
 
 interface EdgeCollaborators {
@@ -42,13 +42,13 @@ export function stopWithinMs({ DRAIN_MS: drainMs }: EdgeSettings): number {
   return drainMs + finishWithinMs + 5000
 }
 
-/** One process of the edge: all its parts, put together and taken apart again. */
+/** One process of the edge: all its deps, put together and taken apart again. */
 export class Edge implements Serving<EdgeConfig> {
   readonly host: string
-  readonly #parts: EdgeParts
+  readonly #deps: EdgeDeps
   readonly #groups: UpstreamGroups
   readonly #shares: ClientShares
-  readonly #limits: LimitParts
+  readonly #limits: LimiterFactory
   readonly #budget: RetryBudget
   readonly #tunnels: Tunnels
   readonly #stalls = new StallWatch()
@@ -61,30 +61,30 @@ export class Edge implements Serving<EdgeConfig> {
   #draining = false
 
   /** @throws Error with the reason in plain words: a port that is taken, a certificate that cannot be used */
-  static async start(config: EdgeConfig, parts: EdgeParts): Promise<Edge> {
-    const shares = new ClientShares(config.server, parts.logger)
-    const groups = new UpstreamGroups(parts.logger, shares.longAnswers)
+  static async start(config: EdgeConfig, deps: EdgeDeps): Promise<Edge> {
+    const shares = new ClientShares(config.server, deps.logger)
+    const groups = new UpstreamGroups(deps.logger, shares.longAnswers)
     await groups.configure(config)
-    const edge = new Edge(config, parts, { groups, shares })
+    const edge = new Edge(config, deps, { groups, shares })
     edge.#port = await edge.#server.listen(config.server)
     return edge
   }
 
-  private constructor(config: EdgeConfig, parts: EdgeParts, { groups, shares }: EdgeCollaborators) {
-    const { settings, logger, surroundings } = parts
-    this.#parts = parts
+  private constructor(config: EdgeConfig, deps: EdgeDeps, { groups, shares }: EdgeCollaborators) {
+    const { settings, logger, servingDeps } = deps
+    this.#deps = deps
     this.#config = config
     this.#groups = groups
     this.#shares = shares
     this.host = config.server.host
-    this.#limits = new LimitParts(settings, surroundings, logger)
+    this.#limits = new LimiterFactory(settings, servingDeps, logger)
     this.#budget = new RetryBudget(config.retry)
     this.#tunnels = new Tunnels({ idleMs: config.server.tunnelIdleMs })
     this.#rules = this.#makeRules(config, this.#limits.limiterFor(config.rateLimit))
     this.#server = this.#createServer(config)
-    surroundings.onDealt((ordinal) => groups.align(ordinal))
+    servingDeps.onAssigned((ordinal) => groups.align(ordinal))
     this.#followers = config.tls ? this.#followCertificate(config.tls) : []
-    registerMetrics(surroundings.metrics, {
+    registerMetrics(servingDeps.metrics, {
       groups,
       limits: this.#limits,
       shares: this.#shares,
@@ -115,7 +115,7 @@ export class Edge implements Serving<EdgeConfig> {
 
   /** Fails the probe, finishes what is in flight, then closes what was opened, last things first. */
   async stop(): Promise<void> {
-    const { DRAIN_MS: drainMs } = this.#parts.settings
+    const { DRAIN_MS: drainMs } = this.#deps.settings
     const tunnels = this.#tunnels.drain(drainMs)
     await this.#server.close({ drainMs, deadlineMs: finishWithinMs, onDraining: () => (this.#draining = true) })
     await tunnels
@@ -128,23 +128,27 @@ export class Edge implements Serving<EdgeConfig> {
   #makeRules(config: EdgeConfig, limiter: ClientLimiter | undefined): Rules {
     return makeRules(config, {
       limiter,
-      shares: this.#shares,
       groups: this.#groups.all,
-      hedges: this.#groups.hedges,
-      tunnels: this.#tunnels,
-      stalls: this.#stalls,
-      budget: this.#budget,
-      record: this.#attempts,
-      metricsPage: (format) => this.#parts.surroundings.render(format),
-      isReady: () => !this.#draining && this.#groups.usable,
-      redis: () => this.#limits.link && linkHealth(this.#limits.link),
+      forward: {
+        shares: this.#shares,
+        hedges: this.#groups.hedges,
+        tunnels: this.#tunnels,
+        stalls: this.#stalls,
+        budget: this.#budget,
+        record: this.#attempts,
+      },
+      operators: {
+        metricsPage: (format) => this.#deps.servingDeps.render(format),
+        isReady: () => !this.#draining && this.#groups.usable,
+        redis: () => this.#limits.link && linkHealth(this.#limits.link),
+      },
     })
   }
 
   #createServer(config: EdgeConfig): EdgeServer {
-    const { settings, logger, surroundings } = this.#parts
+    const { settings, logger, servingDeps } = this.#deps
     const accessLog = new AccessLog({ logger })
-    const record = new RequestRecord(surroundings.metrics, accessLog)
+    const record = new RequestRecord(servingDeps.metrics, accessLog)
     const isTrusted = addressBlocks(settings.TRUST_PROXY)
     return new EdgeServer({
       config: config.server,
@@ -167,7 +171,7 @@ export class Edge implements Serving<EdgeConfig> {
 
   /** A new certificate serves the connections to come; one that cannot be used is logged, and the old one stays. */
   #followCertificate(tls: TlsConfig): readonly FileFollower[] {
-    const { logger } = this.#parts
+    const { logger } = this.#deps
     const renew = async (): Promise<void> => {
       try {
         this.#server.renew(tls, readCertificate(tls))
@@ -195,6 +199,6 @@ export class Edge implements Serving<EdgeConfig> {
       ...(now.maxHeaderBytes === next.maxHeaderBytes ? [] : ['[server] max_header_bytes']),
       ...(JSON.stringify(tls) === JSON.stringify(config.tls) ? [] : ['[tls]']),
     ]
-    if (waits.length > 0) this.#parts.logger.warn({ keys: waits }, 'changed, but only a restart puts it in force')
+    if (waits.length > 0) this.#deps.logger.warn({ keys: waits }, 'changed, but only a restart puts it in force')
   }
 }

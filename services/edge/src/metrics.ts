@@ -1,14 +1,14 @@
 import type { Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { ClientShares } from './limits/client-shares.ts'
-import type { LimitParts } from './limits/limit-parts.ts'
+import type { LimiterFactory } from './limits/limiter-factory.ts'
 import type { AttemptsRecord } from './proxy/attempts-record.ts'
 import type { EdgeServer } from './server/edge-server.ts'
 import type { UpstreamGroups } from './backends/upstream-groups.ts'
 
-export interface EdgeMetricsParts {
+export interface MetricsDeps {
   readonly groups: UpstreamGroups
-  readonly limits: LimitParts
+  readonly limits: LimiterFactory
   readonly tunnels: Tunnels
   readonly server: EdgeServer
   readonly attempts: AttemptsRecord
@@ -19,15 +19,15 @@ export interface EdgeMetricsParts {
  * What is read when somebody looks. Backends are as many as the configuration and its names have addresses: a set that
  * operators close.
  */
-export function registerMetrics(metrics: Metrics, parts: EdgeMetricsParts): void {
-  connectionMetrics(metrics, parts)
-  attemptMetrics(metrics, parts)
-  backendMetrics(metrics, parts)
-  limitMetrics(metrics, parts)
-  shareMetrics(metrics, parts)
+export function registerMetrics(metrics: Metrics, deps: MetricsDeps): void {
+  connectionMetrics(metrics, deps)
+  attemptMetrics(metrics, deps)
+  backendMetrics(metrics, deps)
+  limitMetrics(metrics, deps)
+  shareMetrics(metrics, deps)
 }
 
-function connectionMetrics(metrics: Metrics, { server, tunnels }: EdgeMetricsParts): void {
+function connectionMetrics(metrics: Metrics, { server, tunnels }: MetricsDeps): void {
   metrics.gauge({
     name: 'ipfleet_edge_open_connections',
     help: 'Connections of clients.',
@@ -52,7 +52,7 @@ function connectionMetrics(metrics: Metrics, { server, tunnels }: EdgeMetricsPar
   })
 }
 
-function attemptMetrics(metrics: Metrics, { attempts, groups }: EdgeMetricsParts): void {
+function attemptMetrics(metrics: Metrics, { attempts, groups }: MetricsDeps): void {
   metrics.counter({
     name: 'ipfleet_edge_backend_requests_total',
     help: 'Attempts by backend and end: answered, failed, or unknown (the client left first).',
@@ -93,7 +93,7 @@ function attemptMetrics(metrics: Metrics, { attempts, groups }: EdgeMetricsParts
   })
 }
 
-function backendMetrics(metrics: Metrics, { groups }: EdgeMetricsParts): void {
+function backendMetrics(metrics: Metrics, { groups }: MetricsDeps): void {
   metrics.gauge({
     name: 'ipfleet_edge_backend_connections',
     help: 'Connections to backends by state; waiting are requests without one.',
@@ -122,7 +122,7 @@ function backendMetrics(metrics: Metrics, { groups }: EdgeMetricsParts): void {
   })
 }
 
-function shareMetrics(metrics: Metrics, { shares }: EdgeMetricsParts): void {
+function shareMetrics(metrics: Metrics, { shares }: MetricsDeps): void {
   metrics.gauge({
     name: 'ipfleet_edge_long_answers',
     help: 'Event streams, tunnels, and uploads and answers that take over 5 s.',
@@ -150,7 +150,7 @@ function shareMetrics(metrics: Metrics, { shares }: EdgeMetricsParts): void {
   })
 }
 
-function limitMetrics(metrics: Metrics, { limits }: EdgeMetricsParts): void {
+function limitMetrics(metrics: Metrics, { limits }: MetricsDeps): void {
   metrics.counter({
     name: 'ipfleet_edge_limiter_decisions_total',
     help: 'Requests by what the rate limiter said: allowed, limited, or exempt.',

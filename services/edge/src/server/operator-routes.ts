@@ -1,10 +1,10 @@
-import type { Visit } from './app.ts'
+import type { RequestContext } from './request-context.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { LinkHealth } from '@ipfleet/redis/link-health.ts'
 import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import { healthReply, metricsReply, type ProbeReply } from '@ipfleet/telemetry/probe-replies.ts'
 
-export interface OwnEndpointsParts {
+export interface OperatorRoutesDeps {
   /** Undefined: there is none. */
   readonly metricsPath: string | undefined
   readonly mayReadMetrics: (address: string) => boolean
@@ -16,61 +16,61 @@ export interface OwnEndpointsParts {
   readonly isReady: () => boolean
 }
 
-/** What the edge answers of itself. Whoever may not read the metrics gets what is behind, if anything. */
-export class OwnEndpoints {
-  readonly #parts: OwnEndpointsParts
+/** What the edge answers itself. A client that may not read the metrics gets what a backend has at their path. */
+export class OperatorRoutes {
+  readonly #deps: OperatorRoutesDeps
 
-  constructor(parts: OwnEndpointsParts) {
-    this.#parts = parts
+  constructor(deps: OperatorRoutesDeps) {
+    this.#deps = deps
   }
 
   /** @returns whether the request was for one of them */
-  answer(visit: Visit): boolean {
-    const { target, method, client } = visit
-    const { metricsPath, probePath, mayReadMetrics } = this.#parts
+  answer(context: RequestContext): boolean {
+    const { target, method, client } = context
+    const { metricsPath, probePath, mayReadMetrics } = this.#deps
     const query = target.indexOf('?')
     const path = query < 0 ? target : target.slice(0, query)
     if (path !== metricsPath && path !== probePath) return false
     const isMetrics = path === metricsPath
     if (isMetrics && !mayReadMetrics(client.address)) return false
-    visit.isProbe = true
+    context.isProbe = true
     if (method !== 'GET' && method !== 'HEAD') {
-      visit.refuse(new ProxyError('method_not_allowed'), ['Allow', 'GET, HEAD'])
-    } else if (isMetrics) void this.#metrics(visit)
-    else this.#probe(visit)
+      context.refuse(new ProxyError('method_not_allowed'), ['Allow', 'GET, HEAD'])
+    } else if (isMetrics) void this.#metrics(context)
+    else this.#probe(context)
     return true
   }
 
-  async #metrics(visit: Visit): Promise<void> {
+  async #metrics(context: RequestContext): Promise<void> {
     try {
-      send(visit, await metricsReply(this.#parts.metricsPage, visit.incoming.req.headers.accept))
+      send(context, await metricsReply(this.#deps.metricsPage, context.incoming.req.headers.accept))
     } catch (error) {
       // Another process did not tell in time what it has counted.
-      visit.refuse(new ProxyError('overloaded', { retryAfterSeconds: 1, cause: error }))
+      context.refuse(new ProxyError('overloaded', { retryAfterSeconds: 1, cause: error }))
     }
   }
 
   /** What is wrong with Redis names hosts, so it is for those who may read the metrics. */
-  #probe(visit: Visit): void {
-    const { isReady, redis, mayReadMetrics } = this.#parts
+  #probe(context: RequestContext): void {
+    const { isReady, redis, mayReadMetrics } = this.#deps
     const health = redis()
-    const facts = mayReadMetrics(visit.client.address) ? { redis: health } : {}
-    send(visit, healthReply(isReady(), facts, health))
+    const facts = mayReadMetrics(context.client.address) ? { redis: health } : {}
+    send(context, healthReply(isReady(), facts, health))
   }
 }
 
-function send(visit: Visit, { status, contentType, body: text }: ProbeReply): void {
-  const { answer } = visit.incoming
+function send(context: RequestContext, { status, contentType, body: text }: ProbeReply): void {
+  const { answer } = context.incoming
   const body = Buffer.from(text)
   const fields = ['Content-Type', contentType, 'Content-Length', String(body.length), 'Cache-Control', 'no-store']
-  fields.push(...visit.idFields)
+  fields.push(...context.idFields)
   const head = {
     status,
     reason: status === 200 ? 'OK' : 'Service Unavailable',
     version: '1.1',
     upgrade: undefined,
   } as const
-  const isHead = visit.method === 'HEAD'
+  const isHead = context.method === 'HEAD'
   answer.whole({ ...head, fields, framing: isHead ? 'none' : body.length }, fields, isHead ? Buffer.alloc(0) : body)
-  visit.answeredHere(status)
+  context.answeredHere(status)
 }

@@ -1,10 +1,10 @@
 import type { Further } from '@ipfleet/settings/load-settings.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
-import { describeConfig } from './config/describe-config.ts'
-import type { EdgeConfig } from './config/edge-config.ts'
-import { defaultPath, loadConfig, type LoadedConfig } from './config/load-config.ts'
-import { certificateFault } from './server/certificate.ts'
-import { type EdgeSettings, settingsSchema } from './settings.ts'
+import { describeConfig } from './describe-config.ts'
+import type { EdgeConfig } from './edge-config.ts'
+import { defaultPath, loadConfig, type LoadedConfig } from './load-config.ts'
+import { certificateFault } from '../server/certificate.ts'
+import { type EdgeSettings, settingsSchema } from '../settings.ts'
 
 /** What an edge is started with. */
 export interface EdgeOptions {

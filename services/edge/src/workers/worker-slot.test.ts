@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { RestartBackoff } from './restart-backoff.ts'
+import { RestartBackoff } from './worker-slot.ts'
 
 const waitsAfter = (...livedMs: readonly number[]): number[] => {
   const backoff = new RestartBackoff()

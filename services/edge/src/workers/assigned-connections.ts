@@ -10,19 +10,19 @@ interface Connection {
  * nodejs/node#21746) forgets the one that a worker had not taken yet when it died: its client would wait for ever.
  * Node hands them over with `send`, one at a time, so that a look at what passes there is enough.
  */
-export class DealtConnections {
+export class AssignedConnections {
   #count = 0
   #last: Connection | undefined
 
-  /** @param onDeal called before each of them is handed over */
-  constructor(worker: ChildProcess, onDeal: () => void) {
+  /** @param onAssign called before each of them is handed over */
+  constructor(worker: ChildProcess, onAssign: () => void) {
     const send = worker.send.bind(worker) as (...given: unknown[]) => boolean
     worker.send = (...given: unknown[]): boolean => {
       const [, handle] = given
       if (isConnection(handle)) {
         this.#count += 1
         this.#last = handle
-        onDeal()
+        onAssign()
       }
       return send(...given)
     }

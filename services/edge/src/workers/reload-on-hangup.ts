@@ -1,28 +1,28 @@
 import { closeSync, openSync } from 'node:fs'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import type { ReadAgain } from './surroundings.ts'
+import type { Reload } from './serving.ts'
 
-export interface RereadOnHangupOptions<Config> {
-  readonly reload: ReadAgain<Config>
+export interface ReloadOnHangupOptions<Config> {
+  readonly reload: Reload<Config>
   /** Puts a good configuration into force. */
   readonly apply: (config: Config) => void | Promise<void>
   readonly logger: Logger
 }
 
 /** All that stop a service, without the one that has the configuration read again. */
-export const signalsThatStop: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
+export const stopSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
 
 /**
  * On SIGHUP the configuration is read again: a good one is applied, a bad one is logged and changes nothing. The SIGHUP of
  * a terminal that is closed stops the process instead.
  */
-export function rereadOnHangup<Config>(options: RereadOnHangupOptions<Config>): void {
+export function reloadOnHangup<Config>(options: ReloadOnHangupOptions<Config>): void {
   let latest = Promise.resolve()
   const hadTerminal = hasTerminal()
   // One after the other, so that the file as it was read last is the one in force.
   process.on('SIGHUP', () => {
     if (hadTerminal && !hasTerminal()) return void process.kill(process.pid, 'SIGTERM')
-    latest = latest.then(() => rereadOnce(options))
+    latest = latest.then(() => reloadOnce(options))
   })
 }
 
@@ -36,7 +36,7 @@ function hasTerminal(): boolean {
   }
 }
 
-async function rereadOnce<Config>({ reload, apply, logger }: RereadOnHangupOptions<Config>): Promise<void> {
+async function reloadOnce<Config>({ reload, apply, logger }: ReloadOnHangupOptions<Config>): Promise<void> {
   try {
     const reread = await reload()
     if (reread.kind === 'faults') {
