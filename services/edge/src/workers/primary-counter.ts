@@ -8,7 +8,10 @@ import { within } from '@ipfleet/core/within.ts'
 export interface PrimaryCounterOptions {
   /** Has the primary count; undefined when it is gone. */
   readonly ask: (expenses: readonly Expense[]) => Promise<readonly Decision[] | undefined>
-  /** A primary that takes longer is not waited for. Default 100. */
+  /**
+   * A primary that takes longer is not waited for. Default 500: with 100, a primary that waited for the processor of a
+   * busy machine was taken for silent, and the workers' shares came on top of what it had let through (14 of 10).
+   */
   readonly answerWithinMs?: number
 }
 
@@ -31,7 +34,7 @@ export class PrimaryCounter implements SharedCounter {
   #batch: Entry[] = []
   #up = true
 
-  constructor({ ask, answerWithinMs = 100 }: PrimaryCounterOptions) {
+  constructor({ ask, answerWithinMs = 500 }: PrimaryCounterOptions) {
     this.#ask = ask
     this.#answerWithinMs = answerWithinMs
   }
