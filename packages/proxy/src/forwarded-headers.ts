@@ -1,4 +1,4 @@
-/** What a field of a request means to whoever passes the request on. */
+/** What a field of a request means to a proxy that passes the request on. */
 type Role =
   | 'passed'
   /** For this hop only, or never to be believed: it is left out, and set anew where it is wanted. */
@@ -54,16 +54,16 @@ const roles = new Map<string, Role>([
 
 /** Each spelling is looked at once; clients send the same few again and again. */
 const known = new Map<string, Role>()
-const mostKnown = 2000
-const longestKnown = 64
+const maxKnown = 2000
+const maxKnownLength = 64
 
 function roleOf(spelling: string): Role {
   const role = known.get(spelling)
   if (role !== undefined) return role
   const found = learn(spelling.toLowerCase())
-  if (spelling.length <= longestKnown) {
+  if (spelling.length <= maxKnownLength) {
     // Names that a client makes up must not displace those in use for good.
-    if (known.size >= mostKnown) known.clear()
+    if (known.size >= maxKnown) known.clear()
     known.set(spelling, found)
   }
   return found
@@ -74,7 +74,7 @@ function learn(name: string): Role {
   if (role !== undefined) return role
   // HTTP/2's other pseudo-fields.
   if (name.startsWith(':')) return 'dropped'
-  // CGI and its heirs read `X_Forwarded_For` as `X-Forwarded-For`: nobody gets past us with an underscore.
+  // CGI and its heirs read `X_Forwarded_For` as `X-Forwarded-For`: so an underscore must not get a field past this proxy.
   if (name.includes('_') && roles.has(name.replaceAll('_', '-'))) return 'dropped'
   return 'passed'
 }

@@ -16,7 +16,7 @@ export interface MetricsDeps {
 }
 
 /**
- * What is read when somebody looks. Backends are as many as the configuration and its names have addresses: a set that
+ * Read at each scrape. Backends are as many as the configuration and its names have addresses: a set that
  * operators close.
  */
 export function registerMetrics(metrics: Metrics, deps: MetricsDeps): void {

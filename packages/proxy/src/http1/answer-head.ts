@@ -12,7 +12,7 @@ const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$
 
 /**
  * Reads the head of an answer, given without the empty line at its end. Strict, because what two readers understand
- * in two ways can be made into an answer to somebody else's question.
+ * in two ways can be made into an answer to another client's request.
  * @throws UpstreamFault `garbled`
  */
 export function parseAnswerHead(text: string, method: string): ParsedHead {

@@ -12,8 +12,8 @@ export interface AnswerSink {
   switched(head: ParsedHead, early: Buffer): void
 }
 
-const longestHead = 65_536
-const mostInterims = 32
+const maxHeadLength = 65_536
+const maxInterims = 32
 const beginning = 'HTTP/1.'
 const emptyLine = '\r\n\r\n'
 const nothing: Buffer = Buffer.alloc(0)
@@ -65,11 +65,11 @@ export class AnswerReader {
 
   #readHead(bytes: Buffer): void {
     // In one piece: to look for the end in a string costs a third of what it costs in a buffer.
-    const text = bytes.toString('latin1', 0, longestHead)
+    const text = bytes.toString('latin1', 0, maxHeadLength)
     const end = text.indexOf(emptyLine)
     if (end < 0) {
-      if (text.length === longestHead) throw new UpstreamFault('garbled', 'the head of the answer is too long')
-      // Whoever greets in another protocol may never send the end that is waited for.
+      if (text.length === maxHeadLength) throw new UpstreamFault('garbled', 'the head of the answer is too long')
+      // A server of another protocol may never send the end of a head.
       if (!beginning.startsWith(text.slice(0, beginning.length))) throw new UpstreamFault('garbled', 'no HTTP/1 answer')
       this.#pending = bytes
       return
@@ -84,7 +84,7 @@ export class AnswerReader {
 
   #interim(head: ParsedHead, rest: Buffer): void {
     this.#interims += 1
-    if (this.#interims > mostInterims) throw new UpstreamFault('garbled', 'too many interim answers')
+    if (this.#interims > maxInterims) throw new UpstreamFault('garbled', 'too many interim answers')
     this.#sink.interim(head)
     if (rest.length > 0) this.#readHead(rest)
   }

@@ -12,8 +12,8 @@ export interface ChunkSink {
 const CR = 0x0d
 const LF = 0x0a
 /** Of a chunk's size line, extensions included. */
-const longestSizeLine = 4096
-const longestTrailers = 16_384
+const maxSizeLine = 4096
+const maxTrailers = 16_384
 /** RFC 9112 §7.1, with as many digits as a safe integer has. */
 const sizeLine = /^([\dA-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
 
@@ -102,8 +102,8 @@ export class ChunkedDecoder {
   }
 
   get #longest(): number {
-    if (this.#expected === 'trailers') return longestTrailers - this.#trailers.length
-    return this.#expected === 'size' ? longestSizeLine : 1
+    if (this.#expected === 'trailers') return maxTrailers - this.#trailers.length
+    return this.#expected === 'size' ? maxSizeLine : 1
   }
 
   /** Whether the line was the last of the body. */

@@ -24,9 +24,9 @@ export interface UpstreamRequest {
   readonly body: 'none' | 'chunked' | number
   /** The protocol to switch to, such as `websocket`. */
   readonly upgrade?: string | undefined
-  /** Whether whoever asks can take trailers. */
+  /** Whether the client can take trailers. */
   readonly takesTrailers?: boolean
-  /** On whose behalf: clients share the connections. Undefined: on nobody's, and as many as there are. */
+  /** The client that the request is of: clients share the connections. Undefined: no client, and no share. */
   readonly client?: string | undefined
   /** Known to last: it takes a slot for long exchanges if there is one. */
   readonly isLong?: boolean

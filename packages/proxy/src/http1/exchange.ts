@@ -59,7 +59,7 @@ export class Exchange {
     let flows = early.length > 0
     for (const chunk of early) flows = connection.sendBody(chunk)
     if (this.finished) connection.sendEnd(this.#trailers)
-    // Later, because whoever calls this is in the middle of another exchange.
+    // Later, because the caller is in the middle of another exchange.
     else if (flows) queueMicrotask(() => this.#over || this.tell((handler) => handler.drained()))
   }
 
@@ -172,7 +172,7 @@ export class Exchange {
   }
 }
 
-/** For what nobody is left to be told of. Thrown where no other exchange is under way. */
+/** For an error that no handler can be told of. Thrown where no other exchange is under way. */
 function throwLater(error: unknown): void {
   queueMicrotask(() => {
     throw error

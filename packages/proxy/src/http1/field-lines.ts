@@ -1,6 +1,6 @@
 import { UpstreamFault } from './upstream-fault.ts'
 
-/** What a field means to whoever passes a message on. */
+/** What a field means to a proxy that passes the message on. */
 export type FieldRole =
   | 'end-to-end'
   | 'connection'
@@ -33,8 +33,8 @@ const controlCharacter = /[\0-\x08\x0a-\x1f\x7f]/
 
 /** Servers send the same few names again and again; each spelling is checked once. */
 const known = new Map<string, FieldName>()
-const mostKnown = 2000
-const longestKnown = 64
+const maxKnown = 2000
+const maxKnownLength = 64
 
 /** @throws UpstreamFault `garbled` for what is no field name */
 export function fieldName(spelling: string): FieldName {
@@ -52,9 +52,9 @@ export function knownName(spelling: string): FieldName | undefined {
   const own = Buffer.from(spelling, 'latin1').toString('latin1')
   const lowerCase = own.toLowerCase()
   const name = { lowerCase, role: roles.get(lowerCase) ?? 'end-to-end' }
-  if (own.length <= longestKnown) {
+  if (own.length <= maxKnownLength) {
     // Names that a server makes up must not displace those in use for good.
-    if (known.size >= mostKnown) known.clear()
+    if (known.size >= maxKnown) known.clear()
     known.set(own, name)
   }
   return name

@@ -10,7 +10,7 @@ let next: Buffer = common
 
 /**
  * Given to `connect` for the server's side of a tunnel. A stream takes a new block of memory for each read, which costs
- * more than the reading. Here whoever sends much has a block of its own, which stays in the processor's cache: it is
+ * more than the reading. Here a socket that sends much has a block of its own, which stays in the processor's cache: it is
  * read into again as soon as the system has taken what is in it. The socket must be joined in the turn in which it
  * connects.
  */

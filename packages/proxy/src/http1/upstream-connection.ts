@@ -21,7 +21,7 @@ export interface ConnectionOwner {
   setAside(connection: UpstreamConnection): QuotaRefusal | undefined
 }
 
-/** For whom a connection is in use, and whether in a slot for long exchanges. */
+/** The client that uses a connection, and whether in a slot for long exchanges. */
 export interface ConnectionLease {
   readonly client: string | undefined
   readonly isLong: boolean
@@ -43,7 +43,7 @@ export interface ConnectionTimeouts extends ExchangeTimeouts {
 
 type Phase =
   | 'connecting'
-  /** Nobody uses it. */
+  /** Without an exchange. */
   | 'idle'
   /** The request's body is still coming. */
   | 'sending'
@@ -141,7 +141,7 @@ export class UpstreamConnection {
   pause(): void {
     if (this.#phase !== 'receiving') return
     this.#socket.pause()
-    // Whoever takes the answer is slow, not the server.
+    // The client is slow, not the server.
     this.#deadlineMs = Infinity
   }
 
@@ -212,7 +212,7 @@ export class UpstreamConnection {
     const exchange = this.#exchange
     if (exchange?.over === false) exchange.begin(this)
     else {
-      // Whoever wanted it has left; others may come.
+      // Its client has left; others may use the connection.
       this.#exchange = undefined
       this.#enter('idle')
       this.#owner.freed(this)
@@ -221,7 +221,7 @@ export class UpstreamConnection {
 
   readonly #onData = (bytes: Buffer): void => {
     if (this.#phase === 'idle') {
-      // An answer that nobody asked for must not become that of the next request.
+      // An unsolicited answer must not become that of the next request.
       this.drop()
       return
     }

@@ -14,7 +14,7 @@ export interface ConnectionLimitsOptions {
 
 /**
  * How many connections there may be, in all and from one client. Those over it are closed without a word. Streams of
- * HTTP/2 count like connections, and are refused by whoever serves them.
+ * HTTP/2 count like connections, and are refused by the server of HTTP/2.
  */
 export class ConnectionLimits {
   /** Connections that were closed because there were too many. */

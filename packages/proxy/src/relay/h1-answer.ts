@@ -7,7 +7,7 @@ import { sendError } from '@ipfleet/http-server/send-error.ts'
 import { type ClientAnswer, noListener } from './client-answer.ts'
 
 /** Up to this, head and body leave as one string, in one write; beyond it, copying costs more than a second write. */
-const mostInOneWrite = 16_384
+const maxInOneWrite = 16_384
 
 /** To a client that speaks HTTP/1. */
 export class H1Answer implements ClientAnswer {
@@ -32,7 +32,7 @@ export class H1Answer implements ClientAnswer {
 
   get pending(): boolean {
     // Node writes at the end of the turn; what is small then finds room in the kernel.
-    return (this.#res.socket?.writableLength ?? 0) > mostInOneWrite
+    return (this.#res.socket?.writableLength ?? 0) > maxInOneWrite
   }
 
   interim(status: number, _reason: string, fields: RawFields): void {
@@ -45,7 +45,7 @@ export class H1Answer implements ClientAnswer {
   whole(head: AnswerHead, fields: RawFields, body: Buffer): void {
     this.#begin(head, fields)
     if (body.length === 0) this.#res.end()
-    else if (body.length > mostInOneWrite) this.#res.end(body)
+    else if (body.length > maxInOneWrite) this.#res.end(body)
     else this.#res.end(body.toString('latin1'), 'latin1')
   }
 

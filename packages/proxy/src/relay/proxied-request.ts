@@ -36,7 +36,7 @@ export interface ProxiedClient {
   readonly subject?: string
 }
 
-/** Begins an exchange with whoever is asked. */
+/** Begins an exchange with the chosen server. */
 export type Begin = (request: UpstreamRequest, handler: ExchangeHandler) => Exchange
 
 /**
@@ -53,7 +53,7 @@ export type RelayEnd = 'answered' | 'broken' | 'refused' | 'client_left'
 export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, Watched {
   protected readonly client: ProxiedClient
   protected readonly hasBody: boolean
-  readonly #parts: RelayDeps
+  readonly #deps: RelayDeps
   readonly #body: UpstreamRequest['body']
   readonly #upload: Upload | undefined
   #exchange: Exchange | undefined
@@ -63,18 +63,18 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
   /** Since when the client leaves unread what was written. */
   #unreadSinceMs: number | undefined
 
-  constructor(parts: RelayDeps, client: ProxiedClient) {
-    this.#parts = parts
+  constructor(deps: RelayDeps, client: ProxiedClient) {
+    this.#deps = deps
     this.client = client
     this.#body = bodyOf(client.req, client.fields)
     this.hasBody = this.#body !== 'none' && this.#body !== 0
     this.#upload = this.hasBody
-      ? new Upload(client.req, parts.uploads, client.maxBodyBytes, () =>
+      ? new Upload(client.req, deps.uploads, client.maxBodyBytes, () =>
           this.abandon(new ProxyError('payload_too_large')),
         )
       : undefined
     client.answer.listener = this
-    if (this.#upload) parts.stalls.add(this)
+    if (this.#upload) deps.stalls.add(this)
   }
 
   /** The fields of an answer as the client gets them. */
@@ -102,7 +102,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     this.#upload?.sendBy(this.#exchange)
   }
 
-  /** Asks somebody else too. Whoever answers first is heard, and the other is dropped. Only without a body. */
+  /** Asks a second server too. The first answer is used, and the other exchange is dropped. Only without a body. */
   protected askSecond(head: string, begin: Begin): void {
     this.#dropHedge()
     const hedge = new Hedge(this)
@@ -227,7 +227,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     // Not the bytes themselves: they would be kept for as long as the tunnel stands.
     const [earlyUp, earlyDown] = [early.fromClient.length, early.fromServer.length]
     this.tunnelOpened()
-    this.#parts.tunnels.join(upgrade.socket, server, early, (report) => {
+    this.#deps.tunnels.join(upgrade.socket, server, early, (report) => {
       const { bytesUp, bytesDown } = report
       this.tunnelEnded({ ...report, bytesUp: bytesUp + earlyUp, bytesDown: bytesDown + earlyDown })
       this.#end(head.status, 'answered')
@@ -258,7 +258,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
 
   clientGone(): void {
     this.#unreadSinceMs = undefined
-    this.#parts.stalls.delete(this)
+    this.#deps.stalls.delete(this)
     if (this.#ended) return
     this.#exchange?.abort()
     this.#end(CLIENT_CLOSED_REQUEST, 'client_left')
@@ -267,12 +267,12 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
   checkStall(nowMs: number): void {
     if (this.#upload?.isLate(nowMs) === true) this.abandon(new ProxyError('request_timeout'))
     else if (this.#upload?.isCollecting === true) this.#upload.checkCollecting(nowMs)
-    else if (this.#unreadSinceMs !== undefined && nowMs - this.#unreadSinceMs > this.#parts.sendTimeoutMs) {
+    else if (this.#unreadSinceMs !== undefined && nowMs - this.#unreadSinceMs > this.#deps.sendTimeoutMs) {
       this.client.answer.cut()
     }
   }
 
-  /** The client has asked for what it does not get; nobody is waiting for the server's answer any more. */
+  /** Refuses the client although a server is asked; that server's answer is not wanted any more. */
   protected abandon(error: ProxyError): void {
     this.#exchange?.abort()
     this.#exchange = undefined
@@ -288,7 +288,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
 
   #unread(): void {
     this.#unreadSinceMs ??= performance.now()
-    this.#parts.stalls.add(this)
+    this.#deps.stalls.add(this)
   }
 
   #giveUpUpload(): void {
@@ -301,7 +301,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     this.#ended = true
     this.#dropHedge()
     this.#upload?.stop()
-    if (this.#unreadSinceMs === undefined) this.#parts.stalls.delete(this)
+    if (this.#unreadSinceMs === undefined) this.#deps.stalls.delete(this)
     this.over(status, end, fault)
   }
 }

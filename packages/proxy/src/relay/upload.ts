@@ -116,7 +116,7 @@ export class Upload {
     if (!this.#stopped) this.#req.resume()
   }
 
-  /** Nobody wants the rest: it is read and forgotten. */
+  /** The rest is not wanted: it is read and dropped. */
   stop(): void {
     this.#stopped = true
     this.#collecting = undefined

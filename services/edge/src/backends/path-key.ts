@@ -27,7 +27,7 @@ export function pathKey(target: string): number {
   }
 }
 
-/** Form only: whoever asks for 300.1.1.1 may as well be sent by it. */
+/** Form only: a request for 300.1.1.1 may as well be sent by it. */
 function isAddressLike(text: string, start: number, end: number): boolean {
   let dots = 0
   let colons = 0

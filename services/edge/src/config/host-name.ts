@@ -34,7 +34,7 @@ const unspecified = new BlockList()
 unspecified.addAddress('0.0.0.0')
 unspecified.addAddress('::', 'ipv6')
 
-/** All addresses of the machine to whoever listens, and this machine to whoever connects. */
+/** Means all addresses of the machine to a listener, and this machine to a client. */
 export function isUnspecified(host: string): boolean {
   return host === '' || isIn(unspecified, host)
 }

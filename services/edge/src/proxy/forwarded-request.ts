@@ -44,7 +44,7 @@ export interface AdmittedRequest extends ProxiedClient {
   /** After how long without an answer another backend is asked too; 0: never. */
   readonly hedgeAfterMs: HedgeAfter
   readonly requestId: string
-  /** Set on the answer, whoever it is from. */
+  /** Set on every answer, a backend's or our own. */
   readonly answerFields: RawFields
   /** Called once. */
   readonly onEnd: (end: ForwardEnd) => void
@@ -77,7 +77,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   readonly #deps: ForwardDeps
   readonly #of: AdmittedRequest
   readonly #tried: Backend[] = []
-  /** Who is being asked. */
+  /** The backend that is being asked. */
   #backend: Backend | undefined
   #hedgeBackend: Backend | undefined
   /** When `#backend` was asked, and when its hedge (`performance.now()`). */
@@ -235,7 +235,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     this.#hedgeBackend = undefined
   }
 
-  /** A backend that another one has outrun has failed only if it has answered nobody meanwhile. */
+  /** A backend that another one has outrun has failed only if it has answered no client meanwhile. */
   #outrun({ answeredMs }: Backend, askedMs: number): AttemptEnd {
     return answeredMs < askedMs ? 'failed' : 'unknown'
   }
@@ -262,7 +262,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   #askBackend(backend: Backend): void {
     this.#backend = backend
     this.#askedMs = performance.now()
-    // First, because it may be answered at once. Whoever is asked anew is behind those asked before.
+    // First, because it may be answered at once. A request that is asked anew is behind those asked before.
     if (this.#mayHedge) this.#deps.hedges.add(this)
     this.ask(...this.#asking(backend))
   }

@@ -42,7 +42,7 @@ export class HedgeWatch {
       clearInterval(this.#timer)
       this.#timer = undefined
     }
-    // Whoever is asked elsewhere goes to the end, and ends the round when it comes up there.
+    // A request that is hedged goes to the end of the set, and ends the round when it comes up there.
     for (const request of this.#waiting) {
       const waitedMs = nowMs - request.askedMs
       if (waitedMs < minMs) return

@@ -3,11 +3,11 @@ const questionMark = 0x3f
 const lowerCaseBit = 0x20
 
 /** Where some server or other ends a segment, once it has decoded it; U+FFFD stands for bytes that are not UTF-8. */
-// oxlint-disable-next-line no-control-regex -- a NUL ends the path for whoever hands it on as a C string
+// oxlint-disable-next-line no-control-regex -- a NUL ends the path for a server that reads it as a C string
 const segmentEnds = /[/\\;?#\u0000-\u0020\u007F\uFFFD]+/
 
 /**
- * Whether a request target could reach something on a backend that nobody may ask for from outside.
+ * Whether a request target could reach something on a backend that is not for clients.
  *
  * Backends differ in how they read a path, so an ordinary one (nothing encoded, no empty or dot segment, backslash,
  * parameter or fragment) is hidden when it begins with a hidden path, in any letter case. Any other is hidden when the

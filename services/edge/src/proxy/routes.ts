@@ -10,7 +10,7 @@ const defaultRoute: Route = { upstreams: 'default', maxBodyBytes: undefined, hed
  *
  * It is the raw path that is compared, letter by letter, since the raw path is what the chosen backend will read:
  * nothing is decoded or resolved that the backend then sees in another way. `/%6aobs`, `/JOBS` and `//jobs` are thus not
- * `/jobs`, and `/jobs/../x` is below it. Routes say who answers, not who may ask; what nobody may ask is up to
+ * `/jobs`, and `/jobs/../x` is below it. Routes say which group answers, not which clients may ask; what no client may ask is up to
  * `HiddenPaths`, for which every spelling counts.
  */
 export class Routes {

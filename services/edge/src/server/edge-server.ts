@@ -179,7 +179,7 @@ export class EdgeServer {
         else this.#h2.emit('connection', socket)
         return
       }
-      // For what may become a tunnel. Whoever closes a half in the handshake, or with HTTP/2, has left.
+      // For what may become a tunnel. A client that closes a half in the handshake, or with HTTP/2, has left.
       socket.allowHalfOpen = true
       this.#h1.emit('connection', socket)
     })

@@ -79,7 +79,7 @@ export class H2Answer implements ClientAnswer {
     if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 
-  /** Only this stream ends. RFC 9113 §8.1: NO_ERROR tells the client that nobody needs the rest of its request. */
+  /** Only this stream ends. RFC 9113 §8.1: NO_ERROR tells the client that the rest of its request is not needed. */
   closeAfter(): void {
     if (this.#closing) return
     this.#closing = true

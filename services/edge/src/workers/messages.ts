@@ -79,7 +79,7 @@ export type Decoded<M extends Message> =
   | { readonly kind: 'message'; readonly message: M }
   /** Of another version. */
   | { readonly kind: 'incompatible' }
-  /** Not of this language: Node's own, or somebody else's. */
+  /** Not of this language: Node's own, or another library's. */
   | { readonly kind: 'other' }
 
 /** Reads what has arrived. Of the same version only the outside is looked at: both ends run the same code. */

@@ -2,7 +2,7 @@ import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 
-/** What is around one process that serves: nobody, or a primary process and the workers that share the port. */
+/** What a serving process shares with others: nothing when alone, otherwise the port, with a primary and its workers. */
 export interface ServingDeps {
   /** What this process counts. */
   readonly metrics: Metrics

@@ -78,7 +78,7 @@ export class WorkerChannel<Config> {
     this.#options.onStop()
   }
 
-  /** Resolves when it is on its way, so that the process may end; or when there is nobody to send it to. */
+  /** Resolves when it is on its way, so that the process may end; or when there is no primary to send it to. */
   #send(message: FromWorker): Promise<void> {
     return new Promise((resolve) => {
       if (process.send === undefined || !process.connected) return resolve()

@@ -37,7 +37,7 @@ export interface WorkerEnd {
   readonly finalSnapshot: MetricsSnapshot | undefined
 }
 
-/** A worker, as the primary process sees it. Starts with its making. */
+/** A worker, as the primary process sees it. The constructor starts it. */
 export class WorkerProcess<Config> {
   readonly #worker: Worker
   readonly #assigned: AssignedConnections
@@ -47,12 +47,12 @@ export class WorkerProcess<Config> {
   readonly #starting = Promise.withResolvers<WorkerStart>()
   #greeted = false
   #serves = false
-  #told = false
+  #toldToStop = false
   #reason: string | undefined
   #finalSnapshot: MetricsSnapshot | undefined
   /** Whether it serves, or why it does not. */
   readonly started: Promise<WorkerStart> = this.#starting.promise
-  /** It has ended, and all it said has been heard. */
+  /** It has ended, and all of its messages have been read. */
   readonly ended: Promise<WorkerEnd>
 
   constructor(options: WorkerProcessOptions<Config>) {
@@ -95,7 +95,7 @@ export class WorkerProcess<Config> {
   }
 
   stop(): void {
-    this.#told = true
+    this.#toldToStop = true
     this.#send({ kind: 'stop' })
   }
 
@@ -138,30 +138,30 @@ export class WorkerProcess<Config> {
     this.#serves = false
     this.#rpc.close()
     // What a worker that closes the port does not take any more goes to another one.
-    if (!this.#told) this.#assigned.closeLast()
+    if (!this.#toldToStop) this.#assigned.closeLast()
     const reason = this.#reason
     this.#starting.resolve({ kind: 'failed', reason: reason ?? `A worker ended at its start (${signal ?? code})` })
     return { code, signal, reason, livedMs: performance.now() - this.#startedAtMs, finalSnapshot: this.#finalSnapshot }
   }
 
   #send(message: FromPrimary<Config>): void {
-    // A worker that has just ended is heard of soon; what was meant for it is nobody's.
+    // A worker that has just ended is reported soon; messages to it are dropped.
     if (this.#worker.isConnected()) this.#worker.send(encoded(message), () => undefined)
   }
 }
 
-/** Within this its last words have been heard: they lie in the channel when it ends. */
-const lastWordsMs = 100
+/** Within this its last messages have been read: they lie in the channel when it ends. */
+const lastMessagesMs = 100
 
 /**
- * Ends with the channel rather than the process, for the last words. Node 26.10 (lib/internal/child_process.js) does
+ * Ends with the channel rather than the process, for the last messages. Node 26.10 (lib/internal/child_process.js) does
  * not tell of the channel's end when a connection was just being handed over, so that is waited for only shortly.
  */
 async function exitOf(worker: Worker): Promise<{ code: number | null; signal: string | null }> {
   const silent = once(worker, 'disconnect')
   try {
     const [code, signal] = (await once(worker, 'exit')) as [number | null, string | null]
-    await within(lastWordsMs, silent)
+    await within(lastMessagesMs, silent)
     return { code, signal }
   } catch {
     // `error`: it could not be started at all.
