@@ -1,6 +1,6 @@
 /**
  * The draws of rendezvous hashing (Thaler & Ravishankar 1998): for each pair of a key and a member one number that
- * every process computes alike. Whoever draws highest for a key serves it, so a member that comes or goes moves only
+ * every process computes alike. The member that draws highest for a key serves it, so one that comes or goes moves only
  * its own share.
  */
 

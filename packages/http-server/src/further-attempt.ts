@@ -8,8 +8,8 @@ const field = ATTEMPT.toLowerCase()
 
 /**
  * Makes the function that tells whether a request has been counted by another replica, because a trusted proxy asks once
- * more where that one did not answer. What anybody else says of it is not believed: it would not be limited.
- * Throws a RangeError if a block is malformed.
+ * more where that one did not answer. The field of any other peer is ignored, since its requests would not be limited.
+ * @throws RangeError for a malformed block
  */
 export function furtherAttempt({
   trusted,

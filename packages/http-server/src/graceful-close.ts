@@ -70,7 +70,7 @@ const SILENT_GRACE_MS = 250
 /** An edge that opens a connection for each readiness check is taken to check at least this often. */
 const QUIET_MS = 1000
 
-/** Waits for `drainMs`, or until nobody was connected for a while: then there is nobody to wait for. */
+/** Waits for `drainMs`, or until no client was connected for a while: then there is none to wait for. */
 async function drained(lastOpenMs: () => number, drainMs: number): Promise<void> {
   const endMs = performance.now() + drainMs
   for (let now = performance.now(); now < endMs; now = performance.now()) {
@@ -85,7 +85,7 @@ async function drained(lastOpenMs: () => number, drainMs: number): Promise<void>
  * connects within the microseconds between the last look and the close is reset all the same: Linux has no way to stop
  * one without the other. Only clients that come back although they were told goodbye can meet that.
  */
-const MOST_TURNS = 2000
+const MAX_TURNS = 2000
 
 async function acceptQueueEmpty(listener: TcpServer): Promise<void> {
   let accepted = 0
@@ -95,7 +95,7 @@ async function acceptQueueEmpty(listener: TcpServer): Promise<void> {
   listener.on('connection', onConnection)
   let quietTurns = 0
   // The first turn may end without a look at the network, so one quiet turn proves nothing.
-  for (let turn = 0; turn < MOST_TURNS && quietTurns < 2; turn += 1) {
+  for (let turn = 0; turn < MAX_TURNS && quietTurns < 2; turn += 1) {
     const before = accepted
     // Resumes right after the loop has polled, so that whatever had arrived has been taken.
     await nextTurn()

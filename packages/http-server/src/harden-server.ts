@@ -3,13 +3,22 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { plainAddress } from '@ipfleet/net/client-address.ts'
-import type { ConnectionRefusal } from './connection-refusal.ts'
 import { trackConnections } from './connection-tracker.ts'
-import { lingerAfter } from './linger.ts'
+import { cutLater, lingerAfter } from './linger.ts'
 import { MergedChunksRequest } from './merged-chunks.ts'
 import { readTurns } from './read-turns.ts'
 import { REQUEST_ID, requestIdOf } from './request-id.ts'
 import { type ErrorResponse, sendError } from './send-error.ts'
+
+/** What was refused on a connection before it was a request, so that no request and no answer can tell of it. */
+export interface ConnectionRefusal {
+  /** Made for it, and told to the client. */
+  readonly id: string
+  readonly status: number
+  readonly code: string
+  /** The address of the other end. */
+  readonly client: string
+}
 
 /** How much a client may ask of a connection. Durations in milliseconds. */
 export interface ServerLimits {
@@ -126,12 +135,9 @@ interface Refusal {
 /** Connections with a refusal, so that what still arrives on them is not answered again. */
 const refused = new WeakSet<Duplex>()
 
-/** How long a refused client may take to read its answer. Destroying at once can overtake the answer with a reset. */
-const LINGER_MS = 1000
-
 /**
- * Refuses what came on a connection, after the answers to what came before it: whoever gets a refusal first would take
- * it for one of those. `pending`: the response to the latest request.
+ * Refuses what came on a connection, after the answers to what came before it: a client that gets the refusal first would
+ * take it for one of those. `pending`: the response to the latest request.
  */
 function refuseInTurn(refusal: Refusal, pending: ServerResponse | undefined): void {
   const { socket } = refusal
@@ -148,7 +154,7 @@ function refuseInTurn(refusal: Refusal, pending: ServerResponse | undefined): vo
 function refuseConnection({ server, socket, kind, id: given }: Refusal, hasBegun = false): void {
   // The answer before was the last one anyway.
   if (socket.writableEnded) return
-  // A reset by the client ends here too; then there is nobody to answer.
+  // A reset by the client ends here too; then there is no client to answer.
   if (!socket.writable) {
     socket.destroy()
     return
@@ -161,8 +167,8 @@ function refuseConnection({ server, socket, kind, id: given }: Refusal, hasBegun
     watchers.get(server)?.({ id, status: refusals[kind].status, code: kind, client })
   }
   socket.resume()
-  const linger = setTimeout(() => socket.destroy(), LINGER_MS)
-  socket.once('close', () => clearTimeout(linger))
+  // Destroying it at once can overtake the answer with a reset.
+  cutLater(socket)
 }
 
 function rawAnswer(kind: RefusalKind, id: string): string {

@@ -20,7 +20,7 @@ interface Line {
 
 /**
  * Has the requests of a connection served one after the other. Node 26 hands over pipelined ones all at once: a GET could
- * overtake the POST before it, and what follows a refused request, which nobody can trust, would be acted upon although
+ * overtake the POST before it, and what follows a refused request, which cannot be trusted, would be acted upon although
  * it is never answered. So none is served after an answer that ends the connection.
  *
  * A connection that is far ahead is read on as its answers go out. A client that is far ahead on many connections has

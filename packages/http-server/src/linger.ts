@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 
-/** How long a client may go on sending what nobody reads before its connection is cut. */
+/** How long a client may go on sending what is not read before its connection is cut. */
 const lingerMs = 1000
 
 /**
@@ -16,7 +17,12 @@ export function lingerAfter(res: ServerResponse): void {
   socket.destroySoon = () => {
     socket.end()
     req.resume()
-    const timer = setTimeout(() => socket.destroy(), lingerMs)
-    socket.once('close', () => clearTimeout(timer))
+    cutLater(socket)
   }
+}
+
+/** Destroys a connection that its client does not end within a second. */
+export function cutLater(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  socket.once('close', () => clearTimeout(timer))
 }

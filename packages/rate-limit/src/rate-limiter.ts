@@ -11,11 +11,11 @@ export interface Standing {
 
 export type Decision =
   | ({ readonly kind: 'allowed' } & Standing)
-  /** Nothing was taken. The same may be allowed after `retryAfterMs`, if nobody else takes it first. */
+  /** Nothing was taken. The same may be allowed after `retryAfterMs`, if no other takes it first. */
   | ({ readonly kind: 'limited'; readonly retryAfterMs: number } & Standing)
 
 /**
- * Counts what subjects take. A subject is the caller's name for whoever is counted (a hash where it is a secret);
+ * Counts what subjects take. A subject is the caller's name for what is counted (a hash where it is a secret);
  * its policy comes with each call, since subjects differ, and must stay the same for a subject.
  */
 export interface RateLimiter {

@@ -1,3 +1,5 @@
+import { keyOf } from '@ipfleet/core/rendezvous-draw.ts'
+
 /**
  * Hash tags whose Cluster slots are 0, 64, 128 … 16320: a Cluster that divides its slots evenly holds equally many of
  * them, ± 1, on each node. Generated: for each slot the first number in base 36 whose CRC16 leads there.
@@ -22,7 +24,5 @@ const bucketTags = `
  * command. FNV-1a (draft-eastlake-fnv), since it costs 0.1 µs where zlib's crc32 takes 0.2.
  */
 export function bucketTag(subject: string): string {
-  let hash = 0x811c9dc5
-  for (let at = 0; at < subject.length; at++) hash = Math.imul(hash ^ subject.charCodeAt(at), 0x01000193)
-  return bucketTags[hash & 0xff] as string
+  return bucketTags[keyOf(subject) & 0xff] as string
 }

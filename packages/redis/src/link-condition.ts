@@ -9,7 +9,7 @@ export interface Trouble {
 }
 
 interface LinkConditionEvents {
-  /** Something is wrong that was not, or something else that somebody has to put right. */
+  /** Something is wrong that was not, or something else that an operator has to put right. */
   trouble: [problem: RedisProblem]
   /** Nothing is wrong any more. */
   well: []

@@ -3,7 +3,7 @@ import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /**
  * What keeps a fleet from using its Redis, by what is to be done about it. `away`: nothing answers, or not yet.
- * `settings`: it will not answer until somebody changes something. `refused`: it answers, but not to this.
+ * `settings`: it will not answer until an operator changes something. `refused`: it answers, but not to this.
  */
 export type ProblemKind = 'away' | 'settings' | 'refused'
 

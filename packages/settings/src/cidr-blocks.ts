@@ -12,7 +12,7 @@ const named = new Map<string, readonly string[]>([
 
 /**
  * The blocks that an item of a list names: a word, an address or `address/prefix`. `undefined` if it is none of these.
- * Strict on purpose: a list of trusted proxies must not be wider than what was read by whoever wrote it.
+ * Strict on purpose: a list of trusted proxies must not be wider than its author reads it.
  */
 export function cidrBlocks(item: string): readonly string[] | undefined {
   const words = named.get(item.toLowerCase())

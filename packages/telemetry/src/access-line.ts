@@ -44,7 +44,7 @@ const LONGEST_TEXT = 1024
 /** Refused for asking too much, or failed here: worth a look. Everything else is daily business. */
 export function accessLevel({ status, probe, code, level }: AccessEntry): LogLevel {
   if (level === 'error') return 'error'
-  // Whatever a probe is told, whoever sent it looks at it.
+  // What a probe is told is seen by the system that sent it.
   if (probe === true && code === undefined) return 'debug'
   return status >= 500 || status === 429 || level === 'warn' ? 'warn' : 'info'
 }

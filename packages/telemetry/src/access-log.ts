@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CLIENT_CLOSED_REQUEST, type ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { ConnectionRefusal } from '@ipfleet/http-server/connection-refusal.ts'
+import type { ConnectionRefusal } from '@ipfleet/http-server/harden-server.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import { pino } from 'pino'
 import { type HttpLogger, pinoHttp } from 'pino-http'
@@ -24,7 +24,7 @@ interface Begun {
   readonly client: string | undefined
 }
 
-/** The access log: one line a request, of one shape, whichever way the request was answered. */
+/** The access log: one line a request, of one shape, in whichever way the request was answered. */
 export class AccessLog {
   readonly #logger: Logger
   readonly #clientOf: AccessLogOptions['clientOf']

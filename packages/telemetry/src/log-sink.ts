@@ -5,7 +5,7 @@ import { createSecretScrubber } from './secret-scrubber.ts'
 import { type LogDestination, standardOutput } from './standard-output.ts'
 import { textLine } from './text-line.ts'
 
-/** The one way out for every line of a process, whoever wrote it. */
+/** The one way out for every line of a process. */
 export interface LogSink {
   readonly text: boolean
   readonly colour: boolean
@@ -19,8 +19,10 @@ export interface LogSink {
   /** Takes a line in the format of the log whose foreign parts went through `scrub`: the access log's short cut. */
   writeFinished(line: string): void
   readonly scrub: (text: string) => string
+  /** Secrets that became known later. */
   addSecrets(secrets: readonly string[]): void
   flush(done?: (error?: Error) => void): void
+  /** Writes what is buffered before it returns. The end of the process does this by itself. */
   flushSync(): void
 }
 

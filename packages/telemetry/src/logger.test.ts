@@ -76,7 +76,7 @@ test.each(['json', 'text'] as const)('a secret never leaves in %s, wherever it s
 test('a secret that becomes known later is scrubbed from children made before', () => {
   const { lines, logger } = captured()
   const child = logger.child({ part: 'upstream' })
-  logger.addSecrets(['rotated-secret'])
+  logger.sink.addSecrets(['rotated-secret'])
   child.info('now rotated-secret')
   expect(lines[0]).toContain('"msg":"now [redacted]"')
 })

@@ -20,13 +20,7 @@ export interface LoggerOptions {
 }
 
 /** A pino logger with the way out that all of the process's lines share. */
-export type Logger = PinoLogger & {
-  readonly sink: LogSink
-  /** Secrets that became known later. */
-  addSecrets(secrets: readonly string[]): void
-  /** Writes what is buffered before it returns. The end of the process does this by itself. */
-  flushSync(): void
-}
+export type Logger = PinoLogger & { readonly sink: LogSink }
 
 /**
  * The process's log: JSON lines `{"level":"info","time":"2026-05-02T15:43:50.358Z",…,"msg":"…"}`, or the same as text.
@@ -45,9 +39,5 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     sink,
   )
-  return Object.assign(logger, {
-    sink,
-    addSecrets: (secrets: readonly string[]) => sink.addSecrets(secrets),
-    flushSync: () => sink.flushSync(),
-  })
+  return Object.assign(logger, { sink })
 }

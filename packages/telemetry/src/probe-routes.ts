@@ -4,7 +4,7 @@ import { metricsReply, probePaths } from './probe-replies.ts'
 import { traceOf } from './request-trace.ts'
 import { Router } from 'express'
 
-export interface ProbeRoutesParts {
+export interface ProbeRoutesDeps {
   readonly metrics: { render(format: ExpositionFormat): Promise<Exposition> }
   /** What the process knows of its own state. */
   readonly health: () => Promise<object>
@@ -13,7 +13,7 @@ export interface ProbeRoutesParts {
 }
 
 /** What load balancers and collectors poll. In the access log at level debug: it would be most of the lines. */
-export function probeRoutes({ metrics, health, isReady }: ProbeRoutesParts): Router {
+export function probeRoutes({ metrics, health, isReady }: ProbeRoutesDeps): Router {
   const router = Router()
   router.get(probePaths, (_req, res, next) => {
     traceOf(res).probe = true

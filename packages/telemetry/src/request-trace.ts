@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
-/** What became of a request, filled in by whoever knows and read by the access log. */
+/** What became of a request, filled in by the code that finds it out, and read by the access log. */
 export interface RequestTrace {
   /** The outcome of the cache, from a closed set: `l1`, `l2`, `miss`, `collapsed`, `stale`, `offline`, `bypass`… */
   cache?: string

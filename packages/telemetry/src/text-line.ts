@@ -1,5 +1,5 @@
 import { escapeControls, jsonString } from './escape-controls.ts'
-import { isRecord } from '@ipfleet/core/json.ts'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 
 /**
  * Lines for a terminal: `2026-05-02T15:43:50.358Z INFO  listening port=8080`, an error's stack indented below.
@@ -18,8 +18,8 @@ export function levelTag(level: string, colour: boolean): string {
 
 /** A JSON line of the log as text. What is not a JSON object is passed on, made printable. */
 export function textLine(json: string, colour: boolean): string {
-  const record = parseRecord(json)
-  if (record === undefined) return `${escapeControls(json.trimEnd())}\n`
+  const record = parseJson(json)
+  if (!isRecord(record)) return `${escapeControls(json.trimEnd())}\n`
   const { level, time, msg, err, ...fields } = record
   const words = [plainWord(time), levelTag(plainWord(level), colour)]
   if (msg !== undefined) words.push(plainWord(msg))
@@ -62,13 +62,4 @@ function stackLines(err: unknown): string {
 
 function plainWord(value: unknown): string {
   return escapeControls(typeof value === 'string' ? value : JSON.stringify(value ?? null))
-}
-
-function parseRecord(json: string): Record<string, unknown> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(json)
-    return isRecord(parsed) ? parsed : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -17,7 +17,7 @@ if (ending === 'go-on') {
     left -= 1
     if (left > 0) return
     clearInterval(timer)
-    logger.flushSync()
+    logger.sink.flushSync()
     process.stderr.write('alive to the end\n')
   }, 5)
 }

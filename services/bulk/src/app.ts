@@ -4,7 +4,7 @@ import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
-import { probeRoutes, type ProbeRoutesParts } from '@ipfleet/telemetry/probe-routes.ts'
+import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express, { type RequestHandler, Router } from 'express'
 import { endUnreadBody, mapStoreFailure } from './http/error-handlers.ts'
@@ -19,7 +19,7 @@ export interface AppDeps extends JobRoutesDeps, EventRoutesDeps, ResultRoutesDep
   readonly takesJobs: boolean
   readonly slots: ServiceSlots
   readonly accessLog: AccessLog
-  readonly probes: ProbeRoutesParts
+  readonly probes: ProbeRoutesDeps
 }
 
 /** The steps of a request, in order, and why in this order. */

@@ -4,7 +4,7 @@ import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
 import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
-import { probeRoutes, type ProbeRoutesParts } from '@ipfleet/telemetry/probe-routes.ts'
+import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express from 'express'
 import { adminGuard } from './http/admin-guard.ts'
@@ -18,7 +18,7 @@ export interface AppDeps {
   readonly adminToken: string | undefined
   readonly accessLog: AccessLog
   readonly fast: FastPathDeps
-  readonly probes: ProbeRoutesParts
+  readonly probes: ProbeRoutesDeps
   readonly operations: OperationRoutesDeps
   readonly keys: KeyRoutesDeps
   readonly lookups: LookupRoutesDeps

@@ -7,13 +7,17 @@ import {
 } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
-import type { ConnectionRefusal } from '@ipfleet/http-server/connection-refusal.ts'
 import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
-import { hardenServer, httpServerOptions, refuseExpectation } from '@ipfleet/http-server/harden-server.ts'
+import {
+  type ConnectionRefusal,
+  hardenServer,
+  httpServerOptions,
+  refuseExpectation,
+} from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { MergedFramesRequest } from '@ipfleet/http-server/merged-chunks.ts'

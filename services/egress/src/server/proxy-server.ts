@@ -2,9 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { plainAddress } from '@ipfleet/net/client-address.ts'
 import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
-import type { ConnectionRefusal } from '@ipfleet/http-server/connection-refusal.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
-import { hardenServer, httpServerOptions, refuseTunnel } from '@ipfleet/http-server/harden-server.ts'
+import {
+  type ConnectionRefusal,
+  hardenServer,
+  httpServerOptions,
+  refuseTunnel,
+} from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
 import { ConnectionLimits } from '@ipfleet/proxy/relay/connection-limits.ts'

@@ -54,6 +54,6 @@ export class KeySource {
 
   /** Before any of them is used. */
   #hide(keys: readonly ApiKey[]): void {
-    this.#logger.addSecrets(keys.map(({ secret }) => secret))
+    this.#logger.sink.addSecrets(keys.map(({ secret }) => secret))
   }
 }
