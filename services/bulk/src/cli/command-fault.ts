@@ -1,6 +1,6 @@
 import { exitCodeOf } from '@ipfleet/core/stop-signals.ts'
 
-/** What the command ends with; `help-text.ts` tells the user the same. */
+/** `help-text.ts` documents them. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, someFailed: 3 } as const
 
 /** The end of the command, with a message for the user, which holds no secret. */

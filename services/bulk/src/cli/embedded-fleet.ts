@@ -29,8 +29,8 @@ const own: Environment = { PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', LOG
 /**
  * Starts a lookup replica on a free port of the loopback interface. Ctrl-C does not reach it: it ends when it is
  * stopped, or with this process.
- * @param env what else it finds in its environment, such as IPINFO_KEYS
- * @param note told what it warns of
+ * @param env its settings, such as IPINFO_KEYS
+ * @param note called with its warnings
  * @throws CommandFault when it does not come up; the signal's reason when it aborts
  */
 export async function startEmbeddedFleet(

@@ -192,8 +192,8 @@ export async function attempted<T>(ask: () => Promise<FleetText>, read: (reply: 
 export function refusalOf({ status, text }: Pick<FleetText, 'status' | 'text'>): string {
   const body = parseJson(text)
   const error = isRecord(body) && isRecord(body['error']) ? body['error'] : undefined
-  const told = error && (error['message'] ?? error['title'])
-  return `the fleet answers ${status}${typeof told === 'string' ? `: ${told}` : ''}`
+  const reason = error && (error['message'] ?? error['title'])
+  return `the fleet answers ${status}${typeof reason === 'string' ? `: ${reason}` : ''}`
 }
 
 /** Node tries all addresses of a name, and has an error for each. */

@@ -32,7 +32,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
 const fullRetrySeconds = 60
 const downRetrySeconds = 5
 
-/** Turns a failure of the store into what clients are told. */
+/** Turns a failure of the store into an answer. */
 export function mapStoreFailure(
   error: unknown,
   _req: IncomingMessage,

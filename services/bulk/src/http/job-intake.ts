@@ -38,8 +38,8 @@ const conflictRetrySeconds = 1
 export class JobIntake {
   readonly #deps: JobIntakeDeps
 
-  constructor(parts: JobIntakeDeps) {
-    this.#deps = parts
+  constructor(deps: JobIntakeDeps) {
+    this.#deps = deps
   }
 
   /**

@@ -51,7 +51,7 @@ export interface Job {
   readonly rate: number
   /** What inputs and results of it take in Redis. */
   readonly storedBytes: number
-  /** Of the body as it came, so that a repeated request can be told from another one under the same key. */
+  /** Of the body as it came: it distinguishes a repeated request from another one under the same key. */
   readonly fingerprint?: string
 }
 

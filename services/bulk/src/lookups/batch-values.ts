@@ -36,17 +36,17 @@ function batchValue(value: unknown): BatchValue {
   return error === undefined ? { kind: 'record', record: value } : failedValue(status, error)
 }
 
-function failedValue(status: unknown, told: unknown): BatchValue {
-  const error = lineError(told)
+function failedValue(status: unknown, given: unknown): BatchValue {
+  const error = lineError(given)
   const isPassing = typeof status === 'number' && (status >= 500 || status === 429) && error.code !== unknownOffline
   return { kind: isPassing ? 'passing' : 'error', error }
 }
 
 /** IPinfo's `{"title": …, "message": …}`, or the text of its newer products. */
 function lineError(error: unknown): LineError {
-  const told = isRecord(error) ? error : { message: error }
-  const message = textOf(told['message']) ?? 'The address could not be looked up'
-  const title = textOf(told['title']) ?? message
+  const { message: given, title: name } = isRecord(error) ? error : { message: error }
+  const message = textOf(given) ?? 'The address could not be looked up'
+  const title = textOf(name) ?? message
   return { code: codeOf(title), title, message }
 }
 

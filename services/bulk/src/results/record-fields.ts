@@ -1,19 +1,8 @@
 import { nearName } from '@ipfleet/settings/near-name.ts'
 
 /** What IPinfo's legacy records hold on all plans, in IPinfo's order. */
-export const plainFields = [
-  'ip',
-  'hostname',
-  'bogon',
-  'anycast',
-  'city',
-  'region',
-  'country',
-  'loc',
-  'org',
-  'postal',
-  'timezone',
-] as const
+export const plainFields: readonly string[] =
+  'ip hostname bogon anycast city region country loc org postal timezone'.split(' ')
 
 /** Members of records beyond those: of richer plans, of Lite, and of the products of api.ipinfo.io (its description). */
 const richerFields =

@@ -60,13 +60,13 @@ export function bullWorker<Data, Result>(
 
 /**
  * Takes up nothing more, and waits for what is under way, for a limited time: BullMQ 6.7.0 waits without end for a server
- * that is down (its #4585), unless it is told not to wait for anything.
+ * that is down (its #4585), unless its close is forced.
  */
 export async function closeWorker(worker: Pick<Worker, 'close'>, connection: Redis, withinMs: number): Promise<void> {
   await within(withinMs, worker.close(connection.status !== 'ready'))
 }
 
-/** Puts a task back into its queue for some time. Throws what tells BullMQ so. */
+/** Puts a task back into its queue for some time. @throws DelayedError, by which BullMQ knows */
 export async function putOff(task: Job, ms: number, token: string | undefined): Promise<never> {
   await task.moveToDelayed(Date.now() + ms, token)
   throw new DelayedError()
