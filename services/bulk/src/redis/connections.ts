@@ -10,7 +10,7 @@ import { logLink } from '@ipfleet/redis/log-link.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import { redisNeeds } from '../redis-needs.ts'
+import { redisNeeds } from './redis-needs.ts'
 
 export interface ConnectionOptions {
   readonly url: string
