@@ -91,7 +91,7 @@ export class KeyScope implements Weighted {
     const isRunning = this.benchMs > 0
     const earlier = isRunning ? this.strikes : Math.max(this.strikes, strikesOfKey)
     const strikes = Math.min(earlier + (isRunning || isProvisional ? 0 : 1), maxStrikes)
-    const forMs = exponentialMs(strikes, { firstMs: durationMs, maxMs: doublingUpToMs ?? durationMs })
+    const forMs = exponentialMs(Math.max(1, strikes), { firstMs: durationMs, maxMs: doublingUpToMs ?? durationMs })
     const untilMs = this.#clock.nowMs() + forMs
     this.#bench = before && before.untilMs >= untilMs ? { ...before, strikes } : { reason, status, strikes, untilMs }
     this.#trialUntilMs = 0
