@@ -46,17 +46,27 @@ export function edgeHashTable({ load, series }: EdgeHashReport): string {
 }
 
 export function shareTable({ load, series }: ShareReport): string {
-  const rows = series.map(({ server, flood, aloneP99Ms, floodedP99Ms, ratio, errors, residentBytes }) => [
+  const rows = series.map(({ server, flood, aloneP99Ms, floodedP99Ms, ratio, errors, peakBytes, kills }) => [
     server,
     flood,
     aloneP99Ms.toFixed(1),
     floodedP99Ms.toFixed(1),
     ratio.toFixed(2),
     String(errors),
-    megabytes(residentBytes),
+    peakBytes === undefined ? '' : megabytes(peakBytes),
+    kills === undefined ? 'not limited' : String(kills),
   ])
-  const head = ['server', 'flood of one client', 'p99 ms without', 'p99 ms with', 'ratio', 'errors', 'RSS MB']
-  return `${load}\n${table([head, ...rows])}\nwanted: at most 3.00, and no error\n`
+  const head = [
+    'server',
+    'flood of one client',
+    'p99 ms without',
+    'p99 ms with',
+    'ratio',
+    'errors',
+    'peak MB',
+    'killed',
+  ]
+  return `${load}\n${table([head, ...rows])}\nwanted: at most 3.00, no error, and never killed (256 MB, where control groups can be made)\n`
 }
 
 export function rssTable({ entries, connections, bytes }: RssReport): string {

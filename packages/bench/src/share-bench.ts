@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { atDeathRun } from '@ipfleet/testing/service-process-guard.ts'
 import { type PacedReport, pacedLoad } from './paced-load.ts'
-import { residentBytes } from './proc-stats.ts'
+import { peakBytes } from './proc-stats.ts'
 import { type FloodedServer, floods } from './share-floods.ts'
 import { type ShareServer, startShareServers } from './share-servers.ts'
 import { median } from './statistics.ts'
@@ -26,8 +26,10 @@ export interface ShareSeries {
   readonly ratio: number
   /** Requests of the other client that were not answered with 200, over all rounds. */
   readonly errors: number
-  /** Of the server, after the flood. */
-  readonly residentBytes: number
+  /** Of the server, up to the end of this flood. */
+  readonly peakBytes: number | undefined
+  /** How often it was killed for taking more memory than its container has. */
+  readonly kills: number | undefined
 }
 
 export interface ShareReport {
@@ -37,34 +39,46 @@ export interface ShareReport {
 
 const perSecond = 50
 const quietMs = 50
+const beginMs = 10_000
 
 /** One client floods a server in each way; another, at a steady pace, is measured with and without it, in turn. */
 export async function benchShare(options: ShareOptions): Promise<ShareReport> {
   const { rounds, seconds, progress } = options
-  await using servers = await startShareServers()
-  for (const server of Object.values(servers.byName)) await measure(server, 2)
   const series: ShareSeries[] = []
-  for (const [name, { server: where }] of Object.entries(floods)) {
-    const server = servers.byName[where]
-    const pairs: (readonly [alone: PacedReport, flooded: PacedReport])[] = []
-    for (let round = 0; round < rounds; round += 1) {
-      const alone = await measure(server, seconds)
-      pairs.push([alone, await underFlood(server, name, () => measure(server, seconds))])
-      await quiet(server)
-    }
-    const one = {
-      server: where,
-      flood: name,
-      aloneP99Ms: median(pairs.map(([alone]) => alone.p99Ms)),
-      floodedP99Ms: median(pairs.map(([, flooded]) => flooded.p99Ms)),
-      ratio: median(pairs.map(([alone, flooded]) => flooded.p99Ms / alone.p99Ms)),
-      errors: pairs.reduce((sum, [, flooded]) => sum + flooded.errors, 0),
-      residentBytes: residentBytes(server.pid),
-    }
+  for (const [name, { server }] of Object.entries(floods)) {
+    const one = await measureFlood(name, server, options)
     series.push(one)
-    progress(`${where}, ${name}: ${one.ratio.toFixed(2)}, ${one.errors} errors`)
+    progress(`${server}, ${name}: ${one.ratio.toFixed(2)}, ${one.errors} errors`)
   }
   return { load: `${perSecond} GETs a second of another client, ${rounds} × ${seconds} s`, series }
+}
+
+/** With servers of its own, whose memory tells of this flood only. */
+async function measureFlood(
+  flood: string,
+  where: FloodedServer,
+  { rounds, seconds }: ShareOptions,
+): Promise<ShareSeries> {
+  await using servers = await startShareServers()
+  const server = servers.byName[where]
+  await measure(server, 2)
+  const pairs: (readonly [alone: PacedReport, flooded: PacedReport])[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    await quiet(server)
+    const alone = await measure(server, seconds)
+    pairs.push([alone, await underFlood(server, flood, () => measure(server, seconds))])
+    if (server.memory && server.memory.kills() > 0) break
+  }
+  return {
+    server: where,
+    flood,
+    aloneP99Ms: median(pairs.map(([alone]) => alone.p99Ms)),
+    floodedP99Ms: median(pairs.map(([, flooded]) => flooded.p99Ms)),
+    ratio: median(pairs.map(([alone, flooded]) => flooded.p99Ms / alone.p99Ms)),
+    errors: pairs.reduce((sum, [, flooded]) => sum + flooded.errors, 0),
+    peakBytes: server.memory?.peakBytes() ?? peakBytes(server.pid),
+    kills: server.memory?.kills(),
+  }
 }
 
 /** From another address than the flood's, which is this machine's first. */
@@ -73,7 +87,7 @@ function measure({ url, target }: ShareServer, seconds: number): Promise<PacedRe
   return pacedLoad(load, AbortSignal.timeout(seconds * 1000))
 }
 
-/** Resolves when the server has no more to do with a flood that is over: when it answers as before for half a second. */
+/** Resolves when the server has no more to do with a flood that is over, and answers as before; after ten seconds at most. */
 async function quiet(server: ShareServer): Promise<void> {
   await sleep(200)
   for (let round = 0; round < 20; round += 1) {
@@ -88,7 +102,8 @@ async function underFlood<T>({ port }: ShareServer, flood: string, run: () => Pr
   const exited = once(child, 'exit')
   const disarm = atDeathRun(`kill -s KILL ${child.pid}`)
   try {
-    await once(child.stdout, 'data')
+    // Of a server that it has killed it would never say so.
+    await Promise.race([once(child.stdout, 'data'), sleep(beginMs)])
     return await run()
   } finally {
     child.kill('SIGKILL')
