@@ -46,7 +46,8 @@ export async function readmeCheckout(repository: string): Promise<ReadmeCheckout
   await composeOfOld(tools)
   const project = `ipfleet-readme-${process.pid}`
   const disarm = atDeathRun(composeRemoval(project))
-  const env = { ...loginEnv(tools), CURL_HOME: tools, COMPOSE_PROJECT_NAME: project }
+  // Replicas are replaced, and nobody asks them then.
+  const env = { ...loginEnv(tools), CURL_HOME: tools, COMPOSE_PROJECT_NAME: project, DRAIN_MS: '500' }
   const remove = async (): Promise<void> => {
     await execute('sh', ['-c', composeRemoval(project)])
     disarm()

@@ -1,12 +1,21 @@
 import { expect, test } from '@jest/globals'
-import { rank } from './slowest-first-sequencer.ts'
+import { slowestFirst } from './slowest-first-sequencer.ts'
 
-test('the slowest files begin, then come those with processes, and unit tests are last', () => {
+const named = (file: string): { path: string } => ({ path: `/clone/${file}` })
+
+test('Compose begins, then come those with processes, and unit tests are last', () => {
   const inOrder = [
-    'packages/testing/test/compose.test.ts',
-    'packages/testing/test/readme-commands.test.ts',
-    'services/edge/test/limits.test.ts',
-    'services/edge/src/limits.test.ts',
-  ].map((file) => `/clone/${file}`)
-  expect(inOrder.toReversed().toSorted((a, b) => rank(a) - rank(b))).toEqual(inOrder)
+    named('packages/testing/test/compose.test.ts'),
+    named('services/edge/test/limits.test.ts'),
+    named('services/edge/test/tls.test.ts'),
+    named('packages/testing/test/readme-commands.test.ts'),
+  ]
+  const unit = named('services/edge/src/limits.test.ts')
+  expect(slowestFirst([unit, ...inOrder])).toEqual([...inOrder.slice(0, 3), unit, ...inOrder.slice(3)])
+})
+
+test('the READMEs are followed once Compose has built the images, in the middle of the run', () => {
+  const readmes = named('packages/testing/test/readme-commands.test.ts')
+  const others = Array.from({ length: 100 }, (_, index) => named(`services/edge/test/${index}.test.ts`))
+  expect(slowestFirst([readmes, ...others])).toEqual([...others.slice(0, 30), readmes, ...others.slice(30)])
 })
