@@ -117,11 +117,7 @@ export class App {
     const body = Buffer.from(isTrace ? traceEcho(req) : '', 'latin1')
     const about = isTrace ? ['Content-Type', 'message/http'] : ['Allow', allowedMethods]
     const fields = [REQUEST_ID, context.id, ...about, 'Content-Length', String(body.length)]
-    answer.whole(
-      { status: 200, reason: 'OK', version: '1.1', fields, framing: body.length, upgrade: undefined },
-      fields,
-      body,
-    )
+    answer.whole({ status: 200, reason: 'OK' }, fields, body)
     context.end(200)
   }
 

@@ -1,6 +1,7 @@
 import { eachField, type FieldName, fieldName, listMembers } from './field-lines.ts'
 import { UpstreamFault } from './upstream-fault.ts'
-import type { AnswerHead, BodyFraming, RawFields } from './exchange-types.ts'
+import type { AnswerHead, BodyFraming } from './exchange-types.ts'
+import { fieldsWhere } from './raw-fields.ts'
 
 export interface ParsedHead extends AnswerHead {
   /** Whether the server keeps the connection after this answer. */
@@ -70,7 +71,8 @@ class FieldReader {
   passedOn(status: number): string[] {
     const dropped = this.#nominated.filter((name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade')
     if (status === 204 || status < 200) dropped.push('content-length')
-    return dropped.length === 0 ? this.#fields : without(this.#fields, new Set(dropped))
+    if (dropped.length === 0) return this.#fields
+    return fieldsWhere(this.#fields, (spelling) => !dropped.includes(fieldName(spelling).lowerCase))
   }
 
   /** RFC 9112 §9.3: `close` wins over whatever else is said. */
@@ -81,15 +83,6 @@ class FieldReader {
 }
 
 const noNames: readonly string[] = []
-
-function without(fields: RawFields, names: ReadonlySet<string>): string[] {
-  const kept: string[] = []
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const [spelling = '', value = ''] = [fields[index], fields[index + 1]]
-    if (!names.has(fieldName(spelling).lowerCase)) kept.push(spelling, value)
-  }
-  return kept
-}
 
 interface Answered {
   readonly status: number

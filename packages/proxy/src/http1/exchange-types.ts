@@ -1,6 +1,9 @@
 /** What an HTTP/1.1 exchange with an upstream server consists of. */
 import type { Duplex } from 'node:stream'
+import type { RawFields } from './raw-fields.ts'
 import type { UpstreamFault } from './upstream-fault.ts'
+
+export type { RawFields } from './raw-fields.ts'
 
 /** The server to connect to: an address, never a name, because the address was chosen when the name was resolved. */
 export interface UpstreamTarget {
@@ -9,9 +12,6 @@ export interface UpstreamTarget {
   /** With it the connection is TLS, and the certificate must be for this name. */
   readonly tls?: { readonly servername: string } | undefined
 }
-
-/** Field names and values in turns, as they stand on the wire: `['Host', 'a', 'Accept', '*∕*']`. */
-export type RawFields = readonly string[]
 
 export interface UpstreamRequest {
   readonly method: string

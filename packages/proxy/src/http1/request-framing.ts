@@ -1,4 +1,5 @@
-import type { UpstreamRequest, RawFields } from './exchange-types.ts'
+import type { UpstreamRequest } from './exchange-types.ts'
+import { linesOf, type RawFields } from './raw-fields.ts'
 import { allowedTrailers } from './trailers.ts'
 
 /**
@@ -20,8 +21,5 @@ export function framingLines({ body, upgrade, takesTrailers }: UpstreamRequest, 
 
 /** The end of a chunked body. */
 export function lastChunk(trailers: RawFields): string {
-  const allowed = allowedTrailers(trailers)
-  let lines = '0\r\n'
-  for (let index = 0; index + 1 < allowed.length; index += 2) lines += `${allowed[index]}: ${allowed[index + 1]}\r\n`
-  return `${lines}\r\n`
+  return `0\r\n${linesOf(allowedTrailers(trailers))}\r\n`
 }

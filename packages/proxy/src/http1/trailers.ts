@@ -1,5 +1,5 @@
 import { type FieldName, fieldName, knownName } from './field-lines.ts'
-import type { RawFields } from './exchange-types.ts'
+import { fieldsWhere, type RawFields } from './raw-fields.ts'
 
 /**
  * What must not come after the body, because it would change how what came before is to be read, who sent it, or
@@ -23,13 +23,10 @@ export function mayBeTrailer({ lowerCase }: FieldName): boolean {
 
 /** Without those that may not be, and those that are no fields. */
 export function allowedTrailers(trailers: RawFields): RawFields {
-  const allowed: string[] = []
-  for (let index = 0; index + 1 < trailers.length; index += 2) {
-    const [spelling = '', value = ''] = [trailers[index], trailers[index + 1]]
+  return fieldsWhere(trailers, (spelling, value) => {
     const name = knownName(spelling)
-    if (name !== undefined && mayBeTrailer(name) && !noFieldValue.test(value)) allowed.push(spelling, value)
-  }
-  return allowed
+    return name !== undefined && mayBeTrailer(name) && !noFieldValue.test(value)
+  })
 }
 
 /** What would end the line, or become something that does when it is written as Latin-1. */

@@ -2,6 +2,8 @@ import type { Socket } from 'node:net'
 import type { AnswerHead, RawFields } from '../http1/exchange-types.ts'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
+export type AnswerStart = Pick<AnswerHead, 'status' | 'reason' | 'framing'>
+
 /** The client's side of an exchange: how an answer reaches it, whatever version of HTTP it speaks. */
 export interface ClientAnswer {
   /** Whether the head of the final answer is out. */
@@ -10,10 +12,10 @@ export interface ClientAnswer {
   readonly gone: boolean
   /** Whether the client has not taken yet what was written. */
   readonly pending: boolean
-  interim(status: number, reason: string, fields: RawFields): void
+  interim(status: number, fields: RawFields): void
   /** The head with the complete body. */
-  whole(head: AnswerHead, fields: RawFields, body: Buffer): void
-  head(head: AnswerHead, fields: RawFields): void
+  whole(start: Omit<AnswerStart, 'framing'>, fields: RawFields, body: Buffer): void
+  head(start: AnswerStart, fields: RawFields): void
   /** False: wait for `clientReads`. */
   write(chunk: Buffer): boolean
   end(trailers: RawFields): void

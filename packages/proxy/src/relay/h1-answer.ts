@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { AnswerHead, RawFields } from '../http1/exchange-types.ts'
+import { pairsOf, type RawFields } from '../http1/raw-fields.ts'
 import { lingerAfter } from '@ipfleet/http-server/linger.ts'
 import { sendError } from '@ipfleet/http-server/send-error.ts'
-import { type ClientAnswer, noListener } from './client-answer.ts'
+import { type AnswerStart, type ClientAnswer, noListener } from './client-answer.ts'
 
 /** Up to this, head and body leave as one string, in one write; beyond it, copying costs more than a second write. */
 const maxInOneWrite = 16_384
@@ -35,21 +35,21 @@ export class H1Answer implements ClientAnswer {
     return (this.#res.socket?.writableLength ?? 0) > maxInOneWrite
   }
 
-  interim(status: number, _reason: string, fields: RawFields): void {
+  interim(status: number, fields: RawFields): void {
     // RFC 9110 §15.2: an HTTP/1.0 client must not get one. A pipelined request has no connection before its turn.
     const { req, socket } = this.#res
     if (req.httpVersionMinor === 0 || socket === null || this.begun) return
     this.#res.writeInformation(status, fields)
   }
 
-  whole(head: AnswerHead, fields: RawFields, body: Buffer): void {
+  whole(head: Omit<AnswerStart, 'framing'>, fields: RawFields, body: Buffer): void {
     this.#begin(head, fields)
     if (body.length === 0) this.#res.end()
     else if (body.length > maxInOneWrite) this.#res.end(body)
     else this.#res.end(body.toString('latin1'), 'latin1')
   }
 
-  head(head: AnswerHead, fields: RawFields): void {
+  head(head: AnswerStart, fields: RawFields): void {
     this.#begin(head, fields)
     // What did not come with the head may be long in coming.
     process.nextTick(() => this.#flushHead())
@@ -98,7 +98,7 @@ export class H1Answer implements ClientAnswer {
     if (!this.#hasWritten && !this.#res.writableEnded) this.#res.flushHeaders()
   }
 
-  #begin({ status, reason }: AnswerHead, fields: RawFields): void {
+  #begin({ status, reason }: Omit<AnswerStart, 'framing'>, fields: RawFields): void {
     const res = this.#res
     if (this.#closing) res.shouldKeepAlive = false
     // Node takes a flat list of names and values as it is; its types want it mutable.
@@ -114,16 +114,4 @@ export class H1Answer implements ClientAnswer {
       this.listener.clientReads()
     })
   }
-}
-
-export function linesOf(fields: RawFields): string {
-  let lines = ''
-  for (let index = 0; index + 1 < fields.length; index += 2) lines += `${fields[index]}: ${fields[index + 1]}\r\n`
-  return lines
-}
-
-function pairsOf(fields: RawFields): [string, string][] {
-  const pairs: [string, string][] = []
-  for (let index = 0; index + 1 < fields.length; index += 2) pairs.push([fields[index] ?? '', fields[index + 1] ?? ''])
-  return pairs
 }

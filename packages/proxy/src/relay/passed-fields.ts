@@ -1,4 +1,5 @@
-import type { AnswerHead, RawFields } from '../http1/exchange-types.ts'
+import type { AnswerHead } from '../http1/exchange-types.ts'
+import { fieldsWhere } from '../http1/raw-fields.ts'
 
 const trailer = 'trailer'
 /** What a proxy asks of its own client, and tells it (RFC 9110 §11.7): from further away it would pass for our asking. */
@@ -15,7 +16,9 @@ export function passedFields(
 ): string[] {
   const mayAnnounce = framing === 'chunked' && clientVersion !== '1.0'
   for (let index = 0; index < fields.length; index += 2) {
-    if (isDropped(fields[index] ?? '', mayAnnounce, ours)) return withoutDropped(fields, mayAnnounce, ours)
+    if (isDropped(fields[index] ?? '', mayAnnounce, ours)) {
+      return fieldsWhere(fields, (name) => !isDropped(name, mayAnnounce, ours))
+    }
   }
   return fields
 }
@@ -29,13 +32,4 @@ function isDropped(name: string, mayAnnounce: boolean, ours: readonly string[]):
 
 function isSame(name: string, lowerCase: string): boolean {
   return name.length === lowerCase.length && name.toLowerCase() === lowerCase
-}
-
-function withoutDropped(fields: RawFields, mayAnnounce: boolean, ours: readonly string[]): string[] {
-  const kept: string[] = []
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const [name = '', value = ''] = [fields[index], fields[index + 1]]
-    if (!isDropped(name, mayAnnounce, ours)) kept.push(name, value)
-  }
-  return kept
 }

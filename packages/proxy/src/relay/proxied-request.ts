@@ -5,11 +5,11 @@ import { CLIENT_CLOSED_REQUEST, ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault } from '../http1/upstream-fault.ts'
 import type { Exchange } from '../http1/exchange.ts'
 import type { AnswerHead, ExchangeHandler, UpstreamRequest, RawFields } from '../http1/exchange-types.ts'
+import { linesOf } from '../http1/raw-fields.ts'
 import type { QuotaRefusal } from '../http1/shared-quota.ts'
 import type { TunnelReport, Tunnels } from '../http1/tunnels.ts'
 import type { ForwardedHeaders } from '../forwarded-headers.ts'
 import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
-import { linesOf } from './h1-answer.ts'
 import { Hedge, type HedgedRequest } from './hedge.ts'
 import type { StallWatch, Watched } from './stall-watch.ts'
 import { bodyOf, type CollectOptions, Upload, type UploadLimits } from './upload.ts'
@@ -180,8 +180,8 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     this.#upload?.drained()
   }
 
-  interim(status: number, reason: string, fields: RawFields): void {
-    this.client.answer.interim(status, reason, fields)
+  interim(status: number, _reason: string, fields: RawFields): void {
+    this.client.answer.interim(status, fields)
   }
 
   answered(head: AnswerHead, whole: Buffer | undefined): void {

@@ -8,12 +8,11 @@ import type { EjectionConfig, GroupConfig, HealthConfig } from '../config/edge-c
 import { type AttemptEnd, Backend, type BackendState } from './backend.ts'
 import { type BackendEvents, BackendSet } from './backend-set.ts'
 import { alignTurns, balancers, roundRobin } from './balancers.ts'
-import { DnsWatcher } from './dns-watcher.ts'
+import { DnsWatcher, type Resolve } from './dns-watcher.ts'
 import { type Endpoint, endpointsOf, namesOf } from './endpoints.ts'
 import { checkHealth, type HealthCheck } from './health-check.ts'
 import { HealthChecker } from './health-checker.ts'
 import { LatencyEstimate } from './latency-estimate.ts'
-import type { Resolve } from './watched-host.ts'
 
 export interface UpstreamGroupConfig {
   readonly group: GroupConfig

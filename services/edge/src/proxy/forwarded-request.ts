@@ -1,6 +1,7 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
+import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
+import { pairsOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import { passedFields } from '@ipfleet/proxy/relay/passed-fields.ts'
 import {
   type Begin,
@@ -297,8 +298,6 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
 
 /** One that never ends by itself. */
 function isEventStream({ fields }: AnswerHead): boolean {
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    if (fields[index]?.toLowerCase() === 'content-type') return /^text\/event-stream\b/i.test(fields[index + 1] ?? '')
-  }
-  return false
+  const contentType = pairsOf(fields).find(([name]) => name.toLowerCase() === 'content-type')?.[1]
+  return contentType !== undefined && /^text\/event-stream\b/i.test(contentType)
 }

@@ -107,7 +107,7 @@ export class EdgeServer {
     const serve = (req: IncomingMessage, res: ServerResponse): void => {
       const answer = new H1Answer(res)
       if (!mayBeFollowed(req)) answer.closeAfter()
-      app({ req, res, answer, secure, upgrade: undefined })
+      app({ req, answer, secure, upgrade: undefined })
     }
     const server: Server = createServer(
       {
@@ -124,7 +124,7 @@ export class EdgeServer {
     passOnExpectations(server)
     server.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) => {
       const { res, offer } = offerOf(req, socket, early)
-      app({ req, res, answer: new H1Answer(res), secure, upgrade: offer })
+      app({ req, answer: new H1Answer(res), secure, upgrade: offer })
     })
     hardenServer(server, limitsOf(config), onRefused)
     return server
@@ -154,7 +154,7 @@ export class EdgeServer {
           this.#sessions.countReset(addressSubject(address), h2.stream.session)
         }
       })
-      return app({ req, res, answer: new H2Answer(res), secure: true, upgrade: undefined })
+      return app({ req, answer: new H2Answer(res), secure: true, upgrade: undefined })
     }
     server.on('request', serve)
     // Without a listener Node would tell the client to go on, which is up to the backend.

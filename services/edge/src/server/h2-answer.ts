@@ -1,8 +1,8 @@
 import { constants, type Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
+import { pairsOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import { sendError } from '@ipfleet/http-server/send-error.ts'
-import { type ClientAnswer, noListener } from '@ipfleet/proxy/relay/client-answer.ts'
+import { type AnswerStart, type ClientAnswer, noListener } from '@ipfleet/proxy/relay/client-answer.ts'
 
 /** To a client that speaks HTTP/2. Writes to the stream itself: Node's compatible layer has no raw fields. */
 export class H2Answer implements ClientAnswer {
@@ -32,21 +32,20 @@ export class H2Answer implements ClientAnswer {
     return this.#stream.writableLength > 0
   }
 
-  interim(status: number, _reason: string, fields: RawFields): void {
+  interim(status: number, fields: RawFields): void {
     if (this.gone || this.begun) return
     this.#stream.additionalHeaders({ ...headersOf(fields), ':status': status })
   }
 
-  whole(head: AnswerHead, fields: RawFields, body: Buffer): void {
+  whole({ status }: Omit<AnswerStart, 'framing'>, fields: RawFields, body: Buffer): void {
     if (this.gone) return
-    this.#stream.respond({ ...headersOf(fields), ':status': head.status }, { endStream: body.length === 0 })
+    this.#stream.respond({ ...headersOf(fields), ':status': status }, { endStream: body.length === 0 })
     if (body.length > 0) this.#stream.end(body)
   }
 
-  head(head: AnswerHead, fields: RawFields): void {
+  head({ status, framing }: AnswerStart, fields: RawFields): void {
     if (this.gone) return
-    const headers = { ...headersOf(fields), ':status': head.status }
-    this.#stream.respond(headers, { waitForTrailers: head.framing === 'chunked' })
+    this.#stream.respond({ ...headersOf(fields), ':status': status }, { waitForTrailers: framing === 'chunked' })
   }
 
   write(chunk: Buffer): boolean {
@@ -69,9 +68,7 @@ export class H2Answer implements ClientAnswer {
       this.cut()
       return
     }
-    for (let index = 0; index + 1 < fields.length; index += 2) {
-      this.#res.setHeader(fields[index] ?? '', fields[index + 1] ?? '')
-    }
+    for (const [name, value] of pairsOf(fields)) this.#res.setHeader(name, value)
     sendError(this.#res, error)
   }
 
@@ -102,9 +99,8 @@ export class H2Answer implements ClientAnswer {
 /** Repeated fields become lists; all names are lower case (RFC 9113 §8.2). Hop-by-hop ones are off already. */
 function headersOf(fields: RawFields): OutgoingHttpHeaders {
   const headers: Record<string, string | string[]> = {}
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const name = (fields[index] ?? '').toLowerCase()
-    const value = fields[index + 1] ?? ''
+  for (const [spelling, value] of pairsOf(fields)) {
+    const name = spelling.toLowerCase()
     const before = headers[name]
     if (before === undefined) headers[name] = value
     else headers[name] = typeof before === 'string' ? [before, value] : [...before, value]

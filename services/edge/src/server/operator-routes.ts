@@ -64,13 +64,7 @@ function send(context: RequestContext, { status, contentType, body: text }: Prob
   const body = Buffer.from(text)
   const fields = ['Content-Type', contentType, 'Content-Length', String(body.length), 'Cache-Control', 'no-store']
   fields.push(...context.idFields)
-  const head = {
-    status,
-    reason: status === 200 ? 'OK' : 'Service Unavailable',
-    version: '1.1',
-    upgrade: undefined,
-  } as const
-  const isHead = context.method === 'HEAD'
-  answer.whole({ ...head, fields, framing: isHead ? 'none' : body.length }, fields, isHead ? Buffer.alloc(0) : body)
+  const reason = status === 200 ? 'OK' : 'Service Unavailable'
+  answer.whole({ status, reason }, fields, context.method === 'HEAD' ? Buffer.alloc(0) : body)
   context.answeredHere(status)
 }

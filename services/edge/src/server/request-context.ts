@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerResponse } from 'node:http2'
+import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { RequestFault } from '@ipfleet/http-server/request-guard.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
@@ -15,7 +14,6 @@ import type { RequestEnd } from './request-record.ts'
 /** One request as it comes from a server, whichever version of HTTP that speaks. */
 export interface Incoming {
   readonly req: IncomingMessage
-  readonly res: ServerResponse | Http2ServerResponse
   readonly answer: ClientAnswer
   readonly secure: boolean
   readonly upgrade: UpgradeOffer | undefined
@@ -107,8 +105,7 @@ export class RequestContext {
   /** To an OPTIONS that may not be passed on any more. */
   answerOptions(answerFields: RawFields): void {
     const fields = ['Allow', allowedMethods, 'Content-Length', '0', ...this.idFields, ...answerFields]
-    const head = { status: 200, reason: 'OK', version: '1.1', fields, framing: 0, upgrade: undefined } as const
-    this.incoming.answer.whole(head, fields, Buffer.alloc(0))
+    this.incoming.answer.whole({ status: 200, reason: 'OK' }, fields, Buffer.alloc(0))
     this.answeredHere(200)
   }
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
-import { linesOf } from '@ipfleet/proxy/relay/h1-answer.ts'
+import { linesOf } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { Dialled } from '../dial/dial-request.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { refusal } from '../proxy/proxy-status.ts'
