@@ -37,6 +37,16 @@ test('when a key runs dry in the middle of a batch, the next ones go on where it
   expect((await healthOf(fleet)).keys.cooling).toBeGreaterThan(0)
 })
 
+test('where no plan has batches, the items are asked singly, by the first batch and by those after it', async () => {
+  await using fleet = await startLocalFleet({ redis })
+  fleet.fake.behave({ kind: '403-storm', paths: ['/batch'] })
+  for (const items of [freshAddresses(5), freshAddresses(5)]) {
+    const reply = await fleet.ask('/batch', post(items))
+    expect(reply.json()).toEqual(Object.fromEntries(items.map((ip) => [ip, expect.objectContaining({ ip })])))
+    expect(reply.headers['ipfleet-units']).toBe('5')
+  }
+})
+
 test('a batch for which no key alone has enough left is paid for by several', async () => {
   const keys = {
     'test-key-1': { monthlyQuota: 20 },

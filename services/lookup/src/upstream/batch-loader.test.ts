@@ -47,6 +47,18 @@ const rateLimited = { status: 429, error: { title: 'Rate limit exceeded' } }
 const forbidden = { status: 403, error: { title: 'Forbidden' } }
 const targetsOf = (count: number): string[] => Array.from({ length: count }, (_, at) => `/11.0.${at >> 8}.${at & 255}`)
 
+test('where no key may ask batches, each query is asked by itself', async () => {
+  const { upstream, seen } = upstreamWith((item) => ({ item }))
+  const refusal = { status: 403, contentType: 'application/json', body: Buffer.from('{}') }
+  const load: Upstream['load'] = async (request, ...rest) => {
+    const outcome = await upstream.load(request, ...rest)
+    return request.method === 'POST' ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
+  }
+  const settled = await outcomesOf({ load }, targetsOf(3))
+  expect(seen.map(({ request }) => request.path)).toEqual(['/batch', ...targetsOf(3)])
+  expect([...settled.values()]).toMatchObject(Array.from({ length: 3 }, () => ({ answer: { status: 200 } })))
+})
+
 describe('many queries', () => {
   test('go to the batch of their host, Lite to its own, in requests of at most 1000', async () => {
     const { upstream, seen } = upstreamWith((item) => ({ item }))

@@ -96,8 +96,8 @@ export class BatchLoader {
   }
 
   /**
-   * Goes on with the next key where one ran dry or may not ask this, and in smaller parts where no key has enough left for all; ends at the
-   * latest when no key has anything left, or time is up.
+   * Goes on with the next key where one ran dry or may not ask this, in smaller parts where no key has enough left for
+   * all, and item by item where no key's plan has batches. Ends at the latest when no key has anything left, or time is up.
    */
   async #askChunk({ route, product, queries }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
     let size = queries.length
@@ -109,6 +109,9 @@ export class BatchLoader {
       if (part.length > 1 && isExhausted(outcome)) {
         size = Math.ceil(part.length / shrinkBy)
         continue
+      }
+      if (isRefusal(outcome) && !reading.hasValues) {
+        return this.#askSingly(this.#fallback ?? this.#upstream, left, { deadlineMs, ...terms }, settle)
       }
       const values = isRefusal(outcome) ? outcome : valuesIn(outcome, reading)
       if ('kind' in values && values.kind === 'failure' && isDown(values) && this.#fallback) {
@@ -220,6 +223,11 @@ class Reading {
       status === 200 ? this.valuesIn(body)?.verdict : undefined,
   }
 
+  /** Whether upstream took a batch and told of its items, if only to refuse them. */
+  get hasValues(): boolean {
+    return this.#values !== undefined
+  }
+
   /** Undefined for anything but an object of valid JSON. */
   valuesIn(body: Buffer): Values | undefined {
     if (body === this.#body) return this.#values
@@ -270,7 +278,7 @@ function isForeign({ status, contentType, body }: Answer, target: string, addres
   return !isRecordOf(JSON.parse(body.toString('utf8')), target)
 }
 
-/** Every key was refused the batch: so is each item. */
+/** Every key was refused: the batch itself, or all of its items. */
 function isRefusal(outcome: Outcome): boolean {
   return outcome.kind === 'answer' && refused.has(outcome.answer.status)
 }
