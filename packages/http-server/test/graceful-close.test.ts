@@ -57,8 +57,11 @@ async function refused(port: number): Promise<void> {
   if (code !== 'ECONNREFUSED') await refused(port)
 }
 
-/** Clients that ask without a pause for as long as they may; gives what went wrong, and how many were answered. */
-async function load(port: number, clients: number, mayAsk: (last?: IncomingMessage) => boolean) {
+/**
+ * Clients that ask without a pause for as long as they may; gives what went wrong, and how many were answered.
+ * `onBusy`: called when a hundred were.
+ */
+async function load(port: number, clients: number, mayAsk: (last?: IncomingMessage) => boolean, onBusy: () => void) {
   const faults: string[] = []
   let answered = 0
   const client = async (via: Agent): Promise<void> => {
@@ -68,6 +71,7 @@ async function load(port: number, clients: number, mayAsk: (last?: IncomingMessa
         const { res, body } = await ask(port, '/', via)
         last = res
         answered += 1
+        if (answered === 100) onBusy()
         if (body !== 'ok') faults.push(`answer: ${body}`)
       } catch (error) {
         faults.push(codeOf(error))
@@ -89,9 +93,10 @@ test('an edge that watches readiness loses nothing, also not a refused connectio
       await delay(20)
     }
   }
-  const loaded = load(port, 20, () => ready)
+  const busy = Promise.withResolvers<void>()
+  const loaded = load(port, 20, () => ready, busy.resolve)
   const watched = watch()
-  await delay(200)
+  await Promise.race([busy.promise, loaded])
   child.kill('SIGTERM')
   const { faults, answered } = await loaded
   await watched
@@ -103,8 +108,9 @@ test('an edge that watches readiness loses nothing, also not a refused connectio
 
 test('keep-alive clients that never look at readiness lose nothing until they are told goodbye', async () => {
   const { child, port, exited } = await start('300')
-  const loaded = load(port, 20, (last) => last?.headers.connection !== 'close')
-  await delay(200)
+  const busy = Promise.withResolvers<void>()
+  const loaded = load(port, 20, (last) => last?.headers.connection !== 'close', busy.resolve)
+  await Promise.race([busy.promise, loaded])
   child.kill('SIGTERM')
   const { faults, answered } = await loaded
   expect(faults).toEqual([])
