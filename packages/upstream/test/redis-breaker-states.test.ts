@@ -28,7 +28,7 @@ afterEach(() => {
 afterAll(() => redis.stop())
 
 async function replica(): Promise<FleetBreaker> {
-  const link = new RedisLink({ url: redis.url, name: 'state' })
+  const link = new RedisLink({ url: redis.url, name: 'state', timeoutMs: 5000 })
   const subscriber = new Subscriber(redis.url)
   closings.push(() => {
     subscriber.close()
