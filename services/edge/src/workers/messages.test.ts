@@ -15,6 +15,6 @@ test.each([
   expect(decoded(received)).toEqual({ kind: 'incompatible' })
 })
 
-test.each([[undefined], [null], ['hello'], [{ cmd: 'NODE_CLUSTER' }]])('%j is nobody of this language', (received) => {
+test.each([[undefined], [null], ['hello'], [{ cmd: 'NODE_CLUSTER' }]])('%j is not of this language', (received) => {
   expect(decoded(received)).toEqual({ kind: 'other' })
 })

@@ -25,19 +25,19 @@ function ends(sum: Adding) {
   return { asking, messages }
 }
 
-test('each question gets its own answer, whatever their order', async () => {
+test('each call gets its own result, whatever their order', async () => {
   const { asking } = ends(oneIsLast)
   expect(await Promise.all([asking.call('sum', [1]), asking.call('sum', [2])])).toEqual([1, 2])
 })
 
-test('a question that fails at the other end has no answer', async () => {
+test('a call that fails at the other end has no answer', async () => {
   const { asking } = ends(() => {
     throw new Error('cannot add')
   })
   expect(await asking.call('sum', [1])).toBeUndefined()
 })
 
-test('a question about what the other end does not know has no answer', async () => {
+test('a call of a method that the other end does not know has no result', async () => {
   const sent: (RpcRequest | RpcResponse)[] = []
   const unknowing = new Rpc<Sums, Sums>((message) => sent.push(message), { sum: add })
   unknowing.receive({ kind: 'request', id: 1, method: 'constructor', params: null })
@@ -54,7 +54,7 @@ test('when the other end is gone, nothing is waited for and nothing more is aske
   expect(messages).toHaveLength(1)
 })
 
-test('an answer that nobody waits for is nothing', () => {
+test('a response to no pending call is ignored', () => {
   const { asking } = ends(add)
   expect(() => asking.receive({ kind: 'response', id: 77, result: 1 })).not.toThrow()
 })

@@ -36,7 +36,7 @@ export class PrimarySilent extends Error {
   override readonly name = 'PrimarySilent'
 }
 
-/** One process that serves, as its servingDeps see it. */
+/** One process that serves. */
 export interface Serving<Config> {
   /** Where it listens. */
   readonly host: string

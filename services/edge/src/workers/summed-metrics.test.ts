@@ -57,7 +57,7 @@ test('of a worker that ended, what it counted stays, not how things stood', asyn
   expect(await values(metrics, 'c_total')).toEqual([8])
 })
 
-test('the finalSnapshot of a worker that was told to stop is all that it counted', async () => {
+test('the final snapshot of a worker that was told to stop is all that it counted', async () => {
   const metrics = summed()
   const { worker, counter, metrics: its } = member()
   metrics.add(worker)
