@@ -1,7 +1,15 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
-import { BatchLoad, type BatchLoadDeps, type CacheEpoch, type LoadMany, lookInto } from './batch-load.ts'
+import { BatchLoad, type BatchLoadDeps, type CacheEpoch, type LoadMany } from './batch-load.ts'
 import { Entry } from './entry.ts'
-import { asJoined, type Finding, type Found, isOthersPrivate, isOthersReserve, privateFinding } from './finding.ts'
+import {
+  asJoined,
+  type Finding,
+  type Found,
+  isOthersPrivate,
+  isOthersReserve,
+  heldFinding,
+  privateFinding,
+} from './finding.ts'
 import { InFlightCalls } from './flight/in-flight.ts'
 
 export interface AnswerCacheDeps extends Omit<BatchLoadDeps, 'clock' | 'random' | 'refreshing'> {
@@ -57,7 +65,7 @@ export class AnswerCache {
 
   /** What of them is in the caches and at most stale, without asking anyone else. */
   async findHeld(queries: readonly string[]): Promise<Map<string, Found>> {
-    const { memory, shared, clock } = this.#deps
+    const { memory, shared, clock, staleForMs } = this.#deps
     const nowMs = clock.nowMs()
     const found = new Map<string, Found>()
     for (const query of queries) {
@@ -68,7 +76,7 @@ export class AnswerCache {
     if (left.length === 0) return found
     const stored = await shared.getMany(left)
     for (const query of left) {
-      const held = lookInto(this.#deps, query, stored.get(query), nowMs)
+      const held = heldFinding(stored.get(query), memory.get(query), nowMs, staleForMs)
       if (held) found.set(query, held)
     }
     return found

@@ -3,10 +3,9 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { AnswerStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
 import {
-  bestOf,
   failureOf,
   type Finding,
-  type Found,
+  heldFinding,
   holdMs,
   type IsPoorer,
   isOutweighed,
@@ -154,13 +153,13 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
 
   /** Answers what can be answered at once; gives back what of that should be loaded anew. */
   #serve(stored: ReadonlyMap<string, Entry>): string[] {
-    const { memory, clock, revalidateForMs, random } = this.#deps
+    const { memory, clock, staleForMs, revalidateForMs, random } = this.#deps
     const nowMs = clock.nowMs()
     // One draw for all, so that those which were loaded together are loaded anew together.
     const draw = random()
     const toRefresh: string[] = []
     for (const query of this.#open) {
-      const held = lookInto(this.#deps, query, stored.get(query), nowMs)
+      const held = heldFinding(stored.get(query), memory.get(query), nowMs, staleForMs)
       if (held === undefined) continue
       const { entry } = held
       this.#best.set(query, entry)
@@ -236,19 +235,6 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
     this.#epoch.inFlight.end(query)
     return true
   }
-}
-
-/** The best that memory and the shared tier hold, at most stale. */
-export function lookInto(
-  { memory, staleForMs }: Pick<BatchLoadDeps, 'memory' | 'staleForMs'>,
-  query: string,
-  stored: Entry | undefined,
-  nowMs: number,
-): Found | undefined {
-  const entry = bestOf(stored, memory.get(query), nowMs, staleForMs)
-  if (entry === undefined) return undefined
-  const tier = entry === stored ? 'l2' : 'l1'
-  return { kind: 'found', source: entry.freshLeftMs(nowMs) > 0 ? tier : 'stale', entry }
 }
 
 const none = {}

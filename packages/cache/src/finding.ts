@@ -60,8 +60,21 @@ export function privateFinding(outcome: Outcome, nowMs: number): Finding {
   return { kind: 'found', source, entry: new Entry(outcome.answer, nowMs, 0), ...origin, isPrivate: true }
 }
 
+/** The better of what the shared tier and memory hold, at most stale. */
+export function heldFinding(
+  stored: Entry | undefined,
+  remembered: Entry | undefined,
+  nowMs: number,
+  staleForMs: number,
+): Found | undefined {
+  const entry = bestOf(stored, remembered, nowMs, staleForMs)
+  if (entry === undefined) return undefined
+  const tier = entry === stored ? 'l2' : 'l1'
+  return { kind: 'found', source: entry.freshLeftMs(nowMs) > 0 ? tier : 'stale', entry }
+}
+
 /** Of two that are not dead the one that says something; of two such, the one that was stored later. */
-export function bestOf(
+function bestOf(
   one: Entry | undefined,
   other: Entry | undefined,
   nowMs: number,

@@ -2,7 +2,7 @@ import { Entry } from '@ipfleet/cache/entry.ts'
 import type { QueryResult } from './answered.ts'
 import { type Query, requestOf } from '../query/query.ts'
 import { type View, viewOf } from '../query/record-view.ts'
-import type { Upstream } from '../upstream/upstream-loader.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 
 /** The record that holds the answer: of most queries it is the answer. */
 export const recordOf = (query: Query): Query => query.within?.record ?? query

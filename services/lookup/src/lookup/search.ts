@@ -15,7 +15,7 @@ import type { CacheDirectives } from '../http/cache-directives.ts'
 import { type Query, requestOf } from '../query/query.ts'
 import type { BatchLoader } from '../upstream/batch-loader.ts'
 import type { MicroBatcher } from '../upstream/micro-batcher.ts'
-import type { Upstream } from '../upstream/upstream-loader.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 
 export interface LookupUpstream {
   readonly loader: Upstream

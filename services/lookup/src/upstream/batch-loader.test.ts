@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { BatchLoader } from './batch-loader.ts'
-import type { Upstream } from './upstream-loader.ts'
+import type { Upstream } from './upstream.ts'
 import { parseTarget, type Query } from '../query/query.ts'
-import type { LoadOptions } from './upstream-loader.ts'
+import type { LoadOptions } from './upstream.ts'
 
 const query = (target: string): Query => {
   const parsed = parseTarget(target)

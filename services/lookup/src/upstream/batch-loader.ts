@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Settle } from '@ipfleet/cache/flight/fleet-flight.ts'
 import { sliceLength } from '@ipfleet/cache/in-slices.ts'
-import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
+import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
 import type { Answer } from '@ipfleet/cache/entry.ts'
 import { isRecordOf } from '@ipfleet/upstream/record-address.ts'
@@ -9,11 +9,10 @@ import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { SharedLifetime } from '@ipfleet/upstream/shared-lifetime.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { isDown } from './fallback-upstream.ts'
-import { holdsThreat } from './freshness.ts'
-import { jsonMembers, type Span } from './json-members.ts'
-import { SingleAnswers } from './single-answers.ts'
+import { BatchReading, type BatchValues, isRefusal, valuesIn } from './batch-reading.ts'
+import type { Span } from './json-members.ts'
 import { type Query, requestOf } from '../query/query.ts'
-import type { Upstream, VerdictInside } from './upstream-loader.ts'
+import type { Upstream } from './upstream.ts'
 
 export interface BatchLoaderDeps {
   readonly upstream: Pick<Upstream, 'load'>
@@ -103,7 +102,7 @@ export class BatchLoader {
     let size = queries.length
     for (let left = queries; left.length > 0;) {
       const part = left.slice(0, size)
-      const reading = new Reading()
+      const reading = new BatchReading()
       const options = { units: route === routes.lite ? 0 : part.length, ...reading.checks, ...terms }
       const outcome = await this.#upstream.load(batchRequest(route, product, part), deadlineMs, options)
       if (part.length > 1 && isExhausted(outcome)) {
@@ -188,17 +187,7 @@ function batchRequest(route: Route, batchOf: string, queries: readonly Query[]):
 
 const isExhausted = (outcome: Outcome): boolean => outcome.kind === 'failure' && outcome.code === 'keys_exhausted'
 
-/** The values of a batch's answer by item. */
-interface Values {
-  readonly spans: ReadonlyMap<string, Span>
-  readonly answers: SingleAnswers
-  readonly mayThreaten: boolean
-  /** What the items say of the key, and with which statuses: those items are asked again with another key. */
-  readonly verdict: VerdictInside | undefined
-  readonly unpaid: ReadonlySet<number>
-}
-
-interface ValuesFrom extends Values {
+interface ValuesFrom extends BatchValues {
   readonly from: Pick<Outcome, 'origin'>
   /** What upstream said of keeping the batch holds for each of its items. */
   readonly lifetime: SharedLifetime
@@ -212,86 +201,14 @@ function lifetimeOf(outcome: Outcome): SharedLifetime {
   return { ...(maxFreshMs !== undefined && { maxFreshMs }), ...(isPrivate && { isPrivate }) }
 }
 
-/** The answer to one request, of which every byte is read once. */
-class Reading {
-  #body: Buffer | undefined
-  #values: Values | undefined
-
-  readonly checks = {
-    makesSense: ({ status, body }: UpstreamAnswer): boolean => status !== 200 || this.valuesIn(body) !== undefined,
-    verdictInside: ({ status, body }: UpstreamAnswer): VerdictInside | undefined =>
-      status === 200 ? this.valuesIn(body)?.verdict : undefined,
-  }
-
-  /** Whether upstream took a batch and told of its items, if only to refuse them. */
-  get hasValues(): boolean {
-    return this.#values !== undefined
-  }
-
-  /** Undefined for anything but an object of valid JSON. */
-  valuesIn(body: Buffer): Values | undefined {
-    if (body === this.#body) return this.#values
-    const spans = jsonMembers(body)
-    this.#body = body
-    this.#values = spans && valuesOf(spans, body)
-    return this.#values
-  }
-}
-
-function valuesOf(spans: ReadonlyMap<string, Span>, body: Buffer): Values {
-  const answers = new SingleAnswers(body)
-  const statuses = answers.mayFail ? [...spans.values()].map((span) => answers.statusAt(span)) : []
-  return { spans, answers, mayThreaten: holdsThreat(body), ...verdictOf(statuses, () => firstOf(spans, body)) }
-}
-
-/** Not with the answers of all items: each of those is read once. */
-function firstOf(spans: ReadonlyMap<string, Span>, body: Buffer): UpstreamAnswer {
-  const [first = { start: 0, end: 0 }] = spans.values()
-  return new SingleAnswers(body).at(first)
-}
-
-const overLimit: ReadonlySet<number> = new Set([402, 429])
-const refused: ReadonlySet<number> = new Set([401, 403])
 /** They say nothing about the item. */
 const ofConnection: ReadonlySet<number> = new Set([408, 421, 425])
-
-/**
- * Items beyond a key's quota are answered by embedded 429s or 402s, and asked again with another key. Of items that are
- * refused, a single one may be about a blocked address; if all are, that is a verdict like one about the batch.
- */
-function verdictOf(statuses: readonly number[], first: () => UpstreamAnswer): Pick<Values, 'verdict' | 'unpaid'> {
-  const limit = statuses.find((status) => overLimit.has(status))
-  if (limit !== undefined) {
-    const areAll = statuses.every((status) => overLimit.has(status))
-    return { verdict: { kind: 'limited', reason: limit === 402 ? 'exhausted' : 'limited', areAll }, unpaid: overLimit }
-  }
-  const areAllRefused = statuses.length > 0 && statuses.every((status) => refused.has(status))
-  return { verdict: areAllRefused ? { kind: 'denied', answer: first() } : undefined, unpaid: none }
-}
-
-const none: ReadonlySet<number> = new Set()
 
 /** Whether it is the record of another address. Nearly all name theirs at the beginning, and are not parsed for it. */
 function isForeign({ status, contentType, body }: Answer, target: string, address: string | undefined): boolean {
   if (status !== 200 || address === undefined || !contentType.includes('json')) return false
   if (body.toString('latin1', 0, 100).includes(`"${address}"`)) return false
   return !isRecordOf(JSON.parse(body.toString('utf8')), target)
-}
-
-/** Every key was refused: the batch itself, or all of its items. */
-function isRefusal(outcome: Outcome): boolean {
-  return outcome.kind === 'answer' && refused.has(outcome.answer.status)
-}
-
-/** The values by item, or why there are none. */
-function valuesIn(outcome: Outcome, reading: Reading): Values | Failure {
-  if (outcome.kind === 'failure') return outcome
-  const { status, body } = outcome.answer
-  const values = status === 200 ? reading.valuesIn(body) : undefined
-  if (values) return values
-  // Refused as a whole, though each item makes sense by itself.
-  const detail = `batch answered with ${status}`
-  return { kind: 'failure', code: 'upstream_invalid', detail, ...originOf(outcome) }
 }
 
 function slicesOf<T>(all: readonly T[], size: number): T[][] {

@@ -1,7 +1,7 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
-import type { LoadOptions, Upstream } from './upstream-loader.ts'
+import type { LoadOptions, Upstream } from './upstream.ts'
 
 export interface FallbackUpstreamDeps {
   readonly first: Upstream

@@ -1,7 +1,7 @@
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import { type Query, requestOf } from '../query/query.ts'
 import type { BatchLoader } from './batch-loader.ts'
-import type { Upstream } from './upstream-loader.ts'
+import type { Upstream } from './upstream.ts'
 
 export interface MicroBatcherDeps {
   /** How long a query waits for others. */

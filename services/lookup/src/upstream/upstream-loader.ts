@@ -1,6 +1,5 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
-import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
-import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
+import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { Demand, Exhausted, Ticket } from '@ipfleet/key-pool/ticket.ts'
 import { currentClient } from '@ipfleet/http-server/request-id.ts'
@@ -12,9 +11,11 @@ import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import type { SourceWatch, UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import type { KeyCheck } from '../keys/key-check.ts'
-import { rememberedRefusal } from './remembered-refusal.ts'
+import { exhausted, failure, originOf, rememberedRefusal, toolLimited } from './load-outcomes.ts'
 import { holdsFullRecords, richnessOf } from './richness.ts'
+import type { LoadOptions, Upstream } from './upstream.ts'
 import { type Recorded, UpstreamTries } from './upstream-tries.ts'
+import { limitOf, ofItems, refusedItems, sensible } from './verdict-inside.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 export interface UpstreamLoaderDeps {
@@ -33,35 +34,6 @@ export interface UpstreamLoaderDeps {
   readonly maxPauseMs: number
   readonly clock?: Clock
 }
-
-export interface LoadOptions {
-  /** Requests of the key's quota that it costs. Default 1. */
-  readonly units?: number
-  /** What an answer says of the key inside: that its quota ended in the middle, or that it may not ask this. */
-  readonly verdictInside?: (answer: UpstreamAnswer) => VerdictInside | undefined
-  /** Whether an answer that looks well from outside does so inside, where only the caller can tell. */
-  readonly makesSense?: (answer: UpstreamAnswer) => boolean
-  /** No client waits for a refresh: it leaves every key the last of its quota. */
-  readonly purpose?: LoadPurpose
-  /** Of each key's limit, from 0 to 1: left to others. Default 0. */
-  readonly reserveShare?: number
-  /** Only what every plan's record holds is wanted of it: any key will do. */
-  readonly isPartial?: boolean
-}
-
-/** What asks upstream. */
-export interface Upstream {
-  /** Whether the record is better asked of any key than of the richest, where only a part that all have is wanted. */
-  prefersPartial?(request: UpstreamRequest): boolean
-  /** Never throws: what goes wrong is an outcome too. @param deadlineMs monotonic, over all keys */
-  load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome>
-}
-
-/** Of items of a batch: the key is over its limit for them, its quota is gone, or all of them were refused. */
-export type VerdictInside =
-  | { readonly kind: 'limited'; readonly reason: 'limited' | 'exhausted'; readonly areAll: boolean }
-  /** `answer`: to the first item, as if it had been asked alone. */
-  | { readonly kind: 'denied'; readonly answer: UpstreamAnswer }
 
 /** How long clients are told to wait when upstream knows none of the keys. */
 const unknownKeysPauseMs = 5000
@@ -314,53 +286,4 @@ export class UpstreamLoader implements Upstream {
     const location = answer.location === undefined ? {} : { location: redact(answer.location) }
     return { ...answer, ...location, ...(shown !== text && { body: Buffer.from(shown) }) }
   }
-}
-
-function sensible(reply: Reply, { makesSense }: LoadOptions): Reply {
-  if (reply.kind !== 'answered' || makesSense === undefined || makesSense(reply.answer)) return reply
-  const { answer, quota } = reply
-  const failed = { kind: 'failed', code: 'upstream_invalid', status: answer.status, detail: 'malformed JSON' } as const
-  return quota ? { ...failed, quota } : failed
-}
-
-/** The verdict about a batch of which every item was refused: what it would have been about the items alone. */
-function refusedItems(reply: Reply, ticket: Ticket, { verdictInside }: LoadOptions): Reply | undefined {
-  const inside = reply.kind === 'answered' ? verdictInside?.(reply.answer) : undefined
-  if (inside?.kind === 'denied') return { kind: 'denied', scope: 'unclear', answer: inside.answer }
-  if (!inside?.areAll) return undefined
-  return { kind: 'limited', status: inside.reason === 'exhausted' ? 402 : 429, ...limitOf(inside, ticket) }
-}
-
-function limitOf({ reason }: Extract<VerdictInside, { kind: 'limited' }>, { product }: Ticket) {
-  const scope = reason === 'exhausted' && product.kind === 'plan' ? 'key' : 'product'
-  return { scope, reason, retryAfterSeconds: undefined } as const
-}
-
-/** The same key, for the product of a batch's items; what it was on trial for is settled by the batch. */
-function ofItems(ticket: Ticket): Ticket {
-  const { name, kind, batchOf = name } = ticket.product
-  return { ...ticket, product: { name: batchOf, kind }, trial: false, learning: false }
-}
-
-function exhausted({ retryAfterMs }: Exhausted, { reserveShare = 0 }: Demand): Outcome {
-  const failed = { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(retryAfterMs) } as const
-  return reserveShare > 0 ? { ...failed, sparesReserve: true } : failed
-}
-
-function toolLimited(retryAfterSeconds: number | undefined, ticket?: Ticket): Outcome {
-  const origin = ticket ? { origin: originOf(ticket, 429) } : {}
-  return {
-    kind: 'failure',
-    code: 'tool_limited',
-    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
-    ...origin,
-  }
-}
-
-function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Outcome {
-  return { kind: 'failure', code, detail, origin: originOf(ticket, status) }
-}
-
-function originOf({ key }: Ticket, upstreamStatus: number | undefined): Origin {
-  return upstreamStatus === undefined ? { keyId: key.id } : { keyId: key.id, upstreamStatus }
 }

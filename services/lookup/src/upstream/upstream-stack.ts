@@ -16,7 +16,8 @@ import { KeySource } from '../keys/key-source.ts'
 import { keyCheck, type QuotaStack, quotaStack } from '../keys/quota-stack.ts'
 import { durationsOf, type LookupSettings } from '../settings.ts'
 import { type Query, requestOf } from '../query/query.ts'
-import { type Upstream, UpstreamLoader } from './upstream-loader.ts'
+import type { Upstream } from './upstream.ts'
+import { UpstreamLoader } from './upstream-loader.ts'
 
 /** One provider, with its keys. */
 interface ProviderStack {
