@@ -147,11 +147,11 @@ describe('three replicas under load', () => {
     const samples = await load.stop()
 
     expect(samples.filter(({ result }) => result !== 200)).toEqual([])
-    const longestWaitMs = (phase: string): number => Math.max(...missesOf(samples, phase)) - upstreamLatencyMs
-    const mostMs = Math.max(mostWaitedForRedisMs, busyFactor * longestWaitMs('up'))
-    for (const phase of ['hung', 'dead', 'back']) expect(longestWaitMs(phase)).toBeLessThan(mostMs)
-    // The usual hit, since the slowest tell of the machine. That none at all waits for Redis is shown below, and that
-    // none asks it in redis-commands.test.ts.
+    // Nineteen misses of twenty, and the usual hit, since the slowest tell of the machine. How long any of them may wait
+    // for Redis is shown below, and that no hit asks it in redis-commands.test.ts.
+    const waitMs = (phase: string): number => percentile(missesOf(samples, phase), 0.95) - upstreamLatencyMs
+    const mostMs = Math.max(mostWaitedForRedisMs, busyFactor * waitMs('up'))
+    for (const phase of ['hung', 'dead', 'back']) expect(waitMs(phase)).toBeLessThan(mostMs)
     const undisturbedMs = percentile(hitsOf(samples, 'up'), 0.5)
     for (const phase of ['hung', 'dead', 'back']) {
       const hits = hitsOf(samples, phase)
@@ -161,17 +161,21 @@ describe('three replicas under load', () => {
   }, 60_000)
 })
 
-test('not one hit waits for a Redis that hangs', async () => {
+test('not one hit waits for a Redis that hangs, and no miss for more than two deadlines', async () => {
   const redisTimeoutMs = 1000
   const fleet = await fleetOf({ replicas: 1, env: { REDIS_TIMEOUT_MS: String(redisTimeoutMs) } })
   for (const path of hot) await fleet.ask(path)
   await fleet.redis.pause()
-  for (let round = 0; round < 25; round += 1) {
+  for (let round = 0; round < 10; round += 1) {
     const startedMs = performance.now()
     const replies = await fleet.askAll(hot.length, (index) => hot[index] ?? '/')
     expect(replies.filter((reply) => !cacheStatus(reply).endsWith('detail=l1'))).toEqual([])
     expect(performance.now() - startedMs).toBeLessThan(redisTimeoutMs)
   }
+  const startedMs = performance.now()
+  const misses = await fleet.askAll(20, fresh)
+  expect(new Set(misses.map(({ status }) => status))).toEqual(new Set([200]))
+  expect(performance.now() - startedMs).toBeLessThan(2.5 * redisTimeoutMs)
   await fleet.redis.resume()
 })
 
