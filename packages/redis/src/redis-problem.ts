@@ -88,8 +88,12 @@ const replies: readonly Row[] = [
   [/^NOREPLICAS/, 'refused', 'NOREPLICAS', 'the server at $at takes no writes because it has too few replicas'],
 ]
 
+/** As ioredis 6.0.0 says it when its `socketTimeout` has passed; it gives such errors no code. */
+const silent: Row = [/^Socket timeout/, 'away', 'TIMEOUT', 'the server at $at does not answer in time']
+
 /** By what Node.js or ioredis says when there is no connection. */
 const failures: readonly Row[] = [
+  silent,
   [/^(ENOTFOUND|EAI_\w+)/, 'away', 'ENOTFOUND', 'the name $host does not resolve'],
   [/^ECONNREFUSED/, 'away', 'ECONNREFUSED', 'nothing listens at $at'],
   [/^(EHOSTUNREACH|ENETUNREACH)/, 'away', 'EHOSTUNREACH', 'there is no route to $at'],
@@ -133,7 +137,7 @@ export function lostProblem(place: RedisPlace): RedisProblem {
 
 /** Nothing came for as long as a command may take. */
 export function silentProblem(place: RedisPlace): RedisProblem {
-  return problemIn([/./, 'away', 'TIMEOUT', 'the server at $at does not answer in time'], place)
+  return problemIn(silent, place)
 }
 
 /** It was reached, and ended the connection before it had said anything. */

@@ -18,6 +18,7 @@ let locked: TestRedis
 let tls: TestRedis
 let admin: Redis
 let web: Server
+let hung: Server
 const links: RedisLink[] = []
 
 beforeAll(async () => {
@@ -37,7 +38,8 @@ beforeAll(async () => {
     socket.on('error', () => socket.destroy())
     socket.on('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
   }).listen(0, '127.0.0.1')
-  await once(web, 'listening')
+  hung = createServer((socket) => socket.on('error', () => socket.destroy()).resume()).listen(0, '127.0.0.1')
+  await Promise.all([once(web, 'listening'), once(hung, 'listening')])
 }, 60_000)
 
 afterEach(() => {
@@ -47,6 +49,7 @@ afterEach(() => {
 afterAll(async () => {
   admin.disconnect()
   web.close()
+  hung.close()
   await Promise.all([plain.stop(), locked.stop(), tls.stop()])
   await certificate[Symbol.asyncDispose]()
 })
@@ -75,7 +78,7 @@ function moreAttempts(link: RedisLink, count: number): Promise<void> {
   return promise
 }
 
-const webPort = (): number => (web.address() as AddressInfo).port
+const portOf = (server: Server): number => (server.address() as AddressInfo).port
 const unused = 'redis://127.0.0.1:1'
 
 test.each([
@@ -88,7 +91,7 @@ test.each([
   ['a name that does not resolve', () => 'redis://nowhere.invalid', 'ENOTFOUND', /nowhere\.invalid does not resolve/],
   ['a port where nothing listens', () => unused, 'ECONNREFUSED', /nothing listens at 127\.0\.0\.1:1/],
   ['a database that does not exist', () => `${plain.url}/99`, 'DB', /no database of the number/],
-  ['a server of something else', () => `redis://127.0.0.1:${webPort()}`, 'PROTOCOL', /no Redis/],
+  ['a server of something else', () => `redis://127.0.0.1:${portOf(web)}`, 'PROTOCOL', /no Redis/],
   [
     'a user without a command',
     () => plain.url.replace('//', '//weak:pw@'),
@@ -106,6 +109,13 @@ test.each([
   const refusal = await link.run((client) => client.get('k')).catch((error: unknown) => error)
   expect(refusal).toBeInstanceOf(RedisUnavailable)
   expect(await admin.dbsize()).toBe(0)
+})
+
+test('a server that hangs from the start is reported as silent, not as one that ends connections', async () => {
+  const { link, lines } = open(`redis://127.0.0.1:${portOf(hung)}`)
+  await once(link.condition, 'trouble')
+  expect([link.up, link.condition.trouble?.problem.code]).toEqual([false, 'TIMEOUT'])
+  expect(lines).toEqual([expect.stringMatching(/^redis is away; .*: the server at \S+ does not answer in time$/)])
 })
 
 const change = async (...config: string[]): Promise<unknown> => admin.call(...(config as [string, ...string[]]))
