@@ -82,7 +82,7 @@ export class Replica {
     const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
     this.#logger.info({ host: this.#settings.HOST, port }, 'listening')
     const { keysSetting } = chosenProviders(this.#settings).first
-    logMode(this.#logger, this.#fleet, this.#upstream, { keysSetting, offlineDb: this.#offline.db.type })
+    logMode(this.#logger, this.#fleet, this.#upstream, { keysSetting, offlineDb: this.#offline.db })
     return port
   }
 

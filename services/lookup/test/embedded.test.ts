@@ -30,7 +30,7 @@ describe('a replica with nothing configured', () => {
   test('says in one log line what it is and how to add keys and Redis', () => {
     const lines = replica.lines().filter(({ msg }) => String(msg).includes('embedded database'))
     expect(lines).toEqual([expect.objectContaining({ level: 'warn' })])
-    expect(String(lines[0]?.['msg'])).toMatch(/IPINFO_KEYS=.*REDIS_URL=/)
+    expect(String(lines[0]?.['msg'])).toMatch(/\(country ipvAll of \d{4}-\d\d-\d\d\).*IPINFO_KEYS=.*REDIS_URL=/)
     expect(replica.lines().filter(({ level }) => level === 'warn' || level === 'error')).toHaveLength(1)
   })
 
