@@ -83,7 +83,6 @@ describe('an answer that can be read in two ways, or in none, is 502 as JSON', (
     ['no status', 'HTTP/1.1\r\nContent-Length: 0\r\n\r\n'],
     ['a status of two digits', 'HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n'],
     ['a status of four digits', 'HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n'],
-    ['a status of 600', 'HTTP/1.1 600 OK\r\nContent-Length: 0\r\n\r\n'],
     ['a status of 099', 'HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n'],
     ['a version in lower case', 'http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
     ['HTTP/2', 'HTTP/2 200\r\ncontent-length: 0\r\n\r\n'],

@@ -48,6 +48,36 @@ describe('the head', () => {
     )
   })
 
+  test.each([
+    ['UTF-8', Buffer.from('报告 Ü').toString('latin1')],
+    ['Latin-1', '\xdc\xff\x80'],
+  ])('has bytes over 0x7f as they are, wherever they stand: %s', async (_what, bytes) => {
+    const disposition = `Content-Disposition: attachment; filename="${bytes}"`
+    const location = `Location: /${bytes}`
+    for (const fields of [
+      ['Content-Length: 4', disposition, location],
+      [location, disposition, 'Content-Length: 4'],
+    ]) {
+      // With its body, and before it.
+      for (const parts of [[`${okHead(...fields)}body`], [okHead(...fields), 'body']]) {
+        const { client, server } = await harness.get('/', 'Connection: close')
+        for (const part of parts) {
+          server.write(part)
+          await client.saw(part.slice(-4))
+        }
+        await client.ended
+        const lines = client.text.split('\r\n')
+        expect(lines).toEqual(expect.arrayContaining([...fields, 'body']))
+      }
+    }
+  })
+
+  test.each([600, 999])('has the status %i of an origin that invents one', async (status) => {
+    expect(await answered(`HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\n\r\n`)).toMatch(
+      new RegExp(`^HTTP/1\\.1 ${status} Odd\r\n`),
+    )
+  })
+
   test('names the proxy in Via behind those before it', async () => {
     const answer = await answered(okHead('Via: 1.0 fred, 1.1 p.example', 'Content-Length: 0'))
     expect(answer.match(/^Via: .*(?=\r$)/gm)).toEqual(['Via: 1.0 fred, 1.1 p.example', 'Via: 1.1 ipfleet-egress'])

@@ -24,7 +24,7 @@ describe('an answer that can be read in two ways, or in none, is 502 as JSON', (
     ['a folded field', ok('X-A: b\r\n c\r\nContent-Length: 6', 'poison')],
     ['a bare LF in a value', ok('X-A: b\nX-B: c\r\nContent-Length: 6', 'poison')],
     ['a NUL in a value', ok('X-A: b\0c\r\nContent-Length: 6', 'poison')],
-    ['a status of 600', 'HTTP/1.1 600 OK\r\nContent-Length: 6\r\n\r\npoison'],
+    ['a status of 099', 'HTTP/1.1 099 OK\r\nContent-Length: 6\r\n\r\npoison'],
     ['a page without a head', '<html><body>poison</body></html>\r\n\r\n'],
     ['a greeting of another protocol', 'SSH-2.0-poison\r\n'],
     ['an alert of TLS', '\x15\x03\x01\x00\x02\x02\x16'],

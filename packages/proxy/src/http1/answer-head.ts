@@ -8,8 +8,11 @@ export interface ParsedHead extends AnswerHead {
   readonly keepsAlive: boolean
 }
 
-/** RFC 9112 §4; servers leave out the blank before an empty reason. */
-const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
+/**
+ * RFC 9112 §4; servers leave out the blank before an empty reason. A status above 599 is passed on: RFC 9110 §15 says how
+ * clients take it.
+ */
+const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 
 /**
  * Reads the head of an answer, given without the empty line at its end. Strict, because what two readers understand

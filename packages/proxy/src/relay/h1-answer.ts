@@ -95,14 +95,15 @@ export class H1Answer implements ClientAnswer {
   }
 
   #flushHead(): void {
-    if (!this.#hasWritten && !this.#res.writableEnded) this.#res.flushHeaders()
+    // `flushHeaders` of Node 26.10 writes the head as UTF-8, in which a byte over 0x7f becomes two.
+    if (!this.#hasWritten && !this.#res.writableEnded) this.#res.write('', 'latin1')
   }
 
   #begin({ status, reason }: Omit<AnswerStart, 'framing'>, fields: RawFields): void {
     const res = this.#res
     if (this.#closing) res.shouldKeepAlive = false
     // Node takes a flat list of names and values as it is; its types want it mutable.
-    res.writeHead(status, reason, fields as string[])
+    res.writeHead(status, reason, lengthBehindDisposition(fields) as string[])
   }
 
   /** Once: after the first refusal there may still come what had been read before the flow stopped. */
@@ -114,4 +115,24 @@ export class H1Answer implements ClientAnswer {
       this.listener.clientReads()
     })
   }
+}
+
+/**
+ * Behind a Content-Length, Node 26.10 takes the value of Content-Disposition for UTF-8 and writes it as Latin-1
+ * (lib/_http_outgoing.js, `processHeader`; nodejs/node#46528), and so changes or refuses its bytes. Fields of different
+ * names may change places (RFC 9110 §5.3), so the length goes last then.
+ */
+function lengthBehindDisposition(fields: RawFields): RawFields {
+  const lengthAt = indexOfName(fields, 'content-length')
+  if (lengthAt < 0 || indexOfName(fields, 'content-disposition', lengthAt) < 0) return fields
+  return [...fields.slice(0, lengthAt), ...fields.slice(lengthAt + 2), ...fields.slice(lengthAt, lengthAt + 2)]
+}
+
+/** Of the first field of this name from an index on; -1: there is none. */
+function indexOfName(fields: RawFields, lowerCase: string, from = 0): number {
+  for (let index = from; index < fields.length; index += 2) {
+    const name = fields[index] ?? ''
+    if (name.length === lowerCase.length && name.toLowerCase() === lowerCase) return index
+  }
+  return -1
 }

@@ -1,4 +1,10 @@
-import { constants, type Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import {
+  constants,
+  type Http2ServerResponse,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+  type ServerStreamResponseOptions,
+} from 'node:http2'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { pairsOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import { sendError } from '@ipfleet/http-server/send-error.ts'
@@ -39,13 +45,13 @@ export class H2Answer implements ClientAnswer {
 
   whole({ status }: Omit<AnswerStart, 'framing'>, fields: RawFields, body: Buffer): void {
     if (this.gone) return
-    this.#stream.respond({ ...headersOf(fields), ':status': status }, { endStream: body.length === 0 })
+    this.#respond(status, fields, { endStream: body.length === 0 })
     if (body.length > 0) this.#stream.end(body)
   }
 
   head({ status, framing }: AnswerStart, fields: RawFields): void {
     if (this.gone) return
-    this.#stream.respond({ ...headersOf(fields), ':status': status }, { waitForTrailers: framing === 'chunked' })
+    this.#respond(status, fields, { waitForTrailers: framing === 'chunked' })
   }
 
   write(chunk: Buffer): boolean {
@@ -85,6 +91,12 @@ export class H2Answer implements ClientAnswer {
     stream.once('finish', () => setImmediate(() => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR))))
   }
 
+  #respond(status: number, fields: RawFields, options: ServerStreamResponseOptions): void {
+    if (status <= maxNodeStatus) this.#stream.respond({ ...headersOf(fields), ':status': status }, options)
+    // Only in a flat list does Node leave the value as it is; its types want a string.
+    else this.#stream.respond([':status', new UncheckedStatus(status) as unknown as string, ...fields], options)
+  }
+
   /** Once: after the first refusal there may still come what had been read before the flow stopped. */
   #awaitDrain(): void {
     if (this.#awaitsDrain) return
@@ -93,6 +105,29 @@ export class H2Answer implements ClientAnswer {
       this.#awaitsDrain = false
       this.listener.clientReads()
     })
+  }
+}
+
+const maxNodeStatus = 599
+
+/**
+ * Node 26.10 refuses to send a status above 599 over HTTP/2 (lib/internal/http2/core.js,
+ * `validatePreparedResponseHeaders`). It judges the number and sends the text. RFC 9110 §15 has clients take such a
+ * status for a 5xx.
+ */
+class UncheckedStatus {
+  readonly #status: number
+
+  constructor(status: number) {
+    this.#status = status
+  }
+
+  valueOf(): number {
+    return maxNodeStatus
+  }
+
+  toString(): string {
+    return String(this.#status)
   }
 }
 

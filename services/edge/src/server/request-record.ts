@@ -20,7 +20,7 @@ const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'ot
 type KnownMethod = (typeof methods)[number]
 
 const firstStatus = 100
-const statuses = Array.from({ length: 500 }, (_, index) => String(firstStatus + index))
+const statuses = Array.from({ length: 900 }, (_, index) => String(firstStatus + index))
 const labels = { method: methods, status: statuses } as const
 
 /** The buckets of the proxy whose metric this is (seconds 0.001 to 10), and two finer ones for answers from near by. */
@@ -55,7 +55,7 @@ export class RequestRecord {
     const at = methodAt * statuses.length + status - firstStatus
     const known = this.#series[at]
     if (known !== undefined) return known
-    const labelled = { method: methods[methodAt] as KnownMethod, status: statuses[status - firstStatus] ?? '599' }
+    const labelled = { method: methods[methodAt] as KnownMethod, status: statuses[status - firstStatus] ?? '999' }
     const made = this.#histogram.series(labelled)
     this.#series[at] = made
     return made

@@ -1,0 +1,140 @@
+import { once } from 'node:events'
+import type { ClientHttp2Session } from 'node:http2'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
+import { Wire } from '@ipfleet/testing/wire.ts'
+import { h2Ask, h2Session, type H2Reply } from './h2-ask.ts'
+import { type RunningEdge, startEdge } from './start-edge.ts'
+import { testCertificate, type TestCertificate } from './test-certificate.ts'
+
+/** What real servers send and can be read in one way only, driven by hand: to clients of HTTP/1.1 and of HTTP/2. */
+let certificate: TestCertificate
+let backend: ScriptedBackend
+let edge: RunningEdge
+let session: ClientHttp2Session
+let client: Wire
+beforeAll(async () => {
+  certificate = await testCertificate()
+  backend = await ScriptedBackend.start()
+  // Ejection by failures is on: nothing here may count as one.
+  const tables = `${certificate.toml}\n[retry]\nattempts = 0\n[ejection]\nfailures = 2`
+  edge = await startEdge({ backends: [backend.port], tables })
+})
+beforeEach(async () => {
+  session = await h2Session(edge.port, certificate.cert)
+  client = await Wire.to(edge.port, { ca: certificate.cert, ALPNProtocols: ['http/1.1'] })
+})
+afterEach(() => {
+  session.destroy()
+  client.destroy()
+})
+afterAll(async () => {
+  await edge.stop()
+  await backend[Symbol.asyncDispose]()
+  await certificate[Symbol.asyncDispose]()
+})
+
+const utf8 = (text: string): string => Buffer.from(text).toString('latin1')
+const everyHighByte = Buffer.from(Array.from({ length: 128 }, (_, index) => 128 + index)).toString('latin1')
+const closes = 'Connection: close'
+
+/** The backend's end of the next request, whose head has come. */
+async function asked(): Promise<Wire> {
+  const server = await backend.accept()
+  await server.saw('\r\n\r\n')
+  return server
+}
+
+/** What a client of HTTP/1.1 sees of an answer up to `last`; the body comes after the head has gone out, or with it. */
+async function overH1(head: string, body: string, isLate: boolean): Promise<string> {
+  client.write('GET /asked HTTP/1.1\r\nHost: a\r\n\r\n')
+  const server = await asked()
+  server.write(isLate ? head : head + body)
+  await client.saw('\r\n\r\n')
+  if (isLate) server.write(body)
+  await client.saw(body)
+  server.end()
+  return client.text
+}
+
+async function overH2(bytes: string): Promise<H2Reply> {
+  const reply = h2Ask(session, { ':path': '/asked' })
+  const server = await asked()
+  server.write(bytes)
+  server.end()
+  return reply
+}
+
+const attachment = (name: string): string => `Content-Disposition: attachment; filename="${name}"`
+const highFields: readonly string[] = [
+  attachment(utf8('报告.txt')),
+  attachment('\xdc.txt'),
+  attachment(utf8('Ü.txt')),
+  attachment(everyHighByte),
+  `Location: ${utf8('/é')}`,
+  `Content-Type: text/plain; x=${everyHighByte}`,
+  `x-name: ${utf8('Ünïcödé')}`,
+]
+
+describe('bytes over 0x7f in a field value reach the client as they are', () => {
+  const placings = [
+    ['before the length', (field: string) => [field, 'Content-Length: 4']],
+    ['behind the length', (field: string) => ['Content-Length: 4', field]],
+  ] as const
+
+  for (const [place, placed] of placings) {
+    test.each(highFields)(`${place}: %j`, async (field) => {
+      const head = ['HTTP/1.1 200 OK', closes, ...placed(field), '', ''].join('\r\n')
+      for (const isLate of [false, true]) {
+        client.text = ''
+        const text = await overH1(head, 'body', isLate)
+        expect([isLate, text]).toEqual([isLate, expect.stringContaining(`\r\n${field}\r\n`)])
+        expect(text).toMatch(/\r\nContent-Length: 4\r\n/)
+      }
+      const { status, fields, body } = await overH2(`${head}body`)
+      const [name = '', value = ''] = field.split(': ')
+      expect([status, body]).toEqual([200, 'body'])
+      expect(fields).toContainEqual([name.toLowerCase(), value])
+    })
+  }
+
+  test('in chunks, in a reason, in an interim answer and in trailers', async () => {
+    const name = `X-Name: ${everyHighByte}`
+    client.write('GET /asked HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n')
+    const server = await asked()
+    server.write(`HTTP/1.1 103 Early Hints\r\n${name}\r\n\r\n`)
+    await client.saw(`${name}\r\n\r\n`)
+    const more = 'Transfer-Encoding: chunked\r\nTrailer: X-Name\r\n'
+    server.write(`HTTP/1.1 200 ${utf8('Größe')}\r\n${closes}\r\n${more}${name}\r\n\r\n`)
+    await client.saw(`HTTP/1.1 200 ${utf8('Größe')}\r\n`)
+    server.write(`4\r\nbody\r\n0\r\n${name}\r\n\r\n`)
+    await client.saw(`4\r\nbody\r\n0\r\n${name}\r\n\r\n`)
+    expect(client.text.split(name).length).toBe(4)
+  })
+})
+
+test('bytes over 0x7f in a field of a request reach the backend as they are', async () => {
+  const values = [utf8('报告'), everyHighByte, '\xdc']
+  const cookie = `a=${everyHighByte}`
+  client.write(
+    `GET / HTTP/1.1\r\nHost: a\r\n${values.map((value) => `X-Name: ${value}\r\n`).join('')}Cookie: ${cookie}\r\n\r\n`,
+  )
+  const stream = session.request({ ':path': '/', 'x-name': values, cookie })
+  for (let count = 0; count < 2; count += 1) {
+    const server = await asked()
+    expect(server.text.match(/(?<=^x-name: )[^\r]*/gim)).toEqual(values)
+    expect(server.text).toContain(`\r\nCookie: ${cookie}\r\n`)
+    server.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
+  }
+  await once(stream, 'response')
+})
+
+test.each([200, 299, 451, 599, 600, 666, 799, 999])('status %i is passed on', async (status) => {
+  const bytes = `HTTP/1.1 ${status} Odd\r\n${closes}\r\nContent-Length: 4\r\n\r\nbody`
+  for (const isLate of [false, true]) {
+    client.text = ''
+    const [head = '', body = ''] = bytes.split(/(?<=\r\n\r\n)/)
+    expect(await overH1(head, body, isLate)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} Odd\r\n`))
+  }
+  expect(await overH2(bytes)).toMatchObject({ status, body: 'body' })
+})
