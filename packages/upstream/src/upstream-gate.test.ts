@@ -6,14 +6,16 @@ const product = { name: 'core', kind: 'plan' } as const
 const answer = { kind: 'answer' } as const
 const limitedAnswer = { kind: 'failure', code: 'keys_exhausted' } as const
 
+const gateOptions = {
+  breaker: { failureShare: 0.5, slowShare: 0.5, slowMs: 0, window: 10, minCalls: 4, openMs: 10_000, probeMs: 5000 },
+  shared: localBreakerStates,
+  concurrency: 8,
+  isAlone: () => false,
+}
+
 /** A gate whose source was limited a moment ago, so that the next call is the probe. */
 async function limitedGate(): Promise<UpstreamGate> {
-  const gate = new UpstreamGate({
-    breaker: { failureShare: 0.5, slowShare: 0.5, slowMs: 0, window: 10, minCalls: 4, openMs: 10_000, probeMs: 5000 },
-    shared: localBreakerStates,
-    concurrency: 8,
-    isAlone: () => false,
-  })
+  const gate = new UpstreamGate(gateOptions)
   await gate.run(product, async (source) => {
     source.limited(0)
     return limitedAnswer
@@ -58,4 +60,12 @@ test('a call waits for the probe no longer than until its deadline', async () =>
   expect(await gate.run(product, async () => answer, { deadlineMs: performance.now() })).toEqual(refused)
   first.end('well')
   await first.outcome
+})
+
+test('calls that have no time left are not made, and say nothing about upstream', async () => {
+  const gate = new UpstreamGate(gateOptions)
+  const late = { deadlineMs: performance.now() }
+  const timeout = { kind: 'failure', code: 'upstream_timeout' }
+  for (let call = 0; call < 20; call += 1) expect(await gate.run(product, async () => answer, late)).toEqual(timeout)
+  expect([gate.state, await gate.run(product, async () => answer)]).toEqual(['closed', answer])
 })

@@ -114,6 +114,8 @@ export class UpstreamGate extends EventEmitter<{ change: [product: string, state
     let result: CallResult = 'unknown'
     let limitedForMs: number | undefined
     try {
+      // All its time went by waiting here, which says nothing about upstream.
+      if (startedMs >= deadlineMs) return { kind: 'failure', code: 'upstream_timeout' }
       const outcome = await call({ isProbe: ofSource.isProbe, limited: (forMs) => (limitedForMs = forMs) })
       result = resultOf(outcome)
       return outcome

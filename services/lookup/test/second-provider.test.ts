@@ -83,6 +83,17 @@ test('a batch is answered item by item, and what the second lacks is the firstâ€
   expect(second.calls).toHaveLength(1)
 })
 
+test.each<[string, Behaviour]>([
+  ['does not answer in time', { kind: 'hang' }],
+  ['is cut short by the deadline', { kind: 'drip', everyMs: 300 }],
+])('when the first %s, a batch has time left for the second, which answers all of it', async (_, behaviour) => {
+  fleet.fake.behave(behaviour)
+  const items = Array.from({ length: 20 }, fresh)
+  const reply = await fleet.ask('/batch', { method: 'POST', body: JSON.stringify(items) })
+  expect(reply.status).toBe(200)
+  expect(reply.json()).toEqual(Object.fromEntries(items.map((ip) => [ip, expect.objectContaining({ ip })])))
+})
+
 test('health, statistics and gauges count the keys of both', async () => {
   const counts = { total: 3, active: 3, cooling: 0 }
   await until(async () => {

@@ -8,7 +8,7 @@ import { isRecordOf } from '@ipfleet/upstream/record-address.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { SharedLifetime } from '@ipfleet/upstream/shared-lifetime.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
-import { isDown } from './fallback-upstream.ts'
+import { type FallbackUpstream, isDown } from './fallback-upstream.ts'
 import { BatchReading, type BatchValues, isRefusal, valuesIn } from './batch-reading.ts'
 import type { Span } from './json-members.ts'
 import { type Query, requestOf } from '../query/query.ts'
@@ -16,8 +16,8 @@ import type { Upstream } from './upstream.ts'
 
 export interface BatchLoaderDeps {
   readonly upstream: Pick<Upstream, 'load'>
-  /** Is asked item by item when upstream is down or has no key left. */
-  readonly fallback?: Pick<Upstream, 'load'>
+  /** Answers item by item when upstream is down or has no key left. */
+  readonly fallback?: Pick<FallbackUpstream, 'load' | 'firstDeadlineMs' | 'standIn'>
   /** How long the answer to a path may be cached; see `freshForMs`. */
   readonly freshForMs: (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
   /** The product that a query is of: a batch holds items of one, so that a verdict about it touches no other. */
@@ -70,7 +70,7 @@ interface Chunk {
  */
 export class BatchLoader {
   readonly #upstream: Pick<Upstream, 'load'>
-  readonly #fallback: Pick<Upstream, 'load'> | undefined
+  readonly #fallback: BatchLoaderDeps['fallback']
   readonly #freshForMs: BatchLoaderDeps['freshForMs']
   readonly #productOf: (query: Query) => string
   readonly #takesBatches: boolean
@@ -83,9 +83,17 @@ export class BatchLoader {
     this.#takesBatches = takesBatches
   }
 
+  /** What is asked of queries that no batch takes. */
+  get #single(): Pick<Upstream, 'load'> {
+    return this.#fallback ?? this.#upstream
+  }
+
   /** Settles every query, by its target, as answers come in. What goes wrong is an outcome too. */
   async load(queries: readonly Query[], terms: LoadTerms, settle: Settle<Outcome>): Promise<void> {
-    if (!this.#takesBatches) return this.#askSingly(this.#fallback ?? this.#upstream, queries, terms, settle)
+    if (!this.#takesBatches) {
+      const { deadlineMs, ...options } = terms
+      return askSingly(queries, (request) => this.#single.load(request, deadlineMs, options), settle)
+    }
     const chunks = [...Map.groupBy(queries, routeOf)].flatMap(([route, ofRoute]) =>
       [...Map.groupBy(ofRoute, this.#productOf)].flatMap(([product, group]) =>
         slicesOf(group, maxItems).map((slice) => ({ route, product, queries: slice })),
@@ -99,22 +107,25 @@ export class BatchLoader {
    * all, and item by item where no key's plan has batches. Ends at the latest when no key has anything left, or time is up.
    */
   async #askChunk({ route, product, queries }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
+    const fallback = this.#fallback
+    const [first] = queries
+    const ownDeadlineMs = (first && fallback?.firstDeadlineMs(requestOf(first), deadlineMs, terms)) ?? deadlineMs
     let size = queries.length
     for (let left = queries; left.length > 0;) {
       const part = left.slice(0, size)
       const reading = new BatchReading()
       const options = { units: route === routes.lite ? 0 : part.length, ...reading.checks, ...terms }
-      const outcome = await this.#upstream.load(batchRequest(route, product, part), deadlineMs, options)
+      const outcome = await this.#upstream.load(batchRequest(route, product, part), ownDeadlineMs, options)
       if (part.length > 1 && isExhausted(outcome)) {
         size = Math.ceil(part.length / shrinkBy)
         continue
       }
       if (isRefusal(outcome) && !reading.hasValues) {
-        return this.#askSingly(this.#fallback ?? this.#upstream, left, { deadlineMs, ...terms }, settle)
+        return askSingly(left, (request) => this.#single.load(request, deadlineMs, terms), settle)
       }
       const values = isRefusal(outcome) ? outcome : valuesIn(outcome, reading)
-      if ('kind' in values && values.kind === 'failure' && isDown(values) && this.#fallback) {
-        return this.#askSingly(this.#fallback, left, { deadlineMs, ...terms }, settle)
+      if ('kind' in values && values.kind === 'failure' && isDown(values) && fallback) {
+        return askSingly(left, (request) => fallback.standIn(values, request, deadlineMs, terms), settle)
       }
       if ('kind' in values) return settle(new Map(left.map(({ target }) => [target, values])))
       const unpaid = await this.#settlePart(
@@ -159,17 +170,16 @@ export class BatchLoader {
     const freshForMs = isCertain ? this.#freshForMs(target, answer, mayThreaten) : 0
     return { kind: 'answer', answer, freshForMs, ...from }
   }
+}
 
-  async #askSingly(
-    upstream: Pick<Upstream, 'load'>,
-    queries: readonly Query[],
-    { deadlineMs, ...terms }: LoadTerms,
-    settle: Settle<Outcome>,
-  ) {
-    await eachOf(queries, singlesAtATime, async (query) => {
-      await settle(new Map([[query.target, await upstream.load(requestOf(query), deadlineMs, terms)]]))
-    })
-  }
+async function askSingly(
+  queries: readonly Query[],
+  ask: (request: UpstreamRequest) => Promise<Outcome>,
+  settle: Settle<Outcome>,
+): Promise<void> {
+  await eachOf(queries, singlesAtATime, async (query) => {
+    await settle(new Map([[query.target, await ask(requestOf(query))]]))
+  })
 }
 
 function routeOf({ surface, target }: Query): Route {

@@ -31,17 +31,35 @@ export class FallbackUpstream implements Upstream {
   }
 
   async load(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): Promise<Outcome> {
-    const { first, second, offers, freshForMs } = this.#deps
-    // A refresh may be left undone: what there is came from the first provider.
-    if (!offers(request) || options?.purpose === 'refresh') return first.load(request, deadlineMs, options)
-    const nowMs = this.#clock.nowMs()
-    const outcome = await first.load(request, nowMs + (deadlineMs - nowMs) * firstShare, options)
+    const outcome = await this.#deps.first.load(request, this.firstDeadlineMs(request, deadlineMs, options), options)
     if (outcome.kind === 'answer' || !isDown(outcome)) return outcome
+    return this.standIn(outcome, request, deadlineMs, options)
+  }
+
+  /** Until when the first provider is asked: the second needs time, too, where it may answer. Monotonic, as `deadlineMs`. */
+  firstDeadlineMs(request: UpstreamRequest, deadlineMs: number, options?: LoadOptions): number {
+    const nowMs = this.#clock.nowMs()
+    return this.#mayStandIn(request, options) ? nowMs + (deadlineMs - nowMs) * firstShare : deadlineMs
+  }
+
+  /** What the second provider says, or else the first's failure: a client can do something about that. */
+  async standIn(
+    failure: Failure,
+    request: UpstreamRequest,
+    deadlineMs: number,
+    options?: LoadOptions,
+  ): Promise<Outcome> {
+    const { second, freshForMs } = this.#deps
+    if (!this.#mayStandIn(request, options)) return failure
     const other = await second.load(request, deadlineMs, options)
-    // Of two failures the first provider's is what clients can do something about.
-    if (other.kind === 'failure' || other.answer.status >= 400) return outcome
+    if (other.kind === 'failure' || other.answer.status >= 400) return failure
     const answer = { ...other.answer, isFallback: true as const }
     return { ...other, answer, freshForMs: Math.min(other.freshForMs, freshForMs) }
+  }
+
+  /** A refresh may be left undone: what there is came from the first provider. */
+  #mayStandIn(request: UpstreamRequest, options?: LoadOptions): boolean {
+    return options?.purpose !== 'refresh' && this.#deps.offers(request)
   }
 }
 

@@ -116,18 +116,24 @@ function fleetUpstream(
   { first, second, freshFor }: { first: ProviderStack; second: ProviderStack | undefined; freshFor: FreshFor },
 ): UpstreamStack {
   const { provider, pool, client, loader: own } = first
-  const loader = second
-    ? new FallbackUpstream({
-        first: own,
-        second: second.loader,
-        offers: (request) => offers(second.provider, request),
-        freshForMs: durationsOf(settings).fallbackTtlMs,
-      })
-    : own
+  const fallback =
+    second &&
+    new FallbackUpstream({
+      first: own,
+      second: second.loader,
+      offers: (request) => offers(second.provider, request),
+      freshForMs: durationsOf(settings).fallbackTtlMs,
+    })
+  const loader = fallback ?? own
   const { takesBatches } = provider
   const productOf = (query: Query): string => provider.productOf(requestOf(query)).name
-  const fallback = second && { fallback: loader }
-  const batchLoader = new BatchLoader({ upstream: own, ...fallback, freshForMs: freshFor, productOf, takesBatches })
+  const batchLoader = new BatchLoader({
+    upstream: own,
+    ...(fallback && { fallback }),
+    freshForMs: freshFor,
+    productOf,
+    takesBatches,
+  })
   const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0
   const microBatcher = windowMs > 0 ? new MicroBatcher({ windowMs, loader: batchLoader, upstream: loader }) : undefined
   const pools = second ? [pool, second.pool] : [pool]
