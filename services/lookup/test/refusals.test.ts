@@ -168,6 +168,30 @@ describe('twenty keys', () => {
     expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
   })
 
+  test.each([402, 429])(
+    'a %i of every key for one item of a batch is about it, and costs no key its turn',
+    async (status) => {
+      await fleet.askAll(80, () => fresh())
+      const items = Array.from({ length: 3 }, () => fresh().slice(1))
+      const [odd = ''] = items
+      const refusal = { [odd]: { status, error: { title: 'Refused' } } }
+      const all = { ...Object.fromEntries(items.map((ip) => [ip, { ip }])), ...refusal }
+      const batches = { kind: 'status', status: 200, paths: ['/batch'] } as const
+      fleet.fake.behave({ ...batches, body: all, when: (call) => call.items?.length === items.length })
+      fleet.fake.behave({ ...batches, body: refusal, when: (call) => call.items?.length === 1 })
+      fleet.fake.clearCalls()
+      const reply = await fleet.ask('/batch', { method: 'POST', body: JSON.stringify(items) })
+      expect([reply.status, reply.json()]).toMatchObject([200, { ...all, [odd]: { status: 503 } }])
+      expect(Number(reply.headers['retry-after'])).toBeLessThan(5)
+      expect(fleet.fake.calls.length).toBeLessThanOrEqual(21)
+      await expectLookups(fleet)
+      expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+      fleet.fake.heal()
+      // Until one batch has shown that the source is well.
+      await until(async () => (await post(fleet, '/batch')).status === 200)
+    },
+  )
+
   test('a limit by source pauses the source for a product and no key; one request probes', async () => {
     fleet.fake.behave({ kind: '429-storm' })
     expect((await fleet.ask(fresh())).status).toBe(503)

@@ -80,7 +80,7 @@ describe('many queries', () => {
   })
 
   test('each have the outcome that they would have had alone', async () => {
-    const { upstream } = upstreamWith((item) => (item === 'AS0' ? { error: 'ASN Not Found!' } : { item }))
+    const { upstream } = upstreamWith((item) => (item === 'AS0' ? { error: 'ASN Not Found!' } : { asn: item }))
     const outcomes = await outcomesOf(upstream, ['/AS1', '/AS0'])
     expect(outcomes.get('/AS1')).toMatchObject({ answer: { status: 200 }, freshForMs: 4 })
     expect(outcomes.get('/AS0')).toMatchObject({ kind: 'answer', answer: { status: 404 } })
@@ -113,10 +113,22 @@ describe('many queries', () => {
   })
 
   test('that are missing in the answer fail; the others do not', async () => {
-    const { upstream } = upstreamWith((item) => (item === 'AS1' ? { item } : undefined))
+    const { upstream } = upstreamWith((item) => (item === 'AS1' ? { asn: item } : undefined))
     const outcomes = await outcomesOf(upstream, ['/AS1', '/AS2'])
     expect(outcomes.get('/AS1')?.kind).toBe('answer')
     expect(outcomes.get('/AS2')).toMatchObject({ kind: 'failure', code: 'upstream_invalid' })
+  })
+
+  test.each<[string, unknown]>([
+    ['/1.1.1.1', { ip: '2.2.2.2', hostname: '1.1.1.1' }],
+    ['/1.1.1.1', { hostname: '1.1.1.1' }],
+    ['/1.1.1.1/privacy', [{ vpn: false }]],
+    ['/AS1', { asn: 'AS2' }],
+    ['/AS1', ['AS1']],
+  ])('of which the value is no record of what was asked fail: %s, %j', async (target, value) => {
+    const { upstream } = upstreamWith(() => value)
+    const outcome = (await outcomesOf(upstream, [target])).get(target)
+    expect(outcome).toMatchObject({ kind: 'failure', code: 'upstream_invalid' })
   })
 
   test('whose record is an empty string are passed on, and not kept', async () => {
@@ -125,7 +137,9 @@ describe('many queries', () => {
   })
 
   test('that a key could not pay for are asked again, and only those', async () => {
-    const { upstream, seen } = upstreamWith((item, call) => (call === 1 && item !== 'AS1' ? rateLimited : { item }))
+    const { upstream, seen } = upstreamWith((item, call) =>
+      call === 1 && item !== 'AS1' ? rateLimited : { asn: item },
+    )
     const outcomes = await outcomesOf(upstream, ['/AS1', '/AS2', '/AS3'])
     expect(seen.map(({ items }) => items)).toEqual([
       ['AS1', 'AS2', 'AS3'],
@@ -153,7 +167,7 @@ describe('many queries', () => {
     [{ AS1: {} }, undefined],
   ])('%j says of the key: %j', async (answer, expected) => {
     const { upstream, seen } = upstreamWith(() => ({}))
-    await outcomesOf(upstream, ['/AS1'])
+    await outcomesOf(upstream, ['/AS1', ...('AS2' in answer ? ['/AS2'] : [])])
     const body = Buffer.from(JSON.stringify(answer))
     expect(seen[0]?.options?.verdictInside?.({ status: 200, contentType: 'application/json', body })).toEqual(expected)
   })

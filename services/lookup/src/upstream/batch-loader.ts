@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { isRecord } from '@ipfleet/core/json.ts'
 import type { Settle } from '@ipfleet/cache/flight/fleet-flight.ts'
 import { sliceLength } from '@ipfleet/cache/in-slices.ts'
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
@@ -13,6 +14,7 @@ import { BatchReading, type BatchValues, isRefusal, valuesIn } from './batch-rea
 import type { Span } from './json-members.ts'
 import { type Query, requestOf } from '../query/query.ts'
 import type { Upstream } from './upstream.ts'
+import type { HeldLimit } from './upstream-tries.ts'
 
 export interface BatchLoaderDeps {
   readonly upstream: Pick<Upstream, 'load'>
@@ -110,11 +112,12 @@ export class BatchLoader {
     const fallback = this.#fallback
     const [first] = queries
     const ownDeadlineMs = (first && fallback?.firstDeadlineMs(requestOf(first), deadlineMs, terms)) ?? deadlineMs
+    const heldLimits: HeldLimit[] = []
     let size = queries.length
     for (let left = queries; left.length > 0;) {
       const part = left.slice(0, size)
-      const reading = new BatchReading()
-      const options = { units: route === routes.lite ? 0 : part.length, ...reading.checks, ...terms }
+      const reading = new BatchReading(part.map((query) => itemOf(query, route)))
+      const options = { units: route === routes.lite ? 0 : part.length, heldLimits, ...reading.checks, ...terms }
       const outcome = await this.#upstream.load(batchRequest(route, product, part), ownDeadlineMs, options)
       if (part.length > 1 && isExhausted(outcome)) {
         size = Math.ceil(part.length / shrinkBy)
@@ -214,11 +217,13 @@ function lifetimeOf(outcome: Outcome): SharedLifetime {
 /** They say nothing about the item. */
 const ofConnection: ReadonlySet<number> = new Set([408, 421, 425])
 
-/** Whether it is the record of another address. Nearly all name theirs at the beginning, and are not parsed for it. */
+/** Whether it is no record, or another's. Nearly all name their address first, and are not parsed for it. */
 function isForeign({ status, contentType, body }: Answer, target: string, address: string | undefined): boolean {
-  if (status !== 200 || address === undefined || !contentType.includes('json')) return false
-  if (body.toString('latin1', 0, 100).includes(`"${address}"`)) return false
-  return !isRecordOf(JSON.parse(body.toString('utf8')), target)
+  if (status !== 200 || !contentType.includes('json')) return false
+  const named = /^\{\s*"ip":\s*"([^"]*)"/.exec(body.toString('latin1', 0, 100))?.[1]
+  if (named !== undefined && named === address) return false
+  const value: unknown = JSON.parse(body.toString('utf8'))
+  return !isRecord(value) || !isRecordOf(value, target)
 }
 
 function slicesOf<T>(all: readonly T[], size: number): T[][] {

@@ -17,8 +17,14 @@ export interface BatchValues {
 
 /** The answer to one request, of which every byte is read once. */
 export class BatchReading {
+  readonly #items: readonly string[]
   #body: Buffer | undefined
   #values: BatchValues | undefined
+
+  /** @param items that were asked */
+  constructor(items: readonly string[]) {
+    this.#items = items
+  }
 
   readonly checks = {
     makesSense: ({ status, body }: UpstreamAnswer): boolean => status !== 200 || this.valuesIn(body) !== undefined,
@@ -36,21 +42,19 @@ export class BatchReading {
     if (body === this.#body) return this.#values
     const spans = jsonMembers(body)
     this.#body = body
-    this.#values = spans && valuesOf(spans, body)
+    this.#values = spans && valuesOf(spans, body, this.#items)
     return this.#values
   }
 }
 
-function valuesOf(spans: ReadonlyMap<string, Span>, body: Buffer): BatchValues {
+/** What upstream adds to what was asked says nothing. */
+function valuesOf(spans: ReadonlyMap<string, Span>, body: Buffer, items: readonly string[]): BatchValues {
   const answers = new SingleAnswers(body)
-  const statuses = answers.mayFail ? [...spans.values()].map((span) => answers.statusAt(span)) : []
-  return { spans, answers, mayThreaten: holdsThreat(body), ...verdictOf(statuses, () => firstOf(spans, body)) }
-}
-
-/** Not with the answers of all items: each of those is read once. */
-function firstOf(spans: ReadonlyMap<string, Span>, body: Buffer): UpstreamAnswer {
-  const [first = { start: 0, end: 0 }] = spans.values()
-  return new SingleAnswers(body).at(first)
+  const asked = answers.mayFail ? items.flatMap((item) => spans.get(item) ?? []) : []
+  const statuses = asked.map((span) => answers.statusAt(span))
+  // Not with the answers of all items: each of those is read once.
+  const first = (): UpstreamAnswer => new SingleAnswers(body).at(asked[0] as Span)
+  return { spans, answers, mayThreaten: holdsThreat(body), ...verdictOf(statuses, first) }
 }
 
 const overLimit: ReadonlySet<number> = new Set([402, 429])

@@ -142,7 +142,9 @@ export class UpstreamLoader implements Upstream {
       return undefined
     }
     if (tries.poorer) return this.#passOn(request, await this.#richer(tries.poorer, { ticket, answer, richness }))
-    if (inside?.kind === 'limited') await this.#pool.limited(ofItems(ticket), limitOf(inside, ticket))
+    const { heldLimits = [] } = options
+    for (const held of heldLimits.splice(0)) await this.#pool.limited(held.ticket, held.limit)
+    if (inside?.kind === 'limited') heldLimits.push({ ticket: ofItems(ticket), limit: limitOf(inside, ticket) })
     return this.#passOn(request, { answer, ticket })
   }
 

@@ -4,7 +4,8 @@ import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 
 export type Failed = Extract<Reply, { kind: 'failed' }>
 
-interface HeldLimit {
+/** A verdict about a key that may turn out to be about the source or the query. */
+export interface HeldLimit {
   readonly ticket: Ticket
   readonly limit: Limit
 }

@@ -2,6 +2,7 @@ import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
+import type { HeldLimit } from './upstream-tries.ts'
 
 /** What asks upstream. */
 export interface Upstream {
@@ -16,6 +17,11 @@ export interface LoadOptions {
   readonly units?: number
   /** What an answer says of the key inside: that its quota ended in the middle, or that it may not ask this. */
   readonly verdictInside?: (answer: UpstreamAnswer) => VerdictInside | undefined
+  /**
+   * What keys could not pay for of a batch, which is asked again: verdicts about those keys once another request of the
+   * batch is answered, and about the items if none is. The requests of a batch share the list, which is kept here.
+   */
+  readonly heldLimits?: HeldLimit[]
   /** Whether an answer that looks well from outside does so inside, where only the caller can tell. */
   readonly makesSense?: (answer: UpstreamAnswer) => boolean
   /** No client waits for a refresh: it leaves every key the last of its quota. */
