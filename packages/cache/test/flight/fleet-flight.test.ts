@@ -33,7 +33,8 @@ afterEach(async () => {
 })
 
 async function open(options: Partial<ReplicaOptions> = {}): Promise<Replica> {
-  const replica = await openReplica({ url: redis.url, lifeMs, ...options })
+  // Who gets no answer in time on a busy machine does not wait, and tests await that all do.
+  const replica = await openReplica({ url: redis.url, lifeMs, timeoutMs: 1000, ...options })
   cleanups.push(() => replica.close())
   return replica
 }

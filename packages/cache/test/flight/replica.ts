@@ -48,11 +48,19 @@ export interface ReplicaOptions {
   readonly subscriberUrl?: string
   /** What the leases measure their own delay by. */
   readonly clock?: Clock
+  /** Of one Redis command. */
+  readonly timeoutMs?: number
 }
 
 /** A replica that is connected and answering. */
-export async function openReplica({ url, lifeMs, subscriberUrl = url, clock }: ReplicaOptions): Promise<Replica> {
-  const link = new RedisLink({ url, name: 'replica' })
+export async function openReplica({
+  url,
+  lifeMs,
+  subscriberUrl = url,
+  clock,
+  timeoutMs = 100,
+}: ReplicaOptions): Promise<Replica> {
+  const link = new RedisLink({ url, name: 'replica', timeoutMs })
   const subscriber = new Subscriber(subscriberUrl)
   const heard = new Promise<void>((resolve) => subscriber.onGap(resolve))
   await Promise.all([once(link, 'up'), heard])
