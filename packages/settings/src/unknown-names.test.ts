@@ -11,6 +11,7 @@ const schema = {
   PORT: integer({ default: 1, min: 0, max: 65_535, help: 'p' }),
   REDIS_URL: url({ protocols: ['redis:'], optional: true, help: 'r' }),
   REDIS_TIMEOUT_MS: integer({ default: 1, min: 0, help: 't' }),
+  CONNECT_PORTS: integer({ default: 1, min: 0, help: 'l' }),
   CACHE_MAX_ENTRIES: integer({ default: 1, min: 0, help: 'c' }),
   IPINFO_KEYS: secretList({ optional: true, help: 'k' }),
   PROXY_PASS: secret({ optional: true, help: 's' }),
@@ -86,5 +87,13 @@ test('.env is told line by line', () => {
   expect(toldOf({})).toEqual([
     '.env line 1: IPINFO_TOKEN is not a setting; did you mean IPINFO_KEYS?',
     '.env line 3: PROT is not a setting; did you mean PORT?',
+  ])
+})
+
+test('what orchestrators put into the environment is a slip in .env', () => {
+  writeFileSync(join(cwd, '.env'), 'CONNECT_PORT=443\nREDIS_PORT=6379\n')
+  expect(toldOf({ CONNECT_PORT: '443', REDIS_PORT: 'tcp://192.0.2.1:6379' })).toEqual([
+    '.env line 1: CONNECT_PORT is not a setting; did you mean CONNECT_PORTS?',
+    '.env line 2: REDIS_PORT is not a setting; those that begin so are REDIS_URL, REDIS_TIMEOUT_MS',
   ])
 })

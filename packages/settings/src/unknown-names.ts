@@ -14,7 +14,7 @@ export function unknownNames({ env, dotEnv }: Sources, schema: SettingsSchema): 
     .toSorted((a, b) => a.line - b.line)
     .map(({ name, line }) => ({ origin: `.env line ${line}`, name, advice: adviceOn(name, known) }))
   const inEnvironment = Object.keys(env)
-    .filter(isSet)
+    .filter((name) => isSet(name) && !orchestrated.test(name))
     .map((name) => ({ origin: 'environment', name, advice: adviceOn(name, known) }))
     // The variables of other programs are there as well, so one that has what it seems to mean beside it is theirs.
     .filter(({ advice }) => advice?.meant === undefined || !isSet(advice.meant))
@@ -33,7 +33,7 @@ interface Advice {
 }
 
 function adviceOn(name: string, known: readonly string[]): Advice | undefined {
-  if (known.includes(name) || knownElsewhere.has(name) || orchestrated.test(name)) return undefined
+  if (known.includes(name) || knownElsewhere.has(name)) return undefined
   const meant = meantBy(name.toUpperCase(), known)
   if (meant !== undefined) return { text: `did you mean ${meant}?`, meant }
   const without = name.endsWith(fileSuffix) ? name.slice(0, -fileSuffix.length) : ''
@@ -75,6 +75,6 @@ const knownElsewhere = new Set([
 
 /**
  * What Kubernetes and `docker run --link` put into the environment for a service called `redis` or `bulk`:
- * REDIS_SERVICE_HOST, REDIS_SERVICE_PORT_MAIN, REDIS_PORT, REDIS_PORT_6379_TCP_ADDR, REDIS_ENV_….
+ * REDIS_SERVICE_HOST, REDIS_SERVICE_PORT_MAIN, REDIS_PORT, REDIS_PORT_6379_TCP_ADDR, REDIS_ENV_…. They do not write `.env`.
  */
 const orchestrated = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_\w+)?$|_ENV_/
