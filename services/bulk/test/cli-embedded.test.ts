@@ -47,7 +47,7 @@ alone('without a fleet', () => {
     expect(code).toBe(0)
     expect(inputsIn(stdout)).toEqual(['8.8.8.8', 'foo', '10.0.0.1'])
     expect(stdout).toContain('"country":"US"')
-    expect(stderr).toContain(`nobody is there at http://localhost:${defaultPort}: a fleet is started for this run`)
+    expect(stderr).toContain(`no fleet answers at http://localhost:${defaultPort}: one is started for this run`)
     expect(await isPortFree(portIn(stderr))).toBe(true)
   })
 

@@ -126,7 +126,7 @@ class BulkRun {
     // A run that was begun in batches is ended in batches.
     if (mode === 'job' && before === undefined) return this.#followJob()
     if (mode !== 'embedded') return this.#askBatches(options.url, liveReservePercent)
-    this.#note(`nobody is there at ${options.url}: a fleet is started for this run`)
+    this.#note(`no fleet answers at ${options.url}: one is started for this run`)
     const fleet = await startEmbeddedFleet(env, this.#note, signal)
     try {
       await this.#askBatches(fleet.url, 0)

@@ -19,8 +19,8 @@ Output:
 
 Where it is asked:
   --url URL            of the fleet, default http://localhost:8080 (IPFLEET_URL). If the fleet takes jobs, the list is
-                       handed over as one; else it is asked in batches. Without --url, and with nobody there, a fleet
-                       of one is started for the time of the run (with IPINFO_KEYS, or the embedded database)
+                       handed over as one; else it is asked in batches. Without --url, and where no fleet answers, a
+                       fleet of one is started for the time of the run (with IPINFO_KEYS, or the embedded database)
   --token TOKEN        a client's token of that fleet (better: IPFLEET_TOKEN or IPFLEET_TOKEN_FILE)
   --job ID             uploads nothing, but fetches the results of a job that is there
   --cancel-on-exit     Ctrl-C cancels the job too

@@ -202,7 +202,7 @@ export const configTables = [
   { name: 'health', title: '[health]', keys: healthKeys },
   { name: 'ejection', title: '[ejection]', keys: ejectionKeys },
   { name: 'retry', title: '[retry]', keys: retryKeys },
-  { name: 'rate_limit', title: '[rate_limit]', note: 'without it, nobody is limited', keys: rateLimitKeys },
+  { name: 'rate_limit', title: '[rate_limit]', note: 'without it, no client is limited', keys: rateLimitKeys },
   { name: 'access', title: '[access]', keys: accessKeys },
   { name: 'metrics', title: '[metrics]', keys: metricsKeys },
 ]

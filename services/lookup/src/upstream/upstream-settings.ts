@@ -14,7 +14,7 @@ const products = ipinfoProducts.map(({ name }) => name)
 export const upstreamSettings = {
   PROVIDER: providerList({
     group: 'Upstream',
-    help: 'Who is asked: ipinfo, ipasis, or both. Answers are in IPinfo’s form whoever it is; what the provider has no answers to is a 501. The second is asked when the first is down or has no key left',
+    help: 'Who is asked: ipinfo, ipasis, or both. Answers are in IPinfo’s form in each case; what the provider has no answers to is a 501. The second is asked when the first is down or has no key left',
   }),
   IPINFO_KEYS: secretList({
     group: 'Upstream',
