@@ -1,10 +1,17 @@
-/** The known name that a mistyped one probably means: at most two slips away, one for names of up to four letters. */
+/**
+ * The known name that a mistyped one probably means: at most two slips away, one for names of up to four letters; else
+ * the same with its unit left out or another one.
+ */
 export function nearName(given: string, known: readonly string[]): string | undefined {
   const ranked = known
     .map((name) => ({ name, slips: slipsBetween(given, name) }))
     .filter(({ name, slips }) => slips > 0 && slips <= (name.length <= 4 ? 1 : 2))
     .toSorted((a, b) => a.slips - b.slips)
-  return ranked[0]?.name
+  return ranked[0]?.name ?? known.find((name) => name !== given && withoutUnit(name) === withoutUnit(given))
+}
+
+function withoutUnit(name: string): string {
+  return name.replace(/_(ms|millis|milliseconds|s|secs?|seconds|minutes|hours|bytes|kb|mb|percent|pct)$/i, '')
 }
 
 /**
