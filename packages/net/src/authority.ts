@@ -11,7 +11,10 @@ export interface ForwardTarget {
 /** Longer than any valid one: 253 of a name, a final dot, a colon and a port. */
 const maxAuthorityLength = 260
 const authorityForm = /^(\[[^[\]]*\]|[^:[\]]*)(?::(.*))?$/s
-const absoluteForm = /^http:\/\/([^/?#]*)((?:[/?][!-~]*)?)$/i
+/** RFC 3986 §3.2.1: the user information of a URL, with the `@` behind it. */
+const userInformation = "(?:(?:[\\w.~!$&'()*+,;=:-]|%[\\da-f]{2})*@)?"
+const absoluteForm = new RegExp(`^http://${userInformation}([^/?#]*)((?:[/?][!-~]*)?)$`, 'i')
+const beginningOfUrl = new RegExp(`^(http://)${userInformation}`, 'i')
 
 /** `host:port`, nothing before and nothing behind. Undefined for anything else. */
 export function readAuthority(text: string): Target | undefined {
@@ -31,14 +34,19 @@ export function connectTarget(text: string, hostField: string | undefined): Targ
 }
 
 /**
- * What a request that is to be forwarded is for (RFC 9112 §3.2.2): `http://host[:port]/path?query`. Undefined for other
- * schemes, user information (RFC 9110 §4.2.4), a fragment, spaces, control characters, what is not ASCII, and for hosts
- * and ports that CONNECT must not name either.
+ * What a request that is to be forwarded is for (RFC 9112 §3.2.2): `http://host[:port]/path?query`. User information is
+ * left out: clients send it that have been given such a URL (RFC 9110 §4.2.4). Undefined for other schemes, a fragment,
+ * spaces, control characters, what is not ASCII, and for hosts and ports that CONNECT must not name either.
  */
 export function forwardTarget(text: string): ForwardTarget | undefined {
   const [, authority = '', path = ''] = absoluteForm.exec(text) ?? []
   const target = readHostAndPort(authority, 80)
   return target === undefined || path.includes('#') ? undefined : { target, path }
+}
+
+/** A target in absolute form, without what may be a password. */
+export function withoutUserInformation(text: string): string {
+  return text.replace(beginningOfUrl, '$1')
 }
 
 /** From 1 to 65535, decimal, without leading zeros. */

@@ -138,3 +138,46 @@ test.each([200, 299, 451, 599, 600, 666, 799, 999])('status %i is passed on', as
   }
   expect(await overH2(bytes)).toMatchObject({ status, body: 'body' })
 })
+
+describe('an answer whose lines end in LF alone', () => {
+  const crlf = 'HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 4\r\n\r\n'
+  test.each([
+    ['all of them', crlf.replaceAll('\r\n', '\n')],
+    ['all but the first', crlf.replaceAll('\r\n', '\n').replace('\n', '\r\n')],
+    ['one', crlf.replace('b\r\n', 'b\n')],
+    ['the last field', crlf.replace('4\r\n', '4\n')],
+    ['the empty one', crlf.replace('\r\n\r\n', '\r\n\n')],
+    ['those of an interim answer', `HTTP/1.1 102 Processing\n\n${crlf}`],
+  ])('is passed on with CRLF, and its connection is not used again: %s', async (_which, bytes) => {
+    client.write('GET /first HTTP/1.1\r\nHost: a\r\n\r\n')
+    const server = await asked()
+    server.write(`${bytes}body`)
+    await client.saw('body')
+    expect(client.text).toContain('HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 4\r\n')
+    expect(client.text.replaceAll('\r\n', '')).not.toContain('\n')
+    expect(await server.ended).toBe('closed')
+    expect((await overH2(`${bytes}body`)).fields).toContainEqual(['x-a', 'b'])
+  })
+})
+
+describe('a body in answer to HEAD', () => {
+  const ok = 'HTTP/1.1 200 OK\r\n'
+  test.each([
+    ['with a length', `${ok}Content-Length: 6\r\n\r\n`, 'poison'],
+    ['in chunks', `${ok}Transfer-Encoding: chunked\r\n\r\n`, '6\r\npoison\r\n0\r\n\r\n'],
+    ['of no known length', `${ok}X-A: b\r\n\r\n`, 'poison'],
+    ['that looks like an answer', `${ok}Content-Length: 38\r\n\r\n`, `${ok}Content-Length: 6\r\n\r\npoison`],
+  ])('does not get in the way of the next answer, however late it comes: %s', async (_what, head, body) => {
+    client.write('HEAD /first HTTP/1.1\r\nHost: a\r\n\r\n')
+    const first = await asked()
+    first.write(head)
+    await client.saw('\r\n\r\n')
+    client.text = ''
+    client.write('GET /second HTTP/1.1\r\nHost: a\r\n\r\n')
+    const second = await asked()
+    if (first.socket.writable) first.write(body)
+    second.write(`${ok}Connection: close\r\nContent-Length: 4\r\n\r\nmine`)
+    expect(await client.saw('mine')).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(client.text).not.toContain('poison')
+  })
+})

@@ -78,6 +78,16 @@ describe('the head', () => {
     )
   })
 
+  test.each([
+    ['all', okHead('X-A: b', 'Content-Length: 4').replaceAll('\r\n', '\n')],
+    ['all but the first', okHead('X-A: b', 'Content-Length: 4').replaceAll('\r\n', '\n').replace('\n', '\r\n')],
+    ['only the empty one', okHead('X-A: b', 'Content-Length: 4').replace('\r\n\r\n', '\r\n\n')],
+  ])('may have lines that end in LF alone, which end in CRLF then: %s', async (_which, head) => {
+    const text = await answered(`${head}body`, 'body')
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\nX-A: b\r\nContent-Length: 4\r\n/)
+    expect(text.replaceAll('\r\n', '')).not.toContain('\n')
+  })
+
   test('names the proxy in Via behind those before it', async () => {
     const answer = await answered(okHead('Via: 1.0 fred, 1.1 p.example', 'Content-Length: 0'))
     expect(answer.match(/^Via: .*(?=\r$)/gm)).toEqual(['Via: 1.0 fred, 1.1 p.example', 'Via: 1.1 ipfleet-egress'])

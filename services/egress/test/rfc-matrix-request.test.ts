@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { converse } from '@ipfleet/testing/raw-conversation.ts'
+import { until } from '@ipfleet/testing/until.ts'
 import { ProxyHarness, requestHead } from './proxy-harness.ts'
 
 /** What the origin gets of a request's line and fields, byte for byte. */
@@ -41,6 +42,25 @@ describe('the request line', () => {
   test('of OPTIONS without a path asks about the server, with one about that', async () => {
     expect(await received('OPTIONS ')).toBe(head('OPTIONS *', added + closes))
     expect(await received('OPTIONS /')).toBe(head('OPTIONS /', added + closes))
+  })
+
+  test.each(['user:pass@', 'user@', '@', 'us%40er:p%3Aa$s~@'])(
+    'loses its user information, of which the origin and the log get nothing: %s',
+    async (userInformation) => {
+      const target = `http://${userInformation}${harness.authority}/a?b`
+      const { client, server } = await harness.ask(requestHead(`GET ${target}`))
+      expect(server.text).toBe(head('GET /a?b', added + closes))
+      server.write('HTTP/1.1 204 No Content\r\n\r\n')
+      await client.saw('204')
+      await until(() => harness.egress.lines().some(({ path }) => path === '/a'))
+      expect(harness.egress.output()).not.toContain(`${userInformation}127`)
+    },
+  )
+
+  test('with user information leaves the client’s own Authorization alone', async () => {
+    const field = 'Authorization: Basic eDp5'
+    const { server } = await harness.ask(requestHead(`GET http://user:pass@${harness.authority}/`, field))
+    expect(server.text).toBe(head('GET /', `${field}\r\n${added}${closes}`))
   })
 
   test('may spell the scheme as it likes', async () => {
@@ -178,11 +198,12 @@ describe('Max-Forwards', () => {
 
   test('of TRACE at 0 is answered here, with the request but for its secrets', async () => {
     const line = `TRACE ${harness.url()}`
+    const asked = line.replace('://', '://user:pass@')
     const secrets = ['Proxy-Authorization: Basic dTpw', 'authorization: Basic dTpw', 'Cookie: a=b']
     const fields = ['Host: a', 'Max-Forwards: 0', 'Via: 1.0 b']
     const { answers } = await converse(
       harness.egress.port,
-      requestHead(line, ...fields, ...secrets, 'Connection: close'),
+      requestHead(asked, ...fields, ...secrets, 'Connection: close'),
     )
     expect([answers.length, answers[0]?.status]).toEqual([1, 200])
     expect(answers[0]?.head).toContain('content-type: message/http')

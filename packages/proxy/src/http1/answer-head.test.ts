@@ -47,11 +47,9 @@ describe('a status line', () => {
     'HTTP/1.1 -20 OK',
     'HTTP/1.1 2x0 OK',
     'HTTP/1.1 200OK',
-    'HTTP/1.1 200 OK\n',
     'HTTP/1.1 200 OK\r',
     'HTTP/1.1 200 O\0K',
     'HTTP/1.1 200 \x7f',
-    'HTTP/1.1 200 OK\nContent-Length: 0',
     'ICY 200 OK',
     'SSH-2.0-OpenSSH_9.6',
     '<html>',
@@ -107,7 +105,7 @@ describe('fields', () => {
     ['a line without a colon', 'Nonsense'],
     ['obs-fold', 'A: b\r\n c'],
     ['a space before the colon', 'Content-Length : 5'],
-    ['a bare LF', 'A: b\nContent-Length: 5'],
+    ['a bare CR', 'A: b\rContent-Length: 5'],
     ['NUL', 'A: \0'],
   ])('are refused for %s', (_what, line) => {
     expect(messageOf(() => ok(line))).toMatch(/^a field/)
@@ -216,4 +214,21 @@ test.each([
 ])('HTTP/%s with Connection: %j keeps the connection: %s', (version, connection, keepsAlive) => {
   const fields = connection === undefined ? [] : [`Connection: ${connection}`]
   expect(parse([`HTTP/${version} 200 OK`, ...fields]).keepsAlive).toBe(keepsAlive)
+})
+
+test.each([
+  ['HEAD', 200, 'Content-Length: 5', false],
+  ['HEAD', 404, 'Transfer-Encoding: chunked', false],
+  ['HEAD', 200, 'X-A: b', false],
+  ['HEAD', 200, 'Content-Length: 0', true],
+  ['HEAD', 204, 'X-A: b', true],
+  ['HEAD', 304, 'Content-Length: 5', true],
+  ['GET', 304, 'Content-Length: 5', true],
+])('after the answer to %s with %i and %s the connection is used again: %s', (method, status, field, keepsAlive) => {
+  expect(parse([`HTTP/1.1 ${status} x`, field], method).keepsAlive).toBe(keepsAlive)
+})
+
+test('lines may end in LF alone', () => {
+  const head = parseAnswerHead('HTTP/1.1 200 OK\nA: b\r\nContent-Length: 5', 'GET')
+  expect(head).toMatchObject({ reason: 'OK', fields: ['A', 'b', 'Content-Length', '5'], framing: 5 })
 })

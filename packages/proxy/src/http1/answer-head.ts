@@ -1,4 +1,4 @@
-import { eachField, type FieldName, fieldName, listMembers } from './field-lines.ts'
+import { eachField, type FieldName, fieldName, lineEnd, listMembers } from './field-lines.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 import type { AnswerHead, BodyFraming } from './exchange-types.ts'
 import { fieldsWhere } from './raw-fields.ts'
@@ -20,22 +20,33 @@ const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$
  * @throws UpstreamFault `garbled`
  */
 export function parseAnswerHead(text: string, method: string): ParsedHead {
-  const lineEnd = text.indexOf('\r\n')
-  const line = statusLine.exec(lineEnd < 0 ? text : text.slice(0, lineEnd))
+  const lf = text.indexOf('\n')
+  const line = statusLine.exec(lf < 0 ? text : text.slice(0, lineEnd(text, lf)))
   if (line === null) throw new UpstreamFault('garbled', 'the status line is malformed')
   const version = line[1] === '1' ? '1.1' : '1.0'
   const status = Number(line[2])
   const reader = new FieldReader()
-  if (lineEnd >= 0) eachField(text, lineEnd + 2, reader.take)
+  if (lf >= 0) eachField(text, lf + 1, reader.take)
+  const framing = framingOf(reader, { status, version, method })
   return {
     status,
     reason: line[3] ?? '',
     version,
     fields: reader.passedOn(status),
-    framing: framingOf(reader, { status, version, method }),
+    framing,
     upgrade: reader.upgrade,
-    keepsAlive: reader.keepsAlive(version),
+    keepsAlive: reader.keepsAlive(version) && !mayBringStrayBody(method, status, reader),
   }
+}
+
+/**
+ * Servers such as cheroot, Starman and waitress send the body of GET in answer to HEAD, at any time after the head. On a
+ * connection that is used again it would stand before the next answer, or pass for it. Where the head rules out a body
+ * there is none to fear.
+ */
+function mayBringStrayBody(method: string, status: number, { contentLength }: FieldReader): boolean {
+  if (method !== 'HEAD' || status < 200 || status === 204 || status === 304) return false
+  return contentLength === undefined || Number(contentLength) > 0
 }
 
 /** Sorts the fields of one head into those for us and those to pass on. */

@@ -57,7 +57,12 @@ describe('an answer is the same wherever it is split', () => {
     ],
     ['empty', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', {}, ['answered 200', 'ended []  true']],
     ['without fields', 'HTTP/1.1 204\r\n\r\n', {}, ['answered 204', 'ended []  true']],
-    ['to HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n', { method: 'HEAD' }, ['answered 200', 'ended []  true']],
+    [
+      'to HEAD',
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n',
+      { method: 'HEAD' },
+      ['answered 200', 'ended []  false'],
+    ],
     [
       'in chunks, with trailers',
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x\r\nllo\r\n0\r\nA: b\r\n\r\n',
@@ -76,6 +81,42 @@ describe('an answer is the same wherever it is split', () => {
       'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 304 x\r\n\r\n',
       {},
       ['interim 100', 'interim 103', 'answered 304', 'ended []  true'],
+    ],
+    [
+      'with line ends of LF alone',
+      'HTTP/1.1 200 OK\nContent-Length: 5\n\nhello',
+      {},
+      ['answered 200', 'body hello', 'ended []  false'],
+    ],
+    [
+      'with an empty line of LF alone',
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\nhello',
+      {},
+      ['answered 200', 'body hello', 'ended []  false'],
+    ],
+    [
+      'with a last field that ends in LF alone',
+      'HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 5\n\r\nhello',
+      {},
+      ['answered 200', 'body hello', 'ended []  false'],
+    ],
+    [
+      'in chunks, with one line end of LF alone in the head',
+      'HTTP/1.1 200 OK\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
+      {},
+      ['answered 200', 'body hi', 'ended []  false'],
+    ],
+    [
+      'with a body that looks like the end of a head',
+      'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\na\n\nb\n\n',
+      {},
+      ['answered 200', 'body a\n\nb\n\n', 'ended []  true'],
+    ],
+    [
+      'after an interim one that ends in LF alone',
+      'HTTP/1.1 103 Early Hints\nLink: a\n\nHTTP/1.1 204 x\r\n\r\n',
+      {},
+      ['interim 103', 'answered 204', 'ended []  false'],
     ],
     [
       'garbled in the middle',
@@ -106,7 +147,8 @@ describe('what comes after the end of an answer', () => {
     ['304', 'HTTP/1.1 304 x\r\nTransfer-Encoding: chunked\r\n\r\n', {}, '0\r\n\r\n'],
     ['the last chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', {}, '\r\n'],
   ])('is told apart: %s', (_what, answer, request, rest) => {
-    expect(read([bytes(answer + rest)], request).at(-1)).toBe(`ended [] ${rest} true`)
+    const isReusable = request.method !== 'HEAD'
+    expect(read([bytes(answer + rest)], request).at(-1)).toBe(`ended [] ${rest} ${isReusable}`)
   })
 })
 

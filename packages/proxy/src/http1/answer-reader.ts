@@ -1,5 +1,6 @@
 import { type ParsedHead, parseAnswerHead } from './answer-head.ts'
 import { ChunkedDecoder } from './chunked-decoder.ts'
+import { lineEnd } from './field-lines.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 import type { RawFields } from './exchange-types.ts'
 
@@ -16,6 +17,8 @@ const maxHeadLength = 65_536
 const maxInterims = 32
 const beginning = 'HTTP/1.'
 const emptyLine = '\r\n\r\n'
+/** An LF without a CR before it. */
+const bareLf = /(?<!\r)\n/
 const nothing: Buffer = Buffer.alloc(0)
 
 /** Reads the answers that come over one connection, one after the other. */
@@ -30,6 +33,8 @@ export class AnswerReader {
   #left = 0
   #chunks: ChunkedDecoder | undefined
   #hasBegun = false
+  /** Whether the answer, or an interim one before it, had a line end that not all readers take. */
+  #hasBareLf = false
 
   constructor(sink: AnswerSink) {
     this.#sink = sink
@@ -50,6 +55,7 @@ export class AnswerReader {
     this.#mayDecline = asksToSwitch
     this.#hasBegun = false
     this.#interims = 0
+    this.#hasBareLf = false
     this.#pending = nothing
     this.#head = undefined
     this.#chunks = undefined
@@ -66,7 +72,7 @@ export class AnswerReader {
   #readHead(bytes: Buffer): void {
     // In one piece: to look for the end in a string costs a third of what it costs in a buffer.
     const text = bytes.toString('latin1', 0, maxHeadLength)
-    const end = text.indexOf(emptyLine)
+    const end = endOfHead(text)
     if (end < 0) {
       if (text.length === maxHeadLength) throw new UpstreamFault('garbled', 'the head of the answer is too long')
       // A server of another protocol may never send the end of a head.
@@ -75,8 +81,11 @@ export class AnswerReader {
       return
     }
     this.#pending = nothing
-    const head = parseAnswerHead(text.slice(0, end), this.#method)
-    const rest = bytes.subarray(end + emptyLine.length)
+    const headText = text.slice(0, lineEnd(text, end))
+    const length = text.startsWith('\r', end + 1) ? end + 3 : end + 2
+    this.#hasBareLf ||= !text.startsWith(emptyLine, end - 1) || bareLf.test(headText)
+    const head = parseAnswerHead(headText, this.#method)
+    const rest = bytes.subarray(length)
     if (head.status >= 200) this.#begin(head, rest)
     else if (head.status === 101) this.#switch(head, rest)
     else this.#interim(head, rest)
@@ -98,7 +107,7 @@ export class AnswerReader {
     const { framing } = head
     if (framing === 'none' || (typeof framing === 'number' && rest.length >= framing)) {
       const length = framing === 'none' ? 0 : framing
-      this.#sink.answered(head, rest.subarray(0, length), rest.subarray(length), head.keepsAlive)
+      this.#sink.answered(head, rest.subarray(0, length), rest.subarray(length), this.#isReusable(head))
       return
     }
     this.#head = head
@@ -108,21 +117,38 @@ export class AnswerReader {
     if (rest.length > 0) this.#readBody(head, rest)
   }
 
-  #readBody({ framing, keepsAlive }: ParsedHead, bytes: Buffer): void {
+  /** A server that errs in its line ends may err in more. */
+  #isReusable({ keepsAlive }: ParsedHead): boolean {
+    return keepsAlive && !this.#hasBareLf
+  }
+
+  #readBody(head: ParsedHead, bytes: Buffer): void {
+    const { framing } = head
     if (this.#chunks) this.#chunks.push(bytes)
     else if (framing === 'until-close') this.#sink.data(bytes)
     else {
       const length = Math.min(this.#left, bytes.length)
       this.#left -= length
       this.#sink.data(length === bytes.length ? bytes : bytes.subarray(0, length))
-      if (this.#left === 0) this.#sink.ended([], bytes.subarray(length), keepsAlive)
+      if (this.#left === 0) this.#sink.ended([], bytes.subarray(length), this.#isReusable(head))
     }
   }
 
-  #decoder({ keepsAlive }: ParsedHead): ChunkedDecoder {
+  #decoder(head: ParsedHead): ChunkedDecoder {
+    const isReusable = this.#isReusable(head)
     return new ChunkedDecoder({
       data: (chunk) => this.#sink.data(chunk),
-      ended: (trailers, rest) => this.#sink.ended(trailers, rest, keepsAlive),
+      ended: (trailers, rest) => this.#sink.ended(trailers, rest, isReusable),
     })
   }
+}
+
+/**
+ * The LF of the last line before the first empty line, whether that ends in CRLF or in LF alone; -1: it has not come.
+ * Most heads end in CRLF, so that what is searched a second time is the head only.
+ */
+function endOfHead(text: string): number {
+  const withCr = text.indexOf('\n\r\n')
+  const withoutCr = (withCr < 0 ? text : text.slice(0, withCr + 1)).indexOf('\n\n')
+  return withoutCr < 0 ? withCr : withoutCr
 }

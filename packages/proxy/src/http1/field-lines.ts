@@ -61,9 +61,9 @@ export function knownName(spelling: string): FieldName | undefined {
 }
 
 /**
- * Calls back for each field line of `text` from `start` on; lines end in CRLF, the last one in nothing. A line that
- * continues the one before (obs-fold), a bare CR or LF, and other control characters are faults: two readers would
- * read them in two ways.
+ * Calls back for each field line of `text` from `start` on; the last one ends in nothing, the others in CRLF, or in LF
+ * alone (RFC 9112 §2.2). A line that continues the one before (obs-fold), a bare CR, and other control characters are
+ * faults: two readers would read them in two ways.
  * @throws UpstreamFault `garbled`
  */
 export function eachField(
@@ -72,18 +72,24 @@ export function eachField(
   take: (name: FieldName, spelling: string, value: string) => void,
 ): void {
   for (let at = start; at < text.length;) {
-    const next = text.indexOf('\r\n', at)
-    const end = next < 0 ? text.length : next
+    const next = text.indexOf('\n', at)
+    const end = next < 0 ? text.length : lineEnd(text, next)
     const colon = text.indexOf(':', at)
     if (colon < 0 || colon >= end) throw new UpstreamFault('garbled', 'a field line has no colon')
     const spelling = text.slice(at, colon)
     const value = trimmed(text, colon + 1, end)
     if (controlCharacter.test(value)) throw new UpstreamFault('garbled', 'a field value holds a control character')
     take(fieldName(spelling), spelling, value)
-    at = end + 2
+    at = next < 0 ? text.length : next + 1
   }
 }
 
+/** Where the line ends whose LF is at `lf`: before the CR, if there is one. */
+export function lineEnd(text: string, lf: number): number {
+  return text.charCodeAt(lf - 1) === CR ? lf - 1 : lf
+}
+
+const CR = 0x0d
 const SPACE = 0x20
 const TAB = 0x09
 

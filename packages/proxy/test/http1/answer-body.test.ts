@@ -77,8 +77,8 @@ describe('an answer', () => {
   })
 
   test.each([
-    ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n', ['Content-Length', '5']],
-    ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', []],
+    ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', ['Content-Length', '0']],
+    ['HEAD', 'HTTP/1.1 204 No Content\r\n\r\n', []],
     ['GET', 'HTTP/1.1 204 No Content\r\n\r\n', []],
     ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n', ['Content-Length', '5']],
   ])('without a body leaves the connection usable: %s, %j', async (method, answer, fields) => {

@@ -170,7 +170,7 @@ describe('no connection comes about', () => {
 
 test.each([
   ['another protocol', 'SSH-2.0-OpenSSH_9.6\r\n', []],
-  ['a bare LF', 'HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n', []],
+  ['a bare CR', 'HTTP/1.1 200 OK\rContent-Length: 0\r\n\r\n', []],
   ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na', []],
   ['a bad chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\nx\r\n', ['answered 200', 'data']],
   ['a switch that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n', []],

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
+import { withoutUserInformation } from '@ipfleet/net/authority.ts'
 import { authorityOf, type Target } from '@ipfleet/net/target.ts'
 import { pseudonym } from './proxy-status.ts'
 
@@ -62,5 +63,5 @@ export function traceEcho({ method = '', url = '', httpVersion, rawHeaders }: In
     const name = rawHeaders[index] ?? ''
     if (!secrets.has(name.toLowerCase())) lines += `${name}: ${rawHeaders[index + 1]}\r\n`
   }
-  return `${method} ${url} HTTP/${httpVersion}\r\n${lines}\r\n`
+  return `${method} ${withoutUserInformation(url)} HTTP/${httpVersion}\r\n${lines}\r\n`
 }
