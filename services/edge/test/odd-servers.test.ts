@@ -181,3 +181,12 @@ describe('a body in answer to HEAD', () => {
     expect(client.text).not.toContain('poison')
   })
 })
+
+test('bytes over 0x7f in the target of a request of HTTP/2 reach the backend as they are', async () => {
+  const path = `/${utf8('café')}?q=\xfc`
+  const stream = session.request({ ':path': path })
+  const server = await asked()
+  expect(server.text.split('\r\n')[0]).toBe(`GET ${path} HTTP/1.1`)
+  server.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
+  await once(stream, 'response')
+})
