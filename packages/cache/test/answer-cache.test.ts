@@ -33,14 +33,15 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
-async function fleetOf(size: number): Promise<Replica[]> {
-  const fleet = await Promise.all(Array.from({ length: size }, () => joinedReplica({ url: redis.url })))
+async function fleetOf(size: number, timeoutMs = 1000): Promise<Replica[]> {
+  const fleet = await Promise.all(Array.from({ length: size }, () => joinedReplica({ url: redis.url, timeoutMs })))
   for (const replica of fleet) cleanups.push(() => replica.close())
   await untilListening(admin, size)
   return fleet
 }
 
-const pairOf = async (): Promise<[Replica, Replica]> => (await fleetOf(2)) as [Replica, Replica]
+const pairOf = async (timeoutMs?: number): Promise<[Replica, Replica]> =>
+  (await fleetOf(2, timeoutMs)) as [Replica, Replica]
 
 const find = ({ cache }: Replica, load: Load, query = '/8.8.8.8'): Promise<Finding> =>
   cache.find(query, loadingEach(load), performance.now() + 15_000)
@@ -200,7 +201,7 @@ describe('a purge', () => {
 
 describe('a Redis that fails', () => {
   test('hung: memory serves, misses are loaded once per process, and nobody waits long', async () => {
-    const [a, b] = await pairOf()
+    const [a, b] = await pairOf(100)
     await find(a, loading(outcomeOf('kept')), '/kept')
     await redis.pause()
     expect(await find(a, neverLoad, '/kept')).toMatchObject({ source: 'l1' })

@@ -38,7 +38,7 @@ export function openReplica({
   url,
   subscriberUrl = url,
   staleForMs = 60_000,
-  timeoutMs = 100,
+  timeoutMs = 1000,
 }: ReplicaOptions): Replica {
   const clock = new FleetClock()
   const link = new RedisLink({ url, name: 'replica', timeoutMs })

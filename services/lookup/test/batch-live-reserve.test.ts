@@ -1,14 +1,7 @@
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import {
-  type AskOptions,
-  cacheStatus,
-  type LocalFleet,
-  patientWithRedis,
-  type Reply,
-  startLocalFleet,
-} from './local-fleet.ts'
+import { type AskOptions, cacheStatus, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
 
 /** What batches leave of the keys to look-ups that somebody waits for, and what they say of their items. */
 let redis: TestRedis
@@ -62,7 +55,7 @@ const asked = ({ fake }: LocalFleet): number =>
 
 describe('a batch that nobody waits for', () => {
   test('stays out of the replica’s memory, where another one is kept', async () => {
-    await using fleet = await startLocalFleet({ redis, env: patientWithRedis })
+    await using fleet = await startLocalFleet({ redis })
     const [background = '', live = ''] = freshAddresses(2)
     await fleet.ask('/batch', post([background], '0'))
     await fleet.ask('/batch', post([live]))
@@ -78,7 +71,7 @@ describe('a batch that nobody waits for', () => {
   })
 
   test('is told how many look-ups somebody does wait for', async () => {
-    await using fleet = await startLocalFleet({ redis, env: patientWithRedis })
+    await using fleet = await startLocalFleet({ redis })
     const rate = async (): Promise<number> => {
       const { headers } = await fleet.ask('/batch', post(freshAddresses(1), '0'))
       return Number(headers['ipfleet-live-rate'])

@@ -1,7 +1,7 @@
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
 import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** Four replicas on one Redis, 200 requests at once for one cold address. */
@@ -17,7 +17,7 @@ afterAll(() => redis.stop())
 describe('one query, asked 200 times at once of four replicas', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
-    fleet = await startLocalFleet({ redis, replicas, env: patientWithRedis })
+    fleet = await startLocalFleet({ redis, replicas })
   })
   afterAll(() => fleet.stop())
 
@@ -94,7 +94,7 @@ describe('one query, asked 200 times at once of four replicas', () => {
 
 describe('the replica that asks for all', () => {
   test('dies: another takes over, within 3 s and with one more call', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas, env: patientWithRedis })
+    await using fleet = await startLocalFleet({ redis, replicas })
     const [leader] = fleet.replicas
     // The first call is never answered, so that the leader dies in the middle of it.
     fleet.fake.hold({ times: 1 })
@@ -120,7 +120,7 @@ describe('the replica that asks for all', () => {
   })
 
   test('is paused past its lease: one more call, and what it brings late overwrites nothing newer', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas: 2, env: patientWithRedis })
+    await using fleet = await startLocalFleet({ redis, replicas: 2 })
     await using observer = await observeRedis(redis.url)
     const [leader] = fleet.replicas
     const paths = ['/9.9.9.9']

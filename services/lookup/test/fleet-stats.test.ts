@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { Stats } from '../src/operations/stats.ts'
-import { type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
+import { type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
 let fleet: LocalFleet
 beforeAll(async () => {
-  fleet = await startLocalFleet({ replicas: 3, keys: ['key-1', 'key-2'], env: patientWithRedis })
+  fleet = await startLocalFleet({ replicas: 3, keys: ['key-1', 'key-2'] })
 })
 afterAll(() => fleet.stop())
 

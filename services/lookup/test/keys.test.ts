@@ -2,14 +2,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import {
-  cacheStatus,
-  defaultKeys,
-  healthOf,
-  type LocalFleet,
-  patientWithRedis,
-  startLocalFleet,
-} from './local-fleet.ts'
+import { cacheStatus, defaultKeys, healthOf, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 
 /** Whose turn it is, who is benched and for how long, and who is to blame. */
@@ -28,7 +21,7 @@ const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}
 describe('three replicas with three keys', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
-    fleet = await startLocalFleet({ redis, replicas: 3, env: { ...patientWithRedis, COOLDOWN_SECONDS: '1' } })
+    fleet = await startLocalFleet({ redis, replicas: 3, env: { COOLDOWN_SECONDS: '1' } })
   })
   afterAll(() => fleet.stop())
   afterEach(() => fleet.fake.heal())
@@ -91,7 +84,7 @@ describe('three replicas with three keys', () => {
 
 describe('all keys benched', () => {
   test('is 503 with the seconds to the earliest return, each key tried once and then no more', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas: 2, env: patientWithRedis })
+    await using fleet = await startLocalFleet({ redis, replicas: 2 })
     const seconds: Record<string, number> = { 'test-key-1': 30, 'test-key-2': 7, 'test-key-3': 60 }
     for (const [token, retryAfterSeconds] of Object.entries(seconds)) {
       fleet.fake.behave({ kind: '429-storm', retryAfterSeconds, tokens: [token] })
@@ -115,7 +108,7 @@ describe('all keys benched', () => {
   })
 
   test('is the stale answer, marked, where there is one', async () => {
-    const env = { ...patientWithRedis, SHARED_CACHE_TTL_SECONDS: '1', CACHE_TTL_SECONDS: '1' }
+    const env = { SHARED_CACHE_TTL_SECONDS: '1', CACHE_TTL_SECONDS: '1' }
     await using fleet = await startLocalFleet({ redis, replicas: 2, env })
     const good = await fleet.ask('/9.9.9.9')
     fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 60 })
@@ -134,7 +127,7 @@ describe('all keys benched', () => {
 describe('one request', () => {
   test('has one deadline over all the keys that it tries', async () => {
     const keys = ['test-key-1', 'test-key-2', 'test-key-3', 'test-key-4', 'test-key-5']
-    await using fleet = await startLocalFleet({ redis, keys, env: { ...patientWithRedis, REQUEST_TIMEOUT_MS: '1000' } })
+    await using fleet = await startLocalFleet({ redis, keys, env: { REQUEST_TIMEOUT_MS: '1000' } })
     await fleet.ask('/9.9.9.8')
     fleet.fake.behave({ kind: '429-storm' })
     fleet.fake.behave({ kind: 'latency', ms: 600 })
@@ -157,7 +150,7 @@ describe('a key whose bench has ended', () => {
       redis,
       replicas: 3,
       keys: ['test-key-1'],
-      env: { ...patientWithRedis, COOLDOWN_SECONDS: '1' },
+      env: { COOLDOWN_SECONDS: '1' },
     })
     await using observer = await observeRedis(redis.url)
     fleet.fake.behave({ kind: '429-storm', times: 1 })
@@ -181,7 +174,7 @@ describe('a key whose bench has ended', () => {
       redis,
       replicas: 2,
       keys: ['test-key-1'],
-      env: { ...patientWithRedis, COOLDOWN_SECONDS: '1' },
+      env: { COOLDOWN_SECONDS: '1' },
     })
     fleet.fake.behave({ kind: '429-storm' })
     expect((await fleet.ask(fresh())).headers['retry-after']).toBe('1')
@@ -202,7 +195,7 @@ describe('a refused key', () => {
       redis,
       replicas: 2,
       fake,
-      env: { ...patientWithRedis, COOLDOWN_SECONDS: '1' },
+      env: { COOLDOWN_SECONDS: '1' },
     })
     for (let round = 0; round < 3; round += 1) {
       const replies = await fleet.askAll(6, fresh)
@@ -219,7 +212,7 @@ describe('a refused key', () => {
   })
 
   test('is not to blame when upstream knows none of them: 503, no bench, and good again at once', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas: 2, env: patientWithRedis })
+    await using fleet = await startLocalFleet({ redis, replicas: 2 })
     fleet.fake.behave({ kind: '403-storm' })
     const reply = await fleet.ask('/9.9.9.9')
     expect([reply.status, reply.json()]).toEqual([503, expect.objectContaining({ status: 503 })])
@@ -233,7 +226,7 @@ describe('a refused key', () => {
   test('is not to blame for a query that no key may ask: the 401 is passed on, and none is benched', async () => {
     const lacking = { lacks: ['privacy'] }
     const fake = { keys: { 'test-key-1': lacking, 'test-key-2': lacking, 'test-key-3': lacking } }
-    await using fleet = await startLocalFleet({ redis, replicas: 2, fake, env: patientWithRedis })
+    await using fleet = await startLocalFleet({ redis, replicas: 2, fake })
     const reply = await fleet.ask('/9.9.9.9/privacy')
     expect([reply.status, reply.json()]).toEqual([401, {}])
     const tokens = fleet.fake.callsTo('/9.9.9.9/privacy').map(({ token }) => token)
@@ -244,7 +237,7 @@ describe('a refused key', () => {
 })
 
 test('a key is not benched for an upstream that does not answer in time', async () => {
-  await using fleet = await startLocalFleet({ redis, env: { ...patientWithRedis, REQUEST_TIMEOUT_MS: '300' } })
+  await using fleet = await startLocalFleet({ redis, env: { REQUEST_TIMEOUT_MS: '300' } })
   fleet.fake.behave({ kind: 'hang' })
   expect((await fleet.ask('/9.9.9.9')).status).toBe(504)
   expect(fleet.fake.calls).toHaveLength(1)

@@ -103,6 +103,7 @@ class RunningFleet implements LocalFleet {
       REDIS_URL: this.redis.url,
       DRAIN_MS: '0',
       STALE_WHILE_REVALIDATE_SECONDS: '0',
+      ...patientWithRedis,
       // Calls are counted, and most tests mean those that a client caused.
       QUOTA_POLL_SECONDS: '0',
       ...this.#options.env,

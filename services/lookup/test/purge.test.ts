@@ -1,7 +1,7 @@
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
 let redis: TestRedis
 beforeAll(async () => {
@@ -18,7 +18,7 @@ async function entriesOf(fleet: LocalFleet, replica: number): Promise<number> {
 }
 
 test('DELETE /cache on one replica empties the memory of all within 100 ms, and Redis', async () => {
-  await using fleet = await startLocalFleet({ redis, replicas: 4, env: patientWithRedis })
+  await using fleet = await startLocalFleet({ redis, replicas: 4 })
   const rounds: number[] = []
   for (let round = 0; round < 5; round += 1) {
     await fleet.askAll(4, () => '/9.9.9.9')
@@ -36,7 +36,7 @@ test('DELETE /cache on one replica empties the memory of all within 100 ms, and 
 })
 
 test('an answer that was on its way when the cache was emptied is not kept', async () => {
-  await using fleet = await startLocalFleet({ redis, replicas: 2, env: patientWithRedis })
+  await using fleet = await startLocalFleet({ redis, replicas: 2 })
   const gate = fleet.fake.hold({ times: 1 })
   const asked = fleet.fake.nextCall()
   const early = fleet.ask('/9.9.9.9')

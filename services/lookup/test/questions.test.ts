@@ -1,6 +1,6 @@
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { cacheStatus, type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
 
 /** What reaches upstream of a request, and what is kept of its answer, over two replicas (issue 12). */
 const busy = { toolsPerDay: 1000, downloadsPerDay: 1000 }
@@ -11,7 +11,7 @@ beforeAll(async () => {
     fake: {
       keys: { 'test-key-1': busy, 'test-key-2': busy, 'test-key-3': busy },
     },
-    env: { ...patientWithRedis, NEGATIVE_TTL_SECONDS: '1' },
+    env: { NEGATIVE_TTL_SECONDS: '1' },
   })
 })
 afterAll(() => fleet.stop())

@@ -26,7 +26,11 @@ afterEach(async () => {
 })
 
 async function fleetOf(options: LocalFleetOptions): Promise<LocalFleet> {
-  const fleet = await startLocalFleet({ ...options, fake: { latencyMs: upstreamLatencyMs, ...options.fake } })
+  const fleet = await startLocalFleet({
+    ...options,
+    env: { REDIS_TIMEOUT_MS: '100', ...options.env },
+    fake: { latencyMs: upstreamLatencyMs, ...options.fake },
+  })
   opened.push(() => fleet.stop())
   return fleet
 }

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 import { observeRedis, type RedisObserver, type SeenCommand } from '@ipfleet/testing/redis-observer.ts'
 
 /** What an answer costs Redis, in commands. Counted by MONITOR. */
 let fleet: LocalFleet
 let observer: RedisObserver
 beforeAll(async () => {
-  fleet = await startLocalFleet({ replicas: 2, env: patientWithRedis })
+  fleet = await startLocalFleet({ replicas: 2 })
   observer = await observeRedis(fleet.redis.url)
   // Scripts are sent once per server, and what a key's records hold is noted once a day; that is no part of what an
   // answer costs. There are three keys.

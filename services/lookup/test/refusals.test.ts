@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { FakeKey } from '@ipfleet/testing/fake-ipinfo/accounts.ts'
 import type { Behaviour } from '@ipfleet/testing/fake-ipinfo/faults.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, healthOf, type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, healthOf, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
 
 /** A refusal has a scope (issue 12): each over two replicas, and a look-up of another address right after it is 200. */
 let redis: TestRedis
@@ -42,7 +42,7 @@ describe('twenty keys', () => {
       redis,
       replicas: 2,
       keys: named(20),
-      env: { ...patientWithRedis, BREAKER_OPEN_SECONDS: '1' },
+      env: { BREAKER_OPEN_SECONDS: '1' },
     })
   })
   afterAll(() => fleet.stop())
@@ -217,7 +217,7 @@ describe('four keys, of which only the fourth has the modules', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
     const keys = Object.fromEntries(named(4).map((key, at) => [key, at < 3 ? lacking('unauthorized') : {}]))
-    fleet = await startLocalFleet({ redis, replicas: 2, keys: named(4), fake: { keys }, env: patientWithRedis })
+    fleet = await startLocalFleet({ redis, replicas: 2, keys: named(4), fake: { keys } })
   })
   afterAll(() => fleet.stop())
 
@@ -256,7 +256,6 @@ describe('one key', () => {
         replicas: 2,
         keys: named(1),
         fake: { keys },
-        env: patientWithRedis,
       })
       await expectLookups(fleet)
       const refused = await fleet.ask(fresh('/privacy'))
@@ -277,7 +276,6 @@ describe('one key', () => {
       replicas: 2,
       keys: named(1),
       fake: { keys: {} },
-      env: patientWithRedis,
     })
     const replies = await fleet.askAll(8, () => fresh())
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([503]))
@@ -293,7 +291,6 @@ test('of two keys one is used up (402): the other answers everything, batches to
     replicas: 2,
     keys: named(2),
     fake: { keys },
-    env: patientWithRedis,
   })
   const replies = await fleet.askAll(10, () => fresh())
   expect(replies.map(({ status }) => status)).toEqual(Array(10).fill(200))
@@ -310,7 +307,7 @@ test('of two keys one is used up (402): the other answers everything, batches to
 
 describe('fifty keys', () => {
   test('and a limit by source of three seconds: eight calls at most by the first request, back soon, no key doubled', async () => {
-    await using fleet = await startLocalFleet({ redis, replicas: 2, keys: named(50), env: patientWithRedis })
+    await using fleet = await startLocalFleet({ redis, replicas: 2, keys: named(50) })
     await expectLookups(fleet)
     fleet.fake.clearCalls()
     fleet.fake.behave({ kind: '429-storm' })
@@ -327,7 +324,8 @@ describe('fifty keys', () => {
     await until(async () => (await fleet.ask(fresh(), { replica: 1 })).status === 200)
     expect(performance.now() - endedMs).toBeLessThan(5000)
     fleet.fake.clearCalls()
-    const replies = await fleet.askAll(100, () => fresh())
+    // A key that tries out whether the limit is over misses a turn meanwhile, so one round each is not enough for all.
+    const replies = [...(await fleet.askAll(100, () => fresh())), ...(await fleet.askAll(50, () => fresh()))]
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
     expect(Object.keys(fleet.fake.countByToken())).toHaveLength(50)
     expect((await healthOf(fleet)).keys.cooling).toBe(0)
@@ -337,7 +335,7 @@ describe('fifty keys', () => {
 test('benches and quotas of the release before are heeded, and end', async () => {
   const [first, second, third] = named(3).map((key) => apiKey(key).id)
   const untilMs = Date.now() + 60_000
-  await using fleet = await startLocalFleet({ redis, replicas: 0, keys: named(3), env: patientWithRedis })
+  await using fleet = await startLocalFleet({ redis, replicas: 0, keys: named(3) })
   await writeHash(redis.url, 'ipfleet:keys:{pool}:benches', {
     [`${first}:until`]: untilMs,
     [`${first}:strikes`]: 2,
@@ -365,7 +363,7 @@ test('benches and quotas of the release before are heeded, and end', async () =>
 })
 
 test('a batch of which a part was refused says when to ask again, and a batch of one product benches no other', async () => {
-  await using fleet = await startLocalFleet({ redis, replicas: 2, keys: named(2), env: patientWithRedis })
+  await using fleet = await startLocalFleet({ redis, replicas: 2, keys: named(2) })
   const known = fresh().slice(1)
   await fleet.ask(`/${known}`)
   fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 20, methods: ['POST'] })

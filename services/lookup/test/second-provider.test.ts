@@ -5,7 +5,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
 /** PROVIDER=ipinfo,ipasis: the second is asked when the first is down or has no key left (issue 12). */
 let fleet: LocalFleet
@@ -21,7 +21,6 @@ beforeAll(async () => {
     replicas: 2,
     keys: [],
     env: {
-      ...patientWithRedis,
       PROVIDER: 'ipinfo,ipasis',
       KEYS_FILE: file,
       IPASIS_BASE_URL: second.url,

@@ -1,10 +1,10 @@
 import { expect } from '@jest/globals'
 import { type ZipfTraffic, zipfPaths } from '@ipfleet/testing/zipf-paths.ts'
-import { patientWithRedis, startLocalFleet } from './local-fleet.ts'
+import { startLocalFleet } from './local-fleet.ts'
 
 /** Sends Zipf traffic to four replicas by forty clients, and expects one upstream call for each query. */
 export async function expectOneCallForEachQuery(traffic: ZipfTraffic): Promise<void> {
-  await using fleet = await startLocalFleet({ replicas: 4, env: patientWithRedis, fake: { latencyMs: 20 } })
+  await using fleet = await startLocalFleet({ replicas: 4, fake: { latencyMs: 20 } })
   const paths = zipfPaths(traffic)
   let next = 0
   const statuses = new Set<number>()

@@ -148,7 +148,7 @@ describe('contention is not an outage', () => {
 
 describe('a server that hangs', () => {
   test('a lease that is granted after we gave up is given back', async () => {
-    const replica = await open()
+    const replica = await open({ timeoutMs: 100 })
     await admin.call('CLIENT', 'PAUSE', '400', 'ALL')
     await expect(replica.redlock.tryAcquire('s')).rejects.toMatchObject({ reason: 'timeout' })
     // Both scripts of redlock have run: the grant and the return.
@@ -157,7 +157,7 @@ describe('a server that hangs', () => {
   })
 
   test('is not asked for leases while the breaker is open', async () => {
-    const replica = await open()
+    const replica = await open({ timeoutMs: 100 })
     const down = once(replica.link, 'down')
     await redis.pause()
     await down

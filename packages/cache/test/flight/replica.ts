@@ -58,7 +58,7 @@ export async function openReplica({
   lifeMs,
   subscriberUrl = url,
   clock,
-  timeoutMs = 100,
+  timeoutMs = 1000,
 }: ReplicaOptions): Promise<Replica> {
   const link = new RedisLink({ url, name: 'replica', timeoutMs })
   const subscriber = new Subscriber(subscriberUrl)
