@@ -4,6 +4,8 @@ import jestSequencer from '@jest/test-sequencer'
 const TestSequencer = jestSequencer as unknown as typeof jestSequencer.default
 
 const compose = '/compose.test.ts'
+/** It needs the default port, which the READMEs' commands have later. */
+const onDefaultPort = '/cli-embedded.test.ts'
 const readmes = '/readme-commands.test.ts'
 /** How many files begin before the READMEs are followed: by then compose.test.ts has built the images. */
 const filesBeforeReadmes = 30
@@ -27,7 +29,7 @@ export function slowestFirst<File extends { readonly path: string }>(files: read
 }
 
 function rank(path: string): number {
-  if (path.endsWith(compose)) return 0
+  if (path.endsWith(compose) || path.endsWith(onDefaultPort)) return 0
   return /\/(?:services|packages)\/[^/]+\/test\//.test(path) ? 1 : 2
 }
 

@@ -51,12 +51,7 @@ describe('by the file as it is delivered', () => {
   let edge: RunningEdge
   beforeAll(async () => {
     backends = [await startEchoBackend(), await startEchoBackend()]
-    edge = await startEdgeFrom(
-      await deliveredFile({
-        edge: (await isPortFree(8080)) ? 8080 : 0,
-        backends: [backends[0].port, backends[1].port],
-      }),
-    )
+    edge = await startEdgeFrom(await deliveredFile({ edge: 0, backends: [backends[0].port, backends[1].port] }))
   })
   afterAll(async () => {
     await edge.stop()

@@ -182,7 +182,7 @@ describe('what is no target is refused with 400', () => {
     'http://:80/',
     'https://loopback.test/',
     'ftp://loopback.test/',
-    'http://u:p@loopback.test/',
+    'http://u:p@x@loopback.test/',
     'http://loopback.test:0/',
     'http://loopback.test:65536/',
     'http://0177.0.0.1/',
