@@ -5,7 +5,7 @@ import { loadAlone } from '../../src/flight/fleet-flight.ts'
 import { at, Caller } from './caller.ts'
 import { connectAdmin, openReplica, type Replica, leaseKey, outcomeKey } from './replica.ts'
 
-const lifeMs = 400
+const lifeMs = 1500
 let redis: TestRedis
 let admin: Awaited<ReturnType<typeof connectAdmin>>
 let replicas: [Replica, Replica]
