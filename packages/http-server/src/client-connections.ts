@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { Counts } from '@ipfleet/core/counts.ts'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { plainAddress } from '@ipfleet/net/client-address.ts'
@@ -18,21 +19,16 @@ export interface ClientConnectionLimits {
 export function limitClientConnections(server: Server, { maxPerClient, trusted }: ClientConnectionLimits): void {
   if (maxPerClient === 0) return
   const isTrusted = addressBlocks(trusted)
-  const openByClient = new Map<string, number>()
+  const open = new Counts()
   server.prependListener('connection', (socket: Socket) => {
     const address = plainAddress(socket.remoteAddress)
     if (isTrusted(address)) return
     const client = addressSubject(address)
-    const open = openByClient.get(client) ?? 0
-    if (open >= maxPerClient) {
+    if (open.of(client) >= maxPerClient) {
       socket.destroy()
       return
     }
-    openByClient.set(client, open + 1)
-    socket.once('close', () => {
-      const left = (openByClient.get(client) ?? 1) - 1
-      if (left > 0) openByClient.set(client, left)
-      else openByClient.delete(client)
-    })
+    open.add(client, 1)
+    socket.once('close', () => open.add(client, -1))
   })
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Counts } from '@ipfleet/core/counts.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
 import { readTurns } from './read-turns.ts'
@@ -28,7 +29,7 @@ interface Line {
  */
 export function inTurn(serve: Serve): Serve {
   const lines = new WeakMap<Socket, Line>()
-  const byClient = new Map<string, number>()
+  const byClient = new Counts()
   let inAll = 0
 
   const serveUnlessOver = (req: IncomingMessage, res: ServerResponse): void => {
@@ -37,9 +38,7 @@ export function inTurn(serve: Serve): Serve {
 
   const count = (client: string, change: 1 | -1): void => {
     inAll += change
-    const ofClient = (byClient.get(client) ?? 0) + change
-    if (ofClient > 0) byClient.set(client, ofClient)
-    else byClient.delete(client)
+    byClient.add(client, change)
   }
 
   const wait = (req: IncomingMessage, res: ServerResponse): void => {
@@ -47,7 +46,7 @@ export function inTurn(serve: Serve): Serve {
     const line = lines.get(socket) ?? { waiting: 0, isPaused: false }
     lines.set(socket, line)
     const client = addressSubject(peerAddress(req))
-    const isFull = inAll >= maxWaitingInAll || (byClient.get(client) ?? 0) >= maxWaitingPerClient
+    const isFull = inAll >= maxWaitingInAll || byClient.of(client) >= maxWaitingPerClient
     if (isFull && line.waiting >= pauseAt) {
       readTurns.restOthers(socket)
       socket.destroy()

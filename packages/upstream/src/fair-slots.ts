@@ -1,3 +1,5 @@
+import { Counts } from '@ipfleet/core/counts.ts'
+
 export interface FairSlotsOptions {
   /** Maximum number of calls at a time. */
   readonly slots: number
@@ -15,7 +17,7 @@ export class FairSlots {
   readonly #options: FairSlotsOptions
   #inUse = 0
   #waiting = 0
-  readonly #inUseByClient = new Map<string, number>()
+  readonly #inUseByClient = new Counts()
   readonly #queues = new Map<string, (() => void)[]>()
 
   constructor(options: FairSlotsOptions) {
@@ -36,14 +38,12 @@ export class FairSlots {
   }
 
   #mayHoldMore(client: string): boolean {
-    return (this.#inUseByClient.get(client) ?? 0) < (this.#options.slotsPerClient ?? this.#options.slots)
+    return this.#inUseByClient.of(client) < (this.#options.slotsPerClient ?? this.#options.slots)
   }
 
   #count(client: string, change: 1 | -1): void {
     this.#inUse += change
-    const ofClient = (this.#inUseByClient.get(client) ?? 0) + change
-    if (ofClient > 0) this.#inUseByClient.set(client, ofClient)
-    else this.#inUseByClient.delete(client)
+    this.#inUseByClient.add(client, change)
   }
 
   #mayWait(client: string): boolean {

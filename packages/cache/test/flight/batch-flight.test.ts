@@ -3,7 +3,8 @@ import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { loadAlone } from '../../src/flight/fleet-flight.ts'
 import { at, Caller } from './caller.ts'
-import { connectAdmin, openReplica, type Replica, leaseKey, outcomeKey } from './replica.ts'
+import { openReplica, type Replica, leaseKey, outcomeKey } from './replica.ts'
+import { connectAdmin } from '../replica.ts'
 
 const lifeMs = 1500
 let redis: TestRedis

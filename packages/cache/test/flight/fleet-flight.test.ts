@@ -3,15 +3,8 @@ import { spawnGuarded, type GuardedChild } from '@ipfleet/testing/service-proces
 import { startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import {
-  connectAdmin,
-  openReplica,
-  type Replica,
-  type ReplicaOptions,
-  landedChannel,
-  leaseKey,
-  outcomeKey,
-} from './replica.ts'
+import { openReplica, type Replica, type ReplicaOptions, landedChannel, leaseKey, outcomeKey } from './replica.ts'
+import { connectAdmin } from '../replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 const lifeMs = 1500

@@ -1,7 +1,8 @@
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Claims, Lease } from '../../src/flight/leases.ts'
-import { connectAdmin, landedChannel, leaseKey, openReplica, outcomeKey, type Replica } from './replica.ts'
+import { landedChannel, leaseKey, openReplica, outcomeKey, type Replica } from './replica.ts'
+import { connectAdmin } from '../replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 let redis: TestRedis

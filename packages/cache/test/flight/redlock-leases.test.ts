@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { RedlockLease } from '../../src/flight/redlock-leases.ts'
-import { connectAdmin, openReplica, type Replica, type ReplicaOptions, leaseKey } from './replica.ts'
+import { openReplica, type Replica, type ReplicaOptions, leaseKey } from './replica.ts'
+import { connectAdmin } from '../replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 const hourMs = 3_600_000

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { Clock } from '@ipfleet/core/clock.ts'
-import { connect } from '@ipfleet/redis/connection.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { defaultPrefix, FleetNames } from '@ipfleet/redis/fleet-names.ts'
@@ -93,11 +92,4 @@ async function flyOne(
   )
   running.catch(reject)
   return promise
-}
-
-/** A connection for a test's own orders to its server: it waits for as long as the server needs. */
-export async function connectAdmin(url: string): Promise<RedisLink['client']> {
-  const admin = connect(url, 'admin', { enableOfflineQueue: true, commandTimeout: 15_000, socketTimeout: 15_000 })
-  await admin.ping()
-  return admin
 }

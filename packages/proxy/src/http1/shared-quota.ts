@@ -1,3 +1,5 @@
+import { Counts } from '@ipfleet/core/counts.ts'
+
 export interface SharedQuotaLimits {
   readonly max: number
   /** Most that one client may hold, in percent of what the others leave free; 100: all of it. */
@@ -15,7 +17,7 @@ export type QuotaRefusal = 'all' | 'client'
 export class SharedQuota {
   #limits: SharedQuotaLimits
   #taken = 0
-  readonly #byClient = new Map<string, number>()
+  readonly #byClient = new Counts()
 
   constructor(limits: SharedQuotaLimits) {
     this.#limits = limits
@@ -35,7 +37,7 @@ export class SharedQuota {
     const { max, clientSharePercent } = this.#limits
     if (this.#taken + count > max) return 'all'
     if (client === undefined || clientSharePercent >= 100) return undefined
-    const own = this.#byClient.get(client) ?? 0
+    const own = this.#byClient.of(client)
     // A single slot is not divided: with few of them a client may always have one.
     const share = Math.max(1, Math.floor(((max - this.#taken + own) * clientSharePercent) / 100))
     return own + count > share ? 'client' : undefined
@@ -46,15 +48,12 @@ export class SharedQuota {
     const refusal = this.refusal(client, count)
     if (refusal !== undefined) return refusal
     this.#taken += count
-    if (client !== undefined) this.#byClient.set(client, (this.#byClient.get(client) ?? 0) + count)
+    if (client !== undefined) this.#byClient.add(client, count)
     return undefined
   }
 
   release(client: string | undefined, count = 1): void {
     this.#taken -= count
-    if (client === undefined) return
-    const left = (this.#byClient.get(client) ?? 0) - count
-    if (left > 0) this.#byClient.set(client, left)
-    else this.#byClient.delete(client)
+    if (client !== undefined) this.#byClient.add(client, -count)
   }
 }

@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'node:net'
+import { Counts } from '@ipfleet/core/counts.ts'
 import type { QuotaRefusal } from '../http1/shared-quota.ts'
 
 export interface ConnectionLimitsOptions {
@@ -23,7 +24,7 @@ export class ConnectionLimits {
   /** Connections and streams. */
   #taken = 0
   #options: ConnectionLimitsOptions
-  readonly #byClient = new Map<string, number>()
+  readonly #byClient = new Counts()
   readonly #onClose: (this: Socket) => void
 
   constructor(server: Server, options: ConnectionLimitsOptions) {
@@ -75,19 +76,17 @@ export class ConnectionLimits {
   #refusal(address: string): QuotaRefusal | undefined {
     const { maxConnections, maxPerClient, isTrusted } = this.#options
     if (this.#taken >= maxConnections) return 'all'
-    const isOver = maxPerClient > 0 && (this.#byClient.get(address) ?? 0) >= maxPerClient
+    const isOver = maxPerClient > 0 && this.#byClient.of(address) >= maxPerClient
     return isOver && !isTrusted(address) ? 'client' : undefined
   }
 
   #add(address: string): void {
     this.#taken += 1
-    this.#byClient.set(address, (this.#byClient.get(address) ?? 0) + 1)
+    this.#byClient.add(address, 1)
   }
 
   #forget(address: string): void {
     this.#taken -= 1
-    const left = (this.#byClient.get(address) ?? 1) - 1
-    if (left > 0) this.#byClient.set(address, left)
-    else this.#byClient.delete(address)
+    this.#byClient.add(address, -1)
   }
 }

@@ -1,3 +1,4 @@
+import { Counts } from '@ipfleet/core/counts.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 export interface SlotLimiterOptions {
@@ -24,7 +25,7 @@ const retrySeconds = 1
 /** Bounds what clients hold at a time: all of them together, and each one to a share of it. */
 export class SlotLimiter {
   readonly #options: SlotLimiterOptions
-  readonly #held = new Map<string, number>()
+  readonly #held = new Counts()
   #total = 0
 
   constructor(options: SlotLimiterOptions) {
@@ -46,8 +47,7 @@ export class SlotLimiter {
    */
   tryTake(holder: string, weight = 1): Slot | SlotRefusal {
     const units = Math.min(weight, this.share)
-    const held = this.#held.get(holder) ?? 0
-    if (held + units > this.share) return this.#refuse('client_full')
+    if (this.#held.of(holder) + units > this.share) return this.#refuse('client_full')
     if (this.#total + units > this.#options.max) return this.#refuse('all_full')
     this.#add(holder, units)
     let isHeld = true
@@ -80,9 +80,7 @@ export class SlotLimiter {
   }
 
   #add(holder: string, units: number): void {
-    const held = (this.#held.get(holder) ?? 0) + units
-    if (held === 0) this.#held.delete(holder)
-    else this.#held.set(holder, held)
+    this.#held.add(holder, units)
     this.#total += units
   }
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Counts } from '@ipfleet/core/counts.ts'
 import type { TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import { linesOf } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { Dialled } from '../dial/dial-request.ts'
@@ -29,7 +30,7 @@ export class TunnelLimiter {
   readonly #options: TunnelLimiterOptions
   readonly #watcher: TunnelWatcher
   readonly #slots = new Set<TunnelSlot>()
-  readonly #byHolder = new Map<string, number>()
+  readonly #byHolder = new Counts()
 
   constructor(tunnels: Tunnels, options: TunnelLimiterOptions, watcher: TunnelWatcher) {
     this.#tunnels = tunnels
@@ -40,7 +41,7 @@ export class TunnelLimiter {
   /** @throws Refusal when there are too many */
   reserve(client: string, { user, maxTunnels = this.#options.maxTunnelsPerClient }: Identity): TunnelSlot {
     const holder = user ?? client
-    const held = this.#byHolder.get(holder) ?? 0
+    const held = this.#byHolder.of(holder)
     if (maxTunnels > 0 && held >= maxTunnels) {
       throw refusal('rate_limited', 'connection_limit_reached', 'tunnels of the client', {
         message: 'You have as many tunnels open as you may; close one first',
@@ -51,7 +52,7 @@ export class TunnelLimiter {
       throw refusal('overloaded', 'connection_limit_reached', 'tunnels in all', { retryAfterSeconds: 1 })
     }
     const slot = { holder }
-    this.#byHolder.set(holder, held + 1)
+    this.#byHolder.add(holder, 1)
     this.#slots.add(slot)
     return slot
   }
@@ -59,10 +60,7 @@ export class TunnelLimiter {
   /** May be called more than once. */
   release(slot: TunnelSlot): void {
     if (!this.#slots.delete(slot)) return
-    const { holder } = slot
-    const left = (this.#byHolder.get(holder) ?? 1) - 1
-    if (left > 0) this.#byHolder.set(holder, left)
-    else this.#byHolder.delete(holder)
+    this.#byHolder.add(slot.holder, -1)
   }
 
   /** The tunnel is open, and the client has got this status. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable, Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { Counts } from '@ipfleet/core/counts.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { lingerAfter } from '@ipfleet/http-server/linger.ts'
@@ -36,7 +37,7 @@ const brotliBytes = 4 * 1024 * 1024
 export class RequestBodies {
   readonly #options: RequestBodiesOptions
   readonly #maxPerClientBytes: number
-  readonly #byClient = new Map<string, number>()
+  readonly #byClient = new Counts()
   #inAll = 0
 
   constructor(options: RequestBodiesOptions) {
@@ -110,14 +111,11 @@ export class RequestBodies {
     const count = (change: number): void => {
       own += change
       this.#inAll += change
-      const ofClient = (this.#byClient.get(subject) ?? 0) + change
-      if (ofClient > 0) this.#byClient.set(subject, ofClient)
-      else this.#byClient.delete(subject)
+      this.#byClient.add(subject, change)
     }
     return {
       take: (size) => {
-        if ((this.#byClient.get(subject) ?? 0) + size > this.#maxPerClientBytes)
-          throw overShare(this.#maxPerClientBytes)
+        if (this.#byClient.of(subject) + size > this.#maxPerClientBytes) throw overShare(this.#maxPerClientBytes)
         if (this.#inAll + size > this.#options.maxInAllBytes) throw overAll()
         count(size)
       },
