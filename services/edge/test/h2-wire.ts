@@ -75,6 +75,11 @@ export class H2Wire {
     return this.endOf(stream)
   }
 
+  /** Whether these words stand in anything that the server has sent. */
+  heard(words: string): boolean {
+    return this.#received.includes(words)
+  }
+
   endOf(stream: number): Promise<H2End> {
     return until(() => this.#endOf(stream))
   }
