@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { version } from '@ipfleet/settings/version.ts'
 import { escapeControls } from './escape-controls.ts'
+import { logTime } from './log-time.ts'
 import { createSecretScrubber } from './secret-scrubber.ts'
 import { type LogDestination, standardOutput } from './standard-output.ts'
 import { textLine } from './text-line.ts'
@@ -41,14 +42,19 @@ export function createLogSink(options: LogSinkOptions): LogSink {
   // `hasColors` reads NO_COLOR, FORCE_COLOR and TERM. Only a terminal has the method.
   const colour =
     options.colour ?? (options.destination === undefined && process.stdout.isTTY && process.stdout.hasColors())
+  const identity = text || options.service === undefined ? '' : identityFields(options.service)
+  const finished = (jsonLine: string): string => {
+    const clean = scrubber.scrub(jsonLine)
+    return text ? textLine(clean, colour) : `${escapeControls(clean.trimEnd())}\n`
+  }
+  out.tellDropped?.((lines) =>
+    finished(`{"level":"warn","time":"${logTime()}"${identity},"lines":${lines},"msg":"log lines lost"}`),
+  )
   return {
     text,
     colour,
-    identity: text || options.service === undefined ? '' : identityFields(options.service),
-    write: (jsonLine) => {
-      const clean = scrubber.scrub(jsonLine)
-      out.write(text ? textLine(clean, colour) : `${escapeControls(clean.trimEnd())}\n`)
-    },
+    identity,
+    write: (jsonLine) => out.write(finished(jsonLine)),
     writeFinished: (line) => out.write(line),
     scrub: (foreign) => scrubber.scrub(foreign),
     addSecrets: (secrets) => scrubber.add(secrets),

@@ -4,14 +4,17 @@ import { errorCode } from '@ipfleet/core/error-code.ts'
 /** Where finished text goes: the standard output, or what a test reads. */
 export interface LogDestination {
   write(text: string): unknown
+  /** Has a line written where some were left out, made by `lineOf` from their number. */
+  tellDropped?(lineOf: (count: number) => string): void
   flush?(done?: (error?: Error) => void): void
   flushSync?(): void
 }
 
 const FD = 1
-const CHUNK_LENGTH = 16_000
+/** Of characters, at which a write begins without waiting for the timer: some three hundred access lines. */
+const CHUNK_LENGTH = 65_536
 const FLUSH_EVERY_MS = 100
-/** A reader that stopped reading, or a full disk, costs lines, not memory. */
+/** A reader that stopped reading, or a full disk, costs lines, which are counted, not memory. */
 const MAX_BUFFERED_LENGTH = 8 * 1024 * 1024
 /** At the end of the process, how long a reader may take that reads slowly. */
 const LAST_WRITE_MS = 1000
@@ -20,9 +23,9 @@ const RETRY_AFTER_MS = 10
 const nothing = Buffer.alloc(0)
 
 /**
- * The standard output, collected: about a hundred access lines a write. It writes off the event loop, so a slow reader
- * never holds a request. What cannot be written (a full disk, a closed terminal, a pipe whose reader has gone) is kept
- * and tried again with the next flush. It empties itself when the process ends.
+ * The standard output, collected: one write for 64 KiB, or for what 100 ms bring. It writes off the event loop, so a slow
+ * reader never holds a request. What cannot be written (a full disk, a closed terminal, a pipe whose reader has gone) is
+ * kept and tried again with the next flush. It empties itself when the process ends.
  *
  * pino's own destination is not used: flushSync of sonic-boom 4.2.1 tries again for ever, whatever the error, and blocks
  * the process; and errors other than EPIPE are thrown.
@@ -33,6 +36,8 @@ class StandardOutput implements LogDestination {
   #chunk: Buffer = nothing
   #isWriting = false
   #flushed: ((error?: Error) => void)[] = []
+  #dropped = 0
+  #droppedLine: ((count: number) => string) | undefined
 
   constructor() {
     setInterval(() => this.#writeNext(), FLUSH_EVERY_MS).unref()
@@ -40,9 +45,16 @@ class StandardOutput implements LogDestination {
   }
 
   write(text: string): void {
-    if (this.#waiting.length + this.#chunk.length + text.length > MAX_BUFFERED_LENGTH) return
+    if (this.#waiting.length + this.#chunk.length + text.length > MAX_BUFFERED_LENGTH) {
+      this.#dropped += 1
+      return
+    }
     this.#waiting += text
     if (this.#waiting.length >= CHUNK_LENGTH && this.#chunk.length === 0) this.#writeNext()
+  }
+
+  tellDropped(lineOf: (count: number) => string): void {
+    this.#droppedLine = lineOf
   }
 
   /** Calls `done` when all is written, or with the error that prevents it. */
@@ -84,9 +96,16 @@ class StandardOutput implements LogDestination {
         return
       }
       this.#chunk = this.#chunk.subarray(count)
+      if (this.#dropped > 0 && this.#chunk.length === 0) this.#writeDropped()
       const isUrgent = this.#chunk.length > 0 || this.#waiting.length >= CHUNK_LENGTH || this.#flushed.length > 0
       if (isUrgent) this.#writeNext()
     })
+  }
+
+  /** There is room again: behind the last line that was kept, before those that are to come. */
+  #writeDropped(): void {
+    this.#waiting += this.#droppedLine?.(this.#dropped) ?? ''
+    this.#dropped = 0
   }
 
   #tellFlushed(error?: Error): void {

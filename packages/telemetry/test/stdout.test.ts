@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { expect, test } from '@jest/globals'
 
@@ -29,4 +30,19 @@ test('a reader that goes away does not end the process', async () => {
   child.stdout.destroy()
   expect(await text(child.stderr)).toBe('alive to the end\n')
   expect(await closed).toEqual([0, null])
+})
+
+test('lines for which there is no room are counted, and the count is told where they are missing', async () => {
+  const child = spawn(process.execPath, [script, '0', 'flood'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  await once(child.stderr, 'data')
+  const kept: { n: number; msg: string; lines?: number }[] = []
+  for await (const line of createInterface(child.stdout)) {
+    kept.push(JSON.parse(line))
+    if (kept.at(-1)?.msg === 'log lines lost') child.stdin.end()
+  }
+  const told = kept.at(-1)
+  const numbers = kept.slice(0, -1).map(({ n }) => n)
+  expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, index) => index + 1))
+  expect(told).toMatchObject({ level: 'warn', lines: 12_000 - numbers.length })
+  expect(numbers.length).toBeGreaterThan(4000)
 })
