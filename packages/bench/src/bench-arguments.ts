@@ -23,13 +23,14 @@ const options = {
   'haproxy-log': { type: 'boolean', default: false },
   'node-flag': { type: 'string', multiple: true },
   'nginx-buffer': { type: 'string' },
+  flood: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h', default: false },
   version: { type: 'boolean', default: false },
 } as const
 
 type NumberOption = Exclude<
   keyof typeof options,
-  'json' | 'help' | 'version' | 'with-limit' | 'haproxy-log' | 'node-flag' | 'nginx-buffer'
+  'json' | 'help' | 'version' | 'with-limit' | 'haproxy-log' | 'node-flag' | 'nginx-buffer' | 'flood'
 >
 
 export interface BenchArguments {
@@ -41,6 +42,7 @@ export interface BenchArguments {
   readonly withLimit: boolean
   readonly haproxyLog: boolean
   readonly nodeFlags: readonly string[]
+  readonly floods: readonly string[]
   readonly nginxLogBuffer: string | undefined
   /** Throws a RangeError when it was given as anything but a whole number over 0. */
   readonly number: (option: NumberOption, otherwise: number) => number
@@ -57,6 +59,7 @@ export function benchArguments(words: readonly string[]): BenchArguments {
     withLimit: values['with-limit'],
     haproxyLog: values['haproxy-log'],
     nodeFlags: values['node-flag'] ?? [],
+    floods: values.flood ?? [],
     nginxLogBuffer: values['nginx-buffer'],
     number: (option, otherwise) => {
       const text = values[option]

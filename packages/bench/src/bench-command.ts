@@ -66,6 +66,8 @@ edge-hash:
 share:
   --rounds N           with and without the flood, in turn; default 5
   --seconds N          of one measurement; default 4
+  --flood NAME         only this one, such as --flood='unfinished lists'; may be repeated
+  --node-flag FLAG     for the servers
 
 egress, whose proxies take turns:
   --rounds N           default 5

@@ -102,8 +102,14 @@ export const benches: Readonly<Record<string, Bench>> = {
     })
     return { report, table: bulkTable(report) }
   },
-  share: async ({ number }) => {
-    const report = await benchShare({ rounds: number('rounds', 5), seconds: number('seconds', 4), progress })
+  share: async ({ number, floods, nodeFlags }) => {
+    const report = await benchShare({
+      rounds: number('rounds', 5),
+      seconds: number('seconds', 4),
+      names: floods,
+      nodeFlags,
+      progress,
+    })
     return { report, table: shareTable(report) }
   },
   egress: async (words) => {

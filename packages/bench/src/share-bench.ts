@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { atDeathRun } from '@ipfleet/testing/service-process-guard.ts'
 import { type PacedReport, pacedLoad } from './paced-load.ts'
 import { peakBytes } from './proc-stats.ts'
-import { type FloodedServer, floods } from './share-floods.ts'
+import { type Flood, type FloodedServer, floods } from './share-floods.ts'
 import { type ShareServer, startShareServers } from './share-servers.ts'
 import { median } from './statistics.ts'
 
@@ -13,6 +13,10 @@ export interface ShareOptions {
   readonly rounds: number
   /** Of one measurement. */
   readonly seconds: number
+  /** Of the floods; none: all. */
+  readonly names: readonly string[]
+  /** Of the servers. */
+  readonly nodeFlags: readonly string[]
   readonly progress: (line: string) => void
 }
 
@@ -41,11 +45,20 @@ const perSecond = 50
 const quietMs = 50
 const beginMs = 10_000
 
+/** @throws RangeError for a flood that does not exist */
+function chosenFloods(names: readonly string[]): readonly (readonly [name: string, flood: Flood])[] {
+  const unknown = names.find((name) => !Object.hasOwn(floods, name))
+  if (unknown !== undefined) {
+    throw new RangeError(`There is no flood '${unknown}'; there are: ${Object.keys(floods).join(', ')}`)
+  }
+  return Object.entries(floods).filter(([name]) => names.length === 0 || names.includes(name))
+}
+
 /** One client floods a server in each way; another, at a steady pace, is measured with and without it, in turn. */
 export async function benchShare(options: ShareOptions): Promise<ShareReport> {
-  const { rounds, seconds, progress } = options
+  const { rounds, seconds, names, progress } = options
   const series: ShareSeries[] = []
-  for (const [name, { server }] of Object.entries(floods)) {
+  for (const [name, { server }] of chosenFloods(names)) {
     const one = await measureFlood(name, server, options)
     series.push(one)
     progress(`${server}, ${name}: ${one.ratio.toFixed(2)}, ${one.errors} errors`)
@@ -57,9 +70,9 @@ export async function benchShare(options: ShareOptions): Promise<ShareReport> {
 async function measureFlood(
   flood: string,
   where: FloodedServer,
-  { rounds, seconds }: ShareOptions,
+  { rounds, seconds, nodeFlags }: ShareOptions,
 ): Promise<ShareSeries> {
-  await using servers = await startShareServers()
+  await using servers = await startShareServers(nodeFlags)
   const server = servers.byName[where]
   await measure(server, 2)
   const pairs: (readonly [alone: PacedReport, flooded: PacedReport])[] = []

@@ -32,7 +32,7 @@ const originCommand = {
 const maxBytes = 256 * 1024 * 1024
 
 /** All of them with their default limits, but for connections: the flood comes from one address. */
-export async function startShareServers(): Promise<ShareServers> {
+export async function startShareServers(nodeFlags: readonly string[]): Promise<ShareServers> {
   const opened = new AsyncDisposableStack()
   const start = async (name: FloodedServer, command: ServerCommand, target = '/8.8.8.8'): Promise<ShareServer> => {
     const memory = memoryLimit(name, maxBytes)
@@ -49,7 +49,7 @@ export async function startShareServers(): Promise<ShareServers> {
     const origin = opened.use(await startMeasured(originCommand))
     const { certFile, keyFile } = opened.use(await testCertificate())
     const tables = `[tls]\ncert = ${JSON.stringify(certFile)}\nkey = ${JSON.stringify(keyFile)}\n`
-    const edge = { backends: [origin.url], connections: 1000, nodeFlags: startFlags }
+    const edge = { backends: [origin.url], connections: 1000, nodeFlags: [...startFlags, ...nodeFlags] }
     const env = {
       IPINFO_KEYS: 'bench-key-1',
       IPINFO_BASE_URL: fake.url,
@@ -57,13 +57,13 @@ export async function startShareServers(): Promise<ShareServers> {
       REDIS_URL: redis.url,
     }
     const overTls = await start('edge over TLS', edgeCommand({ ...edge, tables }))
-    const lookup = await start('lookup', replicaCommand(env))
+    const lookup = await start('lookup', replicaCommand(env, nodeFlags))
     const jobs = { REDIS_URL: redis.url, LOOKUP_URL: lookup.url }
     const byName = {
       edge: await start('edge', edgeCommand(edge)),
       'edge over TLS': { ...overTls, url: overTls.url.replace('http:', 'https:') },
       lookup,
-      bulk: await start('bulk', serviceCommand('bulk', jobs), '/jobs?limit=1'),
+      bulk: await start('bulk', serviceCommand('bulk', jobs, nodeFlags), '/jobs?limit=1'),
     }
     const held = opened.move()
     return { byName, [Symbol.asyncDispose]: () => held.disposeAsync() }
