@@ -38,7 +38,7 @@ const resultOf = (text: string, lines = 1): ChunkResult => ({
 async function sealed(...chunks: readonly (readonly string[])[]): Promise<string> {
   const id = await store.open({ owner })
   for (const [index, inputs] of chunks.entries()) await store.add(id, index, inputs)
-  await store.seal(id, 'print')
+  await store.seal(id, owner, 'print')
   return id
 }
 
@@ -48,7 +48,7 @@ describe('a job', () => {
     await store.add(id, 0, ['8.8.8.8', 'x'])
     expect(await store.read(id)).toBeUndefined()
     expect(await store.isReceiving(id)).toBe(true)
-    expect(await store.seal(id, 'print')).toMatchObject({
+    expect(await store.seal(id, owner, 'print')).toMatchObject({
       state: 'queued',
       lines: { total: 2, done: 0 },
       fields: ['city'],
@@ -61,7 +61,7 @@ describe('a job', () => {
     const id = await store.open({ owner })
     await store.add(id, 0, ['8.8.8.8'])
     await store.add(id, 0, ['8.8.8.8'])
-    expect(await store.seal(id, '')).toMatchObject({ lines: { total: 1 }, chunks: { total: 1 } })
+    expect(await store.seal(id, owner, '')).toMatchObject({ lines: { total: 1 }, chunks: { total: 1 } })
   })
 
   test('gives its inputs as they were, and runs from the first that is taken', async () => {
@@ -140,7 +140,7 @@ test('jobs are listed newest first, page after page, without those that have exp
   for (let count = 0; count < 5; count += 1) {
     const id = await store.open({ owner: 'someone' })
     await store.add(id, 0, ['8.8.8.8'])
-    await store.seal(id, '')
+    await store.seal(id, 'someone', '')
     ids.unshift(id)
   }
   const [first, second, lost, ...rest] = ids as [string, string, string, ...string[]]
@@ -150,6 +150,22 @@ test('jobs are listed newest first, page after page, without those that have exp
   const next = await store.list('someone', { limit: 3, before: page.at(-1)?.id })
   expect(next.map(({ id }) => id)).toEqual([rest[1]])
   expect(await store.list('nobody', { limit: 3 })).toEqual([])
+})
+
+async function recordsRead(): Promise<number> {
+  const stats = await link.run((client) => client.info('commandstats'))
+  return Number(/^cmdstat_hgetall:calls=(\d+)/m.exec(stats)?.[1] ?? 0)
+}
+
+test('listing jobs costs as much whether or not an owner sends lists that never end', async () => {
+  const id = await store.open({ owner: 'flooded' })
+  await store.add(id, 0, ['8.8.8.8'])
+  await store.seal(id, 'flooded', '')
+  for (let count = 0; count < 50; count += 1) await store.open({ owner: 'flooded' })
+  const before = await recordsRead()
+  expect((await store.list('flooded', { limit: 2 })).map((job) => job.id)).toEqual([id])
+  expect((await recordsRead()) - before).toBe(1)
+  expect((await store.listAll(1000)).filter((job) => job.owner === 'flooded')).toHaveLength(51)
 })
 
 describe('the sweeper', () => {
@@ -192,7 +208,7 @@ describe('the sweeper', () => {
   test('sees to it that the end of a job is told', async () => {
     const id = await store.open({ owner, callback: 'https://example.com/hook' })
     await store.add(id, 0, ['8.8.8.8'])
-    await store.seal(id, '')
+    await store.seal(id, owner, '')
     await store.finish(id, 0, resultOf('x\n'))
     const told: string[] = []
     const sweeper = new Sweeper({ store, queue, notifyEnd: async (job) => void told.push(job), onRepaired: () => {} })

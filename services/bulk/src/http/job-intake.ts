@@ -62,7 +62,7 @@ export class JobIntake {
         return { job: earlier, replayed: true }
       }
       await this.#fill(id, holder, readInputs(body, request.form, limits))
-      const job = await store.seal(id, await upload.fingerprint())
+      const job = await store.seal(id, owner, await upload.fingerprint())
       await queueCall(this.#submit(job))
       return { job, replayed: false }
     } catch (error) {

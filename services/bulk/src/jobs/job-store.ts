@@ -39,7 +39,8 @@ const receivingTtlMs = 600_000
 /** A running job without any progress is forgotten after this. */
 const activeTtlMs = 7 * 86_400_000
 const resultsAtOnce = 4
-const jobsAtOnce = 1000
+/** Each takes some 30 µs to read, in which no other client is served. */
+const jobsAtOnce = 100
 
 /**
  * The jobs in Redis: a hash each, its inputs and results by chunk (compressed), and sorted sets of ids. Every method
@@ -64,13 +65,14 @@ export class JobStore {
     const wanted = fields === undefined ? '' : JSON.stringify(fields)
     const args = [receivingTtlMs, owner, wanted, callback ?? '', holder, requestId ?? '']
     await this.#link.lua(openJob, [this.#names.keysOf(id).job], args)
-    // Listed from the start, so that it is counted, and swept if this process dies.
-    const ttlMs = Math.max(activeTtlMs, this.#resultTtlMs)
-    const lists = [this.#names.all, this.#names.ofOwner(owner)]
-    await this.#link.run((client) =>
-      Promise.all(lists.flatMap((list) => [client.zadd(list, 0, id), client.pexpire(list, ttlMs)])),
-    )
+    // In this list from the start, so that it is counted, and swept if this process dies.
+    await this.#enlist(this.#names.all, id)
     return id
+  }
+
+  async #enlist(list: string, id: string): Promise<void> {
+    const ttlMs = Math.max(activeTtlMs, this.#resultTtlMs)
+    await this.#link.run((client) => Promise.all([client.zadd(list, 0, id), client.pexpire(list, ttlMs)]))
   }
 
   /**
@@ -87,8 +89,10 @@ export class JobStore {
   }
 
   /** The body has come in: the job becomes visible. @param fingerprint of that body */
-  async seal(id: string, fingerprint: string): Promise<Job> {
+  async seal(id: string, owner: string, fingerprint: string): Promise<Job> {
     const { job, inputs, chunks } = this.#names.keysOf(id)
+    // Not before: whoever lists an owner's jobs would read all that never come in. Nor later: this process may die.
+    await this.#enlist(this.#names.ofOwner(owner), id)
     const sealed = await this.#link.lua(sealJob, [job, inputs, chunks], [activeTtlMs, fingerprint])
     if (sealed === 0) throw new ProxyError('not_found')
     return (await this.read(id)) ?? gone()
@@ -96,7 +100,7 @@ export class JobStore {
 
   /** Undefined for an unknown job, and for one whose body is still coming in. */
   async read(id: string): Promise<Job | undefined> {
-    const job = await this.#readAny(id)
+    const [job] = await this.#readAll([id])
     return job?.state === 'receiving' ? undefined : job
   }
 
@@ -132,7 +136,7 @@ export class JobStore {
       const from = cursor === undefined ? '+' : `(${cursor}`
       const ids = await this.#link.run((client) => client.zrevrangebylex(index, from, '-', 'LIMIT', 0, size))
       if (ids.length === 0) return
-      const read = await Promise.all(ids.map((id) => this.#readAny(id)))
+      const read = await this.#readAll(ids)
       const lost = ids.filter((_, at) => read[at] === undefined)
       if (lost.length > 0) await this.#link.run((client) => client.zrem(index, ...lost))
       yield read.filter((job) => job !== undefined)
@@ -231,12 +235,13 @@ export class JobStore {
     return (await this.#link.run((client) => client.hget(this.#names.keysOf(id).job, 'state'))) === 'receiving'
   }
 
-  /** Including a job whose body is still coming in. */
-  async #readAny(id: string): Promise<Job | undefined> {
-    const [record, time] = await this.#link.run((client) =>
-      Promise.all([client.hgetall(this.#names.keysOf(id).job), client.time()]),
+  /** Including jobs whose bodies are still coming in. */
+  async #readAll(ids: readonly string[]): Promise<(Job | undefined)[]> {
+    const [time, records] = await this.#link.run((client) =>
+      Promise.all([client.time(), Promise.all(ids.map((id) => client.hgetall(this.#names.keysOf(id).job)))]),
     )
-    return jobOf(id, record, Number(time[0]) * 1000)
+    const nowMs = Number(time[0]) * 1000
+    return ids.map((id, at) => jobOf(id, records[at] ?? {}, nowMs))
   }
 }
 
