@@ -135,15 +135,22 @@ describe('a list', () => {
   })
 })
 
+/** Lets upstream answer nothing behind the first two thirds of a list, so that a run is in its middle for as long as it takes. */
+function holdTheLastThird(count: number, from: number): { release(): void } {
+  const late = new Set(addresses(count, from).slice((count / 3) * 2))
+  return fake.hold({ when: ({ items = [] }) => items.some((item) => late.has(item)) })
+}
+
 describe('when the fleet', () => {
   test('is away for a while, nothing is lost or doubled', async () => {
     const lines = mixed(6000, 100_000)
     await harness.write('outage.txt', lines.join('\n'))
-    fake.behave({ kind: 'latency', ms: 30 })
+    const gate = holdTheLastThird(lines.length, 100_000)
     const command = harness.start(['outage.txt', '-o', 'outage.ndjson', '--url', url])
     await harness.waitForLines('outage.ndjson', 1000)
     await proxy.mode('reset')
     await until(() => command.said().includes('trying again'))
+    gate.release()
     await proxy.mode('pass')
     const { code, stderr } = await command.ended
     expect(code).toBe(0)
@@ -185,12 +192,12 @@ describe('a run that was interrupted', () => {
   async function interrupt(name: string, signal: NodeJS.Signals, more: readonly string[] = []) {
     await harness.write(`${name}.txt`, list.join('\n'))
     args = [`${name}.txt`, '-o', `${name}.out`, '--url', url, ...more]
-    fake.behave({ kind: 'latency', ms: 30 })
+    const gate = holdTheLastThird(list.length, 300_000)
     const command = harness.start(args)
     await harness.waitForLines(`${name}.out`, 1000)
     command.kill(signal)
     const end = await command.ended
-    fake.heal()
+    gate.release()
     expect(linesIn(await harness.read(`${name}.out`)).length).toBeLessThan(list.length)
     return end
   }

@@ -24,6 +24,7 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${proxy.port}`
 }, 60_000)
 afterEach(async () => {
+  gate.release()
   fleet.fake.heal()
   fleet.fake.clearCalls()
   await proxy.mode('pass')
@@ -50,14 +51,22 @@ async function jobs(): Promise<readonly SeenJob[]> {
 
 const lines = addresses(6000).map((address, at) => (at % 100 === 0 ? `no address ${at}` : address))
 
-/** A run that is far enough to have results, and not at its end. Looking up takes as long as the fake is slow. */
+/** Upstream answers nothing that is asked about these addresses before `gate.release()`. */
+function hold(addressesOfTheEnd: readonly string[]): void {
+  const held = new Set(addressesOfTheEnd)
+  gate = fleet.fake.hold({ when: ({ items = [] }) => items.some((item) => held.has(item)) })
+}
+let gate = { release: () => {} }
+
+/** A run that is far enough to have results, and does not get to its end before `gate.release()`. */
 async function startSlowly(name: string, more: readonly string[] = []) {
   // Of an earlier try.
   for (const file of [`${name}.ndjson`, `${name}.ndjson.ipfleet.json`]) await rm(harness.path(file), { force: true })
   // Addresses that were not asked for before: the fleet has not stored them.
   const octet = 10 + names.push(name)
-  await harness.write(`${name}.txt`, lines.map((line) => line.replace(/\.9$/, `.${octet}`)).join('\n'))
-  fleet.fake.behave({ kind: 'latency', ms: 300 })
+  const own = lines.map((line) => line.replace(/\.9$/, `.${octet}`))
+  await harness.write(`${name}.txt`, own.join('\n'))
+  hold(own.slice(4000))
   const args = [`${name}.txt`, '-o', `${name}.ndjson`, '--url', url, '--json', ...more]
   const command = harness.start(args, { env })
   await harness.waitForLines(`${name}.ndjson`, 1000)
@@ -121,6 +130,7 @@ describe('when the connection', () => {
     const { command, id } = await startSlowly('dropped')
     await proxy.mode('reset')
     await until(() => command.said().includes('trying again'))
+    gate.release()
     await proxy.mode('pass')
     expect((await command.ended).code).toBe(0)
     expect(await harness.read('dropped.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
@@ -151,6 +161,7 @@ describe('a run that was interrupted', () => {
     const written = linesIn(await harness.read('stopped.ndjson')).length
     expect(written).toBeLessThan(lines.length)
     const before = await jobs()
+    gate.release()
 
     const again = await harness.run(args, { env })
     expect([again.code, eventIn(again.stderr, 'job')['id']]).toEqual([0, id])
@@ -163,6 +174,7 @@ describe('a run that was interrupted', () => {
     const { args, command, id } = await startSlowly('killed')
     command.kill('SIGKILL')
     await command.ended
+    gate.release()
     expect((await harness.run(args, { env })).code).toBe(0)
     expect(await harness.read('killed.ndjson')).toBe(await fromFleet(`/jobs/${id}/results`))
   })
@@ -173,6 +185,7 @@ describe('a run that was interrupted', () => {
     await command.ended
     await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
     await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
+    gate.release()
     const again = await harness.run(args, { env })
     expect(again.code).toBe(0)
     expect(again.stderr).toContain(`the job ${id} is there no more`)
@@ -190,13 +203,15 @@ describe('a run that was interrupted', () => {
   })
 
   test('of a list from a pipe is gone on with by its job', async () => {
-    fleet.fake.behave({ kind: 'latency', ms: 150 })
+    const list = addresses(6000, 500_000)
+    hold(list.slice(4000))
     const stdin = new PassThrough()
-    stdin.end(addresses(6000, 500_000).join('\n'))
+    stdin.end(list.join('\n'))
     const command = harness.start(['-o', 'piped.ndjson', '--url', url, '--json'], { env, stdin })
     await harness.waitForLines('piped.ndjson', 1000)
     command.kill('SIGINT')
     const { stderr } = await command.ended
+    gate.release()
     const id = String(eventIn(stderr, 'job')['id'])
     expect(stderr).toContain(`--job ${id} -o piped.ndjson`)
 

@@ -64,7 +64,7 @@ async function expectOthersServed(): Promise<void> {
   const startedMs = performance.now()
   const other = await wireTo()
   expect(await other.ask(get('/other'))).toMatchObject({ kind: 'answered' })
-  expect(performance.now() - startedMs).toBeLessThan(2000)
+  expect(performance.now() - startedMs).toBeLessThan(10_000)
 }
 
 /** Does it again and again until the server hangs up, and gives how often that was. */

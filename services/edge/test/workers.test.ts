@@ -180,8 +180,8 @@ test('while the primary hangs a worker keeps to its share, and nobody waits for 
   const beganMs = performance.now()
   const answers: Answer[] = []
   for (let turn = 0; turn < 15; turn++) answers.push(await fleet.ask('/limited', { agent }))
-  // One wait of 500 ms; from then on the primary is not asked.
-  expect(performance.now() - beganMs).toBeLessThan(1000)
+  // One wait of 500 ms; from then on the primary is not asked. Fifteen waits would be 7.5 s.
+  expect(performance.now() - beganMs).toBeLessThan(5000)
   expect(kindsOf(answers)).toEqual(tenAndThen(5))
   fleet.kill('SIGCONT')
   // What was let through meanwhile is reported: of forty, ten are gone.
