@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { RespClient } from '@ipfleet/testing/resp-client.ts'
 import { startReplica, startService } from '@ipfleet/testing/service-process.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
+import { fakeEntry } from './fake-upstream.ts'
 import { cpuTimeUs } from './proc-stats.ts'
 import { median } from './statistics.ts'
 import { manyTargets } from './targets.ts'
@@ -43,8 +43,6 @@ export interface BatchReport {
 const upstreamMs = 20
 const liveTarget = '/8.8.8.8'
 const liveEveryMs = 5
-
-const fakeEntry = fileURLToPath(import.meta.resolve('@ipfleet/testing/fake-ipinfo-main.ts'))
 
 /**
  * Batches as a replica serves them out of Redis, and as it has them from upstream: each item of a batch is new to the

@@ -5,6 +5,7 @@ import { benches } from './benches.ts'
 const help = `Measures a lookup replica, the edge and the egress next to their peers, on loopback only.
 
   npm run bench -- hit        CPU time per answer from memory, next to nginx proxy_cache if it is installed
+  npm run bench -- miss       CPU time and added wait per cold miss, next to nginx if it is installed, and waits for Redis
   npm run bench -- rss        memory with many entries and many open connections
   npm run bench -- commands   Redis commands per answer from Redis and per cold miss
   npm run bench -- batch      items per second of batches, from Redis and from upstream
@@ -26,6 +27,10 @@ hit, which is loaded by wrk if it is installed:
   --entries N          different addresses asked for; default 1000
   --node-flag FLAG     for the replica, such as --node-flag=--max-semi-space-size=32; may be repeated
   --nginx-buffer SIZE  lets nginx collect its access log, such as 4k; default: a write per line, as nginx does
+
+miss, with the options of hit but --entries and:
+  --connections N      default 12
+  --latency-ms N       that upstream takes over an answer; default 20
 
 rss:
   --entries N          default 10000

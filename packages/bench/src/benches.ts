@@ -7,6 +7,7 @@ import { benchEdgeHash } from './edge-hash-bench.ts'
 import { benchEdgeIdle } from './edge-idle-bench.ts'
 import { benchEgress } from './egress-bench.ts'
 import { benchHit } from './hit-bench.ts'
+import { benchMiss } from './miss-bench.ts'
 import { egressTable } from './egress-report.ts'
 import {
   batchTable,
@@ -16,6 +17,7 @@ import {
   edgeIdleTable,
   edgeTable,
   hitTable,
+  missTable,
   rssTable,
   shareTable,
 } from './report.ts'
@@ -38,6 +40,12 @@ export const benches: Readonly<Record<string, Bench>> = {
     const entries = words.number('entries', 1000)
     const report = await benchHit({ ...roundsOptions(words), entries, nodeFlags, nginxLogBuffer })
     return { report, table: hitTable(report) }
+  },
+  miss: async (words) => {
+    const { nodeFlags, nginxLogBuffer, number } = words
+    const load = { ...roundsOptions(words), connections: number('connections', 12) }
+    const report = await benchMiss({ ...load, latencyMs: number('latency-ms', 20), nodeFlags, nginxLogBuffer })
+    return { report, table: missTable(report) }
   },
   rss: async ({ number, nodeFlags }) => {
     const report = await benchRss({

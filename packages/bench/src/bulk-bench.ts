@@ -8,6 +8,7 @@ import { type ServiceProcess, startService } from '@ipfleet/testing/service-proc
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { RespClient } from '@ipfleet/testing/resp-client.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
+import { fakeEntry } from './fake-upstream.ts'
 import { bulkLine, type BulkLines, writeBulkLines } from './bulk-lines.ts'
 import { edgeCommand } from './edge-server.ts'
 import { compileCache, startFlags, type MeasuredServer, replicaCommand, startMeasured } from './measured-server.ts'
@@ -48,7 +49,6 @@ export interface ProcessUse {
 
 const bulkEntry = fileURLToPath(new URL('../../../services/bulk/src/main.ts', import.meta.url))
 const commandEntry = fileURLToPath(new URL('../../../services/bulk/src/cli/bulk-command.ts', import.meta.url))
-const fakeEntry = fileURLToPath(import.meta.resolve('@ipfleet/testing/fake-ipinfo-main.ts'))
 const keys = ['bench-key-1', 'bench-key-2']
 const idleSeconds = 10
 /** Addresses that live clients ask for again and again. */

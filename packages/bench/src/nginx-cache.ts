@@ -21,10 +21,16 @@ export function nginxCacheCommand({ upstreamUrl, logBuffer }: NginxCacheOptions)
       return `
   ${jsonLog(folder, '"cache":"$upstream_cache_status"', logBuffer)}
   proxy_cache_path ${folder}/cache keys_zone=answers:16m max_size=1g inactive=1h;
+  upstream origin {
+    server ${new URL(upstreamUrl).host};
+    keepalive 64;
+  }
   server {
     listen 127.0.0.1:${port};
     location / {
-      proxy_pass ${upstreamUrl};
+      proxy_pass http://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
       proxy_cache answers;
       proxy_cache_key $uri;
       proxy_cache_valid 200 1h;

@@ -5,6 +5,7 @@ import type { EdgeReport, PeerRatio } from './edge-bench.ts'
 import type { EdgeHashReport } from './edge-hash-bench.ts'
 import type { EdgeIdleReport } from './edge-idle-bench.ts'
 import type { HitReport } from './hit-bench.ts'
+import type { MissReport } from './miss-bench.ts'
 import type { RssReport } from './rss-bench.ts'
 import type { ShareReport } from './share-bench.ts'
 import type { Ratio, Series } from './series.ts'
@@ -16,6 +17,18 @@ export function hitTable({ load, series, ratio }: HitReport): string {
     ? `replica / nginx: ${ratioText(ratio)}, wanted: at most 1.30`
     : 'nginx is not installed: nothing to compare with'
   return `${load}\n${seriesTable('hit', series)}\n${verdict}\n`
+}
+
+export function missTable({ load, series, peer, waits }: MissReport): string {
+  const verdicts = peer
+    ? [
+        `replica / nginx: ${ratioText(peer.ratio)}, wanted: at most 3.50`,
+        `added to nginx: p50 ${peer.addedP50Ms.toFixed(1)} ms, p99 ${peer.addedP99Ms.toFixed(1)} ms, wanted: at most 1 and 6`,
+      ]
+    : ['nginx is not installed: nothing to compare with']
+  const { beforeUpstream, inAll } = waits
+  const waited = `waits for Redis: ${beforeUpstream} before upstream is asked, ${inAll} in all, wanted: at most 2 and 3`
+  return `${[load, seriesTable('load', series), ...verdicts, waited].join('\n')}\n`
 }
 
 export function edgeTable({ load, series, ratios, missing, logging }: EdgeReport): string {

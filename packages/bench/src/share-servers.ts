@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { startService } from '@ipfleet/testing/service-process.ts'
 import { testCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
+import { fakeEntry } from './fake-upstream.ts'
 import { edgeCommand } from './edge-server.ts'
 import { replicaCommand, type ServerCommand, serviceCommand, startFlags, startMeasured } from './measured-server.ts'
 import { type MemoryLimit, memoryLimit } from './memory-limit.ts'
@@ -21,7 +22,6 @@ export interface ShareServers extends AsyncDisposable {
   readonly byName: Readonly<Record<FloodedServer, ShareServer>>
 }
 
-const fakeEntry = fileURLToPath(import.meta.resolve('@ipfleet/testing/fake-ipinfo-main.ts'))
 const originCommand = {
   name: 'origin',
   command: process.execPath,

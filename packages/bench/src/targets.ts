@@ -1,7 +1,10 @@
-/** `/a.b.c.d` for that many public addresses, always the same ones. */
-export function manyTargets(count: number): string[] {
+/** `/a.b.c.d` for that many public addresses, always the same ones for the same number `from`. */
+export function manyTargets(count: number, from = 0): string[] {
   // 11.0.0.0/8 has 16 million addresses, none of them reserved.
-  return Array.from({ length: count }, (_, index) => `/11.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`)
+  return Array.from({ length: count }, (_, at) => {
+    const index = from + at
+    return `/11.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`
+  })
 }
 
 const atATime = 32
