@@ -41,10 +41,10 @@ test('latency delays the answer and heals', async () => {
   const before = performance.now()
   expect((await ask()).status).toBe(200)
   expect(performance.now() - before).toBeGreaterThanOrEqual(58)
+  // Longer than a test may take.
+  fake.behave({ kind: 'latency', ms: 600_000 })
   fake.heal()
-  const healed = performance.now()
-  await ask()
-  expect(performance.now() - healed).toBeLessThan(58)
+  expect((await ask()).status).toBe(200)
 })
 
 test('any status with body and headers, which costs no quota', async () => {

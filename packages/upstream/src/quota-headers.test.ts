@@ -99,8 +99,8 @@ describe('the quota that a reply tells', () => {
   })
 
   test('a long senseless field takes no time', () => {
-    const startedMs = performance.now()
+    const before = process.threadCpuUsage()
     expect(quotaOf({ ratelimit: `${'"a";'.repeat(5000)}${'",'.repeat(5000)}` }, nowMs)).toBeUndefined()
-    expect(performance.now() - startedMs).toBeLessThan(500)
+    expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(500)
   })
 })
