@@ -6,7 +6,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { configTables } from '../src/config/config-tables.ts'
+import { describeTable } from '@ipfleet/settings/toml-schema.ts'
+import { configTables } from '../src/config/config-schema.ts'
 import { certificateFault } from '../src/server/certificate.ts'
 import { settingsSchema } from '../src/settings.ts'
 import { type TestCertificate, testCertificate } from './test-certificate.ts'
@@ -41,11 +42,11 @@ test('--help lists every setting and every key of the file with its default, at 
   expect([status, stderr]).toEqual([0, ''])
   expect(stdout).toContain('Usage: edge [--config FILE] [--help | --version | --check]')
   for (const name of Object.keys(settingsSchema)) expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'))
-  for (const { title, keys } of configTables) {
+  for (const { title, table } of configTables) {
     expect(stdout).toContain(`\n${title}`)
-    for (const [name, key] of Object.entries(keys)) {
+    for (const { name, default: written } of describeTable(title, table)) {
       expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'))
-      expect(stdout).toContain(key.written)
+      expect(stdout).toContain(written)
     }
   }
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(96)

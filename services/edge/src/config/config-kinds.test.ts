@@ -1,25 +1,22 @@
 import { describe, expect, test } from '@jest/globals'
-import { backendList } from './backend-list.ts'
-import type { Kind } from './config-key.ts'
-import { pathPrefix, requestTarget, urlPath } from './config-kinds.ts'
-import { keyExtractor } from './key-extractor.ts'
-import { listenAddress } from './listen-address.ts'
+import { asWritten } from '@ipfleet/settings/toml-document.ts'
+import { backendList, keyExtractor, listenAddress, pathPrefix, requestTarget, urlPath } from './config-kinds.ts'
 
 const refused = Symbol('refused')
 
-function readText(kind: Kind<unknown>, text: string): unknown {
-  const outcome = kind.read({ line: 1, name: 'key', kind: 'text', text, written: text, isReference: false }, '/')
-  return outcome.kind === 'value' ? outcome.value : refused
+type Kind = typeof urlPath | typeof listenAddress | typeof keyExtractor | typeof backendList
+
+function read(kind: Kind, given: string | readonly string[]): unknown {
+  const outcome = kind.safeParse(asWritten(given))
+  return outcome.success ? outcome.data : refused
 }
 
 function backend(url: string): unknown {
-  const place = { line: 1, name: 'key' }
-  const item = { ...place, kind: 'text', text: url, written: url, isReference: false } as const
-  const outcome = backendList.read({ ...place, kind: 'list', items: [item] }, '/')
-  return outcome.kind === 'value' ? outcome.value[0] : refused
+  const list = read(backendList, [url])
+  return Array.isArray(list) ? list[0] : list
 }
 
-describe.each<[string, Kind<unknown>, ReadonlyArray<readonly [string, unknown]>]>([
+describe.each<[string, Kind, ReadonlyArray<readonly [string, unknown]>]>([
   [
     'where to listen',
     listenAddress,
@@ -85,7 +82,7 @@ describe.each<[string, Kind<unknown>, ReadonlyArray<readonly [string, unknown]>]
   ],
 ])('%s', (_, kind, cases) => {
   test.each(cases)('reads %j as %p', (given, expected) => {
-    expect(readText(kind, given)).toEqual(expected)
+    expect(read(kind, given)).toEqual(expected)
   })
 })
 

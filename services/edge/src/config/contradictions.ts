@@ -1,57 +1,102 @@
-import type { BackendConfig } from './backend-list.ts'
-import type { FoundTables, GroupSection, Section } from './find-tables.ts'
-import type { rateLimitKeys, routeKeys } from './config-tables.ts'
-import { faultAt, type ConfigFault, itemAt, refused } from './given.ts'
-import { leadsTo } from './listen-address.ts'
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
+import { isTomlTable, type TomlDocument } from '@ipfleet/settings/toml-document.ts'
+import type { BackendConfig, ListenAddress } from './config-kinds.ts'
+import type { ConfigTables } from './config-schema.ts'
 
-/** What is right by itself and wrong together. */
-export function contradictions(tables: FoundTables): readonly ConfigFault[] {
-  const { groups, routes, rateLimit } = tables
+export interface Contradiction {
+  readonly path: (string | number)[]
+  readonly message: string
+}
+
+type Given = Pick<TomlDocument, 'has' | 'lineOf'>
+
+const groupName = /^[a-z0-9-]{1,64}$/
+
+/** Names of groups that are none. */
+export function wrongNames({ root }: Pick<TomlDocument, 'root'>): readonly Contradiction[] {
+  const groups = isTomlTable(root['groups']) ? Object.keys(root['groups']) : []
+  return groups.flatMap((name) => {
+    const path = ['groups', name]
+    if (name === 'default') return [{ path, message: 'the group of this name is [upstreams]' }]
+    return groupName.test(name) ? [] : [{ path, message: 'a name of a group is 1 to 64 of a to z, 0 to 9 and -' }]
+  })
+}
+
+/** What is right by itself and wrong together. A value with a fault of its own is undefined. */
+export function contradictions(tables: ConfigTables, given: Given): readonly Contradiction[] {
   return [
-    ...groups.flatMap((group) => circles(group, tables)),
-    ...routes.flatMap((route) => unknownGroup(route, groups)),
-    ...routes.flatMap((route, index) => repeatedPrefix(route, routes.slice(0, index))),
-    ...(rateLimit ? keysOfTheOther(rateLimit) : []),
-    ...sameEndpoint(tables),
+    ...circles(tables, given),
+    ...unknownGroups(tables),
+    ...repeatedPrefixes(tables, given),
+    ...keysOfTheOther(tables, given),
+    ...sameEndpoint(tables, given),
   ]
 }
 
 /** Backends that are the edge itself, so that each request would go round until the connections are used up. */
-function circles(group: GroupSection, { server }: FoundTables): readonly ConfigFault[] {
-  const { listen } = server.values
-  if (!listen) return []
-  const given = group.given?.entries.get('backends')
-  const own = (group.values.backends ?? []).flatMap((backend, index) =>
-    leadsTo(listen, backend) ? [{ backend, index }] : [],
+function circles({ server, upstreams, groups }: ConfigTables, given: Given): readonly Contradiction[] {
+  const { listen } = server
+  const lists = [
+    { path: ['upstreams', 'backends'], backends: upstreams.backends },
+    ...Object.entries(groups).map(([name, { backends }]) => ({ path: ['groups', name, 'backends'], backends })),
+  ]
+  const own = lists.flatMap(({ path, backends }) =>
+    (backends ?? []).flatMap((backend, index) =>
+      listen && backend && leadsTo(listen, backend) ? [{ path, backend, index }] : [],
+    ),
   )
-  return own.flatMap(({ backend, index }) => {
-    if (given) return [faultAt(itemAt(given, index), 'would forward to itself: server.listen is this address')]
-    const address = server.given?.entries.get('listen')
-    return address
-      ? [faultAt(address, `would forward to itself: upstreams.backends is not set, and then ${inWords(backend)}`)]
-      : []
-  })
+  return own.map(({ path, backend, index }) =>
+    given.has(path)
+      ? { path: [...path, index], message: 'would forward to itself: server.listen is this address' }
+      : {
+          path: ['server', 'listen'],
+          message: `would forward to itself: upstreams.backends is not set, and then ${inWords(backend)}`,
+        },
+  )
 }
 
 function inWords({ protocol, hostname, port }: BackendConfig): string {
   return `${protocol}//${hostname}:${port}`
 }
 
-type Route = Section<typeof routeKeys>
-
-function unknownGroup({ given, values }: Route, groups: readonly GroupSection[]): readonly ConfigFault[] {
-  const name = given?.entries.get('upstreams')
-  const names = groups.map((group) => group.name)
-  if (!name || values.upstreams === undefined || names.includes(values.upstreams)) return []
-  return refused(name, names.map((one) => JSON.stringify(one)).join(' or ')).faults
+/** Whether a connection to `hostname` and `port` from this machine would plainly arrive at the address itself. */
+function leadsTo(listen: ListenAddress, { hostname, port }: BackendConfig): boolean {
+  if (port !== listen.port) return false
+  if (hostname === listen.host) return true
+  if (isUnspecified(listen.host)) return isLoopback(hostname) || isUnspecified(hostname)
+  if (isUnspecified(hostname)) return isLoopback(listen.host)
+  // Loopback has many addresses (127.0.0.2), but `localhost` is the usual of either family.
+  return [hostname, listen.host].includes('localhost') && isLoopback(hostname) && isLoopback(listen.host)
 }
 
-function repeatedPrefix({ given, values }: Route, before: readonly Route[]): readonly ConfigFault[] {
-  const prefix = given?.entries.get('prefix')
-  const other = before.find((route) => route.values.prefix === values.prefix)?.given?.entries.get('prefix')
-  return prefix && other && values.prefix !== undefined
-    ? [faultAt(prefix, `is that of the route on line ${other.line} too`)]
-    : []
+const isLoopbackAddress = addressBlocks(['127.0.0.0/8', '::1/128'])
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || isLoopbackAddress(host)
+}
+
+/** Means all addresses of the machine to a listener, and this machine to a client. */
+function isUnspecified(host: string): boolean {
+  return ['', '0.0.0.0', '::'].includes(host)
+}
+
+function unknownGroups({ routes, groups }: ConfigTables): readonly Contradiction[] {
+  const names = ['default', ...Object.keys(groups)]
+  const allowed = names.map((name) => JSON.stringify(name)).join(' or ')
+  return routes.flatMap(({ upstreams }, index) =>
+    upstreams === undefined || names.includes(upstreams)
+      ? []
+      : [{ path: ['routes', index, 'upstreams'], message: `got ${JSON.stringify(upstreams)}; allowed: ${allowed}` }],
+  )
+}
+
+function repeatedPrefixes({ routes }: ConfigTables, given: Given): readonly Contradiction[] {
+  return routes.flatMap(({ prefix }, index) => {
+    const first = routes.findIndex((route) => route.prefix === prefix)
+    if (prefix === undefined || first === index) return []
+    const line = given.lineOf(['routes', first, 'prefix'])
+    return [{ path: ['routes', index, 'prefix'], message: `is that of the route on line ${line} too` }]
+  })
 }
 
 const keysOf = {
@@ -59,17 +104,21 @@ const keysOf = {
   'token-bucket': ['burst', 'refill_per_second'],
 } as const
 
-function keysOfTheOther({ given, values }: Section<typeof rateLimitKeys>): readonly ConfigFault[] {
-  const { algorithm } = values
+function keysOfTheOther({ rate_limit: limit }: ConfigTables, given: Given): readonly Contradiction[] {
+  const algorithm = limit?.algorithm
   if (algorithm === undefined) return []
   const other = algorithm === 'sliding-window' ? 'token-bucket' : 'sliding-window'
-  const entries = keysOf[other].map((name) => given?.entries.get(name)).filter((entry) => entry !== undefined)
-  return entries.map((entry) => faultAt(entry, `is of algorithm = "${other}", and this is "${algorithm}"`))
+  return keysOf[other]
+    .map((key) => ({ path: ['rate_limit', key], message: `is of algorithm = "${other}", and this is "${algorithm}"` }))
+    .filter(({ path }) => given.has(path))
 }
 
-function sameEndpoint({ server, metrics }: FoundTables): readonly ConfigFault[] {
-  const { endpoint, enabled } = metrics.values
-  if (!enabled || endpoint === undefined || endpoint !== server.values.probe_endpoint) return []
-  const given = metrics.given?.entries.get('endpoint') ?? server.given?.entries.get('probe_endpoint')
-  return given ? [faultAt(given, 'metrics.endpoint and server.probe_endpoint are the same')] : []
+function sameEndpoint({ metrics, server }: ConfigTables, given: Given): readonly Contradiction[] {
+  const { enabled, endpoint } = metrics
+  if (!enabled || endpoint === undefined || endpoint !== server.probe_endpoint) return []
+  const path = [
+    ['metrics', 'endpoint'],
+    ['server', 'probe_endpoint'],
+  ].find((one) => given.has(one))
+  return path ? [{ path, message: 'metrics.endpoint and server.probe_endpoint are the same' }] : []
 }

@@ -1,10 +1,9 @@
 import type { buildConfig } from './build-config.ts'
 
-export type { BackendConfig } from './backend-list.ts'
-export type { KeyExtractor } from './key-extractor.ts'
+export type { BackendConfig, KeyExtractor } from './config-kinds.ts'
 
 /**
- * What the edge does: the TOML file, read, checked and completed with its defaults; `config-tables.ts` says what each
+ * What the edge does: the TOML file, read, checked and completed with its defaults; `config-schema.ts` says what each
  * key means. Plain data, so that the primary process can send it to its workers. What the process is (log, Redis,
  * trusted proxies) comes from the environment.
  */

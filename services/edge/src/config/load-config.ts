@@ -1,12 +1,11 @@
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { type Environment, type Fault, readText } from '@ipfleet/settings/sources.ts'
+import { readToml, TomlDocument, type TomlFault } from '@ipfleet/settings/toml-document.ts'
+import { tomlFaults } from '@ipfleet/settings/toml-schema.ts'
 import { buildConfig } from './build-config.ts'
-import { contradictions } from './contradictions.ts'
+import { configFile } from './config-schema.ts'
+import { contradictions, wrongNames } from './contradictions.ts'
 import type { EdgeConfig } from './edge-config.ts'
-import { findTables } from './find-tables.ts'
-import type { ConfigFault, GivenTable, Read } from './given.ts'
-import type { Reading } from './read-table.ts'
-import { readToml } from './read-toml.ts'
 
 export type LoadedConfig =
   /** `file` is the absolute path of what was read; undefined: there was no file, and all is as preset. */
@@ -44,21 +43,31 @@ interface Origin {
 }
 
 function loadedFrom(text: string, { name, env, file }: Origin): LoadedConfig {
-  const root = readToml(text, env)
-  const config = root.kind === 'value' ? readConfig(root.value, dirname(file ?? '')) : root
-  return config.kind === 'value' ? { kind: 'config', config: config.value, file } : faultsIn(name, config.faults)
+  const document = readToml(text, { env, file: file ?? '' })
+  if (!(document instanceof TomlDocument)) return faultsIn(name, [document])
+  const read = fileOf(document).safeParse(document.root)
+  if (!read.success) return faultsIn(name, tomlFaults(read.error.issues, document))
+  return { kind: 'config', config: buildConfig(read.data), file }
 }
 
-function readConfig(root: GivenTable, directory: string): Read<EdgeConfig> {
-  const reading: Reading = { faults: [], directory }
-  const tables = findTables(root, reading)
-  const faults = [...reading.faults, ...contradictions(tables)]
-  return faults.length > 0 ? { kind: 'faults', faults } : { kind: 'value', value: buildConfig(tables) }
+/** The schema with what only the document as a whole can tell. */
+function fileOf(document: TomlDocument) {
+  return configFile
+    .superRefine(
+      (_, context) => wrongNames(document).forEach((fault) => context.addIssue({ code: 'custom', ...fault })),
+      {
+        when: () => true,
+      },
+    )
+    .superRefine(
+      (tables, context) =>
+        contradictions(tables, document).forEach((fault) => context.addIssue({ code: 'custom', ...fault })),
+      // They look into all tables, which have to be tables; what is wrong in one of them does not matter.
+      { when: ({ issues }) => issues.every(({ code }) => code === 'custom') },
+    )
 }
 
-/** In the order of the file. */
-function faultsIn(file: string, found: readonly ConfigFault[]): LoadedConfig {
-  const sorted = found.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0))
-  const faults = sorted.map(({ line, message }) => ({ name: line ? `${file} line ${line}` : file, message }))
+function faultsIn(file: string, found: readonly TomlFault[]): LoadedConfig {
+  const faults = found.map(({ line, message }) => ({ name: line ? `${file} line ${line}` : file, message }))
   return { kind: 'faults', faults, text: faults.map(({ name, message }) => `${name}: ${message}\n`).join('') }
 }

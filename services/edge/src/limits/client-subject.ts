@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { givenToken } from '@ipfleet/http-server/given-token.ts'
-import type { KeyExtractor } from '../config/key-extractor.ts'
+import type { KeyExtractor } from '../config/config-kinds.ts'
 
 /**
  * Whose requests are counted together. An IPv6 client has at least a /64 to itself (RFC 6177), so its addresses count

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
-import { TomlLines, type TomlPath } from './toml-lines.ts'
+import { TomlDocument, type TomlPath } from './toml-document.ts'
 
 /** Every scalar is the number of its own line, so that a document says by itself what is expected. */
-const document = `\uFEFF# a comment with [server] and a = 1
+const document = `# a comment with [server] and a = 1
 top = 2
 [ server ] # [not.this]
 listen=4
@@ -65,11 +65,11 @@ test.each<[TomlPath, number]>([
   [['routes', 1, 'more', 'list', 0, 'two'], 34],
   [['routes', 2, 'prefix'], 36],
 ])('%j stands on line %i', (path, line) => {
-  expect(new TomlLines(document).lineOf(path)).toBe(line)
+  expect(new TomlDocument(document, { env: {}, file: '/edge.toml' }).lineOf(path)).toBe(line)
 })
 
 test('for what is not there, the line of what would hold it', () => {
-  const lines = new TomlLines(document)
+  const lines = new TomlDocument(document, { env: {}, file: '/edge.toml' })
   expect(lines.lineOf(['routes', 1, 'upstreams'])).toBe(28)
   expect(lines.lineOf(['metrics', 'listen'])).toBe(1)
 })

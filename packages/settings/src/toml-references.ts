@@ -1,4 +1,4 @@
-import type { Environment } from '@ipfleet/settings/sources.ts'
+import type { Environment } from './sources.ts'
 
 export type Resolved =
   /** `isReference`: the whole text is one reference. */

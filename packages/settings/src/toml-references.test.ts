@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { resolveReferences } from './references.ts'
+import { resolveReferences } from './toml-references.ts'
 
 const env = { HOST: 'replica', PORT: ' 8080 ', EMPTY: ' ' }
 

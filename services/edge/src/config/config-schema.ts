@@ -1,29 +1,12 @@
-import { backendList } from './backend-list.ts'
-import { optional, preset, required } from './config-key.ts'
-import {
-  blocks,
-  choice,
-  decimal,
-  flag,
-  hedgeAfter,
-  listOf,
-  milliseconds,
-  orNone,
-  pathPrefix,
-  readableFile,
-  requestTarget,
-  seconds,
-  textual,
-  urlPath,
-  wholeNumber,
-} from './config-kinds.ts'
-import { keyExtractor } from './key-extractor.ts'
+import { blocks, choice, decimal, flag, listOf, milliseconds, seconds } from '@ipfleet/settings/toml-kinds.ts'
+import { textual, wholeNumber } from '@ipfleet/settings/toml-kinds.ts'
+import { optional, preset, required, table, tableList, tablesByName } from '@ipfleet/settings/toml-schema.ts'
+import type { TomlValues } from '@ipfleet/settings/toml-schema.ts'
+import * as kinds from './config-kinds.ts'
 import { knownKeys, knownKeysFile } from './known-keys.ts'
-import { listenAddress } from './listen-address.ts'
 
-/** `[server]`. */
-export const serverKeys = {
-  listen: preset(listenAddress, '0.0.0.0:8090', 'Where it listens; port 0 takes a free one'),
+const server = table({
+  listen: preset(kinds.listenAddress, '0.0.0.0:8090', 'Where it listens; port 0 takes a free one'),
   workers: preset(wholeNumber(1, 256), 1, 'Processes that share the port'),
   max_connections: preset(wholeNumber(1), 10_000, 'Most connections and HTTP/2 streams of one process'),
   max_connections_per_client: preset(
@@ -67,25 +50,23 @@ export const serverKeys = {
   upgrades: preset(flag, true, 'Whether WebSocket and other upgrades are tunnelled'),
   tunnel_idle_seconds: preset(seconds(), 3600, 'How long nothing may pass through a tunnel'),
   hidden_paths: preset(
-    listOf(pathPrefix, { min: 0 }),
+    listOf(kinds.pathPrefix),
     ['/metrics', '/stats', '/cache', '/keys', '/admin'],
     'Paths that are answered 404 with all below them: what the replicas offer their operators',
   ),
   show_backend: preset(flag, true, 'Whether X-Backend names who answered'),
-  probe_endpoint: preset(orNone(urlPath), '/edge/readyz', 'Answers whether this edge can serve; "": nothing does'),
-}
+  probe_endpoint: preset(kinds.urlPathOrNone, '/edge/readyz', 'Answers whether this edge can serve; "": nothing does'),
+})
 
-/** `[tls]`. */
-export const tlsKeys = {
-  cert: required(readableFile, 'The certificate with its chain, PEM. Read again when it changes'),
-  key: required(readableFile, 'Its private key, PEM'),
+const tls = table({
+  cert: required(kinds.readableFile, 'The certificate with its chain, PEM. Read again when it changes'),
+  key: required(kinds.readableFile, 'Its private key, PEM'),
   http2: preset(flag, true, 'Whether HTTP/2 is offered'),
   min_version: preset(choice(['TLSv1.2', 'TLSv1.3']), 'TLSv1.2', 'Oldest version of TLS'),
-}
+})
 
-/** `[groups.<name>]`. */
-export const groupKeys = {
-  backends: required(backendList, 'Who answers. The addresses of a name are taken as so many backends'),
+const group = table({
+  backends: required(kinds.backendList, 'Who answers. The addresses of a name are taken as so many backends'),
   balance: preset(
     choice(['round-robin', 'least-requests', 'weighted', 'hash']),
     'round-robin',
@@ -99,57 +80,61 @@ export const groupKeys = {
   max_waiting: preset(wholeNumber(0), 1024, 'Most requests that wait for one of these; more are answered 503'),
   keep_alive_seconds: preset(seconds(), 30, 'How long an unused connection is kept; shorter than the backend keeps it'),
   resolve_seconds: preset(seconds(), 5, 'How often the addresses of a name are looked up again'),
-  health_path: optional(orNone(requestTarget), 'Overrides that of [health]; "": no active checks of this group'),
-}
+  health_path: optional(kinds.requestTargetOrNone, 'Overrides that of [health]; "": no active checks of this group'),
+})
 
-/** `[upstreams]`. */
-export const upstreamsKeys = {
-  ...groupKeys,
-  backends: preset(backendList, ['http://127.0.0.1:8080'], groupKeys.backends.help),
-}
+const upstreams = table({
+  ...group.shape,
+  backends: preset(
+    kinds.backendList,
+    ['http://127.0.0.1:8080'],
+    'Who answers. The addresses of a name are taken as so many backends',
+  ),
+})
 
-/** `[[routes]]`. */
-export const routeKeys = {
-  prefix: required(pathPrefix, 'Matches whole segments: /jobs is /jobs and /jobs/7, not /jobsite. The longest wins'),
+const route = table({
+  prefix: required(
+    kinds.pathPrefix,
+    'Matches whole segments: /jobs is /jobs and /jobs/7, not /jobsite. The longest wins',
+  ),
   upstreams: required(
     textual('the name of a group, or "default" for [upstreams]', (text) => text),
     'Where such requests go',
   ),
   max_body_bytes: optional(wholeNumber(0), 'Overrides that of [server]; 0: no limit'),
-  hedge_after_ms: optional(hedgeAfter, 'Overrides that of [retry]'),
-}
+  hedge_after_ms: optional(kinds.hedgeAfter, 'Overrides that of [retry]'),
+})
 
-/** `[health]`. */
-export const healthKeys = {
-  path: optional(requestTarget, 'What backends are asked; /readyz for replicas of lookup. Not set: no active checks'),
+const health = table({
+  path: optional(
+    kinds.requestTarget,
+    'What backends are asked; /readyz for replicas of lookup. Not set: no active checks',
+  ),
   interval_seconds: preset(seconds(), 1, 'How often each process asks each of them'),
   timeout_ms: preset(milliseconds(), 1000, 'How long the answer may take'),
   healthy_after: preset(wholeNumber(1, 1000), 2, 'Good answers in a row that bring a backend back'),
   unhealthy_after: preset(wholeNumber(1, 1000), 2, 'Failures in a row that take it out'),
-}
+})
 
-/** `[ejection]`. */
-export const ejectionKeys = {
+const ejection = table({
   failures: preset(wholeNumber(0), 3, 'Failed requests in a row after which a backend is left alone; 0: never'),
   seconds: preset(seconds(), 10, 'For how long'),
   max_percent: preset(wholeNumber(0, 100), 50, 'Most of a group that is left alone at a time'),
   slow_start_seconds: preset(seconds(0), 10, 'How long a returning backend takes to get its full share; 0: none'),
-}
+})
 
-/** `[retry]`. */
-export const retryKeys = {
+const retry = table({
   attempts: preset(wholeNumber(0, 10), 1, 'Further backends that a request may try'),
   budget_percent: preset(wholeNumber(0, 100), 20, 'Most retries, as a share of the requests of the last ten seconds'),
   min_per_second: preset(decimal(0, 1_000_000), 100, 'Retries a second that are allowed in any case'),
   hedge_after_ms: preset(
-    hedgeAfter,
+    kinds.hedgeAfter,
     'auto',
     'After how long without an answer a GET or HEAD is asked of another backend too, and as long after that of the next, within the budget of retries; the first answer counts. "auto": three times the 99th percentile of the last answers, from 250 ms to 5 s; 0: never. Not for event streams, and for /jobs only if a route says so',
   ),
-}
+})
 
-/** `[rate_limit]`. */
-export const rateLimitKeys = {
+const rateLimit = table({
   algorithm: preset(
     choice(['sliding-window', 'token-bucket']),
     'sliding-window',
@@ -160,7 +145,7 @@ export const rateLimitKeys = {
   burst: preset(wholeNumber(1, 1_000_000_000), 10, 'Most requests at once'),
   refill_per_second: preset(decimal(0.001, 1_000_000_000), 0.5, 'Requests that may follow in each second'),
   key_extractor: preset(
-    keyExtractor,
+    kinds.keyExtractor,
     'client_ip',
     'What makes a client: its address (IPv6: the /64), or its token or a header field if that is known; an unknown one counts as its address',
   ),
@@ -172,37 +157,60 @@ export const rateLimitKeys = {
     'Of what a client has left, a process lets this share through before it asks Redis; 0: it asks each time',
   ),
   exempt: preset(blocks, [], 'Clients that are not limited'),
-}
+})
 
-/** `[access]`. */
-export const accessKeys = {
+const access = table({
   allow: preset(blocks, [], 'Clients that are served; none: all are'),
   deny: preset(blocks, [], 'Clients that are not, whatever allow says'),
-}
+})
 
-/** `[metrics]`. */
-export const metricsKeys = {
+const metrics = table({
   enabled: preset(flag, true, 'Whether there are any'),
-  endpoint: preset(urlPath, '/metrics', 'Their path'),
+  endpoint: preset(kinds.urlPath, '/metrics', 'Their path'),
   allow: preset(blocks, ['loopback', 'private'], 'Clients that may read them; to others the path does not exist'),
-}
+})
 
-/** The tables of the file as they are written there, with the keys that the help lists below them. */
+/** The tables of the file as they are written there, with what the help lists below them. */
 export const configTables = [
-  { name: 'server', title: '[server]', keys: serverKeys },
-  { name: 'tls', title: '[tls]', note: 'without it, plain HTTP', keys: tlsKeys },
-  { name: 'upstreams', title: '[upstreams]', note: 'where requests go that no route takes', keys: upstreamsKeys },
+  { title: '[server]', table: server },
+  { title: '[tls]', note: 'without it, plain HTTP', table: tls },
+  { title: '[upstreams]', note: 'where requests go that no route takes', table: upstreams },
   {
-    name: 'groups',
     title: '[groups.<name>]',
     note: 'for routes; has the keys of [upstreams], of which this is required',
-    keys: { backends: groupKeys.backends },
+    table: table({ backends: group.shape.backends }),
   },
-  { name: 'routes', title: '[[routes]]', note: 'one for each prefix', keys: routeKeys },
-  { name: 'health', title: '[health]', keys: healthKeys },
-  { name: 'ejection', title: '[ejection]', keys: ejectionKeys },
-  { name: 'retry', title: '[retry]', keys: retryKeys },
-  { name: 'rate_limit', title: '[rate_limit]', note: 'without it, no client is limited', keys: rateLimitKeys },
-  { name: 'access', title: '[access]', keys: accessKeys },
-  { name: 'metrics', title: '[metrics]', keys: metricsKeys },
+  { title: '[[routes]]', note: 'one for each prefix', table: route },
+  { title: '[health]', table: health },
+  { title: '[ejection]', table: ejection },
+  { title: '[retry]', table: retry },
+  { title: '[rate_limit]', note: 'without it, no client is limited', table: rateLimit },
+  { title: '[access]', table: access },
+  { title: '[metrics]', table: metrics },
 ]
+
+/** The file. What its tables say together is judged by `contradictions.ts`. */
+export const configFile = table(
+  {
+    server: server.prefault({}),
+    tls: tls.optional(),
+    upstreams: upstreams.prefault({}),
+    groups: tablesByName(group).prefault({}),
+    routes: tableList(route).prefault([]),
+    health: health.prefault({}),
+    ejection: ejection.prefault({}),
+    retry: retry.prefault({}),
+    rate_limit: rateLimit.optional(),
+    access: access.prefault({}),
+    metrics: metrics.prefault({}),
+  },
+  homesOf,
+)
+
+export type ConfigTables = TomlValues<typeof configFile>
+
+/** Above the first table line, a key is in no table. */
+function homesOf(key: string): string {
+  const homes = configTables.filter(({ table: { shape } }) => Object.hasOwn(shape, key)).map(({ title }) => title)
+  return homes.length > 0 ? ` outside of a table; it belongs below ${homes.join(' or ')}` : ''
+}
