@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Reply } from './reply.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { TransportError } from './transport.ts'
 
 /**
  * Whether an answer to a request over plain HTTP is the forward proxy's own, and upstream has said nothing: 407, or the
@@ -14,12 +14,9 @@ export function isOfProxy(status: number, headers: IncomingHttpHeaders): boolean
 }
 
 /** What a proxy's answer means for us: upstream was not reached, or not in time. */
-export function proxyFailure(status: number): Reply {
-  return {
-    kind: 'failed',
-    code: status === 504 ? 'upstream_timeout' : 'upstream_unreachable',
-    detail: `the proxy answered ${status}`,
-  }
+export function proxyError(status: number): TransportError {
+  const code = status === 504 ? 'upstream_timeout' : 'upstream_unreachable'
+  return new TransportError(code, `the proxy answered ${status}`)
 }
 
 /** The status of a proxy that refused a tunnel; undefined for any other error. */

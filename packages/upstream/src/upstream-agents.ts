@@ -1,11 +1,14 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 export interface UpstreamAgentsOptions {
   readonly maxSockets: number
   /** http://user:password@host:port of a forward proxy. Undefined: upstream is connected to directly. */
   readonly proxyUrl: string | undefined
+  /** How long a connection is used; then the name is looked up anew. */
+  readonly maxLifeMs: number
 }
 
 /** What got takes; false: a connection of its own, which is closed after the answer. */
@@ -26,15 +29,19 @@ export class UpstreamAgents {
   /** For requests that must not meet a connection of the pool. */
   readonly fresh: Agents
 
-  constructor({ maxSockets, proxyUrl }: UpstreamAgentsOptions) {
+  constructor({ maxSockets, proxyUrl, maxLifeMs }: UpstreamAgentsOptions) {
+    const aging = <A extends HttpAgent>(agent: A): A => withMaxLife(agent, maxLifeMs)
     const kept = { keepAlive: true, maxSockets, maxFreeSockets: maxSockets, scheduling: 'lifo' as const }
     if (proxyUrl === undefined) {
-      this.pooled = { http: new HttpAgent(kept), https: new HttpsAgent(kept) }
+      this.pooled = { http: aging(new HttpAgent(kept)), https: aging(new HttpsAgent(kept)) }
       this.fresh = { http: false, https: false }
       return
     }
     const proxied = { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl }, timeout: tunnelTimeoutMs }
-    this.pooled = { http: new HttpAgent({ ...kept, ...proxied }), https: new HttpsAgent({ ...kept, ...proxied }) }
+    this.pooled = {
+      http: aging(new HttpAgent({ ...kept, ...proxied })),
+      https: aging(new HttpsAgent({ ...kept, ...proxied })),
+    }
     this.fresh = { http: new HttpAgent(proxied), https: new HttpsAgent(proxied) }
   }
 
@@ -46,4 +53,18 @@ export class UpstreamAgents {
       agent.destroy()
     }
   }
+}
+
+/** Keeps no connection whose first request ended longer ago. */
+function withMaxLife<A extends HttpAgent>(agent: A, maxLifeMs: number): A {
+  const firstFreeMs = new WeakMap<Duplex, number>()
+  const mayBeKept: (socket: Duplex) => unknown = agent.keepSocketAlive.bind(agent)
+  return Object.assign(agent, {
+    keepSocketAlive: (socket: Duplex): unknown => {
+      const nowMs = performance.now()
+      const sinceMs = firstFreeMs.get(socket) ?? nowMs
+      firstFreeMs.set(socket, sinceMs)
+      return nowMs - sinceMs < maxLifeMs && mayBeKept(socket)
+    },
+  })
 }

@@ -16,6 +16,8 @@ export interface PoolOptions extends ConnectionTimeouts {
   readonly maxWaiting: number
   /** Most of both that one client may hold, in percent of what the others leave free. Default 100: all of them. */
   readonly clientSharePercent?: number
+  /** How long a connection is used for further exchanges. Default: without end. */
+  readonly maxLifeMs?: number
 }
 
 /** Connections to one target, kept alive between exchanges. */
@@ -95,9 +97,14 @@ export class ConnectionPool implements UpstreamPool {
 
   close(): void {
     this.#closing = true
-    for (const connection of this.#idle.splice(0)) connection.drop()
+    this.dropIdle()
     for (const exchange of this.#waiting.all()) this.#refuse(exchange)
     this.#restIfEmpty()
+  }
+
+  /** Closes idle connections: the next exchanges get new ones. */
+  dropIdle(): void {
+    for (const connection of this.#idle.splice(0)) connection.drop()
   }
 
   /** Connections that may carry ordinary exchanges, or do. */
@@ -107,6 +114,7 @@ export class ConnectionPool implements UpstreamPool {
 
   #begin(exchange: Exchange, connection: UpstreamConnection): void {
     this.#hold(exchange, connection)
+    exchange.isReused = true
     exchange.begin(connection)
   }
 
@@ -178,9 +186,10 @@ export class ConnectionPool implements UpstreamPool {
     this.#release(connection)
     // There may be too many since `configure`, or since a long exchange is over.
     const isSurplus = this.#connections.size - this.#long.size > this.#options.maxConnections
-    const next = isSurplus ? undefined : this.#nextWaiting()
+    const isOld = performance.now() - connection.madeMs > (this.#options.maxLifeMs ?? Infinity)
+    const next = isSurplus || isOld ? undefined : this.#nextWaiting()
     if (next) this.#begin(next, connection)
-    else if (isSurplus || this.#closing) connection.drop()
+    else if (isSurplus || isOld || this.#closing) connection.drop()
     else this.#idle.push(connection)
     // Its client may have a connection again, which can be another one.
     if (this.#waiting.size > 0) this.#connectWaiting()

@@ -5,8 +5,9 @@ import type { UpstreamFault } from './upstream-fault.ts'
 
 export type { RawFields } from './raw-fields.ts'
 
-/** The server to connect to: an address, never a name, because the address was chosen when the name was resolved. */
+/** The server to connect to. */
 export interface UpstreamTarget {
+  /** Or a name, which each connection looks up; not where the address was chosen when the name was resolved. */
   readonly address: string
   readonly port: number
   /** With it the connection is TLS, and the certificate must be for this name. */

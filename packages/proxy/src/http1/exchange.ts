@@ -21,6 +21,8 @@ export class Exchange {
   readonly request: UpstreamRequest
   /** Whether all of the request has been handed over. */
   finished: boolean
+  /** Whether its connection has carried another one before. */
+  isReused = false
   /** Set while it stands in line for a connection: takes it out. */
   leaveQueue: (() => void) | undefined
   readonly #handler: ExchangeHandler

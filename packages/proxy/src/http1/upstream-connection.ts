@@ -55,6 +55,8 @@ type Phase =
 export class UpstreamConnection {
   /** Its owner's. */
   lease: ConnectionLease | undefined
+  /** `performance.now()` */
+  readonly madeMs = performance.now()
   readonly #socket: Socket
   readonly #owner: ConnectionOwner
   readonly #reader: AnswerReader
