@@ -42,7 +42,7 @@ export function openReplica({
 }: ReplicaOptions): Replica {
   const clock = new FleetClock()
   const link = new RedisLink({ url, name: 'replica', timeoutMs })
-  const subscriber = new Subscriber(subscriberUrl)
+  const subscriber = new Subscriber({ url: subscriberUrl })
   clock.follow(link)
   const generation = new RedisGeneration(link, subscriber)
   // Of one generation only: an outcome from before a purge must not answer a caller who asks after it.
@@ -73,7 +73,7 @@ export type Admin = RedisLink['client']
 
 /** A connection for a test's own orders to its server: it waits for as long as the server needs. */
 export async function connectAdmin(url: string): Promise<Admin> {
-  const admin = connect(url, 'admin', { enableOfflineQueue: true, commandTimeout: 15_000, socketTimeout: 15_000 })
+  const admin = connect({ url }, 'admin', { enableOfflineQueue: true, commandTimeout: 15_000, socketTimeout: 15_000 })
   await admin.ping()
   return admin
 }

@@ -38,7 +38,7 @@ afterEach(async () => {
 /** A replica that hears the others. */
 async function replica(timeoutMs = 200): Promise<Replica> {
   const link = await fleetLink(redis.url, 'replica', timeoutMs)
-  const subscriber = new Subscriber(redis.url)
+  const subscriber = new Subscriber({ url: redis.url })
   const own = new LocalKeyStore(monotonicClock, { trialMs })
   const fleet = new RedisKeyStore(link, { trialMs })
   const store = new ResilientKeyStore(fleet, own, link, subscriber)

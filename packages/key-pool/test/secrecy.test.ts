@@ -24,7 +24,7 @@ let subscriber: Subscriber
 beforeEach(async () => {
   redis = await startTestRedis()
   link = await fleetLink(redis.url, 'replica')
-  subscriber = new Subscriber(redis.url)
+  subscriber = new Subscriber({ url: redis.url })
 })
 
 afterEach(async () => {

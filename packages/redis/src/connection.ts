@@ -1,7 +1,9 @@
 import { types } from 'node:util'
-import { Redis, type RedisOptions } from 'ioredis'
-import type { RedisPlace } from './redis-problem.ts'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
+import { Redis, type RedisOptions } from 'ioredis'
+import type { RedisAccess } from './redis-access.ts'
+import { redisAddress } from './redis-address.ts'
+import { tlsOptions } from './tls-files.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -42,15 +44,20 @@ function connectionOptions(name: string): RedisOptions {
   }
 }
 
-/** The number of the database that a URL names: `redis://host/3`. */
-export function databaseOf(url: string): number {
-  return Number(/^\/(\d+)/.exec(new URL(url).pathname)?.[1] ?? 0)
-}
-
-/** Where a URL leads. */
-export function placeOf(url: string): RedisPlace {
-  const { hostname, port, protocol } = new URL(url)
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379), tls: protocol === 'rediss:' }
+/** Where a connection leads, and who it is. */
+function accessOptions(access: RedisAccess): RedisOptions {
+  const address = redisAddress(access.url)
+  const username = access.username ?? address.username
+  const password = access.password ?? address.password
+  const tls = address.tls ? tlsOptions(access.tls ?? {}) : undefined
+  const [first] = address.hosts
+  return {
+    db: address.db,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls }),
+    ...(address.path !== undefined ? { path: address.path } : first),
+  }
 }
 
 /**
@@ -72,8 +79,9 @@ function isOfSelect(error: unknown): boolean {
  * One connection that retries for ever. Errors come as `close` events and rejected commands; the `error` event
  * itself only needs a listener so that it does not end the process.
  */
-export function connect(url: string, name: string, options: RedisOptions = {}): Redis {
-  return staysInItsDatabase(new Redis(url, { ...connectionOptions(name), ...options, replyMapping: 'legacy' }))
+export function connect(access: RedisAccess, name: string, options: RedisOptions = {}): Redis {
+  const all = { ...connectionOptions(name), ...accessOptions(access), ...options }
+  return staysInItsDatabase(new Redis({ ...all, replyMapping: 'legacy' }))
 }
 
 /** Read by BullMQ (6.7.0) from the options of a connection: it asks INFO for the version otherwise, and never again. */
@@ -83,21 +91,18 @@ const forBullMq = { skipVersionCheck: true }
  * A connection for workers of a queue (BullMQ 6.7), which block on their commands for seconds and wait for a server that
  * is away: no deadline, and what is asked meanwhile waits.
  */
-export function blockingConnection(url: string, name: string): Redis {
-  const { commandTimeout: _none, ...options } = connectionOptions(name)
-  const client = new Redis(url, {
-    ...options,
+export function blockingConnection(access: RedisAccess, name: string): Redis {
+  return connect(access, name, {
     ...forBullMq,
-    replyMapping: 'legacy',
+    commandTimeout: undefined,
     maxRetriesPerRequest: null,
     enableOfflineQueue: true,
     // Longer than they block: 10 s.
     socketTimeout: 20_000,
   })
-  return staysInItsDatabase(client)
 }
 
 /** Some seconds without an answer are a failure for what adds to a queue, but less is not: it adds thousands at once. */
-export function queueConnection(url: string, name: string): Redis {
-  return connect(url, name, { ...forBullMq, enableOfflineQueue: true, commandTimeout: 5000, socketTimeout: 6000 })
+export function queueConnection(access: RedisAccess, name: string): Redis {
+  return connect(access, name, { ...forBullMq, enableOfflineQueue: true, commandTimeout: 5000, socketTimeout: 6000 })
 }

@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events'
 import type { Redis } from 'ioredis'
-import { connect, databaseOf, placeOf } from './connection.ts'
+import { connect } from './connection.ts'
 import { withinDeadline } from './deadline.ts'
 import { defaultPrefix, FleetNames } from './fleet-names.ts'
 import { LinkCondition } from './link-condition.ts'
 import { callLua, type LuaArgument, type LuaCommand } from './lua-command.ts'
+import { placeOf, type RedisAccess } from './redis-access.ts'
+import { redisAddress } from './redis-address.ts'
 import {
   closedAtOnceProblem,
   lostProblem,
@@ -17,8 +19,7 @@ import {
 import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
 import { type RedisNeed, selfTest } from './self-test.ts'
 
-export interface RedisLinkOptions {
-  readonly url: string
+export interface RedisLinkOptions extends RedisAccess {
   /** Shown in CLIENT LIST and in logs. */
   readonly name: string
   /** Deadline of one command. */
@@ -72,16 +73,17 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   #refusedMs = -Infinity
   #reconnectedMs = -Infinity
 
-  constructor({ url, name, timeoutMs = 100, prefix = defaultPrefix, needs = [] }: RedisLinkOptions) {
+  constructor(options: RedisLinkOptions) {
     super()
+    const { url, name, timeoutMs = 100, prefix = defaultPrefix, needs = [] } = options
     // Every part that keeps state in Redis listens for `up`; there are more than ten of them in a large service.
     this.setMaxListeners(50)
     this.name = name
-    this.names = new FleetNames({ prefix, db: databaseOf(url) })
-    this.#place = placeOf(url)
+    this.names = new FleetNames({ prefix, db: redisAddress(url).db })
+    this.#place = placeOf(options)
     this.#needs = needs
     this.#timeoutMs = timeoutMs
-    this.client = connect(url, name)
+    this.client = connect(options, name)
     this.client.on('connect', () => (this.#isReached = true))
     this.client.on('ready', () => void this.#test())
     this.client.on('error', (error) => this.#connectionFailed(error))

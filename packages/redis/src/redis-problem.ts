@@ -17,30 +17,33 @@ export interface RedisProblem {
 
 /** Where a server is, for messages. Without credentials. */
 export interface RedisPlace {
+  /** Host and port, or the path of a socket. */
+  readonly at: string
   readonly host: string
-  readonly port: number
   readonly tls: boolean
+  /** What the names of its settings begin with: `REDIS`. */
+  readonly settings: string
 }
 
-const nowhere: RedisPlace = { host: 'its address', port: 0, tls: false }
+const nowhere: RedisPlace = { at: 'its address', host: 'its address', tls: false, settings: 'REDIS' }
 
 type Row = readonly [form: RegExp, kind: ProblemKind, code: string, message: string]
 
-/** By what the server says. The first that matches. `$at` stands for host and port. */
+/** By what the server says. The first that matches. `$at` stands for where it is, `$settings` for how its settings begin. */
 const replies: readonly Row[] = [
-  [
-    /^WRONGPASS|invalid password/,
-    'settings',
-    'WRONGPASS',
-    'the server at $at refuses the user or the password of the URL',
-  ],
+  [/^WRONGPASS|invalid password/, 'settings', 'WRONGPASS', 'the server at $at refuses the user or the password'],
   [
     /^NOAUTH/,
     'settings',
     'NOAUTH',
-    'the server at $at wants a password: redis://:PASSWORD@host or redis://USER:PASSWORD@host',
+    'the server at $at wants a password: set $settings_PASSWORD, or redis://:PASSWORD@host or redis://USER:PASSWORD@host',
   ],
-  [/^DENIED/, 'settings', 'DENIED', 'the server at $at is in protected mode: give it a password, and the URL as well'],
+  [
+    /^DENIED/,
+    'settings',
+    'DENIED',
+    'the server at $at is in protected mode: give it a password, and set $settings_PASSWORD',
+  ],
   [
     /DB index is out of range|invalid DB index/i,
     'settings',
@@ -58,7 +61,7 @@ const replies: readonly Row[] = [
     /^NOPERM|ACL failure|executing the script can't (run|access)/,
     'settings',
     'NOPERM',
-    'the user of the URL may not do what is needed$what: give it the commands, keys and channels that the README lists',
+    'the user may not do what is needed$what: give it the commands, keys and channels that the README lists',
   ],
   [
     /nonexistent global variable '(cjson|cmsgpack)'|attempt to index a nil value \(global '(cjson|cmsgpack)'\)/,
@@ -96,12 +99,26 @@ const failures: readonly Row[] = [
   silent,
   [/^(ENOTFOUND|EAI_\w+)/, 'away', 'ENOTFOUND', 'the name $host does not resolve'],
   [/^ECONNREFUSED/, 'away', 'ECONNREFUSED', 'nothing listens at $at'],
+  [/^ENOENT/, 'away', 'ENOENT', 'there is no socket at $at'],
+  [/^EACCES/, 'settings', 'EACCES', 'this process may not open the socket at $at'],
   [/^(EHOSTUNREACH|ENETUNREACH)/, 'away', 'EHOSTUNREACH', 'there is no route to $at'],
   [
     /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT\w*))/,
     'settings',
     'CERTIFICATE',
-    'the certificate of the server at $at is of an authority that is not trusted: name its file in NODE_EXTRA_CA_CERTS',
+    'the certificate of the server at $at is of an authority that is not trusted: name its file in $settings_CA',
+  ],
+  [
+    /ALERT_CERTIFICATE_REQUIRED/,
+    'settings',
+    'CERTIFICATE',
+    'the server at $at wants a certificate of its clients: name it in $settings_CERT and its key in $settings_KEY',
+  ],
+  [
+    /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_\w+)/,
+    'settings',
+    'CERTIFICATE',
+    'the server at $at does not accept the certificate of $settings_CERT',
   ],
   [/^CERT_HAS_EXPIRED/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at has expired'],
   [/^ERR_TLS_CERT_ALTNAME_INVALID/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at is not for $host'],
@@ -142,7 +159,10 @@ export function silentProblem(place: RedisPlace): RedisProblem {
 
 /** It was reached, and ended the connection before it had said anything. */
 export function closedAtOnceProblem(place: RedisPlace): RedisProblem {
-  const hint = place.tls ? 'is it redis:// instead of rediss://?' : 'does it want TLS (rediss://)?'
+  // With TLS 1.3 it may end the connection before its reason, a missing certificate, has been read.
+  const hint = place.tls
+    ? 'is it redis:// instead of rediss://, or does it want a certificate of its clients ($settings_CERT, $settings_KEY)?'
+    : 'does it want TLS (rediss://)?'
   return problemIn([/./, 'settings', 'CLOSED', `the server at $at ends the connection at once: ${hint}`], place)
 }
 
@@ -159,11 +179,11 @@ export function modeProblem(mode: string, place: RedisPlace): RedisProblem | und
   return problemIn([/./, 'settings', 'SENTINEL', '$at is a Sentinel: name the server that it watches'], place)
 }
 
-function problemIn([, kind, code, message]: Row, { host, port }: RedisPlace, what?: string): RedisProblem {
-  const at = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+function problemIn([, kind, code, message]: Row, { at, host, settings }: RedisPlace, what?: string): RedisProblem {
   const filled = message
     .replace('$at', () => at)
     .replace('$host', () => host)
+    .replaceAll('$settings', () => settings)
     .replace('$what', () => (what === undefined ? '' : ` (${what})`))
   return { kind, code, message: filled }
 }

@@ -1,10 +1,12 @@
-import { expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { loadSettings } from '@ipfleet/settings/load-settings.ts'
-import { redisSettings, redisUrl } from './redis-settings.ts'
+import { type TestCertificate, testCertificate } from '@ipfleet/testing/test-certificate.ts'
+import { redisAddress } from './redis-address.ts'
+import { redisRules, redisSettings, redisUrl } from './redis-settings.ts'
 
-const schema = { REDIS_URL: redisUrl({ help: 'Redis' }), ...redisSettings() }
+const schema = { REDIS_URL: redisUrl({ help: 'Redis', optional: true }), ...redisSettings() }
 const load = (env: Record<string, string>) =>
-  loadSettings(schema, { program: 'p', summary: '', argv: [], env, cwd: '/' })
+  loadSettings(schema, { program: 'p', summary: '', argv: [], env, cwd: '/', rules: redisRules('REDIS') })
 
 test.each([
   'redis://h',
@@ -47,4 +49,75 @@ test.each(['blue', 'ip-fleet.eu_2', '7'])('the name %s is taken', (prefix) => {
 
 test.each(['a:b', 'a b', 'a*', '{a}', 'a'.repeat(65), '"blue"'])('the name %s is refused', (prefix) => {
   expect(load({ REDIS_URL: 'redis://h', REDIS_PREFIX: prefix }).kind).toBe('faults')
+})
+
+test.each([
+  ['unix:///run/redis.sock', { path: '/run/redis.sock', hosts: [], db: 0 }],
+  ['unix:/run/redis.sock?db=3', { path: '/run/redis.sock', db: 3 }],
+  ['redis://h', { hosts: [{ host: 'h', port: 6379 }], db: 0, tls: false, username: undefined, password: undefined }],
+  ['rediss://user:p%40ss%2Fword%25@h:1/4', { tls: true, username: 'user', password: 'p@ss/word%', db: 4 }],
+  ['redis://:p@ss@h', { username: undefined, password: 'p@ss', hosts: [{ host: 'h', port: 6379 }] }],
+  ['REDIS://[::1]:6380/1', { hosts: [{ host: '::1', port: 6380 }], db: 1 }],
+])('%s is read', (url, address) => {
+  expect(load({ REDIS_URL: url }).kind).toBe('settings')
+  expect(redisAddress(url)).toMatchObject(address)
+})
+
+test.each([
+  ['unix://h/run/redis.sock', 'host'],
+  ['unix:///run/redis.sock?database=3', '[?]db='],
+  ['unix:', 'starts with'],
+  ['redis://h1,h2', 'several hosts'],
+])('%s is refused', (url, reason) => {
+  expect(load({ REDIS_URL: url })).toMatchObject({ faults: [{ message: expect.stringMatching(reason) }] })
+})
+
+describe('settings together', () => {
+  let certificate: TestCertificate
+  let other: TestCertificate
+  beforeAll(async () => {
+    certificate = await testCertificate()
+    other = await testCertificate()
+  })
+  afterAll(() => Promise.all([certificate, other].map((made) => made[Symbol.asyncDispose]())))
+
+  test.each<[name: string, env: () => Record<string, string>]>([
+    ['all of them', () => allSet()],
+    ['a user in the URL, and a password', () => ({ REDIS_URL: 'redis://user@h', REDIS_PASSWORD: 'canary' })],
+    ['a bundle of authorities', () => ({ REDIS_URL: 'rediss://h', REDIS_CA: certificate.certFile })],
+  ])('%s can be used', (_name, env) => {
+    expect(load(env())).toMatchObject({ kind: 'settings' })
+  })
+
+  test.each<[given: () => Record<string, string>, fault: RegExp]>([
+    [() => ({ ...allSet(), REDIS_URL: 'redis://h' }), /REDIS_CA: is for TLS[^]*REDIS_CERT: is for TLS/],
+    [() => ({ ...allSet(), REDIS_URL: '' }), /REDIS_USERNAME: needs REDIS_URL[^]*REDIS_PASSWORD: needs REDIS_URL/],
+    [() => ({ ...allSet(), REDIS_CA: '/nowhere' }), /REDIS_CA: \/nowhere cannot be read \(ENOENT\)/],
+    [() => ({ ...allSet(), REDIS_CA: certificate.keyFile }), /REDIS_CA: certificate 1 in .* cannot be read/],
+    [() => ({ ...allSet(), REDIS_CA: import.meta.filename }), /REDIS_CA: .* holds no certificate in PEM/],
+    [() => ({ ...allSet(), REDIS_KEY: other.keyFile }), /REDIS_CERT: .* do not belong together/],
+    [() => ({ ...allSet(), REDIS_KEY: '' }), /REDIS_CERT: needs REDIS_KEY/],
+    [() => ({ ...allSet(), REDIS_CERT: '' }), /REDIS_KEY: needs REDIS_CERT/],
+    [
+      () => ({ ...allSet(), REDIS_URL: 'rediss://u:canary@h' }),
+      /REDIS_USERNAME: .* keep one[^]*REDIS_PASSWORD: .* keep one/,
+    ],
+    [() => ({ REDIS_URL: 'redis://canary@h' }), /REDIS_USERNAME: a user without a password: set REDIS_PASSWORD/],
+    [() => ({ REDIS_URL: 'redis://h', REDIS_USERNAME: 'u' }), /a user without a password/],
+  ])('%# is refused, and no secret is shown', (given, fault) => {
+    const loaded = load(given())
+    expect(loaded).toMatchObject({ kind: 'faults', text: expect.stringMatching(fault) })
+    expect(JSON.stringify(loaded)).not.toContain('canary')
+  })
+
+  function allSet(): Record<string, string> {
+    return {
+      REDIS_URL: 'rediss://h',
+      REDIS_USERNAME: 'user',
+      REDIS_PASSWORD: 'canary',
+      REDIS_CA: certificate.certFile,
+      REDIS_CERT: certificate.certFile,
+      REDIS_KEY: certificate.keyFile,
+    }
+  }
 })

@@ -1,10 +1,15 @@
-import { milliseconds, text } from '@ipfleet/settings/kinds.ts'
-import { url } from '@ipfleet/settings/url-setting.ts'
+import { milliseconds, path, secretText, text } from '@ipfleet/settings/kinds.ts'
+import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import type { CommonOptions, Given, Setting } from '@ipfleet/settings/setting.ts'
+import { url } from '@ipfleet/settings/url-setting.ts'
 import { defaultPrefix } from './fleet-names.ts'
+import type { RedisAccess } from './redis-access.ts'
+import { redisAddress, redisProtocols, redisUrlFault, severalHosts } from './redis-address.ts'
+import { caFault, certificateFault } from './tls-files.ts'
 
 /** What all services can be told about Redis, apart from where it is. */
 export const redisSettings = ({ defaultTimeoutMs = 100, maxTimeoutMs = 1000 } = {}) => ({
+  ...redisAccessSettings('REDIS'),
   REDIS_PREFIX: text({
     group: 'Redis',
     default: defaultPrefix,
@@ -21,15 +26,110 @@ export const redisSettings = ({ defaultTimeoutMs = 100, maxTimeoutMs = 1000 } = 
   }),
 })
 
-/** Where a Redis is: `redis://user:password@host:6379/0`. */
+/**
+ * Where a Redis is: `redis://user:password@host:6379/0`, `rediss://` with TLS, `unix:///path/to/socket?db=0`.
+ * `<NAME>_FILE` may name a file that holds it.
+ */
 export function redisUrl<Optional extends boolean = false>(
   options: CommonOptions<string, Optional>,
 ): Setting<Given<string, Optional>> {
-  return url({ ...options, protocols: ['redis:', 'rediss:'], without: ['query'], fault: databaseFault })
+  return url({ ...options, protocols: redisProtocols, severalHosts, fault: redisUrlFault, fromFile: true })
 }
 
-/** ioredis 6.0.0 takes what is no number for one, and ends the process when the server refuses it. */
-function databaseFault({ pathname }: URL): string | undefined {
-  if (/^\/?(\d{1,5}\/?)?$/.test(pathname)) return undefined
-  return 'after the host comes the number of a database, if anything; in a user or password / is written %2F, @ %40 and ? %3F'
+type AccessName = 'USERNAME' | 'PASSWORD' | 'CA' | 'CERT' | 'KEY'
+
+/** How the server of `<PREFIX>_URL` is reached. */
+export function redisAccessSettings<const Prefix extends string>(prefix: Prefix) {
+  const common = { group: 'Redis', optional: true } as const
+  const settings: Readonly<Record<AccessName, Setting<string | undefined>>> = {
+    USERNAME: text({ ...common, help: `The user, if it is not in ${prefix}_URL. Unset: the server’s default user` }),
+    PASSWORD: secretText({ ...common, help: `The password, if it is not in ${prefix}_URL` }),
+    CA: path({
+      ...common,
+      help: `A PEM file of the authorities whose certificates are accepted with rediss://. Unset: those that Node.js knows`,
+    }),
+    CERT: path({ ...common, help: 'A PEM file of the certificate that this service shows the server' }),
+    KEY: path({ ...common, help: `A PEM file of the key of ${prefix}_CERT` }),
+  }
+  const named = Object.entries(settings).map(([name, setting]) => [`${prefix}_${name}`, setting])
+  return Object.fromEntries(named) as Readonly<Record<`${Prefix}_${AccessName}`, Setting<string | undefined>>>
+}
+
+type AccessSettings<Prefix extends string> = Readonly<Record<`${Prefix}_${AccessName | 'URL'}`, string | undefined>>
+
+/** What the settings that begin with `prefix` say of a Redis; undefined when there is none. */
+export function redisAccess<const Prefix extends string>(
+  settings: AccessSettings<Prefix>,
+  prefix: Prefix,
+): RedisAccess | undefined {
+  const { URL, USERNAME, PASSWORD, CA, CERT, KEY } = valuesOf(settings, prefix)
+  if (URL === undefined) return undefined
+  return { url: URL, username: USERNAME, password: PASSWORD, tls: { ca: CA, cert: CERT, key: KEY }, settings: prefix }
+}
+
+function valuesOf<Prefix extends string>(
+  settings: AccessSettings<Prefix>,
+  prefix: Prefix,
+): Readonly<Record<AccessName | 'URL', string | undefined>> {
+  const value = (name: AccessName | 'URL'): string | undefined => settings[`${prefix}_${name}`]
+  return {
+    URL: value('URL'),
+    USERNAME: value('USERNAME'),
+    PASSWORD: value('PASSWORD'),
+    CA: value('CA'),
+    CERT: value('CERT'),
+    KEY: value('KEY'),
+  }
+}
+
+type Values = ReturnType<typeof valuesOf>
+
+/** What must be so of the settings that begin with `prefix`, and of the files that they name. */
+export function redisRules<const Prefix extends string>(prefix: Prefix): readonly Rule<AccessSettings<Prefix>>[] {
+  const rule = (about: readonly (AccessName | 'URL')[], fault: (values: Values) => string | undefined) => ({
+    about: about.map((name) => `${prefix}_${name}` as const),
+    fault: (settings: AccessSettings<Prefix>) => fault(valuesOf(settings, prefix)),
+  })
+  const needsUrl = (name: AccessName) =>
+    rule([name, 'URL'], (values) =>
+      values[name] !== undefined && values.URL === undefined ? `needs ${prefix}_URL` : undefined,
+    )
+  const needsTls = (name: AccessName) =>
+    rule([name, 'URL'], (values) =>
+      values[name] === undefined || values.URL === undefined || redisAddress(values.URL).tls
+        ? undefined
+        : `is for TLS, and ${prefix}_URL does not begin with rediss`,
+    )
+  const isOnce = (name: 'USERNAME' | 'PASSWORD', part: 'username' | 'password', word: string) =>
+    rule([name, 'URL'], (values) =>
+      values[name] !== undefined && values.URL !== undefined && redisAddress(values.URL)[part] !== undefined
+        ? `is set, and ${prefix}_URL has a ${word} too; keep one of them`
+        : undefined,
+    )
+  return [
+    ...(['USERNAME', 'PASSWORD', 'CA', 'CERT', 'KEY'] as const).map(needsUrl),
+    ...(['CA', 'CERT', 'KEY'] as const).map(needsTls),
+    isOnce('USERNAME', 'username', 'user'),
+    isOnce('PASSWORD', 'password', 'password'),
+    rule(['USERNAME', 'PASSWORD', 'URL'], userFault(prefix)),
+    rule(['CA'], ({ CA }) => (CA === undefined ? undefined : caFault(CA))),
+    rule(['CERT', 'KEY'], ({ CERT, KEY }) => {
+      if (CERT !== undefined && KEY !== undefined) return certificateFault(CERT, KEY)
+      return CERT === undefined ? undefined : `needs ${prefix}_KEY`
+    }),
+    rule(['KEY', 'CERT'], ({ CERT, KEY }) =>
+      KEY !== undefined && CERT === undefined ? `needs ${prefix}_CERT` : undefined,
+    ),
+  ]
+}
+
+/** ioredis 6.0.0 leaves a user without a password away, and goes on as the default user. */
+function userFault(prefix: string) {
+  return ({ URL, USERNAME, PASSWORD }: Values): string | undefined => {
+    const address = URL === undefined ? undefined : redisAddress(URL)
+    const user = USERNAME ?? address?.username
+    const password = PASSWORD ?? address?.password
+    if (address === undefined || user === undefined || password !== undefined) return undefined
+    return `a user without a password: set ${prefix}_PASSWORD`
+  }
 }

@@ -1,6 +1,7 @@
+import { within } from '@ipfleet/core/within.ts'
 import type { Redis } from 'ioredis'
 import { connect } from './connection.ts'
-import { within } from '@ipfleet/core/within.ts'
+import type { RedisAccess } from './redis-access.ts'
 
 /** Subscribing again to what is subscribed changes nothing, and shows whether the link still carries anything. */
 const renewEveryMs = 1000
@@ -20,9 +21,9 @@ export class Subscriber {
   #refusedListener: ((error: unknown) => void) | undefined
   #gap = true
 
-  constructor(url: string, deadlineMs = 100) {
+  constructor(access: RedisAccess, deadlineMs = 100) {
     this.#deadlineMs = deadlineMs
-    this.#client = connect(url, 'subscriber', { autoResubscribe: false, commandTimeout: 1000 })
+    this.#client = connect(access, 'subscriber', { autoResubscribe: false, commandTimeout: 1000 })
     this.#client.on('message', (channel, message) => {
       for (const listener of this.#listeners.get(channel) ?? []) listener(message)
     })

@@ -3,7 +3,7 @@ import { connect } from '../src/connection.ts'
 
 /** A connection for a test's own orders to its server: it waits for as long as the server needs. */
 export async function connectAdmin(url: string): Promise<Redis> {
-  const admin = connect(url, 'admin', { enableOfflineQueue: true, commandTimeout: 15_000, socketTimeout: 15_000 })
+  const admin = connect({ url }, 'admin', { enableOfflineQueue: true, commandTimeout: 15_000, socketTimeout: 15_000 })
   await admin.ping()
   return admin
 }

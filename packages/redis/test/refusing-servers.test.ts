@@ -1,9 +1,11 @@
 import { once } from 'node:events'
+import { copyFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { type TestCertificate, testCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { chooseRedisProvider } from '@ipfleet/testing/redis-provider-choice.ts'
+import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import type { Redis } from '../src/connection.ts'
 import { logLink } from '../src/log-link.ts'
@@ -16,6 +18,8 @@ let certificate: TestCertificate
 let plain: TestRedis
 let locked: TestRedis
 let tls: TestRedis
+/** Wants certificates of its clients. */
+let strict: TestRedis
 let admin: Redis
 let web: Server
 let hung: Server
@@ -24,7 +28,8 @@ const links: RedisLink[] = []
 beforeAll(async () => {
   certificate = await testCertificate()
   const { certFile, keyFile } = certificate
-  const tlsPort = 20_000 + Math.floor(Math.random() * 10_000)
+  const tlsPort = likelyFreePort()
+  const strictPort = likelyFreePort()
   const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile]
   plain = await startTestRedis()
   // A container would not see the files, nor publish the second port; nor is it awaited where PING is refused.
@@ -32,6 +37,8 @@ beforeAll(async () => {
   locked = await startTestRedis({ provider, args: ['--requirepass', 'right'] })
   tls = await startTestRedis({ provider, args: ['--tls-port', String(tlsPort), ...files, '--tls-auth-clients', 'no'] })
   tls = { ...tls, url: `rediss://localhost:${tlsPort}` }
+  strict = await startTestRedis({ provider, args: ['--tls-port', String(strictPort), ...files] })
+  strict = { ...strict, url: `rediss://localhost:${strictPort}` }
   admin = await connectAdmin(plain.url)
   await admin.call('ACL', 'SETUSER', 'weak', 'on', '>pw', '~ipfleet:*', '&ipfleet:*', '+@all', '-hset', '-info')
   web = createServer((socket) => {
@@ -50,7 +57,7 @@ afterAll(async () => {
   admin.disconnect()
   web.close()
   hung.close()
-  await Promise.all([plain.stop(), locked.stop(), tls.stop()])
+  await Promise.all([plain.stop(), locked.stop(), tls.stop(), strict.stop()])
   await certificate[Symbol.asyncDispose]()
 })
 
@@ -85,7 +92,8 @@ test.each([
   ['a wrong password', () => locked.url.replace('//', '//:canary@'), 'WRONGPASS', /refuses the user or the password/],
   ['no password', () => locked.url, 'NOAUTH', /wants a password/],
   ['an unknown user', () => plain.url.replace('//', '//nobody:canary@'), 'WRONGPASS', /refuses the user/],
-  ['an untrusted certificate', () => tls.url, 'CERTIFICATE', /not trusted.*NODE_EXTRA_CA_CERTS/],
+  ['an untrusted certificate', () => tls.url, 'CERTIFICATE', /not trusted.*REDIS_CA/],
+  ['no socket', () => 'unix:///nowhere/redis.sock', 'ENOENT', /no socket at \/nowhere\/redis\.sock/],
   ['TLS to a plain port', () => plain.url.replace('redis:', 'rediss:'), 'ETIMEDOUT', /redis:\/\/ instead of rediss/],
   ['no TLS to a TLS port', () => tls.url.replace('rediss:', 'redis:'), 'CLOSED', /want TLS/],
   ['a name that does not resolve', () => 'redis://nowhere.invalid', 'ENOTFOUND', /nowhere\.invalid does not resolve/],
@@ -109,6 +117,24 @@ test.each([
   const refusal = await link.run((client) => client.get('k')).catch((error: unknown) => error)
   expect(refusal).toBeInstanceOf(RedisUnavailable)
   expect(await admin.dbsize()).toBe(0)
+})
+
+test('a server that wants certificates of its clients says so, and takes one', async () => {
+  const { certFile: ca, keyFile: key } = certificate
+  const { link, lines } = open(strict.url, { tls: { ca }, settings: 'REDIS_CACHE' })
+  await once(link.condition, 'trouble')
+  expect(lines).toEqual([
+    expect.stringMatching(/want.* a certificate of its clients.*REDIS_CACHE_CERT.*REDIS_CACHE_KEY/),
+  ])
+  await once(open(strict.url, { tls: { ca, cert: ca, key } }).link, 'up')
+})
+
+test('files of certificates that change count from the next connection on', async () => {
+  await using other = await testCertificate()
+  const { link } = open(tls.url, { tls: { ca: other.certFile } })
+  await once(link.condition, 'trouble')
+  await copyFile(certificate.certFile, other.certFile)
+  await once(link, 'up')
 })
 
 test('a server that hangs from the start is reported as silent, not as one that ends connections', async () => {

@@ -26,7 +26,7 @@ interface Ears {
 }
 
 function openEars(url = redis.url): Ears {
-  const subscriber = new Subscriber(url)
+  const subscriber = new Subscriber({ url })
   cleanups.push(() => subscriber.close())
   let gaps = 0
   const waiting: (() => void)[] = []

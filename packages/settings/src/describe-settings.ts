@@ -10,7 +10,7 @@ export interface SettingDescription {
   readonly allowed: string
   readonly help: string
   readonly secret: boolean
-  /** The variable that may name a file with the value; secrets only. */
+  /** The variable that may name a file with the value. */
   readonly fileName: string | undefined
 }
 
@@ -24,7 +24,7 @@ export function describeSettings(schema: SettingsSchema): readonly SettingDescri
     allowed: setting.allowed,
     help: setting.help,
     secret: setting.secret,
-    fileName: setting.secret ? `${name}${fileSuffix}` : undefined,
+    fileName: setting.fromFile ? `${name}${fileSuffix}` : undefined,
   }))
 }
 

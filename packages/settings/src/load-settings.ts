@@ -8,8 +8,8 @@ import {
   type Environment,
   environmentOf,
   type Fault,
-  rawSecret,
   rawValue,
+  rawValueOrFile,
   readDotEnv,
   type Sources,
 } from './sources.ts'
@@ -169,7 +169,7 @@ type ReadSetting =
   | { readonly kind: 'fault'; readonly fault: Fault }
 
 function readSetting(name: string, setting: Setting<unknown>, sources: Sources): ReadSetting {
-  const raw = setting.secret ? rawSecret(name, sources) : rawValue(name, sources)
+  const raw = setting.fromFile ? rawValueOrFile(name, sources) : rawValue(name, sources)
   if (raw.kind === 'fault') return raw
   if (raw.kind === 'unset') {
     if (setting.presence.kind !== 'required') return { kind: 'value', value: setting.presence.value }

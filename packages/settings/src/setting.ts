@@ -10,8 +10,10 @@ export interface Setting<Value> {
   readonly help: string
   /** The heading under which the help lists it. */
   readonly group: string
-  /** A secret is never shown, and may also come from the file that `<NAME>_FILE` names. */
+  /** A secret is never shown. */
   readonly secret: boolean
+  /** It may also come from the file that `<NAME>_FILE` names, as every secret may. */
+  readonly fromFile: boolean
   /** The value as a person would write it, for defaults in the help. */
   show(value: Value): string
   /** Refused text as it may be shown in a fault. */
@@ -58,6 +60,7 @@ interface KindOptions<Value> {
   readonly parser: z.ZodType<Value, string>
   readonly allowed: string
   readonly secret?: boolean
+  readonly fromFile?: boolean
   readonly show?: (value: Value) => string
   readonly showGiven?: (text: string) => string
   readonly secretsIn?: (value: Value) => readonly string[]
@@ -95,6 +98,7 @@ function assemble<Value, Unset>(
     help: options.help,
     group: options.group ?? 'Settings',
     secret: kind.secret ?? false,
+    fromFile: kind.fromFile ?? kind.secret ?? false,
     show: (value) => (isUnset(value) ? '' : show(value)),
     showGiven,
     secretsIn: (value) => (isUnset(value) ? [] : secretsIn(value)),

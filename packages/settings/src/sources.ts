@@ -84,8 +84,8 @@ export function rawValue(name: string, sources: Sources): Raw {
   return { kind: 'unset' }
 }
 
-/** The text of a secret: its own, or that of the file which `<NAME>_FILE` names. */
-export function rawSecret(name: string, sources: Sources): Raw {
+/** The text of a setting, or that of the file which `<NAME>_FILE` names. */
+export function rawValueOrFile(name: string, sources: Sources): Raw {
   const own = rawValue(name, sources)
   const fileName = `${name}${fileSuffix}`
   const file = rawValue(fileName, sources)

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { integer, secret, secretList } from './kinds.ts'
+import { integer, secret, secretList, text } from './kinds.ts'
 import { url } from './url-setting.ts'
 import { readDotEnv } from './sources.ts'
 import { unknownNames } from './unknown-names.ts'
@@ -10,6 +10,7 @@ import { unknownNames } from './unknown-names.ts'
 const schema = {
   PORT: integer({ default: 1, min: 0, max: 65_535, help: 'p' }),
   REDIS_URL: url({ protocols: ['redis:'], optional: true, help: 'r' }),
+  REDIS_CA: text({ optional: true, help: 'a' }),
   REDIS_TIMEOUT_MS: integer({ default: 1, min: 0, help: 't' }),
   CONNECT_PORTS: integer({ default: 1, min: 0, help: 'l' }),
   CACHE_MAX_ENTRIES: integer({ default: 1, min: 0, help: 'c' }),
@@ -30,6 +31,11 @@ test.each([
   ['REDIS_URI', 'REDIS_URL'],
   ['REDIS_HOST', 'REDIS_URL'],
   ['redis_url', 'REDIS_URL'],
+  ['REDIS_SENTINELS', 'REDIS_URL'],
+  ['REDIS_CLUSTER', 'REDIS_URL'],
+  ['REDIS_TLS_CA', 'REDIS_CA'],
+  ['REDIS_CA_FILE', 'REDIS_CA'],
+  ['REDIS_SSL_CA_CERTS', 'REDIS_CA'],
   ['PROT', 'PORT'],
   ['CACHE_MAX_ENTRYS', 'CACHE_MAX_ENTRIES'],
   ['IPINFO_KEY', 'IPINFO_KEYS'],
@@ -54,7 +60,7 @@ test('a file that a setting is not read from is told', () => {
 
 test('a name that begins as settings do is told with those that there are', () => {
   expect(toldOf({ REDIS_PASSWORD: 'canary' })).toEqual([
-    'environment: REDIS_PASSWORD is not a setting; those that begin so are REDIS_URL, REDIS_TIMEOUT_MS',
+    'environment: REDIS_PASSWORD is not a setting; those that begin so are REDIS_URL, REDIS_CA, REDIS_TIMEOUT_MS',
   ])
 })
 
@@ -74,6 +80,8 @@ test.each([
   ['LOG_DIR'],
   ['BULK_MAX_RPS'],
   ['REDIS_MAXMEMORY'],
+  ['REDIS_CACHE_URL_FILE'],
+  ['REDIS_CACHE_CA'],
 ])('%s is what others put there', (name) => {
   expect(toldOf({ [name]: 'x' })).toEqual([])
 })
@@ -94,6 +102,6 @@ test('what orchestrators put into the environment is a slip in .env', () => {
   writeFileSync(join(cwd, '.env'), 'CONNECT_PORT=443\nREDIS_PORT=6379\n')
   expect(toldOf({ CONNECT_PORT: '443', REDIS_PORT: 'tcp://192.0.2.1:6379' })).toEqual([
     '.env line 1: CONNECT_PORT is not a setting; did you mean CONNECT_PORTS?',
-    '.env line 2: REDIS_PORT is not a setting; those that begin so are REDIS_URL, REDIS_TIMEOUT_MS',
+    '.env line 2: REDIS_PORT is not a setting; those that begin so are REDIS_URL, REDIS_CA, REDIS_TIMEOUT_MS',
   ])
 })

@@ -24,7 +24,7 @@ export function unknownNames({ env, dotEnv }: Sources, schema: SettingsSchema): 
 }
 
 function namesIn(schema: SettingsSchema): readonly string[] {
-  return Object.entries(schema).flatMap(([name, { secret }]) => (secret ? [name, `${name}${fileSuffix}`] : [name]))
+  return Object.entries(schema).flatMap(([name, { fromFile }]) => (fromFile ? [name, `${name}${fileSuffix}`] : [name]))
 }
 
 interface Advice {
@@ -45,6 +45,8 @@ function adviceOn(name: string, known: readonly string[]): Advice | undefined {
 
 function meantBy(name: string, known: readonly string[]): string | undefined {
   if (known.includes(name)) return name
+  const [, whole] = namesOfOthers.find(([pattern]) => pattern.test(name)) ?? []
+  if (whole !== undefined && known.includes(whole)) return whole
   const suffix = name.endsWith(fileSuffix) ? fileSuffix : ''
   const bare = suffix === '' ? name : name.slice(0, -suffix.length)
   const [, other] = namesOfOthers.find(([pattern]) => pattern.test(bare)) ?? []
@@ -58,7 +60,15 @@ const namesOfOthers: readonly (readonly [RegExp, string])[] = [
   [/^IP_?ASIS_?((API|ACCESS|AUTH)_?)*(KEY|TOKEN|SECRET)S?$/, 'IPASIS_KEYS'],
   [/^PROXY_?USER_?NAME$/, 'PROXY_USER'],
   [/^PROXY_?(PASSWORD|PASSWD|PASSPHRASE|PWD)$/, 'PROXY_PASS'],
-  [/^REDIS_?(URI|DSN|ADDR(ESS)?|HOST(NAME)?|SERVER|ENDPOINT|TLS_URL|CONNECTION(_STRING)?)$/, 'REDIS_URL'],
+  [
+    /^REDIS_?(URI|DSN|ADDR(ESS)?|HOST(NAME)?|SERVER|ENDPOINT|TLS_URL|CONNECTION(_STRING)?|SENTINELS?|CLUSTER|NODES|SOCKET|UNIX_SOCKET)$/,
+    'REDIS_URL',
+  ],
+  [/^REDIS_?(USER|USR|LOGIN)$/, 'REDIS_USERNAME'],
+  [/^REDIS_?(PASS|PASSWD|PASSPHRASE|PWD|AUTH|SECRET)$/, 'REDIS_PASSWORD'],
+  [/^REDIS_?((TLS|SSL)_?)?(ROOT_?)?CA(_?CERTS?|_?BUNDLE)?(_?(FILE|PATH))?$/, 'REDIS_CA'],
+  [/^REDIS_?((TLS|SSL)_?)?(CLIENT_?)?CERT(IFICATE)?(_?(FILE|PATH))?$/, 'REDIS_CERT'],
+  [/^REDIS_?((TLS|SSL)_?)?(CLIENT_?)?(PRIVATE_?)?KEY(_?(FILE|PATH))?$/, 'REDIS_KEY'],
 ]
 
 /** How names begin that hardly any other software has; not `LOG_`, `HOST_` or `CLIENT_`. */
@@ -66,7 +76,9 @@ const families = ['IPINFO_', 'IPASIS_', 'REDIS_', 'CACHE_', 'UPSTREAM_', 'BREAKE
 
 /** Of those families, what another service or docker-compose.yml reads from the same `.env` (compose-file.test.ts). */
 const knownElsewhere = new Set([
-  'REDIS_CACHE_URL',
+  ...['URL', 'URL_FILE', 'USERNAME', 'PASSWORD', 'PASSWORD_FILE', 'CA', 'CERT', 'KEY'].map(
+    (name) => `REDIS_CACHE_${name}`,
+  ),
   'REDIS_MAXMEMORY',
   'REDIS_MEM_LIMIT',
   'REDIS_CACHE_MAXMEMORY',

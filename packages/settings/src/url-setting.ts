@@ -15,7 +15,11 @@ export interface UrlOptions {
   readonly protocols: readonly string[]
   /** What has no meaning there, and is refused. */
   readonly without?: readonly UrlPart[]
-  /** What else is wrong with it, in words that hold nothing of it. */
+  /** Those of the protocols whose URLs may name several hosts, separated by commas. */
+  readonly severalHosts?: readonly string[]
+  /** `<NAME>_FILE` may name a file that holds it. */
+  readonly fromFile?: true
+  /** What else is wrong with it, with each host by itself, in words that hold nothing of it. */
   readonly fault?: (url: URL) => string | undefined
 }
 
@@ -26,36 +30,49 @@ export interface UrlOptions {
 export function url<Optional extends boolean = false>(
   options: CommonOptions<string, Optional> & UrlOptions,
 ): Setting<Given<string, Optional>> {
+  const { protocols, severalHosts = [], without = [], fault } = options
   const isAllowed = (given: string) => {
     if (!URL.canParse(given)) return false
     const { protocol, hostname, pathname } = new URL(given)
-    if (!options.protocols.includes(protocol)) return false
+    if (!protocols.includes(protocol)) return false
     // WHATWG reads `https:example` and `https:\\example` too; a typing error is the likelier meaning.
     return protocol === 'unix:'
       ? pathname.length > 1
       : hostname !== '' && given.toLowerCase().startsWith(`${protocol}//`)
   }
   const parser = z.string().transform((given, context) => {
-    if (!isAllowed(given)) {
+    const each = withOneHost(given, severalHosts)
+    if (!each.every(isAllowed)) {
       const message = 'in a user or password, / is written %2F, ? %3F, # %23, @ %40 and % %25'
       if (given.includes('@')) context.addIssue({ code: 'custom', message, input: given })
       else context.addIssue({ code: 'invalid_format', format: 'url', input: given })
       return z.NEVER
     }
-    const message = urlFault(given, options.without ?? []) ?? options.fault?.(new URL(given))
+    const [message] = each.flatMap((one) => urlFault(one, without) ?? fault?.(new URL(one)) ?? [])
     if (message === undefined) return given.replace(/\/+$/, '')
     context.addIssue({ code: 'custom', message, input: given })
     return z.NEVER
   })
-  const starts = options.protocols.map((name) => (name === 'unix:' ? name : `${name}//`))
+  const starts = protocols.map((name) => (name === 'unix:' ? name : `${name}//`))
+  const last = starts.pop() ?? ''
   return single(options, {
     parser,
-    allowed: `a URL that starts with ${starts.join(' or ')}`,
+    allowed: `a URL that starts with ${starts.length > 0 ? `${starts.join(', ')} or ` : ''}${last}`,
     showGiven: (given) => quoted(withoutCredentials(given)),
     show: withoutCredentials,
-    secretsIn: credentialsIn,
+    secretsIn: (given) => credentialsIn(withOneHost(given, severalHosts)[0] ?? given),
+    fromFile: options.fromFile ?? false,
   })
 }
+
+/** For each host of a URL, the URL with this one only. @param severalHosts protocols that may have several */
+function withOneHost(given: string, severalHosts: readonly string[]): readonly string[] {
+  const { protocol = '', user = '', hosts = '', rest = '' } = inParts.exec(given)?.groups ?? {}
+  if (!severalHosts.includes(protocol.toLowerCase())) return [given]
+  return hosts.split(',').map((host) => `${protocol}//${user}${host}${rest}`)
+}
+
+const inParts = /^(?<protocol>[^/]*:)\/\/(?<user>.*@)?(?<hosts>[^/?#@]*)(?<rest>.*)$/s
 
 /**
  * The password of a URL; a user name that stands alone is a token. As typed, as WHATWG encodes it, and as the server

@@ -29,7 +29,7 @@ afterAll(() => redis.stop())
 
 async function replica(): Promise<FleetBreaker> {
   const link = new RedisLink({ url: redis.url, name: 'state', timeoutMs: 5000 })
-  const subscriber = new Subscriber(redis.url)
+  const subscriber = new Subscriber({ url: redis.url })
   closings.push(() => {
     subscriber.close()
     link.close()

@@ -10,6 +10,7 @@ import { clientAddress } from '@ipfleet/net/client-address.ts'
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
+import { redisAccess } from '@ipfleet/redis/redis-settings.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
@@ -70,7 +71,7 @@ export class BulkService {
     this.#logger = logger
     this.#redis = connect(
       {
-        url: settings.REDIS_URL,
+        access: { url: settings.REDIS_URL, ...redisAccess(settings, 'REDIS') },
         timeoutMs: settings.REDIS_TIMEOUT_MS,
         prefix: settings.REDIS_PREFIX,
         tokens: settings.CLIENT_TOKENS,

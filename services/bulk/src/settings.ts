@@ -3,7 +3,7 @@ import { choice, integer, milliseconds, secret, secretList, seconds } from '@ipf
 import { url } from '@ipfleet/settings/url-setting.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
-import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { targetList } from '@ipfleet/net/target-list.ts'
@@ -180,6 +180,7 @@ export type BulkSettings = SettingsOf<typeof settingsSchema>
 
 /** What no setting can say by itself. */
 export const settingsRules: readonly Rule<BulkSettings>[] = [
+  ...redisRules('REDIS'),
   {
     about: ['WEBHOOK_SECRET'],
     fault: ({ WEBHOOK_SECRET: secrets }) => {

@@ -174,7 +174,7 @@ export class ApiHarness implements AsyncDisposable {
     maxFollowers = 200,
     ...limits
   }: ApiHarnessOptions): Promise<void> {
-    const subscriber = new Subscriber(this.redis.url)
+    const subscriber = new Subscriber({ url: this.redis.url })
     const changes = new JobChanges()
     const clients = createClientGuard({ tokens, link: undefined, service: 'bulk' })
     const logger = createLogger({

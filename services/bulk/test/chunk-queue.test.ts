@@ -13,7 +13,7 @@ const opened: { workers: ChunkWorkers; blocking: Redis }[] = []
 
 beforeEach(async () => {
   redis = await startTestRedis()
-  connection = queueConnection(redis.url, 'test-queue')
+  connection = queueConnection({ url: redis.url }, 'test-queue')
   queue = new ChunkQueue(connection, { prefix, attempts: 3, pauseMs: 10 })
 }, 30_000)
 
@@ -33,7 +33,7 @@ function worker(
   run: (task: ChunkTask, signal: AbortSignal) => Promise<TaskOutcome>,
   onGivenUp: (task: ChunkTask) => void = () => {},
 ): ChunkWorkers {
-  const blocking = blockingConnection(redis.url, 'test-worker')
+  const blocking = blockingConnection({ url: redis.url }, 'test-worker')
   const workers = new ChunkWorkers({ connection: blocking, prefix, run, onGivenUp })
   opened.push({ workers, blocking })
   workers.start()

@@ -9,7 +9,7 @@ afterEach(() => harness?.stop())
 
 /** Most memory of the server; 0: no limit. */
 async function setMaxMemory(url: string, value: string): Promise<void> {
-  const client = connect(url, 'test', { enableOfflineQueue: true })
+  const client = connect({ url }, 'test', { enableOfflineQueue: true })
   await client.config('SET', 'maxmemory', value)
   client.disconnect()
 }

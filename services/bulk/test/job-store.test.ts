@@ -173,7 +173,7 @@ describe('the sweeper', () => {
   let queue: ChunkQueue
 
   beforeAll(() => {
-    connection = queueConnection(redis.url, 'test-queue')
+    connection = queueConnection({ url: redis.url }, 'test-queue')
     queue = new ChunkQueue(connection, { prefix: 'test' })
   })
 

@@ -18,7 +18,7 @@ async function previousRelease(): Promise<PreviousRelease> {
 test('a job of the previous release and its queue are taken over, once, by processes that start together', async () => {
   const { job, lines, commands } = await previousRelease()
   await using harness = await BulkHarness.start({ services: 0 })
-  const client = queueConnection(harness.redis.url, 'test')
+  const client = queueConnection({ url: harness.redis.url }, 'test')
   for (const [key, command, ...args] of commands) {
     await client.call(command, key, ...args.map((text) => Buffer.from(text, 'base64')))
   }

@@ -77,7 +77,10 @@ class Harness implements AsyncDisposable {
       clock,
     })
     const redisUrl = setup.redisUrl ?? redis.url
-    this.#connections = { queue: queueConnection(redisUrl, 'test'), worker: blockingConnection(redisUrl, 'test') }
+    this.#connections = {
+      queue: queueConnection({ url: redisUrl }, 'test'),
+      worker: blockingConnection({ url: redisUrl }, 'test'),
+    }
     this.webhooks = new Webhooks({
       connections: this.#connections,
       prefix: this.prefix,
@@ -383,7 +386,7 @@ test('what is secret in a URL is in no event, note or key of Redis', async () =>
 })
 
 async function withRedis<T>(use: (client: Redis) => Promise<T>, url = redis.url): Promise<T> {
-  const client = queueConnection(url, 'look')
+  const client = queueConnection({ url }, 'look')
   try {
     return await use(client)
   } finally {

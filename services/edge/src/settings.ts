@@ -1,6 +1,7 @@
 import { cidrList, milliseconds } from '@ipfleet/settings/kinds.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 
 /** What the process is, by the name of its environment variable; what it does stands in the TOML file. */
@@ -25,3 +26,5 @@ export const settingsSchema = {
 }
 
 export type EdgeSettings = SettingsOf<typeof settingsSchema>
+
+export const settingsRules: readonly Rule<EdgeSettings>[] = redisRules('REDIS')

@@ -6,6 +6,7 @@ import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { logLink } from '@ipfleet/redis/log-link.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { redisAccess } from '@ipfleet/redis/redis-settings.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { redisNeeds } from './redis-needs.ts'
@@ -21,17 +22,16 @@ export interface Fleet {
   close(): Promise<void>
 }
 
-export function createFleet(
-  { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix }: EgressSettings,
-  logger: Logger,
-): Fleet {
+export function createFleet(settings: EgressSettings, logger: Logger): Fleet {
+  const { REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
+  const access = redisAccess(settings, 'REDIS')
   const clock = new FleetClock()
-  if (url === undefined) {
+  if (access === undefined) {
     return { clock, limiter: new LocalRateLimiter(), redis: undefined, close: async () => clock.close() }
   }
-  const link = new RedisLink({ url, name: 'egress', timeoutMs, prefix, needs: redisNeeds })
+  const link = new RedisLink({ ...access, name: 'egress', timeoutMs, prefix, needs: redisNeeds })
   logLink(link, logger, 'turns, health and limits are this proxy’s own until it is back')
-  const subscriber = new Subscriber(url, timeoutMs)
+  const subscriber = new Subscriber(access, timeoutMs)
   subscriber.onRefused((error) => link.refused(error))
   const size = new FleetSize(link, { name: 'egress' })
   clock.follow(link)

@@ -15,7 +15,7 @@ import {
 import { url } from '@ipfleet/settings/url-setting.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint } from './server/listen-address.ts'
 import { authorityOf } from '@ipfleet/net/target.ts'
@@ -229,6 +229,7 @@ export function durationsOf(settings: EgressSettings) {
 }
 
 export const settingsRules: readonly Rule<EgressSettings>[] = [
+  ...redisRules('REDIS'),
   {
     about: ['IP_POOL'],
     fault: ({ IP_POOL: items }) => {

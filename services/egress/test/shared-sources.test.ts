@@ -39,7 +39,7 @@ afterEach(async () => {
 async function replica(options: Partial<LiveSourcePoolOptions> = {}, entries = four): Promise<Replica> {
   // A deadline that a busy test machine keeps.
   const link = new RedisLink({ url: redis.url, name: 'egress', timeoutMs: 2000 })
-  const subscriber = new Subscriber(redis.url, 2000)
+  const subscriber = new Subscriber({ url: redis.url }, 2000)
   const clock = new FleetClock()
   if (!link.up) await once(link, 'up')
   clock.follow(link)

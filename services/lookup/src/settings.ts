@@ -1,6 +1,6 @@
 import { choice, integer, milliseconds, path, secret, seconds } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisAccessSettings, redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'
 import { openOfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
@@ -84,12 +84,13 @@ export const settingsSchema = {
     optional: true,
     help: 'What replicas share: leases, key state, and answers unless REDIS_CACHE_URL is set. Unset: this replica is alone',
   }),
+  ...redisSettings(),
   REDIS_CACHE_URL: redisUrl({
     group: 'Redis',
     optional: true,
     help: 'A second Redis for answers, which may evict (allkeys-lfu). Unset: REDIS_URL',
   }),
-  ...redisSettings(),
+  ...redisAccessSettings('REDIS_CACHE'),
   CLIENT_TOKENS: clientTokens({
     group: 'Clients',
     help:
@@ -153,6 +154,8 @@ export function durationsOf(settings: LookupSettings) {
 
 /** What no setting can say by itself: whether the files that settings name can be used. */
 export const settingsRules: readonly Rule<LookupSettings>[] = [
+  ...redisRules('REDIS'),
+  ...redisRules('REDIS_CACHE'),
   { about: ['KEYS_FILE'], fault: ({ KEYS_FILE }) => reasonNot(KEYS_FILE, readKeysFile) },
   {
     about: ['OFFLINE_DB'],

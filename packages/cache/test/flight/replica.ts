@@ -60,7 +60,7 @@ export async function openReplica({
   timeoutMs = 1000,
 }: ReplicaOptions): Promise<Replica> {
   const link = new RedisLink({ url, name: 'replica', timeoutMs })
-  const subscriber = new Subscriber(subscriberUrl)
+  const subscriber = new Subscriber({ url: subscriberUrl })
   const heard = new Promise<void>((resolve) => subscriber.onGap(resolve))
   await Promise.all([once(link, 'up'), heard])
   const options = clock === undefined ? { lifeMs } : { lifeMs, clock }

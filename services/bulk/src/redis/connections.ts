@@ -7,13 +7,14 @@ import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import { blockingConnection, queueConnection } from '@ipfleet/redis/connection.ts'
 import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { logLink } from '@ipfleet/redis/log-link.ts'
+import type { RedisAccess } from '@ipfleet/redis/redis-access.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { redisNeeds } from './redis-needs.ts'
 
 export interface ConnectionOptions {
-  readonly url: string
+  readonly access: RedisAccess
   readonly timeoutMs: number
   readonly prefix: string
   readonly tokens: readonly ClientToken[]
@@ -24,19 +25,19 @@ export interface ConnectionOptions {
 export type Connections = ReturnType<typeof connect>
 
 /** What is kept open to Redis, and what the processes of the service share through it. */
-export function connect({ url, timeoutMs, prefix, tokens, trusted }: ConnectionOptions, logger: Logger) {
+export function connect({ access, timeoutMs, prefix, tokens, trusted }: ConnectionOptions, logger: Logger) {
   const clock = new FleetClock()
-  const link = new RedisLink({ url, name: 'bulk', timeoutMs, prefix, needs: redisNeeds })
+  const link = new RedisLink({ ...access, name: 'bulk', timeoutMs, prefix, needs: redisNeeds })
   logLink(link, logger, 'jobs go on when it is back')
   clock.follow(link)
-  const subscriber = new Subscriber(url, timeoutMs)
+  const subscriber = new Subscriber(access, timeoutMs)
   subscriber.onRefused((error) => link.refused(error))
   const size = new FleetSize(link, { name: 'bulk' })
   const limiter = new SharedRateLimiter(new RedisCounter(link, 'bulk'), { members: () => size.count })
   const clients = createClientGuard({ tokens, link, service: 'bulk', isCounted: furtherAttempt({ trusted }) })
   // BullMQ requires its own connections: one to add with, one that blocks.
-  const forQueue = queueConnection(url, 'bulk-queue')
-  const forWorker = blockingConnection(url, 'bulk-worker')
+  const forQueue = queueConnection(access, 'bulk-queue')
+  const forWorker = blockingConnection(access, 'bulk-worker')
   const close = async (): Promise<void> => {
     await clients?.close()
     await limiter.close()

@@ -4,7 +4,7 @@ import { describeConfig } from './describe-config.ts'
 import type { EdgeConfig } from './edge-config.ts'
 import { defaultPath, loadConfig, type LoadedConfig } from './load-config.ts'
 import { certificateFault } from '../server/certificate.ts'
-import { type EdgeSettings, settingsSchema } from '../settings.ts'
+import { type EdgeSettings, settingsRules, settingsSchema } from '../settings.ts'
 
 /** What an edge is started with. */
 export interface EdgeOptions {
@@ -24,7 +24,7 @@ const program = {
 
 /** For the first line of `start.ts`: the environment and the TOML file, or the end of the process as in `loadedOrExit`. */
 export function edgeOptionsOrExit(): EdgeOptions {
-  const { settings, further } = loadedOrExit(settingsSchema, { ...program, further: configFile })
+  const { settings, further } = loadedOrExit(settingsSchema, { ...program, rules: settingsRules, further: configFile })
   return { settings, ...further }
 }
 

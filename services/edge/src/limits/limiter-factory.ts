@@ -4,6 +4,7 @@ import { RedisCounter } from '@ipfleet/rate-limit/redis-counter.ts'
 import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import { logLink } from '@ipfleet/redis/log-link.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { redisAccess } from '@ipfleet/redis/redis-settings.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { RateLimitConfig } from '../config/edge-config.ts'
 import { redisNeeds } from '../redis-needs.ts'
@@ -23,9 +24,10 @@ export class LimiterFactory {
   constructor(settings: EdgeSettings, servingDeps: ServingDeps, logger: Logger) {
     this.#servingDeps = servingDeps
     this.#logger = logger
-    const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
-    if (url === undefined) return
-    const link = new RedisLink({ url, name: 'edge', timeoutMs, prefix, needs: redisNeeds })
+    const { REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
+    const access = redisAccess(settings, 'REDIS')
+    if (access === undefined) return
+    const link = new RedisLink({ ...access, name: 'edge', timeoutMs, prefix, needs: redisNeeds })
     logLink(link, logger, 'each process keeps to its share of the limits')
     this.link = link
     this.#size = new FleetSize(link, { name: 'edge' })

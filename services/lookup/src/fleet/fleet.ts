@@ -12,7 +12,9 @@ import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
 import { RedisKeyStore } from '@ipfleet/key-pool/redis-key-store.ts'
 import { ResilientKeyStore } from '@ipfleet/key-pool/resilient-key-store.ts'
 import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import type { RedisAccess } from '@ipfleet/redis/redis-access.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { redisAccess } from '@ipfleet/redis/redis-settings.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { RedisBreakerStates } from '@ipfleet/upstream/redis-breaker-states.ts'
 import { localBreakerStates, type SharedBreakerStates } from '@ipfleet/upstream/shared-breaker-state.ts'
@@ -48,8 +50,8 @@ const joinPatienceMs = 1000
 
 /** With REDIS_URL the parts of a fleet, without it those of a replica on its own. */
 export function openFleet(settings: LookupSettings): Fleet {
-  const { REDIS_URL: url } = settings
-  return url === undefined ? loneFleet(settings) : sharedFleet(settings, url)
+  const access = redisAccess(settings, 'REDIS')
+  return access ? sharedFleet(settings, access) : loneFleet(settings)
 }
 
 function loneFleet(settings: LookupSettings): Fleet {
@@ -66,13 +68,16 @@ function loneFleet(settings: LookupSettings): Fleet {
   }
 }
 
-function sharedFleet(settings: LookupSettings, url: string): Fleet {
-  const { REDIS_CACHE_URL: cacheUrl = url, REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
+function sharedFleet(settings: LookupSettings, access: RedisAccess): Fleet {
+  const { REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
+  const ofAnswers = redisAccess(settings, 'REDIS_CACHE')
   const clock = new FleetClock()
-  const state = new RedisLink({ url, name: 'state', timeoutMs, prefix, needs: redisNeeds })
+  const state = new RedisLink({ ...access, name: 'state', timeoutMs, prefix, needs: redisNeeds })
   const cache =
-    cacheUrl === url ? state : new RedisLink({ url: cacheUrl, name: 'cache', timeoutMs, prefix, needs: cacheNeeds })
-  const subscriber = new Subscriber(url, timeoutMs)
+    ofAnswers && !isSameServer(ofAnswers, access)
+      ? new RedisLink({ ...ofAnswers, name: 'cache', timeoutMs, prefix, needs: cacheNeeds })
+      : state
+  const subscriber = new Subscriber(access, timeoutMs)
   subscriber.onRefused((error) => state.refused(error))
   clock.follow(state)
 
@@ -106,4 +111,8 @@ function sharedFleet(settings: LookupSettings, url: string): Fleet {
       state.close()
     },
   }
+}
+
+function isSameServer(one: RedisAccess, other: RedisAccess): boolean {
+  return one.url === other.url && (one.username ?? other.username) === other.username
 }
