@@ -31,8 +31,8 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
-async function joined(staleForMs = 60_000): Promise<Replica> {
-  const replica = await joinedReplica({ url: redis.url, staleForMs })
+async function joined(staleForMs = 60_000, timeoutMs?: number): Promise<Replica> {
+  const replica = await joinedReplica({ url: redis.url, staleForMs, ...(timeoutMs !== undefined && { timeoutMs }) })
   cleanups.push(() => replica.close())
   return replica
 }
@@ -126,7 +126,7 @@ describe('a Redis that fails', () => {
   })
 
   test('hung, it is away', async () => {
-    const replica = await joined()
+    const replica = await joined(60_000, 1000)
     const down = once(replica.link, 'down')
     await redis.pause()
     await expect(storedIn(replica, '/8.8.8.8')).rejects.toMatchObject({ name: 'RedisUnavailable' })

@@ -38,7 +38,7 @@ export function openReplica({
   url,
   subscriberUrl = url,
   staleForMs = 60_000,
-  timeoutMs = 1000,
+  timeoutMs = 15_000,
 }: ReplicaOptions): Replica {
   const clock = new FleetClock()
   const link = new RedisLink({ url, name: 'replica', timeoutMs })
@@ -47,7 +47,7 @@ export function openReplica({
   const generation = new RedisGeneration(link, subscriber)
   // Of one generation only: an outcome from before a purge must not answer a caller who asks after it.
   const prefix = (): string => `${generation.require()}:`
-  const leases = resilientLeases(new RedisLeases(link, subscriber, { lifeMs: 1500, prefix }))
+  const leases = resilientLeases(new RedisLeases(link, subscriber, { lifeMs: 15_000, prefix }))
   const flight = new FleetFlight<SharedOutcome>(leases, outcomeCodec)
   const store = new RedisStore(link, clock, generation, { staleForMs })
   const memory = new LruStore({ maxEntries: 100, recheckAfterMs: 60_000 })

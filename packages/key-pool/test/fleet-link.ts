@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 
 /** A link that is up. The deadline of a command is one that a busy test machine keeps, unless told. */
-export async function fleetLink(url: string, name: string, timeoutMs = 5000): Promise<RedisLink> {
+export async function fleetLink(url: string, name: string, timeoutMs = 15_000): Promise<RedisLink> {
   const link = new RedisLink({ url, name, timeoutMs })
   await whenUp(link)
   return link

@@ -15,7 +15,7 @@ let trueWall: () => number
 
 beforeEach(async () => {
   redis = await startTestRedis()
-  link = new RedisLink({ url: redis.url, name: 'test' })
+  link = new RedisLink({ url: redis.url, name: 'test', timeoutMs: 15_000 })
   const realNow = Date.now.bind(Date)
   trueWall = realNow
   jest.spyOn(Date, 'now').mockImplementation(() => realNow() + hourMs)

@@ -22,14 +22,21 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
-function openLink(url = redis.url, timeoutMs = 100): RedisLink {
+/** More than a busy machine takes for an answer. */
+const patientMs = 15_000
+/** For tests that wait until it is over: shorter than a connection is kept on which nothing comes. */
+const deadlineMs = 1000
+/** For tests that need several deadlines on one connection. */
+const shortDeadlineMs = 100
+
+function openLink(url = redis.url, timeoutMs = patientMs): RedisLink {
   const link = new RedisLink({ url, name: 'test', timeoutMs })
   cleanups.push(() => link.close())
   return link
 }
 
-async function upLink(url?: string): Promise<RedisLink> {
-  const link = openLink(url)
+async function upLink(url?: string, timeoutMs?: number): Promise<RedisLink> {
+  const link = openLink(url, timeoutMs)
   await once(link, 'up')
   return link
 }
@@ -139,7 +146,7 @@ describe('a server that is not there', () => {
     expect(await link.run((client) => client.ping())).toBe('PONG')
   })
 
-  test('killed and restarted it is back within a second, and knows its scripts again', async () => {
+  test('killed and restarted it is back soon, and knows its scripts again', async () => {
     const link = await upLink()
     await link.lua(script, ['l'], ['before'])
     const down = once(link, 'down')
@@ -150,7 +157,7 @@ describe('a server that is not there', () => {
     await redis.restart()
     const restartedMs = performance.now()
     await up
-    expect(performance.now() - restartedMs).toBeLessThan(1000)
+    expect(performance.now() - restartedMs).toBeLessThan(5000)
     expect(await link.lua(script, ['l'], ['after'])).toEqual(['after', 5])
   })
 
@@ -169,7 +176,7 @@ describe('a server that is not there', () => {
 
 describe('a server that hangs', () => {
   test('costs at most two deadlines in a row; then nothing is tried until it answers again', async () => {
-    const link = await upLink()
+    const link = await upLink(redis.url, deadlineMs)
     await redis.pause()
     const { tried, reasons } = await failUntilRefused(link)
     expect(tried).toBeLessThanOrEqual(2)
@@ -184,13 +191,13 @@ describe('a server that hangs', () => {
   })
 
   test('probes are made in the background: no request waits for one or serves as one', async () => {
-    const link = await upLink()
+    const link = await upLink(redis.url, shortDeadlineMs)
     await redis.pause()
     await failUntilRefused(link)
     const probes: string[] = []
     let tried = 0
     link.on('command', (_durationMs, outcome) => probes.push(outcome))
-    while (probes.length < 4) {
+    while (probes.length < 2) {
       const attempt = link.run(async () => (tried += 1))
       expect(await failureOf(attempt)).toBe('down')
       await new Promise((resolve) => setTimeout(resolve, 10))
@@ -199,18 +206,19 @@ describe('a server that hangs', () => {
   })
 
   test('many requests at once lose one deadline each, not one after another', async () => {
-    const link = await upLink()
+    const link = await upLink(redis.url, deadlineMs)
     await redis.pause()
     const startedMs = performance.now()
     const reasons = await Promise.all(
       Array.from({ length: 50 }, () => failureOf(link.run((client) => client.get('k')))),
     )
-    expect(performance.now() - startedMs).toBeLessThan(1500)
+    // One after the other would be fifty.
+    expect(performance.now() - startedMs).toBeLessThan(10 * deadlineMs)
     expect(new Set(reasons)).toEqual(new Set(['timeout']))
   })
 
   test('the breaker does not live by the wall clock', async () => {
-    const link = await upLink()
+    const link = await upLink(redis.url, deadlineMs)
     const wallMs = Date.now()
     await redis.pause()
     await failUntilRefused(link)
@@ -225,7 +233,7 @@ describe('a server that hangs', () => {
 describe('a link that went half-open', () => {
   test.each(['blackhole', 'half'] as const)('%s: the silent connection is given up for a new one', async (mode) => {
     const { proxy, url } = await openProxy()
-    const link = await upLink(url)
+    const link = await upLink(url, deadlineMs)
     const down = once(link, 'down')
     await proxy.mode(mode)
     await down
@@ -240,8 +248,8 @@ describe('a link that went half-open', () => {
 
 describe('a server that is slow', () => {
   test('CLIENT PAUSE: commands time out, and what had been sent runs once, not again', async () => {
-    const [link, admin] = await Promise.all([upLink(), openAdmin()])
-    await admin.call('CLIENT', 'PAUSE', '700', 'ALL')
+    const [link, admin] = await Promise.all([upLink(redis.url, shortDeadlineMs), openAdmin()])
+    await admin.call('CLIENT', 'PAUSE', '1200', 'ALL')
     let sent = 0
     const increment = (client: Redis): Promise<number> => {
       sent += 1
@@ -256,7 +264,7 @@ describe('a server that is slow', () => {
   })
 
   test('BUSY in a script: counts as down until the script has ended', async () => {
-    const [link, admin, worker] = await Promise.all([upLink(), openAdmin(), openAdmin()])
+    const [link, admin, worker] = await Promise.all([upLink(redis.url, deadlineMs), openAdmin(), openAdmin()])
     const down = once(link, 'down')
     const busy = await makeBusy(admin, worker)
     await down

@@ -75,7 +75,7 @@ export class ApiHarness implements AsyncDisposable {
 
   private constructor(redis: TestRedis) {
     this.redis = redis
-    this.link = new RedisLink({ url: redis.url, name: 'api-test', timeoutMs: 1000 })
+    this.link = new RedisLink({ url: redis.url, name: 'api-test', timeoutMs: 15_000 })
     this.store = new JobStore(this.link, { resultTtlMs: 3_600_000 })
     this.#closers.push(
       () => redis.stop(),

@@ -379,7 +379,7 @@ test('a batch of which a part was refused says when to ask again, and a batch of
 
 /** As a replica of the release before has left it. */
 async function writeHash(url: string, key: string, fields: Readonly<Record<string, string | number>>): Promise<void> {
-  const link = new RedisLink({ url, name: 'state' })
+  const link = new RedisLink({ url, name: 'state', timeoutMs: 15_000 })
   try {
     if (!link.up) await once(link, 'up')
     await link.run((client) => client.hset(key, fields))
