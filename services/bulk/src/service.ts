@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { within } from '@ipfleet/core/within.ts'
-import { limitClientConnections } from '@ipfleet/http-server/client-connections.ts'
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
+import { ConnectionLimits } from '@ipfleet/http-server/connection-limits.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
@@ -107,10 +108,10 @@ export class BulkService {
     this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#createWorker()
     const accessLog = new AccessLog({ logger, clientOf: clientAddress({ trusted: settings.TRUST_PROXY }) })
     this.#server = createServer(httpServerOptions(uploadLimits), this.#createApp(metrics, accessLog))
-    limitClientConnections(this.#server, {
+    new ConnectionLimits({
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
-      trusted: settings.TRUST_PROXY,
-    })
+      isTrusted: addressBlocks(settings.TRUST_PROXY),
+    }).watch(this.#server)
     hardenServer(this.#server, uploadLimits, accessLog.refused)
     passOnExpectations(this.#server)
   }

@@ -1,4 +1,4 @@
-import { onSignals } from '@ipfleet/http-server/on-signals.ts'
+import { runService } from '@ipfleet/http-server/run-service.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
@@ -19,11 +19,4 @@ const logger = createLogger({
   service: 'bulk',
 })
 
-try {
-  const service = new BulkService(settings, logger)
-  onSignals({ stop: () => service.stop(), log: logger })
-  await service.start()
-} catch (error) {
-  logger.fatal(error instanceof Error ? error.message : String(error))
-  process.exit(1)
-}
+await runService(() => new BulkService(settings, logger), logger)

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import { FileFollower } from '@ipfleet/core/file-follower.ts'
 import { Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
-import { clientAddress, plainAddress } from '@ipfleet/net/client-address.ts'
+import { clientAddress } from '@ipfleet/net/client-address.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
@@ -162,10 +162,7 @@ export class Edge implements Serving<EdgeConfig> {
         onEnd: record.add,
       }),
       onRefused: accessLog.refused,
-      connections: {
-        isTrusted,
-        addressOf: (socket) => plainAddress(socket.remoteAddress),
-      },
+      isTrusted,
     })
   }
 

@@ -1,4 +1,4 @@
-import { onSignals } from '@ipfleet/http-server/on-signals.ts'
+import { runService } from '@ipfleet/http-server/run-service.ts'
 import { logLevelOf } from '@ipfleet/settings/log-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
@@ -17,11 +17,4 @@ const logger = createLogger({
   service: 'egress',
 })
 
-try {
-  const egress = new Egress(options, logger)
-  onSignals({ stop: () => egress.stop(), log: logger })
-  await egress.start()
-} catch (error) {
-  logger.fatal(error instanceof Error ? error.message : String(error))
-  process.exit(1)
-}
+await runService(() => new Egress(options, logger), logger)

@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:http'
 import { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
 import { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
-import { limitClientConnections } from '@ipfleet/http-server/client-connections.ts'
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
+import { ConnectionLimits } from '@ipfleet/http-server/connection-limits.ts'
 import { furtherAttempt } from '@ipfleet/http-server/further-attempt.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
@@ -63,10 +64,10 @@ export class Replica {
     logEvents(logger, this.#fleet, this.#upstream)
     const accessLog = new AccessLog({ logger })
     this.#server = createServer(httpServerOptions(), inTurn(this.#app(accessLog)))
-    limitClientConnections(this.#server, {
+    new ConnectionLimits({
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
-      trusted: settings.TRUST_PROXY,
-    })
+      isTrusted: addressBlocks(settings.TRUST_PROXY),
+    }).watch(this.#server)
     hardenServer(this.#server, {}, accessLog.refused)
   }
 

@@ -1,4 +1,4 @@
-import { onSignals } from '@ipfleet/http-server/on-signals.ts'
+import { runService } from '@ipfleet/http-server/run-service.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
@@ -20,11 +20,4 @@ const logger = createLogger({
   service: 'lookup',
 })
 
-try {
-  const replica = new Replica(settings, logger)
-  onSignals({ stop: () => replica.stop(), log: logger })
-  await replica.start()
-} catch (error) {
-  logger.fatal(error instanceof Error ? error.message : String(error))
-  process.exit(1)
-}
+await runService(() => new Replica(settings, logger), logger)

@@ -1,4 +1,5 @@
 import { Counts } from '@ipfleet/core/counts.ts'
+import type { QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 
 export interface SharedQuotaLimits {
   readonly max: number
@@ -6,8 +7,7 @@ export interface SharedQuotaLimits {
   readonly clientSharePercent: number
 }
 
-/** Why nothing can be taken: all is taken, or the client holds as much as one client may. */
-export type QuotaRefusal = 'all' | 'client'
+export type { QuotaRefusal }
 
 /**
  * Slots (or bytes) of which there is a fixed number. A client holds at most its share of those that the others leave

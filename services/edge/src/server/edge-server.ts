@@ -7,9 +7,13 @@ import {
 } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
-import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
+import {
+  ConnectionLimits,
+  type ConnectionLimitsOptions,
+  type QuotaRefusal,
+} from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import {
@@ -29,7 +33,6 @@ import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { H2Answer } from './h2-answer.ts'
 import { type Certificate, secureOptions } from './certificate.ts'
 import { H2Sessions } from './h2-sessions.ts'
-import { ConnectionLimits, type ConnectionLimitsOptions } from '@ipfleet/proxy/relay/connection-limits.ts'
 import { asksForTunnel, mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 
 export interface EdgeServerOptions {
@@ -39,7 +42,8 @@ export interface EdgeServerOptions {
   readonly app: App
   /** Told of what is refused before it is a request. */
   readonly onRefused: (refusal: ConnectionRefusal) => void
-  readonly connections: Pick<ConnectionLimitsOptions, 'isTrusted' | 'addressOf'>
+  /** Whether an address is that of a proxy that is believed what it says of its clients. */
+  readonly isTrusted: (address: string) => boolean
   readonly shares: ClientShares
 }
 
@@ -66,7 +70,7 @@ export class EdgeServer {
     this.#h1 = this.#createH1(config, tls !== undefined)
     this.#h2 = tls?.http2 === true ? this.#createH2(config) : undefined
     this.#listener = tls && certificate ? this.#createTls(tls, certificate) : this.#h1
-    this.#limits = new ConnectionLimits(this.#listener, this.#connectionLimits(config))
+    this.#limits = new ConnectionLimits(this.#connectionLimits(config)).watch(this.#listener)
   }
 
   get openConnections(): number {
@@ -150,7 +154,7 @@ export class EdgeServer {
       if (why !== undefined) return this.#sessions.refuse(res, this.#options.shares.refusal('connections', why))
       res.stream.once('close', () => {
         this.#limits.closeStream(address)
-        if (res.stream.aborted && !this.#options.connections.isTrusted(address)) {
+        if (res.stream.aborted && !this.#options.isTrusted(address)) {
           this.#sessions.countReset(addressSubject(address), h2.stream.session)
         }
       })
@@ -195,9 +199,9 @@ export class EdgeServer {
   }
 
   #connectionLimits({ maxConnections, maxConnectionsPerClient }: ServerConfig): ConnectionLimitsOptions {
-    const { connections, shares } = this.#options
+    const { isTrusted, shares } = this.#options
     const onRefused = (why: QuotaRefusal): void => void shares.refusal('connections', why)
-    return { maxConnections, maxPerClient: maxConnectionsPerClient, onRefused, ...connections }
+    return { maxConnections, maxPerClient: maxConnectionsPerClient, isTrusted, onRefused }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
+import type { QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { UsersFile } from '../auth/users-file.ts'

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { plainAddress } from '@ipfleet/net/client-address.ts'
-import type { QuotaRefusal } from '@ipfleet/proxy/http1/shared-quota.ts'
+import { ConnectionLimits, type QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import {
   type ConnectionRefusal,
@@ -11,7 +10,6 @@ import {
 } from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
-import { ConnectionLimits } from '@ipfleet/proxy/relay/connection-limits.ts'
 import { asksForTunnel, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { App } from '../app.ts'
 
@@ -52,13 +50,11 @@ export class ProxyServer {
       else void app.connect(req, socket, early)
     })
     hardenServer(this.http, { maxConnections: Infinity }, onRefused)
-    this.#limits = new ConnectionLimits(this.http, {
+    this.#limits = new ConnectionLimits({
       maxConnections,
       maxPerClient,
-      isTrusted: () => false,
-      addressOf: (socket) => plainAddress(socket.remoteAddress),
       onRefused: onTooMany,
-    })
+    }).watch(this.http)
   }
 
   get openConnections(): number {

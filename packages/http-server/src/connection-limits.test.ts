@@ -1,16 +1,16 @@
 import { EventEmitter } from 'node:events'
-import type { Server, Socket } from 'node:net'
+import type { Server } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { ConnectionLimits, type ConnectionLimitsOptions } from './connection-limits.ts'
 
 /** A connection as far as limits care: it is from an address, and closes. */
 class FakeSocket extends EventEmitter {
   destroyed = false
-  readonly address: string
+  readonly remoteAddress: string
 
   constructor(address: string) {
     super()
-    this.address = address
+    this.remoteAddress = address
   }
 
   destroy(): void {
@@ -22,14 +22,12 @@ class FakeSocket extends EventEmitter {
 const whole = (changed: Partial<ConnectionLimitsOptions>): ConnectionLimitsOptions => ({
   maxConnections: Infinity,
   maxPerClient: 0,
-  isTrusted: () => false,
-  addressOf: (socket: Socket) => (socket as unknown as FakeSocket).address,
   ...changed,
 })
 
 function limited(options: Partial<ConnectionLimitsOptions>) {
   const server = new EventEmitter()
-  const limits = new ConnectionLimits(server as unknown as Server, whole(options))
+  const limits = new ConnectionLimits(whole(options)).watch(server as unknown as Server)
   const connect = (address: string): FakeSocket => {
     const socket = new FakeSocket(address)
     server.emit('connection', socket)
@@ -55,6 +53,12 @@ test('those over the limit of one client are closed; others are not', () => {
   expect([connect('a').destroyed, connect('b').destroyed]).toEqual([true, false])
   first.destroy()
   expect([connect('a').destroyed, connect('a').destroyed]).toEqual([false, true])
+})
+
+test('addresses of one /64 are one client', () => {
+  const { connect } = limited({ maxPerClient: 1 })
+  const addresses = ['2001:db8::1', '2001:db8::2', '2001:db8:0:1::1']
+  expect(addresses.map((address) => connect(address).destroyed)).toEqual([false, true, false])
 })
 
 test('those who carry the requests of many have no limit of their own, but count among all', () => {

@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import { createServer, get } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { afterEach, expect, test } from '@jest/globals'
-import { limitClientConnections } from './client-connections.ts'
-import { listen } from './listen.ts'
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
+import { ConnectionLimits } from '../src/connection-limits.ts'
+import { listen } from '../src/listen.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(() => {
@@ -12,7 +13,7 @@ afterEach(() => {
 
 async function startServer(maxPerClient: number, trusted: readonly string[] = []): Promise<number> {
   const server = createServer((_req, res) => res.end('served'))
-  limitClientConnections(server, { maxPerClient, trusted })
+  new ConnectionLimits({ maxPerClient, isTrusted: addressBlocks(trusted) }).watch(server)
   cleanups.push(() => {
     server.close()
     server.closeAllConnections()

@@ -1,20 +1,25 @@
 import type { Server, Socket } from 'node:net'
 import { Counts } from '@ipfleet/core/counts.ts'
-import type { QuotaRefusal } from '../http1/shared-quota.ts'
+import { addressSubject } from '@ipfleet/net/address-subject.ts'
+import { plainAddress } from '@ipfleet/net/client-address.ts'
+
+/** Why nothing can be taken: all is taken, or the client holds as much as one client may. */
+export type QuotaRefusal = 'all' | 'client'
 
 export interface ConnectionLimitsOptions {
-  readonly maxConnections: number
-  /** 0: no limit. */
+  /** Not given: no limit of all. */
+  readonly maxConnections?: number
+  /** Of one address (IPv6: each /64). 0: no limit. */
   readonly maxPerClient: number
-  /** Whose connections carry the requests of many. */
-  readonly isTrusted: (address: string) => boolean
-  readonly addressOf: (socket: Socket) => string
+  /** Proxies, whose connections carry the requests of many clients. They count among all only. Not given: none. */
+  readonly isTrusted?: (address: string) => boolean
   /** Told of each connection that is closed because there are too many, of all clients or of this one. */
   readonly onRefused?: (why: QuotaRefusal) => void
 }
 
 /**
- * How many connections there may be, in all and from one client. Those over it are closed without a word. Streams of
+ * How many connections there may be, in all and from one client. Those over it are closed before anything
+ * is read of them. Streams of
  * HTTP/2 count like connections, and are refused by the server of HTTP/2.
  */
 export class ConnectionLimits {
@@ -27,17 +32,22 @@ export class ConnectionLimits {
   readonly #byClient = new Counts()
   readonly #onClose: (this: Socket) => void
 
-  constructor(server: Server, options: ConnectionLimitsOptions) {
+  constructor(options: ConnectionLimitsOptions) {
     this.#options = options
     const forget = (socket: Socket): void => {
       this.#connections -= 1
-      this.#forget(options.addressOf(socket))
+      this.#forget(plainAddress(socket.remoteAddress))
     }
     // One for all connections; the address is known to a socket also when it is closed.
     this.#onClose = function (this: Socket) {
       forget(this)
     }
-    server.on('connection', (socket) => this.#count(socket))
+  }
+
+  /** From now on the connections of this server count. */
+  watch(server: Server): this {
+    server.on('connection', (socket: Socket) => this.#count(socket))
+    return this
   }
 
   get open(): number {
@@ -60,7 +70,7 @@ export class ConnectionLimits {
   }
 
   #count(socket: Socket): void {
-    const address = this.#options.addressOf(socket)
+    const address = plainAddress(socket.remoteAddress)
     const refusal = this.#refusal(address)
     if (refusal !== undefined) {
       this.refused += 1
@@ -74,19 +84,19 @@ export class ConnectionLimits {
   }
 
   #refusal(address: string): QuotaRefusal | undefined {
-    const { maxConnections, maxPerClient, isTrusted } = this.#options
+    const { maxConnections = Infinity, maxPerClient, isTrusted } = this.#options
     if (this.#taken >= maxConnections) return 'all'
-    const isOver = maxPerClient > 0 && this.#byClient.of(address) >= maxPerClient
-    return isOver && !isTrusted(address) ? 'client' : undefined
+    const isOver = maxPerClient > 0 && this.#byClient.of(addressSubject(address)) >= maxPerClient
+    return isOver && isTrusted?.(address) !== true ? 'client' : undefined
   }
 
   #add(address: string): void {
     this.#taken += 1
-    this.#byClient.add(address, 1)
+    this.#byClient.add(addressSubject(address), 1)
   }
 
   #forget(address: string): void {
     this.#taken -= 1
-    this.#byClient.add(address, -1)
+    this.#byClient.add(addressSubject(address), -1)
   }
 }
