@@ -52,7 +52,7 @@ test.each([
   ['absolute form', 400, `GET http://other.example/ HTTP/1.1\r\n${host}\r\n`],
   ['absolute form with userinfo', 400, `GET http://u:p@fleet.example/ HTTP/1.1\r\n${host}\r\n`],
   ['the target *', 400, `GET * HTTP/1.1\r\n${host}\r\n`],
-  ['OPTIONS *', 400, `OPTIONS * HTTP/1.1\r\n${host}\r\n`],
+  ['OPTIONS *, where it is not answered', 400, `OPTIONS * HTTP/1.1\r\n${host}\r\n`],
   ['a fragment', 400, `GET /a#b HTTP/1.1\r\n${host}\r\n`],
   ['no version', 400, 'GET /\r\n\r\n'],
   ['HTTP/2.0 in the request line', 400, `GET / HTTP/2.0\r\n${host}\r\n`],

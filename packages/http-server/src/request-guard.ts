@@ -7,6 +7,8 @@ export type RequestFault = 'bad_request' | 'method_not_allowed' | 'uri_too_long'
 export interface RequestGuardLimits {
   /** Longest request target (path and query) in characters. Default 4096. */
   readonly maxTargetLength?: number
+  /** Whether `OPTIONS *`, which asks about the server as a whole (RFC 9112 §3.2.4), is answered. Default false. */
+  readonly takesAsterisk?: boolean
 }
 
 /**
@@ -17,12 +19,13 @@ export interface RequestGuardLimits {
  * or malformed Content-Length, repeated Transfer-Encoding, `TE :`, obs-fold, bare CR or LF, and, in the target,
  * control characters and anything that is not ASCII.
  */
-export function requestGuard({ maxTargetLength = 4096 }: RequestGuardLimits = {}) {
+export function requestGuard({ maxTargetLength = 4096, takesAsterisk = false }: RequestGuardLimits = {}) {
   return (req: IncomingMessage): RequestFault | undefined => {
     const target = req.url ?? ''
     if (target.length > maxTargetLength) return 'uri_too_long'
-    // Origin form only: no absolute form, no `*`, and no fragment, which never travels (RFC 9112 §3.2).
-    if (!target.startsWith('/') || target.includes('#')) return 'bad_request'
+    // Origin form only: no absolute form, and no fragment, which never travels (RFC 9112 §3.2).
+    const isAsterisk = takesAsterisk && target === '*' && req.method === 'OPTIONS'
+    if ((!target.startsWith('/') && !isAsterisk) || target.includes('#')) return 'bad_request'
     if (req.method === 'TRACE' || req.method === 'CONNECT') return 'method_not_allowed'
     return fieldsFault(req)
   }

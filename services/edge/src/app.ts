@@ -8,6 +8,7 @@ import { nextMaxForwards } from '@ipfleet/proxy/max-forwards.ts'
 import type { Verdict } from './limits/client-limiter.ts'
 import { FairTurns } from './limits/fair-turns.ts'
 import { ForwardedRequest } from './proxy/forwarded-request.ts'
+import { toOriginForm } from './proxy/origin-form.ts'
 import { isLooping } from './proxy/request-head.ts'
 import { type Incoming, noFields, RequestContext } from './server/request-context.ts'
 import type { RequestEnd } from './server/request-record.ts'
@@ -29,6 +30,7 @@ export function createApp({ rules, clientAddress, isTrusted, onEnd }: AppDeps): 
 
   return (incoming) => {
     const { req, answer } = incoming
+    toOriginForm(req)
     const address = clientAddress(req)
     const peer = peerAddress(req)
     const client = { address, peer, isIntroduced: address !== peer || isTrusted(peer) }
@@ -52,6 +54,8 @@ function judge(context: RequestContext, now: Rules): void {
   if (now.isDenied(context.client.address)) return context.refuse(new ProxyError('client_denied'))
   // Before the limiter: probes and scrapes do not use up what clients have.
   if (now.operatorRoutes.answer(context)) return undefined
+  // What the server as a whole can do; probes ask it, and so it is not counted either.
+  if (context.target === '*') return context.answerOptions(noFields)
   // 404 for every client, whatever the backends have there.
   if (now.hiddenPaths.isHidden(context.target)) return context.refuse(new ProxyError('not_found'))
   // Before anything waits: what is held for a request is bounded for its client, and for all.

@@ -101,14 +101,21 @@ describe('a request that is malformed or ambiguous', () => {
     ['a Host with a user', get('Host: u:p@a'), [400]],
     ['a Host with a blank', get('Host: a b'), [400]],
     ['a list of Hosts', get('Host: a, b'), [400]],
-    ['the absolute form', 'GET http://a/first HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
     ['the absolute form with a user', 'GET http://u:p@a/first HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
-    ['the absolute form of another host', 'GET http://b/first HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
+    ['the absolute form of another scheme', 'GET ws://a/first HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
+    ['the absolute form without a host', 'GET http:///first HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
+    ['the absolute form without a slash', 'GET http:a/first HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
+    ['the absolute form with a backslash', 'GET http://a\\@b/first HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
+    ['the absolute form with a fragment', 'GET http://a/first#second HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
+    ['the absolute form without Host', 'GET http://a/first HTTP/1.1\r\n\r\n', [400]],
+    ['the absolute form with two Hosts', 'GET http://a/first HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n', [400]],
+    ['the absolute form with a Host that is none', 'GET http://a/first HTTP/1.1\r\nHost: u@a\r\n\r\n', [400]],
     ['the authority form', 'GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
     ['a target without a slash', 'GET first HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
     ['a fragment', 'GET /first#second HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
     ['an asterisk', 'GET * HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
-    ['OPTIONS and an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
+    ['OPTIONS and two asterisks', 'OPTIONS ** HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
+    ['OPTIONS and an asterisk without Host', 'OPTIONS * HTTP/1.1\r\n\r\n', [400]],
     ['no version', 'GET /first\r\n\r\n', [400]],
     ['HTTP/2.0', 'GET /first HTTP/2.0\r\nHost: a\r\n\r\n', [400, 505]],
     ['the beginning of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400, 505]],
@@ -156,7 +163,7 @@ describe('a request that is malformed or ambiguous', () => {
   })
 
   test.each([
-    ['absolute', 'GET http://a/first HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['absolute with a user', 'GET http://u:p@a/first HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['two Hosts', get('Host: a', 'Host: b')],
     ['bare LF', 'GET /first HTTP/1.1\nHost: a\n\n'],
     ['CONNECT', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'],
@@ -347,6 +354,61 @@ test.each([
   await send(get('Host: a', 'Connection: close', line))
   expect(seen()).toMatchObject([{ method: 'GET', target: '/first' }])
   expect(valuesOf(seen()[0] as SeenRequest, 'host')).toEqual(['a'])
+})
+
+const absolute = (url: string, ...lines: string[]): string =>
+  [`GET ${url} HTTP/1.1`, 'Host: a', 'Connection: close', ...lines, '', ''].join('\r\n')
+
+describe('a target in absolute form', () => {
+  test.each([
+    ['http://b/first', '/first', 'b'],
+    ['HTTPS://b:8443/first?x=http://c/', '/first?x=http://c/', 'b:8443'],
+    ['http://[2001:db8::1]:80/first', '/first', '[2001:db8::1]:80'],
+    ['http://b', '/', 'b'],
+    ['http://b?x', '/?x', 'b'],
+    ['http://b//first', '//first', 'b'],
+  ])('%s asks for %s of %s', async (url, target, host) => {
+    const { answers, end } = await send(absolute(url, 'X-Forwarded-Host: c'))
+    expect([answers.map(({ status }) => status), end]).toEqual([[200], 'closed'])
+    expect(seenTargets()).toEqual([target])
+    expect(valuesOf(seen()[0] as SeenRequest, 'host')).toEqual([host])
+    expect(valuesOf(seen()[0] as SeenRequest, 'x-forwarded-host')).toEqual([host])
+  })
+
+  test('needs no Host in HTTP/1.0', async () => {
+    expect((await send('GET http://b/first HTTP/1.0\r\n\r\n')).answers.map(({ status }) => status)).toEqual([200])
+    expect(valuesOf(seen()[0] as SeenRequest, 'host')).toEqual(['b'])
+  })
+
+  test.each(['http://a/stats', 'http://a/x/../stats', 'http://a//stats', 'http://a/%73tats'])(
+    'does not lead to what is hidden: %s',
+    async (url) => {
+      expect((await send(absolute(url))).answers.map(({ status }) => status)).toEqual([404])
+      expect(seenTargets()).toEqual([])
+    },
+  )
+})
+
+describe('OPTIONS about the edge as a whole', () => {
+  test.each([
+    ['in asterisk form', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['of HTTP/1.0, as HAProxy checks health', 'OPTIONS * HTTP/1.0\r\n\r\n'],
+    ['in absolute form without a path', 'OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ])('%s is answered by the edge', async (_what, bytes) => {
+    const { answers } = await send(bytes.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+    expect(answers.map(({ status, body }) => [status, body])).toEqual([[200, '']])
+    expect(answers[0]?.head).toMatch(/^allow: GET, HEAD, POST, /im)
+    expect(seenTargets()).toEqual([])
+  })
+
+  test('leaves the connection to the next request, unless it brings a body', async () => {
+    const { answers } = await send(`OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n${next}`)
+    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    expect(seenTargets()).toEqual(['/next'])
+    const withBody = await send(`OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: ${next.length}\r\n\r\n${next}`)
+    expect(withBody.answers.map(({ status }) => status)).toEqual([200])
+    expect(seenTargets()).toEqual([])
+  })
 })
 
 const hidden = (

@@ -291,6 +291,32 @@ describe('who is not counted, or not served', () => {
     expect((await askAs(newClient(), edge)).headers['x-rate-limit-remaining']).toBe('1')
   })
 
+  test('with limit_methods only those count: preflights do not use up what a client has', async () => {
+    const edge = await edgeWith(windowOf(2, 'limit_methods = ["GET", "POST"]'))
+    const client = newClient()
+    const asking = (method: string) =>
+      ask(edge.port, '/', { agent, method, headers: { 'X-Forwarded-For': client, 'Content-Length': '0' } })
+    for (let turn = 0; turn < 5; turn += 1) {
+      const { status, headers } = await asking('OPTIONS')
+      expect([status, headers['x-rate-limit-limit']]).toEqual([200, undefined])
+    }
+    const statuses: number[] = []
+    for (const method of ['GET', 'POST', 'GET', 'PUT', 'OPTIONS']) statuses.push((await asking(method)).status)
+    expect(statuses).toEqual([200, 200, 429, 200, 200])
+  })
+
+  test('OPTIONS about the edge as a whole does not count', async () => {
+    const edge = await edgeWith(windowOf(1))
+    const client = newClient()
+    for (const [method, path] of [
+      ['OPTIONS', '*'],
+      ['OPTIONS', '*'],
+      ['GET', '/'],
+    ] as const) {
+      expect((await ask(edge.port, path, { agent, method, headers: { 'X-Forwarded-For': client } })).status).toBe(200)
+    }
+  })
+
   test('with an allow list nobody else is served, and deny goes before it', async () => {
     const edge = await edgeWith('[access]\nallow = ["198.51.0.0/16", "loopback"]\ndeny = ["198.51.255.0/24"]')
     expect((await askAs(newClient(), edge)).status).toBe(200)

@@ -37,5 +37,7 @@ function rateLimitConfig(values: NonNullable<ConfigTables['rate_limit']>) {
     known: [...new Set([...values.known, ...(values.known_file ?? [])])],
     aheadPercent: values.ahead_percent,
     exempt: values.exempt,
+    /** Undefined: all count. */
+    limitMethods: values.limit_methods,
   }
 }

@@ -52,6 +52,11 @@ export const pathPrefix = textual(pathInWords, (text) => {
   return isPrefix ? text.replace(/(?<=.)\/$/, '') : undefined
 })
 
+/** A method of HTTP (RFC 9110 §9.1), which is in upper case. */
+export const method = textual('the name of a method, such as "GET"', (text) =>
+  /^[A-Z][A-Z-]*$/.test(text) ? text : undefined,
+)
+
 /** A file that is there and can be read, as an absolute path. */
 export const readableFile = fileOf('that can be read', (path) => path)
 

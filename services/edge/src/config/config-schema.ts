@@ -157,6 +157,10 @@ const rateLimit = table({
     'Of what a client has left, a process lets this share through before it asks Redis; 0: it asks each time',
   ),
   exempt: preset(blocks, [], 'Clients that are not limited'),
+  limit_methods: optional(
+    listOf(kinds.method, { min: 1 }),
+    'Methods that count, such as ["GET", "HEAD", "POST"] where preflights (OPTIONS) shall not; not set: all',
+  ),
 })
 
 const access = table({

@@ -91,6 +91,7 @@ const seedLimit = {
   known: [],
   aheadPercent: 0,
   exempt: [],
+  limitMethods: undefined,
 }
 
 describe('which file is read', () => {
@@ -162,6 +163,7 @@ test('every table and key', () => {
     burst = 5
     key_extractor = "header:X-Client"
     exempt = ["loopback", "192.0.2.1"]
+    limit_methods = ["GET"]
     [access]
     deny = ["203.0.113.0/24"]
     [metrics]
@@ -205,6 +207,7 @@ test('every table and key', () => {
       known: [],
       aheadPercent: 0,
       exempt: ['127.0.0.0/8', '::1/128', '192.0.2.1/32'],
+      limitMethods: ['GET'],
     },
     access: { allow: [], deny: ['203.0.113.0/24'] },
     metrics: { ...preset.metrics, enabled: false },

@@ -45,6 +45,7 @@ export class ClientLimiter {
 
   /** Counts a request. Not a promise where memory can tell; undefined for those who are not limited. */
   judge(req: IncomingMessage, address: string): Verdict | Promise<Verdict> | undefined {
+    if (this.#config.limitMethods?.includes(req.method ?? '') === false) return undefined
     if (this.#config.exempt.length > 0 && this.#isExempt(address)) {
       this.counts.exempt += 1
       return undefined

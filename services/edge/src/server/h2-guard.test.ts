@@ -20,6 +20,7 @@ test.each<[string, Parameters<typeof asked>[0]]>([
   ['an own method', { method: 'PURGE-ALL' }],
   ['a target of every character that may stand in one', { url: '/!$&\'()*+,-./:;=?@[]^_`{|}~"<>\\%' }],
   ['a target as long as it may be', { url: `/${'x'.repeat(99)}` }],
+  ['an asterisk in OPTIONS', { method: 'OPTIONS', url: '*' }],
   ['an IPv6 authority', { rawHeaders: [':authority', '[2001:db8::1]:8443'] }],
   ['Host in the place of an authority', { rawHeaders: ['host', 'a'] }],
   ['an authority and the same Host', { rawHeaders: [':authority', 'a', 'host', 'a'] }],

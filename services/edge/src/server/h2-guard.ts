@@ -15,7 +15,9 @@ export function h2Guard({ maxTargetLength }: H2GuardLimits) {
     const target = req.url ?? ''
     if (target.length > maxTargetLength) return 'uri_too_long'
     if (req.method === 'TRACE' || req.method === 'CONNECT') return 'method_not_allowed'
-    if (!/^\/[!-~\x80-\xff]*$/.test(target) || target.includes('#')) return 'bad_request'
+    // `OPTIONS *` asks about the server as a whole (RFC 9113 §8.3.1).
+    const isAsterisk = target === '*' && req.method === 'OPTIONS'
+    if (!isAsterisk && (!/^\/[!-~\x80-\xff]*$/.test(target) || target.includes('#'))) return 'bad_request'
     if (!/^[\w!#$%&'*+.^`|~-]+$/.test(req.method ?? '')) return 'bad_request'
     return fieldsFault(req.rawHeaders)
   }

@@ -102,8 +102,10 @@ export class RequestContext {
     this.answeredHere(error.status, error)
   }
 
-  /** To an OPTIONS that may not be passed on any more. */
+  /** To an OPTIONS that is about this server, or may not be passed on any more. */
   answerOptions(answerFields: RawFields): void {
+    // The rest of a body is not waited for.
+    if (this.fields.bringsBody || this.incoming.upgrade) this.incoming.answer.closeAfter()
     const fields = ['Allow', allowedMethods, 'Content-Length', '0', ...this.idFields, ...answerFields]
     this.incoming.answer.whole({ status: 200, reason: 'OK' }, fields, Buffer.alloc(0))
     this.answeredHere(200)

@@ -26,7 +26,7 @@ export type Rules = Readonly<ReturnType<typeof makeRules>>
 export function makeRules(config: EdgeConfig, { limiter, groups, forward, operators }: RuleInputs) {
   const { server, metrics, retry } = config
   const maxTargetLength = server.maxTargetBytes
-  const h1Fault = requestGuard({ maxTargetLength })
+  const h1Fault = requestGuard({ maxTargetLength, takesAsterisk: true })
   const h2Fault = h2Guard({ maxTargetLength })
   return {
     /** What is wrong with a request that Node accepts. */
