@@ -10,6 +10,7 @@ import { hardenServer, httpServerOptions } from './harden-server.ts'
 import { inTurn } from './in-turn.ts'
 import { listen } from './listen.ts'
 import { MergedFramesRequest } from './merged-chunks.ts'
+import { readTurns } from './read-turns.ts'
 
 let port = 0
 let bytesSeen = 0
@@ -92,6 +93,49 @@ test('a client that sends tiny chunks on many connections leaves the others thei
   const statuses = (await Promise.all(floods)).map((answer) => answer.split(' ', 2)[1])
   expect(statuses).toEqual(Array.from({ length: connections }, () => '200'))
 })
+
+test('a client of HTTP/2 that sends tiny frames on many connections leaves the others their time', async () => {
+  const frames = 20_000
+  let seen = 0
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+  const { promise: manyRead, resolve: end } = Promise.withResolvers<void>()
+  const h2 = createH2({ Http2ServerRequest: MergedFramesRequest }, (req, res) => {
+    if (req.method === 'GET') res.end('served')
+    req.on('data', (piece: Buffer) => {
+      seen += piece.length
+      begin()
+      if (seen > 10_000) end()
+    })
+  })
+  h2.on('session', (session) => readTurns.addSession(session))
+  await once(h2.listen(0, '127.0.0.1'), 'listening')
+  const at = (localAddress: string) =>
+    connect({ port: (h2.address() as AddressInfo).port, host: '127.0.0.1', localAddress })
+  const other = connectH2('http://a', { createConnection: () => at('127.0.0.2') })
+  await once(other, 'connect')
+  const floods = Array.from({ length: 8 }, () => at('127.0.0.1'))
+  try {
+    for (const flood of floods) flood.write(tinyFrames(frames))
+    await begun
+    expect(await text(other.request({ ':path': '/' }))).toBe('served')
+    // They take turns, and between any two the others are served.
+    expect(seen).toBeLessThan((8 * frames) / 4)
+    await manyRead
+  } finally {
+    for (const connection of [other, ...floods]) connection.destroy()
+    h2.close()
+  }
+})
+
+/** RFC 9113 §3.4, §6: what a client begins with, and a POST whose body comes in frames of one byte. */
+function tinyFrames(count: number): Buffer {
+  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
+  // By RFC 7541: `:method: POST`, `:scheme: http`, `:path: /`, `:authority: a`.
+  const fields = Buffer.from([0x83, 0x86, 0x84, 0x01, 1, 0x61])
+  const head = Buffer.from([0, 0, fields.length, 1, 4, 0, 0, 0, 1])
+  const body = Buffer.alloc(count * 10, Buffer.from([0, 0, 1, 0, 0, 0, 0, 0, 1, 0x78]))
+  return Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings, head, fields, body])
+}
 
 test.each([
   ['of 5,000 frames of one byte', digits(5000), 1000],

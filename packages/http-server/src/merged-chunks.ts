@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http'
-import { type IncomingHttpHeaders, Http2ServerRequest, type ServerHttp2Stream } from 'node:http2'
+import { type IncomingHttpHeaders, Http2ServerRequest, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Readable, type ReadableOptions } from 'node:stream'
 import { readTurns } from './read-turns.ts'
@@ -69,6 +69,7 @@ function isChunked(req: Merged): boolean {
 function begin(req: Merged, chunk: Buffer): void {
   const pending = { block: chunk, length: chunk.length, chunks: 1 }
   pendingOf.set(req, pending)
+  if (!(req instanceof IncomingMessage)) countFrame(req)
   // Node runs what is to come next after each chunk, so that only the next turn of the event loop is behind them all.
   setImmediate(flush, req, pending)
 }
@@ -83,8 +84,20 @@ function append(req: Merged, pending: Pending, chunk: Buffer): void {
   chunk.copy(pending.block, pending.length)
   pending.length += chunk.length
   pending.chunks += 1
-  // At once, since libuv would read on. Node 26 lets nobody pause the socket of an HTTP/2 session.
-  if (pending.chunks === manyChunks && req instanceof IncomingMessage) readTurns.hold(req)
+  if (!(req instanceof IncomingMessage)) countFrame(req)
+  // At once, since libuv would read on.
+  else if (pending.chunks === manyChunks) readTurns.hold(req)
+}
+
+/** Of small frames that have come in this turn of the event loop, on all streams of a session. */
+const framesOf = new WeakMap<Http2Session, number>()
+
+function countFrame({ stream: { session } }: Http2ServerRequest): void {
+  if (session === undefined) return
+  const frames = (framesOf.get(session) ?? 0) + 1
+  framesOf.set(session, frames)
+  if (frames === 1) setImmediate(() => framesOf.delete(session))
+  if (frames === manyChunks) readTurns.holdSession(session)
 }
 
 function flush(req: Merged, pending: Pending): void {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import type { Http2Session } from 'node:http2'
 import type { Socket } from 'node:net'
-import { addressSubject } from '@ipfleet/net/address-subject.ts'
-import { plainAddress } from '@ipfleet/net/client-address.ts'
+import { type ReadSource, SessionSource, SocketSource } from './read-source.ts'
 
 /** At least, between two turns. */
 const minRestMs = 20
@@ -16,50 +16,82 @@ const maxRestMs = 200
  * been handled, so that the client's other connections rest until the next turn.
  */
 export class ReadTurns {
-  readonly #open = new Map<string, Set<Socket>>()
-  /** Requests whose connections wait for their turn, by client. */
-  readonly #lines = new Map<string, Set<IncomingMessage>>()
-  readonly #resting = new Set<Socket>()
+  readonly #sources = new WeakMap<Socket | Http2Session, ReadSource>()
+  readonly #open = new Map<string, Set<ReadSource>>()
+  /** Connections that wait for their turn, each with what then starts it, by client. */
+  readonly #lines = new Map<string, Map<ReadSource, () => void>>()
+  readonly #resting = new Set<ReadSource>()
   /** Their new connections rest too. */
   readonly #restingClients = new Set<string>()
   #isPlanned = false
 
   add(socket: Socket): void {
-    const client = clientOf(socket)
+    socket.once('close', this.#added(socket, new SocketSource(socket)))
+  }
+
+  addSession(session: Http2Session): void {
+    session.once('close', this.#added(session, new SessionSource(session)))
+  }
+
+  /** @returns what to call when it is closed */
+  #added(connection: Socket | Http2Session, source: ReadSource): () => void {
+    const { client } = source
+    this.#sources.set(connection, source)
     const own = this.#open.get(client) ?? new Set()
-    this.#open.set(client, own.add(socket))
-    if (this.#restingClients.has(client)) this.#rest(socket)
-    socket.once('close', () => {
-      own.delete(socket)
-      this.#resting.delete(socket)
+    this.#open.set(client, own.add(source))
+    if (this.#restingClients.has(client)) this.#rest(source)
+    return () => {
+      own.delete(source)
+      this.#resting.delete(source)
       if (own.size === 0) this.#open.delete(client)
-    })
+    }
   }
 
   /** The connection has brought much: what its client sends on others is read in the next turn. */
   restOthers(socket: Socket): void {
-    const client = clientOf(socket)
-    for (const other of this.#open.get(client) ?? []) {
+    const source = this.#sources.get(socket)
+    if (source) this.#restOthers(source)
+  }
+
+  /** The same, and the connection of this request waits for a turn too. */
+  hold(req: IncomingMessage): void {
+    const { socket } = req
+    const source = this.#sources.get(socket)
+    if (!(source instanceof SocketSource)) return
+    this.#hold(source, () => {
+      // A request that is full starts its socket itself when it has room.
+      if (req.readableEnded || req.readableLength < req.readableHighWaterMark) source.start()
+      else source.leave()
+    })
+  }
+
+  /** As `hold`. */
+  holdSession(session: Http2Session): void {
+    const source = this.#sources.get(session)
+    if (source) this.#hold(source, () => source.start())
+  }
+
+  #hold(source: ReadSource, start: () => void): void {
+    const { client } = source
+    const line = this.#lines.get(client) ?? new Map<ReadSource, () => void>()
+    if (!source.isOpen || line.has(source)) return
+    this.#lines.set(client, line.set(source, start))
+    source.stop()
+    this.#restOthers(source)
+  }
+
+  #restOthers(source: ReadSource): void {
+    for (const other of this.#open.get(source.client) ?? []) {
       // What is paused is not read anyway, and resumed by the one that has paused it.
-      if (other !== socket && !other.isPaused()) this.#rest(other)
+      if (other !== source && !other.isPaused) this.#rest(other)
     }
-    this.#restingClients.add(client)
+    this.#restingClients.add(source.client)
     this.#plan()
   }
 
-  /** The same, and its own connection waits for a turn too. */
-  hold(req: IncomingMessage): void {
-    const client = clientOf(req.socket)
-    const line = this.#lines.get(client) ?? new Set()
-    if (req.socket.destroyed || line.has(req)) return
-    this.#lines.set(client, line.add(req))
-    stop(req.socket)
-    this.restOthers(req.socket)
-  }
-
-  #rest(socket: Socket): void {
-    stop(socket)
-    this.#resting.add(socket)
+  #rest(source: ReadSource): void {
+    source.stop()
+    this.#resting.add(source)
   }
 
   /** Plans the next turn. A read of 64 KiB in tiny chunks, or of requests sent ahead, takes 10 to 100 ms. */
@@ -76,7 +108,7 @@ export class ReadTurns {
 
   #next(): void {
     this.#isPlanned = false
-    for (const socket of this.#resting) start(socket)
+    for (const source of this.#resting) if (this.#lines.get(source.client)?.has(source) !== true) source.start()
     this.#resting.clear()
     this.#restingClients.clear()
     const [longest] = this.#lines
@@ -84,36 +116,16 @@ export class ReadTurns {
     if (this.#lines.size > 0) this.#plan()
   }
 
-  #release(client: string, line: Set<IncomingMessage>): void {
+  #release(client: string, line: Map<ReadSource, () => void>): void {
     this.#lines.delete(client)
-    const [req] = line
-    if (req === undefined) return
-    line.delete(req)
+    const [first] = line
+    if (first === undefined) return
+    const [source, start] = first
+    line.delete(source)
     // Behind the other clients.
     if (line.size > 0) this.#lines.set(client, line)
-    // A request that is full starts its socket itself when it has room.
-    if (req.readableEnded || req.readableLength < req.readableHighWaterMark) start(req.socket)
-    else req.socket.off('resume', pauseAgain)
+    start()
   }
-}
-
-function clientOf({ remoteAddress }: Socket): string {
-  return addressSubject(plainAddress(remoteAddress))
-}
-
-/** Node 26 resumes the socket whenever a request wants more. */
-function stop(socket: Socket): void {
-  socket.off('resume', pauseAgain).on('resume', pauseAgain)
-  socket.pause()
-}
-
-function start(socket: Socket): void {
-  socket.off('resume', pauseAgain)
-  socket.resume()
-}
-
-function pauseAgain(this: Socket): void {
-  this.pause()
 }
 
 /** Of all servers of this process. */

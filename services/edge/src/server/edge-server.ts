@@ -23,6 +23,7 @@ import {
   refuseExpectation,
 } from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
+import { readTurns } from '@ipfleet/http-server/read-turns.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { MergedFramesRequest } from '@ipfleet/http-server/merged-chunks.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
@@ -168,6 +169,7 @@ export class EdgeServer {
     server.on('checkExpectation', (req, res) => onRefused(refuseExpectation(req, res)))
     server.on('session', (session) => {
       this.#sessions.add(session)
+      readTurns.addSession(session)
       session.setTimeout(keepAliveMs, () => session.close())
     })
     server.on('sessionError', () => {})
