@@ -2,6 +2,14 @@
 export class Counts {
   readonly #byName = new Map<string, number>()
 
+  get isEmpty(): boolean {
+    return this.#byName.size === 0
+  }
+
+  names(): readonly string[] {
+    return [...this.#byName.keys()]
+  }
+
   of(name: string): number {
     return this.#byName.get(name) ?? 0
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
+import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
 import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
@@ -9,7 +10,7 @@ import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express, { type RequestHandler, Router } from 'express'
 import { endUnreadBody, mapStoreFailure } from './http/error-handlers.ts'
 import { type EventRoutesDeps, eventRoutes } from './http/event-routes.ts'
-import { type AdmissionDeps, admitClients } from './http/job-access.ts'
+import { type AdmissionDeps, admitClients, holderOf } from './http/job-access.ts'
 import { type JobRoutesDeps, jobRoutes } from './http/job-routes.ts'
 import { type ResultRoutesDeps, resultRoutes } from './http/result-routes.ts'
 import type { ServiceSlots } from './limits/slot-limiter.ts'
@@ -36,7 +37,8 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.use(() => {
     throw new ProxyError('not_found')
   })
-  // Before the answer is made: its header says whether the connection ends.
+  // After that wait, in which the client may send the rest, and before the answer is made: its header says whether the connection ends.
+  app.use(paceRefusals(holderOf))
   app.use(endUnreadBody)
   app.use(mapStoreFailure)
   app.use(errorHandler(accessLog.failed))

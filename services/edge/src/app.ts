@@ -60,10 +60,17 @@ function judge(context: RequestContext, now: Rules): void {
   if (now.hiddenPaths.isHidden(context.target)) return context.refuse(new ProxyError('not_found'))
   // Before anything waits: what is held for a request is bounded for its client, and for all.
   const over = context.holdHead(now.shares)
-  if (over) return context.refuse(over)
+  if (over) return refuseInPace(context, now, over)
   const verdict = now.limiter?.judge(req, context.client.address)
   if (verdict instanceof Promise) return void admitLater(context, now, verdict)
   return admit(context, now, verdict)
+}
+
+/** A client that does not heed refusals waits for them. */
+function refuseInPace(context: RequestContext, { shares }: Rules, error: ProxyError): void {
+  const turn = shares.turnOf(error, context.subject, () => context.incoming.answer.gone)
+  if (turn === undefined) context.refuse(error)
+  else void turn.then(() => context.refuse(error))
 }
 
 /** While the fleet is asked, the client may leave. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
+import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
 import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
@@ -50,6 +51,7 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   })
   // Takes every path that is left, so it is the last.
   app.use(lookupRoutes(deps.lookups))
+  app.use(paceRefusals(({ req }) => addressSubject(deps.lookups.clientAddress(req))))
   app.use(errorHandler(accessLog.failed))
 
   const isFaulty = requestGuard()

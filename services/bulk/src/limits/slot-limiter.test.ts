@@ -7,7 +7,7 @@ const limiterOf = (max: number, sharePercent = 50): SlotLimiter =>
 test('a client has its share, others have the rest, and all have no more than there is', () => {
   const slots = limiterOf(4)
   const held = [slots.take('a'), slots.take('a'), slots.take('b')]
-  expect(() => slots.take('a')).toThrow(expect.objectContaining({ code: 'rate_limited', retryAfterSeconds: 1 }))
+  expect(() => slots.take('a')).toThrow(expect.objectContaining({ code: 'client_share', retryAfterSeconds: 1 }))
   held.push(slots.take('c'))
   expect(() => slots.take('d')).toThrow(expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 1 }))
   held[0]?.release()

@@ -59,14 +59,14 @@ export class SlotLimiter {
     }
   }
 
-  /** As `tryTake`. @throws ProxyError `rate_limited` over the client's share, `overloaded` over the limit of all */
+  /** As `tryTake`. @throws ProxyError `client_share` over the client's share, `overloaded` over the limit of all */
   take(holder: string, weight = 1): Slot {
     const slot = this.tryTake(holder, weight)
     if (typeof slot !== 'string') return slot
     const { what, setting, sharePercent } = this.#options
     if (slot === 'client_full') {
       const message = `You have as many ${what} at a time as one client may: ${sharePercent} % (BULK_CLIENT_SHARE_PERCENT) of ${setting}`
-      throw new ProxyError('rate_limited', { message, retryAfterSeconds: retrySeconds })
+      throw new ProxyError('client_share', { message, retryAfterSeconds: retrySeconds })
     }
     throw new ProxyError('overloaded', {
       message: `There are as many ${what} at a time as may be (${setting}); try again after the time in Retry-After`,

@@ -1,3 +1,4 @@
+import { RefusalPace } from '@ipfleet/http-server/refusal-pace.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type QuotaRefusal, SharedQuota } from '@ipfleet/proxy/http1/shared-quota.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
@@ -38,6 +39,7 @@ export class ClientShares {
   readonly longAnswers: SharedQuota
   /** Bytes of heads and of collected bodies. */
   readonly memory: SharedQuota
+  readonly #pace = new RefusalPace()
   /** Refused requests, by limit, and by whether all was taken or what one client may have. */
   readonly refused = new Map<SharedLimit, Record<QuotaRefusal, number>>()
   readonly #logger: Logger
@@ -60,6 +62,11 @@ export class ClientShares {
     const { setting, [why]: what } = limits[limit]
     const message = `${what} (limit: ${setting}); try again after the time in Retry-After`
     return new ProxyError(why === 'all' ? 'overloaded' : 'client_share', { retryAfterSeconds: 1, message })
+  }
+
+  /** Undefined when the client may be told at once, else a promise that resolves when it is its turn. */
+  turnOf({ code }: ProxyError, client: string, isGone: () => boolean): Promise<void> | undefined {
+    return code === 'client_share' ? this.#pace.turn(client, isGone) : undefined
   }
 
   #count(limit: SharedLimit, why: QuotaRefusal): void {

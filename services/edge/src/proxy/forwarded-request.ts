@@ -122,6 +122,22 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     else this.abandon(this.#deps.shares.refusal('long_answers', why))
   }
 
+  /** A client that does not heed refusals waits for them. */
+  protected override refuse(error: ProxyError): void {
+    const turn = this.#deps.shares.turnOf(error, this.#of.subject, () => this.isOver)
+    if (turn === undefined) return super.refuse(error)
+    this.#deps.hedges.delete(this)
+    if (this.#backend) this.#release(this.#backend, 'unknown')
+    this.#backend = undefined
+    this.holdBody()
+    void this.#refuseLater(turn, error)
+  }
+
+  async #refuseLater(turn: Promise<void>, error: ProxyError): Promise<void> {
+    await turn
+    if (!this.isOver) super.refuse(error)
+  }
+
   #askFirst(): void {
     const { group, target } = this.#of
     const backend = group.pick(target, this.#tried)

@@ -47,7 +47,7 @@ export class RequestBodies {
 
   /**
    * Reads a body to its end, without its Content-Encoding.
-   * @throws ProxyError `payload_too_large`, `rate_limited` and `overloaded` for the three limits; `bad_request` for a
+   * @throws ProxyError `payload_too_large`, `client_share` and `overloaded` for the three limits; `bad_request` for a
    *   coding that does not hold what it says, `unsupported_media_type` for an unknown one; `request_timeout`,
    *   `client_left`
    */
@@ -64,8 +64,9 @@ export class RequestBodies {
         held.take(size)
       })
     } catch (error) {
-      // What else the client sends is not read.
+      // What else the client sends is not read before it has been refused.
       req.unpipe()
+      req.pause()
       decoder?.destroy()
       lingerAfter(res)
       held.release()
@@ -162,7 +163,7 @@ function tooLarge(maxBytes: number): ProxyError {
 }
 
 function overShare(maxBytes: number): ProxyError {
-  return new ProxyError('rate_limited', {
+  return new ProxyError('client_share', {
     message: `The bodies that your address has under way are over its share of ${maxBytes} bytes; finish some first`,
     retryAfterSeconds: 1,
   })

@@ -28,6 +28,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   'token_missing',
   'unknown_token',
   'rate_limited',
+  'client_share',
   'not_cached',
 ])
 
