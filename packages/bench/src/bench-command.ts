@@ -7,6 +7,7 @@ const help = `Measures a lookup replica, the edge and the egress next to their p
   npm run bench -- hit        CPU time per answer from memory, next to nginx proxy_cache if it is installed
   npm run bench -- miss       CPU time and added wait per cold miss, next to nginx if it is installed, and waits for Redis
   npm run bench -- rss        memory with many entries and many open connections
+  npm run bench -- offline    which share of addresses the embedded database knows, and its memory; fetches a second source
   npm run bench -- commands   Redis commands per answer from Redis and per cold miss
   npm run bench -- batch      items per second of batches, from Redis and from upstream
   npm run bench -- bulk       lines per second of a long list through command, edge and bulk service, and memory of each
@@ -36,6 +37,9 @@ rss:
   --entries N          default 10000
   --connections N      open and idle; default 1000
   --node-flag FLAG     as above
+
+offline:
+  --addresses N        of each kind; default 5000
 
 batch:
   --batches N          default 100

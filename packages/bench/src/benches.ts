@@ -17,10 +17,12 @@ import {
   edgeIdleTable,
   edgeTable,
   hitTable,
+  offlineTable,
   missTable,
   rssTable,
   shareTable,
 } from './report.ts'
+import { benchOffline } from './offline-bench.ts'
 import type { RoundsOptions } from './rounds.ts'
 import { benchRss } from './rss-bench.ts'
 import { benchShare } from './share-bench.ts'
@@ -54,6 +56,10 @@ export const benches: Readonly<Record<string, Bench>> = {
       nodeFlags,
     })
     return { report, table: rssTable(report) }
+  },
+  offline: async ({ number }) => {
+    const report = await benchOffline({ addresses: number('addresses', 5000) })
+    return { report, table: offlineTable(report) }
   },
   commands: async ({ number }) => {
     const report = await benchCommands({ requests: number('requests', 100) })

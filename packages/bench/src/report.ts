@@ -6,6 +6,7 @@ import type { EdgeHashReport } from './edge-hash-bench.ts'
 import type { EdgeIdleReport } from './edge-idle-bench.ts'
 import type { HitReport } from './hit-bench.ts'
 import type { MissReport } from './miss-bench.ts'
+import type { OfflineReport } from './offline-bench.ts'
 import type { RssReport } from './rss-bench.ts'
 import type { ShareReport } from './share-bench.ts'
 import type { Ratio, Series } from './series.ts'
@@ -89,6 +90,16 @@ export function rssTable({ entries, connections, bytes }: RssReport): string {
     [`and ${connections} open connections`, megabytes(bytes.withConnections)],
   ]
   return `${table([['replica', 'RSS MB'], ...rows])}\nwanted: at most 150 MB\n`
+}
+
+export function offlineTable({ addresses, shares, residentBytes, startedMs }: OfflineReport): string {
+  const rows = Object.entries(shares).map(([name, { country, network }]) => [
+    name,
+    `${percent(country)} %`,
+    `${percent(network)} %`,
+  ])
+  const costs = `RSS ${megabytes(residentBytes)} MB, first answer after ${Math.round(startedMs)} ms`
+  return `${table([[`${addresses} each`, 'country', 'AS number and name'], ...rows])}\na replica without keys: ${costs}\n`
 }
 
 export function commandsTable({ hit, miss }: CommandsReport): string {

@@ -17,9 +17,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { tinyMmdb } from '@ipfleet/testing/tiny-mmdb.ts'
 import { FollowedOfflineDb } from './followed-offline-db.ts'
-import { openOfflineDb } from './offline-db.ts'
+import { bundledOfflineDb } from './offline-db.ts'
 
-const bundled = openOfflineDb()
+const bundled = bundledOfflineDb()
 let directory = ''
 let path = ''
 let db: FollowedOfflineDb
@@ -40,7 +40,7 @@ function bytesOf(country: string): Buffer {
 /** Everything that it says from its making on, in order. */
 function follow(options: { lookEveryMs?: number } = {}): string[] {
   const said: string[] = []
-  db = new FollowedOfflineDb(path, bundled)
+  db = new FollowedOfflineDb([path], bundled)
   db.on('opened', ({ type }) => said.push(type))
   db.on('bad', ({ message }) => said.push(message.includes('cannot be read') ? 'bad' : message))
   db.openNow()
@@ -48,19 +48,23 @@ function follow(options: { lookEveryMs?: number } = {}): string[] {
   return said
 }
 
-const country = (): string | undefined => db.lookup('9.0.0.1')?.country
+const country = (): unknown => db.record('legacy', '9.0.0.1')?.['country']
 
 test('the file that is there answers at once, under its own name', () => {
   writeFileSync(path, bytesOf('DE'))
   expect(follow()).toEqual(['DE'])
   expect([country(), db.type, db.builtAt.getUTCFullYear()]).toEqual(['DE', 'DE', 2025])
-  expect(db.liteRecord('9.0.0.1')).toMatchObject({ country: 'Germany' })
+  expect(db.record('lite', '9.0.0.1')).toMatchObject({ country: 'Germany' })
 })
 
 test.each(['missing', 'broken'])('while it is %s the one before answers, until it is good', async (how) => {
   if (how === 'broken') writeFileSync(path, bytesOf('DE').subarray(0, 100))
   const said = follow()
-  expect([said, db.type, db.lookup('8.8.8.8')?.country]).toEqual([['bad'], 'country ipvAll', 'US'])
+  expect([said, db.type, db.record('legacy', '8.8.8.8')?.['country']]).toEqual([
+    ['bad'],
+    'country ipvAll + country-gaps + asn',
+    'US',
+  ])
   writeFileSync(path, bytesOf('DE'))
   await once(db, 'opened')
   expect([country(), said]).toEqual(['DE', ['bad', 'DE']])
@@ -101,7 +105,7 @@ describe('a new one takes over', () => {
   })
 
   test('by looking, where nobody tells of changes', async () => {
-    db = new FollowedOfflineDb(join(directory, 'nowhere', 'lite.mmdb'), bundled)
+    db = new FollowedOfflineDb([join(directory, 'nowhere', 'lite.mmdb')], bundled)
     db.on('bad', () => {})
     db.openNow()
     // There is no directory to watch yet.
@@ -117,7 +121,7 @@ describe('a new one takes over', () => {
     const whole = bytesOf('FR')
     truncateSync(path)
     const opened = once(db, 'opened')
-    const seen = new Set<string | undefined>()
+    const seen = new Set<unknown>()
     for (let at = 0; at < whole.length; at += 40) {
       appendFileSync(path, whole.subarray(at, at + 40))
       seen.add(country())
@@ -135,12 +139,12 @@ test('a broken one is told once and ignored; so is one of another kind', async (
   const said = follow({ lookEveryMs: 20 })
   writeFileSync(path, bytesOf('FR').subarray(0, 100))
   await once(db, 'bad')
-  writeFileSync(path, tinyMmdb({ ipVersion: 6, type: 'cities', records: [['8.8.8.8', { city: 'x' }]] }))
+  writeFileSync(path, tinyMmdb({ ipVersion: 6, type: 'cities', records: [['8.8.8.8', { users: 'x' }]] }))
   await once(db, 'bad')
   expect(country()).toBe('DE')
   writeFileSync(path, bytesOf('FR'))
   await once(db, 'opened')
-  expect(said).toEqual(['DE', 'bad', expect.stringContaining('(cities) has no country_code'), 'FR'])
+  expect(said).toEqual(['DE', 'bad', expect.stringContaining('(cities) has nothing about countries'), 'FR'])
 })
 
 test('one whose middle is lost is broken, though its end is there', async () => {
@@ -160,7 +164,7 @@ test('one whose middle is lost is broken, though its end is there', async () => 
 test('after close nothing is looked at', async () => {
   writeFileSync(path, bytesOf('DE'))
   follow({ lookEveryMs: 10 })
-  const witness = new FollowedOfflineDb(path, bundled)
+  const witness = new FollowedOfflineDb([path], bundled)
   witness.openNow()
   witness.follow({ lookEveryMs: 10 })
   db.close()
@@ -175,3 +179,18 @@ function other(bytes: Buffer): string {
   writeFileSync(name, bytes)
   return name
 }
+
+test('of several files each is followed by itself, and those that are good answer together', async () => {
+  const names = ['asn', 'country'].map((name) => join(directory, `${name}.mmdb`))
+  const write = (at: number, record: Record<string, string>): void =>
+    writeFileSync(names[at] ?? '', tinyMmdb({ ipVersion: 6, type: `file ${at}`, records: [['9.0.0.1', record]] }))
+  write(0, { asn: 'AS1', name: 'One' })
+  db = new FollowedOfflineDb(names, bundled)
+  db.on('bad', () => {})
+  db.openNow()
+  db.follow()
+  expect(db.record('legacy', '9.0.0.1')).toEqual({ ip: '9.0.0.1', org: 'AS1 One' })
+  write(1, { country_code: 'DE' })
+  await once(db, 'opened')
+  expect(db.record('legacy', '9.0.0.1')).toEqual({ ip: '9.0.0.1', country: 'DE', org: 'AS1 One' })
+})

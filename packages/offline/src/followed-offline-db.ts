@@ -1,30 +1,44 @@
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
 import { FileFollower, type FollowOptions } from '@ipfleet/core/file-follower.ts'
-import { type OfflineDb, openOfflineDb, readOfflineDb } from './offline-db.ts'
-import type { LegacyRecord, LiteRecord } from './offline-record.ts'
+import type { Mmdb } from './mmdb.ts'
+import { type OfflineDb, offlineDbOf, openMmdb, readMmdb } from './offline-db.ts'
+import type { OfflineRecord, RecordShape } from './offline-record.ts'
 
 interface FollowedOfflineDbEvents {
-  /** This one answers from now on. */
-  opened: [db: OfflineDb]
-  /** The file is unusable or missing. Emitted once until it changes; the database before it continues to answer. */
+  /** This one answers from now on, beside the others that are good. */
+  opened: [db: Pick<Mmdb, 'type' | 'builtAt'>]
+  /** A file is unusable or missing. Emitted once until it changes; the database before it continues to answer. */
   bad: [error: Error]
 }
 
+/** A file, and the last of its contents that was good. */
+interface Followed {
+  readonly path: string
+  readonly follower: FileFollower
+  db: Mmdb | undefined
+}
+
 /**
- * A database whose file may be replaced at any time. A new one takes over when it is whole and open; until there is one,
+ * Databases whose files may be replaced at any time. A new one takes over when it is whole and open; until there is one,
  * `before` answers.
  */
 export class FollowedOfflineDb extends EventEmitter<FollowedOfflineDbEvents> implements OfflineDb {
-  readonly #path: string
-  readonly #follower: FileFollower
+  readonly #files: readonly Followed[]
   #current: OfflineDb
 
-  constructor(path: string, before: OfflineDb) {
+  /** @param paths where several files know a fact, the first of them tells it */
+  constructor(paths: readonly string[], before: OfflineDb) {
     super()
-    this.#path = resolve(path)
     this.#current = before
-    this.#follower = new FileFollower(this.#path, () => this.#open())
+    this.#files = paths.map((path) => {
+      const file: Followed = {
+        path: resolve(path),
+        follower: new FileFollower(resolve(path), () => this.#open(file)),
+        db: undefined,
+      }
+      return file
+    })
   }
 
   get type(): string {
@@ -35,43 +49,46 @@ export class FollowedOfflineDb extends EventEmitter<FollowedOfflineDbEvents> imp
     return this.#current.builtAt
   }
 
-  lookup(address: string): LegacyRecord | undefined {
-    return this.#current.lookup(address)
+  has(shape: RecordShape, member: string): boolean {
+    return this.#current.has(shape, member)
   }
 
-  liteRecord(address: string): LiteRecord | undefined {
-    return this.#current.liteRecord(address)
+  record(shape: RecordShape, address: string): OfflineRecord | undefined {
+    return this.#current.record(shape, address)
   }
 
   /** At start, when blocking the process delays no request. */
   openNow(): void {
-    this.#follower.markSeen()
-    try {
-      this.#adopt(openOfflineDb({ path: this.#path }))
-    } catch (error) {
-      this.emit('bad', error as Error)
+    for (const file of this.#files) {
+      file.follower.markSeen()
+      try {
+        this.#adopt(file, openMmdb(file.path))
+      } catch (error) {
+        this.emit('bad', error as Error)
+      }
     }
   }
 
   follow(options: FollowOptions = {}): void {
-    this.#follower.start(options)
+    for (const { follower } of this.#files) follower.start(options)
   }
 
   close(): void {
-    this.#follower.close()
+    for (const { follower } of this.#files) follower.close()
     this.removeAllListeners()
   }
 
-  async #open(): Promise<void> {
+  async #open(file: Followed): Promise<void> {
     try {
-      this.#adopt(await readOfflineDb(this.#path))
+      this.#adopt(file, await readMmdb(file.path))
     } catch (error) {
       this.emit('bad', error as Error)
     }
   }
 
-  #adopt(db: OfflineDb): void {
-    this.#current = db
+  #adopt(file: Followed, db: Mmdb): void {
+    file.db = db
+    this.#current = offlineDbOf(this.#files.flatMap((one) => one.db ?? []))
     this.emit('opened', db)
   }
 }

@@ -1,77 +1,98 @@
-/** What the known kinds of country databases say about an address, brought to one form. */
+/** Facts in the shapes of IPinfo's answers. What is not known is absent. */
 
-import { countries } from './countries.ts'
+import type { Facts, Place, Traits } from './facts.ts'
 
-/** A record as the database holds it: fields of any kind under any name. */
-export type RawRecord = Readonly<Record<string, unknown>>
+/** A record, or a module of it; the order of its members is IPinfo's. */
+export type OfflineRecord = Readonly<Record<string, unknown>>
 
-/** What is known about an address, under the names of IPinfo Lite and in its order. What is not known is absent. */
-export interface Facts {
-  /** With its letters: `AS15169`. */
-  readonly asn?: string
-  readonly as_name?: string
-  readonly as_domain?: string
-  /** ISO 3166-1 alpha-2. */
-  readonly country_code?: string
-  readonly country?: string
-  readonly continent_code?: string
-  readonly continent?: string
-}
+/** Which answer of IPinfo: the legacy record, that of Lite, that of Core and Plus, or a module of the legacy surface. */
+export type RecordShape = keyof typeof shapes
 
-/** IPinfo's legacy record with the fields that an offline database may have. */
-export interface LegacyRecord {
-  readonly ip: string
-  /** Two letters. */
-  readonly country?: string
-  /** `AS15169 Google LLC` */
-  readonly org?: string
-}
-
-/** IPinfo's Lite record, in its order; `country` is the name here. */
-export interface LiteRecord extends Facts {
-  readonly ip: string
-}
-
-/**
- * Reads three layouts, told apart by the fields of the record itself:
- * - IPinfo Lite: `country_code`, `country` (name), `continent_code`, `continent` (name), `asn`, `as_name`, `as_domain`
- * - IPinfo country_asn, the layout before 2025: `country` (code), `country_name`, `continent` (code),
- *   `continent_name`, and the same three for the network
- * - iptoasn-country, the bundled one: `country_code` alone; names and continent come from our own table
- *
- * `undefined` when the record has neither a country nor a network.
- */
-export function factsOf(raw: RawRecord): Facts | undefined {
-  const isCountryAsn = 'country_name' in raw
-  const code = textOf(raw[isCountryAsn ? 'country' : 'country_code'])
-  const asn = textOf(raw['asn'])
-  if (code === undefined && asn === undefined) return undefined
-  const table = code === undefined ? undefined : countries.get(code)
-  return withoutGaps({
-    asn,
-    as_name: textOf(raw['as_name']),
-    as_domain: textOf(raw['as_domain']),
-    country_code: code,
-    country: textOf(raw[isCountryAsn ? 'country_name' : 'country']) ?? table?.country,
-    continent_code: textOf(raw[isCountryAsn ? 'continent' : 'continent_code']) ?? table?.continent_code,
-    continent: textOf(raw[isCountryAsn ? 'continent_name' : 'continent']) ?? table?.continent,
-  })
-}
-
-/** IPinfo's databases have an empty text where a value is unknown. */
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function withoutGaps(facts: { readonly [Field in keyof Facts]-?: Facts[Field] | undefined }): Facts {
-  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined))
-}
-
-/** The legacy record: `{ ip, country, org }`, in IPinfo's order, without what is not known. */
-export function legacyRecord(ip: string, { country_code: country, asn, as_name: name }: Facts): LegacyRecord {
-  return {
+const shapes = {
+  legacy: (ip: string, facts: Facts) => ({
     ip,
-    ...(country === undefined ? {} : { country }),
-    ...(asn === undefined || name === undefined ? {} : { org: `${asn} ${name}` }),
+    anycast: facts.traits?.is_anycast || undefined,
+    ...legacyPlace(facts.place),
+    org: orgOf(facts),
+    postal: facts.place?.postal_code,
+    timezone: facts.place?.timezone,
+    asn: facts.network?.type === undefined ? undefined : facts.network,
+    company: facts.company,
+    carrier: facts.carrier,
+    privacy: privacyOf(facts.traits),
+  }),
+  lite: (ip: string, { network, place }: Facts) => ({
+    ip,
+    asn: network?.asn,
+    as_name: network?.name,
+    as_domain: network?.domain,
+    country_code: place?.country_code,
+    country: place?.country,
+    continent_code: place?.continent_code,
+    continent: place?.continent,
+  }),
+  lookup: (ip: string, { network, place, carrier, traits }: Facts) => ({
+    ip,
+    geo: place,
+    as: network && { asn: network.asn, name: network.name, domain: network.domain, type: network.type },
+    mobile: carrier,
+    anonymous: anonymousOf(traits),
+    is_anonymous: traits?.is_anonymous,
+    is_anycast: traits?.is_anycast,
+    is_hosting: traits?.is_hosting,
+    is_mobile: traits?.is_mobile,
+    is_satellite: traits?.is_satellite,
+  }),
+  asn: (_: string, { network }: Facts) => network,
+  company: (_: string, { company }: Facts) => company,
+  carrier: (_: string, { carrier }: Facts) => carrier,
+  privacy: (_: string, { traits }: Facts) => privacyOf(traits),
+} as const satisfies Record<string, (ip: string, facts: Facts) => object | undefined>
+
+/** Undefined where the facts hold nothing for that shape. */
+export function recordIn(shape: RecordShape, ip: string, facts: Facts): OfflineRecord | undefined {
+  const record = shapes[shape](ip, facts)
+  if (record === undefined) return undefined
+  const known = Object.entries(record).filter(([, value]) => value !== undefined)
+  return known.some(([name]) => name !== 'ip') ? Object.fromEntries(known) : undefined
+}
+
+function legacyPlace(place: Place = {}) {
+  const { city, region, country_code: country, latitude, longitude } = place
+  return {
+    city,
+    region,
+    country,
+    loc: latitude === undefined || longitude === undefined ? undefined : `${latitude},${longitude}`,
+  }
+}
+
+/** `AS15169 Google LLC` */
+function orgOf({ network }: Facts): string | undefined {
+  return network?.name === undefined ? undefined : `${network.asn} ${network.name}`
+}
+
+/** Whether a database tells of VPNs; one that tells of hosting alone has no such module. */
+function privacyOf(traits: Traits | undefined) {
+  if (traits?.is_vpn === undefined && traits?.is_proxy === undefined) return undefined
+  const { is_vpn, is_proxy, is_tor, is_relay, is_hosting, service } = traits
+  return {
+    vpn: is_vpn ?? false,
+    proxy: is_proxy ?? false,
+    tor: is_tor ?? false,
+    relay: is_relay ?? false,
+    hosting: is_hosting ?? false,
+    service: service ?? '',
+  }
+}
+
+function anonymousOf(traits: Traits | undefined) {
+  if (traits?.is_vpn === undefined && traits?.is_proxy === undefined) return undefined
+  const { is_vpn, is_proxy, is_tor, is_relay } = traits
+  return {
+    is_proxy: is_proxy ?? false,
+    is_relay: is_relay ?? false,
+    is_tor: is_tor ?? false,
+    is_vpn: is_vpn ?? false,
   }
 }

@@ -1,50 +1,65 @@
-/** Writes small MMDB files, so that tests read real ones. After the MaxMind DB specification, version 2.0. */
+/** Writes MMDB files, so that tests read real ones. After the MaxMind DB specification, version 2.0. */
 
 import { isIPv6 } from 'node:net'
 
-type Value = string | number | { readonly [name: string]: Value }
+export type MmdbValue = string | number | boolean | readonly MmdbValue[] | { readonly [name: string]: MmdbValue }
 
 export interface TinyMmdb {
   readonly ipVersion: 4 | 6
   readonly type: string
-  /** Address and record; each address is a network of its own. */
-  readonly records: ReadonlyArray<readonly [address: string, record: Value]>
+  /** Address or network, and its record. A later one is not put inside of an earlier one. */
+  readonly records: Iterable<readonly [network: string, record: MmdbValue]>
+  /** Bits of each side of a node. */
+  readonly recordSize?: 24 | 28 | 32
+  /** Whether `::ffff:0:0/96` and `2002::/16` lead to the IPv4 networks, as in MaxMind's files. */
+  readonly aliased?: boolean
+  /** Seconds since 1970. */
+  readonly buildEpoch?: number
 }
 
-/** A child is a node, a record (index in the data section), or nothing. */
+/** A child is a node, a record (offset in the data section), or nothing. */
 type Child = Node | number | undefined
 type Node = [left: Child, right: Child]
 
-/** The file's bytes, with records of 32 bits per node side. */
-export function tinyMmdb({ ipVersion, type, records }: TinyMmdb): Buffer {
+/** @returns the bytes of the file */
+export function tinyMmdb(contents: TinyMmdb): Buffer {
+  const { ipVersion, type, records, recordSize = 32, aliased = false, buildEpoch = 1_750_000_000 } = contents
   const root: Node = [undefined, undefined]
   const data: Buffer[] = []
+  const offsets = new Map<string, number>()
   let dataLength = 0
-  for (const [address, record] of records) {
-    insert(root, bitsOf(address, ipVersion), dataLength)
-    const bytes = encoded(record)
-    data.push(bytes)
-    dataLength += bytes.length
+  for (const [network, record] of records) {
+    const name = JSON.stringify(record)
+    const known = offsets.get(name)
+    const offset = known ?? dataLength
+    if (known === undefined) {
+      const bytes = encoded(record)
+      data.push(bytes)
+      offsets.set(name, offset)
+      dataLength += bytes.length
+    }
+    insert(root, bitsOf(network, ipVersion), offset)
   }
+  if (aliased) for (const alias of ['::ffff:0:0/96', '2002::/16']) insert(root, bitsOf(alias, 6), ipv4Tree(root))
   const nodes = breadthFirst(root)
   const metadata = encoded({
     binary_format_major_version: 2,
     binary_format_minor_version: 0,
-    build_epoch: 1_750_000_000,
+    build_epoch: buildEpoch,
     database_type: type,
     ip_version: ipVersion,
     node_count: nodes.length,
-    record_size: 32,
+    record_size: recordSize,
   })
   const marker = Buffer.concat([Buffer.from('abcdef', 'hex'), Buffer.from('MaxMind.com')])
-  return Buffer.concat([treeOf(nodes), Buffer.alloc(16), ...data, marker, metadata])
+  return Buffer.concat([treeOf(nodes, recordSize), Buffer.alloc(16), ...data, marker, metadata])
 }
 
-function insert(root: Node, bits: readonly (0 | 1)[], offset: number): void {
+function insert(root: Node, bits: readonly number[], child: Child): void {
   let node = root
   for (const [depth, bit] of bits.entries()) {
     if (depth === bits.length - 1) {
-      node[bit] = offset
+      node[bit] = child
       return
     }
     const next = node[bit]
@@ -58,30 +73,53 @@ function insert(root: Node, bits: readonly (0 | 1)[], offset: number): void {
   }
 }
 
-function breadthFirst(root: Node): readonly Node[] {
-  const nodes = [root]
-  // The list grows while it is walked.
-  for (const node of nodes) for (const child of node) if (typeof child === 'object') nodes.push(child)
-  return nodes
+function ipv4Tree(root: Node): Child {
+  let child: Child = root
+  for (let depth = 0; depth < 96 && typeof child === 'object'; depth += 1) child = child[0]
+  return child
 }
 
-function treeOf(nodes: readonly Node[]): Buffer {
+/** Each node once, also one that two others lead to. */
+function breadthFirst(root: Node): readonly Node[] {
+  const nodes = new Set([root])
+  // The set grows while it is walked.
+  for (const node of nodes) for (const child of node) if (typeof child === 'object') nodes.add(child)
+  return [...nodes]
+}
+
+function treeOf(nodes: readonly Node[], recordSize: 24 | 28 | 32): Buffer {
   const positions = new Map(nodes.map((node, position) => [node, position]))
-  const tree = Buffer.alloc(nodes.length * 8)
+  const nodeBytes = recordSize / 4
+  const tree = Buffer.alloc(nodes.length * nodeBytes)
   for (const [position, node] of nodes.entries()) {
-    for (const [side, child] of node.entries()) {
-      const value = typeof child === 'number' ? nodes.length + 16 + child : child && positions.get(child)
-      tree.writeUInt32BE(value ?? nodes.length, position * 8 + side * 4)
-    }
+    const [left = 0, right = 0] = node.map((child) =>
+      typeof child === 'number' ? nodes.length + 16 + child : ((child && positions.get(child)) ?? nodes.length),
+    )
+    writeNode(tree, position * nodeBytes, [left, right], recordSize)
   }
   return tree
 }
 
+function writeNode(tree: Buffer, at: number, [left, right]: [number, number], recordSize: 24 | 28 | 32): void {
+  if (recordSize === 32) {
+    tree.writeUInt32BE(left, at)
+    tree.writeUInt32BE(right, at + 4)
+    return
+  }
+  const side = 3
+  tree.writeUIntBE(left % 2 ** 24, at, side)
+  tree.writeUIntBE(right % 2 ** 24, at + recordSize / 4 - side, side)
+  if (recordSize === 28) tree[at + side] = (Math.floor(left / 2 ** 24) << 4) | Math.floor(right / 2 ** 24)
+}
+
 /** In an IPv6 tree, IPv4 addresses stand below 96 zeros. */
-function bitsOf(address: string, ipVersion: 4 | 6): readonly (0 | 1)[] {
+function bitsOf(network: string, ipVersion: 4 | 6): readonly number[] {
+  const [address = '', length] = network.split('/')
+  const isShort = ipVersion === 6 && !isIPv6(address)
   const bytes = isIPv6(address) ? groupsOf(address).flatMap((group) => [group >> 8, group & 255]) : octetsOf(address)
-  const padded = ipVersion === 6 && bytes.length === 4 ? [...Array.from({ length: 12 }, () => 0), ...bytes] : bytes
-  return padded.flatMap((byte) => Array.from({ length: 8 }, (_, index) => ((byte >> (7 - index)) & 1 ? 1 : 0)))
+  const padded = isShort ? [...Array.from({ length: 12 }, () => 0), ...bytes] : bytes
+  const bits = padded.flatMap((byte) => Array.from({ length: 8 }, (_, index) => (byte >> (7 - index)) & 1))
+  return length === undefined ? bits : bits.slice(0, Number(length) + (isShort ? 96 : 0))
 }
 
 function octetsOf(address: string): number[] {
@@ -94,18 +132,29 @@ function groupsOf(address: string): number[] {
   return [...head, ...zeros, ...tail].map((group) => Number.parseInt(group, 16))
 }
 
-/** Types of the specification: 2 text, 6 unsigned 32 bits, 7 map. Sizes over 28 take one more byte. */
-function encoded(value: Value): Buffer {
+/** Types of the specification: 2 text, 3 double, 6 unsigned 32 bits, 7 map, 11 array, 14 boolean. */
+function encoded(value: MmdbValue): Buffer {
   if (typeof value === 'string') return Buffer.concat([control(2, Buffer.byteLength(value)), Buffer.from(value)])
-  if (typeof value === 'number') {
-    const bytes = Buffer.alloc(4)
-    bytes.writeUInt32BE(value)
-    return Buffer.concat([control(6, 4), bytes])
-  }
+  if (typeof value === 'boolean') return control(14, value ? 1 : 0)
+  if (typeof value === 'number') return encodedNumber(value)
+  if (isList(value)) return Buffer.concat([control(11, value.length), ...value.map(encoded)])
   const entries = Object.entries(value)
   return Buffer.concat([control(7, entries.length), ...entries.flat().map(encoded)])
 }
 
+const isList = (value: object): value is readonly MmdbValue[] => Array.isArray(value)
+
+function encodedNumber(value: number): Buffer {
+  const isCount = Number.isInteger(value) && value >= 0 && value < 2 ** 32
+  const bytes = Buffer.alloc(isCount ? 4 : 8)
+  if (isCount) bytes.writeUInt32BE(value)
+  else bytes.writeDoubleBE(value)
+  return Buffer.concat([control(isCount ? 6 : 3, bytes.length), bytes])
+}
+
+/** Types over 7 have a byte of their own; sizes over 28 take one byte more, those over 284 two. */
 function control(type: number, size: number): Buffer {
-  return size < 29 ? Buffer.from([(type << 5) | size]) : Buffer.from([(type << 5) | 29, size - 29])
+  const [short, more] =
+    size < 29 ? [size, []] : size < 285 ? [29, [size - 29]] : [30, [(size - 285) >> 8, (size - 285) & 255]]
+  return Buffer.from(type > 7 ? [short, type - 7, ...more] : [(type << 5) | short, ...more])
 }

@@ -304,7 +304,7 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
       await project.compose(['up', '--detach'], startTimeoutMs)
       const answer = await fetch(`${edgeUrl}/4.2.2.2`)
       expect(answer.headers.get('cache-status')).toContain('detail=offline')
-      expect(await answer.json()).toEqual({ ip: '4.2.2.2', country: 'US' })
+      expect(await answer.json()).toMatchObject({ ip: '4.2.2.2', country: 'US' })
       expect(await project.containers('lookup')).toHaveLength(3)
       expect((await project.containers()).map(({ service }) => service)).not.toContain('fake-ipinfo')
     },

@@ -20,6 +20,7 @@ import { openFleet, type Fleet } from './fleet/fleet.ts'
 import { FleetStats } from './fleet/fleet-stats.ts'
 import { Health } from './operations/health.ts'
 import { Lookup } from './lookup/lookup.ts'
+import { OfflineAnswers } from './lookup/own-answers.ts'
 import { LiveRate } from './operations/live-rate.ts'
 import { logEvents, logMode } from './operations/replica-log.ts'
 import { offlineSource, type OfflineSource } from './operations/offline-source.ts'
@@ -40,7 +41,8 @@ export class Replica {
   readonly #fleet: Fleet
   readonly #upstream: UpstreamStack | undefined
   readonly #clients: ClientGuard | undefined
-  readonly #offline: OfflineSource
+  /** Undefined where it could answer nothing: it takes memory. */
+  readonly #offline: OfflineSource | undefined
   readonly #health: Health
   readonly #server: Server
 
@@ -55,10 +57,12 @@ export class Replica {
       service: 'lookup',
       isCounted: furtherAttempt({ trusted: settings.TRUST_PROXY }),
     })
-    this.#offline = offlineSource(settings.OFFLINE_DB, logger)
+    this.#offline =
+      this.#upstream && settings.FAILURE_MODE === 'closed' ? undefined : offlineSource(settings.OFFLINE_DB, logger)
     this.#health = new Health({
       pools: this.#upstream?.pools ?? [],
       gate: this.#upstream?.gate,
+      offline: this.#offline?.db,
       redis: this.#fleet.redis && { state: this.#fleet.redis.state, cache: this.#fleet.redis.cache },
     })
     logEvents(logger, this.#fleet, this.#upstream)
@@ -79,11 +83,11 @@ export class Replica {
     this.#upstream?.keys.follow(this.#upstream.pool)
     this.#upstream?.second?.keys.follow(this.#upstream.second.pool)
     void this.#upstream?.quota.poller?.start()
-    this.#offline.follow()
+    this.#offline?.follow()
     const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
     this.#logger.info({ host: this.#settings.HOST, port }, 'listening')
     const { keysSetting } = chosenProviders(this.#settings).first
-    logMode(this.#logger, this.#fleet, this.#upstream, { keysSetting, offlineDb: this.#offline.db })
+    logMode(this.#logger, this.#fleet, this.#upstream, { keysSetting, offlineDb: this.#offline?.db })
     return port
   }
 
@@ -100,7 +104,7 @@ export class Replica {
     this.#upstream?.client.close()
     this.#upstream?.second?.keys.close()
     this.#upstream?.second?.client.close()
-    this.#offline.close()
+    this.#offline?.close()
     await this.#clients?.close()
     this.#fleet.close()
     this.#logger.info('stopped')
@@ -166,10 +170,14 @@ export class Replica {
     return new Lookup({
       cache,
       upstream: this.#upstream,
-      offline: this.#offline.db,
+      offline:
+        this.#offline &&
+        new OfflineAnswers(this.#offline.db, {
+          answersUnknown: this.#upstream === undefined,
+          emptyFields: settings.EMBEDDED_EMPTY_FIELDS,
+        }),
       requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
       isShared: fleet.redis !== undefined,
-      failureMode: settings.FAILURE_MODE,
     })
   }
 }

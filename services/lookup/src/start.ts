@@ -1,6 +1,7 @@
 import { runService } from '@ipfleet/http-server/run-service.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
+import { attribution } from '@ipfleet/offline/offline-db.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { Replica } from './service.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
@@ -10,7 +11,8 @@ process.title = 'ipfleet-lookup'
 const { settings } = loadedOrExit(settingsSchema, {
   program: 'lookup',
   summary:
-    'A replica of the lookup fleet: answers IP lookups like ipinfo.io, from cache, upstream or an embedded database.',
+    'A replica of the lookup fleet: answers IP lookups like ipinfo.io, from cache, upstream or an embedded database. ' +
+    `Its data: ${attribution}`,
   rules: settingsRules,
 })
 const logger = createLogger({

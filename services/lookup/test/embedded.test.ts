@@ -22,7 +22,7 @@ describe('a replica with nothing configured', () => {
     const reply = await ask('/8.8.8.8')
     expect(reply.status).toBe(200)
     expect(reply.text).toContain('"country": "US"')
-    expect(reply.json()).toMatchObject({ ip: '8.8.8.8', country: 'US' })
+    expect(reply.json()).toEqual({ ip: '8.8.8.8', country: 'US', org: 'AS15169 Google LLC' })
     expect(cacheStatus(reply)).toBe('ipfleet; detail=offline')
     expect(reply.headers['age']).toBe('0')
   })
@@ -30,7 +30,9 @@ describe('a replica with nothing configured', () => {
   test('says in one log line what it is and how to add keys and Redis', () => {
     const lines = replica.lines().filter(({ msg }) => String(msg).includes('embedded database'))
     expect(lines).toEqual([expect.objectContaining({ level: 'warn' })])
-    expect(String(lines[0]?.['msg'])).toMatch(/\(country ipvAll of \d{4}-\d\d-\d\d\).*IPINFO_KEYS=.*REDIS_URL=/)
+    expect(String(lines[0]?.['msg'])).toMatch(
+      /\(country ipvAll \+ country-gaps \+ asn of \d{4}-\d\d-\d\d\).*IPINFO_KEYS=.*REDIS_URL=/,
+    )
     expect(replica.lines().filter(({ level }) => level === 'warn' || level === 'error')).toHaveLength(1)
   })
 
@@ -44,6 +46,28 @@ describe('a replica with nothing configured', () => {
     const [short, long] = await Promise.all([ask('/2001:4860:4860::8888'), ask('/2001:4860:4860:0:0:0:0:8888/json')])
     expect(short.json()).toMatchObject({ ip: '2001:4860:4860::8888', country: 'US' })
     expect(long.text).toBe(short.text)
+  })
+
+  test.each([
+    ['/4000::1', '{\n  "ip": "4000::1"\n}'],
+    ['/lite/4000::1', '{\n  "ip": "4000::1"\n}'],
+    ['/lookup/4000::1', '{\n  "ip": "4000::1"\n}'],
+    ['/4000::1/country', '\n'],
+    ['/4000::1/org', '\n'],
+  ])('says of an address that it does not know what is known: itself (%s)', async (path, expected) => {
+    for (const _ of ['the first time', 'and again, since it is not stored']) {
+      const reply = await ask(path)
+      expect([reply.status, reply.text, cacheStatus(reply)]).toEqual([200, expected, 'ipfleet; detail=offline'])
+    }
+  })
+
+  test('answers records of Core and the network as modules of their own', async () => {
+    expect((await ask('/lookup/8.8.8.8')).json()).toMatchObject({
+      ip: '8.8.8.8',
+      geo: { country: 'United States', country_code: 'US' },
+      as: { asn: 'AS15169', name: 'Google LLC' },
+    })
+    expect((await ask('/8.8.8.8/asn')).json()).toEqual({ asn: 'AS15169', name: 'Google LLC' })
   })
 
   test('answers a batch item by item; what is not known is an error of that item', async () => {
@@ -74,6 +98,11 @@ describe('a replica with nothing configured', () => {
       keys: { total: 0 },
       redis: { state: 'off', cache: 'off' },
       upstream: { breaker: 'embedded' },
+      offline: {
+        type: 'country ipvAll + country-gaps + asn',
+        built: expect.stringMatching(/^\d{4}-\d\d-\d\d$/),
+        age_days: expect.any(Number),
+      },
     })
   })
 })

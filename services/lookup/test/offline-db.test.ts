@@ -39,8 +39,8 @@ function put(record: typeof google, type = 'ipinfo lite'): void {
   renameSync(join(directory, 'new'), path)
 }
 
-async function start(): Promise<void> {
-  replica = await startReplica({ OFFLINE_DB: path, DRAIN_MS: '0' })
+async function start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+  replica = await startReplica({ OFFLINE_DB: path, DRAIN_MS: '0', ...env })
 }
 
 function ask(target: string, body?: string): Promise<Reply> {
@@ -70,7 +70,7 @@ test('an ipinfo_lite.mmdb answers Lite records, their fields, and what it knows 
     'lite/8.8.8.8/as_name': 'Google LLC',
   })
   // What is not in it is not made up.
-  for (const target of ['/9.9.9.9', '/lookup/8.8.8.8', '/8.8.8.8/city', '/8.8.8.8/asn']) {
+  for (const target of ['/8.8.8.8/city', '/8.8.8.8/privacy', '/AS15169', '/8.8.8.8/abuse']) {
     expect([target, (await ask(target)).status]).toEqual([target, 503])
   }
 })
@@ -112,9 +112,28 @@ test('a file that is missing at the start is an error in the log; the bundled da
   rmSync(path, { force: true })
   await start()
   expect(replica?.lines()).toContainEqual(
-    expect.objectContaining({ level: 'error', reason: expect.stringContaining(path), serving: 'country ipvAll' }),
+    expect.objectContaining({
+      level: 'error',
+      reason: expect.stringContaining(path),
+      serving: 'country ipvAll + country-gaps + asn',
+    }),
   )
-  expect((await ask('/8.8.8.8')).json()).toEqual({ ip: '8.8.8.8', country: 'US' })
+  expect((await ask('/8.8.8.8')).json()).toMatchObject({ ip: '8.8.8.8', country: 'US' })
   put(google)
   await until(async () => (await ask('/8.8.8.8/org')).text === 'AS15169 Google LLC\n')
+})
+
+test('several databases of several makers answer together, and EMBEDDED_EMPTY_FIELDS fills what none knows', async () => {
+  const city = { country: { iso_code: 'US' }, city: { names: { en: 'Mountain View' } } }
+  const other = join(directory, 'GeoLite2-City.mmdb')
+  writeFileSync(other, tinyMmdb({ ipVersion: 6, type: 'GeoLite2-City', records: [['8.8.8.8', city]] }))
+  put(google)
+  await start({ OFFLINE_DB: `${path}, ${other}`, EMBEDDED_EMPTY_FIELDS: 'city,region,loc' })
+  const known = { ip: '8.8.8.8', city: 'Mountain View', country: 'US', org: 'AS15169 Google LLC' }
+  expect((await ask('/8.8.8.8')).json()).toEqual({ ...known, region: '', loc: '' })
+  expect((await ask('/9.9.9.9')).json()).toEqual({ ip: '9.9.9.9', city: '', region: '', loc: '' })
+  expect((await ask('/8.8.8.8/loc')).text).toBe('\n')
+  expect((await ask('/health')).json()).toMatchObject({
+    offline: { built: '2025-06-15', warning: expect.stringContaining('days old') },
+  })
 })

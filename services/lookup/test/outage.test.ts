@@ -5,7 +5,8 @@ import { loadAlone } from '@ipfleet/cache/flight/fleet-flight.ts'
 import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'
-import { openOfflineDb } from '@ipfleet/offline/offline-db.ts'
+import { OfflineAnswers } from '../src/lookup/own-answers.ts'
+import { bundledOfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { localBreakerStates } from '@ipfleet/upstream/shared-breaker-state.ts'
@@ -80,7 +81,7 @@ function lookupThat(failureMode: 'closed' | 'open'): Lookup {
     // No request is chosen for an early refresh.
     random: () => 1,
   })
-  const offline = openOfflineDb()
+  const offline = new OfflineAnswers(bundledOfflineDb(), { answersUnknown: false, emptyFields: [] })
   return new Lookup({
     cache,
     upstream: {
@@ -89,9 +90,8 @@ function lookupThat(failureMode: 'closed' | 'open'): Lookup {
       microBatcher: undefined,
     },
     isShared: false,
-    offline,
+    offline: failureMode === 'open' ? offline : undefined,
     requestTimeoutMs: 5000,
-    failureMode,
     clock,
   })
 }

@@ -7,9 +7,8 @@ import type { Settle } from '@ipfleet/cache/flight/fleet-flight.ts'
 import { type Origin, type Outcome, shareable } from '@ipfleet/cache/outcome.ts'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
-import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { AnswerSource, QueryResult } from './answered.ts'
-import { offlineAnswer, reservedAnswer } from './own-answers.ts'
+import { type OfflineAnswers, reservedAnswer } from './own-answers.ts'
 import { partialName, partialRecord, partOf, recordOf } from './record-parts.ts'
 import type { CacheDirectives } from '../http/cache-directives.ts'
 import { type Query, requestOf } from '../query/query.ts'
@@ -28,12 +27,11 @@ export interface SearchDeps {
   readonly cache: AnswerCache
   /** Undefined without keys: the embedded database answers everything. */
   readonly upstream: LookupUpstream | undefined
-  readonly offline: OfflineDb
+  /** What answers when nothing else does: without keys, or with `FAILURE_MODE=open`. */
+  readonly offline: OfflineAnswers | undefined
   readonly requestTimeoutMs: number
   /** Whether there is a cache besides memory. */
   readonly isShared: boolean
-  /** `open`: the embedded database answers when nothing else does. */
-  readonly failureMode: 'closed' | 'open'
   readonly clock: Clock
 }
 
@@ -65,7 +63,7 @@ export class Search {
   }
 
   async results(queries: readonly Query[]): Promise<ReadonlyMap<string, QueryResult>> {
-    const { upstream, failureMode } = this.#deps
+    const { upstream, offline } = this.#deps
     const results: Results = new Map()
     const toFind = new Map<string, Query>()
     await inSlices(queries, (query) => {
@@ -74,7 +72,7 @@ export class Search {
       else toFind.set(query.target, query)
     })
     if (upstream && toFind.size > 0) await this.#find(toFind, upstream, results)
-    if (!upstream || failureMode === 'open') this.#fillFromOffline(toFind, results)
+    if (offline) this.#fillFromOffline(toFind, results, offline)
     return results
   }
 
@@ -209,12 +207,12 @@ export class Search {
     }
   }
 
-  #fillFromOffline(queries: Queries, results: Results): void {
+  #fillFromOffline(queries: Queries, results: Results, offline: OfflineAnswers): void {
     for (const [target, query] of queries) {
       const result = results.get(target) ?? failed('no_offline_answer')
       // A client that wants what is cached, or nothing, gets nothing else.
       if (result.kind === 'answered' || result.failure.code === 'not_cached') continue
-      const answer = offlineAnswer(this.#deps.offline, query)
+      const answer = offline.answer(query)
       results.set(target, answer ? { ...this.#made(answer, 'offline'), ...originOf(result) } : result)
     }
   }

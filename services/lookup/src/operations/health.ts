@@ -1,4 +1,5 @@
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
+import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import { linkHealth, type LinkHealth } from '@ipfleet/redis/link-health.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { BreakerState } from '@ipfleet/upstream/fleet-breaker.ts'
@@ -19,14 +20,27 @@ export interface HealthReport {
     /** What is wrong with which of them, and since when. */
     readonly problems?: Readonly<Record<string, LinkHealth>>
   }
+  /** The embedded database, where it may answer. */
+  readonly offline?: OfflineHealth
   /** `embedded`: there are no keys, and no upstream is asked. */
   readonly upstream: { readonly breaker: BreakerState | 'embedded' }
+}
+
+export interface OfflineHealth {
+  /** As the files name themselves. */
+  readonly type: string
+  /** The date of the oldest of its data: `2026-06-01`. */
+  readonly built: string
+  readonly age_days: number
+  /** It is old enough to be wrong about networks that moved. */
+  readonly warning?: string
 }
 
 export interface HealthDeps {
   /** Of all providers. */
   readonly pools: readonly KeyPool[]
   readonly gate: UpstreamGate | undefined
+  readonly offline?: Pick<OfflineDb, 'type' | 'builtAt'> | undefined
   readonly redis: { readonly state: RedisLink; readonly cache: RedisLink } | undefined
 }
 
@@ -45,7 +59,7 @@ export class Health {
   }
 
   async report(): Promise<HealthReport> {
-    const { redis } = this.#deps
+    const { redis, offline } = this.#deps
     const keys = await this.keys()
     const breaker = this.#deps.gate?.state ?? 'embedded'
     const links = Object.entries(redis ?? {}).map(([name, link]) => ({ name, health: linkHealth(link) }))
@@ -65,7 +79,22 @@ export class Health {
         cache: redis ? linkHealth(redis.cache).state : 'off',
         ...(troubled.length > 0 && { problems }),
       },
+      ...(offline && { offline: offlineHealth(offline, Date.now()) }),
       upstream: { breaker },
     }
+  }
+}
+
+const dayMs = 86_400_000
+const oldAfterDays = 120
+
+/** @param nowMs by the wall clock */
+export function offlineHealth({ type, builtAt }: Pick<OfflineDb, 'type' | 'builtAt'>, nowMs: number): OfflineHealth {
+  const days = Math.max(0, Math.floor((nowMs - builtAt.getTime()) / dayMs))
+  return {
+    type,
+    built: builtAt.toISOString().slice(0, 10),
+    age_days: days,
+    ...(days > oldAfterDays && { warning: `the data are ${days} days old; set OFFLINE_DB to newer ones` }),
   }
 }

@@ -1,21 +1,21 @@
 import { FollowedOfflineDb } from '@ipfleet/offline/followed-offline-db.ts'
-import { type OfflineDb, openOfflineDb } from '@ipfleet/offline/offline-db.ts'
+import { bundledOfflineDb, type OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 
-/** Where answers come from when no upstream is asked: the bundled database, or the operator's own as long as it is good. */
+/** Where answers come from when no upstream is asked: the bundled database, or the operator's own as far as they are good. */
 export interface OfflineSource {
-  /** Always answers from the newest database that could be read. */
+  /** Always answers from the newest databases that could be read. */
   readonly db: OfflineDb
   /** Looks for newer ones from now on. */
   follow(): void
   close(): void
 }
 
-/** @param path OFFLINE_DB. One that cannot be read now is an error in the log, and may still come. */
-export function offlineSource(path: string | undefined, logger: Logger): OfflineSource {
-  const bundled = openOfflineDb()
-  if (path === undefined) return { db: bundled, follow: () => {}, close: () => {} }
-  const db = new FollowedOfflineDb(path, bundled)
+/** @param paths OFFLINE_DB. One that cannot be read now is an error in the log, and may still come. */
+export function offlineSource(paths: readonly string[], logger: Logger): OfflineSource {
+  const bundled = bundledOfflineDb()
+  if (paths.length === 0) return { db: bundled, follow: () => {}, close: () => {} }
+  const db = new FollowedOfflineDb(paths, bundled)
   db.on('opened', ({ type, builtAt }) => logger.info({ type, built: builtAt.toISOString() }, 'OFFLINE_DB opened'))
   db.on('bad', (error) => {
     const reason = error.message

@@ -32,7 +32,8 @@ interface RedisOfFleet {
 export interface ModeWords {
   /** The setting that lists the keys of the provider. */
   readonly keysSetting: string
-  readonly offlineDb: Pick<OfflineDb, 'type' | 'builtAt'>
+  /** Undefined where it answers nothing. */
+  readonly offlineDb: Pick<OfflineDb, 'type' | 'builtAt'> | undefined
 }
 
 /** The line that tells an operator after the start what the replica has, and what is missing. */
@@ -48,13 +49,13 @@ export function logMode(
   }
   const toShare = fleet.redis ? '' : ', and REDIS_URL=redis://host:6379 to share cache and keys between replicas'
   logger.warn(
-    `no ${keysSetting}: answering from the embedded database alone (${inWords(offlineDb)}). ` +
+    `no ${keysSetting}: answering from the embedded database alone (${offlineDb ? inWords(offlineDb) : ''}). ` +
       `Set ${keysSetting}=key1,key2 to ask upstream${toShare}`,
   )
 }
 
 /** `country ipvAll of 2025-01-31`: the type as the file names it, and how old its data are. */
-function inWords({ type, builtAt }: ModeWords['offlineDb']): string {
+function inWords({ type, builtAt }: NonNullable<ModeWords['offlineDb']>): string {
   return `${type} of ${builtAt.toISOString().slice(0, 10)}`
 }
 

@@ -1,0 +1,58 @@
+import { constants, gunzipSync, zstdDecompressSync } from 'node:zlib'
+
+/** The most that a packed database may hold. Node keeps no more in one Buffer than 4 GB, and no maker's file has that. */
+const maxInflatedBytes = 2 ** 31
+
+const gzipMagic = Buffer.from([0x1f, 0x8b])
+const zstdMagic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
+const tarBlock = 512
+
+/** A download that holds no single database. */
+export class UnusableArchive extends Error {}
+
+/**
+ * The bytes of an MMDB as it was downloaded: plain, `.gz`, `.zst`, or `.tar` in one of these (MaxMind's). The content
+ * decides, not the name.
+ * @throws UnusableArchive for an archive without exactly one `.mmdb`; what node:zlib throws for a broken stream
+ */
+export function databaseBytes(file: Buffer): Buffer {
+  const unpacked = inflated(file)
+  return isTar(unpacked) ? databaseInTar(unpacked) : unpacked
+}
+
+function inflated(file: Buffer): Buffer {
+  if (file.subarray(0, gzipMagic.length).equals(gzipMagic)) {
+    return gunzipSync(file, { maxOutputLength: maxInflatedBytes, chunkSize: chunkFor(file) })
+  }
+  if (!file.subarray(0, zstdMagic.length).equals(zstdMagic)) return file
+  const params = { [constants.ZSTD_d_windowLogMax]: 27 }
+  return zstdDecompressSync(file, { maxOutputLength: maxInflatedBytes, chunkSize: chunkFor(file), params })
+}
+
+/** One chunk takes all: chunks that are joined would take the memory twice. Pages that are not written take none. */
+const chunkFor = ({ length }: Buffer): number => Math.min(2 ** 28, Math.max(2 ** 16, length * 4))
+
+/** POSIX.1-2017, pax, "ustar Interchange Format". */
+function isTar(bytes: Buffer): boolean {
+  return bytes.length >= tarBlock && bytes.toString('latin1', 257, 262) === 'ustar'
+}
+
+function databaseInTar(tar: Buffer): Buffer {
+  const found: Buffer[] = []
+  for (let at = 0; at + tarBlock <= tar.length && tar[at] !== 0;) {
+    const size = Number.parseInt(textAt(tar, at + 124, 12), 8) || 0
+    const start = at + tarBlock
+    const isFile = tar[at + 156] === 0x30 || tar[at + 156] === 0
+    if (isFile && /\.mmdb$/i.test(textAt(tar, at, 100))) found.push(tar.subarray(start, start + size))
+    at = start + Math.ceil(size / tarBlock) * tarBlock
+  }
+  const [database] = found
+  if (database && found.length === 1) return database
+  throw new UnusableArchive(`holds ${found.length} files .mmdb; it has to be one`)
+}
+
+const textAt = (bytes: Buffer, at: number, length: number): string =>
+  bytes
+    .toString('latin1', at, at + length)
+    .replace(/\0.*$/s, '')
+    .trim()
