@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { connectTarget, forwardTarget, readAuthority } from './authority.ts'
+import { forwardTarget, readAuthority } from './authority.ts'
 
 const longLabel = 'a'.repeat(63)
 const longestName = [longLabel, longLabel, longLabel, 'a'.repeat(61)].join('.')
@@ -106,33 +106,6 @@ describe('is no authority:', () => {
     ['a name that ends in a number', 'example.1:443'],
   ])('%s', (_, text) => {
     expect(readAuthority(text)).toBeUndefined()
-  })
-})
-
-describe('the Host field of a CONNECT', () => {
-  test.each([
-    ['example.com:443', undefined],
-    ['example.com:443', ''],
-    ['example.com:443', 'example.com:443'],
-    ['example.com:443', 'EXAMPLE.com.:443'],
-    ['example.com:443', 'example.com'],
-    ['[2001:db8::1]:8443', '[2001:DB8:0::1]:8443'],
-    ['[2001:db8::1]:8443', '[2001:db8::1]'],
-  ])('to %s may be %j', (authority, field) => {
-    expect(connectTarget(authority, field)).toEqual(readAuthority(authority))
-  })
-
-  test.each([
-    ['example.com:443', 'example.org:443'],
-    ['example.com:443', 'example.com:80'],
-    ['example.com:443', 'www.example.com:443'],
-    ['example.com:443', 'u@example.com:443'],
-    ['example.com:443', 'example.com:443, example.com:443'],
-    ['example.com:443', 'example.com:'],
-    ['[2001:db8::1]:8443', '2001:db8::1:8443'],
-    ['example.com', 'example.com'],
-  ])('to %s must not be %j', (authority, field) => {
-    expect(connectTarget(authority, field)).toBeUndefined()
   })
 })
 

@@ -16,21 +16,9 @@ const userInformation = "(?:(?:[\\w.~!$&'()*+,;=:-]|%[\\da-f]{2})*@)?"
 const absoluteForm = new RegExp(`^http://${userInformation}([^/?#]*)((?:[/?][!-~]*)?)$`, 'i')
 const beginningOfUrl = new RegExp(`^(http://)${userInformation}`, 'i')
 
-/** `host:port`, nothing before and nothing behind. Undefined for anything else. */
+/** What CONNECT names (RFC 9110 §9.3.6): `host:port`, nothing before and nothing behind. Undefined for anything else. */
 export function readAuthority(text: string): Target | undefined {
   return readHostAndPort(text, undefined)
-}
-
-/**
- * What CONNECT names (RFC 9110 §9.3.6). Undefined if it is not `host:port`, or if the Host field names another: what
- * stands before this proxy may have judged that one (RFC 9112 §3.2). Some clients leave the port out of the field, and
- * those of HTTP/1.0 the field.
- */
-export function connectTarget(text: string, hostField: string | undefined): Target | undefined {
-  const target = readAuthority(text)
-  if (target === undefined || hostField === undefined || hostField === '' || hostField === text) return target
-  const named = readHostAndPort(hostField, target.port)
-  return named?.host === target.host && named.port === target.port ? target : undefined
 }
 
 /**

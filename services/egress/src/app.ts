@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { tunnelReading } from '@ipfleet/proxy/http1/tunnel-reading.ts'
-import { peerAddress } from '@ipfleet/net/client-address.ts'
+import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
 import { nextMaxForwards } from '@ipfleet/proxy/max-forwards.ts'
 import { REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
 import { fieldsFault } from '@ipfleet/http-server/request-guard.ts'
@@ -16,9 +16,16 @@ import { forwardHead, traceEcho } from './proxy/forward-head.ts'
 import { type ForwardDeps, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { refusal, refusalOf, statusFields } from './proxy/proxy-status.ts'
 import type { TargetDialer } from './proxy/target-dialer.ts'
-import type { TunnelLimiter, TunnelSlot } from './limits/tunnel-limiter.ts'
-import { type Identity, RequestContext } from './proxy/request-context.ts'
-import { connectTarget, forwardTarget } from '@ipfleet/net/authority.ts'
+import type { TunnelClient, TunnelLimiter, TunnelSlot } from './limits/tunnel-limiter.ts'
+import { type Identity, RequestContext, SOCKS5 } from './proxy/request-context.ts'
+import { type ForwardTarget, forwardTarget, readAuthority } from '@ipfleet/net/authority.ts'
+import { linesOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
+import type { Target } from '@ipfleet/net/target.ts'
+import type { GivenPair } from './auth/proxy-credentials.ts'
+import { type Opening, OpeningFault } from './server/opening.ts'
+import { SocksClient } from './socks/socks-client.ts'
+import { socksReplies, socksReply } from './socks/socks5.ts'
+import type { Source } from './sources/source-pool.ts'
 
 export interface AppDeps {
   readonly authenticator: Authenticator
@@ -32,6 +39,8 @@ export interface AppDeps {
 /** The steps of a request, in order. */
 export class App {
   readonly #deps: AppDeps
+  /** Connections that have brought a request for a URL. */
+  readonly #proxied = new WeakSet<Socket>()
 
   constructor(deps: AppDeps) {
     this.#deps = deps
@@ -46,11 +55,11 @@ export class App {
     try {
       // First of all, fields that Node accepts and two readers could understand in two ways.
       if (fieldsFault(req)) throw refusal('bad_request', 'http_request_error')
-      const asked = forwardTarget(req.url ?? '')
+      const asked = this.#forwardTarget(req, offer !== undefined)
       if (asked === undefined) throw refusal('bad_request', 'http_request_error', undefined, { message: notForAProxy })
       context.target = asked.target
       context.path = asked.path
-      const who = await this.#admit(req, context)
+      const who = await this.#admit(req.headers['proxy-authorization'], context)
       const maxForwards = nextMaxForwards(context.method, context.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(req, context, answer)
       // A request that switches protocols becomes a tunnel.
@@ -73,39 +82,105 @@ export class App {
     }
   }
 
-  /** Opens a tunnel. There is no await before the listeners, so that a client that leaves at once is noticed. */
-  async connect(req: IncomingMessage, socket: Socket, early: Buffer): Promise<void> {
+  /**
+   * Opens a tunnel. There is no await before the listeners, so that a client that leaves at once is noticed.
+   * @param again called when the client may ask once more on its connection: it was asked for credentials
+   */
+  async connect(req: IncomingMessage, socket: Socket, early: Buffer, again?: () => void): Promise<void> {
     const context = new RequestContext(req, peerAddress(req), this.#deps.record.requestEnded)
-    const client = new TunnelSignal(socket)
+    const signal = new TunnelSignal(socket)
+    const established = ({ address }: Source): Buffer => connectionEstablished(address, context.echoedId)
     try {
       // A body has no meaning here (RFC 9110 §9.3.6): one server reads a body, the next the first bytes of the tunnel.
-      if (fieldsFault(req) || context.fields.bringsBody) throw refusal('bad_request', 'http_request_error')
-      const target = connectTarget(req.url ?? '', context.fields.host)
+      // The request line alone says where to: some clients have no Host, or that of the proxy, in it.
+      const isUnderstood =
+        /^1\.[01]$/.test(req.httpVersion) && !context.fields.bringsBody && !hasTwoHosts(req.rawHeaders)
+      const target = isUnderstood ? readAuthority(req.url ?? '') : undefined
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       context.target = target
-      const who = await this.#admit(req, context)
-      const { tunnelLimiter, targets } = this.#deps
-      const slot = tunnelLimiter.reserve(context.client, who)
-      try {
-        const dialled = await targets.dial(context, await targets.route(target, who, 'connect', client, tunnelReading))
-        client.release()
-        tunnelLimiter.open(context, { socket, early }, dialled, slot)
-      } catch (error) {
-        tunnelLimiter.release(slot)
-        throw error
-      }
+      const who = await this.#admit(req.headers['proxy-authorization'], context)
+      await this.#openTunnel(context, target, who, { socket, early, established }, signal)
     } catch (error) {
-      client.release()
-      this.#refuse(context, new H1Answer(offerOf(req, socket, early).res), error)
+      signal.release()
+      const mayAskAgain = again !== undefined && early.length === 0 && req.httpVersion === '1.1'
+      const isChallenged = mayAskAgain && refusalOf(error).error.status === 407
+      const { res } = offerOf(req, socket, early, isChallenged ? again : undefined)
+      this.#refuse(context, new H1Answer(res), error, isChallenged)
+    }
+  }
+
+  /** Opens a tunnel for a client that speaks SOCKS5 (RFC 1928): nothing is dialled for one that is not let in. */
+  async socks(socket: Socket, opening: Opening): Promise<void> {
+    const asked = { method: SOCKS5, rawHeaders: [] }
+    const context = new RequestContext(asked, plainAddress(socket.remoteAddress), this.#deps.record.requestEnded)
+    const signal = new TunnelSignal(socket)
+    const client = new SocksClient(socket, opening)
+    try {
+      const given = await client.greet(this.#deps.authenticator.asks)
+      const who = await this.#identify(given, context)
+      if (given !== undefined) client.welcome()
+      context.target = await client.readTarget()
+      await this.#limit(context, who)
+      const tunnel = { socket, early: opening.release(), established: () => socksReply(socksReplies.succeeded) }
+      await this.#openTunnel(context, context.target, who, tunnel, signal)
+    } catch (error) {
+      opening.release()
+      signal.release()
+      const reason = error instanceof OpeningFault ? openingRefusals[error.kind]() : refusalOf(error)
+      client.refuse(reason)
+      context.end(reason.error.status, reason)
+    }
+  }
+
+  /**
+   * For the switch of protocols, a client may write `ws://` (undici's and aiohttp's do), or, on a connection that it has
+   * asked this proxy on before, the origin form alone (the JDK's does).
+   */
+  #forwardTarget({ url = '', headers, socket }: IncomingMessage, isOffer: boolean): ForwardTarget | undefined {
+    const written = isOffer ? url.replace(/^ws:/i, 'http:') : url
+    const hasAskedBefore = this.#proxied.has(socket)
+    const asked = forwardTarget(
+      isOffer && hasAskedBefore && written.startsWith('/') ? `http://${headers.host}${written}` : written,
+    )
+    if (asked !== undefined) this.#proxied.add(socket)
+    return asked
+  }
+
+  async #openTunnel(
+    context: RequestContext,
+    target: Target,
+    who: Identity,
+    client: TunnelClient,
+    signal: TunnelSignal,
+  ): Promise<void> {
+    const { tunnelLimiter, targets } = this.#deps
+    const slot = tunnelLimiter.reserve(context.client, who)
+    try {
+      const dialled = await targets.dial(context, await targets.route(target, who, 'connect', signal, tunnelReading))
+      signal.release()
+      tunnelLimiter.open(context, client, dialled, slot)
+    } catch (error) {
+      tunnelLimiter.release(slot)
+      throw error
     }
   }
 
   /** Authenticates and limits the client, before the target is judged: unknown clients learn nothing about targets. */
-  async #admit(req: IncomingMessage, context: RequestContext): Promise<Identity> {
-    const who = await this.#deps.authenticator.identify(req, context.client)
+  async #admit(given: string | undefined, context: RequestContext): Promise<Identity> {
+    const who = await this.#identify(given, context)
+    await this.#limit(context, who)
+    return who
+  }
+
+  async #identify(given: string | GivenPair | undefined, context: RequestContext): Promise<Identity> {
+    const who = await this.#deps.authenticator.identify(given, context.client)
     context.user = who.user
+    return who
+  }
+
+  async #limit(context: RequestContext, who: Identity): Promise<void> {
     const over = await this.#deps.limits.take(context.client, who)
-    if (over === undefined) return who
+    if (over === undefined) return
     const { fields, retryAfterSeconds } = over
     context.answerFields = fields
     throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: tooManyRequests })
@@ -121,10 +196,10 @@ export class App {
     context.end(200)
   }
 
-  #refuse(context: RequestContext, answer: ClientAnswer, thrown: unknown): void {
+  #refuse(context: RequestContext, answer: ClientAnswer, thrown: unknown, mayAskAgain = true): void {
     const reason = refusalOf(thrown)
     // An unread body is not waited for, and after a malformed request the connection cannot be trusted.
-    if (context.fields.bringsBody || reason.error.status === 400 || context.method === 'CONNECT') answer.closeAfter()
+    if (context.fields.bringsBody || reason.error.status === 400 || !mayAskAgain) answer.closeAfter()
     const { error } = reason
     answer.error(error, [
       REQUEST_ID,
@@ -135,6 +210,23 @@ export class App {
     ])
     context.end(reason.error.status, reason)
   }
+}
+
+/** RFC 9112 §3.2: such a request is refused, whatever it is for. */
+function hasTwoHosts(raw: readonly string[]): boolean {
+  return raw.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host').length > 1
+}
+
+const openingRefusals = {
+  left: () => refusal('client_left', 'http_request_error'),
+  late: () => refusal('request_timeout', 'http_request_error'),
+  too_large: () => refusal('bad_request', 'http_request_error'),
+} as const
+
+/** RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding. */
+function connectionEstablished(sourceAddress: string, echoedId: RawFields): Buffer {
+  const from = sourceAddress === '' ? '' : `X-Egress-IP: ${sourceAddress}\r\n`
+  return Buffer.from(`HTTP/1.1 200 Connection Established\r\n${from}${linesOf(echoedId)}\r\n`, 'latin1')
 }
 
 const tooManyRequests = 'You have asked more than you may; try again after the time in Retry-After'

@@ -69,6 +69,7 @@ export class Egress {
     const record = new RequestRecord(metrics, logger)
     const authenticator = this.#authenticator()
     this.#server = new ProxyServer(this.#app(authenticator, record), {
+      protocols: settings.PROTOCOLS,
       maxConnections: settings.MAX_CONNECTIONS,
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
       onRefused: accessLog.refused,
@@ -107,6 +108,7 @@ export class Egress {
   async stop(): Promise<void> {
     const { DRAIN_MS: graceMs } = this.#settings
     this.#logger.info('stopping')
+    this.#server.endChallenged()
     const onDraining = (): void => void (this.#draining = true)
     await Promise.all([
       gracefulClose(this.#server.http, { drainMs: 0, deadlineMs: graceMs + closeWithinMs, onDraining }),

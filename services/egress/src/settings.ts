@@ -18,6 +18,7 @@ import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint } from './server/listen-address.ts'
+import { type Protocol, protocols } from './server/protocols.ts'
 import { authorityOf } from '@ipfleet/net/target.ts'
 import { readIpPool } from './sources/ip-pool.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
@@ -178,6 +179,13 @@ const server = {
     allowed: endpointInWords,
     default: { host: '0.0.0.0', port: 7777 },
     help: 'Where clients connect. Without PROXY_USER and USERS_FILE its port on loopback; port 0 takes a free one',
+  }),
+  PROTOCOLS: textualList({
+    group: 'Server',
+    default: protocols,
+    read: (item) => protocols.find((known) => known === item.toLowerCase()) && [item.toLowerCase() as Protocol],
+    allowed: 'http or socks5',
+    help: 'What clients may speak to the port; the first byte of a connection tells which it is',
   }),
   METRICS_ADDR: textual<Endpoint | 'off'>({
     group: 'Server',

@@ -13,7 +13,7 @@ import { hashPassword, showPasswordHash } from '../src/auth/password-hash.ts'
 import { RecordingOrigin } from './recording-origin.ts'
 import { type RunningEgress, startEgress } from './start-egress.ts'
 import { SilentListener } from './silent-listener.ts'
-import { askThrough, type Reply, type ThroughOptions, tunnelThrough } from './through.ts'
+import { askThrough, type Reply, replyIn, type ThroughOptions, tunnelThrough } from './through.ts'
 
 /** How much each client or user may ask, and who is let in. */
 
@@ -208,6 +208,20 @@ test('a WebSocket that is asked for by its URL is one of a client’s tunnels', 
 
 describe('credentials', () => {
   const env = { PROXY_USER: 'user', PROXY_PASS: 'right' }
+
+  test('may follow a 407 to CONNECT on the same connection, as may any other request', async () => {
+    const { port } = await proxy(env)
+    const wire = await Wire.to(port)
+    const head = `CONNECT 127.0.0.1:${origin.port} HTTP/1.1\r\nHost: a\r\n`
+    wire.write(`${head}\r\n`)
+    const refused = replyIn(await wire.saw(/}\s*$/))
+    expect([refused.status, refused.headers['connection']]).toEqual([407, 'keep-alive'])
+    wire.write(`GET http://127.0.0.1:${origin.port}/ HTTP/1.1\r\nHost: a\r\n\r\n`)
+    await until(() => wire.text.split('HTTP/1.1 407').length === 3)
+    wire.write(`${head}Proxy-Authorization: Basic ${Buffer.from('user:right').toString('base64')}\r\n\r\n`)
+    await wire.saw('200 Connection Established')
+    wire.destroy()
+  })
 
   test('that are missing or wrong are 407 with a challenge, for URLs and tunnels', async () => {
     const { port } = await proxy(env)

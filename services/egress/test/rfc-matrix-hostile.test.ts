@@ -107,7 +107,6 @@ describe('a request that is malformed or ambiguous is refused as JSON, and so is
     ['a TLS greeting', () => Buffer.from('160301020001000001fc0303', 'hex')],
     ['a header of the PROXY protocol', () => `PROXY TCP4 1.2.3.4 127.0.0.1 1 2\r\n${get('Host: a')}`],
     ['the second PROXY protocol', () => Buffer.from('0d0a0d0a000d0a515549540a20110000', 'hex')],
-    ['SOCKS5', () => Buffer.from('050100', 'hex')],
     ['more than 100 fields', () => get('Host: a', ...Array.from({ length: 150 }, (_, n) => `X-${n}: 1`)), [431]],
     ['a URL of 20 KB', () => get('Host: a').replace('/ HTTP', `/${'x'.repeat(20_000)} HTTP`), [414, 431]],
   ])('%s', async (_what, bytes, statuses = [400]) => {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { bodyOf, okHead, ProxyHarness, requestHead } from './proxy-harness.ts'
@@ -34,12 +35,66 @@ describe('the answer to CONNECT', () => {
     expect(await server.saw('first')).toBe('first')
   })
 
-  test.each(['example.com', '127.0.0.1:1', '127.0.0.2'])('is 400 when Host is another: %s', async (host) => {
-    const client = await harness.client(requestHead(`CONNECT ${harness.authority}`, `Host: ${host}`))
+  test.each([
+    ['a Host of the proxy', ['Host: 127.0.0.1:7777']],
+    ['a Host of another name', ['Host: example.com']],
+    ['none', []],
+  ])('is for the request line, with %s', async (_what, fields) => {
+    const client = await harness.client([`CONNECT ${harness.authority} HTTP/1.1`, ...fields, '', ''].join('\r\n'))
+    expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /)
+    await harness.accept()
+  })
+
+  test.each([
+    ['lines that end in LF alone', (head: string) => head.replaceAll('\r\n', '\n')],
+    ['an empty line that ends in LF alone', (head: string) => head.replace(/\r\n$/, '\n')],
+    ['bytes over 0x7f in a field', (head: string) => head.replace('\r\n\r\n', '\r\nX-A: \xe9\xff\r\n\r\n')],
+    ['much behind it', (head: string) => head + 'x'.repeat(100_000)],
+  ])('is 200 for %s', async (_what, changed) => {
+    const client = await harness.client(changed(connectHead()))
+    expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /)
+    await harness.accept()
+  })
+
+  test('is 200 when its bytes come one by one', async () => {
+    const client = await harness.client('')
+    for (const byte of connectHead()) {
+      client.write(byte)
+      await nextTurn()
+    }
+    await client.saw('\r\n\r\n')
+    const server = await harness.accept()
+    client.write('first')
+    expect(await server.saw('first')).toBe('first')
+  })
+
+  test('is 200 behind another request on the same connection', async () => {
+    const { client, server } = await harness.get('/')
+    server.write(okHead('Content-Length: 2') + 'ok')
+    await client.saw('ok')
+    client.write(`CONNECT ${harness.authority} HTTP/1.1\r\nHost: other\r\n\r\n`)
+    expect(await client.saw('Connection Established\r\n')).toContain('200')
+    await harness.accept()
+  })
+
+  test.each([
+    ['no port', () => 'CONNECT example.com HTTP/1.1\r\n\r\n', 400],
+    ['a blank in the target', () => 'CONNECT a b:443 HTTP/1.1\r\n\r\n', 400],
+    ['another version', () => 'CONNECT a:443 HTTP/2.0\r\n\r\n', 400],
+    ['a blank before a colon', () => 'CONNECT a:443 HTTP/1.1\r\nHost : a\r\n\r\n', 400],
+    ['a folded line', () => 'CONNECT a:443 HTTP/1.1\r\nX-A: b\r\n c\r\n\r\n', 400],
+    ['a bare CR', () => 'CONNECT a:443 HTTP/1.1\r\nX-A: b\rc\r\n\r\n', 400],
+    ['NUL in a field', () => 'CONNECT a:443 HTTP/1.1\r\nX-A: \0\r\n\r\n', 400],
+    ['a body', () => `${requestHead(`CONNECT ${harness.authority}`, 'Content-Length: 2')}ok`, 400],
+    ['two Hosts', () => requestHead(`CONNECT ${harness.authority}`, 'Host: a', 'Host: a'), 400],
+    ['chunks', () => `${requestHead(`CONNECT ${harness.authority}`, 'Transfer-Encoding: chunked')}0\r\n\r\n`, 400],
+    ['too many fields', () => requestHead(`CONNECT ${harness.authority}`, ...Array<string>(101).fill('A: b')), 400],
+    ['a head without an end', () => `CONNECT a:443 HTTP/1.1\r\nX-A: ${'x'.repeat(20_000)}`, 431],
+  ])('refuses %s', async (_what, head, status) => {
+    const client = await harness.client(head())
     await client.saw(/\r\n\r\n.*}/s)
     expect(await client.ended).toBe('closed')
-    expect(client.text).toMatch(/^HTTP\/1\.1 400 .*\r\ncontent-type: application\/json/is)
-    expect(client.text).toMatch(/^proxy-status: ipfleet-egress; error=http_request_error\r$/im)
+    expect(client.text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*\\r\\ncontent-type: application/json`, 'is'))
     expect(harness.origin.waiting).toBe(0)
   })
 })

@@ -44,6 +44,34 @@ describe('a WebSocket', () => {
     )
   })
 
+  test('may be asked for by ws://', async () => {
+    const { client, server } = await harness.ask(harness.handshake().replace('GET http://', 'GET WS://'))
+    expect(server.text).toMatch(/^GET \/chat HTTP\/1\.1\r\n/)
+    server.write(acceptance(server.text))
+    await client.saw(/^HTTP\/1\.1 101 /)
+  })
+
+  test('may be asked for by its path alone on a connection that has asked for a URL before', async () => {
+    const { client, server } = await harness.get('/page')
+    server.write(`${okHead('Content-Length: 2')}ok`)
+    await client.saw('ok')
+    client.write(harness.handshake(`Host: ${harness.authority}`).replace(harness.url(''), ''))
+    const next = await harness.accept()
+    expect(await next.saw('\r\n\r\n')).toContain(`GET /chat HTTP/1.1\r\nHost: ${harness.authority}\r\n`)
+    next.write(acceptance(next.text))
+    await client.saw(' 101 ')
+  })
+
+  test.each([
+    ['its path alone, on a new connection', () => harness.handshake().replace(harness.url(''), '')],
+    ['ws:// without an upgrade', () => requestHead(`GET ${harness.url().replace('http:', 'ws:')}`)],
+    ['wss://', () => harness.handshake().replace('GET http:', 'GET wss:')],
+  ])('is not asked for by %s', async (_what, asked) => {
+    const client = await harness.client(asked())
+    expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
+    expect(harness.origin.waiting).toBe(0)
+  })
+
   test('loses nothing of what is said before the other side has agreed', async () => {
     const { client, server } = await harness.ask(`${harness.handshake()}early from the client, `)
     client.write('more of it')

@@ -51,10 +51,10 @@ export async function tunnelThrough(
   const lines = Object.entries({ Host: authority, ...credentials(user), ...headers })
   wire.write(`CONNECT ${authority} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
   const { status } = replyIn(await wire.saw('\r\n\r\n'))
-  if (status !== 200) {
-    await wire.ended
-    wire.destroy()
-  }
+  // After a 407 the client may ask again.
+  if (status === 407) await wire.saw(/}\s*$/)
+  else if (status !== 200) await wire.ended
+  if (status !== 200) wire.destroy()
   return { ...replyIn(wire.text), wire }
 }
 

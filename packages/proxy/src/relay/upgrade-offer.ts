@@ -47,14 +47,16 @@ function ignore(): void {}
 /**
  * A request with Upgrade has no response in Node; this gives it one, for the case that the switch is declined, and the
  * way to take the connection away from it for the case that it is not.
+ * @param onDeclined told when the answer is out and the connection free for more; without it, the connection ends then
  */
 export function offerOf(
   req: IncomingMessage,
   socket: Socket,
   early: Buffer,
+  onDeclined?: () => void,
 ): { res: ServerResponse; offer: UpgradeOffer } {
   const res = new ServerResponse(req)
-  res.shouldKeepAlive = false
+  res.shouldKeepAlive = onDeclined !== undefined
   res.assignSocket(socket)
   // Node does neither for a socket that it has given away.
   const onDrain = (): boolean => res.emit('drain')
@@ -65,6 +67,11 @@ export function offerOf(
     res.detachSocket(socket)
   }
   res.once('finish', () => {
+    if (onDeclined) {
+      detach()
+      onDeclined()
+      return
+    }
     res.detachSocket(socket)
     socket.destroySoon()
   })

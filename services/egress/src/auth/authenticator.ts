@@ -1,6 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import type { IncomingMessage } from 'node:http'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
@@ -10,7 +9,7 @@ import { refusal } from '../proxy/proxy-status.ts'
 import type { Identity } from '../proxy/request-context.ts'
 import type { TargetList } from '@ipfleet/net/target-list.ts'
 import { PasswordChecks } from './password-checks.ts'
-import { type ProxyCredentials, readProxyCredentials } from './proxy-credentials.ts'
+import { type GivenPair, type ProxyCredentials, readCredentials } from './proxy-credentials.ts'
 import { readAnySessionName, readSessionName, type SessionName } from './session-name.ts'
 import type { User, Users } from './users.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
@@ -63,9 +62,17 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     this.#expected = this.#digest(deps.credentials?.password ?? '')
   }
 
-  /** Identifies the client of a request. @throws Refusal, the same for every fault of the credentials */
-  async identify(req: IncomingMessage, client: string): Promise<Identity> {
-    const verdict = await this.check(req.headers['proxy-authorization'], addressSubject(client))
+  /** Whether clients are asked for credentials. */
+  get asks(): boolean {
+    return this.#deps.credentials !== undefined || this.#deps.users() !== undefined
+  }
+
+  /**
+   * Identifies a client by a Proxy-Authorization field or what stands for one, undefined if there is none.
+   * @throws Refusal, the same for every fault of the credentials
+   */
+  async identify(given: string | GivenPair | undefined, client: string): Promise<Identity> {
+    const verdict = await this.check(given, addressSubject(client))
     if (verdict.kind === 'accepted') return verdict.identity
     if (verdict.kind !== 'missing') this.emit('denied', client, verdict)
     if (verdict.kind !== 'limited') throw refusal('proxy_auth_required', 'http_request_denied')
@@ -77,16 +84,16 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
   }
 
   /**
-   * Checks a Proxy-Authorization field. A promise only if a slow hash must be computed: for the first request of a user
+   * Checks credentials. A promise only if a slow hash must be computed: for the first request of a user
    * of the file, and for wrong passwords. Failures are counted by `subject`.
    */
-  check(field: string | undefined, subject: string): Verdict | Promise<Verdict> {
+  check(sent: string | GivenPair | undefined, subject: string): Verdict | Promise<Verdict> {
     const users = this.#deps.users()
-    if (this.#deps.credentials === undefined && users === undefined) return open(field)
-    if (field === undefined) return { kind: 'missing' }
+    if (!this.asks) return open(sent)
+    if (sent === undefined) return { kind: 'missing' }
     const standing = this.#failures.spend(subject, failures, checking)
     if (standing.kind === 'limited') return { kind: 'limited', retryAfterMs: standing.retryAfterMs }
-    const given = readProxyCredentials(field)
+    const given = readCredentials(sent)
     if (given === undefined) return this.#counted(subject, refused('malformed'))
     return this.#judge(given, users ?? noUsers, subject)
   }
@@ -142,8 +149,8 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
 const failedTooOften = 'There were too many wrong passwords from your address; try again after the time in Retry-After'
 
 /** Credentials may name a session even if none are required. */
-function open(field: string | undefined): Verdict {
-  const given = field === undefined ? undefined : readProxyCredentials(field)
+function open(sent: string | GivenPair | undefined): Verdict {
+  const given = sent === undefined ? undefined : readCredentials(sent)
   const name = given === undefined ? undefined : readAnySessionName(given.user)
   if (name?.kind === 'bad_option') return refused('bad_option', undefined, name.detail)
   const session = name?.kind === 'name' ? name.session : undefined

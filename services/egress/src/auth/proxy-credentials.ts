@@ -4,15 +4,28 @@ export interface ProxyCredentials {
   readonly password: string
 }
 
+/** User and password as the bytes that a client sent apart (RFC 1929). */
+export interface GivenPair {
+  readonly user: Buffer
+  readonly password: Buffer
+}
+
 const basic = /^basic +((?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?)$/i
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 // eslint-disable-next-line no-control-regex -- control characters are what it refuses
 const controls = /[\u0000-\u001f\u007f]/
 
+/** UTF-8 without control characters (RFC 7617 §2). Undefined for anything else. */
+export function readCredentials(given: string | GivenPair): ProxyCredentials | undefined {
+  if (typeof given === 'string') return readProxyCredentials(given)
+  const [user, password] = [textIn(given.user), textIn(given.password)]
+  return user === undefined || password === undefined ? undefined : { user, password }
+}
+
 /**
- * The credentials of a Proxy-Authorization field (RFC 7617): Basic, one spelling of base64, UTF-8, a colon, and no
- * control characters (§2). The password may have colons. Undefined for anything else.
+ * The credentials of a Proxy-Authorization field (RFC 7617): Basic, one spelling of base64, and a colon. The password may
+ * have colons.
  */
 export function readProxyCredentials(field: string): ProxyCredentials | undefined {
   const token = basic.exec(field)?.[1]
@@ -20,15 +33,16 @@ export function readProxyCredentials(field: string): ProxyCredentials | undefine
   const bytes = Buffer.from(token, 'base64')
   // The padding bits of the last character must be 0, or one pair has several spellings.
   if (bytes.toString('base64') !== token) return undefined
-  const text = decoded(bytes)
-  if (text === undefined || controls.test(text)) return undefined
+  const text = textIn(bytes)
+  if (text === undefined) return undefined
   const colon = text.indexOf(':')
   return colon < 0 ? undefined : { user: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
-function decoded(bytes: Buffer): string | undefined {
+function textIn(bytes: Buffer): string | undefined {
   try {
-    return utf8.decode(bytes)
+    const text = utf8.decode(bytes)
+    return controls.test(text) ? undefined : text
   } catch {
     return undefined
   }

@@ -101,10 +101,7 @@ describe('a tunnel', () => {
     return [near, far]
   }
 
-  test.each([
-    ['192.0.2.1', 'X-Egress-IP: 192.0.2.1\r\n'],
-    ['', ''],
-  ])('is announced with its source address, if that is one of the pool: %j', async (address, field) => {
+  test('is announced, and counted until both sides have closed it', async () => {
     const begun: Source[] = []
     const closed: [RequestContext, TunnelReport][] = []
     const tunnelLimiter = new TunnelLimiter(
@@ -119,28 +116,29 @@ describe('a tunnel', () => {
     const [originSide, origin] = await socketPair()
     const ended: number[] = []
     // Of a context it uses no more than this.
-    const echoedId = ['X-Request-Id', 'an-id']
-    const context = { end: (status: number) => void ended.push(status), echoedId } as unknown as RequestContext
+    const context = { end: (status: number) => void ended.push(status) } as unknown as RequestContext
     const slot = tunnelLimiter.reserve('192.0.2.9', anybody)
-    const source = { address, family: 4, listedAs: address } as const
+    const source = { address: '192.0.2.1', family: 4, listedAs: '192.0.2.1' } as const
     const dialled = { kind: 'connected', socket: originSide, source, address: '192.0.2.2', durationMs: 1 } as const
-    tunnelLimiter.open(context, { socket: clientSide, early: Buffer.from('early') }, dialled, slot)
+    const near = { socket: clientSide, early: Buffer.from('early'), established: announced }
+    tunnelLimiter.open(context, near, dialled, slot)
     expect(ended).toEqual([200])
     expect(begun).toEqual([source])
-    const [near, far] = [new Wire(client), new Wire(origin)]
-    near.write(' and late')
-    near.end()
+    const [sender, far] = [new Wire(client), new Wire(origin)]
+    sender.write(' and late')
+    sender.end()
     await far.ended
     far.write('answer')
     far.end()
-    await near.ended
-    expect([far.text, near.text]).toEqual([
-      'early and late',
-      `HTTP/1.1 200 Connection Established\r\n${field}X-Request-Id: an-id\r\n\r\nanswer`,
-    ])
+    await sender.ended
+    expect([far.text, sender.text]).toEqual(['early and late', 'from 192.0.2.1: answer'])
     await Promise.all([clientSide, originSide].map(async (socket) => socket.closed || once(socket, 'close')))
     const bytes = { bytesUp: 'early and late'.length, bytesDown: 'answer'.length }
     expect(closed).toEqual([[context, expect.objectContaining({ end: 'closed', ...bytes })]])
     expect(statusOf(() => tunnelLimiter.reserve('192.0.2.9', anybody))).toBe(0)
   })
 })
+
+function announced(from: Source): Buffer {
+  return Buffer.from(`from ${from.address}: `)
+}

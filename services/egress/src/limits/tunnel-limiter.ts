@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
 import { Counts } from '@ipfleet/core/counts.ts'
 import type { TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
-import { linesOf } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { Dialled } from '../dial/dial-request.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { refusal } from '../proxy/proxy-status.ts'
@@ -16,6 +15,15 @@ export interface TunnelLimiterOptions {
 /** A slot for one tunnel, from before it is dialled until it has ended. */
 export interface TunnelSlot {
   readonly holder: string
+}
+
+/** The client's side of a tunnel. */
+export interface TunnelClient {
+  readonly socket: Socket
+  /** What came behind its request. */
+  readonly early: Buffer
+  /** What it is told when the tunnel stands. */
+  readonly established: (source: Source) => Buffer
 }
 
 /** Counts and logs tunnels. */
@@ -74,16 +82,14 @@ export class TunnelLimiter {
     this.#watcher.tunnelEnded(context, report)
   }
 
-  /** Answers CONNECT, naming the address that the client's bytes leave from, and joins both sides. */
+  /** Tells the client that its tunnel stands, and joins both sides. */
   open(
     context: RequestContext,
-    client: { readonly socket: Socket; readonly early: Buffer },
+    client: TunnelClient,
     { socket, source }: Extract<Dialled, { kind: 'connected' }>,
     slot: TunnelSlot,
   ): void {
-    const from = source.address === '' ? '' : `X-Egress-IP: ${source.address}\r\n`
-    // RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding.
-    client.socket.write(`HTTP/1.1 200 Connection Established\r\n${from}${linesOf(context.echoedId)}\r\n`, 'latin1')
+    client.socket.write(client.established(source))
     this.opened(context, source, 200)
     const early = { fromClient: client.early, fromServer: nothing }
     // The number only: the bytes would be kept as long as the tunnel is open.

@@ -18,6 +18,9 @@ export interface Identity {
   readonly mayReach: ((target: Target) => (address: TargetAddress) => boolean) | undefined
 }
 
+/** What stands for a method in logs and metrics where a client speaks SOCKS5. */
+export const SOCKS5 = 'SOCKS5'
+
 /** Called when a request has ended; for a tunnel (status 200 or 101), when it is open. */
 export type OnRequestEnd = (context: RequestContext, status: number, refusal: Refusal | undefined) => void
 
@@ -41,7 +44,7 @@ export class RequestContext {
   #authority: string | undefined
   #ended = false
 
-  constructor(req: IncomingMessage, client: string, onEnd: OnRequestEnd) {
+  constructor(req: Pick<IncomingMessage, 'method' | 'rawHeaders'>, client: string, onEnd: OnRequestEnd) {
     this.method = req.method ?? ''
     this.client = client
     this.fields = new ForwardedHeaders(req.rawHeaders)

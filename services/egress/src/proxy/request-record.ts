@@ -5,9 +5,9 @@ import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Source } from '../sources/source-pool.ts'
 import type { Refusal } from './proxy-status.ts'
-import type { RequestContext } from './request-context.ts'
+import { type RequestContext, SOCKS5 } from './request-context.ts'
 
-const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
+const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', SOCKS5, 'other'] as const
 const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 const labels = { method: methods, status: classes } as const
 
@@ -110,7 +110,7 @@ export class RequestRecord {
       id,
       method,
       target: authority,
-      path: method === 'CONNECT' ? undefined : pathWithoutQuery,
+      path: method === 'CONNECT' || method === SOCKS5 ? undefined : pathWithoutQuery,
       status,
       latency_us: Math.round(durationMs * 1000),
       client,

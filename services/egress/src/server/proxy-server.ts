@@ -12,8 +12,12 @@ import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
 import { asksForTunnel, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { App } from '../app.ts'
+import { Openings } from './openings.ts'
+import type { Protocol } from './protocols.ts'
 
 export interface ProxyServerOptions {
+  /** What clients may speak. */
+  readonly protocols: readonly Protocol[]
   /** Called for what is refused before it is a request. */
   readonly onRefused: (refusal: ConnectionRefusal) => void
   readonly maxConnections: number
@@ -27,8 +31,9 @@ export interface ProxyServerOptions {
 export class ProxyServer {
   readonly http: Server
   readonly #limits: ConnectionLimits
+  readonly #openings: Openings
 
-  constructor(app: App, { maxConnections, maxPerClient, onRefused, onTooMany }: ProxyServerOptions) {
+  constructor(app: App, { protocols, maxConnections, maxPerClient, onRefused, onTooMany }: ProxyServerOptions) {
     const serve = (req: IncomingMessage, res: ServerResponse): void => void app.forward(req, res)
     this.http = createServer(
       {
@@ -50,11 +55,17 @@ export class ProxyServer {
       else void app.connect(req, socket, early)
     })
     hardenServer(this.http, { maxConnections: Infinity }, onRefused)
+    this.#openings = new Openings(this.http, app, protocols)
     this.#limits = new ConnectionLimits({
       maxConnections,
       maxPerClient,
       onRefused: onTooMany,
     }).watch(this.http)
+  }
+
+  /** Ends the connections on which nothing is under way, though their clients may ask once more. */
+  endChallenged(): void {
+    this.#openings.endChallenged()
   }
 
   get openConnections(): number {
