@@ -62,16 +62,17 @@ const mixed = sizes.map((size, index) => String(index % 10).repeat(size))
 
 describe('a body', () => {
   test.each([
-    ['of 30,000 chunks of one byte', '/', digits(30_000)],
-    ['of them that is read slowly', '/slowly', digits(30_000)],
-    ['of small and large chunks', '/', mixed],
-    ['of them that is read slowly', '/slowly', mixed],
-    ['of one small chunk', '/', ['8.8.8.8']],
-  ])('%s arrives whole and in order, with its trailers, in few pieces', async (_what, target, chunks) => {
+    ['of 30,000 chunks of one byte', '/', digits(30_000), 1000],
+    ['of them that is read slowly', '/slowly', digits(30_000), 1000],
+    // A large one is a piece of each read of its socket.
+    ['of small and large chunks', '/', mixed, mixed.length + 20],
+    ['of them that is read slowly', '/slowly', mixed, mixed.length + 20],
+    ['of one small chunk', '/', ['8.8.8.8'], 1],
+  ])('%s arrives whole and in order, with its trailers, in few pieces', async (_what, target, chunks, maxPieces) => {
     const answer = await text(send(chunked(target, chunks)))
     const [, hash, pieces, trailer] = /\r\n\r\n(?:\w+\r\n)?(\w+) (\d+) (.*)/.exec(answer) ?? []
     expect([hash, trailer]).toEqual([createHash('sha1').update(chunks.join('')).digest('hex'), '1'])
-    expect(Number(pieces)).toBeLessThanOrEqual(Math.min(chunks.length, 1000))
+    expect(Number(pieces)).toBeLessThanOrEqual(maxPieces)
   })
 })
 

@@ -20,8 +20,8 @@ beforeAll(async () => {
   edge = await startEdge({
     backends: [backend.port],
     server: `
-      header_timeout_seconds = 1
-      body_timeout_seconds = 1
+      header_timeout_seconds = 2
+      body_timeout_seconds = 2
       body_buffer_bytes = 100
       send_timeout_seconds = 2
       max_connections_per_client = 0`,

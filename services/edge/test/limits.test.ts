@@ -215,15 +215,15 @@ describe('a token bucket', () => {
   })
 
   test('lets through what flows in, when its Retry-After says', async () => {
-    const edge = await edgeWith('[rate_limit]\nalgorithm = "token-bucket"\nburst = 3\nrefill_per_second = 0.5')
+    const edge = await edgeWith('[rate_limit]\nalgorithm = "token-bucket"\nburst = 3\nrefill_per_second = 0.25')
     const client = newClient()
     const replies = [await askAs(client, edge), await askAs(client, edge), await askAs(client, edge)]
     expect(replies.map(({ status }) => status)).toEqual([200, 200, 200])
-    expect(replies[0]?.headers).toMatchObject({ 'ratelimit-policy': '"client";q=3;w=6', 'x-rate-limit-limit': '3' })
+    expect(replies[0]?.headers).toMatchObject({ 'ratelimit-policy': '"client";q=3;w=12', 'x-rate-limit-limit': '3' })
     const refusal = await askAs(client, edge)
     expect(refusal.status).toBe(429)
     const waitSeconds = Number(refusal.headers['retry-after'])
-    expect([1, 2]).toContain(waitSeconds)
+    expect([1, 2, 3, 4]).toContain(waitSeconds)
     const beganMs = performance.now()
     await until(async () => (await askAs(client, edge)).status === 200)
     // Retry-After is in whole seconds, rounded up.

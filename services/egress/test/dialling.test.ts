@@ -180,7 +180,7 @@ describe('a target', () => {
     const pool = new ListedPool('127.0.0.2')
     const startedMs = performance.now()
     const dialled = await harness.dialer({ pool, connectTimeoutMs: 300 }).dial(toAddresses(['127.0.0.1'], port))
-    expect(performance.now() - startedMs).toBeLessThan(5000)
+    expect(performance.now() - startedMs).toBeLessThan(15_000)
     expect(dialled).toMatchObject({ kind: 'failed', code: 'ETIMEDOUT', source: { address: '127.0.0.2' } })
     expect(pool.reports).toEqual(['127.0.0.2 target_failed at site.example'])
   })

@@ -16,7 +16,7 @@ for (;;) {
   const sources = new Set<string>()
   for (let turn = 0; turn < 10; turn += 1) {
     const { status, headers } = await askThrough(egress.port, origin.url)
-    if (status !== 200) throw new Error(`answered ${status}`)
+    if (status !== 200) throw new Error(`answered ${status}: ${String(headers['proxy-status'])}`)
     sources.add(String(headers['x-egress-ip']))
   }
   for (const { msg, source, reason } of egress.lines().slice(said)) {

@@ -32,7 +32,7 @@ describe('where target and pool have both families', () => {
     const tookMs = performance.now() - startedMs
     expect(dialled).toMatchObject({ kind: 'connected', address: '127.0.0.1', source: { address: '127.0.0.2' } })
     expect(tookMs).toBeGreaterThan(minDelayMs)
-    expect(tookMs).toBeLessThan(5000)
+    expect(tookMs).toBeLessThan(15_000)
     expect(dialled).toHaveProperty('durationMs', expect.any(Number))
     expect(await origin.sources(1)).toEqual(['127.0.0.2'])
     expect(pool.requests.map(({ families }) => families)).toEqual([[6, 4], [4]])

@@ -73,14 +73,14 @@ let clients = 0
 const newClient = (): string => `127.0.7.${(clients += 1)}`
 
 describe('a client', () => {
-  test('may ask ten times at once, then gets 429, and one more after two seconds', async () => {
-    const egress = await proxy({ RATE_LIMIT_BURST: '10', RATE_LIMIT_REFILL: '0.5' })
+  test('may ask ten times at once, then gets 429, and one more after four seconds', async () => {
+    const egress = await proxy({ RATE_LIMIT_BURST: '10', RATE_LIMIT_REFILL: '0.25' })
     const startedMs = performance.now()
     expect(await statusesOf([egress], 10)).toEqual(times(10, 200))
-    // On a machine that took two seconds for this, one has come back already.
+    // On a machine that took four seconds for this, one has come back already.
     const askedMs = performance.now() - startedMs
     const refused = await ask(egress)
-    expect(askedMs >= 2000 || refused.status === 429).toBe(true)
+    expect(askedMs >= 4000 || refused.status === 429).toBe(true)
     const over = await until(async () => {
       const reply = await ask(egress)
       return reply.status === 429 && reply
@@ -89,13 +89,13 @@ describe('a client', () => {
     expect(over.headers).toMatchObject({
       'content-type': 'application/json; charset=utf-8',
       'proxy-status': 'ipfleet-egress; error=http_request_denied; details="rate limit"',
-      'retry-after': expect.stringMatching(/^[12]$/),
+      'retry-after': expect.stringMatching(/^[1-4]$/),
       'ratelimit-policy': expect.stringContaining('q=10'),
       ratelimit: expect.stringContaining('r=0'),
     })
     expect((await tunnelThrough(egress.port, origin.authority)).status).toBe(429)
     await until(async () => (await ask(egress)).status === 200)
-    expect(performance.now() - overMs).toBeLessThan(2500)
+    expect(performance.now() - overMs).toBeLessThan(15_000)
     expect((await ask(egress)).status).toBe(429)
     expect((await ask(egress, { from: newClient() })).status).toBe(200)
     expect(egress.lines()).toContainEqual(expect.objectContaining({ level: 'warn', msg: 'rate limited', status: 429 }))

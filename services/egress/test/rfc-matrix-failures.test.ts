@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { namesEnvironment } from '@ipfleet/testing/names-environment.ts'
 import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
@@ -19,9 +20,10 @@ beforeAll(async () => {
   silent = opened.adopt(await SilentListener.start('127.0.0.1'), (listener) => listener.stop())
   harness = opened.use(
     await ProxyHarness.start({
-      CONNECT_TIMEOUT_MS: '400',
-      ANSWER_TIMEOUT_SECONDS: '0.4',
-      IDLE_TIMEOUT_SECONDS: '0.6',
+      // Longer than a busy machine stands still.
+      CONNECT_TIMEOUT_MS: '1500',
+      ANSWER_TIMEOUT_SECONDS: '2',
+      IDLE_TIMEOUT_SECONDS: '2',
       ...namesEnvironment(names),
     }),
   )
@@ -108,9 +110,10 @@ describe('an origin', () => {
   })
 
   test('that has as long as its client takes over a body: the time for an answer begins with its end', async () => {
-    const { client, server } = await harness.post(['Content-Length: 4'])
+    await using patient = await ProxyHarness.start({ ANSWER_TIMEOUT_SECONDS: '2', IDLE_TIMEOUT_SECONDS: '20' })
+    const { client, server } = await patient.post(['Content-Length: 4'])
     for (const part of ['b', 'o', 'd', 'y']) {
-      await new Promise((resolve) => setTimeout(resolve, 200))
+      await sleep(600)
       client.write(part)
     }
     await server.saw('body')

@@ -148,15 +148,15 @@ describe('least recently used', () => {
     ['is gone', () => redis.kill(), () => redis.restart()],
     ['hangs', () => redis.pause(), () => redis.resume()],
   ])('while Redis %s, after all others of the replica', async (_fault, begin, end) => {
-    const [egress] = await fleetOfTwo({ ROTATION: 'least-recently-used', REDIS_TIMEOUT_MS: '200' })
+    const [egress] = await fleetOfTwo({ ROTATION: 'least-recently-used', REDIS_TIMEOUT_MS: '1000' })
     await sourcesInTurn([egress], 3)
     await begin()
     try {
       const startedMs = performance.now()
       await sourceOf(egress)
       expect(rests(await sourcesInTurn([egress], 16))).not.toContain(false)
-      // Not each request waits for Redis.
-      expect(performance.now() - startedMs).toBeLessThan(2000)
+      // Not each request waits for Redis: that would be 17 s.
+      expect(performance.now() - startedMs).toBeLessThan(10_000)
     } finally {
       await end()
     }

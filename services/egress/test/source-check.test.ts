@@ -19,20 +19,29 @@ async function listening(server: Server | TcpServer): Promise<number> {
 
 const served = (listener: RequestListener): Promise<number> => listening(createServer(listener))
 
-function check(url: string | undefined, address = '127.0.0.2', signal = new AbortController().signal) {
+interface CheckOptions {
+  /** Default 127.0.0.2. */
+  readonly address?: string
+  readonly signal?: AbortSignal
+  /** Default: more than a busy machine takes. */
+  readonly timeoutMs?: number
+}
+
+function check(url: string | undefined, options: CheckOptions = {}) {
+  const { address = '127.0.0.2', signal = new AbortController().signal, timeoutMs = 20_000 } = options
   const source = { address, family: address.includes(':') ? 6 : 4, listedAs: address } as const
-  return createSourceCheck({ url, timeoutMs: 300 })(source, signal)
+  return createSourceCheck({ url, timeoutMs })(source, signal)
 }
 
 const good: CheckVerdict = { kind: 'good' }
 
 describe('without a target', () => {
   test.each(['127.0.0.2', '127.255.255.254'])('%s is this machine’s, so it is good', async (address) => {
-    expect(await check(undefined, address)).toEqual(good)
+    expect(await check(undefined, { address })).toEqual(good)
   })
 
   test.each(['192.0.2.77', '2001:db8::77'])('%s is not this machine’s', async (address) => {
-    expect(await check(undefined, address)).toEqual({ kind: 'not_ours' })
+    expect(await check(undefined, { address })).toEqual({ kind: 'not_ours' })
   })
 })
 
@@ -43,7 +52,7 @@ describe('with one', () => {
       seen.push([req.method, req.url, req.headers.host, req.headers.connection, req.socket.remoteAddress])
       res.end()
     })
-    expect(await check(`http://localhost:${port}/a?b`, '127.0.0.3')).toEqual(good)
+    expect(await check(`http://localhost:${port}/a?b`, { address: '127.0.0.3' })).toEqual(good)
     expect(seen).toEqual([['GET', '/a?b', `localhost:${port}`, 'close', '127.0.0.3']])
   })
 
@@ -70,7 +79,8 @@ describe('with one', () => {
 
   test('that does not answer in time fails', async () => {
     const port = await served(() => {})
-    expect(await check(`http://127.0.0.1:${port}`)).toEqual({ kind: 'failed', reason: 'no answer within 300 ms' })
+    const verdict = await check(`http://127.0.0.1:${port}`, { timeoutMs: 300 })
+    expect(verdict).toEqual({ kind: 'failed', reason: 'no answer within 300 ms' })
   })
 
   test('that speaks something else, or no longer, fails', async () => {
@@ -86,7 +96,7 @@ describe('with one', () => {
       socket.on('error', () => {}).resume()
     })
     const port = await listening(server)
-    expect(await check(`tcp://127.0.0.1:${port}`, '127.0.0.4')).toEqual(good)
+    expect(await check(`tcp://127.0.0.1:${port}`, { address: '127.0.0.4' })).toEqual(good)
     await until(() => peers.length === 1)
     expect(peers).toEqual(['127.0.0.4'])
     server.close()
@@ -104,14 +114,14 @@ describe('with one', () => {
       isAsked = true
       res.end()
     })
-    expect(await check(`http://127.0.0.1:${port}`, '192.0.2.77')).toEqual({ kind: 'not_ours' })
+    expect(await check(`http://127.0.0.1:${port}`, { address: '192.0.2.77' })).toEqual({ kind: 'not_ours' })
     expect(isAsked).toBe(false)
   })
 
   test('that nobody waits for any more ends', async () => {
     const port = await served(() => {})
     const closing = new AbortController()
-    const verdict = check(`http://127.0.0.1:${port}`, '127.0.0.2', closing.signal)
+    const verdict = check(`http://127.0.0.1:${port}`, { signal: closing.signal })
     closing.abort()
     expect((await verdict).kind).toBe('failed')
   })

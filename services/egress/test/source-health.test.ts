@@ -109,7 +109,7 @@ describe('a dead target benches nothing', () => {
   test('that is silent', async () => {
     const silent = await SilentListener.start('127.0.0.1')
     opened.push(() => silent.stop())
-    const egress = await proxy({ CONNECT_TIMEOUT_MS: '300' })
+    const egress = await proxy({ CONNECT_TIMEOUT_MS: '1500' })
     const dead = Array.from({ length: 16 }, () => tunnelThrough(egress.port, `127.0.0.1:${silent.port}`))
     for (const { status, headers } of await Promise.all(dead)) {
       expect([status, headers['proxy-status']]).toEqual([504, expect.stringContaining('error=connection_timeout')])

@@ -30,15 +30,15 @@ test('those that have passed TUNNEL_MAX_BYTES', async () => {
 })
 
 test('those that have stood for TUNNEL_MAX_SECONDS', async () => {
-  await areOver(await standing({ TUNNEL_MAX_SECONDS: '0.5' }), 'limit')
+  await areOver(await standing({ TUNNEL_MAX_SECONDS: '2' }), 'limit')
 })
 
 test('those through which nothing passes for IDLE_TIMEOUT_SECONDS', async () => {
-  await areOver(await standing({ IDLE_TIMEOUT_SECONDS: '0.5' }), 'idle')
+  await areOver(await standing({ IDLE_TIMEOUT_SECONDS: '2' }), 'idle')
 })
 
 test('those that stand when DRAIN_MS are over, and not before', async () => {
-  const tunnels = await standing({ DRAIN_MS: '1500' })
+  const tunnels = await standing({ DRAIN_MS: '3000' })
   harness.egress.kill('SIGTERM')
   await harness.egress.waitForLine(({ msg }) => msg === 'stopping')
   for (const { client, server } of tunnels) {

@@ -158,7 +158,7 @@ describe('when upstream gives no answer', () => {
     { what: 'does not answer in time', status: 504, behaviour: { kind: 'hang' }, retryAfter: undefined },
     { what: 'limits every key', status: 503, behaviour: { kind: '429-storm' }, retryAfter: '60' },
   ] as const)('FAILURE_MODE=closed answers $status when it $what', async ({ status, behaviour, retryAfter }) => {
-    const { url } = await start({ FAILURE_MODE: 'closed', REQUEST_TIMEOUT_MS: '300' })
+    const { url } = await start({ FAILURE_MODE: 'closed', REQUEST_TIMEOUT_MS: '2000' })
     fake.behave(behaviour)
     const reply = await client.ask(url, '/8.8.8.8')
     expect(reply.status).toBe(status)

@@ -127,18 +127,19 @@ describe('all keys benched', () => {
 describe('one request', () => {
   test('has one deadline over all the keys that it tries', async () => {
     const keys = ['test-key-1', 'test-key-2', 'test-key-3', 'test-key-4', 'test-key-5']
-    await using fleet = await startLocalFleet({ redis, keys, env: { REQUEST_TIMEOUT_MS: '1000' } })
+    await using fleet = await startLocalFleet({ redis, keys, env: { REQUEST_TIMEOUT_MS: '4000' } })
     await fleet.ask('/9.9.9.8')
     fleet.fake.behave({ kind: '429-storm' })
-    fleet.fake.behave({ kind: 'latency', ms: 600 })
+    fleet.fake.behave({ kind: 'latency', ms: 2400 })
     const startedMs = performance.now()
     const reply = await fleet.ask('/9.9.9.9')
     const elapsedMs = performance.now() - startedMs
     expect(reply.status).toBe(504)
-    expect(fleet.fake.callsTo('/9.9.9.9')).toHaveLength(2)
-    // Every key with a deadline of its own would make three seconds of it.
-    expect(elapsedMs).toBeGreaterThan(900)
-    expect(elapsedMs).toBeLessThan(2000)
+    // Two, unless the machine stood still.
+    expect([1, 2]).toContain(fleet.fake.callsTo('/9.9.9.9').length)
+    // Every key with a deadline of its own would make twelve seconds of it.
+    expect(elapsedMs).toBeGreaterThan(3900)
+    expect(elapsedMs).toBeLessThan(9000)
     // The second key did not answer in time, which is not its fault.
     expect((await healthOf(fleet)).keys).toEqual({ total: 5, active: 4, cooling: 1 })
   })
@@ -237,7 +238,7 @@ describe('a refused key', () => {
 })
 
 test('a key is not benched for an upstream that does not answer in time', async () => {
-  await using fleet = await startLocalFleet({ redis, env: { REQUEST_TIMEOUT_MS: '300' } })
+  await using fleet = await startLocalFleet({ redis, env: { REQUEST_TIMEOUT_MS: '2000' } })
   fleet.fake.behave({ kind: 'hang' })
   expect((await fleet.ask('/9.9.9.9')).status).toBe(504)
   expect(fleet.fake.calls).toHaveLength(1)
