@@ -38,6 +38,7 @@ export class BoundConnect {
   readonly #startedMs: number
   #socket: Socket
   #portsTried = 1
+  #isStopped = false
 
   constructor(deps: BoundConnectDeps, route: Route, onEnd: (end: ConnectEnd) => void) {
     this.#deps = deps
@@ -48,6 +49,7 @@ export class BoundConnect {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#unlisten()
     // Its error event may be pending.
     this.#socket.on('error', () => {}).destroy()
@@ -92,7 +94,17 @@ export class BoundConnect {
     const failure = connectFailure(error)
     if (failure === 'port_taken') this.#tryAnotherPort()
     else if (failure === 'not_ours') this.#onEnd({ kind: failure })
-    else this.#onEnd({ kind: failure, code: error.code ?? 'EIO' })
+    else {
+      const { code = 'EIO' } = error
+      if (this.#isBound && withoutRoute.has(code)) void this.#endWithoutRoute({ kind: failure, code })
+      else this.#onEnd({ kind: failure, code })
+    }
+  }
+
+  /** Linux reports the same for a target without a route and for a source that was removed after it was bound. */
+  async #endWithoutRoute(end: ConnectEnd): Promise<void> {
+    const isSourceGone = await this.#deps.connections.isGone(this.#route.source)
+    if (!this.#isStopped) this.#onEnd(isSourceGone ? { kind: 'not_ours' } : end)
   }
 
   /** A port that the system chooses is not retried: the system has looked at all of them. */
@@ -119,6 +131,7 @@ export class BoundConnect {
  */
 export type ConnectFailure = 'port_taken' | 'not_ours' | 'own_lack' | 'target_failed'
 
+const withoutRoute: ReadonlySet<string> = new Set(['ENETUNREACH', 'EHOSTUNREACH'])
 const lacks: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
 /**

@@ -22,11 +22,12 @@ export class SourceLost extends Error {
  */
 export class SourceConnections {
   readonly #byAddress = new Map<string, AddressConnections>()
-  readonly #isGone: (source: Source) => Promise<boolean>
+  /** Whether this machine lacks the address of a source. */
+  readonly isGone: (source: Source) => Promise<boolean>
 
   /** `check` asks no more than whether an address can be bound. */
   constructor(check: SourceCheck) {
-    this.#isGone = async (source) => (await check(source, never)).kind === 'not_ours'
+    this.isGone = async (source) => (await check(source, never)).kind === 'not_ours'
   }
 
   /** Follows a socket that is bound to the source, from before it connects until it closes. */
@@ -49,7 +50,7 @@ export class SourceConnections {
     for (const connections of this.#byAddress.values()) {
       const { source } = connections
       if (source.listedAs !== id || source.address === id) continue
-      void this.#isGone(source).then((isGone) => isGone && connections.end())
+      void this.isGone(source).then((isGone) => isGone && connections.end())
     }
   }
 }
