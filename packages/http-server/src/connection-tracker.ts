@@ -5,6 +5,12 @@ import type { Duplex } from 'node:stream'
 /** What is open on a server. `closeAllConnections` of Node skips upgraded and CONNECT sockets; here they count. */
 export interface ConnectionTracker {
   readonly count: number
+  /** Whether `sayGoodbye` was called. */
+  readonly isLeaving: boolean
+  /** Notes an answer that no ServerResponse has given. */
+  answered(socket: Socket): void
+  /** Takes that back: there are requests left. */
+  unanswered(socket: Socket): void
   /** `performance.now()` when a connection was last seen open. */
   lastOpenMs(): number
   /** The response to the latest request on this connection, if it has not left the connection yet. */
@@ -64,6 +70,11 @@ function createTracker(server: Server): ConnectionTracker {
     get count() {
       return open.size
     },
+    get isLeaving() {
+      return leaving
+    },
+    answered: (socket) => void open.set(socket, 'answered'),
+    unanswered: (socket) => void open.set(socket, 'new'),
     lastOpenMs: () => (open.size > 0 ? performance.now() : lastCloseMs),
     pending(socket) {
       const held = socket instanceof Socket ? open.get(socket) : undefined
@@ -80,7 +91,10 @@ function createTracker(server: Server): ConnectionTracker {
     },
     destroyIdle() {
       for (const [socket, held] of open) {
-        if (held === 'answered' || (held !== 'new' && held.writableFinished)) socket.destroy()
+        if (held !== 'answered' && (held === 'new' || !held.writableFinished)) continue
+        if (socket.writableLength === 0) socket.destroy()
+        // Destroyed with unread requests, it would be reset, and that can overtake the answers.
+        else socket.end().resume()
       }
     },
     destroySilent() {

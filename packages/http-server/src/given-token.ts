@@ -1,11 +1,11 @@
-import type { IncomingMessage } from 'node:http'
+import type { RequestHead } from './fast-lane/request-head.ts'
 
 /**
  * The token that a request brings, where IPinfo's SDKs put theirs: `Authorization: Bearer T`, Basic with the token as
  * the user name, or `?token=T`. The field goes before the parameter (Ruby's SDK sends both); an empty one, as Rust's
  * SDK sends it, is none.
  */
-export function givenToken(req: IncomingMessage): string | undefined {
+export function givenToken(req: Pick<RequestHead, 'url' | 'headers'>): string | undefined {
   const field = req.headers.authorization
   const fromField = field === undefined ? undefined : inAuthorization(field)
   return fromField ?? inQuery(req.url ?? '')

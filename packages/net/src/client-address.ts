@@ -36,7 +36,7 @@ export function clientAddress({ trusted }: ClientAddressOptions): (req: Incoming
 }
 
 /** Makes the test whether the peer of a request is a trusted proxy. Throws as above. */
-export function trustedPeer({ trusted }: ClientAddressOptions): (req: IncomingMessage) => boolean {
+export function trustedPeer({ trusted }: ClientAddressOptions): (req: Pick<IncomingMessage, 'socket'>) => boolean {
   const isTrusted = addressBlocks(trusted)
   return (req) => isTrusted(canonicalAddress(peerAddress(req)) ?? '')
 }
@@ -62,7 +62,7 @@ function lastUntrusted(req: IncomingMessage, peer: string, isTrusted: (address: 
 }
 
 /** The other end of a request's connection, in canonical spelling; '' when it is gone. */
-export function peerAddress(req: IncomingMessage): string {
+export function peerAddress(req: Pick<IncomingMessage, 'socket'>): string {
   return plainAddress(req.socket.remoteAddress)
 }
 

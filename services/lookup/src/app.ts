@@ -7,10 +7,11 @@ import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import express from 'express'
 import { adminGuard } from './http/admin-guard.ts'
-import { fastPath, type FastPathDeps } from './http/fast-path.ts'
 import { keyRoutes, type KeyRoutesDeps } from './http/key-routes.ts'
+import type { MemoryHits } from './http/memory-hits.ts'
 import { lookupRoutes, type LookupRoutesDeps } from './http/lookup-routes.ts'
 import { usageRoutes } from './http/usage-routes.ts'
 import { operationRoutes, type OperationRoutesDeps } from './http/operation-routes.ts'
@@ -18,7 +19,9 @@ import { operationRoutes, type OperationRoutesDeps } from './http/operation-rout
 export interface AppDeps {
   readonly adminToken: string | undefined
   readonly accessLog: AccessLog
-  readonly fast: FastPathDeps
+  readonly memoryHits: MemoryHits
+  /** Undefined: every client may ask. */
+  readonly clients: ClientGuard | undefined
   readonly probes: ProbeRoutesDeps
   readonly operations: OperationRoutesDeps
   readonly keys: KeyRoutesDeps
@@ -44,7 +47,7 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.use(operatorPaths, () => {
     throw new ProxyError('not_found')
   })
-  app.use(usageRoutes(deps.fast.clients))
+  app.use(usageRoutes(deps.clients))
   // Of the bulk service. A client that looks for it here must not ask upstream for it.
   app.use('/jobs', () => {
     throw new ProxyError('not_found')
@@ -55,12 +58,12 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.use(errorHandler(accessLog.failed))
 
   const isFaulty = requestGuard()
-  const answeredFromMemory = fastPath(deps.fast)
   return (req, res) => {
     // Before anything reads the request: what Node lets by although it can be read in two ways.
     const fault = isFaulty(req)
-    // Before Express: most requests are hits in memory, and Express costs several times what they do.
-    if (!fault && answeredFromMemory(req, res)) return
+    // Before Express: most requests are hits in memory, and Express costs several times what they do. With a fast lane
+    // only those come here whose head it leaves to node:http.
+    if (!fault && deps.memoryHits.answer(req, res)) return
     // From here on every request leaves a line, whichever way it ends.
     const id = accessLog.begin(req, res)
     if (fault) accessLog.failed(res, refuse(res, fault))

@@ -4,6 +4,7 @@ import { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { ConnectionLimits } from '@ipfleet/http-server/connection-limits.ts'
+import { openFastLane } from '@ipfleet/http-server/fast-lane/fast-lane.ts'
 import { furtherAttempt } from '@ipfleet/http-server/further-attempt.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
@@ -27,6 +28,7 @@ import { offlineSource, type OfflineSource } from './operations/offline-source.t
 import { registerMetrics } from './metrics.ts'
 import { RequestRecord } from './operations/request-record.ts'
 import { RequestBodies } from './http/request-bodies.ts'
+import { MemoryHits } from './http/memory-hits.ts'
 import { Responder } from './http/responder.ts'
 import { maxToolBytes } from './http/lookup-routes.ts'
 import { durationsOf, type LookupSettings } from './settings.ts'
@@ -67,7 +69,7 @@ export class Replica {
     })
     logEvents(logger, this.#fleet, this.#upstream)
     const accessLog = new AccessLog({ logger })
-    this.#server = createServer(httpServerOptions(), inTurn(this.#app(accessLog)))
+    this.#server = this.#createServer(accessLog)
     new ConnectionLimits({
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
       isTrusted: addressBlocks(settings.TRUST_PROXY),
@@ -110,7 +112,7 @@ export class Replica {
     this.#logger.info('stopped')
   }
 
-  #app(accessLog: AccessLog) {
+  #createServer(accessLog: AccessLog): Server {
     const settings = this.#settings
     const fleet = this.#fleet
     const upstream = this.#upstream
@@ -128,10 +130,12 @@ export class Replica {
     const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())
     const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)
     const exhaustedStatus = Number(settings.EXHAUSTED_STATUS)
-    return createApp({
+    const memoryHits = new MemoryHits({ memory, record, accessLog, clients })
+    const app = createApp({
       adminToken: settings.ADMIN_TOKEN,
       accessLog,
-      fast: { memory, record, accessLog, clients },
+      memoryHits,
+      clients,
       probes: { metrics, health: () => health.report(), isReady: () => !health.draining },
       operations: {
         generation: fleet.generation,
@@ -152,6 +156,9 @@ export class Replica {
         }),
       },
     })
+    const server = createServer(httpServerOptions(), inTurn(app))
+    if (settings.FAST_LANE === 'on') openFastLane(server, memoryHits.inLane)
+    return server
   }
 
   #lookup(memory: LruStore): Lookup {

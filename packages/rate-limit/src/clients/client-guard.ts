@@ -4,6 +4,7 @@ import { type BudgetName, exposedFields, policyField, standingMember } from '../
 import type { SlidingWindow } from '../policy.ts'
 import type { Decision, PromptRateLimiter } from '../rate-limiter.ts'
 import { clientId, type ClientToken } from './client-tokens.ts'
+import type { RequestHead } from '@ipfleet/http-server/fast-lane/request-head.ts'
 import { givenToken } from '@ipfleet/http-server/given-token.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
@@ -43,7 +44,7 @@ export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter 
 }
 
 /** Whether another replica has counted the request already, and let it in. */
-export type IsCounted = (req: IncomingMessage) => boolean
+export type IsCounted = (req: RequestHead) => boolean
 
 export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'over_requests' | 'over_units'
 
@@ -76,7 +77,7 @@ export class ClientGuard {
    * For a hit in memory: the fields to add to its answer, or undefined when it takes more to say whether it is
    * admitted. Then nothing has been counted, and `admit` decides.
    */
-  admitNow(req: IncomingMessage): readonly string[] | undefined {
+  admitNow(req: RequestHead): readonly string[] | undefined {
     const client = this.#known(givenToken(req))
     if (client === undefined) return undefined
     if (client.policyField === undefined) return this.#admitted(nothing)

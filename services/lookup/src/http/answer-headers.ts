@@ -42,15 +42,35 @@ export function notModifiedHeaders(
   return about(entry, source, nowMs, form)
 }
 
-/** The fields of a hit in memory, made once for each second of the entry's life instead of for each request. */
-export function memoryHitHeaders(entry: Entry, nowMs: number): HeaderList {
-  const second = Math.floor(entry.ageMs(nowMs) / 1000)
+/**
+ * Status line and fields of a hit in memory, made once for each second of the entry's life instead of for each request.
+ * Undefined if a field has to be checked and written by Node: upstream or Redis may have brought anything.
+ */
+export function memoryHitHead(entry: Entry, nowMs: number): string | undefined {
   const prepared = preparedOf(entry)
+  const second = Math.floor(entry.ageMs(nowMs) / 1000)
   if (prepared.second !== second) {
-    prepared.headers = answerHeaders(entry, 'l1', nowMs)
+    if (!isPlain(entry.answer.contentType)) return undefined
+    prepared.head = headOf('200 OK', answerHeaders(entry, 'l1', nowMs))
     prepared.second = second
   }
-  return prepared.headers
+  return prepared.head
+}
+
+/** A head without its end, of fields that need no check. */
+export function headOf(status: string, fields: readonly string[]): string {
+  return `HTTP/1.1 ${status}\r\n${fieldLines(fields)}`
+}
+
+/** A flat list of names and values as it goes out. */
+export function fieldLines(fields: readonly string[]): string {
+  let lines = ''
+  for (let index = 0; index + 1 < fields.length; index += 2) lines += `${fields[index]}: ${fields[index + 1]}\r\n`
+  return lines
+}
+
+function isPlain(value: string): boolean {
+  return /^[!-~](?:[ -~]*[!-~])?$/.test(value)
 }
 
 function plainForm(entry: Entry): AnswerForm {

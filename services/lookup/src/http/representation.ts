@@ -1,11 +1,10 @@
-import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { Answer, Entry } from '@ipfleet/cache/entry.ts'
 import { type Coding, compressed, isCompressible, preferredCoding } from './compression.ts'
 import { codedTag, entityTag, isHeld } from './conditional.ts'
 import { asCall } from './jsonp.ts'
 
-const longestText = 65_536
+const maxLatin1Bytes = 65_536
 
 /** The form in which a request gets an answer. */
 export interface Representation {
@@ -23,11 +22,11 @@ export interface Representation {
 export interface Prepared {
   readonly tag: string | undefined
   readonly varies: boolean
-  /** The body as text if it is text: header and body then leave in one write instead of a gathered one. */
-  readonly text: string | undefined
-  /** The fields of a hit in memory within that second of the entry's life; see `memoryHitHeaders`. */
+  /** The bytes of the body as latin1, unless they are many: head and body then leave in one write. */
+  readonly latin1: string | undefined
+  /** The head of a hit in memory within that second of the entry's life; see `memoryHitHead`. */
   second: number
-  headers: string[]
+  head: string
   /** The coded bodies that a client has asked for. */
   readonly coded: Map<Coding, Promise<Buffer>>
 }
@@ -41,14 +40,16 @@ export function preparedOf(entry: Entry): Prepared {
   return prepared
 }
 
-function prepare(answer: Answer, text = textIn(answer)): Prepared {
+function prepare(answer: Answer, text?: string): Prepared {
   const tag = answer.status === 200 ? entityTag(answer.body) : undefined
-  return { tag, varies: isCompressible(answer), text, second: -1, headers: [], coded: new Map() }
+  return { tag, varies: isCompressible(answer), latin1: latin1Of(answer, text), second: -1, head: '', coded: new Map() }
 }
 
 /** Of what memory answers with at once; what is larger leaves in several writes anyhow. */
-function textIn({ body }: Answer): string | undefined {
-  return body.length < longestText && isUtf8(body) ? body.toString('utf8') : undefined
+function latin1Of({ body }: Answer, text: string | undefined): string | undefined {
+  // Of ASCII, which is kept once.
+  if (text?.length === body.length) return text
+  return body.length < maxLatin1Bytes ? body.toString('latin1') : undefined
 }
 
 /** Wrapped for the callback, if there is one; then coded, if that is worth it and the client can read it. */
@@ -66,9 +67,12 @@ export function representationFor(req: IncomingMessage, entry: Entry, callback: 
   return { answer, tag: tag && codedTag(tag, coding), varies, coding, body }
 }
 
-/** Whether the client already has this (RFC 9110 §13.1.2): then 304 is the answer. */
-export function isUnchanged(req: IncomingMessage, tag: string | undefined): boolean {
-  const field = req.headers['if-none-match']
+/** Whether the client already has what it would get with 200 (RFC 9110 §13.1.2): then 304 is the answer. */
+export function isUnchanged(
+  { method, headers }: Pick<IncomingMessage, 'method' | 'headers'>,
+  tag: string | undefined,
+): boolean {
+  const field = headers['if-none-match']
   if (field === undefined || tag === undefined) return false
-  return (req.method === 'GET' || req.method === 'HEAD') && isHeld(field, tag)
+  return (method === 'GET' || method === 'HEAD') && isHeld(field, tag)
 }

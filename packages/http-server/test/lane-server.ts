@@ -1,0 +1,73 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { trackConnections } from '../src/connection-tracker.ts'
+import { openFastLane } from '../src/fast-lane/fast-lane.ts'
+import { type LaneAnswer } from '../src/fast-lane/lane-connection.ts'
+import { type ConnectionRefusal, hardenServer, httpServerOptions, type ServerLimits } from '../src/harden-server.ts'
+import { inTurn } from '../src/in-turn.ts'
+import { listen } from '../src/listen.ts'
+
+export interface LaneServer {
+  readonly server: Server
+  readonly port: number
+  /** Who answered, in order. */
+  readonly answeredBy: ('lane' | 'http')[]
+  readonly refusals: ConnectionRefusal[]
+  /** Settled when a request to `/hold` has come. */
+  readonly holding: Promise<void>
+  /** Has it answered. */
+  readonly release: () => void
+  readonly stop: () => void
+}
+
+export interface LaneServerOptions {
+  readonly limits?: ServerLimits
+  /** Of answers of the lane. */
+  readonly padding?: string
+  readonly withLane?: boolean
+}
+
+/** The lane answers `/hit…`, node:http everything that comes there; both with what was asked. */
+export async function startLaneServer({
+  limits = {},
+  padding = '',
+  withLane = true,
+}: LaneServerOptions = {}): Promise<LaneServer> {
+  const answeredBy: ('lane' | 'http')[] = []
+  const refusals: ConnectionRefusal[] = []
+  const holding = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  const hold = (): Promise<void> => {
+    holding.resolve()
+    return released.promise
+  }
+  const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    if (req.url === '/hold') await hold()
+    const body = `${req.method} ${req.url} ${await text(req).catch(() => 'cut')}`
+    answeredBy.push('http')
+    res.writeHead(200, ['Content-Length', String(body.length)]).end(body)
+  }
+  const server = createServer(
+    httpServerOptions(limits),
+    inTurn((req, res) => void serve(req, res)),
+  )
+  const answer: LaneAnswer = ({ url = '' }, connectionFields) => {
+    if (!url.startsWith('/hit')) return undefined
+    answeredBy.push('lane')
+    const body = `GET ${url} ${padding}`
+    return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${connectionFields}\r\n${body}`
+  }
+  if (withLane) openFastLane(server, answer)
+  hardenServer(server, limits, (refusal) => refusals.push(refusal))
+  const port = await listen(server, { port: 0, host: '127.0.0.1' })
+  const stop = (): void => {
+    server.close()
+    trackConnections(server).destroyAll()
+  }
+  return { server, port, answeredBy, refusals, holding: holding.promise, release: released.resolve, stop }
+}
+
+export const get = (path: string, ...fields: string[]): string =>
+  [`GET ${path} HTTP/1.1`, 'Host: a', ...fields, '', ''].join('\r\n')
+export const post = (path: string, body: string, ...fields: string[]): string =>
+  [`POST ${path} HTTP/1.1`, 'Host: a', `Content-Length: ${body.length}`, ...fields, '', body].join('\r\n')
