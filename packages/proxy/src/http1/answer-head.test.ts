@@ -1,9 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import { type ParsedHead, parseAnswerHead } from './answer-head.ts'
+import type { BodyFraming } from './exchange-types.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 
 const parse = (lines: readonly string[], method = 'GET'): ParsedHead => parseAnswerHead(lines.join('\r\n'), method)
 const ok = (...fields: string[]): ParsedHead => parse(['HTTP/1.1 200 OK', ...fields])
+const tolerant = (...fields: string[]): ParsedHead =>
+  parseAnswerHead(['HTTP/1.1 200 OK', ...fields].join('\r\n'), 'GET', 'tolerant')
 
 function messageOf(action: () => unknown): string {
   try {
@@ -231,4 +234,34 @@ test.each([
 test('lines may end in LF alone', () => {
   const head = parseAnswerHead('HTTP/1.1 200 OK\nA: b\r\nContent-Length: 5', 'GET')
   expect(head).toMatchObject({ reason: 'OK', fields: ['A', 'b', 'Content-Length', '5'], framing: 5 })
+})
+
+describe('an answer that is alone on its connection', () => {
+  test.each<[string, string[], string[], BodyFraming]>([
+    ['a length beside chunks', ['Content-Length: 5', 'Transfer-Encoding: chunked'], [], 'chunked'],
+    ['chunks before a length', ['Transfer-Encoding: Chunked', 'content-length: 5', 'A: b'], ['A', 'b'], 'chunked'],
+    ['a length that is repeated', ['Content-Length: 5', 'content-length: 5'], ['Content-Length', '5'], 5],
+    ['a length that is repeated in one field', ['Content-Length: 5, 5 ,5'], ['Content-Length', '5'], 5],
+    ['a blank before a colon', ['A : b', 'Content-Length\t : 5'], ['A', 'b', 'Content-Length', '5'], 5],
+    ['a line that is folded', ['A: b', ' c', '\t d', 'E: f'], ['A', 'b c d', 'E', 'f'], 'until-close'],
+    ['a folded length', ['Content-Length:', ' 5'], ['Content-Length', '5'], 5],
+  ])('may have %s', (_what, lines, fields, framing) => {
+    expect(tolerant(...lines)).toMatchObject({ fields, framing })
+    expect(messageOf(() => ok(...lines))).toBeDefined()
+  })
+
+  test.each([
+    ['unequal lengths', ['Content-Length: 5', 'Content-Length: 6']],
+    ['unequal lengths in one field', ['Content-Length: 5, 6']],
+    ['equal ones in two spellings', ['Content-Length: 5', 'Content-Length: 05']],
+    ['an empty length', ['Content-Length:']],
+    ['a length that is no number, beside chunks', ['Content-Length: x', 'Transfer-Encoding: chunked']],
+    ['codings beside chunked', ['Transfer-Encoding: gzip, chunked']],
+    ['chunked twice', ['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked']],
+    ['a blank before the first field', [' A: b']],
+    ['a bare CR', ['A: b\rc']],
+    ['a blank within a name', ['A b: c']],
+  ])('must not have %s', (_what, lines) => {
+    expect(messageOf(() => tolerant(...lines))).toBeDefined()
+  })
 })

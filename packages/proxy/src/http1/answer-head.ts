@@ -15,17 +15,24 @@ export interface ParsedHead extends AnswerHead {
 const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 
 /**
- * Reads the head of an answer, given without the empty line at its end. Strict, because what two readers understand
- * in two ways can be made into an answer to another client's request.
+ * How an answer is read. `strict`, because what two readers understand in two ways can be made into an answer to another
+ * client's request. `tolerant` takes what RFC 9112 lets a proxy put right, and there is one way to do so (§5.1, §5.2,
+ * §6.3): a blank before a colon, folded lines, a length beside chunks or repeated. For connections that carry one answer.
+ */
+export type Reading = 'strict' | 'tolerant'
+
+/**
+ * Reads the head of an answer, given without the empty line at its end.
  * @throws UpstreamFault `garbled`
  */
-export function parseAnswerHead(text: string, method: string): ParsedHead {
+export function parseAnswerHead(given: string, method: string, reading: Reading = 'strict'): ParsedHead {
+  const text = reading === 'tolerant' ? putRight(given) : given
   const lf = text.indexOf('\n')
   const line = statusLine.exec(lf < 0 ? text : text.slice(0, lineEnd(text, lf)))
   if (line === null) throw new UpstreamFault('garbled', 'the status line is malformed')
   const version = line[1] === '1' ? '1.1' : '1.0'
   const status = Number(line[2])
-  const reader = new FieldReader()
+  const reader = new FieldReader(reading)
   if (lf >= 0) eachField(text, lf + 1, reader.take)
   const framing = framingOf(reader, { status, version, method })
   return {
@@ -49,13 +56,28 @@ function mayBringStrayBody(method: string, status: number, { contentLength }: Fi
   return contentLength === undefined || Number(contentLength) > 0
 }
 
+const fold = /\r?\n[ \t]+/g
+const blankBeforeColon = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+)[ \t]+:/gm
+
+/** The status line is not folded, so that a first field line that begins with a blank stays what it is. */
+function putRight(text: string): string {
+  const fieldsAt = text.indexOf('\n') + 1
+  if (fieldsAt === 0) return text
+  return text.slice(0, fieldsAt) + text.slice(fieldsAt).replace(fold, ' ').replace(blankBeforeColon, '$1:')
+}
+
 /** Sorts the fields of one head into those for us and those to pass on. */
 class FieldReader {
   readonly #fields: string[] = []
+  readonly reading: Reading
   #nominated: readonly string[] = noNames
   contentLength: string | undefined
   transferEncoding: string | undefined
   upgrade: string | undefined
+
+  constructor(reading: Reading) {
+    this.reading = reading
+  }
 
   readonly take = ({ role }: FieldName, spelling: string, value: string): void => {
     switch (role) {
@@ -66,9 +88,7 @@ class FieldReader {
         this.#nominated = [...this.#nominated, ...listMembers(value)]
         return
       case 'content-length':
-        if (this.contentLength !== undefined) throw new UpstreamFault('garbled', 'Content-Length stands twice')
-        this.contentLength = value
-        this.#fields.push(spelling, value)
+        this.#takeLength(spelling, value)
         return
       case 'transfer-encoding':
         if (this.transferEncoding !== undefined) throw new UpstreamFault('garbled', 'Transfer-Encoding stands twice')
@@ -81,10 +101,24 @@ class FieldReader {
     }
   }
 
+  #takeLength(spelling: string, value: string): void {
+    const lengths = this.reading === 'tolerant' ? [...new Set(listMembers(value))] : [value]
+    const [length = ''] = lengths
+    if (lengths.length > 1 || (this.contentLength ?? length) !== length || this.#isRepeated) {
+      throw new UpstreamFault('garbled', 'Content-Length stands twice')
+    }
+    if (this.contentLength === undefined) this.#fields.push(spelling, length)
+    this.contentLength = length
+  }
+
+  get #isRepeated(): boolean {
+    return this.contentLength !== undefined && this.reading === 'strict'
+  }
+
   /** Without what Connection nominates, and without a length where there can be no body (RFC 9110 §8.6). */
   passedOn(status: number): string[] {
     const dropped = this.#nominated.filter((name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade')
-    if (status === 204 || status < 200) dropped.push('content-length')
+    if (status === 204 || status < 200 || this.transferEncoding !== undefined) dropped.push('content-length')
     if (dropped.length === 0) return this.#fields
     return fieldsWhere(this.#fields, (spelling) => !dropped.includes(fieldName(spelling).lowerCase))
   }
@@ -104,14 +138,15 @@ interface Answered {
   readonly method: string
 }
 
-/** RFC 9112 §6.3, without its leniencies. */
+/** RFC 9112 §6.3. */
 function framingOf(
-  { contentLength, transferEncoding }: FieldReader,
+  { contentLength, transferEncoding, reading }: FieldReader,
   { status, version, method }: Answered,
 ): BodyFraming {
   const length = contentLength === undefined ? undefined : lengthOf(contentLength)
   if (transferEncoding !== undefined) {
-    if (length !== undefined) throw new UpstreamFault('garbled', 'Content-Length and Transfer-Encoding stand together')
+    if (length !== undefined && reading === 'strict')
+      throw new UpstreamFault('garbled', 'Content-Length and Transfer-Encoding stand together')
     if (version === '1.0') throw new UpstreamFault('garbled', 'Transfer-Encoding in HTTP/1.0')
     if (transferEncoding.toLowerCase() !== 'chunked') throw new UpstreamFault('garbled', 'an unknown transfer coding')
   }

@@ -1,4 +1,4 @@
-import { type ParsedHead, parseAnswerHead } from './answer-head.ts'
+import { type ParsedHead, parseAnswerHead, type Reading } from './answer-head.ts'
 import { ChunkedDecoder } from './chunked-decoder.ts'
 import { lineEnd } from './field-lines.ts'
 import { UpstreamFault } from './upstream-fault.ts'
@@ -24,6 +24,7 @@ const nothing: Buffer = Buffer.alloc(0)
 /** Reads the answers that come over one connection, one after the other. */
 export class AnswerReader {
   readonly #sink: AnswerSink
+  readonly #reading: Reading
   #method = ''
   #mayDecline = false
   /** The part of a head that has come. */
@@ -36,8 +37,9 @@ export class AnswerReader {
   /** Whether the answer, or an interim one before it, had a line end that not all readers take. */
   #hasBareLf = false
 
-  constructor(sink: AnswerSink) {
+  constructor(sink: AnswerSink, reading: Reading = 'strict') {
     this.#sink = sink
+    this.#reading = reading
   }
 
   /** Whether anything of the awaited answer has come. */
@@ -84,7 +86,7 @@ export class AnswerReader {
     const headText = text.slice(0, lineEnd(text, end))
     const length = text.startsWith('\r', end + 1) ? end + 3 : end + 2
     this.#hasBareLf ||= !text.startsWith(emptyLine, end - 1) || bareLf.test(headText)
-    const head = parseAnswerHead(headText, this.#method)
+    const head = parseAnswerHead(headText, this.#method, this.#reading)
     const rest = bytes.subarray(length)
     if (head.status >= 200) this.#begin(head, rest)
     else if (head.status === 101) this.#switch(head, rest)

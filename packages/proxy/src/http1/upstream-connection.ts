@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { AnswerReader } from './answer-reader.ts'
+import { AnswerReader, type AnswerSink } from './answer-reader.ts'
 import type { Exchange } from './exchange.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 import type { AnswerHead, UpstreamTarget, RawFields } from './exchange-types.ts'
@@ -73,14 +73,15 @@ export class UpstreamConnection {
     this.#timeouts = owner.timeouts()
     this.#deadlineMs = performance.now() + this.#timeouts.connectTimeoutMs
     this.#exchange = exchange
-    this.#reader = new AnswerReader({
+    const sink: AnswerSink = {
       interim: ({ status, reason, fields }) =>
         this.#exchange?.tell((handler) => handler.interim(status, reason, fields)),
       answered: (head, whole, rest, isReusable) => this.#answered(head, whole, rest, isReusable),
       data: (chunk) => this.#exchange?.tell((handler) => handler.data(chunk)),
       ended: (trailers, rest, isReusable) => this.#ended(trailers, rest, isReusable),
       switched: (head, early) => this.#switched(head, early),
-    })
+    }
+    this.#reader = new AnswerReader(sink, owner.closes ? 'tolerant' : 'strict')
     this.#socket = socket
     this.#listen()
   }
