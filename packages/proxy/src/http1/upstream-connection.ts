@@ -301,6 +301,9 @@ export class UpstreamConnection {
   #switched(head: AnswerHead, early: Buffer): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
+    // What is left of the body would be the tunnel's.
+    if (!exchange.finished)
+      throw new UpstreamFault('garbled', 'the server switched protocols in the middle of the request')
     this.#exchange = undefined
     exchange.end()
     this.#unlisten()

@@ -41,7 +41,7 @@ export interface AnswerListener {
 
 export const noListener: AnswerListener = { clientReads() {}, clientGone() {} }
 
-/** What an upgrade brings: the connection itself, and what came on it behind the head. */
+/** What an upgrade brings: the connection itself, and what came on it behind the request. */
 export interface UpgradeOffer {
   readonly socket: Socket
   readonly early: Buffer

@@ -36,14 +36,17 @@ describe('a switch that is the backend’s to make', () => {
     expect(asksForTunnel(asked({ connection, upgrade: 'websocket' }))).toBe(asks)
   })
 
-  test('is not asked for without Upgrade, by other methods, in HTTP/1.0, or with a body', () => {
+  test('is not asked for without Upgrade or in HTTP/1.0', () => {
     const headers = { connection: 'Upgrade', upgrade: 'websocket' }
     expect(asksForTunnel(asked({ connection: 'Upgrade' }))).toBe(false)
-    expect(asksForTunnel(asked(headers, 'POST'))).toBe(false)
     expect(asksForTunnel(asked(headers, 'GET', '1.0'))).toBe(false)
-    expect(asksForTunnel(asked({ ...headers, 'content-length': '5' }))).toBe(false)
-    expect(asksForTunnel(asked({ ...headers, 'transfer-encoding': 'chunked' }))).toBe(false)
-    expect(asksForTunnel(asked({ ...headers, 'content-length': '0' }))).toBe(true)
+  })
+
+  test.each(['POST', 'PUT', 'OPTIONS', 'HEAD'])('may be asked for by %s, with a body and without', (method) => {
+    const headers = { connection: 'Upgrade', upgrade: 'tcp' }
+    expect(asksForTunnel(asked(headers, method))).toBe(true)
+    expect(asksForTunnel(asked({ ...headers, 'content-length': '5' }, method))).toBe(true)
+    expect(asksForTunnel(asked({ ...headers, 'transfer-encoding': 'chunked' }, method))).toBe(true)
   })
 })
 

@@ -1,24 +1,18 @@
 import { type IncomingHttpHeaders, type IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { UpgradeOffer } from './client-answer.ts'
 
 /** RFC 9113 §3.1: `h2c` is obsolete, and what it would switch is this hop, not the backend's. `TLS` likewise. */
 const ownProtocols = /(?:^|,)\s*(?:h2c?|tls\/[\d.]+|http\/[\d.]+)\s*(?:,|$)/i
 
 /**
- * Whether a request asks for a switch that is the backend's to make. One with a body can do without, and in HTTP/1.0
- * there is none (RFC 9110 §7.8).
+ * Whether a request asks for a switch that is the backend's to make, whatever its method: Docker's clients POST. In
+ * HTTP/1.0 there is none (RFC 9110 §7.8).
  */
-export function asksForTunnel({ method, headers, httpVersion }: IncomingMessage): boolean {
+export function asksForTunnel({ headers, httpVersion }: IncomingMessage): boolean {
   const { connection = '', upgrade } = headers
-  if (
-    httpVersion === '1.0' ||
-    method !== 'GET' ||
-    upgrade === undefined ||
-    ownProtocols.test(upgrade) ||
-    hasBody(headers)
-  )
-    return false
+  if (httpVersion === '1.0' || upgrade === undefined || ownProtocols.test(upgrade)) return false
   return /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection)
 }
 
@@ -47,14 +41,19 @@ function ignore(): void {}
 /**
  * A request with Upgrade has no response in Node; this gives it one, for the case that the switch is declined, and the
  * way to take the connection away from it for the case that it is not.
+ *
+ * `stream` is the connection itself, or as long as the body of the request is still coming what Node 26.10 has in its place:
+ * a stream of what comes behind the body. `head` is what came behind the request.
+ *
  * @param onDeclined told when the answer is out and the connection free for more; without it, the connection ends then
  */
 export function offerOf(
   req: IncomingMessage,
-  socket: Socket,
-  early: Buffer,
+  stream: Duplex,
+  head: Buffer,
   onDeclined?: () => void,
 ): { res: ServerResponse; offer: UpgradeOffer } {
+  const socket = stream instanceof Socket ? stream : req.socket
   const res = new ServerResponse(req)
   res.shouldKeepAlive = onDeclined !== undefined
   res.assignSocket(socket)
@@ -62,18 +61,33 @@ export function offerOf(
   const onDrain = (): boolean => res.emit('drain')
   const onEnd = (): void => void res.destroy()
   socket.on('error', ignore).on('drain', onDrain).on('end', onEnd)
-  const detach = (): void => {
-    socket.off('error', ignore).off('drain', onDrain).off('end', onEnd)
-    res.detachSocket(socket)
+  const isBodyBehind = stream !== socket
+  // It repeats the errors of the connection, and an error that nobody listens to ends the process.
+  if (isBodyBehind) stream.on('error', ignore)
+  const offer = {
+    socket,
+    early: head,
+    detach(): void {
+      socket.off('error', ignore).off('drain', onDrain).off('end', onEnd)
+      res.detachSocket(socket)
+      if (isBodyBehind) offer.early = takenFrom(stream, socket)
+    },
   }
   res.once('finish', () => {
     if (onDeclined) {
-      detach()
+      offer.detach()
       onDeclined()
       return
     }
     res.detachSocket(socket)
     socket.destroySoon()
   })
-  return { res, offer: { socket, early, detach } }
+  return { res, offer }
+}
+
+/** What has come behind the body. From then on the connection speaks for itself. */
+function takenFrom(stream: Duplex, socket: Socket): Buffer {
+  socket.removeAllListeners('data')
+  const taken: unknown = stream.read()
+  return Buffer.isBuffer(taken) ? taken : Buffer.alloc(0)
 }

@@ -5,7 +5,8 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from 'node:http2'
-import type { Server as TcpServer, Socket } from 'node:net'
+import type { Server as TcpServer } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
@@ -127,8 +128,8 @@ export class EdgeServer {
       inTurn(serve),
     )
     passOnExpectations(server)
-    server.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) => {
-      const { res, offer } = offerOf(req, socket, early)
+    server.on('upgrade', (req: IncomingMessage, stream: Duplex, early: Buffer) => {
+      const { res, offer } = offerOf(req, stream, early)
       app({ req, answer: new H1Answer(res), secure, upgrade: offer })
     })
     hardenServer(server, limitsOf(config), onRefused)

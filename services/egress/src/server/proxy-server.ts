@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { ConnectionLimits, type QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import {
@@ -46,8 +47,8 @@ export class ProxyServer {
       inTurn(serve),
     )
     passOnExpectations(this.http)
-    this.http.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) => {
-      const { res, offer } = offerOf(req, socket, early)
+    this.http.on('upgrade', (req: IncomingMessage, stream: Duplex, early: Buffer) => {
+      const { res, offer } = offerOf(req, stream, early)
       void app.forward(req, res, offer)
     })
     this.http.on('connect', (req: IncomingMessage, socket: Socket, early: Buffer) => {
