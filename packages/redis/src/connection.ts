@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { RedisAccess } from './redis-access.ts'
-import { redisAddress } from './redis-address.ts'
+import { type RedisAddress, redisAddress } from './redis-address.ts'
 import { tlsOptions } from './tls-files.ts'
 
 export type { Redis } from 'ioredis'
@@ -45,18 +45,39 @@ function connectionOptions(name: string): RedisOptions {
 }
 
 /** Where a connection leads, and who it is. */
-function accessOptions(access: RedisAccess): RedisOptions {
-  const address = redisAddress(access.url)
+function accessOptions(access: RedisAccess, address: RedisAddress): RedisOptions {
   const username = access.username ?? address.username
   const password = access.password ?? address.password
   const tls = address.tls ? tlsOptions(access.tls ?? {}) : undefined
-  const [first] = address.hosts
   return {
     db: address.db,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(tls && { tls }),
-    ...(address.path !== undefined ? { path: address.path } : first),
+    ...(address.topology === 'sentinel' ? sentinelOptions(access, address) : serverOptions(address)),
+  }
+}
+
+function serverOptions({ path, hosts: [first] }: RedisAddress): RedisOptions {
+  return path === undefined ? { ...first } : { path }
+}
+
+/**
+ * Whom the Sentinels name is asked at each connect. Without `failoverDetector` a client (ioredis 6.0.0) stays with a
+ * master that is frozen, or that lost its office without losing its connections, and what it writes there is lost.
+ */
+function sentinelOptions(access: RedisAccess, { hosts, masterName, tls }: RedisAddress): RedisOptions {
+  const { sentinelUsername, sentinelPassword } = access
+  return {
+    sentinels: [...hosts],
+    ...(masterName !== undefined && { name: masterName }),
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: tlsOptions(access.tls ?? {}) }),
+    sentinelCommandTimeout: 1000,
+    sentinelRetryStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: retryCapMs }),
+    sentinelReconnectStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: 1000 }),
+    failoverDetector: true,
   }
 }
 
@@ -80,7 +101,7 @@ function isOfSelect(error: unknown): boolean {
  * itself only needs a listener so that it does not end the process.
  */
 export function connect(access: RedisAccess, name: string, options: RedisOptions = {}): Redis {
-  const all = { ...connectionOptions(name), ...accessOptions(access), ...options }
+  const all = { ...connectionOptions(name), ...accessOptions(access, redisAddress(access.url)), ...options }
   return staysInItsDatabase(new Redis({ ...all, replyMapping: 'legacy' }))
 }
 

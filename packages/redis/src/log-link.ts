@@ -15,7 +15,7 @@ export function logLink(link: RedisLink, log: LinkLog, away: string): void {
   })
   let wasUp = false
   const tellUp = (): void => {
-    if (link.up && link.condition.trouble === undefined) log.info(fields, 'redis is up')
+    if (link.up && link.condition.trouble === undefined) log.info({ ...fields, ...masterOf(link) }, 'redis is up')
   }
   link.condition.on('well', tellUp)
   link.on('up', () => {
@@ -23,4 +23,8 @@ export function logLink(link: RedisLink, log: LinkLog, away: string): void {
     if (!wasUp) tellUp()
     wasUp = true
   })
+}
+
+function masterOf({ master }: RedisLink): object {
+  return master === undefined ? {} : { master }
 }

@@ -25,6 +25,8 @@ const topologies: Readonly<Record<string, Topology>> = {
   'redis:': 'server',
   'rediss:': 'server',
   'unix:': 'server',
+  'redis+sentinel:': 'sentinel',
+  'rediss+sentinel:': 'sentinel',
 }
 
 /** With their colon. */
@@ -72,7 +74,7 @@ export function redisUrlFault(url: URL): string | undefined {
   const { protocol, hostname, pathname, search } = url
   if (protocol === 'unix:') return socketFault(url)
   if (search !== '') return 'a query in it is not used'
-  if (hostname.includes(',')) return 'it names several hosts'
+  if (hostname.includes(',')) return 'it names several hosts: that is for redis+sentinel://'
   if (topologies[protocol] === 'sentinel') return sentinelFault(pathname)
   // ioredis 6.0.0 takes what is no number for one, and ends the process when the server refuses it.
   if (/^\/?(\d{1,5}\/?)?$/.test(pathname)) return undefined

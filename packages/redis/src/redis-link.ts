@@ -5,8 +5,8 @@ import { withinDeadline } from './deadline.ts'
 import { defaultPrefix, FleetNames } from './fleet-names.ts'
 import { LinkCondition } from './link-condition.ts'
 import { callLua, type LuaArgument, type LuaCommand } from './lua-command.ts'
-import { placeOf, type RedisAccess } from './redis-access.ts'
-import { redisAddress } from './redis-address.ts'
+import { hostAndPort, placeOf, type RedisAccess } from './redis-access.ts'
+import { redisAddress, type Topology } from './redis-address.ts'
 import {
   closedAtOnceProblem,
   lostProblem,
@@ -14,6 +14,7 @@ import {
   problemOf,
   type RedisPlace,
   type RedisProblem,
+  sentinelProblem,
   silentProblem,
 } from './redis-problem.ts'
 import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
@@ -60,10 +61,14 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   readonly condition = new LinkCondition()
   /** For libraries that bring their own commands (redlock); everything else goes through `run`. */
   readonly client: Redis
-  readonly #place: RedisPlace
+  readonly #access: RedisAccess
+  /** The server that it is connected to, or was last; else what the URL names. */
+  #place: RedisPlace
   readonly #needs: readonly RedisNeed[]
   readonly #timeoutMs: number
   readonly #timer: NodeJS.Timeout
+  /** Why the Sentinel that was asked last has named no master. */
+  #sentinelError = ''
   #failuresInARow = 0
   #up = false
   #isReached = false
@@ -80,15 +85,26 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.setMaxListeners(50)
     this.name = name
     this.names = new FleetNames({ prefix, db: redisAddress(url).db })
+    this.#access = options
     this.#place = placeOf(options)
     this.#needs = needs
     this.#timeoutMs = timeoutMs
     this.client = connect(options, name)
-    this.client.on('connect', () => (this.#isReached = true))
+    this.client.on('connect', () => this.#connected())
     this.client.on('ready', () => void this.#test())
     this.client.on('error', (error) => this.#connectionFailed(error))
+    this.client.on('sentinelError', (error: Error) => (this.#sentinelError = error.message))
     this.client.on('close', () => this.#closed())
     this.#timer = setInterval(() => this.#probe(), probeEveryMs).unref()
+  }
+
+  get topology(): Topology {
+    return redisAddress(this.#access.url).topology
+  }
+
+  /** Host and port of the master that Sentinels have named; undefined while there is none, or without Sentinels. */
+  get master(): string | undefined {
+    return this.topology === 'sentinel' && this.client.status === 'ready' ? this.#place.at : undefined
   }
 
   /** Whether commands are being tried. */
@@ -211,9 +227,27 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.client.disconnect(true)
   }
 
-  #connectionFailed(error: unknown): void {
-    const problem = problemOf(error, this.#place)
+  #connected(): void {
+    this.#isReached = true
+    if (this.topology !== 'sentinel') return
+    const { remoteAddress: host, remotePort: port } = this.client.stream
+    if (host !== undefined && port !== undefined) this.#place = { ...this.#place, host, at: hostAndPort(host, port) }
+  }
+
+  #connectionFailed(error: Error): void {
+    // ioredis 6.0.0 goes on asking Sentinels without ending a connection.
+    const problem = error.message.startsWith('All sentinels are unreachable')
+      ? sentinelProblem(this.#sentinelError, placeOf(this.#access))
+      : problemOf(error, this.#placeIn(error))
     if (problem && !this.#up) this.condition.set(problem)
+  }
+
+  /** Which server an error is about: Sentinels may have named another one by now. */
+  #placeIn(error: Error): RedisPlace {
+    if (this.topology !== 'sentinel') return this.#place
+    const { address, port } = error as { address?: unknown; port?: unknown }
+    if (typeof address !== 'string' || typeof port !== 'number') return this.#place
+    return { ...this.#place, host: address, at: hostAndPort(address, port) }
   }
 
   #closed(): void {

@@ -147,6 +147,36 @@ export function problemOf(error: unknown, place: RedisPlace = nowhere, what?: st
   return row && problemIn(row, place, what)
 }
 
+/** As ioredis 6.0.0 tells that none of the Sentinels has named a master; with why the last of them has not. */
+const sentinelFailures: readonly Row[] = [
+  [
+    /WRONGPASS|NOAUTH|invalid password|without any password configured/,
+    'settings',
+    'SENTINEL_AUTH',
+    'the Sentinels at $at refuse the user or the password: see $settings_SENTINEL_USERNAME and $settings_SENTINEL_PASSWORD',
+  ],
+  [
+    /NOPERM/,
+    'settings',
+    'SENTINEL_NOPERM',
+    'the user of the Sentinels at $at may not ask them: give it SENTINEL and SUBSCRIBE',
+  ],
+  [
+    /No such master with that name|got an invalid reply: null/,
+    'settings',
+    'SENTINEL_NAME',
+    'the Sentinels at $at know no master of the name in $settings_URL',
+  ],
+  [/unknown command/i, 'settings', 'SENTINEL', 'what answers at $at is no Sentinel: check host and port'],
+  [/./, 'away', 'SENTINELS', 'none of the Sentinels at $at answers'],
+]
+
+/** What it means that no Sentinel names a master. @param last what ioredis says of the last that was asked */
+export function sentinelProblem(last: string, place: RedisPlace): RedisProblem {
+  const row = sentinelFailures.find(([form]) => form.test(last)) ?? silent
+  return problemIn(row, place)
+}
+
 /** There was a connection, or nearly one, and it ended. */
 export function lostProblem(place: RedisPlace): RedisProblem {
   return problemIn([/./, 'away', 'LOST', 'the connection to $at has ended'], place)
@@ -176,12 +206,20 @@ export function muteProblem(place: RedisPlace): RedisProblem {
 export function modeProblem(mode: string, place: RedisPlace): RedisProblem | undefined {
   if (mode === 'cluster') return problemOf(new Error('CROSSSLOT'), place)
   if (mode !== 'sentinel') return undefined
-  return problemIn([/./, 'settings', 'SENTINEL', '$at is a Sentinel: name the server that it watches'], place)
+  return problemIn(
+    [
+      /./,
+      'settings',
+      'SENTINEL',
+      '$at is a Sentinel: set $settings_URL=redis+sentinel://$at/NAME, with the name of the master that it watches',
+    ],
+    place,
+  )
 }
 
 function problemIn([, kind, code, message]: Row, { at, host, settings }: RedisPlace, what?: string): RedisProblem {
   const filled = message
-    .replace('$at', () => at)
+    .replaceAll('$at', () => at)
     .replace('$host', () => host)
     .replaceAll('$settings', () => settings)
     .replace('$what', () => (what === undefined ? '' : ` (${what})`))

@@ -57,6 +57,23 @@ test.each([
   ['redis://h', { hosts: [{ host: 'h', port: 6379 }], db: 0, tls: false, username: undefined, password: undefined }],
   ['rediss://user:p%40ss%2Fword%25@h:1/4', { tls: true, username: 'user', password: 'p@ss/word%', db: 4 }],
   ['redis://:p@ss@h', { username: undefined, password: 'p@ss', hosts: [{ host: 'h', port: 6379 }] }],
+  [
+    'redis+sentinel://u:p%40@h1,h2:26380,[::1]/my.master/2',
+    {
+      topology: 'sentinel',
+      hosts: [
+        { host: 'h1', port: 26_379 },
+        { host: 'h2', port: 26_380 },
+        { host: '::1', port: 26_379 },
+      ],
+      masterName: 'my.master',
+      db: 2,
+      tls: false,
+      username: 'u',
+      password: 'p@',
+    },
+  ],
+  ['rediss+sentinel://h1/m', { topology: 'sentinel', tls: true, masterName: 'm', db: 0 }],
   ['REDIS://[::1]:6380/1', { hosts: [{ host: '::1', port: 6380 }], db: 1 }],
 ])('%s is read', (url, address) => {
   expect(load({ REDIS_URL: url }).kind).toBe('settings')
@@ -68,6 +85,11 @@ test.each([
   ['unix:///run/redis.sock?database=3', '[?]db='],
   ['unix:', 'starts with'],
   ['redis://h1,h2', 'several hosts'],
+  ['redis+sentinel://h1,h2', 'name of the master'],
+  ['redis+sentinel://h1,h2/m/x', 'name of the master'],
+  ['redis+sentinel://h1,,h2/m', 'starts with'],
+  ['redis+sentinel://h1,h2:0/m', 'no port 0'],
+  ['redis+sentinel:///m', 'starts with'],
 ])('%s is refused', (url, reason) => {
   expect(load({ REDIS_URL: url })).toMatchObject({ faults: [{ message: expect.stringMatching(reason) }] })
 })
@@ -104,6 +126,14 @@ describe('settings together', () => {
     ],
     [() => ({ REDIS_URL: 'redis://canary@h' }), /REDIS_USERNAME: a user without a password: set REDIS_PASSWORD/],
     [() => ({ REDIS_URL: 'redis://h', REDIS_USERNAME: 'u' }), /a user without a password/],
+    [
+      () => ({ REDIS_URL: 'redis://h', REDIS_SENTINEL_PASSWORD: 'canary' }),
+      /REDIS_SENTINEL_PASSWORD: is for Sentinels/,
+    ],
+    [
+      () => ({ REDIS_URL: 'redis+sentinel://h/m', REDIS_SENTINEL_USERNAME: 'u' }),
+      /REDIS_SENTINEL_USERNAME: needs REDIS_SENTINEL_PASSWORD/,
+    ],
   ])('%# is refused, and no secret is shown', (given, fault) => {
     const loaded = load(given())
     expect(loaded).toMatchObject({ kind: 'faults', text: expect.stringMatching(fault) })

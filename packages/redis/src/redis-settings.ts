@@ -27,7 +27,8 @@ export const redisSettings = ({ defaultTimeoutMs = 100, maxTimeoutMs = 1000 } = 
 })
 
 /**
- * Where a Redis is: `redis://user:password@host:6379/0`, `rediss://` with TLS, `unix:///path/to/socket?db=0`.
+ * Where a Redis is: `redis://user:password@host:6379/0`, `rediss://` with TLS, `unix:///path/to/socket?db=0`,
+ * `redis+sentinel://user:password@host1:26379,host2,host3/mymaster/0`, `rediss+sentinel://`.
  * `<NAME>_FILE` may name a file that holds it.
  */
 export function redisUrl<Optional extends boolean = false>(
@@ -36,7 +37,9 @@ export function redisUrl<Optional extends boolean = false>(
   return url({ ...options, protocols: redisProtocols, severalHosts, fault: redisUrlFault, fromFile: true })
 }
 
-type AccessName = 'USERNAME' | 'PASSWORD' | 'CA' | 'CERT' | 'KEY'
+const accessNames = ['USERNAME', 'PASSWORD', 'CA', 'CERT', 'KEY', 'SENTINEL_USERNAME', 'SENTINEL_PASSWORD'] as const
+
+type AccessName = (typeof accessNames)[number]
 
 /** How the server of `<PREFIX>_URL` is reached. */
 export function redisAccessSettings<const Prefix extends string>(prefix: Prefix) {
@@ -50,6 +53,8 @@ export function redisAccessSettings<const Prefix extends string>(prefix: Prefix)
     }),
     CERT: path({ ...common, help: 'A PEM file of the certificate that this service shows the server' }),
     KEY: path({ ...common, help: `A PEM file of the key of ${prefix}_CERT` }),
+    SENTINEL_USERNAME: text({ ...common, help: 'The user for the Sentinels, which have users of their own' }),
+    SENTINEL_PASSWORD: secretText({ ...common, help: 'The password for the Sentinels, if they want one' }),
   }
   const named = Object.entries(settings).map(([name, setting]) => [`${prefix}_${name}`, setting])
   return Object.fromEntries(named) as Readonly<Record<`${Prefix}_${AccessName}`, Setting<string | undefined>>>
@@ -62,9 +67,17 @@ export function redisAccess<const Prefix extends string>(
   settings: AccessSettings<Prefix>,
   prefix: Prefix,
 ): RedisAccess | undefined {
-  const { URL, USERNAME, PASSWORD, CA, CERT, KEY } = valuesOf(settings, prefix)
+  const { URL, ...given } = valuesOf(settings, prefix)
   if (URL === undefined) return undefined
-  return { url: URL, username: USERNAME, password: PASSWORD, tls: { ca: CA, cert: CERT, key: KEY }, settings: prefix }
+  return {
+    url: URL,
+    username: given.USERNAME,
+    password: given.PASSWORD,
+    tls: { ca: given.CA, cert: given.CERT, key: given.KEY },
+    sentinelUsername: given.SENTINEL_USERNAME,
+    sentinelPassword: given.SENTINEL_PASSWORD,
+    settings: prefix,
+  }
 }
 
 function valuesOf<Prefix extends string>(
@@ -79,6 +92,8 @@ function valuesOf<Prefix extends string>(
     CA: value('CA'),
     CERT: value('CERT'),
     KEY: value('KEY'),
+    SENTINEL_USERNAME: value('SENTINEL_USERNAME'),
+    SENTINEL_PASSWORD: value('SENTINEL_PASSWORD'),
   }
 }
 
@@ -100,6 +115,12 @@ export function redisRules<const Prefix extends string>(prefix: Prefix): readonl
         ? undefined
         : `is for TLS, and ${prefix}_URL does not begin with rediss`,
     )
+  const needsSentinels = (name: AccessName) =>
+    rule([name, 'URL'], (values) =>
+      values[name] === undefined || values.URL === undefined || redisAddress(values.URL).topology === 'sentinel'
+        ? undefined
+        : `is for Sentinels, and ${prefix}_URL does not begin with redis+sentinel`,
+    )
   const isOnce = (name: 'USERNAME' | 'PASSWORD', part: 'username' | 'password', word: string) =>
     rule([name, 'URL'], (values) =>
       values[name] !== undefined && values.URL !== undefined && redisAddress(values.URL)[part] !== undefined
@@ -107,8 +128,14 @@ export function redisRules<const Prefix extends string>(prefix: Prefix): readonl
         : undefined,
     )
   return [
-    ...(['USERNAME', 'PASSWORD', 'CA', 'CERT', 'KEY'] as const).map(needsUrl),
+    ...accessNames.map(needsUrl),
     ...(['CA', 'CERT', 'KEY'] as const).map(needsTls),
+    ...(['SENTINEL_USERNAME', 'SENTINEL_PASSWORD'] as const).map(needsSentinels),
+    rule(['SENTINEL_USERNAME', 'SENTINEL_PASSWORD'], (values) =>
+      values.SENTINEL_USERNAME !== undefined && values.SENTINEL_PASSWORD === undefined
+        ? `needs ${prefix}_SENTINEL_PASSWORD`
+        : undefined,
+    ),
     isOnce('USERNAME', 'username', 'user'),
     isOnce('PASSWORD', 'password', 'password'),
     rule(['USERNAME', 'PASSWORD', 'URL'], userFault(prefix)),

@@ -5,8 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { type TestCertificate, testCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { chooseRedisProvider } from '@ipfleet/testing/redis-provider-choice.ts'
+import { until } from '@ipfleet/testing/until.ts'
 import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
+import { startTestSentinels, type TestSentinels } from '@ipfleet/testing/test-sentinels.ts'
 import type { Redis } from '../src/connection.ts'
 import { logLink } from '../src/log-link.ts'
 import { RedisLink, type RedisLinkOptions } from '../src/redis-link.ts'
@@ -20,6 +22,7 @@ let locked: TestRedis
 let tls: TestRedis
 /** Wants certificates of its clients. */
 let strict: TestRedis
+let sentinels: TestSentinels
 let admin: Redis
 let web: Server
 let hung: Server
@@ -39,6 +42,7 @@ beforeAll(async () => {
   tls = { ...tls, url: `rediss://localhost:${tlsPort}` }
   strict = await startTestRedis({ provider, args: ['--tls-port', String(strictPort), ...files] })
   strict = { ...strict, url: `rediss://localhost:${strictPort}` }
+  sentinels = await startTestSentinels({ replicas: 0, password: 'right' })
   admin = await connectAdmin(plain.url)
   await admin.call('ACL', 'SETUSER', 'weak', 'on', '>pw', '~ipfleet:*', '&ipfleet:*', '+@all', '-hset', '-info')
   web = createServer((socket) => {
@@ -57,7 +61,7 @@ afterAll(async () => {
   admin.disconnect()
   web.close()
   hung.close()
-  await Promise.all([plain.stop(), locked.stop(), tls.stop(), strict.stop()])
+  await Promise.all([plain.stop(), locked.stop(), tls.stop(), strict.stop(), sentinels.stop()])
   await certificate[Symbol.asyncDispose]()
 })
 
@@ -81,6 +85,7 @@ function moreAttempts(link: RedisLink, count: number): Promise<void> {
     if (left === 0) resolve()
   }
   link.client.on('close', ended)
+  link.client.on('sentinelError', ended)
   link.on('command', ended)
   return promise
 }
@@ -99,6 +104,19 @@ test.each([
   ['a name that does not resolve', () => 'redis://nowhere.invalid', 'ENOTFOUND', /nowhere\.invalid does not resolve/],
   ['a port where nothing listens', () => unused, 'ECONNREFUSED', /nothing listens at 127\.0\.0\.1:1/],
   ['a database that does not exist', () => `${plain.url}/99`, 'DB', /no database of the number/],
+  [
+    'no Sentinel',
+    () => 'redis+sentinel://127.0.0.1:1,127.0.0.1:2/m',
+    'SENTINELS',
+    /none of .*127\.0\.0\.1:1, 127\.0\.0\.1:2/,
+  ],
+  [
+    'a server that is no Sentinel',
+    () => `${plain.url.replace('redis:', 'redis+sentinel:')}/m`,
+    'SENTINEL',
+    /is no Sentinel/,
+  ],
+  ['Sentinels without their password', () => sentinels.url, 'SENTINEL_AUTH', /see REDIS_SENTINEL_USERNAME/],
   ['a server of something else', () => `redis://127.0.0.1:${portOf(web)}`, 'PROTOCOL', /no Redis/],
   [
     'a user without a command',
@@ -117,6 +135,17 @@ test.each([
   const refusal = await link.run((client) => client.get('k')).catch((error: unknown) => error)
   expect(refusal).toBeInstanceOf(RedisUnavailable)
   expect(await admin.dbsize()).toBe(0)
+})
+
+test('a name that the Sentinels do not know is told, and a Sentinel that is taken for a server', async () => {
+  const sentinelPassword = 'right'
+  const { lines } = open(sentinels.url.replace(/[^/]*$/, 'canary'), { sentinelPassword })
+  await until(() => lines.length > 0)
+  expect(lines).toEqual([expect.stringMatching(/know no master of the name in REDIS_URL$/)])
+  const asServer = open(sentinels.url.replace('+sentinel', '').replace(/\/[^/]*$/, ''), { password: sentinelPassword })
+  await until(() => asServer.lines.length > 0)
+  expect(asServer.lines).toEqual([expect.stringMatching(/REDIS_URL=redis\+sentinel:\/\/127\.0\.0\.1:\d+\/NAME/)])
+  await once(open(sentinels.url, { sentinelPassword }).link, 'up')
 })
 
 test('a server that wants certificates of its clients says so, and takes one', async () => {

@@ -76,9 +76,19 @@ const families = ['IPINFO_', 'IPASIS_', 'REDIS_', 'CACHE_', 'UPSTREAM_', 'BREAKE
 
 /** Of those families, what another service or docker-compose.yml reads from the same `.env` (compose-file.test.ts). */
 const knownElsewhere = new Set([
-  ...['URL', 'URL_FILE', 'USERNAME', 'PASSWORD', 'PASSWORD_FILE', 'CA', 'CERT', 'KEY'].map(
-    (name) => `REDIS_CACHE_${name}`,
-  ),
+  ...[
+    'URL',
+    'URL_FILE',
+    'USERNAME',
+    'PASSWORD',
+    'PASSWORD_FILE',
+    'CA',
+    'CERT',
+    'KEY',
+    'SENTINEL_USERNAME',
+    'SENTINEL_PASSWORD',
+    'SENTINEL_PASSWORD_FILE',
+  ].map((name) => `REDIS_CACHE_${name}`),
   'REDIS_MAXMEMORY',
   'REDIS_MEM_LIMIT',
   'REDIS_CACHE_MAXMEMORY',

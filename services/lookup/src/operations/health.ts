@@ -17,6 +17,8 @@ export interface HealthReport {
   readonly redis: {
     readonly state: RedisState
     readonly cache: RedisState
+    /** Of those that are no single server. */
+    readonly links?: Readonly<Record<string, LinkHealth>>
     /** What is wrong with which of them, and since when. */
     readonly problems?: Readonly<Record<string, LinkHealth>>
   }
@@ -64,6 +66,9 @@ export class Health {
     const breaker = this.#deps.gate?.state ?? 'embedded'
     const links = Object.entries(redis ?? {}).map(([name, link]) => ({ name, health: linkHealth(link) }))
     const troubled = links.filter(({ health }) => health.reason !== undefined)
+    const grouped = links
+      .filter(({ health }) => health.topology !== undefined)
+      .map(({ name, health }) => [name, health])
     const reasons = [
       ...troubled.map(({ name, health }) => `redis ${name}: ${health.reason}`),
       ...(keys.total > 0 && keys.active === 0 ? ['all keys are benched'] : []),
@@ -77,6 +82,7 @@ export class Health {
       redis: {
         state: redis ? linkHealth(redis.state).state : 'off',
         cache: redis ? linkHealth(redis.cache).state : 'off',
+        ...(grouped.length > 0 && { links: Object.fromEntries(grouped) }),
         ...(troubled.length > 0 && { problems }),
       },
       ...(offline && { offline: offlineHealth(offline, Date.now()) }),
