@@ -25,6 +25,8 @@ export interface Lane {
 
 /** Requests of one connection that are answered before other connections have their turn. */
 const maxAtOnce = 32
+/** Of requests that are left then: so far ahead is no client that waits for its answers. */
+const muchLength = 16_384
 /** Of answers, in one write. */
 const maxWriteLength = 65_536
 /** `never`: the end of the request is not known, so nothing can tell whether more than it was read. */
@@ -116,7 +118,7 @@ export class LaneConnection {
       this.#isIdle = false
       this.#lane.connections.unanswered(socket)
       socket.unshift(rest)
-      readTurns.restOthers(socket)
+      if (rest.length >= muchLength) readTurns.restOthers(socket)
     }
     const readOn = (): void => void socket.resume()
     if (isDrained) setImmediate(readOn)
