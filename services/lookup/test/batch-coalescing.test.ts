@@ -136,7 +136,7 @@ describe('batches and single queries that are asked at the same time', () => {
     const killedMs = performance.now()
     doomed.kill('SIGKILL')
     const replies = await Promise.all(waiting)
-    expect(performance.now() - killedMs).toBeLessThan(3000)
+    expect(performance.now() - killedMs).toBeLessThan(10_000)
     expect(replies.map(addressesIn)).toEqual([items, items])
     expect(askedItems(fleet)).toEqual([...items, ...items].toSorted())
     gate.release()
@@ -163,7 +163,7 @@ describe('without Redis', () => {
     const startedMs = performance.now()
     const parts = [items.slice(0, 40), items.slice(20)]
     const replies = await Promise.all(parts.map((part) => fleet.ask('/batch', post(part))))
-    expect(performance.now() - startedMs).toBeLessThan(1500)
+    expect(performance.now() - startedMs).toBeLessThan(10_000)
     expect(replies.map(addressesIn)).toEqual(parts)
     expect(askedItems(fleet)).toEqual(items.toSorted())
     expect(cacheStatus(await fleet.ask('/batch', post(items)))).toContain('detail=l1')

@@ -190,6 +190,32 @@ export async function healthOf(fleet: LocalFleet, replica = 0): Promise<HealthBo
   return (await fleet.ask('/health', { replica })).json() as HealthBody
 }
 
+/** Short of the life of a lease (1500 ms), which is extended every third of it. */
+const longLagSeconds = 0.8
+
+/**
+ * How often upstream may be asked for what one of the fleet asks for all: `planned`, and no more where the machine ran. A
+ * replica that stands still loses its leases, and one that Redis does not answer goes on alone, as both are meant to.
+ */
+export async function mostCalls(fleet: LocalFleet, planned: number): Promise<number> {
+  const replicas = [...fleet.replicas.keys()]
+  const metrics = await Promise.all(
+    replicas.map((replica) =>
+      fleet.ask('/metrics', { replica }).then(
+        ({ text }) => text,
+        () => 'one that was killed',
+      ),
+    ),
+  )
+  return metrics.some(hasStoodStill) ? planned * replicas.length : planned
+}
+
+function hasStoodStill(metrics: string): boolean {
+  const lags = [...metrics.matchAll(/^nodejs_eventloop_lag_max_seconds (\S+)$/gm)]
+  const unanswered = [...metrics.matchAll(/^ipfleet_redis_command_duration_seconds_count\{.*"failed".*\} (\d+)$/gm)]
+  return lags.some(([, lag]) => Number(lag) > longLagSeconds) || unanswered.some(([, count]) => Number(count) > 0)
+}
+
 export function cacheStatus({ headers }: Reply): string {
   return String(headers['cache-status'])
 }
