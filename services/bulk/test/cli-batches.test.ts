@@ -1,7 +1,5 @@
 import { gzipSync } from 'node:zlib'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { appendFile, truncate } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
@@ -171,28 +169,16 @@ describe('when the fleet', () => {
   })
 
   test('fails at some addresses for good, they have errors and it ends with 3', async () => {
-    const known = { ip: '8.8.8.8', country: 'US' }
-    const error = { title: 'Unknown', message: 'Nothing is known of it' }
-    const failing = createServer((req, res) => {
-      const isBatch = req.url?.startsWith('/batch') === true
-      const values = { '127.0.0.1': known, '8.8.8.8': known, '203.0.114.9': { status: 404, error } }
-      res.writeHead(isBatch ? 200 : 404, { 'content-type': 'application/json' })
-      res.end(JSON.stringify(isBatch ? values : { status: 404, error }))
-    })
-    failing.listen(0, '127.0.0.1')
-    await once(failing, 'listening')
+    fake.block(['203.0.114.9'])
     try {
-      const failingUrl = `http://127.0.0.1:${(failing.address() as AddressInfo).port}`
-      const args = ['--url', failingUrl, '--json']
-      const { code, stdout, stderr } = await harness.run(args, { stdin: '8.8.8.8\n203.0.114.9\n' })
+      const { code, stdout, stderr } = await harness.run(['--url', url, '--json'], { stdin: '8.8.8.8\n203.0.114.9\n' })
       expect(code).toBe(3)
       expect(stdout).toMatch(/^\{"input":"8\.8\.8\.8","ip".*\n\{"input":"203\.0\.114\.9","error":/)
       expect(eventIn(stderr, 'end')).toMatchObject({ exit_code: 3, done: 2, answered: 1 })
-      const alone = await harness.run(['--url', failingUrl], { stdin: '203.0.114.9' })
+      const alone = await harness.run(['--url', url], { stdin: '203.0.114.9' })
       expect([alone.code, inputsIn(alone.stdout)]).toEqual([3, ['203.0.114.9']])
     } finally {
-      failing.close()
-      failing.closeAllConnections()
+      fake.block([])
     }
   })
 })

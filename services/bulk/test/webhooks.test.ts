@@ -66,7 +66,7 @@ class Harness implements AsyncDisposable {
   readonly #connections: { readonly queue: Redis; readonly worker: Redis }
 
   constructor(setup: Setup = {}) {
-    const { url, allow = '127.0.0.1', maxAttempts = 15, firstMs = 20, deadlineMs = 2000 } = setup
+    const { url, allow = '127.0.0.1', maxAttempts = 15, firstMs = 20, deadlineMs = 10_000 } = setup
     this.prefix = setup.prefix ?? `test-${(harnesses += 1)}`
     this.jobs.url = url
     const clock = manualClock()
@@ -135,7 +135,7 @@ describe('without Redis', () => {
     await expect(harness.webhooks.enqueue('job-1')).rejects.toThrow()
     const startedMs = performance.now()
     await harness[Symbol.asyncDispose]()
-    expect(performance.now() - startedMs).toBeLessThan(2000)
+    expect(performance.now() - startedMs).toBeLessThan(10_000)
   })
 
   test('closing ends also while Redis hangs', async () => {
@@ -361,7 +361,9 @@ describe('what goes wrong here', () => {
       await using harness = Harness.started({ url: urlOf(receiver), redisUrl: own.url, firstMs: 1000 })
       await harness.webhooks.enqueue('job-1')
       await harness.saw('failed')
-      await until(async () => (await keyOf(harness, 'delayed', own.url)) === 1)
+      // Or it was sent again already, on a machine that stood still.
+      const isSent = (): boolean => harness.events.some(([name]) => name === 'delivered')
+      await until(async () => isSent() || (await keyOf(harness, 'delayed', own.url)) === 1)
       await own.restart()
       expect(await harness.saw('delivered')).toEqual({ jobId: 'job-1', attempts: 2 })
       expect(receiver.deliveries).toHaveLength(2)
