@@ -5,8 +5,15 @@ import { type TargetAddress, targetAddress, type TargetVerdict } from './target.
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import { within } from '@ipfleet/core/within.ts'
 
-/** The addresses of a name, the best first, in any spelling. Rejects with a `code` when there are none. */
-export type LookUp = (name: string) => Promise<readonly { readonly address: string }[]>
+/** In any spelling. */
+export interface LookedUp {
+  readonly address: string
+  /** How long it may be kept. Default: not at all. */
+  readonly ttlSeconds?: number
+}
+
+/** The addresses of a name, the best first. Rejects with a `code` when there are none. */
+export type LookUp = (name: string) => Promise<readonly LookedUp[]>
 
 /** As the system does it: /etc/hosts counts, and so do the search domains of resolv.conf. */
 export const systemLookUp: LookUp = (name) => lookup(name, { all: true, order: 'verbatim' })
@@ -23,20 +30,19 @@ export interface NameLookupsDeps {
 }
 
 /** A name that was not found is not looked up again before this. */
-const rememberFailureMs = 1000
-const maxFailures = 1000
-/** The system looks up four at a time; beyond this, a look-up would not end in time. */
+const keepFailureMs = 1000
+/** Whatever its records say: an operator who changes them expects that to be seen. */
+const maxKeepMs = 300_000
+const maxKept = 10_000
+/** Beyond this, a look-up would hardly end in time. */
 const maxInFlight = 1000
 
-/**
- * Looks names up, each once for all concurrent callers. Answers are not kept: the addresses that were checked are the
- * ones that are dialled, and the next connection looks the name up again.
- */
+/** Looks names up, each once for all concurrent callers, and keeps answers for as long as their records allow. */
 export class NameLookups {
   readonly #deps: NameLookupsDeps
   readonly #inFlight = new Map<string, Promise<Found>>()
   /** Oldest first. */
-  readonly #failures = new Map<string, { readonly found: Found; readonly untilMs: number }>()
+  readonly #kept = new Map<string, { readonly found: Found; readonly untilMs: number }>()
 
   constructor(deps: NameLookupsDeps) {
     this.#deps = deps
@@ -44,8 +50,8 @@ export class NameLookups {
 
   /** Canonical, without repetitions, at least one. Never rejects. */
   async addressesOf(name: string): Promise<Found> {
-    const failure = this.#failures.get(name)
-    if (failure !== undefined && this.#deps.clock.nowMs() < failure.untilMs) return failure.found
+    const kept = this.#kept.get(name)
+    if (kept !== undefined && this.#deps.clock.nowMs() < kept.untilMs) return kept.found
     const inFlight = this.#inFlight.get(name)
     if (inFlight === undefined && this.#inFlight.size >= maxInFlight) return unresolved('EAI_AGAIN')
     return (await within(this.#deps.timeoutMs, inFlight ?? this.#start(name))) ?? late
@@ -58,20 +64,26 @@ export class NameLookups {
   }
 
   async #look(name: string): Promise<Found> {
-    const found = await this.#deps
-      .lookUp(name)
-      .then(read, (error: unknown) => unresolved(errorCode(error) ?? 'UNKNOWN'))
+    let keepMs = keepFailureMs
+    const found = await this.#deps.lookUp(name).then(
+      (answer) => {
+        keepMs = Math.min(maxKeepMs, 1000 * Math.min(...answer.map(({ ttlSeconds = 0 }) => ttlSeconds)))
+        return read(answer)
+      },
+      (error: unknown) => unresolved(errorCode(error) ?? 'UNKNOWN'),
+    )
     this.#inFlight.delete(name)
-    this.#failures.delete(name)
-    if (found.kind === 'unresolved') this.#remember(name, found)
+    this.#keep(name, found, found.kind === 'unresolved' ? keepFailureMs : keepMs)
     return found
   }
 
-  #remember(name: string, found: Found): void {
-    this.#failures.set(name, { found, untilMs: this.#deps.clock.nowMs() + rememberFailureMs })
-    if (this.#failures.size <= maxFailures) return
-    const [oldest] = this.#failures.keys()
-    if (oldest !== undefined) this.#failures.delete(oldest)
+  #keep(name: string, found: Found, keepMs: number): void {
+    this.#kept.delete(name)
+    if (keepMs === 0) return
+    this.#kept.set(name, { found, untilMs: this.#deps.clock.nowMs() + keepMs })
+    if (this.#kept.size <= maxKept) return
+    const [oldest] = this.#kept.keys()
+    if (oldest !== undefined) this.#kept.delete(oldest)
   }
 }
 
@@ -85,5 +97,5 @@ function read(answer: readonly { readonly address: string }[]): Found {
 }
 
 function unresolved(code: string): Found {
-  return { kind: 'unresolved', code, timedOut: false }
+  return { kind: 'unresolved', code, timedOut: code === 'ETIMEOUT' }
 }

@@ -8,6 +8,7 @@ import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-ser
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
+import { lookUpBy } from '@ipfleet/net/dns-look-up.ts'
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
@@ -95,8 +96,8 @@ export class BulkService {
     this.#pauses.on('paused', this.#metrics.paused)
     registerGauges(metrics, { pauses: this.#pauses, quota: this.#quota, queue: this.#queue, slots: this.#slots })
     this.#own = new OwnAddresses({ clock, blocks: [] })
-    const { ALLOW_TARGETS: allow, DENY_TARGETS: deny } = settings
-    const policy = webhookPolicy({ allow, deny, own: this.#own, clock })
+    const { ALLOW_TARGETS: allow, DENY_TARGETS: deny, RESOLVER: resolver } = settings
+    const policy = webhookPolicy({ allow, deny, own: this.#own, clock, lookUp: lookUpBy(resolver) })
     this.#webhooks = this.#createWebhooks(policy)
     this.#callbacks = new Callbacks({ store: this.#store, policy, webhooks: this.#webhooks })
     this.#sweeper = new Sweeper({

@@ -6,6 +6,7 @@ import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { resolverSetting } from '@ipfleet/net/dns-look-up.ts'
 import { targetList } from '@ipfleet/net/target-list.ts'
 import { WebhookSigner } from './webhooks/webhook-signer.ts'
 
@@ -150,6 +151,7 @@ const webhook = {
     group: 'Webhook',
     help: 'Callbacks that are refused, also when they are allowed',
   }),
+  RESOLVER: resolverSetting('Webhook'),
 }
 
 const redis = {

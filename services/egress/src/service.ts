@@ -30,7 +30,8 @@ import { LiveSourcePool } from './sources/live-source-pool.ts'
 import { createSourceCheck } from './sources/source-check.ts'
 import { SourceConnections } from './sources/source-connections.ts'
 import { TargetPolicy } from '@ipfleet/net/target-policy.ts'
-import { NameLookups, systemLookUp } from '@ipfleet/net/name-lookups.ts'
+import { lookUpBy } from '@ipfleet/net/dns-look-up.ts'
+import { NameLookups } from '@ipfleet/net/name-lookups.ts'
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import { TargetList } from '@ipfleet/net/target-list.ts'
 
@@ -158,7 +159,7 @@ export class Egress {
         allow: new TargetList(settings.ALLOW_TARGETS),
         deny: new TargetList(settings.DENY_TARGETS),
         own: this.#own,
-        names: new NameLookups({ lookUp: systemLookUp, clock, timeoutMs: connectTimeoutMs }),
+        names: new NameLookups({ lookUp: lookUpBy(settings.RESOLVER), clock, timeoutMs: connectTimeoutMs }),
       }),
       dialer: new Dialer({ pool: this.#pool, ports: LocalPorts.ofSystem(), clock, connections, connectTimeoutMs }),
       record,

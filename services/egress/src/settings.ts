@@ -19,6 +19,7 @@ import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settin
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint } from './server/listen-address.ts'
 import { type Protocol, protocols } from './server/protocols.ts'
+import { resolverSetting } from '@ipfleet/net/dns-look-up.ts'
 import { authorityOf } from '@ipfleet/net/target.ts'
 import { readIpPool } from './sources/ip-pool.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
@@ -114,6 +115,7 @@ const targets = {
     group: 'Targets',
     help: 'Targets that are refused, also when they are allowed',
   }),
+  RESOLVER: resolverSetting('Targets'),
 }
 
 const forwarding = {

@@ -259,7 +259,7 @@ describe('a name', () => {
   test('that has another address when it is dialled than when it was checked does not lead there', async () => {
     const preload = fileURLToPath(new URL('fickle-names-preload.ts', import.meta.url))
     const answers = { 'a.test': [allowed, forbidden], 'b.test': [allowed, forbidden] }
-    const resolver = { NODE_OPTIONS: `--import=${preload}`, TEST_ANSWERS: JSON.stringify(answers) }
+    const resolver = { RESOLVER: 'system', NODE_OPTIONS: `--import=${preload}`, TEST_ANSWERS: JSON.stringify(answers) }
     await using proxy = await startEgress({ ALLOW_TARGETS: allowed, ...resolver })
     const url = `http://a.test:${good.port}/`
     expect((await askThrough(proxy.port, url)).status).toBe(200)

@@ -1,0 +1,117 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { NameServer } from '@ipfleet/testing/name-server.ts'
+import { temporaryFolder, type TemporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
+import { until } from '@ipfleet/testing/until.ts'
+import { dnsLookUp } from '../src/dns-look-up.ts'
+import type { LookUp } from '../src/name-lookups.ts'
+
+let server: NameServer
+let folder: TemporaryFolder
+let lookUp: LookUp
+const file = (name: string): string => join(folder.path, name)
+
+beforeAll(async () => {
+  folder = await temporaryFolder('names')
+  server = await NameServer.start({
+    'both.test': { A: ['192.0.2.1', '192.0.2.2'], AAAA: ['2001:db8::1'], ttl: 30 },
+    'ipv4.test': { A: ['192.0.2.3'] },
+    'ipv6.test': { AAAA: ['2001:db8::3'] },
+    'nothing.test': {},
+    'broken.test': { rcode: 'SERVFAIL' },
+    'dead.test': 'silence',
+    'api.first.example': { A: ['192.0.2.4'] },
+    'db.second.example': { A: ['192.0.2.5'] },
+    'www.first.example': { rcode: 'SERVFAIL' },
+    'www.second.example': { A: ['192.0.2.6'] },
+  })
+})
+beforeEach(async () => {
+  server.asked.length = 0
+  await writeFile(file('hosts'), '127.0.0.1 localhost\n10.0.0.1 Db.Internal db # ours\n10.0.0.2 db\n# 10.0.0.3 off\n')
+  await writeFile(
+    file('resolv.conf'),
+    'nameserver 192.0.2.53\nsearch gone.example\nsearch first.example second.example.\n',
+  )
+  lookUp = dnsLookUp({ hostsFile: file('hosts'), resolvConf: file('resolv.conf'), servers: [server.address] })
+})
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+  await folder.remove()
+})
+
+const addressesOf = async (name: string): Promise<string[]> => (await lookUp(name)).map(({ address }) => address)
+const codeOf = (name: string): Promise<unknown> =>
+  lookUp(name).then(JSON.stringify, (error: { code?: string }) => error.code)
+
+test('a name has the addresses of both families, and how long they may be kept', async () => {
+  const found = await lookUp('both.test')
+  expect(found.map(({ address }) => address).toSorted()).toEqual(['192.0.2.1', '192.0.2.2', '2001:db8::1'])
+  expect(found.map(({ ttlSeconds }) => ttlSeconds)).toEqual([30, 30, 30])
+  expect(await addressesOf('ipv4.test')).toEqual(['192.0.2.3'])
+  expect(await addressesOf('ipv6.test')).toEqual(['2001:db8::3'])
+})
+
+test.each([
+  ['is not there', 'absent.a.test', 'ENOTFOUND'],
+  ['has no addresses', 'nothing.test', /ENODATA|ENOTFOUND/],
+  ['has a broken server', 'broken.test', /ESERVFAIL|ENOTFOUND/],
+])('a name that %s is told as such', async (_what, name, code) => {
+  expect(await codeOf(name)).toMatch(code)
+})
+
+test('names whose servers are silent hold up no other', async () => {
+  const dead = Array.from({ length: 20 }, () => codeOf('dead.test'))
+  expect(await addressesOf('ipv4.test')).toEqual(['192.0.2.3'])
+  const first = await Promise.race([dead[0], addressesOf('both.test').then(() => 'both')])
+  expect(first).toBe('both')
+  expect(await Promise.all(dead)).toEqual(Array.from({ length: 20 }, () => 'ETIMEOUT'))
+}, 60_000)
+
+describe('the hosts file', () => {
+  test('counts before any server, with all addresses of a name', async () => {
+    expect(await addressesOf('db')).toEqual(['10.0.0.1', '10.0.0.2'])
+    expect(await addressesOf('db.internal')).toEqual(['10.0.0.1'])
+    expect(server.asked).toEqual([])
+  })
+
+  test('is read again when it changes', async () => {
+    expect(await addressesOf('db')).toHaveLength(2)
+    await writeFile(file('hosts'), '10.0.0.9 db\n')
+    await until(async () => (await addressesOf('db')).join() === '10.0.0.9')
+  })
+
+  test('need not be there', async () => {
+    await rm(file('hosts'))
+    expect(await addressesOf('ipv4.test')).toEqual(['192.0.2.3'])
+  })
+})
+
+test.each(['localhost', 'a.localhost'])('%s is this machine, whatever anybody says', async (name) => {
+  expect(await addressesOf(name)).toContain('127.0.0.1')
+  expect(await codeOf('a.invalid')).toBe('ENOTFOUND')
+  expect(server.asked).toEqual([])
+})
+
+describe('the domains of resolv.conf', () => {
+  test('of the last line come first for a name with few dots, one after the other', async () => {
+    expect(await addressesOf('api')).toEqual(['192.0.2.4'])
+    expect(server.asked).toContain('api.first.example A')
+    expect(server.asked).not.toContain('api A')
+  })
+
+  test('a broken server of one domain does not hide the next', async () => {
+    expect(await addressesOf('www')).toEqual(['192.0.2.6'])
+  })
+
+  test('come after the name itself if it has dots enough', async () => {
+    expect(await addressesOf('ipv4.test')).toEqual(['192.0.2.3'])
+    expect(server.asked).not.toContain('ipv4.test.first.example A')
+    await writeFile(file('resolv.conf'), 'search first.example\noptions timeout:1 ndots:2\n')
+    await until(async () => {
+      await lookUp('ipv4.test')
+      return server.asked.includes('ipv4.test.first.example A')
+    })
+  })
+})
