@@ -162,7 +162,7 @@ describe('a certificate that is replaced', () => {
 })
 
 function edgeTo(url: string, trusted: TestCertificate): Promise<RunningEdge> {
-  const toml = `[server]\nlisten = "127.0.0.1:0"\n[upstreams]\nbackends = ["${url}"]\nhost = "backend"`
+  const toml = `[server]\nlisten = "127.0.0.1:0"\n[upstreams]\nbackends = ["${url}"]\nhost = "backend"\nconnect_timeout_ms = 20000`
   return startEdgeFrom(toml, { NODE_EXTRA_CA_CERTS: trusted.certFile })
 }
 
