@@ -81,9 +81,31 @@ function pause(socket: Socket, line: Line): void {
   if (line.isPaused) return
   line.isPaused = true
   readTurns.restOthers(socket)
+  closeWithoutStacks(socket)
   // Node 26 resumes the socket whenever a request is read to its end, also one without a body.
   socket.on('resume', pauseAgain)
   socket.pause()
+}
+
+const stacksSpared = new WeakSet<Socket>()
+
+/**
+ * When a connection ends, Node 26 makes an error for each request that waits (lib/_http_server.js, `abortIncoming`). The
+ * stacks of thousands of them take most of the time of the end, and nobody reads them.
+ */
+function closeWithoutStacks(socket: Socket): void {
+  if (stacksSpared.has(socket)) return
+  stacksSpared.add(socket)
+  for (const event of ['end', 'close']) {
+    let limit = Error.stackTraceLimit
+    socket.prependListener(event, () => {
+      limit = Error.stackTraceLimit
+      Error.stackTraceLimit = 0
+    })
+    socket.on(event, () => {
+      Error.stackTraceLimit = limit
+    })
+  }
 }
 
 function resume(socket: Socket, line: Line): void {
