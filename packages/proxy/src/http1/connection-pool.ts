@@ -1,3 +1,4 @@
+import { spread } from '@ipfleet/core/spread.ts'
 import { type ConnectionTimeouts, UpstreamConnection } from './upstream-connection.ts'
 import { Exchange } from './exchange.ts'
 import { type BusyLimit, UpstreamFault } from './upstream-fault.ts'
@@ -219,6 +220,11 @@ export class ConnectionPool implements UpstreamPool {
     return this.#waiting.next((client) => this.#ordinary.refusal(client) === undefined)
   }
 
+  /** Unless it has got a connection, or was given up, before its turn. */
+  #refuseLate(exchange: Exchange): void {
+    if (this.#waiting.has(exchange)) this.#refuse(exchange)
+  }
+
   #refuse(exchange: Exchange): void {
     this.#waiting.delete(exchange)
     exchange.fail(this.#busy(exchange.request.client))
@@ -235,12 +241,14 @@ export class ConnectionPool implements UpstreamPool {
 
   #look(): void {
     const nowMs = performance.now()
-    for (const connection of this.#connections) {
+    const check = (connection: UpstreamConnection): void => {
       connection.checkDeadline(nowMs)
       if (connection.lasts(nowMs) > longAfterMs) this.#setAside(connection)
     }
-    for (const exchange of this.#waiting.late(nowMs)) this.#refuse(exchange)
-    this.#restIfEmpty()
+    const refuse = (exchange: Exchange): void => this.#refuseLate(exchange)
+    spread(this.#connections.values(), check, () =>
+      spread(this.#waiting.late(nowMs).values(), refuse, () => this.#restIfEmpty()),
+    )
   }
 
   #restIfEmpty(): void {

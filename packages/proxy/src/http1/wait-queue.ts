@@ -14,6 +14,10 @@ export class WaitQueue {
     return this.#byClient.get(client)?.size ?? 0
   }
 
+  has(exchange: Exchange): boolean {
+    return this.#untilMs.has(exchange)
+  }
+
   add(exchange: Exchange, untilMs: number): void {
     const { client } = exchange.request
     this.#untilMs.set(exchange, untilMs)

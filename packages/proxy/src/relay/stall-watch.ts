@@ -1,3 +1,5 @@
+import { spread } from '@ipfleet/core/spread.ts'
+
 /** Something that may last too long; it is asked now and then and acts by itself. */
 export interface Watched {
   checkStall(nowMs: number): void
@@ -9,6 +11,7 @@ const everyMs = 500
 export class StallWatch {
   readonly #watched = new Set<Watched>()
   #timer: NodeJS.Timeout | undefined
+  #isLooking = false
 
   add(watched: Watched): void {
     this.#watched.add(watched)
@@ -22,7 +25,13 @@ export class StallWatch {
   }
 
   #look(): void {
+    if (this.#isLooking) return
+    this.#isLooking = true
     const nowMs = performance.now()
-    for (const watched of this.#watched) watched.checkStall(nowMs)
+    spread(
+      this.#watched.values(),
+      (watched) => watched.checkStall(nowMs),
+      () => (this.#isLooking = false),
+    )
   }
 }
