@@ -15,8 +15,9 @@ import { readTurns } from './read-turns.ts'
 let port = 0
 let bytesSeen = 0
 let wake = (): void => {}
+// A busy machine may let connections rest for longer than the time that they have by default.
 const server = createServer(
-  httpServerOptions(),
+  httpServerOptions({ headersTimeoutMs: 60_000, requestTimeoutMs: 60_000 }),
   inTurn((req, res) => void serve(req, res).catch(() => res.destroy())),
 )
 hardenServer(server)
