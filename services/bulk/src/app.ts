@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
+import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
+import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
@@ -44,14 +46,18 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.use(errorHandler(accessLog.failed))
 
   const isFaulty = requestGuard()
+  const turns = new FairTurns()
   // A request behind a refused one on the same connection must not be acted upon: its answer would not be sent.
   return inTurn((req, res) => {
     // Before anything reads the request: Node accepts some requests that two readers may understand differently.
     const fault = isFaulty(req)
     // Every request leaves a line in the log, however it ends.
     const id = accessLog.begin(req, res)
-    if (fault) accessLog.failed(res, refuse(res, fault))
-    else withRequestId(id, () => app(req, res))
+    if (fault) return accessLog.failed(res, refuse(res, fault))
+    // A client that sends many requests at once delays its own.
+    return turns.take(addressSubject(deps.clientOf(req)), () => {
+      if (!res.destroyed) withRequestId(id, () => app(req, res))
+    })
   })
 }
 

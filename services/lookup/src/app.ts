@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
+import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
 import { withRequestId } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
@@ -58,15 +59,20 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.use(errorHandler(accessLog.failed))
 
   const isFaulty = requestGuard()
+  const turns = new FairTurns()
   return (req, res) => {
     // Before anything reads the request: what Node lets by although it can be read in two ways.
     const fault = isFaulty(req)
     // Before Express: most requests are hits in memory, and Express costs several times what they do. With a fast lane
     // only those come here whose head it leaves to node:http.
-    if (!fault && deps.memoryHits.answer(req, res)) return
+    if (!fault && deps.memoryHits.answer(req, res)) return undefined
     // From here on every request leaves a line, whichever way it ends.
     const id = accessLog.begin(req, res)
-    if (fault) accessLog.failed(res, refuse(res, fault))
-    else withRequestId(id, () => app(req, res), addressSubject(deps.lookups.clientAddress(req)))
+    if (fault) return accessLog.failed(res, refuse(res, fault))
+    const client = addressSubject(deps.lookups.clientAddress(req))
+    // A client that sends many requests at once delays its own.
+    return turns.take(client, () => {
+      if (!res.destroyed) withRequestId(id, () => app(req, res), client)
+    })
   }
 }

@@ -83,8 +83,10 @@ async function batchAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Reque
   }
   if (terms.isBackground) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
   // Here, and not in a middleware: a client that may not ask has nothing of it read.
-  const items = batchItems(await bodies.read(req, res, { maxBytes: maxBatchBytes, client }))
+  const body = await bodies.read(req, res, { maxBytes: maxBatchBytes, client })
   await slots.take(client, res)
+  // Not before: many lists that wait for their turn would take several times the memory.
+  const items = batchItems(body)
   const answered = await lookup.answerMany({ ...terms, items })
   slots.answering(res)
   return answered
