@@ -70,7 +70,12 @@ function judge(context: RequestContext, now: Rules): void {
 function refuseInPace(context: RequestContext, { shares }: Rules, error: ProxyError): void {
   const turn = shares.turnOf(error, context.subject, () => context.incoming.answer.gone)
   if (turn === undefined) context.refuse(error)
-  else void turn.then(() => context.refuse(error))
+  else void turn.then(() => refuseIfThere(context, error))
+}
+
+function refuseIfThere(context: RequestContext, error: ProxyError): void {
+  if (context.incoming.answer.gone) context.answeredHere(CLIENT_CLOSED_REQUEST)
+  else context.refuse(error)
 }
 
 /** While the fleet is asked, the client may leave. */
