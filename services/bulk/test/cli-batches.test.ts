@@ -76,7 +76,7 @@ describe('a list', () => {
     const { code, stdout, stderr } = await harness.run(['--url', url], { stdin: '8.8.8.8\n\n 1.1.1.1 ' })
     expect(code).toBe(0)
     expect(inputsIn(stdout)).toEqual(['8.8.8.8', '', ' 1.1.1.1 '])
-    expect(stderr).toMatch(/^bulk: 3 lines in .*; 2 answered, 0% of them cached; 1 errors \(1 wrong_ip\)\n$/)
+    expect(stderr).toMatch(/^bulk: 3 lines in .*; 2 answered, 0% of them cached; 1 error \(1 wrong_ip\)\n$/)
   })
 
   test('may be several files in several forms, packed or not', async () => {
@@ -108,9 +108,9 @@ describe('a list', () => {
     expect([code, stderr]).toEqual([0, ''])
     const rows = linesIn(await harness.read('people-out.csv'))
     expect(rows).toEqual([
-      'input,ip,country,error',
-      expect.stringMatching(/^8\.8\.8\.8,8\.8\.8\.8,\w\w,$/),
-      'x,,,Wrong ip',
+      'who,address,ip,country,error',
+      expect.stringMatching(/^"a,b",8\.8\.8\.8,8\.8\.8\.8,\w\w,$/),
+      'c,x,,,Wrong ip',
     ])
   })
 

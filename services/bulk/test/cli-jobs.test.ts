@@ -96,6 +96,15 @@ describe('a list', () => {
     expect(stdout).toBe(await fromFleet(`/jobs/${String(eventIn(stderr, 'job')['id'])}/results?format=${format}`))
   })
 
+  test('keeps its own columns beside the results, and addresses in other text count', async () => {
+    await harness.write('own.csv', 'who,IP Address\n"a,b",8.8.8.8:53\nc,x\nd,1.1.1.1\n')
+    const { code, stdout } = await run(['own.csv', '--fields', 'ip', '--format', 'csv', '--quiet'])
+    expect([code, linesIn(stdout)]).toEqual([
+      0,
+      ['who,IP Address,ip,error', '"a,b",8.8.8.8:53,8.8.8.8,', 'c,x,,Wrong ip', 'd,1.1.1.1,1.1.1.1,'],
+    ])
+  })
+
   test('may be several files in several forms', async () => {
     await harness.write('a.csv.gz', gzipSync('name,ip\nx,8.8.8.8\n"y, z",1.1.1.1\n'))
     await harness.write('b.jsonl', '"9.9.9.9"\n{"ip":"8.8.4.4"}\n')
@@ -109,12 +118,12 @@ describe('a list', () => {
     expect(inputsIn(stdout)).toEqual(['8.8.8.8', '1.1.1.1'])
   })
 
-  test('that the fleet refuses ends with 1, in the fleet’s words, and leaves nothing', async () => {
+  test('without the column that is meant ends with 1, and makes no job', async () => {
     const before = await jobs()
     await harness.write('bad.csv', 'name,ip\nx,8.8.8.8\n')
     const { code, stderr } = await run(['bad.csv', '--column', 'adress', '-o', 'bad.ndjson'])
     expect(code).toBe(1)
-    expect(stderr).toMatch(/the fleet answers 400: .*adress/)
+    expect(stderr).toMatch(/no column "adress" in the header row; it has "name", "ip"/)
     expect(await jobs()).toEqual(before)
     expect(await harness.readIfThere('bad.ndjson.ipfleet.json')).toBeUndefined()
   })

@@ -25,7 +25,7 @@ describe('what cannot be meant ends with 2, a reason and nothing on standard out
     ['an option without its value', ['ips.txt', '--url', '--json'], /--url needs a value/],
     ['a flag with a value', ['ips.txt', '--json=yes'], /--json takes no value/],
     ['an option twice', ['ips.txt', '--url', 'http://a', '--url', 'http://b'], /--url is there twice/],
-    ['a format that there is not', ['ips.txt', '--format', 'xml'], /--format is one of ndjson, csv, json/],
+    ['a format that there is not', ['ips.txt', '--format', 'xml'], /--format is one of ndjson, csv, tsv, json/],
     ['fields with a gap', ['ips.txt', '--fields', 'city,,country'], /city,asn\.name/],
     ['a URL that is none', ['ips.txt', '--url', 'localhost:8080'], /http:\/\/localhost:8080/],
     ['a list that is not there', ['nowhere.txt'], /nowhere\.txt cannot be read \(ENOENT\)/],

@@ -4,7 +4,7 @@ import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '../lookups/batch-client.ts'
 import { rowWriter } from '../results/result-format.ts'
 import { runBatches } from './batch-run.ts'
-import { CommandFault, exitCodes, Stopped, usageFault } from './command-fault.ts'
+import { CommandFault, exitCodes, Stopped } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { detectMode } from './detect-mode.ts'
 import type { Display } from './display.ts'
@@ -14,12 +14,22 @@ import { cancelJob, jobPath } from './fleet-job.ts'
 import { InputReader } from './input-reader.ts'
 import { followJob } from './job-results.ts'
 import { jobOfRun } from './job-upload.ts'
-import { type OutputPlan, planOutput, ReaderLeft, ResultOutput, type RunBefore, toStream } from './output.ts'
+import {
+  type OutputPlan,
+  planOutput,
+  ReaderLeft,
+  ResultOutput,
+  type RowJoin,
+  type RunBefore,
+  toStream,
+} from './output.ts'
+import { OwnColumns } from './own-columns.ts'
+import { type OwnOf, ownByReading } from './own-rows.ts'
 import { RetryPolicy } from './retry-policy.ts'
 import { requireSame, StateFile, termsOf } from './run-state.ts'
-import { type Source, sourcesOf, totalBytes } from './sources.ts'
+import { canReopen, type Source, sourcesOf, totalBytes } from './sources.ts'
 import { Tally } from './tally.ts'
-import { headLines } from './whole-rows.ts'
+import { countLines, headLines } from './whole-rows.ts'
 
 export interface CommandContext {
   /** For the embedded fleet. */
@@ -40,8 +50,6 @@ export async function runBulk(options: BulkOptions, context: CommandContext): Pr
   const { display, folder, stdin } = context
   try {
     const sources = await sourcesOf(options.inputs, options.inputFormat, folder, stdin)
-    const plain = options.column === undefined ? undefined : sources.find(({ form }) => form === 'lines')
-    if (plain) throw usageFault(`${plain.name} is read as plain lines, which have no columns; see --input-format`)
     const path = options.output === undefined ? undefined : resolve(folder, options.output)
     const plan = await planOutput(path, options, sources)
     const left = plan.kind === 'file' ? plan.before : undefined
@@ -83,6 +91,10 @@ class BulkRun {
   /** Bytes of the lists, while they are uploaded. */
   #bytesSent: (() => number) | undefined
   #output: ResultOutput | undefined
+  /** Of the lists; undefined for a job that was there. */
+  #reader: InputReader | undefined
+  /** Of the lists, once one is read from. */
+  #columns: readonly string[] | undefined
 
   constructor(deps: RunDeps) {
     const { options, sources, plan, before, signal } = deps
@@ -90,6 +102,7 @@ class BulkRun {
     const soFar = before?.state.soFar
     const left = before?.state ?? { version: 1, way: 'batch', ...termsOf(options, sources) }
     this.#deps = deps
+    this.#reader = options.job === undefined ? new InputReader(sources, { ...options, keepsOwn: true }) : undefined
     this.#tally = new Tally(done, soFar?.lines === done ? soFar : undefined)
     this.#retryPolicy = new RetryPolicy(signal, this.#note)
     this.#client = new FleetClient(options.url, options.token)
@@ -101,6 +114,9 @@ class BulkRun {
     const { display, signal } = this.#deps
     const timer = setInterval(() => this.#showProgress(), display.everyMs)
     try {
+      await this.#reader?.prepare()
+      this.#columns = this.#reader?.columns
+      for (const note of this.#reader?.notes ?? []) display.note(note)
       if (this.#tally.done > 0) display.note(`going on behind line ${this.#tally.done}`)
       await this.#lookUp()
       await this.#output?.end()
@@ -137,13 +153,14 @@ class BulkRun {
 
   async #askBatches(url: string, reserved: number): Promise<void> {
     const { options, sources, signal } = this.#deps
-    const { token, column, fields } = options
+    const { token, fields } = options
+    const reader = this.#reader ?? new InputReader(sources, { ...options, keepsOwn: true })
     this.#started('batch', url)
-    const output = await this.#openOutput(fields)
+    const output = await this.#openOutput(fields, (count) => reader.takeOwn(count))
     await this.#state.keep()
     await runBatches({
       client: new BatchClient({ url, token, timeoutMs: batchTimeoutMs, liveReservePercent: reserved }),
-      reader: new InputReader(sources, column),
+      reader,
       bytes: totalBytes(sources),
       fields,
       output,
@@ -163,12 +180,13 @@ class BulkRun {
       sources,
       state: this.#state,
       note: this.#note,
+      firstReader: () => this.#takeReader(),
       onUpload,
     })
     await this.#state.keep({ way: 'job', job: job.id })
     display.event('job', { id: job.id })
     if (options.job === undefined) display.note(`the list is job ${job.id}`)
-    const output = await this.#openOutput(job.fields)
+    const output = await this.#openOutput(job.fields, this.#ownOfFiles())
     await followJob(job.id, { ...this.#access, output, tally: this.#tally })
   }
 
@@ -178,13 +196,43 @@ class BulkRun {
 
   readonly #note = (text: string): void => this.#deps.display.note(text)
 
-  async #openOutput(fields: readonly string[] | undefined): Promise<ResultOutput> {
+  /** The reader that was prepared, for one use. A further upload begins with a new one. */
+  #takeReader(): InputReader | undefined {
+    const reader = this.#reader
+    this.#reader = undefined
+    return reader
+  }
+
+  /** What the rows of the lists have of their own, read once more; undefined where they cannot be. */
+  #ownOfFiles(): OwnOf | undefined {
+    const { options, sources } = this.#deps
+    if (options.job !== undefined) return undefined
+    if (canReopen(sources))
+      return ownByReading(new InputReader(sources, { ...options, keepsOwn: false }), this.#tally.done)
+    if (this.#columns !== undefined) {
+      this.#note(
+        'what comes by a pipe keeps no columns of its own where the fleet takes jobs; name a file to keep them',
+      )
+    }
+    return undefined
+  }
+
+  async #openOutput(fields: readonly string[] | undefined, own: OwnOf | undefined): Promise<ResultOutput> {
     const { options, plan, before, stdout } = this.#deps
-    const rows = rowWriter(options.format, { fields })
+    const { format, prefix, app } = options
+    const isTable = format === 'csv' || format === 'tsv'
+    const columns = own && !(isTable && this.#deps.sources.length > 1) ? this.#columns : undefined
+    const ownColumns = new OwnColumns(columns ?? [], prefix)
+    const rows = rowWriter(format, {
+      fields,
+      forExcel: app === 'excel',
+      columns: isTable && columns ? ownColumns.columnsWith(fields) : undefined,
+    })
+    const join: RowJoin | undefined = own && (async (lines) => ownColumns.joined(lines, await own(countLines(lines))))
     this.#output =
       plan.kind === 'stream'
-        ? new ResultOutput(rows, toStream(stdout))
-        : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0)
+        ? new ResultOutput(rows, toStream(stdout), { fields, join })
+        : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0, { fields, join })
     return this.#output
   }
 
@@ -203,7 +251,10 @@ class BulkRun {
     const { counts, seconds, meanRate } = this.#tally
     const hasFailures = Object.keys(counts.errors).some((code) => code !== badInput)
     const exitCode = hasFailures ? exitCodes.someFailed : exitCodes.done
-    const run = { seconds, meanRate, job: this.#state.now.job, output: options.output }
+    const bogons = this.#output?.bogons ?? 0
+    const missing = [...(this.#output?.missing ?? [])]
+    if (counts.answered > bogons && missing.length > 0) display.note(`no record had ${missing.join(', ')}`)
+    const run = { seconds, meanRate, bogons, job: this.#state.now.job, output: options.output }
     display.end({ exitCode, progress: this.#tally.progress(), answered: counts.answered, ...run })
     return exitCode
   }

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { type Format, formats } from '../results/result-format.ts'
 import { unknownFieldIn } from '../results/record-fields.ts'
 import { usageFault } from './command-fault.ts'
-import { type InputForm, inputForms } from './sources.ts'
+import { inputForms, type ListForm } from './list-form.ts'
 
 export interface BulkOptions {
   /** As they were given; `-` is standard input. */
@@ -14,8 +14,15 @@ export interface BulkOptions {
   /** Undefined: standard output. */
   readonly output: string | undefined
   readonly format: Format
-  readonly inputFormat: InputForm | undefined
+  readonly inputFormat: ListForm | undefined
   readonly column: string | undefined
+  /** Which addresses are taken out of other text. */
+  readonly extract: 'first' | 'all' | undefined
+  readonly networks: 'expand' | 'first'
+  /** Of the names of all added columns; undefined: of those alone that the list has too. */
+  readonly prefix: string | undefined
+  /** The program that is to open the results. */
+  readonly app: 'excel' | undefined
   readonly fields: readonly string[] | undefined
   /** Without a slash at its end. */
   readonly url: string
@@ -41,6 +48,10 @@ const known = {
   format: { type: 'string' },
   'input-format': { type: 'string' },
   column: { type: 'string' },
+  extract: { type: 'string' },
+  networks: { type: 'string' },
+  prefix: { type: 'string' },
+  for: { type: 'string' },
   fields: { type: 'string' },
   url: { type: 'string' },
   token: { type: 'string' },
@@ -81,14 +92,19 @@ export function commandOptions(
   if (inputs.filter((input) => input === '-').length > 1) throw usageFault('standard input can be read only once')
   const output = textOf(words, 'output')
   if (words.resume && output === undefined) throw usageFault('--resume needs the output file of the run: -o FILE')
+  const app = oneOf('for', textOf(words, 'for'), ['excel'])
   const givenUrl = textOf(words, 'url') ?? settings.IPFLEET_URL
   return {
     inputs: inputs.length > 0 || job !== undefined ? inputs : ['-'],
     job,
     output: output === '-' ? undefined : output,
-    format: oneOf('format', textOf(words, 'format'), formats) ?? formatByName(output) ?? 'ndjson',
+    format: outputFormat(oneOf('format', textOf(words, 'format'), formats), output, app),
     inputFormat: oneOf('input-format', textOf(words, 'input-format'), inputForms),
     column: textOf(words, 'column'),
+    extract: oneOf('extract', textOf(words, 'extract'), ['first', 'all']),
+    networks: oneOf('networks', textOf(words, 'networks'), ['expand', 'first']) ?? 'expand',
+    prefix: textOf(words, 'prefix'),
+    app,
     fields: fieldsIn(textOf(words, 'fields')),
     url: fleetUrl(givenUrl ?? defaultUrl),
     urlIsGiven: givenUrl !== undefined,
@@ -134,7 +150,7 @@ function textOf(words: Words, name: Name): string | undefined {
 
 function refuseBesideJob(words: Words, inputs: readonly string[]): void {
   if (inputs.length > 0) throw usageFault('--job fetches the results of a job that is there, and takes no list')
-  for (const name of ['column', 'fields', 'input-format'] as const) {
+  for (const name of ['column', 'extract', 'fields', 'input-format', 'networks', 'prefix'] as const) {
     if (words[name] !== undefined) throw usageFault(`--${name} was settled when the job was made`)
   }
 }
@@ -150,9 +166,37 @@ function oneOf<const Word extends string>(
   throw usageFault(`--${name} is one of ${allowed.join(', ')}`)
 }
 
-function formatByName(output = ''): Format | undefined {
-  const extension = extname(output).slice(1).toLowerCase()
-  return extension === 'jsonl' ? 'ndjson' : formats.find((format) => format === extension)
+/** Extensions of what is not written, and what is near it. */
+const unwritten: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['xlsx', 'xls', 'ods'].map((name) => [name, 'a workbook; -o FILE.csv --for excel writes what Excel opens']),
+  ),
+  ...Object.fromEntries(
+    ['parquet', 'arrow', 'feather', 'avro', 'orc'].map((name) => [
+      name,
+      'columnar; -o FILE.csv, and DuckDB or pandas convert it',
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['db', 'sqlite', 'sqlite3', 'duckdb'].map((name) => [name, 'a database; -o FILE.csv, and it imports that']),
+  ),
+  ...Object.fromEntries(
+    ['zip', 'zst', 'br', 'xz', 'bz2', '7z'].map((name) => [
+      name,
+      'a packing other than .gz; without -o, results can be piped to its program',
+    ]),
+  ),
+}
+
+/** @throws CommandFault for a name that says what is not written */
+function outputFormat(given: Format | undefined, output = '', app?: 'excel'): Format {
+  const extension = extname(output.replace(/\.gz$/i, '')).slice(1).toLowerCase()
+  const what = unwritten[extension]
+  if (what !== undefined) throw usageFault(`-o: .${extension} is ${what}; formats are ${formats.join(', ')}`)
+  const byName = ['jsonl', 'jsonlines'].includes(extension) ? 'ndjson' : extension === 'tab' ? 'tsv' : extension
+  const format = given ?? formats.find((one) => one === byName) ?? (app === 'excel' ? 'csv' : 'ndjson')
+  if (app === 'excel' && format !== 'csv' && format !== 'tsv') throw usageFault('--for excel goes with CSV and TSV')
+  return format
 }
 
 function fieldsIn(text: string | undefined): readonly string[] | undefined {

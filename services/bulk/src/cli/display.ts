@@ -8,6 +8,8 @@ export interface Summary {
   readonly answered: number
   readonly seconds: number
   readonly meanRate: number
+  /** Of the answered lines, those of addresses that no network owns. */
+  readonly bogons: number
   readonly job: string | undefined
   readonly output: string | undefined
 }
@@ -152,10 +154,10 @@ class JsonDisplay extends Display {
     })
   }
 
-  override end({ exitCode, progress, answered, seconds, meanRate, job, output }: Summary): void {
+  override end({ exitCode, progress, answered, seconds, meanRate, bogons, job, output }: Summary): void {
     const { done, cached, errors } = progress
     const run = { seconds: rounded(seconds), rate: rounded(meanRate), job, output }
-    this.event('end', { exit_code: exitCode, done, answered, cached, errors, ...run })
+    this.event('end', { exit_code: exitCode, done, answered, bogons, cached, errors, ...run })
   }
 }
 
@@ -171,20 +173,25 @@ function progressInWords({ done, total, isEstimate, rate, etaSeconds, cached, er
   const of = total === undefined ? '' : ` of ${isEstimate ? 'about ' : ''}${grouped(total)}`
   const facts = [`${grouped(done)}${of} lines`, `${grouped(Math.round(rate))}/s`]
   if (etaSeconds !== undefined) facts.push(`ETA ${durationInWords(etaSeconds)}`)
-  facts.push(`${share(cached, done)} cached`, `${grouped(errorLines(errors))} errors`)
+  facts.push(`${share(cached, done)} cached`, errorsInWords(errors))
   return facts.join(', ')
 }
 
-function summaryInWords({ progress, answered, seconds, meanRate, output }: Summary): string {
+function summaryInWords({ progress, answered, seconds, meanRate, bogons, output }: Summary): string {
   const { done, cached, errors } = progress
   const kinds = Object.entries(errors).map(([code, count]) => `${grouped(count)} ${code}`)
   return (
     [
       `${grouped(done)} lines in ${durationInWords(seconds)} (${grouped(Math.round(meanRate))}/s)`,
-      `${grouped(answered)} answered, ${share(cached, answered)} of them cached`,
-      `${grouped(errorLines(errors))} errors${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`,
+      `${grouped(answered)} answered, ${share(cached, answered)} of them cached${bogons > 0 ? `, ${grouped(bogons)} bogon` : ''}`,
+      `${errorsInWords(errors)}${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`,
     ].join('; ') + (output === undefined ? '' : ` → ${output}`)
   )
+}
+
+function errorsInWords(errors: Progress['errors']): string {
+  const count = errorLines(errors)
+  return `${grouped(count)} ${count === 1 ? 'error' : 'errors'}`
 }
 
 const share = (part: number, whole: number): string => `${whole === 0 ? 0 : Math.round((part / whole) * 100)}%`

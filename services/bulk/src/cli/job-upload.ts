@@ -1,30 +1,23 @@
 import { randomUUID } from 'node:crypto'
 import { pipeline, Readable } from 'node:stream'
 import { constants, createGzip } from 'node:zlib'
-import { codingShown, maxMagicLength } from '../input/content-coding.ts'
-import { peek } from '../input/peek.ts'
 import { failure } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { attempted, type FleetText, requireGood } from './fleet-client.ts'
 import { findJob, type FleetAccess, type FleetJob, readJob } from './fleet-job.ts'
 import { InputReader } from './input-reader.ts'
 import type { StateFile } from './run-state.ts'
-import { canReopen, type InputForm, type Source } from './sources.ts'
+import { canReopen, type Source } from './sources.ts'
 
 export interface RunJobDeps extends FleetAccess {
   readonly options: BulkOptions
   readonly sources: readonly Source[]
   readonly state: StateFile
   readonly note: (text: string) => void
+  /** The reader that has looked at the lists; undefined once it is used. */
+  readonly firstReader: () => InputReader | undefined
   /** Called with how to read how many bytes of the lists were sent; with undefined after the upload. */
   readonly onUpload: (bytesSent: (() => number) | undefined) => void
-}
-
-const contentTypes: Readonly<Record<InputForm, string>> = {
-  lines: 'text/plain',
-  csv: 'text/csv',
-  ndjson: 'application/x-ndjson',
-  json: 'application/json',
 }
 
 /** A busy server may take its time over a body that has come in whole. */
@@ -62,42 +55,29 @@ async function createJob(deps: RunJobDeps): Promise<FleetJob> {
   }
 }
 
-function send({ client, sources, options, signal, onUpload }: RunJobDeps, key: string): Promise<FleetText> {
-  const { column, fields } = options
-  const { form, pieces, bytesRead } = listOf(sources, column)
-  onUpload(bytesRead)
+function send(
+  { client, sources, options, signal, onUpload, firstReader }: RunJobDeps,
+  key: string,
+): Promise<FleetText> {
+  const { fields } = options
+  const reader = firstReader() ?? new InputReader(sources, { ...options, keepsOwn: false })
+  const pieces = jsonLines(reader)
+  onUpload(() => reader.bytesRead)
   const query = new URLSearchParams({
-    format: form,
-    ...(column !== undefined && sources.length === 1 && { column }),
+    format: 'ndjson',
     ...(fields && { fields: fields.join(',') }),
   })
   return client.askText({
     method: 'POST',
     path: `jobs?${query.toString()}`,
-    headers: { 'content-type': contentTypes[form], 'idempotency-key': key },
+    headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': key },
     body: Readable.from(client.isNear ? pieces : packed(pieces), { objectMode: false }),
     idleMs,
     signal,
   })
 }
 
-interface List {
-  readonly form: InputForm
-  readonly pieces: AsyncIterable<Buffer>
-  readonly bytesRead: () => number
-}
-
-/** One file goes as it is. Several may differ in their forms: what is in them goes as one NDJSON. */
-function listOf(sources: readonly Source[], column: string | undefined): List {
-  const [source, ...more] = sources
-  if (source !== undefined && more.length === 0) {
-    const { stream, bytesRead } = source.open()
-    return { form: source.form, pieces: stream, bytesRead }
-  }
-  const reader = new InputReader(sources, column)
-  return { form: 'ndjson', pieces: jsonLines(reader), bytesRead: () => reader.bytesRead }
-}
-
+/** What is looked up, whatever the form of the lists. */
 async function* jsonLines(reader: InputReader): AsyncGenerator<Buffer> {
   for await (const inputs of reader.inputs()) {
     yield Buffer.from(inputs.map((input) => `${JSON.stringify(input)}\n`).join(''))
@@ -105,8 +85,6 @@ async function* jsonLines(reader: InputReader): AsyncGenerator<Buffer> {
 }
 
 /** The fleet knows what is packed by its first bytes. */
-async function* packed(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const { head, all } = await peek(pieces, ({ length }) => length >= maxMagicLength)
-  if (codingShown(head) !== undefined) yield* all
-  else yield* pipeline(all, createGzip({ level: constants.Z_BEST_SPEED }), () => undefined) as AsyncIterable<Buffer>
+function packed(pieces: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  return pipeline(pieces, createGzip({ level: constants.Z_BEST_SPEED }), () => undefined) as AsyncIterable<Buffer>
 }

@@ -1,5 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { RowWriter } from '../results/result-format.ts'
 import { failure, usageFault } from './command-fault.ts'
@@ -34,6 +35,7 @@ export async function planOutput(
   const there = await statOf(path)
   if (there?.isDirectory()) throw usageFault(`${output} is a folder`)
   if (there !== undefined && !there.isFile()) return { kind: 'device', path }
+  if (isPacked(path)) return packedPlan(path, output, { isThere: (there?.size ?? 0) > 0, force, resume })
   const state = resume === 'never' ? undefined : await readState(path)
   if (state !== undefined && !force) {
     const rows = there === undefined ? { lines: 0, bytes: 0 } : await wholeRows(path, format)
@@ -47,17 +49,48 @@ export async function planOutput(
   return { kind: 'file', path, before: undefined }
 }
 
+/** What is packed cannot be gone on with: how many rows there are is not known. */
+function packedPlan(
+  path: string,
+  output: string,
+  { isThere, force, resume }: Pick<BulkOptions, 'force' | 'resume'> & { readonly isThere: boolean },
+): OutputPlan {
+  if (resume === 'required') throw usageFault(`${output} is packed, and cannot be gone on with`)
+  if (isThere && !force) throw usageFault(`${output} is there already; --force overwrites it`)
+  return { kind: 'device', path }
+}
+
 type Write = (data: Buffer | string) => Promise<unknown>
+/** Adds what rows of the lists have of their own to their results. */
+export type RowJoin = (lines: Buffer) => Buffer | Promise<Buffer>
+
+export interface OutputOptions {
+  readonly fields?: readonly string[] | undefined
+  readonly join?: RowJoin | undefined
+  readonly file?: FileHandle
+  readonly hasHead?: boolean
+}
+
+const bogonMember = '"bogon":true'
+
+const isPacked = (path: string): boolean => /\.gz$/i.test(path)
 
 /** Takes whole lines of NDJSON and writes them as rows. */
 export class ResultOutput {
   readonly #rows: RowWriter
   readonly #write: Write
   readonly #file: FileHandle | undefined
+  readonly #join: RowJoin | undefined
   #hasHead: boolean
   #isFirst = true
+  /** Lines of addresses that no network owns. */
+  bogons = 0
+  /** Of the fields that are looked for, those that no record had so far. */
+  readonly missing: Set<string>
 
-  constructor(rows: RowWriter, write: Write, file?: FileHandle, hasHead = false) {
+  constructor(rows: RowWriter, write: Write, { fields = [], join, file, hasHead = false }: OutputOptions) {
+    this.missing = new Set(fields)
+    this.#join = join
     this.#rows = rows
     this.#write = write
     this.#file = file
@@ -65,11 +98,14 @@ export class ResultOutput {
   }
 
   /** Truncates the file to `bytes`, and continues behind them. @throws CommandFault */
-  static async toFile(path: string, rows: RowWriter, bytes: number): Promise<ResultOutput> {
+  static async toFile(path: string, rows: RowWriter, bytes: number, options: OutputOptions): Promise<ResultOutput> {
     try {
       const file = await open(path, 'a')
       if ((await file.stat()).isFile()) await file.truncate(bytes)
-      return new ResultOutput(rows, (data) => file.appendFile(data), file, bytes > 0)
+      // Gzip files may follow one another in one (RFC 1952 §2.2).
+      const packed = isPacked(path) ? gzipSync : undefined
+      const write: Write = (data) => file.appendFile(packed ? packed(data) : data)
+      return new ResultOutput(rows, write, { ...options, file, hasHead: bytes > 0 })
     } catch (error) {
       throw writingFailure(error)
     }
@@ -78,15 +114,24 @@ export class ResultOutput {
   /** @param lines whole ones, each with its line end. @throws ReaderLeft, CommandFault */
   async add(lines: Buffer): Promise<void> {
     if (lines.length === 0) return
+    this.#look(lines)
     await this.#begin()
-    await this.#guarded(this.#rows.rows(lines, this.#isFirst))
+    const joined = this.#join ? await this.#join(lines) : lines
+    await this.#guarded(this.#rows.rows(joined, this.#isFirst))
     this.#isFirst = false
+  }
+
+  #look(lines: Buffer): void {
+    for (let at = lines.indexOf(bogonMember); at !== -1; at = lines.indexOf(bogonMember, at + 1)) this.bogons += 1
+    for (const field of this.missing) if (lines.includes(`${JSON.stringify(field)}:`)) this.missing.delete(field)
   }
 
   /** After the last result. @throws as `add` */
   async end(): Promise<void> {
+    const { empty, tail } = this.#rows
+    if (empty !== undefined && !this.#hasHead) return this.#guarded(empty)
     await this.#begin()
-    await this.#guarded(this.#rows.tail)
+    await this.#guarded(tail)
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,8 @@ import type { Format } from '../results/result-format.ts'
 import type { BulkOptions } from './command-options.ts'
 import { usageFault } from './command-fault.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
-import type { FilePrint, InputForm, Source } from './sources.ts'
+import type { ListForm } from './list-form.ts'
+import type { FilePrint, Source } from './sources.ts'
 import type { LineTally } from './tally.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
@@ -11,8 +12,12 @@ export interface RunTerms {
   readonly url: string
   /** Null: a list that cannot be read again, or a job that was there. */
   readonly inputs: readonly FilePrint[] | null
-  readonly inputFormat: InputForm | null
+  readonly inputFormat: ListForm | null
   readonly column: string | null
+  readonly extract: string | null
+  readonly networks: string | null
+  readonly prefix: string | null
+  readonly app: string | null
   readonly format: Format
   readonly fields: readonly string[] | null
 }
@@ -87,12 +92,23 @@ export class StateFile {
 }
 
 export function termsOf(
-  { url, inputFormat, column, format, fields }: BulkOptions,
+  { url, inputFormat, column, extract, networks, prefix, app, format, fields }: BulkOptions,
   sources: readonly Source[],
 ): RunTerms {
   const prints = sources.flatMap(({ print }) => print ?? [])
   const inputs = sources.length > 0 && prints.length === sources.length ? prints : null
-  return { url, inputs, inputFormat: inputFormat ?? null, column: column ?? null, format, fields: fields ?? null }
+  return {
+    url,
+    inputs,
+    inputFormat: inputFormat ?? null,
+    column: column ?? null,
+    extract: extract ?? null,
+    networks: networks === 'expand' ? null : networks,
+    prefix: prefix ?? null,
+    app: app ?? null,
+    format,
+    fields: fields ?? null,
+  }
 }
 
 /** Checks that a run can continue what another one has left. @throws CommandFault with exit code 2 */
@@ -117,13 +133,18 @@ const optionOf = {
   fields: '--fields',
   column: '--column',
   inputFormat: '--input-format',
+  extract: '--extract',
+  networks: '--networks',
+  prefix: '--prefix',
+  app: '--for',
 } as const
 
 /** @param job that is fetched: its list and fields were settled when it was made */
 function differences(before: RunState, now: RunTerms, job: string | undefined): readonly string[] {
   const names = job === undefined ? (Object.keys(optionOf) as (keyof typeof optionOf)[]) : (['url', 'format'] as const)
   const changed = names
-    .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(now[name]))
+    // A run of an older release does not tell what it could not be told.
+    .filter((name) => JSON.stringify(before[name] ?? null) !== JSON.stringify(now[name]))
     .map((name) => `${optionOf[name]} was another`)
   if (job === undefined) return [...inputDifferences(before.inputs, now.inputs), ...changed]
   return before.job === job ? changed : ['the job was another', ...changed]

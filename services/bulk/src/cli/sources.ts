@@ -1,12 +1,10 @@
 import { createReadStream, type ReadStream, type Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { extname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { usageFault } from './command-fault.ts'
+import type { ListForm } from './list-form.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
-
-export const inputForms = ['lines', 'csv', 'ndjson', 'json'] as const
-export type InputForm = (typeof inputForms)[number]
 
 /** By this a file is recognised. */
 export interface FilePrint {
@@ -17,7 +15,8 @@ export interface FilePrint {
 
 export interface Source {
   readonly name: string
-  readonly form: InputForm
+  /** Undefined: its content tells. */
+  readonly form: ListForm | undefined
   /** Undefined for standard input and pipes, which can be read only once. */
   readonly print: FilePrint | undefined
   open(): OpenSource
@@ -34,7 +33,7 @@ export interface OpenSource {
  */
 export function sourcesOf(
   inputs: readonly string[],
-  form: InputForm | undefined,
+  form: ListForm | undefined,
   folder: string,
   stdin: Readable,
 ): Promise<readonly Source[]> {
@@ -53,9 +52,9 @@ export function totalBytes(sources: readonly Source[]): number | undefined {
   return canReopen(sources) ? sources.reduce((sum, { print }) => sum + (print?.bytes ?? 0), 0) : undefined
 }
 
-function standardInput(form: InputForm | undefined, stdin: Readable): Source {
+function standardInput(form: ListForm | undefined, stdin: Readable): Source {
   const open = (): OpenSource => ({ stream: stdin, bytesRead: () => bytesReadOf(stdin) })
-  return { name: 'standard input', form: form ?? 'lines', print: undefined, open }
+  return { name: 'standard input', form, print: undefined, open }
 }
 
 /** Standard input may be a socket, a file or a terminal. */
@@ -63,7 +62,7 @@ function bytesReadOf(stream: Readable): number {
   return 'bytesRead' in stream && typeof stream.bytesRead === 'number' ? stream.bytesRead : 0
 }
 
-async function fileSource(input: string, form: InputForm | undefined, folder: string): Promise<Source> {
+async function fileSource(input: string, form: ListForm | undefined, folder: string): Promise<Source> {
   const path = resolve(folder, input)
   const stats = await statsOf(path, input)
   if (stats.isDirectory()) throw usageFault(`${input} is a folder, not a list`)
@@ -72,7 +71,7 @@ async function fileSource(input: string, form: InputForm | undefined, folder: st
     return { stream, bytesRead: () => stream.bytesRead }
   }
   const print = stats.isFile() ? { path, bytes: stats.size, modifiedMs: Math.round(stats.mtimeMs) } : undefined
-  return { name: input, form: form ?? formByName(path), print, open }
+  return { name: input, form, print, open }
 }
 
 async function statsOf(path: string, name: string): Promise<Stats> {
@@ -81,10 +80,4 @@ async function statsOf(path: string, name: string): Promise<Stats> {
   } catch (error) {
     throw usageFault(`${name} cannot be read (${errorCode(error) ?? 'unknown'})`)
   }
-}
-
-/** The extension before `.gz` counts; a compressed list is recognised by its first bytes. */
-function formByName(path: string): InputForm {
-  const extension = extname(path.replace(/\.gz$/i, '')).slice(1).toLowerCase()
-  return extension === 'jsonl' ? 'ndjson' : (inputForms.find((form) => form === extension) ?? 'lines')
 }

@@ -18,6 +18,7 @@ const quote = 0x22
  */
 export async function wholeRows(path: string, format: Format): Promise<WholeRows> {
   const file = await open(path, 'r')
+  const isTable = format === 'csv' || format === 'tsv'
   try {
     const block = Buffer.allocUnsafe(blockBytes)
     let lines = 0
@@ -30,13 +31,13 @@ export async function wholeRows(path: string, format: Format): Promise<WholeRows
       const text = block.subarray(0, bytesRead)
       let from = 0
       for (let at = text.indexOf(lineEnd); at !== -1; at = text.indexOf(lineEnd, at + 1)) {
-        if (format === 'csv') isQuoted = isQuotedAfter(text.subarray(from, at), isQuoted)
+        if (isTable) isQuoted = isQuotedAfter(text.subarray(from, at), isQuoted)
         from = at
         if (isQuoted) continue
         lines += 1
         bytes = offset + at + 1
       }
-      if (format === 'csv') isQuoted = isQuotedAfter(text.subarray(from), isQuoted)
+      if (isTable) isQuoted = isQuotedAfter(text.subarray(from), isQuoted)
       offset += bytesRead
     }
   } finally {

@@ -1,18 +1,19 @@
 import { isIP } from 'node:net'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { addressColumn } from './address-columns.ts'
 import { csvRows, type CsvRow } from './csv-rows.ts'
 import type { InputForm } from './input-form.ts'
 
 export type CsvForm = Extract<InputForm, { kind: 'csv' }>
 
-interface CsvLayout {
+export interface CsvLayout {
   readonly hasHeader: boolean
   /** Which field holds the address, from 0. */
   readonly index: number
 }
 
 /** The first rows show the layout. */
-const rowsOfLayout = 20
+export const rowsOfLayout = 20
 
 /** How many column names an error lists, and how much of each. */
 const listedNames = 20
@@ -53,13 +54,12 @@ function inputsOf(rows: readonly CsvRow[], index: number): string[] {
  * column is asked for by its name or if no field of the row is an address.
  * @throws ProxyError `bad_request` where there is no such column, or none that holds an address
  */
-function csvLayout(rows: readonly CsvRow[], { column, header }: CsvForm): CsvLayout {
+export function csvLayout(rows: readonly CsvRow[], { column, header }: CsvForm): CsvLayout {
   const first = rows[0] ?? []
   if (typeof column === 'string') return { hasHeader: true, index: namedColumn(first, column, header) }
   const hasHeader = header === undefined ? !first.some(isAddress) : header === 'present'
   if (typeof column === 'number') return { hasHeader, index: numberedColumn(rows, column) }
-  const named = hasHeader ? positionOf(first, 'ip') : -1
-  return { hasHeader, index: named === -1 ? columnWithAddress(rows, hasHeader) : named }
+  return { hasHeader, index: columnWithAddress(rows, hasHeader) }
 }
 
 function namedColumn(first: CsvRow, column: string, header: CsvForm['header']): number {
@@ -82,8 +82,8 @@ function numberedColumn(rows: readonly CsvRow[], column: number): number {
 function columnWithAddress(rows: readonly CsvRow[], hasHeader: boolean): number {
   const data = hasHeader ? rows.slice(1) : rows
   if (rows.every(({ length }) => length <= 1)) return 0
-  const found = data.map((row) => row.findIndex(isAddress)).find((index) => index !== -1)
-  if (found !== undefined) return found
+  const found = addressColumn(hasHeader ? rows[0] : undefined, data)
+  if (found !== undefined) return found.index
   const which = hasHeader ? `; choose one of ${namesIn(rows[0] ?? [])} with ?column=` : '; choose one with ?column='
   throw new ProxyError('bad_request', { message: `No column holds an address in the first rows of the CSV${which}` })
 }

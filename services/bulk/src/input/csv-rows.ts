@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { CsvError, parse, type Parser } from 'csv-parse'
+import { csvPreamble, preambleBytes } from './csv-preamble.ts'
 import { maxInputBytes, tooLong } from './line-inputs.ts'
 import { peek } from './peek.ts'
 
@@ -11,28 +12,27 @@ const rowsInGroup = 250
 /** As many as a spreadsheet has. */
 const maxFields = 16_384
 
-const newline = 0x0a
-const quote = 0x22
-
 /**
- * The rows of a CSV body (RFC 4180) in groups, including blank ones, with any number of fields. The first line shows
- * whether commas, semicolons or tabs separate fields. Pieces should be small: one is parsed without a break.
+ * The rows of a CSV body (RFC 4180) in groups, including blank ones, with any number of fields. The first lines
+ * show what separates fields (comma, semicolon, tab or bar), and what stands before the rows. Pieces should be small: one is parsed without a break.
  *
  * A quote has to open a field or be doubled inside of one. After any other quote the end of the field could only be
  * guessed, and an odd number of them would swap what is inside and outside of quotes.
  * @throws ProxyError `bad_request` for a broken quote, `payload_too_large` as soon as a row is over the limit
  */
 export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<CsvRow[]> {
-  const { head, all } = await peek(pieces, (text) => text.includes(newline) || text.length > maxInputBytes)
+  const { head, all } = await peek(pieces, ({ length }) => length >= preambleBytes)
+  const { delimiter, bytes, header } = csvPreamble(head)
   const parser = parse({
-    delimiter: delimiterIn(head),
+    delimiter,
+    ...(header && { comment: '#', comment_no_infix: true, quote: null }),
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     max_record_size: maxInputBytes,
   })
   // The parser gets an error of the source too, so that the loop meets it.
-  pipeline(guarded(all, parser), parser, () => undefined)
-  let rows: CsvRow[] = []
+  pipeline(guarded(behind(all, bytes), parser), parser, () => undefined)
+  let rows: CsvRow[] = header === undefined ? [] : [header]
   try {
     for await (const row of parser as AsyncIterable<CsvRow>) {
       if (row.length > maxFields) {
@@ -50,18 +50,13 @@ export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<Cs
   yield rows
 }
 
-/** The most frequent one in the first line, outside of quotes; by default a comma. */
-function delimiterIn(head: Buffer): string {
-  const counts = new Map([',', ';', '\t'].map((delimiter) => [delimiter.charCodeAt(0), 0]))
-  const end = head.indexOf(newline)
-  let isQuoted = false
-  for (const byte of head.subarray(0, end === -1 ? maxInputBytes : end)) {
-    if (byte === quote) isQuoted = !isQuoted
-    const count = counts.get(byte)
-    if (count !== undefined && !isQuoted) counts.set(byte, count + 1)
+/** Without the bytes of the preamble. */
+async function* behind(pieces: AsyncIterable<Buffer>, bytes: number): AsyncGenerator<Buffer> {
+  let left = bytes
+  for await (const piece of pieces) {
+    if (piece.length > left) yield piece.subarray(left)
+    left = Math.max(0, left - piece.length)
   }
-  const [most] = [...counts].toSorted(([, one], [, other]) => other - one)
-  return String.fromCharCode(most?.[0] ?? 0)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isRecord } from '@ipfleet/core/json.ts'
 import { broken, JsonArrayCutter, type JsonElement } from './json-array-cutter.ts'
 import { lineInputs } from './line-inputs.ts'
 
@@ -6,27 +7,41 @@ import { lineInputs } from './line-inputs.ts'
  * which gets an error later.
  * @throws ProxyError `bad_request` where the body is no array or the JSON is broken, `payload_too_large` for an element
  */
-export async function* jsonInputs(pieces: AsyncIterable<Buffer>, column: string): AsyncGenerator<readonly string[]> {
-  let inputs: string[] = []
-  const cutter = new JsonArrayCutter((element) => inputs.push(elementInput(element, column)))
+export function jsonInputs(pieces: AsyncIterable<Buffer>, column: string): AsyncGenerator<readonly string[]> {
+  return elementsOf(pieces, (element) => elementInput(element, column))
+}
+
+/** The elements of a JSON array. @throws as `jsonInputs` */
+export function jsonValues(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly unknown[]> {
+  return elementsOf(pieces, elementValue)
+}
+
+async function* elementsOf<Value>(
+  pieces: AsyncIterable<Buffer>,
+  read: (element: JsonElement) => Value,
+): AsyncGenerator<readonly Value[]> {
+  let values: Value[] = []
+  const cutter = new JsonArrayCutter((element) => values.push(read(element)))
   for await (const piece of pieces) {
     cutter.push(piece)
-    yield inputs
-    inputs = []
+    yield values
+    values = []
   }
   cutter.end()
 }
 
-function elementInput({ text, start, end, isPlainString, number, offset }: JsonElement, column: string): string {
+function elementInput(element: JsonElement, column: string): string {
+  const { text, start, end, isPlainString } = element
   if (isPlainString) return text.toString('utf8', start + 1, end - 1)
-  const json = text.toString('utf8', start, end)
-  let value: unknown
+  return jsonInput(elementValue(element), column) ?? text.toString('utf8', start, end)
+}
+
+function elementValue({ text, start, end, number, offset }: JsonElement): unknown {
   try {
-    value = JSON.parse(json)
+    return JSON.parse(text.toString('utf8', start, end))
   } catch {
     throw broken(`element ${number} of the array, after ${offset} bytes, is no JSON`)
   }
-  return jsonInput(value, column) ?? json
 }
 
 /**
@@ -51,7 +66,17 @@ function lineInput(line: string, column: string): string {
 /** The input in a JSON value: a string itself, an object's member `column`; undefined for all else. */
 function jsonInput(value: unknown, column: string): string | undefined {
   if (typeof value === 'string') return value
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, column)) return undefined
-  const member: unknown = Object.getOwnPropertyDescriptor(value, column)?.value
+  const member = memberAt(value, column)
   return typeof member === 'string' ? member : undefined
 }
+
+/** The member of an object by its name, which may hold dots, or else by its path (`client.ip`). */
+export function memberAt(value: unknown, path: string): unknown {
+  if (!isRecord(value)) return undefined
+  if (Object.hasOwn(value, path)) return value[path]
+  const dot = path.indexOf('.')
+  return dot > 0 ? memberAt(ownMember(value, path.slice(0, dot)), path.slice(dot + 1)) : undefined
+}
+
+const ownMember = (value: Readonly<Record<string, unknown>>, name: string): unknown =>
+  Object.hasOwn(value, name) ? value[name] : undefined

@@ -52,10 +52,11 @@ test.each([
   await expect(inputsOf(body, form)).rejects.toMatchObject({ status: 400, message: 'The body holds no addresses' })
 })
 
-test('UTF-16 is refused by its byte order mark', async () => {
-  await expect(inputsOf(Buffer.from('\ufeff8.8.8.8\n', 'utf16le'), { kind: 'lines' })).rejects.toMatchObject({
-    status: 415,
-  })
+test('UTF-16 is read by its byte order mark, in either order of bytes', async () => {
+  const little = Buffer.from('\ufeff8.8.8.8\n1.1.1.1\n', 'utf16le')
+  for (const bytes of [little, Buffer.from(little).swap16()]) {
+    expect(await inputsOf(bytes, { kind: 'lines' })).toEqual(['8.8.8.8', '1.1.1.1'])
+  }
 })
 
 test('nothing is read ahead of who reads the inputs', async () => {

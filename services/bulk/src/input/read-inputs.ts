@@ -15,14 +15,17 @@ const maxPiece = 64 * 1024
 const maxCsvPiece = 16 * 1024
 
 const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf])
-const utf16Marks: readonly Buffer[] = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])]
+/** Excel writes its "Unicode text" so. */
+const utf16Marks = [
+  { mark: Buffer.from([0xff, 0xfe]), label: 'utf-16le' },
+  { mark: Buffer.from([0xfe, 0xff]), label: 'utf-16be' },
+] as const
 
 /**
  * The inputs of a body as it comes in, in groups of 1 to some thousands. Nothing is read ahead of the reader, and no more
  * is held than a piece of the body and one line. Texts that are no addresses are inputs too. An error may come after any
  * number of groups.
- * @throws ProxyError `bad_request` (broken, or no inputs at all), `payload_too_large`, `unsupported_media_type` (UTF-16),
- * and what reading the body throws (`client_left`)
+ * @throws ProxyError `bad_request` (broken, or no inputs at all), `payload_too_large`, and what reading the body throws (`client_left`)
  */
 export async function* readInputs(
   body: AsyncIterable<Buffer>,
@@ -55,21 +58,32 @@ function inputsIn(pieces: AsyncIterable<Buffer>, form: InputForm): AsyncIterable
 }
 
 /** Some editors begin a file with a byte order mark. */
-async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const { head, all } = await peek(body, ({ length }) => length >= utf8Mark.length)
-  const isUtf16 = utf16Marks.some((mark) => head.subarray(0, mark.length).equals(mark))
+  const utf16 = utf16Marks.find(({ mark }) => head.subarray(0, mark.length).equals(mark))
+  if (utf16) {
+    yield* transcoded(all, utf16.label)
+    return
+  }
   let skip = head.subarray(0, utf8Mark.length).equals(utf8Mark) ? utf8Mark.length : 0
   for await (const piece of all) {
-    if (isUtf16) {
-      throw new ProxyError('unsupported_media_type', { message: 'The body is in UTF-16; it has to be in UTF-8' })
-    }
     yield skip === 0 ? piece : piece.subarray(skip)
     skip = 0
   }
 }
 
+/** UTF-8 of what is in UTF-16. Without its byte order mark, which the decoder drops. */
+async function* transcoded(pieces: AsyncIterable<Buffer>, label: string): AsyncGenerator<Buffer> {
+  const decoder = new TextDecoder(label)
+  for await (const piece of pieces) yield Buffer.from(decoder.decode(piece, { stream: true }))
+  yield Buffer.from(decoder.decode())
+}
+
 /** Yields to the event loop between pieces. Inflating makes pieces that hold many of these. */
-async function* smallPieces(pieces: AsyncIterable<Buffer>, { kind }: InputForm): AsyncGenerator<Buffer> {
+export async function* smallPieces(
+  pieces: AsyncIterable<Buffer>,
+  { kind }: Pick<InputForm, 'kind'>,
+): AsyncGenerator<Buffer> {
   const largest = kind === 'csv' ? maxCsvPiece : maxPiece
   for await (const piece of pieces) {
     for (let start = 0; start < piece.length; start += largest) {

@@ -1,13 +1,15 @@
 import { stringify } from 'csv-stringify/sync'
+import { isRecord } from '@ipfleet/core/json.ts'
 import { plainFields } from './record-fields.ts'
 
-export const formats = ['ndjson', 'csv', 'json'] as const
+export const formats = ['ndjson', 'csv', 'tsv', 'json'] as const
 /** Also the extension of a file that holds it. */
 export type Format = (typeof formats)[number]
 
 export const contentTypes: Readonly<Record<Format, string>> = {
   ndjson: 'application/x-ndjson',
   csv: 'text/csv; charset=utf-8',
+  tsv: 'text/tab-separated-values; charset=utf-8',
   json: 'application/json; charset=utf-8',
 }
 
@@ -19,6 +21,10 @@ export interface FormatOptions {
    * there, and gets a `'` in front (OWASP, CSV Injection).
    */
   readonly forSpreadsheets?: boolean
+  /** Bytes that Excel knows as UTF-8, cells that it neither runs nor takes for numbers. */
+  readonly forExcel?: boolean
+  /** Of a table: its columns in place of the input and the fields. */
+  readonly columns?: readonly string[] | undefined
 }
 
 /**
@@ -28,6 +34,8 @@ export interface FormatOptions {
 export interface RowWriter {
   readonly head: string
   readonly tail: string
+  /** In place of both where there are no rows; undefined: both. */
+  readonly empty?: string
   /**
    * @param lines whole lines of NDJSON, each with its line end
    * @param isFirst right behind the head, or behind what an earlier run has written
@@ -38,15 +46,17 @@ export interface RowWriter {
 export function rowWriter(format: Format, options: FormatOptions): RowWriter {
   if (format === 'json') return jsonRows
   if (format === 'ndjson') return { head: '', tail: '', rows: (lines) => lines }
-  const columns = ['input', ...(options.fields ?? plainFields), 'error']
-  const head = csvOf([columns], options)
-  return { head, tail: '', rows: (lines) => csvOf(cellsOf(lines.toString(), columns), options) }
+  const columns = options.columns ?? ['input', ...(options.fields ?? plainFields), 'error']
+  const layout = { ...options, delimiter: format === 'tsv' ? '\t' : ',' }
+  const head = `${options.forExcel === true ? '\ufeff' : ''}${tableOf([columns], layout)}`
+  return { head, tail: '', rows: (lines) => tableOf(cellsOf(lines.toString(), columns), layout) }
 }
 
 /** Each element is followed by its comma or by the end of the array, so that one at the end of a line is whole. */
 const jsonRows: RowWriter = {
   head: '[\n',
   tail: '\n]\n',
+  empty: '[]\n',
   // Latin-1 keeps the bytes of UTF-8 as they are, and no string of JSON holds a bare newline.
   rows: (lines, isFirst) => {
     const elements = lines.toString('latin1', 0, lines.length - 1).replaceAll('\n', ',\n')
@@ -64,26 +74,42 @@ export async function* inFormat(
   lines: AsyncIterable<Buffer>,
   { continues, ...options }: FormatOptions & { readonly continues: boolean },
 ): AsyncGenerator<Buffer> {
-  const { head, tail, rows } = rowWriter(format, options)
-  if (head !== '' && !(format === 'csv' && continues)) yield Buffer.from(head)
+  const { head, tail, empty, rows } = rowWriter(format, options)
+  const isTable = format === 'csv' || format === 'tsv'
+  if (head !== '' && empty === undefined && !(isTable && continues)) yield Buffer.from(head)
   let isFirst = true
   for await (const piece of lines) {
-    const body = rows(piece, isFirst)
-    yield typeof body === 'string' ? Buffer.from(body) : body
+    const body = Buffer.from(rows(piece, isFirst))
+    yield isFirst && empty !== undefined ? Buffer.concat([Buffer.from(head), body]) : body
     isFirst = false
   }
-  if (tail !== '') yield Buffer.from(tail)
+  const end = isFirst ? (empty ?? tail) : tail
+  if (end !== '') yield Buffer.from(end)
 }
 
 /** Where lists are separated by semicolons, a spreadsheet starts a cell behind one unless the field is quoted. */
 const separators = /[;\t]/
 
-function csvOf(rows: readonly (readonly string[])[], { forSpreadsheets = false }: FormatOptions): string {
-  const options = forSpreadsheets ? { escape_formulas: true, quoted_match: separators } : {}
+function tableOf(
+  rows: readonly (readonly string[])[],
+  { forSpreadsheets = false, forExcel = false, delimiter }: FormatOptions & { readonly delimiter: string },
+): string {
+  if (forExcel)
+    return stringify(
+      rows.map((row) => row.map(cellForExcel)),
+      { delimiter, quoted: true, record_delimiter: 'windows' },
+    )
+  const guards = forSpreadsheets ? { escape_formulas: true, quoted_match: separators } : {}
   return stringify(
     rows.map((row) => [...row]),
-    options,
+    { ...guards, delimiter },
   )
+}
+
+/** Leading zeros (postal codes) stay only in a formula of a text, and a formula of the data has to be none. */
+function cellForExcel(cell: string): string {
+  if (/^0\d+$/.test(cell)) return `="${cell}"`
+  return /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell
 }
 
 /** Cells of result lines (NDJSON). A nested value is written as JSON, an error as its title. */
@@ -93,7 +119,7 @@ function cellsOf(lines: string, columns: readonly string[]): string[][] {
     .split('\n')
     .map((line) => {
       const result = JSON.parse(line) as Readonly<Record<string, unknown>>
-      return columns.map((column) => (column === 'error' ? titleOf(result[column]) : cellOf(result[column])))
+      return columns.map((column) => (column === 'error' ? titleOf(result) : cellOf(result[column])))
     })
 }
 
@@ -102,6 +128,10 @@ function cellOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-function titleOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'title' in error ? String(error.title) : ''
+/** An address that no network owns has no other cells. */
+function titleOf({ error, bogon }: Readonly<Record<string, unknown>>): string {
+  if (isRecord(error)) return cellOf(error['title'])
+  // A column of the list may be called so.
+  if (error !== undefined) return cellOf(error)
+  return bogon === true ? 'Bogon' : ''
 }

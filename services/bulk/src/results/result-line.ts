@@ -6,7 +6,8 @@ export interface LineError {
 }
 
 /**
- * One line of NDJSON with its line end: the input as it was given, then the record's members, or only the wanted ones.
+ * One line of NDJSON with its line end: the input as it was given, then the record's members, or only the wanted ones and
+ * `bogon`.
  * @param fields names of members; a dotted one reaches inside (`asn.name`)
  */
 export function answerLine(
@@ -14,7 +15,10 @@ export function answerLine(
   record: Readonly<Record<string, unknown>>,
   fields: readonly string[] | undefined,
 ): string {
-  return `${JSON.stringify({ input, ...(fields === undefined ? record : wanted(record, fields)) })}\n`
+  if (fields === undefined) return `${JSON.stringify({ input, ...record })}\n`
+  // Without it, the line of an address that no network owns would look like one of which nothing is known.
+  const bogon = record['bogon'] === true ? { bogon: true } : {}
+  return `${JSON.stringify({ input, ...wanted(record, fields), ...bogon })}\n`
 }
 
 /** The line of an input that has no record. */

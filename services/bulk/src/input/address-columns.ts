@@ -1,0 +1,75 @@
+import { isIP } from 'node:net'
+
+/** Names that columns with addresses have, as programs write them; the first of these that a table has is meant. */
+const names: readonly string[] = [
+  'ip',
+  'ip_address',
+  'ipaddress',
+  'ip_addr',
+  'ipaddr',
+  'ipv4',
+  'ipv6',
+  'client_ip',
+  'clientip',
+  'c_ip',
+  'remote_ip',
+  'remote_addr',
+  'remote_address',
+  'src_ip',
+  'source_ip',
+  'srcip',
+  'sourceip',
+  'srcaddr',
+  'src_addr',
+  'src',
+  'source_address',
+  'source_ip_address',
+  'id.orig_h',
+  'user_ip',
+  'visitor_ip',
+  'client_address',
+  'clientaddress',
+  'callerip',
+  'caller_ip',
+  'address',
+  'addr',
+  'host',
+]
+
+const plain = (name: string): string =>
+  name
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[\s-]+/g, '_')
+
+/** How likely a column of that name holds addresses: the less the likelier; undefined for a name that says nothing. */
+export function addressNameRank(name: string): number | undefined {
+  const rank = names.indexOf(plain(name))
+  return rank === -1 ? undefined : rank
+}
+
+/**
+ * The column that holds the addresses: by its name, if it holds any, or else the one with most of them.
+ * @returns its position and those of others that hold addresses; undefined where none does
+ */
+export function addressColumn(
+  header: readonly string[] | undefined,
+  rows: readonly (readonly string[])[],
+  isAddress: (cell: string) => boolean = (cell) => isIP(cell.trim()) !== 0,
+): { readonly index: number; readonly others: readonly number[] } | undefined {
+  const width = Math.max(header?.length ?? 0, ...rows.map(({ length }) => length))
+  const columns = Array.from({ length: width }, (_, index) => ({
+    index,
+    rank: header?.[index] === undefined ? undefined : addressNameRank(header[index]),
+    count: rows.filter((row) => isAddress(row[index] ?? '')).length,
+  }))
+  const holding = columns.filter(({ count }) => count > 0)
+  const [best] = holding.toSorted(
+    (one, other) =>
+      (one.rank ?? Infinity) - (other.rank ?? Infinity) || other.count - one.count || one.index - other.index,
+  )
+  const named = columns.filter(({ rank }) => rank !== undefined).toSorted((a, b) => Number(a.rank) - Number(b.rank))[0]
+  const chosen = best ?? named
+  if (chosen === undefined) return undefined
+  return { index: chosen.index, others: holding.map(({ index }) => index).filter((index) => index !== chosen.index) }
+}

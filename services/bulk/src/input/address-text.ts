@@ -1,0 +1,102 @@
+import { isIPv4 } from 'node:net'
+import { canonicalAddress, dotted } from '@ipfleet/net/canonical-address.ts'
+
+/** More of one network or range are an error: a /16 of IPv4 has as many. */
+export const maxExpanded = 65_536
+
+export class NetworkTooLarge extends Error {}
+
+/** What stands around addresses, and may be a candidate. IPv6 first: it may end in an IPv4 address. */
+const candidates =
+  /(?<![\w:.])[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}(?:\.\d{1,3}){0,3}|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)/gi
+
+/** Every address in a text (a line of a log, `X-Forwarded-For`), in its canonical spelling and in its order. */
+export function addressesIn(text: string): string[] {
+  return [...refanged(text).matchAll(candidates)].flatMap(([found]) => {
+    const port = /^(.*\.\d+):\d+$/.exec(found)?.[1]
+    return canonicalAddress(port ?? found.replace(/(?<!:):$/, '')) ?? []
+  })
+}
+
+/**
+ * The address that a cell or line is, though something stands around it: quotes, a port, brackets, a zone, a note behind
+ * `#`, or dots in brackets (`8[.]8[.]8[.]8`). Undefined for other text.
+ */
+export function loneAddress(text: string): string | undefined {
+  const plain = withoutNote(text)
+  const canonical = canonicalAddress(plain)
+  if (canonical !== undefined) return canonical
+  const bare = refanged(plain)
+    .replace(/^\[([^\]]*)\](?::\d{1,5})?$/, '$1')
+    .replace(/^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/, '$1')
+    .replace(/%[\w.-]+$/, '')
+  return canonicalAddress(bare)
+}
+
+/**
+ * The addresses of a network (`9.0.0.0/30`) or of a range (`9.0.0.1-9.0.0.4`); undefined for other text.
+ * @throws NetworkTooLarge
+ */
+export function addressesOfNetwork(text: string): string[] | undefined {
+  const range = rangeOf(withoutNote(text))
+  if (range === undefined) return undefined
+  const count = range.last - range.first + 1n
+  if (count > BigInt(maxExpanded)) {
+    throw new NetworkTooLarge(`${text.trim()} has ${count} addresses; more than ${maxExpanded} are not expanded`)
+  }
+  return Array.from({ length: Number(count) }, (_, at) => addressOf(range.first + BigInt(at), range.isIpv4))
+}
+
+/** The first address of a network or range; undefined for other text. */
+export function firstOfNetwork(text: string): string | undefined {
+  const range = rangeOf(withoutNote(text))
+  return range && addressOf(range.first, range.isIpv4)
+}
+
+interface Range {
+  readonly first: bigint
+  readonly last: bigint
+  readonly isIpv4: boolean
+}
+
+function rangeOf(text: string): Range | undefined {
+  const [start = '', bits, end] =
+    /^([^/\s-]+)(?:\/(\d{1,3})|\s*[-–]\s*([^/\s-]+))$/.exec(refanged(text))?.slice(1) ?? []
+  const first = canonicalAddress(start)
+  if (first === undefined) return undefined
+  const isIpv4 = isIPv4(first)
+  const width = isIpv4 ? 32 : 128
+  if (bits !== undefined) {
+    if (Number(bits) > width) return undefined
+    const size = 1n << BigInt(width - Number(bits))
+    const base = (numberOf(first) / size) * size
+    return { first: base, last: base + size - 1n, isIpv4 }
+  }
+  const last = canonicalAddress(end ?? '')
+  if (last === undefined || isIPv4(last) !== isIpv4 || numberOf(last) < numberOf(first)) return undefined
+  return { first: numberOf(first), last: numberOf(last), isIpv4 }
+}
+
+function numberOf(address: string): bigint {
+  if (isIPv4(address)) return address.split('.').reduce((number, octet) => number * 256n + BigInt(octet), 0n)
+  const [head = [], tail = []] = address.split('::').map((half) => half.split(':').filter(Boolean))
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0')
+  return [...head, ...zeros, ...tail].reduce((number, group) => number * 65_536n + BigInt(`0x${group}`), 0n)
+}
+
+function addressOf(number: bigint, isIpv4: boolean): string {
+  if (isIpv4) return dotted(Number(number >> 16n), Number(number & 0xffffn))
+  const groups = number.toString(16).padStart(32, '0').match(/.{4}/g) ?? []
+  return canonicalAddress(groups.join(':')) ?? ''
+}
+
+const withoutNote = (text: string): string =>
+  text
+    .replace(/\s#.*$/, '')
+    .trim()
+    .replace(/^(["'`])(.*)\1$/, '$2')
+    .trim()
+
+/** As analysts write addresses, so that nothing makes links of them. */
+const refanged = (text: string): string =>
+  text.replaceAll(/[[({](\.|:|dot)[\])}]/gi, (_, sign: string) => (sign === ':' ? ':' : '.'))

@@ -1,0 +1,26 @@
+import { expect, test } from '@jest/globals'
+import { csvPreamble } from './csv-preamble.ts'
+
+test.each([
+  ['a plain table', 'ip,name\n8.8.8.8,x\n', { delimiter: ',', bytes: 0 }],
+  ['semicolons', 'ip;name\n8.8.8.8;"a,b,c"\n', { delimiter: ';', bytes: 0 }],
+  ['tabs', 'ip\tname\n', { delimiter: '\t', bytes: 0 }],
+  ['bars', 'ip|name\n', { delimiter: '|', bytes: 0 }],
+  ['what Excel is told', 'sep=;\r\nip;name\r\n8.8.8.8;x\r\n', { delimiter: ';', bytes: 7 }],
+  ['a title', 'Visits of May\n\nip,name\n8.8.8.8,x\n1.1.1.1,y\n', { delimiter: ',', bytes: 15 }],
+  ['comments', '# made by x\n# on Monday\nip,name\n8.8.8.8,x\n', { delimiter: ',', bytes: 24 }],
+  ['one column', 'ip\n8.8.8.8\n', { delimiter: ',', bytes: 0 }],
+  [
+    'Zeek',
+    '#separator \\x09\n#fields\tts\tid.orig_h\n#types\ttime\taddr\n1.5\t8.8.8.8\n',
+    { delimiter: '\t', bytes: 54, header: ['ts', 'id.orig_h'] },
+  ],
+  [
+    'CloudFront',
+    '#Version: 1.0\n#Fields: date c-ip\n2025-01-01\t8.8.8.8\n',
+    { delimiter: '\t', bytes: 33, header: ['date', 'c-ip'] },
+  ],
+  ['nothing', '', { delimiter: ',', bytes: 0 }],
+])('the form of a table is read from its first lines: %s', (_, text, expected) => {
+  expect(csvPreamble(Buffer.from(text))).toEqual({ header: undefined, ...expected })
+})

@@ -1,0 +1,59 @@
+import { maxInputBytes } from './line-inputs.ts'
+
+/** What stands before the rows of a table, and how they are written. */
+export interface CsvPreamble {
+  readonly delimiter: string
+  /** Bytes before the first row: `sep=;`, titles, comments and blank lines. */
+  readonly bytes: number
+  /** The names that a comment lists: `#fields` (Zeek), `#Fields:` (W3C, CloudFront). Comments further on are no rows. */
+  readonly header: readonly string[] | undefined
+}
+
+/** So many bytes of a table show how it is written. */
+export const preambleBytes = 16 * 1024
+
+const delimiters = [',', ';', '\t', '|'] as const
+const comparedLines = 20
+
+/** @param head the first bytes of a table */
+export function csvPreamble(head: Buffer): CsvPreamble {
+  const lines = head.toString('latin1', 0, Math.min(head.length, maxInputBytes)).split(/(?<=\n)/)
+  let header: readonly string[] | undefined
+  let separator: string | undefined
+  let at = 0
+  for (; at < lines.length; at += 1) {
+    const line = (lines[at] ?? '').trim()
+    const fields = /^#\s*fields:?\s+(.*)$/i.exec(line)?.[1]
+    const said = /^"?sep=(.|\\t)"?$/i.exec(line)?.[1]
+    if (fields !== undefined) header = fields.split(/\s+/)
+    else if (said !== undefined && at === 0) separator = said === String.raw`\t` ? '\t' : said
+    else if (line !== '' && !line.startsWith('#')) break
+  }
+  // A table of nothing but comments and blank lines begins at its start.
+  if (at === lines.length && header === undefined) at = 0
+  const rest = lines.slice(at, at + comparedLines)
+  const delimiter = separator ?? delimiterOf(rest)
+  const titles = header === undefined ? titleLines(rest, delimiter) : 0
+  const skipped = lines.slice(0, at + titles).join('')
+  return { delimiter, bytes: Buffer.byteLength(skipped, 'latin1'), header }
+}
+
+/** The one that is most often in the first line that has any, outside of quotes; by default a comma. */
+function delimiterOf(lines: readonly string[]): string {
+  for (const line of lines) {
+    const plain = line.replaceAll(/"[^"]*"/g, '')
+    const counts = delimiters.map((delimiter) => ({ delimiter, count: plain.split(delimiter).length - 1 }))
+    const [most] = counts.toSorted((one, other) => other.count - one.count)
+    if (most && most.count > 0) return most.delimiter
+  }
+  return ','
+}
+
+/** Lines of one cell in front of rows that all have several. */
+function titleLines(lines: readonly string[], delimiter: string): number {
+  const isTitle = (line: string): boolean => !line.includes(delimiter) && !line.includes('"')
+  const first = lines.findIndex((line) => !isTitle(line))
+  const rows = lines.slice(first, -1).filter((line) => line.trim() !== '')
+  const isTable = rows.length > 1 && rows.every((line) => line.includes(delimiter))
+  return first > 0 && first <= 5 && isTable ? first : 0
+}
