@@ -48,7 +48,7 @@ const triesOfAnAddress = 5
 export async function runBatches(deps: BatchRunDeps): Promise<void> {
   const { reader, bytes, fields, output, tally, signal } = deps
   let lines = tally.done
-  const batches = chunksOf(reader.inputs(tally.done), batchLimits)
+  const batches = chunksOf(reader.inputs(tally.done, true), batchLimits)
   const results = mapInOrder(batches, batchesAtATime, async (batch, ended) => {
     lines += batch.inputs.length
     const expected = bytes === undefined ? undefined : reader.expectedLines(bytes)

@@ -102,7 +102,7 @@ class BulkRun {
     const soFar = before?.state.soFar
     const left = before?.state ?? { version: 1, way: 'batch', ...termsOf(options, sources) }
     this.#deps = deps
-    this.#reader = options.job === undefined ? new InputReader(sources, { ...options, keepsOwn: true }) : undefined
+    this.#reader = options.job === undefined ? new InputReader(sources, options) : undefined
     this.#tally = new Tally(done, soFar?.lines === done ? soFar : undefined)
     this.#retryPolicy = new RetryPolicy(signal, this.#note)
     this.#client = new FleetClient(options.url, options.token)
@@ -154,7 +154,7 @@ class BulkRun {
   async #askBatches(url: string, reserved: number): Promise<void> {
     const { options, sources, signal } = this.#deps
     const { token, fields } = options
-    const reader = this.#reader ?? new InputReader(sources, { ...options, keepsOwn: true })
+    const reader = this.#reader ?? new InputReader(sources, options)
     this.#started('batch', url)
     const output = await this.#openOutput(fields, (count) => reader.takeOwn(count))
     await this.#state.keep()
@@ -207,8 +207,7 @@ class BulkRun {
   #ownOfFiles(): OwnOf | undefined {
     const { options, sources } = this.#deps
     if (options.job !== undefined) return undefined
-    if (canReopen(sources))
-      return ownByReading(new InputReader(sources, { ...options, keepsOwn: false }), this.#tally.done)
+    if (canReopen(sources)) return ownByReading(new InputReader(sources, options), this.#tally.done)
     if (this.#columns !== undefined) {
       this.#note(
         'what comes by a pipe keeps no columns of its own where the fleet takes jobs; name a file to keep them',

@@ -9,11 +9,6 @@ import { listForm, refuseForeign } from './list-form.ts'
 import { type ListRow, type Own, type RowOptions, type RowsOfList, rowsOfList } from './list-rows.ts'
 import type { OpenSource, Source } from './sources.ts'
 
-export interface ReaderOptions extends RowOptions {
-  /** Own columns are remembered until `takeOwn`. */
-  readonly keepsOwn: boolean
-}
-
 /** Enough of a list to tell its form. */
 const sniffedBytes = 64 * 1024
 /** So many rows without an address are held until one comes; a list that begins with more is taken as it is. */
@@ -22,7 +17,7 @@ const maxHeldRows = 200_000
 /** The rows of several lists, one list after the other, in groups of any size. No list is held in memory. */
 export class InputReader {
   readonly #sources: readonly Source[]
-  readonly #options: ReaderOptions
+  readonly #options: RowOptions
   readonly #rows: AsyncGenerator<readonly ListRow[]>
   readonly #own: (Own | undefined)[] = []
   #held: (readonly ListRow[])[] = []
@@ -34,7 +29,7 @@ export class InputReader {
   columns: readonly string[] | undefined
   readonly notes: string[] = []
 
-  constructor(sources: readonly Source[], options: ReaderOptions) {
+  constructor(sources: readonly Source[], options: RowOptions) {
     this.#sources = sources
     this.#options = options
     this.#rows = this.#allRows()
@@ -78,9 +73,10 @@ export class InputReader {
     }
   }
 
-  async *inputs(skip = 0): AsyncGenerator<readonly string[]> {
+  /** @param keepsOwn what the rows have of their own is remembered until `takeOwn` */
+  async *inputs(skip = 0, keepsOwn = false): AsyncGenerator<readonly string[]> {
     for await (const group of this.rows(skip)) {
-      if (this.#options.keepsOwn) for (const { own } of group) this.#own.push(own)
+      if (keepsOwn) for (const { own } of group) this.#own.push(own)
       yield group.map(({ input }) => input)
     }
   }

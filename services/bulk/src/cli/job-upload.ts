@@ -60,7 +60,7 @@ function send(
   key: string,
 ): Promise<FleetText> {
   const { fields } = options
-  const reader = firstReader() ?? new InputReader(sources, { ...options, keepsOwn: false })
+  const reader = firstReader() ?? new InputReader(sources, options)
   const pieces = jsonLines(reader)
   onUpload(() => reader.bytesRead)
   const query = new URLSearchParams({

@@ -8,6 +8,9 @@ import { lineInputs } from '../input/line-inputs.ts'
 import { usageFault } from './command-fault.ts'
 import { isAddress, type ListForm } from './list-form.ts'
 
+/** A network may become 65,536 rows, and a group of lines hold thousands of networks: they are not all held. */
+const rowsInGroup = 5000
+
 /** What a row of a list has besides its address. */
 export type Own =
   /** Cells of a table, by the order of its columns. */
@@ -219,7 +222,18 @@ async function* mapped<Item>(
 ): AsyncGenerator<readonly ListRow[]> {
   let left = skip
   for await (const group of groups) {
-    yield group.slice(left).flatMap((item) => toRows(item))
+    let rows: (readonly ListRow[])[] = []
+    let count = 0
+    for (const item of group.slice(left)) {
+      const more = toRows(item)
+      rows.push(more)
+      count += more.length
+      if (count < rowsInGroup) continue
+      yield rows.flat()
+      rows = []
+      count = 0
+    }
     left = Math.max(0, left - group.length)
+    if (count > 0) yield rows.flat()
   }
 }

@@ -13,7 +13,7 @@ export function ownByReading(reader: InputReader, skip: number): OwnOf {
       // oxlint-disable-next-line no-await-in-loop -- one group after the other
       const next = await groups.next()
       if (next.done === true) break
-      held.push(...next.value.map(({ own }) => own))
+      held = held.concat(next.value.map(({ own }) => own))
     }
     const taken = held.slice(0, count)
     held = held.slice(count)
