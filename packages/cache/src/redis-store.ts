@@ -1,5 +1,6 @@
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
+import { tagIn } from '@ipfleet/redis/bucket-tags.ts'
 import { commandGroups } from '@ipfleet/redis/command-groups.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import { packedValues } from '@ipfleet/redis/packed-values.ts'
@@ -36,13 +37,18 @@ export class RedisStore implements AnswerStore {
     const generation = this.#generation.require()
     const entries = new Map<string, Entry>()
     const keys = queries.map((query) => this.#keyOf(generation, query))
-    for (const group of commandGroups(keys, { maxItems: Infinity })) {
-      const values = await this.#link.run((client) => valuesOf(client, group))
-      await inSlices(values, (bytes, at) => {
-        const entry = bytes ? this.#decode(bytes) : undefined
-        if (entry) entries.set(queries[at] as string, entry)
-      })
-    }
+    const keyAt = (at: number): string => keys[at] as string
+    const bucketOf = this.#link.isCluster ? (at: number): string => tagIn(keyAt(at)) : undefined
+    const groups = commandGroups([...keys.keys()], { maxItems: Infinity, bucketOf })
+    await Promise.all(
+      groups.map(async (group) => {
+        const values = await this.#link.run((client) => valuesOf(client, group.map(keyAt)))
+        await inSlices(values, (bytes, index) => {
+          const entry = bytes ? this.#decode(bytes) : undefined
+          if (entry) entries.set(queries[group[index] as number] as string, entry)
+        })
+      }),
+    )
     return entries
   }
 
@@ -53,7 +59,10 @@ export class RedisStore implements AnswerStore {
       const { bytes, lifeMs } = this.#encode(entry)
       if (lifeMs > 0) living.push({ key: this.#keyOf(generation, query), bytes, lifeMs })
     })
-    for (const group of commandGroups(living, { maxItems: maxEntries })) await this.#setGroup(group)
+    const bucketOf = this.#link.isCluster ? ({ key }: EncodedEntry): string => tagIn(key) : undefined
+    const groups = commandGroups(living, { maxItems: maxEntries, bucketOf })
+    if (bucketOf) await Promise.all(groups.map((group) => this.#setGroup(group)))
+    else for (const group of groups) await this.#setGroup(group)
   }
 
   async #setGroup(group: readonly EncodedEntry[]): Promise<void> {

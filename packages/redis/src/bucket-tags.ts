@@ -19,6 +19,11 @@ const bucketTags = `
   .trim()
   .split(/\s+/)
 
+/** What stands in the braces of a key, which decides on its slot. */
+export function tagIn(key: string): string {
+  return key.slice(key.indexOf('{') + 1, key.indexOf('}'))
+}
+
 /**
  * The bucket of a subject: what belongs to the subject shares a Cluster slot, and subjects of one bucket can go in one
  * command. FNV-1a (draft-eastlake-fnv), since it costs 0.1 µs where zlib's crc32 takes 0.2.

@@ -2,27 +2,31 @@ export interface GroupLimits<T> {
   readonly maxItems: number
   readonly maxBytes?: number
   readonly bytesOf?: (item: T) => number
+  /** On a Cluster, where a command concerns one slot: the bucket of an item (see `bucketTag`). */
+  readonly bucketOf?: ((item: T) => string) | undefined
 }
 
-/**
- * Which of many items go in one command of Redis. On one server that is a matter of size alone; on a Cluster it would
- * also be one bucket (see `bucketTag`) a command.
- */
-export function commandGroups<T>(
-  items: readonly T[],
-  { maxItems, maxBytes = Infinity, bytesOf = () => 0 }: GroupLimits<T>,
-): T[][] {
+interface Group<T> {
+  readonly items: T[]
+  bytes: number
+}
+
+/** Which of many items go in one command of Redis. */
+export function commandGroups<T>(items: readonly T[], limits: GroupLimits<T>): T[][] {
+  const { maxItems, maxBytes = Infinity, bytesOf = () => 0, bucketOf = () => '' } = limits
   const groups: T[][] = []
-  let group: T[] = []
-  let bytes = 0
+  const open = new Map<string, Group<T>>()
   for (const item of items) {
-    bytes += bytesOf(item)
-    if (groups.length === 0 || bytes > maxBytes || group.length >= maxItems) {
-      group = []
-      groups.push(group)
-      bytes = bytesOf(item)
+    const bytes = bytesOf(item)
+    const bucket = bucketOf(item)
+    let group = open.get(bucket)
+    if (!group || group.bytes + bytes > maxBytes || group.items.length >= maxItems) {
+      group = { items: [], bytes: 0 }
+      open.set(bucket, group)
+      groups.push(group.items)
     }
-    group.push(item)
+    group.items.push(item)
+    group.bytes += bytes
   }
   return groups
 }

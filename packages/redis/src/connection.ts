@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
-import { Redis, type RedisOptions } from 'ioredis'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisAccess } from './redis-access.ts'
 import { type RedisAddress, redisAddress } from './redis-address.ts'
 import { tlsOptions } from './tls-files.ts'
@@ -101,8 +101,62 @@ function isOfSelect(error: unknown): boolean {
  * itself only needs a listener so that it does not end the process.
  */
 export function connect(access: RedisAccess, name: string, options: RedisOptions = {}): Redis {
-  const all = { ...connectionOptions(name), ...accessOptions(access, redisAddress(access.url)), ...options }
+  const address = redisAddress(access.url)
+  const all = { ...connectionOptions(name), ...accessOptions(access, address), ...options }
+  return address.topology === 'cluster' ? clusterClient(address, all) : single(all)
+}
+
+function single(all: RedisOptions): Redis {
   return staysInItsDatabase(new Redis({ ...all, replyMapping: 'legacy' }))
+}
+
+/**
+ * A connection to each node of a Cluster. It has the commands of one to a server, and what else of a client is used here:
+ * `status`, `disconnect`, `ready`, `close`.
+ *
+ * ioredis 6.0.0 gives a command up after 16 tries, which is over before another node has taken a dead one's place; the
+ * deadlines of single commands hold all the same. Nothing is sent in a pipeline: while a slot moves, it would read keys
+ * as absent that are not. Host names stay names, as certificates have them.
+ */
+function clusterClient({ hosts }: RedisAddress, all: RedisOptions): Redis {
+  const { enableOfflineQueue, db: _zero, host: _one, port: _its, retryStrategy: _none, ...redisOptions } = all
+  const cluster = new Cluster([...hosts], {
+    redisOptions: { ...redisOptions, replyMapping: 'legacy' },
+    enableOfflineQueue,
+    // It would ask CLUSTER INFO. Whether the nodes can serve shows in what they say to commands.
+    enableReadyCheck: false,
+    maxRedirections: 100,
+    retryDelayOnMoved: 100,
+    slotsRefreshInterval: 10_000,
+    clusterRetryStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: retryCapMs }),
+    dnsLookup: (host, callback) => callback(null, host),
+  })
+  cluster.on('error', () => {})
+  return cluster as unknown as Redis
+}
+
+/**
+ * One connection to a node of a Cluster, another one of those in the URL each time when it is lost; else as `connect`. For
+ * what all nodes tell: published messages. ioredis 6.0.0 tells nobody when the subscriber of its Cluster is lost.
+ */
+export function connectToOne(access: RedisAccess, name: string, options: RedisOptions = {}): Redis {
+  const address = redisAddress(access.url)
+  if (address.topology !== 'cluster') return connect(access, name, options)
+  const { hosts } = address
+  let at = Math.floor(Math.random() * hosts.length)
+  const client: Redis = single({
+    ...connectionOptions(name),
+    ...accessOptions(access, address),
+    ...options,
+    ...hosts[at],
+    retryStrategy: (attempt) => {
+      at = (at + 1) % hosts.length
+      // They are read at the next connect.
+      Object.assign(client.options, hosts[at])
+      return backoffMs(attempt, { firstMs: 20, maxMs: retryCapMs })
+    },
+  })
+  return client
 }
 
 /** Read by BullMQ (6.7.0) from the options of a connection: it asks INFO for the version otherwise, and never again. */

@@ -19,12 +19,13 @@ export interface RedisAccess {
 
 /** Where it is, for messages: the server, or all Sentinels. */
 export function placeOf({ url, settings = 'REDIS' }: RedisAccess): RedisPlace {
-  const { hosts, path, tls } = redisAddress(url)
+  const { hosts, path, tls, topology } = redisAddress(url)
   const [first = { host: 'localhost', port: 0 }] = hosts
   return {
     at: path ?? hosts.map(({ host, port }) => hostAndPort(host, port)).join(', '),
     host: path ?? first.host,
     tls,
+    isCluster: topology === 'cluster',
     settings,
   }
 }

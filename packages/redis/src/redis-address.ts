@@ -27,6 +27,8 @@ const topologies: Readonly<Record<string, Topology>> = {
   'unix:': 'server',
   'redis+sentinel:': 'sentinel',
   'rediss+sentinel:': 'sentinel',
+  'redis+cluster:': 'cluster',
+  'rediss+cluster:': 'cluster',
 }
 
 /** With their colon. */
@@ -74,7 +76,8 @@ export function redisUrlFault(url: URL): string | undefined {
   const { protocol, hostname, pathname, search } = url
   if (protocol === 'unix:') return socketFault(url)
   if (search !== '') return 'a query in it is not used'
-  if (hostname.includes(',')) return 'it names several hosts: that is for redis+sentinel://'
+  if (hostname.includes(',')) return 'it names several hosts: that is for redis+cluster:// and redis+sentinel://'
+  if (topologies[protocol] === 'cluster') return clusterFault(pathname)
   if (topologies[protocol] === 'sentinel') return sentinelFault(pathname)
   // ioredis 6.0.0 takes what is no number for one, and ends the process when the server refuses it.
   if (/^\/?(\d{1,5}\/?)?$/.test(pathname)) return undefined
@@ -85,6 +88,10 @@ function socketFault({ hostname, search }: URL): string | undefined {
   if (hostname !== '') return 'there is a host in it: a socket is unix:///path'
   if (!/^(\?db=\d{1,5})?$/.test(search)) return 'after the path comes ?db= and the number of a database, if anything'
   return undefined
+}
+
+function clusterFault(pathname: string): string | undefined {
+  return /^(\/0?)?$/.test(pathname) ? undefined : 'a Cluster has database 0 only; REDIS_PREFIX keeps fleets apart'
 }
 
 function sentinelFault(pathname: string): string | undefined {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { types } from 'node:util'
 import type { Redis } from 'ioredis'
 import { connect } from './connection.ts'
 import { withinDeadline } from './deadline.ts'
@@ -47,7 +48,7 @@ const retestEveryMs = 1000
 const refusalLastsMs = 5000
 
 /**
- * One Redis server as the fleet uses it: each command has a deadline, and after two failures in a row none is tried
+ * One Redis, a server or a Cluster, as the fleet uses it: each command has a deadline, and after two failures in a row none is tried
  * until a probe gets through. A request thus loses at most two deadlines to a server that hangs; probing is done in
  * the background, not at the expense of requests.
  *
@@ -100,6 +101,11 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 
   get topology(): Topology {
     return redisAddress(this.#access.url).topology
+  }
+
+  /** Whether a command may concern one slot only. */
+  get isCluster(): boolean {
+    return this.#place.isCluster === true
   }
 
   /** Host and port of the master that Sentinels have named; undefined while there is none, or without Sentinels. */
@@ -234,7 +240,10 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     if (host !== undefined && port !== undefined) this.#place = { ...this.#place, host, at: hostAndPort(host, port) }
   }
 
-  #connectionFailed(error: Error): void {
+  #connectionFailed(failure: Error): void {
+    // ioredis 6.0.0: what the last node of a Cluster that was asked has said.
+    const error =
+      'lastNodeError' in failure && types.isNativeError(failure.lastNodeError) ? failure.lastNodeError : failure
     // ioredis 6.0.0 goes on asking Sentinels without ending a connection.
     const problem = error.message.startsWith('All sentinels are unreachable')
       ? sentinelProblem(this.#sentinelError, placeOf(this.#access))

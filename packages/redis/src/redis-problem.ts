@@ -21,6 +21,8 @@ export interface RedisPlace {
   readonly at: string
   readonly host: string
   readonly tls: boolean
+  /** Whether the URL is that of a Cluster. */
+  readonly isCluster?: boolean
   /** What the names of its settings begin with: `REDIS`. */
   readonly settings: string
 }
@@ -55,7 +57,7 @@ const replies: readonly Row[] = [
     /^(MOVED|ASK|CROSSSLOT)\b/,
     'settings',
     'CLUSTER',
-    'the server at $at is a node of a Redis Cluster: name a single server',
+    'the server at $at is a node of a Redis Cluster: set $settings_URL=redis+cluster://$at',
   ],
   [
     /^NOPERM|ACL failure|executing the script can't (run|access)/,
@@ -75,11 +77,22 @@ const replies: readonly Row[] = [
     'COMMAND',
     'the server at $at does not know a command that is needed$what',
   ],
+  [
+    /cluster support disabled/,
+    'settings',
+    'NO_CLUSTER',
+    'the server at $at is no node of a Cluster: is it redis:// instead of redis+cluster://?',
+  ],
   [/^READONLY/, 'away', 'READONLY', 'the server at $at is a read-only replica: name the primary'],
   [/^MASTERDOWN/, 'away', 'MASTERDOWN', 'the server at $at is a replica that has lost its primary'],
   [/^LOADING/, 'away', 'LOADING', 'the server at $at is loading its data'],
   [/^BUSY\b/, 'away', 'BUSY', 'the server at $at is busy with a script'],
-  [/^(CLUSTERDOWN|TRYAGAIN)/, 'away', 'CLUSTERDOWN', 'the Cluster of the server at $at is down'],
+  [
+    /^(CLUSTERDOWN|TRYAGAIN)|Too many Cluster redirections/,
+    'away',
+    'CLUSTERDOWN',
+    'the Cluster of the server at $at is down',
+  ],
   [
     /max number of clients/,
     'away',
@@ -199,12 +212,13 @@ export function closedAtOnceProblem(place: RedisPlace): RedisProblem {
 /** It was reached, and says nothing. */
 export function muteProblem(place: RedisPlace): RedisProblem {
   const hint = place.tls ? ': is it redis:// instead of rediss://?' : ''
-  return problemIn([/./, 'away', 'ETIMEDOUT', `$at does not answer${hint}`], place)
+  const what = place.isCluster ? 'none of the nodes at $at answers' : '$at does not answer'
+  return problemIn([/./, 'away', 'ETIMEDOUT', `${what}${hint}`], place)
 }
 
 /** @param mode what the server calls itself in its reply to HELLO */
 export function modeProblem(mode: string, place: RedisPlace): RedisProblem | undefined {
-  if (mode === 'cluster') return problemOf(new Error('CROSSSLOT'), place)
+  if (mode === 'cluster' && !place.isCluster) return problemOf(new Error('CROSSSLOT'), place)
   if (mode !== 'sentinel') return undefined
   return problemIn(
     [

@@ -73,6 +73,19 @@ test.each([
       password: 'p@',
     },
   ],
+  [
+    'rediss+cluster://:p@h1:7000,h2',
+    {
+      topology: 'cluster',
+      hosts: [
+        { host: 'h1', port: 7000 },
+        { host: 'h2', port: 6379 },
+      ],
+      tls: true,
+      db: 0,
+      password: 'p',
+    },
+  ],
   ['rediss+sentinel://h1/m', { topology: 'sentinel', tls: true, masterName: 'm', db: 0 }],
   ['REDIS://[::1]:6380/1', { hosts: [{ host: '::1', port: 6380 }], db: 1 }],
 ])('%s is read', (url, address) => {
@@ -86,6 +99,8 @@ test.each([
   ['unix:', 'starts with'],
   ['redis://h1,h2', 'several hosts'],
   ['redis+sentinel://h1,h2', 'name of the master'],
+  ['redis+cluster://h1,h2/1', 'database 0 only'],
+  ['redis+cluster://h1,h2?db=1', 'query'],
   ['redis+sentinel://h1,h2/m/x', 'name of the master'],
   ['redis+sentinel://h1,,h2/m', 'starts with'],
   ['redis+sentinel://h1,h2:0/m', 'no port 0'],

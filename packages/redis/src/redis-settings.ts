@@ -28,7 +28,8 @@ export const redisSettings = ({ defaultTimeoutMs = 100, maxTimeoutMs = 1000 } = 
 
 /**
  * Where a Redis is: `redis://user:password@host:6379/0`, `rediss://` with TLS, `unix:///path/to/socket?db=0`,
- * `redis+sentinel://user:password@host1:26379,host2,host3/mymaster/0`, `rediss+sentinel://`.
+ * `redis+sentinel://user:password@host1:26379,host2,host3/mymaster/0`, `rediss+sentinel://`,
+ * `redis+cluster://user:password@host1:6379,host2,host3`, `rediss+cluster://`.
  * `<NAME>_FILE` may name a file that holds it.
  */
 export function redisUrl<Optional extends boolean = false>(

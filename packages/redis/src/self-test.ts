@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis'
+import { Cluster, type Redis } from 'ioredis'
 import type { FleetNames } from './fleet-names.ts'
 import { callLua, luaCommand } from './lua-command.ts'
 import { modeProblem, problemOf, type RedisPlace, type RedisProblem } from './redis-problem.ts'
@@ -18,6 +18,7 @@ export async function selfTest(
   needs: readonly RedisNeed[],
   place: RedisPlace,
 ): Promise<RedisProblem | undefined> {
+  if (place.isCluster) await reachMasters(client)
   if (needs.length === 0) {
     await client.ping()
     return undefined
@@ -32,6 +33,13 @@ export async function selfTest(
     if (refusal) return refusal
   }
   return undefined
+}
+
+/** ioredis 6.0.0 connects to a node of a Cluster when it first has a command for it, which then waits or fails. */
+async function reachMasters(client: Redis): Promise<void> {
+  const cluster: unknown = client
+  const masters = cluster instanceof Cluster ? cluster.nodes('master') : []
+  await Promise.all(masters.map((node) => node.ping()))
 }
 
 /** `standalone`, `cluster` or `sentinel`. HELLO is what every user may, from Redis 6 on. */

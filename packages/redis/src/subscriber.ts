@@ -1,6 +1,6 @@
 import { within } from '@ipfleet/core/within.ts'
 import type { Redis } from 'ioredis'
-import { connect } from './connection.ts'
+import { connectToOne } from './connection.ts'
 import type { RedisAccess } from './redis-access.ts'
 
 /** Subscribing again to what is subscribed changes nothing, and shows whether the link still carries anything. */
@@ -9,7 +9,7 @@ const renewEveryMs = 1000
 export type MessageListener = (message: string) => void
 
 /**
- * The process's one subscriber connection (pub/sub needs its own). Messages may be lost at any time, so every
+ * The process's one subscriber connection (pub/sub needs its own); of a Cluster, to any node, since each hears all. Messages may be lost at any time, so every
  * listener must have another way to learn what it missed; `onGap` says when that is surely needed.
  */
 export class Subscriber {
@@ -23,7 +23,7 @@ export class Subscriber {
 
   constructor(access: RedisAccess, deadlineMs = 100) {
     this.#deadlineMs = deadlineMs
-    this.#client = connect(access, 'subscriber', { autoResubscribe: false, commandTimeout: 1000 })
+    this.#client = connectToOne(access, 'subscriber', { autoResubscribe: false, commandTimeout: 1000 })
     this.#client.on('message', (channel, message) => {
       for (const listener of this.#listeners.get(channel) ?? []) listener(message)
     })

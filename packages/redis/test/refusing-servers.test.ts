@@ -23,6 +23,7 @@ let tls: TestRedis
 /** Wants certificates of its clients. */
 let strict: TestRedis
 let sentinels: TestSentinels
+let node: TestRedis
 let admin: Redis
 let web: Server
 let hung: Server
@@ -43,6 +44,10 @@ beforeAll(async () => {
   strict = await startTestRedis({ provider, args: ['--tls-port', String(strictPort), ...files] })
   strict = { ...strict, url: `rediss://localhost:${strictPort}` }
   sentinels = await startTestSentinels({ replicas: 0, password: 'right' })
+  node = await startTestRedis({
+    provider,
+    args: ['--cluster-enabled', 'yes', '--cluster-port', String(likelyFreePort())],
+  })
   admin = await connectAdmin(plain.url)
   await admin.call('ACL', 'SETUSER', 'weak', 'on', '>pw', '~ipfleet:*', '&ipfleet:*', '+@all', '-hset', '-info')
   web = createServer((socket) => {
@@ -61,7 +66,7 @@ afterAll(async () => {
   admin.disconnect()
   web.close()
   hung.close()
-  await Promise.all([plain.stop(), locked.stop(), tls.stop(), strict.stop(), sentinels.stop()])
+  await Promise.all([plain.stop(), locked.stop(), tls.stop(), strict.stop(), sentinels.stop(), node.stop()])
   await certificate[Symbol.asyncDispose]()
 })
 
@@ -86,12 +91,14 @@ function moreAttempts(link: RedisLink, count: number): Promise<void> {
   }
   link.client.on('close', ended)
   link.client.on('sentinelError', ended)
+  link.client.on('node error', ended)
   link.on('command', ended)
   return promise
 }
 
 const portOf = (server: Server): number => (server.address() as AddressInfo).port
 const unused = 'redis://127.0.0.1:1'
+const asCluster = (url: string): string => url.replace('redis:', 'redis+cluster:')
 
 test.each([
   ['a wrong password', () => locked.url.replace('//', '//:canary@'), 'WRONGPASS', /refuses the user or the password/],
@@ -117,6 +124,15 @@ test.each([
     /is no Sentinel/,
   ],
   ['Sentinels without their password', () => sentinels.url, 'SENTINEL_AUTH', /see REDIS_SENTINEL_USERNAME/],
+  ['a node of a Cluster', () => node.url, 'CLUSTER', /set REDIS_URL=redis\+cluster:\/\/127\.0\.0\.1:\d+$/],
+  ['a server of no Cluster', () => asCluster(plain.url), 'NO_CLUSTER', /is no node of a Cluster/],
+  ['nodes that are away', () => 'redis+cluster://127.0.0.1:1,127.0.0.1:2', 'ETIMEDOUT', /none of the nodes at 127/],
+  [
+    'a password for a Cluster',
+    () => asCluster(locked.url).replace('//', '//:canary@'),
+    'WRONGPASS',
+    /refuses the user/,
+  ],
   ['a server of something else', () => `redis://127.0.0.1:${portOf(web)}`, 'PROTOCOL', /no Redis/],
   [
     'a user without a command',

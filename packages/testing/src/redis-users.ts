@@ -4,12 +4,17 @@ import { until } from './until.ts'
 
 const password = 'PASSWORD'
 
+/** A server, or all nodes of a Cluster. */
+interface Caller {
+  call(name: string, ...args: readonly string[]): Promise<unknown>
+}
+
 /** Makes the user that a service's README tells, who has the service's name and may do no more than it needs. */
-export async function makeReadmeUser(observer: RedisObserver, service: string): Promise<void> {
+export async function makeReadmeUser(server: Caller, service: string): Promise<void> {
   const readme = await readFile(new URL(`../../../services/${service}/README.md`, import.meta.url), 'utf8')
   const [rule] = /^ACL SETUSER .*$/m.exec(readme) ?? []
   if (rule === undefined) throw new Error(`the README of ${service} tells no user`)
-  await observer.call(...(rule.split(' ') as [string]))
+  await server.call(...(rule.split(' ') as [string]))
 }
 
 /** Makes a user `nobody`, who may do nothing at all. */

@@ -22,7 +22,8 @@ export interface TestSentinels {
 }
 
 const masterName = 'my.master-1'
-const downAfterMs = 1000
+/** Longer than a busy machine stands still. */
+const downAfterMs = 2500
 
 export interface TestSentinelsOptions {
   readonly replicas?: number

@@ -9,6 +9,7 @@
   ARGV[3] the outcomes' bytes, one after the other
   ARGV[4] how long each outcome is kept, in milliseconds, a JSON array
   ARGV[5] what the name of a channel on which others wait begins with; it ends as the key of the lease
+  ARGV[6] 1 when replicas may listen at other nodes of a Cluster: all channels are told then
   Returns a digit for each subject: 1 when published, 0 when the lease was lost.
 ]]
 local count = #KEYS / 2
@@ -19,7 +20,7 @@ for at = 1, count do
   channels[at] = ARGV[5] .. string.match(KEYS[at], '{.*')
 end
 -- A list of each channel and the number of its listeners.
-local listeners = redis.call('PUBSUB', 'NUMSUB', unpack(channels))
+local listeners = ARGV[6] ~= '1' and redis.call('PUBSUB', 'NUMSUB', unpack(channels))
 local published, own, told = {}, {}, {}
 local from = 1
 for at = 1, count do
@@ -28,7 +29,7 @@ for at = 1, count do
     redis.call('SET', KEYS[count + at], string.sub(ARGV[3], from, after - 1), 'PX', keeps[at])
     own[#own + 1] = KEYS[at]
     published[at] = '1'
-    if tonumber(listeners[2 * at]) > 0 then
+    if not listeners or tonumber(listeners[2 * at]) > 0 then
       told[#told + 1] = channels[at]
     end
   else

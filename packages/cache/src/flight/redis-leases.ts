@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import { bucketTag } from '@ipfleet/redis/bucket-tags.ts'
 import { commandGroups } from '@ipfleet/redis/command-groups.ts'
 import { type LuaArgument, type LuaCommand, luaCommand } from '@ipfleet/redis/lua-command.ts'
 import { packedValues } from '@ipfleet/redis/packed-values.ts'
@@ -120,10 +121,18 @@ class RedisLeaseSession implements LeaseSession {
     const lease = earlier instanceof RedisLease ? earlier : new RedisLease({ ...this.#deps, token, redlock: undefined })
     const args = [lease.token, lifeMs, evenIfLanded ? 1 : 0]
     try {
-      const commands = commandGroups(subjects, { maxItems: maxSubjects }).map((group) =>
-        link.luaForBytes(claimLeases, lease.keysOf(group), args),
+      const groups = commandGroups([...subjects.keys()], {
+        maxItems: maxSubjects,
+        bucketOf: bucketOf(this.#deps, (at: number) => subjects[at] as string),
+      })
+      const commands = groups.map((group) =>
+        link.luaForBytes(claimLeases, lease.keysOf(group.map((at) => subjects[at] as string)), args),
       )
-      const claims = ((await Promise.all(commands)) as ClaimReply[]).flatMap(claimsIn)
+      const claims: Claim[] = []
+      const replies = (await Promise.all(commands)) as ClaimReply[]
+      replies.forEach((reply, index) =>
+        claimsIn(reply).forEach((claim, at) => (claims[groups[index]?.[at] ?? 0] = claim)),
+      )
       if (clock.nowMs() - startedMs < lifeMs / 2) return { claims, lease }
       // This process was stalled: what is left of the leases is too short to rely on.
       await lease.release(subjects)
@@ -165,7 +174,12 @@ class RedisLease implements Lease {
   }
 
   async publish(outcomes: readonly LandedOutcome[]): Promise<ReadonlySet<string> | undefined> {
-    const groups = commandGroups(outcomes, { maxItems: maxSubjects, maxBytes, bytesOf: ({ bytes }) => bytes.length })
+    const groups = commandGroups(outcomes, {
+      maxItems: maxSubjects,
+      maxBytes,
+      bytesOf: ({ bytes }) => bytes.length,
+      bucketOf: bucketOf(this.#deps, ({ subject }: LandedOutcome) => subject),
+    })
     try {
       return new Set((await Promise.all(groups.map((group) => this.#publishGroup(group)))).flat())
     } catch {
@@ -186,7 +200,8 @@ class RedisLease implements Lease {
     const subjects = group.map(({ subject }) => subject)
     const { sizes, bytes } = packedValues(group.map((one) => one.bytes))
     const keepMs = JSON.stringify(group.map((one) => one.keepMs))
-    const args = [this.token, sizes, bytes, keepMs, this.#deps.names.landedChannels]
+    const isHeardElsewhere = this.#deps.link.isCluster ? 1 : 0
+    const args = [this.token, sizes, bytes, keepMs, this.#deps.names.landedChannels, isHeardElsewhere]
     const published = (await this.#deps.link.lua(publishOutcomes, this.keysOf(subjects), args)) as string
     return published.includes('0') ? subjects.filter((_, at) => published[at] === '1') : subjects
   }
@@ -194,9 +209,18 @@ class RedisLease implements Lease {
   async #eachGroup(subjects: readonly string[], command: LuaCommand, args: readonly LuaArgument[]): Promise<void> {
     const { link, names, prefix } = this.#deps
     const leasesOf = (group: readonly string[]): string[] => group.map((subject) => names.lease(prefix + subject))
-    const groups = commandGroups(subjects, { maxItems: maxSubjects })
+    const of = bucketOf(this.#deps, (subject: string) => subject)
+    const groups = commandGroups(subjects, { maxItems: maxSubjects, bucketOf: of })
     await Promise.allSettled(groups.map((group) => link.lua(command, leasesOf(group), args)))
   }
+}
+
+/** On a Cluster, where the keys of a command share a slot, by which bucket to group items. */
+function bucketOf<T>(
+  { link, prefix }: Pick<SessionDeps, 'link' | 'prefix'>,
+  subjectOf: (item: T) => string,
+): ((item: T) => string) | undefined {
+  return link.isCluster ? (item) => bucketTag(prefix + subjectOf(item)) : undefined
 }
 
 type ClaimReply = [states: Buffer, ...outcomes: (Buffer | null)[]]

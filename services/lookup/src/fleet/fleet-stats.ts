@@ -44,7 +44,9 @@ export class FleetStats {
     try {
       const message = JSON.stringify({ question, replica: this.#replica })
       // PUBLISH tells how many heard it: every replica, this one included.
-      expected = (await this.#link.run((client) => client.publish(this.#questions, message))) - 1
+      const heard = await this.#link.run((client) => client.publish(this.#questions, message))
+      // A node of a Cluster knows its own listeners only.
+      if (!this.#link.isCluster) expected = heard - 1
       checkComplete()
       await within(patienceMs, complete)
       return gathered

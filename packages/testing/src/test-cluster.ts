@@ -1,0 +1,64 @@
+import { RespClient } from './resp-client.ts'
+import { chooseRedisProvider } from './redis-provider-choice.ts'
+import { isPortFree, likelyFreePort } from './service-process-port.ts'
+import { startTestRedis, type TestRedis } from './test-redis.ts'
+import { until } from './until.ts'
+
+/** A Redis Cluster of nodes on this machine. */
+export interface TestCluster {
+  /** `redis+cluster://127.0.0.1:port,…` */
+  readonly url: string
+  /** The masters first; the replica of each after them, in the same order. */
+  readonly nodes: readonly TestRedis[]
+  /** One command on each master; their replies. */
+  onEachMaster(...command: readonly string[]): Promise<unknown[]>
+  stop(): Promise<void>
+}
+
+const masters = 3
+const slots = 16_384
+
+export async function startTestCluster({ replicas = false } = {}): Promise<TestCluster> {
+  const { provider } = await chooseRedisProvider('local')
+  const started = await Promise.all(
+    Array.from({ length: replicas ? 2 * masters : masters }, async () => {
+      const busPort = await freePort()
+      const args = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
+      return { redis: await startTestRedis({ provider, args }), busPort }
+    }),
+  )
+  const nodes = started.map(({ redis }) => redis)
+  const clients = await Promise.all(nodes.map(({ url }) => RespClient.connect(url)))
+  const ids = (await Promise.all(clients.map((client) => client.call('CLUSTER', 'MYID')))) as string[]
+  for (const [at, client] of clients.slice(0, masters).entries()) {
+    const [from, to] = [at, at + 1].map((share) => Math.floor((share * slots) / masters)) as [number, number]
+    await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(at + 1))
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', String(from), String(to - 1))
+  }
+  for (const { redis, busPort } of started) {
+    await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', String(redis.port), String(busPort))
+  }
+  await until(async () => (await infos(clients)).every((info) => info.includes(`cluster_known_nodes:${nodes.length}`)))
+  for (const [at, client] of clients.slice(masters).entries()) {
+    await until(() => client.call('CLUSTER', 'REPLICATE', ids[at] as string).then(Boolean, () => false))
+  }
+  await until(async () => (await infos(clients)).every((info) => info.includes('cluster_state:ok')))
+  return {
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join()}`,
+    nodes,
+    onEachMaster: (...command) => Promise.all(clients.slice(0, masters).map((client) => client.call(...command))),
+    stop: async () => {
+      for (const client of clients) client.close()
+      await Promise.all(nodes.map((node) => node.stop()))
+    },
+  }
+}
+
+async function infos(clients: readonly RespClient[]): Promise<string[]> {
+  return (await Promise.all(clients.map((client) => client.call('CLUSTER', 'INFO')))).map(String)
+}
+
+async function freePort(): Promise<number> {
+  const port = likelyFreePort()
+  return (await isPortFree(port)) ? port : freePort()
+}

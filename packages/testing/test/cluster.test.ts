@@ -1,0 +1,238 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { type FakeIpinfo, startFakeIpinfo } from '../src/fake-ipinfo.ts'
+import { type ServiceProcess, startReplica, startService } from '../src/service-process.ts'
+import { makeReadmeUser } from '../src/redis-users.ts'
+import { temporaryFolder } from '../src/service-process-folder.ts'
+import { startTestCluster, type TestCluster } from '../src/test-cluster.ts'
+import { until } from '../src/until.ts'
+
+/** A fleet on a Redis Cluster of three masters. */
+
+const limited = Array.from({ length: 10 }, (_, at) => `limited-client-${at}`)
+const closers: (() => Promise<unknown>)[] = []
+let cluster: TestCluster
+let fake: FakeIpinfo
+let replicas: readonly [ServiceProcess, ServiceProcess]
+/** A replica of another fleet. */
+let stranger: ServiceProcess
+
+beforeAll(async () => {
+  cluster = await startTestCluster()
+  closers.push(() => cluster.stop())
+  for (const service of ['lookup', 'edge', 'egress', 'bulk']) {
+    await makeReadmeUser({ call: (...command) => cluster.onEachMaster(...command) }, service)
+    // As the READMEs say of a Cluster.
+    await cluster.onEachMaster('ACL', 'SETUSER', service, '+cluster|slots', '+asking')
+  }
+  fake = await startFakeIpinfo()
+  closers.push(() => fake.close())
+  const env = {
+    REDIS_URL: cluster.url,
+    REDIS_USERNAME: 'lookup',
+    REDIS_PASSWORD: 'PASSWORD',
+    REDIS_TIMEOUT_MS: '1000',
+    IPINFO_KEYS: 'key-1,key-2,key-3',
+    IPINFO_BASE_URL: fake.url,
+    IPINFO_API_BASE_URL: fake.apiUrl,
+    CLIENT_TOKENS: ['any-client', ...limited.map((token) => `${token};requests=5/day`)].join(),
+    QUOTA_POLL_SECONDS: '0',
+    STALE_WHILE_REVALIDATE_SECONDS: '0',
+    DRAIN_MS: '0',
+  }
+  const blue = { ...env, REDIS_PREFIX: 'blue', REDIS_USERNAME: '', REDIS_PASSWORD: '' }
+  const [first, second, third] = await Promise.all([
+    kept(startReplica(env)),
+    kept(startReplica(env)),
+    kept(startReplica(blue)),
+  ])
+  replicas = [first, second]
+  stranger = third
+  for (const { url } of [first, second, third]) await until(async () => (await healthOf(url)).status === 'ok')
+}, 120_000)
+
+afterAll(async () => {
+  for (const close of closers.toReversed()) await close()
+})
+
+async function kept(starting: Promise<ServiceProcess>): Promise<ServiceProcess> {
+  const service = await starting
+  closers.push(() => service.stop())
+  return service
+}
+
+const withToken = (token: string): RequestInit => ({ headers: { Authorization: `Bearer ${token}` } })
+const client = withToken('any-client')
+
+interface Health {
+  readonly status: string
+  readonly redis: unknown
+}
+
+async function healthOf(url: string): Promise<Health> {
+  return (await (await fetch(`${url}/health`)).json()) as Health
+}
+
+const callsFor = (address: string): number => fake.calls.filter(({ path }) => path === `/${address}`).length
+
+test('health tells that it is a Cluster', async () => {
+  const up = { state: 'up', topology: 'cluster' }
+  const well = { state: 'up', cache: 'up', links: { state: up, cache: up } }
+  await until(async () => JSON.stringify((await healthOf(replicas[0].url)).redis) === JSON.stringify(well))
+})
+
+/** One after another, each asked of both replicas several times at once. */
+async function herd(addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) {
+    const asked = Array.from({ length: 10 }, (_, at) => fetch(`${replicas[(at % 2) as 0 | 1].url}/${address}`, client))
+    const answers = await Promise.all(asked)
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+  }
+}
+
+test('many who ask for one cold address at once cost one upstream call, whatever slot it is in', async () => {
+  let round = 0
+  // A node that stands still for a moment costs a call more. That 30 addresses miss a node is as good as impossible.
+  await until(async () => {
+    round += 1
+    const addresses = Array.from({ length: 30 }, (_, at) => `9.9.${round}.${at}`)
+    await herd(addresses)
+    return addresses.every((address) => callsFor(address) === 1)
+  }, 60_000)
+}, 90_000)
+
+test('a batch over all slots is read from what another replica has stored, and keeps its order', async () => {
+  const addresses = Array.from({ length: 600 }, (_, at) => `6.7.${at >> 8}.${at & 255}`)
+  const batch = async (url: string): Promise<object> => {
+    const { headers } = client
+    const answer = await fetch(`${url}/batch`, {
+      method: 'POST',
+      headers: headers ?? {},
+      body: JSON.stringify(addresses),
+    })
+    expect(answer.status).toBe(200)
+    return (await answer.json()) as object
+  }
+  const [first, second] = replicas
+  const loaded = Object.entries(await batch(first.url))
+  expect(loaded).toHaveLength(addresses.length)
+  expect(loaded.filter(([address, answer]) => (answer as { ip?: string }).ip !== address)).toEqual([])
+  await until(async () => {
+    const before = itemsAsked()
+    const again = await batch(second.url)
+    return itemsAsked() === before && Object.keys(again).length === addresses.length
+  })
+})
+
+test('a purge reaches the other replica', async () => {
+  const [first, second] = replicas
+  await fetch(`${first.url}/7.7.7.7`, client)
+  await fetch(`${second.url}/7.7.7.7`, client)
+  const before = callsFor('7.7.7.7')
+  expect((await fetch(`${first.url}/cache`, { method: 'DELETE' })).ok).toBe(true)
+  await until(async () => {
+    await fetch(`${second.url}/7.7.7.7`, client)
+    return callsFor('7.7.7.7') > before
+  })
+})
+
+test('budgets of clients hold over both replicas', async () => {
+  const left = [...limited]
+  await until(async () => {
+    const token = left.pop()
+    if (token === undefined) throw new Error('no token was held to its budget')
+    const statuses: number[] = []
+    for (let at = 0; at < 10; at += 1) {
+      statuses.push((await fetch(`${replicas[(at % 2) as 0 | 1].url}/8.8.8.${at}`, withToken(token))).status)
+    }
+    return isDeepStrictEqual(statuses, [200, 200, 200, 200, 200, 429, 429, 429, 429, 429])
+  })
+})
+
+test('counters of all replicas are summed', async () => {
+  await until(async () => {
+    const [first, second] = await Promise.all(replicas.map(({ url }) => requestsAt(`${url}/stats`)))
+    return (await requestsAt(`${replicas[0].url}/stats?scope=fleet`)) >= (first ?? 0) + (second ?? 1)
+  })
+})
+
+test('a key that is benched is benched on the whole fleet, and not on another one', async () => {
+  const [first, second] = replicas
+  const id = (await keysOf(first.url))[0]?.id
+  await fetch(`${first.url}/keys/${id}/bench?seconds=600`, { method: 'POST' })
+  await until(async () => (await keysOf(second.url)).some((key) => key.id === id && key.state !== 'active'))
+  expect((await keysOf(stranger.url)).map(({ state }) => state)).toEqual(['active', 'active', 'active'])
+})
+
+test('another fleet in the same Cluster shares no answers', async () => {
+  await fetch(`${replicas[0].url}/5.5.5.5`, client)
+  await fetch(`${stranger.url}/5.5.5.5`, client)
+  expect(callsFor('5.5.5.5')).toBe(2)
+})
+
+test('a job is done', async () => {
+  const bulk = await started('bulk', {
+    PORT: '0',
+    HOST: '127.0.0.1',
+    LOOKUP_URL: replicas[0].url,
+    LOOKUP_TOKEN: 'any-client',
+  })
+  const body = Array.from({ length: 2000 }, (_, at) => `4.7.${at >> 8}.${at & 255}`).join('\n')
+  const headers = { 'Content-Type': 'text/plain' }
+  const posted = await until(async () => {
+    const answer = await fetch(`${bulk.url}/jobs`, { method: 'POST', headers, body })
+    return answer.status === 202 && ((await answer.json()) as { readonly id: string })
+  })
+  await until(async () => {
+    const job = (await (await fetch(`${bulk.url}/jobs/${posted.id}`)).json()) as { readonly state: string }
+    return job.state === 'completed'
+  }, 60_000)
+  const results = await (await fetch(`${bulk.url}/jobs/${posted.id}/results`)).text()
+  expect(results.trim().split('\n')).toHaveLength(2000)
+}, 120_000)
+
+test('edge and egress use it too', async () => {
+  const folder = await temporaryFolder('edge')
+  closers.push(() => folder.remove())
+  const file = join(folder.path, 'edge.toml')
+  await writeFile(file, '[server]\nlisten = "127.0.0.1:0"\n[upstreams]\nbackends = ["http://127.0.0.1:1"]\n')
+  const services = await Promise.all([
+    started('edge', {}, ['--config', file]),
+    started('egress', { LISTEN_ADDR: '127.0.0.1:0', METRICS_ADDR: 'off' }),
+  ])
+  for (const service of services) await service.waitForLine(({ msg }) => msg === 'redis is up')
+})
+
+test('no node was sent a command that is for another one', async () => {
+  const stats = await cluster.onEachMaster('INFO', 'errorstats')
+  expect(stats.map(String).join('')).not.toMatch(/errorstat_(CROSSSLOT|TRYAGAIN)/)
+  const sizes = await cluster.onEachMaster('DBSIZE')
+  expect(sizes.filter((size) => size === 0)).toEqual([])
+})
+
+function started(name: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
+  const entry = fileURLToPath(new URL(`../../../services/${name}/src/main.ts`, import.meta.url))
+  const common = { LOG_FORMAT: 'json', DRAIN_MS: '0', REDIS_URL: cluster.url, REDIS_TIMEOUT_MS: '1000' }
+  const user = { REDIS_USERNAME: name, REDIS_PASSWORD: 'PASSWORD' }
+  return kept(startService({ entry, args, name, env: { ...common, ...user, ...env } }))
+}
+
+interface Key {
+  readonly id: string
+  readonly state: string
+}
+
+async function keysOf(url: string): Promise<readonly Key[]> {
+  return ((await (await fetch(`${url}/keys`)).json()) as { readonly keys: readonly Key[] }).keys
+}
+
+async function requestsAt(url: string): Promise<number> {
+  return ((await (await fetch(url)).json()) as { readonly requests_total: number }).requests_total
+}
+
+function itemsAsked(): number {
+  return fake.calls.reduce((sum, { items = [] }) => sum + items.length, 0)
+}
