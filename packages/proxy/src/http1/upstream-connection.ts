@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 import { AnswerReader, type AnswerSink } from './answer-reader.ts'
+import { BodyWrites } from './body-writes.ts'
 import type { Exchange } from './exchange.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 import type { AnswerHead, UpstreamTarget, RawFields } from './exchange-types.ts'
@@ -67,6 +69,7 @@ export class UpstreamConnection {
   #deadlineMs: number
   /** Since when it carries its exchange. */
   #sinceMs = 0
+  #writes: BodyWrites | undefined
 
   private constructor(socket: Socket, exchange: Exchange, owner: ConnectionOwner) {
     this.#owner = owner
@@ -109,17 +112,20 @@ export class UpstreamConnection {
     const { request, finished } = exchange
     this.#reader.expect(request.method, request.upgrade !== undefined)
     this.#enter(finished ? 'awaiting' : 'sending')
+    if (request.body !== 'none') {
+      this.#writes ??= new BodyWrites(this.#socket, this.#onFailedWrite)
+      this.#writes.collect()
+    }
     this.#socket.write(request.head + framingLines(request, this.#owner.closes), 'latin1')
   }
 
   sendBody(chunk: Buffer): boolean {
     const socket = this.#socket
+    this.#writes?.collect()
     if (this.#exchange?.request.body === 'chunked') {
-      socket.cork()
       socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
       socket.write(chunk)
       socket.write('\r\n', 'latin1')
-      socket.uncork()
     } else socket.write(chunk)
     this.#timeBody(socket.writableNeedDrain)
     return !socket.writableNeedDrain
@@ -180,10 +186,10 @@ export class UpstreamConnection {
         this.#fail(new UpstreamFault('unreachable', 'the connection was not made in time'))
         return
       case 'sending':
-        this.#fail(new UpstreamFault('stalled', 'the server stopped taking the request'))
+        this.#fail(this.#lost ?? new UpstreamFault('stalled', 'the server stopped taking the request'))
         return
       case 'awaiting':
-        this.#fail(new UpstreamFault('silent', 'no answer in time'))
+        this.#fail(this.#lost ?? new UpstreamFault('silent', 'no answer in time'))
         return
       case 'receiving':
         this.#fail(new UpstreamFault('stalled', 'the answer stopped in the middle'))
@@ -191,6 +197,11 @@ export class UpstreamConnection {
       default:
         this.drop()
     }
+  }
+
+  get #lost(): UpstreamFault | undefined {
+    const failed = this.#writes?.failed
+    return failed && this.#broken(failed)
   }
 
   #listen(): void {
@@ -243,20 +254,30 @@ export class UpstreamConnection {
     this.#exchange?.tell((handler) => handler.drained())
   }
 
+  readonly #onFailedWrite = (error: Error): void => {
+    // An idle connection has nothing to read, and that of a tunnel is no longer this one's.
+    if (this.#exchange === undefined) this.#socket.destroy(error)
+    if (this.#phase === 'sending' || this.#phase === 'awaiting') this.#stopwatch(readOnMs)
+  }
+
   readonly #onEnd = (): void => {
     if (this.#phase === 'receiving' && this.#reader.endsWithConnection) {
       this.#ended([], nothing, false)
       return
     }
-    this.#fail(this.#broken())
+    this.#fail(this.#broken(this.#writes?.failed))
   }
 
   readonly #onError = (error: Error): void => {
-    this.#fail(this.#broken(error))
+    const exchange = this.#exchange
+    // A server that closes without having read all of a request resets the connection (RFC 9112 §9.6).
+    const isAnswered = this.#phase === 'receiving' && exchange?.finished === false && this.#reader.endsWithConnection
+    if (isAnswered && errorCode(error) === 'ECONNRESET') this.#ended([], nothing, false)
+    else this.#fail(this.#broken(this.#writes?.failed ?? error))
   }
 
   readonly #onClose = (): void => {
-    this.#fail(this.#broken())
+    this.#fail(this.#broken(this.#writes?.failed))
   }
 
   #broken(cause?: Error): UpstreamFault {
@@ -288,7 +309,7 @@ export class UpstreamConnection {
   #settle(exchange: Exchange, isReusable: boolean): void {
     this.#exchange = undefined
     exchange.end()
-    if (!isReusable || !exchange.finished || this.#socket.writableLength > 0) {
+    if (!isReusable || !exchange.finished || this.#writes?.failed || this.#socket.writableLength > 0) {
       this.#leave()
       this.#socket.destroy()
       return
@@ -344,3 +365,5 @@ export class UpstreamConnection {
 }
 
 const nothing = Buffer.alloc(0)
+/** For what has come before a write failed. The end of the connection is behind it, and usually there already. */
+const readOnMs = 10_000

@@ -210,3 +210,48 @@ describe('a body that is not what was said never reaches another request', () =>
     expect(peer.received).not.toContain('evil')
   })
 })
+
+describe('a server that answers in the middle of a body and closes, so that the connection is reset', () => {
+  test.each([
+    ['413, as gunicorn', 'HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 8\r\n\r\ntoo long'],
+    ['501 until the end, as busybox', 'HTTP/1.0 501 Not Implemented\r\n\r\ntoo long'],
+    ['400 in chunks', 'HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n8\r\ntoo long\r\n0\r\n\r\n'],
+    ['200', 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 8\r\n\r\ntoo long'],
+  ])('is heard, each time: %s', async (_what, answer) => {
+    const part = Buffer.alloc(65_536, 'x')
+    for (let round = 0; round < 10; round += 1) {
+      const { exchange, heard } = ask(upstream.pool(), '/', { method: 'POST', body: 10_000_000 })
+      const write = (): void => {
+        for (let sent = 0; sent < 50; sent += 1) exchange.write(part)
+      }
+      write()
+      const peer = await upstream.server.peer()
+      await peer.request()
+      const { socket } = peer
+      socket.pause()
+      // What it has not read makes the kernel reset the connection.
+      socket.write(answer, 'latin1', () => {
+        socket.destroy()
+        write()
+      })
+      await heard.over
+      expect([heard.fault, heard.head?.status, heard.body]).toEqual([
+        undefined,
+        Number(answer.slice(9, 12)),
+        'too long',
+      ])
+    }
+  })
+
+  test('but one that closes without an answer has lost the request', async () => {
+    const { exchange, heard } = ask(upstream.pool(), '/', { method: 'POST', body: 10_000_000 })
+    exchange.write(Buffer.alloc(1_000_000, 'x'))
+    const peer = await upstream.server.peer()
+    await peer.request()
+    peer.socket.pause()
+    peer.socket.destroy()
+    exchange.write(Buffer.alloc(1_000_000, 'x'))
+    await heard.over
+    expect(heard.events.at(-1)).toBe('failed lost')
+  })
+})
