@@ -85,6 +85,9 @@ test('all replicas are replaced under load: no GET fails, a benched key rests on
   fake.clearCalls()
 
   const inputs = Array.from({ length: 6000 }, (_, at) => `30.${(at >> 8) & 255}.${at & 255}.9`)
+  // So that the job is under way when the first replacement begins.
+  const late = new Set(inputs.slice(4000))
+  const gate = fake.hold({ when: ({ items = [] }) => items.some((item) => late.has(item)) })
   const posted = await fetch(`${bulk.url}/jobs`, { method: 'POST', body: inputs.join('\n') })
   const { id: job } = (await posted.json()) as Job
   const jobUrl = `${bulk.url}/jobs/${job}`
@@ -93,13 +96,14 @@ test('all replicas are replaced under load: no GET fails, a benched key rests on
     pauseMs: 10,
     urlOf: (number) => `${edge.url}/9.1.${(number >> 8) & 255}.${number & 255}`,
   })
-  await until(async () => (await read<Job>(jobUrl)).lines.done > 0)
-  const linesAtReplacements: number[] = []
+  // A bulk service that Redis does not answer in time says so instead.
+  await until(async () => ((await read<Partial<Job>>(jobUrl)).lines?.done ?? 0) > 0)
   for (const [at, old] of replicas.slice(0, 3).entries()) {
-    const next = await startNext(ports[at + 3] ?? 0)
+    const starting = startNext(ports[at + 3] ?? 0)
+    gate.release()
+    const next = await starting
     replicas.push(next)
     await until(async () => next.lines().some(({ msg, path }) => msg === 'request' && path !== '/readyz'))
-    linesAtReplacements.push((await read<Job>(jobUrl)).lines.done)
     expect((await old.stop()).code).toBe(0)
   }
   const { requests } = load
@@ -107,15 +111,10 @@ test('all replicas are replaced under load: no GET fails, a benched key rests on
   const { failures } = await load.stop()
   expect(failures).toEqual([])
 
-  const { state } = await until(async () => {
-    const seen = await read<Job>(jobUrl)
-    return seen.state !== 'running' && seen
-  }, 60_000)
-  expect(state).toBe('completed')
+  await until(async () => (await read<Partial<Job>>(jobUrl)).state === 'completed', 60_000)
   const results = (await (await fetch(`${jobUrl}/results`)).text()).trimEnd().split('\n')
   expect(results.map((line) => (JSON.parse(line) as { input: string }).input)).toEqual(inputs)
   expect(results.filter((line) => line.includes('"error"'))).toEqual([])
-  expect(Math.min(...linesAtReplacements)).toBeLessThan(inputs.length)
 
   for (const replica of replicas.slice(3)) {
     const now = (await read<{ keys: readonly Row[] }>(`${replica.url}/keys`)).keys

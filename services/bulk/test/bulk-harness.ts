@@ -102,9 +102,12 @@ export class BulkHarness implements AsyncDisposable {
     return (JSON.parse(text) as SeenJob).id
   }
 
+  /** Rejects when the service tells nothing of it, as while Redis does not answer. */
   async job(id: string): Promise<SeenJob> {
     const response = await fetch(`${this.url}/jobs/${id}`)
-    return (await response.json()) as SeenJob
+    const text = await response.text()
+    if (!response.ok) throw new Error(`job ${id}: ${response.status} ${text}`)
+    return JSON.parse(text) as SeenJob
   }
 
   /** The job once it is in that state. */

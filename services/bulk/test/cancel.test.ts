@@ -10,13 +10,21 @@ beforeAll(async () => {
 
 afterAll(() => harness.stop())
 
+/** Upstream answers nothing about the second half of so many addresses, so that their job is not at its end. */
+function holdSecondHalf(count: number, from = 0): { release(): void } {
+  const late = new Set(addresses(count, from).slice(count / 2))
+  return harness.fake.hold({ when: ({ items = [] }) => items.some((item) => late.has(item)) })
+}
+
 test('a cancelled job asks upstream nothing more after a second, whichever process is told; what is there can be read', async () => {
+  const gate = holdSecondHalf(60_000)
   const id = await harness.post(addresses(60_000).join('\n'))
   await harness.fake.waitForCalls(8)
   // To the one of the two that did not take it, so that at least one of them learns it by message.
   const response = await fetch(`${harness.services[1]?.url}/jobs/${id}`, { method: 'DELETE' })
   expect(response.status).toBe(200)
   expect(await response.json()).toMatchObject({ id, state: 'cancelled' })
+  gate.release()
   // Nothing announces that nothing happens.
   await sleep(1000)
   const asked = harness.fake.stats().total
@@ -39,10 +47,12 @@ test('a cancelled job asks upstream nothing more after a second, whichever proce
 })
 
 test('a short job does not wait for the end of a long one that came before', async () => {
+  const gate = holdSecondHalf(60_000, 100_000)
   const long = await harness.post(addresses(60_000, 100_000).join('\n'))
   await harness.fake.waitForCalls(4)
   const short = await harness.post(addresses(500, 300_000).join('\n'))
   await harness.waitFor(short, 'completed')
   expect((await harness.job(long)).state).toBe('running')
+  gate.release()
   await fetch(`${harness.url}/jobs/${long}`, { method: 'DELETE' })
 })

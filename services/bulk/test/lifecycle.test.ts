@@ -23,7 +23,7 @@ test('SIGTERM in the middle of a job: chunks are finished or handed back, and an
   const [, second] = harness.services
   const lines = addresses(30_000)
   const id = await harness.post(lines.join('\n'))
-  await until(async () => ((await harness?.job(id))?.lines.done ?? 0) > 2000)
+  await until(async () => ((await harness?.job(id).catch(() => undefined))?.lines.done ?? 0) > 2000)
   const { code } = (await second?.stop()) ?? {}
   expect(code).toBe(0)
   expect(second?.lines().some(({ msg }) => msg === 'stopped')).toBe(true)

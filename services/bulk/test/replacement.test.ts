@@ -67,7 +67,8 @@ test('one of two processes is replaced under load: no request fails, and each in
     const lines = addresses(12_000)
     const id = await harness.post(lines.join('\n'))
     const load = startLoad(edge.url, id)
-    await until(async () => (await harness.job(id)).lines.done > 1000 && load.posted.length > 2)
+    const linesDone = async (): Promise<number> => (await harness.job(id).catch(() => undefined))?.lines.done ?? 0
+    await until(async () => (await linesDone()) > 1000 && load.posted.length > 2)
     expect((await second?.stop())?.code).toBe(0)
     const { length } = load.posted
     await harness.join({ PORT: String(port) })
