@@ -42,17 +42,43 @@ export function tinyMmdb(contents: TinyMmdb): Buffer {
   }
   if (aliased) for (const alias of ['::ffff:0:0/96', '2002::/16']) insert(root, bitsOf(alias, 6), ipv4Tree(root))
   const nodes = breadthFirst(root)
-  const metadata = encoded({
-    binary_format_major_version: 2,
-    binary_format_minor_version: 0,
-    build_epoch: buildEpoch,
-    database_type: type,
-    ip_version: ipVersion,
-    node_count: nodes.length,
-    record_size: recordSize,
-  })
+  const metadata = metadataOf({ ipVersion, type, recordSize, buildEpoch, nodeCount: nodes.length })
   const marker = Buffer.concat([Buffer.from('abcdef', 'hex'), Buffer.from('MaxMind.com')])
   return Buffer.concat([treeOf(nodes, recordSize), Buffer.alloc(16), ...data, marker, metadata])
+}
+
+interface Metadata {
+  readonly ipVersion: number
+  readonly type: string
+  readonly recordSize: number
+  readonly buildEpoch: number
+  readonly nodeCount: number
+}
+
+/** With the types that the specification says: libmaxminddb opens no file with others. */
+function metadataOf({ ipVersion, type, recordSize, buildEpoch, nodeCount }: Metadata): Buffer {
+  const members: readonly (readonly [name: string, value: Buffer])[] = [
+    ['binary_format_major_version', encodedUint16(2)],
+    ['binary_format_minor_version', encodedUint16(0)],
+    ['build_epoch', encodedUint64(buildEpoch)],
+    ['database_type', encoded(type)],
+    ['description', encoded({})],
+    ['ip_version', encodedUint16(ipVersion)],
+    ['languages', encoded([])],
+    ['node_count', encoded(nodeCount)],
+    ['record_size', encodedUint16(recordSize)],
+  ]
+  return Buffer.concat([control(7, members.length), ...members.flatMap(([name, value]) => [encoded(name), value])])
+}
+
+function encodedUint16(value: number): Buffer {
+  return Buffer.concat([control(5, 2), Buffer.from([value >> 8, value & 255])])
+}
+
+function encodedUint64(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return Buffer.concat([control(9, 8), bytes])
 }
 
 function insert(root: Node, bits: readonly number[], child: Child): void {
