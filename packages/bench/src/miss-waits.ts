@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startReplica } from '@ipfleet/testing/service-process.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
-import { countRedisWaits } from './redis-waits.ts'
+import { countRedisWaits } from '@ipfleet/testing/redis-waits.ts'
 import { median } from './statistics.ts'
 import { manyTargets, warm } from './targets.ts'
 

@@ -66,7 +66,7 @@ function takeAway(): void {
 }
 
 test('what was loaded under a lease that was lost is answered with, but kept nowhere', async () => {
-  flight = flightOf(async (load) => ({ outcome: await load(), led: true, published: false, superseded: true }))
+  flight = flightOf(async (load) => ({ outcome: await load(), led: true, superseded: true }))
   expect(textOf(await find(loading(outcomeOf('late'))))).toBe('late')
   stored.set('q', new Entry(answerOf('newer'), clock.nowMs(), freshForMs))
   expect(textOf(await find(neverLoad))).toBe('newer')
@@ -126,7 +126,7 @@ describe('the order of the tiers', () => {
   test('a load’s origin is told to the one that led it, and to nobody else', async () => {
     const origin = { keyId: 'k', upstreamStatus: 200 }
     expect(await find(loading({ ...outcomeOf('a'), origin }))).toMatchObject({ origin })
-    flight = flightOf(async () => ({ outcome: { ...outcomeOf('a'), origin }, led: false, published: true }))
+    flight = flightOf(async () => ({ outcome: { ...outcomeOf('a'), origin }, led: false }))
     expect(await find(neverLoad, 'other')).not.toHaveProperty('origin')
   })
 })
@@ -153,20 +153,14 @@ describe('one load for many', () => {
   })
 
   test('another replica’s answer is kept in memory, and left to that replica to store', async () => {
-    flight = flightOf(async () => ({ outcome: outcomeOf('theirs'), led: false, published: true }))
+    flight = flightOf(async () => ({ outcome: outcomeOf('theirs'), led: false }))
     expect(await find(neverLoad)).toMatchObject({ kind: 'found', source: 'collapsed' })
     expect(stored.size).toBe(0)
     expect(await find(neverLoad)).toMatchObject({ source: 'l1' })
   })
 
-  test('a load whose lease was lost answers its caller and overwrites nothing in the shared tier', async () => {
-    flight = flightOf(async (load) => ({ outcome: await load(), led: true, published: false }))
-    expect(textOf(await find(loading(outcomeOf('late'))))).toBe('late')
-    expect(stored.size).toBe(0)
-  })
-
   test('what another replica could not share is loaded here', async () => {
-    flight = flightOf(async () => ({ outcome: { kind: 'unshared' }, led: false, published: true }))
+    flight = flightOf(async () => ({ outcome: { kind: 'unshared' }, led: false }))
     expect(await find(loading(outcomeOf('large')))).toMatchObject({ kind: 'found', source: 'upstream' })
   })
 

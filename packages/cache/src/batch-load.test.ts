@@ -115,19 +115,19 @@ describe('many queries', () => {
   })
 
   test('that another replica answered are kept in memory; the shared tier has them already', async () => {
-    flight = { run: landing({ outcome: outcomeOf('a'), led: false, published: true }) }
+    flight = { run: landing({ outcome: outcomeOf('a'), led: false }) }
     expect(sourcesOf(await find(['a']))).toEqual({ a: 'collapsed' })
     expect([stored.size, memory.size]).toEqual([0, 1])
   })
 
   test('whose answer another replica could not share are loaded here', async () => {
-    flight = { run: landing({ outcome: { kind: 'unshared' }, led: false, published: true }) }
+    flight = { run: landing({ outcome: { kind: 'unshared' }, led: false }) }
     expect(sourcesOf(await find(['a']))).toEqual({ a: 'upstream' })
   })
 })
 
 test('what was loaded under a lease that was lost is answered with, but kept nowhere', async () => {
-  const lost = { led: true, published: false, superseded: true }
+  const lost = { led: true, superseded: true }
   flight = { run: landing({ outcome: outcomeOf('late'), ...lost }) }
   expect(sourcesOf(await find(['a', 'b']))).toEqual({ a: 'upstream', b: 'upstream' })
   expect([stored.size, memory.size]).toEqual([0, 0])
@@ -258,7 +258,7 @@ describe('when Redis is away', () => {
   })
 
   test('what was being waited for is loaded here; what is being loaded here already is not loaded again', async () => {
-    const lease = { extend: away, release: async () => {}, publish: async () => new Set(['a']) }
+    const lease = { isSure: () => true, extend: away, release: async () => {}, publish: async () => new Set(['a']) }
     const claims = [{ kind: 'leased' }, { kind: 'held' }] as const
     let asked = 0
     flight = flightOver(async () => (asked++ === 0 ? { claims, lease } : away()))

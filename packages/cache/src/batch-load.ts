@@ -132,15 +132,13 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
       const { entry } = finding
       if (entry === this.#best.get(query)) entry.heldUntilMs = nowMs + holdMs(outcome)
       if (this.#remembers) this.#deps.memory.set(query, entry, nowMs)
-      if (led && result.published) toStore.set(query, entry)
+      if (led) toStore.set(query, entry)
     })
-    try {
-      if (toStore.size > 0) await this.#deps.shared.setMany(toStore)
-    } finally {
-      findings.forEach((finding, query) => this.#answer(query, finding))
-    }
+    // It is on its way before the answers are: a client that asks another replica next is answered from there.
+    const storing = toStore.size > 0 ? this.#deps.shared.setMany(toStore) : undefined
+    findings.forEach((finding, query) => this.#answer(query, finding))
     // Too large to share, or private: this process loads them for itself.
-    if (unshared.length > 0) await loadAlone(unshared, this)
+    await Promise.all([storing, unshared.length > 0 ? loadAlone(unshared, this) : undefined])
   }
 
   failed(queries: readonly string[], error: unknown): void {

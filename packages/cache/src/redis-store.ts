@@ -61,8 +61,7 @@ export class RedisStore implements AnswerStore {
     })
     const bucketOf = this.#link.isCluster ? ({ key }: EncodedEntry): string => tagIn(key) : undefined
     const groups = commandGroups(living, { maxItems: maxEntries, bucketOf })
-    if (bucketOf) await Promise.all(groups.map((group) => this.#setGroup(group)))
-    else for (const group of groups) await this.#setGroup(group)
+    await Promise.all(groups.map((group) => this.#setGroup(group)))
   }
 
   async #setGroup(group: readonly EncodedEntry[]): Promise<void> {

@@ -1,4 +1,6 @@
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { Outcome } from '../src/outcome.ts'
@@ -147,7 +149,7 @@ describe('commands', () => {
     await find(b, neverLoad)
     await watch.stop()
     const all = [...miss, ...watch.commands]
-    expect(all).toEqual(['get', 'evalsha', 'get', 'evalsha', 'set', 'get'])
+    expect(all).toEqual(['get', 'evalsha', 'get', 'set', 'evalsha', 'get'])
   })
 })
 
@@ -270,4 +272,49 @@ test('freshness does not care when the wall clock jumps', async () => {
     const finding = await find(b, neverLoad)
     expect(finding.kind === 'found' && finding.entry.ageMs(performance.now())).toBeLessThan(10_000)
   }
+})
+
+/** A replica whose bytes to and from its servers take that long. */
+async function slowReplica(stateMs: number, cacheMs: number): Promise<Replica> {
+  const urls = await Promise.all(
+    [stateMs, cacheMs].map(async (delayMs) => {
+      const proxy = await startFaultyTcpProxy({ targetPort: redis.port })
+      cleanups.push(() => proxy.close())
+      await proxy.mode({ delayMs })
+      return `redis://127.0.0.1:${proxy.port}`
+    }),
+  )
+  const [url = '', cacheUrl = ''] = urls
+  // Longer than any machine stands still.
+  const options = { timeoutMs: 30_000, lifeMs: 60_000, keepMs: 60_000 }
+  const replica = await joinedReplica({ url, cacheUrl: stateMs === cacheMs ? url : cacheUrl, ...options })
+  cleanups.push(() => replica.close())
+  return replica
+}
+
+describe('where Redis is slow', () => {
+  test.each<{ readonly a: [number, number]; readonly b: [number, number] }>([
+    { a: [20, 20], b: [1, 1] },
+    { a: [1, 40], b: [1, 1] },
+    { a: [15, 1], b: [1, 25] },
+  ])('one load answers two replicas that ask within moments: $a and $b ms', async ({ a, b }) => {
+    const replicas = await Promise.all([slowReplica(...a), slowReplica(...b)])
+    const loads = new Map<string, number>()
+    const queries = Array.from({ length: 60 }, (_, at) => `/9.9.9.${at}`)
+    const loadOf =
+      (query: string): Load =>
+      async () => {
+        loads.set(query, (loads.get(query) ?? 0) + 1)
+        return outcomeOf(query)
+      }
+    const asked = queries.flatMap((query, at) =>
+      replicas.map(async (replica, index) => {
+        // Before, during and after the other's load.
+        await sleep(index === at % 2 ? 0 : at * 2)
+        return find(replica, loadOf(query), query)
+      }),
+    )
+    expect((await Promise.all(asked)).map(textOf)).toEqual(queries.flatMap((query) => [query, query]))
+    expect([...loads.values()]).toEqual(queries.map(() => 1))
+  })
 })

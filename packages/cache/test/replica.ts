@@ -17,6 +17,7 @@ import { until } from '@ipfleet/testing/until.ts'
 
 export interface Replica {
   readonly link: RedisLink
+  readonly cacheLink: RedisLink
   readonly generation: RedisGeneration
   readonly store: RedisStore
   readonly memory: LruStore
@@ -31,6 +32,12 @@ export interface ReplicaOptions {
   readonly staleForMs?: number
   /** Deadline of one command. */
   readonly timeoutMs?: number
+  /** Where answers are, if not at `url`. */
+  readonly cacheUrl?: string
+  /** Of a lease. */
+  readonly lifeMs?: number
+  /** How long an outcome is kept. Default: what a service does. */
+  readonly keepMs?: number
 }
 
 /** The tiers of one replica, put together as a service does it. It may be connected or not. */
@@ -39,32 +46,38 @@ export function openReplica({
   subscriberUrl = url,
   staleForMs = 60_000,
   timeoutMs = 15_000,
+  cacheUrl = url,
+  lifeMs = 15_000,
+  keepMs,
 }: ReplicaOptions): Replica {
   const clock = new FleetClock()
   const link = new RedisLink({ url, name: 'replica', timeoutMs })
+  const cacheLink = cacheUrl === url ? link : new RedisLink({ url: cacheUrl, name: 'cache', timeoutMs })
   const subscriber = new Subscriber({ url: subscriberUrl })
   clock.follow(link)
   const generation = new RedisGeneration(link, subscriber)
   // Of one generation only: an outcome from before a purge must not answer a caller who asks after it.
   const prefix = (): string => `${generation.require()}:`
-  const leases = resilientLeases(new RedisLeases(link, subscriber, { lifeMs: 15_000, prefix }))
-  const flight = new FleetFlight<SharedOutcome>(leases, outcomeCodec)
-  const store = new RedisStore(link, clock, generation, { staleForMs })
+  const leases = resilientLeases(new RedisLeases(link, subscriber, { lifeMs, prefix }))
+  const codec = keepMs === undefined ? outcomeCodec : { ...outcomeCodec, keepMs: () => keepMs }
+  const flight = new FleetFlight<SharedOutcome>(leases, codec)
+  const store = new RedisStore(cacheLink, clock, generation, { staleForMs })
   const memory = new LruStore({ maxEntries: 100, recheckAfterMs: 60_000 })
   const cache = new AnswerCache({ memory, shared: resilientStore(store), flight, staleForMs, revalidateForMs: 0 })
   generation.onPurge(() => cache.forget())
   const close = (): void => {
     clock.close()
     subscriber.close()
+    if (cacheLink !== link) cacheLink.close()
     link.close()
   }
-  return { link, generation, store, memory, cache, close }
+  return { link, cacheLink, generation, store, memory, cache, close }
 }
 
 /** As `openReplica`, and it has joined the fleet: connected, listening, the generation known. */
 export async function joinedReplica(options: ReplicaOptions): Promise<Replica> {
   const replica = openReplica(options)
-  if (!replica.link.up) await once(replica.link, 'up')
+  for (const link of [replica.link, replica.cacheLink]) if (!link.up) await once(link, 'up')
   await replica.generation.known
   return replica
 }

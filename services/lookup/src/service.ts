@@ -108,7 +108,7 @@ export class Replica {
     this.#upstream?.second?.client.close()
     this.#offline?.close()
     await this.#clients?.close()
-    this.#fleet.close()
+    await this.#fleet.close()
     this.#logger.info('stopped')
   }
 

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { countRedisWaits } from '@ipfleet/testing/redis-waits.ts'
+import { startReplica } from '@ipfleet/testing/service-process.ts'
 import { observeRedis, type RedisObserver, type SeenCommand } from '@ipfleet/testing/redis-observer.ts'
 
 /** What an answer costs Redis, in commands. Counted by MONITOR. */
@@ -22,6 +24,8 @@ const background = new Set(['ping', 'time', 'subscribe', 'info', 'client', 'hell
 
 /** What a request made Redis do, without what the server did inside of scripts. */
 async function costOf(work: () => Promise<unknown>): Promise<SeenCommand[]> {
+  // What stands behind the answer to an earlier request is no cost of this one.
+  await observer.caughtUp()
   observer.clear()
   await work()
   await observer.caughtUp()
@@ -34,6 +38,37 @@ test('a cold miss costs at most 8 commands', async () => {
   })
   expect(cost.length).toBeGreaterThan(0)
   expect(cost.length).toBeLessThanOrEqual(8)
+})
+
+test('a cold miss waits for Redis three times before upstream is asked, and once behind it', async () => {
+  const waits = await countRedisWaits(fleet.redis.port)
+  const replica = await startReplica({
+    IPINFO_KEYS: 'key-1,key-2',
+    IPINFO_BASE_URL: fleet.fake.url,
+    REDIS_URL: `redis://127.0.0.1:${waits.port}`,
+    REDIS_TIMEOUT_MS: '1000',
+    QUOTA_POLL_SECONDS: '0',
+  })
+  const counts: { readonly before: number; readonly all: number }[] = []
+  try {
+    for (let at = 0; at < 8; at += 1) {
+      const start = waits.count
+      const gate = fleet.fake.hold()
+      const asked = fetch(`${replica.url}/9.9.10.${at}`)
+      await fleet.fake.waitForCalls(fleet.fake.calls.length + 1)
+      const before = waits.count - start
+      gate.release()
+      expect((await asked).status).toBe(200)
+      await observer.caughtUp()
+      counts.push({ before, all: waits.count - start })
+    }
+  } finally {
+    await replica.stop()
+    waits.close()
+  }
+  // In some there are a probe, or a pause of a process between two commands; in one at least there is neither.
+  expect(Math.min(...counts.map(({ before }) => before))).toBeLessThanOrEqual(3)
+  expect(Math.min(...counts.map(({ all }) => all))).toBeLessThanOrEqual(4)
 })
 
 test('a hit in Redis costs exactly one, a GET', async () => {

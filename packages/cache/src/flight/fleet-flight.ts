@@ -22,8 +22,6 @@ export interface FlightResult<T> {
   readonly outcome: T
   /** This caller's own load brought it. */
   readonly led: boolean
-  /** It is the fleet's outcome. False when our lease was lost meanwhile, or Redis went away. */
-  readonly published: boolean
   /** Our lease was lost meanwhile: another replica's outcome may be newer than ours. */
   readonly superseded?: boolean
 }
@@ -56,6 +54,8 @@ export class FleetFlight<T> {
   readonly #leases: Leases
   readonly #codec: OutcomeCodec<T>
   readonly #clock: Clock
+  /** Loads of this process that are not shared yet. */
+  readonly #leading = new Set<Promise<void>>()
 
   constructor(leases: Leases, codec: OutcomeCodec<T>, clock: Clock = monotonicClock) {
     this.#leases = leases
@@ -79,7 +79,7 @@ export class FleetFlight<T> {
       for (;;) {
         const { lease, leased, landed, leaseLeftMs } = await this.#claim(session, [...waiting], awaited)
         for (const subject of [...leased, ...landed.keys()]) waiting.delete(subject)
-        if (lease && leased.length > 0) void this.#lead(lease, leased, callbacks)
+        if (lease && leased.length > 0) this.#beginLoad(lease, leased, callbacks)
         if (landed.size > 0) await callbacks.landed(landed)
         if (waiting.size === 0) return
         for (const subject of waiting) awaited.add(subject)
@@ -98,6 +98,11 @@ export class FleetFlight<T> {
     throw new ProxyError('upstream_timeout', { detail: `waited for another replica's ${what}` })
   }
 
+  /** Resolves when all that this process loads now is shared. */
+  async drained(): Promise<void> {
+    await Promise.all(this.#leading)
+  }
+
   /** @param awaited those that another replica was seen to load: whatever lands of them is what we waited for */
   async #claim(session: LeaseSession, subjects: readonly string[], awaited: ReadonlySet<string>): Promise<Claimed<T>> {
     const { claims, lease } = await session.claim(subjects, { awaited })
@@ -106,7 +111,7 @@ export class FleetFlight<T> {
     for (const [at, claim] of claims.entries()) {
       const subject = subjects[at] as string
       const outcome = this.#usable(claim, awaited.has(subject))
-      if (outcome !== undefined) claimed.landed.set(subject, { outcome, led: false, published: true })
+      if (outcome !== undefined) claimed.landed.set(subject, { outcome, led: false })
       if (claim.kind === 'leased') (outcome === undefined ? claimed.leased : needless).push(subject)
       else if (claim.kind === 'landed' && outcome === undefined) useless.push(subject)
     }
@@ -136,14 +141,21 @@ export class FleetFlight<T> {
     }
   }
 
+  #beginLoad(lease: Lease, subjects: readonly string[], callbacks: LoadCallbacks<T>): void {
+    const leading = this.#lead(lease, subjects, callbacks).finally(() => this.#leading.delete(leading))
+    this.#leading.add(leading)
+  }
+
   /** Never throws: what breaks is told to the caller. */
   async #lead(lease: Lease, subjects: readonly string[], callbacks: LoadCallbacks<T>): Promise<void> {
     const unsettled = new Set(subjects)
     const keeper = setInterval(() => void lease.extend([...unsettled]), this.#leases.lifeMs / 3)
     const settle: Settle<T> = async (outcomes) => {
-      const published = await this.#publish(lease, outcomes)
+      // What the caller stores is sent before the lease is given up: a replica that finds no lease finds the answer.
+      if (this.#isForAll(lease, outcomes)) {
+        await Promise.all([callbacks.landed(ledResults(outcomes)), this.#publish(lease, outcomes)])
+      } else await callbacks.landed(await this.#publish(lease, outcomes))
       for (const subject of outcomes.keys()) unsettled.delete(subject)
-      await callbacks.landed(published)
     }
     try {
       await loadAll(subjects, callbacks, settle, unsettled)
@@ -151,6 +163,13 @@ export class FleetFlight<T> {
       clearInterval(keeper)
       if (unsettled.size > 0) void lease.release([...unsettled])
     }
+  }
+
+  /** Whether the caller need not wait until they are published: the lease is surely ours, and they answer who comes next. */
+  #isForAll(lease: Lease, outcomes: ReadonlyMap<string, T>): boolean {
+    const codec = this.#codec
+    const isForAll = (outcome: T): boolean => codec.concernsOthers(outcome) && codec.servesLatecomers(outcome)
+    return lease.isSure() && outcomes.values().every(isForAll)
   }
 
   async #publish(lease: Lease, outcomes: ReadonlyMap<string, T>): Promise<Map<string, FlightResult<T>>> {
@@ -167,10 +186,8 @@ export class FleetFlight<T> {
     const published = await lease.publish(toPublish)
     const results = new Map<string, FlightResult<T>>()
     outcomes.forEach((outcome, subject) => {
-      if (published?.has(subject)) results.set(subject, { outcome, led: true, published: true })
-      else if (published === undefined || !codec.concernsOthers(outcome)) {
-        results.set(subject, { outcome, led: true, published: false })
-      } else results.set(subject, { outcome, led: true, published: false, superseded: true })
+      const isLost = codec.concernsOthers(outcome) && published?.has(subject) === false
+      results.set(subject, { outcome, led: true, ...(isLost && { superseded: true }) })
     })
     return results
   }
@@ -188,14 +205,17 @@ interface Claimed<T> {
 export async function loadAlone<T>(subjects: readonly string[], callbacks: LoadCallbacks<T>): Promise<void> {
   const unsettled = new Set(subjects)
   const settle: Settle<T> = async (outcomes) => {
-    const results = new Map<string, FlightResult<T>>()
-    outcomes.forEach((outcome, subject) => {
-      unsettled.delete(subject)
-      results.set(subject, { outcome, led: true, published: true })
-    })
-    await callbacks.landed(results)
+    outcomes.forEach((_outcome, subject) => unsettled.delete(subject))
+    await callbacks.landed(ledResults(outcomes))
   }
   await loadAll(subjects, callbacks, settle, unsettled)
+}
+
+function ledResults<T>(outcomes: ReadonlyMap<string, T>): Map<string, FlightResult<T>> {
+  const results = new Map<string, FlightResult<T>>()
+  // `forEach` makes no pair of each.
+  outcomes.forEach((outcome, subject) => results.set(subject, { outcome, led: true }))
+  return results
 }
 
 async function loadAll<T>(

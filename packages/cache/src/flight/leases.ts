@@ -25,6 +25,8 @@ export interface LandedOutcome {
 
 /** The right to load some subjects for the whole fleet, for a limited time. No method fails. */
 export interface Lease {
+  /** Whether no other replica can have leased any of it meanwhile, by how long ago Redis granted or prolonged it. */
+  isSure(): boolean
   /** Prolongs what is still ours by its full life. A lost lease shows when its outcome is published. */
   extend(subjects: readonly string[]): Promise<unknown>
   /** Gives back early what is still ours. What is not given back runs out. */
@@ -58,6 +60,7 @@ export interface LeaseSession {
 
 /** Stands for a lease where the fleet cannot be asked: this process loads for itself. */
 const noLease: Lease = {
+  isSure: () => true,
   extend: async () => {},
   release: async () => {},
   publish: async (outcomes) => new Set(outcomes.map(({ subject }) => subject)),

@@ -84,12 +84,16 @@ class RedisLeaseSession implements LeaseSession {
       const seen = await this.#observe(name)
       if (seen) return { claims: [seen], lease: undefined }
     }
-    const redlock = await this.#deps.redlock.tryAcquire(name)
+    const startedMs = this.#deps.clock.nowMs()
+    const acquiring = this.#deps.redlock.tryAcquire(name)
+    // Sent behind it on the same connection, so that it is done behind it, and one wait is enough.
+    const early = this.#deps.redlock.isOneCommand && !evenIfLanded ? this.#read(name) : undefined
+    const redlock = await acquiring
     if (!redlock) return { claims: [{ kind: 'held' }], lease: undefined }
-    const lease = new RedisLease({ ...this.#deps, token: redlock.token, redlock })
+    const lease = new RedisLease({ ...this.#deps, token: redlock.token, redlock }, startedMs)
     if (evenIfLanded) return { claims: [{ kind: 'leased' }], lease }
     // An outcome may have landed between the caller's look into the cache and this lease.
-    return { claims: [{ kind: 'leased', outcome: await this.#read(name) }], lease }
+    return { claims: [{ kind: 'leased', outcome: await (early ?? this.#read(name)) }], lease }
   }
 
   /** The lease in force or the outcome; undefined when there is neither. */
@@ -118,7 +122,8 @@ class RedisLeaseSession implements LeaseSession {
     const earlier = evenIfLanded?.lease
     // As long and as random as redlock's own.
     const token = randomBytes(16).toString('hex')
-    const lease = earlier instanceof RedisLease ? earlier : new RedisLease({ ...this.#deps, token, redlock: undefined })
+    const lease =
+      earlier instanceof RedisLease ? earlier : new RedisLease({ ...this.#deps, token, redlock: undefined }, startedMs)
     const args = [lease.token, lifeMs, evenIfLanded ? 1 : 0]
     try {
       const groups = commandGroups([...subjects.keys()], {
@@ -145,7 +150,7 @@ class RedisLeaseSession implements LeaseSession {
   }
 }
 
-interface LeaseDeps extends Pick<SessionDeps, 'link' | 'names' | 'lifeMs' | 'prefix'> {
+interface LeaseDeps extends Pick<SessionDeps, 'link' | 'names' | 'lifeMs' | 'prefix' | 'clock'> {
   /** Proves to Redis whose lease it is. */
   readonly token: string
   /** Of one subject. */
@@ -155,16 +160,25 @@ interface LeaseDeps extends Pick<SessionDeps, 'link' | 'names' | 'lifeMs' | 'pre
 class RedisLease implements Lease {
   readonly token: string
   readonly #deps: LeaseDeps
+  #grantedMs: number
 
-  constructor(deps: LeaseDeps) {
+  /** @param grantedMs before it was asked for, by the monotonic clock */
+  constructor(deps: LeaseDeps, grantedMs: number) {
     this.token = deps.token
     this.#deps = deps
+    this.#grantedMs = grantedMs
+  }
+
+  isSure(): boolean {
+    const { link, lifeMs, clock } = this.#deps
+    return link.up && clock.nowMs() - this.#grantedMs < lifeMs / 2
   }
 
   async extend(subjects: readonly string[]): Promise<void> {
-    const { redlock, lifeMs } = this.#deps
-    if (redlock) await redlock.extend()
-    else await this.#eachGroup(subjects, extendLeases, [this.token, lifeMs])
+    const { redlock, clock } = this.#deps
+    const startedMs = clock.nowMs()
+    const isOurs = redlock ? await redlock.extend() : await this.#extendMany(subjects)
+    this.#grantedMs = isOurs ? startedMs : -Infinity
   }
 
   async release(subjects: readonly string[]): Promise<void> {
@@ -206,12 +220,22 @@ class RedisLease implements Lease {
     return published.includes('0') ? subjects.filter((_, at) => published[at] === '1') : subjects
   }
 
-  async #eachGroup(subjects: readonly string[], command: LuaCommand, args: readonly LuaArgument[]): Promise<void> {
+  async #extendMany(subjects: readonly string[]): Promise<boolean> {
+    const replies = await this.#eachGroup(subjects, extendLeases, [this.token, this.#deps.lifeMs])
+    const prolonged = replies.map((reply) => (reply.status === 'fulfilled' ? Number(reply.value) : 0))
+    return prolonged.reduce((sum, count) => sum + count, 0) === subjects.length
+  }
+
+  #eachGroup(
+    subjects: readonly string[],
+    command: LuaCommand,
+    args: readonly LuaArgument[],
+  ): Promise<PromiseSettledResult<unknown>[]> {
     const { link, names, prefix } = this.#deps
     const leasesOf = (group: readonly string[]): string[] => group.map((subject) => names.lease(prefix + subject))
     const of = bucketOf(this.#deps, (subject: string) => subject)
     const groups = commandGroups(subjects, { maxItems: maxSubjects, bucketOf: of })
-    await Promise.allSettled(groups.map((group) => link.lua(command, leasesOf(group), args)))
+    return Promise.allSettled(groups.map((group) => link.lua(command, leasesOf(group), args)))
   }
 }
 

@@ -17,6 +17,7 @@ export class RedlockLeases {
   readonly #redlock: Redlock
   readonly #clock: Clock
   readonly #keyOf: (subject: string) => string
+  #isScriptKnown = false
 
   constructor(link: RedisLink, { lifeMs, clock = monotonicClock }: { lifeMs: number; clock?: Clock }) {
     this.#lifeMs = lifeMs
@@ -24,6 +25,13 @@ export class RedlockLeases {
     this.#clock = clock
     this.#keyOf = flightNames(link.names).lease
     this.#redlock = new Redlock([link.client], { retryCount: 0 })
+    // It may be another server, or one that has forgotten its scripts.
+    link.on('down', () => (this.#isScriptKnown = false))
+  }
+
+  /** Whether acquiring sends one command, at once; else a second one may follow: with the script, or to another node. */
+  get isOneCommand(): boolean {
+    return this.#isScriptKnown && !this.#link.isCluster
   }
 
   /** The lease, or undefined while another holds it. @throws RedisUnavailable */
@@ -35,6 +43,7 @@ export class RedlockLeases {
         acquiring = this.#redlock.acquire([this.#keyOf(subject)], this.#lifeMs)
         return acquiring.catch(undefinedIfHeld)
       })
+      this.#isScriptKnown = true
       if (!lock) return undefined
       const lease = new RedlockLease(this.#link, lock, this.#lifeMs)
       if (this.#clock.nowMs() - startedMs < this.#lifeMs / 2) return lease

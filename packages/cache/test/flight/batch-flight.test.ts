@@ -3,6 +3,7 @@ import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { loadAlone } from '../../src/flight/fleet-flight.ts'
 import { at, Caller } from './caller.ts'
+import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { openReplica, type Replica, leaseKey, outcomeKey } from './replica.ts'
 import { connectAdmin } from '../replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
@@ -39,8 +40,9 @@ describe('many subjects', () => {
     const subjects = names(0, 1000)
     await replicas[0].flight.run(subjects, caller, soon())
     await caller.ended(1000)
+    await replicas[0].flight.drained()
     expect(caller.loaded).toEqual(subjects)
-    expect(caller.results.get('s999')).toEqual({ outcome: '<s999>', led: true, published: true })
+    expect(caller.results.get('s999')).toEqual({ outcome: '<s999>', led: true })
     expect(await admin.keys('ipfleet:lease:*')).toEqual([])
     expect((await admin.keys('ipfleet:outcome:*')).length).toBe(1000)
   })
@@ -48,6 +50,7 @@ describe('many subjects', () => {
   test('that nobody waits for are published without a message', async () => {
     await admin.config('RESETSTAT')
     await (await run(replicas[0], names(0, 50))).ended(50)
+    await replicas[0].flight.drained()
     const stats = await admin.info('commandstats')
     expect(stats).toContain('cmdstat_set:calls=100,')
     expect(stats).not.toContain('cmdstat_publish:')
@@ -64,7 +67,7 @@ describe('many subjects', () => {
     await Promise.all(runs)
     await Promise.all([callers[0].ended(60), callers[1].ended(60)])
     expect([...callers[0].loaded, ...callers[1].loaded]).toEqual(names(0, 100))
-    expect(callers[1].results.get('s40')).toEqual({ outcome: '<s40>', led: false, published: true })
+    expect(callers[1].results.get('s40')).toEqual({ outcome: '<s40>', led: false })
   })
 
   test('that have landed a moment ago are not loaded again', async () => {
@@ -108,7 +111,7 @@ describe('many subjects', () => {
     expect([waiting.results.get('b')?.outcome, waiting.loaded.includes('b')]).toEqual(['all:b', false])
     expect(waiting.results.get('a')?.outcome).toMatch(/^(<a>|loaded alone)$/)
     expect((await single).outcome).toBe(waiting.results.get('a')?.outcome)
-    expect(first.results.get('a')).toEqual({ outcome: 'own:a', led: true, published: false })
+    expect(first.results.get('a')).toEqual({ outcome: 'own:a', led: true })
   })
 
   test('may be settled one after the other; each lands at once', async () => {
@@ -121,7 +124,7 @@ describe('many subjects', () => {
     void replicas[0].flight.run(['a', 'b'], caller, soon())
     await caller.ended(1)
     const other = await (await run(replicas[1], ['a'])).ended(1)
-    expect(other.results.get('a')).toEqual({ outcome: '<a>', led: false, published: true })
+    expect(other.results.get('a')).toEqual({ outcome: '<a>', led: false })
     gate.resolve()
     await caller.ended(2)
   })
@@ -139,7 +142,7 @@ describe('single flights and batches', () => {
     await replicas[0].flight.run(['a', 'b'], caller, soon())
     const single = replicas[1].fly('a', async () => 'loaded alone', soon())
     setTimeout(gate.resolve, 100)
-    expect(await single).toEqual({ outcome: '<a>', led: false, published: true })
+    expect(await single).toEqual({ outcome: '<a>', led: false })
   })
 
   test('a batch waits for the single flight of one of its subjects', async () => {
@@ -154,8 +157,8 @@ describe('single flights and batches', () => {
     await batch
     await caller.ended(2)
     expect(caller.loaded).toEqual(['b'])
-    expect(caller.results.get('a')).toEqual({ outcome: 'alone', led: false, published: true })
-    expect((await single).published).toBe(true)
+    expect(caller.results.get('a')).toEqual({ outcome: 'alone', led: false })
+    expect((await single).led).toBe(true)
   })
 })
 
@@ -178,15 +181,22 @@ describe('a load', () => {
   })
 
   test('whose lease was lost publishes nothing, and knows it', async () => {
-    const gate = Promise.withResolvers<void>()
-    const caller = new Caller(at(gate.promise))
-    await replicas[0].flight.run(['a', 'b'], caller, soon())
-    await admin.set(leaseKey('a'), 'someone else', 'PX', 5000)
-    gate.resolve()
-    await caller.ended(2)
-    expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, published: false, superseded: true })
-    expect(caller.results.get('b')).toEqual({ outcome: '<b>', led: true, published: true })
-    expect(await admin.get(outcomeKey('a'))).toBeNull()
+    const clock = manualClock()
+    const replica = await openReplica({ url: redis.url, lifeMs, clock })
+    try {
+      const gate = Promise.withResolvers<void>()
+      const caller = new Caller(at(gate.promise))
+      await replica.flight.run(['a', 'b'], caller, soon())
+      clock.advance(lifeMs)
+      await admin.set(leaseKey('a'), 'someone else', 'PX', 5000)
+      gate.resolve()
+      await caller.ended(2)
+      expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, superseded: true })
+      expect(caller.results.get('b')).toEqual({ outcome: '<b>', led: true })
+      expect(await admin.get(outcomeKey('a'))).toBeNull()
+    } finally {
+      replica.close()
+    }
   })
 
   test('that dies with its process is taken over when its leases have run out', async () => {
@@ -238,12 +248,12 @@ describe('without Redis', () => {
     replicas[0].link.close()
     gate.resolve()
     await caller.ended(2)
-    expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, published: false })
+    expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true })
   })
 
   test('a process loads alone, and is told the same way', async () => {
     const caller = new Caller()
     await loadAlone(['a'], caller)
-    expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, published: true })
+    expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true })
   })
 })

@@ -106,7 +106,7 @@ describe('one load in the whole fleet', () => {
     expect(loads()).toBe(1)
     expect(flown.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 8 }, () => 'outcome'))
     expect(flown.filter(({ led }) => led)).toHaveLength(1)
-    expect(flown.every(({ published }) => published)).toBe(true)
+    expect(flown.every(({ superseded }) => superseded === undefined)).toBe(true)
   })
 
   test('a load that takes longer than a lease is still the only one', async () => {
@@ -125,7 +125,7 @@ describe('one load in the whole fleet', () => {
   test('who comes just after it gets its outcome and gives the lease back', async () => {
     const [a, b] = await Promise.all([open(), open()])
     await a.fly('s', async () => 'outcome', inMs(5000))
-    expect(await b.fly('s', neverLoad, inMs(5000))).toEqual({ outcome: 'outcome', led: false, published: true })
+    expect(await b.fly('s', neverLoad, inMs(5000))).toEqual({ outcome: 'outcome', led: false })
     expect(await admin.exists(leaseKey('s'))).toBe(0)
   })
 
@@ -162,7 +162,7 @@ describe('one load in the whole fleet', () => {
     await untilWaiting(1)
     held.reject(new Error('a fault of ours'))
     await expect(failing).rejects.toThrow('a fault of ours')
-    expect(await waiting).toEqual({ outcome: 'mine', led: true, published: true })
+    expect(await waiting).toEqual({ outcome: 'mine', led: true })
   })
 
   test('an outcome that concerns nobody else gives the lease back, and a waiter loads instead', async () => {
@@ -173,8 +173,8 @@ describe('one load in the whole fleet', () => {
     const waiting = b.fly('s', async () => 'mine', inMs(10_000))
     await untilWaiting(1)
     end('own: nothing')
-    expect(await leading).toEqual({ outcome: 'own: nothing', led: true, published: false })
-    expect(await waiting).toEqual({ outcome: 'mine', led: true, published: true })
+    expect(await leading).toEqual({ outcome: 'own: nothing', led: true })
+    expect(await waiting).toEqual({ outcome: 'mine', led: true })
   })
 
   test('leading costs three commands: lease, look at the board, publish', async () => {
@@ -207,7 +207,7 @@ describe('outcomes that must not serve those who come later', () => {
     const waiting = b.fly('s', neverLoad, inMs(10_000))
     await untilWaiting(1)
     end('once: 1')
-    expect(await waiting).toEqual({ outcome: 'once: 1', led: false, published: true })
+    expect(await waiting).toEqual({ outcome: 'once: 1', led: false })
     expect(await leading).toMatchObject({ led: true })
   })
 
@@ -311,15 +311,31 @@ describe('a holder that fails', () => {
     expect(loads).toBe(1)
   })
 
+  test('has its outcome before Redis has it, as long as the lease is surely its own', async () => {
+    const replica = await open({ lifeMs: 60_000 })
+    const { load, begun, end } = heldLoad()
+    const leading = replica.fly('s', load, inMs(10_000))
+    await begun
+    end('own')
+    expect(await leading).toEqual({ outcome: 'own', led: true })
+    let isShared = false
+    const drained = replica.flight.drained().then(() => (isShared = true))
+    for (let turn = 0; turn < 50; turn += 1) await Promise.resolve()
+    expect(isShared).toBe(false)
+    await drained
+    expect(await admin.get(outcomeKey('s'))).toBe('text own')
+    expect(await admin.exists(leaseKey('s'))).toBe(0)
+  })
+
   test('paused past its lease it overwrites nothing when it goes on', async () => {
     const replica = await open({ lifeMs: 60_000 })
     const leader = await loneLeader({ lifeMs: 600, loadMs: 1500 })
     leader.process.kill('SIGSTOP')
     const successor = await replica.fly('s', async () => 'newer', inMs(10_000))
-    expect(successor).toEqual({ outcome: 'newer', led: true, published: true })
+    expect(successor).toEqual({ outcome: 'newer', led: true })
     leader.process.kill('SIGCONT')
     const late: unknown = JSON.parse(await leader.nextLine())
-    expect(late).toEqual({ outcome: 'from the lone leader', led: true, published: false, superseded: true })
+    expect(late).toEqual({ outcome: 'from the lone leader', led: true, superseded: true })
     expect((await admin.get(outcomeKey('s'))) ?? 'text newer').toBe('text newer')
   })
 
@@ -331,10 +347,10 @@ describe('a holder that fails', () => {
     const succeeding = replica.fly('s', load, inMs(10_000))
     await begun
     leader.process.kill('SIGCONT')
-    expect(JSON.parse(await leader.nextLine())).toMatchObject({ published: false })
+    expect(JSON.parse(await leader.nextLine())).toMatchObject({ superseded: true })
     expect(await admin.exists(leaseKey('s'), outcomeKey('s'))).toBe(1)
     end('newer')
-    expect(await succeeding).toEqual({ outcome: 'newer', led: true, published: true })
+    expect(await succeeding).toEqual({ outcome: 'newer', led: true })
     expect(await admin.get(outcomeKey('s'))).toBe('text newer')
   })
 
@@ -347,8 +363,8 @@ describe('a holder that fails', () => {
     await untilWaiting(1)
     a.link.close()
     end('own')
-    expect(await leading).toEqual({ outcome: 'own', led: true, published: false })
-    expect(await waiting).toEqual({ outcome: 'another', led: true, published: true })
+    expect(await leading).toEqual({ outcome: 'own', led: true })
+    expect(await waiting).toEqual({ outcome: 'another', led: true })
   })
 })
 
@@ -370,7 +386,7 @@ describe('a Redis that fails', () => {
     await redis.pause()
     expect(await refused).toMatchObject({ name: 'RedisUnavailable' })
     end('own')
-    expect(await leading).toEqual({ outcome: 'own', led: true, published: false })
+    expect(await leading).toEqual({ outcome: 'own', led: true })
   })
 
   test('full in mid-load: the leader has its outcome, and waiters are let go before the lease ends', async () => {
@@ -383,7 +399,7 @@ describe('a Redis that fails', () => {
     const refused = waiting.catch((error: unknown) => error)
     await admin.config('SET', 'maxmemory', '1')
     end('own')
-    expect(await leading).toEqual({ outcome: 'own', led: true, published: false })
+    expect(await leading).toEqual({ outcome: 'own', led: true })
     expect(await refused).toMatchObject({ name: 'RedisUnavailable', reason: 'full' })
   })
 })

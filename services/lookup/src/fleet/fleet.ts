@@ -31,7 +31,8 @@ export interface Fleet {
   readonly redis: FleetRedis | undefined
   /** Resolves when the fleet is joined, or after a second without it: a replica also starts while Redis is away. */
   joined(): Promise<void>
-  close(): void
+  /** Resolves when what is under way has been shared, which is not waited for longer than Redis may take. */
+  close(): Promise<void>
 }
 
 export interface FleetRedis {
@@ -64,7 +65,7 @@ function loneFleet(settings: LookupSettings): Fleet {
     breakerStates: localBreakerStates,
     redis: undefined,
     joined: async () => {},
-    close: () => {},
+    close: async () => {},
   }
 }
 
@@ -87,6 +88,7 @@ function sharedFleet(settings: LookupSettings, access: RedisAccess): Fleet {
   const leases = resilientLeases(new RedisLeases(state, subscriber, { lifeMs: leaseMs, prefix: answerPrefix }))
   // Another request may try a key on trial when the first must have ended.
   const { requestEndMs: trialMs, staleForMs, revalidateForMs } = durationsOf(settings)
+  const flight = new FleetFlight<SharedOutcome>(leases, outcomeCodec)
   return {
     generation,
     shared: resilientStore(
@@ -94,7 +96,7 @@ function sharedFleet(settings: LookupSettings, access: RedisAccess): Fleet {
         staleForMs: Math.max(staleForMs, revalidateForMs),
       }),
     ),
-    flight: new FleetFlight<SharedOutcome>(leases, outcomeCodec),
+    flight,
     keyStore: new ResilientKeyStore(
       new RedisKeyStore(state, { trialMs }),
       new LocalKeyStore(clock, { trialMs }),
@@ -104,7 +106,8 @@ function sharedFleet(settings: LookupSettings, access: RedisAccess): Fleet {
     breakerStates: new RedisBreakerStates(state, subscriber),
     redis: { state, cache, subscriber },
     joined: () => within(joinPatienceMs, generation.known),
-    close: () => {
+    close: async () => {
+      await within(2 * timeoutMs, flight.drained())
       clock.close()
       subscriber.close()
       if (cache !== state) cache.close()
