@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { Backoff } from '@ipfleet/core/backoff.ts'
 import type { SlotLimiter } from '../limits/slot-limiter.ts'
@@ -115,7 +116,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
   async resend(jobId: string): Promise<void> {
     const { jobs } = this.#deps
     const task = await this.#queue.getJob(taskId(jobId))
-    const state = await task?.getState()
+    const state = task && (await settledState(task))
     try {
       if (state === 'delayed') await task?.promote()
       if (state !== undefined && state !== 'completed' && state !== 'failed') return
@@ -239,6 +240,16 @@ class AttemptFailed extends Error {
 }
 
 const taskId = (jobId: string): string => `webhook-${jobId}`
+
+/** The end of an attempt is noted on the job, where a client sees it, a moment before the queue knows of it. */
+async function settledState(task: Task) {
+  for (let looks = 0; looks < 20; looks += 1) {
+    const state = await task.getState()
+    if (state !== 'active') return state
+    await delay(50)
+  }
+  return 'active'
+}
 
 /** The same for each attempt while the job does not change: the timestamp is that of the job's end. */
 function bodyOf(task: Task, payload: object): string {
