@@ -85,7 +85,7 @@ test.each([[['--check']], [[]]])('faults of environment and file are told at onc
   expect([status, stdout]).toEqual([2, ''])
   expect(stderr.split('\n')).toEqual([
     'edge: cannot start, 4 faults',
-    '  REDIS_URL: got "***@host" from the environment (in a user or password, / is written %2F, ? %3F, # %23, @ %40 and % %25); allowed: a URL that starts with redis://, rediss://, unix:, redis+sentinel:// or rediss+sentinel://',
+    '  REDIS_URL: got "***@host" from the environment (in a user or password, / is written %2F, ? %3F, # %23, @ %40 and % %25); allowed: a URL that starts with redis://, rediss://, unix:, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://',
     '  RUST_LOG: got "loud" from the environment; allowed: trace or debug or info or warn or error or off',
     '  config/proxy.toml line 2: server.workers: got 0; allowed: a whole number from 1 to 256',
     '  config/proxy.toml line 4: rate_limits: is not known; did you mean rate_limit?',
