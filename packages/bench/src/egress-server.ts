@@ -21,6 +21,7 @@ export function egressCommand({ nodeFlags = [] }: EgressServerOptions = {}): Ser
       ALLOW_TARGETS: 'loopback',
       RATE_LIMIT_BURST: '0',
       MAX_TUNNELS_PER_CLIENT: '0',
+      MAX_CONNECTIONS_PER_CLIENT: '0',
       LOG_FORMAT: 'json',
       LOG_LEVEL: 'info',
       DRAIN_MS: '0',
