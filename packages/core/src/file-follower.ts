@@ -88,7 +88,7 @@ export class FileFollower {
 }
 
 /** Which file it is and what was last done to it; a file that is not there looks like none. */
-function looksOf(path: string): string {
+export function looksOf(path: string): string {
   try {
     const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true })
     return [dev, ino, size, mtimeNs].join(' ')

@@ -1,7 +1,8 @@
 import { Resolver } from 'node:dns/promises'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { looksOf } from '@ipfleet/core/file-follower.ts'
 import { within } from '@ipfleet/core/within.ts'
 import { choice } from '@ipfleet/settings/kinds.ts'
 import { addressKind } from './address-kind.ts'
@@ -102,12 +103,12 @@ async function bothFamilies(resolver: Resolver, name: string): Promise<readonly 
       throw error
     }
   })
-  const any = await Promise.any(queries).then(
-    () => true,
-    () => false,
-  )
-  // That there is none in one family says less than why the other one could not be asked for.
-  if (!any) throw errors.find((error) => !isAbsence(error)) ?? errors[0]
+  try {
+    await Promise.any(queries)
+  } catch {
+    // That there is none in one family says less than why the other one could not be asked for.
+    throw errors.find((error) => !isAbsence(error)) ?? errors[0]
+  }
   await within(resolutionDelayMs, Promise.allSettled(queries))
   return found.flat()
 }
@@ -153,16 +154,15 @@ const lookEveryMs = 1000
 /** What is made of a file, made anew within a second of a change. A file that is not there is empty. */
 function watched<Value>(path: string, read: (text: string) => Value): () => Value {
   let lookedMs = -Infinity
-  let version: string | undefined
+  let looks: string | undefined
   let value = read('')
   return () => {
     if (performance.now() - lookedMs < lookEveryMs) return value
     lookedMs = performance.now()
-    const stats = statSync(path, { throwIfNoEntry: false })
-    const now = stats && `${stats.ino} ${stats.mtimeMs} ${stats.size}`
-    if (now === version) return value
-    version = now
-    value = read(now === undefined ? '' : textOf(path))
+    const looksNow = looksOf(path)
+    if (looksNow === looks) return value
+    looks = looksNow
+    value = read(textOf(path))
     return value
   }
 }

@@ -64,16 +64,9 @@ export class NameLookups {
   }
 
   async #look(name: string): Promise<Found> {
-    let keepMs = keepFailureMs
-    const found = await this.#deps.lookUp(name).then(
-      (answer) => {
-        keepMs = Math.min(maxKeepMs, 1000 * Math.min(...answer.map(({ ttlSeconds = 0 }) => ttlSeconds)))
-        return read(answer)
-      },
-      (error: unknown) => unresolved(errorCode(error) ?? 'UNKNOWN'),
-    )
+    const { found, keepMs } = await this.#deps.lookUp(name).then(read, failed)
     this.#inFlight.delete(name)
-    this.#keep(name, found, found.kind === 'unresolved' ? keepFailureMs : keepMs)
+    this.#keep(name, found, keepMs)
     return found
   }
 
@@ -90,10 +83,23 @@ export class NameLookups {
 /** A look-up cannot be aborted: it goes on, and later callers wait for the same one. */
 const late: Found = { kind: 'unresolved', code: 'ETIMEOUT', timedOut: true }
 
-function read(answer: readonly { readonly address: string }[]): Found {
+interface Read {
+  readonly found: Found
+  readonly keepMs: number
+}
+
+function read(answer: readonly LookedUp[]): Read {
   const addresses = new Set(answer.map(({ address }) => canonicalAddress(address)).filter((one) => one !== undefined))
-  if (addresses.size === 0) return unresolved('ENODATA')
-  return { kind: 'addresses', addresses: Array.from(addresses, targetAddress) }
+  if (addresses.size === 0) return { found: unresolved('ENODATA'), keepMs: keepFailureMs }
+  const shortestSeconds = Math.min(...answer.map(({ ttlSeconds = 0 }) => ttlSeconds))
+  return {
+    found: { kind: 'addresses', addresses: Array.from(addresses, targetAddress) },
+    keepMs: Math.min(maxKeepMs, 1000 * shortestSeconds),
+  }
+}
+
+function failed(error: unknown): Read {
+  return { found: unresolved(errorCode(error) ?? 'UNKNOWN'), keepMs: keepFailureMs }
 }
 
 function unresolved(code: string): Found {
