@@ -22,7 +22,7 @@ import { type ForwardTarget, forwardTarget, readAuthority } from '@ipfleet/net/a
 import { linesOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { Target } from '@ipfleet/net/target.ts'
 import type { GivenPair } from './auth/proxy-credentials.ts'
-import { type Opening, OpeningFault } from './server/opening.ts'
+import type { Opening } from './server/opening.ts'
 import { SocksClient } from './socks/socks-client.ts'
 import { socksReplies, socksReply } from './socks/socks5.ts'
 import type { Source } from './sources/source-pool.ts'
@@ -126,14 +126,14 @@ export class App {
     } catch (error) {
       opening.release()
       signal.release()
-      const reason = error instanceof OpeningFault ? openingRefusals[error.kind]() : refusalOf(error)
+      const reason = refusalOf(error)
       client.refuse(reason)
       context.end(reason.error.status, reason)
     }
   }
 
   /**
-   * For the switch of protocols, a client may write `ws://` (undici's and aiohttp's do), or, on a connection that it has
+   * For the switch of protocols, a client may write `ws://` (aiohttp's does), or, on a connection that it has
    * asked this proxy on before, the origin form alone (the JDK's does).
    */
   #forwardTarget({ url = '', headers, socket }: IncomingMessage, isOffer: boolean): ForwardTarget | undefined {
@@ -216,12 +216,6 @@ export class App {
 function hasTwoHosts(raw: readonly string[]): boolean {
   return raw.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host').length > 1
 }
-
-const openingRefusals = {
-  left: () => refusal('client_left', 'http_request_error'),
-  late: () => refusal('request_timeout', 'http_request_error'),
-  too_large: () => refusal('bad_request', 'http_request_error'),
-} as const
 
 /** RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding. */
 function connectionEstablished(sourceAddress: string, echoedId: RawFields): Buffer {

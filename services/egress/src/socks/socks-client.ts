@@ -3,7 +3,7 @@ import { cutLater } from '@ipfleet/http-server/linger.ts'
 import type { Target } from '@ipfleet/net/target.ts'
 import type { GivenPair } from '../auth/proxy-credentials.ts'
 import { refusal, type Refusal } from '../proxy/proxy-status.ts'
-import type { Opening } from '../server/opening.ts'
+import { type Opening, OpeningFault } from '../server/opening.ts'
 import {
   byPassword,
   chosenMethod,
@@ -36,7 +36,7 @@ export class SocksClient {
   /**
    * Agrees on how the client authenticates.
    * @returns what it authenticates with; undefined if it brings nothing
-   * @throws Refusal or OpeningFault, as do the others
+   * @throws Refusal, as do the others
    */
   async greet(asksForPassword: boolean): Promise<GivenPair | undefined> {
     const { methods } = await this.#read(readGreeting)
@@ -88,11 +88,17 @@ export class SocksClient {
   async #read<Message extends { readonly length: number }>(
     read: (held: Buffer) => Message | undefined,
   ): Promise<Message> {
-    const message = await this.#opening.until(read, maxSocksBytes)
-    this.#opening.take(message.length)
-    return message
+    try {
+      const message = await this.#opening.until(read, maxSocksBytes)
+      this.#opening.take(message.length)
+      return message
+    } catch (error) {
+      throw error instanceof OpeningFault ? refusal(refusalCodes[error.kind], 'http_request_error') : error
+    }
   }
 }
+
+const refusalCodes = { left: 'client_left', late: 'request_timeout', too_large: 'bad_request' } as const
 
 function inReply({ status }: Refusal): Buffer {
   return socksReply(replyTo(status))
