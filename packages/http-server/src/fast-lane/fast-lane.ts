@@ -1,6 +1,7 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { trackConnections } from '../connection-tracker.ts'
+import { takeConnections } from '../take-connections.ts'
 import { type LaneAnswer, LaneConnection } from './lane-connection.ts'
 import { HeadReader } from './request-head.ts'
 
@@ -13,16 +14,15 @@ import { HeadReader } from './request-head.ts'
  * anything else listens for connections: what listens in Node's place stands where Node did.
  */
 export function openFastLane(server: Server, answer: LaneAnswer): void {
-  const [ofNode, ...others] = server.listeners('connection')
-  if (ofNode === undefined || others.length > 0) throw new Error('Something listens for connections already')
-  server.removeListener('connection', ofNode)
+  if (server.listenerCount('connection') !== 1) throw new Error('Something listens for connections already')
+  const attachHttp = takeConnections(server)
   const lane = {
     server,
     answer,
     heads: new HeadReader(),
     connections: trackConnections(server),
     connectionFields: connectionFields(server),
-    attachHttp: (socket: Socket): void => ofNode.call(server, socket),
+    attachHttp,
   }
   const open = new WeakMap<Socket, LaneConnection>()
   server.on('connection', (socket: Socket) => open.set(socket, new LaneConnection(lane, socket)))

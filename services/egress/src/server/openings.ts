@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { refuseTunnel } from '@ipfleet/http-server/harden-server.ts'
+import { takeConnections } from '@ipfleet/http-server/take-connections.ts'
 import type { App } from '../app.ts'
 import { socks4Refusal, socks4Version, socksVersion } from '../socks/socks5.ts'
 import { beginsConnect, readConnectHead } from './connect-head.ts'
@@ -20,7 +21,7 @@ const maxHeadBytes = 16_384
  */
 export class Openings {
   readonly #http: Server
-  readonly #serveHttp: (this: Server, socket: Socket) => void
+  readonly #attachHttp: (socket: Socket) => void
   readonly #app: App
   readonly #speaks: ReadonlySet<Protocol>
   /** Connections that may ask again. */
@@ -30,10 +31,7 @@ export class Openings {
     this.#http = http
     this.#app = app
     this.#speaks = new Set(speaks)
-    // Node's own listener is the first one; it would begin to read at once.
-    const [serveHttp] = http.listeners('connection')
-    this.#serveHttp = serveHttp as (this: Server, socket: Socket) => void
-    http.off('connection', this.#serveHttp)
+    this.#attachHttp = takeConnections(http)
     http.on('connection', (socket: Socket) => void this.#open(socket, openingTimeoutMs))
   }
 
@@ -74,7 +72,7 @@ export class Openings {
 
   #handOver(socket: Socket, opening: Opening): void {
     const bytes = opening.release()
-    this.#serveHttp.call(this.#http, socket)
+    this.#attachHttp(socket)
     if (bytes.length > 0) socket.unshift(bytes)
   }
 
