@@ -3,19 +3,20 @@ import { type FakeIpinfo, startFakeIpinfo } from '../src/fake-ipinfo.ts'
 import { type ServiceProcess, startReplica } from '../src/service-process.ts'
 import { startTestCluster, type TestCluster } from '../src/test-cluster.ts'
 import { until } from '../src/until.ts'
+import { Opened } from './opened.ts'
 
 /** A fleet on a Cluster of three masters, each with a replica. */
 
-const closers: (() => Promise<unknown>)[] = []
+const opened = new Opened()
 let cluster: TestCluster
 let fake: FakeIpinfo
 let replicas: readonly ServiceProcess[]
 
 beforeAll(async () => {
   cluster = await startTestCluster({ replicas: true })
-  closers.push(() => cluster.stop())
+  opened.defer(() => cluster.stop())
   fake = await startFakeIpinfo()
-  closers.push(() => fake.close())
+  opened.defer(() => fake.close())
   const env = {
     REDIS_URL: cluster.url,
     REDIS_TIMEOUT_MS: '1000',
@@ -25,13 +26,10 @@ beforeAll(async () => {
     QUOTA_POLL_SECONDS: '0',
     DRAIN_MS: '0',
   }
-  replicas = await Promise.all([startReplica(env), startReplica(env)])
-  for (const replica of replicas) closers.push(() => replica.stop())
+  replicas = await Promise.all([opened.service(startReplica(env)), opened.service(startReplica(env))])
 }, 120_000)
 
-afterAll(async () => {
-  for (const close of closers.toReversed()) await close()
-})
+afterAll(() => opened.disposeAsync())
 
 let asked = 0
 

@@ -9,11 +9,12 @@ import { makeReadmeUser } from '../src/redis-users.ts'
 import { temporaryFolder } from '../src/service-process-folder.ts'
 import { startTestCluster, type TestCluster } from '../src/test-cluster.ts'
 import { until } from '../src/until.ts'
+import { Opened } from './opened.ts'
 
 /** A fleet on a Redis Cluster of three masters. */
 
 const limited = Array.from({ length: 10 }, (_, at) => `limited-client-${at}`)
-const closers: (() => Promise<unknown>)[] = []
+const opened = new Opened()
 let cluster: TestCluster
 let fake: FakeIpinfo
 let replicas: readonly [ServiceProcess, ServiceProcess]
@@ -22,14 +23,14 @@ let stranger: ServiceProcess
 
 beforeAll(async () => {
   cluster = await startTestCluster()
-  closers.push(() => cluster.stop())
+  opened.defer(() => cluster.stop())
   for (const service of ['lookup', 'edge', 'egress', 'bulk']) {
     await makeReadmeUser({ call: (...command) => cluster.onEachMaster(...command) }, service)
     // As the READMEs say of a Cluster.
     await cluster.onEachMaster('ACL', 'SETUSER', service, '+cluster|slots', '+asking')
   }
   fake = await startFakeIpinfo()
-  closers.push(() => fake.close())
+  opened.defer(() => fake.close())
   const env = {
     REDIS_URL: cluster.url,
     REDIS_USERNAME: 'lookup',
@@ -45,24 +46,16 @@ beforeAll(async () => {
   }
   const blue = { ...env, REDIS_PREFIX: 'blue', REDIS_USERNAME: '', REDIS_PASSWORD: '' }
   const [first, second, third] = await Promise.all([
-    kept(startReplica(env)),
-    kept(startReplica(env)),
-    kept(startReplica(blue)),
+    opened.service(startReplica(env)),
+    opened.service(startReplica(env)),
+    opened.service(startReplica(blue)),
   ])
   replicas = [first, second]
   stranger = third
   for (const { url } of [first, second, third]) await until(async () => (await healthOf(url)).status === 'ok')
 }, 120_000)
 
-afterAll(async () => {
-  for (const close of closers.toReversed()) await close()
-})
-
-async function kept(starting: Promise<ServiceProcess>): Promise<ServiceProcess> {
-  const service = await starting
-  closers.push(() => service.stop())
-  return service
-}
+afterAll(() => opened.disposeAsync())
 
 const withToken = (token: string): RequestInit => ({ headers: { Authorization: `Bearer ${token}` } })
 const client = withToken('any-client')
@@ -196,7 +189,7 @@ test('a job is done', async () => {
 
 test('edge and egress use it too', async () => {
   const folder = await temporaryFolder('edge')
-  closers.push(() => folder.remove())
+  opened.defer(() => folder.remove())
   const file = join(folder.path, 'edge.toml')
   await writeFile(file, '[server]\nlisten = "127.0.0.1:0"\n[upstreams]\nbackends = ["http://127.0.0.1:1"]\n')
   const services = await Promise.all([
@@ -217,7 +210,7 @@ function started(name: string, env: Record<string, string>, args: readonly strin
   const entry = fileURLToPath(new URL(`../../../services/${name}/src/main.ts`, import.meta.url))
   const common = { LOG_FORMAT: 'json', DRAIN_MS: '0', REDIS_URL: cluster.url, REDIS_TIMEOUT_MS: '1000' }
   const user = { REDIS_USERNAME: name, REDIS_PASSWORD: 'PASSWORD' }
-  return kept(startService({ entry, args, name, env: { ...common, ...user, ...env } }))
+  return opened.service(startService({ entry, args, name, env: { ...common, ...user, ...env } }))
 }
 
 interface Key {

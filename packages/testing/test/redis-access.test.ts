@@ -13,20 +13,19 @@ import { temporaryFolder } from '../src/service-process-folder.ts'
 import { isPortFree, likelyFreePort } from '../src/service-process-port.ts'
 import { testCertificate } from '../src/test-certificate.ts'
 import { startTestRedis } from '../src/test-redis.ts'
+import { Opened } from './opened.ts'
 
 /** A Redis with TLS, certificates of clients, and a user for each service who may do no more than its README tells. */
 
-const closers: (() => Promise<unknown>)[] = []
+const opened = new Opened()
 /** What reaches it, for each service. */
 let envOf: (service: string) => Record<string, string>
 
 beforeAll(async () => {
   const folder = await temporaryFolder('redis-access')
-  closers.push(() => folder.remove())
+  opened.defer(() => folder.remove())
   const certificate = await testCertificate()
-  closers.push(async () => {
-    await certificate[Symbol.asyncDispose]()
-  })
+  opened.use(certificate)
   const { certFile, keyFile } = certificate
   const tlsPort = await freePort()
   const socket = join(folder.path, 'redis.sock')
@@ -38,11 +37,9 @@ beforeAll(async () => {
     provider,
     args: [...listening, ...certificates],
   })
-  closers.push(() => redis.stop())
+  opened.defer(() => redis.stop())
   const observer = await observeRedis(redis.url)
-  closers.push(async () => {
-    await observer[Symbol.asyncDispose]()
-  })
+  opened.use(observer)
   for (const service of ['lookup', 'edge', 'egress', 'bulk']) await makeReadmeUser(observer, service)
   await observer.call('ACL', 'SETUSER', 'default', 'off')
   const fileOf = async (name: string, text: string): Promise<string> => {
@@ -67,9 +64,7 @@ beforeAll(async () => {
   })
 }, 60_000)
 
-afterAll(async () => {
-  for (const close of closers.toReversed()) await close()
-})
+afterAll(() => opened.disposeAsync())
 
 test.each([
   ['lookup', { PORT: '0', HOST: '127.0.0.1' }, ['state', 'cache']],
@@ -110,7 +105,7 @@ async function freePort(): Promise<number> {
 
 async function edgeFile(): Promise<string> {
   const folder = await temporaryFolder('edge')
-  closers.push(() => folder.remove())
+  opened.defer(() => folder.remove())
   const file = join(folder.path, 'edge.toml')
   await writeFile(file, '[server]\nlisten = "127.0.0.1:0"\n[upstreams]\nbackends = ["http://127.0.0.1:1"]\n')
   return file

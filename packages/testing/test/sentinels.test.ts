@@ -6,10 +6,11 @@ import { type ServiceProcess, startReplica, startService } from '../src/service-
 import type { TestRedis } from '../src/test-redis.ts'
 import { startTestSentinels, type TestSentinels } from '../src/test-sentinels.ts'
 import { until } from '../src/until.ts'
+import { Opened } from './opened.ts'
 
 /** A fleet on a master that Sentinels watch. */
 
-const closers: (() => Promise<unknown>)[] = []
+const opened = new Opened()
 let sentinels: TestSentinels
 let fake: FakeIpinfo
 let replicas: readonly [ServiceProcess, ServiceProcess]
@@ -17,9 +18,9 @@ let bulk: ServiceProcess
 
 beforeAll(async () => {
   sentinels = await startTestSentinels({ replicas: 2 })
-  closers.push(() => sentinels.stop())
+  opened.defer(() => sentinels.stop())
   fake = await startFakeIpinfo()
-  closers.push(() => fake.close())
+  opened.defer(() => fake.close())
   const env = {
     REDIS_URL: `${sentinels.url}/1`,
     REDIS_TIMEOUT_MS: '1000',
@@ -29,8 +30,8 @@ beforeAll(async () => {
     QUOTA_POLL_SECONDS: '0',
     DRAIN_MS: '0',
   }
-  replicas = await Promise.all([kept(startReplica(env)), kept(startReplica(env))])
-  bulk = await kept(
+  replicas = await Promise.all([opened.service(startReplica(env)), opened.service(startReplica(env))])
+  bulk = await opened.service(
     startService({
       entry: fileURLToPath(new URL('../../../services/bulk/src/main.ts', import.meta.url)),
       name: 'bulk',
@@ -46,15 +47,7 @@ beforeAll(async () => {
   )
 }, 120_000)
 
-afterAll(async () => {
-  for (const close of closers.toReversed()) await close()
-})
-
-async function kept(starting: Promise<ServiceProcess>): Promise<ServiceProcess> {
-  const service = await starting
-  closers.push(() => service.stop())
-  return service
-}
+afterAll(() => opened.disposeAsync())
 
 test('a master that dies is replaced: no look-up fails, benches hold, jobs go on, and health tells the new one', async () => {
   await sentinels.waitForReplicas(2)
@@ -64,7 +57,7 @@ test('a master that dies is replaced: no look-up fails, benches hold, jobs go on
   await fetch(`${first.url}/keys/${id}/bench?seconds=600`, { method: 'POST' })
   await until(async () => (await keysOf(second)).some((key) => key.id === id && key.state !== 'active'))
   const load = new Load(replicas.map(({ url }) => url))
-  closers.push(() => load.end())
+  opened.defer(() => load.end())
   const before = await post(addresses(100).join('\n'))
   await until(() => load.answered > 50)
   const old = await sentinels.master()

@@ -14,12 +14,13 @@ import { metricsTable } from '../src/metrics-reference.ts'
 import { readmeSection } from '../src/readme-section.ts'
 import { likelyFreePort } from '../src/service-process-port.ts'
 import { startTestRedis } from '../src/test-redis.ts'
+import { Opened } from './opened.ts'
 
 /** What an operator sees of the services: requests by their id in logs and answers, and the metrics. */
 
 const token = 'a-client'
 const metricsPort = likelyFreePort()
-const closers: (() => Promise<unknown>)[] = []
+const opened = new Opened()
 /** Names of the fields of all upstream requests. */
 const sentUpstream: string[] = []
 let fake: FakeIpinfo
@@ -30,10 +31,10 @@ let egress: ServiceProcess
 
 beforeAll(async () => {
   fake = await startFakeIpinfo()
-  closers.push(() => fake.close())
+  opened.defer(() => fake.close())
   const watched = await watchedUpstream()
   const redis = await startTestRedis()
-  closers.push(() => redis.stop())
+  opened.defer(() => redis.stop())
   const preload = fileURLToPath(new URL('../../telemetry/test/fixture-metrics-preload.ts', import.meta.url))
   const shared = {
     NODE_OPTIONS: `--import=${preload}`,
@@ -50,9 +51,9 @@ beforeAll(async () => {
     IPINFO_API_BASE_URL: fake.apiUrl.replace(fake.url, watched),
   }
   const env = { ...shared, ...upstream, REDIS_TIMEOUT_MS: '1000', QUOTA_POLL_SECONDS: '0' }
-  replicas = await Promise.all([kept(startReplica(env)), kept(startReplica(env))])
+  replicas = await Promise.all([opened.service(startReplica(env)), opened.service(startReplica(env))])
   const [first] = replicas
-  bulk = await kept(
+  bulk = await opened.service(
     started('bulk', {
       ...shared,
       PORT: '0',
@@ -61,7 +62,7 @@ beforeAll(async () => {
       WEBHOOK_SECRET: Buffer.alloc(32, 7).toString('base64'),
     }),
   )
-  egress = await kept(
+  egress = await opened.service(
     started('egress', {
       ...shared,
       LISTEN_ADDR: '127.0.0.1:0',
@@ -71,25 +72,17 @@ beforeAll(async () => {
     }),
   )
   const folder = await temporaryFolder('edge')
-  closers.push(() => folder.remove())
+  opened.defer(() => folder.remove())
   const file = join(folder.path, 'proxy.toml')
   const routes = `[groups.bulk]\nbackends = ["${bulk.url}"]\n[[routes]]\nprefix = "/jobs"\nupstreams = "bulk"`
   await writeFile(
     file,
     `[server]\nlisten = "127.0.0.1:0"\nworkers = 2\n[upstreams]\nbackends = ["${first.url}"]\n${routes}\n`,
   )
-  edge = await kept(started('edge', shared, ['--config', file]))
+  edge = await opened.service(started('edge', shared, ['--config', file]))
 }, 60_000)
 
-afterAll(async () => {
-  for (const close of closers.toReversed()) await close()
-})
-
-async function kept(starting: Promise<ServiceProcess>): Promise<ServiceProcess> {
-  const service = await starting
-  closers.push(() => service.stop())
-  return service
-}
+afterAll(() => opened.disposeAsync())
 
 /** In front of the fake: notes which fields upstream gets. @returns its URL */
 async function watchedUpstream(): Promise<string> {
@@ -103,7 +96,7 @@ async function watchedUpstream(): Promise<string> {
     req.pipe(onward)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  closers.push(async () => {
+  opened.defer(async () => {
     server.close()
     server.closeAllConnections()
   })
