@@ -24,6 +24,8 @@ export async function startTestCluster({ replicas = false } = {}): Promise<TestC
     Array.from({ length: replicas ? 2 * masters : masters }, async () => {
       const busPort = await freePort()
       const args = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
+      // A replica would wait 5 s for others to be filled with it, and cannot take its master's place until it is.
+      args.push('--repl-diskless-sync-delay', '0')
       return { redis: await startTestRedis({ provider, args }), busPort }
     }),
   )
@@ -43,6 +45,9 @@ export async function startTestCluster({ replicas = false } = {}): Promise<TestC
     await until(() => client.call('CLUSTER', 'REPLICATE', ids[at] as string).then(Boolean, () => false))
   }
   await until(async () => (await infos(clients)).every((info) => info.includes('cluster_state:ok')))
+  for (const client of clients.slice(masters)) {
+    await until(async () => String(await client.call('INFO', 'replication')).includes('master_link_status:up'))
+  }
   return {
     url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join()}`,
     nodes,
