@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { ForwardedHeaders } from './forwarded-headers.ts'
+import { ForwardedHeaders, nextMaxForwards, passedFields } from './forwarded-headers.ts'
+import type { AnswerHead } from './http1/exchange-types.ts'
 
 /** From lines as they stand in a request. */
 function forwarded(...lines: string[]): ForwardedHeaders {
@@ -143,4 +144,49 @@ describe('Connection', () => {
     const lines = connection === undefined ? [] : [`Connection: ${connection}`]
     expect(forwarded('Upgrade: websocket', ...lines)).toMatchObject({ upgrade, lines: '' })
   })
+})
+
+test.each([
+  ['OPTIONS', '5', { kind: 'pass on', value: '4' }],
+  ['TRACE', '1', { kind: 'pass on', value: '0' }],
+  ['OPTIONS', '0', { kind: 'answer here' }],
+  ['OPTIONS', undefined, { kind: 'pass on', value: undefined }],
+  ['OPTIONS', 'many', { kind: 'pass on', value: 'many' }],
+  ['GET', '0', { kind: 'pass on', value: '0' }],
+])('%s with Max-Forwards: %s', (method, given, expected) => {
+  expect(nextMaxForwards(method, given)).toEqual(expected)
+})
+
+const fields = ['X-Ours', 'a', 'TRAILER', 'X-Sum', 'x-ours', 'b', 'X-Kept', 'c', 'Trailer', 'X-Two', 'X-Other', 'd']
+const headWith = (framing: AnswerHead['framing'], of = fields): AnswerHead => ({
+  status: 200,
+  reason: 'OK',
+  version: '1.1',
+  fields: of,
+  framing,
+  upgrade: undefined,
+})
+
+test('what is this hop’s to say is left out, in any letter case', () => {
+  const announcing = ['TRAILER', 'X-Sum', 'X-Kept', 'c', 'Trailer', 'X-Two', 'X-Other', 'd']
+  expect(passedFields(headWith('chunked'), '1.1', 'x-ours')).toEqual(announcing)
+})
+
+test.each([
+  [10, '1.1'],
+  ['none', '1.1'],
+  ['until-close', '1.1'],
+  ['chunked', '1.0'],
+] as const)('trailers are not announced where none can follow: %s to HTTP/%s', (framing, version) => {
+  expect(passedFields(headWith(framing), version, 'x-ours')).toEqual(['X-Kept', 'c', 'X-Other', 'd'])
+})
+
+test('what only a proxy says to its own client is left out', () => {
+  const asked = ['Proxy-Authenticate', 'Basic realm="x"', 'X-Kept', 'c', 'proxy-authentication-info', 'd']
+  expect(passedFields(headWith(10, asked), '1.1', 'x-ours')).toEqual(['X-Kept', 'c'])
+})
+
+test('a list of which all is passed is passed as it is', () => {
+  const all = ['X-Kept', 'c', 'X-Other', 'd']
+  expect(passedFields(headWith(10, all), '1.1', 'x-ours')).toBe(all)
 })

@@ -1,3 +1,6 @@
+import type { AnswerHead } from './http1/exchange-types.ts'
+import { fieldsWhere } from './http1/raw-fields.ts'
+
 /** What a field of a request means to a proxy that passes the request on. */
 type Role =
   | 'passed'
@@ -199,4 +202,50 @@ function linesWithout(nominated: ReadonlySet<string>, raw: readonly string[]): s
     else if (role === 'cookie') cookies = joined(cookies, value, '; ')
   }
   return cookies === undefined ? lines : `${lines}Cookie: ${cookies}\r\n`
+}
+
+/** What becomes of Max-Forwards on this hop. */
+export type MaxForwards =
+  | { readonly kind: 'pass on'; readonly value: string | undefined }
+  /** This is the last one that the request may reach. */
+  | { readonly kind: 'answer here' }
+
+/** RFC 9110 §7.6.2: it counts for OPTIONS and TRACE only, and what is no number counts for nothing. */
+export function nextMaxForwards(method: string, given: string | undefined): MaxForwards {
+  const counts = (method === 'OPTIONS' || method === 'TRACE') && given !== undefined && /^\d{1,9}$/.test(given)
+  if (!counts) return { kind: 'pass on', value: given }
+  return Number(given) === 0 ? { kind: 'answer here' } : { kind: 'pass on', value: String(Number(given) - 1) }
+}
+
+const trailer = 'trailer'
+/** What a proxy asks of its own client, and tells it (RFC 9110 §11.7): from further away it would pass for our asking. */
+const [asksForCredentials, tellsOfCredentials] = ['proxy-authenticate', 'proxy-authentication-info'] as const
+
+/**
+ * What of an answer's fields the client gets: not `ours` (in lower case), which are this hop's to say, nor what a proxy
+ * says to its own client only, nor Trailer where no trailers can follow; Node 26 (lib/_http_outgoing.js) throws for that.
+ */
+export function passedFields(
+  { fields, framing }: AnswerHead,
+  clientVersion: string,
+  ...ours: readonly string[]
+): string[] {
+  const mayAnnounce = framing === 'chunked' && clientVersion !== '1.0'
+  for (let index = 0; index < fields.length; index += 2) {
+    if (isDropped(fields[index] ?? '', mayAnnounce, ours)) {
+      return fieldsWhere(fields, (name) => !isDropped(name, mayAnnounce, ours))
+    }
+  }
+  return fields
+}
+
+/** The length rules out nearly every other field before anything is lower-cased. */
+function isDropped(name: string, mayAnnounce: boolean, ours: readonly string[]): boolean {
+  for (const our of ours) if (isSame(name, our)) return true
+  if (!mayAnnounce && isSame(name, trailer)) return true
+  return isSame(name, asksForCredentials) || isSame(name, tellsOfCredentials)
+}
+
+function isSame(name: string, lowerCase: string): boolean {
+  return name.length === lowerCase.length && name.toLowerCase() === lowerCase
 }

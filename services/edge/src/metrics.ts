@@ -2,7 +2,7 @@ import type { Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { ClientShares } from './limits/client-shares.ts'
 import type { LimiterFactory } from './limits/limiter-factory.ts'
-import type { AttemptsRecord } from './proxy/attempts-record.ts'
+import type { AttemptsRecord } from './proxy/retries.ts'
 import type { EdgeServer } from './server/edge-server.ts'
 import type { UpstreamGroups } from './backends/upstream-groups.ts'
 

@@ -2,7 +2,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { pairsOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
-import { passedFields } from '@ipfleet/proxy/relay/passed-fields.ts'
+import { passedFields } from '@ipfleet/proxy/forwarded-headers.ts'
 import {
   type Begin,
   type ProxiedClient,
@@ -11,14 +11,12 @@ import {
   type RelayDeps,
 } from '@ipfleet/proxy/relay/proxied-request.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
-import type { RetryBudget } from './retry-budget.ts'
 import type { AttemptEnd, Backend } from '../backends/backend.ts'
 import type { UpstreamGroup } from '../backends/upstream-group.ts'
-import type { AttemptsRecord } from './attempts-record.ts'
 import type { Hedgeable, HedgeWatch } from './hedge-watch.ts'
 import type { HedgeAfter } from '../config/edge-config.ts'
 import { type Client, requestHead } from './request-head.ts'
-import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
+import { type AttemptsRecord, blamesBackend, errorOf, mayRetry, type RetryBudget } from './retries.ts'
 
 /** What all requests of one configuration share. */
 export interface ForwardDeps extends RelayDeps {

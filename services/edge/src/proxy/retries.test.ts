@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { UpstreamFault, type UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
-import { blamesBackend, errorOf, mayRetry } from './retry-rules.ts'
+import { manualClock } from '@ipfleet/testing/manual-clock.ts'
+import { blamesBackend, errorOf, mayRetry, RetryBudget } from './retries.ts'
 
 const fault = (kind: UpstreamFaultKind): UpstreamFault => new UpstreamFault(kind, `it was ${kind}`, new Error('why'))
 const sent: readonly UpstreamFaultKind[] = ['silent', 'cut', 'stalled', 'garbled']
@@ -48,4 +49,56 @@ test.each<[UpstreamFaultKind, number]>([
   expect(error.body()).not.toContain('it was')
   expect(error.body()).not.toContain('why')
   expect(error.retryAfterSeconds).toBe(status === 503 ? 1 : undefined)
+})
+
+function budget(budgetPercent: number, minPerSecond: number) {
+  const clock = manualClock(123_400)
+  const retries = new RetryBudget({ budgetPercent, minPerSecond }, clock)
+  const requests = (count: number): void => {
+    for (let at = 0; at < count; at += 1) retries.request()
+  }
+  const taken = (wanted: number): number => Array.from({ length: wanted }, () => retries.take()).filter(Boolean).length
+  return { clock, retries, requests, taken }
+}
+
+test('retries are at most that share of the requests', () => {
+  const { requests, taken } = budget(20, 0)
+  expect(taken(5)).toBe(0)
+  requests(100)
+  expect(taken(50)).toBe(20)
+  requests(10)
+  expect(taken(50)).toBe(2)
+})
+
+test('a few a second are allowed whatever the traffic', () => {
+  const { clock, taken } = budget(20, 3)
+  expect(taken(10)).toBe(3)
+  clock.advance(599)
+  expect(taken(10)).toBe(0)
+  clock.advance(1)
+  expect(taken(10)).toBe(3)
+})
+
+test('requests and retries count for ten seconds', () => {
+  const { clock, requests, taken } = budget(10, 0)
+  requests(100)
+  clock.advance(1000)
+  expect(taken(4)).toBe(4)
+  clock.advance(8000)
+  expect(taken(10)).toBe(6)
+  clock.advance(1000)
+  expect(taken(10)).toBe(0)
+  requests(200)
+  // The six of a second ago and the four before still count.
+  expect(taken(20)).toBe(10)
+  clock.advance(3_600_000)
+  expect(taken(10)).toBe(0)
+})
+
+test('a new share holds from now on', () => {
+  const { retries, requests, taken } = budget(10, 0)
+  requests(100)
+  expect(taken(99)).toBe(10)
+  retries.configure({ budgetPercent: 50, minPerSecond: 0 })
+  expect(taken(99)).toBe(40)
 })
