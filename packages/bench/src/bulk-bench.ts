@@ -48,7 +48,7 @@ export interface ProcessUse {
 }
 
 const bulkEntry = fileURLToPath(new URL('../../../services/bulk/src/main.ts', import.meta.url))
-const commandEntry = fileURLToPath(new URL('../../../services/bulk/src/cli/bulk-command.ts', import.meta.url))
+const commandEntry = fileURLToPath(new URL('../../../packages/cli/src/bulk-command.ts', import.meta.url))
 const keys = ['bench-key-1', 'bench-key-2']
 const idleSeconds = 10
 /** Addresses that live clients ask for again and again. */

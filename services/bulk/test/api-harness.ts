@@ -23,7 +23,7 @@ import { JobStore } from '../src/jobs/job-store.ts'
 import type { Job } from '../src/jobs/job.ts'
 import { serviceSlots } from '../src/limits/slot-limiter.ts'
 import { StorageQuota } from '../src/limits/storage-quota.ts'
-import { answerLine, errorLine } from '../src/results/result-line.ts'
+import { answerLine, errorLine } from '@ipfleet/ip-lists/result-line.ts'
 import type { UploadLimits } from '../src/http/upload.ts'
 
 export interface ApiHarnessOptions {

@@ -7,7 +7,8 @@ import { text } from 'node:stream/consumers'
 import { Webhook } from 'standardwebhooks'
 import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkHarness } from './bulk-harness.ts'
+import { addresses } from '@ipfleet/testing/public-addresses.ts'
+import { BulkHarness } from './bulk-harness.ts'
 
 const secret = `whsec_${randomBytes(32).toString('base64')}`
 let harness: BulkHarness

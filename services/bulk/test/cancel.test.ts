@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { addresses, BulkHarness } from './bulk-harness.ts'
+import { addresses } from '@ipfleet/testing/public-addresses.ts'
+import { BulkHarness } from './bulk-harness.ts'
 
 let harness: BulkHarness
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkHarness, keys } from './bulk-harness.ts'
+import { addresses } from '@ipfleet/testing/public-addresses.ts'
+import { BulkHarness, keys } from './bulk-harness.ts'
 
 const lineCount = 100_000
 /** Of each key, for two runs: without a quota of its own, a key of the fake states fewer. */

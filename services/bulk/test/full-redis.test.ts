@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { connect } from '@ipfleet/redis/connection.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkHarness } from './bulk-harness.ts'
+import { addresses } from '@ipfleet/testing/public-addresses.ts'
+import { BulkHarness } from './bulk-harness.ts'
 
 let harness: BulkHarness | undefined
 

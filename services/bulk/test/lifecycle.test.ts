@@ -7,7 +7,8 @@ import { startService } from '@ipfleet/testing/service-process.ts'
 import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { addresses, BulkHarness } from './bulk-harness.ts'
+import { addresses } from '@ipfleet/testing/public-addresses.ts'
+import { BulkHarness } from './bulk-harness.ts'
 
 const run = promisify(execFile)
 const entry = fileURLToPath(new URL('../src/main.ts', import.meta.url))

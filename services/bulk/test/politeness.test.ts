@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { addresses, BulkHarness, keys } from './bulk-harness.ts'
+import { addresses } from '@ipfleet/testing/public-addresses.ts'
+import { BulkHarness, keys } from './bulk-harness.ts'
 
 let harness: BulkHarness | undefined
 

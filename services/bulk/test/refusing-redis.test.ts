@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { observeRedis, type RedisObserver } from '@ipfleet/testing/redis-observer.ts'
-import { addresses, BulkHarness } from './bulk-harness.ts'
+import { addresses } from '@ipfleet/testing/public-addresses.ts'
+import { BulkHarness } from './bulk-harness.ts'
 
 let harness: BulkHarness
 let observer: RedisObserver

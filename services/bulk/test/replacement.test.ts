@@ -6,7 +6,8 @@ import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { type ServiceProcess, startService } from '@ipfleet/testing/service-process.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { expect, test } from '@jest/globals'
-import { addresses, BulkHarness } from './bulk-harness.ts'
+import { addresses } from '@ipfleet/testing/public-addresses.ts'
+import { BulkHarness } from './bulk-harness.ts'
 
 const edgeEntry = fileURLToPath(new URL('../../edge/src/main.ts', import.meta.url))
 

@@ -1,7 +1,7 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { Request } from 'express'
-import { type InputForm, inputFormOf } from '../input/input-form.ts'
-import { unknownFieldIn } from '../results/record-fields.ts'
+import { type InputForm, inputFormOf } from '@ipfleet/ip-lists/input-form.ts'
+import { unknownFieldIn } from '@ipfleet/ip-lists/record-fields.ts'
 import { firstOf } from './query.ts'
 
 export interface JobRequest {

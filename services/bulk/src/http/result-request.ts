@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Request } from 'express'
-import { type Format, formats } from '../results/result-format.ts'
+import { type Format, formats } from '@ipfleet/ip-lists/result-format.ts'
 import { firstOf, oneOf, wholeNumber } from './query.ts'
 
 export interface ResultRequest {

@@ -14,7 +14,7 @@ import {
   startAfterLines,
   withoutLines,
 } from '../results/extent.ts'
-import { contentTypes, inFormat } from '../results/result-format.ts'
+import { contentTypes, inFormat } from '@ipfleet/ip-lists/result-format.ts'
 import { ResultReader } from '../results/result-reader.ts'
 import { sendPieces } from '../results/send-pieces.ts'
 import { holderOf, jobAsked } from './job-access.ts'

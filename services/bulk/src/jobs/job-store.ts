@@ -2,12 +2,13 @@ import { randomUUIDv7 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { ChunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { JobNames } from './job-keys.ts'
 import { jobOf } from './job-record.ts'
-import type { Begun, CallbackState, ChunkExtent, ChunkResult, Finished, Job } from './job.ts'
+import type { Begun, CallbackState, ChunkExtent, Finished, Job } from './job.ts'
 
 const command = (name: string) => luaCommand(new URL(`${name}.lua`, import.meta.url))
 const openJob = command('open-job')

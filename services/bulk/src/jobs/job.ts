@@ -55,16 +55,6 @@ export interface Job {
   readonly fingerprint?: string
 }
 
-export interface ChunkResult {
-  /** NDJSON, a line for each input, each with its line end. */
-  readonly body: Buffer
-  readonly lines: number
-  readonly answered: number
-  readonly cached: number
-  /** Error lines by code. */
-  readonly errors: Readonly<Record<string, number>>
-}
-
 export type Begun =
   | {
       readonly kind: 'inputs'

@@ -1,0 +1,151 @@
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { addressIn } from '@ipfleet/ip-lists/chunker.ts'
+import { NetworkTooLarge } from '@ipfleet/ip-lists/address-text.ts'
+import { DecodedBody } from '@ipfleet/ip-lists/decoded-body.ts'
+import { peek } from '@ipfleet/ip-lists/peek.ts'
+import { smallPieces, withoutMark } from '@ipfleet/ip-lists/read-inputs.ts'
+import { CommandFault, failure, usageFault } from './command-fault.ts'
+import { listForm, refuseForeign } from './list-form.ts'
+import { type ListRow, type Own, type RowOptions, type RowsOfList, rowsOfList } from './list-rows.ts'
+import type { OpenSource, Source } from './sources.ts'
+
+/** Enough of a list to tell its form. */
+const sniffedBytes = 64 * 1024
+/** So many rows without an address are held until one comes; a list that begins with more is taken as it is. */
+const maxHeldRows = 200_000
+
+/** The rows of several lists, one list after the other, in groups of any size. No list is held in memory. */
+export class InputReader {
+  readonly #sources: readonly Source[]
+  readonly #options: RowOptions
+  readonly #rows: AsyncGenerator<readonly ListRow[]>
+  readonly #own: (Own | undefined)[] = []
+  #held: (readonly ListRow[])[] = []
+  #isPrepared = false
+  #open: OpenSource | undefined
+  #bytesOfClosed = 0
+  #lines = 0
+  /** Of the first list, once it is read from. */
+  columns: readonly string[] | undefined
+  readonly notes: string[] = []
+
+  constructor(sources: readonly Source[], options: RowOptions) {
+    this.#sources = sources
+    this.#options = options
+    this.#rows = this.#allRows()
+  }
+
+  /** Of the files, so far. */
+  get bytesRead(): number {
+    return this.#bytesOfClosed + (this.#open?.bytesRead() ?? 0)
+  }
+
+  /** How many inputs there are in files of so many bytes, if those to come are as those that were read. */
+  expectedLines(bytes: number): number | undefined {
+    return this.bytesRead === 0 ? undefined : Math.round((this.#lines * bytes) / this.bytesRead)
+  }
+
+  /**
+   * Reads until an address comes.
+   * @throws CommandFault where none does, or a list cannot be read
+   */
+  async prepare(): Promise<void> {
+    this.#isPrepared = true
+    let rows = 0
+    while (rows < maxHeldRows) {
+      const next = await this.#rows.next()
+      if (next.done === true) throw this.#nothingFound(rows)
+      this.#held.push(next.value)
+      rows += next.value.length
+      if (next.value.some(({ input }) => addressIn(input) !== undefined)) return
+    }
+  }
+
+  /** @param skip so many rows are left out at the start. @throws CommandFault for a list that cannot be read to its end */
+  async *rows(skip = 0): AsyncGenerator<readonly ListRow[]> {
+    if (!this.#isPrepared) await this.prepare()
+    let left = skip
+    for await (const group of this.#heldAndMore()) {
+      this.#lines += group.length
+      const wanted = group.slice(left)
+      left -= group.length - wanted.length
+      if (wanted.length > 0) yield wanted
+    }
+  }
+
+  /** @param keepsOwn what the rows have of their own is remembered until `takeOwn` */
+  async *inputs(skip = 0, keepsOwn = false): AsyncGenerator<readonly string[]> {
+    for await (const group of this.rows(skip)) {
+      if (keepsOwn) for (const { own } of group) this.#own.push(own)
+      yield group.map(({ input }) => input)
+    }
+  }
+
+  /** What the next rows of `inputs` have of their own. */
+  takeOwn(count: number): readonly (Own | undefined)[] {
+    return this.#own.splice(0, count)
+  }
+
+  async *#heldAndMore(): AsyncGenerator<readonly ListRow[]> {
+    const held = this.#held
+    this.#held = []
+    yield* held
+    yield* this.#rows
+  }
+
+  async *#allRows(): AsyncGenerator<readonly ListRow[]> {
+    for (const [at, source] of this.#sources.entries()) {
+      const open = source.open()
+      this.#open = open
+      try {
+        const { columns, notes, rows } = await this.#listIn(source, open)
+        if (at === 0) this.columns = columns
+        this.notes.push(...notes.map((note) => (this.#sources.length > 1 ? `${source.name}: ${note}` : note)))
+        yield* rows
+      } catch (error) {
+        throw readingFailure(source, error)
+      } finally {
+        this.#bytesOfClosed += open.bytesRead()
+        this.#open = undefined
+        open.stream.destroy()
+      }
+    }
+  }
+
+  async #listIn(source: Source, { stream }: OpenSource): Promise<RowsOfList> {
+    const { column } = this.#options
+    const body = new DecodedBody(stream, /\.br$/i.test(source.name) ? 'br' : undefined)
+    const { head, all } = await peek(withoutMark(body), ({ length }) => length >= sniffedBytes)
+    refuseForeign(head, source.name)
+    const form = source.form ?? listForm(head, source.name)
+    if (form === 'lines' && column !== undefined) {
+      throw usageFault(`${source.name} is read as plain lines, which have no columns; see --input-format`)
+    }
+    return rowsOfList(smallPieces(all, { kind: form }), form, this.#options)
+  }
+
+  #nothingFound(rows: number): CommandFault {
+    const names = this.#sources.map(({ name }) => name).join(', ')
+    if (rows === 0) return failure(`${names}: nothing in it is an address; it is empty`)
+    const sample = this.#held.flat()[0]?.input.slice(0, 60) ?? ''
+    return failure(
+      `${names}: nothing in it is an address. ${rows} rows were looked at, the first is ${JSON.stringify(sample)}. ` +
+        '--column names the column with the addresses, --extract all takes them out of other text',
+    )
+  }
+}
+
+function readingFailure({ name }: Source, error: unknown): Error {
+  if (error instanceof NetworkTooLarge) {
+    return usageFault(`${name}: ${error.message}; --networks first takes the first address of each network`)
+  }
+  if (!(error instanceof ProxyError)) return error instanceof Error ? error : failure(`${name}: ${String(error)}`)
+  // So DecodedBody reports that its source has failed.
+  const why = error.code === 'client_left' && error.cause instanceof Error ? error.cause.message : error.message
+  return failure(`${name}: ${inWordsOfCommand(why)}`, error)
+}
+
+/** What reads the lists is the service's too, and names parameters of its URLs. */
+function inWordsOfCommand(text: string): string {
+  return text.replaceAll('?column=', '--column ').replaceAll('?format=', '--input-format ').replaceAll('The body', 'It')
+}

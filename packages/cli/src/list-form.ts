@@ -1,0 +1,95 @@
+import { extname } from 'node:path'
+import { addressNameRank, addressColumn } from '@ipfleet/ip-lists/address-columns.ts'
+import { addressesOfNetwork, loneAddress } from '@ipfleet/ip-lists/address-text.ts'
+import { csvPreamble } from '@ipfleet/ip-lists/csv-preamble.ts'
+import { usageFault } from './command-fault.ts'
+
+export const inputForms = ['lines', 'csv', 'ndjson', 'json'] as const
+export type ListForm = (typeof inputForms)[number]
+
+const excel = 'save it as CSV UTF-8 or Unicode text'
+const throughDuckDb = `convert it: duckdb -c "COPY (FROM 'FILE') TO 'list.csv'"`
+
+/** What other programs write in a form of their own, how it begins in Latin-1, and what makes a list of it. */
+const foreign: readonly (readonly [begins: string, is: string, todo: string])[] = [
+  ['PK\u0003\u0004', 'a ZIP archive', 'pipe its member in: unzip -p FILE | … -'],
+  ['\u00d0\u00cf\u0011\u00e0', 'an old Excel workbook', excel],
+  ['PAR1', 'Parquet', throughDuckDb],
+  ['ARROW1', 'an Arrow file', throughDuckDb],
+  ['Obj\u0001', 'Avro', `convert it: duckdb -c "COPY (FROM read_avro('FILE')) TO 'list.csv'"`],
+  ['ORC', 'ORC', 'convert it to CSV'],
+  ['SQLite format 3', 'an SQLite database', 'pipe a query in: sqlite3 -csv FILE "SELECT …" | … -'],
+  ['BZh', 'packed by bzip2', 'pipe it in: bzip2 -dc FILE | … -'],
+  ['\u00fd7zXZ', 'packed by xz', 'pipe it in: xz -dc FILE | … -'],
+  ['7z\u00bc\u00af', 'a 7z archive', 'pipe its member in: 7z x -so FILE | … -'],
+  ['%PDF', 'a PDF', 'pipe its text in: pdftotext FILE - | … -'],
+]
+
+/** @throws CommandFault with exit code 2 for what no reader is here for, with what to do */
+export function refuseForeign(head: Buffer, name: string): void {
+  const text = head.toString('latin1', 0, 4096)
+  const [begins, is, todo] = foreign.find(([start]) => text.startsWith(start)) ?? []
+  if (begins?.startsWith('PK') === true && /xl\/|\[Content_Types\]|_rels\//.test(text)) {
+    throw usageFault(`${name} is an Excel workbook, which is not read; ${excel}`)
+  }
+  if (is !== undefined) throw usageFault(`${name} is ${is}, which is not read; ${todo?.replace('FILE', name)}`)
+  if (head.subarray(0, 4096).some((byte) => byte < 9)) throw usageFault(`${name} is no text, and its form is not known`)
+}
+
+const sampledLines = 20
+
+/** Which form a list has: by its content, and by its name where that leaves it open. */
+export function listForm(head: Buffer, name: string): ListForm {
+  const text = head.toString('utf8')
+  const first = text.trimStart()
+  const extension = extname(name.replace(/\.(?:gz|zst|br)$/i, ''))
+    .slice(1)
+    .toLowerCase()
+  if (/^\[\s*(?:["{\]]|$)/.test(first)) return 'json'
+  if (/^\{\s*"/.test(first) && extension !== 'csv')
+    return extension === 'json' && !isLineOfJson(first) ? 'json' : 'ndjson'
+  if (['ndjson', 'jsonl', 'jsonlines'].includes(extension)) return 'ndjson'
+  if (extension === 'json') return 'json'
+  if (['csv', 'tsv', 'tab', 'psv'].includes(extension)) return 'csv'
+  return isTable(head, text) ? 'csv' : 'lines'
+}
+
+function isLineOfJson(text: string): boolean {
+  try {
+    JSON.parse(text.slice(0, text.indexOf('\n') + 1 || text.length))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether rows of several cells, one of which is an address in most of them, or a header that names such a column. */
+function isTable(head: Buffer, text: string): boolean {
+  const { delimiter, bytes, header } = csvPreamble(head)
+  if (header !== undefined || /^"?sep=/i.test(text)) return true
+  const lines = head.toString('utf8', bytes).split(/\r?\n/).slice(0, sampledLines)
+  // The last one may be cut off.
+  const rows = (lines.length > 1 ? lines.slice(0, -1) : lines)
+    .filter((line) => line !== '')
+    .map((line) => line.split(delimiter))
+  const [names = [], ...others] = rows
+  if (names.some((name) => addressNameRank(name.replaceAll('"', '')) !== undefined)) return others.length > 0
+  if (names.length < 2 || rows.length < 2 || rows.some(({ length }) => length !== names.length)) return false
+  const column = addressColumn(undefined, rows, isAddress)
+  const addresses = rows.filter((row) => isAddress(row[column?.index ?? 0] ?? '')).length
+  // A list of hops (`X-Forwarded-For`) is no table.
+  return column !== undefined && addresses * 2 >= rows.length && column.others.length < names.length - 1
+}
+
+/** Whether a cell is an address, or a network that stands for addresses. */
+export function isAddress(cell: string): boolean {
+  return loneAddress(cell) !== undefined || (/[/–-]/.test(cell) && isNetwork(cell))
+}
+
+function isNetwork(cell: string): boolean {
+  try {
+    return addressesOfNetwork(cell) !== undefined
+  } catch {
+    return true
+  }
+}

@@ -1,0 +1,239 @@
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
+import { addressColumn } from '@ipfleet/ip-lists/address-columns.ts'
+import { addressesIn, addressesOfNetwork, firstOfNetwork, loneAddress } from '@ipfleet/ip-lists/address-text.ts'
+import { type CsvForm, csvLayout, rowsOfLayout } from '@ipfleet/ip-lists/csv-inputs.ts'
+import { csvRows, type CsvRow } from '@ipfleet/ip-lists/csv-rows.ts'
+import { jsonValues, memberAt } from '@ipfleet/ip-lists/json-inputs.ts'
+import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
+import { usageFault } from './command-fault.ts'
+import { isAddress, type ListForm } from './list-form.ts'
+
+/** A network may become 65,536 rows, and a group of lines hold thousands of networks: they are not all held. */
+const rowsInGroup = 5000
+
+/** What a row of a list has besides its address. */
+export type Own =
+  /** Cells of a table, by the order of its columns. */
+  | { readonly kind: 'cells'; readonly cells: readonly string[] }
+  | { readonly kind: 'object'; readonly members: Readonly<Record<string, unknown>> }
+  /** The text that the address was taken out of. */
+  | { readonly kind: 'text'; readonly text: string }
+
+export interface ListRow {
+  /** What is looked up. */
+  readonly input: string
+  readonly own: Own | undefined
+}
+
+export interface RowOptions {
+  readonly column: string | undefined
+  /** Which addresses are taken out of text around them; undefined: a text with something else in it is none. */
+  readonly extract: 'first' | 'all' | undefined
+  /** What a network or range stands for. */
+  readonly networks: 'expand' | 'first'
+}
+
+/** The rows of a list, and what is to be said of it. */
+export interface RowsOfList {
+  /** Of a table, or of the members that objects have; undefined for a list without any. */
+  readonly columns: readonly string[] | undefined
+  readonly notes: readonly string[]
+  readonly rows: AsyncIterable<readonly ListRow[]>
+}
+
+/**
+ * @param pieces of text in UTF-8, without a byte order mark
+ * @throws CommandFault with exit code 2 for a column that is not there, ProxyError for what is broken
+ */
+export function rowsOfList(pieces: AsyncIterable<Buffer>, form: ListForm, options: RowOptions): Promise<RowsOfList> {
+  if (form === 'csv') return rowsOfTable(pieces, options)
+  if (form === 'lines') return rowsOfLines(pieces, options)
+  const values = form === 'json' ? jsonValues(pieces) : valuesOfLines(pieces)
+  return rowsOfValues(values, options)
+}
+
+async function rowsOfTable(pieces: AsyncIterable<Buffer>, options: RowOptions): Promise<RowsOfList> {
+  const { first, all } = await peekItems(csvRows(pieces), rowsOfLayout)
+  if (first.length === 0) return { columns: undefined, notes: [], rows: none() }
+  const { column } = options
+  const form: CsvForm = { kind: 'csv', column: numberOr(column), header: undefined }
+  const { hasHeader, index } = csvLayout(first, form)
+  const width = Math.max(...first.map(({ length }) => length))
+  const columns = distinct(
+    Array.from({ length: width }, (_, at) => (hasHeader && first[0]?.[at]?.trim()) || `column_${at + 1}`),
+  )
+  const others = addressColumn(undefined, first.slice(1), isAddress)
+  const alsoHold = [others?.index, ...(others?.others ?? [])].flatMap((at) =>
+    at === undefined || at === index ? [] : (columns[at] ?? []),
+  )
+  const notes =
+    column === undefined && width > 1
+      ? [
+          `the addresses are in the column ${columns[index] ?? ''}${alsoHold.length > 0 ? `; ${alsoHold.join(', ')} hold addresses too (--column)` : ''}`,
+        ]
+      : []
+  const toRow = (cells: CsvRow): readonly ListRow[] => rowsOf(cells[index] ?? '', options, { kind: 'cells', cells })
+  return { columns, notes, rows: mapped(all, toRow, hasHeader ? 1 : 0) }
+}
+
+async function rowsOfValues(values: AsyncIterable<readonly unknown[]>, options: RowOptions): Promise<RowsOfList> {
+  const { first, all } = await peekItems(values, rowsOfLayout)
+  const objects = first.filter(isRecord)
+  const paths = [...new Set(objects.flatMap((object) => pathsOf(object)))]
+  const column = options.column ?? memberWithAddress(objects, paths) ?? 'ip'
+  if (
+    options.column !== undefined &&
+    objects.length > 0 &&
+    objects.every((one) => memberAt(one, column) === undefined)
+  ) {
+    throw usageFault(`--column: no member ${column} in the first objects; they have ${paths.slice(0, 20).join(', ')}`)
+  }
+  const toRow = (value: unknown): readonly ListRow[] => {
+    if (!isRecord(value)) return rowsOf(typeof value === 'string' ? value : JSON.stringify(value), options, undefined)
+    const member = memberAt(value, column)
+    return rowsOf(typeof member === 'string' ? member : JSON.stringify(value), options, {
+      kind: 'object',
+      members: value,
+    })
+  }
+  const notes =
+    options.column === undefined && objects.length > 0 && column !== 'ip'
+      ? [`the addresses are in the member ${column}`]
+      : []
+  const columns = objects.length === 0 ? undefined : [...new Set(objects.flatMap((object) => Object.keys(object)))]
+  return { columns, notes, rows: mapped(all, toRow) }
+}
+
+async function rowsOfLines(pieces: AsyncIterable<Buffer>, options: RowOptions): Promise<RowsOfList> {
+  const { first, all } = await peekItems(lineInputs(pieces), rowsOfLayout)
+  const isLog = options.extract === undefined && isText(first)
+  const extract = options.extract ?? (isLog ? 'first' : undefined)
+  const notes = isLog
+    ? ['the lines hold more than addresses: the first address of each is taken (--extract all: every one)']
+    : []
+  const toRow = (line: string): readonly ListRow[] =>
+    /^\s*#/.test(line) ? [] : rowsOf(line, { ...options, extract }, undefined)
+  return { columns: undefined, notes, rows: mapped(all, toRow) }
+}
+
+/** Whether no line is an address, but most hold one among other text. */
+function isText(lines: readonly string[]): boolean {
+  const filled = lines.filter((line) => line.trim() !== '')
+  const holding = filled.filter((line) => addressesIn(line).length > 0)
+  return holding.length * 2 > filled.length && !filled.some(isAddress)
+}
+
+/** One row for each address that a text stands for, or one with the text itself, which gets an error later. */
+function rowsOf(text: string, { extract, networks }: RowOptions, own: Own | undefined): readonly ListRow[] {
+  const addresses = addressesFor(text, extract, networks)
+  const [only] = addresses
+  if (only !== undefined && addresses.length === 1 && only === text.trim()) return [{ input: text, own }]
+  if (only === undefined) return [{ input: text, own }]
+  return addresses.map((input) => ({ input, own: own ?? { kind: 'text', text } }))
+}
+
+function addressesFor(
+  text: string,
+  extract: RowOptions['extract'],
+  networks: RowOptions['networks'],
+): readonly string[] {
+  const lone = loneAddress(text)
+  if (lone !== undefined) return [isPlain(text) ? text.trim() : lone]
+  if (/[/–-]/.test(text)) {
+    const network = networks === 'expand' ? addressesOfNetwork(text) : firstOfNetwork(text)
+    if (network !== undefined) return typeof network === 'string' ? [network] : network
+  }
+  if (extract === undefined) return []
+  const found = addressesIn(text)
+  return extract === 'all' ? found : found.slice(0, 1)
+}
+
+/** As it stands it can be asked for. */
+const isPlain = (text: string): boolean => /^\s*[\da-f:.]+\s*$/i.test(text) && !/\.\d+:\d/.test(text)
+
+/** Names and paths of the members of an object, two levels deep. */
+function pathsOf(object: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(object).flatMap(([name, value]) =>
+    isRecord(value) ? [name, ...Object.keys(value).map((inner) => `${name}.${inner}`)] : [name],
+  )
+}
+
+function memberWithAddress(objects: readonly object[], paths: readonly string[]): string | undefined {
+  const cells = objects.map((object) =>
+    paths.map((path) => {
+      const member = memberAt(object, path)
+      return typeof member === 'string' ? member : ''
+    }),
+  )
+  const found = addressColumn(
+    paths.map((path) => path.replace(/^.*\./, '')),
+    cells,
+    isAddress,
+  )
+  return found && paths[found.index]
+}
+
+function numberOr(column: string | undefined): string | number | undefined {
+  return column !== undefined && /^[1-9]\d{0,8}$/.test(column) ? Number(column) : column
+}
+
+/** A name that is there twice gets a number. */
+function distinct(names: readonly string[]): string[] {
+  const seen = new Map<string, number>()
+  return names.map((name) => {
+    const count = (seen.get(name) ?? 0) + 1
+    seen.set(name, count)
+    return count === 1 ? name : `${name}_${count}`
+  })
+}
+
+async function* valuesOfLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly unknown[]> {
+  for await (const lines of lineInputs(pieces)) yield lines.map((line) => parseJson(line) ?? line)
+}
+
+async function* none(): AsyncGenerator<readonly ListRow[]> {}
+
+/** The first items of groups, at least so many if there are as many; and all. */
+async function peekItems<Item>(groups: AsyncIterable<readonly Item[]>, count: number) {
+  const iterator = groups[Symbol.asyncIterator]()
+  const held: (readonly Item[])[] = []
+  let length = 0
+  while (length < count) {
+    const next = await iterator.next()
+    if (next.done === true) break
+    held.push(next.value)
+    length += next.value.length
+  }
+  async function* all(): AsyncGenerator<readonly Item[]> {
+    try {
+      yield* held
+      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value
+    } finally {
+      await iterator.return?.()
+    }
+  }
+  return { first: held.flat().slice(0, count), all: all() }
+}
+
+async function* mapped<Item>(
+  groups: AsyncIterable<readonly Item[]>,
+  toRows: (item: Item) => readonly ListRow[],
+  skip = 0,
+): AsyncGenerator<readonly ListRow[]> {
+  let left = skip
+  for await (const group of groups) {
+    let rows: (readonly ListRow[])[] = []
+    let count = 0
+    for (const item of group.slice(left)) {
+      const more = toRows(item)
+      rows.push(more)
+      count += more.length
+      if (count < rowsInGroup) continue
+      yield rows.flat()
+      rows = []
+      count = 0
+    }
+    left = Math.max(0, left - group.length)
+    if (count > 0) yield rows.flat()
+  }
+}

@@ -1,0 +1,182 @@
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import type { Writable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
+import { errorCode } from '@ipfleet/core/error-code.ts'
+import type { RowWriter } from '@ipfleet/ip-lists/result-format.ts'
+import { failure, usageFault } from './command-fault.ts'
+import type { BulkOptions } from './command-options.ts'
+import { readState, type RunState, statePathOf } from './run-state.ts'
+import type { Source } from './sources.ts'
+import { type WholeRows, wholeRows } from './whole-rows.ts'
+
+export type OutputPlan =
+  | { readonly kind: 'stream' }
+  /** A pipe or a device, which keeps no results to continue from. */
+  | { readonly kind: 'device'; readonly path: string }
+  | { readonly kind: 'file'; readonly path: string; readonly before: RunBefore | undefined }
+
+export interface RunBefore {
+  readonly state: RunState
+  readonly rows: WholeRows
+}
+
+/**
+ * Reads what is there, and changes nothing.
+ * @param path absolute; undefined: standard output
+ * @throws CommandFault with exit code 2 for what would be overwritten unasked
+ */
+export async function planOutput(
+  path: string | undefined,
+  { output = '', format, resume, force }: BulkOptions,
+  sources: readonly Source[],
+): Promise<OutputPlan> {
+  if (path === undefined) return { kind: 'stream' }
+  if (sources.some(({ print }) => print?.path === path)) throw usageFault(`${output} is a list that is to be read`)
+  const there = await statOf(path)
+  if (there?.isDirectory()) throw usageFault(`${output} is a folder`)
+  if (there !== undefined && !there.isFile()) return { kind: 'device', path }
+  if (isPacked(path)) return packedPlan(path, output, { isThere: (there?.size ?? 0) > 0, force, resume })
+  const state = resume === 'never' ? undefined : await readState(path)
+  if (state !== undefined && !force) {
+    const rows = there === undefined ? { lines: 0, bytes: 0 } : await wholeRows(path, format)
+    return { kind: 'file', path, before: { state, rows } }
+  }
+  if (resume === 'required') throw usageFault(`there is no ${statePathOf(output)} to go on from`)
+  const isOurs = resume === 'never' && (await statOf(statePathOf(path))) !== undefined
+  if (there !== undefined && there.size > 0 && !force && !isOurs) {
+    throw usageFault(`${output} is there already; --force overwrites it`)
+  }
+  return { kind: 'file', path, before: undefined }
+}
+
+/** What is packed cannot be gone on with: how many rows there are is not known. */
+function packedPlan(
+  path: string,
+  output: string,
+  { isThere, force, resume }: Pick<BulkOptions, 'force' | 'resume'> & { readonly isThere: boolean },
+): OutputPlan {
+  if (resume === 'required') throw usageFault(`${output} is packed, and cannot be gone on with`)
+  if (isThere && !force) throw usageFault(`${output} is there already; --force overwrites it`)
+  return { kind: 'device', path }
+}
+
+type Write = (data: Buffer | string) => Promise<unknown>
+/** Adds what rows of the lists have of their own to their results. */
+export type RowJoin = (lines: Buffer) => Buffer | Promise<Buffer>
+
+export interface OutputOptions {
+  readonly fields?: readonly string[] | undefined
+  readonly join?: RowJoin | undefined
+  readonly file?: FileHandle
+  readonly hasHead?: boolean
+}
+
+const bogonMember = '"bogon":true'
+
+const isPacked = (path: string): boolean => /\.gz$/i.test(path)
+
+/** Takes whole lines of NDJSON and writes them as rows. */
+export class ResultOutput {
+  readonly #rows: RowWriter
+  readonly #write: Write
+  readonly #file: FileHandle | undefined
+  readonly #join: RowJoin | undefined
+  #hasHead: boolean
+  #isFirst = true
+  /** Lines of addresses that no network owns. */
+  bogons = 0
+  /** Of the fields that are looked for, those that no record had so far. */
+  readonly missing: Set<string>
+
+  constructor(rows: RowWriter, write: Write, { fields = [], join, file, hasHead = false }: OutputOptions) {
+    this.missing = new Set(fields)
+    this.#join = join
+    this.#rows = rows
+    this.#write = write
+    this.#file = file
+    this.#hasHead = hasHead
+  }
+
+  /** Truncates the file to `bytes`, and continues behind them. @throws CommandFault */
+  static async toFile(path: string, rows: RowWriter, bytes: number, options: OutputOptions): Promise<ResultOutput> {
+    try {
+      const file = await open(path, 'a')
+      if ((await file.stat()).isFile()) await file.truncate(bytes)
+      // Gzip files may follow one another in one (RFC 1952 §2.2).
+      const packed = isPacked(path) ? gzipSync : undefined
+      const write: Write = (data) => file.appendFile(packed ? packed(data) : data)
+      return new ResultOutput(rows, write, { ...options, file, hasHead: bytes > 0 })
+    } catch (error) {
+      throw writingFailure(error)
+    }
+  }
+
+  /** @param lines whole ones, each with its line end. @throws ReaderLeft, CommandFault */
+  async add(lines: Buffer): Promise<void> {
+    if (lines.length === 0) return
+    this.#look(lines)
+    await this.#begin()
+    const joined = this.#join ? await this.#join(lines) : lines
+    await this.#guarded(this.#rows.rows(joined, this.#isFirst))
+    this.#isFirst = false
+  }
+
+  #look(lines: Buffer): void {
+    for (let at = lines.indexOf(bogonMember); at !== -1; at = lines.indexOf(bogonMember, at + 1)) this.bogons += 1
+    for (const field of this.missing) if (lines.includes(`${JSON.stringify(field)}:`)) this.missing.delete(field)
+  }
+
+  /** After the last result. @throws as `add` */
+  async end(): Promise<void> {
+    const { empty, tail } = this.#rows
+    if (empty !== undefined && !this.#hasHead) return this.#guarded(empty)
+    await this.#begin()
+    await this.#guarded(tail)
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close()
+  }
+
+  /** Called when there is something to write: a run that fails before leaves an empty file, which may be overwritten. */
+  async #begin(): Promise<void> {
+    if (this.#hasHead) return
+    this.#hasHead = true
+    await this.#guarded(this.#rows.head)
+  }
+
+  async #guarded(data: Buffer | string): Promise<void> {
+    try {
+      if (data.length > 0) await this.#write(data)
+    } catch (error) {
+      throw writingFailure(error)
+    }
+  }
+}
+
+/** The reader of the results has closed the pipe, as `head` does. */
+export class ReaderLeft extends Error {
+  override readonly name = 'ReaderLeft'
+}
+
+function writingFailure(error: unknown): Error {
+  const code = errorCode(error)
+  return code === 'EPIPE' ? new ReaderLeft() : failure(`the results cannot be written (${code ?? 'unknown'})`, error)
+}
+
+/** Writes to a stream no faster than it accepts data. */
+export function toStream(stream: Writable): Write {
+  return (data) =>
+    new Promise<void>((resolve, reject) => {
+      stream.write(data, (error) => (error ? reject(error) : resolve()))
+    })
+}
+
+async function statOf(path: string) {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw usageFault(`${path} cannot be written (${errorCode(error) ?? 'unknown'})`)
+  }
+}

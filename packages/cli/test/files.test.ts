@@ -1,0 +1,258 @@
+import { readFile } from 'node:fs/promises'
+import { PassThrough, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { brotliCompressSync, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
+import { runBulk } from '../src/bulk-run.ts'
+import { commandOptions } from '../src/command-options.ts'
+import { CommandFault } from '../src/command-fault.ts'
+import { displayOn } from '../src/display.ts'
+import { CommandGround, linesIn } from '@ipfleet/testing/command-ground.ts'
+
+/** The command on files as people have them, against a fleet that answers from its embedded databases. */
+
+let folder: CommandGround
+let replica: ServiceProcess
+beforeAll(async () => {
+  folder = await CommandGround.start()
+  replica = await startReplica()
+})
+afterAll(async () => {
+  await replica.stop()
+  await folder[Symbol.asyncDispose]()
+})
+
+interface End {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The command without a process of its own. */
+async function run(args: readonly string[], stdin: string | Buffer = ''): Promise<End> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const said = Promise.all([text(stdout), text(stderr)])
+  const end = async (): Promise<number> => {
+    try {
+      const options = commandOptions([...args, '--url', replica.url], {}, false)
+      if (typeof options === 'string') return 0
+      const display = displayOn({ kind: options.display, stream: stderr, resultsAreShown: false })
+      const { signal } = new AbortController()
+      return await runBulk(options, {
+        env: {},
+        folder: folder.path('.'),
+        stdin: Readable.from([Buffer.from(stdin)]),
+        stdout,
+        display,
+        signal,
+      })
+    } catch (error) {
+      if (!(error instanceof CommandFault)) throw error
+      stderr.write(error.message)
+      return error.exitCode
+    }
+  }
+  const code = await end()
+  stdout.end()
+  stderr.end()
+  const [out, err] = await said
+  return { code, stdout: out, stderr: err }
+}
+
+const utf16 = (content: string): Buffer => Buffer.from(`\ufeff${content}`, 'utf16le')
+const zeek =
+  '#separator \\x09\n#set_separator\t,\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\n#types\ttime\tstring\taddr\tport\n' +
+  '1.5\tC1\t8.8.8.8\t53\n#close\t2025-01-01-00-00-00\n'
+const cloudFront = '#Version: 1.0\n#Fields: date x-edge-location sc-bytes c-ip\n2025-01-01\tFRA\t5\t8.8.8.8\n'
+const excelTable = 'Date,IP Address,User,Bytes\n2025-01-01,8.8.8.8,"Doe, J",5\n'
+
+/** Files as tools write them, and the table that comes of them with `--fields country --format csv`. */
+const tables: readonly (readonly [
+  name: string,
+  content: string | Buffer,
+  rows: readonly string[],
+  args?: readonly string[],
+])[] = [
+  ['visits.csv', excelTable, ['Date,IP Address,User,Bytes,country,error', '2025-01-01,8.8.8.8,"Doe, J",5,US,']],
+  ['pandas.tsv', '\tip\tn\n0\t8.8.8.8\t5\n', ['column_1,ip,n,country,error', '0,8.8.8.8,5,US,']],
+  ['excel.csv', 'sep=;\r\nip;name\r\n8.8.8.8;x\r\n', ['ip,name,country,error', '8.8.8.8,x,US,']],
+  ['excel.txt', utf16('IP\tName\r\n8.8.8.8\tSão\r\n'), ['IP,Name,country,error', '8.8.8.8,São,US,']],
+  ['bom.csv', '\ufeffip,n\n8.8.8.8,1\n', ['ip,n,country,error', '8.8.8.8,1,US,']],
+  [
+    'title.csv',
+    'Visits of May\n\nip,n\n8.8.8.8,1\n8.8.4.4,2\n',
+    ['ip,n,country,error', '8.8.8.8,1,US,', '8.8.4.4,2,US,'],
+  ],
+  ['comments.csv', '# by x\nip,n\n8.8.8.8,1\n', ['ip,n,country,error', '8.8.8.8,1,US,']],
+  ['bars.psv', 'n|ip\n1|8.8.8.8\n', ['n,ip,country,error', '1,8.8.8.8,US,']],
+  ['conn.log', zeek, ['ts,uid,id.orig_h,id.orig_p,country,error', '1.5,C1,8.8.8.8,53,US,']],
+  [
+    'E1.2025-01-01-00.gz',
+    gzipSync(cloudFront),
+    ['date,x-edge-location,sc-bytes,c-ip,country,error', '2025-01-01,FRA,5,8.8.8.8,US,'],
+  ],
+  ['packed.csv.zst', zstdCompressSync('ip,n\n8.8.8.8,1\n'), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  ['packed.csv.br', brotliCompressSync('ip,n\n8.8.8.8,1\n'), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  ['server.csv', 'server,ip_address\n10.0.0.1,8.8.8.8\n', ['server,ip_address,country,error', '10.0.0.1,8.8.8.8,US,']],
+  ['noname.csv', '1,8.8.8.8\n2,8.8.4.4\n', ['column_1,column_2,country,error', '1,8.8.8.8,US,', '2,8.8.4.4,US,']],
+  ['clash.csv', 'ip,country,error\n8.8.8.8,mine,no\n', ['ip,country,error,ip_country,ip_error', '8.8.8.8,mine,no,US,']],
+  ['prefix.csv', 'ip,n\n8.8.8.8,1\n', ['ip,n,geo_country,error', '8.8.8.8,1,US,'], ['--prefix', 'geo_']],
+  [
+    'port.csv',
+    'ip,n\n8.8.8.8:53,1\n[2620:fe::fe]:443,2\n8[.]8[.]4[.]4,3\n',
+    ['ip,n,country,error', '8.8.8.8:53,1,US,', '[2620:fe::fe]:443,2,US,', '8[.]8[.]4[.]4,3,US,'],
+  ],
+  ['bogon.csv', 'ip\n10.0.0.1\n8.8.8.8\n', ['ip,country,error', '10.0.0.1,,Bogon', '8.8.8.8,US,']],
+  ['events.ndjson', '{"ClientIP":"8.8.8.8","n":{"a":1}}\n', ['ClientIP,n,country,error', '8.8.8.8,"{""a"":1}",US,']],
+  ['events.json', '[{"ip":"8.8.8.8","n":"0123"}]', ['ip,n,country,error', '8.8.8.8,0123,US,']],
+  [
+    'nested.log',
+    '{"client":{"ip":"8.8.8.8"},"server":"10.0.0.1"}\n',
+    ['client,server,country,error', '"{""ip"":""8.8.8.8""}",10.0.0.1,US,'],
+    ['--column', 'client.ip'],
+  ],
+  [
+    'notes.txt',
+    '# ours\n8.8.8.8 # Google\n[2620:fe::fe]:443\n',
+    ['input,country,error', '8.8.8.8 # Google,US,', '[2620:fe::fe]:443,US,'],
+  ],
+  [
+    'networks.txt',
+    '8.8.8.8/31\n8.8.4.4-8.8.4.5\n',
+    ['input,country,error', '8.8.8.8/31,US,', '8.8.8.8/31,US,', '8.8.4.4-8.8.4.5,US,', '8.8.4.4-8.8.4.5,US,'],
+  ],
+  ['large.txt', '8.0.0.0/8\n', ['input,country,error', '8.0.0.0/8,US,'], ['--networks', 'first']],
+  [
+    'access.log',
+    '8.8.8.8 - - [10/Oct/2025:13:55:36 +0000] "GET / HTTP/1.1" 200 1\n',
+    ['input,country,error', expect.stringMatching(/^"8\.8\.8\.8 - -.*",US,$/) as never],
+  ],
+  [
+    'hops.txt',
+    '"8.8.8.8, 10.0.0.1"\n',
+    ['input,country,error', '"""8.8.8.8, 10.0.0.1""",US,', '"""8.8.8.8, 10.0.0.1""",,Bogon'],
+    ['--extract', 'all'],
+  ],
+]
+
+test.each(tables)('%s keeps what it has, with what is known beside it', async (name, content, rows, args = []) => {
+  await folder.write(name, content)
+  const { code, stdout, stderr } = await run([name, '--fields', 'country', '--format', 'csv', ...args])
+  expect([code, linesIn(stdout)]).toEqual([0, rows])
+  expect(stderr).not.toContain('Wrong ip')
+})
+
+test('what is read is said: the column, and which others hold addresses', async () => {
+  await folder.write('two.csv', 'server,ip_address,n\n10.0.0.1,8.8.8.8,1\n')
+  expect((await run(['two.csv'])).stderr).toContain('in the column ip_address; server hold addresses too (--column)')
+  await folder.write('said.ndjson', '{"ClientIP":"8.8.8.8"}\n')
+  expect((await run(['said.ndjson'])).stderr).toContain('in the member ClientIP')
+  expect((await run(['-'], 'GET from 8.8.8.8\n')).stderr).toContain('--extract all')
+})
+
+test('NDJSON keeps members, through a pipe too; the record follows them', async () => {
+  const { stdout } = await run(['-', '--fields', 'country'], '{"ip":"8.8.8.8","tags":["a"],"country":1}\n')
+  expect(JSON.parse(stdout)).toEqual({ input: '8.8.8.8', ip: '8.8.8.8', tags: ['a'], country: 1, ip_country: 'US' })
+})
+
+describe('nothing is asked, and it ends with an error, when', () => {
+  test.each<
+    readonly [
+      what: string,
+      name: string,
+      content: string | Buffer,
+      code: number,
+      told: RegExp,
+      args?: readonly string[],
+    ]
+  >([
+    [
+      'nothing is an address',
+      'words.txt',
+      'a\nb\n',
+      1,
+      /words\.txt: nothing in it is an address\. 2 rows.*"a".*--extract/,
+    ],
+    [
+      'no cell is an address',
+      'words.csv',
+      'name,n\na,1\n',
+      1,
+      /words\.csv: No column holds an address.*"name", "n".*--column/,
+    ],
+    ['no member is an address', 'words.ndjson', '{"a":"b"}\n', 1, /nothing in it is an address/],
+    ['it is empty', 'empty.txt', '', 1, /empty\.txt: nothing in it is an address; it is empty/],
+    ['a column is not there', 'x.csv', 'ip,n\n8.8.8.8,1\n', 1, /no column "nope".*"ip", "n"/, ['--column', 'nope']],
+    [
+      'a member is not there',
+      'x.ndjson',
+      '{"a":{"ip":"8.8.8.8"}}\n',
+      2,
+      /no member nope.*a, a\.ip/,
+      ['--column', 'nope'],
+    ],
+    ['a network is too large', 'x.txt', '9.0.0.0/8\n8.8.8.8\n', 2, /9\.0\.0\.0\/8 has 16777216.*--networks first/],
+    [
+      'it is a workbook',
+      'x.xlsx',
+      'PK\u0003\u0004....xl/workbook.xml',
+      2,
+      /x\.xlsx is an Excel workbook.*save it as CSV/,
+    ],
+    ['it is Parquet', 'x.parquet', 'PAR1....', 2, /x\.parquet is Parquet.*duckdb -c/],
+    ['it is a ZIP', 'x.zip', 'PK\u0003\u0004....list.csv', 2, /x\.zip is a ZIP archive.*unzip -p x\.zip/],
+    ['it is packed by xz', 'x.xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]), 2, /packed by xz.*xz -dc x\.xz/],
+    ['it is packed by bzip2', 'x.bz2', 'BZh91AY&SY', 2, /packed by bzip2.*bzip2 -dc/],
+    ['it is no text', 'x.bin', Buffer.from([1, 2, 3, 4, 5]), 2, /x\.bin is no text/],
+  ])('%s', async (_, name, content, code, told, args = []) => {
+    await folder.write(name, content)
+    const end = await run([name, ...args])
+    expect([end.code, end.stdout]).toEqual([code, ''])
+    expect(end.stderr).toMatch(told)
+  })
+})
+
+const read = async (name: string): Promise<string> => {
+  const content = await readFile(folder.path(name))
+  return (name.endsWith('.gz') ? gunzipSync(content) : content).toString()
+}
+
+describe('the name of the output says its form:', () => {
+  test.each([
+    ['out.tsv', 'ip\tn\tcountry\terror\n8.8.8.8\t1\tUS\t\n'],
+    ['out.csv.gz', 'ip,n,country,error\n8.8.8.8,1,US,\n'],
+    ['out.jsonl', '{"input":"8.8.8.8","ip":"8.8.8.8","n":"1","country":"US"}\n'],
+    ['out.json', '[\n{"input":"8.8.8.8","ip":"8.8.8.8","n":"1","country":"US"}\n]\n'],
+  ])('%s', async (name, expected) => {
+    await folder.write('in.csv', 'ip,n\n8.8.8.8,1\n')
+    expect(await run(['in.csv', '--fields', 'country', '-o', name])).toMatchObject({ code: 0, stdout: '' })
+    expect(await read(name)).toBe(expected)
+    expect((await run(['in.csv', '-o', name])).stderr).toContain('--force overwrites it')
+  })
+
+  test.each(['out.parquet', 'out.xlsx', 'out.csv.zst', 'out.zip', 'out.db'])(
+    '%s is refused, and how to come to it',
+    async (name) => {
+      const { code, stderr } = await run(['-', '-o', name], '8.8.8.8\n')
+      expect([code, stderr]).toEqual([
+        2,
+        expect.stringMatching(/^-o: \.\w+ is .*; formats are ndjson, csv, tsv, json$/),
+      ])
+    },
+  )
+})
+
+test('--for excel: UTF-8 is recognised, zeros stay, formulas are not run', async () => {
+  await folder.write('cells.csv', 'ip,zip,note\n8.8.8.8,02139,=1+1\n8.8.4.4,NA,São\n')
+  await run(['cells.csv', '--fields', 'country', '--for', 'excel', '-o', 'cells-out.csv'])
+  expect((await readFile(folder.path('cells-out.csv'))).toString()).toBe(
+    '\ufeff"ip","zip","note","country","error"\r\n"8.8.8.8","=""02139""","\'=1+1","US",\r\n"8.8.4.4","NA","São","US",\r\n',
+  )
+})
+
+test('bogons are counted, and a field that no record had is told', async () => {
+  const { code, stderr } = await run(['-', '--fields', 'country,city'], '10.0.0.1\n8.8.8.8\n')
+  expect(code).toBe(0)
+  expect(stderr).toMatch(/no record had city\n.*2 answered, \d+% of them cached, 1 bogon; 0 errors/)
+})
