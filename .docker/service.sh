@@ -4,9 +4,9 @@ set -eu
 
 word=/run/demo/env
 
-# The flags of `npm start`, `npm run edge` and `npm run jobs`: they keep memory small.
+# As `npm start`, `npm run edge` and `npm run jobs` do.
 case $SERVICE in
-  lookup | edge | bulk) flags='--max-semi-space-size=4 --initial-old-space-size=24 --heap-growing-percent=15' ;;
+  lookup | edge | bulk) flags=$(sed -n 's/.*"memory_flags": "\(.*\)".*/\1/p' package.json) ;;
   *) flags= ;;
 esac
 

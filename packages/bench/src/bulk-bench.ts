@@ -11,7 +11,8 @@ import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { fakeEntry } from './fake-upstream.ts'
 import { bulkLine, type BulkLines, writeBulkLines } from './bulk-lines.ts'
 import { edgeCommand } from './edge-server.ts'
-import { compileCache, startFlags, type MeasuredServer, replicaCommand, startMeasured } from './measured-server.ts'
+import { memoryFlags } from '@ipfleet/testing/memory-flags.ts'
+import { compileCache, type MeasuredServer, replicaCommand, startMeasured } from './measured-server.ts'
 import { pacedLoad, type PacedReport } from './paced-load.ts'
 import { cpuTimeUs, peakBytes } from './proc-stats.ts'
 import { warm } from './targets.ts'
@@ -147,7 +148,7 @@ async function startGround(
     await startMeasured({
       name: 'bulk',
       command: process.execPath,
-      args: () => [...startFlags, bulkEntry],
+      args: () => [...memoryFlags, bulkEntry],
       env: (port) => ({
         PORT: String(port),
         REDIS_URL: redis.url,

@@ -4,6 +4,7 @@ import { openSync, closeSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { memoryFlags } from '@ipfleet/testing/memory-flags.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { atDeathRun } from '@ipfleet/testing/service-process-guard.ts'
 import { likelyFreePort, waitUntilListening } from '@ipfleet/testing/service-process-port.ts'
@@ -65,9 +66,6 @@ export async function startMeasured({ name, command, args, env }: ServerCommand)
 }
 
 const root = new URL('../../../', import.meta.url)
-const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { scripts: { start: string } }
-/** What `npm start` gives Node to save memory. */
-export const startFlags = scripts.start.split(' ').filter((word) => word.startsWith('--'))
 /** Where Node keeps what it has compiled, so that servers start sooner. */
 export const compileCache = fileURLToPath(new URL('node_modules/.cache/node', root))
 
@@ -92,7 +90,7 @@ export function serviceCommand(
   return {
     name: service === 'lookup' ? 'replica' : service,
     command: process.execPath,
-    args: () => [...startFlags, ...nodeFlags, entry],
+    args: () => [...memoryFlags, ...nodeFlags, entry],
     env: (port) => ({
       PORT: String(port),
       HOST: '127.0.0.1',

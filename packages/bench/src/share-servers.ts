@@ -1,10 +1,11 @@
+import { memoryFlags } from '@ipfleet/testing/memory-flags.ts'
 import { fileURLToPath } from 'node:url'
 import { startService } from '@ipfleet/testing/service-process.ts'
 import { testCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { fakeEntry } from './fake-upstream.ts'
 import { edgeCommand } from './edge-server.ts'
-import { replicaCommand, type ServerCommand, serviceCommand, startFlags, startMeasured } from './measured-server.ts'
+import { replicaCommand, type ServerCommand, serviceCommand, startMeasured } from './measured-server.ts'
 import { type MemoryLimit, memoryLimit } from './memory-limit.ts'
 import type { FloodedServer } from './share-floods.ts'
 
@@ -49,7 +50,7 @@ export async function startShareServers(nodeFlags: readonly string[]): Promise<S
     const origin = opened.use(await startMeasured(originCommand))
     const { certFile, keyFile } = opened.use(await testCertificate())
     const tables = `[tls]\ncert = ${JSON.stringify(certFile)}\nkey = ${JSON.stringify(keyFile)}\n`
-    const edge = { backends: [origin.url], connections: 1000, nodeFlags: [...startFlags, ...nodeFlags] }
+    const edge = { backends: [origin.url], connections: 1000, nodeFlags: [...memoryFlags, ...nodeFlags] }
     const env = {
       IPINFO_KEYS: 'bench-key-1',
       IPINFO_BASE_URL: fake.url,

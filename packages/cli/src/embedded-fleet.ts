@@ -16,9 +16,6 @@ export interface EmbeddedFleet {
 const lookupEntry = fileURLToPath(new URL('../../../services/lookup/src/main.ts', import.meta.url))
 const endWithParent = new URL('./end-with-parent.ts', import.meta.url).href
 
-/** As in `npm start`: memory grows with the cache, and not with the traffic. */
-const memoryFlags = ['--max-semi-space-size=4', '--initial-old-space-size=24', '--heap-growing-percent=15']
-
 const startTimeoutMs = 30_000
 const stopGraceMs = 5000
 
@@ -38,7 +35,7 @@ export async function startEmbeddedFleet(
   note: (text: string) => void,
   signal: AbortSignal,
 ): Promise<EmbeddedFleet> {
-  const child = spawn(process.execPath, [...memoryFlags, '--import', endWithParent, lookupEntry], {
+  const child = spawn(process.execPath, [...process.execArgv, '--import', endWithParent, lookupEntry], {
     env: { ...lasting, ...env, ...own },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: true,

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { memoryFlags } from '@ipfleet/testing/memory-flags.ts'
 import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
 import { h2, type H2Fields, headerBlock, H2Wire } from './h2-wire.ts'
-import { memoryFlags, type RunningEdge, startEdge } from './start-edge.ts'
+import { type RunningEdge, startEdge } from './start-edge.ts'
 import { type TestCertificate, testCertificate } from './test-certificate.ts'
 
 /** What one client can hold by streams of HTTP/2: with default settings it shuts nobody out. */

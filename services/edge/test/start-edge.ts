@@ -28,9 +28,6 @@ export interface EdgeStart extends EdgeFile {
   readonly nodeFlags?: readonly string[]
 }
 
-/** What `npm run edge` and the container give Node to save memory. */
-export const memoryFlags = ['--max-semi-space-size=4', '--initial-old-space-size=24', '--heap-growing-percent=15']
-
 /** Starts an edge on a free port of 127.0.0.1, with a TOML file of its own. It retries nothing unless told to. */
 export function startEdge({ env, nodeFlags, ...file }: EdgeStart): Promise<RunningEdge> {
   return startEdgeFrom(edgeToml(file), env, nodeFlags)

@@ -1,0 +1,7 @@
+import { readFileSync } from 'node:fs'
+
+const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+const { config } = JSON.parse(manifest) as { config: { memory_flags: string } }
+
+/** What `npm start`, `npm run edge` and `npm run jobs` give Node to save memory. */
+export const memoryFlags: readonly string[] = config.memory_flags.split(' ')
