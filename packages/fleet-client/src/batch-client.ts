@@ -1,4 +1,5 @@
-import { currentRequestId, REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
+import { formatTraceparent } from '@ipfleet/core/trace-context.ts'
+import { currentRequest, REQUEST_ID, type RequestScope } from '@ipfleet/http-server/request-id.ts'
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { parseJson } from '@ipfleet/core/json.ts'
 import { type BatchValue, batchValues, valueOfRefusal } from './batch-values.ts'
@@ -61,13 +62,11 @@ export class BatchClient {
   /** @throws the signal's reason when it aborts, and nothing else */
   async ask(addresses: readonly string[], signal: AbortSignal): Promise<BatchReply> {
     const startedMs = performance.now()
-    const id = currentRequestId()
     const timeout = AbortSignal.timeout(this.#options.timeoutMs)
     try {
       const response = await fetch(this.#url, {
         method: 'POST',
-        // With the id of the request that brought the job, so that the fleet logs the batch under the same one.
-        headers: { ...this.#headers, ...(id !== undefined && { [REQUEST_ID]: id }) },
+        headers: { ...this.#headers, ...fieldsOf(currentRequest()) },
         body: JSON.stringify(addresses),
         redirect: 'manual',
         signal: AbortSignal.any([signal, timeout]),
@@ -87,6 +86,13 @@ export class BatchClient {
       return { kind: 'failed', reason: 'unreachable', detail: why(error) }
     }
   }
+}
+
+/** With them, the fleet logs the batch under the id of the request that brought the job, and in its trace. */
+function fieldsOf(request: RequestScope | undefined): Readonly<Record<string, string>> {
+  if (request === undefined) return {}
+  const { id, trace } = request
+  return { [REQUEST_ID]: id, ...(trace && { traceparent: formatTraceparent(trace) }) }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
-import { currentRequestId, requestIdOf, withRequestId } from './request-id.ts'
+import { currentRequest, requestIdOf, withRequest } from './request-id.ts'
 
 test.each(['7', 'a-B:c_d.9', '1-67891233-abcdef012345678912345678', 'x'.repeat(64)])(
   'an id that a client gives is kept: %s',
@@ -28,11 +28,11 @@ test.each([
   expect(requestIdOf(given)).not.toBe(requestIdOf(given))
 })
 
-test('what is started under an id knows it, and nothing else does', async () => {
-  const inside = withRequestId('one', async () => {
+test('what is started for a request knows it, and nothing else does', async () => {
+  const inside = withRequest({ id: 'one' }, async () => {
     await sleep(1)
-    return [currentRequestId(), withRequestId('two', currentRequestId), withRequestId(undefined, currentRequestId)]
+    return [currentRequest(), withRequest({ id: 'two' }, currentRequest), withRequest(undefined, currentRequest)]
   })
-  expect(currentRequestId()).toBeUndefined()
-  expect(await inside).toEqual(['one', 'two', undefined])
+  expect(currentRequest()).toBeUndefined()
+  expect(await inside).toEqual([{ id: 'one' }, { id: 'two' }, undefined])
 })

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
+import type { TraceContext } from '@ipfleet/core/trace-context.ts'
 
 /** The field that names a request on its way through the fleet, in its logs and on its answer. */
 export const REQUEST_ID = 'X-Request-Id'
@@ -13,22 +14,25 @@ export function requestIdOf(given: string | readonly string[] | undefined): stri
   return typeof given === 'string' && idForm.test(given) ? given : randomUUID()
 }
 
-interface RequestContext {
+/** A request for which something is done, on its way through the process. */
+export interface RequestScope {
   readonly id: string
+  /** The trace that it belongs to, if it belongs to one. */
+  readonly trace?: TraceContext | undefined
   /** Whose requests count together: see `addressSubject`. */
-  readonly client: string | undefined
+  readonly client?: string | undefined
 }
 
-const current = new AsyncLocalStorage<RequestContext>()
+const current = new AsyncLocalStorage<RequestScope>()
 
-/** Runs a function, and what it starts, under the id (and for the client) of a request. Undefined: under none. */
-export function withRequestId<T>(id: string | undefined, run: () => T, client?: string): T {
-  return id === undefined ? current.exit(run) : current.run({ id, client }, run)
+/** Runs a function, and what it starts, on behalf of a request. Undefined: of none. */
+export function withRequest<T>(scope: RequestScope | undefined, run: () => T): T {
+  return scope === undefined ? current.exit(run) : current.run(scope, run)
 }
 
-/** The id of the request that the caller works for, if it works for one. */
-export function currentRequestId(): string | undefined {
-  return current.getStore()?.id
+/** The request that the caller works for, if it works for one. */
+export function currentRequest(): RequestScope | undefined {
+  return current.getStore()
 }
 
 /** The client of that request, where the service says it. */

@@ -98,6 +98,33 @@ describe('what is heeded instead', () => {
     expect(forwarded('X-Request-Id: a', 'x-request-id: b').requestId).toBe('a, b')
   })
 
+  const valid = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  const own = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: 'b7ad6b7169203331', flags: 0 }
+  const ours = 'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-00'
+  test.each([
+    ['as it came', [`Traceparent: ${valid}`], undefined, [`traceparent: ${valid}`]],
+    [
+      'with all of its state',
+      [`traceparent: ${valid}`, 'tracestate: a=1', 'Tracestate: b=2'],
+      undefined,
+      [`traceparent: ${valid}`, 'tracestate: a=1,b=2'],
+    ],
+    ['not at all when it cannot be read', ['traceparent: 00-1-2-01', 'tracestate: a=1'], undefined, []],
+    ['not at all when there are two', [`traceparent: ${valid}`, `traceparent: ${valid}`], undefined, []],
+    ['without a state of its own', ['tracestate: a=1'], undefined, []],
+    ['with the parent of this hop', [`traceparent: ${valid}`, 'tracestate: a=1'], own, [ours, 'tracestate: a=1']],
+    ['begun here', ['traceparent: none', 'tracestate: a=1'], own, [ours]],
+    [
+      'not what was for this hop',
+      ['Connection: traceparent', `traceparent: ${valid}`, 'tracestate: a=1'],
+      undefined,
+      [],
+    ],
+  ] as const)('the trace goes on %s', (_how, lines, span, sent) => {
+    const fields = forwarded(...lines)
+    expect([fields.lines, fields.traceLines(span)]).toEqual(['', sent.map((line) => `${line}\r\n`).join('')])
+  })
+
   test('what proxies say', () => {
     const fields = forwarded('X-Forwarded-Proto: https', 'X-Forwarded-Host: b', 'X-Request-Id: 7', 'Max-Forwards: 3')
     expect(fields).toMatchObject({ forwardedProto: 'https', forwardedHost: 'b', requestId: '7', maxForwards: '3' })

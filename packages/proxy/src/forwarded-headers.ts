@@ -1,3 +1,4 @@
+import { formatTraceparent, parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { AnswerHead } from './http1/exchange-types.ts'
 import { fieldsWhere } from './http1/raw-fields.ts'
 
@@ -17,6 +18,8 @@ type Role =
   | 'cookie'
   | 'via'
   | 'x-request-id'
+  | 'traceparent'
+  | 'tracestate'
   | 'x-forwarded-for'
   | 'x-forwarded-proto'
   | 'x-forwarded-host'
@@ -48,6 +51,8 @@ const roles = new Map<string, Role>([
       'cookie',
       'via',
       'x-request-id',
+      'traceparent',
+      'tracestate',
       'x-forwarded-for',
       'x-forwarded-proto',
       'x-forwarded-host',
@@ -98,6 +103,8 @@ export class ForwardedHeaders {
   maxForwards: string | undefined
   via: string | undefined
   requestId: string | undefined
+  traceparent: string | undefined
+  tracestate: string | undefined
   forwardedFor: string | undefined
   forwardedProto: string | undefined
   forwardedHost: string | undefined
@@ -123,6 +130,18 @@ export class ForwardedHeaders {
   /** Whether a body follows, as far as the fields say. */
   get bringsBody(): boolean {
     return this.chunked || (this.contentLength !== undefined && this.contentLength !== '0')
+  }
+
+  /**
+   * The lines that tell the next server which trace it continues: `own`, that of a span of this proxy, or as they came.
+   * A traceparent that cannot be read goes no further, nor does a tracestate without one (W3C Trace Context §3.3).
+   */
+  traceLines(own?: TraceContext): string {
+    const isContinued = parseTraceparent(this.traceparent) !== undefined
+    const traceparent = own ? formatTraceparent(own) : isContinued ? this.traceparent : undefined
+    if (traceparent === undefined) return ''
+    const tracestate = isContinued && this.tracestate !== undefined ? `tracestate: ${this.tracestate}\r\n` : ''
+    return `traceparent: ${traceparent}\r\n${tracestate}`
   }
 
   #note(role: Exclude<Role, 'passed' | 'connection' | 'cookie'>, value: string): void {
@@ -155,6 +174,13 @@ export class ForwardedHeaders {
         // Two ids are none, and neither is chosen: `a, b` has not the form of one.
         this.requestId = joined(this.requestId, value, ', ')
         return
+      case 'traceparent':
+        // Two of them are none either.
+        this.traceparent = joined(this.traceparent, value, ', ')
+        return
+      case 'tracestate':
+        this.tracestate = joined(this.tracestate, value, ',')
+        return
       case 'x-forwarded-for':
         this.forwardedFor = joined(this.forwardedFor, value, ', ')
         return
@@ -180,6 +206,8 @@ export class ForwardedHeaders {
     if (nominated.size > 0) this.lines = linesWithout(nominated, raw)
     if (nominated.has('via')) this.via = undefined
     if (nominated.has('x-request-id')) this.requestId = undefined
+    if (nominated.has('traceparent')) this.traceparent = undefined
+    if (nominated.has('tracestate')) this.tracestate = undefined
     if (nominated.has('x-forwarded-for')) this.forwardedFor = undefined
     if (nominated.has('x-forwarded-proto')) this.forwardedProto = undefined
     if (nominated.has('x-forwarded-host')) this.forwardedHost = undefined

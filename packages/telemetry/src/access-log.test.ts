@@ -56,8 +56,10 @@ function comparable(line: string): string {
   return line.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, 'TIME').replace(/(latency(?:_us":|=))[\d.]+/, '$1N')
 }
 
+const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 const entry = {
   id: 'req-1',
+  traceId,
   method: 'GET',
   path: '/8.8.8.8?token=secret',
   status: 200,
@@ -76,7 +78,8 @@ test.each(['json', 'text'] as const)(
       seen.log.begin(req, res)
       answered(res, 200)
     })
-    ask(port, '/8.8.8.8?token=secret', { 'x-request-id': 'req-1' })
+    const traceparent = `00-${traceId}-00f067aa0ba902b7-00`
+    ask(port, '/8.8.8.8?token=secret', { 'x-request-id': 'req-1', traceparent })
     const told = captured({ format })
     told.log.write(entry)
     expect(comparable(await seen.line())).toBe(comparable(told.lines[0] ?? ''))
@@ -88,8 +91,19 @@ test.each(['json', 'text'] as const)('pino would write the same in %s', (format)
   const failure = { code: 'upstream_failed', detail: 'a "b"', cause: 'Error: …' } as const
   log.write({ ...entry, status: 502, items: { l1: 2 }, ...failure })
   const { path: _path, keyId: key, upstreamStatus: upstream_status, latencyUs: _latency, client, ...first } = entry
-  const { id, method, cache } = first
-  const fields = { id, method, path: '/8.8.8.8', status: 502, cache, key, upstream_status, latency_us: 42, client }
+  const { id, traceId: trace_id, method, cache } = first
+  const fields = {
+    id,
+    trace_id,
+    method,
+    path: '/8.8.8.8',
+    status: 502,
+    cache,
+    key,
+    upstream_status,
+    latency_us: 42,
+    client,
+  }
   logger.warn({ ...fields, items: { l1: 2 }, ...failure }, 'request')
   expect(comparable(lines[0] ?? '')).toBe(comparable(lines[1] ?? ''))
 })
@@ -98,7 +112,7 @@ test('a JSON line has its fields in a fixed order and no query', () => {
   const { log, lines } = captured()
   log.write(entry)
   expect(lines[0]).toMatch(
-    /^\{"level":"info","time":"[^"]+","id":"req-1","method":"GET","path":"\/8\.8\.8\.8","status":200,"cache":"miss","key":"k1a2b3","upstream_status":200,"latency_us":42,"client":"192\.0\.2\.7","msg":"request"\}\n$/,
+    /^\{"level":"info","time":"[^"]+","id":"req-1","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","method":"GET","path":"\/8\.8\.8\.8","status":200,"cache":"miss","key":"k1a2b3","upstream_status":200,"latency_us":42,"client":"192\.0\.2\.7","msg":"request"\}\n$/,
   )
 })
 
@@ -175,7 +189,7 @@ test('a client that hangs up before the answer is logged as 499', async () => {
 test('the answer has the id of its line, which is the one that came or a new one', async () => {
   const { log, lines } = captured()
   const port = await serve((req, res) => {
-    res.end(log.begin(req, res))
+    res.end(log.begin(req, res).id)
   })
   const answerTo = async (id: string) => {
     const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { 'x-request-id': id } })

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CLIENT_CLOSED_REQUEST, type ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { parseTraceparent } from '@ipfleet/core/trace-context.ts'
 import type { ConnectionRefusal } from '@ipfleet/http-server/harden-server.ts'
-import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
+import { REQUEST_ID, requestIdOf, type RequestScope } from '@ipfleet/http-server/request-id.ts'
 import { pino } from 'pino'
 import { type HttpLogger, pinoHttp } from 'pino-http'
 import { type AccessEntry, accessJson, accessLevel, accessText } from './access-line.ts'
@@ -18,6 +19,7 @@ export interface AccessLogOptions {
 
 interface Begun {
   readonly id: string
+  readonly traceId: string | undefined
   readonly startedMs: number
   readonly method: string
   readonly path: string
@@ -57,16 +59,18 @@ export class AccessLog {
 
   /**
    * Gives a request its id, on the answer too, and has its line written when it is over, from `traceOf(res)`.
-   * @returns the id
+   * @returns under which what is done for the request runs (`withRequest`)
    */
-  begin(req: IncomingMessage, res: ServerResponse): string {
+  begin(req: IncomingMessage, res: ServerResponse): RequestScope {
     // Read now: Express changes `url`, and the address is gone when the connection is.
     const { method = '', url: path = '' } = req
     const id = requestIdOf(req.headers[idField])
-    this.#begun.set(res, { id, startedMs: performance.now(), method, path, client: this.#clientOf?.(req) })
+    const trace = parseTraceparent(req.headers['traceparent'])
+    const client = this.#clientOf?.(req)
+    this.#begun.set(res, { id, traceId: trace?.traceId, startedMs: performance.now(), method, path, client })
     res.setHeader(REQUEST_ID, id)
     this.#follow(req, res)
-    return id
+    return { id, trace }
   }
 
   /**

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { withRequestId } from '@ipfleet/http-server/request-id.ts'
+import { withRequest } from '@ipfleet/http-server/request-id.ts'
 import { version } from '@ipfleet/settings/version.ts'
 import { expect, test } from '@jest/globals'
 import { logFlatLine } from './flat-line.ts'
@@ -36,12 +36,18 @@ test('a JSON line says which program wrote it, where', () => {
   }
 })
 
-test('a line that is written for a request has its id', () => {
+test('a line that is written for a request has its id and its trace', () => {
   const { lines, logger } = captured()
-  withRequestId('req-1', () => logger.child({ part: 'keys' }).warn({ key: 'k1' }, 'key benched'))
-  withRequestId('req-1', () => logger.warn({ id: 'own' }, 'told'))
+  const trace = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', flags: 1 }
+  withRequest({ id: 'req-1', trace }, () => logger.child({ part: 'keys' }).warn({ key: 'k1' }, 'key benched'))
+  withRequest({ id: 'req-1' }, () => logger.warn({ id: 'own' }, 'told'))
   logger.warn('later')
-  expect(lines.map((line) => JSON.parse(line).id)).toEqual(['req-1', 'own', undefined])
+  const told = lines.map((line) => JSON.parse(line)).map(({ id, trace_id }) => [id, trace_id])
+  expect(told).toEqual([
+    ['req-1', trace.traceId],
+    ['own', undefined],
+    [undefined, undefined],
+  ])
 })
 
 test('a JSON line is one line whatever stands in it', () => {

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
-import { currentRequestId } from '@ipfleet/http-server/request-id.ts'
+import { currentRequest } from '@ipfleet/http-server/request-id.ts'
 import { createLogSink } from './log-sink.ts'
 import type { LogSink } from './log-sink.ts'
 import type { LogDestination } from './standard-output.ts'
@@ -24,7 +24,7 @@ export type Logger = PinoLogger & { readonly sink: LogSink }
 
 /**
  * The process's log: JSON lines `{"level":"info","time":"2026-05-02T15:43:50.358Z",…,"msg":"…"}`, or the same as text.
- * A line that is written on behalf of a request has its id.
+ * A line that is written on behalf of a request has its id, and that of its trace.
  * Children made with `child()` share its sink, so every secret is scrubbed from their lines as well.
  */
 export function createLogger(options: LoggerOptions): Logger {
@@ -34,7 +34,7 @@ export function createLogger(options: LoggerOptions): Logger {
       level: options.level,
       base: null,
       timestamp: () => `,"time":"${logTime()}"${sink.identity}`,
-      mixin: () => ({ id: currentRequestId() }),
+      mixin: () => ({ id: currentRequest()?.id, trace_id: currentRequest()?.trace?.traceId }),
       formatters: { level: (level) => ({ level }) },
     },
     sink,

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request } from 'node:http'
@@ -115,6 +116,11 @@ interface Sent {
   readonly proxied?: boolean
 }
 
+const authorized = { authorization: `Bearer ${token}` }
+
+/** Each request is a trace of its own. */
+const traceOf = (id: string): string => hash('md5', id)
+
 /** @returns status, X-Request-Id of the answer, and body */
 async function send(service: ServiceProcess, path: string, id: string, { method = 'GET', body, proxied }: Sent = {}) {
   const target = proxied === true ? { port: egress.port, path: `${service.url}${path}` } : { port: service.port, path }
@@ -124,7 +130,7 @@ async function send(service: ServiceProcess, path: string, id: string, { method 
     ...target,
     method,
     agent: false,
-    headers: { host, 'x-request-id': id, authorization: `Bearer ${token}` },
+    headers: { host, 'x-request-id': id, traceparent: `00-${traceOf(id)}-00f067aa0ba902b7-01`, ...authorized },
   })
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.on('response', resolve).on('error', reject).end(body)
@@ -132,12 +138,14 @@ async function send(service: ServiceProcess, path: string, id: string, { method 
   return { status: answer.statusCode, id: answer.headers['x-request-id'], body: await text(answer) }
 }
 
-/** The first line of a service about a request of this id. */
-function lineOf(service: ServiceProcess, id: string, more: (line: LogLine) => boolean = () => true): Promise<LogLine> {
-  return service.waitForLine((line) => line['id'] === id && line['msg'] === 'request' && more(line))
+/** The first line of a service about a request of this id, which names its trace. */
+async function lineOf(service: ServiceProcess, id: string, more: (line: LogLine) => boolean = () => true) {
+  const line = await service.waitForLine((one) => one['id'] === id && one['msg'] === 'request' && more(one))
+  expect(line['trace_id']).toBe(traceOf(id))
+  return line
 }
 
-test('a look-up has one id in egress, edge and replica: from upstream, from memory, from Redis', async () => {
+test('a look-up has one id and one trace in egress, edge and replica: from upstream, from memory, from Redis', async () => {
   expect(await send(edge, '/8.8.8.8', 'miss', { proxied: true })).toMatchObject({ status: 200, id: 'miss' })
   expect(await lineOf(egress, 'miss')).toMatchObject({ status: 200, service: 'egress' })
   expect(await lineOf(edge, 'miss')).toMatchObject({ status: 200, service: 'edge' })
@@ -172,12 +180,14 @@ test('a list has the id of its request in bulk, and its batches have it in the r
   expect(await lineOf(edge, 'list')).toMatchObject({ path: '/jobs' })
   expect(await lineOf(bulk, 'list')).toMatchObject({ path: '/jobs', status: 202, service: 'bulk' })
   expect(await lineOf(replicas[0], 'list', ({ path }) => path === '/batch')).toMatchObject({ method: 'POST' })
-  await bulk.waitForLine(({ id, msg }) => id === 'list' && msg === 'job completed')
+  const completed = await bulk.waitForLine(({ id, msg }) => id === 'list' && msg === 'job completed')
+  expect(completed['trace_id']).toBe(traceOf('list'))
 })
 
 test('upstream never learns of it', () => {
   expect(sentUpstream).toContain('authorization')
   expect(sentUpstream).not.toContain('x-request-id')
+  expect(sentUpstream).not.toContain('traceparent')
 })
 
 test.each([

@@ -5,7 +5,7 @@ import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
-import { withRequestId } from '@ipfleet/http-server/request-id.ts'
+import { withRequest } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
@@ -52,11 +52,11 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
     // Before anything reads the request: Node accepts some requests that two readers may understand differently.
     const fault = isFaulty(req)
     // Every request leaves a line in the log, however it ends.
-    const id = accessLog.begin(req, res)
+    const scope = accessLog.begin(req, res)
     if (fault) return accessLog.failed(res, refuse(res, fault))
     // A client that sends many requests at once delays its own.
     return turns.take(addressSubject(deps.clientOf(req)), () => {
-      if (!res.destroyed) withRequestId(id, () => app(req, res))
+      if (!res.destroyed) withRequest(scope, () => app(req, res))
     })
   })
 }

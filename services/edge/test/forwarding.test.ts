@@ -187,6 +187,14 @@ describe('X-Request-Id', () => {
   })
 })
 
+test('the trace goes on, and what cannot be read as one does not', async () => {
+  const traceparent = 'cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later'
+  const seen = await forwarded(get(`traceparent: ${traceparent}`, 'tracestate: a=1'))
+  expect([valuesOf(seen, 'traceparent'), valuesOf(seen, 'tracestate')]).toEqual([[traceparent], ['a=1']])
+  const unreadable = await forwarded(get('traceparent: 00-XYZ', 'tracestate: a=1'))
+  expect([valuesOf(unreadable, 'traceparent'), valuesOf(unreadable, 'tracestate')]).toEqual([[], []])
+})
+
 test('Via goes on with this hop', async () => {
   const seen = await forwarded(get('Via: 1.0 fred', 'Via: 1.1 p.example.net'))
   expect(valuesOf(seen, 'via')).toEqual(['1.0 fred, 1.1 p.example.net, 1.1 ipfleet-edge'])

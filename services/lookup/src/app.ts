@@ -4,7 +4,7 @@ import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
 import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
-import { withRequestId } from '@ipfleet/http-server/request-id.ts'
+import { withRequest } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
@@ -67,12 +67,12 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
     // only those come here whose head it leaves to node:http.
     if (!fault && deps.memoryHits.answer(req, res)) return undefined
     // From here on every request leaves a line, whichever way it ends.
-    const id = accessLog.begin(req, res)
+    const scope = accessLog.begin(req, res)
     if (fault) return accessLog.failed(res, refuse(res, fault))
     const client = addressSubject(deps.lookups.clientAddress(req))
     // A client that sends many requests at once delays its own.
     return turns.take(client, () => {
-      if (!res.destroyed) withRequestId(id, () => app(req, res), client)
+      if (!res.destroyed) withRequest({ ...scope, client }, () => app(req, res))
     })
   }
 }

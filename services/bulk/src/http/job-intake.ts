@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { currentRequestId } from '@ipfleet/http-server/request-id.ts'
+import { currentRequest } from '@ipfleet/http-server/request-id.ts'
 import { chunksOf } from '@ipfleet/ip-lists/chunker.ts'
 import type { DecodedBody } from '@ipfleet/ip-lists/decoded-body.ts'
 import { readInputs, type ReadLimits } from '@ipfleet/ip-lists/read-inputs.ts'
@@ -52,7 +52,7 @@ export class JobIntake {
     await quota.require(holder, { lines: 0, bytes: 0 })
     const { fields, callback, idempotencyKey } = request
     quota.add(holder, { jobs: 1, pending: 1 })
-    const id = await store.open({ owner, holder, fields, callback, requestId: currentRequestId() })
+    const id = await store.open({ owner, holder, fields, callback, request: currentRequest() })
     const name = idempotencyKey === undefined ? undefined : nameOf(owner, idempotencyKey)
     try {
       const earlier = name === undefined ? undefined : await this.#claim(name, id)

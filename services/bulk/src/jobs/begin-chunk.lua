@@ -3,11 +3,11 @@
 
   KEYS[1] the job (hash), KEYS[2] its inputs, KEYS[3] its results (hashes by number of the chunk)
   ARGV[1] the number of the chunk
-  Returns {'inputs', the packed inputs, owner, wanted fields or '', holder, id of its request or ''}, {'finished'}, or
-  {'gone'}.
+  Returns {'inputs', the packed inputs, owner, wanted fields or '', holder, id of its request or '', that one's
+  traceparent or ''}, {'finished'}, or {'gone'}.
 ]]
-local state, owner, fields, holder, request =
-  unpack(redis.call('HMGET', KEYS[1], 'state', 'owner', 'fields', 'holder', 'request'))
+local state, owner, fields, holder, request, trace =
+  unpack(redis.call('HMGET', KEYS[1], 'state', 'owner', 'fields', 'holder', 'request', 'trace'))
 if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 1 then
   return { 'finished' }
 end
@@ -20,4 +20,4 @@ if state == 'queued' then
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   redis.call('HSET', KEYS[1], 'state', 'running', 'started', now, 'mark:ms', now, 'mark:done', 0)
 end
-return { 'inputs', inputs, owner, fields or '', holder or owner, request or '' }
+return { 'inputs', inputs, owner, fields or '', holder or owner, request or '', trace or '' }

@@ -2,7 +2,9 @@ import { randomUUIDv7 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { formatTraceparent, parseTraceparent } from '@ipfleet/core/trace-context.ts'
 import type { ChunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
+import type { RequestScope } from '@ipfleet/http-server/request-id.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
@@ -31,8 +33,8 @@ export interface NewJob {
   readonly holder?: string
   readonly fields?: readonly string[] | undefined
   readonly callback?: string | undefined
-  /** Of the request that brings it: what is done for the job is logged under this id. */
-  readonly requestId?: string | undefined
+  /** That brings it: what is done for the job is logged under its id, and belongs to its trace. */
+  readonly request?: RequestScope | undefined
 }
 
 /** A body that stops coming in is forgotten after this. */
@@ -60,11 +62,12 @@ export class JobStore {
   }
 
   /** Begins a job, which is filled with `add` and then sealed. @returns its id */
-  async open({ owner, holder = owner, fields, callback, requestId }: NewJob): Promise<string> {
+  async open({ owner, holder = owner, fields, callback, request }: NewJob): Promise<string> {
     // UUIDs of version 7 sort by time, so that lists need no other order.
     const id = randomUUIDv7()
     const wanted = fields === undefined ? '' : JSON.stringify(fields)
-    const args = [receivingTtlMs, owner, wanted, callback ?? '', holder, requestId ?? '']
+    const trace = request?.trace ? formatTraceparent(request.trace) : ''
+    const args = [receivingTtlMs, owner, wanted, callback ?? '', holder, request?.id ?? '', trace]
     await this.#link.lua(openJob, [this.#names.keysOf(id).job], args)
     // In this list from the start, so that it is counted, and swept if this process dies.
     await this.#enlist(this.#names.all, id)
@@ -149,7 +152,7 @@ export class JobStore {
   async begin(id: string, index: number): Promise<Begun> {
     const { job, inputs, results } = this.#names.keysOf(id)
     const reply = await this.#link.luaForBytes(beginChunk, [job, inputs, results], [index])
-    const [kind, body, owner, fields = '', holder, request = ''] = reply as Buffer[]
+    const [kind, body, owner, fields = '', holder, request = '', trace = ''] = reply as Buffer[]
     if (String(kind) !== 'inputs' || body === undefined) {
       return { kind: String(kind) === 'finished' ? 'finished' : 'gone' }
     }
@@ -159,7 +162,7 @@ export class JobStore {
       owner: String(owner),
       holder: String(holder),
       ...(fields.length > 0 && { fields: stringsIn(fields) }),
-      ...(request.length > 0 && { requestId: String(request) }),
+      ...(request.length > 0 && { request: { id: String(request), trace: parseTraceparent(String(trace)) } }),
     }
   }
 

@@ -1,3 +1,5 @@
+import type { RequestScope } from '@ipfleet/http-server/request-id.ts'
+
 /**
  * `receiving`: the body is still coming in, and the job is not visible yet. `queued`: nothing of it has been looked up.
  * `completed` and `cancelled` are ends; results can be read until they expire.
@@ -62,7 +64,8 @@ export type Begun =
       readonly owner: string
       readonly holder: string
       readonly fields?: readonly string[]
-      readonly requestId?: string
+      /** That brought the job. */
+      readonly request?: RequestScope
     }
   /** It has its results already. */
   | { readonly kind: 'finished' }

@@ -8,6 +8,7 @@
   ARGV[4] the callback's URL, or ''
   ARGV[5] in whose share of the store it is
   ARGV[6] the id of the request that brings it, or ''
+  ARGV[7] the traceparent of that request, or ''
   Returns 1.
 ]]
 local time = redis.call('TIME')
@@ -22,6 +23,9 @@ if ARGV[4] ~= '' then
 end
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[1], 'request', ARGV[6])
+end
+if ARGV[7] ~= '' then
+  redis.call('HSET', KEYS[1], 'trace', ARGV[7])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
 import { chunkResult, type ChunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
-import { withRequestId } from '@ipfleet/http-server/request-id.ts'
+import { withRequest } from '@ipfleet/http-server/request-id.ts'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { addressIn } from '@ipfleet/ip-lists/chunker.ts'
@@ -94,8 +94,8 @@ export class ChunkRunner {
     }
     const waitMs = await this.#unitsWaitMs(begun.owner)
     if (waitMs > 0) return { kind: 'later', afterMs: waitMs }
-    // The request that brought the job gives its id to the look-ups and to what is logged on the way.
-    return withRequestId(begun.requestId, () => this.#lookUp(job, index, begun, signal))
+    // The request that brought the job gives its id and its trace to the look-ups and to what is logged on the way.
+    return withRequest(begun.request, () => this.#lookUp(job, index, begun, signal))
   }
 
   /** How long work for a client waits for more of its `units`; 0: not at all. */

@@ -43,7 +43,7 @@ export function requestHead(
     `X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${proto}\r\n` +
     (forwardedHost === '' ? '' : `X-Forwarded-Host: ${forwardedHost}\r\n`) +
     (client.address === '' ? '' : `X-Real-IP: ${client.address}\r\n`) +
-    `X-Request-Id: ${requestId}\r\nX-Proxy: ipfleet\r\n` +
+    `X-Request-Id: ${requestId}\r\n${fields.traceLines()}X-Proxy: ipfleet\r\n` +
     (attempt > 1 ? `${ATTEMPT}: ${attempt}\r\n` : '') +
     `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` +
     (fields.maxForwards === undefined ? '' : `Max-Forwards: ${fields.maxForwards}\r\n`) +

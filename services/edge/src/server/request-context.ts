@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { RequestFault } from '@ipfleet/http-server/request-guard.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
@@ -52,6 +53,7 @@ export class RequestContext {
   readonly target: string
   readonly fields: ForwardedHeaders
   readonly requestId: string
+  readonly trace: TraceContext | undefined
   /** Asked by those who operate the edge, not by a client. */
   isProbe = false
   readonly #startedMs: number
@@ -69,6 +71,7 @@ export class RequestContext {
     this.target = req.url ?? ''
     this.fields = new ForwardedHeaders(req.rawHeaders)
     this.requestId = requestIdOf(this.fields.requestId)
+    this.trace = parseTraceparent(this.fields.traceparent)
     this.#onEnd = onEnd
   }
 
@@ -117,10 +120,11 @@ export class RequestContext {
   }
 
   end(end: ForwardEnd): void {
-    const { requestId, method, target, client, isProbe } = this
+    const { requestId, trace, method, target, client, isProbe } = this
     this.#memory?.release(this.subject, this.#headBytes)
     this.#memory = undefined
     const durationMs = performance.now() - this.#startedMs
-    this.#onEnd({ ...end, requestId, method, target, client: client.address, isProbe, durationMs })
+    const traceId = trace?.traceId
+    this.#onEnd({ ...end, requestId, traceId, method, target, client: client.address, isProbe, durationMs })
   }
 }

@@ -9,6 +9,7 @@ import type { ForwardEnd } from '../proxy/forwarded-request.ts'
 /** All that is told of one request, when it is over. */
 export interface RequestEnd extends ForwardEnd {
   readonly requestId: string
+  readonly traceId: string | undefined
   readonly method: string
   readonly target: string
   readonly client: string
@@ -62,9 +63,11 @@ export class RequestRecord {
   }
 
   #log(end: RequestEnd): void {
-    const { requestId, method, target, status, durationMs, client, backend, retries, error, fault, isProbe } = end
+    const { requestId, traceId, method, target, status, durationMs, client, backend, retries, error, fault, isProbe } =
+      end
     this.#accessLog.write({
       id: requestId,
+      traceId,
       method,
       path: target,
       status,

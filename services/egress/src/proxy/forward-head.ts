@@ -38,6 +38,7 @@ export function forwardHead(
     (disclosure.realIp ? `X-Real-IP: ${client}\r\n` : '') +
     (disclosure.via ? `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` : '') +
     (fields.requestId === undefined ? '' : `X-Request-Id: ${fields.requestId}\r\n`) +
+    fields.traceLines() +
     (maxForwards === undefined ? '' : `Max-Forwards: ${maxForwards}\r\n`) +
     (fields.expectsContinue ? 'Expect: 100-continue\r\n' : '')
   )

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
@@ -27,6 +28,7 @@ export type OnRequestEnd = (context: RequestContext, status: number, refusal: Re
 /** What is known of one request, from its head to its end. */
 export class RequestContext {
   readonly id: string
+  readonly trace: TraceContext | undefined
   readonly method: string
   readonly client: string
   readonly fields: ForwardedHeaders
@@ -49,6 +51,7 @@ export class RequestContext {
     this.client = client
     this.fields = new ForwardedHeaders(req.rawHeaders)
     this.id = requestIdOf(this.fields.requestId)
+    this.trace = parseTraceparent(this.fields.traceparent)
     this.echoedId = this.id === this.fields.requestId ? [REQUEST_ID, this.id] : []
     this.#onEnd = onEnd
   }

@@ -58,7 +58,7 @@ export class RequestRecord {
 
   tunnelEnded(context: RequestContext, { end, durationMs, bytesUp, bytesDown }: TunnelReport): void {
     this.tunnelsEnded[end] = (this.tunnelsEnded[end] ?? 0) + 1
-    const { id, source, authority, client, user } = context
+    const { id, trace, source, authority, client, user } = context
     if (source !== undefined) {
       const use = this.useOf(source)
       use.openTunnels -= 1
@@ -67,6 +67,7 @@ export class RequestRecord {
     }
     logFlatLine(this.#logger, 'info', 'tunnel closed', {
       id,
+      trace_id: trace?.traceId,
       target: authority,
       source: source?.address,
       client,
@@ -104,10 +105,11 @@ export class RequestRecord {
   }
 
   #log(context: RequestContext, status: number, durationMs: number, refusal: Refusal | undefined): void {
-    const { id, method, path, client, user, authority, source } = context
+    const { id, trace, method, path, client, user, authority, source } = context
     const [pathWithoutQuery] = path.split('?', 1)
     const fields = {
       id,
+      trace_id: trace?.traceId,
       method,
       target: authority,
       path: method === 'CONNECT' || method === SOCKS5 ? undefined : pathWithoutQuery,

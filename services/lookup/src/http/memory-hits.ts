@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { parseTraceparent } from '@ipfleet/core/trace-context.ts'
 import type { Entry } from '@ipfleet/cache/entry.ts'
 import type { LruStore } from '@ipfleet/cache/lru-store.ts'
 import type { LaneAnswer } from '@ipfleet/http-server/fast-lane/lane-connection.ts'
@@ -23,6 +24,7 @@ export interface MemoryHitsDeps {
 interface MemoryHit {
   readonly target: string
   readonly id: string
+  readonly traceId: string | undefined
   readonly entry: Entry
   readonly status: 200 | 304
   /** To be added to the answer. */
@@ -101,16 +103,17 @@ export class MemoryHits {
     const isHeld =
       headers['if-none-match'] !== undefined && isUnchanged({ method: 'GET', headers }, preparedOf(entry).tag)
     const id = requestIdOf(headers['x-request-id'])
-    return { target, id, entry, status: isHeld ? 304 : 200, clientFields, startedMs }
+    const traceId = parseTraceparent(headers['traceparent'])?.traceId
+    return { target, id, traceId, entry, status: isHeld ? 304 : 200, clientFields, startedMs }
   }
 
-  #answered({ target, id, status, startedMs }: MemoryHit): void {
+  #answered({ target, id, traceId, status, startedMs }: MemoryHit): void {
     const { record, accessLog } = this.#deps
     const durationMs = performance.now() - startedMs
     if (status === 304) record.add('lookup', 304, 'l1', durationMs)
     else record.addMemoryHit(durationMs)
     if (accessLog.enabled) {
-      accessLog.write({ id, method: 'GET', path: target, status, cache: 'l1', latencyUs: durationMs * 1000 })
+      accessLog.write({ id, traceId, method: 'GET', path: target, status, cache: 'l1', latencyUs: durationMs * 1000 })
     }
   }
 }
