@@ -47,7 +47,7 @@ async function isHealth(fleet: LocalFleet, status: 'ok' | 'degraded'): Promise<b
 async function upstreamCallsForOne(fleet: LocalFleet): Promise<number> {
   const path = fresh()
   // Long enough for the last of them to come before the first has its answer.
-  fleet.fake.behave({ kind: 'latency', ms: 300, paths: [path] })
+  fleet.fake.behave({ kind: 'latency', ms: 1000, paths: [path] })
   const replies = await fleet.askAll(30, () => path)
   expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
   return fleet.fake.callsTo(path).length
