@@ -10,9 +10,9 @@ import {
   heldFinding,
   privateFinding,
 } from './finding.ts'
-import { InFlightCalls } from './flight/in-flight.ts'
+import { Refreshes } from './refreshes.ts'
 
-export interface AnswerCacheDeps extends Omit<BatchLoadDeps, 'clock' | 'random' | 'refreshing'> {
+export interface AnswerCacheDeps extends Omit<BatchLoadDeps, 'clock' | 'random' | 'refreshes'> {
   readonly clock?: Clock
   readonly random?: () => number
 }
@@ -25,8 +25,8 @@ export class AnswerCache {
   readonly #deps: BatchLoadDeps
   #epoch: CacheEpoch = newEpoch()
 
-  constructor(deps: AnswerCacheDeps) {
-    this.#deps = { clock: monotonicClock, random: Math.random, ...deps, refreshing: new Set() }
+  constructor({ clock = monotonicClock, random = Math.random, ...deps }: AnswerCacheDeps) {
+    this.#deps = { ...deps, clock, random, refreshes: new Refreshes(deps.flight, clock) }
   }
 
   /** As `findMany`, for one query. */
@@ -112,7 +112,7 @@ export class AnswerCache {
     const joined: Promise<unknown>[] = []
     for (const query of new Set(queries)) {
       const held = memory.getServable(query, nowMs)
-      const running = held ? undefined : inFlight.running(query)
+      const running = held ? undefined : inFlight.get(query)?.result(query)
       if (held) found.set(query, { kind: 'found', source: 'l1', entry: held })
       else if (running) joined.push(running.then((finding) => found.set(query, asJoined(finding))))
       else own.take(query)
@@ -134,4 +134,4 @@ export class AnswerCache {
   }
 }
 
-const newEpoch = (): CacheEpoch => ({ inFlight: new InFlightCalls(), isOver: false })
+const newEpoch = (): CacheEpoch => ({ inFlight: new Map(), isOver: false })

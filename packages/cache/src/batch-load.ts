@@ -1,14 +1,14 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { AnswerStore } from './answer-store.ts'
-import { Entry } from './entry.ts'
+import type { Entry } from './entry.ts'
 import {
   failureOf,
   type Finding,
   heldFinding,
   holdMs,
   type IsPoorer,
-  isOutweighed,
+  loadedFinding,
   type LoadPurpose,
 } from './finding.ts'
 import {
@@ -18,9 +18,9 @@ import {
   type LoadCallbacks,
   type Settle,
 } from './flight/fleet-flight.ts'
-import type { InFlight, InFlightCalls } from './flight/in-flight.ts'
 import type { LruStore } from './lru-store.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
+import type { Refreshes } from './refreshes.ts'
 
 /** Loads queries, and settles every one of them, in as many steps as it likes. */
 export type LoadMany = (queries: readonly string[], settle: Settle<Outcome>, purpose: LoadPurpose) => Promise<void>
@@ -38,23 +38,19 @@ export interface BatchLoadDeps {
   readonly clock: Clock
   /** From 0 to 1, for choosing what is refreshed early. */
   readonly random: () => number
-  /** What this process refreshes, or has refreshed a moment ago. */
-  readonly refreshing: Set<string>
+  readonly refreshes: Refreshes
 }
 
 /** The time between two purges. */
 export interface CacheEpoch {
-  /** What is being found right now. */
-  readonly inFlight: InFlightCalls<Finding>
+  /** What is being found right now, by query (the pattern of Go's singleflight). */
+  readonly inFlight: Map<string, BatchLoad>
   /** What was asked for before a purge must not be remembered after it. */
   isOver: boolean
 }
 
-/** After a refresh, successful or not, a replica leaves the query alone for so long. */
-const refreshPauseMs = 200
-
 /** The queries of one call that memory cannot answer and that no other call is finding. */
-export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding> {
+export class BatchLoad implements LoadCallbacks<SharedOutcome> {
   readonly #deps: BatchLoadDeps
   readonly #epoch: CacheEpoch
   readonly #load: LoadMany
@@ -63,7 +59,7 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
   readonly #open = new Set<string>()
   readonly #found = new Map<string, Finding>()
   readonly #allFound = Promise.withResolvers<Map<string, Finding>>()
-  /** For those queries that another call waits for. */
+  /** Of those queries that another call waits for. */
   readonly #awaited = new Map<string, PromiseWithResolvers<Finding>>()
   readonly #loading = new Set<string>()
   /** The newest that there was to begin with. */
@@ -80,9 +76,10 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
 
   take(query: string): void {
     this.#open.add(query)
-    this.#epoch.inFlight.begin(query, this)
+    this.#epoch.inFlight.set(query, this)
   }
 
+  /** How it ends for a query that another call waits for. Most have none, and no promise. */
   result(query: string): Promise<Finding> {
     const waiting = this.#awaited.get(query) ?? Promise.withResolvers<Finding>()
     this.#awaited.set(query, waiting)
@@ -100,7 +97,7 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
   async #findAll(deadlineMs: number): Promise<void> {
     try {
       const toRefresh = this.#serve(await this.#deps.shared.getMany([...this.#open]))
-      if (toRefresh.length > 0) void this.#refresh(toRefresh)
+      if (toRefresh.length > 0) void this.#deps.refreshes.begin(toRefresh, this.#refresh)
       if (this.#open.size > 0) await this.#deps.flight.run([...this.#open], this, deadlineMs)
     } catch (error) {
       const left = [...this.#open].filter((query) => !this.#loading.has(query))
@@ -108,6 +105,11 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
       if (error instanceof ProxyError) this.#fail(left, error)
       else this.failed(left, error)
     }
+  }
+
+  readonly #refresh = {
+    load: (queries: readonly string[], settle: Settle<SharedOutcome>) => this.#load(queries, settle, 'refresh'),
+    landed: (results: ReadonlyMap<string, FlightResult<SharedOutcome>>) => this.landed(results),
   }
 
   load(queries: readonly string[], settle: Settle<SharedOutcome>): Promise<void> {
@@ -171,48 +173,10 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
     return toRefresh
   }
 
-  /** Once in the fleet, waiting for no other load. Whatever goes wrong, the old entries are still there. */
-  async #refresh(stale: readonly string[]): Promise<void> {
-    const { flight, clock, refreshing } = this.#deps
-    const queries = stale.filter((query) => !refreshing.has(query))
-    for (const query of queries) refreshing.add(query)
-    const loading = new Set<string>()
-    const callbacks: LoadCallbacks<SharedOutcome> = {
-      load: (some, settle) => {
-        for (const query of some) loading.add(query)
-        return this.#load(some, settle, 'refresh').finally(() => this.#endRefresh(some))
-      },
-      landed: (results) => this.landed(results),
-      failed: () => {},
-    }
-    try {
-      if (queries.length > 0) await flight.run(queries, callbacks, clock.nowMs())
-    } catch {
-      // What others are loading is theirs to refresh.
-    } finally {
-      this.#endRefresh(queries.filter((query) => !loading.has(query)))
-    }
-  }
-
-  #endRefresh(queries: readonly string[]): void {
-    const { refreshing } = this.#deps
-    setTimeout(() => queries.forEach((query) => refreshing.delete(query)), refreshPauseMs).unref()
-  }
-
   #findingOf(query: string, outcome: Outcome, led: boolean, nowMs: number): Finding {
     const { staleForMs, isPoorer } = this.#deps
-    const source = led ? 'upstream' : 'collapsed'
-    const origin = led && outcome.origin ? { origin: outcome.origin } : none
     const best = this.#best.get(query)
-    const freshness = best?.freshness(nowMs, staleForMs) ?? 'dead'
-    if (outcome.kind === 'failure') {
-      return { kind: 'failed', source, failure: outcome, stale: freshness === 'stale' ? best : undefined, ...origin }
-    }
-    if (best && freshness !== 'dead' && isOutweighed(outcome, best, isPoorer)) {
-      return { kind: 'found', source: 'stale', entry: best, ...origin }
-    }
-    const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? nowMs - this.#startedMs : 0)
-    return { kind: 'found', source, entry, ...origin, ...(outcome.isPrivate && { isPrivate: true }) }
+    return loadedFinding(outcome, { led, best, nowMs, loadMs: nowMs - this.#startedMs, staleForMs, isPoorer })
   }
 
   #fail(queries: readonly string[], error: ProxyError): void {
@@ -230,9 +194,7 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome>, InFlight<Finding
   /** Callers who come from now on begin anew. False for what has ended before, or was not taken. */
   #close(query: string): boolean {
     if (!this.#open.delete(query)) return false
-    this.#epoch.inFlight.end(query)
+    this.#epoch.inFlight.delete(query)
     return true
   }
 }
-
-const none = {}

@@ -87,8 +87,39 @@ function bestOf(
   return first.storedAtMs > second.storedAtMs ? first : second
 }
 
+interface LoadedOptions {
+  /** This caller's own load brought it. */
+  readonly led: boolean
+  /** The newest that there was to begin with. */
+  readonly best: Entry | undefined
+  readonly nowMs: number
+  readonly loadMs: number
+  readonly staleForMs: number
+  readonly isPoorer: IsPoorer | undefined
+}
+
+/** What a load has brought; or what there was, where that is better. */
+export function loadedFinding(
+  outcome: Outcome,
+  { led, best, nowMs, loadMs, staleForMs, isPoorer }: LoadedOptions,
+): Finding {
+  const source = led ? 'upstream' : 'collapsed'
+  const origin = led && outcome.origin ? { origin: outcome.origin } : none
+  const freshness = best?.freshness(nowMs, staleForMs) ?? 'dead'
+  if (outcome.kind === 'failure') {
+    return { kind: 'failed', source, failure: outcome, stale: freshness === 'stale' ? best : undefined, ...origin }
+  }
+  if (best && freshness !== 'dead' && isOutweighed(outcome, best, isPoorer)) {
+    return { kind: 'found', source: 'stale', entry: best, ...origin }
+  }
+  const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? loadMs : 0)
+  return { kind: 'found', source, entry, ...origin, ...(outcome.isPrivate && { isPrivate: true }) }
+}
+
+const none = {}
+
 /** Upstream says that there is nothing, or nothing for us, where there was something before, or less than before. */
-export function isOutweighed({ answer }: AnswerOutcome, before: Entry, isPoorer?: IsPoorer): boolean {
+function isOutweighed({ answer }: AnswerOutcome, before: Entry, isPoorer?: IsPoorer): boolean {
   if (before.isNegative) return false
   return answer.status >= 400 || isPoorer?.(answer, before.passingAnswer) === true
 }

@@ -6,6 +6,7 @@ import { batchItems } from '../query/batch-items.ts'
 import { BatchSlots } from './batch-slots.ts'
 import type { LiveRate } from '../operations/live-rate.ts'
 import type { Answered } from '../lookup/answered.ts'
+import { answerMany } from '../lookup/batch-answer.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import { parseTarget, toolTarget } from '../query/query.ts'
@@ -87,7 +88,7 @@ async function batchAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Reque
   await slots.take(client, res)
   // Not before: many lists that wait for their turn would take several times the memory.
   const items = batchItems(body)
-  const answered = await lookup.answerMany({ ...terms, items })
+  const answered = await answerMany(lookup, { ...terms, items })
   slots.answering(res)
   return answered
 }

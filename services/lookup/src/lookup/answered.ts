@@ -1,6 +1,7 @@
 import type { Entry } from '@ipfleet/cache/entry.ts'
+import type { Finding } from '@ipfleet/cache/finding.ts'
 import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
-import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { type ErrorCode, ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /**
  * How a look-up ended. Beyond the cache's own sources: `stale` (too old, but there is nothing newer), `bypass`
@@ -42,6 +43,25 @@ export interface Answered {
 export type QueryResult =
   | ({ readonly kind: 'answered' } & Pick<Answered, 'source' | 'entry' | 'origin'>)
   | { readonly kind: 'failed'; readonly failure: Failure; readonly origin?: Origin }
+
+/** By target. */
+export type Results = Map<string, QueryResult>
+
+export const failed = (code: ErrorCode): QueryResult & { kind: 'failed' } => ({
+  kind: 'failed',
+  failure: { kind: 'failure', code },
+})
+
+export const originOf = ({ origin }: { readonly origin?: Origin | undefined }): { origin?: Origin } =>
+  origin ? { origin } : {}
+
+/** What the caches and a load have brought. */
+export function resultOf(finding: Finding): QueryResult {
+  const origin = originOf(finding)
+  if (finding.kind === 'found') return { kind: 'answered', source: finding.source, entry: finding.entry, ...origin }
+  if (finding.stale) return { kind: 'answered', source: 'stale', entry: finding.stale, ...origin }
+  return { kind: 'failed', failure: finding.failure, ...origin }
+}
 
 /** No answer, and with what it was tried. */
 export class LookupError extends ProxyError {

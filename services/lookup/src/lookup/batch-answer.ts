@@ -1,21 +1,42 @@
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
 import { inSlices } from '@ipfleet/cache/in-slices.ts'
-import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
-import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { Failure } from '@ipfleet/cache/outcome.ts'
+import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { CacheDirectives } from '../http/cache-directives.ts'
 import { toldWith } from '../http/exhausted-status.ts'
+import { type BatchForm, type BatchItem, readItem } from '../query/batch-item.ts'
 import { BatchBody, batchValue, type BatchValue } from './batch-body.ts'
 import {
   type AnswerEnd,
   type Answered,
   type AnswerSource,
   BatchError,
+  failed,
   type ItemCounts,
   LookupError,
+  originOf,
   type QueryResult,
 } from './answered.ts'
+import type { Lookup } from './lookup.ts'
+
+export interface BatchRequest extends BatchForm {
+  /** As the client wrote them. */
+  readonly items: readonly string[]
+  readonly directives: CacheDirectives
+  /** Of each API key's limit, from 0 to 1: left to look-ups that a client waits for. */
+  readonly reserveShare: number
+  /** No client waits for it: it does not push out of memory what others ask for. */
+  readonly isBackground: boolean
+  /** Of an item that no key may ask now. */
+  readonly exhaustedStatus: number
+  /** Of the client, for items that are about the caller. */
+  readonly ownAddress: () => string
+}
 
 /** What came of one item. `refused`: it makes no sense, and nothing was asked. */
-export type ItemResult = QueryResult | { readonly kind: 'refused'; readonly error: ProxyError }
+type ItemResult = QueryResult | { readonly kind: 'refused'; readonly error: ProxyError }
+type Result = readonly [item: string, ItemResult]
 
 /**
  * Of the sources of its items, the one that a whole batch is said to be from: first what a client should know of (it
@@ -32,32 +53,39 @@ const tellingFirst = [
   'local',
 ] as const satisfies readonly AnswerSource[]
 
-export interface BatchEnd {
-  /** Empty results are left out. */
-  readonly dropsEmpty: boolean
-  /** Of an item that no key may ask now. */
-  readonly exhaustedStatus: number
-  /** Monotonic. */
-  readonly nowMs: number
-  /** Queries put to upstream. */
-  readonly units: number
-  /** Of the first load that tells. */
-  readonly origin: Origin | undefined
-}
-
 /**
- * The answer to a batch out of those to its items. It is as old as the oldest of them, and fresh for as long as all are.
+ * The object with the answer to each item, in their order; an item that appears twice is asked and answered once. What
+ * is wrong with one item is told in its place.
  * @throws BatchError when nothing was answered and something failed: a failure of the whole, as if it had been one item
  */
-export async function batchAnswer(
-  results: readonly (readonly [item: string, ItemResult])[],
-  { dropsEmpty, exhaustedStatus, nowMs, units, origin }: BatchEnd,
+export async function answerMany(
+  lookup: Lookup,
+  request: BatchRequest,
+  clock: Clock = monotonicClock,
 ): Promise<Answered> {
+  const distinct = [...new Set(request.items)]
+  const read: BatchItem[] = []
+  await inSlices(distinct, (item) => void read.push(readItem(item, request.prefix, request.ownAddress)))
+  const search = lookup.search({ directives: request.directives, batch: request })
+  const found = await search.results(read.flatMap((one) => (one.kind === 'query' ? [one.query] : [])))
+  const results = read.map((one, at): Result => [
+    distinct[at] as string,
+    one.kind === 'error' ? { kind: 'refused', error: one.error } : (found.get(one.query.target) ?? failed('internal')),
+  ])
   const items = countsOf(results)
-  const source = tellingFirst.find((one) => items[one] !== undefined) ?? 'local'
-  if (items.error !== undefined && tellingFirst.every((one) => items[one] === undefined)) {
-    throw new BatchError(tellingFailure(results), { items, units })
-  }
+  const source = tellingFirst.find((one) => items[one] !== undefined)
+  const { units } = search
+  if (items.error !== undefined && source === undefined) throw new BatchError(tellingFailure(results), { items, units })
+  const entry = await entryOf(results, request, clock.nowMs())
+  return { source: source ?? 'local', entry, items, units, ...originOf(search), ...retryOf(results) }
+}
+
+/** As old as the oldest of the items, and fresh for as long as all are. */
+async function entryOf(
+  results: readonly Result[],
+  { dropsEmpty, exhaustedStatus }: BatchRequest,
+  nowMs: number,
+): Promise<Entry> {
   const body = new BatchBody(results.length)
   let oldestMs = nowMs
   let freshUntilMs = Infinity
@@ -72,20 +100,8 @@ export async function batchAnswer(
     if (!dropsEmpty || !value.isEmpty) body.add(item, value)
   })
   const freshForMs = Number.isFinite(freshUntilMs) ? Math.max(0, freshUntilMs - oldestMs) : 0
-  const answer = {
-    status: 200,
-    contentType: 'application/json; charset=utf-8',
-    body: body.bytes(),
-    ...mark,
-  }
-  return {
-    source,
-    entry: new Entry(answer, oldestMs, freshForMs),
-    items,
-    units,
-    ...(origin && { origin }),
-    ...retryOf(results),
-  }
+  const answer = { status: 200, contentType: 'application/json; charset=utf-8', body: body.bytes(), ...mark }
+  return new Entry(answer, oldestMs, freshForMs)
 }
 
 function valueOf(result: ItemResult, exhaustedStatus: number): BatchValue {
@@ -94,7 +110,7 @@ function valueOf(result: ItemResult, exhaustedStatus: number): BatchValue {
   return { json: Buffer.from(toldWith(exhaustedStatus, error).body()), isEmpty: false }
 }
 
-function countsOf(results: readonly (readonly [string, ItemResult])[]): ItemCounts {
+function countsOf(results: readonly Result[]): ItemCounts {
   const counts: Partial<Record<AnswerEnd, number>> = {}
   for (const [, result] of results) {
     const end = result.kind === 'answered' ? result.source : result.kind === 'failed' ? 'error' : 'refused'
@@ -104,13 +120,13 @@ function countsOf(results: readonly (readonly [string, ItemResult])[]): ItemCoun
 }
 
 /** The soonest that any of the items that failed may be answered. */
-function retryOf(results: readonly (readonly [string, ItemResult])[]): Pick<Answered, 'retryAfterSeconds'> {
+function retryOf(results: readonly Result[]): Pick<Answered, 'retryAfterSeconds'> {
   const seconds = results.flatMap(([, one]) => (one.kind === 'failed' ? (one.failure.retryAfterSeconds ?? []) : []))
   return seconds.length === 0 ? {} : { retryAfterSeconds: Math.min(...seconds) }
 }
 
 /** The failure that a client can do most about: one that says when to come again. */
-function tellingFailure(results: readonly (readonly [string, ItemResult])[]): Failure {
+function tellingFailure(results: readonly Result[]): Failure {
   const failures = results.flatMap(([, result]) => (result.kind === 'failed' ? [result.failure] : []))
   const telling = failures.find(({ retryAfterSeconds }) => retryAfterSeconds !== undefined) ?? failures[0]
   return telling ?? { kind: 'failure', code: 'internal' }

@@ -1,32 +1,54 @@
+import type { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
+import type { LoadMany } from '@ipfleet/cache/batch-load.ts'
+import { inSlices } from '@ipfleet/cache/in-slices.ts'
+import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
+import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
+import type { Settle } from '@ipfleet/cache/flight/fleet-flight.ts'
+import { type Origin, type Outcome, shareable } from '@ipfleet/cache/outcome.ts'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { Entry } from '@ipfleet/cache/entry.ts'
-import { inSlices } from '@ipfleet/cache/in-slices.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
-import { type Answered, LookupError, type QueryResult } from './answered.ts'
-import { batchAnswer, type ItemResult } from './batch-answer.ts'
-import { Search, type SearchDeps } from './search.ts'
+import { type Answered, type AnswerSource, failed, LookupError, originOf, type Results, resultOf } from './answered.ts'
+import { type OfflineAnswers, reservedAnswer } from './own-answers.ts'
+import { findParts, partOf, type Queries } from './record-parts.ts'
 import type { CacheDirectives } from '../http/cache-directives.ts'
-import { type BatchForm, type BatchItem, readItem } from '../query/batch-item.ts'
-import type { Query } from '../query/query.ts'
+import { type Query, requestOf } from '../query/query.ts'
+import type { BatchLoader } from '../upstream/batch-loader.ts'
+import type { MicroBatcher } from '../upstream/micro-batcher.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 
-export interface BatchRequest extends BatchForm {
-  /** As the client wrote them. */
-  readonly items: readonly string[]
-  readonly directives: CacheDirectives
-  /** Of each API key's limit, from 0 to 1: left to look-ups that a client waits for. */
-  readonly reserveShare: number
-  /** No client waits for it: it does not push out of memory what others ask for. */
-  readonly isBackground: boolean
-  /** Of an item that no key may ask now. */
-  readonly exhaustedStatus: number
-  /** Of the client, for items that are about the caller. */
-  readonly ownAddress: () => string
+export interface LookupUpstream {
+  readonly loader: Upstream
+  readonly batchLoader: BatchLoader
+  /** Lets single queries leave together; undefined: each is asked at once. */
+  readonly microBatcher: MicroBatcher | undefined
 }
 
-export type LookupDeps = Omit<SearchDeps, 'clock'> & { readonly clock?: Clock }
+export interface LookupDeps {
+  readonly cache: AnswerCache
+  /** Undefined without keys: the embedded database answers everything. */
+  readonly upstream: LookupUpstream | undefined
+  /** What answers when nothing else does: without keys, or with `FAILURE_MODE=open`. */
+  readonly offline: OfflineAnswers | undefined
+  readonly requestTimeoutMs: number
+  /** Whether there is a cache besides memory. */
+  readonly isShared: boolean
+  readonly clock?: Clock
+}
 
-/** Query → answer, and many → one. No HTTP and no Redis in it. */
+export interface SearchTerms {
+  /** `bypass`: past the caches and past coalescing, neither reading nor writing. */
+  readonly directives: CacheDirectives
+  /** Undefined for a query that is asked alone. */
+  readonly batch?: {
+    /** Of each API key's limit, from 0 to 1: left to look-ups that a client waits for. */
+    readonly reserveShare: number
+    /** No client waits for it: it does not push out of memory what others ask for. */
+    readonly isBackground: boolean
+  }
+}
+
+/** Query → answer. No HTTP and no Redis in it. */
 export class Lookup {
   readonly #deps: SearchDeps
 
@@ -39,31 +61,15 @@ export class Lookup {
    * @throws LookupError when there is none
    */
   async answer(query: Query, directives: CacheDirectives): Promise<Answered> {
-    const results = await new Search(this.#deps, { directives }).results([query])
-    const result = results.get(query.target) ?? internal
+    const results = await this.search({ directives }).results([query])
+    const result = results.get(query.target) ?? failed('internal')
     if (result.kind === 'failed') throw new LookupError(result.failure)
     return result
   }
 
-  /**
-   * The object with the answer to each item, in their order; an item that appears twice is asked and answered once.
-   * What is wrong with one item is told in its place.
-   * @throws BatchError when upstream is needed and not one of the items could be answered
-   */
-  async answerMany(request: BatchRequest): Promise<Answered> {
-    const { items, prefix, dropsEmpty, exhaustedStatus, ownAddress, directives } = request
-    const distinct = [...new Set(items)]
-    const read: BatchItem[] = []
-    await inSlices(distinct, (item) => void read.push(readItem(item, prefix, ownAddress)))
-    const search = new Search(this.#deps, { directives, batch: request })
-    const results = await search.results(read.flatMap((one) => (one.kind === 'query' ? [one.query] : [])))
-    const nowMs = this.#deps.clock.nowMs()
-    const byItem = read.map((one, at): [string, ItemResult] => [
-      distinct[at] as string,
-      one.kind === 'error' ? { kind: 'refused', error: one.error } : (results.get(one.query.target) ?? internal),
-    ])
-    const { origin, units } = search
-    return batchAnswer(byItem, { dropsEmpty, exhaustedStatus, nowMs, units, origin })
+  /** For many queries, or one. */
+  search(terms: SearchTerms): Search {
+    return new Search(this.#deps, terms)
   }
 
   /**
@@ -75,9 +81,152 @@ export class Lookup {
     if (!upstream) throw new ProxyError('no_offline_answer')
     const outcome = await upstream.loader.load(request, clock.nowMs() + requestTimeoutMs)
     if (outcome.kind === 'failure') throw new LookupError(outcome)
-    const { answer, origin } = outcome
-    return { source: 'bypass', entry: new Entry(answer, clock.nowMs(), 0), ...(origin && { origin }) }
+    return { source: 'bypass', entry: new Entry(outcome.answer, clock.nowMs(), 0), ...originOf(outcome) }
   }
 }
 
-const internal: QueryResult = { kind: 'failed', failure: { kind: 'failure', code: 'internal' } }
+type SearchDeps = LookupDeps & { readonly clock: Clock }
+
+/** One request's way through reserved addresses, caches, upstream, stale copies and the embedded database. */
+export class Search {
+  readonly #deps: SearchDeps
+  readonly #terms: SearchTerms
+  readonly #deadlineMs: number
+  /** Queries put to upstream by this search. */
+  units = 0
+  /** Of the first load that tells. */
+  origin: Origin | undefined
+
+  constructor(deps: SearchDeps, terms: SearchTerms) {
+    this.#deps = deps
+    this.#terms = terms
+    this.#deadlineMs = deps.clock.nowMs() + deps.requestTimeoutMs
+  }
+
+  /** What came of each query, by target. */
+  async results(queries: readonly Query[]): Promise<Results> {
+    const { upstream, offline } = this.#deps
+    const results: Results = new Map()
+    const toFind = new Map<string, Query>()
+    await inSlices(queries, (query) => {
+      const answer = reservedAnswer(query)
+      if (answer) results.set(query.target, this.#made(answer, 'local'))
+      else toFind.set(query.target, query)
+    })
+    if (upstream && toFind.size > 0) await this.#find(toFind, upstream, results)
+    if (offline) this.#fillFromOffline(toFind, results, offline)
+    return results
+  }
+
+  async #find(queries: Queries, upstream: LookupUpstream, results: Results): Promise<void> {
+    const { cache } = this.#deps
+    const { directives, batch } = this.#terms
+    if (directives.onlyIfCached) return this.#findHeld(queries, results)
+    if (directives.bypass) return this.#bypass(queries, upstream, results)
+    if (!queries.values().some(({ within }) => within)) return this.#findWhole(queries, upstream, results)
+    const findWhole = (some: Queries, found: Results, isPartial?: boolean): Promise<void> =>
+      this.#findWhole(some, upstream, found, isPartial)
+    await findParts(queries, results, { cache, upstream: upstream.loader, isAlone: batch === undefined, findWhole })
+  }
+
+  /** What is in the caches and acceptable (RFC 9111 §5.2.1.7): the answer itself, or the record that holds it. */
+  async #findHeld(queries: Queries, results: Results): Promise<void> {
+    const { cache, clock } = this.#deps
+    const names = new Set(queries.values().flatMap(({ target, within }) => [target, within?.record.target ?? target]))
+    const held = await cache.findHeld([...names])
+    const nowMs = clock.nowMs()
+    const acceptable = (name: string) => {
+      const found = held.get(name)
+      return found && this.#terms.directives.accepts(found.entry, nowMs) ? resultOf(found) : undefined
+    }
+    for (const [target, { within }] of queries) {
+      const record = within && acceptable(within.record.target)
+      results.set(target, acceptable(target) ?? (record && partOf(record, within)) ?? failed('not_cached'))
+    }
+  }
+
+  async #bypass(queries: Queries, upstream: LookupUpstream, results: Results): Promise<void> {
+    const settle: Settle<Outcome> = async (outcomes) => {
+      outcomes.forEach((outcome, target) => {
+        const isFailed = outcome.kind === 'failure'
+        const result = isFailed ? ({ kind: 'failed', failure: outcome } as const) : this.#made(outcome.answer, 'bypass')
+        results.set(target, { ...result, ...originOf(outcome) })
+      })
+    }
+    await this.#load(queries, { ...upstream, microBatcher: undefined }, settle)
+  }
+
+  /** Each as a cached answer of its own. */
+  async #findWhole(queries: Queries, upstream: LookupUpstream, results: Results, isPartial = false): Promise<void> {
+    const { cache, isShared } = this.#deps
+    const { batch } = this.#terms
+    const load: LoadMany = (names, settle, purpose) => {
+      const asked = names.length === queries.size ? queries : pick(queries, names)
+      return this.#load(asked, upstream, settle, { purpose, isPartial })
+    }
+    const [name = ''] = queries.keys()
+    if (batch === undefined) {
+      results.set(name, resultOf(await cache.find(name, load, this.#deadlineMs)))
+      return
+    }
+    const remembers = !(batch.isBackground && isShared)
+    const findings = await cache.findMany([...queries.keys()], load, this.#deadlineMs, remembers)
+    findings.forEach((finding, target) => results.set(target, resultOf(finding)))
+  }
+
+  async #load(
+    queries: Queries,
+    { loader, batchLoader, microBatcher }: LookupUpstream,
+    settle: Settle<Outcome>,
+    { purpose = 'answer', isPartial = false }: { purpose?: LoadPurpose; isPartial?: boolean } = {},
+  ): Promise<void> {
+    const deadlineMs = this.#deadlineMs
+    const counted = this.#counting(queries, settle)
+    const { batch } = this.#terms
+    if (batch) {
+      return batchLoader.load([...queries.values()], { deadlineMs, purpose, reserveShare: batch.reserveShare }, counted)
+    }
+    // A refresh is in no hurry, and must not cost those who wait: it leaves alone.
+    const isTogether = microBatcher !== undefined && purpose === 'answer' && !isPartial
+    const [[name, query]] = [...queries] as [[string, Query]]
+    const outcome = isTogether
+      ? await microBatcher.load(query, deadlineMs)
+      : await loader.load(requestOf(query), deadlineMs, { purpose, isPartial })
+    return counted(new Map([[name, outcome]]))
+  }
+
+  /** Counts what was put to upstream, and marks what may not be shared. */
+  #counting(queries: Queries, settle: Settle<Outcome>): Settle<Outcome> {
+    const hasPrivates = queries.values().some(({ isPrivate }) => isPrivate)
+    return (outcomes) => {
+      outcomes.forEach(({ origin }) => {
+        // Without one, upstream was not asked: no key was left, or it is given a pause.
+        if (origin !== undefined) this.units += 1
+        this.origin ??= origin
+      })
+      if (!hasPrivates && !outcomes.values().some(isForbiddenToShare)) return settle(outcomes)
+      return settle(
+        new Map(outcomes.entries().map(([name, one]) => [name, shareable(one, queries.get(name)?.isPrivate)])),
+      )
+    }
+  }
+
+  #fillFromOffline(queries: Queries, results: Results, offline: OfflineAnswers): void {
+    for (const [target, query] of queries) {
+      const result = results.get(target) ?? failed('no_offline_answer')
+      // A client that wants what is cached, or nothing, gets nothing else.
+      if (result.kind === 'answered' || result.failure.code === 'not_cached') continue
+      const answer = offline.answer(query)
+      results.set(target, answer ? { ...this.#made(answer, 'offline'), ...originOf(result) } : result)
+    }
+  }
+
+  #made(answer: Answer, source: AnswerSource) {
+    return { kind: 'answered', source, entry: new Entry(answer, this.#deps.clock.nowMs(), 0) } as const
+  }
+}
+
+const isForbiddenToShare = (outcome: Outcome): boolean => outcome.kind === 'answer' && outcome.answer.isPrivate === true
+
+const pick = (queries: Queries, names: readonly string[]): Queries =>
+  new Map(names.flatMap((name) => (queries.has(name) ? [[name, queries.get(name) as Query]] : [])))
