@@ -1,33 +1,48 @@
 import { constants, gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 
-/** The most that a packed database may hold. Node keeps no more in one Buffer than 4 GB, and no maker's file has that. */
-const maxInflatedBytes = 2 ** 31
+export interface UnpackLimits {
+  /** Most bytes of the database when it is unpacked. */
+  readonly maxBytes: number
+  /** Most bytes that a byte of the file may become; a file may have 1 MiB whatever its size. */
+  readonly maxRatio: number
+}
+
+/** For files that the operator placed. Node keeps no more in one Buffer than 4 GB, and no maker's file has that. */
+const placedLimits: UnpackLimits = { maxBytes: 2 ** 31, maxRatio: Infinity }
 
 const gzipMagic = Buffer.from([0x1f, 0x8b])
 const zstdMagic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const tarBlock = 512
 
-/** A download that holds no single database. */
+/** A download that holds no single database, or too much. */
 export class UnusableArchive extends Error {}
 
 /**
  * The bytes of an MMDB as it was downloaded: plain, `.gz`, `.zst`, or `.tar` in one of these (MaxMind's). The content
  * decides, not the name.
- * @throws UnusableArchive for an archive without exactly one `.mmdb`; what node:zlib throws for a broken stream
+ * @throws UnusableArchive for an archive without exactly one `.mmdb`, and beyond the limits; what node:zlib throws for a
+ * broken stream
  */
-export function databaseBytes(file: Buffer): Buffer {
-  const unpacked = inflated(file)
+export function databaseBytes(file: Buffer, limits = placedLimits): Buffer {
+  const unpacked = inflated(file, limits)
   return isTar(unpacked) ? databaseInTar(unpacked) : unpacked
 }
 
-function inflated(file: Buffer): Buffer {
-  if (file.subarray(0, gzipMagic.length).equals(gzipMagic)) {
-    return gunzipSync(file, { maxOutputLength: maxInflatedBytes, chunkSize: chunkFor(file) })
+function inflated(file: Buffer, { maxBytes, maxRatio }: UnpackLimits): Buffer {
+  const maxOutputLength = Math.min(maxBytes, Math.max(2 ** 20, maxRatio * file.length))
+  const options = { maxOutputLength, chunkSize: Math.min(maxOutputLength, chunkFor(file)) }
+  try {
+    if (startsWith(file, gzipMagic)) return gunzipSync(file, options)
+    if (!startsWith(file, zstdMagic)) return file
+    return zstdDecompressSync(file, { ...options, params: { [constants.ZSTD_d_windowLogMax]: 27 } })
+  } catch (cause) {
+    if (errorCode(cause) !== 'ERR_BUFFER_TOO_LARGE') throw cause
+    throw new UnusableArchive(`becomes more than ${maxOutputLength} bytes when it is unpacked`, { cause })
   }
-  if (!file.subarray(0, zstdMagic.length).equals(zstdMagic)) return file
-  const params = { [constants.ZSTD_d_windowLogMax]: 27 }
-  return zstdDecompressSync(file, { maxOutputLength: maxInflatedBytes, chunkSize: chunkFor(file), params })
 }
+
+const startsWith = (file: Buffer, magic: Buffer): boolean => file.subarray(0, magic.length).equals(magic)
 
 /** One chunk takes all: chunks that are joined would take the memory twice. Pages that are not written take none. */
 const chunkFor = ({ length }: Buffer): number => Math.min(2 ** 28, Math.max(2 ** 16, length * 4))
@@ -43,7 +58,8 @@ function databaseInTar(tar: Buffer): Buffer {
     const size = Number.parseInt(textAt(tar, at + 124, 12), 8) || 0
     const start = at + tarBlock
     const isFile = tar[at + 156] === 0x30 || tar[at + 156] === 0
-    if (isFile && /\.mmdb$/i.test(textAt(tar, at, 100))) found.push(tar.subarray(start, start + size))
+    // macOS packs a file `._NAME` beside each.
+    if (isFile && /(^|\/)(?!\._)[^/]*\.mmdb$/i.test(textAt(tar, at, 100))) found.push(tar.subarray(start, start + size))
     at = start + Math.ceil(size / tarBlock) * tarBlock
   }
   const [database] = found

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { FileFollower, type FollowOptions } from '@ipfleet/core/file-follower.ts'
 import type { Mmdb } from './mmdb.ts'
@@ -15,6 +16,8 @@ interface FollowedOfflineDbEvents {
 /** A file, and the last of its contents that was good. */
 interface Followed {
   readonly path: string
+  /** That it is missing is no fault. */
+  readonly isAwaited: boolean
   readonly follower: FileFollower
   db: Mmdb | undefined
 }
@@ -27,13 +30,17 @@ export class FollowedOfflineDb extends EventEmitter<FollowedOfflineDbEvents> imp
   readonly #files: readonly Followed[]
   #current: OfflineDb
 
-  /** @param paths where several files know a fact, the first of them tells it */
-  constructor(paths: readonly string[], before: OfflineDb) {
+  /**
+   * @param paths where several files know a fact, the first of them tells it
+   * @param awaited further ones, which may still be missing
+   */
+  constructor(paths: readonly string[], before: OfflineDb, awaited: readonly string[] = []) {
     super()
     this.#current = before
-    this.#files = paths.map((path) => {
+    this.#files = [...paths, ...awaited].map((path) => {
       const file: Followed = {
         path: resolve(path),
+        isAwaited: awaited.includes(path),
         follower: new FileFollower(resolve(path), () => this.#open(file)),
         db: undefined,
       }
@@ -61,6 +68,7 @@ export class FollowedOfflineDb extends EventEmitter<FollowedOfflineDbEvents> imp
   openNow(): void {
     for (const file of this.#files) {
       file.follower.markSeen()
+      if (file.isAwaited && !existsSync(file.path)) continue
       try {
         this.#adopt(file, openMmdb(file.path))
       } catch (error) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { tarMember } from '@ipfleet/testing/tar-member.ts'
 import { type MmdbValue, type TinyMmdb, tinyMmdb } from '@ipfleet/testing/tiny-mmdb.ts'
 import { bundledOfflineDb, type OfflineDb, offlineDbOf, openMmdb } from './offline-db.ts'
 import type { OfflineRecord } from './offline-record.ts'
@@ -367,13 +368,3 @@ describe('opening fails, and the error names the file, when it', () => {
     expect(() => openTiny(contents)).toThrow(/domains\.mmdb \(domains\) has nothing about countries.*only: domain$/)
   })
 })
-
-/** POSIX.1-2017, pax, "ustar Interchange Format"; without a checksum, which no reader here needs. */
-function tarMember(name: string, content: Buffer): Buffer {
-  const header = Buffer.alloc(512)
-  header.write(name)
-  header.write(content.length.toString(8).padStart(11, '0'), 124)
-  header.write('0', 156)
-  header.write('ustar', 257)
-  return Buffer.concat([header, content, Buffer.alloc((512 - (content.length % 512)) % 512)])
-}

@@ -47,6 +47,7 @@ beforeAll(async () => {
     HOST: '127.0.0.1',
   }
   const upstream = {
+    FAILURE_MODE: 'open',
     IPINFO_KEYS: 'test-key-1',
     IPINFO_BASE_URL: watched,
     IPINFO_API_BASE_URL: fake.apiUrl.replace(fake.url, watched),
@@ -159,7 +160,7 @@ test('a look-up has one id and one trace in egress, edge and replica: from upstr
 
 test('a failure and a refusal have it on the answer and in one line of each service', async () => {
   fake.behave({ kind: 'status', status: 500, body: {} })
-  expect(await send(edge, '/9.9.9.9', 'failed')).toMatchObject({ status: 502, id: 'failed' })
+  expect(await send(edge, '/AS9', 'failed')).toMatchObject({ status: 502, id: 'failed' })
   fake.heal()
   expect(await lineOf(replicas[0], 'failed')).toMatchObject({ level: 'warn', status: 502, code: 'upstream_failed' })
   expect(await lineOf(edge, 'failed')).toMatchObject({ level: 'warn', status: 502 })

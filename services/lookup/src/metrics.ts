@@ -1,5 +1,6 @@
 import type { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { spendable } from '@ipfleet/key-pool/quota.ts'
+import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import type { Fleet } from './fleet/fleet.ts'
@@ -14,6 +15,8 @@ export interface MetricsDeps {
   readonly fleet: Fleet
   readonly upstream: UpstreamStack | undefined
   readonly health: Health
+  /** Undefined where it answers nothing. */
+  readonly offline: Pick<OfflineDb, 'builtAt'> | undefined
 }
 
 const breakerStates = { closed: 0, 'half-open': 1, open: 2 } as const
@@ -25,6 +28,7 @@ export function registerMetrics(deps: MetricsDeps): void {
   redisMetrics(deps)
   keyMetrics(deps)
   breakerMetrics(deps)
+  offlineMetrics(deps)
 }
 
 function memoryMetrics({ metrics, memory }: MetricsDeps): void {
@@ -142,6 +146,17 @@ function breakerMetrics({ metrics, fleet, upstream }: MetricsDeps): void {
       if (!fleet.redis) return
       this.set({ breaker: 'redis_state' }, fleet.redis.state.up ? 0 : 2)
       this.set({ breaker: 'redis_cache' }, fleet.redis.cache.up ? 0 : 2)
+    },
+  })
+}
+
+function offlineMetrics({ metrics, offline }: MetricsDeps): void {
+  if (!offline) return
+  metrics.gauge({
+    name: 'ipfleet_offline_built_timestamp_seconds',
+    help: 'When the oldest of the embedded or offline data was built, in seconds since 1970.',
+    collect() {
+      this.set(offline.builtAt.getTime() / 1000)
     },
   })
 }

@@ -24,7 +24,7 @@ import { Lookup } from './lookup/lookup.ts'
 import { OfflineAnswers } from './lookup/own-answers.ts'
 import { LiveRate } from './operations/live-rate.ts'
 import { logEvents, logMode } from './operations/replica-log.ts'
-import { offlineSource, type OfflineSource } from './operations/offline-source.ts'
+import { OfflineSource } from './offline/offline-source.ts'
 import { registerMetrics } from './metrics.ts'
 import { RequestRecord } from './operations/request-record.ts'
 import { RequestBodies } from './http/request-bodies.ts'
@@ -60,11 +60,13 @@ export class Replica {
       isCounted: furtherAttempt({ trusted: settings.TRUST_PROXY }),
     })
     this.#offline =
-      this.#upstream && settings.FAILURE_MODE === 'closed' ? undefined : offlineSource(settings.OFFLINE_DB, logger)
+      this.#upstream && settings.FAILURE_MODE === 'closed'
+        ? undefined
+        : new OfflineSource(settings, { logger, link: this.#fleet.redis?.state })
     this.#health = new Health({
       pools: this.#upstream?.pools ?? [],
       gate: this.#upstream?.gate,
-      offline: this.#offline?.db,
+      offline: this.#offline,
       redis: this.#fleet.redis && { state: this.#fleet.redis.state, cache: this.#fleet.redis.cache },
     })
     logEvents(logger, this.#fleet, this.#upstream)
@@ -106,7 +108,7 @@ export class Replica {
     this.#upstream?.client.close()
     this.#upstream?.second?.keys.close()
     this.#upstream?.second?.client.close()
-    this.#offline?.close()
+    await this.#offline?.close()
     await this.#clients?.close()
     await this.#fleet.close()
     this.#logger.info('stopped')
@@ -124,7 +126,7 @@ export class Replica {
       recheckAfterMs: durationsOf(settings).memoryTtlMs,
     })
     const lookup = this.#lookup(memory)
-    registerMetrics({ metrics, record, memory, fleet, upstream, health })
+    registerMetrics({ metrics, record, memory, fleet, upstream, health, offline: this.#offline?.db })
     const clients = this.#clients
     if (clients) registerClientMetrics(metrics, clients)
     const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())

@@ -1,12 +1,12 @@
-import { choice, integer, milliseconds, secret, seconds, textualList } from '@ipfleet/settings/kinds.ts'
+import { choice, integer, milliseconds, secret, seconds } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisAccessSettings, redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'
-import { openMmdb } from '@ipfleet/offline/offline-db.ts'
+import { offlineRules, offlineSettings } from './offline/offline-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { readKeysFile } from './keys/keys-file.ts'
-import { textFields } from './query/record-view.ts'
+import { reasonNot } from './operations/reason-not.ts'
 import { upstreamSettings } from './upstream/upstream-settings.ts'
 import { clientTokens } from '@ipfleet/rate-limit/clients/client-tokens.ts'
 
@@ -75,25 +75,7 @@ export const settingsSchema = {
     default: 'closed',
     help: 'When there is no answer, not even a stale one: closed answers 503, open answers from the embedded database',
   }),
-  OFFLINE_DB: textualList({
-    group: 'Cache',
-    default: [],
-    read: (file) => [file],
-    allowed: 'a path',
-    help:
-      'MMDBs of your own in place of the bundled ones, also .gz and .tar.gz: of IPinfo, MaxMind, DB-IP, IP2Location. ' +
-      'Where several know a fact, the first tells it. Swapped in when a file changes. Unset: the bundled ones, which ' +
-      'know countries, AS numbers and names',
-  }),
-  EMBEDDED_EMPTY_FIELDS: textualList({
-    group: 'Cache',
-    default: [],
-    read: (name) => (textFields.has(name) ? [name] : undefined),
-    allowed: `one of ${[...textFields].join(', ')}`,
-    help:
-      'Fields of legacy records that the embedded database answers as empty texts where it does not know them, instead of ' +
-      'leaving them out. For SDKs that fail without them: city,region,loc for Rust’s ipinfo 3.5',
-  }),
+  ...offlineSettings,
   REDIS_URL: redisUrl({
     group: 'Redis',
     optional: true,
@@ -177,21 +159,5 @@ export const settingsRules: readonly Rule<LookupSettings>[] = [
   ...redisRules('REDIS'),
   ...redisRules('REDIS_CACHE'),
   { about: ['KEYS_FILE'], fault: ({ KEYS_FILE }) => reasonNot(KEYS_FILE, readKeysFile) },
-  {
-    about: ['OFFLINE_DB'],
-    fault: ({ OFFLINE_DB }) =>
-      OFFLINE_DB.map((file) => reasonNot(file, openMmdb)).find((reason) => reason !== undefined),
-    // The bundled database answers until the file comes.
-    onlyChecked: true,
-  },
+  ...offlineRules,
 ]
-
-function reasonNot(file: string | undefined, read: (file: string) => unknown): string | undefined {
-  if (file === undefined) return undefined
-  try {
-    read(file)
-    return undefined
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
-}

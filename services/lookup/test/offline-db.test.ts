@@ -1,7 +1,9 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { DatabaseOrigin } from '@ipfleet/testing/database-origin.ts'
 import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
 import { tinyMmdb } from '@ipfleet/testing/tiny-mmdb.ts'
 import { until } from '@ipfleet/testing/until.ts'
@@ -135,5 +137,31 @@ test('several databases of several makers answer together, and EMBEDDED_EMPTY_FI
   expect((await ask('/8.8.8.8/loc')).text).toBe('\n')
   expect((await ask('/health')).json()).toMatchObject({
     offline: { built: '2025-06-15', warning: expect.stringContaining('days old') },
+  })
+})
+
+test('OFFLINE_DB_URL: a database that is downloaded answers, its age can be watched, and the token is nowhere', async () => {
+  await using origin = await DatabaseOrigin.start()
+  const bytes = tinyMmdb({ ipVersion: 6, type: 'downloaded', records: [['8.8.8.8', google]] })
+  origin.serve(gzipSync(bytes), '"1"')
+  const env = { OFFLINE_DB_TOKEN: 'secret-token', OFFLINE_DB_DIR: join(directory, 'downloaded') }
+  await start({ OFFLINE_DB: '', OFFLINE_DB_URL: origin.url('/db?edition=private'), ...env, LOG_LEVEL: 'debug' })
+  await replica?.waitForLine(({ msg, type }) => msg === 'OFFLINE_DB opened' && type === 'downloaded')
+  expect((await ask('/lite/8.8.8.8')).json()).toMatchObject({ as_domain: 'google.com' })
+  expect(origin.seen).toEqual([{ path: '/db?edition=private', authorization: 'Bearer secret-token' }])
+  expect((await ask('/metrics')).text).toMatch(/^ipfleet_offline_built_timestamp_seconds 1750000000$/m)
+  await replica?.stop()
+  expect(replica?.output()).not.toMatch(/secret-token|edition=private/)
+
+  // Started again it has the file, and nothing is downloaded before the day is over. A refusal is told in /health.
+  origin.answer = (response) => response.writeHead(403).end()
+  await start({ OFFLINE_DB: '', OFFLINE_DB_URL: origin.url('/db?edition=private'), ...env })
+  expect((await ask('/lite/8.8.8.8')).json()).toMatchObject({ as_domain: 'google.com' })
+  await replica?.stop()
+  expect(origin.seen).toHaveLength(1)
+  await start({ OFFLINE_DB: '', OFFLINE_DB_URL: origin.url('/another'), ...env })
+  await replica?.waitForLine(({ level, msg }) => level === 'error' && String(msg).startsWith('OFFLINE_DB_URL'))
+  expect((await ask('/health')).json()).toMatchObject({
+    offline: { renewal_problem: expect.stringMatching(/^127\.0\.0\.1:\d+ answers 403$/) },
   })
 })

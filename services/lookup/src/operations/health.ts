@@ -34,15 +34,23 @@ export interface OfflineHealth {
   /** The date of the oldest of its data: `2026-06-01`. */
   readonly built: string
   readonly age_days: number
-  /** It is old enough to be wrong about networks that moved. */
+  /** They are old enough to be wrong about networks that moved. */
   readonly warning?: string
+  /** Why OFFLINE_DB_URL gave no newer ones at the last try of this replica. */
+  readonly renewal_problem?: string
+}
+
+/** What is told of the embedded database. */
+export interface OfflineData {
+  readonly db: Pick<OfflineDb, 'type' | 'builtAt'>
+  readonly renewalProblem: string | undefined
 }
 
 export interface HealthDeps {
   /** Of all providers. */
   readonly pools: readonly KeyPool[]
   readonly gate: UpstreamGate | undefined
-  readonly offline?: Pick<OfflineDb, 'type' | 'builtAt'> | undefined
+  readonly offline?: OfflineData | undefined
   readonly redis: { readonly state: RedisLink; readonly cache: RedisLink } | undefined
 }
 
@@ -95,12 +103,15 @@ const dayMs = 86_400_000
 const oldAfterDays = 120
 
 /** @param nowMs by the wall clock */
-export function offlineHealth({ type, builtAt }: Pick<OfflineDb, 'type' | 'builtAt'>, nowMs: number): OfflineHealth {
+function offlineHealth({ db: { type, builtAt }, renewalProblem }: OfflineData, nowMs: number): OfflineHealth {
   const days = Math.max(0, Math.floor((nowMs - builtAt.getTime()) / dayMs))
   return {
     type,
     built: builtAt.toISOString().slice(0, 10),
     age_days: days,
-    ...(days > oldAfterDays && { warning: `the data are ${days} days old; set OFFLINE_DB to newer ones` }),
+    ...(days > oldAfterDays && {
+      warning: `the data are ${days} days old; set OFFLINE_DB or OFFLINE_DB_URL to newer ones`,
+    }),
+    ...(renewalProblem !== undefined && { renewal_problem: renewalProblem }),
   }
 }
