@@ -10,8 +10,8 @@ export interface GracefulCloseOptions {
   readonly onDraining?: () => void
   /** How long answers under way may take after that, before their connections are destroyed. Default 10,000. */
   readonly deadlineMs?: number
-  /** What listens, if it is not the server itself: a TLS server that hands it the connections. */
-  readonly listener?: TcpServer
+  /** What listens, if it is not the server itself: TCP and TLS servers that hand it the connections. */
+  readonly listeners?: readonly TcpServer[]
   /** Connections of another protocol on the same listener. */
   readonly others?: OtherConnections
 }
@@ -33,14 +33,14 @@ export interface OtherConnections {
  */
 export async function gracefulClose(server: Server, options: GracefulCloseOptions): Promise<void> {
   const connections = trackConnections(server)
-  const { others, listener = server } = options
+  const { others, listeners = [server] } = options
   options.onDraining?.()
   connections.sayGoodbye()
   others?.sayGoodbye()
   await drained(() => Math.max(connections.lastOpenMs(), others?.lastOpenMs() ?? -Infinity), options.drainMs)
-  await acceptQueueEmpty(listener)
+  await acceptQueuesEmpty(listeners)
 
-  const closed = stopListening(listener)
+  const closed = Promise.all(listeners.map(stopListening))
   // Some may have come since.
   others?.sayGoodbye()
   connections.destroyIdle()
@@ -87,12 +87,12 @@ async function drained(lastOpenMs: () => number, drainMs: number): Promise<void>
  */
 const MAX_TURNS = 2000
 
-async function acceptQueueEmpty(listener: TcpServer): Promise<void> {
+async function acceptQueuesEmpty(listeners: readonly TcpServer[]): Promise<void> {
   let accepted = 0
   const onConnection = (): void => {
     accepted += 1
   }
-  listener.on('connection', onConnection)
+  for (const listener of listeners) listener.on('connection', onConnection)
   let quietTurns = 0
   // The first turn may end without a look at the network, so one quiet turn proves nothing.
   for (let turn = 0; turn < MAX_TURNS && quietTurns < 2; turn += 1) {
@@ -101,5 +101,5 @@ async function acceptQueueEmpty(listener: TcpServer): Promise<void> {
     await nextTurn()
     quietTurns = accepted === before ? quietTurns + 1 : 0
   }
-  listener.off('connection', onConnection)
+  for (const listener of listeners) listener.off('connection', onConnection)
 }

@@ -1,5 +1,4 @@
 import cluster from 'node:cluster'
-import { FileFollower } from '@ipfleet/core/file-follower.ts'
 import { Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
@@ -16,7 +15,7 @@ import { AttemptsRecord, RetryBudget } from './proxy/retries.ts'
 import { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'
 import { RequestRecord } from './server/request-record.ts'
 import { makeRules, type Rules } from './server/rules.ts'
-import { readCertificate } from './server/certificate.ts'
+import { CertificateFollower, readCertificate } from '@ipfleet/http-server/certificate.ts'
 import { EdgeServer } from './server/edge-server.ts'
 import type { EdgeSettings } from './settings.ts'
 import { UpstreamGroups } from './backends/upstream-groups.ts'
@@ -53,7 +52,7 @@ export class Edge implements Serving<EdgeConfig> {
   readonly #stalls = new StallWatch()
   readonly #attempts = new AttemptsRecord()
   readonly #server: EdgeServer
-  readonly #followers: readonly FileFollower[]
+  readonly #certificate: CertificateFollower | undefined
   #config: EdgeConfig
   #rules: Rules
   #port = 0
@@ -82,7 +81,7 @@ export class Edge implements Serving<EdgeConfig> {
     this.#rules = this.#makeRules(config, this.#limits.limiterFor(config.rateLimit))
     this.#server = this.#createServer(config)
     servingDeps.onAssigned((ordinal) => groups.align(ordinal))
-    this.#followers = config.tls ? this.#followCertificate(config.tls) : []
+    this.#certificate = config.tls && this.#followCertificate(config.tls)
     registerMetrics(servingDeps.metrics, {
       groups,
       limits: this.#limits,
@@ -118,7 +117,7 @@ export class Edge implements Serving<EdgeConfig> {
     const tunnels = this.#tunnels.drain(drainMs)
     await this.#server.close({ drainMs, deadlineMs: finishWithinMs, onDraining: () => (this.#draining = true) })
     await tunnels
-    for (const follower of this.#followers) follower.close()
+    this.#certificate?.close()
     this.#groups.close()
     await this.#rules.limiter?.close()
     await this.#limits.close()
@@ -166,22 +165,15 @@ export class Edge implements Serving<EdgeConfig> {
   }
 
   /** A new certificate serves the connections to come; one that cannot be used is logged, and the old one stays. */
-  #followCertificate(tls: TlsConfig): readonly FileFollower[] {
+  #followCertificate(tls: TlsConfig): CertificateFollower {
     const { logger } = this.#deps
-    const renew = async (): Promise<void> => {
-      try {
-        this.#server.renew(tls, readCertificate(tls))
+    return new CertificateFollower(tls, {
+      renewed: (certificate) => {
+        this.#server.renew(tls, certificate)
         logger.info({ cert: tls.cert }, 'serving with a new certificate')
-      } catch (error) {
-        logger.error(error instanceof Error ? error.message : String(error))
-      }
-    }
-    const followers = [tls.cert, tls.key].map((path) => new FileFollower(path, renew))
-    for (const follower of followers) {
-      follower.markSeen()
-      follower.start()
-    }
-    return followers
+      },
+      unusable: (message) => logger.error(message),
+    })
   }
 
   /** What a process is given at its start and cannot change. */

@@ -8,7 +8,7 @@ import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { describeTable } from '@ipfleet/settings/toml-schema.ts'
 import { configTables } from '../src/config/config-schema.ts'
-import { certificateFault } from '../src/server/certificate.ts'
+import { certificateFault } from '@ipfleet/http-server/certificate.ts'
 import { settingsSchema } from '../src/settings.ts'
 import { type TestCertificate, testCertificate } from './test-certificate.ts'
 

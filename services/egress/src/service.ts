@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import { Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
+import { CertificateFollower, readCertificate } from '@ipfleet/http-server/certificate.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'
@@ -12,7 +13,7 @@ import { Authenticator } from './auth/authenticator.ts'
 import { UsersFile } from './auth/users-file.ts'
 import { LocalPorts } from './dial/local-ports.ts'
 import { Dialer } from './dial/happy-eyeballs.ts'
-import { connectionsLog, logEvents, logMode } from './server/event-log.ts'
+import { certificateLog, connectionsLog, logEvents, logMode } from './server/event-log.ts'
 import { registerMetrics } from './metrics.ts'
 import type { EgressOptions } from './server/options.ts'
 import { RequestRecord } from './proxy/request-record.ts'
@@ -48,6 +49,7 @@ export class Egress {
   readonly #tunnels: Tunnels
   readonly #server: ProxyServer
   readonly #operators: Server | undefined
+  #certificate: CertificateFollower | undefined
   #draining = false
 
   constructor({ settings, usersFile }: EgressOptions, logger: Logger) {
@@ -98,10 +100,11 @@ export class Egress {
       this.#own.addListener({ host: metricsAt.host, port })
       this.#logger.info({ host: metricsAt.host, port }, 'metrics at /metrics')
     }
-    const { narrowed, ...at } = listenAddressOf(this.#settings)
-    const port = await listen(this.#server.http, at)
+    const { narrowed, ...at } = listenAddressOf(this.#settings, this.#settings.LISTEN_ADDR)
+    const port = await this.#server.listen(at)
     this.#own.addListener({ host: at.host, port })
-    logMode(this.#logger, this.#settings, { narrowed })
+    const isTlsNarrowed = await this.#listenSecurely()
+    logMode(this.#logger, this.#settings, { narrowed: narrowed || isTlsNarrowed })
     this.#logger.info({ host: at.host, port }, 'listening')
   }
 
@@ -109,18 +112,33 @@ export class Egress {
   async stop(): Promise<void> {
     const { DRAIN_MS: graceMs } = this.#settings
     this.#logger.info('stopping')
-    this.#server.endChallenged()
     const onDraining = (): void => void (this.#draining = true)
     await Promise.all([
-      gracefulClose(this.#server.http, { drainMs: 0, deadlineMs: graceMs + closeWithinMs, onDraining }),
+      this.#server.close({ deadlineMs: graceMs + closeWithinMs, onDraining }),
       this.#tunnels.drain(graceMs),
     ])
+    this.#certificate?.close()
     if (this.#operators) await gracefulClose(this.#operators, { drainMs: 0, deadlineMs: 0 })
     this.#users?.close()
     this.#pool.close()
     await this.#limits.close()
     await this.#fleet.close()
     this.#logger.info('stopped')
+  }
+
+  /**
+   * Where TLS_LISTEN_ADDR says, if it does, with the certificate as it is in its files at any time.
+   * @returns whether that is loopback only, for want of users
+   */
+  async #listenSecurely(): Promise<boolean> {
+    const { TLS_LISTEN_ADDR: given, TLS_CERT: cert, TLS_KEY: key } = this.#settings
+    if (given === undefined || cert === undefined || key === undefined) return false
+    const { narrowed, ...at } = listenAddressOf(this.#settings, given)
+    const port = await this.#server.listenSecurely(at, readCertificate({ cert, key }))
+    this.#own.addListener({ host: at.host, port })
+    this.#certificate = new CertificateFollower({ cert, key }, certificateLog(this.#logger, this.#server, cert))
+    this.#logger.info({ host: at.host, port }, 'listening for TLS')
+    return narrowed
   }
 
   #metricsServer(metrics: Metrics, accessLog: AccessLog): Server {

@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 import { loadSettings } from '@ipfleet/settings/load-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { listenAddressOf } from './server/listen-address.ts'
-import { settingsRules, settingsSchema } from './settings.ts'
+import { settingsSchema } from './settings.ts'
+import { settingsRules } from './settings-rules.ts'
 
 const load = (env: Record<string, string>) =>
   loadSettings(settingsSchema, {
@@ -40,14 +41,14 @@ test('the .env of the seed is read as it is', () => {
     RATE_LIMIT_BURST: 10,
     RATE_LIMIT_REFILL: 0.5,
   })
-  expect(listenAddressOf(settings)).toEqual({ host: '0.0.0.0', port: 7777, narrowed: false })
+  expect(listenAddressOf(settings, settings.LISTEN_ADDR)).toEqual({ host: '0.0.0.0', port: 7777, narrowed: false })
   expect(secretsOf(settingsSchema, settings)).toEqual(['secret123'])
 })
 
 test('with nothing set, the system chooses the address, and only this machine is listened to', () => {
   const settings = settingsWith({})
   expect(settings).toMatchObject({ IP_POOL: [], PROXY_USER: undefined, ALLOW_TARGETS: [], REDIS_URL: undefined })
-  expect(listenAddressOf(settings)).toEqual({ host: '127.0.0.1', port: 7777, narrowed: true })
+  expect(listenAddressOf(settings, settings.LISTEN_ADDR)).toEqual({ host: '127.0.0.1', port: 7777, narrowed: true })
 })
 
 describe('without credentials', () => {
@@ -62,12 +63,13 @@ describe('without credentials', () => {
     ['localhost:1', '127.0.0.1', false],
     ['[::1]:1', '::1', false],
   ])('LISTEN_ADDR=%s listens on %s', (given, host, narrowed) => {
-    expect(listenAddressOf(settingsWith({ LISTEN_ADDR: given }))).toEqual({ host, port: 1, narrowed })
+    const settings = settingsWith({ LISTEN_ADDR: given })
+    expect(listenAddressOf(settings, settings.LISTEN_ADDR)).toEqual({ host, port: 1, narrowed })
   })
 
   test.each([[credentials], [{ USERS_FILE: 'users' }]])('is not with %j', (env) => {
     const settings = settingsWith({ LISTEN_ADDR: '[::]:1', ...env })
-    expect(listenAddressOf(settings)).toEqual({ host: '::', port: 1, narrowed: false })
+    expect(listenAddressOf(settings, settings.LISTEN_ADDR)).toEqual({ host: '::', port: 1, narrowed: false })
   })
 })
 
@@ -91,6 +93,12 @@ describe('are faults, all told at once:', () => {
     [{ LISTEN_ADDR: 'example.com:7777' }, /^LISTEN_ADDR: got/],
     [{ LISTEN_ADDR: '0.0.0.0' }, /^LISTEN_ADDR: got/],
     [{ LISTEN_ADDR: '0.0.0.0:65536' }, /^LISTEN_ADDR: got/],
+    [{ TLS_LISTEN_ADDR: ':7443' }, /^TLS_LISTEN_ADDR: TLS_LISTEN_ADDR, TLS_CERT and TLS_KEY are set together/],
+    [{ TLS_CERT: 'cert.pem' }, /^TLS_LISTEN_ADDR: TLS_LISTEN_ADDR, TLS_CERT and TLS_KEY are set together/],
+    [
+      { TLS_LISTEN_ADDR: ':7443', TLS_CERT: 'none.pem', TLS_KEY: 'none.key' },
+      /^TLS_CERT: none\.pem cannot be read \(ENOENT\)$/,
+    ],
     [{ METRICS_ADDR: 'none' }, /^METRICS_ADDR: got/],
     [{ ROTATION: 'lru' }, /^ROTATION: got/],
     [{ IDLE_TIMEOUT_SECONDS: '9999999' }, /^IDLE_TIMEOUT_SECONDS: got/],

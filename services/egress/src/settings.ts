@@ -13,15 +13,13 @@ import {
   textualList,
 } from '@ipfleet/settings/kinds.ts'
 import { url } from '@ipfleet/settings/url-setting.ts'
-import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
-import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
+import { redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint } from './server/listen-address.ts'
 import { type Protocol, protocols } from './server/protocols.ts'
 import { resolverSetting } from '@ipfleet/net/dns-look-up.ts'
 import { authorityOf } from '@ipfleet/net/target.ts'
-import { readIpPool } from './sources/ip-pool.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
 import { targetList } from '@ipfleet/net/target-list.ts'
 
@@ -189,6 +187,20 @@ const server = {
     allowed: 'http or socks5',
     help: 'What clients may speak to the port; the first byte of a connection tells which it is',
   }),
+  TLS_LISTEN_ADDR: textual({
+    group: 'Server',
+    optional: true,
+    read: readEndpoint,
+    show: authorityOf,
+    allowed: endpointInWords,
+    help: 'Where clients connect with TLS, as to https://proxy:port. Needs TLS_CERT and TLS_KEY. Unset: nowhere',
+  }),
+  TLS_CERT: path({
+    group: 'Server',
+    optional: true,
+    help: 'A PEM file of the certificate that TLS clients get, with the rest of its chain. Read again when it changes',
+  }),
+  TLS_KEY: path({ group: 'Server', optional: true, help: 'A PEM file of the key of TLS_CERT' }),
   METRICS_ADDR: textual<Endpoint | 'off'>({
     group: 'Server',
     read: (given) => (given.toLowerCase() === 'off' ? 'off' : readEndpoint(given)),
@@ -237,29 +249,3 @@ export function durationsOf(settings: EgressSettings) {
     maxTunnelMs: settings.TUNNEL_MAX_SECONDS * 1000,
   }
 }
-
-export const settingsRules: readonly Rule<EgressSettings>[] = [
-  ...redisRules('REDIS'),
-  {
-    about: ['IP_POOL'],
-    fault: ({ IP_POOL: items }) => {
-      const pool = readIpPool(items)
-      return pool.kind === 'faults' ? pool.faults.join('; ') : undefined
-    },
-  },
-  {
-    about: ['PROXY_USER', 'PROXY_PASS'],
-    fault: ({ PROXY_USER: user, PROXY_PASS: password }) =>
-      user !== undefined && password === undefined ? 'needs PROXY_PASS' : undefined,
-  },
-  {
-    about: ['PROXY_PASS', 'PROXY_USER'],
-    fault: ({ PROXY_USER: user, PROXY_PASS: password }) =>
-      user === undefined && password !== undefined ? 'needs PROXY_USER' : undefined,
-  },
-  {
-    about: ['HEALTH_CHECK_URL'],
-    fault: ({ HEALTH_CHECK_URL: given }) =>
-      given?.toLowerCase().startsWith('tcp:') && new URL(given).port === '' ? 'needs a port after tcp://' : undefined,
-  },
-]

@@ -3,7 +3,7 @@ import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { describeConfig } from './describe-config.ts'
 import type { EdgeConfig } from './edge-config.ts'
 import { defaultPath, loadConfig, type LoadedConfig } from './load-config.ts'
-import { certificateFault } from '../server/certificate.ts'
+import { certificateFault } from '@ipfleet/http-server/certificate.ts'
 import { type EdgeSettings, settingsRules, settingsSchema } from '../settings.ts'
 
 /** What an edge is started with. */

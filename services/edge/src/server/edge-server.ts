@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
+import type { Certificate } from '@ipfleet/http-server/certificate.ts'
 import {
   ConnectionLimits,
   type ConnectionLimitsOptions,
@@ -33,7 +34,6 @@ import type { ClientShares } from '../limits/client-shares.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { H2Answer } from './h2-answer.ts'
-import { type Certificate, secureOptions } from './certificate.ts'
 import { H2Sessions } from './h2-sessions.ts'
 import { asksForTunnel, mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 
@@ -100,12 +100,12 @@ export class EdgeServer {
   renew(tls: TlsConfig, certificate: Certificate): void {
     if ('setSecureContext' in this.#listener) {
       const listener = this.#listener as ReturnType<typeof createTls>
-      listener.setSecureContext(secureOptions(tls, certificate))
+      listener.setSecureContext({ ...certificate, minVersion: tls.minVersion })
     }
   }
 
   close(options: { readonly drainMs: number; readonly deadlineMs: number; readonly onDraining: () => void }) {
-    return gracefulClose(this.#h1, { ...options, listener: this.#listener, others: this.#sessions })
+    return gracefulClose(this.#h1, { ...options, listeners: [this.#listener], others: this.#sessions })
   }
 
   #createH1(config: ServerConfig, secure: boolean): Server {
@@ -179,7 +179,8 @@ export class EdgeServer {
 
   #createTls(tls: TlsConfig, certificate: Certificate): TcpServer {
     const server = createTls({
-      ...secureOptions(tls, certificate),
+      ...certificate,
+      minVersion: tls.minVersion,
       ALPNProtocols: [...(this.#h2 ? ['h2'] : []), 'http/1.1', 'http/1.0'],
       handshakeTimeout: this.#options.config.headerTimeoutMs,
       noDelay: true,

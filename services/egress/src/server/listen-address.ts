@@ -26,18 +26,16 @@ function hostOf(text: string): string | undefined {
   return host === 'localhost' ? '127.0.0.1' : host !== undefined && isIP(host) > 0 ? host : undefined
 }
 
-interface ListenSettings {
-  readonly LISTEN_ADDR: Endpoint
+interface UserSettings {
   readonly PROXY_USER: string | undefined
   readonly USERS_FILE: string | undefined
 }
 
 /** Where the proxy listens: on loopback only if it asks for no credentials, since every client may then use it. */
-export function listenAddressOf({
-  LISTEN_ADDR: given,
-  PROXY_USER: user,
-  USERS_FILE: file,
-}: ListenSettings): Endpoint & { readonly narrowed: boolean } {
+export function listenAddressOf(
+  { PROXY_USER: user, USERS_FILE: file }: UserSettings,
+  given: Endpoint,
+): Endpoint & { readonly narrowed: boolean } {
   if (user !== undefined || file !== undefined || addressKind(given.host) === 'loopback')
     return { ...given, narrowed: false }
   const isIpv6 = given.host.includes(':') && given.host !== '::'

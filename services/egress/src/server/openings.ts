@@ -9,7 +9,7 @@ import { Opening, OpeningFault } from './opening.ts'
 import type { Protocol } from './protocols.ts'
 
 /** From the first byte of a connection to the end of its first head, or of the handshake of SOCKS. */
-const openingTimeoutMs = 10_000
+export const openingTimeoutMs = 10_000
 /** For a client that was asked for credentials: it may ask its user. */
 const againTimeoutMs = 75_000
 /** As Node has it for the others. */

@@ -3,7 +3,8 @@ import type { Further } from '@ipfleet/settings/load-settings.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import type { Users } from '../auth/users.ts'
 import { readUsersFile } from '../auth/users-file.ts'
-import { type EgressSettings, settingsRules, settingsSchema } from '../settings.ts'
+import { type EgressSettings, settingsSchema } from '../settings.ts'
+import { settingsRules } from '../settings-rules.ts'
 
 /** What a proxy is started with. */
 export interface EgressOptions {
