@@ -97,14 +97,14 @@ class BulkRun {
   #columns: readonly string[] | undefined
 
   constructor(deps: RunDeps) {
-    const { options, sources, plan, before, signal } = deps
+    const { options, sources, plan, before } = deps
     const done = before === undefined ? 0 : Math.max(0, before.rows.lines - headLines(options.format))
     const soFar = before?.state.soFar
     const left = before?.state ?? { version: 1, way: 'batch', ...termsOf(options, sources) }
     this.#deps = deps
     this.#reader = options.job === undefined ? new InputReader(sources, options) : undefined
     this.#tally = new Tally(done, soFar?.lines === done ? soFar : undefined)
-    this.#retryPolicy = new RetryPolicy(signal, this.#note)
+    this.#retryPolicy = new RetryPolicy({ note: this.#note })
     this.#client = new FleetClient(options.url, options.token)
     this.#state = new StateFile(plan.kind === 'file' ? plan.path : undefined, left)
   }
@@ -141,25 +141,25 @@ class BulkRun {
     const mode = await detectMode({ ...this.#access, note: this.#note }, options)
     // A run that was begun in batches is ended in batches.
     if (mode === 'job' && before === undefined) return this.#followJob()
-    if (mode !== 'embedded') return this.#askBatches(options.url, liveReservePercent)
+    if (mode !== 'embedded') return this.#askBatches(this.#client, liveReservePercent)
     this.#note(`no fleet answers at ${options.url}: one is started for this run`)
     const fleet = await startEmbeddedFleet(env, this.#note, signal)
     try {
-      await this.#askBatches(fleet.url, 0)
+      await this.#askBatches(new FleetClient(fleet.url, options.token), 0)
     } finally {
       await fleet.stop()
     }
   }
 
-  async #askBatches(url: string, reserved: number): Promise<void> {
+  async #askBatches(fleet: FleetClient, reserved: number): Promise<void> {
     const { options, sources, signal } = this.#deps
-    const { token, fields } = options
+    const { fields } = options
     const reader = this.#reader ?? new InputReader(sources, options)
-    this.#started('batch', url)
+    this.#started('batch', fleet.url)
     const output = await this.#openOutput(fields, (count) => reader.takeOwn(count))
     await this.#state.keep()
     await runBatches({
-      client: new BatchClient({ url, token, timeoutMs: batchTimeoutMs, liveReservePercent: reserved }),
+      client: new BatchClient({ fleet, timeoutMs: batchTimeoutMs, liveReservePercent: reserved }),
       reader,
       bytes: totalBytes(sources),
       fields,

@@ -61,7 +61,7 @@ function probe({ client, retryPolicy, signal }: ModeDeps, path: string, body?: s
     tries += 1
     if (!isBusy(reply) || tries === maxProbes) return { kind: 'done', value: reply }
     return { kind: 'again', why: refusalOf(reply) }
-  })
+  }, signal)
 }
 
 const wantsToken = ({ status }: FleetText): boolean => status === 401 || status === 403

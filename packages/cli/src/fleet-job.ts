@@ -26,12 +26,12 @@ export const jobPath = (id: string): string => `jobs/${encodeURIComponent(id)}`
 
 /** The job with that id, undefined when there is none. @throws CommandFault; the signal's reason */
 export function findJob(id: string, { client, retryPolicy, signal }: FleetAccess): Promise<FleetJob | undefined> {
-  return retryPolicy.retry(() =>
+  const ask = () =>
     attempted(
       () => client.askText({ path: jobPath(id), signal }),
       (reply) => (reply.status === 404 ? undefined : readJob(requireGood(reply).text)),
-    ),
-  )
+    )
+  return retryPolicy.retry(ask, signal)
 }
 
 /** @returns whether the fleet has cancelled it */

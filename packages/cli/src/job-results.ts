@@ -25,7 +25,7 @@ export async function followJob(id: string, deps: JobResultsDeps): Promise<Fleet
   const watch = new AbortController()
   const watched = watchJob(id, deps, AbortSignal.any([deps.signal, watch.signal]))
   try {
-    return await deps.retryPolicy.retry(() => nextResults(id, deps))
+    return await deps.retryPolicy.retry(() => nextResults(id, deps), deps.signal)
   } finally {
     watch.abort()
     await watched

@@ -43,12 +43,12 @@ const created = (reply: FleetText): FleetJob => readJob(requireGood(reply).text)
 
 /** Uploads the list as a job. Lists that can be read again are sent again after a lost connection. */
 async function createJob(deps: RunJobDeps): Promise<FleetJob> {
-  const { sources, state, retryPolicy, onUpload } = deps
+  const { sources, state, retryPolicy, signal, onUpload } = deps
   // With the key, an upload whose answer was lost makes no second job.
   const key = state.now.uploadKey ?? randomUUID()
   await state.keep({ way: 'job', uploadKey: key })
   try {
-    if (canReopen(sources)) return await retryPolicy.retry(() => attempted(() => send(deps, key), created))
+    if (canReopen(sources)) return await retryPolicy.retry(() => attempted(() => send(deps, key), created), signal)
     return created(await send(deps, key))
   } finally {
     onUpload(undefined)

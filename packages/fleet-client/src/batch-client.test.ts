@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { afterEach, expect, test } from '@jest/globals'
 import { BatchClient } from './batch-client.ts'
+import { FleetClient } from './fleet-client.ts'
 
 let server: Server | undefined
 const never = new AbortController().signal
@@ -17,7 +18,8 @@ async function clientOf(listener: RequestListener, timeoutMs = 5000): Promise<Ba
   server = createServer(listener).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return new BatchClient({ url: `http://127.0.0.1:${port}`, token: 'fleet-token', timeoutMs, liveReservePercent: 15 })
+  const fleet = new FleetClient(`http://127.0.0.1:${port}`, 'fleet-token')
+  return new BatchClient({ fleet, timeoutMs, liveReservePercent: 15 })
 }
 
 test('asks for a batch with its reserve and its token, and counts what was cached', async () => {

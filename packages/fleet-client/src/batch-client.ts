@@ -3,12 +3,10 @@ import { currentRequest, REQUEST_ID, type RequestScope } from '@ipfleet/http-ser
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { parseJson } from '@ipfleet/core/json.ts'
 import { type BatchValue, batchValues, valueOfRefusal } from './batch-values.ts'
-import { errorCode } from '@ipfleet/core/error-code.ts'
+import { FleetAway, type FleetClient, type FleetText } from './fleet-client.ts'
 
 export interface BatchClientOptions {
-  /** Of the fleet, without a path. */
-  readonly url: string
-  readonly token?: string | undefined
+  readonly fleet: FleetClient
   readonly timeoutMs: number
   /** The part of each key's quota that is left to live look-ups. */
   readonly liveReservePercent: number
@@ -42,48 +40,41 @@ const cachedSources: ReadonlySet<string> = new Set(['l1', 'l2', 'stale', 'collap
 /** Asks the fleet's `POST /batch`. */
 export class BatchClient {
   readonly #options: BatchClientOptions
-  readonly #url: URL
   readonly #headers: Readonly<Record<string, string>>
 
   constructor(options: BatchClientOptions) {
     this.#options = options
-    this.#url = new URL('/batch', options.url)
     this.#headers = {
-      'Content-Type': 'application/json',
-      // By default fetch asks for a compressed answer: work for both sides on a fast network.
-      'Accept-Encoding': 'identity',
-      'User-Agent': 'ipfleet-bulk',
+      'content-type': 'application/json',
+      // Compressing is work for both sides, and what is between them is fast as a rule.
+      'accept-encoding': 'identity',
+      'user-agent': 'ipfleet-bulk',
       // Also with 0: it says that this is no live look-up.
-      'Ipfleet-Live-Reserve': String(options.liveReservePercent),
-      ...(options.token !== undefined && { Authorization: `Bearer ${options.token}` }),
+      'ipfleet-live-reserve': String(options.liveReservePercent),
     }
   }
 
   /** @throws the signal's reason when it aborts, and nothing else */
   async ask(addresses: readonly string[], signal: AbortSignal): Promise<BatchReply> {
+    const { fleet, timeoutMs } = this.#options
     const startedMs = performance.now()
-    const timeout = AbortSignal.timeout(this.#options.timeoutMs)
+    const timeout = AbortSignal.timeout(timeoutMs)
     try {
-      const response = await fetch(this.#url, {
+      const reply = await fleet.askText({
         method: 'POST',
+        path: 'batch',
         headers: { ...this.#headers, ...fieldsOf(currentRequest()) },
         body: JSON.stringify(addresses),
-        redirect: 'manual',
+        idleMs: timeoutMs,
         signal: AbortSignal.any([signal, timeout]),
       })
-      const body = parseJson(await response.text())
-      const durationMs = performance.now() - startedMs
-      if (response.status !== 200) return refusal(response, body, addresses, durationMs)
-      const values = batchValues(body)
-      if (values === undefined) return { kind: 'failed', reason: 'invalid', detail: 'not an object of answers' }
-      const cached = cachedIn(response.headers.get('ipfleet-items'))
-      const units = Number(response.headers.get('ipfleet-units') ?? 0)
-      const liveRate = Number(response.headers.get('ipfleet-live-rate') ?? 0)
-      return { kind: 'answered', values, cached, units, liveRate, durationMs }
+      return batchReply(reply, addresses, performance.now() - startedMs)
     } catch (error) {
       signal.throwIfAborted()
-      if (timeout.aborted) return { kind: 'failed', reason: 'timeout' }
-      return { kind: 'failed', reason: 'unreachable', detail: why(error) }
+      if (timeout.aborted || (error instanceof FleetAway && error.isSilence))
+        return { kind: 'failed', reason: 'timeout' }
+      const detail = error instanceof FleetAway ? error.code : undefined
+      return { kind: 'failed', reason: 'unreachable', ...(detail !== undefined && { detail }) }
     }
   }
 }
@@ -95,12 +86,28 @@ function fieldsOf(request: RequestScope | undefined): Readonly<Record<string, st
   return { [REQUEST_ID]: id, ...(trace && { traceparent: formatTraceparent(trace) }) }
 }
 
+function batchReply(reply: FleetText, addresses: readonly string[], durationMs: number): BatchReply {
+  const { status, header, text } = reply
+  const body = parseJson(text)
+  if (status !== 200) return refusal(reply, body, addresses, durationMs)
+  const values = batchValues(body)
+  if (values === undefined) return { kind: 'failed', reason: 'invalid', detail: 'not an object of answers' }
+  return {
+    kind: 'answered',
+    values,
+    cached: cachedIn(header('ipfleet-items')),
+    units: Number(header('ipfleet-units') ?? 0),
+    liveRate: Number(header('ipfleet-live-rate') ?? 0),
+    durationMs,
+  }
+}
+
 /**
  * A batch is refused like a single address if none of its addresses could be answered. The refusal is the answer to each,
  * unless the fleet is only busy.
  */
 function refusal(
-  { status, headers }: Response,
+  { status, header }: FleetText,
   body: unknown,
   addresses: readonly string[],
   durationMs: number,
@@ -110,7 +117,7 @@ function refusal(
     const values = new Map(addresses.map((address) => [address, value]))
     return { kind: 'answered', values, cached: 0, units: 0, liveRate: 0, durationMs }
   }
-  const askedForMs = retryAfterMs(headers.get('retry-after') ?? undefined, Date.now())
+  const askedForMs = retryAfterMs(header('retry-after'), Date.now())
   const reason = status === 429 || status === 503 ? 'busy' : status >= 500 ? 'failed' : 'refused'
   return {
     kind: 'failed',
@@ -121,13 +128,7 @@ function refusal(
 }
 
 /** How many items had a cached source, by `Ipfleet-Items`, a dictionary of numbers (RFC 9651 §3.2): `l1=3, upstream=95`. */
-function cachedIn(field: string | null): number {
-  const members = (field ?? '').matchAll(/(?:^|,)\s*([a-z*][\w.*-]*)=(\d{1,15})(?=\s*(?:,|$))/g)
+function cachedIn(field = ''): number {
+  const members = field.matchAll(/(?:^|,)\s*([a-z*][\w.*-]*)=(\d{1,15})(?=\s*(?:,|$))/g)
   return [...members].reduce((sum, [, source = '', count]) => sum + (cachedSources.has(source) ? Number(count) : 0), 0)
-}
-
-/** `fetch failed` says little; its cause has the code. */
-function why(error: unknown): string {
-  const cause = error instanceof Error ? (error.cause ?? error) : error
-  return errorCode(cause) ?? (cause instanceof Error ? cause.name : 'unknown')
 }

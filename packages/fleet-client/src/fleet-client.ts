@@ -37,12 +37,14 @@ export class FleetAway extends Error {
   override readonly name = 'FleetAway'
   /** Nothing has come for `idleMs`. */
   readonly isSilence: boolean
+  readonly code: string | undefined
 
   constructor(url: string, cause: unknown) {
     const isSilence = cause instanceof Silence
     const code = isSilence ? 'silence' : codeOf(cause)
     super(`no answer from ${url}${code === undefined ? '' : ` (${code})`}`, { cause })
     this.isSilence = isSilence
+    this.code = code
   }
 }
 

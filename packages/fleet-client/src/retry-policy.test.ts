@@ -1,24 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { FleetFault } from './fleet-fault.ts'
-import { type Attempt, isPassing, RetryPolicy, pauseMs } from './retry-policy.ts'
+import { type Attempt, isPassing, RetryPolicy } from './retry-policy.ts'
 
-describe('the pause before another try', () => {
-  test.each([
-    [1, 250],
-    [2, 500],
-    [5, 4000],
-    [8, 30_000],
-    [1000, 30_000],
-  ])('after %i failures is up to %i ms, by chance', (failures, most) => {
-    expect(pauseMs(failures, 0, () => 0)).toBe(0)
-    expect(pauseMs(failures, 0, () => 1)).toBe(most)
-  })
-
-  test('is never shorter than what the server asks for, but for an hour at most', () => {
-    expect(pauseMs(1, 7000, () => 0)).toBe(7000)
-    expect(pauseMs(1, 1e12, () => 0)).toBe(3_600_000)
-  })
-})
+const never = new AbortController().signal
+const again: Attempt<string> = { kind: 'again', why: 'away' }
 
 test('what the server cannot help now passes; what it refuses does not', () => {
   expect([408, 429, 500, 502, 503, 504].every(isPassing)).toBe(true)
@@ -31,38 +16,60 @@ function tries(outcomes: readonly Attempt<string>[]): () => Promise<Attempt<stri
   return async () => left.shift() ?? { kind: 'done', value: 'late' }
 }
 
+/** How long it waits after these. */
+async function waitsAfter(outcomes: readonly Attempt<string>[]): Promise<readonly number[]> {
+  const waits: number[] = []
+  await new RetryPolicy({ wait: async (ms) => void waits.push(ms) }).retry(tries(outcomes), never)
+  return waits
+}
+
+describe('the pause before another try', () => {
+  test('doubles, up to half a minute, and half of it is by chance', async () => {
+    const waits = await waitsAfter(Array.from({ length: 10 }, () => again))
+    for (const [at, ms] of waits.entries()) {
+      const most = Math.min(250 * 2 ** at, 30_000)
+      expect(ms).toBeGreaterThanOrEqual(most / 2)
+      expect(ms).toBeLessThanOrEqual(most)
+    }
+  })
+
+  test('is never shorter than what the server asks for, but for an hour at most', async () => {
+    const [soon = 0, never_ = 0] = await waitsAfter([
+      { ...again, retryAfterMs: 7000 },
+      { ...again, retryAfterMs: 1e12 },
+    ])
+    expect(soon).toBeGreaterThanOrEqual(7000)
+    expect(never_).toBeLessThan(3_601_000)
+  })
+})
+
 describe('retryPolicy', () => {
-  const never = new AbortController().signal
   test('goes on until it is done, and tells of the outage and of its end once', async () => {
     const notes: string[] = []
-    const retryPolicy = new RetryPolicy(never, (text) => notes.push(text))
-    const again: Attempt<string> = { kind: 'again', why: 'away' }
-    expect(await retryPolicy.retry(tries([again, again, { kind: 'done', value: 'there' }]))).toBe('there')
+    const retryPolicy = new RetryPolicy({ note: (text) => notes.push(text), wait: async () => undefined })
+    expect(await retryPolicy.retry(tries([again, again, { kind: 'done', value: 'there' }]), never)).toBe('there')
     expect(notes).toEqual(['away; trying again', 'the fleet answers again'])
   })
 
   test('has an end after 25 failures in a row; something gained makes it new', async () => {
     let waits = 0
-    const wait = async (): Promise<void> => void (waits += 1)
-    const retryPolicy = new RetryPolicy(never, () => undefined, wait)
-    const again: Attempt<string> = { kind: 'again', why: 'away' }
+    const retryPolicy = new RetryPolicy({ wait: async () => void (waits += 1) })
     const many = Array.from({ length: 24 }, () => again)
-    const gained = await retryPolicy.retry(tries([...many, { ...again, isFirst: true }, ...many.slice(1)]))
+    const gained = await retryPolicy.retry(tries([...many, { ...again, isFirst: true }, ...many.slice(1)]), never)
     expect([gained, waits]).toEqual(['late', 48])
-    await expect(retryPolicy.retry(tries([...many, again]))).rejects.toThrow('away; given up after 25 tries')
+    await expect(retryPolicy.retry(tries([...many, again]), never)).rejects.toThrow('away; given up after 25 tries')
   })
 
   test('ends with its signal', async () => {
-    const retryPolicy = new RetryPolicy(never, () => undefined)
-    const short = new AbortController()
-    const stopped = retryPolicy.retry(async () => ({ kind: 'again', why: 'away', retryAfterMs: 60_000 }), short.signal)
-    short.abort()
+    const stop = new AbortController()
+    const long: Attempt<never> = { kind: 'again', why: 'away', retryAfterMs: 60_000 }
+    const stopped = new RetryPolicy().retry(async () => long, stop.signal)
+    stop.abort()
     await expect(stopped).rejects.toThrow('aborted')
   })
 
   test('does not persist in what is at fault itself', async () => {
-    const retryPolicy = new RetryPolicy(never, () => undefined)
     const fault = new FleetFault('refused')
-    await expect(retryPolicy.retry(() => Promise.reject(fault))).rejects.toBe(fault)
+    await expect(new RetryPolicy().retry(() => Promise.reject(fault), never)).rejects.toBe(fault)
   })
 })

@@ -3,7 +3,7 @@ import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { type BoundedThing, boundedThings, type ServiceSlots, type SlotRefusal } from './limits/slot-limiter.ts'
 import type { StorageQuota } from './limits/storage-quota.ts'
 import type { BatchFailure } from '@ipfleet/fleet-client/batch-client.ts'
-import { type PauseReason, pauseReasons, type Pauses } from './lookups/pauses.ts'
+import { type LookupGate, type PauseReason, pauseReasons } from './lookups/lookup-gate.ts'
 import type { Webhooks } from './webhooks/webhooks.ts'
 import type { ChunkQueue, ChunkTask } from './worker/chunk-queue.ts'
 import type { DoneChunk } from './worker/chunk-runner.ts'
@@ -113,13 +113,13 @@ function registerCounters(metrics: Metrics) {
 }
 
 export interface GaugeDeps {
-  readonly pauses: Pauses
+  readonly gate: LookupGate
   readonly quota: StorageQuota
   readonly queue: ChunkQueue
   readonly slots: ServiceSlots
 }
 
-export function registerGauges(metrics: Metrics, { pauses, quota, queue, slots }: GaugeDeps): void {
+export function registerGauges(metrics: Metrics, { gate, quota, queue, slots }: GaugeDeps): void {
   registerFleetGauges(metrics, quota, queue)
   metrics.gauge({
     name: 'ipfleet_bulk_places',
@@ -134,7 +134,7 @@ export function registerGauges(metrics: Metrics, { pauses, quota, queue, slots }
     help: 'Whether nothing is looked up here for now, by why.',
     labelNames: ['reason'],
     collect() {
-      for (const reason of pauseReasons) this.set({ reason }, pauses.isPaused(reason) ? 1 : 0)
+      for (const reason of pauseReasons) this.set({ reason }, gate.isPaused(reason) ? 1 : 0)
     },
   })
 }

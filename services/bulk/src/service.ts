@@ -22,11 +22,10 @@ import { JobNames, queuePrefix } from './jobs/job-keys.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { type ServiceSlots, serviceSlots } from './limits/slot-limiter.ts'
 import { StorageQuota } from './limits/storage-quota.ts'
-import { AdaptiveLimit } from './lookups/adaptive-limit.ts'
 import { BatchClient } from '@ipfleet/fleet-client/batch-client.ts'
+import { FleetClient } from '@ipfleet/fleet-client/fleet-client.ts'
 import { FleetLookups } from './lookups/fleet-lookups.ts'
-import { LiveTrafficThrottle } from './lookups/live-traffic-throttle.ts'
-import { Pauses } from './lookups/pauses.ts'
+import { LookupGate } from './lookups/lookup-gate.ts'
 import { BulkMetrics, registerGauges } from './metrics.ts'
 import { type Connections, connect } from './redis/connections.ts'
 import type { BulkSettings } from './settings.ts'
@@ -54,7 +53,7 @@ export class BulkService {
   readonly #store: JobStore
   readonly #queue: ChunkQueue
   readonly #changes = new JobChanges()
-  readonly #pauses = new Pauses()
+  readonly #gate: LookupGate
   readonly #quota: StorageQuota
   readonly #slots: ServiceSlots
   readonly #metrics: BulkMetrics
@@ -93,8 +92,14 @@ export class BulkService {
     const metrics = createMetrics()
     this.#metrics = new BulkMetrics(metrics, logger)
     this.#slots = serviceSlots(settings, this.#metrics.refused)
-    this.#pauses.on('paused', this.#metrics.paused)
-    registerGauges(metrics, { pauses: this.#pauses, quota: this.#quota, queue: this.#queue, slots: this.#slots })
+    this.#gate = new LookupGate({
+      maxConcurrency: settings.BULK_CONCURRENCY,
+      maxRps: settings.BULK_MAX_RPS,
+      limiter: this.#redis.limiter,
+      liveSharePercent: settings.BULK_LIVE_SHARE_PERCENT,
+    })
+    this.#gate.on('paused', this.#metrics.paused)
+    registerGauges(metrics, { gate: this.#gate, quota: this.#quota, queue: this.#queue, slots: this.#slots })
     this.#own = new OwnAddresses({ clock, blocks: [] })
     const { ALLOW_TARGETS: allow, DENY_TARGETS: deny, RESOLVER: resolver } = settings
     const policy = webhookPolicy({ allow, deny, own: this.#own, clock, lookUp: lookUpBy(resolver) })
@@ -178,27 +183,22 @@ export class BulkService {
 
   #createWorker(): BulkWorker {
     const settings = this.#settings
-    const { link, limiter, clients, workerConnection: connection } = this.#redis
-    const limit = new AdaptiveLimit({ max: settings.BULK_CONCURRENCY })
+    const { link, clients, workerConnection: connection } = this.#redis
+    const gate = this.#gate
     const signals = new JobSignals(this.#store, this.#changes)
     const lookups = new FleetLookups({
       client: new BatchClient({
-        url: settings.LOOKUP_URL,
-        token: settings.LOOKUP_TOKEN,
+        fleet: new FleetClient(settings.LOOKUP_URL, settings.LOOKUP_TOKEN),
         timeoutMs: settings.LOOKUP_TIMEOUT_MS,
         liveReservePercent: settings.LIVE_RESERVE_PERCENT,
       }),
-      pauses: this.#pauses,
-      limiter,
-      maxRps: settings.BULK_MAX_RPS,
-      limit,
-      throttle: new LiveTrafficThrottle(settings.BULK_LIVE_SHARE_PERCENT),
+      gate,
       onRetry: this.#metrics.retried,
     })
     const runner = new ChunkRunner({
       store: this.#store,
       lookups,
-      pauses: this.#pauses,
+      gate,
       clients,
       quota: this.#quota,
       signals,
@@ -212,8 +212,7 @@ export class BulkService {
       queue: this.#queue,
       runner,
       signals,
-      pauses: this.#pauses,
-      limit,
+      gate,
       maxConcurrency: settings.BULK_CONCURRENCY,
       lookupUrl: settings.LOOKUP_URL,
       onGivenUp: this.#metrics.gaveUp,
@@ -245,7 +244,7 @@ export class BulkService {
   }
 
   #health(): object {
-    const paused = this.#pauses.reasons()
+    const paused = this.#gate.reasons()
     const redis = linkHealth(this.#redis.link)
     const reasons = [...(redis.reason ? [redis.reason] : []), ...paused.map((reason) => `paused: ${reason}`)]
     return {

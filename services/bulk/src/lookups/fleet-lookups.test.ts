@@ -1,12 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
-import { AdaptiveLimit } from './adaptive-limit.ts'
-import { LiveTrafficThrottle } from './live-traffic-throttle.ts'
 import type { BatchReply } from '@ipfleet/fleet-client/batch-client.ts'
 import type { BatchValue } from '@ipfleet/fleet-client/batch-values.ts'
 import { FleetLookups } from './fleet-lookups.ts'
-import { Pauses } from './pauses.ts'
+import { LookupGate } from './lookup-gate.ts'
 
 const never = new AbortController().signal
 const record = (address: string): BatchValue => ({ kind: 'record', record: { ip: address } })
@@ -31,8 +29,14 @@ function lookups(answer: Answer, perSecond = 0) {
   const asked: (readonly string[])[] = []
   const pausedMs: number[] = []
   const retries: string[] = []
-  const pauses = new Pauses(manualClock())
-  pauses.pause = (_reason, durationMs) => void pausedMs.push(durationMs)
+  const gate = new LookupGate({
+    maxConcurrency: 10,
+    maxRps: perSecond,
+    limiter: new LocalRateLimiter(),
+    liveSharePercent: 50,
+    clock: manualClock(),
+  })
+  gate.pause = (_reason, durationMs) => void pausedMs.push(durationMs)
   const made = new FleetLookups({
     client: {
       ask: async (addresses) => {
@@ -40,11 +44,7 @@ function lookups(answer: Answer, perSecond = 0) {
         return answer(addresses, asked.length)
       },
     },
-    pauses,
-    limiter: new LocalRateLimiter(),
-    maxRps: perSecond,
-    limit: new AdaptiveLimit({ max: 10 }),
-    throttle: new LiveTrafficThrottle(50),
+    gate,
     onRetry: (reason) => retries.push(reason),
   })
   return { made, asked, pausedMs, retries }

@@ -1,4 +1,4 @@
-import type { Pauses } from './pauses.ts'
+import type { LookupGate } from './lookup-gate.ts'
 
 const everyMs = 1000
 const timeoutMs = 1000
@@ -17,13 +17,13 @@ interface Health {
  */
 export class FleetWatch {
   readonly #url: URL
-  readonly #pauses: Pauses
+  readonly #gate: Pick<LookupGate, 'pause'>
   readonly #isBusy: () => boolean
   #timer: NodeJS.Timeout | undefined
 
-  constructor(url: string, pauses: Pauses, isBusy: () => boolean) {
+  constructor(url: string, gate: Pick<LookupGate, 'pause'>, isBusy: () => boolean) {
     this.#url = new URL('/health', url)
-    this.#pauses = pauses
+    this.#gate = gate
     this.#isBusy = isBusy
   }
 
@@ -42,9 +42,9 @@ export class FleetWatch {
     try {
       const response = await fetch(this.#url, { redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) })
       const health = (await response.json()) as Health | null
-      if (health?.upstream?.breaker === 'open') this.#pauses.pause('upstream', pauseMs)
+      if (health?.upstream?.breaker === 'open') this.#gate.pause('upstream', pauseMs)
       const { total = 0, active = 0 } = health?.keys ?? {}
-      if (total > 0 && active === 0) this.#pauses.pause('keys', pauseMs)
+      if (total > 0 && active === 0) this.#gate.pause('keys', pauseMs)
     } catch {
       // No answer.
     }

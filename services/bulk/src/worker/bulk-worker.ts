@@ -1,8 +1,7 @@
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import type { AdaptiveLimit } from '../lookups/adaptive-limit.ts'
 import { FleetWatch } from '../lookups/fleet-watch.ts'
-import type { Pauses } from '../lookups/pauses.ts'
+import type { LookupGate } from '../lookups/lookup-gate.ts'
 import type { ChunkQueue, ChunkTask } from './chunk-queue.ts'
 import type { ChunkRunner } from './chunk-runner.ts'
 import { ChunkWorkers } from './chunk-workers.ts'
@@ -17,8 +16,7 @@ export interface BulkWorkerDeps {
   readonly queue: ChunkQueue
   readonly runner: ChunkRunner
   readonly signals: JobSignals
-  readonly pauses: Pauses
-  readonly limit: AdaptiveLimit
+  readonly gate: LookupGate
   /** Batches under way at a time, over all workers. */
   readonly maxConcurrency: number
   readonly lookupUrl: string
@@ -31,15 +29,15 @@ export class BulkWorker {
   readonly #watch: FleetWatch
 
   constructor(deps: BulkWorkerDeps) {
-    const { connection, prefix, runner, limit, pauses, lookupUrl, onGivenUp } = deps
+    const { connection, prefix, runner, gate, lookupUrl, onGivenUp } = deps
     this.#deps = deps
-    this.#watch = new FleetWatch(lookupUrl, pauses, () => runner.active > 0)
+    this.#watch = new FleetWatch(lookupUrl, gate, () => runner.active > 0)
     this.#workers = new ChunkWorkers({
       connection,
       prefix,
       run: async (task, stopping) => {
         const outcome = await runner.run(task, stopping)
-        this.#workers.concurrency = limit.limit
+        this.#workers.concurrency = gate.concurrency
         return outcome
       },
       onGivenUp: (task, error) => {
@@ -52,12 +50,12 @@ export class BulkWorker {
   }
 
   start(): void {
-    const { link, limit } = this.#deps
+    const { link, gate } = this.#deps
     this.#watch.start()
     // Again whenever Redis comes back: it may have lost its data.
     link.on('up', () => this.#limitFleet())
     this.#limitFleet()
-    this.#workers.concurrency = limit.limit
+    this.#workers.concurrency = gate.concurrency
     this.#workers.start()
   }
 

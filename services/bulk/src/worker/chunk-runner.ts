@@ -9,7 +9,7 @@ import type { JobStore } from '../jobs/job-store.ts'
 import type { Begun, Finished } from '../jobs/job.ts'
 import type { StorageQuota } from '../limits/storage-quota.ts'
 import type { FleetLookups } from '../lookups/fleet-lookups.ts'
-import type { Pauses } from '../lookups/pauses.ts'
+import type { LookupGate } from '../lookups/lookup-gate.ts'
 import type { ChunkTask } from './chunk-queue.ts'
 import type { TaskOutcome } from './chunk-workers.ts'
 import type { JobSignals } from './job-signals.ts'
@@ -17,7 +17,7 @@ import type { JobSignals } from './job-signals.ts'
 export interface ChunkRunnerDeps {
   readonly store: JobStore
   readonly lookups: FleetLookups
-  readonly pauses: Pauses
+  readonly gate: Pick<LookupGate, 'pause'>
   /** Whose `units` jobs spend; undefined: no client has a budget. */
   readonly clients: ClientGuard | undefined
   readonly quota: StorageQuota
@@ -127,7 +127,7 @@ export class ChunkRunner {
 
   /** Tries until Redis has stored the results: they have cost units. */
   async #keep(job: string, index: number, result: ChunkResult, signal: AbortSignal): Promise<Finished> {
-    const { store, pauses, notifyEnd } = this.#deps
+    const { store, gate, notifyEnd } = this.#deps
     for (let failures = 1; ; failures += 1) {
       try {
         const finished = await store.finish(job, index, result)
@@ -136,7 +136,7 @@ export class ChunkRunner {
       } catch (error) {
         if (!(error instanceof RedisUnavailable) || error.reason === 'reply') throw error
         // No more is looked up meanwhile: there might be no room for it either.
-        if (error.reason === 'full') pauses.pause('storage', noRoomPauseMs)
+        if (error.reason === 'full') gate.pause('storage', noRoomPauseMs)
         await sleep(backoffMs(failures), undefined, { signal })
       }
     }
