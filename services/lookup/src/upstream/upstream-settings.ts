@@ -70,6 +70,7 @@ export const upstreamSettings = {
     protocols: ['http:'],
     without: ['path', 'query'],
     optional: true,
+    fromFile: true,
     help: 'A forward proxy, such as the egress, through which upstream is asked: http://user:password@host:port. Unset: it is asked directly',
   }),
   UPSTREAM_MAX_BODY_BYTES: integer({
