@@ -1,5 +1,6 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { AnswerStore } from './answer-store.ts'
 import type { Entry } from './entry.ts'
 import {
@@ -97,7 +98,7 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
   async #findAll(deadlineMs: number): Promise<void> {
     try {
       const toRefresh = this.#serve(await this.#deps.shared.getMany([...this.#open]))
-      if (toRefresh.length > 0) void this.#deps.refreshes.begin(toRefresh, this.#refresh)
+      if (toRefresh.length > 0) void withoutBudget(() => this.#deps.refreshes.begin(toRefresh, this.#refresh))
       if (this.#open.size > 0) await this.#deps.flight.run([...this.#open], this, deadlineMs)
     } catch (error) {
       const left = [...this.#open].filter((query) => !this.#loading.has(query))

@@ -1,6 +1,6 @@
 import type { FleetNames } from '@ipfleet/redis/fleet-names.ts'
 import { luaCommand, type LuaCommand } from '@ipfleet/redis/lua-command.ts'
-import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import type { RedisLink, RunOptions } from '@ipfleet/redis/redis-link.ts'
 import { type Bench, type KeyState, type KeyStore, type Lesson, maxStrikes } from './key-store.ts'
 import type { KeyReturn, Taken, TakeOptions } from './key-store.ts'
 import type { KeyQuota, QuotaReport } from './quota.ts'
@@ -33,27 +33,27 @@ export class RedisKeyStore implements KeyStore {
   }
 
   take(ids: readonly string[], options?: TakeOptions): Promise<Taken> {
-    return this.#call(takeKey, { ...takeArguments(ids, options), trialMs: this.#trialMs })
+    return this.#ask(takeKey, { ...takeArguments(ids, options), trialMs: this.#trialMs })
   }
 
   returnOf(ids: readonly string[], options?: TakeOptions): Promise<KeyReturn> {
-    return this.#call(takeKey, { ...takeArguments(ids, options), onlyAsks: true })
+    return this.#ask(takeKey, { ...takeArguments(ids, options), onlyAsks: true })
   }
 
   bench(bench: Bench): Promise<number> {
-    return this.#call(benchKey, { ...bench, maxStrikes })
+    return this.#tell(benchKey, { ...bench, maxStrikes })
   }
 
   endTrial(id: string, result: 'recovered' | 'unknown', products: readonly string[] = []): Promise<void> {
-    return this.#call(endTrial, { id, products, hasRecovered: result === 'recovered' })
+    return this.#tell(endTrial, { id, products, hasRecovered: result === 'recovered' })
   }
 
   learn(lesson: Lesson): Promise<void> {
-    return this.#call(learnKey, lesson)
+    return this.#tell(learnKey, lesson)
   }
 
   release(id: string): Promise<void> {
-    return this.#call(releaseKey, { id })
+    return this.#tell(releaseKey, { id })
   }
 
   async read(ids: readonly string[]): Promise<KeyState[]> {
@@ -66,16 +66,21 @@ export class RedisKeyStore implements KeyStore {
 
   reportQuota(report: QuotaReport): Promise<void> {
     const { used, limit, remaining } = report
-    return this.#call(reportQuota, { ...report, total: used === undefined ? limit : used + remaining })
+    return this.#tell(reportQuota, { ...report, total: used === undefined ? limit : used + remaining })
   }
 
   /** Lua writes an empty list as an object. */
   async #rows(ids: readonly string[]): Promise<{ readonly state: KeyState; readonly quota: KeyQuota }[]> {
-    return ids.length === 0 ? [] : this.#call(readKeys, { ids })
+    return ids.length === 0 ? [] : this.#ask(readKeys, { ids })
   }
 
-  async #call<Result>(lua: LuaCommand, given: object): Promise<Result> {
-    const reply = await this.#link.lua(lua, this.#keys, [JSON.stringify(given), this.#channel])
+  /** What was learnt about a key has to reach the fleet, whether the request that has learnt it may wait or not. */
+  #tell<Result>(lua: LuaCommand, given: object): Promise<Result> {
+    return this.#ask(lua, given, { isVital: true })
+  }
+
+  async #ask<Result>(lua: LuaCommand, given: object, options?: RunOptions): Promise<Result> {
+    const reply = await this.#link.lua(lua, this.#keys, [JSON.stringify(given), this.#channel], options)
     return (reply === null ? undefined : JSON.parse(reply as string)) as Result
   }
 }

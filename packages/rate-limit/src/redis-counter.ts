@@ -46,7 +46,9 @@ export class RedisCounter implements SharedCounter {
       args.push(idempotencyKey.sequence, keyLifeMs)
     }
     try {
-      const reply = (await this.#link.lua(command, keys, args)) as [number, number, number, number]
+      // A report is not what the request waits for.
+      const options = { isVital: idempotencyKey !== undefined }
+      const reply = (await this.#link.lua(command, keys, args, options)) as [number, number, number, number]
       const [allowed, remaining, resetMs, retryAfterMs] = reply
       const standing = { limit: limitOf(policy), remaining, resetMs }
       return allowed === 1 ? { kind: 'allowed', ...standing } : { kind: 'limited', ...standing, retryAfterMs }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import { currentBudget, RequestBudget, withBudget, withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import { CountedSubject } from './counted-subject.ts'
 import { LocalRateLimiter } from './local-rate-limiter.ts'
 import { limitOf, type Policy, shareOf } from './policy.ts'
@@ -15,6 +16,8 @@ export interface SharedRateLimiterOptions {
    * what they know is current; since it may be a second old, the overshoot is at most `members` × part × limit.
    */
   readonly allowance?: number
+  /** How long a decision waits for the counter in all, where the request has no budget of its own. */
+  readonly budgetMs?: number
   readonly clock?: Clock
   /** Subjects that are remembered; beyond it those that came first are forgotten. */
   readonly maxSubjects?: number
@@ -35,6 +38,7 @@ export class SharedRateLimiter implements PromptRateLimiter {
   readonly #sender = randomUUID()
   readonly #members: () => number
   readonly #allowance: number
+  readonly #budgetMs: number
   readonly #clock: Clock
   readonly #maxSubjects: number
   readonly #subjects = new Map<string, CountedSubject>()
@@ -43,11 +47,12 @@ export class SharedRateLimiter implements PromptRateLimiter {
   #timer: NodeJS.Timeout | undefined
 
   constructor(counter: SharedCounter, options: SharedRateLimiterOptions) {
-    const { members, allowance = 0, clock = monotonicClock, maxSubjects = 100_000 } = options
+    const { members, allowance = 0, budgetMs = Infinity, clock = monotonicClock, maxSubjects = 100_000 } = options
     this.#counter = counter
     this.#own = new LocalRateLimiter({ clock, maxSubjects })
     this.#members = members
     this.#allowance = allowance
+    this.#budgetMs = budgetMs
     this.#clock = clock
     this.#maxSubjects = maxSubjects
     this.#unfollow = counter.onUp(() => void this.#reportAll())
@@ -102,9 +107,13 @@ export class SharedRateLimiter implements PromptRateLimiter {
     const subject = this.#subject(name, policy)
     const known = this.#fromMemory(subject, spending)
     if (known) return known
+    return withBudget(currentBudget() ?? new RequestBudget(this.#budgetMs), () => this.#ask(subject, spending))
+  }
+
+  async #ask(subject: CountedSubject, spending: Spending): Promise<Decision> {
     // The counter decides by what it knows.
     if (subject.unreported > 0) await this.#report(subject)
-    const answer = await this.#counter.spend(name, policy, spending)
+    const answer = await this.#counter.spend(subject.name, subject.policy, spending)
     // What may have been counted is not reported again.
     if (answer.kind === 'unanswered') return this.#withoutCounter(subject, spending, !answer.mayBeCounted)
     subject.learn(answer, needOf(spending), this.#clock.nowMs())
@@ -149,7 +158,9 @@ export class SharedRateLimiter implements PromptRateLimiter {
   }
 
   #reportSoon(): void {
-    this.#timer ??= setTimeout(() => void this.#reportAll(), reportEveryMs).unref()
+    // Not on what is left of the budget of the request that was counted first.
+    const report = (): void => void withoutBudget(() => this.#reportAll())
+    this.#timer ??= setTimeout(report, reportEveryMs).unref()
   }
 
   async #reportAll(): Promise<void> {

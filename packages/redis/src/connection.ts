@@ -7,6 +7,10 @@ import { tlsOptions } from './tls-files.ts'
 
 export type { Redis } from 'ioredis'
 
+/** When what a hung server never answered is given up, and its connection is; later, where a command may take longer. */
+export const minCommandTimeoutMs = 2000
+export const minSocketTimeoutMs = 1500
+
 const retryCapMs = 250
 const reconnectOnReadonlyEveryMs = 1000
 
@@ -26,8 +30,8 @@ function connectionOptions(name: string): RedisOptions {
     connectTimeout: 1000,
     // It would ask INFO, which not every user may. Whether the server can serve shows in what it says to commands.
     enableReadyCheck: false,
-    commandTimeout: 2000,
-    socketTimeout: 1500,
+    commandTimeout: minCommandTimeoutMs,
+    socketTimeout: minSocketTimeoutMs,
     keepAlive: 5000,
     // How long `disconnect` waits for the server before it destroys the socket.
     disconnectTimeout: 100,

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { types } from 'node:util'
 import type { Redis } from 'ioredis'
-import { connect } from './connection.ts'
+import { connect, minCommandTimeoutMs, minSocketTimeoutMs } from './connection.ts'
 import { withinDeadline } from './deadline.ts'
 import { defaultPrefix, FleetNames } from './fleet-names.ts'
 import { LinkCondition } from './link-condition.ts'
@@ -19,12 +19,13 @@ import {
   silentProblem,
 } from './redis-problem.ts'
 import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
+import { currentBudget } from './request-budget.ts'
 import { type RedisNeed, selfTest } from './self-test.ts'
 
 export interface RedisLinkOptions extends RedisAccess {
   /** Shown in CLIENT LIST and in logs. */
   readonly name: string
-  /** Deadline of one command. */
+  /** Deadline of one command, where the request that it is for may wait so long yet. */
   readonly timeoutMs?: number
   /** The name of the fleet: REDIS_PREFIX. */
   readonly prefix?: string
@@ -40,6 +41,11 @@ interface RedisLinkEvents {
   command: [durationMs: number, outcome: 'ok' | 'failed']
 }
 
+export interface RunOptions {
+  /** It is sent also when the request may wait no longer, and is not waited for then: others have to know of it. */
+  readonly isVital?: boolean
+}
+
 const failuresToOpen = 2
 const probeEveryMs = 250
 /** How often a server that refuses what is needed is asked again. */
@@ -49,8 +55,8 @@ const refusalLastsMs = 5000
 
 /**
  * One Redis, a server or a Cluster, as the fleet uses it: each command has a deadline, and after two failures in a row none is tried
- * until a probe gets through. A request thus loses at most two deadlines to a server that hangs; probing is done in
- * the background, not at the expense of requests.
+ * until a probe gets through; probing is done in the background, not at the expense of requests. All that a request waits
+ * is within its budget (`RequestBudget`), so that a slow server costs it no more than one deadline.
  *
  * A server that answers is not used until it has done what the service needs, and not any more when it refuses that.
  */
@@ -90,7 +96,10 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.#place = placeOf(options)
     this.#needs = needs
     this.#timeoutMs = timeoutMs
-    this.client = connect(options, name)
+    this.client = connect(options, name, {
+      commandTimeout: Math.max(minCommandTimeoutMs, timeoutMs),
+      socketTimeout: Math.max(minSocketTimeoutMs, timeoutMs),
+    })
     this.client.on('connect', () => this.#connected())
     this.client.on('ready', () => void this.#test())
     this.client.on('error', (error) => this.#connectionFailed(error))
@@ -122,14 +131,23 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
    * Runs one command, or one short chain of them.
    * @throws RedisUnavailable, and nothing else, when no answer came within the deadline or Redis refused.
    */
-  async run<T>(command: (client: Redis) => Promise<T>): Promise<T> {
+  async run<T>(command: (client: Redis) => Promise<T>, { isVital = false }: RunOptions = {}): Promise<T> {
     if (!this.#up) throw this.#unavailable()
-    return this.#attempt(command)
+    const budget = currentBudget()
+    if (!budget) return this.#attempt(command)
+    const timeoutMs = Math.min(budget.leftMs, this.#timeoutMs)
+    if (timeoutMs === 0 && !isVital) throw new RedisUnavailable('spent')
+    return budget.spend(() => this.#attempt(command, timeoutMs))
   }
 
   /** Runs a Lua command. @throws RedisUnavailable */
-  lua(command: LuaCommand, keys: readonly string[], args: readonly LuaArgument[]): Promise<unknown> {
-    return this.run((client) => callLua(client, 'text', command, keys, args))
+  lua(
+    command: LuaCommand,
+    keys: readonly string[],
+    args: readonly LuaArgument[],
+    options?: RunOptions,
+  ): Promise<unknown> {
+    return this.run((client) => callLua(client, 'text', command, keys, args), options)
   }
 
   /** As `lua`, with strings in the reply as bytes. @throws RedisUnavailable */
@@ -162,18 +180,21 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     return this.#failuresInARow >= failuresToOpen
   }
 
-  async #attempt<T>(command: (client: Redis) => Promise<T>): Promise<T> {
+  async #attempt<T>(command: (client: Redis) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
     if (this.client.status !== 'ready') throw this.#unavailable()
     const startedMs = performance.now()
     try {
-      const answer = await withinDeadline(command(this.client), this.#timeoutMs)
+      const answer = await withinDeadline(command(this.client), timeoutMs)
       this.#count('answered')
       this.emit('command', performance.now() - startedMs, 'ok')
       return answer
     } catch (error) {
       const failure = RedisUnavailable.from(error)
       this.refused(failure.cause)
-      this.#count(isOutage(failure) ? 'outage' : 'answered')
+      // A server that had less time than it may take has not failed.
+      if (failure.reason !== 'timeout' || timeoutMs === this.#timeoutMs) {
+        this.#count(isOutage(failure) ? 'outage' : 'answered')
+      }
       this.emit('command', performance.now() - startedMs, 'failed')
       throw new RedisUnavailable(failure.reason, failure.cause, this.condition.trouble?.problem)
     }

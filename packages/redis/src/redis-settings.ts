@@ -7,8 +7,10 @@ import type { RedisAccess } from './redis-access.ts'
 import { redisAddress, redisProtocols, redisUrlFault, severalHosts } from './redis-address.ts'
 import { caFault, certificateFault } from './tls-files.ts'
 
+const ofRequest = { default: 100, help: 'How long one request may wait for Redis, in all its commands together' }
+
 /** What all services can be told about Redis, apart from where it is. */
-export const redisSettings = ({ defaultTimeoutMs = 100, maxTimeoutMs = 1000 } = {}) => ({
+export const redisSettings = ({ timeout = ofRequest } = {}) => ({
   ...redisAccessSettings('REDIS'),
   REDIS_PREFIX: text({
     group: 'Redis',
@@ -20,9 +22,8 @@ export const redisSettings = ({ defaultTimeoutMs = 100, maxTimeoutMs = 1000 } = 
   REDIS_TIMEOUT_MS: milliseconds({
     group: 'Redis',
     min: 5,
-    max: maxTimeoutMs,
-    default: defaultTimeoutMs,
-    help: 'Deadline of one Redis command',
+    max: 10_000,
+    ...timeout,
   }),
 })
 

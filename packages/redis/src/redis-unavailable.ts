@@ -4,10 +4,11 @@ import { problemOf, type RedisProblem } from './redis-problem.ts'
 
 /**
  * Why a command gave no answer. `down`: no connection, or the breaker is open. `timeout`: nothing came within the
- * deadline (the command may still run). `full`: noeviction and no memory left. `refused`: the server takes no such
- * command now, or of this user. `reply`: the command itself was wrong.
+ * deadline (the command may still run). `spent`: it was not sent, since the request has waited as long as it may.
+ * `full`: noeviction and no memory left. `refused`: the server takes no such command now, or of this user. `reply`: the
+ * command itself was wrong.
  */
-export type UnavailableReason = 'down' | 'timeout' | 'full' | 'refused' | 'reply'
+export type UnavailableReason = 'down' | 'timeout' | 'spent' | 'full' | 'refused' | 'reply'
 
 /**
  * Redis gave no answer; go on without it. The only failure that leaves this package, so that each caller has

@@ -35,7 +35,7 @@ beforeAll(async () => {
     REDIS_URL: cluster.url,
     REDIS_USERNAME: 'lookup',
     REDIS_PASSWORD: 'PASSWORD',
-    REDIS_TIMEOUT_MS: '1000',
+    REDIS_TIMEOUT_MS: '5000',
     IPINFO_KEYS: 'key-1,key-2,key-3',
     IPINFO_BASE_URL: fake.url,
     IPINFO_API_BASE_URL: fake.apiUrl,
@@ -208,7 +208,7 @@ test('no node was sent a command that is for another one', async () => {
 
 function started(name: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
   const entry = fileURLToPath(new URL(`../../../services/${name}/src/main.ts`, import.meta.url))
-  const common = { LOG_FORMAT: 'json', DRAIN_MS: '0', REDIS_URL: cluster.url, REDIS_TIMEOUT_MS: '1000' }
+  const common = { LOG_FORMAT: 'json', DRAIN_MS: '0', REDIS_URL: cluster.url, REDIS_TIMEOUT_MS: '5000' }
   const user = { REDIS_USERNAME: name, REDIS_PASSWORD: 'PASSWORD' }
   return opened.service(startService({ entry, args, name, env: { ...common, ...user, ...env } }))
 }

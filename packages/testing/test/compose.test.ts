@@ -88,7 +88,7 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
         PROXY_PASS: 'of-the-test',
         ALLOW_TARGETS: 'lookup',
         RATE_LIMIT_BURST: '0',
-        REDIS_TIMEOUT_MS: '2000', // without an answer from Redis within it, each replica asks upstream by itself
+        REDIS_TIMEOUT_MS: '5000', // without an answer from Redis within it, each replica asks upstream by itself
         DRAIN_MS: '500', // replicas stop five times below
       })
       const { project } = ground

@@ -43,7 +43,7 @@ function startNext(port: number): Promise<ServiceProcess> {
     IPINFO_BASE_URL: fake.url,
     IPINFO_API_BASE_URL: fake.apiUrl,
     REDIS_URL: redis.url,
-    REDIS_TIMEOUT_MS: '1000',
+    REDIS_TIMEOUT_MS: '5000',
     QUOTA_POLL_SECONDS: '0',
     DRAIN_MS: '1500',
   })

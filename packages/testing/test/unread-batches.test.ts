@@ -33,7 +33,7 @@ beforeAll(async () => {
     IPINFO_BASE_URL: fake.url,
     IPINFO_API_BASE_URL: fake.apiUrl,
     REDIS_URL: redis.url,
-    REDIS_TIMEOUT_MS: '1000',
+    REDIS_TIMEOUT_MS: '5000',
     TRUST_PROXY: '127.0.0.1',
     DRAIN_MS: '0',
   }

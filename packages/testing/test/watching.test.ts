@@ -52,7 +52,7 @@ beforeAll(async () => {
     IPINFO_BASE_URL: watched,
     IPINFO_API_BASE_URL: fake.apiUrl.replace(fake.url, watched),
   }
-  const env = { ...shared, ...upstream, REDIS_TIMEOUT_MS: '1000', QUOTA_POLL_SECONDS: '0' }
+  const env = { ...shared, ...upstream, REDIS_TIMEOUT_MS: '5000', QUOTA_POLL_SECONDS: '0' }
   replicas = await Promise.all([opened.service(startReplica(env)), opened.service(startReplica(env))])
   const [first] = replicas
   bulk = await opened.service(

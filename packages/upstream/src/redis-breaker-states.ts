@@ -25,12 +25,12 @@ export class RedisBreakerStates implements SharedBreakerStates {
     return {
       open: async (forMs) => {
         const ms = Math.max(1, Math.ceil(forMs))
-        await this.#run((client) =>
+        await this.#tell((client) =>
           client.multi().set(openKey, '', 'PX', ms).del(probeKey).publish(this.#channel, message(ms)).exec(),
         )
       },
       close: async () => {
-        await this.#run((client) =>
+        await this.#tell((client) =>
           client.multi().del(openKey, probeKey).publish(this.#channel, message(undefined)).exec(),
         )
       },
@@ -38,7 +38,7 @@ export class RedisBreakerStates implements SharedBreakerStates {
       tryProbe: async (forMs) =>
         (await this.#run((client) => client.set(probeKey, '', 'PX', Math.ceil(forMs), 'NX'), 'OK')) === 'OK',
       endProbe: async () => {
-        await this.#run((client) => client.del(probeKey))
+        await this.#tell((client) => client.del(probeKey))
       },
       onChange: (listener) => {
         this.#listeners.set(name, listener)
@@ -65,6 +65,11 @@ export class RedisBreakerStates implements SharedBreakerStates {
       const leftMs = (await this.#run((client) => client.pttl(this.#openKey(name)))) ?? 0
       if (leftMs > 0) this.#listeners.get(name)?.(leftMs)
     }
+  }
+
+  /** What the fleet has to know, whether the request that has found it out may wait or not. */
+  async #tell(command: (client: RedisClient) => Promise<unknown>): Promise<void> {
+    await this.#link.run(command, { isVital: true }).catch(() => {})
   }
 
   /** @returns what Redis answers, or `otherwise` when it does not: the other replicas then find out for themselves */

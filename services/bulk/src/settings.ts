@@ -159,7 +159,7 @@ const redis = {
     group: 'Redis',
     help: 'Where jobs, queue and results are: with noeviction and an append-only file, so that none are lost',
   }),
-  ...redisSettings({ defaultTimeoutMs: 1000, maxTimeoutMs: 10_000 }),
+  ...redisSettings({ timeout: { default: 1000, help: 'Deadline of one Redis command' } }),
 }
 
 const server = {

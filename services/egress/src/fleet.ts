@@ -37,7 +37,10 @@ export function createFleet(settings: EgressSettings, logger: Logger): Fleet {
   clock.follow(link)
   return {
     clock,
-    limiter: new SharedRateLimiter(new RedisCounter(link, 'egress'), { members: () => size.count }),
+    limiter: new SharedRateLimiter(new RedisCounter(link, 'egress'), {
+      members: () => size.count,
+      budgetMs: timeoutMs,
+    }),
     redis: { link, subscriber },
     close: async () => {
       await size.close()

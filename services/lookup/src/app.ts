@@ -7,6 +7,7 @@ import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
 import { withRequest } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
+import { RequestBudget, withBudget } from '@ipfleet/redis/request-budget.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import express from 'express'
@@ -27,6 +28,8 @@ export interface AppDeps {
   readonly operations: OperationRoutesDeps
   readonly keys: KeyRoutesDeps
   readonly lookups: LookupRoutesDeps
+  /** How long one request may wait for Redis in all. */
+  readonly redisTimeoutMs: number
 }
 
 /** Never a query for upstream, whatever stands behind them. */
@@ -72,7 +75,10 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
     const client = addressSubject(deps.lookups.clientAddress(req))
     // A client that sends many requests at once delays its own.
     return turns.take(client, () => {
-      if (!res.destroyed) withRequest({ ...scope, client }, () => app(req, res))
+      if (res.destroyed) return
+      const budget = new RequestBudget(deps.redisTimeoutMs)
+      res.once('close', () => budget.end())
+      withRequest({ ...scope, client }, () => withBudget(budget, () => app(req, res)))
     })
   }
 }

@@ -145,6 +145,7 @@ export class Replica {
         otherStats: fleetStats && (() => fleetStats.others()),
       },
       keys: { desk: upstream?.quota.desk },
+      redisTimeoutMs: settings.REDIS_TIMEOUT_MS,
       lookups: {
         lookup,
         responder: new Responder({ record, clients, exhaustedStatus }),

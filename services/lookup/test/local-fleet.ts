@@ -52,7 +52,7 @@ export interface LocalFleet extends AsyncDisposable {
 export const defaultKeys = ['test-key-1', 'test-key-2', 'test-key-3'] as const
 
 /** For tests that are not about Redis' absence: on a busy machine an answer after 100 ms is none. */
-export const patientWithRedis = { REDIS_TIMEOUT_MS: '1000' } as const
+export const patientWithRedis = { REDIS_TIMEOUT_MS: '5000' } as const
 
 /** Starts them all; what had been started is stopped when one of them does not come up. */
 export async function startLocalFleet(options: LocalFleetOptions = {}): Promise<LocalFleet> {

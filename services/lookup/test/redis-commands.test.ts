@@ -46,7 +46,7 @@ test('a cold miss waits for Redis three times before upstream is asked, and once
     IPINFO_KEYS: 'key-1,key-2',
     IPINFO_BASE_URL: fleet.fake.url,
     REDIS_URL: `redis://127.0.0.1:${waits.port}`,
-    REDIS_TIMEOUT_MS: '1000',
+    REDIS_TIMEOUT_MS: '5000',
     QUOTA_POLL_SECONDS: '0',
   })
   const counts: { readonly before: number; readonly all: number }[] = []

@@ -18,7 +18,7 @@ beforeAll(async () => {
     IPINFO_KEYS: 'key-1',
     IPINFO_BASE_URL: fake.url,
     IPINFO_API_BASE_URL: fake.url,
-    REDIS_TIMEOUT_MS: '1000',
+    REDIS_TIMEOUT_MS: '5000',
   }
   const own = [{}, {}, { REDIS_PREFIX: 'blue' }, { REDIS_URL: `${redis.url}/1` }]
   replicas = await Promise.all(

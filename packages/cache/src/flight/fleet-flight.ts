@@ -3,6 +3,7 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { between } from '@ipfleet/core/jitter.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { within } from '@ipfleet/core/within.ts'
+import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { Claim, LandedOutcome, Lease, Leases, LeaseSession } from './leases.ts'
 
 /** How outcomes travel between replicas. */
@@ -77,7 +78,10 @@ export class FleetFlight<T> {
     let stopListening: (() => void) | undefined
     try {
       for (;;) {
-        const { lease, leased, landed, leaseLeftMs } = await this.#claim(session, [...waiting], awaited)
+        const claim = (): Promise<Claimed<T>> => this.#claim(session, [...waiting], awaited)
+        // Asking again is no wait beside the one for the other replica's load.
+        const isFirst = awaited.size === 0
+        const { lease, leased, landed, leaseLeftMs } = await (isFirst ? claim() : withoutBudget(claim))
         for (const subject of [...leased, ...landed.keys()]) waiting.delete(subject)
         if (lease && leased.length > 0) this.#beginLoad(lease, leased, callbacks)
         if (landed.size > 0) await callbacks.landed(landed)
@@ -149,7 +153,8 @@ export class FleetFlight<T> {
   /** Never throws: what breaks is told to the caller. */
   async #lead(lease: Lease, subjects: readonly string[], callbacks: LoadCallbacks<T>): Promise<void> {
     const unsettled = new Set(subjects)
-    const keeper = setInterval(() => void lease.extend([...unsettled]), this.#leases.lifeMs / 3)
+    const keep = (): void => void withoutBudget(() => lease.extend([...unsettled]))
+    const keeper = setInterval(keep, this.#leases.lifeMs / 3)
     const settle: Settle<T> = async (outcomes) => {
       // What the caller stores is sent before the lease is given up: a replica that finds no lease finds the answer.
       if (this.#isForAll(lease, outcomes)) {

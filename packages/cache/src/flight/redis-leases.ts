@@ -16,6 +16,9 @@ const releaseLeases = luaCommand(new URL('release-leases.lua', import.meta.url))
 const publishOutcomes = luaCommand(new URL('publish-outcomes.lua', import.meta.url))
 const observe = luaCommand(new URL('observe.lua', import.meta.url))
 
+/** Others wait for what a lease's holder does with it. */
+const vital = { isVital: true }
+
 /** Subjects of one command: some hundred microseconds of Redis's time, in which it serves no other client. */
 const maxSubjects = 250
 /** Bytes of one publishing command, or one outcome. */
@@ -216,7 +219,7 @@ class RedisLease implements Lease {
     const keepMs = JSON.stringify(group.map((one) => one.keepMs))
     const isHeardElsewhere = this.#deps.link.isCluster ? 1 : 0
     const args = [this.token, sizes, bytes, keepMs, this.#deps.names.landedChannels, isHeardElsewhere]
-    const published = (await this.#deps.link.lua(publishOutcomes, this.keysOf(subjects), args)) as string
+    const published = (await this.#deps.link.lua(publishOutcomes, this.keysOf(subjects), args, vital)) as string
     return published.includes('0') ? subjects.filter((_, at) => published[at] === '1') : subjects
   }
 
@@ -235,7 +238,7 @@ class RedisLease implements Lease {
     const leasesOf = (group: readonly string[]): string[] => group.map((subject) => names.lease(prefix + subject))
     const of = bucketOf(this.#deps, (subject: string) => subject)
     const groups = commandGroups(subjects, { maxItems: maxSubjects, bucketOf: of })
-    return Promise.allSettled(groups.map((group) => link.lua(command, leasesOf(group), args)))
+    return Promise.allSettled(groups.map((group) => link.lua(command, leasesOf(group), args, vital)))
   }
 }
 

@@ -91,7 +91,7 @@ export class RedlockLease {
   /** Gives it back early. Never fails: a lease that is not given back runs out. */
   async release(): Promise<void> {
     try {
-      await this.#link.run(() => this.#lock.release().catch(undefinedIfHeld))
+      await this.#link.run(() => this.#lock.release().catch(undefinedIfHeld), { isVital: true })
     } catch {
       // It runs out by itself.
     }

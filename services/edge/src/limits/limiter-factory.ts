@@ -18,6 +18,7 @@ export class LimiterFactory {
   /** Undefined without REDIS_URL. */
   readonly link: RedisLink | undefined
   readonly #size: FleetSize | undefined
+  readonly #redisTimeoutMs: number
   readonly #servingDeps: ServingDeps
   readonly #logger: Logger
 
@@ -25,6 +26,7 @@ export class LimiterFactory {
     this.#servingDeps = servingDeps
     this.#logger = logger
     const { REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
+    this.#redisTimeoutMs = timeoutMs
     const access = redisAccess(settings, 'REDIS')
     if (access === undefined) return
     const link = new RedisLink({ ...access, name: 'edge', timeoutMs, prefix, needs: redisNeeds })
@@ -56,6 +58,7 @@ export class LimiterFactory {
     const { link } = this
     const size = this.#size
     if (link === undefined || size === undefined) return this.#servingDeps.limiter({ allowance })
-    return new SharedRateLimiter(new RedisCounter(link, 'edge'), { members: () => size.count, allowance })
+    const budgetMs = this.#redisTimeoutMs
+    return new SharedRateLimiter(new RedisCounter(link, 'edge'), { members: () => size.count, allowance, budgetMs })
   }
 }
