@@ -3,19 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { between } from '@ipfleet/core/jitter.ts'
 import type { ApiKey } from './api-key.ts'
-import {
-  type BenchTimes,
-  deniedFor,
-  exhaustedFor,
-  limitedFor,
-  nextMonthMs,
-  quarantineFor,
-  suspectedFor,
-} from './bench-times.ts'
+import { type BenchTimes, exhaustedFor, nextMonthMs } from './bench-times.ts'
 import { type AskedProduct, coreProduct, neededProducts, withMainProducts } from './asked-product.ts'
+import { KeyBenches } from './key-benches.ts'
+import { KeyEvidence } from './key-evidence.ts'
 import { KeyRing } from './key-ring.ts'
-import type { Bench, BenchReason, KeyReturn, KeyState, KeyStore, Taken, TakeOptions } from './key-store.ts'
-import type { KeyQuota, Quota } from './quota.ts'
+import type { BenchReason, KeyReturn, KeyState, KeyStore, Taken } from './key-store.ts'
+import { isNearlyEmpty, type KeyQuota, type Quota } from './quota.ts'
 import type { Demand, Exhausted, Limit, Scope, SeenQuota, Ticket } from './ticket.ts'
 
 interface KeyPoolEvents {
@@ -35,10 +29,6 @@ interface KeyPoolEvents {
 /** How long a request waits for the trial of a key that may be the only one. */
 const maxTrialWaitMs = 2000
 const trialPollMs = { min: 30, max: 90 }
-/** A key that answered a request this recently is not to blame for a refusal that no other key has met. */
-const provenForMs = 60_000
-/** Of its limit; a key with less left that meets a 429 has met the end of its quota rather than a burst limit. */
-const nearlyEmptyShare = 0.01
 /** A reply's count is begun anew that often: what was counted on top of it goes wrong by calls that upstream lost. */
 const replyBelievedMs = 60_000
 /** That a key may ask a product is asked anew after so long: plans are changed. */
@@ -48,12 +38,11 @@ const lessonMs = 86_400_000
 export class KeyPool extends EventEmitter<KeyPoolEvents> {
   #ring: KeyRing
   readonly #store: KeyStore
-  readonly #times: BenchTimes
   readonly #clock: Clock
   readonly #epochMs: () => number
-  readonly #lastAnswerMs = new Map<string, number>()
-  /** The first query that a key was refused for a product, where the refusal may be about the query. */
-  readonly #refusedQueries = new Map<string, string>()
+  readonly #benches: KeyBenches
+  readonly #evidence: KeyEvidence
+  /** Products whose full records hold more with some keys than with others. */
   readonly #mixed = new Set<string>()
 
   constructor(
@@ -66,9 +55,16 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     super()
     this.#ring = new KeyRing(keys)
     this.#store = store
-    this.#times = times
     this.#clock = clock
     this.#epochMs = epochMs
+    this.#evidence = new KeyEvidence(clock)
+    this.#benches = new KeyBenches({
+      store,
+      times,
+      epochMs,
+      peersOf: (key) => this.#ring.peersOf(key),
+      onBench: (...bench) => this.emit('benched', ...bench),
+    })
   }
 
   get size(): number {
@@ -83,12 +79,8 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   replace(keys: readonly ApiKey[]): void {
     const [before, after] = [this.#ring, new KeyRing(keys)]
     this.#ring = after
-    const added = after.ids.filter((id) => !before.get(id))
-    this.emit(
-      'replaced',
-      added,
-      before.ids.filter((id) => !after.get(id)),
-    )
+    const [added, removed] = [after.ids.filter((id) => !before.get(id)), before.ids.filter((id) => !after.get(id))]
+    this.emit('replaced', added, removed)
   }
 
   /**
@@ -100,7 +92,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     const all = this.#ring.idsFor(product)
     const ids = tried.size === 0 ? all : all.filter((id) => !tried.has(id))
     const waitUntilMs = Math.min(deadlineMs, this.#clock.nowMs() + maxTrialWaitMs)
-    const options = this.#optionsFor(demand)
+    const options = this.#ring.optionsFor(demand)
     while (ids.length > 0) {
       const waitMs = waitUntilMs - this.#clock.nowMs()
       // A request that has waited long enough for another one to learn what a key may ask finds out by itself.
@@ -128,10 +120,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   /** Upstream answered: the key is good, and may ask this. @param richness how much its record holds, if it is one */
   async answered(ticket: Ticket, richness?: number): Promise<void> {
     const { key, product, trial, learning } = ticket
-    for (const name of neededProducts(product)) {
-      this.#lastAnswerMs.set(provenKey(key, name), this.#clock.nowMs())
-      this.#refusedQueries.delete(provenKey(key, name))
-    }
+    this.#evidence.answered(ticket)
     if (trial) {
       await this.#store.endTrial(key.id, 'recovered', neededProducts(product))
       this.emit('recovered', key.id)
@@ -156,7 +145,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
    * else for the cooldown.
    */
   async limited(ticket: Ticket, limit: Limit): Promise<void> {
-    await this.#benchLimited(ticket, limit)
+    if (await this.#benches.limited(ticket, limit)) this.emit('unexplained', ticket.key.id)
     await this.unsettled(ticket)
   }
 
@@ -177,12 +166,10 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
    * @param query that the refusal may be about instead: the key may not ask the product once two are refused
    */
   async denied(ticket: Ticket, scope: Scope, status: number, query?: string): Promise<void> {
-    const { key, product } = ticket
-    if (scope === 'key') await this.#bench(key, undefined, { reason: 'denied', ...quarantineFor(this.#times) })
+    if (scope === 'key') await this.#benches.refused(ticket.key)
     else {
-      const isCertain = query === undefined || this.#isSecondRefusal(provenKey(key, product.name), query)
-      const times = isCertain ? deniedFor(this.#times) : suspectedFor(this.#times)
-      await this.#bench(key, product.name, { reason: 'denied', status, ...times })
+      const isCertain = query === undefined || this.#evidence.isSecondRefusal(ticket, query)
+      await this.#benches.denied(ticket, status, isCertain)
     }
     await this.unsettled(ticket)
   }
@@ -190,8 +177,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   /** Its quota is gone: the key rests until that is full again. */
   async exhausted(id: string, resetMs: number): Promise<void> {
     const key = this.#ring.get(id)
-    if (key && key.overage !== 'pay')
-      await this.#bench(key, undefined, { reason: 'exhausted', ...exhaustedFor(resetMs) })
+    if (key && key.overage !== 'pay') await this.#benches.exhausted(key, undefined, resetMs)
   }
 
   /** An operator benches a key; not its peers. Returns how long it is benched from now, in milliseconds. */
@@ -230,9 +216,8 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   }
 
   /** Whether the key has answered a request for this product lately, as far as this replica knows. */
-  isProven({ key, product }: Ticket): boolean {
-    const lastMs = this.#lastAnswerMs.get(provenKey(key, product.name))
-    return lastMs !== undefined && this.#clock.nowMs() - lastMs < provenForMs
+  isProven(ticket: Ticket): boolean {
+    return this.#evidence.isProven(ticket)
   }
 
   /** A key that rests for what look-ups are of is cooling. */
@@ -242,26 +227,6 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
 
   quotas(): Promise<KeyQuota[]> {
     return this.#store.quotas(this.#ring.ids)
-  }
-
-  #isSecondRefusal(scope: string, query: string): boolean {
-    const first = this.#refusedQueries.get(scope)
-    if (first === undefined) this.#refusedQueries.set(scope, query)
-    return first !== undefined && first !== query
-  }
-
-  #optionsFor({ product = coreProduct, ...cost }: Demand): TakeOptions {
-    const { weights, payers, maxPerDay } = this.#ring
-    const declared = this.#ring.declaredFor(product)
-    return {
-      ...cost,
-      weights,
-      payers,
-      maxPerDay,
-      declared,
-      products: neededProducts(product),
-      learns: product.kind === 'module' && product.batchOf === undefined,
-    }
   }
 
   #ticket(
@@ -279,44 +244,6 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
 
   /** Of all keys that may ask the product, tried ones included. */
   #returnOf(demand: Demand): Promise<KeyReturn> {
-    return this.#store.returnOf(this.#ring.idsFor(demand.product ?? coreProduct), this.#optionsFor(demand))
-  }
-
-  async #benchLimited({ key, product }: Ticket, { scope, reason, retryAfterSeconds, seen }: Limit): Promise<void> {
-    const of = scope === 'key' ? undefined : product.name
-    const saidSeconds = retryAfterSeconds ?? (seen !== undefined && seen.remaining < 1 ? seen.resetSeconds : undefined)
-    if (reason === 'exhausted') {
-      const nowMs = this.#epochMs()
-      const forMs = saidSeconds === undefined ? nextMonthMs(nowMs) - nowMs : saidSeconds * 1000
-      return this.#bench(key, of, { reason, ...exhaustedFor(forMs) })
-    }
-    // A tool's limit is its own; a nearly empty quota does not explain it.
-    const isUnexplained = saidSeconds === undefined && product.kind !== 'tool'
-    const emptyMs = isUnexplained ? await this.#emptyForMs(key.id) : undefined
-    if (emptyMs === undefined) await this.#bench(key, of, { reason, ...limitedFor(this.#times, saidSeconds) })
-    else await this.#bench(key, undefined, { reason: 'exhausted', ...exhaustedFor(emptyMs) })
-    if (isUnexplained) this.emit('unexplained', key.id)
-  }
-
-  /** @param product undefined: the key as a whole */
-  async #bench(
-    key: ApiKey,
-    product: string | undefined,
-    bench: Omit<Bench, 'id' | 'product' | 'peers'>,
-  ): Promise<void> {
-    const peers = this.#ring.peersOf(key)
-    const scope = { id: key.id, ...(product !== undefined && { product }), ...(peers.length > 0 && { peers }) }
-    const forMs = await this.#store.bench({ ...scope, ...bench })
-    for (const id of [key.id, ...peers]) this.emit('benched', id, bench.reason, forMs, product)
-  }
-
-  /** Until its account's quota is full again, if that is (nearly) gone. */
-  async #emptyForMs(id: string): Promise<number | undefined> {
-    const [quota] = await this.#store.quotas([id])
-    return quota?.account && isNearlyEmpty(quota.account) ? quota.account.resetMs : undefined
+    return this.#store.returnOf(this.#ring.idsFor(demand.product ?? coreProduct), this.#ring.optionsFor(demand))
   }
 }
-
-const isNearlyEmpty = ({ remaining, limit = 0 }: Quota): boolean => remaining <= limit * nearlyEmptyShare
-
-const provenKey = ({ id }: ApiKey, product: string): string => `${id}/${product}`

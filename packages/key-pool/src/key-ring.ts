@@ -1,13 +1,13 @@
 import type { ApiKey } from './api-key.ts'
-import type { AskedProduct } from './asked-product.ts'
+import { type AskedProduct, coreProduct, neededProducts } from './asked-product.ts'
+import type { TakeOptions } from './key-store.ts'
+import type { Demand } from './ticket.ts'
 
 /** The keys as they are configured now: never changed, only replaced by another. */
 export class KeyRing {
   readonly keys: readonly ApiKey[]
   readonly ids: readonly string[]
-  readonly weights: ReadonlyMap<string, number>
-  readonly payers: ReadonlySet<string>
-  readonly maxPerDay: ReadonlyMap<string, number>
+  readonly #operators: Required<Pick<TakeOptions, 'weights' | 'payers' | 'maxPerDay'>>
   readonly #byId: ReadonlyMap<string, ApiKey>
 
   /** The same secret twice is one key: the last of them. */
@@ -15,11 +15,11 @@ export class KeyRing {
     this.#byId = new Map(keys.map((key) => [key.id, key]))
     this.keys = [...this.#byId.values()]
     this.ids = [...this.#byId.keys()]
-    this.weights = new Map(this.keys.map(({ id, weight = 1 }) => [id, weight]))
-    this.payers = new Set(this.keys.flatMap(({ id, overage }) => (overage === 'pay' ? [id] : [])))
-    this.maxPerDay = new Map(
-      this.keys.flatMap(({ id, maxPerDay }) => (maxPerDay === undefined ? [] : [[id, maxPerDay]])),
-    )
+    this.#operators = {
+      weights: new Map(this.keys.map(({ id, weight = 1 }) => [id, weight])),
+      payers: new Set(this.keys.flatMap(({ id, overage }) => (overage === 'pay' ? [id] : []))),
+      maxPerDay: new Map(this.keys.flatMap(({ id, maxPerDay }) => (maxPerDay === undefined ? [] : [[id, maxPerDay]]))),
+    }
   }
 
   get(id: string): ApiKey | undefined {
@@ -39,8 +39,18 @@ export class KeyRing {
     return this.keys.flatMap(({ id, products }) => (products?.includes(itemsOf(product)) === false ? [] : [id]))
   }
 
-  /** Those that are declared for the product. */
-  declaredFor(product: AskedProduct): ReadonlySet<string> {
+  /** How a key is chosen for the demand. */
+  optionsFor({ product = coreProduct, ...cost }: Demand): TakeOptions {
+    return {
+      ...cost,
+      ...this.#operators,
+      declared: this.#declaredFor(product),
+      products: neededProducts(product),
+      learns: product.kind === 'module' && product.batchOf === undefined,
+    }
+  }
+
+  #declaredFor(product: AskedProduct): ReadonlySet<string> {
     if (!isDeclarable(product)) return noIds
     return new Set(this.keys.flatMap(({ id, products }) => (products?.includes(itemsOf(product)) ? [id] : [])))
   }

@@ -40,6 +40,11 @@ export interface KeyQuota {
 /** Of its limit; that much of each key a refresh leaves to requests that somebody waits for. */
 export const refreshReserveShare = 0.05
 
+/** Of its limit; a key with less left that meets a 429 has met the end of its quota rather than a burst limit. */
+const nearlyEmptyShare = 0.01
+
+export const isNearlyEmpty = ({ remaining, limit = 0 }: Quota): boolean => remaining <= limit * nearlyEmptyShare
+
 /** What may still be spent, as far as is known. */
 export function spendable({ account, reply }: Pick<KeyQuota, 'account' | 'reply'>): number {
   return Math.min(account?.remaining ?? Infinity, reply?.remaining ?? Infinity)
