@@ -1,26 +1,38 @@
-import type { Origin, Outcome } from '@ipfleet/cache/outcome.ts'
+import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
+import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 import type { Demand, Exhausted, Ticket } from '@ipfleet/key-pool/ticket.ts'
 import type { Reply, UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 
-export function exhausted({ retryAfterMs }: Exhausted, { reserveShare = 0 }: Demand): Outcome {
-  const failed = { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(retryAfterMs) } as const
-  return reserveShare > 0 ? { ...failed, sparesReserve: true } : failed
-}
-
-export function toolLimited(retryAfterSeconds: number | undefined, ticket?: Ticket): Outcome {
-  const origin = ticket ? { origin: originOf(ticket, 429) } : {}
+/** @param origin of the last request, where upstream was asked */
+export function failed(code: ErrorCode, retryAfterSeconds?: number, origin?: Origin): Failure {
   return {
     kind: 'failure',
-    code: 'tool_limited',
+    code,
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
-    ...origin,
+    ...(origin && { origin }),
   }
 }
 
-export function failure({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Outcome {
-  return { kind: 'failure', code, detail, origin: originOf(ticket, status) }
+export function exhausted({ retryAfterMs }: Exhausted, { reserveShare = 0 }: Demand): Failure {
+  const outcome = failed('keys_exhausted', wholeSeconds(retryAfterMs))
+  return reserveShare > 0 ? { ...outcome, sparesReserve: true } : outcome
 }
+
+/** @param redact strikes keys out of a text */
+export function withoutKeys(answer: UpstreamAnswer, redact: (text: string) => string): UpstreamAnswer {
+  const text = answer.body.toString('utf8')
+  const shown = redact(text)
+  const location = answer.location === undefined ? {} : { location: redact(answer.location) }
+  return { ...answer, ...location, ...(shown !== text && { body: Buffer.from(shown) }) }
+}
+
+export const failureOf = ({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Failure => ({
+  kind: 'failure',
+  code,
+  detail,
+  origin: originOf(ticket, status),
+})
 
 export function originOf({ key }: Ticket, upstreamStatus: number | undefined): Origin {
   return upstreamStatus === undefined ? { keyId: key.id } : { keyId: key.id, upstreamStatus }

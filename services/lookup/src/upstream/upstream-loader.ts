@@ -11,11 +11,11 @@ import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import type { SourceWatch, UpstreamGate } from '@ipfleet/upstream/upstream-gate.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import type { KeyCheck } from '../keys/key-check.ts'
-import { exhausted, failure, originOf, rememberedRefusal, toolLimited } from './load-outcomes.ts'
+import { exhausted, failed, failureOf, originOf, rememberedRefusal, withoutKeys } from './load-outcomes.ts'
 import { holdsFullRecords, richnessOf } from './richness.ts'
 import type { LoadOptions, Upstream } from './upstream.ts'
 import { type Recorded, UpstreamTries } from './upstream-tries.ts'
-import { limitOf, ofItems, refusedItems, sensible } from './verdict-inside.ts'
+import { limitOf, ofItems, refusedItems, sensible, verdictOf } from './verdicts.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 export interface UpstreamLoaderDeps {
@@ -37,11 +37,10 @@ export interface UpstreamLoaderDeps {
 
 /** How long clients are told to wait when upstream knows none of the keys. */
 const unknownKeysPauseMs = 5000
+/** The same where it could not be found out of a key what it may ask. */
+const unsettledMs = 1000
 /** Between two probes of a source that is limited and does not say for how long. */
 const probeEveryMs = 1000
-
-/** What a refusal is about that does not say it. */
-type Verdict = 'key' | 'product' | 'query' | 'product or query' | 'unsettled'
 
 /** One request on its way: what is asked, at what cost, until when, and what it has met. */
 interface Journey {
@@ -74,7 +73,7 @@ export class UpstreamLoader implements Upstream {
 
   load(request: UpstreamRequest, deadlineMs: number, options: LoadOptions = {}): Promise<Outcome> {
     const { provider } = this.#client
-    if (!offers(provider, request)) return Promise.resolve({ kind: 'failure', code: 'not_offered' })
+    if (!offers(provider, request)) return Promise.resolve(failed('not_offered'))
     const product = provider.productOf(request)
     const { units = provider.unitsOf(request), purpose, reserveShare = 0 } = options
     const share = Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0)
@@ -170,18 +169,13 @@ export class UpstreamLoader implements Upstream {
       const forMs = saidMs === undefined ? (source.isProbe ? probeEveryMs : 0) : Math.min(saidMs, this.#deps.maxPauseMs)
       await tries.acquit()
       source.limited(forMs)
-      return {
-        kind: 'failure',
-        code: 'keys_exhausted',
-        retryAfterSeconds: wholeSeconds(forMs),
-        origin: originOf(ticket, 429),
-      }
+      return failed('keys_exhausted', wholeSeconds(forMs), originOf(ticket, 429))
     }
     if (reason === 'limited' && tries.mayTryOn) return undefined
     if (reason === 'exhausted') return undefined
     const told = tries.toldSeconds
     await tries.convict()
-    if (product.kind === 'tool') return toolLimited(told, ticket)
+    if (product.kind === 'tool') return failed('tool_limited', told, originOf(ticket, 429))
     const retryAfterMs = await this.#pool.earliestReturnMs(demand)
     return exhausted({ kind: 'exhausted', retryAfterMs }, demand)
   }
@@ -192,7 +186,12 @@ export class UpstreamLoader implements Upstream {
     { scope, answer }: Extract<Reply, { kind: 'denied' }>,
   ): Promise<Outcome | undefined> {
     const { request, tries, source } = journey
-    const verdict = scope === 'unclear' ? await this.#settle(ticket, answer.status) : scope
+    const { check } = this.#deps
+    const { status } = answer
+    const verdict =
+      scope === 'unclear'
+        ? verdictOf(ticket, status, await check.standingOf(ticket.key), this.#pool.isProven(ticket))
+        : scope
     switch (verdict) {
       case 'product':
       case 'product or query':
@@ -208,26 +207,13 @@ export class UpstreamLoader implements Upstream {
         if (!tries.areUnknownAlike && !source.isProbe) return undefined
         await tries.acquit()
         source.limited(source.isProbe ? unknownKeysPauseMs : 0)
-        const retryAfterSeconds = wholeSeconds(unknownKeysPauseMs)
-        return { kind: 'failure', code: 'upstream_paused', retryAfterSeconds, origin: originOf(ticket, answer.status) }
+        return failed('upstream_paused', wholeSeconds(unknownKeysPauseMs), originOf(ticket, status))
       }
       case 'unsettled':
         tries.hasUnsettled = true
         await this.#pool.unsettled(ticket)
         return undefined
     }
-  }
-
-  /** Whom a refusal is about that may be about a token that is unknown, a plan that lacks something, or an address. */
-  async #settle(ticket: Ticket, status: number): Promise<Verdict> {
-    const { kind, name, batchOf } = ticket.product
-    const standing = await this.#deps.check.standingOf(ticket.key)
-    if (standing.kind === 'unsettled') return 'unsettled'
-    if (standing.kind === 'refused') return 'key'
-    const isForAll = batchOf === undefined && (kind === 'plan' || kind === 'free' || kind === 'other')
-    if (isForAll || this.#pool.isProven(ticket) || standing.products?.includes(name) === true) return 'query'
-    // A blocked address is refused with 403, whatever is asked of it.
-    return status === 403 && batchOf === undefined && !standing.products ? 'product or query' : 'product'
   }
 
   async #failed(
@@ -239,29 +225,29 @@ export class UpstreamLoader implements Upstream {
     tries.failed(ticket, reply)
     if (reply.again === 'key' && tries.mayTryOn) return undefined
     await tries.convict()
-    return failure(reply, ticket)
+    return failureOf(reply, ticket)
   }
 
   /** Every key has been tried, rests, or may not ask this. */
   async #withoutKey({ request, product, demand, tries, source }: Journey, none: Exhausted): Promise<Outcome> {
-    const { limitCount, toldSeconds, queryRefusal, failure: failed, denial, poorer } = tries
+    const { limitCount, toldSeconds, queryRefusal, failure, denial, poorer } = tries
     if (await tries.areUsedUpAlike()) {
       await tries.acquit()
       source.limited(source.isProbe ? probeEveryMs : 0)
-      return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: wholeSeconds(probeEveryMs) }
+      return failed('keys_exhausted', wholeSeconds(probeEveryMs))
     }
     await tries.convict()
     if (poorer) return this.#passOn(request, poorer)
-    if (failed) return failure(failed.reply, failed.ticket)
+    if (failure) return failureOf(failure.reply, failure.ticket)
     if (queryRefusal && limitCount === 0) return this.#passOn(request, queryRefusal)
     const status = none.deniedStatus
     if (status !== undefined) {
-      const answer = denial === undefined ? rememberedRefusal(status) : this.#withoutKeys(denial)
+      const answer = denial === undefined ? rememberedRefusal(status) : withoutKeys(denial, this.#deps.redact)
       return { kind: 'answer', answer, freshForMs: 0 }
     }
-    if (tries.hasUnsettled) return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 1 }
+    if (tries.hasUnsettled) return failed('keys_exhausted', wholeSeconds(unsettledMs))
     const retryAfterMs = limitCount > 0 ? await this.#pool.earliestReturnMs(demand) : none.retryAfterMs
-    if (product.kind === 'tool') return toolLimited(toldSeconds ?? wholeSeconds(retryAfterMs))
+    if (product.kind === 'tool') return failed('tool_limited', toldSeconds ?? wholeSeconds(retryAfterMs))
     return exhausted({ kind: 'exhausted', retryAfterMs }, demand)
   }
 
@@ -269,23 +255,15 @@ export class UpstreamLoader implements Upstream {
   async #outOfTime({ tries }: Journey, ticket: Ticket): Promise<Outcome> {
     await this.#pool.unsettled(ticket)
     await tries.convict()
-    return { kind: 'failure', code: 'keys_exhausted', retryAfterSeconds: 1 }
+    return failed('keys_exhausted', wholeSeconds(unsettledMs))
   }
 
   #passOn({ path }: UpstreamRequest, { answer, ticket }: Pick<Recorded, 'answer' | 'ticket'>): Outcome {
     return {
       kind: 'answer',
-      answer: this.#withoutKeys(answer),
+      answer: withoutKeys(answer, this.#deps.redact),
       freshForMs: this.#deps.freshForMs(path, answer),
       origin: originOf(ticket, answer.status),
     }
-  }
-
-  #withoutKeys(answer: UpstreamAnswer): UpstreamAnswer {
-    const { redact } = this.#deps
-    const text = answer.body.toString('utf8')
-    const shown = redact(text)
-    const location = answer.location === undefined ? {} : { location: redact(answer.location) }
-    return { ...answer, ...location, ...(shown !== text && { body: Buffer.from(shown) }) }
   }
 }

@@ -1,6 +1,24 @@
 import type { Ticket } from '@ipfleet/key-pool/ticket.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'
+import type { Standing } from '../keys/key-check.ts'
 import type { LoadOptions, VerdictInside } from './upstream.ts'
+
+/** What a refusal is about that does not say it. */
+export type Verdict = 'key' | 'product' | 'query' | 'product or query' | 'unsettled'
+
+/**
+ * Whom a refusal is about that may be about a token that is unknown, a plan that lacks something, or an address.
+ * @param isProven whether the key has answered the like lately
+ */
+export function verdictOf({ product }: Ticket, status: number, standing: Standing, isProven: boolean): Verdict {
+  if (standing.kind === 'unsettled') return 'unsettled'
+  if (standing.kind === 'refused') return 'key'
+  const { kind, name, batchOf } = product
+  const isForAll = batchOf === undefined && (kind === 'plan' || kind === 'free' || kind === 'other')
+  if (isForAll || isProven || standing.products?.includes(name) === true) return 'query'
+  // A blocked address is refused with 403, whatever is asked of it.
+  return status === 403 && batchOf === undefined && !standing.products ? 'product or query' : 'product'
+}
 
 export function sensible(reply: Reply, { makesSense }: LoadOptions): Reply {
   if (reply.kind !== 'answered' || makesSense === undefined || makesSense(reply.answer)) return reply
