@@ -74,7 +74,7 @@ export class FleetFlight<T> {
     const session = this.#leases.open()
     const waiting = new Set(subjects)
     const awaited = new Set<string>()
-    const alarm = new Alarm()
+    let landing = Promise.withResolvers<void>()
     let stopListening: (() => void) | undefined
     try {
       for (;;) {
@@ -90,10 +90,12 @@ export class FleetFlight<T> {
         const leftMs = deadlineMs - this.#clock.nowMs()
         if (leftMs <= 0) break
         const [last = ''] = waiting
-        if (stopListening) await alarm.sleep(Math.min(nextRecheckMs(leaseLeftMs), leftMs))
-        else if (waiting.size > 1) await sleep(Math.min(between(pollMs.min, pollMs.max), leftMs))
+        if (stopListening) {
+          await within(Math.min(nextRecheckMs(leaseLeftMs), leftMs), landing.promise)
+          landing = Promise.withResolvers()
+        } else if (waiting.size > 1) await sleep(Math.min(between(pollMs.min, pollMs.max), leftMs))
         // Looks again at once: it may have landed before anything was heard.
-        else stopListening = await session.onLanding(last, () => alarm.ring())
+        else stopListening = await session.onLanding(last, () => landing.resolve())
       }
     } finally {
       stopListening?.()
@@ -241,25 +243,4 @@ async function loadAll<T>(
 function nextRecheckMs(leaseLeftMs: number | undefined): number {
   if (leaseLeftMs === undefined) return between(0, recheckMs.min)
   return Math.min(between(recheckMs.min, recheckMs.max), leaseLeftMs + 5)
-}
-
-/** Sleep that a ring ends early, also one that came just before. */
-class Alarm {
-  #rung = false
-  #wake: (() => void) | undefined
-
-  ring(): void {
-    this.#rung = true
-    this.#wake?.()
-  }
-
-  async sleep(durationMs: number): Promise<void> {
-    if (!this.#rung && durationMs > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#wake = resolve
-      await within(durationMs, promise)
-      this.#wake = undefined
-    }
-    this.#rung = false
-  }
 }
