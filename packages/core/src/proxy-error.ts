@@ -256,7 +256,7 @@ const kinds = {
   no_offline_answer: {
     status: 503,
     title: 'Not available without an API key',
-    message: 'The embedded database cannot answer this, and no API keys are set to ask the upstream API with',
+    message: 'The embedded database answers addresses only; IPINFO_KEYS=key1,key2 lets upstream be asked',
     level: 'info',
   },
   not_cached: {

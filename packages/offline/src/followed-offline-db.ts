@@ -56,10 +56,6 @@ export class FollowedOfflineDb extends EventEmitter<FollowedOfflineDbEvents> imp
     return this.#current.builtAt
   }
 
-  has(shape: RecordShape, member: string): boolean {
-    return this.#current.has(shape, member)
-  }
-
   record(shape: RecordShape, address: string): OfflineRecord | undefined {
     return this.#current.record(shape, address)
   }

@@ -12,8 +12,6 @@ export interface Mmdb {
   facts(address: string): Facts | undefined
   /** How many of its first bits an IPv6 address shares with all others that have its record, or none like it. */
   prefixLength(address: string): number
-  /** What it knows of addresses all over the Internet. */
-  readonly samples: readonly Facts[]
 }
 
 /** The file can be read, and holds nothing that is needed. */
@@ -25,12 +23,10 @@ export class UselessDatabase extends Error {}
  */
 export function mmdbIn(file: Buffer): Mmdb {
   const reader: MmdbReader = new Reader(databaseBytes(file))
-  const samples = samplesOf(reader)
-  requireUseful(reader, samples)
+  requireUseful(reader)
   return Object.freeze({
     type: reader.metadata.databaseType,
     builtAt: reader.metadata.buildEpoch,
-    samples,
     prefixLength: (address: string) => reader.getWithPrefixLength(address)[1],
     facts: (address: string) => {
       try {
@@ -66,23 +62,24 @@ const wellKnownAddresses = ['8.8.8.8', '1.1.1.1', '2001:4860:4860::8888']
 /**
  * A file that was cut off lacks the metadata, which are at its end. One that has lost its middle, or that a newer one has
  * overwritten in part, is recognised by samples: their pointers lead nowhere.
- * @throws what the reader throws
+ * @returns whether any of them tells something. @throws what the reader throws
  */
-function samplesOf(reader: MmdbReader): readonly Facts[] {
+function hasSamples(reader: MmdbReader): boolean {
   const addresses = [...wellKnownAddresses]
   for (let network = 1; network < 224; network += 1) addresses.push(`${network}.${(network * 89) % 256}.1.1`)
   for (let network = 0; network < 256; network += 1) {
     addresses.push(`2${network.toString(16).padStart(3, '0')}:db8::1`)
   }
-  return addresses.flatMap((address) => factsFrom(reader, address) ?? [])
+  // All of them, since any may be at the damaged place.
+  return addresses.filter((address) => factsFrom(reader, address) !== undefined).length > 0
 }
 
 /**
  * A database of another kind (domains, users) would answer nothing, without an error. One that has none of the sampled
  * addresses is accepted.
  */
-function requireUseful(reader: MmdbReader, samples: readonly Facts[]): void {
-  if (samples.length > 0) return
+function requireUseful(reader: MmdbReader): void {
+  if (hasSamples(reader)) return
   for (const address of wellKnownAddresses) {
     const found = recordOf(reader, address)
     if (found === undefined) continue

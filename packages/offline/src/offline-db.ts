@@ -13,8 +13,6 @@ export interface OfflineDb {
   readonly type: string
   /** The oldest of them. */
   readonly builtAt: Date
-  /** Whether some of its records of that shape have that member. */
-  has(shape: RecordShape, member: string): boolean
   /** What is known of a canonical address, as a record of that shape; `undefined` if nothing is. */
   record(shape: RecordShape, address: string): OfflineRecord | undefined
 }
@@ -54,12 +52,9 @@ export async function readMmdb(path: string): Promise<Mmdb> {
 /** @param databases at least one; where several know a fact, the first of them tells it */
 export function offlineDbOf(databases: readonly Mmdb[]): OfflineDb {
   const builtMs = Math.min(...databases.map(({ builtAt }) => builtAt.getTime()))
-  const samples = databases.flatMap((database) => database.samples)
   return Object.freeze({
     type: databases.map(({ type }) => type).join(' + '),
     builtAt: new Date(builtMs),
-    has: (shape: RecordShape, member: string) =>
-      samples.some((facts) => recordIn(shape, '', facts)?.[member] !== undefined),
     record: (shape: RecordShape, address: string) => {
       const facts = databases.map((database) => database.facts(address)).reduce(merged, undefined)
       return facts && recordIn(shape, address, facts)

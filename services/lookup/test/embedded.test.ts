@@ -54,7 +54,20 @@ describe('a replica with nothing configured', () => {
     ['/lookup/4000::1', '{\n  "ip": "4000::1"\n}'],
     ['/4000::1/country', '\n'],
     ['/4000::1/org', '\n'],
-  ])('says of an address that it does not know what is known: itself (%s)', async (path, expected) => {
+    ['/4000::1/asn', '{\n  "ip": "4000::1"\n}'],
+    ['/8.8.8.8/city', '\n'],
+    ['/8.8.8.8/hostname', '\n'],
+    ['/lite/8.8.8.8/as_domain', '\n'],
+    ['/lookup/8.8.8.8/geo/city', '\n'],
+    ['/8.8.8.8/geo', '{\n  "ip": "8.8.8.8",\n  "country": "US"\n}'],
+    ...['company', 'carrier', 'abuse', 'privacy', 'privacy_extended', 'domains', 'resproxy'].map(
+      (module): [string, string] => [`/8.8.8.8/${module}`, '{\n  "ip": "8.8.8.8"\n}'],
+    ),
+    ['/domains/8.8.8.8?page=1', '{\n  "ip": "8.8.8.8"\n}'],
+    ['/places/8.8.8.8', '{\n  "ip": "8.8.8.8"\n}'],
+    ['/resproxy/8.8.8.8', '{\n  "ip": "8.8.8.8"\n}'],
+    ['/8.8.8.8?fields=country', '{\n  "ip": "8.8.8.8",\n  "country": "US",\n  "org": "AS15169 Google LLC"\n}'],
+  ])('says of an address what is known, and where that is nothing the address itself (%s)', async (path, expected) => {
     for (const _ of ['the first time', 'and again, since it is not stored']) {
       const reply = await ask(path)
       expect([reply.status, reply.text, cacheStatus(reply)]).toEqual([200, expected, 'ipfleet; detail=offline'])
@@ -71,23 +84,40 @@ describe('a replica with nothing configured', () => {
   })
 
   test('answers a batch item by item; what is not known is an error of that item', async () => {
-    const body = JSON.stringify(['8.8.8.8', '8.8.8.8/country', '10.0.0.1', 'nonsense'])
+    const items = ['8.8.8.8', '8.8.8.8/country', '8.8.8.8/city', '8.8.8.8/privacy', 'AS15169', '10.0.0.1', 'nonsense']
+    const body = JSON.stringify(items)
     const reply = await client.ask(replica.url, '/batch', { method: 'POST', body })
     expect(reply.status).toBe(200)
     expect(cacheStatus(reply)).toBe('ipfleet; detail=offline')
     expect(reply.json()).toMatchObject({
       '8.8.8.8': { country: 'US' },
       '8.8.8.8/country': 'US',
+      '8.8.8.8/city': '',
+      '8.8.8.8/privacy': { ip: '8.8.8.8' },
+      AS15169: { status: 503, error: { title: 'Not available without an API key' } },
       '10.0.0.1': { bogon: true },
       nonsense: { error: {} },
     })
   })
 
-  test.each(['/me', '/8.8.8.8/city', '/AS15169'])('has no answer to %s, and says so as JSON', async (path) => {
+  test.each(['/8.8.8.8/contry', '/8.8.8.8/privacy/vpn/x'])('says of %s that there is no such part', async (path) => {
     const reply = await ask(path)
+    expect([reply.status, cacheStatus(reply)]).toEqual([400, 'ipfleet; detail=offline'])
+    expect(reply.json()).toMatchObject({ title: 'Wrong module or field type' })
+  })
+
+  test.each([
+    ['GET', '/me'],
+    ['GET', '/AS15169'],
+    ['GET', '/ranges/google.com'],
+    ['GET', '/whois/net/8.8.8.0'],
+    ['POST', '/tools/summarize-ips?cli=1'],
+    ['POST', '/map?cli=1'],
+  ])('has no answer to %s %s, and says what to set', async (method, path) => {
+    const reply = await client.ask(replica.url, path, { method, ...(method === 'POST' && { body: '8.8.8.8' }) })
     expect(reply.status).toBe(503)
     expect(reply.headers['content-type']).toMatch(/^application\/json/)
-    expect(reply.json()).toMatchObject({ error: { title: expect.any(String) } })
+    expect(reply.json()).toMatchObject({ error: { message: expect.stringContaining('IPINFO_KEYS=') } })
     expect(cacheStatus(reply)).toContain('detail=no_offline_answer')
   })
 

@@ -1,8 +1,8 @@
 import type { Answer } from '@ipfleet/cache/entry.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { RecordShape } from '@ipfleet/offline/offline-record.ts'
-import type { Query } from '../query/query.ts'
-import { fieldAnswer, jsonAnswer, type View, viewOf } from '../query/record-view.ts'
+import { jsonModules, type Query } from '../query/query.ts'
+import { fieldAnswer, jsonAnswer, viewOf } from '../query/record-view.ts'
 import { isReserved } from '../query/reserved-addresses.ts'
 
 /** Answers that are made here, byte for byte in IPinfo's form. */
@@ -32,37 +32,31 @@ export class OfflineAnswers {
   }
 
   /** Undefined where it cannot tell: the query is about something else, or about what no record of it holds. */
-  answer({ target, address, within }: Query): Answer | undefined {
+  answer(query: Query): Answer | undefined {
+    const { address, expected, within } = query
     if (address === undefined) return undefined
-    const [shape, record] = this.#record(within?.record.target ?? target, address) ?? []
-    if (shape === undefined || record === undefined) return undefined
-    return within ? this.#part(shape, jsonAnswer(record), within.view) : jsonAnswer(record)
+    const { answersUnknown } = this.#options
+    const record = this.#record(within?.record.target ?? query.target, address)
+    if (record === undefined) return answersUnknown && expected === 'any' ? wrongModule : undefined
+    if (within === undefined) return jsonAnswer(record)
+    // In a mode that answers whatever is asked, what the record lacks is as unknown there as it is here.
+    const view = within.view.kind === 'field' ? { ...within.view, absentIsEmpty: answersUnknown } : within.view
+    return viewOf(jsonAnswer(record), view)
   }
 
-  #record(target: string, address: string): readonly [RecordShape, object] | undefined {
-    const shape = shapeOf(target, address)
-    if (shape === undefined) return undefined
-    const isRecord = records.has(shape)
-    const found = this.#db.record(shape, address) ?? (isRecord && this.#options.answersUnknown && { ip: address })
-    if (!found) return undefined
-    if (shape !== 'legacy') return [shape, found]
-    return [shape, { ...found, ...Object.fromEntries(this.#emptyIn(found)) }]
+  #record(target: string, address: string): object | undefined {
+    const path = target.replace(/\?.*$/, '').replace(address, 'IP')
+    const shape = shapeByPath.get(path)
+    const found = shape && this.#db.record(shape, address)
+    const record = found ?? (this.#options.answersUnknown && isKnown(path) ? { ip: address } : undefined)
+    if (record === undefined || shape !== 'legacy') return record
+    return { ...record, ...Object.fromEntries(this.#emptyIn(record)) }
   }
 
   #emptyIn(record: object): readonly (readonly [string, string])[] {
     return this.#options.emptyFields.flatMap((name) => (name in record ? [] : [[name, ''] as const]))
   }
-
-  /** A member that other records have is known to be empty in this one; of one that none has, nothing is known. */
-  #part(shape: RecordShape, record: Answer, view: View): Answer | undefined {
-    if (view.kind !== 'field') return viewOf(record, view)
-    const absentIsEmpty = this.#options.answersUnknown && this.#db.has(shape, view.path[0] ?? '')
-    return viewOf(record, { ...view, absentIsEmpty })
-  }
 }
-
-/** The shapes that hold the address itself; the others are modules. */
-const records: ReadonlySet<RecordShape> = new Set(['legacy', 'lite', 'lookup'])
 
 const shapeByPath: ReadonlyMap<string, RecordShape> = new Map([
   ['/IP', 'legacy'],
@@ -76,5 +70,14 @@ const shapeByPath: ReadonlyMap<string, RecordShape> = new Map([
   ['/IP/privacy', 'privacy'],
 ])
 
-const shapeOf = (target: string, address: string): RecordShape | undefined =>
-  shapeByPath.get(target.replace(address, 'IP'))
+/** Whether upstream has a record of an address at that path. */
+function isKnown(path: string): boolean {
+  const module = /^\/IP\/([^/]+)$/.exec(path)?.[1]
+  return shapeByPath.has(path) || /^\/(resproxy|domains|places)\/IP$/.test(path) || jsonModules.has(module ?? '')
+}
+
+/** As upstream answers a part that it does not know. */
+const wrongModule: Answer = {
+  ...jsonAnswer({ title: 'Wrong module or field type', message: 'There is no module or field of that name' }),
+  status: 400,
+}

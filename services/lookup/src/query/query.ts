@@ -33,7 +33,8 @@ export type Parsed =
   /** Asked each time, for one client: `/me`, the account behind a key, and what is spelled like it; a download. */
   | { readonly kind: 'direct'; readonly path: string; readonly expected: Expected }
 
-const jsonModules: ReadonlySet<string> = new Set(
+/** Modules of an address that are answered as JSON. */
+export const jsonModules: ReadonlySet<string> = new Set(
   'company carrier abuse privacy privacy_extended asn domains resproxy'.split(' '),
 )
 /** First segments on `api.ipinfo.io`. */
