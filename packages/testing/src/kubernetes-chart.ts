@@ -27,8 +27,9 @@ interface ManifestSpec {
   readonly template?: { readonly metadata: Manifest['metadata']; readonly spec: PodSpec }
   readonly selector?: Labels & { readonly matchLabels?: Labels }
   readonly podSelector?: { readonly matchLabels: Labels }
-  readonly ports?: readonly { readonly port: number; readonly targetPort: string }[]
+  readonly ports?: readonly { readonly targetPort: string }[]
   readonly ingress?: readonly { readonly ports: readonly { readonly port: string }[] }[]
+  readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[]
   readonly scaleTargetRef?: { readonly kind: string; readonly name: string }
   readonly podMetricsEndpoints?: readonly { readonly port: string }[]
 }
@@ -37,19 +38,17 @@ type Labels = Readonly<Record<string, string>>
 
 export interface PodSpec {
   readonly containers: readonly Container[]
+  readonly volumes?: readonly { readonly name: string }[]
   readonly terminationGracePeriodSeconds: number
-  readonly securityContext: Readonly<Record<string, unknown>>
-  readonly automountServiceAccountToken: boolean
-  readonly enableServiceLinks: boolean
 }
 
 interface Container {
   readonly name: string
-  readonly image: string
   readonly env: readonly { readonly name: string; readonly value: string }[]
-  readonly ports: readonly { readonly name: string; readonly containerPort: number }[]
+  readonly ports: readonly { readonly name: string }[]
   readonly lifecycle: { readonly preStop: { readonly sleep: { readonly seconds: number } } }
   readonly securityContext: Readonly<Record<string, unknown>>
+  readonly volumeMounts: readonly { readonly name: string }[]
 }
 
 /** What Helm has made of the chart with the values of a case. */

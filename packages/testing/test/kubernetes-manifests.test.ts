@@ -151,6 +151,17 @@ describe.each(cases)('in the case %s', (name) => {
     expect(referred.filter((id) => !ids.includes(id) && !given.has(id))).toEqual([])
   })
 
+  test('every mount is of a volume, and every volume is mounted', () => {
+    for (const workload of workloads) {
+      const { containers, volumes = [] } = podOf(workload)
+      const names = [...volumes, ...(workload.spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata)].map(
+        (each) => each.name,
+      )
+      const mounted = containers.flatMap(({ volumeMounts }) => volumeMounts.map((mount) => mount.name))
+      expect(mounted.toSorted()).toEqual(names.toSorted())
+    }
+  })
+
   test('every Pod keeps to the restricted Pod Security Standard, and gets nothing of the API', () => {
     for (const pod of workloads.map(podOf)) {
       expect(pod).toMatchObject({

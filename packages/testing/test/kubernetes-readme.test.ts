@@ -8,7 +8,16 @@ const schema = JSON.parse(readFileSync(schemaUrl, 'utf8')) as { definitions: Rec
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', chart), 'utf8')) as { version: string }
 
 /** What the chart itself decides on, since it is how the Pods find each other and their files. */
-const wired = new Set(['PORT', 'HOST', 'LISTEN_ADDR', 'METRICS_ADDR', 'LOOKUP_URL'])
+const wired = new Set([
+  'PORT',
+  'HOST',
+  'LISTEN_ADDR',
+  'METRICS_ADDR',
+  'LOOKUP_URL',
+  'TLS_LISTEN_ADDR',
+  'TLS_CERT',
+  'TLS_KEY',
+])
 const isWired = (name: string): boolean =>
   wired.has(name) || /^REDIS_(?:CACHE_)?URL$|^REDIS_(?:CA|CERT|KEY)$/.test(name)
 

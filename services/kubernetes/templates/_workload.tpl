@@ -25,6 +25,11 @@ LOOKUP_URL: http://{{ include "ipfleet.fullname" $root }}-lookup:8080
 {{- else if eq $name "egress" }}
 LISTEN_ADDR: {{ include "ipfleet.listen" (list $root 7777) | quote }}
 METRICS_ADDR: {{ include "ipfleet.listen" (list $root 7778) | quote }}
+{{- if $root.Values.egress.tlsSecret }}
+TLS_LISTEN_ADDR: {{ include "ipfleet.listen" (list $root 7443) | quote }}
+TLS_CERT: /run/tls/tls.crt
+TLS_KEY: /run/tls/tls.key
+{{- end }}
 {{- with $pool.addresses }}
 IP_POOL: {{ join "," . | quote }}
 {{- end }}
@@ -36,6 +41,8 @@ IP_POOL: {{ join "," . | quote }}
 {{- $values := (index . 0).Values -}}
 {{- if and (eq (index . 1) "edge") (or $values.ingress.enabled $values.httpRoute.enabled) }}
 TRUST_PROXY: private
+{{- else if eq (index . 1) "lookup" }}
+OFFLINE_DB_DIR: /var/lib/ipfleet
 {{- else if and (eq (index . 1) "bulk") (include "ipfleet.ownRedis" (index . 0)) }}
 BULK_MAX_STORED_BYTES: 268435456
 {{- end }}
@@ -203,6 +210,9 @@ spec:
           ports:
             {{- if eq $name "egress" }}
             - { name: proxy, containerPort: 7777 }
+            {{- if $values.tlsSecret }}
+            - { name: proxy-tls, containerPort: 7443 }
+            {{- end }}
             - { name: metrics, containerPort: 7778 }
             {{- else }}
             - { name: http, containerPort: {{ eq $name "bulk" | ternary 8082 8080 }} }
@@ -222,8 +232,11 @@ spec:
             {{- if eq $name "edge" }}
             - { name: config, mountPath: /etc/ipfleet, readOnly: true }
             {{- end }}
-            {{- if and (eq $name "edge") $values.tlsSecret }}
+            {{- if $values.tlsSecret }}
             - { name: tls, mountPath: /run/tls, readOnly: true }
+            {{- end }}
+            {{- if eq $name "lookup" }}
+            - { name: downloads, mountPath: /var/lib/ipfleet }
             {{- end }}
             {{- with $values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
@@ -240,8 +253,11 @@ spec:
         {{- if eq $name "edge" }}
         - { name: config, configMap: { name: {{ include "ipfleet.fullname" $root }}-edge } }
         {{- end }}
-        {{- if and (eq $name "edge") $values.tlsSecret }}
+        {{- if $values.tlsSecret }}
         - { name: tls, secret: { secretName: {{ $values.tlsSecret }}, defaultMode: 0440 } }
+        {{- end }}
+        {{- if eq $name "lookup" }}
+        - { name: downloads, emptyDir: {} }
         {{- end }}
         {{- with $values.extraVolumes }}
         {{- toYaml . | nindent 8 }}
