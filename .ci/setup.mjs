@@ -2,11 +2,13 @@
 // without dependencies: it runs on the Node that is there, which may be older than the one that it installs.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
 const stamp = `${repository}node_modules/.ipfleet-installed`
+/** What `npx --no-install ipfleet` finds. pnpm links only the commands of what the repository itself depends on. */
+const command = `${repository}node_modules/.bin/ipfleet`
 
 const manifests = new Map(workspaceFolders().map((folder) => [folder, readJson(`${folder}package.json`)]))
 const { version: pnpmVersion } = manifests.get(repository).devEngines.packageManager
@@ -27,7 +29,7 @@ function readJson(file) {
 
 /** Whether the last installation was of the same lockfile and manifests, and nothing of it was removed since. */
 function isInstalled() {
-  if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== fingerprint()) return false
+  if (!existsSync(command) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== fingerprint()) return false
   return [...manifests].every(([folder, { dependencies, devDependencies }]) =>
     Object.keys({ ...dependencies, ...devDependencies }).every((name) => existsSync(`${folder}node_modules/${name}`)),
   )
@@ -49,6 +51,8 @@ function install() {
   if (offline !== 0) installFromRegistry()
   // The owner's, so that a service which is run with sudo does not make it root's. It holds compiled code.
   mkdirSync(`${repository}node_modules/.cache/node`, { recursive: true })
+  rmSync(command, { force: true })
+  symlinkSync('../../packages/cli/src/ipfleet.ts', command)
   writeFileSync(stamp, fingerprint())
   say(`installed in ${Math.ceil((Date.now() - startedMs) / 1000)} s`)
 }

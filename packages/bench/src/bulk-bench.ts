@@ -49,7 +49,7 @@ export interface ProcessUse {
 }
 
 const bulkEntry = fileURLToPath(new URL('../../../services/bulk/src/main.ts', import.meta.url))
-const commandEntry = fileURLToPath(new URL('../../../packages/cli/src/bulk-command.ts', import.meta.url))
+const commandEntry = fileURLToPath(new URL('../../../packages/cli/src/ipfleet.ts', import.meta.url))
 const keys = ['bench-key-1', 'bench-key-2']
 const idleSeconds = 10
 /** Addresses that live clients ask for again and again. */
@@ -184,7 +184,7 @@ max_body_bytes = 0
 
 /** Runs the command to its end. @throws with what it wrote when it fails */
 async function run(input: string, output: string, url: string, progress: (line: string) => void) {
-  const child = spawn(process.execPath, [commandEntry, input, '-o', output, '--url', url, '--json'], {
+  const child = spawn(process.execPath, [commandEntry, 'bulk', input, '-o', output, '--url', url, '--json'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let peak = 0

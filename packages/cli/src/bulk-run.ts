@@ -27,7 +27,7 @@ import { OwnColumns } from './own-columns.ts'
 import { type OwnOf, ownByReading } from './own-rows.ts'
 import { RetryPolicy } from '@ipfleet/fleet-client/retry-policy.ts'
 import { requireSame, StateFile, termsOf } from './run-state.ts'
-import { canReopen, type Source, sourcesOf, totalBytes } from './sources.ts'
+import { canReopen, givenSource, type Source, sourcesOf, totalBytes } from './sources.ts'
 import { Tally } from './tally.ts'
 import { countLines, headLines } from './whole-rows.ts'
 
@@ -49,7 +49,8 @@ export interface CommandContext {
 export async function runBulk(options: BulkOptions, context: CommandContext): Promise<number> {
   const { display, folder, stdin } = context
   try {
-    const sources = await sourcesOf(options.inputs, options.inputFormat, folder, stdin)
+    const { addresses, inputs, inputFormat } = options
+    const sources = addresses ? [givenSource(addresses)] : await sourcesOf(inputs, inputFormat, folder, stdin)
     const path = options.output === undefined ? undefined : resolve(folder, options.output)
     const plan = await planOutput(path, options, sources)
     const left = plan.kind === 'file' ? plan.before : undefined
@@ -62,7 +63,7 @@ export async function runBulk(options: BulkOptions, context: CommandContext): Pr
 }
 
 /** Reports why the run ends early. @returns the exit code */
-function reported(why: unknown, display: Display): number {
+export function reported(why: unknown, display: Display): number {
   if (why instanceof Stopped) return why.exitCode
   if (why instanceof ReaderLeft) return exitCodes.done
   display.fault(why instanceof Error ? why.message : String(why))
@@ -140,7 +141,7 @@ class BulkRun {
     if (options.job !== undefined || before?.state.way === 'job') return this.#followJob()
     const mode = await detectMode({ ...this.#access, note: this.#note }, options)
     // A run that was begun in batches is ended in batches.
-    if (mode === 'job' && before === undefined) return this.#followJob()
+    if (mode === 'job' && before === undefined && options.addresses === undefined) return this.#followJob()
     if (mode !== 'embedded') return this.#askBatches(this.#client, liveReservePercent)
     this.#note(`no fleet answers at ${options.url}: one is started for this run`)
     const fleet = await startEmbeddedFleet(env, this.#note, signal)

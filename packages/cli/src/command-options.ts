@@ -1,14 +1,15 @@
-import { nearName } from '@ipfleet/settings/near-name.ts'
-import { extname } from 'node:path'
-import { parseArgs } from 'node:util'
 import { type Format, formats } from '@ipfleet/ip-lists/result-format.ts'
 import { unknownFieldIn } from '@ipfleet/ip-lists/record-fields.ts'
+import { extname } from 'node:path'
 import { usageFault } from './command-fault.ts'
-import { inputForms, type ListForm } from './list-form.ts'
+import type { ListForm } from './list-form.ts'
 
+/** What a run looks up, and what becomes of it. */
 export interface BulkOptions {
   /** As they were given; `-` is standard input. */
   readonly inputs: readonly string[]
+  /** In place of lists: addresses of the command line. */
+  readonly addresses: readonly string[] | undefined
   /** Of a job whose results are fetched, instead of inputs. */
   readonly job: string | undefined
   /** Undefined: standard output. */
@@ -41,157 +42,103 @@ export interface CommandSettings {
   readonly IPFLEET_TOKEN?: string | undefined
 }
 
+/** The options as the command line gives them, each with its own check done. */
+export interface GivenOptions {
+  readonly output?: string
+  readonly format?: Format
+  readonly inputFormat?: ListForm
+  readonly column?: string
+  readonly extract?: 'first' | 'all'
+  readonly networks?: 'expand' | 'first'
+  readonly prefix?: string
+  readonly for?: 'excel'
+  readonly fields?: readonly string[]
+  readonly url?: string
+  readonly token?: string
+  readonly job?: string
+  readonly json?: true
+  readonly quiet?: true
+  readonly resume?: boolean
+  readonly force?: true
+  readonly cancelOnExit?: true
+}
+
+export interface CommandLine {
+  readonly settings: CommandSettings
+  /** Then there is no pipe, and a list has to be named. */
+  readonly stdinIsTerminal: boolean
+}
+
 const defaultUrl = 'http://localhost:8080'
 
-const known = {
-  output: { type: 'string', short: 'o' },
-  format: { type: 'string' },
-  'input-format': { type: 'string' },
-  column: { type: 'string' },
-  extract: { type: 'string' },
-  networks: { type: 'string' },
-  prefix: { type: 'string' },
-  for: { type: 'string' },
-  fields: { type: 'string' },
-  url: { type: 'string' },
-  token: { type: 'string' },
-  job: { type: 'string' },
-  json: { type: 'boolean' },
-  quiet: { type: 'boolean' },
-  resume: { type: 'boolean' },
-  'no-resume': { type: 'boolean' },
-  force: { type: 'boolean' },
-  'cancel-on-exit': { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean' },
-} as const
-
-type Name = keyof typeof known
-type Words = { readonly [name in Name]?: string | true }
-
-/**
- * Reads the arguments of the command. Faults show no values: they may be secrets.
- * @param stdinIsTerminal then there is no pipe, and a list has to be named
- * @throws CommandFault with exit code 2
- */
-export function commandOptions(
-  argv: readonly string[],
-  settings: CommandSettings,
-  stdinIsTerminal: boolean,
-): BulkOptions | 'help' | 'version' {
-  const { words, inputs } = readWords(argv)
-  if (words.help) return 'help'
-  if (words.version) return 'version'
-  if (words.json && words.quiet) throw usageFault('--json and --quiet do not go together')
-  if (words.resume && words['no-resume']) throw usageFault('--resume and --no-resume do not go together')
-  const job = textOf(words, 'job')
-  if (job === undefined && inputs.length === 0 && stdinIsTerminal) {
-    throw usageFault('no list is given: name a file, or pipe one in')
-  }
-  if (job !== undefined) refuseBesideJob(words, inputs)
-  if (inputs.filter((input) => input === '-').length > 1) throw usageFault('standard input can be read only once')
-  const output = textOf(words, 'output')
-  if (words.resume && output === undefined) throw usageFault('--resume needs the output file of the run: -o FILE')
-  const app = oneOf('for', textOf(words, 'for'), ['excel'])
-  const givenUrl = textOf(words, 'url') ?? settings.IPFLEET_URL
+/** Options that agree with each other. @throws CommandFault with exit code 2, whose message shows no values */
+export function bulkOptions(
+  inputs: readonly string[],
+  given: GivenOptions,
+  { settings, stdinIsTerminal }: CommandLine,
+): BulkOptions {
+  const { job, output, json, quiet, resume } = given
+  if (json && quiet) throw usageFault('--json and --quiet do not go together')
+  if (job !== undefined) refuseBesideJob(given, inputs)
+  if (resume === true && output === undefined) throw usageFault('--resume needs the output file of the run: -o FILE')
+  const url = given.url ?? settings.IPFLEET_URL
   return {
-    inputs: inputs.length > 0 || job !== undefined ? inputs : ['-'],
+    inputs: job === undefined ? listsIn(inputs, stdinIsTerminal) : [],
+    addresses: undefined,
     job,
     output: output === '-' ? undefined : output,
-    format: outputFormat(oneOf('format', textOf(words, 'format'), formats), output, app),
-    inputFormat: oneOf('input-format', textOf(words, 'input-format'), inputForms),
-    column: textOf(words, 'column'),
-    extract: oneOf('extract', textOf(words, 'extract'), ['first', 'all']),
-    networks: oneOf('networks', textOf(words, 'networks'), ['expand', 'first']) ?? 'expand',
-    prefix: textOf(words, 'prefix'),
-    app,
-    fields: fieldsIn(textOf(words, 'fields')),
-    url: fleetUrl(givenUrl ?? defaultUrl),
-    urlIsGiven: givenUrl !== undefined,
-    token: tokenIn(textOf(words, 'token')) ?? settings.IPFLEET_TOKEN,
-    display: words.json ? 'json' : words.quiet ? 'quiet' : 'people',
-    resume: words.resume ? 'required' : words['no-resume'] ? 'never' : 'if-possible',
-    force: words.force === true,
-    cancelOnExit: words['cancel-on-exit'] === true,
+    format: outputFormat(given.format, output, given.for),
+    inputFormat: given.inputFormat,
+    column: given.column,
+    extract: given.extract,
+    networks: given.networks ?? 'expand',
+    prefix: given.prefix,
+    app: given.for,
+    fields: given.fields,
+    url: fleetUrl(url ?? defaultUrl),
+    urlIsGiven: url !== undefined,
+    token: given.token ?? settings.IPFLEET_TOKEN,
+    display: json ? 'json' : quiet ? 'quiet' : 'people',
+    resume: resume === undefined ? 'if-possible' : resume ? 'required' : 'never',
+    force: given.force === true,
+    cancelOnExit: given.cancelOnExit === true,
   }
 }
 
-function readWords(argv: readonly string[]): { words: Words; inputs: readonly string[] } {
-  const { tokens } = parseArgs({ args: [...argv], options: known, strict: false, tokens: true })
-  const words: Partial<Record<Name, string | true>> = {}
-  const inputs: string[] = []
-  for (const token of tokens) {
-    if (token.kind === 'positional') inputs.push(token.value)
-    if (token.kind !== 'option') continue
-    const { name, rawName, value } = token
-    if (!isKnown(name)) {
-      const near = nearName(name, Object.keys(known))
-      throw usageFault(`there is no option ${rawName}${near === undefined ? '' : `; did you mean --${near}?`}`)
-    }
-    if (name in words) throw usageFault(`${rawName} is there twice`)
-    if (known[name].type === 'boolean') {
-      if (value !== undefined) throw usageFault(`${rawName} takes no value`)
-      words[name] = true
-    } else if (value === undefined || value === '' || (/^-./.test(value) && !token.inlineValue)) {
-      throw usageFault(`${rawName} needs a value`)
-    } else {
-      words[name] = value
-    }
-  }
-  return { words, inputs }
+/** @throws CommandFault with exit code 2 */
+export function listsIn(inputs: readonly string[], stdinIsTerminal: boolean): readonly string[] {
+  if (inputs.length === 0 && stdinIsTerminal) throw usageFault('no list is given: name a file, or pipe one in')
+  if (inputs.filter((input) => input === '-').length > 1) throw usageFault('standard input can be read only once')
+  return inputs.length > 0 ? inputs : ['-']
 }
 
-const isKnown = (name: string): name is Name => Object.hasOwn(known, name)
-
-function textOf(words: Words, name: Name): string | undefined {
-  const value = words[name]
-  return typeof value === 'string' ? value : undefined
-}
-
-function refuseBesideJob(words: Words, inputs: readonly string[]): void {
+function refuseBesideJob(given: GivenOptions, inputs: readonly string[]): void {
   if (inputs.length > 0) throw usageFault('--job fetches the results of a job that is there, and takes no list')
-  for (const name of ['column', 'extract', 'fields', 'input-format', 'networks', 'prefix'] as const) {
-    if (words[name] !== undefined) throw usageFault(`--${name} was settled when the job was made`)
+  for (const name of ['column', 'extract', 'fields', 'inputFormat', 'networks', 'prefix'] as const) {
+    if (given[name] === undefined) continue
+    throw usageFault(`--${name === 'inputFormat' ? 'input-format' : name} was settled when the job was made`)
   }
 }
 
-function oneOf<const Word extends string>(
-  name: Name,
-  text: string | undefined,
-  allowed: readonly Word[],
-): Word | undefined {
-  if (text === undefined) return undefined
-  const word = allowed.find((one) => one === text)
-  if (word !== undefined) return word
-  throw usageFault(`--${name} is one of ${allowed.join(', ')}`)
-}
+const workbook = 'a workbook; -o FILE.csv --for excel writes what Excel opens'
+const columnar = 'columnar; -o FILE.csv, and DuckDB or pandas convert it'
+const database = 'a database; -o FILE.csv, and it imports that'
+const packing = 'a packing other than .gz; without -o, results can be piped to its program'
 
 /** Extensions of what is not written, and what is near it. */
-const unwritten: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ['xlsx', 'xls', 'ods'].map((name) => [name, 'a workbook; -o FILE.csv --for excel writes what Excel opens']),
-  ),
-  ...Object.fromEntries(
-    ['parquet', 'arrow', 'feather', 'avro', 'orc'].map((name) => [
-      name,
-      'columnar; -o FILE.csv, and DuckDB or pandas convert it',
-    ]),
-  ),
-  ...Object.fromEntries(
-    ['db', 'sqlite', 'sqlite3', 'duckdb'].map((name) => [name, 'a database; -o FILE.csv, and it imports that']),
-  ),
-  ...Object.fromEntries(
-    ['zip', 'zst', 'br', 'xz', 'bz2', '7z'].map((name) => [
-      name,
-      'a packing other than .gz; without -o, results can be piped to its program',
-    ]),
-  ),
-}
+const unwritten = new Map(
+  Object.entries({
+    [workbook]: ['xlsx', 'xls', 'ods'],
+    [columnar]: ['parquet', 'arrow', 'feather', 'avro', 'orc'],
+    [database]: ['db', 'sqlite', 'sqlite3', 'duckdb'],
+    [packing]: ['zip', 'zst', 'br', 'xz', 'bz2', '7z'],
+  }).flatMap(([what, extensions]) => extensions.map((extension) => [extension, what] as const)),
+)
 
 /** @throws CommandFault for a name that says what is not written */
 function outputFormat(given: Format | undefined, output = '', app?: 'excel'): Format {
   const extension = extname(output.replace(/\.gz$/i, '')).slice(1).toLowerCase()
-  const what = unwritten[extension]
+  const what = unwritten.get(extension)
   if (what !== undefined) throw usageFault(`-o: .${extension} is ${what}; formats are ${formats.join(', ')}`)
   const byName = ['jsonl', 'jsonlines'].includes(extension) ? 'ndjson' : extension === 'tab' ? 'tsv' : extension
   const format = given ?? formats.find((one) => one === byName) ?? (app === 'excel' ? 'csv' : 'ndjson')
@@ -199,8 +146,7 @@ function outputFormat(given: Format | undefined, output = '', app?: 'excel'): Fo
   return format
 }
 
-function fieldsIn(text: string | undefined): readonly string[] | undefined {
-  if (text === undefined) return undefined
+export function fieldsIn(text: string): readonly string[] {
   const fields = text.split(',').map((field) => field.trim())
   if (fields.includes('')) throw usageFault('--fields are names with commas between them, such as city,asn.name')
   const unknown = unknownFieldIn(fields)
@@ -209,8 +155,8 @@ function fieldsIn(text: string | undefined): readonly string[] | undefined {
 }
 
 /** HTTP carries no other characters in a field. */
-function tokenIn(text: string | undefined): string | undefined {
-  if (text === undefined || /^[!-~]+$/.test(text)) return text
+export function tokenIn(text: string): string {
+  if (/^[!-~]+$/.test(text)) return text
   throw usageFault('--token holds characters that no token has')
 }
 

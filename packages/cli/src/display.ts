@@ -15,25 +15,29 @@ export interface Summary {
 }
 
 export interface DisplayOptions {
+  /** What messages begin with. */
+  readonly name: string
   readonly kind: 'people' | 'json' | 'quiet'
   readonly stream: Writable & { readonly isTTY?: boolean }
   /** Results go to the terminal: no bar in between. */
   readonly resultsAreShown: boolean
 }
 
-export function displayOn({ kind, stream, resultsAreShown }: DisplayOptions): Display {
-  if (kind === 'json') return new JsonDisplay(stream)
-  if (kind === 'quiet') return new Display(stream)
-  return stream.isTTY === true && !resultsAreShown ? new BarDisplay(stream) : new LineDisplay(stream)
+export function displayOn({ name, kind, stream, resultsAreShown }: DisplayOptions): Display {
+  if (kind === 'json') return new JsonDisplay(stream, name)
+  if (kind === 'quiet') return new Display(stream, name)
+  return stream.isTTY === true && !resultsAreShown ? new BarDisplay(stream, name) : new LineDisplay(stream, name)
 }
 
 /** Shows on standard error what happens; this one only what goes wrong. Standard output is for results alone. */
 export class Display {
   readonly everyMs: number = 2 ** 31 - 1
   protected readonly stream: Writable
+  readonly #name: string
 
-  constructor(stream: Writable) {
+  constructor(stream: Writable, name: string) {
     this.stream = stream
+    this.#name = name
   }
 
   note(_text: string): void {}
@@ -49,7 +53,7 @@ export class Display {
   }
 
   protected line(text: string): void {
-    this.stream.write(`bulk: ${printable(text)}\n`)
+    this.stream.write(`${this.#name}: ${printable(text)}\n`)
   }
 }
 
@@ -80,8 +84,8 @@ class BarDisplay extends LineDisplay {
   readonly #bar: SingleBar
   #isShown = false
 
-  constructor(stream: Writable) {
-    super(stream)
+  constructor(stream: Writable, name: string) {
+    super(stream, name)
     this.#bar = new SingleBar({
       stream,
       format: '{bar} {percentage}% {facts}',

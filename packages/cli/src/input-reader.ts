@@ -112,10 +112,9 @@ export class InputReader {
     }
   }
 
-  async #listIn(source: Source, { stream }: OpenSource): Promise<RowsOfList> {
+  async #listIn(source: Source, open: OpenSource): Promise<RowsOfList> {
     const { column } = this.#options
-    const body = new DecodedBody(stream, /\.br$/i.test(source.name) ? 'br' : undefined)
-    const { head, all } = await peek(withoutMark(body), ({ length }) => length >= sniffedBytes)
+    const { head, all } = await peek(openedText(source, open), ({ length }) => length >= sniffedBytes)
     refuseForeign(head, source.name)
     const form = source.form ?? listForm(head, source.name)
     if (form === 'lines' && column !== undefined) {
@@ -135,7 +134,12 @@ export class InputReader {
   }
 }
 
-function readingFailure({ name }: Source, error: unknown): Error {
+/** In UTF-8, unpacked. */
+export function openedText({ name }: Source, { stream }: OpenSource): AsyncIterable<Buffer> {
+  return withoutMark(new DecodedBody(stream, /\.br$/i.test(name) ? 'br' : undefined))
+}
+
+export function readingFailure({ name }: Source, error: unknown): Error {
   if (error instanceof NetworkTooLarge) {
     return usageFault(`${name}: ${error.message}; --networks first takes the first address of each network`)
   }

@@ -42,6 +42,15 @@ export function sourcesOf(
   )
 }
 
+/** Addresses of the command line, as a list that is never handed over as a job. */
+export function givenSource(addresses: readonly string[]): Source {
+  const open = (): OpenSource => ({
+    stream: Readable.from([Buffer.from(`${addresses.join('\n')}\n`)]),
+    bytesRead: () => 0,
+  })
+  return { name: 'the command line', form: 'lines', print: undefined, open }
+}
+
 /** Whether all of them can be read from the start again. */
 export function canReopen(sources: readonly Source[]): boolean {
   return sources.every(({ print }) => print !== undefined)

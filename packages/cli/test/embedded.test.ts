@@ -95,7 +95,7 @@ onTerminal('on a terminal', () => {
   test('there is a bar, which is gone at the end', async () => {
     await harness.write('bar.txt', addresses(6000, 30_000).join('\n'))
     fake.behave({ kind: 'latency', ms: 100 })
-    const line = `'${process.execPath}' '${commandEntry}' bar.txt -o bar.ndjson --force`
+    const line = `'${process.execPath}' '${commandEntry}' bulk bar.txt -o bar.ndjson --force`
     const child = spawn('script', ['-qefc', line, '/dev/null'], {
       cwd: harness.path('.'),
       env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), TERM: 'xterm', COLUMNS: '120', ...env },

@@ -1,13 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { PassThrough, Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { brotliCompressSync, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
-import { runBulk } from '../src/bulk-run.ts'
-import { commandOptions } from '../src/command-options.ts'
-import { CommandFault } from '../src/command-fault.ts'
-import { displayOn } from '../src/display.ts'
+import { type HereEnd, runHere } from './run-here.ts'
 import { CommandGround, linesIn } from '@ipfleet/testing/command-ground.ts'
 
 /** The command on files as people have them, against a fleet that answers from its embedded databases. */
@@ -23,42 +18,8 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]()
 })
 
-interface End {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** The command without a process of its own. */
-async function run(args: readonly string[], stdin: string | Buffer = ''): Promise<End> {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-  const said = Promise.all([text(stdout), text(stderr)])
-  const end = async (): Promise<number> => {
-    try {
-      const options = commandOptions([...args, '--url', replica.url], {}, false)
-      if (typeof options === 'string') return 0
-      const display = displayOn({ kind: options.display, stream: stderr, resultsAreShown: false })
-      const { signal } = new AbortController()
-      return await runBulk(options, {
-        env: {},
-        folder: folder.path('.'),
-        stdin: Readable.from([Buffer.from(stdin)]),
-        stdout,
-        display,
-        signal,
-      })
-    } catch (error) {
-      if (!(error instanceof CommandFault)) throw error
-      stderr.write(error.message)
-      return error.exitCode
-    }
-  }
-  const code = await end()
-  stdout.end()
-  stderr.end()
-  const [out, err] = await said
-  return { code, stdout: out, stderr: err }
-}
+const run = (args: readonly string[], stdin: string | Buffer = '', command = 'bulk'): Promise<HereEnd> =>
+  runHere([command, ...args, '--url', replica.url], { folder: folder.path('.'), stdin })
 
 const utf16 = (content: string): Buffer => Buffer.from(`\ufeff${content}`, 'utf16le')
 const zeek =
@@ -237,7 +198,7 @@ describe('the name of the output says its form:', () => {
       const { code, stderr } = await run(['-', '-o', name], '8.8.8.8\n')
       expect([code, stderr]).toEqual([
         2,
-        expect.stringMatching(/^-o: \.\w+ is .*; formats are ndjson, csv, tsv, json$/),
+        expect.stringMatching(/^bulk: -o: \.\w+ is .*; formats are ndjson, csv, tsv, json/),
       ])
     },
   )
@@ -255,4 +216,16 @@ test('bogons are counted, and a field that no record had is told', async () => {
   const { code, stderr } = await run(['-', '--fields', 'country,city'], '10.0.0.1\n8.8.8.8\n')
   expect(code).toBe(0)
   expect(stderr).toMatch(/no record had city\n.*2 answered, \d+% of them cached, 1 bogon; 0 errors/)
+})
+
+describe('addresses of the command line', () => {
+  test('have their results on standard output, and nothing else is said', async () => {
+    const { code, stdout, stderr } = await run(['8.8.8.8', '9.9.9.8/31', '--fields', 'ip,country'], '', 'lookup')
+    expect([code, stderr]).toEqual([0, ''])
+    expect(linesIn(stdout).map((line) => JSON.parse(line) as object)).toMatchObject([
+      { input: '8.8.8.8', ip: '8.8.8.8', country: 'US' },
+      { ip: '9.9.9.8' },
+      { ip: '9.9.9.9' },
+    ])
+  })
 })

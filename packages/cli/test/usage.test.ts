@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { CommandGround } from '@ipfleet/testing/command-ground.ts'
+import { runHere } from './run-here.ts'
 
 let harness: CommandGround
 beforeAll(async () => {
@@ -19,11 +22,23 @@ test('--help says what it takes, on standard output, and ends with 0', async () 
   }
 })
 
+test('npx finds it in a checkout, and without a command it names them', () => {
+  const repository = fileURLToPath(new URL('../../../', import.meta.url))
+  const npx = (...words: readonly string[]) =>
+    spawnSync('npx', ['--no-install', 'ipfleet', ...words], { cwd: repository, encoding: 'utf8' })
+  expect(npx('--version').stdout).toMatch(/^ipfleet \d+\.\d+\.\d+\n$/)
+  expect(npx()).toMatchObject({ status: 2, stderr: expect.stringContaining('bulk, lookup, grep or ranges') })
+})
+
 describe('what cannot be meant ends with 2, a reason and nothing on standard output:', () => {
   const cases: readonly (readonly [words: string, args: readonly string[], told: RegExp])[] = [
-    ['an option that does not exist', ['ips.txt', '--field', 'city'], /no option --field; did you mean --fields\?/],
+    [
+      'an option that does not exist',
+      ['ips.txt', '--field', 'city'],
+      /unknown option '--field' \(Did you mean --fields\?\)/,
+    ],
     ['an option without its value', ['ips.txt', '--url', '--json'], /--url needs a value/],
-    ['a flag with a value', ['ips.txt', '--json=yes'], /--json takes no value/],
+    ['a flag with a value, which is not shown', ['ips.txt', '--json=canary'], /unknown option '--json'/],
     ['an option twice', ['ips.txt', '--url', 'http://a', '--url', 'http://b'], /--url is there twice/],
     ['a format that there is not', ['ips.txt', '--format', 'xml'], /--format is one of ndjson, csv, tsv, json/],
     ['fields with a gap', ['ips.txt', '--fields', 'city,,country'], /city,asn\.name/],
@@ -35,25 +50,28 @@ describe('what cannot be meant ends with 2, a reason and nothing on standard out
     ['a job and a list', ['ips.txt', '--job', 'abc'], /takes no list/],
     ['a field that no record has', ['ips.txt', '--fields', 'city,cuntry'], /cuntry.*country/s],
     ['other fields of a job', ['--job', 'abc', '--fields', 'city'], /settled when the job was made/],
-    ['both ways to resume', ['ips.txt', '-o', 'x', '--resume', '--no-resume'], /do not go together/],
+    ['an option without its value at the end', ['ips.txt', '--url'], /'--url <url>' argument missing/],
     ['a column of plain lines', ['ips.txt', '--column', 'ip'], /columns/],
   ]
   test.each(cases)('%s', async (_words, args, told) => {
-    const { code, stdout, stderr } = await harness.run(args)
+    const { code, stdout, stderr } = await runHere(['bulk', ...args], { folder: harness.path('.') })
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toMatch(told)
+    expect(stderr).not.toContain('canary')
   })
 
   test('an output that another program has made, which stays as it is', async () => {
     await harness.write('mine.ndjson', 'precious\n')
-    const { code, stderr } = await harness.run(['ips.txt', '-o', 'mine.ndjson', '--no-resume'])
+    const args = ['bulk', 'ips.txt', '-o', 'mine.ndjson', '--no-resume']
+    const { code, stderr } = await runHere(args, { folder: harness.path('.') })
     expect(code).toBe(2)
     expect(stderr).toContain('--force overwrites it')
     expect(await harness.read('mine.ndjson')).toBe('precious\n')
   })
 
   test('a password in the URL, which is not shown', async () => {
-    const { code, stderr } = await harness.run(['ips.txt', '--url', 'http://me:canary@localhost:1'])
+    const args = ['bulk', 'ips.txt', '--url', 'http://me:canary@localhost:1']
+    const { code, stderr } = await runHere(args, { folder: harness.path('.') })
     expect(code).toBe(2)
     expect(stderr).not.toContain('canary')
   })

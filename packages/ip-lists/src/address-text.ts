@@ -38,7 +38,7 @@ export function loneAddress(text: string): string | undefined {
  * @throws NetworkTooLarge
  */
 export function addressesOfNetwork(text: string): string[] | undefined {
-  const range = rangeOf(withoutNote(text))
+  const range = rangeOf(text)
   if (range === undefined) return undefined
   const count = range.last - range.first + 1n
   if (count > BigInt(maxExpanded)) {
@@ -49,17 +49,44 @@ export function addressesOfNetwork(text: string): string[] | undefined {
 
 /** The first address of a network or range; undefined for other text. */
 export function firstOfNetwork(text: string): string | undefined {
-  const range = rangeOf(withoutNote(text))
+  const range = rangeOf(text)
   return range && addressOf(range.first, range.isIpv4)
 }
 
-interface Range {
+/** Addresses as numbers, both included. */
+export interface AddressRange {
   readonly first: bigint
   readonly last: bigint
   readonly isIpv4: boolean
 }
 
-function rangeOf(text: string): Range | undefined {
+/** The fewest networks that together are the range: `9.0.0.0/24`. */
+export function networksIn({ first, last, isIpv4 }: AddressRange): string[] {
+  const width = isIpv4 ? 32 : 128
+  const networks: string[] = []
+  for (let at = first; at <= last;) {
+    let bits = width
+    while (
+      bits > 0 &&
+      at % (1n << BigInt(width - bits + 1)) === 0n &&
+      at + (1n << BigInt(width - bits + 1)) - 1n <= last
+    ) {
+      bits -= 1
+    }
+    networks.push(`${addressOf(at, isIpv4)}/${bits}`)
+    at += 1n << BigInt(width - bits)
+  }
+  return networks
+}
+
+/** Of its first and its last address: `9.0.0.0-9.0.0.255`. */
+export function rangeText({ first, last, isIpv4 }: AddressRange): string {
+  return `${addressOf(first, isIpv4)}-${addressOf(last, isIpv4)}`
+}
+
+/** Of a network (`9.0.0.0/30`) or range (`9.0.0.1-9.0.0.4`); undefined for other text. */
+export function rangeOf(given: string): AddressRange | undefined {
+  const text = withoutNote(given)
   const [start = '', bits, end] =
     /^([^/\s-]+)(?:\/(\d{1,3})|\s*[-–]\s*([^/\s-]+))$/.exec(refanged(text))?.slice(1) ?? []
   const first = canonicalAddress(start)

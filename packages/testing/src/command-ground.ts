@@ -11,11 +11,13 @@ import { type TemporaryFolder, temporaryFolder } from './service-process-folder.
 import { compileCache } from './compile-cache.ts'
 import { until } from './until.ts'
 
-export const commandEntry = fileURLToPath(new URL('../../cli/src/bulk-command.ts', import.meta.url))
+export const commandEntry = fileURLToPath(new URL('../../cli/src/ipfleet.ts', import.meta.url))
 
 type Env = Readonly<Record<string, string>>
 
 export interface CommandOptions {
+  /** Default `bulk`. */
+  readonly command?: string
   readonly env?: Env
   /** What comes through the pipe; undefined: nothing does, and nothing ever will. */
   readonly stdin?: string | Buffer | Readable
@@ -74,8 +76,8 @@ export class CommandGround implements AsyncDisposable {
   }
 
   start(args: readonly string[], options: CommandOptions = {}): RunningCommand {
-    const { env = {}, stdin = '' } = options
-    const child = spawn(process.execPath, [commandEntry, ...args], {
+    const { command = 'bulk', env = {}, stdin = '' } = options
+    const child = spawn(process.execPath, [commandEntry, command, ...args], {
       cwd: this.#folder.path,
       env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...compileCache, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],

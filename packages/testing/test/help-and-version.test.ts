@@ -25,7 +25,7 @@ test.each([
   ['services/egress/src/main.ts', 'ipfleet-egress'],
   ['services/egress/src/hash-password.ts', 'ipfleet-hash-password'],
   ['services/bulk/src/main.ts', 'ipfleet-bulk'],
-  ['packages/cli/src/bulk-command.ts', 'ipfleet-bulk-command'],
+  ['packages/cli/src/ipfleet.ts', 'ipfleet'],
   ['packages/testing/src/fleet-command.ts', 'ipfleet-fleet'],
   ['packages/bench/src/bench-command.ts', 'ipfleet-bench'],
 ])('%s has --version, and --help that tells of it', (program, name) => {

@@ -3,7 +3,7 @@ import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { RecordShape } from '@ipfleet/offline/offline-record.ts'
 import { jsonModules, type Query } from '../query/query.ts'
 import { fieldAnswer, jsonAnswer, viewOf } from '../query/record-view.ts'
-import { isReserved } from '../query/reserved-addresses.ts'
+import { isReserved } from '@ipfleet/net/reserved-addresses.ts'
 
 /** Answers that are made here, byte for byte in IPinfo's form. */
 

@@ -1,20 +1,18 @@
-/** `npm run bulk`: looks up a list of addresses. `help-text.ts` says how. */
+#!/usr/bin/env -S node --max-semi-space-size=4 --heap-growing-percent=15
+/** `npx --no-install ipfleet`, `npm run bulk`. `command-line.ts` says what it takes. */
 
 import { exitCodeOf, onStopSignals } from '@ipfleet/core/stop-signals.ts'
 import { secret } from '@ipfleet/settings/kinds.ts'
 import { url } from '@ipfleet/settings/url-setting.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import type { Environment } from '@ipfleet/settings/sources.ts'
-import { version } from '@ipfleet/settings/version.ts'
-import { runBulk } from './bulk-run.ts'
-import { CommandFault, Stopped } from './command-fault.ts'
-import { type BulkOptions, commandOptions, type CommandSettings } from './command-options.ts'
-import { displayOn } from './display.ts'
-import { helpText } from './help-text.ts'
+import { Stopped } from './command-fault.ts'
+import type { CommandSettings } from './command-options.ts'
+import { runCommand } from './run-command.ts'
 
 const words = process.argv.slice(2)
 // It replaces the arguments in lists of processes, where every user could read a token.
-process.title = 'ipfleet-bulk-command'
+process.title = 'ipfleet-command'
 
 const settingsSchema = {
   IPFLEET_URL: url({
@@ -29,7 +27,7 @@ const settingsSchema = {
 /** Reads only the environment: the arguments of this command are not those of a service. */
 function settingsAndEnvironment(): { settings: CommandSettings; env: Environment } {
   const { settings, further } = loadedOrExit(settingsSchema, {
-    program: 'bulk',
+    program: 'ipfleet',
     summary: '',
     argv: [],
     further: { about: '', rows: [], read: ({ env }) => ({ kind: 'value', value: env }) },
@@ -53,28 +51,12 @@ function stopSignal(): AbortSignal {
   return stop.signal
 }
 
-async function main(): Promise<number> {
-  const { settings, env } = settingsAndEnvironment()
-  let options: BulkOptions | 'help' | 'version'
-  try {
-    options = commandOptions(words, settings, process.stdin.isTTY)
-  } catch (error) {
-    if (!(error instanceof CommandFault)) throw error
-    process.stderr.write(`bulk: ${error.message} (--help lists the options)\n`)
-    return error.exitCode
-  }
-  if (options === 'help' || options === 'version') {
-    process.stdout.write(options === 'help' ? helpText : `ipfleet-bulk-command ${version}\n`)
-    return 0
-  }
-  const resultsAreShown = options.output === undefined && process.stdout.isTTY
-  const display = displayOn({ kind: options.display, stream: process.stderr, resultsAreShown })
-  const { stdin, stdout } = process
-  return runBulk(options, { env, folder: callersFolder(env), stdin, stdout, display, signal: stopSignal() })
-}
-
 // Each write reports its own failure; without a listener a closed pipe would be an exception too.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
 // Standard input that is not read to its end would keep the process alive.
-process.exit(await main())
+const { settings, env } = settingsAndEnvironment()
+const { stdin, stdout, stderr } = process
+process.exit(
+  await runCommand(words, { settings, env, folder: callersFolder(env), stdin, stdout, stderr, signal: stopSignal() }),
+)

@@ -1,0 +1,32 @@
+import { PassThrough, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import type { CommandSettings } from '../src/command-options.ts'
+import { runCommand } from '../src/run-command.ts'
+
+export interface HereOptions {
+  readonly folder: string
+  readonly stdin?: string | Buffer
+  readonly settings?: CommandSettings
+}
+
+export interface HereEnd {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The command without a process of its own. @param words from its name on */
+export async function runHere(
+  words: readonly string[],
+  { folder, stdin = '', settings = {} }: HereOptions,
+): Promise<HereEnd> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const said = Promise.all([text(stdout), text(stderr)])
+  const source = Readable.from([Buffer.from(stdin)])
+  const { signal } = new AbortController()
+  const code = await runCommand(words, { settings, env: {}, folder, stdin: source, stdout, stderr, signal })
+  stdout.end()
+  stderr.end()
+  const [out, err] = await said
+  return { code, stdout: out, stderr: err }
+}
