@@ -10,6 +10,7 @@ import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express, { type RequestHandler, Router } from 'express'
+import { cors } from './http/cors.ts'
 import { endUnreadBody, mapStoreFailure } from './http/error-handlers.ts'
 import { type EventRoutesDeps, eventRoutes } from './http/event-routes.ts'
 import { type AdmissionDeps, admitClients, holderOf } from './http/job-access.ts'
@@ -64,6 +65,8 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
 /** Only `POST /jobs` reads a body, piece by piece. */
 function jobsApp(deps: AppDeps): Router {
   const router = Router({ caseSensitive: true })
+  // Before clients are asked for their token: what they are refused can be read too.
+  router.use('/jobs', cors)
   // Before all routes: a client that is not admitted does not learn which jobs exist.
   router.use('/jobs', admitClients(deps))
   router.use(jobRoutes(deps))

@@ -82,10 +82,10 @@ test('the job comes at once, then as it goes, at most twice a second, and at las
   expect(events.filter(({ event }) => event === 'end')).toHaveLength(1)
 })
 
-test('of a job that has ended: how it is, and the end; whatever the client says that it has seen', async () => {
+test('of a job that has ended: how it is, and the end, unless the client has seen that', async () => {
   const id = await harness.job(10)
   await harness.finishAll(id)
-  for (const headers of [{}, { 'last-event-id': '10' }, { 'last-event-id': 'x' }]) {
+  for (const headers of [{}, { 'last-event-id': '9' }, { 'last-event-id': 'x' }]) {
     const listener = await listen(id, headers)
     await listener.ended
     expect(listener.events.map(({ event, job }) => [event, job.state])).toEqual([
@@ -94,6 +94,22 @@ test('of a job that has ended: how it is, and the end; whatever the client says 
     ])
   }
 })
+
+test.each(['completed', 'cancelled'])(
+  'a browser does not connect again to the events of a job that is %s',
+  async (state) => {
+    const id = await harness.job(3000)
+    await harness.finish(id, 0)
+    const listener = await listen(id)
+    await until(() => listener.events.some((event) => event.id === '1000'))
+    if (state === 'completed') for (const index of [1, 2]) await harness.finish(id, index)
+    else await harness.ask(`/jobs/${id}`, { method: 'DELETE' })
+    await listener.ended
+    const ask = (seen: string) => harness.ask(`/jobs/${id}/events`, { headers: { 'last-event-id': seen } })
+    const seen = listener.events.at(-1)?.id ?? ''
+    expect([(await ask('1000')).status, (await ask(seen)).status, (await ask(seen)).text]).toEqual([200, 204, ''])
+  },
+)
 
 test('a cancelled job ends too', async () => {
   const id = await harness.job(3000)

@@ -270,6 +270,32 @@ describe('with CLIENT_TOKENS', () => {
     expect([unknown.status, unknown.json().error.title]).toEqual([403, 'Unknown token'])
   })
 
+  test('a page of another origin may ask before it sends its token, and read each answer', async () => {
+    const asks = {
+      origin: 'https://page.example',
+      'access-control-request-method': 'DELETE',
+      'access-control-request-headers': 'authorization,idempotency-key',
+    }
+    for (const path of ['/jobs', `/jobs/${id}`, `/jobs/${id}/results`, `/jobs/${id}/events`, '/jobs/x/webhook']) {
+      const preflight = await guarded.ask(path, { method: 'OPTIONS', headers: asks })
+      expect([preflight.status, preflight.headers['access-control-allow-origin']]).toEqual([204, '*'])
+      expect(preflight.headers['access-control-allow-methods']).toContain('DELETE')
+      expect(preflight.headers['access-control-allow-headers']).toMatch(/Authorization.*Idempotency-Key/)
+    }
+    const answers = [
+      await guarded.ask('/jobs', { headers: mine }),
+      await guarded.ask('/jobs'),
+      await guarded.ask('/jobs', { method: 'PUT', headers: mine }),
+      await guarded.ask('/jobs/x', { headers: mine }),
+      await guarded.ask(`/jobs/${id}/results`, { headers: mine }),
+      await guarded.post('nonsense', '/jobs?fields=nonsense', mine),
+      await guarded.ask('/elsewhere', { headers: mine }),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([200, 401, 405, 404, 200, 400, 404])
+    for (const { headers } of answers) expect(headers['access-control-allow-origin']).toBe('*')
+    expect(answers[0]?.headers['access-control-expose-headers']).toMatch(/Location/)
+  })
+
   test('a job is its token’s alone', async () => {
     for (const [method, path] of [
       ['GET', `/jobs/${id}`],
@@ -294,6 +320,7 @@ describe('with CLIENT_TOKENS', () => {
     const headers = { authorization: 'Bearer token-of-few' }
     const answer = await guarded.ask('/jobs', { headers })
     expect([answer.status, answer.headers['ratelimit-policy']]).toEqual([200, '"requests";q=1;w=3600'])
+    expect(answer.headers['access-control-expose-headers']).toMatch(/Location.*RateLimit/)
     const over = await guarded.ask('/jobs', { headers })
     expect([over.status, Number(over.headers['retry-after']) > 0]).toEqual([429, true])
   })

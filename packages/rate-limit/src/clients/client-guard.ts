@@ -218,7 +218,10 @@ function fieldsOf({ client, decisions }: Admission): readonly string[] {
 function setFields(res: ServerResponse, admission: Admission): void {
   const fields = fieldsOf(admission)
   for (let index = 0; index + 1 < fields.length; index += 2) {
-    res.setHeader(fields[index] ?? '', fields[index + 1] ?? '')
+    const [name = '', value = ''] = fields.slice(index, index + 2)
+    // The service may expose fields of its own.
+    if (name === 'Access-Control-Expose-Headers') res.appendHeader(name, value)
+    else res.setHeader(name, value)
   }
 }
 

@@ -27,6 +27,8 @@ export function eventRoutes(deps: EventRoutesDeps): Router {
   const router = Router({ caseSensitive: true })
   router.get('/jobs/:id/events', async (req, res) => {
     const job = await jobAsked(deps.store, req, res)
+    // A browser connects again whenever a stream ends, unless it is told so (WHATWG HTML §9.2.3).
+    if (hasEnded(job) && req.get('Last-Event-ID') === idOf(job)) return void res.status(204).end()
     const isFollowed = req.method !== 'HEAD' && !hasEnded(job)
     const slot = isFollowed ? deps.slots.followers.take(holderOf(res)) : undefined
     res.once('close', () => slot?.release())
@@ -65,10 +67,13 @@ function stream(res: Response, job: Job, feed: JobFeed, heartbeatMs: number): vo
 }
 
 /** A slow client gets no outdated progress: it gets the next one, or the end. */
-function send(res: Response, event: 'progress' | 'end', { lines }: Job, view: string): void {
+function send(res: Response, event: 'progress' | 'end', job: Job, view: string): void {
   if (res.writableLength > maxHeldBytes) res.destroy()
-  else if (event === 'end' || !res.writableNeedDrain) res.write(`event: ${event}\nid: ${lines.done}\ndata: ${view}\n\n`)
+  else if (event === 'end' || !res.writableNeedDrain) res.write(`event: ${event}\nid: ${idOf(job)}\ndata: ${view}\n\n`)
 }
+
+/** By it a client says what it has seen last. That of a job that has ended is no one's before. */
+const idOf = ({ state, lines }: Job): string => (state === 'cancelled' ? `${lines.done}-cancelled` : String(lines.done))
 
 /** Called with the job after each change; undefined: it was removed, or this process stops. */
 type JobListener = (job: Job | undefined) => void
