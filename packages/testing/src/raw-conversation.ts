@@ -27,16 +27,24 @@ export interface ConversationOptions {
   readonly answers?: number
   /** Sends one byte at a time. */
   readonly dribble?: boolean
+  /** The client's own address. */
+  readonly from?: string
 }
 
 /** Sends bytes as they are, text as Latin-1, and gives all that the server says until it ends the connection. */
 export function converse(
   port: number,
   bytes: string | Buffer,
-  { patienceMs = 30_000, answers = Infinity, dribble = false }: ConversationOptions = {},
+  { patienceMs = 30_000, answers = Infinity, dribble = false, from }: ConversationOptions = {},
 ): Promise<Conversation> {
   const { promise, resolve } = Promise.withResolvers<Conversation>()
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    allowHalfOpen: true,
+    noDelay: true,
+    ...(from !== undefined && { localAddress: from }),
+  })
   let text = ''
   const end = (how: Conversation['end']): void => {
     clearTimeout(timer)

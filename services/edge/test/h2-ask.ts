@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2'
 import { text } from 'node:stream/consumers'
 
@@ -12,9 +13,9 @@ export interface H2Reply {
   readonly interims: readonly (readonly [status: unknown, link: unknown])[]
 }
 
-/** A session of HTTP/2 with a port of 127.0.0.1, for whose certificate `ca` vouches. */
-export async function h2Session(port: number, ca: string): Promise<ClientHttp2Session> {
-  const session = connect(`https://127.0.0.1:${port}`, { ca })
+/** A session of HTTP/2 with a port of 127.0.0.1, for whose certificate `ca` vouches; over `socket` if there is one. */
+export async function h2Session(port: number, ca: string, socket?: Socket): Promise<ClientHttp2Session> {
+  const session = connect(`https://127.0.0.1:${port}`, { ca, ...(socket && { createConnection: () => socket }) })
   // A test that cares listens itself.
   session.on('error', () => {})
   await once(session, 'remoteSettings')

@@ -55,6 +55,11 @@ const server = table({
     'Paths that are answered 404 with all below them: what the replicas offer their operators',
   ),
   show_backend: preset(flag, true, 'Whether X-Backend names who answered'),
+  proxy_protocol: preset(
+    blocks,
+    [],
+    'Proxies whose connections begin with a PROXY header (version 1 or 2), which says whom they are from; without one they are refused, and from all others one is',
+  ),
   probe_endpoint: preset(kinds.urlPathOrNone, '/edge/readyz', 'Answers whether this edge can serve; "": nothing does'),
 })
 

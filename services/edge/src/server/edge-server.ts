@@ -5,7 +5,7 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from 'node:http2'
-import type { Server as TcpServer } from 'node:net'
+import type { Server as TcpServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
@@ -17,7 +17,7 @@ import {
   type QuotaRefusal,
 } from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
-import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
+import { gracefulClose, type GracefulCloseOptions } from '@ipfleet/http-server/graceful-close.ts'
 import {
   type ConnectionRefusal,
   hardenServer,
@@ -35,6 +35,7 @@ import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { H2Answer } from './h2-answer.ts'
 import { H2Sessions } from './h2-sessions.ts'
+import { type MissingHeader, ProxyProtocol } from './proxy-protocol.ts'
 import { asksForTunnel, mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 
 export interface EdgeServerOptions {
@@ -51,6 +52,8 @@ export interface EdgeServerOptions {
 
 /** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
 const maxStreams = 128
+/** For the PROXY header of a connection that was accepted at the very end. */
+const unnamedGraceMs = 1000
 
 /**
  * What listens: HTTP/1.1, and with TLS also HTTP/2. One TCP server takes the connections; once it is known what a
@@ -62,6 +65,7 @@ export class EdgeServer {
   readonly #listener: TcpServer
   readonly #limits: ConnectionLimits
   readonly #sessions = new H2Sessions()
+  readonly #proxyProtocol: ProxyProtocol
   readonly #options: EdgeServerOptions
   #upgrades: boolean
 
@@ -73,6 +77,8 @@ export class EdgeServer {
     this.#h2 = tls?.http2 === true ? this.#createH2(config) : undefined
     this.#listener = tls && certificate ? this.#createTls(tls, certificate) : this.#h1
     this.#limits = new ConnectionLimits(this.#connectionLimits(config)).watch(this.#listener)
+    // Before all others, which are to see whom the connection is from.
+    this.#proxyProtocol = new ProxyProtocol(config, this.#refuseUnnamed).standBefore(this.#listener)
   }
 
   get openConnections(): number {
@@ -91,6 +97,7 @@ export class EdgeServer {
   /** What can change while it runs. The size of a header cannot: Node takes it when a server is made. */
   configure(config: ServerConfig): void {
     this.#upgrades = config.upgrades
+    this.#proxyProtocol.configure(config)
     this.#limits.configure(this.#connectionLimits(config))
     const { headersTimeout, keepAliveTimeout } = httpServerOptions(limitsOf(config))
     Object.assign(this.#h1, { headersTimeout, keepAliveTimeout, maxHeadersCount: config.maxHeaders })
@@ -104,8 +111,17 @@ export class EdgeServer {
     }
   }
 
-  close(options: { readonly drainMs: number; readonly deadlineMs: number; readonly onDraining: () => void }) {
-    return gracefulClose(this.#h1, { ...options, listeners: [this.#listener], others: this.#sessions })
+  close(options: GracefulCloseOptions & { readonly drainMs: number }): Promise<void> {
+    const closed = gracefulClose(this.#h1, { ...options, listeners: [this.#listener], others: this.#sessions })
+    // A connection whose header never comes is not waited for any longer.
+    const deadline = setTimeout(() => this.#proxyProtocol.destroyWaiting(), options.drainMs + unnamedGraceMs)
+    return closed.finally(() => clearTimeout(deadline))
+  }
+
+  /** As what is refused before it is a request. */
+  readonly #refuseUnnamed = (socket: Socket, why: MissingHeader): void => {
+    const code = why === 'late' ? 'ERR_HTTP_REQUEST_TIMEOUT' : 'ERR_PROXY_HEADER'
+    this.#h1.emit('clientError', Object.assign(new Error('No PROXY header'), { code }), socket)
   }
 
   #createH1(config: ServerConfig, secure: boolean): Server {
@@ -186,6 +202,7 @@ export class EdgeServer {
       noDelay: true,
     })
     server.on('secureConnection', (socket: TLSSocket) => {
+      this.#proxyProtocol.carryOver(socket)
       if (socket.alpnProtocol === 'h2' && this.#h2) {
         if (this.#sessions.isOverResets(addressSubject(plainAddress(socket.remoteAddress)))) socket.destroy()
         else this.#h2.emit('connection', socket)
