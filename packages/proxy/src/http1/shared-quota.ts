@@ -27,6 +27,10 @@ export class SharedQuota {
     return this.#taken
   }
 
+  get free(): number {
+    return Math.max(0, this.#limits.max - this.#taken)
+  }
+
   /** What is taken stays so. */
   configure(limits: SharedQuotaLimits): void {
     this.#limits = limits

@@ -17,7 +17,7 @@ const server = table({
   client_share_percent: preset(
     wholeNumber(1, 100),
     50,
-    'Most that one client may hold of what the others leave free: of the connections to a backend and the places to wait for one, of max_long_answers and of max_held_bytes; 100: all of it',
+    'Most that one client may hold of what the others leave free: of the connections to a backend and the places to wait for one, of max_long_answers, max_held_bytes and max_window_bytes; 100: all of it',
   ),
   max_long_answers: preset(
     wholeNumber(0),
@@ -28,6 +28,11 @@ const server = table({
     wholeNumber(1_048_576),
     33_554_432,
     'Most bytes of the heads and collected bodies of requests under way, of one process',
+  ),
+  max_window_bytes: preset(
+    wholeNumber(0),
+    33_554_432,
+    'Most bytes that clients of HTTP/2 may send before a backend takes them, of one process, beyond 64 KiB a connection',
   ),
   body_buffer_bytes: preset(
     wholeNumber(0, 16_777_216),

@@ -39,6 +39,7 @@ const preset = {
     clientSharePercent: 50,
     maxLongAnswers: 1000,
     maxHeldBytes: 33_554_432,
+    maxWindowBytes: 33_554_432,
     bodyBufferBytes: 65_536,
     maxHeaders: 100,
     maxHeaderBytes: 16_384,
@@ -53,6 +54,7 @@ const preset = {
     tunnelIdleMs: 3_600_000,
     hiddenPaths: ['/metrics', '/stats', '/cache', '/keys', '/admin'],
     showBackend: true,
+    proxyProtocol: [],
     probeEndpoint: '/edge/readyz',
   },
   tls: undefined,
@@ -137,6 +139,7 @@ test('every table and key', () => {
     body_timeout_seconds = 0.25
     max_body_bytes = 0
     hidden_paths = ["/internal/"]
+    proxy_protocol = ["10.0.0.0/8", "192.0.2.7"]
     probe_endpoint = ""
     [tls]
     cert = "cert.pem"
@@ -177,6 +180,7 @@ test('every table and key', () => {
       bodyTimeoutMs: 250,
       maxBodyBytes: 0,
       hiddenPaths: ['/internal'],
+      proxyProtocol: ['10.0.0.0/8', '192.0.2.7/32'],
       probeEndpoint: '',
     },
     tls: { cert: join(cwd, 'cert.pem'), key: join(cwd, 'key.pem'), http2: true, minVersion: 'TLSv1.3' },

@@ -30,7 +30,7 @@ const limits = {
 
 export type SharedLimit = keyof typeof limits
 
-type SharesConfig = Pick<ServerConfig, 'clientSharePercent' | 'maxLongAnswers' | 'maxHeldBytes'>
+type SharesConfig = Pick<ServerConfig, 'clientSharePercent' | 'maxLongAnswers' | 'maxHeldBytes' | 'maxWindowBytes'>
 
 const logEveryMs = 60_000
 
@@ -39,6 +39,8 @@ export class ClientShares {
   readonly longAnswers: SharedQuota
   /** Bytes of heads and of collected bodies. */
   readonly memory: SharedQuota
+  /** Bytes that clients of HTTP/2 may send ahead. */
+  readonly windows: SharedQuota
   readonly #pace = new RefusalPace()
   /** Refused requests, by limit, and by whether all was taken or what one client may have. */
   readonly refused = new Map<SharedLimit, Record<QuotaRefusal, number>>()
@@ -48,12 +50,14 @@ export class ClientShares {
   constructor(config: SharesConfig, logger: Logger) {
     this.longAnswers = new SharedQuota(longAnswersOf(config))
     this.memory = new SharedQuota(memoryOf(config))
+    this.windows = new SharedQuota(windowsOf(config))
     this.#logger = logger
   }
 
   configure(config: SharesConfig): void {
     this.longAnswers.configure(longAnswersOf(config))
     this.memory.configure(memoryOf(config))
+    this.windows.configure(windowsOf(config))
   }
 
   /** What a client is told that meets a limit: 503 when all is taken, 429 when it is the client's own share. Counts it. */
@@ -87,4 +91,8 @@ function longAnswersOf({ maxLongAnswers, clientSharePercent }: SharesConfig) {
 
 function memoryOf({ maxHeldBytes, clientSharePercent }: SharesConfig) {
   return { max: maxHeldBytes, clientSharePercent }
+}
+
+function windowsOf({ maxWindowBytes, clientSharePercent }: SharesConfig) {
+  return { max: maxWindowBytes, clientSharePercent }
 }

@@ -4,6 +4,7 @@ import {
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type ServerHttp2Session,
 } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -35,6 +36,7 @@ import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { H2Answer } from './h2-answer.ts'
 import { H2Sessions } from './h2-sessions.ts'
+import { UploadWindows } from './upload-windows.ts'
 import { type MissingHeader, ProxyProtocol } from './proxy-protocol.ts'
 import { asksForTunnel, mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 
@@ -65,6 +67,7 @@ export class EdgeServer {
   readonly #listener: TcpServer
   readonly #limits: ConnectionLimits
   readonly #sessions = new H2Sessions()
+  readonly #windows: UploadWindows
   readonly #proxyProtocol: ProxyProtocol
   readonly #options: EdgeServerOptions
   #upgrades: boolean
@@ -73,6 +76,7 @@ export class EdgeServer {
     const { config, tls, certificate } = options
     this.#options = options
     this.#upgrades = config.upgrades
+    this.#windows = new UploadWindows(options.shares.windows)
     this.#h1 = this.#createH1(config, tls !== undefined)
     this.#h2 = tls?.http2 === true ? this.#createH2(config) : undefined
     this.#listener = tls && certificate ? this.#createTls(tls, certificate) : this.#h1
@@ -170,6 +174,8 @@ export class EdgeServer {
       const address = peerAddress(req)
       const why = this.#limits.openStream(address)
       if (why !== undefined) return this.#sessions.refuse(res, this.#options.shares.refusal('connections', why))
+      const { stream } = h2
+      if (!stream.endAfterHeaders) this.#windows.widen(stream.session as ServerHttp2Session, this.#shareOf(address))
       res.stream.once('close', () => {
         this.#limits.closeStream(address)
         if (res.stream.aborted && !this.#options.isTrusted(address)) {
@@ -186,6 +192,7 @@ export class EdgeServer {
     server.on('checkExpectation', (req, res) => onRefused(refuseExpectation(req, res)))
     server.on('session', (session) => {
       this.#sessions.add(session)
+      this.#windows.add(session, this.#shareOf(plainAddress(session.socket.remoteAddress)))
       readTurns.addSession(session)
       session.setTimeout(keepAliveMs, () => session.close())
     })
@@ -217,6 +224,11 @@ export class EdgeServer {
     // Its look for expired headers begins when a server listens, which this one does not.
     this.#h1.emit('listening')
     return server
+  }
+
+  /** In whose share a connection is; a proxy carries the requests of many. */
+  #shareOf(address: string): string | undefined {
+    return this.#options.isTrusted(address) ? undefined : addressSubject(address)
   }
 
   #connectionLimits({ maxConnections, maxConnectionsPerClient }: ServerConfig): ConnectionLimitsOptions {
