@@ -78,7 +78,7 @@ export class LeanTransport implements Transport {
         answerTimeoutMs: Infinity,
         idleTimeoutMs: Infinity,
         keepAliveMs,
-        maxLifeMs: this.#options.maxLifeMs,
+        maxConnectionLifeMs: this.#options.maxLifeMs,
       },
     )
     this.#pools.set(origin, pool)

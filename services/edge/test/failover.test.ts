@@ -357,3 +357,12 @@ test('the addresses of a name are as many backends, and followed as they change'
   await edge.waitForLine(({ hostname, code }) => hostname === 'fleet.test' && code === 'ENOTFOUND')
   expect(await answerers()).toBe([second, second].join())
 })
+
+test('a connection is not used for longer than it may, however busy it is', async () => {
+  const backend = await recordingBackend()
+  const edge = await edgeInFrontOf([backend.port], { upstreams: 'max_connection_life_seconds = 0.2' })
+  await until(async () => {
+    expect((await ask(edge.port)).status).toBe(200)
+    return backend.requests.some(({ connection }) => connection === 2)
+  })
+})

@@ -35,6 +35,7 @@ export function groupConfig({ backends, group, health, ejection }: Changes): Ups
       maxWaiting: 100,
       clientSharePercent: 50,
       keepAliveMs: 4000,
+      maxConnectionLifeMs: 300_000,
       resolveMs: 10_000,
       healthPath: undefined,
       ...group,

@@ -18,7 +18,7 @@ export interface PoolOptions extends ConnectionTimeouts {
   /** Most of both that one client may hold, in percent of what the others leave free. Default 100: all of them. */
   readonly clientSharePercent?: number
   /** How long a connection is used for further exchanges. Default: without end. */
-  readonly maxLifeMs?: number
+  readonly maxConnectionLifeMs?: number
 }
 
 /** Connections to one target, kept alive between exchanges. */
@@ -187,7 +187,7 @@ export class ConnectionPool implements UpstreamPool {
     this.#release(connection)
     // There may be too many since `configure`, or since a long exchange is over.
     const isSurplus = this.#connections.size - this.#long.size > this.#options.maxConnections
-    const isOld = performance.now() - connection.madeMs > (this.#options.maxLifeMs ?? Infinity)
+    const isOld = performance.now() - connection.madeMs > (this.#options.maxConnectionLifeMs ?? Infinity)
     const next = isSurplus || isOld ? undefined : this.#nextWaiting()
     if (next) this.#begin(next, connection)
     else if (isSurplus || isOld || this.#closing) connection.drop()

@@ -89,6 +89,11 @@ const group = table({
   max_connections: preset(wholeNumber(1, 65_535), 256, 'Most connections of one process to one address'),
   max_waiting: preset(wholeNumber(0), 1024, 'Most requests that wait for one of these; more are answered 503'),
   keep_alive_seconds: preset(seconds(), 30, 'How long an unused connection is kept; shorter than the backend keeps it'),
+  max_connection_life_seconds: preset(
+    seconds(),
+    300,
+    'How long a connection is used for further requests, so that an address behind which servers come and go is connected to anew',
+  ),
   resolve_seconds: preset(seconds(), 5, 'How often the addresses of a name are looked up again'),
   health_path: optional(kinds.requestTargetOrNone, 'Overrides that of [health]; "": no active checks of this group'),
 })

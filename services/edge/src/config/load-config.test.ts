@@ -70,6 +70,7 @@ const preset = {
       maxWaiting: 1024,
       clientSharePercent: 50,
       keepAliveMs: 30_000,
+      maxConnectionLifeMs: 300_000,
       resolveMs: 5000,
       healthPath: undefined,
     },
