@@ -9,7 +9,6 @@ import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import { RequestBudget, withBudget } from '@ipfleet/redis/request-budget.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
-import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import express from 'express'
 import { adminGuard } from './http/admin-guard.ts'
 import { keyRoutes, type KeyRoutesDeps } from './http/key-routes.ts'
@@ -22,8 +21,6 @@ export interface AppDeps {
   readonly adminToken: string | undefined
   readonly accessLog: AccessLog
   readonly memoryHits: MemoryHits
-  /** Undefined: every client may ask. */
-  readonly clients: ClientGuard | undefined
   readonly probes: ProbeRoutesDeps
   readonly operations: OperationRoutesDeps
   readonly keys: KeyRoutesDeps
@@ -51,7 +48,7 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.use(operatorPaths, () => {
     throw new ProxyError('not_found')
   })
-  app.use(usageRoutes(deps.clients))
+  app.use(usageRoutes(deps.lookups.clients))
   // Of the bulk service. A client that looks for it here must not ask upstream for it.
   app.use('/jobs', () => {
     throw new ProxyError('not_found')

@@ -29,7 +29,6 @@ import { registerMetrics } from './metrics.ts'
 import { RequestRecord } from './operations/request-record.ts'
 import { RequestBodies } from './http/request-bodies.ts'
 import { MemoryHits } from './http/memory-hits.ts'
-import { Responder } from './http/responder.ts'
 import { maxToolBytes } from './http/lookup-routes.ts'
 import { durationsOf, type LookupSettings } from './settings.ts'
 import { isPoorer } from './upstream/richness.ts'
@@ -137,7 +136,6 @@ export class Replica {
       adminToken: settings.ADMIN_TOKEN,
       accessLog,
       memoryHits,
-      clients,
       probes: { metrics, health: () => health.report(), isReady: () => !health.draining },
       operations: {
         generation: fleet.generation,
@@ -148,7 +146,8 @@ export class Replica {
       redisTimeoutMs: settings.REDIS_TIMEOUT_MS,
       lookups: {
         lookup,
-        responder: new Responder({ record, clients, exhaustedStatus }),
+        record,
+        clients,
         exhaustedStatus,
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
         liveRate: new LiveRate(() => record.live),

@@ -1,24 +1,33 @@
 import type { IncomingMessage } from 'node:http'
+import type { Origin } from '@ipfleet/cache/outcome.ts'
+import { monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { asProxyError } from '@ipfleet/http-server/error-handler.ts'
+import type { Admission, ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
+import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
 import { type Request, type Response, Router } from 'express'
-import { batchForm } from '../query/batch-item.ts'
-import { batchItems } from '../query/batch-items.ts'
+import { batchForm, batchItems } from '../query/batch-items.ts'
 import { BatchSlots } from './batch-slots.ts'
 import type { LiveRate } from '../operations/live-rate.ts'
-import type { Answered } from '../lookup/answered.ts'
-import { answerMany } from '../lookup/batch-answer.ts'
+import { type Answered, BatchError, endOf, LookupError } from '../lookup/answered.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import { parseTarget, toolTarget } from '../query/query.ts'
+import { answerHeaders, notModifiedHeaders } from './answer-headers.ts'
 import { cacheDirectives } from './cache-directives.ts'
-import { exhaustedStatusFor } from './exhausted-status.ts'
+import { exhaustedStatusFor, toldWith } from './exhausted-status.ts'
+import { setItemFields } from './item-fields.ts'
+import { callbackIn } from './jsonp.ts'
 import { isBackground, liveReserve } from './live-reserve.ts'
+import { isUnchanged, representationFor } from './representation.ts'
 import type { RequestBodies } from './request-bodies.ts'
-import type { Responder } from './responder.ts'
+import type { RequestRecord, RouteClass } from '../operations/request-record.ts'
 
 export interface LookupRoutesDeps {
   readonly lookup: Lookup
-  readonly responder: Responder
+  readonly record: RequestRecord
+  /** Undefined: every client may ask. */
+  readonly clients: ClientGuard | undefined
   readonly clientAddress: (req: IncomingMessage) => string
   readonly liveRate: LiveRate
   readonly bodies: RequestBodies
@@ -37,11 +46,11 @@ const batchPath = /^\/batch(\/|&|\?|$)/
 
 /** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
 export function lookupRoutes(deps: LookupRoutesDeps): Router {
-  const { lookup, responder, clientAddress } = deps
+  const { lookup, clientAddress } = deps
   const slots = new BatchSlots()
   const get = async (req: Request, res: Response): Promise<void> => {
     const route = req.path === '/me' ? 'account' : 'lookup'
-    await responder.respond(route, req, res, async () => {
+    await respond(deps, route, req, res, async () => {
       const parsed = parseTarget(req.url)
       const directives = cacheDirectives(req.headers['cache-control'])
       if (parsed.kind === 'direct') {
@@ -54,7 +63,7 @@ export function lookupRoutes(deps: LookupRoutesDeps): Router {
   }
 
   const post = (req: Request, res: Response): Promise<void> =>
-    responder.respond('batch', req, res, () =>
+    respond(deps, 'batch', req, res, () =>
       batchPath.test(req.url) ? batchAnswer(deps, slots, req, res) : toolAnswer(deps, req, res),
     )
 
@@ -88,7 +97,7 @@ async function batchAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Reque
   await slots.take(client, res)
   // Not before: many lists that wait for their turn would take several times the memory.
   const items = batchItems(body)
-  const answered = await answerMany(lookup, { ...terms, items })
+  const answered = await lookup.answerMany({ ...terms, items })
   slots.answering(res)
   return answered
 }
@@ -118,4 +127,107 @@ function preflight(res: Response): void {
     'Access-Control-Max-Age': '86400',
   })
   res.status(204).end()
+}
+
+/** Admits the request, sends what `find` brings, and counts and traces how it ended. What is thrown is thrown on. */
+async function respond(
+  deps: LookupRoutesDeps,
+  route: RouteClass,
+  req: Request,
+  res: Response,
+  find: () => Promise<Answered>,
+): Promise<void> {
+  const startedMs = monotonicClock.nowMs()
+  try {
+    // A client that may not ask learns nothing about the query.
+    const admission = await deps.clients?.admit(req, res)
+    const callback = req.method === 'POST' ? undefined : callbackIn(req.url)
+    const answered = await findFor(deps, admission, res, find)
+    await send(deps, route, req, res, { answered, callback, startedMs })
+  } catch (thrown) {
+    throw toldWith(exhaustedStatusFor(req, deps.exhaustedStatus), failed(deps, route, res, thrown, startedMs))
+  }
+}
+
+/** What was asked upstream counts for the client, whatever came of it. */
+async function findFor(
+  { clients }: LookupRoutesDeps,
+  admission: Admission | undefined,
+  res: Response,
+  find: () => Promise<Answered>,
+): Promise<Answered> {
+  if (clients === undefined || admission === undefined) return find()
+  try {
+    const answered = await find()
+    clients.settle(res, admission, unitsOf(answered))
+    return answered
+  } catch (thrown) {
+    clients.settle(res, admission, thrown instanceof LookupError ? unitsOf(thrown) : 0)
+    throw thrown
+  }
+}
+
+interface Sending {
+  readonly answered: Answered
+  /** Of JSONP. */
+  readonly callback: string | undefined
+  readonly startedMs: number
+}
+
+async function send(
+  { record }: LookupRoutesDeps,
+  route: RouteClass,
+  req: Request,
+  res: Response,
+  { answered, callback, startedMs }: Sending,
+): Promise<void> {
+  const { source, entry, origin } = answered
+  const form = representationFor(req, entry, callback)
+  const isHeld = isUnchanged(req, form.tag)
+  const body = isHeld ? undefined : await form.body()
+  const nowMs = monotonicClock.nowMs()
+  const { status, contentType } = form.answer
+  Object.assign(traceOf(res), { cache: source, ...origin })
+  tellItems(record, res, answered)
+  record.add(route, isHeld ? 304 : status, source, nowMs - startedMs)
+  if (body === undefined) res.writeHead(304, notModifiedHeaders(entry, source, nowMs, form))
+  else res.writeHead(status, answerHeaders(entry, source, nowMs, { ...form, contentType, length: body.length }))
+  // Node leaves the body out when the method was HEAD.
+  res.end(body)
+}
+
+/** Of a failure as a whole, Retry-After is told with the error. */
+type ToldItems = Pick<Answered, 'items' | 'units'> & { readonly retryAfterSeconds?: number | undefined }
+
+/** Of a batch: what became of its items, to the client, the log and the metrics. */
+function tellItems(record: RequestRecord, res: Response, told: ToldItems): void {
+  if (told.items === undefined) return
+  if (told.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(told.retryAfterSeconds))
+  setItemFields(res, told)
+  Object.assign(traceOf(res), { items: told.items })
+  record.addItems(told.items)
+}
+
+function failed(
+  { record }: LookupRoutesDeps,
+  route: RouteClass,
+  res: Response,
+  thrown: unknown,
+  startedMs: number,
+): ProxyError {
+  const error = asProxyError(thrown)
+  const end = endOf(error)
+  if (error.code === 'keys_exhausted') record.keysExhausted += 1
+  // A look-up that failed knows with what it was tried.
+  Object.assign(traceOf(res), { cache: end, ...(error instanceof LookupError && error.origin) })
+  if (error instanceof BatchError) tellItems(record, res, error)
+  record.add(route, error.status, end, monotonicClock.nowMs() - startedMs)
+  const forwarded = end === 'error' ? ' fwd=miss;' : ''
+  res.setHeader('Cache-Status', `ipfleet;${forwarded} detail=${error.code}`)
+  return error
+}
+
+/** Upstream units that a request has caused: one if it asked, more if it says so (a batch). */
+function unitsOf({ units, origin }: { readonly units?: number; readonly origin?: Origin | undefined }): number {
+  return units ?? (origin === undefined ? 0 : 1)
 }

@@ -27,6 +27,27 @@ export type AnswerSource = Exclude<AnswerEnd, 'refused' | 'error'>
 /** How many items of a batch ended how. */
 export type ItemCounts = Readonly<Partial<Record<AnswerEnd, number>>>
 
+/** Refused for what the client sent; nothing was looked up. */
+const refusals: ReadonlySet<ErrorCode> = new Set([
+  'bad_request',
+  'wrong_ip',
+  'wrong_product_ip',
+  'not_found',
+  'method_not_allowed',
+  'payload_too_large',
+  'unsupported_media_type',
+  'request_timeout',
+  'client_left',
+  'uri_too_long',
+  'token_missing',
+  'unknown_token',
+  'rate_limited',
+  'client_share',
+  'not_cached',
+])
+
+export const endOf = ({ code }: ProxyError): AnswerEnd => (refusals.has(code) ? 'refused' : 'error')
+
 export interface Answered {
   readonly source: AnswerSource
   readonly entry: Entry

@@ -1,24 +1,21 @@
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
 import { inSlices } from '@ipfleet/cache/in-slices.ts'
-import type { Failure } from '@ipfleet/cache/outcome.ts'
-import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
+import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { CacheDirectives } from '../http/cache-directives.ts'
 import { toldWith } from '../http/exhausted-status.ts'
-import { type BatchForm, type BatchItem, readItem } from '../query/batch-item.ts'
+import type { BatchForm } from '../query/batch-items.ts'
 import { BatchBody, batchValue, type BatchValue } from './batch-body.ts'
 import {
   type AnswerEnd,
   type Answered,
   type AnswerSource,
   BatchError,
-  failed,
   type ItemCounts,
   LookupError,
   originOf,
   type QueryResult,
 } from './answered.ts'
-import type { Lookup } from './lookup.ts'
 
 export interface BatchRequest extends BatchForm {
   /** As the client wrote them. */
@@ -35,7 +32,7 @@ export interface BatchRequest extends BatchForm {
 }
 
 /** What came of one item. `refused`: it makes no sense, and nothing was asked. */
-type ItemResult = QueryResult | { readonly kind: 'refused'; readonly error: ProxyError }
+export type ItemResult = QueryResult | { readonly kind: 'refused'; readonly error: ProxyError }
 type Result = readonly [item: string, ItemResult]
 
 /**
@@ -53,31 +50,30 @@ const tellingFirst = [
   'local',
 ] as const satisfies readonly AnswerSource[]
 
+/** What the search for the items came to. */
+export interface BatchEnd {
+  /** Monotonic. */
+  readonly nowMs: number
+  /** Queries put to upstream. */
+  readonly units: number
+  /** Of the first load that tells. */
+  readonly origin: Origin | undefined
+}
+
 /**
- * The object with the answer to each item, in their order; an item that appears twice is asked and answered once. What
- * is wrong with one item is told in its place.
+ * The object with the answer to each item, in their order. What is wrong with one item is told in its place.
  * @throws BatchError when nothing was answered and something failed: a failure of the whole, as if it had been one item
  */
-export async function answerMany(
-  lookup: Lookup,
+export async function batchAnswer(
+  results: readonly Result[],
   request: BatchRequest,
-  clock: Clock = monotonicClock,
+  { nowMs, units, origin }: BatchEnd,
 ): Promise<Answered> {
-  const distinct = [...new Set(request.items)]
-  const read: BatchItem[] = []
-  await inSlices(distinct, (item) => void read.push(readItem(item, request.prefix, request.ownAddress)))
-  const search = lookup.search({ directives: request.directives, batch: request })
-  const found = await search.results(read.flatMap((one) => (one.kind === 'query' ? [one.query] : [])))
-  const results = read.map((one, at): Result => [
-    distinct[at] as string,
-    one.kind === 'error' ? { kind: 'refused', error: one.error } : (found.get(one.query.target) ?? failed('internal')),
-  ])
   const items = countsOf(results)
   const source = tellingFirst.find((one) => items[one] !== undefined)
-  const { units } = search
   if (items.error !== undefined && source === undefined) throw new BatchError(tellingFailure(results), { items, units })
-  const entry = await entryOf(results, request, clock.nowMs())
-  return { source: source ?? 'local', entry, items, units, ...originOf(search), ...retryOf(results) }
+  const entry = await entryOf(results, request, nowMs)
+  return { source: source ?? 'local', entry, items, units, ...originOf({ origin }), ...retryOf(results) }
 }
 
 /** As old as the oldest of the items, and fresh for as long as all are. */

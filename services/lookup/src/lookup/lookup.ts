@@ -9,9 +9,11 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { type Answered, type AnswerSource, failed, LookupError, originOf, type Results, resultOf } from './answered.ts'
+import { batchAnswer, type BatchRequest, type ItemResult } from './batch-answer.ts'
 import { type OfflineAnswers, reservedAnswer } from './own-answers.ts'
 import { findParts, partOf, type Queries } from './record-parts.ts'
 import type { CacheDirectives } from '../http/cache-directives.ts'
+import { type BatchItem, readItem } from '../query/batch-items.ts'
 import { type Query, requestOf } from '../query/query.ts'
 import type { BatchLoader } from '../upstream/batch-loader.ts'
 import type { MicroBatcher } from '../upstream/micro-batcher.ts'
@@ -36,19 +38,14 @@ export interface LookupDeps {
   readonly clock?: Clock
 }
 
-export interface SearchTerms {
+interface SearchTerms {
   /** `bypass`: past the caches and past coalescing, neither reading nor writing. */
   readonly directives: CacheDirectives
   /** Undefined for a query that is asked alone. */
-  readonly batch?: {
-    /** Of each API key's limit, from 0 to 1: left to look-ups that a client waits for. */
-    readonly reserveShare: number
-    /** No client waits for it: it does not push out of memory what others ask for. */
-    readonly isBackground: boolean
-  }
+  readonly batch?: Pick<BatchRequest, 'reserveShare' | 'isBackground'>
 }
 
-/** Query → answer. No HTTP and no Redis in it. */
+/** Query → answer, and many → one. No HTTP and no Redis in it. */
 export class Lookup {
   readonly #deps: SearchDeps
 
@@ -61,15 +58,31 @@ export class Lookup {
    * @throws LookupError when there is none
    */
   async answer(query: Query, directives: CacheDirectives): Promise<Answered> {
-    const results = await this.search({ directives }).results([query])
+    const results = await new Search(this.#deps, { directives }).results([query])
     const result = results.get(query.target) ?? failed('internal')
     if (result.kind === 'failed') throw new LookupError(result.failure)
     return result
   }
 
-  /** For many queries, or one. */
-  search(terms: SearchTerms): Search {
-    return new Search(this.#deps, terms)
+  /**
+   * The object with the answer to each item; an item that appears twice is asked and answered once.
+   * @throws BatchError when nothing was answered and something failed
+   */
+  async answerMany(request: BatchRequest): Promise<Answered> {
+    const { prefix, ownAddress, directives } = request
+    const distinct = [...new Set(request.items)]
+    const read: BatchItem[] = []
+    await inSlices(distinct, (item) => void read.push(readItem(item, prefix, ownAddress)))
+    const search = new Search(this.#deps, { directives, batch: request })
+    const found = await search.results(read.flatMap((one) => (one.kind === 'query' ? [one.query] : [])))
+    const results = read.map((one, at): [string, ItemResult] => [
+      distinct[at] as string,
+      one.kind === 'error'
+        ? { kind: 'refused', error: one.error }
+        : (found.get(one.query.target) ?? failed('internal')),
+    ])
+    const { units, origin } = search
+    return batchAnswer(results, request, { nowMs: this.#deps.clock.nowMs(), units, origin })
   }
 
   /**
@@ -88,7 +101,7 @@ export class Lookup {
 type SearchDeps = LookupDeps & { readonly clock: Clock }
 
 /** One request's way through reserved addresses, caches, upstream, stale copies and the embedded database. */
-export class Search {
+class Search {
   readonly #deps: SearchDeps
   readonly #terms: SearchTerms
   readonly #deadlineMs: number
