@@ -142,7 +142,7 @@ export class Replica {
         ownStats,
         otherStats: fleetStats && (() => fleetStats.others()),
       },
-      keys: { desk: upstream?.quota.desk },
+      keys: { admin: upstream?.quota.admin },
       redisTimeoutMs: settings.REDIS_TIMEOUT_MS,
       lookups: {
         lookup,

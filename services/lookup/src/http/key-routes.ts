@@ -4,24 +4,24 @@ import type { KeyAdmin } from '../keys/key-admin.ts'
 
 export interface KeyRoutesDeps {
   /** Undefined without keys. */
-  readonly desk: KeyAdmin | undefined
+  readonly admin: KeyAdmin | undefined
 }
 
 /** A year: a key that should be gone for longer should be gone from the settings. */
 const longestBenchSeconds = 31_536_000
 
 /** What an operator sees of the keys, and does to one of them for the whole fleet; who may is decided before. */
-export function keyRoutes({ desk }: KeyRoutesDeps): Router {
+export function keyRoutes({ admin }: KeyRoutesDeps): Router {
   const router = Router({ caseSensitive: true })
   router.get('/keys', async (_req, res) => {
-    res.json({ keys: (await desk?.rows()) ?? [] })
+    res.json({ keys: (await admin?.rows()) ?? [] })
   })
-  const change = (act: (desk: KeyAdmin, id: string, req: Request) => Promise<unknown>) => {
+  const change = (act: (admin: KeyAdmin, id: string, req: Request) => Promise<unknown>) => {
     return async (req: Request, res: Response): Promise<void> => {
       const id = String(req.params['id'])
-      if (!desk?.knows(id)) throw new ProxyError('not_found', { message: 'There is no key of this id' })
-      await act(desk, id, req)
-      res.json((await desk.rows()).find((row) => row.id === id))
+      if (!admin?.knows(id)) throw new ProxyError('not_found', { message: 'There is no key of this id' })
+      await act(admin, id, req)
+      res.json((await admin.rows()).find((row) => row.id === id))
     }
   }
   router.post(

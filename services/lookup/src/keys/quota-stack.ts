@@ -12,7 +12,7 @@ import { durationsOf, type LookupSettings } from '../settings.ts'
 
 /** What looks after the keys' quotas. */
 export interface QuotaStack {
-  readonly desk: KeyAdmin
+  readonly admin: KeyAdmin
   /** Undefined when QUOTA_POLL_SECONDS is 0, and with a provider that has no `/me`. */
   readonly poller: QuotaPoller | undefined
 }
@@ -38,9 +38,9 @@ export function quotaStack(
     pools,
   }: { readonly pool: KeyPool; readonly client: UpstreamClient; readonly pools: readonly KeyPool[] },
 ): QuotaStack {
-  const desk = new KeyAdmin({ pools, benchMs: durationsOf(settings).cooldownMs, epochMs })
+  const admin = new KeyAdmin({ pools, benchMs: durationsOf(settings).cooldownMs, epochMs })
   const everyMs = durationsOf(settings).quotaPollMs
-  if (everyMs === 0 || !offers(client.provider, account)) return { desk, poller: undefined }
+  if (everyMs === 0 || !offers(client.provider, account)) return { admin, poller: undefined }
   const timeoutMs = settings.REQUEST_TIMEOUT_MS
   const poller = new QuotaPoller({
     pool,
@@ -50,5 +50,5 @@ export function quotaStack(
     settleMs: Math.min(timeoutMs, everyMs / 2),
     epochMs,
   })
-  return { desk, poller }
+  return { admin, poller }
 }

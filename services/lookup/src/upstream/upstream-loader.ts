@@ -43,7 +43,7 @@ const unsettledMs = 1000
 const probeEveryMs = 1000
 
 /** One request on its way: what is asked, at what cost, until when, and what it has met. */
-interface Journey {
+interface LoadContext {
   readonly request: UpstreamRequest
   readonly product: Product
   readonly demand: Demand
@@ -93,40 +93,40 @@ export class UpstreamLoader implements Upstream {
     return this.#deps.prefersRichest && holdsFullRecords(request, product) && this.#pool.hasMixedPlans(product.name)
   }
 
-  async #askKeyAfterKey(journey: Journey): Promise<Outcome> {
-    const { request, demand, deadlineMs, options, tries } = journey
+  async #askKeyAfterKey(context: LoadContext): Promise<Outcome> {
+    const { request, demand, deadlineMs, options, tries } = context
     for (;;) {
       const ticket = await this.#pool.take(tries.tried, deadlineMs, demand)
-      if (ticket.kind === 'exhausted') return this.#withoutKey(journey, ticket)
-      if (tries.hasDenials && this.#clock.nowMs() >= deadlineMs) return this.#outOfTime(journey, ticket)
+      if (ticket.kind === 'exhausted') return this.#withoutKey(context, ticket)
+      if (tries.hasDenials && this.#clock.nowMs() >= deadlineMs) return this.#outOfTime(context, ticket)
       tries.tried.add(ticket.key.id)
       const reply = sensible(await this.#client.ask(request, ticket.key.secret, deadlineMs), options)
       if (reply.quota) this.#pool.noteQuota(ticket, reply.quota)
       const refused = refusedItems(reply, ticket, options)
       if (refused) await this.#pool.unsettled(ticket)
       const outcome = refused
-        ? await this.#follow(journey, ofItems(ticket), refused)
-        : await this.#follow(journey, ticket, reply)
+        ? await this.#follow(context, ofItems(ticket), refused)
+        : await this.#follow(context, ticket, reply)
       if (outcome) return tries.poorer && outcome.kind === 'failure' ? this.#passOn(request, tries.poorer) : outcome
     }
   }
 
   /** What follows from a reply; undefined: the next key is asked. */
-  #follow(journey: Journey, ticket: Ticket, reply: Reply): Promise<Outcome | undefined> {
+  #follow(context: LoadContext, ticket: Ticket, reply: Reply): Promise<Outcome | undefined> {
     switch (reply.kind) {
       case 'answered':
-        return this.#answered(journey, ticket, reply.answer)
+        return this.#answered(context, ticket, reply.answer)
       case 'limited':
-        return this.#limited(journey, ticket, reply)
+        return this.#limited(context, ticket, reply)
       case 'denied':
-        return this.#denied(journey, ticket, reply)
+        return this.#denied(context, ticket, reply)
       case 'failed':
-        return this.#failed(journey, ticket, reply)
+        return this.#failed(context, ticket, reply)
     }
   }
 
   async #answered(
-    { request, demand, options, tries }: Journey,
+    { request, demand, options, tries }: LoadContext,
     ticket: Ticket,
     answer: UpstreamAnswer,
   ): Promise<Outcome | undefined> {
@@ -156,11 +156,11 @@ export class UpstreamLoader implements Upstream {
   }
 
   async #limited(
-    journey: Journey,
+    context: LoadContext,
     ticket: Ticket,
     { scope, reason, retryAfterSeconds, quota }: Extract<Reply, { kind: 'limited' }>,
   ): Promise<Outcome | undefined> {
-    const { product, tries, source, demand } = journey
+    const { product, tries, source, demand } = context
     tries.limited(ticket, { scope, reason, retryAfterSeconds, seen: quota })
     // A tool's limit is the key's own, however many keys have used it up.
     const isSource = product.kind !== 'tool' && (source.isProbe || (await tries.areLimitedAlike()))
@@ -181,11 +181,11 @@ export class UpstreamLoader implements Upstream {
   }
 
   async #denied(
-    journey: Journey,
+    context: LoadContext,
     ticket: Ticket,
     { scope, answer }: Extract<Reply, { kind: 'denied' }>,
   ): Promise<Outcome | undefined> {
-    const { request, tries, source } = journey
+    const { request, tries, source } = context
     const { check } = this.#deps
     const { status } = answer
     const verdict =
@@ -217,7 +217,7 @@ export class UpstreamLoader implements Upstream {
   }
 
   async #failed(
-    { tries }: Journey,
+    { tries }: LoadContext,
     ticket: Ticket,
     reply: Extract<Reply, { kind: 'failed' }>,
   ): Promise<Outcome | undefined> {
@@ -229,7 +229,7 @@ export class UpstreamLoader implements Upstream {
   }
 
   /** Every key has been tried, rests, or may not ask this. */
-  async #withoutKey({ request, product, demand, tries, source }: Journey, none: Exhausted): Promise<Outcome> {
+  async #withoutKey({ request, product, demand, tries, source }: LoadContext, none: Exhausted): Promise<Outcome> {
     const { limitCount, toldSeconds, queryRefusal, failure, denial, poorer } = tries
     if (await tries.areUsedUpAlike()) {
       await tries.acquit()
@@ -252,7 +252,7 @@ export class UpstreamLoader implements Upstream {
   }
 
   /** Some keys may not ask this, and of the others it is not known yet. */
-  async #outOfTime({ tries }: Journey, ticket: Ticket): Promise<Outcome> {
+  async #outOfTime({ tries }: LoadContext, ticket: Ticket): Promise<Outcome> {
     await this.#pool.unsettled(ticket)
     await tries.convict()
     return failed('keys_exhausted', wholeSeconds(unsettledMs))
