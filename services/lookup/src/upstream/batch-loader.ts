@@ -71,33 +71,24 @@ interface Chunk {
  * it had been asked alone.
  */
 export class BatchLoader {
-  readonly #upstream: Pick<Upstream, 'load'>
-  readonly #fallback: BatchLoaderDeps['fallback']
-  readonly #freshForMs: BatchLoaderDeps['freshForMs']
-  readonly #productOf: (query: Query) => string
-  readonly #takesBatches: boolean
-
-  constructor({ upstream, fallback, freshForMs, productOf = () => 'core', takesBatches = true }: BatchLoaderDeps) {
-    this.#upstream = upstream
-    this.#fallback = fallback
-    this.#freshForMs = freshForMs
-    this.#productOf = productOf
-    this.#takesBatches = takesBatches
-  }
-
+  readonly #deps: BatchLoaderDeps
   /** What is asked of queries that no batch takes. */
-  get #single(): Pick<Upstream, 'load'> {
-    return this.#fallback ?? this.#upstream
+  readonly #single: Pick<Upstream, 'load'>
+
+  constructor(deps: BatchLoaderDeps) {
+    this.#deps = deps
+    this.#single = deps.fallback ?? deps.upstream
   }
 
   /** Settles every query, by its target, as answers come in. What goes wrong is an outcome too. */
   async load(queries: readonly Query[], terms: LoadTerms, settle: Settle<Outcome>): Promise<void> {
-    if (!this.#takesBatches) {
+    const { takesBatches = true, productOf = () => 'core' } = this.#deps
+    if (!takesBatches) {
       const { deadlineMs, ...options } = terms
       return askSingly(queries, (request) => this.#single.load(request, deadlineMs, options), settle)
     }
     const chunks = [...Map.groupBy(queries, routeOf)].flatMap(([route, ofRoute]) =>
-      [...Map.groupBy(ofRoute, this.#productOf)].flatMap(([product, group]) =>
+      [...Map.groupBy(ofRoute, productOf)].flatMap(([product, group]) =>
         slicesOf(group, maxItems).map((slice) => ({ route, product, queries: slice })),
       ),
     )
@@ -109,7 +100,7 @@ export class BatchLoader {
    * all, and item by item where no key's plan has batches. Ends at the latest when no key has anything left, or time is up.
    */
   async #askChunk({ route, product, queries }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
-    const fallback = this.#fallback
+    const { upstream, fallback } = this.#deps
     const [first] = queries
     const ownDeadlineMs = (first && fallback?.firstDeadlineMs(requestOf(first), deadlineMs, terms)) ?? deadlineMs
     const heldLimits: HeldLimit[] = []
@@ -118,7 +109,7 @@ export class BatchLoader {
       const part = left.slice(0, size)
       const reading = new BatchReading(part.map((query) => itemOf(query, route)))
       const options = { units: route === routes.lite ? 0 : part.length, heldLimits, ...reading.checks, ...terms }
-      const outcome = await this.#upstream.load(batchRequest(route, product, part), ownDeadlineMs, options)
+      const outcome = await upstream.load(batchRequest(route, product, part), ownDeadlineMs, options)
       if (part.length > 1 && isExhausted(outcome)) {
         size = Math.ceil(part.length / shrinkBy)
         continue
@@ -170,7 +161,7 @@ export class BatchLoader {
       return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
     // A record that is missing is told by an empty string; alone, the query would have had another answer.
     const isCertain = expected !== 'json' || contentType.includes('json')
-    const freshForMs = isCertain ? this.#freshForMs(target, answer, mayThreaten) : 0
+    const freshForMs = isCertain ? this.#deps.freshForMs(target, answer, mayThreaten) : 0
     return { kind: 'answer', answer, freshForMs, ...from }
   }
 }
