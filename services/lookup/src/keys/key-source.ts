@@ -9,28 +9,27 @@ export interface KeySourceOptions {
   readonly listed: readonly string[]
   /** KEYS_FILE */
   readonly path: string | undefined
-  /** Which of the file's keys are meant. Default all. */
-  readonly isOurs?: (key: ApiKey) => boolean
+  /** Which of the file's keys are meant. */
+  readonly isOurs: (key: ApiKey) => boolean
 }
 
 /** The keys that are configured, of the setting and of the file, as long as the replica runs. */
 export class KeySource {
-  readonly #listed: readonly string[]
+  readonly #options: KeySourceOptions
   readonly #file: KeysFile | undefined
   readonly #logger: Logger
-  readonly #isOurs: (key: ApiKey) => boolean
 
   /** @throws KeysFileError when there is a file and it cannot be used */
-  constructor({ listed, path, isOurs = () => true }: KeySourceOptions, logger: Logger) {
-    this.#listed = listed
-    this.#isOurs = isOurs
+  constructor(options: KeySourceOptions, logger: Logger) {
+    this.#options = options
     this.#logger = logger
-    this.#file = path === undefined ? undefined : new KeysFile(path)
+    this.#file = options.path === undefined ? undefined : new KeysFile(options.path)
     this.#hide(this.#file?.keys ?? [])
   }
 
   get keys(): readonly ApiKey[] {
-    return unionOf(this.#listed, (this.#file?.keys ?? []).filter(this.#isOurs))
+    const { listed, isOurs } = this.#options
+    return unionOf(listed, (this.#file?.keys ?? []).filter(isOurs))
   }
 
   /** From now on the pool has the keys that the file has. */
