@@ -3,7 +3,7 @@ import type { NameLookups } from './name-lookups.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { includesPort, type PortRange } from './port-ranges.ts'
 import type { TargetList } from './target-list.ts'
-import { type Target, type TargetAddress, targetAddress, type TargetVerdict } from './target.ts'
+import { nameAddress, type Target, type TargetAddress, targetAddress, type TargetVerdict } from './target.ts'
 
 export interface TargetPolicyDeps {
   /** Where CONNECT may go. */
@@ -11,7 +11,8 @@ export interface TargetPolicyDeps {
   readonly allow: TargetList
   readonly deny: TargetList
   readonly own: OwnAddresses
-  readonly names: NameLookups
+  /** Undefined: names are not looked up, since they are sent to other proxies. */
+  readonly names: NameLookups | undefined
 }
 
 type Reason = Extract<TargetVerdict, { kind: 'refused' }>['reason']
@@ -40,6 +41,7 @@ export class TargetPolicy {
       return reason === undefined ? { kind: 'allowed', addresses: [targetAddress(host)] } : refused(reason)
     }
     if (deny.hasName(host)) return refused('denied')
+    if (names === undefined) return this.#judgeName(host)
     const found = await names.addressesOf(host)
     if (found.kind === 'unresolved') return found
     const isAllowed = allow.hasName(host)
@@ -47,6 +49,12 @@ export class TargetPolicy {
     const addresses = judged.filter(({ reason }) => reason === undefined).map(({ one }) => one)
     if (addresses.length > 0) return { kind: 'allowed', addresses: interleaved(addresses) }
     return refused(judged.map(({ reason }) => reason).find((reason) => reason !== undefined) ?? 'private')
+  }
+
+  /** Of names, only those of RFC 6761 §6.3 are known to be a machine's own. */
+  #judgeName(host: string): TargetVerdict {
+    const isOwn = /(?:^|\.)localhost$/.test(host) && !this.#deps.allow.hasName(host)
+    return isOwn ? refused('private') : { kind: 'allowed', addresses: [nameAddress(host)] }
   }
 
   #whyNot(address: string, port: number, isAllowed: boolean): Reason | undefined {

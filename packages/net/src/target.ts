@@ -14,10 +14,15 @@ export function authorityOf({ host, port }: Pick<Target, 'host' | 'port'>): stri
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** An address that a target stands for and that may be dialled. */
+/** An address that a target stands for and that may be dialled; a name if that is sent to another proxy (`nameAddress`). */
 export interface TargetAddress {
   readonly address: string
   readonly family: 4 | 6
+}
+
+/** What stands for the addresses of a name that another proxy looks up. */
+export function nameAddress(name: string): TargetAddress {
+  return { address: name, family: 4 }
 }
 
 /** Of an address in canonical spelling. */

@@ -166,11 +166,18 @@ export function textual<Value, Optional extends boolean = false>(
   return single(options, { parser, allowed, ...(show && { show }) })
 }
 
+interface ListOfTexts<Item> extends Pick<TextualOptions<readonly Item[]>, 'read' | 'allowed'> {
+  /** What of the values must never be shown. Not given: nothing, and it is no secret. */
+  readonly secretsIn?: (items: readonly Item[]) => readonly string[]
+}
+
 /** Such texts, separated by commas; `read` may make several values of one. Each value once, in the order given. */
 export function textualList<Item extends string>(
-  options: CommonOptions<readonly Item[], boolean> & Pick<TextualOptions<readonly Item[]>, 'read' | 'allowed'>,
+  options: CommonOptions<readonly Item[], boolean> & ListOfTexts<Item>,
 ): Setting<readonly Item[]> {
-  return list(options, { parser: itemwise(options.read), allowed: `comma-separated; each ${options.allowed}` })
+  const { read, allowed, secretsIn } = options
+  const kind = { parser: itemwise(read), allowed: `comma-separated; each ${allowed}` }
+  return list(options, secretsIn === undefined ? kind : { ...kind, secret: true, secretsIn })
 }
 
 /** Each item by itself; all that are not allowed are named. */

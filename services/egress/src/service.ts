@@ -12,6 +12,7 @@ import { App } from './app.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { UsersFile } from './auth/users-file.ts'
 import { LocalPorts } from './dial/local-ports.ts'
+import { ParentDialer } from './dial/parent-dialer.ts'
 import { Dialer } from './dial/happy-eyeballs.ts'
 import { certificateLog, connectionsLog, logEvents, logMode } from './server/event-log.ts'
 import { registerMetrics } from './metrics.ts'
@@ -26,8 +27,9 @@ import type { ForwardDeps } from './proxy/forwarded-request.ts'
 import { TargetDialer } from './proxy/target-dialer.ts'
 import { TunnelLimiter } from './limits/tunnel-limiter.ts'
 import { durationsOf, type EgressSettings } from './settings.ts'
-import { readIpPool } from './sources/ip-pool.ts'
+import { type PoolEntry, readIpPool } from './sources/ip-pool.ts'
 import { LiveSourcePool } from './sources/live-source-pool.ts'
+import { createParentCheck } from './sources/parent-check.ts'
 import { createSourceCheck } from './sources/source-check.ts'
 import { SourceConnections } from './sources/source-connections.ts'
 import { TargetPolicy } from '@ipfleet/net/target-policy.ts'
@@ -42,6 +44,9 @@ export class Egress {
   readonly #durations: ReturnType<typeof durationsOf>
   readonly #logger: Logger
   readonly #fleet: Fleet
+  readonly #entries: readonly PoolEntry[]
+  readonly #names: NameLookups
+  readonly #parents: ParentDialer
   readonly #pool: LiveSourcePool
   readonly #users: UsersFile | undefined
   readonly #limits: ClientLimits
@@ -58,10 +63,15 @@ export class Egress {
     this.#logger = logger
     this.#fleet = createFleet(settings, logger)
     this.#users = usersFile && new UsersFile(usersFile.path, usersFile.users)
-    this.#pool = sourcePool(settings, this.#fleet)
+    const { clock } = this.#fleet
+    const { CONNECT_TIMEOUT_MS: timeoutMs } = settings
+    this.#entries = poolEntries(settings)
+    this.#names = new NameLookups({ lookUp: lookUpBy(settings.RESOLVER), clock, timeoutMs })
+    this.#parents = new ParentDialer({ names: this.#names, clock, timeoutMs })
+    this.#pool = sourcePool(settings, this.#entries, this.#fleet, this.#parents)
     this.#limits = clientLimits(settings, this.#fleet)
-    const prefixes = settings.IP_POOL.filter((item) => item.includes('/'))
-    this.#own = new OwnAddresses({ clock: this.#fleet.clock, blocks: prefixes })
+    const prefixes = this.#entries.filter(({ kind }) => kind !== 'parent').map(({ listedAs }) => listedAs)
+    this.#own = new OwnAddresses({ clock, blocks: [...new Set(prefixes)].filter((item) => item.includes('/')) })
     this.#tunnels = new Tunnels({
       idleMs: this.#durations.idleTimeoutMs,
       maxBytes: settings.TUNNEL_MAX_BYTES,
@@ -177,9 +187,16 @@ export class Egress {
         allow: new TargetList(settings.ALLOW_TARGETS),
         deny: new TargetList(settings.DENY_TARGETS),
         own: this.#own,
-        names: new NameLookups({ lookUp: lookUpBy(settings.RESOLVER), clock, timeoutMs: connectTimeoutMs }),
+        names: this.#entries.every(looksUpRemotely) ? undefined : this.#names,
       }),
-      dialer: new Dialer({ pool: this.#pool, ports: LocalPorts.ofSystem(), clock, connections, connectTimeoutMs }),
+      dialer: new Dialer({
+        pool: this.#pool,
+        ports: LocalPorts.ofSystem(),
+        parents: this.#parents,
+        clock,
+        connections,
+        connectTimeoutMs,
+      }),
       record,
     })
   }
@@ -208,13 +225,28 @@ const closeWithinMs = 1000
 /** An upload that is slower than this for longer than the idle timeout is given up. */
 const minBytesPerSecond = 100
 
-function sourcePool(settings: EgressSettings, { clock, redis }: Fleet): LiveSourcePool {
-  const read = readIpPool(settings.IP_POOL)
+function poolEntries({ IP_POOL: items }: EgressSettings): readonly PoolEntry[] {
+  const read = readIpPool(items)
   if (read.kind === 'faults') throw new Error(`IP_POOL: ${read.faults.join('; ')}`)
+  return read.entries
+}
+
+/** Whether connections from it are to names that a parent looks up. */
+function looksUpRemotely(entry: PoolEntry): boolean {
+  return entry.kind === 'parent' && entry.parent.dns === 'remote'
+}
+
+function sourcePool(
+  settings: EgressSettings,
+  entries: readonly PoolEntry[],
+  { clock, redis }: Fleet,
+  parents: ParentDialer,
+): LiveSourcePool {
   const { checkIntervalMs, siteBenchMs } = durationsOf(settings)
-  const check = createSourceCheck({ url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS })
+  const checked = { url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS }
+  const check = createSourceCheck(checked, createParentCheck(checked, parents))
   return new LiveSourcePool(
-    { entries: read.entries, rotation: settings.ROTATION, checkIntervalMs, siteBenchMs },
+    { entries, rotation: settings.ROTATION, checkIntervalMs, siteBenchMs },
     { check, clock, fleet: redis },
   )
 }

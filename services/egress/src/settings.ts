@@ -19,6 +19,7 @@ import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { type Endpoint, endpointInWords, readEndpoint } from './server/listen-address.ts'
 import { type Protocol, protocols } from './server/protocols.ts'
 import { resolverSetting } from '@ipfleet/net/dns-look-up.ts'
+import { parentInWords, secretsInItem } from './sources/parent-proxy.ts'
 import { authorityOf } from '@ipfleet/net/target.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
 import { targetList } from '@ipfleet/net/target-list.ts'
@@ -31,7 +32,8 @@ const sources = {
     group: 'Sources',
     optional: true,
     read: (item) => [item],
-    allowed: 'an address of this machine, or a prefix of which all are (2001:db8::/64)',
+    secretsIn: (items) => items.flatMap(secretsInItem),
+    allowed: `an address of this machine, a prefix of which all are (2001:db8::/64), or the URL of a parent proxy (${parentInWords})`,
     help: 'What connections leave from, in turn; of a prefix a random address. Unset: the address that the system chooses, and no rotation',
   }),
   ROTATION: choice(['round-robin', 'random', 'least-recently-used'], {

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
 import { monotonicClock } from '@ipfleet/core/clock.ts'
+import { NameLookups } from '@ipfleet/net/name-lookups.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import type { Dialled, DialRequest } from '../src/dial/dial-request.ts'
+import { ParentDialer } from '../src/dial/parent-dialer.ts'
 import { LocalPorts } from '../src/dial/local-ports.ts'
 import { Dialer } from '../src/dial/happy-eyeballs.ts'
 import { SourceConnections } from '../src/sources/source-connections.ts'
@@ -53,7 +55,10 @@ export class DialHarness {
   dialer({ pool, connectTimeoutMs = 10_000, ports }: DialOptions): Dialer {
     const localPorts = ports ? new LocalPorts(ports) : LocalPorts.ofSystem()
     const { connections } = this
-    return new Dialer({ pool, ports: localPorts, clock: monotonicClock, connections, connectTimeoutMs })
+    const clock = monotonicClock
+    const names = new NameLookups({ lookUp: async () => [], clock, timeoutMs: connectTimeoutMs })
+    const parents = new ParentDialer({ names, clock, timeoutMs: connectTimeoutMs })
+    return new Dialer({ pool, parents, ports: localPorts, clock, connections, connectTimeoutMs })
   }
 
   /** Keeps the socket of a dial that succeeds until the test is over. */

@@ -1,10 +1,13 @@
 import type { Source, SourceChoice, SourceOutcome, SourcePool } from '../sources/source-pool.ts'
-import { authorityOf, type TargetAddress } from '@ipfleet/net/target.ts'
+import { authorityOf, nameAddress, type TargetAddress } from '@ipfleet/net/target.ts'
 import { BoundConnect, type BoundConnectDeps, type ConnectEnd } from './bound-connect.ts'
 import type { DialRequest, Dialled } from './dial-request.ts'
+import { ParentConnect } from './parent-connect.ts'
+import type { ParentDialer, ParentEnd } from './parent-dialer.ts'
 
 export interface FamilyAttemptDeps extends BoundConnectDeps {
   readonly pool: SourcePool
+  readonly parents: ParentDialer
 }
 
 /** How an attempt ended by itself. */
@@ -30,7 +33,8 @@ const maxAddresses = 4
 const maxSources = 8
 
 /**
- * Dials a target from one source, at the target's addresses of the source's family one after the other. Another source is
+ * Dials a target from one source, at the target's addresses of the source's family one after the other; a parent takes those
+ * of both, or the name. Another source is
  * taken only if the first could not be used: a target that refuses one would refuse the next, and rotation must stay
  * even.
  */
@@ -44,7 +48,7 @@ export class FamilyAttempt {
   #source: Source | undefined
   #addresses: readonly TargetAddress[] = []
   #addressIndex = 0
-  #connecting: BoundConnect | undefined
+  #connecting: { stop(): void } | undefined
   #timer: NodeJS.Timeout | undefined
   #over = false
 
@@ -55,7 +59,7 @@ export class FamilyAttempt {
     this.#site = authorityOf(task.request.target)
   }
 
-  /** Undefined until a source is taken. */
+  /** Undefined until a source is taken, and for a parent. */
   get family(): 4 | 6 | undefined {
     return this.#source?.family
   }
@@ -64,7 +68,7 @@ export class FamilyAttempt {
   start(): void {
     const { request, families } = this.#task
     const choice = this.#deps.pool.next({
-      families: this.#source ? [this.#source.family] : families,
+      families: this.#source?.family ? [this.#source.family] : families,
       site: this.#site,
       session: request.session,
       tried: this.#tried,
@@ -94,11 +98,16 @@ export class FamilyAttempt {
     }
     const isFirst = this.#source === undefined
     this.#source = choice.source
-    const { family } = choice.source
-    this.#addresses = this.#task.request.addresses.filter((one) => one.family === family).slice(0, maxAddresses)
+    this.#addresses = this.#addressesFor(choice.source)
     this.#addressIndex = 0
     if (isFirst) this.#owner.decided()
     this.#connect()
+  }
+
+  #addressesFor({ family, parent }: Source): readonly TargetAddress[] {
+    const { target, addresses } = this.#task.request
+    if (parent?.dns === 'remote') return [nameAddress(target.host)]
+    return addresses.filter((one) => family === undefined || one.family === family).slice(0, maxAddresses)
   }
 
   #connect(): void {
@@ -109,8 +118,12 @@ export class FamilyAttempt {
       this.#end({ kind: 'no_family' })
       return
     }
-    const route = { source, address: to.address, port: request.target.port, onread: request.onread }
-    this.#connecting = new BoundConnect(this.#deps, route, (end) => this.#ended(source, to, end))
+    const { port } = request.target
+    const onEnd = (end: ConnectEnd | ParentEnd): void => this.#ended(source, to, end)
+    this.#connecting =
+      source.parent === undefined
+        ? new BoundConnect(this.#deps, { source, address: to.address, port, onread: request.onread }, onEnd)
+        : new ParentConnect(this.#deps.parents, source.parent, { host: to.address, port }, onEnd)
     const left = this.#addresses.length - this.#addressIndex
     // The last address has the rest of the dial's time.
     if (left === 1) return
@@ -118,7 +131,7 @@ export class FamilyAttempt {
     this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
   }
 
-  #ended(source: Source, { address }: TargetAddress, end: ConnectEnd): void {
+  #ended(source: Source, { address }: TargetAddress, end: ConnectEnd | ParentEnd): void {
     switch (end.kind) {
       case 'connected':
         this.#report('connected')
@@ -145,7 +158,7 @@ export class FamilyAttempt {
     }
   }
 
-  #nextSource(source: Source, outcome: 'not_ours' | 'no_ports'): void {
+  #nextSource(source: Source, outcome: 'not_ours' | 'no_ports' | 'parent_failed'): void {
     this.#halt()
     this.#report(outcome)
     this.#tried.push(source)

@@ -12,7 +12,7 @@ export function beginsConnect(held: Buffer): boolean | undefined {
 }
 
 /** Where a head ends: behind an empty line. The lines of some clients end in LF alone (RFC 9112 §2.2). */
-function headEnd(held: Buffer): number | undefined {
+export function headEnd(held: Buffer): number | undefined {
   for (let at = held.indexOf(LF); at >= 0; at = held.indexOf(LF, at + 1)) {
     if (held[at + 1] === LF) return at + 2
     if (held[at + 1] === CR && held[at + 2] === LF) return at + 3

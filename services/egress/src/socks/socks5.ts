@@ -51,9 +51,12 @@ export interface SocksRequest {
 }
 
 export const connectCommand = 1
-/** By ATYP (RFC 1928 §5): how many bytes an address has. A name says so itself, in its first byte. */
-const addressBytes: Readonly<Record<number, number>> = { 1: 4, 4: 16 }
-const nameType = 3
+/** ATYP (RFC 1928 §5). */
+export const ipv4Type = 1
+export const nameType = 3
+export const ipv6Type = 4
+/** How many bytes an address has. A name says so itself, in its first byte. */
+const addressBytes: Readonly<Record<number, number>> = { [ipv4Type]: 4, [ipv6Type]: 16 }
 
 /** RFC 1928 §4. Undefined while there is too little. */
 export function readRequest(held: Buffer): SocksRequest | undefined {

@@ -24,8 +24,8 @@ interface CheckRoundsEvents {
 const maxAtOnce = 64
 
 /**
- * Checks all sources in rounds. Whether this machine has an address counts at once. Whether the target was reached counts
- * at the end of a round: if no address of a family reached it, the target or the network is to blame, and no source is
+ * Checks all sources in rounds. Whether this machine has an address, or reaches a parent, counts at once. Whether the target was reached counts
+ * at the end of a round: if no address of a family (of parents: no parent) reached it, the target or the network is to blame, and no source is
  * taken out. The time between rounds varies by a tenth, so that many replicas do not check at the same moment.
  */
 export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
@@ -83,13 +83,14 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
     if (kind === 'good') round.reached(source)
     if (kind === 'failed') round.missed(source)
     if (kind === 'not_ours') health.isNotOurs()
+    if (kind === 'parent_failed') health.failed(kind)
     if (wasFailing && !health.isFailing) this.emit('recovered', source)
   }
 }
 
 /** The results of one round so far. */
 class Round {
-  readonly #reachedBy = new Set<4 | 6>()
+  readonly #reachedBy = new Set<4 | 6 | undefined>()
   readonly #missedBy: LiveSource[] = []
 
   reached({ entry, health }: LiveSource): void {

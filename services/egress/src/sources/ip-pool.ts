@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { addressOfBytes, type Cidr, parseCidr } from '@ipfleet/net/cidr.ts'
+import { isParentItem, type ParentProxy, readParent } from './parent-proxy.ts'
 import { quoted } from '@ipfleet/settings/setting.ts'
 
 interface AnyEntry {
@@ -17,6 +18,7 @@ export type PoolEntry =
   | (AnyEntry & { readonly kind: 'prefix'; readonly network: readonly number[]; readonly bits: number })
   /** Binds nothing: the system chooses the address. */
   | (AnyEntry & { readonly kind: 'system' })
+  | (Omit<AnyEntry, 'family'> & { readonly kind: 'parent'; readonly family: undefined; readonly parent: ParentProxy })
 
 export type IpPool =
   | { readonly kind: 'entries'; readonly entries: readonly PoolEntry[] }
@@ -36,7 +38,7 @@ const systemEntries: readonly PoolEntry[] = [
 ]
 
 /**
- * Reads the items of IP_POOL: addresses and prefixes. IPv4-mapped ones are taken as IPv4. An IPv4 prefix of up to 1024
+ * Reads the items of IP_POOL: addresses, prefixes and URLs of parents. IPv4-mapped ones are taken as IPv4. An IPv4 prefix of up to 1024
  * addresses becomes an entry for each, without network and broadcast address (RFC 3021: a /31 has neither); larger ones
  * and those of IPv6 are one entry each. An address that is listed twice counts once, in its first item.
  */
@@ -44,7 +46,13 @@ export function readIpPool(items: readonly string[]): IpPool {
   if (items.length === 0) return { kind: 'entries', entries: systemEntries }
   const faults: string[] = []
   const entries = new Map<string, PoolEntry>()
-  for (const item of items) {
+  for (const [index, item] of items.entries()) {
+    if (isParentItem(item)) {
+      const fault = addParent(item, entries)
+      // A URL may hold a password.
+      if (fault !== undefined) faults.push(`item ${index + 1} ${fault}`)
+      continue
+    }
     const cidr = parseCidr(item)
     const fault = cidr === undefined ? 'is neither an address nor a prefix' : faultOf(cidr)
     if (cidr === undefined || fault !== undefined) faults.push(`${quoted(item)} ${fault}`)
@@ -52,6 +60,17 @@ export function readIpPool(items: readonly string[]): IpPool {
   }
   if (entries.size > maxEntries) faults.push(`these are more than ${maxEntries} addresses to take turns`)
   return faults.length > 0 ? { kind: 'faults', faults } : { kind: 'entries', entries: [...entries.values()] }
+}
+
+/** @returns what is wrong with it */
+function addParent(item: string, entries: Map<string, PoolEntry>): string | undefined {
+  const read = readParent(item)
+  if (read.kind === 'fault') return read.fault
+  const { parent } = read
+  const { label: id } = parent
+  if (entries.has(id)) return `has the label of another item, ${id}: give it one of its own, #label`
+  entries.set(id, { kind: 'parent', id, listedAs: id, family: undefined, parent })
+  return undefined
 }
 
 function faultOf({ network, bits }: Cidr): string | undefined {

@@ -114,6 +114,8 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     const live = this.#byId.get(source.address) ?? this.#byId.get(source.listedAs)
     if (live === undefined) return
     if (outcome === 'not_ours') live.health.isNotOurs()
+    if (outcome === 'parent_failed') live.health.failed(outcome)
+    if (outcome === 'connected' && live.entry.kind === 'parent') live.health.succeeded()
     const { id } = live.entry
     if (!this.#sites.report(id, site, outcome)) return
     this.emit('siteBenched', id, site)
@@ -136,7 +138,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   }
 
   #familySources(family: 4 | 6, rotation: RotationName): readonly (readonly [4 | 6, FamilySources])[] {
-    const sources = this.#sources.filter(({ entry }) => entry.family === family)
+    const sources = this.#sources.filter((source) => source.serves(family))
     if (sources.length === 0) return []
     const ids = sources.map(({ entry }) => entry.id).join(',')
     const name = createHash('sha256').update(ids).digest('hex').slice(0, 16)
@@ -212,7 +214,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   #allOut({ families, site }: SourceRequest): SourceChoice {
     const checkInMs = this.#checks.dueInMs
     const waitsMs = this.#sources
-      .filter(({ entry }) => families.includes(entry.family))
+      .filter((source) => families.some((family) => source.serves(family)))
       .map(({ health, entry }) => Math.max(health.backInMs(checkInMs), this.#sites.backInMs(entry.id, site)))
     return { kind: 'all_out', retryAfterSeconds: wholeSeconds(Math.min(...waitsMs)) }
   }

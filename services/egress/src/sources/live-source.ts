@@ -22,7 +22,15 @@ export class LiveSource {
     this.entry = entry
     this.seed = seedOf(id)
     this.health = new SourceHealth(clock)
-    this.#fixed = { address: entry.kind === 'address' ? id : '', family, listedAs }
+    this.#fixed =
+      entry.kind === 'parent'
+        ? { address: id, family, listedAs, parent: entry.parent }
+        : { address: entry.kind === 'address' ? id : '', family, listedAs }
+  }
+
+  /** Whether it goes to addresses of this family. */
+  serves(family: 4 | 6): boolean {
+    return this.entry.family === undefined || this.entry.family === family
   }
 
   /** What is bound. Of a prefix, the address for 16 bytes of entropy, by default a random one. */
@@ -36,7 +44,7 @@ export class LiveSource {
   isAmong(tried: readonly Source[]): boolean {
     if (tried.length === 0) return false
     const { kind, id, family, listedAs } = this.entry
-    if (kind === 'address') return tried.some(({ address }) => address === id)
+    if (kind === 'address' || kind === 'parent') return tried.some(({ address }) => address === id)
     const own = tried.filter((source) => source.listedAs === listedAs && source.family === family)
     return own.length >= (kind === 'system' ? 1 : maxOfPrefix)
   }

@@ -1,8 +1,9 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { request as requestPlain } from 'node:http'
+import { request as requestPlain, type RequestOptions } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { connect } from 'node:net'
+import type { ParentCheck } from './parent-check.ts'
 import type { Source } from './source-pool.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
@@ -12,6 +13,8 @@ export type CheckVerdict =
   | { readonly kind: 'not_ours' }
   /** The address could be bound, but the target was not reached. `reason`: for people: `ECONNREFUSED`, `answered 503`. */
   | { readonly kind: 'failed'; readonly reason: string }
+  /** A parent was not reached, or does not serve this proxy. */
+  | { readonly kind: 'parent_failed' }
   /** This machine lacks what a check needs: file descriptors, ports, memory. Says nothing of the address. */
   | { readonly kind: 'unknown' }
 
@@ -31,17 +34,19 @@ const shortages = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRINUSE'
  * Makes the check of whether a source is good: the address is this machine's, and, with a URL, something can be
  * reached from it, by a connection of its own: a kept one would not show that no new one can be made.
  * Throws a RangeError if the URL is none of those above.
+ * @param checkParent for sources that are parents
  */
-export function createSourceCheck({ url, timeoutMs }: SourceCheckOptions): SourceCheck {
+export function createSourceCheck({ url, timeoutMs }: SourceCheckOptions, checkParent?: ParentCheck): SourceCheck {
   const attempt = url === undefined ? undefined : attemptAt(new URL(url))
   return async (source, signal) => {
+    if (source.parent !== undefined) return checkParent?.(source.parent, signal) ?? { kind: 'unknown' }
     const bound = await bind(source)
     if (bound.kind !== 'good' || attempt === undefined) return bound
     const deadline = AbortSignal.timeout(timeoutMs)
     try {
       return await attempt(source, AbortSignal.any([signal, deadline]))
     } catch (error) {
-      if (deadline.aborted) return { kind: 'failed', reason: `no answer within ${timeoutMs} ms` }
+      if (deadline.aborted) return noAnswer(timeoutMs)
       const code = errorCode(error) ?? 'UNKNOWN'
       // The address was there a moment ago: from `connect` this means that it has no free port for the target.
       return shortages.has(code) || code === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason: code }
@@ -50,7 +55,7 @@ export function createSourceCheck({ url, timeoutMs }: SourceCheckOptions): Sourc
 }
 
 /** Binding a datagram socket asks the kernel for the address, sends nothing, and takes no port of TCP. */
-async function bind({ address, family }: Source): Promise<CheckVerdict> {
+async function bind({ address, family = 4 }: Source): Promise<CheckVerdict> {
   const socket = createSocket({ type: `udp${family}`, ipv6Only: family === 6 })
   try {
     socket.bind({ address, port: 0, exclusive: true })
@@ -65,19 +70,30 @@ async function bind({ address, family }: Source): Promise<CheckVerdict> {
 }
 
 function attemptAt(url: URL): SourceCheck {
-  const { protocol, hostname, port } = url
-  if (protocol === 'http:' || protocol === 'https:') return (source, signal) => ask(url, source, signal)
-  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  const { protocol, port } = url
+  if (protocol === 'http:' || protocol === 'https:')
+    return ({ address, family }, signal) => answerVerdict(url, { localAddress: address, family, signal })
+  const host = hostOfUrl(url)
   if (protocol === 'tcp:' && host !== '' && Number(port) > 0) {
     return (source, signal) => reach(host, Number(port), source, signal)
   }
-  throw new RangeError(`Not the URL of a check: ${protocol}//${hostname}`)
+  throw new RangeError(`Not the URL of a check: ${protocol}//${host}`)
 }
 
-function ask(url: URL, { address, family }: Source, signal: AbortSignal): Promise<CheckVerdict> {
+/** An address of IPv6 without brackets. */
+export function hostOfUrl({ hostname }: URL): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1')
+}
+
+export function noAnswer(timeoutMs: number): CheckVerdict {
+  return { kind: 'failed', reason: `no answer within ${timeoutMs} ms` }
+}
+
+/** Rejects when there is no answer. */
+export function answerVerdict(url: URL, connection: RequestOptions): Promise<CheckVerdict> {
   const { promise, resolve, reject } = Promise.withResolvers<CheckVerdict>()
   const headers = { 'user-agent': 'ipfleet-egress', connection: 'close' }
-  const options = { localAddress: address, family, agent: false, headers, signal }
+  const options = { agent: false, headers, ...connection }
   const outgoing = url.protocol === 'https:' ? requestTls(url, options) : requestPlain(url, options)
   outgoing.on('error', reject)
   outgoing.on('response', ({ statusCode = 0 }) => {

@@ -1,10 +1,13 @@
 import { EventEmitter } from 'node:events'
 import type { Clock } from '@ipfleet/core/clock.ts'
 
-/** `not_ours`: this machine does not have the address. `check_failed`: nothing is reached from it. */
-export type OutReason = 'not_ours' | 'check_failed'
+/**
+ * `not_ours`: this machine does not have the address. `check_failed`: nothing is reached from it. `parent_failed`: a parent
+ * that is not reached, or does not serve this proxy.
+ */
+export type OutReason = 'not_ours' | 'check_failed' | 'parent_failed'
 
-/** Failed checks in a row that take a source out. */
+/** Failures in a row that take a source out. */
 const failuresToLeave = 2
 
 interface SourceHealthEvents {
@@ -37,7 +40,7 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
 
   /** Whether the checks of this process keep it out: a finding that is true on every replica with the address. */
   get isFailing(): boolean {
-    return this.#own === 'check_failed'
+    return this.#own !== undefined && this.#own !== 'not_ours'
   }
 
   /** How soon it can be back when the next check comes in `checkInMs`; 0 when it is not out. */
@@ -46,7 +49,7 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     return Math.max(0, ownMs, this.#fleetUntilMs - this.#clock.nowMs())
   }
 
-  /** A check succeeded. The finding of another replica stays, unless this replica caused it. */
+  /** A check, or a connection through a parent, succeeded. The finding of another replica stays, unless this replica caused it. */
   succeeded(): void {
     if (this.isFailing) this.#forgetFleet()
     this.#failuresInARow = 0
@@ -54,10 +57,10 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     this.#settle()
   }
 
-  /** A check failed because of the address. */
-  failed(): void {
+  /** A check failed because of the address, or a parent failed. */
+  failed(reason: Exclude<OutReason, 'not_ours'> = 'check_failed'): void {
     this.#failuresInARow += 1
-    if (this.#failuresInARow >= failuresToLeave) this.#own = 'check_failed'
+    if (this.#failuresInARow >= failuresToLeave) this.#own = reason
     this.#settle()
   }
 

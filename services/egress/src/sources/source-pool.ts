@@ -1,9 +1,13 @@
-/** One address of this machine that connections leave from. */
+import type { ParentProxy } from './parent-proxy.ts'
+
+/** What connections leave from: one address of this machine, or a parent proxy. */
 export interface Source {
-  /** What is bound: an address in canonical spelling. */
+  /** What is bound: an address in canonical spelling. Of a parent, its label. */
   readonly address: string
-  readonly family: 4 | 6
-  /** The item of IP_POOL that lists it: an address or a prefix. There are few of them, so it may label metrics. */
+  /** Undefined of a parent, which goes to addresses of both. */
+  readonly family: 4 | 6 | undefined
+  readonly parent?: ParentProxy
+  /** The item of IP_POOL that lists it: an address, a prefix or the label of a parent. There are few of them, so it may label metrics. */
   readonly listedAs: string
 }
 
@@ -45,8 +49,15 @@ export type SourceChoice =
  * - `refused_by_site`: the site answered in a way that it gives to those it has blocked (403, 429).
  * - `not_ours`: this machine does not have the address (EADDRNOTAVAIL from bind).
  * - `no_ports`: it has no free port for this target. Not unhealthy.
+ * - `parent_failed`: the parent was not reached, or does not serve this proxy.
  */
-export type SourceOutcome = 'connected' | 'target_failed' | 'refused_by_site' | 'not_ours' | 'no_ports'
+export type SourceOutcome =
+  | 'connected'
+  | 'target_failed'
+  | 'refused_by_site'
+  | 'not_ours'
+  | 'no_ports'
+  | 'parent_failed'
 
 /** The addresses that connections leave from, and their rotation. */
 export interface SourcePool {
