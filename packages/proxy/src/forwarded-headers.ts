@@ -18,6 +18,7 @@ type Role =
   | 'cookie'
   | 'via'
   | 'x-request-id'
+  | 'x-egress-ip'
   | 'traceparent'
   | 'tracestate'
   | 'x-forwarded-for'
@@ -51,6 +52,7 @@ const roles = new Map<string, Role>([
       'cookie',
       'via',
       'x-request-id',
+      'x-egress-ip',
       'traceparent',
       'tracestate',
       'x-forwarded-for',
@@ -103,6 +105,8 @@ export class ForwardedHeaders {
   maxForwards: string | undefined
   via: string | undefined
   requestId: string | undefined
+  /** The source address that a client of the egress chooses. No server gets it. */
+  egressIp: string | undefined
   traceparent: string | undefined
   tracestate: string | undefined
   forwardedFor: string | undefined
@@ -173,6 +177,9 @@ export class ForwardedHeaders {
       case 'x-request-id':
         // Two ids are none, and neither is chosen: `a, b` has not the form of one.
         this.requestId = joined(this.requestId, value, ', ')
+        return
+      case 'x-egress-ip':
+        this.egressIp = joined(this.egressIp, value, ', ')
         return
       case 'traceparent':
         // Two of them are none either.

@@ -14,7 +14,7 @@ import type { ClientLimits } from './limits/client-limits.ts'
 import { ResponseSignal, TunnelSignal } from './proxy/client-signal.ts'
 import { forwardHead, traceEcho } from './proxy/forward-head.ts'
 import { type ForwardDeps, ForwardedRequest } from './proxy/forwarded-request.ts'
-import { refusal, refusalOf, statusFields } from './proxy/proxy-status.ts'
+import { refusal, refusalOf, sourceRefusal, statusFields } from './proxy/proxy-status.ts'
 import type { TargetDialer } from './proxy/target-dialer.ts'
 import type { TunnelClient, TunnelLimiter, TunnelSlot } from './limits/tunnel-limiter.ts'
 import { type Identity, RequestContext, SOCKS5 } from './proxy/request-context.ts'
@@ -25,6 +25,7 @@ import type { GivenPair } from './auth/proxy-credentials.ts'
 import type { Opening } from './server/opening.ts'
 import { SocksClient } from './socks/socks-client.ts'
 import { socksReplies, socksReply } from './socks/socks5.ts'
+import { readSourceName } from './sources/source-list.ts'
 import type { Source } from './sources/source-pool.ts'
 
 export interface AppDeps {
@@ -121,6 +122,7 @@ export class App {
       if (given !== undefined) client.welcome()
       context.target = await client.readTarget()
       await this.#limit(context, who)
+      withSource(who, undefined)
       const tunnel = { socket, early: opening.release(), established: () => socksReply(socksReplies.succeeded) }
       await this.#openTunnel(context, context.target, who, tunnel, signal)
     } catch (error) {
@@ -169,7 +171,7 @@ export class App {
   async #admit(given: string | undefined, context: RequestContext): Promise<Identity> {
     const who = await this.#identify(given, context)
     await this.#limit(context, who)
-    return who
+    return withSource(who, context.fields.egressIp)
   }
 
   async #identify(given: string | GivenPair | undefined, context: RequestContext): Promise<Identity> {
@@ -210,6 +212,17 @@ export class App {
     ])
     context.end(reason.error.status, reason)
   }
+}
+
+/**
+ * With the source address that a client chooses, by a field or with its user.
+ * @throws Refusal if it may not choose that
+ */
+function withSource(who: Identity, field: string | undefined): Identity {
+  const named = field === undefined ? who.source : readSourceName(field)
+  if (field === undefined && named === undefined) return who
+  if (named === undefined || who.mayChoose?.(named) !== true) throw sourceRefusal()
+  return { ...who, source: named }
 }
 
 /** RFC 9112 §3.2: such a request is refused, whatever it is for. */

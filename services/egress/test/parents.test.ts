@@ -27,10 +27,10 @@ class MortalParent {
   readonly #sockets = new Set<Socket>()
 
   static async start(): Promise<MortalParent> {
-    const mortal = new MortalParent()
-    mortal.#server.listen(0, '127.0.0.1')
-    await once(mortal.#server, 'listening')
-    return mortal
+    const started = new MortalParent()
+    started.#server.listen(0, '127.0.0.1')
+    await once(started.#server, 'listening')
+    return started
   }
 
   private constructor() {

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { likelyFreePort, waitUntilListening } from '@ipfleet/testing/service-process-port.ts'
 import { isInstalled } from '@ipfleet/testing/is-installed.ts'
 import { type GuardedChild, spawnGuarded } from '@ipfleet/testing/service-process-child.ts'
@@ -11,7 +11,7 @@ import { askInTunnel, askThrough, tunnelThrough } from './through.ts'
 
 /** Three real Squids in rotation, of which one dies, and later one stays silent. */
 
-const withSquid = (await isInstalled('squid', 'that it serves as a parent is not tested')) ? test : test.skip
+const withSquid = (await isInstalled('squid', 'that it serves as a parent is not tested')) ? describe : describe.skip
 const labels = ['squid-1', 'squid-2', 'squid-3'] as const
 
 let folder: TemporaryFolder
@@ -71,23 +71,25 @@ async function labelsOf(count: number): Promise<string[]> {
 const isOut = (label: string) => (line: Readonly<Record<string, unknown>>) =>
   line['msg'] === 'source address is out' && line['source'] === label
 
-withSquid('requests and tunnels leave through all of them, and none fails when one dies or is silent', async () => {
-  const ports = [await startSquid(1), await startSquid(2), await startSquid(3)]
-  proxy = await startEgress({
-    IP_POOL: ports.map((port, index) => `http://127.0.0.1:${port}/#${labels[index]}`).join(),
-    HEALTH_CHECK_URL: origin.url,
-    HEALTH_CHECK_INTERVAL_SECONDS: '1',
-    HEALTH_CHECK_TIMEOUT_MS: '3000',
-    CONNECT_TIMEOUT_MS: '20000',
+withSquid('three Squids', () => {
+  test('requests and tunnels leave through all of them, and none fails when one dies or is silent', async () => {
+    const ports = [await startSquid(1), await startSquid(2), await startSquid(3)]
+    proxy = await startEgress({
+      IP_POOL: ports.map((port, index) => `http://127.0.0.1:${port}/#${labels[index]}`).join(),
+      HEALTH_CHECK_URL: origin.url,
+      HEALTH_CHECK_INTERVAL_SECONDS: '1',
+      HEALTH_CHECK_TIMEOUT_MS: '3000',
+      CONNECT_TIMEOUT_MS: '20000',
+    })
+    expect(await labelsOf(6)).toEqual(labels)
+    squids[1]?.kill('SIGKILL')
+    expect(await labelsOf(6)).toEqual(['squid-1', 'squid-3'])
+    await proxy.waitForLine(isOut('squid-2'), 30_000)
+    squids[2]?.kill('SIGSTOP')
+    await proxy.waitForLine(isOut('squid-3'), 60_000)
+    expect(await labelsOf(4)).toEqual(['squid-1'])
+    squids[2]?.kill('SIGCONT')
+    await proxy.waitForLine(({ msg, source }) => msg === 'source address is back' && source === 'squid-3', 60_000)
+    expect(await labelsOf(4)).toEqual(['squid-1', 'squid-3'])
   })
-  expect(await labelsOf(6)).toEqual(labels)
-  squids[1]?.kill('SIGKILL')
-  expect(await labelsOf(6)).toEqual(['squid-1', 'squid-3'])
-  await proxy.waitForLine(isOut('squid-2'), 30_000)
-  squids[2]?.kill('SIGSTOP')
-  await proxy.waitForLine(isOut('squid-3'), 60_000)
-  expect(await labelsOf(4)).toEqual(['squid-1'])
-  squids[2]?.kill('SIGCONT')
-  await proxy.waitForLine(({ msg, source }) => msg === 'source address is back' && source === 'squid-3', 60_000)
-  expect(await labelsOf(4)).toEqual(['squid-1', 'squid-3'])
 })

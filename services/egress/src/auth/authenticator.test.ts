@@ -47,7 +47,15 @@ describe('with PROXY_USER and PROXY_PASS', () => {
   test('that pair is let in, at once', () => {
     expect(checkMain(basic('test', 'secret123'))).toEqual({
       kind: 'accepted',
-      identity: { user: 'test', session: undefined, limit: undefined, maxTunnels: undefined, mayReach: undefined },
+      identity: {
+        user: 'test',
+        session: undefined,
+        source: undefined,
+        mayChoose: undefined,
+        limit: undefined,
+        maxTunnels: undefined,
+        mayReach: undefined,
+      },
     })
   })
 

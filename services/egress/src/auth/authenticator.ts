@@ -128,6 +128,8 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     const identity = {
       user: name.user,
       session: name.session,
+      source: name.source,
+      mayChoose: user?.ips,
       limit: burst === undefined ? undefined : { burst, refillPerSecond },
       maxTunnels: user?.maxTunnels,
       mayReach: user?.allow && reachOf(user.allow),
@@ -148,13 +150,23 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
 
 const failedTooOften = 'There were too many wrong passwords from your address; try again after the time in Retry-After'
 
+const nothing: Identity = {
+  user: undefined,
+  session: undefined,
+  source: undefined,
+  mayChoose: undefined,
+  limit: undefined,
+  maxTunnels: undefined,
+  mayReach: undefined,
+}
+
 /** Credentials may name a session even if none are required. */
 function open(sent: string | GivenPair | undefined): Verdict {
   const given = sent === undefined ? undefined : readCredentials(sent)
   const name = given === undefined ? undefined : readAnySessionName(given.user)
   if (name?.kind === 'bad_option') return refused('bad_option', undefined, name.detail)
-  const session = name?.kind === 'name' ? name.session : undefined
-  const identity = { user: undefined, session, limit: undefined, maxTunnels: undefined, mayReach: undefined }
+  const { session, source } = name?.kind === 'name' ? name : nothing
+  const identity = { ...nothing, session, source }
   return { kind: 'accepted', identity }
 }
 

@@ -8,7 +8,7 @@ test.each([
   ['test', 'test'],
   ['test-two', 'test-two'],
 ])('%s alone is %s without a session', (name, user) => {
-  expect(read(name)).toEqual({ kind: 'name', user, session: undefined })
+  expect(read(name)).toEqual({ kind: 'name', user, session: undefined, source: undefined })
 })
 
 test.each([
@@ -26,6 +26,20 @@ test.each([
   ['test-session-a-sesstime-43200', 'test/a', 2_592_000, false],
 ])('%s asks for the session %s', (name, id, ttlSeconds, hard) => {
   expect(read(name)).toMatchObject({ kind: 'name', session: { id, ttlSeconds, hard } })
+})
+
+test.each([
+  ['test-ip-192.0.2.1', '192.0.2.1', undefined],
+  ['test-ip-2001_DB8__1', '2001:db8::1', undefined],
+  ['test-ip-__ffff_192.0.2.1', '192.0.2.1', undefined],
+  ['test-ip-192.0.2.1-session-a', '192.0.2.1', 'test/a'],
+  ['test-session-a-ip-192.0.2.1', '192.0.2.1', 'test/a'],
+  ['test-ip-2001:db8::1', '2001:db8::1', undefined],
+  ['test-ip-de-1', 'de-1', undefined],
+  ['test-ip-de_1', 'de_1', undefined],
+  ['test-session-a-ip-de-1', 'de-1', 'test/a'],
+])('%s chooses %s', (name, source, id) => {
+  expect(read(name)).toMatchObject({ kind: 'name', source, ...(id && { session: { id } }) })
 })
 
 test('two users with the same id have two sessions', () => {
@@ -47,6 +61,11 @@ test('a name without end is nobody, and costs nothing', () => {
 describe('a bad option is told with its reason:', () => {
   test.each([
     ['test-', 'option "" is not known'],
+    ['test-ip', 'an ip is an address, or the label of a parent'],
+    ['test-ip-', 'an ip is an address, or the label of a parent'],
+    ['test-ip-a b', 'an ip is an address, or the label of a parent'],
+    ['test-ip-192.0.2.1-ip-192.0.2.2', 'the ip is there twice'],
+    ['test-ip-192.0.2.1-hard', 'there are options for a session, but no session'],
     ['test-country-us', 'option "country" is not known'],
     ['test-session-a-country-us', 'option "country" is not known'],
     ['test-Session-a', 'option "Session" is not known'],
@@ -85,6 +104,7 @@ describe('where everybody is let in, the user is what stands before the first op
       kind: 'name',
       user,
       session: id === undefined ? undefined : { id, ttlSeconds: undefined, hard: false },
+      source: undefined,
     })
   })
 

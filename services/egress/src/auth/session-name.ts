@@ -1,7 +1,14 @@
+import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
+import { readSourceName } from '../sources/source-list.ts'
 import type { Session } from '../sources/source-pool.ts'
 
 export type SessionName =
-  | { readonly kind: 'name'; readonly user: string; readonly session: Session | undefined }
+  | {
+      readonly kind: 'name'
+      readonly user: string
+      readonly session: Session | undefined
+      readonly source: string | undefined
+    }
   /** The name does not begin with a known user. */
   | { readonly kind: 'unknown_user' }
   /** `detail`: what is wrong with the options, for the log. */
@@ -13,7 +20,7 @@ const maxTtlSeconds = 30 * 86_400
 
 /**
  * Reads the options that a client adds to its user name, in the form that proxies commonly use: `user-session-<id>`, also `-sessid-<id>`, with
- * `-ttl-<seconds>` or `-sesstime-<minutes>`, and `-hard`, in any order. The user is the longest known one that the name
+ * `-ttl-<seconds>` or `-sesstime-<minutes>`, and `-hard`, in any order, and `-ip-<address>`, which goes before a session. The user is the longest known one that the name
  * begins with, so users may have hyphens. Sessions of two users with the same id are two sessions.
  */
 export function readSessionName(name: string, isUser: (name: string) => boolean): SessionName {
@@ -21,7 +28,7 @@ export function readSessionName(name: string, isUser: (name: string) => boolean)
   return user === undefined ? { kind: 'unknown_user' } : readOptions(user, name.slice(user.length))
 }
 
-const firstOption = /-(?:session|sessid|ttl|sesstime|hard)(?:-|$)/
+const firstOption = /-(?:session|sessid|ttl|sesstime|hard|ip)(?:-|$)/
 
 /** Without credentials to check, the user is what precedes the first option. */
 export function readAnySessionName(name: string): SessionName {
@@ -37,6 +44,7 @@ function longestUser(name: string, isUser: (name: string) => boolean): string | 
 }
 
 interface Options {
+  source?: string
   id?: string
   ttlSeconds?: number
   hard?: boolean
@@ -49,9 +57,9 @@ function readOptions(user: string, text: string): SessionName {
     const detail = takeOption(words, options)
     if (detail !== undefined) return { kind: 'bad_option', user, detail }
   }
-  const { id, ttlSeconds, hard = false } = options
-  if (id !== undefined) return { kind: 'name', user, session: { id: `${user}/${id}`, ttlSeconds, hard } }
-  if (text === '') return { kind: 'name', user, session: undefined }
+  const { source, id, ttlSeconds, hard = false } = options
+  if (id !== undefined) return { kind: 'name', user, session: { id: `${user}/${id}`, ttlSeconds, hard }, source }
+  if (ttlSeconds === undefined && !hard) return { kind: 'name', user, session: undefined, source }
   return { kind: 'bad_option', user, detail: 'there are options for a session, but no session' }
 }
 
@@ -62,6 +70,8 @@ function takeOption(words: string[], options: Options): string | undefined {
     case 'session':
     case 'sessid':
       return takeId(words, options)
+    case 'ip':
+      return takeSource(words, options)
     case 'ttl':
       return takeTtl(words, options, { seconds: 1, inWords: 'ttl: whole seconds' })
     case 'sesstime':
@@ -81,6 +91,17 @@ function takeId(words: string[], options: Options): string | undefined {
   if (options.id !== undefined) return 'the session is there twice'
   if (!/^\w{1,64}$/.test(id)) return 'a session is 1 to 64 letters, digits and underscores'
   options.id = id
+  return undefined
+}
+
+/** An address is one word, with `_` for the colon, which would end a user name. A label may have hyphens, so it is the rest. */
+function takeSource(words: string[], options: Options): string | undefined {
+  const address = canonicalAddress((words[0] ?? '').replaceAll('_', ':'))
+  const given = words.splice(0, address === undefined ? words.length : 1).join('-')
+  if (options.source !== undefined) return 'the ip is there twice'
+  const source = address ?? readSourceName(given)
+  if (source === undefined) return 'an ip is an address, or the label of a parent'
+  options.source = source
   return undefined
 }
 

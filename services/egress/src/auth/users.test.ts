@@ -23,6 +23,15 @@ test('options stand behind the hash, in any order', () => {
   expect(user?.allow?.hasAddress('10.1.2.3')).toBe(true)
 })
 
+test.each([
+  ['*', ['192.0.2.1', 'de-1'], []],
+  ['192.0.2.1,2001:DB8::/64,de-1', ['192.0.2.1', '2001:db8::5', 'de-1'], ['192.0.2.2', '2001:db9::1', 'de-2']],
+])('ips=%s lets a user choose those', (ips, chosen, others) => {
+  const [user] = usersOf(`alice:${hash} ips=${ips}`)
+  expect(chosen.map((one) => user?.ips?.(one))).toEqual(chosen.map(() => true))
+  expect(others.map((one) => user?.ips?.(one))).toEqual(others.map(() => false))
+})
+
 test('a burst without a refill leaves that to the settings', () => {
   expect(usersOf(`alice:${hash} burst=20`)).toMatchObject([{ limit: { burst: 20, refillPerSecond: undefined } }])
 })
@@ -46,6 +55,7 @@ test('every bad line is told with its number and its reason', () => {
     `bob:${hash} tunnels=-1`,
     `bob:${hash} allow=`,
     `bob:${hash} allow=127.1`,
+    `bob:${hash} ips=192.0.2.1,127.1`,
     `bob:${hash}`,
     `bob:${hash}`,
     `${'x'.repeat(129)}:${hash}`,
@@ -57,9 +67,9 @@ test('every bad line is told with its number and its reason', () => {
       { line: 1, message: noName },
       { line: 2, message: noName },
       { line: 3, message: 'there is no hash behind the name, as hash-password.ts prints it' },
-      { line: 4, message: '"burst" is not one of burst=, tunnels=, refill=, allow=' },
-      { line: 5, message: '"speed=5" is not one of burst=, tunnels=, refill=, allow=' },
-      { line: 6, message: '"toString=5" is not one of burst=, tunnels=, refill=, allow=' },
+      { line: 4, message: '"burst" is not one of burst=, tunnels=, refill=, allow=, ips=' },
+      { line: 5, message: '"speed=5" is not one of burst=, tunnels=, refill=, allow=, ips=' },
+      { line: 6, message: '"toString=5" is not one of burst=, tunnels=, refill=, allow=, ips=' },
       { line: 7, message: '"burst=0" has no value that burst may have' },
       { line: 8, message: '"refill=0" has no value that refill may have' },
       { line: 9, message: 'refill needs burst' },
@@ -67,8 +77,9 @@ test('every bad line is told with its number and its reason', () => {
       { line: 11, message: '"tunnels=-1" has no value that tunnels may have' },
       { line: 12, message: '"allow=" has no value that allow may have' },
       { line: 13, message: '"allow=127.1" has no value that allow may have' },
-      { line: 15, message: 'the user is there twice' },
-      { line: 16, message: noName },
+      { line: 14, message: '"ips=192.0.2.1,127.1" has no value that ips may have' },
+      { line: 16, message: 'the user is there twice' },
+      { line: 17, message: noName },
     ],
   })
 })

@@ -1,4 +1,5 @@
 import { readTargetItem, TargetList } from '@ipfleet/net/target-list.ts'
+import { readSourceList, type SourceList } from '../sources/source-list.ts'
 import { type PasswordHash, readPasswordHash } from './password-hash.ts'
 
 export interface User {
@@ -8,6 +9,8 @@ export interface User {
   readonly limit: { readonly burst: number; readonly refillPerSecond: number | undefined } | undefined
   /** Replaces MAX_TUNNELS_PER_CLIENT. */
   readonly maxTunnels: number | undefined
+  /** Which source addresses the user may choose. Undefined: none. */
+  readonly ips: SourceList | undefined
   /** If set, the user may only go to these, of the targets that the policy allows. */
   readonly allow: TargetList | undefined
 }
@@ -28,7 +31,7 @@ export type ReadUsers =
 
 /**
  * Users, one a line: `name:scrypt$N=16384,r=8,p=1$salt$hash`, and behind that, in any order,
- * `burst=20 refill=1 tunnels=50 allow=10.0.0.0/8,example.com`. Empty lines, and those that begin with `#`, are none.
+ * `burst=20 refill=1 tunnels=50 allow=10.0.0.0/8,example.com ips=192.0.2.10,de-1`. Empty lines, and those that begin with `#`, are none.
  */
 export function readUsers(text: string): ReadUsers {
   const users = new Map<string, User>()
@@ -54,10 +57,10 @@ function readUser(line: string): User | string {
   if (password === undefined) return 'there is no hash behind the name, as hash-password.ts prints it'
   const options = readOptions(words)
   if (typeof options === 'string') return options
-  const { burst, refill, tunnels, allow } = options
+  const { burst, refill, tunnels, allow, ips } = options
   if (refill !== undefined && burst === undefined) return 'refill needs burst'
   const limit = burst === undefined ? undefined : { burst, refillPerSecond: refill }
-  return { name, password, limit, maxTunnels: tunnels, allow }
+  return { name, password, limit, maxTunnels: tunnels, allow, ips }
 }
 
 const readers = {
@@ -65,6 +68,7 @@ const readers = {
   tunnels: (text: string) => wholeNumber(text),
   refill: (text: string) => (/^\d{1,7}(?:\.\d{1,3})?$/.test(text) && Number(text) > 0 ? Number(text) : undefined),
   allow: (text: string) => targets(text),
+  ips: (text: string) => readSourceList(text),
 }
 
 type Options = { readonly [Name in keyof typeof readers]?: ReturnType<(typeof readers)[Name]> }

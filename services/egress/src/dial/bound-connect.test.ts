@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { monotonicClock } from '@ipfleet/core/clock.ts'
-import type { CheckVerdict } from '../sources/source-check.ts'
+import type { CheckVerdict } from '../sources/check-verdict.ts'
 import { SourceConnections } from '../sources/source-connections.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { BoundConnect, type ConnectEnd, type ConnectFailure, connectFailure } from './bound-connect.ts'

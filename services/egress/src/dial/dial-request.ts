@@ -14,6 +14,8 @@ export interface DialRequest {
   /** Checked by the policy, in the order to try. */
   readonly addresses: readonly TargetAddress[]
   readonly session: Session | undefined
+  /** The only source that will do: an address, or the label of a parent. */
+  readonly chosen?: string | undefined
   /** Aborted when the client leaves. */
   readonly signal: ClientSignal
   /** Reads the connection into a shared buffer instead of a stream. */
@@ -33,7 +35,7 @@ export type Dialled =
   | { readonly kind: 'no_source'; readonly retryAfterSeconds: number }
   /** The pool has no address of a family that the target has. */
   | { readonly kind: 'no_family' }
-  | { readonly kind: 'session_lost' }
+  | { readonly kind: 'session_lost' | 'unknown_source' }
   /** No source is to blame. `code` is the system's: ECONNREFUSED, ETIMEDOUT, ENETUNREACH… */
   | { readonly kind: 'failed'; readonly code: string; readonly source: Source | undefined }
   | { readonly kind: 'aborted' }

@@ -71,6 +71,7 @@ export class FamilyAttempt {
       families: this.#source?.family ? [this.#source.family] : families,
       site: this.#site,
       session: request.session,
+      chosen: request.chosen,
       tried: this.#tried,
     })
     if (choice instanceof Promise) choice.then(this.#chosen, () => this.#chosen(noneForNow))
@@ -189,6 +190,6 @@ const noneForNow = { kind: 'all_out', retryAfterSeconds: 1 } as const
 
 function refusalOf(
   choice: Exclude<SourceChoice, { kind: 'source' }>,
-): Extract<Dialled, { kind: 'no_source' | 'no_family' | 'session_lost' }> {
+): Exclude<Dialled, { kind: 'connected' | 'failed' | 'aborted' }> {
   return choice.kind === 'all_out' ? { kind: 'no_source', retryAfterSeconds: choice.retryAfterSeconds } : choice
 }

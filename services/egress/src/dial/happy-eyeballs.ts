@@ -86,10 +86,15 @@ class HappyEyeballs implements AttemptOwner {
     if (families.length > 0) this.#begin(families)
   }
 
+  /** Whether one source only will do. */
+  get #isHard(): boolean {
+    return this.#request.chosen !== undefined || this.#request.session?.hard === true
+  }
+
   /** The families of a second attempt; none if it has begun, or is not allowed. */
   get #secondFamilies(): readonly (4 | 6)[] {
     const first = this.#attempts[0]?.family
-    if (this.#attempts.length !== 1 || first === undefined || this.#request.session?.hard === true) return []
+    if (this.#attempts.length !== 1 || first === undefined || this.#isHard) return []
     return this.#families.filter((family) => family !== first)
   }
 
@@ -123,4 +128,10 @@ class HappyEyeballs implements AttemptOwner {
   }
 }
 
-const mostTellingFirst: readonly AttemptEnd['kind'][] = ['failed', 'session_lost', 'no_source', 'no_family']
+const mostTellingFirst: readonly AttemptEnd['kind'][] = [
+  'failed',
+  'session_lost',
+  'unknown_source',
+  'no_source',
+  'no_family',
+]

@@ -8,6 +8,8 @@ import { ClientLimits } from './client-limits.ts'
 const anybody: Identity = {
   user: undefined,
   session: undefined,
+  source: undefined,
+  mayChoose: undefined,
   limit: undefined,
   maxTunnels: undefined,
   mayReach: undefined,

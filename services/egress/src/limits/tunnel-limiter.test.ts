@@ -11,6 +11,8 @@ import type { Identity, RequestContext } from '../proxy/request-context.ts'
 const anybody: Identity = {
   user: undefined,
   session: undefined,
+  source: undefined,
+  mayChoose: undefined,
   limit: undefined,
   maxTunnels: undefined,
   mayReach: undefined,

@@ -93,7 +93,8 @@ export class ForwardedRequest extends ProxiedRequest {
   /** Whether the connection was lost with its source before any byte of an answer, and the request may be sent again. */
   #mayAskAgain({ kind, cause }: UpstreamFault): boolean {
     const { method, route } = this.#of
-    if (kind !== 'lost' || !(cause instanceof SourceLost) || route.session?.hard === true) return false
+    if (kind !== 'lost' || !(cause instanceof SourceLost) || route.session?.hard === true || route.chosen !== undefined)
+      return false
     return idempotentMethods.has(method) && this.hasWholeBody
   }
 

@@ -77,6 +77,13 @@ export function verdictRefusal(verdict: Exclude<TargetVerdict, { kind: 'allowed'
   return refusal('target_refused', isAddress ? 'destination_ip_prohibited' : 'http_request_denied', reason)
 }
 
+/** For a source that the client may not choose, or that is not there. */
+export function sourceRefusal(): Refusal {
+  return refusal('target_refused', 'http_request_denied', 'source address', { message: mayNotChoose })
+}
+
+const mayNotChoose = 'You may not choose that source address'
+
 /** For a dial without a connection. */
 export function dialRefusal(dialled: Exclude<Dialled, { kind: 'connected' | 'aborted' }>): Refusal {
   switch (dialled.kind) {
@@ -86,6 +93,8 @@ export function dialRefusal(dialled: Exclude<Dialled, { kind: 'connected' | 'abo
     }
     case 'no_family':
       return refusal('target_unreachable', 'destination_ip_unroutable', 'no source address of that family')
+    case 'unknown_source':
+      return sourceRefusal()
     case 'session_lost':
       return refusal('session_lost', 'destination_unavailable', 'session address is out')
     case 'failed':

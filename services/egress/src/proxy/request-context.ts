@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
+import type { SourceList } from '../sources/source-list.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import { authorityOf, type Target, type TargetAddress } from '@ipfleet/net/target.ts'
@@ -12,6 +13,10 @@ export interface Identity {
   /** Undefined if the proxy asks for no credentials. */
   readonly user: string | undefined
   readonly session: Session | undefined
+  /** The source that the client names with its user: an address, or the label of a parent. */
+  readonly source: string | undefined
+  /** Which sources it may choose. Undefined: none. */
+  readonly mayChoose: SourceList | undefined
   /** The user's own limit; undefined: the limit of the settings. */
   readonly limit: { readonly burst: number; readonly refillPerSecond: number } | undefined
   readonly maxTunnels: number | undefined

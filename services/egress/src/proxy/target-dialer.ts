@@ -26,7 +26,7 @@ export class TargetDialer {
   /** The name is looked up once, every address of it is checked, and only those that passed are dialled. */
   async route(
     target: Target,
-    { session, mayReach }: Identity,
+    { session, source: chosen, mayReach }: Identity,
     method: 'connect' | 'forward',
     signal: ClientSignal,
     onread?: OnReadOpts,
@@ -36,7 +36,7 @@ export class TargetDialer {
     if (verdict.kind !== 'allowed') throw verdictRefusal(verdict)
     const addresses = mayReach === undefined ? verdict.addresses : verdict.addresses.filter(mayReach(target))
     if (addresses.length === 0) throw refusal('target_refused', 'http_request_denied', 'user')
-    return { target, addresses, session, signal, onread }
+    return { target, addresses, session, chosen, signal, onread }
   }
 
   async dial(context: RequestContext, route: DialRequest): Promise<Connected> {

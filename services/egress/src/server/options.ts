@@ -27,7 +27,8 @@ export function egressOptionsOrExit(): EgressOptions {
 const usersFile: Further<EgressOptions['usersFile']> = {
   about:
     'A line of USERS_FILE is name:hash, the hash as src/hash-password.ts prints it, and behind that what holds for the ' +
-    'user: burst=, refill= and tunnels= instead of the settings, allow= for the only targets it may go to.',
+    'user: burst=, refill= and tunnels= instead of the settings, allow= for the only targets it may go to, ips= for the ' +
+    'source addresses it may choose.',
   rows: [],
   read: ({ env, cwd }) => {
     const given = env['USERS_FILE']?.trim() ?? ''

@@ -105,6 +105,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
       .map((family) => this.#byFamily.get(family))
       .filter((sources) => sources !== undefined)
     if (choices.length === 0) return { kind: 'no_family' }
+    if (request.chosen !== undefined) return this.#chosen(choices, request, request.chosen)
     return request.session === undefined
       ? this.#inTurn(choices, request)
       : this.#ofSession(choices, request, request.session)
@@ -194,6 +195,15 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
     const chosen = first.rotation.next((source) => this.#isUsable(source, request))
     const orOther = (source: LiveSource | undefined) => (source ? choiceOf(source) : this.#inTurn(others, request))
     return chosen instanceof Promise ? chosen.then(orOther) : orOther(chosen)
+  }
+
+  #chosen(choices: readonly FamilySources[], request: SourceRequest, name: string): SourceChoice {
+    const all = this.#sources.find((source) => source.named(name) !== undefined)
+    if (all === undefined) return { kind: 'unknown_source' }
+    const live = choices.flatMap(({ sources }) => sources).find((source) => source.named(name) !== undefined)
+    const source = live?.named(name)
+    if (live === undefined || source === undefined) return { kind: 'no_family' }
+    return this.#isUsable(live, request) ? { kind: 'source', source } : { kind: 'session_lost' }
   }
 
   #ofSession(choices: readonly FamilySources[], request: SourceRequest, session: Session): SourceChoice {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '@ipfleet/core/clock.ts'
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { seedOf } from '@ipfleet/core/rendezvous-draw.ts'
 import type { PoolEntry } from './ip-pool.ts'
 import { prefixAddress } from './ip-pool.ts'
@@ -16,12 +17,14 @@ export class LiveSource {
   readonly seed: number
   readonly health: SourceHealth
   readonly #fixed: Source
+  readonly #isInPrefix: (address: string) => boolean
 
   constructor(entry: PoolEntry, clock: Clock) {
     const { id, family, listedAs } = entry
     this.entry = entry
     this.seed = seedOf(id)
     this.health = new SourceHealth(clock)
+    this.#isInPrefix = entry.kind === 'prefix' ? addressBlocks([id]) : () => false
     this.#fixed =
       entry.kind === 'parent'
         ? { address: id, family, listedAs, parent: entry.parent }
@@ -38,6 +41,14 @@ export class LiveSource {
     const { entry } = this
     if (entry.kind !== 'prefix') return this.#fixed
     return { address: prefixAddress(entry, entropy(entry.id)), family: entry.family, listedAs: entry.listedAs }
+  }
+
+  /** What is bound if it is the one of this name, or the prefix of it. */
+  named(name: string): Source | undefined {
+    const { entry } = this
+    if (entry.kind === 'address' || entry.kind === 'parent') return entry.id === name ? this.#fixed : undefined
+    if (entry.kind === 'system' || !this.#isInPrefix(name)) return undefined
+    return { address: name, family: entry.family, listedAs: entry.listedAs }
   }
 
   /** Whether a request that tried these must not try it again. */

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ParentDialer } from '../dial/parent-dialer.ts'
 import type { ParentProxy } from './parent-proxy.ts'
-import { answerVerdict, type CheckVerdict, hostOfUrl, noAnswer } from './source-check.ts'
+import { answerVerdict, type CheckVerdict, hostOfUrl, noAnswer, type ParentCheck } from './check-verdict.ts'
 
 export interface ParentCheckOptions {
   /** What is reached through a parent: see `SourceCheckOptions`. Undefined: the parent itself. */
@@ -10,8 +10,6 @@ export interface ParentCheckOptions {
   /** For the whole check. */
   readonly timeoutMs: number
 }
-
-export type ParentCheck = (parent: ParentProxy, signal: AbortSignal) => Promise<CheckVerdict>
 
 /** Makes the check of a parent proxy, by a connection of its own. */
 export function createParentCheck({ url: given, timeoutMs }: ParentCheckOptions, dialer: ParentDialer): ParentCheck {

@@ -21,7 +21,7 @@ export type ReadParent =
   | { readonly kind: 'fault'; readonly fault: string }
 
 export const parentInWords = 'http://user:password@host:port/?dns=remote#label, or the same with socks5://'
-const labelForm = /^[\w.:[\]-]{1,64}$/
+export const labelForm = /^[\w.:[\]-]{1,64}$/
 const protocols: Readonly<Record<string, Pick<ParentProxy, 'protocol' | 'dns'>>> = {
   'http:': { protocol: 'http', dns: 'local' },
   'socks5:': { protocol: 'socks5', dns: 'local' },

@@ -1,22 +1,9 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { request as requestPlain, type RequestOptions } from 'node:http'
-import { request as requestTls } from 'node:https'
 import { connect } from 'node:net'
-import type { ParentCheck } from './parent-check.ts'
+import { answerVerdict, type CheckVerdict, hostOfUrl, noAnswer, type ParentCheck } from './check-verdict.ts'
 import type { Source } from './source-pool.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
-
-export type CheckVerdict =
-  | { readonly kind: 'good' }
-  /** This machine does not have the address: it cannot be bound. */
-  | { readonly kind: 'not_ours' }
-  /** The address could be bound, but the target was not reached. `reason`: for people: `ECONNREFUSED`, `answered 503`. */
-  | { readonly kind: 'failed'; readonly reason: string }
-  /** A parent was not reached, or does not serve this proxy. */
-  | { readonly kind: 'parent_failed' }
-  /** This machine lacks what a check needs: file descriptors, ports, memory. Says nothing of the address. */
-  | { readonly kind: 'unknown' }
 
 /** One check. Never rejects; what comes of a check after `signal` has no meaning. */
 export type SourceCheck = (source: Source, signal: AbortSignal) => Promise<CheckVerdict>
@@ -78,30 +65,6 @@ function attemptAt(url: URL): SourceCheck {
     return (source, signal) => reach(host, Number(port), source, signal)
   }
   throw new RangeError(`Not the URL of a check: ${protocol}//${host}`)
-}
-
-/** An address of IPv6 without brackets. */
-export function hostOfUrl({ hostname }: URL): string {
-  return hostname.replace(/^\[(.*)\]$/, '$1')
-}
-
-export function noAnswer(timeoutMs: number): CheckVerdict {
-  return { kind: 'failed', reason: `no answer within ${timeoutMs} ms` }
-}
-
-/** Rejects when there is no answer. */
-export function answerVerdict(url: URL, connection: RequestOptions): Promise<CheckVerdict> {
-  const { promise, resolve, reject } = Promise.withResolvers<CheckVerdict>()
-  const headers = { 'user-agent': 'ipfleet-egress', connection: 'close' }
-  const options = { agent: false, headers, ...connection }
-  const outgoing = url.protocol === 'https:' ? requestTls(url, options) : requestPlain(url, options)
-  outgoing.on('error', reject)
-  outgoing.on('response', ({ statusCode = 0 }) => {
-    resolve(statusCode < 500 ? { kind: 'good' } : { kind: 'failed', reason: `answered ${statusCode}` })
-    outgoing.destroy()
-  })
-  outgoing.end()
-  return promise
 }
 
 async function reach(host: string, port: number, source: Source, signal: AbortSignal): Promise<CheckVerdict> {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
-import type { CheckVerdict } from './source-check.ts'
+import type { CheckVerdict } from './check-verdict.ts'
 import { SourceConnections, SourceLost } from './source-connections.ts'
 import type { Source } from './source-pool.ts'
 

@@ -29,6 +29,8 @@ export interface SourceRequest {
    */
   readonly site: string
   readonly session: Session | undefined
+  /** The only source that will do, whatever the session: an address, or the label of a parent. */
+  readonly chosen?: string | undefined
   /** The sources that this request has tried. */
   readonly tried: readonly Source[]
 }
@@ -39,8 +41,10 @@ export type SourceChoice =
   | { readonly kind: 'no_family' }
   /** All are out; the first may be back after this time. Whole seconds, at least 1. */
   | { readonly kind: 'all_out'; readonly retryAfterSeconds: number }
-  /** The session's address is out, and it wants no other. */
+  /** The session's address, or the chosen one, is out, and no other will do. */
   | { readonly kind: 'session_lost' }
+  /** The chosen source is not in the pool. */
+  | { readonly kind: 'unknown_source' }
 
 /**
  * What came of a source at a target:
