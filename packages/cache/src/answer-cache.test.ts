@@ -84,7 +84,7 @@ test('a part of an entry is kept beside it, unless that was purged meanwhile', a
 })
 
 describe('the order of the tiers', () => {
-  test('what memory may serve is asked of nobody', async () => {
+  test('what memory may serve is not asked for', async () => {
     await find(loading(outcomeOf('a')))
     takeAway()
     expect(await find(neverLoad)).toMatchObject({ kind: 'found', source: 'l1' })
@@ -123,7 +123,7 @@ describe('the order of the tiers', () => {
     expect(textOf(await find(loading(outcomeOf('twice', 0))))).toBe('twice')
   })
 
-  test('a load’s origin is told to the one that led it, and to nobody else', async () => {
+  test('a load’s origin is told to its leader alone', async () => {
     const origin = { keyId: 'k', upstreamStatus: 200 }
     expect(await find(loading({ ...outcomeOf('a'), origin }))).toMatchObject({ origin })
     flight = flightOf(async () => ({ outcome: { ...outcomeOf('a'), origin }, led: false }))

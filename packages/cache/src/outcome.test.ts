@@ -36,7 +36,7 @@ describe('an outcome on its way to other replicas', () => {
     }
   })
 
-  test('a failure that is due to a reserve concerns nobody but who was to leave it', () => {
+  test('a failure that is due to a reserve concerns only the load that was to leave it', () => {
     expect(outcomeCodec.concernsOthers({ kind: 'failure', code: 'keys_exhausted', sparesReserve: true })).toBe(false)
     for (const outcome of [failure, answerOf(Buffer.from('x')), { kind: 'unshared' } as const]) {
       expect(outcomeCodec.concernsOthers(outcome)).toBe(true)

@@ -24,7 +24,7 @@ let fails: boolean
 
 beforeEach(() => {
   clock = manualClock(1000)
-  // Nobody is ever chosen for an early refresh.
+  // No request is ever chosen for an early refresh.
   random = 1
   loads = []
   loadMs = 0

@@ -175,7 +175,7 @@ describe('a purge', () => {
     expect(Math.min(...times)).toBeLessThan(100)
   })
 
-  test('during a load: its answer stays in no memory, is not found in Redis, and answers nobody who asks later', async () => {
+  test('during a load: its answer stays in no memory, is not found in Redis, and answers no later caller', async () => {
     const [a, b] = await pairOf()
     const { load, begun, end } = heldLoad()
     const leading = find(a, load)
@@ -192,7 +192,7 @@ describe('a purge', () => {
     expect(textOf(await find(a, neverLoad))).toBe('new')
   })
 
-  test('just after a load: the outcome that still lies on the board answers nobody', async () => {
+  test('just after a load: the outcome that is still in Redis answers no caller', async () => {
     const [a, b] = await pairOf()
     await find(a, loading(outcomeOf('old')))
     await a.generation.purge()
@@ -202,7 +202,7 @@ describe('a purge', () => {
 })
 
 describe('a Redis that fails', () => {
-  test('hung: memory serves, misses are loaded once per process, and nobody waits long', async () => {
+  test('hung: memory serves, misses are loaded once per process, and no caller waits long', async () => {
     const [a, b] = await pairOf(1000)
     await find(a, loading(outcomeOf('kept')), '/kept')
     await redis.pause()

@@ -71,7 +71,7 @@ describe('the fleet’s generation', () => {
     return fleet
   }
 
-  /** As a purge whose message nobody got. */
+  /** As a purge whose message no replica got. */
   async function purgeUnheard(): Promise<string> {
     const next = String(Number(await admin.get(key)) + 1)
     await admin.set(key, next)

@@ -20,6 +20,6 @@ test.each([
   expect(furtherAttempt({ trusted: ['10.0.0.0/8'] })(asked(peer, headers))).toBe(is)
 })
 
-test('without trusted proxies it is nobody’s to say', () => {
+test('without trusted proxies no client may say it', () => {
   expect(furtherAttempt({ trusted: [] })(asked('127.0.0.1', marked))).toBe(false)
 })

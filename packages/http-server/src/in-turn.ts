@@ -91,7 +91,7 @@ const stacksSpared = new WeakSet<Socket>()
 
 /**
  * When a connection ends, Node 26 makes an error for each request that waits (lib/_http_server.js, `abortIncoming`). The
- * stacks of thousands of them take most of the time of the end, and nobody reads them.
+ * stacks of thousands of them take most of the time of the end, and they are not read.
  */
 function closeWithoutStacks(socket: Socket): void {
   if (stacksSpared.has(socket)) return

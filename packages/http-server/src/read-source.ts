@@ -59,7 +59,7 @@ interface Handle {
 }
 
 /**
- * Of HTTP/2. Node 26 lets nobody pause the socket of a session (ERR_HTTP2_NO_SOCKET_MANIPULATION), and its flow control
+ * Of HTTP/2. In Node 26 the socket of a session cannot be paused (ERR_HTTP2_NO_SOCKET_MANIPULATION), and its flow control
  * bounds bytes, not frames; so the handle below the socket is stopped. Without one, as in a later Node, nothing is.
  */
 export class SessionSource implements ReadSource {

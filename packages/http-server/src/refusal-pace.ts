@@ -26,7 +26,7 @@ export class RefusalPace {
   #timer: NodeJS.Timeout | undefined
 
   /**
-   * @param isGone whether nobody waits for the refusal any longer
+   * @param isGone whether no client waits for the refusal any longer
    * @returns undefined where the client may be refused at once, else a promise that resolves when it is its turn
    */
   turn(client: string, isGone: () => boolean): Promise<void> | undefined {

@@ -104,7 +104,7 @@ describe('a connection', () => {
     expect(names[0]).toContain('Keep-Alive: timeout=75')
   })
 
-  test('has its pipelined requests answered in order, whoever answers', async () => {
+  test('has its pipelined requests answered in order, whichever of the two answers', async () => {
     const { port } = await start()
     const { socket, answers } = client(port)
     socket.write(get('/hit') + get('/a') + get('/hit') + post('/b', 'x') + get('/hit') + get('/c'))

@@ -49,7 +49,7 @@ function codeOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error)
 }
 
-/** Waits until nobody listens on the port. */
+/** Waits until no server listens on the port. */
 async function refused(port: number): Promise<void> {
   const probe = connect({ port, host: '127.0.0.1' })
   const code = await once(probe, 'connect').then(() => 'open', codeOf)
@@ -118,7 +118,7 @@ test('keep-alive clients that never look at readiness lose nothing until they ar
   expect(await exited).toEqual([0, null])
 })
 
-test('whoever connected before the end is answered, also from the queue of the kernel', async () => {
+test('a client that connected before the end is answered, also from the queue of the kernel', async () => {
   const { child, port, exited } = await start('0')
   const sockets = Array.from({ length: 200 }, () => connect({ port, host: '127.0.0.1' }))
   await Promise.all(sockets.map((socket) => once(socket, 'connect')))
@@ -205,7 +205,7 @@ test('idle connections and silent ones do not hold the process up', async () => 
   silent.destroy()
 })
 
-test('with nobody connected the drain is cut short', async () => {
+test('without a connection the drain is cut short', async () => {
   const { child, exited } = await start('60000')
   child.kill('SIGINT')
   expect(await exited).toEqual([0, null])

@@ -84,7 +84,7 @@ describe('benches', () => {
     expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'denied', remainingMs: 100_000 }])
   })
 
-  test('a failure that teaches nothing benches nobody', async () => {
+  test('a failure that teaches nothing benches no key', async () => {
     const pool = poolOf(a)
     await pool.unsettled(await ticketFrom(pool))
     expect(await pool.read()).toEqual([{ id: a.id, state: 'active' }])
@@ -162,7 +162,7 @@ describe('trials', () => {
   test.each([
     ['its own deadline', 100],
     ['two seconds', 2000],
-  ])('nobody waits for a trial beyond %s', async (_, patienceMs) => {
+  ])('no request waits for a trial beyond %s', async (_, patienceMs) => {
     const { pool } = await poolOnTrial()
     const looks = jest.spyOn(store, 'take')
     const deadlineMs = patienceMs === 2000 ? farMs : clock.nowMs() + patienceMs
@@ -270,7 +270,7 @@ describe('keys that are looked after', () => {
     expect((await ticketOf(pool, a.id)).trial).toBe(false)
   })
 
-  test('may be replaced: a removed key is given to nobody, and finishes what it carries', async () => {
+  test('may be replaced: a removed key is given to no request, and finishes what it carries', async () => {
     const pool = poolOf(a, b)
     const changes: unknown[] = []
     pool.on('replaced', (...change) => changes.push(change))

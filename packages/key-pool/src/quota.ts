@@ -37,7 +37,7 @@ export interface KeyQuota {
   readonly reply?: Quota
 }
 
-/** Of its limit; that much of each key a refresh leaves to requests that somebody waits for. */
+/** Of its limit; that much of each key a refresh leaves to requests with a waiting client. */
 export const refreshReserveShare = 0.05
 
 /** Of its limit; a key with less left that meets a 429 has met the end of its quota rather than a burst limit. */

@@ -171,7 +171,7 @@ function describeCosts(fleet: () => Fleet): void {
     expect(await last.take(ids, core)).toMatchObject({ kind: 'none' })
   })
 
-  test('a refresh, which nobody waits for, never costs', async () => {
+  test('a refresh, which no client waits for, never costs', async () => {
     const { first, last } = fleet()
     await first.reportQuota({ id: 'a', source: 'account', remaining: 0, limit: 10, resetMs: longMs })
     expect(await last.take(['a'], { ...core, payers, reserveShare: 0.05 })).toMatchObject({ kind: 'none' })

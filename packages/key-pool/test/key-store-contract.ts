@@ -201,7 +201,7 @@ function describeTrials(fleet: () => Fleet): void {
     expect(await first.take(['a'])).toMatchObject({ kind: 'none', trialUnderWay: true })
   })
 
-  test('a trial that failed benches the key again, and nobody waits for it', async () => {
+  test('a trial that failed benches the key again, and no request waits for it', async () => {
     const { first, last } = fleet()
     await benchAndWait(fleet(), 'a')
     await first.take(['a'])

@@ -108,7 +108,7 @@ describe('what IPinfo says', () => {
   })
 })
 
-test('of an object the inside is left to whoever asked', () => {
+test('of an object the inside is left to the caller', () => {
   for (const body of ['{}', ' \n{"a": nonsense}\r\n ', `{"a": "${'x'.repeat(500)}"}`]) {
     expect(heard({ status: 200, body, expected: 'object' })).toMatchObject({ kind: 'answered' })
   }

@@ -200,7 +200,7 @@ describe('a failing upstream', () => {
     expectFailure(await ask({ client }), 'upstream_unreachable', /^ECONNREFUSED$/)
   })
 
-  test('whose name nobody knows is unreachable', async () => {
+  test('whose name is not known is unreachable', async () => {
     const client = clientAt('http://ipfleet.invalid')
     const reply = await ask({ client, withinMs: 3000 })
     // A resolver that does not answer is a timeout.
@@ -242,7 +242,7 @@ describe('the deadline', () => {
     expect(fake.callsTo('/1.1.1.1')).toHaveLength(0)
   })
 
-  test('once it is over nobody is asked', async () => {
+  test('once it is over upstream is not asked', async () => {
     const clock = manualClock(1000)
     const client = clientOf({ clock })
     const request = { method: 'GET', surface: 'legacy', path: '/8.8.8.8', expected: 'json' } as const

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 let network = 0
-/** So many addresses of a network that nobody has asked for before. */
+/** So many addresses of a network that were not asked for before. */
 function freshAddresses(count: number): string[] {
   network += 1
   return Array.from({ length: count }, (_, at) => `9.${network}.${Math.floor(at / 250)}.${at % 250}`)

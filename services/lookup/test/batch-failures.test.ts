@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 let network = 0
-/** So many addresses of a network that nobody has asked for before. */
+/** So many addresses of a network that were not asked for before. */
 function freshAddresses(count: number): string[] {
   network += 1
   return Array.from({ length: count }, (_, at) => `9.${network}.${Math.floor(at / 250)}.${at % 250}`)
@@ -25,7 +25,7 @@ test('when a key runs dry in the middle of a batch, the next ones go on where it
   const keys = { 'test-key-1': { monthlyQuota: 30 }, 'test-key-2': { monthlyQuota: 40 }, 'test-key-3': {} }
   await using fleet = await startLocalFleet({ redis, fake: { keys } })
   const items = freshAddresses(100)
-  // Whoever is first, both small keys are empty after three.
+  // Whichever is first, both small keys are empty after three.
   for (const part of [items.slice(0, 50), items.slice(50, 80), items.slice(80)]) {
     const reply = await fleet.ask('/batch', post(part))
     expect(reply.json()).toEqual(Object.fromEntries(part.map((ip) => [ip, expect.objectContaining({ ip })])))

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { type AskOptions, cacheStatus, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
 
-/** What batches leave of the keys to look-ups that somebody waits for, and what they say of their items. */
+/** What batches leave of the keys to look-ups with a waiting client, and what they say of their items. */
 let redis: TestRedis
 beforeAll(async () => {
   redis = await startTestRedis()
@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 let network = 0
-/** So many addresses of a network that nobody has asked for before. */
+/** So many addresses of a network that were not asked for before. */
 function freshAddresses(count: number): string[] {
   network += 1
   return Array.from({ length: count }, (_, at) => `9.${network}.${Math.floor(at / 250)}.${at % 250}`)
@@ -53,7 +53,7 @@ async function countedFleet(env: Record<string, string> = {}): Promise<LocalFlee
 const asked = ({ fake }: LocalFleet): number =>
   fake.calls.filter(({ path }) => path !== '/me').reduce((sum, { items }) => sum + (items?.length ?? 1), 0)
 
-describe('a batch that nobody waits for', () => {
+describe('a batch that no client waits for', () => {
   test('stays out of the replica’s memory, where another one is kept', async () => {
     await using fleet = await startLocalFleet({ redis })
     const [background = '', live = ''] = freshAddresses(2)
@@ -70,7 +70,7 @@ describe('a batch that nobody waits for', () => {
     expect(cacheStatus(await fleet.ask(`/${background}`))).toContain('detail=l1')
   })
 
-  test('is told how many look-ups somebody does wait for', async () => {
+  test('is told how many look-ups have a waiting client', async () => {
     await using fleet = await startLocalFleet({ redis })
     const rate = async (): Promise<number> => {
       const { headers } = await fleet.ask('/batch', post(freshAddresses(1), '0'))

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 let network = 0
-/** So many addresses that nobody has asked for before. */
+/** So many addresses that were not asked for before. */
 function freshAddresses(count: number): string[] {
   const from = network
   network += Math.ceil(count / 250)
@@ -109,7 +109,7 @@ describe('a batch', () => {
     expect(keysOf(await fleet.ask('/batch?filter=0', post(items)))).toEqual(items)
   })
 
-  test('of nothing but reserved and malformed items asks nobody', async () => {
+  test('of nothing but reserved and malformed items asks no upstream', async () => {
     const items = [
       '10.0.0.1',
       '::1',

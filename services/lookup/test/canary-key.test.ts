@@ -50,7 +50,7 @@ async function startLogging(format: 'text' | 'json', env: Record<string, string>
   return { ...child, format, lines, url: `http://127.0.0.1:${port}` }
 }
 
-test('a key is seen by upstream and by nobody else', async () => {
+test('a key is seen by upstream alone', async () => {
   const redis = await startTestRedis()
   const fake = await startFakeIpinfo({ keys: { [canary]: {}, 'other-key': {} } })
   const client = httpClient()

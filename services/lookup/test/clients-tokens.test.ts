@@ -241,7 +241,7 @@ test('without Redis a replica counts for itself', async () => {
   expect(statuses).toEqual([200, 200, 429])
 })
 
-test('while Redis is away clients are still limited, and nobody waits for it', async () => {
+test('while Redis is away clients are still limited, and no request waits for it', async () => {
   await using alone = await startLocalFleet({
     keys: ['only-key'],
     env: { CLIENT_TOKENS: `${tokens.five};requests=40/day` },

@@ -7,7 +7,7 @@ import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
 /** Four replicas on one Redis, 200 requests at once for one cold address. */
 const replicas = 4
 const many = 200
-/** What nobody keeps is asked again by whom the answer does not find waiting. */
+/** What no cache keeps is asked again by a client that was not waiting for the answer. */
 const untilAllAskMs = 2500
 
 let redis: TestRedis
@@ -68,7 +68,7 @@ describe('one query, asked 200 times at once of four replicas', () => {
     }
   })
 
-  test('a body over CACHE_MAX_BODY_BYTES is shared by those who wait, and kept for nobody', async () => {
+  test('a body over CACHE_MAX_BODY_BYTES is shared by those who wait, and not kept', async () => {
     const paths = ['/9.9.9.6']
     const record = { ip: '9.9.9.6' }
     const bytes = 40_000
@@ -82,7 +82,7 @@ describe('one query, asked 200 times at once of four replicas', () => {
     expect(fleet.fake.callsTo('/9.9.9.6')).toHaveLength(calls + 1)
   })
 
-  test('a body over a megabyte is asked for once by each replica, and kept for nobody', async () => {
+  test('a body over a megabyte is asked for once by each replica, and not kept', async () => {
     const paths = ['/9.9.9.7']
     const record = { ip: '9.9.9.7' }
     const bytes = 1_200_000
@@ -141,7 +141,7 @@ describe('the replica that asks for all', () => {
     expect((await fleet.ask('/9.9.9.9', { replica: 1 })).json()).toEqual(newer)
     gate.release()
     leader?.kill('SIGCONT')
-    // Its own client gets what was asked for it; nobody else does.
+    // Its own client gets what was asked for it; no other does.
     expect((await late).json()).toEqual(older)
     expect(fleet.fake.callsTo('/9.9.9.9')).toHaveLength(2)
     expect(await observer.dump()).not.toContain('older')

@@ -57,7 +57,7 @@ function replicaOf({ replicas }: LocalFleet): ServiceProcess {
   return replica
 }
 
-test('SIGTERM under load: readiness fails first, nobody’s request fails, and the end is code 0', async () => {
+test('SIGTERM under load: readiness fails first, no request fails, and the end is code 0', async () => {
   await using fleet = await startLocalFleet({ redis, env: { DRAIN_MS: '60000' } })
   const replica = replicaOf(fleet)
   expect((await fleet.ask('/readyz')).status).toBe(200)
@@ -69,7 +69,7 @@ test('SIGTERM under load: readiness fails first, nobody’s request fails, and t
   await fleet.fake.waitForCalls(5)
   replica.kill('SIGTERM')
   expect(await untilNotReady(fleet)).toBe(503)
-  // It still serves whoever has not noticed yet, and says that it is alive.
+  // It still serves clients that have not noticed yet, and says that it is alive.
   expect((await fleet.ask('/1.1.1.1', { headers: { connection: 'close' } })).status).toBe(200)
   expect((await fleet.ask('/livez', { headers: { connection: 'close' } })).status).toBe(200)
   await running

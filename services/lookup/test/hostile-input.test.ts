@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 import { parseRaw, sendRaw } from './raw-http.ts'
 
-/** Input that nobody should send, and odd input that someone does. None of it reaches upstream. */
+/** Input that no client should send, and odd input that some do. None of it reaches upstream. */
 let fleet: LocalFleet
 beforeAll(async () => {
   fleet = await startLocalFleet()
@@ -68,7 +68,7 @@ describe('look-ups', () => {
     ...words('10.0.0.1 127.0.0.1 192.168.1.1 172.16.0.1 169.254.169.254 100.64.0.1 0.0.0.0 192.0.2.1 198.51.100.7'),
     ...words('203.0.113.9 198.18.0.1 224.0.0.1 255.255.255.255 ::1 :: fe80::1 fc00::1 ff02::1 2001:db8::1'),
     '::ffff:10.0.0.1',
-  ])('%s belongs to nobody', async (address) => {
+  ])('%s belongs to no network', async (address) => {
     const reply = await fleet.ask(`/${address}`)
     expect(reply.status).toBe(200)
     expect(reply.json()).toEqual({ ip: address === '::ffff:10.0.0.1' ? '10.0.0.1' : address, bogon: true })
@@ -129,7 +129,7 @@ describe('look-ups that are odd but good', () => {
     expect(cacheStatus(odd)).toContain('detail=l1')
   })
 
-  test('an Upgrade that nobody offers is ignored', async () => {
+  test('an Upgrade that is not offered is ignored', async () => {
     const request = 'GET /8.8.4.4 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n'
     expect(parseRaw(await sendRaw(portOf(fleet), request)).status).toBe(200)
   })

@@ -55,7 +55,7 @@ describe('/keys', () => {
     for (const key of defaultKeys) expect(reply.text).not.toContain(key)
   })
 
-  test('is for whoever has the admin token', async () => {
+  test('is for clients with the admin token', async () => {
     const [id] = ids
     for (const [method, path] of [
       ['GET', '/keys'],
@@ -100,7 +100,7 @@ describe('/keys', () => {
     expect(await rows(fleet)).toMatchObject([{ state: 'active' }, {}, {}])
   })
 
-  test('benches for the cooldown when nobody says for how long', async () => {
+  test('benches for the cooldown when the request does not say for how long', async () => {
     expect((await act(`/keys/${ids[1]}/bench`)).json()).toMatchObject({ seconds: 100 })
     await act(`/keys/${ids[1]}/release`)
   })

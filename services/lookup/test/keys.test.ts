@@ -15,7 +15,7 @@ afterAll(() => redis.stop())
 const byText = (a: string, b: string): number => (a < b ? -1 : 1)
 
 let address = 0
-/** A query that nobody has asked before. */
+/** A query that was not asked before. */
 const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}`
 
 describe('three replicas with three keys', () => {

@@ -8,7 +8,7 @@ import { isPortFree, likelyFreePort } from '@ipfleet/testing/service-process-por
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
-test('a replica whose log nobody reads any more still ends when it is told to', async () => {
+test('a replica whose log is not read any more still ends when it is told to', async () => {
   const folder = await temporaryFolder('log-reader-gone')
   const replica = spawn(process.execPath, [lookupEntry], {
     cwd: folder.path,

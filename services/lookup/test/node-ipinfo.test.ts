@@ -160,7 +160,7 @@ describe('errors', () => {
     expect(await failureOf(small.lookupIp('9.9.9.9'))).toBeInstanceOf(ApiLimitError)
   })
 
-  test('keys that are over their limit are nobody’s business; when all are, it is a 503', async () => {
+  test('keys that are over their limit concern no client; when all are, it is a 503', async () => {
     await using limited = await startLocalFleet({ keys: ['first', 'second'] })
     const client = new IPinfoWrapper('any', undefined, undefined, undefined, limited.replicas[0]?.url)
     limited.fake.behave({ kind: '429-storm', tokens: ['first'] })

@@ -110,7 +110,7 @@ test.each([
   '/lookup/8.8.8.8',
   '/me',
   '/whatever',
-])('%s, which it has no answer to, is a 501 that nobody was asked for', async (path) => {
+])('%s, which it has no answer to, is a 501, and no upstream is asked', async (path) => {
   const reply = await ask(path)
   expect([reply.status, reply.headers['content-type']]).toEqual([501, 'application/json; charset=utf-8'])
   expect(reply.json()).toEqual({ status: 501, error: { title: expect.any(String), message: expect.any(String) } })

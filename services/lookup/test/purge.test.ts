@@ -42,7 +42,7 @@ test('an answer that was on its way when the cache was emptied is not kept', asy
   const early = fleet.ask('/9.9.9.9')
   await asked
   await fleet.ask('/cache', { method: 'DELETE', replica: 1 })
-  // Whoever asks now does not get what was asked for before.
+  // A client that asks now does not get what was asked for before.
   expect(cacheStatus(await fleet.ask('/9.9.9.9', { replica: 1 }))).toContain('fwd=miss')
   gate.release()
   expect((await early).status).toBe(200)

@@ -167,7 +167,7 @@ describe('only-if-cached', () => {
   const headers = { 'cache-control': 'only-if-cached' }
 
   test.each(['/9.9.5.1', '/9.9.5.1/city', '/9.9.5.1/privacy', '/lite/9.9.5.1', '/me', '/data/a.mmdb', '/account'])(
-    '%s is 504 on a miss, and nobody is asked',
+    '%s is 504 on a miss, and upstream is not asked',
     async (path) => {
       const reply = await fleet.ask(path, { headers })
       expect([reply.status, reply.json()]).toMatchObject([504, { status: 504, error: { title: 'Not in the cache' } }])

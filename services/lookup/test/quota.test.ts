@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 let address = 0
-/** A query that nobody has asked before. */
+/** A query that was not asked before. */
 const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}`
 
 const polled = { QUOTA_POLL_SECONDS: '300' }
@@ -113,7 +113,7 @@ describe('a key whose month is used up', () => {
     })
     await quotasKnown(fleet)
     fleet.fake.clearCalls()
-    // Someone else has used it up.
+    // Another user of the key has used it up.
     for (let turn = 0; turn < 5; turn += 1) {
       await fetch(`${fleet.fake.url}/9.9.9.${turn}`, { headers: { authorization: 'Bearer test-key-1' } })
     }
@@ -175,7 +175,7 @@ describe('a refresh in the background', () => {
     return fleet
   }
 
-  test('leaves a key the last of its quota; a query that somebody waits for gets it', async () => {
+  test('leaves a key the last of its quota; a query that a client waits for gets it', async () => {
     await using fleet = await spentFleet(100)
     await until(async () => cacheStatus(await fleet.ask('/9.9.9.9')).includes('stale'))
     expect((await fleet.ask('/1.2.3.4')).status).toBe(200)

@@ -35,7 +35,7 @@ async function fleetOf(options: LocalFleetOptions): Promise<LocalFleet> {
 }
 
 let address = 0
-/** A query that nobody has asked before. */
+/** A query that was not asked before. */
 const fresh = (): string => `/9.1.${(address >> 8) & 255}.${address++ & 255}`
 
 async function isHealth(fleet: LocalFleet, status: 'ok' | 'degraded'): Promise<boolean> {

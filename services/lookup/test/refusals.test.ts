@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 let address = 0
-/** A query that nobody has asked before. */
+/** A query that was not asked before. */
 const fresh = (part = ''): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}.${address++ & 255}${part}`
 
 const named = (count: number): string[] => Array.from({ length: count }, (_, at) => `test-key-${at + 1}`)

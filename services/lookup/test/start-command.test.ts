@@ -10,7 +10,7 @@ import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { isPortFree, likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
-/** What someone sees who has cloned the repository and types `npm start`. */
+/** What a user sees who has cloned the repository and types `npm start`. */
 
 const execute = promisify(execFile)
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
@@ -154,7 +154,7 @@ possible('a fresh clone', () => {
         expect(response.status).toBe(200)
         expect(await response.text()).toContain('"country": "US"')
         npm.kill('SIGTERM')
-        // Settles when nobody holds npm's output any more, so a replica that outlives npm fails this.
+        // Settles when no process holds npm's output any more, so a replica that outlives npm fails this.
         await until(() => hasEnded, stopTimeoutMs)
         expect(await isPortFree(port)).toBe(true)
       } finally {

@@ -34,7 +34,7 @@ afterAll(async () => {
   await redis.stop()
 })
 
-/** What the fake says to whoever asks it directly with the fleet's key. */
+/** What the fake says to a client that asks it directly with the fleet's key. */
 function direct(path: string, options: AskOptions = {}): Promise<Reply> {
   return client.ask(fleet.fake.url, fleet.fake.onItsHost(path), {
     ...options,
@@ -82,7 +82,7 @@ describe('GET, word for word what upstream says', () => {
   ])('%s', async (path) => {
     const expected = await direct(path)
     expect(essence(await fleet.ask(path))).toEqual(essence(expected))
-    // From the cache it is the same, and nobody is asked.
+    // From the cache it is the same, and upstream is not asked.
     fleet.fake.clearCalls()
     expect(essence(await fleet.ask(path))).toEqual(essence(expected))
     expect(fleet.fake.calls).toEqual([])
@@ -133,14 +133,14 @@ describe('GET about the calling client', () => {
   })
 
   test.each(['9.9.9.9, 0x7f.1', 'unknown', '', '9.9.9.9,', '_hidden', '[9.9.9.9]'])(
-    'X-Forwarded-For: %j is nobody, and not the proxy',
+    'X-Forwarded-For: %j is no known client, and not the proxy',
     async (forwarded) => {
       const reply = await fleet.ask('/', { headers: { 'x-forwarded-for': forwarded } })
       expect([reply.status, reply.json()]).toMatchObject([400, { error: { title: 'Bad request' } }])
     },
   )
 
-  test('believes nobody without TRUST_PROXY', async () => {
+  test('believes no proxy without TRUST_PROXY', async () => {
     await using distrustful = await startLocalFleet({ redis })
     for (const name of ['x-forwarded-for', 'x_forwarded_for', 'x-real-ip', 'forwarded', 'x-client-ip']) {
       const value = name === 'forwarded' ? 'for=9.9.9.9' : '9.9.9.9'

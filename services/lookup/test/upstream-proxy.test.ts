@@ -90,7 +90,7 @@ async function startReplicaBehind(url: string, upstreamUrl: string, env: Readonl
   return replica
 }
 
-/** What nobody may find in a log or an answer. */
+/** What no log and no answer may hold. */
 function expectNoPassword(...texts: readonly string[]): void {
   for (const form of [password, encodeURIComponent(password), Buffer.from(`replica:${password}`).toString('base64')]) {
     for (const text of texts) expect(text).not.toContain(form)

@@ -35,7 +35,7 @@ const soon = (): number => performance.now() + 20_000
 const ledBy = (caller: Caller): boolean[] => [...new Set([...caller.results.values()].map(({ led }) => led))]
 
 describe('many subjects', () => {
-  test('that nobody loads are leased and loaded in one go, and their outcomes published', async () => {
+  test('that no replica loads are leased and loaded in one go, and their outcomes published', async () => {
     const caller = new Caller()
     const subjects = names(0, 1000)
     await replicas[0].flight.run(subjects, caller, soon())
@@ -47,7 +47,7 @@ describe('many subjects', () => {
     expect((await admin.keys('ipfleet:outcome:*')).length).toBe(1000)
   })
 
-  test('that nobody waits for are published without a message', async () => {
+  test('that no replica waits for are published without a message', async () => {
     await admin.config('RESETSTAT')
     await (await run(replicas[0], names(0, 50))).ended(50)
     await replicas[0].flight.drained()
@@ -77,7 +77,7 @@ describe('many subjects', () => {
     expect(ledBy(late)).toEqual([false])
   })
 
-  test('whose outcome is only for those who waited are loaded again by whoever comes after', async () => {
+  test('whose outcome is only for those who waited are loaded again by those who come after', async () => {
     const gate = Promise.withResolvers<void>()
     const passing = at(gate.promise, (subject) => `once:${subject}`)
     const [first, waiting] = [new Caller(passing), new Caller()]
@@ -94,7 +94,7 @@ describe('many subjects', () => {
     expect(late.loaded).toEqual(['a'])
   })
 
-  test('whose outcome is their own are loaded again by whoever waited', async () => {
+  test('whose outcome is their own are loaded again by those who waited', async () => {
     const gate = Promise.withResolvers<void>()
     const [first, waiting] = [
       new Caller(at(gate.promise, (subject) => `${subject === 'a' ? 'own' : 'all'}:${subject}`)),

@@ -165,7 +165,7 @@ describe('one load in the whole fleet', () => {
     expect(await waiting).toEqual({ outcome: 'mine', led: true })
   })
 
-  test('an outcome that concerns nobody else gives the lease back, and a waiter loads instead', async () => {
+  test('an outcome that concerns no other caller gives the lease back, and a waiter loads instead', async () => {
     const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
     const { load, begun, end } = heldLoad()
     const leading = a.fly('s', load, inMs(5000))

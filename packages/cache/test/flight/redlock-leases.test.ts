@@ -123,7 +123,7 @@ describe('contention is not an outage', () => {
     expect(downs).toEqual([])
   })
 
-  test('a server that is gone is `down`, not someone else’s lease', async () => {
+  test('a server that is gone is `down`, not another holder’s lease', async () => {
     const replica = await open()
     const down = once(replica.link, 'down')
     await redis.kill()

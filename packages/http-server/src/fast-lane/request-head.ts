@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { hostForm } from '../request-guard.ts'
 
-/** What code that answers from a request's head needs of it, whoever has read it. */
+/** What code that answers from a request's head needs of it, be it read by the lane or by node:http. */
 export type RequestHead = Pick<IncomingMessage, 'url' | 'headers' | 'socket'>
 
 export interface ReadHead {

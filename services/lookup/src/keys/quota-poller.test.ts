@@ -127,7 +127,7 @@ describe('the quotas of keys', () => {
     ],
     ['calls the token invalid', json({ error: 'Invalid API token' }, 400)],
     ['is limited itself', { kind: 'limited', scope: 'product', reason: 'limited', status: 429, retryAfterSeconds: 60 }],
-  ])('an account that %s benches nobody, and is asked again', async (_, reply) => {
+  ])('an account that %s benches no key, and is asked again', async (_, reply) => {
     answer = () => reply
     await started()
     expect((await pool.read()).map(({ state }) => state)).toEqual(['active', 'active'])
