@@ -244,7 +244,7 @@ describe('the services', () => {
   }
 
   test.each([
-    ['default', 'Deployment/ipfleet-edge'],
+    ['egress', 'Deployment/ipfleet-edge'],
     ['default', 'Deployment/ipfleet-bulk'],
     ['egress', 'Deployment/ipfleet-lookup'],
     ['egress', 'Deployment/ipfleet-egress-node-a'],
