@@ -4,7 +4,8 @@ import { tagIn } from '@ipfleet/redis/bucket-tags.ts'
 import { commandGroups } from '@ipfleet/redis/command-groups.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import { packedValues } from '@ipfleet/redis/packed-values.ts'
-import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import type { RedisLink, RunOptions } from '@ipfleet/redis/redis-link.ts'
+import { isMoving } from '@ipfleet/redis/redis-unavailable.ts'
 import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
 import type { AnswerStore } from './answer-store.ts'
 import { Entry } from './entry.ts'
@@ -12,9 +13,6 @@ import { inSlices } from './in-slices.ts'
 import type { Generation } from './generation.ts'
 
 const storeAnswers = luaCommand(new URL('store-answers.lua', import.meta.url))
-
-/** No request waits for what is stored. */
-const vital = { isVital: true }
 
 /** Entries of one storing command: about half a millisecond of Redis's time, in which it serves no other client. */
 const maxEntries = 250
@@ -45,7 +43,10 @@ export class RedisStore implements AnswerStore {
     const groups = commandGroups([...keys.keys()], { maxItems: Infinity, bucketOf })
     await Promise.all(
       groups.map(async (group) => {
-        const values = await this.#link.run((client) => valuesOf(client, group.map(keyAt)))
+        const keysOf = group.map(keyAt)
+        const values = await orOneByOne(keysOf, (some, options) =>
+          this.#link.run((client) => valuesOf(client, some), options),
+        )
         await inSlices(values, (bytes, index) => {
           const entry = bytes ? this.#decode(bytes) : undefined
           if (entry) entries.set(queries[group[index] as number] as string, entry)
@@ -64,19 +65,21 @@ export class RedisStore implements AnswerStore {
     })
     const bucketOf = this.#link.isCluster ? ({ key }: EncodedEntry): string => tagIn(key) : undefined
     const groups = commandGroups(living, { maxItems: maxEntries, bucketOf })
-    await Promise.all(groups.map((group) => this.#setGroup(group)))
+    await Promise.all(groups.map((group) => orOneByOne(group, (some, options) => this.#setGroup(some, options))))
   }
 
-  async #setGroup(group: readonly EncodedEntry[]): Promise<void> {
+  async #setGroup(group: readonly EncodedEntry[], options: RunOptions): Promise<never[]> {
+    const vital = { ...options, isVital: true }
     const [first] = group
     if (first && group.length === 1) {
       await this.#link.run((client) => client.set(first.key, first.bytes, 'PX', first.lifeMs), vital)
-      return
+      return []
     }
     const { sizes, bytes } = packedValues(group.map((one) => one.bytes))
     const lives = JSON.stringify(group.map(({ lifeMs }) => lifeMs))
     const keys = group.map(({ key }) => key)
     await this.#link.lua(storeAnswers, keys, [sizes, bytes, lives], vital)
+    return []
   }
 
   #keyOf(generation: string, query: string): string {
@@ -112,6 +115,19 @@ interface EncodedEntry {
   readonly key: string
   readonly bytes: Buffer
   readonly lifeMs: number
+}
+
+/** All in one command, which a slot that is half moved refuses: then each by itself. */
+async function orOneByOne<T, R>(
+  items: readonly T[],
+  command: (some: readonly T[], options: RunOptions) => Promise<R[]>,
+): Promise<R[]> {
+  try {
+    return await command(items, { hasOtherWay: items.length > 1 })
+  } catch (error) {
+    if (!isMoving(error)) throw error
+    return (await Promise.all(items.map((item) => command([item], {})))).flat()
+  }
 }
 
 function valuesOf(client: Redis, keys: readonly string[]): Promise<(Buffer | null)[]> {

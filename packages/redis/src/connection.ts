@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { PromptCluster } from './prompt-cluster.ts'
 import type { RedisAccess } from './redis-access.ts'
 import { type RedisAddress, redisAddress } from './redis-address.ts'
 import { tlsOptions } from './tls-files.ts'
@@ -104,10 +105,15 @@ function isOfSelect(error: unknown): boolean {
  * One connection that retries for ever. Errors come as `close` events and rejected commands; the `error` event
  * itself only needs a listener so that it does not end the process.
  */
-export function connect(access: RedisAccess, name: string, options: RedisOptions = {}): Redis {
+export function connect(access: RedisAccess, name: string, options: RedisOptions = {}, isPrompt = false): Redis {
   const address = redisAddress(access.url)
   const all = { ...connectionOptions(name), ...accessOptions(access, address), ...options }
-  return address.topology === 'cluster' ? clusterClient(address, all) : single(all)
+  return address.topology === 'cluster' ? clusterClient(address, all, isPrompt) : single(all)
+}
+
+/** As `connect`, for a caller that knows what to do when the slot of its keys is half moved. */
+export function connectPromptly(access: RedisAccess, name: string, options: RedisOptions): Redis {
+  return connect(access, name, options, true)
 }
 
 function single(all: RedisOptions): Redis {
@@ -122,9 +128,9 @@ function single(all: RedisOptions): Redis {
  * deadlines of single commands hold all the same. Nothing is sent in a pipeline: while a slot moves, it would read keys
  * as absent that are not. Host names stay names, as certificates have them.
  */
-function clusterClient({ hosts }: RedisAddress, all: RedisOptions): Redis {
+function clusterClient({ hosts }: RedisAddress, all: RedisOptions, isPrompt: boolean): Redis {
   const { enableOfflineQueue, db: _zero, host: _one, port: _its, retryStrategy: _none, ...redisOptions } = all
-  const cluster = new Cluster([...hosts], {
+  const cluster = new (isPrompt ? PromptCluster : Cluster)([...hosts], {
     redisOptions: { ...redisOptions, replyMapping: 'legacy' },
     enableOfflineQueue,
     // It would ask CLUSTER INFO. Whether the nodes can serve shows in what they say to commands.

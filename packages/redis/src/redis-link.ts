@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { types } from 'node:util'
 import type { Redis } from 'ioredis'
-import { connect, minCommandTimeoutMs, minSocketTimeoutMs } from './connection.ts'
+import { connectPromptly, minCommandTimeoutMs, minSocketTimeoutMs } from './connection.ts'
 import { withinDeadline } from './deadline.ts'
 import { defaultPrefix, FleetNames } from './fleet-names.ts'
 import { LinkCondition } from './link-condition.ts'
@@ -20,6 +20,7 @@ import {
 } from './redis-problem.ts'
 import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
 import { currentBudget } from './request-budget.ts'
+import { untilMoved } from './until-moved.ts'
 import { type RedisNeed, selfTest } from './self-test.ts'
 
 export interface RedisLinkOptions extends RedisAccess {
@@ -44,6 +45,8 @@ interface RedisLinkEvents {
 export interface RunOptions {
   /** It is sent also when the request may wait no longer, and is not waited for then: others have to know of it. */
   readonly isVital?: boolean
+  /** It is not tried again while the slot of its keys is half moved: the caller has another way. */
+  readonly hasOtherWay?: boolean
 }
 
 const failuresToOpen = 2
@@ -96,7 +99,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.#place = placeOf(options)
     this.#needs = needs
     this.#timeoutMs = timeoutMs
-    this.client = connect(options, name, {
+    this.client = connectPromptly(options, name, {
       commandTimeout: Math.max(minCommandTimeoutMs, timeoutMs),
       socketTimeout: Math.max(minSocketTimeoutMs, timeoutMs),
     })
@@ -131,13 +134,14 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
    * Runs one command, or one short chain of them.
    * @throws RedisUnavailable, and nothing else, when no answer came within the deadline or Redis refused.
    */
-  async run<T>(command: (client: Redis) => Promise<T>, { isVital = false }: RunOptions = {}): Promise<T> {
+  async run<T>(command: (client: Redis) => Promise<T>, options: RunOptions = {}): Promise<T> {
+    const { isVital = false, hasOtherWay = !this.isCluster } = options
     if (!this.#up) throw this.#unavailable()
     const budget = currentBudget()
-    if (!budget) return this.#attempt(command)
-    const timeoutMs = Math.min(budget.leftMs, this.#timeoutMs)
+    const timeoutMs = Math.min(budget?.leftMs ?? Infinity, this.#timeoutMs)
     if (timeoutMs === 0 && !isVital) throw new RedisUnavailable('spent')
-    return budget.spend(() => this.#attempt(command, timeoutMs))
+    const attempt = (): Promise<T> => this.#attempt(hasOtherWay ? command : untilMoved(command), timeoutMs)
+    return budget ? budget.spend(attempt) : attempt()
   }
 
   /** Runs a Lua command. @throws RedisUnavailable */
@@ -151,8 +155,13 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   }
 
   /** As `lua`, with strings in the reply as bytes. @throws RedisUnavailable */
-  luaForBytes(command: LuaCommand, keys: readonly string[], args: readonly LuaArgument[]): Promise<unknown> {
-    return this.run((client) => callLua(client, 'bytes', command, keys, args))
+  luaForBytes(
+    command: LuaCommand,
+    keys: readonly string[],
+    args: readonly LuaArgument[],
+    options?: RunOptions,
+  ): Promise<unknown> {
+    return this.run((client) => callLua(client, 'bytes', command, keys, args), options)
   }
 
   /** Something that goes past this link was refused by the same server: a subscription, a command of a library. */

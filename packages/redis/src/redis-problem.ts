@@ -87,12 +87,7 @@ const replies: readonly Row[] = [
   [/^MASTERDOWN/, 'away', 'MASTERDOWN', 'the server at $at is a replica that has lost its primary'],
   [/^LOADING/, 'away', 'LOADING', 'the server at $at is loading its data'],
   [/^BUSY\b/, 'away', 'BUSY', 'the server at $at is busy with a script'],
-  [
-    /^(CLUSTERDOWN|TRYAGAIN)|Too many Cluster redirections/,
-    'away',
-    'CLUSTERDOWN',
-    'the Cluster of the server at $at is down',
-  ],
+  [/^CLUSTERDOWN|Too many Cluster redirections/, 'away', 'CLUSTERDOWN', 'the Cluster of the server at $at is down'],
   [
     /max number of clients/,
     'away',

@@ -13,7 +13,7 @@ describe('why Redis gave no answer', () => {
     ['LOADING Redis is loading the dataset in memory', 'down'],
     ['MASTERDOWN Link with MASTER is down', 'down'],
     ['CLUSTERDOWN The cluster is down', 'down'],
-    ['TRYAGAIN Multiple keys request during rehashing of slot', 'down'],
+    ['TRYAGAIN Multiple keys request during rehashing of slot', 'moving'],
     ['NOREPLICAS Not enough good replicas to write.', 'refused'],
     ['WRONGTYPE Operation against a key holding the wrong kind of value', 'reply'],
     ['BUSYGROUP Consumer Group name already exists', 'reply'],

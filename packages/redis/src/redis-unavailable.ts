@@ -5,10 +5,10 @@ import { problemOf, type RedisProblem } from './redis-problem.ts'
 /**
  * Why a command gave no answer. `down`: no connection, or the breaker is open. `timeout`: nothing came within the
  * deadline (the command may still run). `spent`: it was not sent, since the request has waited as long as it may.
- * `full`: noeviction and no memory left. `refused`: the server takes no such command now, or of this user. `reply`: the
+ * `moving`: the slot of its keys is half moved. `full`: noeviction and no memory left. `refused`: the server takes no such command now, or of this user. `reply`: the
  * command itself was wrong.
  */
-export type UnavailableReason = 'down' | 'timeout' | 'spent' | 'full' | 'refused' | 'reply'
+export type UnavailableReason = 'down' | 'timeout' | 'spent' | 'moving' | 'full' | 'refused' | 'reply'
 
 /**
  * Redis gave no answer; go on without it. The only failure that leaves this package, so that each caller has
@@ -33,6 +33,19 @@ export class RedisUnavailable extends Error {
   }
 }
 
+/** Whether all that is wrong is that the keys of the command are on two nodes for a while: those of one key are not. */
+export function isMoving(thrown: unknown): boolean {
+  return thrown instanceof RedisUnavailable && thrown.reason === 'moving'
+}
+
+/** What to do instead, in that case only. */
+export function ifMoving<T>(otherwise: () => Promise<T>): (error: unknown) => Promise<T> {
+  return (error) => {
+    if (isMoving(error)) return otherwise()
+    throw error
+  }
+}
+
 export function isReplyError(thrown: unknown): thrown is Error {
   // ioredis types ReplyError as `any`; the class is redis-parser's.
   return thrown instanceof (ReplyError as new () => Error)
@@ -40,7 +53,9 @@ export function isReplyError(thrown: unknown): thrown is Error {
 
 /** Of a server that is there: whether it cannot serve now (loading, failing over, stuck in a script), or not this. */
 function reasonOf(reply: Error): UnavailableReason {
-  const problem = problemOf(firstOf(reply))
+  const first = firstOf(reply)
+  if (first.message.startsWith('TRYAGAIN')) return 'moving'
+  const problem = problemOf(first)
   if (problem === undefined) return 'reply'
   if (problem.code === 'OOM') return 'full'
   return problem.kind === 'away' ? 'down' : 'refused'

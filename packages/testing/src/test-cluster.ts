@@ -12,6 +12,10 @@ export interface TestCluster {
   readonly nodes: readonly TestRedis[]
   /** One command on each master; their replies. */
   onEachMaster(...command: readonly string[]): Promise<unknown[]>
+  /** Begins to move a slot from one node to another (numbers in `nodes`): keys that are not there yet are made there. */
+  beginMove(slot: number, from: number, to: number): Promise<void>
+  /** Brings the keys of such a slot over and ends the move. */
+  endMove(slot: number, from: number, to: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -52,9 +56,35 @@ export async function startTestCluster({ replicas = false } = {}): Promise<TestC
     url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join()}`,
     nodes,
     onEachMaster: (...command) => Promise.all(clients.slice(0, masters).map((client) => client.call(...command))),
+    ...slotMoves(nodes, clients, ids),
     stop: async () => {
       for (const client of clients) client.close()
       await Promise.all(nodes.map((node) => node.stop()))
+    },
+  }
+}
+
+function slotMoves(
+  nodes: readonly TestRedis[],
+  clients: readonly RespClient[],
+  ids: readonly string[],
+): Pick<TestCluster, 'beginMove' | 'endMove'> {
+  const setSlot = (at: number, slot: number, ...state: readonly string[]): Promise<unknown> =>
+    clients[at]?.call('CLUSTER', 'SETSLOT', String(slot), ...state) ?? Promise.resolve()
+  return {
+    beginMove: async (slot, from, to) => {
+      await setSlot(to, slot, 'IMPORTING', ids[from] as string)
+      await setSlot(from, slot, 'MIGRATING', ids[to] as string)
+    },
+    endMove: async (slot, from, to) => {
+      for (;;) {
+        const keys = (await clients[from]?.call('CLUSTER', 'GETKEYSINSLOT', String(slot), '100')) as string[]
+        if (keys.length === 0) break
+        const target = ['127.0.0.1', String(nodes[to]?.port), '', '0', '10000']
+        await clients[from]?.call('MIGRATE', ...target, 'KEYS', ...keys)
+      }
+      // The new owner first: the old one would send clients in a circle.
+      for (const at of [to, from]) await setSlot(at, slot, 'NODE', ids[to] as string)
     },
   }
 }

@@ -97,25 +97,25 @@ test('many who ask for one cold address at once cost one upstream call, whatever
   }, 60_000)
 }, 90_000)
 
+async function batchOf(url: string, addresses: readonly string[]): Promise<object> {
+  const answer = await fetch(`${url}/batch`, {
+    method: 'POST',
+    headers: client.headers ?? {},
+    body: JSON.stringify(addresses),
+  })
+  expect(answer.status).toBe(200)
+  return (await answer.json()) as object
+}
+
 test('a batch over all slots is read from what another replica has stored, and keeps its order', async () => {
   const addresses = Array.from({ length: 600 }, (_, at) => `6.7.${at >> 8}.${at & 255}`)
-  const batch = async (url: string): Promise<object> => {
-    const { headers } = client
-    const answer = await fetch(`${url}/batch`, {
-      method: 'POST',
-      headers: headers ?? {},
-      body: JSON.stringify(addresses),
-    })
-    expect(answer.status).toBe(200)
-    return (await answer.json()) as object
-  }
   const [first, second] = replicas
-  const loaded = Object.entries(await batch(first.url))
+  const loaded = Object.entries(await batchOf(first.url, addresses))
   expect(loaded).toHaveLength(addresses.length)
   expect(loaded.filter(([address, answer]) => (answer as { ip?: string }).ip !== address)).toEqual([])
   await until(async () => {
     const before = itemsAsked()
-    const again = await batch(second.url)
+    const again = await batchOf(second.url, addresses)
     return itemsAsked() === before && Object.keys(again).length === addresses.length
   })
 })
@@ -205,6 +205,45 @@ test('no node was sent a command that is for another one', async () => {
   const sizes = await cluster.onEachMaster('DBSIZE')
   expect(sizes.filter((size) => size === 0)).toEqual([])
 })
+
+test('a slot that is half moved costs no look-up its answer, and none of its answers a second call', async () => {
+  const [first, second] = replicas
+  let round = 0
+  const load = async (count: number): Promise<string[]> => {
+    round += 1
+    const addresses = Array.from({ length: count }, (_, at) => `11.${round}.${at >> 8}.${at & 255}`)
+    await batchOf(first.url, addresses)
+    return addresses
+  }
+  await until(async () => {
+    const before = await load(500)
+    const slot = await fullestSlot()
+    await cluster.beginMove(slot, 0, 1)
+    const after = await load(500)
+    const asked = itemsAsked()
+    await batchOf(second.url, [...before, ...after])
+    const costsNothing = itemsAsked() === asked
+    await cluster.endMove(slot, 0, 1)
+    await cluster.beginMove(slot, 1, 0)
+    await cluster.endMove(slot, 1, 0)
+    return costsNothing && (await refusedWhole())
+  })
+})
+
+/** Whether a command met a slot that was half moved. */
+async function refusedWhole(): Promise<boolean> {
+  const stats = await cluster.onEachMaster('INFO', 'errorstats')
+  return stats.some((text) => String(text).includes('errorstat_TRYAGAIN'))
+}
+
+/** Of the first master. */
+async function fullestSlot(): Promise<number> {
+  const slots = Array.from({ length: 5461 / 64 }, (_, at) => 64 * at)
+  const counts = await Promise.all(
+    slots.map(async (slot) => Number((await cluster.onEachMaster('CLUSTER', 'COUNTKEYSINSLOT', String(slot)))[0])),
+  )
+  return slots[counts.indexOf(Math.max(...counts))] ?? 0
+}
 
 function started(name: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
   const entry = fileURLToPath(new URL(`../../../services/${name}/src/main.ts`, import.meta.url))
