@@ -83,6 +83,20 @@ function sentinelOptions(access: RedisAccess, { hosts, masterName, tls }: RedisA
     sentinelRetryStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: retryCapMs }),
     sentinelReconnectStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: 1000 }),
     failoverDetector: true,
+    ...natMapOf(access),
+  }
+}
+
+function natMapOf({ natMap }: RedisAccess): Pick<RedisOptions, 'natMap'> {
+  if (natMap === undefined) return {}
+  const pairs = natMap.split(',').map((pair) => pair.split('=') as [inside: string, outside: string])
+  return {
+    natMap: Object.fromEntries(
+      pairs.map(([inside, outside]) => {
+        const colon = outside.lastIndexOf(':')
+        return [inside, { host: outside.slice(0, colon), port: Number(outside.slice(colon + 1)) }]
+      }),
+    ),
   }
 }
 
@@ -108,7 +122,7 @@ function isOfSelect(error: unknown): boolean {
 export function connect(access: RedisAccess, name: string, options: RedisOptions = {}, isPrompt = false): Redis {
   const address = redisAddress(access.url)
   const all = { ...connectionOptions(name), ...accessOptions(access, address), ...options }
-  return address.topology === 'cluster' ? clusterClient(address, all, isPrompt) : single(all)
+  return address.topology === 'cluster' ? clusterClient(access, all, isPrompt) : single(all)
 }
 
 /** As `connect`, for a caller that knows what to do when the slot of its keys is half moved. */
@@ -128,7 +142,8 @@ function single(all: RedisOptions): Redis {
  * deadlines of single commands hold all the same. Nothing is sent in a pipeline: while a slot moves, it would read keys
  * as absent that are not. Host names stay names, as certificates have them.
  */
-function clusterClient({ hosts }: RedisAddress, all: RedisOptions, isPrompt: boolean): Redis {
+function clusterClient(access: RedisAccess, all: RedisOptions, isPrompt: boolean): Redis {
+  const { hosts } = redisAddress(access.url)
   const { enableOfflineQueue, db: _zero, host: _one, port: _its, retryStrategy: _none, ...redisOptions } = all
   const cluster = new (isPrompt ? PromptCluster : Cluster)([...hosts], {
     redisOptions: { ...redisOptions, replyMapping: 'legacy' },
@@ -140,6 +155,8 @@ function clusterClient({ hosts }: RedisAddress, all: RedisOptions, isPrompt: boo
     slotsRefreshInterval: 10_000,
     clusterRetryStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: retryCapMs }),
     dnsLookup: (host, callback) => callback(null, host),
+    ...natMapOf(access),
+    ...(access.readsReplicas === true && { scaleReads: 'slave' }),
   })
   cluster.on('error', () => {})
   return cluster as unknown as Redis

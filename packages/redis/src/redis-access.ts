@@ -13,6 +13,10 @@ export interface RedisAccess {
   /** What the Sentinels want of their clients. */
   readonly sentinelUsername?: string | undefined
   readonly sentinelPassword?: string | undefined
+  /** What Sentinels or nodes of a Cluster call a server, and where it is reached: `host:port=host:port,…`. */
+  readonly natMap?: string | undefined
+  /** Reading commands go to the replicas of a Cluster, which may be a little behind. */
+  readonly readsReplicas?: boolean
   /** What the names of its settings begin with, for messages. Default `REDIS`. */
   readonly settings?: string | undefined
 }

@@ -166,3 +166,15 @@ describe('settings together', () => {
     }
   }
 })
+
+test.each([
+  ['redis+cluster://h', '10.0.0.1:6379=redis-1.example.com:7001,10.0.0.2:6379=203.0.113.7:7002', undefined],
+  ['redis+sentinel://h/m', '10.0.0.1:6379=203.0.113.7:7001', undefined],
+  ['redis://h', '10.0.0.1:6379=203.0.113.7:7001', 'is for a Cluster or Sentinels'],
+  ['redis+cluster://h', '10.0.0.1=203.0.113.7', 'HOST:PORT=HOST:PORT'],
+  ['redis+cluster://h', 'h:1=i:2,', 'HOST:PORT=HOST:PORT'],
+])('%s with REDIS_NAT_MAP=%s', (url, map, reason) => {
+  const loaded = load({ REDIS_URL: url, REDIS_NAT_MAP: map })
+  const fault = { name: 'REDIS_NAT_MAP', message: expect.stringContaining(reason ?? '') }
+  expect(loaded).toMatchObject(reason === undefined ? { kind: 'settings' } : { kind: 'faults', faults: [fault] })
+})

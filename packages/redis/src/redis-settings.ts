@@ -39,7 +39,19 @@ export function redisUrl<Optional extends boolean = false>(
   return url({ ...options, protocols: redisProtocols, severalHosts, fault: redisUrlFault, fromFile: true })
 }
 
-const accessNames = ['USERNAME', 'PASSWORD', 'CA', 'CERT', 'KEY', 'SENTINEL_USERNAME', 'SENTINEL_PASSWORD'] as const
+const accessNames = [
+  'USERNAME',
+  'PASSWORD',
+  'CA',
+  'CERT',
+  'KEY',
+  'SENTINEL_USERNAME',
+  'SENTINEL_PASSWORD',
+  'NAT_MAP',
+] as const
+
+const hostPort = String.raw`[^\s=,]+:\d{1,5}`
+const natMapForm = new RegExp(`^${hostPort}=${hostPort}(,${hostPort}=${hostPort})*$`)
 
 type AccessName = (typeof accessNames)[number]
 
@@ -57,6 +69,12 @@ export function redisAccessSettings<const Prefix extends string>(prefix: Prefix)
     KEY: path({ ...common, help: `A PEM file of the key of ${prefix}_CERT` }),
     SENTINEL_USERNAME: text({ ...common, help: 'The user for the Sentinels, which have users of their own' }),
     SENTINEL_PASSWORD: secretText({ ...common, help: 'The password for the Sentinels, if they want one' }),
+    NAT_MAP: text({
+      ...common,
+      pattern: natMapForm,
+      allowed: 'HOST:PORT=HOST:PORT, with commas between several',
+      help: 'For a Cluster or Sentinels behind NAT, or whose certificates have other names: what they call a server, and where it is reached: 10.0.0.5:6379=redis-1.example.com:7001',
+    }),
   }
   const named = Object.entries(settings).map(([name, setting]) => [`${prefix}_${name}`, setting])
   return Object.fromEntries(named) as Readonly<Record<`${Prefix}_${AccessName}`, Setting<string | undefined>>>
@@ -78,6 +96,7 @@ export function redisAccess<const Prefix extends string>(
     tls: { ca: given.CA, cert: given.CERT, key: given.KEY },
     sentinelUsername: given.SENTINEL_USERNAME,
     sentinelPassword: given.SENTINEL_PASSWORD,
+    natMap: given.NAT_MAP,
     settings: prefix,
   }
 }
@@ -96,6 +115,7 @@ function valuesOf<Prefix extends string>(
     KEY: value('KEY'),
     SENTINEL_USERNAME: value('SENTINEL_USERNAME'),
     SENTINEL_PASSWORD: value('SENTINEL_PASSWORD'),
+    NAT_MAP: value('NAT_MAP'),
   }
 }
 
@@ -133,6 +153,11 @@ export function redisRules<const Prefix extends string>(prefix: Prefix): readonl
     ...accessNames.map(needsUrl),
     ...(['CA', 'CERT', 'KEY'] as const).map(needsTls),
     ...(['SENTINEL_USERNAME', 'SENTINEL_PASSWORD'] as const).map(needsSentinels),
+    rule(['NAT_MAP', 'URL'], (values) =>
+      values.NAT_MAP === undefined || values.URL === undefined || redisAddress(values.URL).topology !== 'server'
+        ? undefined
+        : `is for a Cluster or Sentinels, and ${prefix}_URL names one server`,
+    ),
     rule(['SENTINEL_USERNAME', 'SENTINEL_PASSWORD'], (values) =>
       values.SENTINEL_USERNAME !== undefined && values.SENTINEL_PASSWORD === undefined
         ? `needs ${prefix}_SENTINEL_PASSWORD`

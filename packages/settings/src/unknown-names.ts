@@ -88,9 +88,11 @@ const knownElsewhere = new Set([
     'SENTINEL_USERNAME',
     'SENTINEL_PASSWORD',
     'SENTINEL_PASSWORD_FILE',
+    'NAT_MAP',
   ].map((name) => `REDIS_CACHE_${name}`),
   'REDIS_MAXMEMORY',
   'REDIS_MEM_LIMIT',
+  'REDIS_READ_FROM',
   'REDIS_CACHE_MAXMEMORY',
   'REDIS_CACHE_MEM_LIMIT',
 ])

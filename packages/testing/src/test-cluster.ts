@@ -1,5 +1,6 @@
 import { RespClient } from './resp-client.ts'
 import { chooseRedisProvider } from './redis-provider-choice.ts'
+import type { RedisProvider } from './redis-provider.ts'
 import { isPortFree, likelyFreePort } from './service-process-port.ts'
 import { startTestRedis, type TestRedis } from './test-redis.ts'
 import { until } from './until.ts'
@@ -12,6 +13,8 @@ export interface TestCluster {
   readonly nodes: readonly TestRedis[]
   /** One command on each master; their replies. */
   onEachMaster(...command: readonly string[]): Promise<unknown[]>
+  /** A master without slots joins. @returns its number in `nodes` */
+  add(): Promise<number>
   /** Begins to move a slot from one node to another (numbers in `nodes`): keys that are not there yet are made there. */
   beginMove(slot: number, from: number, to: number): Promise<void>
   /** Brings the keys of such a slot over and ends the move. */
@@ -24,15 +27,7 @@ const slots = 16_384
 
 export async function startTestCluster({ replicas = false } = {}): Promise<TestCluster> {
   const { provider } = await chooseRedisProvider('local')
-  const started = await Promise.all(
-    Array.from({ length: replicas ? 2 * masters : masters }, async () => {
-      const busPort = await freePort()
-      const args = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
-      // A replica would wait 5 s for others to be filled with it, and cannot take its master's place until it is.
-      args.push('--repl-diskless-sync-delay', '0')
-      return { redis: await startTestRedis({ provider, args }), busPort }
-    }),
-  )
+  const started = await Promise.all(Array.from({ length: replicas ? 2 * masters : masters }, () => startNode(provider)))
   const nodes = started.map(({ redis }) => redis)
   const clients = await Promise.all(nodes.map(({ url }) => RespClient.connect(url)))
   const ids = (await Promise.all(clients.map((client) => client.call('CLUSTER', 'MYID')))) as string[]
@@ -57,6 +52,16 @@ export async function startTestCluster({ replicas = false } = {}): Promise<TestC
     nodes,
     onEachMaster: (...command) => Promise.all(clients.slice(0, masters).map((client) => client.call(...command))),
     ...slotMoves(nodes, clients, ids),
+    add: async () => {
+      const { redis } = await startNode(provider)
+      const client = await RespClient.connect(redis.url)
+      nodes.push(redis)
+      clients.push(client)
+      ids.push((await client.call('CLUSTER', 'MYID')) as string)
+      await client.call('CLUSTER', 'MEET', '127.0.0.1', String(nodes[1]?.port), String(started[1]?.busPort))
+      await until(async () => (await infos([client])).every((info) => info.includes('cluster_state:ok')))
+      return nodes.length - 1
+    },
     stop: async () => {
       for (const client of clients) client.close()
       await Promise.all(nodes.map((node) => node.stop()))
@@ -87,6 +92,14 @@ function slotMoves(
       for (const at of [to, from]) await setSlot(at, slot, 'NODE', ids[to] as string)
     },
   }
+}
+
+async function startNode(provider: RedisProvider): Promise<{ readonly redis: TestRedis; readonly busPort: number }> {
+  const busPort = await freePort()
+  const args = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
+  // A replica would wait 5 s for others to be filled with it, and cannot take its master's place until it is.
+  args.push('--repl-diskless-sync-delay', '0')
+  return { redis: await startTestRedis({ provider, args }), busPort }
 }
 
 async function infos(clients: readonly RespClient[]): Promise<string[]> {

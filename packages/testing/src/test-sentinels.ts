@@ -16,6 +16,8 @@ export interface TestSentinels {
   readonly servers: readonly TestRedis[]
   /** Whom the Sentinels name. */
   master(): Promise<TestRedis>
+  /** Has the Sentinels name another one, as for maintenance. Resolves when they do. */
+  failOver(): Promise<void>
   /** Resolves when the Sentinels know `count` replicas that are in step with the master. */
   waitForReplicas(count: number): Promise<void>
   stop(): Promise<void>
@@ -62,6 +64,11 @@ export async function startTestSentinels({
     url: `redis+sentinel://${watching.map(({ port }) => `127.0.0.1:${port}`).join()}/${masterName}`,
     servers,
     master,
+    failOver: async () => {
+      const before = await master()
+      await client.call('SENTINEL', 'FAILOVER', masterName)
+      await until(async () => (await master()) !== before, 60_000)
+    },
     waitForReplicas: async (count) => {
       await until(async () => {
         const known = (await client.call('SENTINEL', 'REPLICAS', masterName)) as string[][]

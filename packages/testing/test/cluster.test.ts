@@ -7,6 +7,7 @@ import { type FakeIpinfo, startFakeIpinfo } from '../src/fake-ipinfo.ts'
 import { type ServiceProcess, startReplica, startService } from '../src/service-process.ts'
 import { makeReadmeUser } from '../src/redis-users.ts'
 import { temporaryFolder } from '../src/service-process-folder.ts'
+import { startFaultyTcpProxy } from '../src/faulty-tcp-proxy.ts'
 import { startTestCluster, type TestCluster } from '../src/test-cluster.ts'
 import { until } from '../src/until.ts'
 import { Opened } from './opened.ts'
@@ -244,6 +245,22 @@ async function fullestSlot(): Promise<number> {
   )
   return slots[counts.indexOf(Math.max(...counts))] ?? 0
 }
+
+test('it is used from behind NAT, where its nodes are not where they say', async () => {
+  const proxies = await Promise.all(cluster.nodes.map(({ port }) => startFaultyTcpProxy({ targetPort: port })))
+  for (const proxy of proxies) opened.defer(() => proxy.close())
+  const map = cluster.nodes.map(({ port }, at) => `127.0.0.1:${port}=localhost:${proxies[at]?.port}`)
+  const outside = await started('lookup', {
+    PORT: '0',
+    HOST: '127.0.0.1',
+    REDIS_URL: `redis+cluster://localhost:${proxies[0]?.port}`,
+    REDIS_NAT_MAP: map.join(),
+    // There is none here: then masters are asked.
+    REDIS_READ_FROM: 'replicas',
+  })
+  await until(async () => (await healthOf(outside.url)).status === 'ok')
+  expect(proxies.filter(({ accepted }) => accepted === 0)).toEqual([])
+})
 
 function started(name: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
   const entry = fileURLToPath(new URL(`../../../services/${name}/src/main.ts`, import.meta.url))

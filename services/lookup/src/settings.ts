@@ -1,5 +1,6 @@
 import { choice, integer, milliseconds, secret, seconds } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
+import { redisAddress } from '@ipfleet/redis/redis-address.ts'
 import { redisAccessSettings, redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'
 import { offlineRules, offlineSettings } from './offline/offline-settings.ts'
@@ -88,6 +89,11 @@ export const settingsSchema = {
     help: 'A second Redis for answers, which may evict (allkeys-lfu). Unset: REDIS_URL',
   }),
   ...redisAccessSettings('REDIS_CACHE'),
+  REDIS_READ_FROM: choice(['master', 'replicas'], {
+    group: 'Redis',
+    default: 'master',
+    help: 'Which nodes of a Cluster answers are read from. Replicas may be a moment behind, and have room for reading that the master has not',
+  }),
   CLIENT_TOKENS: clientTokens({
     group: 'Clients',
     help:
@@ -158,6 +164,13 @@ export function durationsOf(settings: LookupSettings) {
 export const settingsRules: readonly Rule<LookupSettings>[] = [
   ...redisRules('REDIS'),
   ...redisRules('REDIS_CACHE'),
+  {
+    about: ['REDIS_READ_FROM', 'REDIS_URL', 'REDIS_CACHE_URL'],
+    fault: ({ REDIS_READ_FROM, REDIS_URL, REDIS_CACHE_URL: url = REDIS_URL }) =>
+      REDIS_READ_FROM === 'master' || (url !== undefined && redisAddress(url).topology === 'cluster')
+        ? undefined
+        : 'replicas is for a Cluster: answers are in none (REDIS_CACHE_URL, or else REDIS_URL)',
+  },
   { about: ['KEYS_FILE'], fault: ({ KEYS_FILE }) => reasonNot(KEYS_FILE, readKeysFile) },
   ...offlineRules,
 ]

@@ -71,12 +71,13 @@ function loneFleet(settings: LookupSettings): Fleet {
 
 function sharedFleet(settings: LookupSettings, access: RedisAccess): Fleet {
   const { REDIS_TIMEOUT_MS: timeoutMs, REDIS_PREFIX: prefix } = settings
-  const ofAnswers = redisAccess(settings, 'REDIS_CACHE')
+  const ofAnswers = redisAccess(settings, 'REDIS_CACHE') ?? access
+  const readsReplicas = settings.REDIS_READ_FROM === 'replicas'
   const clock = new FleetClock()
   const state = new RedisLink({ ...access, name: 'state', timeoutMs, prefix, needs: redisNeeds })
   const cache =
-    ofAnswers && !isSameServer(ofAnswers, access)
-      ? new RedisLink({ ...ofAnswers, name: 'cache', timeoutMs, prefix, needs: cacheNeeds })
+    readsReplicas || !isSameServer(ofAnswers, access)
+      ? new RedisLink({ ...ofAnswers, readsReplicas, name: 'cache', timeoutMs, prefix, needs: cacheNeeds })
       : state
   const subscriber = new Subscriber(access, timeoutMs)
   subscriber.onRefused((error) => state.refused(error))
