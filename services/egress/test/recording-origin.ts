@@ -23,8 +23,8 @@ export interface OriginOptions {
 /** An origin that keeps what it gets, and by default answers with where that came from. */
 export class RecordingOrigin implements AsyncDisposable {
   readonly arrivals: Arrival[] = []
-  /** Connections, those without a request included. */
-  connections = 0
+  /** Where connections came from, those without a request included. */
+  readonly peers: string[] = []
   answer: RequestListener = (req, res) => void res.end(req.socket.remoteAddress)
   readonly #server: Server
   readonly #isTls: boolean
@@ -44,11 +44,15 @@ export class RecordingOrigin implements AsyncDisposable {
     }
     this.#isTls = tls !== undefined
     this.#server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve)
-    this.#server.on('connection', (_socket: Socket) => void (this.connections += 1))
+    this.#server.on('connection', ({ remoteAddress = '' }: Socket) => void this.peers.push(remoteAddress))
   }
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port
+  }
+
+  get connections(): number {
+    return this.peers.length
   }
 
   /** `host:port`, as CONNECT names it. */
@@ -67,7 +71,7 @@ export class RecordingOrigin implements AsyncDisposable {
 
   forget(): void {
     this.arrivals.length = 0
-    this.connections = 0
+    this.peers.length = 0
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -186,6 +186,23 @@ describe('a client that fails', () => {
     expect(authenticator.check(wrong, 'c')).toMatchObject({ kind: 'limited' })
   })
 
+  test('does not shut out what has been let in from the same address, until it has guessed too often', async () => {
+    const users = await usersOf({ alice: 'a' })
+    const { authenticator } = authenticatorWith({ main: credentials, users: () => users })
+    expect(authenticator.check(right, 'c')).toMatchObject({ kind: 'accepted' })
+    expect(outcomeOf(await authenticator.check(basic('alice', 'a'), 'c'))).toBe('alice')
+    for (let time = 0; time < 10; time += 1) expect(authenticator.check(wrong, 'c')).toMatchObject({ kind: 'refused' })
+    for (let time = 0; time < 100; time += 1) {
+      expect(authenticator.check(wrong, 'c')).toMatchObject({ kind: 'limited' })
+      if (time > 90) continue
+      expect(authenticator.check(basic('test-session-b', 'secret123'), 'c')).toMatchObject({ kind: 'accepted' })
+      expect(authenticator.check(basic('alice', 'a'), 'c')).toMatchObject({ kind: 'accepted' })
+    }
+    for (const field of [right, basic('alice', 'a')])
+      expect(authenticator.check(field, 'c')).toMatchObject({ kind: 'limited' })
+    expect(authenticator.check(right, 'other')).toMatchObject({ kind: 'accepted' })
+  })
+
   test('is counted for malformed credentials and bad options too; not for none, and not when it succeeds', () => {
     const { authenticator } = authenticatorWith({ main: credentials })
     const fields = ['x', basic('test-x', 'secret123'), basic('nobody', ''), wrong]

@@ -8,6 +8,7 @@ import { charging, checking } from '@ipfleet/rate-limit/rate-limiter.ts'
 import { refusal } from '../proxy/proxy-status.ts'
 import type { Identity } from '../proxy/request-context.ts'
 import type { TargetList } from '@ipfleet/net/target-list.ts'
+import { AcceptedUsers } from './accepted-users.ts'
 import { PasswordChecks } from './password-checks.ts'
 import { type GivenPair, type ProxyCredentials, readCredentials } from './proxy-credentials.ts'
 import { readAnySessionName, readSessionName, type SessionName } from './session-name.ts'
@@ -24,7 +25,7 @@ export type Denied =
       /** What is wrong with an option. */
       readonly detail: string | undefined
     }
-  /** This client failed too often, or too many passwords are being checked. Nothing was checked. */
+  /** This client failed too often, or too many passwords are being checked. Nothing new was checked. */
   | { readonly kind: 'limited'; readonly retryAfterMs: number }
 
 export type Verdict =
@@ -51,6 +52,7 @@ const noUsers: Users = new Map()
 export class Authenticator extends EventEmitter<{ denied: [client: string, denied: Denied] }> {
   readonly #deps: AuthenticatorDeps
   readonly #failures: LocalRateLimiter
+  readonly #accepted: AcceptedUsers
   readonly #passwords = new PasswordChecks()
   readonly #key = randomBytes(32)
   readonly #expected: Buffer
@@ -59,6 +61,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     super()
     this.#deps = deps
     this.#failures = new LocalRateLimiter({ clock: deps.clock })
+    this.#accepted = new AcceptedUsers(deps.clock)
     this.#expected = this.#digest(deps.credentials?.password ?? '')
   }
 
@@ -92,19 +95,37 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     if (!this.asks) return open(sent)
     if (sent === undefined) return { kind: 'missing' }
     const standing = this.#failures.spend(subject, failures, checking)
-    if (standing.kind === 'limited') return { kind: 'limited', retryAfterMs: standing.retryAfterMs }
     const given = readCredentials(sent)
+    if (standing.kind === 'limited' && !(given && this.#passes(given, users ?? noUsers, subject))) {
+      return { kind: 'limited', retryAfterMs: standing.retryAfterMs }
+    }
     if (given === undefined) return this.#counted(subject, refused('malformed'))
     return this.#judge(given, users ?? noUsers, subject)
   }
 
+  #nameOf({ user }: ProxyCredentials, users: Users): SessionName {
+    return readSessionName(user, (one) => one === this.#deps.credentials?.user || users.has(one))
+  }
+
+  /** Although its address is limited: without a slow hash, which nobody has to wait for. */
+  #passes(given: ProxyCredentials, users: Users, subject: string): boolean {
+    const name = this.#nameOf(given, users)
+    if (name.kind === 'unknown_user') return this.#accepted.passes(subject, given.user, false)
+    const isMain = name.user === this.#deps.credentials?.user
+    const isRight = isMain ? this.#isMainPassword(given) : this.#passwords.isKnown(users, name.user, given.password)
+    return this.#accepted.passes(subject, name.user, isRight)
+  }
+
+  #isMainPassword({ password }: ProxyCredentials): boolean {
+    return timingSafeEqual(this.#digest(password), this.#expected)
+  }
+
   #judge(given: ProxyCredentials, users: Users, subject: string): Verdict | Promise<Verdict> {
     const main = this.#deps.credentials
-    const name = readSessionName(given.user, (one) => one === main?.user || users.has(one))
+    const name = this.#nameOf(given, users)
     const user = name.kind === 'unknown_user' ? given.user : name.user
     if (name.kind === 'unknown_user' ? users.size === 0 : user === main?.user) {
-      const isRight = timingSafeEqual(this.#digest(given.password), this.#expected)
-      return this.#counted(subject, this.#concluded(name, isRight, undefined))
+      return this.#counted(subject, this.#concluded(name, this.#isMainPassword(given), undefined))
     }
     if (this.#passwords.isKnown(users, user, given.password)) {
       return this.#counted(subject, this.#concluded(name, true, users.get(user)))
@@ -139,6 +160,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
 
   #counted(subject: string, verdict: Verdict): Verdict {
     if (verdict.kind === 'refused') this.#failures.spend(subject, failures, charging(1))
+    if (verdict.kind === 'accepted') this.#accepted.add(subject, verdict.identity.user ?? '')
     return verdict
   }
 

@@ -80,9 +80,10 @@ export class PasswordChecks {
   }
 }
 
-function remember(right: Set<string>, digest: string): void {
-  right.add(digest)
-  if (right.size <= maxRemembered) return
-  const [oldest] = right
-  if (oldest !== undefined) right.delete(oldest)
+/** Adds a digest to a set of limited size, from which the oldest is dropped. */
+export function remember(digests: Set<string>, digest: string): void {
+  digests.add(digest)
+  if (digests.size <= maxRemembered) return
+  const [oldest] = digests
+  if (oldest !== undefined) digests.delete(oldest)
 }
