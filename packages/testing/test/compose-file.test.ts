@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { compileCache } from '../src/compile-cache.ts'
+import { memoryFlags } from '../src/memory-flags.ts'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from '@jest/globals'
 
@@ -115,4 +116,11 @@ test('what .env.example explains is what docker-compose.yml reads', () => {
 test('nothing has to be set', () => {
   const read = composeFile.match(/\$\{[^}]*\}/g) ?? []
   expect(read.filter((variable) => !variable.includes(':-'))).toEqual([])
+})
+
+test('in images Node has the flags of npm start', async () => {
+  const script = readFileSync(new URL('.docker/service.sh', repository), 'utf8')
+  const reading = /sed -n '.*' package\.json/.exec(script)?.[0] ?? 'service.sh does not read them'
+  const { stdout } = await execute('sh', ['-c', reading], { cwd: fileURLToPath(repository) })
+  expect(stdout.trim().split(' ')).toEqual(memoryFlags)
 })
