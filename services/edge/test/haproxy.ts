@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { likelyFreePort, waitUntilListening } from '@ipfleet/testing/service-process-port.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
+import { onFreePorts } from './on-free-port.ts'
 
 export interface HaproxyServer {
   /** Where it listens for each of the servers, by name. */
@@ -15,38 +13,24 @@ export interface HaproxyServer {
 export async function startHaproxy(servers: Readonly<Record<string, string>>): Promise<HaproxyServer> {
   const folder = await temporaryFolder('haproxy')
   const file = join(folder.path, 'haproxy.cfg')
-  for (let tries = 1; ; tries += 1) {
-    const ports = Object.fromEntries(Object.keys(servers).map((name) => [name, likelyFreePort()]))
-    await writeFile(file, configOf(servers, ports))
-    const child = spawn('haproxy', ['-db', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] })
-    if (await listens(child, Object.values(ports))) return { ports, stop: () => stop(child, () => folder.remove()) }
-    if (tries === 5) throw new Error('haproxy found no free ports')
+  const names = Object.keys(servers)
+  const running = await onFreePorts(names.length, async (free) => {
+    await writeFile(file, configOf(servers, free))
+    return { command: 'haproxy', args: ['-db', '-f', file] }
+  })
+  return {
+    ports: Object.fromEntries(names.map((name, index) => [name, running.ports[index] ?? 0])),
+    stop: async () => {
+      await running.stop()
+      await folder.remove()
+    },
   }
 }
 
-function configOf(servers: Readonly<Record<string, string>>, ports: Readonly<Record<string, number>>): string {
+function configOf(servers: Readonly<Record<string, string>>, ports: readonly number[]): string {
   const parts = Object.entries(servers).map(
-    ([name, server]) => `listen ${name}\n  bind 127.0.0.1:${ports[name]}\n  server ${name} ${server}\n`,
+    ([name, server], index) => `listen ${name}\n  bind 127.0.0.1:${ports[index]}\n  server ${name} ${server}\n`,
   )
   const timeouts = 'timeout connect 30s\n  timeout client 60s\n  timeout server 60s'
   return `defaults\n  mode tcp\n  ${timeouts}\n${parts.join('')}`
-}
-
-/** False: it has ended, since a port was taken. */
-async function listens(child: ChildProcess, ports: readonly number[]): Promise<boolean> {
-  const ended = new AbortController()
-  child.once('exit', () => ended.abort())
-  try {
-    for (const port of ports) await waitUntilListening(port, ended.signal)
-    return child.exitCode === null
-  } catch {
-    return false
-  }
-}
-
-async function stop(child: ChildProcess, remove: () => Promise<void>): Promise<void> {
-  const exit = once(child, 'exit')
-  child.kill()
-  await exit
-  await remove()
 }
