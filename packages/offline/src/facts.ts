@@ -152,8 +152,8 @@ function placeOf(raw: RawRecord): Place | undefined {
     country_code: code,
     continent: factIn(raw, 'continent', nameIn) ?? table?.continent,
     continent_code: factIn(raw, 'continent_code', codeIn) ?? table?.continent_code,
-    latitude: factIn(raw, 'latitude', numberIn),
-    longitude: factIn(raw, 'longitude', numberIn),
+    latitude: factIn(raw, 'latitude', degreesIn),
+    longitude: factIn(raw, 'longitude', degreesIn),
     timezone: factIn(raw, 'timezone', textIn),
     postal_code: factIn(raw, 'postal_code', textIn),
   })
@@ -235,9 +235,10 @@ function nameIn(value: unknown): string | undefined {
   return text !== undefined && !isCode(text) ? text : undefined
 }
 
-function numberIn(value: unknown): number | undefined {
+/** Some makers have 32-bit numbers, which JavaScript shows with 17 digits. Five decimals are a metre. */
+function degreesIn(value: unknown): number | undefined {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-  return typeof number === 'number' && Number.isFinite(number) ? number : undefined
+  return typeof number === 'number' && Number.isFinite(number) ? Math.round(number * 1e5) / 1e5 : undefined
 }
 
 function asnIn(value: unknown): string | undefined {

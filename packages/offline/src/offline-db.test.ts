@@ -279,6 +279,11 @@ describe('several databases', () => {
   })
 })
 
+test('coordinates of 32 bits are shown as they were meant', () => {
+  const raw = { country_code: 'US', latitude: Math.fround(37.422), longitude: Math.fround(-122.085) }
+  expect(knowing(raw).record('legacy', ip)).toEqual({ ip, country: 'US', loc: '37.422,-122.085' })
+})
+
 test('a code that has no name is answered without one', () => {
   expect(knowing({ country_code: 'QX' }).record('lite', ip)).toEqual({ ip, country_code: 'QX' })
 })

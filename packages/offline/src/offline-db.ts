@@ -17,9 +17,12 @@ export interface OfflineDb {
   record(shape: RecordShape, address: string): OfflineRecord | undefined
 }
 
-/** The databases that come with the program. Together they take about 20 MB outside of the JavaScript heap. */
-export function bundledOfflineDb(): OfflineDb {
-  return offlineDbOf(bundledFiles().map((path) => openMmdb(path)))
+/**
+ * The databases that come with the program. Together they take about 20 MB outside of the JavaScript heap.
+ * @param further what has details; of a place, where it names the same country
+ */
+export function bundledOfflineDb(further: readonly Mmdb[] = []): OfflineDb {
+  return offlineDbOf([...bundledFiles().map((path) => openMmdb(path)), ...further])
 }
 
 /** What is written where the bundled data are used: their licence (CC BY 4.0) asks for it. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -163,4 +163,26 @@ test('OFFLINE_DB_URL: a database that is downloaded answers, its age can be watc
   expect((await ask('/health')).json()).toMatchObject({
     offline: { renewal_problem: expect.stringMatching(/^127\.0\.0\.1:\d+ answers 403$/) },
   })
+})
+
+test('cities that were fetched into OFFLINE_DB_DIR answer with the bundled data, where they name the same country', async () => {
+  const cities = join(directory, 'cities')
+  mkdirSync(cities)
+  const city = { city: 'Mountain View', state1: 'California', latitude: 37.42, longitude: -122.08 }
+  const records = [
+    ['8.8.8.8', { ...city, country_code: 'US' }],
+    ['1.1.1.1', { ...city, country_code: 'US' }],
+  ] as const
+  writeFileSync(join(cities, 'dbip-city-ipv4.mmdb'), tinyMmdb({ ipVersion: 4, type: 'city', records }))
+  await start({ OFFLINE_DB: '', OFFLINE_DB_DIR: cities })
+  expect((await ask('/8.8.8.8')).json()).toEqual({
+    ip: '8.8.8.8',
+    city: 'Mountain View',
+    region: 'California',
+    country: 'US',
+    loc: '37.42,-122.08',
+    org: 'AS15169 Google LLC',
+  })
+  expect((await ask('/1.1.1.1')).json()).toMatchObject({ country: 'AU' })
+  expect((await ask('/1.1.1.1/city')).text).toBe('\n')
 })

@@ -1,5 +1,7 @@
 import { FollowedOfflineDb } from '@ipfleet/offline/followed-offline-db.ts'
-import { bundledOfflineDb, type OfflineDb } from '@ipfleet/offline/offline-db.ts'
+import { cityFilesIn } from '@ipfleet/offline/city-database.ts'
+import type { Mmdb } from '@ipfleet/offline/mmdb.ts'
+import { bundledOfflineDb, type OfflineDb, openMmdb } from '@ipfleet/offline/offline-db.ts'
 import { DatabaseRenewal, sourceIdOf } from '@ipfleet/offline/renewal/database-renewal.ts'
 import { RedisRenewalTurns, turnsAlone } from '@ipfleet/offline/renewal/renewal-turns.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
@@ -27,8 +29,9 @@ export class OfflineSource {
     this.#logger = logger
     this.#renewal = renewalOf(settings, link)
     const paths = settings.OFFLINE_DB
-    const bundled = bundledOfflineDb()
-    if (paths.length > 0 || this.#renewal) {
+    const isOwn = paths.length > 0 || this.#renewal !== undefined
+    const bundled = bundledOfflineDb(isOwn ? [] : this.#cities(settings.OFFLINE_DB_DIR))
+    if (isOwn) {
       this.#followed = new FollowedOfflineDb(paths, bundled, this.#renewal ? [this.#renewal.path] : [])
       this.#logFollowed(this.#followed)
       this.#followed.openNow()
@@ -46,6 +49,17 @@ export class OfflineSource {
   async close(): Promise<void> {
     this.#followed?.close()
     await this.#renewal?.close()
+  }
+
+  /** What `npm run offline-db -- city` has fetched. */
+  #cities(directory: string): readonly Mmdb[] {
+    try {
+      return cityFilesIn(directory).map((path) => openMmdb(path))
+    } catch (error) {
+      const { message: reason } = error as Error
+      this.#logger.error({ reason }, 'the cities cannot be used; remove the file and fetch it again')
+      return []
+    }
   }
 
   #logFollowed(db: FollowedOfflineDb): void {

@@ -1,0 +1,39 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, test } from '@jest/globals'
+
+const command = fileURLToPath(new URL('../src/offline-db-command.ts', import.meta.url))
+
+/** What it wrote and its exit code, with a registry that cannot be reached. */
+async function run(...args: readonly string[]): Promise<{ output: string; code: number }> {
+  const env = { ...process.env, NPM_CONFIG_REGISTRY: 'http://127.0.0.1:9', NPM_CONFIG_FETCH_RETRIES: '0' }
+  try {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [command, ...args], { env })
+    return { output: stdout + stderr, code: 0 }
+  } catch (error) {
+    const { stdout, stderr, code } = error as { stdout: string; stderr: string; code: number }
+    return { output: stdout + stderr, code }
+  }
+}
+
+test('without a registry it says what to look at, ends with 1, and leaves nothing', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'offline-db-'))
+  const { output, code } = await run('city', '--dir', directory)
+  expect([code, readdirSync(directory)]).toEqual([1, []])
+  expect(output).toContain('npm cannot fetch it. Is this machine online?')
+  rmSync(directory, { recursive: true })
+}, 60_000)
+
+test.each([
+  [[], 1, 'what it fetches is `city`'],
+  [['towns'], 1, 'what it fetches is `city`'],
+  [['city', '--to', 'x'], 1, "Unknown option '--to'"],
+  [['--help'], 0, 'DB-IP City Lite, CC BY 4.0'],
+])('%j is answered with what it takes', async (args, code, text) => {
+  const result = await run(...args)
+  expect([result.code, result.output.includes(text)]).toEqual([code, true])
+})
