@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { readmeSection } from '@ipfleet/testing/readme-section.ts'
 import { tarMember } from '@ipfleet/testing/tar-member.ts'
 import { type MmdbValue, type TinyMmdb, tinyMmdb } from '@ipfleet/testing/tiny-mmdb.ts'
 import { bundledOfflineDb, type OfflineDb, offlineDbOf, openMmdb } from './offline-db.ts'
-import type { OfflineRecord } from './offline-record.ts'
+import type { OfflineRecord, RecordShape } from './offline-record.ts'
 
 let directory = ''
 beforeAll(() => {
@@ -127,8 +128,15 @@ const makers: readonly (readonly [name: string, raw: MmdbValue, legacy: object])
   ],
   [
     'IPinfo Plus',
-    { ...placeMembers, is_vpn: true, is_proxy: false, is_tor: false, is_relay: false, is_hosting: true },
-    { ...legacyCity, privacy: { ...noPrivacy, vpn: true, hosting: true } },
+    { ...asnMembers, ...placeMembers, is_vpn: true, is_proxy: false, is_tor: false, is_relay: false, is_hosting: true },
+    {
+      ip,
+      ...sydney,
+      org,
+      postal: '1001',
+      timezone: 'Australia/Sydney',
+      privacy: { ...noPrivacy, vpn: true, hosting: true },
+    },
   ],
   [
     'IPinfo standard_location',
@@ -231,6 +239,26 @@ test.each(makers)('a database as %s has it answers legacy records', (_, raw, exp
   const record = knowing(raw).record('legacy', ip)
   expect(record).toEqual(expected)
   expect(Object.keys(record ?? {})).toEqual(Object.keys(expected))
+})
+
+/** What of a database is in which answer: the names of the members that it fills. */
+function answersOf(raw: MmdbValue): readonly string[] {
+  const db = knowing(raw)
+  const members = (shape: RecordShape): string =>
+    Object.keys(db.record(shape, ip) ?? {})
+      .filter((name) => name !== 'ip')
+      .join(', ')
+  const modules = (['asn', 'company', 'carrier', 'privacy'] as const).filter((name) => db.record(name, ip))
+  return [members('legacy'), members('lite'), members('lookup'), modules.join(', ')]
+}
+
+test('the README says which database answers what (UPDATE_README=1 npm test -- offline-db.test writes it)', () => {
+  const rows = makers.map(([name, raw]) => `| ${[name, ...answersOf(raw)].join(' | ')} |\n`)
+  const head =
+    '| database | `/{ip}` | `/lite/{ip}` | `/lookup/{ip}` | `/{ip}/MODULE` |\n| --- | --- | --- | --- | --- |\n'
+  const table = `\n${head}${rows.join('')}\n`
+  const readme = new URL('../../../services/lookup/README.md', import.meta.url)
+  expect(readmeSection({ readme, begin: 'databases', end: 'end of databases' }, table)).toBe(table)
 })
 
 test('a database with places answers records of Core, whatever its maker', () => {
