@@ -19,6 +19,7 @@ import { registerMetrics } from './metrics.ts'
 import type { EgressOptions } from './server/options.ts'
 import { RequestRecord } from './proxy/request-record.ts'
 import { ProxyServer } from './server/proxy-server.ts'
+import { createSourcePool, looksUpRemotely, poolEntries } from './create-source-pool.ts'
 import { type Fleet, createFleet } from './fleet.ts'
 import { ClientLimits } from './limits/client-limits.ts'
 import { listenAddressOf } from './server/listen-address.ts'
@@ -27,9 +28,8 @@ import type { ForwardDeps } from './proxy/forwarded-request.ts'
 import { TargetDialer } from './proxy/target-dialer.ts'
 import { TunnelLimiter } from './limits/tunnel-limiter.ts'
 import { durationsOf, type EgressSettings } from './settings.ts'
-import { type PoolEntry, readIpPool } from './sources/ip-pool.ts'
-import { LiveSourcePool } from './sources/live-source-pool.ts'
-import { createParentCheck } from './sources/parent-check.ts'
+import type { PoolEntry } from './sources/ip-pool.ts'
+import type { LiveSourcePool } from './sources/live-source-pool.ts'
 import { createSourceCheck } from './sources/source-check.ts'
 import { SourceConnections } from './sources/source-connections.ts'
 import { TargetPolicy } from '@ipfleet/net/target-policy.ts'
@@ -68,7 +68,7 @@ export class Egress {
     this.#entries = poolEntries(settings)
     this.#names = new NameLookups({ lookUp: lookUpBy(settings.RESOLVER), clock, timeoutMs })
     this.#parents = new ParentDialer({ names: this.#names, clock, timeoutMs })
-    this.#pool = sourcePool(settings, this.#entries, this.#fleet, this.#parents)
+    this.#pool = createSourcePool(settings, this.#entries, this.#fleet, this.#parents)
     this.#limits = clientLimits(settings, this.#fleet)
     const prefixes = this.#entries.filter(({ kind }) => kind !== 'parent').map(({ listedAs }) => listedAs)
     this.#own = new OwnAddresses({ clock, blocks: [...new Set(prefixes)].filter((item) => item.includes('/')) })
@@ -224,32 +224,6 @@ export class Egress {
 const closeWithinMs = 1000
 /** An upload that is slower than this for longer than the idle timeout is given up. */
 const minBytesPerSecond = 100
-
-function poolEntries({ IP_POOL: items }: EgressSettings): readonly PoolEntry[] {
-  const read = readIpPool(items)
-  if (read.kind === 'faults') throw new Error(`IP_POOL: ${read.faults.join('; ')}`)
-  return read.entries
-}
-
-/** Whether connections from it are to names that a parent looks up. */
-function looksUpRemotely(entry: PoolEntry): boolean {
-  return entry.kind === 'parent' && entry.parent.dns === 'remote'
-}
-
-function sourcePool(
-  settings: EgressSettings,
-  entries: readonly PoolEntry[],
-  { clock, redis }: Fleet,
-  parents: ParentDialer,
-): LiveSourcePool {
-  const { checkIntervalMs, siteBenchMs } = durationsOf(settings)
-  const checked = { url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS }
-  const check = createSourceCheck(checked, createParentCheck(checked, parents))
-  return new LiveSourcePool(
-    { entries, rotation: settings.ROTATION, checkIntervalMs, siteBenchMs },
-    { check, clock, fleet: redis },
-  )
-}
 
 function clientLimits(settings: EgressSettings, { limiter }: Fleet): ClientLimits {
   const { RATE_LIMIT_BURST: burst, RATE_LIMIT_REFILL: refillPerSecond } = settings

@@ -45,6 +45,12 @@ test('the .env of the seed is read as it is', () => {
   expect(secretsOf(settingsSchema, settings)).toEqual(['secret123'])
 })
 
+test('passwords of parents are secrets, and a file may hold them', () => {
+  const settings = settingsWith({ IP_POOL: '192.0.2.1,http://u:p%40ss@a.test:3128#a,socks5://b.test' })
+  expect(secretsOf(settingsSchema, settings)).toEqual(['p%40ss', 'p@ss'])
+  expect(settingsSchema.IP_POOL.fromFile).toBe(true)
+})
+
 test('with nothing set, the system chooses the address, and only this machine is listened to', () => {
   const settings = settingsWith({})
   expect(settings).toMatchObject({ IP_POOL: [], PROXY_USER: undefined, ALLOW_TARGETS: [], REDIS_URL: undefined })
@@ -88,6 +94,11 @@ describe('are faults, all told at once:', () => {
     [{ HEALTH_CHECK_URL: 'ftp://example.com' }, /^HEALTH_CHECK_URL: got/],
     [{ IP_POOL: '192.0.2.1,0.0.0.0' }, /^IP_POOL: "0\.0\.0\.0" is unspecified/],
     [{ IP_POOL: '192.0.2.5/24' }, /^IP_POOL: "192\.0\.2\.5\/24" means 192\.0\.2\.0\/24, or the address/],
+    [{ IP_POOL: '192.0.2.1,http://u:canary@a.test/path' }, /^IP_POOL: item 2 has a path, which a proxy has not$/],
+    [
+      { IP_POOL: 'http://u:canary@a.test#a,http://v:canary@b.test#a' },
+      /^IP_POOL: item 2 has the label of another item, a:/,
+    ],
     [{ CONNECT_PORTS: '443,http' }, /^CONNECT_PORTS: got "443,http" from the environment; allowed: comma-separated/],
     [{ ALLOW_TARGETS: 'a.test,127.1' }, /^ALLOW_TARGETS: .*\("127\.1" is not valid\)/],
     [{ LISTEN_ADDR: 'example.com:7777' }, /^LISTEN_ADDR: got/],

@@ -50,9 +50,15 @@ class MortalParent {
     return (this.#server.address() as AddressInfo).port
   }
 
+  /** Its port stays its own, so that nothing else comes to answer there. */
   die(): void {
-    this.#server.close()
+    this.#server.on('connection', (socket) => socket.destroy())
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  close(): void {
+    this.die()
+    this.#server.close()
   }
 }
 
@@ -67,7 +73,12 @@ beforeAll(async () => {
   parent = await startEgress({ IP_POOL: '127.0.0.12', ...users, ...namesEnvironment(names) })
   const at = `${credentials}@127.0.0.1:${parent.port}`
   const pool = [`http://${at}#one`, `socks5://${at}/#two`, `http://127.0.0.1:${mortal.port}/#three`]
-  const often = { HEALTH_CHECK_INTERVAL_SECONDS: '0.2', ALLOW_TARGETS: '127.0.0.1,localhost' }
+  const often = {
+    HEALTH_CHECK_URL: origin.url,
+    HEALTH_CHECK_INTERVAL_SECONDS: '0.2',
+    HEALTH_CHECK_TIMEOUT_MS: '20000',
+    ALLOW_TARGETS: '127.0.0.1,localhost',
+  }
   ;[proxy, remote] = await Promise.all([
     startEgress({ ...often, IP_POOL: pool.join() }),
     startEgress({ IP_POOL: `socks5://${at}/?dns=remote,http://${at}/?dns=remote#by-http`, ALLOW_TARGETS: '' }),
@@ -77,7 +88,7 @@ beforeEach(() => origin.forget())
 afterAll(async () => {
   await Promise.all([proxy.stop(), remote.stop()])
   await parent.stop()
-  mortal.die()
+  mortal.close()
   await origin[Symbol.asyncDispose]()
   await folder.remove()
 })

@@ -2,7 +2,6 @@ import type { Source, SourceChoice, SourceOutcome, SourcePool } from '../sources
 import { authorityOf, nameAddress, type TargetAddress } from '@ipfleet/net/target.ts'
 import { BoundConnect, type BoundConnectDeps, type ConnectEnd } from './bound-connect.ts'
 import type { DialRequest, Dialled } from './dial-request.ts'
-import { ParentConnect } from './parent-connect.ts'
 import type { ParentDialer, ParentEnd } from './parent-dialer.ts'
 
 export interface FamilyAttemptDeps extends BoundConnectDeps {
@@ -124,7 +123,7 @@ export class FamilyAttempt {
     this.#connecting =
       source.parent === undefined
         ? new BoundConnect(this.#deps, { source, address: to.address, port, onread: request.onread }, onEnd)
-        : new ParentConnect(this.#deps.parents, source.parent, { host: to.address, port }, onEnd)
+        : this.#deps.parents.start(source.parent, { host: to.address, port }, onEnd)
     const left = this.#addresses.length - this.#addressIndex
     // The last address has the rest of the dial's time.
     if (left === 1) return

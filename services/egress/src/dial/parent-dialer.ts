@@ -28,6 +28,16 @@ export class ParentDialer {
     this.#deps = deps
   }
 
+  /** As `open`, with a callback that is not called once it is stopped. */
+  start(parent: ParentProxy, to: ParentTarget, onEnd: (end: ParentEnd) => void): { stop(): void } {
+    const stopping = new AbortController()
+    void this.open(parent, to, stopping.signal).then((end) => {
+      if (!stopping.signal.aborted) onEnd(end)
+      else if (end.kind === 'connected') end.socket.destroy()
+    })
+    return { stop: () => stopping.abort() }
+  }
+
   /**
    * Opens a tunnel through a parent. Its socket has no listener, and may be closed half by half. Never rejects. When
    * `signal` is aborted it closes its socket, and what it resolves with has no meaning.

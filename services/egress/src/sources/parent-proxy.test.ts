@@ -34,6 +34,7 @@ test.each([
   ['http://u:canary@', /no URL/],
   ['socks5://u:canary@', /no URL|names no host/],
   ['http://u:canary@a.test/path', /has a path/],
+  ['http://u:canary@a.test:0', /port 0/],
   ['http://u:canary@a.test/?dns=both', /dns=remote/],
   ['http://u:canary@a.test/?canary=1', /dns=remote/],
   ['http://u:canary%zz@a.test/', /percent-encoded/],

@@ -59,6 +59,7 @@ export function readParent(item: string): ReadParent {
     return fault(`has a user or password of more than ${maxSocksCredential} bytes`)
   }
   const port = url.port === '' ? defaultPorts[known.protocol] : Number(url.port)
+  if (port === 0) return fault('names port 0')
   const label = url.hash === '' ? authorityOf({ host: host.host, port }) : url.hash.slice(1)
   if (!labelForm.test(label)) return fault('has a label that is not 1 to 64 letters, digits and -_.:[]')
   const dns = query[0]?.[1] === 'remote' ? 'remote' : query[0] ? 'local' : known.dns
