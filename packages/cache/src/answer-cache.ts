@@ -1,5 +1,5 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
-import { BatchLoad, type BatchLoadDeps, type CacheEpoch, type LoadMany } from './batch-load.ts'
+import { BatchLoad, type BatchLoadDeps, type CacheEpoch } from './batch-load.ts'
 import { Entry } from './entry.ts'
 import {
   asJoined,
@@ -7,10 +7,12 @@ import {
   type Found,
   isOthersPrivate,
   isOthersReserve,
+  type LoadMany,
   heldFinding,
   privateFinding,
 } from './finding.ts'
 import { Refreshes } from './refreshes.ts'
+import { linkToLeaders } from './traced-load.ts'
 
 export interface AnswerCacheDeps extends Omit<BatchLoadDeps, 'clock' | 'random' | 'refreshes'> {
   readonly clock?: Clock
@@ -57,7 +59,10 @@ export class AnswerCache {
         else if (isOthersReserve(finding)) spared.push(query)
       })
       if (privates.length > 0) await this.#loadPrivately(privates, load, found)
-      if (spared.length === 0 || this.#deps.clock.nowMs() >= deadlineMs) return found
+      if (spared.length === 0 || this.#deps.clock.nowMs() >= deadlineMs) {
+        linkToLeaders(found)
+        return found
+      }
       const again = await this.#findOnce(spared, load, deadlineMs, remembers)
       again.forEach((finding, query) => found.set(query, finding))
     }

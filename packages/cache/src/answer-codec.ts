@@ -6,7 +6,8 @@ import type { Answer } from './entry.ts'
  */
 const version = 1
 
-export type About = Readonly<Record<string, number | boolean>>
+/** Texts are of our own, without anything that JSON would escape. */
+export type About = Readonly<Record<string, number | boolean | string>>
 
 export function encodeAnswer(answer: Answer, about: About): Buffer {
   const head = `${headOf(answer, about)}\n`
@@ -19,7 +20,10 @@ export function encodeAnswer(answer: Answer, about: About): Buffer {
 function headOf({ status, contentType, isFallback }: Answer, about: About): string {
   let head = `{"v":${version},"status":${status},"type":${quoted(contentType)}`
   if (isFallback) head += ',"fallback":true'
-  for (const name in about) head += `,"${name}":${about[name]}`
+  for (const name in about) {
+    const value = about[name]
+    head += typeof value === 'string' ? `,"${name}":"${value}"` : `,"${name}":${value}`
+  }
   return `${head}}`
 }
 

@@ -3,15 +3,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { AnswerStore } from './answer-store.ts'
 import type { Entry } from './entry.ts'
-import {
-  failureOf,
-  type Finding,
-  heldFinding,
-  holdMs,
-  type IsPoorer,
-  loadedFinding,
-  type LoadPurpose,
-} from './finding.ts'
+import { failureOf, type Finding, heldFinding, holdMs, type IsPoorer, loadedFinding, type LoadMany } from './finding.ts'
 import {
   type FleetFlight,
   type FlightResult,
@@ -22,9 +14,7 @@ import {
 import type { LruStore } from './lru-store.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
 import type { Refreshes } from './refreshes.ts'
-
-/** Loads queries, and settles every one of them, in as many steps as it likes. */
-export type LoadMany = (queries: readonly string[], settle: Settle<Outcome>, purpose: LoadPurpose) => Promise<void>
+import { tracedLoad } from './traced-load.ts'
 
 export interface BatchLoadDeps {
   readonly memory: LruStore
@@ -70,7 +60,7 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
   constructor(deps: BatchLoadDeps, epoch: CacheEpoch, load: LoadMany, remembers: boolean) {
     this.#deps = deps
     this.#epoch = epoch
-    this.#load = load
+    this.#load = tracedLoad(load)
     this.#remembers = remembers
     this.#startedMs = deps.clock.nowMs()
   }

@@ -1,5 +1,7 @@
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { TraceContext } from '@ipfleet/core/trace-context.ts'
 import { type Answer, Entry } from './entry.ts'
+import type { Settle } from './flight/fleet-flight.ts'
 import type { AnswerOutcome, Failure, Origin, Outcome } from './outcome.ts'
 
 /**
@@ -13,6 +15,8 @@ export interface Found {
   readonly source: Source
   readonly entry: Entry
   readonly origin?: Origin
+  /** As in `Outcome`. */
+  readonly leader?: TraceContext
   /** For the client alone whose request found it. */
   readonly isPrivate?: true
 }
@@ -26,10 +30,14 @@ export type Finding =
       /** The last good answer, if it is not too old to be of use. */
       readonly stale: Entry | undefined
       readonly origin?: Origin
+      readonly leader?: TraceContext
     }
 
 /** `refresh`: the client already has an answer, so this load may be left undone. */
 export type LoadPurpose = 'answer' | 'refresh'
+
+/** Loads queries, and settles every one of them, in as many steps as it likes. */
+export type LoadMany = (queries: readonly string[], settle: Settle<Outcome>, purpose: LoadPurpose) => Promise<void>
 
 /** Whether an answer holds less than an earlier one to the same query. */
 export type IsPoorer = (answer: Answer, before: Answer) => boolean
@@ -104,7 +112,8 @@ export function loadedFinding(
   { led, best, nowMs, loadMs, staleForMs, isPoorer }: LoadedOptions,
 ): Finding {
   const source = led ? 'upstream' : 'collapsed'
-  const origin = led && outcome.origin ? { origin: outcome.origin } : none
+  const { leader } = outcome
+  const origin = { ...(led && outcome.origin && { origin: outcome.origin }), ...(leader && { leader }) }
   const freshness = best?.freshness(nowMs, staleForMs) ?? 'dead'
   if (outcome.kind === 'failure') {
     return { kind: 'failed', source, failure: outcome, stale: freshness === 'stale' ? best : undefined, ...origin }
@@ -115,8 +124,6 @@ export function loadedFinding(
   const entry = new Entry(outcome.answer, nowMs, outcome.freshForMs, led ? loadMs : 0)
   return { kind: 'found', source, entry, ...origin, ...(outcome.isPrivate && { isPrivate: true }) }
 }
-
-const none = {}
 
 /** Upstream says that there is nothing, or nothing for us, where there was something before, or less than before. */
 function isOutweighed({ answer }: AnswerOutcome, before: Entry, isPoorer?: IsPoorer): boolean {

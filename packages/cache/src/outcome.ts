@@ -1,4 +1,5 @@
 import { type ErrorCode, isErrorCode } from '@ipfleet/core/proxy-error.ts'
+import { formatTraceparent, isSampled, parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
 import type { Answer } from './entry.ts'
 
@@ -9,7 +10,14 @@ export interface Origin {
   readonly upstreamStatus?: number
 }
 
-export interface Failure {
+/** Of all outcomes. */
+interface Led {
+  readonly origin?: Origin
+  /** The span of the load that brought it, while tracing is on: for the spans of those who waited for it. */
+  readonly leader?: TraceContext | undefined
+}
+
+export interface Failure extends Led {
   readonly kind: 'failure'
   readonly code: ErrorCode
   /** Whole seconds. */
@@ -18,17 +26,15 @@ export interface Failure {
   readonly detail?: string
   /** The keys may have something left, which this load was to leave to others: to those it says nothing. */
   readonly sparesReserve?: boolean
-  readonly origin?: Origin
 }
 
-export interface AnswerOutcome {
+export interface AnswerOutcome extends Led {
   readonly kind: 'answer'
   readonly answer: Answer
   /** 0: it is passed on but not kept. */
   readonly freshForMs: number
   /** For the client whose request it was: those who waited for it ask themselves. It is not kept, either. */
   readonly isPrivate?: true
-  readonly origin?: Origin
 }
 
 /** What a load brings. */
@@ -58,10 +64,10 @@ export const outcomeCodec = {
     switch (outcome.kind) {
       case 'answer':
         if (outcome.isPrivate || outcome.answer.body.length > maxSharedBytes) return encodeLine({ kind: 'unshared' })
-        return encodeAnswer(outcome.answer, { freshFor: outcome.freshForMs })
+        return encodeAnswer(outcome.answer, { freshFor: outcome.freshForMs, ...leaderField(outcome) })
       case 'failure': {
         const { kind, code, retryAfterSeconds } = outcome
-        return encodeLine({ kind, code, retryAfterSeconds })
+        return encodeLine({ kind, code, retryAfterSeconds, ...leaderField(outcome) })
       }
       case 'unshared':
         return encodeLine(outcome)
@@ -71,9 +77,9 @@ export const outcomeCodec = {
   decode(bytes: Buffer): SharedOutcome | undefined {
     const decoded = decodeAnswer(bytes)
     if (!decoded) return decodeLine(bytes)
-    const { freshFor } = decoded.about
+    const { freshFor, leader } = decoded.about
     if (typeof freshFor !== 'number') return undefined
-    return { kind: 'answer', answer: decoded.answer, freshForMs: freshFor }
+    return { kind: 'answer', answer: decoded.answer, freshForMs: freshFor, ...leaderIn(leader) }
   },
 
   keepMs(outcome: SharedOutcome): number {
@@ -89,12 +95,21 @@ export const outcomeCodec = {
     outcome.kind === 'failure' || (outcome.kind === 'answer' && outcome.freshForMs > 0),
 }
 
+/** Only what is sampled can be found in a trace. */
+const leaderField = ({ leader }: Led): { readonly leader?: string } =>
+  leader && isSampled(leader) ? { leader: formatTraceparent(leader) } : {}
+
+function leaderIn(field: unknown): Pick<Led, 'leader'> {
+  const leader = typeof field === 'string' ? parseTraceparent(field) : undefined
+  return leader ? { leader } : {}
+}
+
 const encodeLine = (value: object): Buffer => Buffer.from(JSON.stringify(value))
 
 function decodeLine(bytes: Buffer): SharedOutcome | undefined {
   try {
-    const value = JSON.parse(bytes.toString()) as SharedOutcome
-    if (value.kind === 'failure') return isErrorCode(value.code) ? value : undefined
+    const { leader, ...value } = JSON.parse(bytes.toString()) as SharedOutcome & { readonly leader?: unknown }
+    if (value.kind === 'failure') return isErrorCode(value.code) ? { ...value, ...leaderIn(leader) } : undefined
     return value.kind === 'unshared' ? value : undefined
   } catch {
     return undefined

@@ -1,6 +1,6 @@
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import type { AnswerStore } from '../src/answer-store.ts'
-import type { LoadMany } from '../src/batch-load.ts'
+import type { LoadMany } from '../src/finding.ts'
 import type { Entry } from '../src/entry.ts'
 import type { LoadPurpose } from '../src/finding.ts'
 import { FleetFlight, type FlightResult } from '../src/flight/fleet-flight.ts'

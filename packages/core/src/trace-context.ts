@@ -28,3 +28,7 @@ export function parseTraceparent(given: string | readonly string[] | undefined):
 export function formatTraceparent({ traceId, spanId, flags }: TraceContext): string {
   return `00-${traceId}-${spanId}-${flags.toString(16).padStart(2, '0')}`
 }
+
+export function isSampled({ flags }: TraceContext): boolean {
+  return (flags & 1) === 1
+}

@@ -1,3 +1,4 @@
+import { currentSpan, inSpan } from '@ipfleet/core/span.ts'
 import { formatTraceparent } from '@ipfleet/core/trace-context.ts'
 import { currentRequest, REQUEST_ID, type RequestScope } from '@ipfleet/http-server/request-id.ts'
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
@@ -55,7 +56,16 @@ export class BatchClient {
   }
 
   /** @throws the signal's reason when it aborts, and nothing else */
-  async ask(addresses: readonly string[], signal: AbortSignal): Promise<BatchReply> {
+  ask(addresses: readonly string[], signal: AbortSignal): Promise<BatchReply> {
+    const attributes = () => ({
+      'http.request.method': 'POST',
+      'url.full': `${this.#options.fleet.url}/batch`,
+      'ipfleet.items': addresses.length,
+    })
+    return inSpan({ name: 'POST', kind: 'client', attributes }, () => this.#ask(addresses, signal))
+  }
+
+  async #ask(addresses: readonly string[], signal: AbortSignal): Promise<BatchReply> {
     const { fleet, timeoutMs } = this.#options
     const startedMs = performance.now()
     const timeout = AbortSignal.timeout(timeoutMs)
@@ -82,8 +92,8 @@ export class BatchClient {
 /** With them, the fleet logs the batch under the id of the request that brought the job, and in its trace. */
 function fieldsOf(request: RequestScope | undefined): Readonly<Record<string, string>> {
   if (request === undefined) return {}
-  const { id, trace } = request
-  return { [REQUEST_ID]: id, ...(trace && { traceparent: formatTraceparent(trace) }) }
+  const trace = currentSpan()?.context ?? request.trace
+  return { [REQUEST_ID]: request.id, ...(trace && { traceparent: formatTraceparent(trace) }) }
 }
 
 function batchReply(reply: FleetText, addresses: readonly string[], durationMs: number): BatchReply {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
+import { type Span, withSpan } from '@ipfleet/core/span.ts'
 import type { TraceContext } from '@ipfleet/core/trace-context.ts'
 
 /** The field that names a request on its way through the fleet, in its logs and on its answer. */
@@ -19,6 +20,8 @@ export interface RequestScope {
   readonly id: string
   /** The trace that it belongs to, if it belongs to one. */
   readonly trace?: TraceContext | undefined
+  /** What is done for it are steps of this span. Undefined while tracing is off. */
+  readonly span?: Span | undefined
   /** Whose requests count together: see `addressSubject`. */
   readonly client?: string | undefined
 }
@@ -27,7 +30,7 @@ const current = new AsyncLocalStorage<RequestScope>()
 
 /** Runs a function, and what it starts, on behalf of a request. Undefined: of none. */
 export function withRequest<T>(scope: RequestScope | undefined, run: () => T): T {
-  return scope === undefined ? current.exit(run) : current.run(scope, run)
+  return scope === undefined ? current.exit(run) : current.run(scope, () => withSpan(scope.span, run))
 }
 
 /** The request that the caller works for, if it works for one. */

@@ -5,6 +5,7 @@ import { PromptCluster } from './prompt-cluster.ts'
 import type { RedisAccess } from './redis-access.ts'
 import { type RedisAddress, redisAddress } from './redis-address.ts'
 import { tlsOptions } from './tls-files.ts'
+import { traced } from './traced-commands.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -122,7 +123,7 @@ function isOfSelect(error: unknown): boolean {
 export function connect(access: RedisAccess, name: string, options: RedisOptions = {}, isPrompt = false): Redis {
   const address = redisAddress(access.url)
   const all = { ...connectionOptions(name), ...accessOptions(access, address), ...options }
-  return address.topology === 'cluster' ? clusterClient(access, all, isPrompt) : single(all)
+  return address.topology === 'cluster' ? traced(clusterClient(access, all, isPrompt)) : traced(single(all))
 }
 
 /** As `connect`, for a caller that knows what to do when the slot of its keys is half moved. */

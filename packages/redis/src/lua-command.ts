@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { Redis } from 'ioredis'
 import { isReplyError } from './redis-unavailable.ts'
 
@@ -11,7 +12,16 @@ export interface LuaCommand {
 /** A Lua command from its file, or from several, the last of which uses what those before define. Read once, at start. */
 export function luaCommand(...files: readonly URL[]): LuaCommand {
   const source = files.map((file) => readFileSync(file, 'utf8')).join('\n')
-  return { source, sha: createHash('sha1').update(source).digest('hex') }
+  const sha = createHash('sha1').update(source).digest('hex')
+  names.set(sha, basename(files.at(-1)?.pathname ?? '', '.lua'))
+  return { source, sha }
+}
+
+const names = new Map<string, string>()
+
+/** The name of its file. */
+export function nameOfLua(sha: string): string | undefined {
+  return names.get(sha)
 }
 
 export type LuaArgument = string | number | Buffer

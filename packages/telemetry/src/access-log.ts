@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CLIENT_CLOSED_REQUEST, type ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { parseTraceparent } from '@ipfleet/core/trace-context.ts'
+import type { Span } from '@ipfleet/core/span.ts'
+import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { ConnectionRefusal } from '@ipfleet/http-server/harden-server.ts'
 import { REQUEST_ID, requestIdOf, type RequestScope } from '@ipfleet/http-server/request-id.ts'
 import { pino } from 'pino'
@@ -10,16 +11,21 @@ import { failureOf } from './failure-fields.ts'
 import type { Logger } from './logger.ts'
 import { traceOf } from './request-trace.ts'
 import { levelTag } from './text-line.ts'
+import { beginServerSpan, endServerSpan, type SpanEnd, type SpanRequest } from './tracing/http-spans.ts'
+import { noTracer, type Tracer } from './tracing/tracer.ts'
 
 export interface AccessLogOptions {
   readonly logger: Logger
   /** Adds the client's address to each line. */
   readonly clientOf?: (req: IncomingMessage) => string
+  /** Default: nothing is traced. */
+  readonly tracer?: Tracer
 }
 
 interface Begun {
   readonly id: string
   readonly traceId: string | undefined
+  readonly span: Span | undefined
   readonly startedMs: number
   readonly method: string
   readonly path: string
@@ -30,12 +36,14 @@ interface Begun {
 export class AccessLog {
   readonly #logger: Logger
   readonly #clientOf: AccessLogOptions['clientOf']
+  readonly #tracer: Tracer
   readonly #tags: Readonly<Record<ReturnType<typeof accessLevel>, string>>
   readonly #begun = new WeakMap<ServerResponse, Begun>()
   readonly #follow: HttpLogger
 
-  constructor({ logger, clientOf }: AccessLogOptions) {
+  constructor({ logger, clientOf, tracer = noTracer }: AccessLogOptions) {
     this.#logger = logger
+    this.#tracer = tracer
     this.#clientOf = clientOf
     const tag = (level: string): string => levelTag(level, logger.sink.colour)
     this.#tags = { debug: tag('debug'), info: tag('info'), warn: tag('warn'), error: tag('error') }
@@ -65,12 +73,14 @@ export class AccessLog {
     // Read now: Express changes `url`, and the address is gone when the connection is.
     const { method = '', url: path = '' } = req
     const id = requestIdOf(req.headers[idField])
-    const trace = parseTraceparent(req.headers['traceparent'])
+    const parent = parseTraceparent(req.headers['traceparent'])
     const client = this.#clientOf?.(req)
-    this.#begun.set(res, { id, traceId: trace?.traceId, startedMs: performance.now(), method, path, client })
+    const span = beginServerSpan(this.#tracer, { id, method, target: path, client, parent })
+    const trace = span?.context ?? parent
+    this.#begun.set(res, { id, traceId: trace?.traceId, span, startedMs: performance.now(), method, path, client })
     res.setHeader(REQUEST_ID, id)
     this.#follow(req, res)
-    return { id, trace }
+    return { id, trace, span }
   }
 
   /**
@@ -78,7 +88,7 @@ export class AccessLog {
    * it is told to `write`, so that every line is made in one place.
    */
   #followed(): HttpLogger {
-    const entryOf = (_req: IncomingMessage, res: ServerResponse): AccessEntry => this.#entryOf(res)
+    const entryOf = (_req: IncomingMessage, res: ServerResponse): AccessEntry => this.#endOf(res)
     const logger = pino({ hooks: { logMethod: ([entry]) => this.write(entry as AccessEntry) } })
     return pinoHttp({
       logger,
@@ -93,11 +103,20 @@ export class AccessLog {
     })
   }
 
-  #entryOf(res: ServerResponse): AccessEntry {
-    const { startedMs, ...asked } = this.#begun.get(res) ?? { id: '', startedMs: performance.now() }
+  #endOf(res: ServerResponse): AccessEntry {
+    const { startedMs, span, ...asked } = this.#begun.get(res) ?? unseen
     const latencyUs = (performance.now() - startedMs) * 1000
     const { error, ...told } = traceOf(res)
-    return { ...asked, status: statusOf(res), latencyUs, ...told, ...(error && failureOf(error)) }
+    const entry = { ...asked, status: statusOf(res), latencyUs, ...told, ...(error && failureOf(error)) }
+    endServerSpan(span, entry)
+    return entry
+  }
+
+  /** Traces a request that is over already. @returns the trace that it belongs to */
+  trace(request: SpanRequest, end: SpanEnd): TraceContext | undefined {
+    const span = beginServerSpan(this.#tracer, request)
+    endServerSpan(span, end)
+    return span?.context ?? request.parent
   }
 
   /** Notes why a request that `begin` has seen is not answered as it would be. */
@@ -109,6 +128,7 @@ export class AccessLog {
   readonly refused = ({ id, status, code, client }: ConnectionRefusal): void => this.write({ id, status, code, client })
 }
 
+const unseen = { id: '', startedMs: performance.now(), span: undefined }
 const idField = REQUEST_ID.toLowerCase()
 
 function statusOf(res: ServerResponse): number {

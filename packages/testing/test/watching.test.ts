@@ -36,9 +36,8 @@ beforeAll(async () => {
   const watched = await watchedUpstream()
   const redis = await startTestRedis()
   opened.defer(() => redis.stop())
-  const preload = fileURLToPath(new URL('../../telemetry/test/fixture-metrics-preload.ts', import.meta.url))
   const shared = {
-    NODE_OPTIONS: `--import=${preload}`,
+    NODE_OPTIONS: preloads.map((url) => `--import=${fileURLToPath(url)}`).join(' '),
     CLIENT_TOKENS: token,
     REDIS_URL: redis.url,
     DRAIN_MS: '0',
@@ -85,6 +84,12 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(() => opened.disposeAsync())
+
+/** Fixtures that tell what a service makes and loads. */
+const preloads = [
+  new URL('../../telemetry/test/fixture-metrics-preload.ts', import.meta.url),
+  new URL('../../telemetry/test/fixture-traces-preload.ts', import.meta.url),
+]
 
 /** In front of the fake: notes which fields upstream gets. @returns its URL */
 async function watchedUpstream(): Promise<string> {
@@ -183,6 +188,13 @@ test('a list has the id of its request in bulk, and its batches have it in the r
   expect(await lineOf(replicas[0], 'list', ({ path }) => path === '/batch')).toMatchObject({ method: 'POST' })
   const completed = await bulk.waitForLine(({ id, msg }) => id === 'list' && msg === 'job completed')
   expect(completed['trace_id']).toBe(traceOf('list'))
+})
+
+test('what is not traced loads nothing of OpenTelemetry', () => {
+  const loaded = [edge, bulk, egress, ...replicas].flatMap((service) =>
+    service.lines().filter(({ msg }) => msg === 'OpenTelemetry is loaded'),
+  )
+  expect(loaded).toEqual([])
 })
 
 test('upstream never learns of it', () => {

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { inSpan, type SpanAttributes } from '@ipfleet/core/span.ts'
 import { GotTransport } from './got-transport.ts'
 import { LeanTransport } from './lean-transport.ts'
 import type { Provider } from './providers/provider.ts'
@@ -104,13 +105,13 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     const transport = isFrequent(request) ? this.#lean : this.#versatile
     const outgoing = this.#outgoing(request, key)
     try {
-      const reply = this.#read(await transport.send(outgoing, signal, false), request)
+      const reply = this.#read(await send(transport, outgoing, signal, false), request)
       if (reply.kind !== 'failed' || reply.again !== 'connection' || !isSafeTwice(request)) return reply
     } catch (error) {
       const isWorthASecond = isSafeTwice(request) && error instanceof TransportError && error.isStale
       if (!isWorthASecond || signal.aborted) throw error
     }
-    return this.#read(await transport.send(outgoing, signal, true), request)
+    return this.#read(await send(transport, outgoing, signal, true), request)
   }
 
   #outgoing(request: UpstreamRequest, key: string): OutgoingRequest {
@@ -129,6 +130,27 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     const contentType = headers['content-type'] ?? ''
     return this.provider.read({ status, contentType, body, ...sharedLifetime(headers, Date.now()) }, headers, request)
   }
+}
+
+/** As a step of the trace. Upstream is not told of it. */
+function send(
+  transport: Transport,
+  request: OutgoingRequest,
+  signal: AbortSignal,
+  isFresh: boolean,
+): Promise<IncomingAnswer> {
+  const { method, url } = request
+  const attributes = (): SpanAttributes => ({
+    'http.request.method': method,
+    // Some providers take the key in the query.
+    'url.full': url.origin + url.pathname,
+    'server.address': url.hostname,
+  })
+  return inSpan({ name: method, kind: 'client', attributes }, async (span) => {
+    const answer = await transport.send(request, signal, isFresh)
+    span?.set({ 'http.response.status_code': answer.status })
+    return answer
+  })
 }
 
 /** Records and their parts, and batches; not accounts, tools and downloads. */

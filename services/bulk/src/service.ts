@@ -15,6 +15,7 @@ import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { redisAccess } from '@ipfleet/redis/redis-settings.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
 import { JobChanges } from './jobs/job-changes.ts'
@@ -49,6 +50,7 @@ const uploadLimits = { requestTimeoutMs: 0 }
 export class BulkService {
   readonly #settings: BulkSettings
   readonly #logger: Logger
+  readonly #tracer: Tracer
   readonly #redis: Connections
   readonly #store: JobStore
   readonly #queue: ChunkQueue
@@ -67,9 +69,10 @@ export class BulkService {
   readonly #server: Server
   #draining = false
 
-  constructor(settings: BulkSettings, logger: Logger) {
+  constructor(settings: BulkSettings, logger: Logger, tracer: Tracer) {
     this.#settings = settings
     this.#logger = logger
+    this.#tracer = tracer
     this.#redis = connect(
       {
         access: { url: settings.REDIS_URL, ...redisAccess(settings, 'REDIS') },
@@ -112,7 +115,7 @@ export class BulkService {
       onRepaired: this.#metrics.repaired,
     })
     this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#createWorker()
-    const accessLog = new AccessLog({ logger, clientOf: clientAddress({ trusted: settings.TRUST_PROXY }) })
+    const accessLog = new AccessLog({ logger, tracer, clientOf: clientAddress({ trusted: settings.TRUST_PROXY }) })
     this.#server = createServer(httpServerOptions(uploadLimits), this.#createApp(metrics, accessLog))
     new ConnectionLimits({
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
@@ -162,6 +165,7 @@ export class BulkService {
     await this.#webhooks?.close()
     await this.#queue.close()
     await this.#redis.close()
+    await this.#tracer.close()
     this.#logger.info('stopped')
   }
 
@@ -196,6 +200,7 @@ export class BulkService {
       onRetry: this.#metrics.retried,
     })
     const runner = new ChunkRunner({
+      tracer: this.#tracer,
       store: this.#store,
       lookups,
       gate,

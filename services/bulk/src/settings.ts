@@ -9,6 +9,7 @@ import type { SettingsOf } from '@ipfleet/settings/setting.ts'
 import { resolverSetting } from '@ipfleet/net/dns-look-up.ts'
 import { targetList } from '@ipfleet/net/target-list.ts'
 import { WebhookSigner } from './webhooks/webhook-signer.ts'
+import { traceSettings } from '@ipfleet/telemetry/tracing/trace-settings.ts'
 
 const jobs = {
   BULK_ROLE: choice(['all', 'api', 'worker'], {
@@ -176,7 +177,15 @@ const server = {
 }
 
 /** All that can be set, by the name of its environment variable. */
-export const settingsSchema = { ...jobs, ...lookups, ...webhook, ...redis, ...server, ...plainLogSettings }
+export const settingsSchema = {
+  ...jobs,
+  ...lookups,
+  ...webhook,
+  ...redis,
+  ...server,
+  ...plainLogSettings,
+  ...traceSettings,
+}
 
 export type BulkSettings = SettingsOf<typeof settingsSchema>
 

@@ -2,6 +2,7 @@ import { runService } from '@ipfleet/http-server/run-service.ts'
 import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
+import { openTracer } from '@ipfleet/telemetry/tracing/open-tracer.ts'
 import { BulkService } from './service.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
 
@@ -19,4 +20,6 @@ const logger = createLogger({
   service: 'bulk',
 })
 
-await runService(() => new BulkService(settings, logger), logger)
+const tracer = await openTracer({ settings, service: 'bulk', logger })
+
+await runService(() => new BulkService(settings, logger, tracer), logger)

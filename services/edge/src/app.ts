@@ -5,6 +5,7 @@ import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
 import { type ForwardedHeaders, nextMaxForwards } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { Verdict } from './limits/client-limiter.ts'
 import { ForwardedRequest } from './proxy/forwarded-request.ts'
 import { isLooping, toOriginForm } from './proxy/request-head.ts'
@@ -17,13 +18,14 @@ export interface AppDeps {
   readonly clientAddress: (req: IncomingMessage) => string
   /** Whether an address is one of a proxy that is believed what it says of its clients. */
   readonly isTrusted: (address: string) => boolean
+  readonly tracer: Tracer
   /** Told of every request once, when it is over. */
   readonly onEnd: (end: RequestEnd) => void
 }
 
 export type App = (incoming: Incoming) => void
 
-export function createApp({ rules, clientAddress, isTrusted, onEnd }: AppDeps): App {
+export function createApp({ rules, clientAddress, isTrusted, tracer, onEnd }: AppDeps): App {
   const turns = new FairTurns()
 
   return (incoming) => {
@@ -32,7 +34,7 @@ export function createApp({ rules, clientAddress, isTrusted, onEnd }: AppDeps): 
     const address = clientAddress(req)
     const peer = peerAddress(req)
     const client = { address, peer, isIntroduced: address !== peer || isTrusted(peer) }
-    const arrival = { client, subject: addressSubject(address), arrivedMs: performance.now(), onEnd }
+    const arrival = { client, subject: addressSubject(address), arrivedMs: performance.now(), tracer, onEnd }
     // Before all that costs: a client that sends many requests at once delays its own.
     turns.take(arrival.subject, () => {
       const context = new RequestContext(incoming, arrival)
@@ -121,6 +123,7 @@ function forward(context: RequestContext, rules: Rules, answerFields: RawFields)
     hedgeAfterMs: route.hedgeAfterMs ?? (isOfJobs(context.target) ? 0 : rules.hedgeAfterMs),
     maxBodyBytes,
     requestId: context.requestId,
+    span: context.span,
     answerFields: [...context.idFields, ...answerFields],
     upgrade,
     onEnd: (end) => context.end(end),

@@ -5,6 +5,7 @@ import { clientAddress } from '@ipfleet/net/client-address.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { createApp } from './app.ts'
 import type { EdgeConfig, TlsConfig } from './config/edge-config.ts'
 import { registerMetrics } from './metrics.ts'
@@ -24,6 +25,7 @@ import type { Serving, ServingDeps } from './workers/serving.ts'
 export interface EdgeDeps {
   readonly settings: EdgeSettings
   readonly logger: Logger
+  readonly tracer: Tracer
   readonly servingDeps: ServingDeps
 }
 
@@ -121,6 +123,7 @@ export class Edge implements Serving<EdgeConfig> {
     this.#groups.close()
     await this.#rules.limiter?.close()
     await this.#limits.close()
+    await this.#deps.tracer.close()
   }
 
   #makeRules(config: EdgeConfig, limiter: ClientLimiter | undefined): Rules {
@@ -144,7 +147,7 @@ export class Edge implements Serving<EdgeConfig> {
   }
 
   #createServer(config: EdgeConfig): EdgeServer {
-    const { settings, logger, servingDeps } = this.#deps
+    const { settings, logger, tracer, servingDeps } = this.#deps
     const accessLog = new AccessLog({ logger })
     const record = new RequestRecord(servingDeps.metrics, accessLog)
     const isTrusted = addressBlocks(settings.TRUST_PROXY)
@@ -157,6 +160,7 @@ export class Edge implements Serving<EdgeConfig> {
         rules: () => this.#rules,
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
         isTrusted,
+        tracer,
         onEnd: record.add,
       }),
       onRefused: accessLog.refused,

@@ -3,6 +3,7 @@ import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
 import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { traceSettings } from '@ipfleet/telemetry/tracing/trace-settings.ts'
 
 /** What the process is, by the name of its environment variable; what it does stands in the TOML file. */
 export const settingsSchema = {
@@ -23,6 +24,7 @@ export const settingsSchema = {
     help: 'On SIGTERM: how long the probe endpoint fails before connections are closed. Longer than the check interval of what is in front',
   }),
   ...logSettings,
+  ...traceSettings,
 }
 
 export type EdgeSettings = SettingsOf<typeof settingsSchema>

@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import { logLevelOf } from '@ipfleet/settings/log-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger, type Logger } from '@ipfleet/telemetry/logger.ts'
+import { openTracer } from '@ipfleet/telemetry/tracing/open-tracer.ts'
 import type { EdgeConfig } from './config/edge-config.ts'
 import { Edge, stopWithinMs } from './service.ts'
 import { edgeOptionsOrExit, edgeSettingsOrExit } from './config/edge-options.ts'
@@ -39,5 +40,8 @@ function loggerOf(settings: EdgeSettings): Logger {
 }
 
 function starting(settings: EdgeSettings, logger: Logger): StartServing<EdgeConfig> {
-  return (config, servingDeps) => Edge.start(config, { settings, logger, servingDeps })
+  return async (config, servingDeps) => {
+    const tracer = await openTracer({ settings, service: 'edge', logger })
+    return Edge.start(config, { settings, logger, tracer, servingDeps })
+  }
 }

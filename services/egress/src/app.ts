@@ -8,6 +8,7 @@ import { fieldsFault } from '@ipfleet/http-server/request-guard.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-answer.ts'
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { RequestRecord } from './proxy/request-record.ts'
 import type { ClientLimits } from './limits/client-limits.ts'
@@ -35,6 +36,7 @@ export interface AppDeps {
   readonly forward: ForwardDeps
   readonly tunnelLimiter: TunnelLimiter
   readonly record: RequestRecord
+  readonly tracer: Tracer
 }
 
 /** The steps of a request, in order. */
@@ -50,7 +52,7 @@ export class App {
   /** Forwards a request for a URL; with `offer`, one that asks to switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
     let slot: TunnelSlot | undefined
-    const context = new RequestContext(req, peerAddress(req), this.#deps.record.requestEnded)
+    const context = new RequestContext(req, peerAddress(req), this.#deps)
     const answer = new H1Answer(res)
     if (offer === undefined && !mayBeFollowed(req)) answer.closeAfter()
     try {
@@ -73,7 +75,7 @@ export class App {
         httpVersion: req.httpVersion,
         maxForwards: maxForwards.value,
       }
-      const head = forwardHead(line, asked.target, context.fields, context.client, this.#deps.forward.disclosure)
+      const head = forwardHead(line, asked.target, context, this.#deps.forward.disclosure)
       const { method, fields } = context
       const client = { req, answer, upgrade: offer, fields, method, maxBodyBytes: 0 }
       new ForwardedRequest(this.#deps.forward, { ...client, context, head, route, dialled, slot }).start()
@@ -88,7 +90,7 @@ export class App {
    * @param again called when the client may ask once more on its connection: it was asked for credentials
    */
   async connect(req: IncomingMessage, socket: Socket, early: Buffer, again?: () => void): Promise<void> {
-    const context = new RequestContext(req, peerAddress(req), this.#deps.record.requestEnded)
+    const context = new RequestContext(req, peerAddress(req), this.#deps)
     const signal = new TunnelSignal(socket)
     const established = ({ address }: Source): Buffer => connectionEstablished(address, context.echoedId)
     try {
@@ -113,7 +115,7 @@ export class App {
   /** Opens a tunnel for a client that speaks SOCKS5 (RFC 1928): nothing is dialled for one that is not let in. */
   async socks(socket: Socket, opening: Opening): Promise<void> {
     const asked = { method: SOCKS5, rawHeaders: [] }
-    const context = new RequestContext(asked, plainAddress(socket.remoteAddress), this.#deps.record.requestEnded)
+    const context = new RequestContext(asked, plainAddress(socket.remoteAddress), this.#deps)
     const signal = new TunnelSignal(socket)
     const client = new SocksClient(socket, opening)
     try {

@@ -7,6 +7,7 @@ import { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { App } from './app.ts'
 import { Authenticator } from './auth/authenticator.ts'
@@ -43,6 +44,7 @@ export class Egress {
   readonly #settings: EgressSettings
   readonly #durations: ReturnType<typeof durationsOf>
   readonly #logger: Logger
+  readonly #tracer: Tracer
   readonly #fleet: Fleet
   readonly #entries: readonly PoolEntry[]
   readonly #names: NameLookups
@@ -57,10 +59,11 @@ export class Egress {
   #certificate: CertificateFollower | undefined
   #draining = false
 
-  constructor({ settings, usersFile }: EgressOptions, logger: Logger) {
+  constructor({ settings, usersFile }: EgressOptions, logger: Logger, tracer: Tracer) {
     this.#settings = settings
     this.#durations = durationsOf(settings)
     this.#logger = logger
+    this.#tracer = tracer
     this.#fleet = createFleet(settings, logger)
     this.#users = usersFile && new UsersFile(usersFile.path, usersFile.users)
     const { clock } = this.#fleet
@@ -133,6 +136,7 @@ export class Egress {
     this.#pool.close()
     await this.#limits.close()
     await this.#fleet.close()
+    await this.#tracer.close()
     this.#logger.info('stopped')
   }
 
@@ -172,7 +176,8 @@ export class Egress {
     const tunnelLimiter = new TunnelLimiter(this.#tunnels, caps, record)
     const targets = this.#targets(record)
     const forward = this.#forwardDeps(tunnelLimiter, targets)
-    return new App({ authenticator, limits: this.#limits, targets, forward, tunnelLimiter, record })
+    const tracer = this.#tracer
+    return new App({ authenticator, limits: this.#limits, targets, forward, tunnelLimiter, record, tracer })
   }
 
   #targets(record: RequestRecord): TargetDialer {

@@ -23,6 +23,7 @@ import { parentInWords, secretsInItem } from './sources/parent-proxy.ts'
 import { authorityOf } from '@ipfleet/net/target.ts'
 import { portRangesInWords, readPortRanges, showPortRanges } from '@ipfleet/net/port-ranges.ts'
 import { targetList } from '@ipfleet/net/target-list.ts'
+import { traceSettings } from '@ipfleet/telemetry/tracing/trace-settings.ts'
 
 /** Of a wait: what a timer can measure. */
 const maxTimerSeconds = Math.floor(maxTimerMs / 1000)
@@ -237,6 +238,7 @@ export const settingsSchema = {
   ...server,
   ...redis,
   ...logSettings,
+  ...traceSettings,
 }
 
 export type EgressSettings = SettingsOf<typeof settingsSchema>

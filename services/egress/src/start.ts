@@ -2,6 +2,7 @@ import { runService } from '@ipfleet/http-server/run-service.ts'
 import { logLevelOf } from '@ipfleet/settings/log-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
+import { openTracer } from '@ipfleet/telemetry/tracing/open-tracer.ts'
 import { Egress } from './service.ts'
 import { egressOptionsOrExit } from './server/options.ts'
 import { settingsSchema } from './settings.ts'
@@ -17,4 +18,6 @@ const logger = createLogger({
   service: 'egress',
 })
 
-await runService(() => new Egress(options, logger), logger)
+const tracer = await openTracer({ settings, service: 'egress', logger })
+
+await runService(() => new Egress(options, logger, tracer), logger)

@@ -12,6 +12,7 @@ import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
 import { chosenProviders } from './upstream/chosen-providers.ts'
@@ -39,6 +40,7 @@ import { upstreamStack, type UpstreamStack } from './upstream/upstream-stack.ts'
 export class Replica {
   readonly #settings: LookupSettings
   readonly #logger: Logger
+  readonly #tracer: Tracer
   readonly #fleet: Fleet
   readonly #upstream: UpstreamStack | undefined
   readonly #clients: ClientGuard | undefined
@@ -47,9 +49,10 @@ export class Replica {
   readonly #health: Health
   readonly #server: Server
 
-  constructor(settings: LookupSettings, logger: Logger) {
+  constructor(settings: LookupSettings, logger: Logger, tracer: Tracer) {
     this.#settings = settings
     this.#logger = logger
+    this.#tracer = tracer
     this.#fleet = openFleet(settings)
     this.#upstream = upstreamStack(settings, this.#fleet, logger)
     this.#clients = createClientGuard({
@@ -69,7 +72,7 @@ export class Replica {
       redis: this.#fleet.redis && { state: this.#fleet.redis.state, cache: this.#fleet.redis.cache },
     })
     logEvents(logger, this.#fleet, this.#upstream)
-    const accessLog = new AccessLog({ logger })
+    const accessLog = new AccessLog({ logger, tracer })
     this.#server = this.#createServer(accessLog)
     new ConnectionLimits({
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
@@ -110,6 +113,7 @@ export class Replica {
     await this.#offline?.close()
     await this.#clients?.close()
     await this.#fleet.close()
+    await this.#tracer.close()
     this.#logger.info('stopped')
   }
 

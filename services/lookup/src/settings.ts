@@ -10,6 +10,7 @@ import { readKeysFile } from './keys/keys-file.ts'
 import { reasonNot } from './operations/reason-not.ts'
 import { upstreamSettings } from './upstream/upstream-settings.ts'
 import { clientTokens } from '@ipfleet/rate-limit/clients/client-tokens.ts'
+import { traceSettings } from '@ipfleet/telemetry/tracing/trace-settings.ts'
 
 /** Everything that can be set, by the name of its environment variable. */
 export const settingsSchema = {
@@ -135,6 +136,7 @@ export const settingsSchema = {
     help: 'On SIGTERM: how long /readyz fails before connections are closed. Longer than the load balancer’s check interval',
   }),
   ...plainLogSettings,
+  ...traceSettings,
 }
 
 export type LookupSettings = SettingsOf<typeof settingsSchema>

@@ -3,6 +3,7 @@ import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { attribution } from '@ipfleet/offline/offline-db.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
+import { openTracer } from '@ipfleet/telemetry/tracing/open-tracer.ts'
 import { Replica } from './service.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
 
@@ -22,4 +23,6 @@ const logger = createLogger({
   service: 'lookup',
 })
 
-await runService(() => new Replica(settings, logger), logger)
+const tracer = await openTracer({ settings, service: 'lookup', logger })
+
+await runService(() => new Replica(settings, logger, tracer), logger)

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
+import { withSpan } from '@ipfleet/core/span.ts'
 import { chunkResult, type ChunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
 import { withRequest } from '@ipfleet/http-server/request-id.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { addressIn } from '@ipfleet/ip-lists/chunker.ts'
@@ -15,6 +17,7 @@ import type { TaskOutcome } from './chunk-workers.ts'
 import type { JobSignals } from './job-signals.ts'
 
 export interface ChunkRunnerDeps {
+  readonly tracer: Tracer
   readonly store: JobStore
   readonly lookups: FleetLookups
   readonly gate: Pick<LookupGate, 'pause'>
@@ -95,7 +98,14 @@ export class ChunkRunner {
     const waitMs = await this.#unitsWaitMs(begun.owner)
     if (waitMs > 0) return { kind: 'later', afterMs: waitMs }
     // The request that brought the job gives its id and its trace to the look-ups and to what is logged on the way.
-    return withRequest(begun.request, () => this.#lookUp(job, index, begun, signal))
+    const { request, inputs } = begun
+    const attributes = () => ({ 'ipfleet.job': job, 'ipfleet.chunk': index, 'ipfleet.items': inputs.length })
+    const span = this.#deps.tracer.begin({ name: 'chunk', kind: 'consumer', parent: request?.trace, attributes })
+    try {
+      return await withRequest(request, () => withSpan(span, () => this.#lookUp(job, index, begun, signal)))
+    } finally {
+      span?.end()
+    }
   }
 
   /** How long work for a client waits for more of its `units`; 0: not at all. */

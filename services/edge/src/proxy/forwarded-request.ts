@@ -1,4 +1,5 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { Span } from '@ipfleet/core/span.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { pairsOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
@@ -43,6 +44,8 @@ export interface AdmittedRequest extends ProxiedClient {
   /** After how long without an answer another backend is asked too; 0: never. */
   readonly hedgeAfterMs: HedgeAfter
   readonly requestId: string
+  /** Undefined while tracing is off. */
+  readonly span: Span | undefined
   /** Set on every answer, a backend's or our own. */
   readonly answerFields: RawFields
   /** Called once. */
@@ -76,6 +79,8 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   readonly #deps: ForwardDeps
   readonly #of: AdmittedRequest
   readonly #tried: Backend[] = []
+  /** Of the attempts under way. */
+  readonly #spans = new Map<Backend, Span>()
   /** The backend that is being asked. */
   #backend: Backend | undefined
   #hedgeBackend: Backend | undefined
@@ -289,7 +294,8 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     const host = hostOf === 'client' && fields.host !== '' ? fields.host : backend.authority
     const line = { method, target, httpVersion: req.httpVersion }
     const attempt = this.#wasSeen ? this.#retries + 1 : 1
-    const head = requestHead(line, fields, from, { host, requestId, attempt })
+    const trace = this.#beginSpan(backend)?.context
+    const head = requestHead(line, fields, from, { host, requestId, attempt, trace })
     return [head, (request, handler) => backend.pool.exchange(request, handler)]
   }
 
@@ -304,7 +310,20 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     return other ?? (fault.kind === 'lost' ? group.pick(target, []) : undefined)
   }
 
+  /** Of one attempt, which the backend's own is a child of. */
+  #beginSpan(backend: Backend): Span | undefined {
+    const span = this.#of.span?.child(this.#of.method, 'client', {
+      'http.request.method': this.#of.method,
+      'server.address': backend.authority,
+      'http.request.resend_count': this.#retries || undefined,
+    })
+    if (span) this.#spans.set(backend, span)
+    return span
+  }
+
   #release(backend: Backend, end: AttemptEnd): void {
+    this.#spans.get(backend)?.end({ 'error.type': end === 'failed' ? (this.#fault?.kind ?? end) : undefined })
+    this.#spans.delete(backend)
     this.#of.group.done(backend, end)
     this.#deps.record.end(backend.id, end)
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { TraceContext } from '@ipfleet/core/trace-context.ts'
 import { ATTEMPT } from '@ipfleet/http-server/further-attempt.ts'
 import { hostForm } from '@ipfleet/http-server/request-guard.ts'
 import type { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
@@ -20,6 +21,8 @@ export const pseudonym = 'ipfleet-edge'
 export interface HeadOptions {
   readonly host: string
   readonly requestId: string
+  /** Of the span of this attempt; undefined: the client's goes on as it is. */
+  readonly trace?: TraceContext | undefined
   /** More than 1: another backend may have seen the request, and counted it. */
   readonly attempt?: number
 }
@@ -29,7 +32,7 @@ export function requestHead(
   { method, target, httpVersion }: { readonly method: string; readonly target: string; readonly httpVersion: string },
   fields: ForwardedHeaders,
   client: Client,
-  { host, requestId, attempt = 1 }: HeadOptions,
+  { host, requestId, trace, attempt = 1 }: HeadOptions,
 ): string {
   // What a trusted proxy has said goes on; what anybody else said of itself does not.
   const vouched = client.isIntroduced
@@ -43,7 +46,7 @@ export function requestHead(
     `X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${proto}\r\n` +
     (forwardedHost === '' ? '' : `X-Forwarded-Host: ${forwardedHost}\r\n`) +
     (client.address === '' ? '' : `X-Real-IP: ${client.address}\r\n`) +
-    `X-Request-Id: ${requestId}\r\n${fields.traceLines()}X-Proxy: ipfleet\r\n` +
+    `X-Request-Id: ${requestId}\r\n${fields.traceLines(trace)}X-Proxy: ipfleet\r\n` +
     (attempt > 1 ? `${ATTEMPT}: ${attempt}\r\n` : '') +
     `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` +
     (fields.maxForwards === undefined ? '' : `Max-Forwards: ${fields.maxForwards}\r\n`) +

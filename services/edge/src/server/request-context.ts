@@ -1,12 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
+import type { Span } from '@ipfleet/core/span.ts'
+import { parseTraceparent } from '@ipfleet/core/trace-context.ts'
 import type { RequestFault } from '@ipfleet/http-server/request-guard.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { SharedQuota } from '@ipfleet/proxy/http1/shared-quota.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-answer.ts'
+import { beginServerSpan, endServerSpan } from '@ipfleet/telemetry/tracing/http-spans.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
 import type { ForwardEnd } from '../proxy/forwarded-request.ts'
 import type { Client } from '../proxy/request-head.ts'
@@ -40,6 +43,7 @@ export interface Arrival {
   readonly subject: string
   /** `performance.now()` */
   readonly arrivedMs: number
+  readonly tracer: Tracer
   /** Told once, when the request is over. */
   readonly onEnd: (end: RequestEnd) => void
 }
@@ -53,7 +57,9 @@ export class RequestContext {
   readonly target: string
   readonly fields: ForwardedHeaders
   readonly requestId: string
-  readonly trace: TraceContext | undefined
+  /** Undefined while tracing is off. */
+  readonly span: Span | undefined
+  readonly #traceId: string | undefined
   /** Asked by those who operate the edge, not by a client. */
   isProbe = false
   readonly #startedMs: number
@@ -61,7 +67,7 @@ export class RequestContext {
   #memory: SharedQuota | undefined
   #headBytes = 0
 
-  constructor(incoming: Incoming, { client, subject, arrivedMs, onEnd }: Arrival) {
+  constructor(incoming: Incoming, { client, subject, arrivedMs, tracer, onEnd }: Arrival) {
     const { req, secure } = incoming
     this.incoming = incoming
     this.client = { ...client, secure }
@@ -71,7 +77,10 @@ export class RequestContext {
     this.target = req.url ?? ''
     this.fields = new ForwardedHeaders(req.rawHeaders)
     this.requestId = requestIdOf(this.fields.requestId)
-    this.trace = parseTraceparent(this.fields.traceparent)
+    const parent = parseTraceparent(this.fields.traceparent)
+    const { requestId: id, method, target } = this
+    this.span = beginServerSpan(tracer, { id, method, target, client: client.address, parent })
+    this.#traceId = (this.span?.context ?? parent)?.traceId
     this.#onEnd = onEnd
   }
 
@@ -120,11 +129,13 @@ export class RequestContext {
   }
 
   end(end: ForwardEnd): void {
-    const { requestId, trace, method, target, client, isProbe } = this
+    const { requestId, method, target, client, isProbe } = this
     this.#memory?.release(this.subject, this.#headBytes)
     this.#memory = undefined
+    const { error, ...told } = end
+    endServerSpan(this.span, { ...told, code: error?.code, probe: isProbe })
     const durationMs = performance.now() - this.#startedMs
-    const traceId = trace?.traceId
+    const traceId = this.#traceId
     this.#onEnd({ ...end, requestId, traceId, method, target, client: client.address, isProbe, durationMs })
   }
 }

@@ -21,7 +21,8 @@ function headOf({
   disclosure?: Disclosure
 }): string {
   const whole = { method: 'GET', path: '/', httpVersion: '1.1', maxForwards: undefined, ...line }
-  return forwardHead(whole, target, new ForwardedHeaders(raw), '192.0.2.7', disclosure)
+  const context = { fields: new ForwardedHeaders(raw), client: '192.0.2.7', traceLines: '' }
+  return forwardHead(whole, target, context, disclosure)
 }
 
 test.each<[Target, string]>([

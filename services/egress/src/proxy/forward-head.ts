@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import type { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import { withoutUserInformation } from '@ipfleet/net/authority.ts'
 import { authorityOf, type Target } from '@ipfleet/net/target.ts'
+import type { RequestContext } from './request-context.ts'
 import { pseudonym } from './proxy-status.ts'
 
 /** Which fields tell origins of the client. */
@@ -27,8 +27,7 @@ export interface ForwardLine {
 export function forwardHead(
   { method, path, httpVersion, maxForwards }: ForwardLine,
   target: Target,
-  fields: ForwardedHeaders,
-  client: string,
+  { fields, client, traceLines }: Pick<RequestContext, 'fields' | 'client' | 'traceLines'>,
   disclosure: Disclosure,
 ): string {
   const via = `${httpVersion} ${pseudonym}`
@@ -38,7 +37,7 @@ export function forwardHead(
     (disclosure.realIp ? `X-Real-IP: ${client}\r\n` : '') +
     (disclosure.via ? `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` : '') +
     (fields.requestId === undefined ? '' : `X-Request-Id: ${fields.requestId}\r\n`) +
-    fields.traceLines() +
+    traceLines +
     (maxForwards === undefined ? '' : `Max-Forwards: ${maxForwards}\r\n`) +
     (fields.expectsContinue ? 'Expect: 100-continue\r\n' : '')
   )

@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http'
+import type { Span } from '@ipfleet/core/span.ts'
 import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { SourceList } from '../sources/source-list.ts'
 import type { Session, Source } from '../sources/source-pool.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
+import { beginServerSpan, endServerSpan } from '@ipfleet/telemetry/tracing/http-spans.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { authorityOf, type Target, type TargetAddress } from '@ipfleet/net/target.ts'
 import type { Refusal } from './proxy-status.ts'
 
@@ -27,8 +30,13 @@ export interface Identity {
 /** What stands for a method in logs and metrics where a client speaks SOCKS5. */
 export const SOCKS5 = 'SOCKS5'
 
-/** Called when a request has ended; for a tunnel (status 200 or 101), when it is open. */
-export type OnRequestEnd = (context: RequestContext, status: number, refusal: Refusal | undefined) => void
+export interface RequestWatch {
+  readonly tracer: Tracer
+  readonly record: {
+    /** Called when a request has ended; for a tunnel (status 200 or 101), when it is open. */
+    requestEnded(context: RequestContext, status: number, refusal: Refusal | undefined): void
+  }
+}
 
 /** What is known of one request, from its head to its end. */
 export class RequestContext {
@@ -47,23 +55,32 @@ export class RequestContext {
   /** Fields for any answer, from an origin or from the proxy. */
   answerFields: RawFields = []
   readonly #startedMs = performance.now()
-  readonly #onEnd: OnRequestEnd
+  readonly #record: RequestWatch['record']
+  readonly #span: Span | undefined
   #authority: string | undefined
   #ended = false
 
-  constructor(req: Pick<IncomingMessage, 'method' | 'rawHeaders'>, client: string, onEnd: OnRequestEnd) {
+  constructor(req: Pick<IncomingMessage, 'method' | 'rawHeaders'>, client: string, { record, tracer }: RequestWatch) {
     this.method = req.method ?? ''
     this.client = client
     this.fields = new ForwardedHeaders(req.rawHeaders)
     this.id = requestIdOf(this.fields.requestId)
-    this.trace = parseTraceparent(this.fields.traceparent)
+    const parent = parseTraceparent(this.fields.traceparent)
+    // The target is told when it has been read: what the client wrote may hold a password.
+    this.#span = beginServerSpan(tracer, { id: this.id, method: this.method, target: '', client, parent })
+    this.trace = this.#span?.context ?? parent
     this.echoedId = this.id === this.fields.requestId ? [REQUEST_ID, this.id] : []
-    this.#onEnd = onEnd
+    this.#record = record
   }
 
   /** `host:port` of the target, when it is known. */
   get authority(): string | undefined {
     return (this.#authority ??= this.target && authorityOf(this.target))
+  }
+
+  /** The lines that tell an origin which trace it continues: the client's. None is begun for strangers. */
+  get traceLines(): string {
+    return parseTraceparent(this.fields.traceparent) ? this.fields.traceLines(this.#span?.context) : ''
   }
 
   get durationMs(): number {
@@ -74,6 +91,12 @@ export class RequestContext {
   end(status: number, refusal?: Refusal): void {
     if (this.#ended) return
     this.#ended = true
-    this.#onEnd(this, status, refusal)
+    this.#record.requestEnded(this, status, refusal)
+    this.#span?.set({
+      'server.address': this.target?.host,
+      'server.port': this.target?.port,
+      'url.path': this.path.split('?', 1)[0] || undefined,
+    })
+    endServerSpan(this.#span, { status, code: refusal?.status, backend: this.source?.address })
   }
 }

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { parseTraceparent } from '@ipfleet/core/trace-context.ts'
+import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { Entry } from '@ipfleet/cache/entry.ts'
 import type { LruStore } from '@ipfleet/cache/lru-store.ts'
 import type { LaneAnswer } from '@ipfleet/http-server/fast-lane/lane-connection.ts'
@@ -24,7 +24,8 @@ export interface MemoryHitsDeps {
 interface MemoryHit {
   readonly target: string
   readonly id: string
-  readonly traceId: string | undefined
+  /** Undefined: the request belongs to no trace yet. */
+  readonly parent: TraceContext | undefined
   readonly entry: Entry
   readonly status: 200 | 304
   /** To be added to the answer. */
@@ -103,15 +104,16 @@ export class MemoryHits {
     const isHeld =
       headers['if-none-match'] !== undefined && isUnchanged({ method: 'GET', headers }, preparedOf(entry).tag)
     const id = requestIdOf(headers['x-request-id'])
-    const traceId = parseTraceparent(headers['traceparent'])?.traceId
-    return { target, id, traceId, entry, status: isHeld ? 304 : 200, clientFields, startedMs }
+    const parent = parseTraceparent(headers['traceparent'])
+    return { target, id, parent, entry, status: isHeld ? 304 : 200, clientFields, startedMs }
   }
 
-  #answered({ target, id, traceId, status, startedMs }: MemoryHit): void {
+  #answered({ target, id, parent, status, startedMs }: MemoryHit): void {
     const { record, accessLog } = this.#deps
     const durationMs = performance.now() - startedMs
     if (status === 304) record.add('lookup', 304, 'l1', durationMs)
     else record.addMemoryHit(durationMs)
+    const traceId = accessLog.trace({ id, method: 'GET', target, parent }, { status, cache: 'l1' })?.traceId
     if (accessLog.enabled) {
       accessLog.write({ id, traceId, method: 'GET', path: target, status, cache: 'l1', latencyUs: durationMs * 1000 })
     }

@@ -1,5 +1,5 @@
 import type { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
-import type { LoadMany } from '@ipfleet/cache/batch-load.ts'
+import type { LoadMany } from '@ipfleet/cache/finding.ts'
 import { inSlices } from '@ipfleet/cache/in-slices.ts'
 import { type Answer, Entry } from '@ipfleet/cache/entry.ts'
 import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
