@@ -21,7 +21,7 @@ import {
 import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
 import { currentBudget } from './request-budget.ts'
 import { untilMoved } from './until-moved.ts'
-import { type RedisNeed, selfTest } from './self-test.ts'
+import { mastersOf, type RedisNeed, selfTest } from './self-test.ts'
 
 export interface RedisLinkOptions extends RedisAccess {
   /** Shown in CLIENT LIST and in logs. */
@@ -35,7 +35,10 @@ export interface RedisLinkOptions extends RedisAccess {
 }
 
 interface RedisLinkEvents {
-  /** Connected and answering: state kept elsewhere while it was away can be brought back. */
+  /**
+   * Connected and answering: state kept elsewhere while it was away can be brought back. Told again when the Cluster has
+   * other masters, which may have lost some.
+   */
   up: []
   down: []
   /** One command: how long, and whether it was answered. */
@@ -83,6 +86,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   #up = false
   #isReached = false
   #hasPassed = false
+  #masters: readonly Redis[] = []
   #isTesting = false
   #testedMs = -Infinity
   #refusedMs = -Infinity
@@ -222,6 +226,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 
   #probe(): void {
     if (this.client.status !== 'ready') return
+    if (this.isCluster) this.#noticeMasters()
     if (this.#up && this.condition.trouble === undefined) {
       // It has been counted.
       this.#attempt((client) => client.ping()).catch(() => {})
@@ -229,6 +234,14 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     }
     const isAway = this.condition.trouble?.problem.kind === 'away'
     if (isAway || performance.now() - this.#testedMs >= retestEveryMs) void this.#test()
+  }
+
+  #noticeMasters(): void {
+    const masters = mastersOf(this.client)
+    const known = this.#masters
+    this.#masters = masters
+    const areSame = masters.length === known.length && masters.every((master) => known.includes(master))
+    if (!areSame && known.length > 0 && this.#up) this.emit('up')
   }
 
   /** Goes past the breaker: this is its probe. */

@@ -37,9 +37,13 @@ export async function selfTest(
 
 /** ioredis 6.0.0 connects to a node of a Cluster when it first has a command for it, which then waits or fails. */
 async function reachMasters(client: Redis): Promise<void> {
+  await Promise.all(mastersOf(client).map((node) => node.ping()))
+}
+
+/** Connections to the masters of a Cluster; none, if it is none. */
+export function mastersOf(client: Redis): readonly Redis[] {
   const cluster: unknown = client
-  const masters = cluster instanceof Cluster ? cluster.nodes('master') : []
-  await Promise.all(masters.map((node) => node.ping()))
+  return cluster instanceof Cluster ? cluster.nodes('master') : []
 }
 
 /** `standalone`, `cluster` or `sentinel`. HELLO is what every user may, from Redis 6 on. */

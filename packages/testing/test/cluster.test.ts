@@ -5,10 +5,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { type FakeIpinfo, startFakeIpinfo } from '../src/fake-ipinfo.ts'
 import { type ServiceProcess, startReplica, startService } from '../src/service-process.ts'
+import { RespClient } from '../src/resp-client.ts'
 import { makeReadmeUser } from '../src/redis-users.ts'
 import { temporaryFolder } from '../src/service-process-folder.ts'
 import { startFaultyTcpProxy } from '../src/faulty-tcp-proxy.ts'
 import { startTestCluster, type TestCluster } from '../src/test-cluster.ts'
+import type { TestRedis } from '../src/test-redis.ts'
 import { until } from '../src/until.ts'
 import { Opened } from './opened.ts'
 
@@ -261,6 +263,29 @@ test('it is used from behind NAT, where its nodes are not where they say', async
   await until(async () => (await healthOf(outside.url)).status === 'ok')
   expect(proxies.filter(({ accepted }) => accepted === 0)).toEqual([])
 })
+
+test('a master that has lost what it knew is told again which keys rest', async () => {
+  const id = (await keysOf(stranger.url))[0]?.id
+  await fetch(`${stranger.url}/keys/${id}/bench?seconds=600`, { method: 'POST' })
+  const field = ['HEXISTS', 'blue:keys:{pool}:benches', `${id}:until`]
+  const holds = (node: TestRedis): Promise<unknown> => replyOf(node.url, ...field)
+  const holder = await until(async () => {
+    const replies = await Promise.all(cluster.nodes.map(holds))
+    return cluster.nodes[replies.indexOf(1)]
+  })
+  await holder.restart()
+  await until(async () => (await holds(holder)) === 1)
+})
+
+/** What one node says. */
+async function replyOf(url: string, ...command: readonly string[]): Promise<unknown> {
+  const connection = await RespClient.connect(url)
+  try {
+    return await connection.call(...command).catch(() => undefined)
+  } finally {
+    connection.close()
+  }
+}
 
 function started(name: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
   const entry = fileURLToPath(new URL(`../../../services/${name}/src/main.ts`, import.meta.url))
