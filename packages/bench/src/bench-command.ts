@@ -9,6 +9,7 @@ const help = `Measures a lookup replica, the edge and the egress next to their p
   npm run bench -- rss        memory with many entries and many open connections
   npm run bench -- offline    which share of addresses the embedded database knows, and its memory; fetches a second source
   npm run bench -- commands   Redis commands per answer from Redis and per cold miss
+  npm run bench -- fleet      fleets of 10, 30 and 100 replicas in one process, on a Redis Cluster of three masters
   npm run bench -- batch      items per second of batches, from Redis and from upstream
   npm run bench -- bulk       lines per second of a long list through command, edge and bulk service, and memory of each
   npm run bench -- edge       CPU time per proxied GET, next to http-proxy-3, and HAProxy and nginx if installed
@@ -52,6 +53,11 @@ bulk:
   --replicas N         default 2
   --latency-ms N       that upstream takes over an answer; default 20
   --live N             look-ups a second through the edge, before the job and beside it; default: none
+
+fleet:
+  --replicas N         of the largest one; default 100
+  --distinct N         different addresses, each asked of all replicas at once; default 200
+  --latency-ms N       that upstream takes over an answer; default 20
 
 commands:
   --requests N         of each kind; default 100

@@ -8,6 +8,7 @@ import { benchEdgeIdle } from './edge-idle-bench.ts'
 import { benchEgress } from './egress-bench.ts'
 import { benchHit } from './hit-bench.ts'
 import { benchMiss } from './miss-bench.ts'
+import { benchFleet } from './fleet-bench.ts'
 import { egressTable } from './egress-report.ts'
 import {
   batchTable,
@@ -16,6 +17,7 @@ import {
   edgeHashTable,
   edgeIdleTable,
   edgeTable,
+  fleetTable,
   hitTable,
   offlineTable,
   missTable,
@@ -64,6 +66,13 @@ export const benches: Readonly<Record<string, Bench>> = {
   commands: async ({ number }) => {
     const report = await benchCommands({ requests: number('requests', 100) })
     return { report, table: commandsTable(report) }
+  },
+  fleet: async ({ number }) => {
+    const most = number('replicas', 100)
+    const sizes = [10, 30, 100].filter((size) => size < most)
+    const options = { distinct: number('distinct', 200), latencyMs: number('latency-ms', 20) }
+    const report = await benchFleet({ ...options, sizes: [...sizes, most] })
+    return { report, table: fleetTable(report) }
   },
   batch: async ({ number }) => {
     const report = await benchBatch({

@@ -1,5 +1,6 @@
 import type { BatchReport } from './batch-bench.ts'
 import type { BulkReport, ProcessUse } from './bulk-bench.ts'
+import type { FleetSeries } from './fleet-bench.ts'
 import type { CommandsReport } from './commands-bench.ts'
 import type { EdgeReport, PeerRatio } from './edge-bench.ts'
 import type { EdgeHashReport } from './edge-hash-bench.ts'
@@ -100,6 +101,29 @@ export function offlineTable({ addresses, shares, residentBytes, startedMs }: Of
   ])
   const costs = `RSS ${megabytes(residentBytes)} MB, first answer after ${Math.round(startedMs)} ms`
   return `${table([[`${addresses} each`, 'country', 'AS number and name'], ...rows])}\na replica without keys: ${costs}\n`
+}
+
+const redisCost = ({ commands, cpuMicros }: FleetSeries['herd']): string =>
+  `${commands.toFixed(1)}, ${cpuMicros.toFixed(0)} µs`
+
+export function fleetTable({ series }: { readonly series: readonly FleetSeries[] }): string {
+  const head = [
+    'replicas',
+    'look-ups',
+    'upstream calls per address',
+    'calls with each key',
+    'commands, CPU of Redis per',
+  ]
+  const rows = series.map((one) => [
+    String(one.replicas),
+    String(one.lookups),
+    (one.upstreamCalls / one.distinct).toFixed(3),
+    one.byKey.join(' '),
+    `look-up that waits: ${redisCost(one.herd)}; answer: ${redisCost(one.read)}`,
+    one.messagesSentOn.toFixed(1),
+    one.connectionsPerReplica.toFixed(1),
+  ])
+  return `${table([[...head, 'messages sent on per call', 'connections per replica'], ...rows])}\n`
 }
 
 export function commandsTable({ hit, miss }: CommandsReport): string {
