@@ -10,8 +10,8 @@ import { type BackendEvents, BackendSet } from './backend-set.ts'
 import { alignTurns, balancers, roundRobin } from './balancers.ts'
 import { DnsWatcher, type Resolve } from './dns-watcher.ts'
 import { type Endpoint, endpointsOf, namesOf } from './endpoints.ts'
+import { BackendChecks } from './backend-checks.ts'
 import { checkHealth, type HealthCheck } from './health-check.ts'
-import { HealthChecker } from './health-checker.ts'
 import { LatencyEstimate } from './latency-estimate.ts'
 
 export interface UpstreamGroupConfig {
@@ -57,6 +57,7 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
   readonly #deps: Required<UpstreamGroupDeps>
   readonly #dns: DnsWatcher
   readonly #backends: BackendSet
+  readonly #checks: BackendChecks
   #config: UpstreamGroupConfig
   /** Ejected backends that have been asked all the same. */
   readonly #asked = new WeakSet<Backend>()
@@ -70,6 +71,12 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     this.#deps = { resolve: lookUpAll, checkHealth, clock: monotonicClock, random: Math.random, ...deps }
     this.latency = new LatencyEstimate(this.#deps.clock)
     this.#backends = new BackendSet(config.ejection, this.#deps.clock, this)
+    this.#checks = new BackendChecks({
+      ...this.#deps,
+      config: () => this.#config,
+      backends: this.#backends,
+      onUnhealthy: (backend) => this.#doubtAddressOf(backend),
+    })
     this.#dns = new DnsWatcher(this.#deps)
     this.#dns.on('unresolved', (hostname, code) => this.emit('unresolved', hostname, code))
     this.#dns.on('changed', () => {
@@ -213,7 +220,7 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     }
     for (const backend of backends) {
       if (!before.includes(backend)) this.emit('joined', backend.id)
-      this.#attend(backend)
+      this.#checks.attend(backend)
     }
   }
 
@@ -222,42 +229,6 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     // Decides between equals only: processes that start together then differ in which is first.
     const firstTurn = this.#deps.random() * 1e-6
     return new Backend(endpoint, pool, firstTurn, (backend) => this.#backends.readmit(backend))
-  }
-
-  /** Has a backend checked, or not checked any more, as configured. */
-  #attend(backend: Backend): void {
-    if (this.#healthPath !== '') {
-      if (backend.checker !== undefined) return backend.checker.configure(this.#config.health)
-      backend.checker = this.#checkerOf(backend)
-      return backend.checker.start()
-    }
-    backend.checker?.close()
-    backend.checker = undefined
-    if (backend.state === 'unhealthy') this.#backends.bringBack(backend)
-  }
-
-  #checkerOf(backend: Backend): HealthChecker {
-    const checker = new HealthChecker(this.#config.health, {
-      check: (signal) => this.#check(backend, signal),
-      clock: this.#deps.clock,
-      random: this.#deps.random,
-    })
-    checker.on('healthy', () => this.#backends.bringBack(backend))
-    checker.on('unhealthy', (reason) => {
-      this.#backends.takeOut(backend, reason)
-      this.#doubtAddressOf(backend)
-    })
-    return checker
-  }
-
-  #check({ pool: { target }, authority }: Backend, signal: AbortSignal) {
-    const { timeoutMs } = this.#config.health
-    return this.#deps.checkHealth({ target, authority, path: this.#healthPath, timeoutMs }, signal)
-  }
-
-  /** '' when there are no active checks. */
-  get #healthPath(): string {
-    return this.config.healthPath ?? this.#config.health.path ?? ''
   }
 }
 
