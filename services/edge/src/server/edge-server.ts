@@ -174,8 +174,9 @@ export class EdgeServer {
       const address = peerAddress(req)
       const why = this.#limits.openStream(address)
       if (why !== undefined) return this.#sessions.refuse(res, this.#options.shares.refusal('connections', why))
-      const { stream } = h2
-      if (!stream.endAfterHeaders) this.#windows.widen(stream.session as ServerHttp2Session, this.#shareOf(address))
+      const { session, endAfterHeaders } = h2.stream
+      // Of a server, and gone with a stream that has been reset already.
+      if (session && !endAfterHeaders) this.#windows.widen(session as ServerHttp2Session, this.#shareOf(address))
       res.stream.once('close', () => {
         this.#limits.closeStream(address)
         if (res.stream.aborted && !this.#options.isTrusted(address)) {
