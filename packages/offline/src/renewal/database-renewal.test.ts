@@ -91,7 +91,11 @@ test('a file that was refused is not fetched again', async () => {
   await one.look()
   wallMs += 26 * hourMs
   await one.look()
-  expect([said.length, said[1], existsSync(one.path)]).toEqual([2, 'unchanged', false])
+  expect([said.length, said[1], existsSync(one.path)]).toEqual([
+    2,
+    'the source still has the file that was refused',
+    false,
+  ])
 })
 
 test.each([401, 500])('after %i the next try is an hour later, and the message holds no secret', async (status) => {

@@ -115,8 +115,10 @@ export class DatabaseRenewal extends EventEmitter<RenewalEvents> {
       const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(downloadLimitMs)])
       const download = await downloadDatabase({ source, etag, path: part, signal })
       pauseMs = between(dayMs, dayMs + hourMs)
-      if (download.kind === 'unchanged') this.emit('unchanged')
-      else {
+      if (download.kind === 'unchanged') {
+        if (etag === version) this.emit('unchanged')
+        else this.#failed('the source still has the file that was refused')
+      } else {
         etag = download.etag
         if (await this.#take(part)) version = etag ?? `sha256:${download.sha256}`
       }
