@@ -81,6 +81,12 @@ const kinds = {
     message: 'This Idempotency-Key stands for another request; take a new one',
     level: 'debug',
   },
+  no_ips_found: {
+    status: 422,
+    title: 'No IPs Found',
+    message: 'There is no IP address in what was sent',
+    level: 'debug',
+  },
   range_not_satisfiable: {
     status: 416,
     title: 'Range not satisfiable',

@@ -153,6 +153,7 @@ export class Replica {
         record,
         clients,
         exhaustedStatus,
+        tools: settings.TOOLS,
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
         liveRate: new LiveRate(() => record.live),
         bodies: new RequestBodies({

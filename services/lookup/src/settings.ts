@@ -107,6 +107,11 @@ export const settingsSchema = {
     default: '503',
     help: 'What a look-up is answered that no key may ask now. 429 for clients whose SDK takes a 503 for a record and keeps it (Java 3.3.0, Ruby 2.6.0)',
   }),
+  TOOLS: choice(['local', 'upstream'], {
+    group: 'Clients',
+    default: 'local',
+    help: 'Who sums lists up (POST /summarize, /tools/summarize-ips). local: this fleet, by its records; addresses that it does not know yet are looked up. upstream: IPinfo, whose tools have five uses a day',
+  }),
   ...serverSettings(8080),
   FAST_LANE: choice(['on', 'off'], {
     group: 'Server',

@@ -42,7 +42,7 @@ describe('twenty keys', () => {
       redis,
       replicas: 2,
       keys: named(20),
-      env: { BREAKER_OPEN_SECONDS: '1' },
+      env: { BREAKER_OPEN_SECONDS: '1', TOOLS: 'upstream' },
     })
   })
   afterAll(() => fleet.stop())

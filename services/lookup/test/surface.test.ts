@@ -24,7 +24,7 @@ beforeAll(async () => {
     redis,
     keys: ['business-key'],
     fake: { keys: { 'business-key': { plan: 'business', toolsPerDay: 100 } } },
-    env: { TRUST_PROXY: '127.0.0.0/8' },
+    env: { TRUST_PROXY: '127.0.0.0/8', TOOLS: 'upstream' },
   })
   client = httpClient()
 })

@@ -11,6 +11,7 @@ import { BatchSlots } from './batch-slots.ts'
 import type { LiveRate } from '../operations/live-rate.ts'
 import { type Answered, BatchError, endOf, LookupError } from '../lookup/answered.ts'
 import type { Lookup } from '../lookup/lookup.ts'
+import { summarize } from '../lookup/summary-answer.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import { parseTarget, toolTarget } from '../query/query.ts'
 import { answerHeaders, notModifiedHeaders } from './answer-headers.ts'
@@ -33,6 +34,8 @@ export interface LookupRoutesDeps {
   readonly bodies: RequestBodies
   /** What a look-up is answered that no key may ask now. */
   readonly exhaustedStatus: number
+  /** Who sums lists up: this fleet, of its own records, or upstream, whose tools have five uses a day. */
+  readonly tools: 'local' | 'upstream'
 }
 
 const maxBatchBytes = 1024 * 1024
@@ -42,6 +45,7 @@ const methods = 'GET, HEAD, POST, OPTIONS'
 /** POST paths that upstream has besides /batch; anything else is asked with GET. */
 const postPaths = /^\/(batch|tools|summarize|map)(\/|&|\?|$)/
 
+const summaryPath = /^\/(?:tools\/)?summarize(?:-ips)?(?:\/|&|\?|$)/
 const batchPath = /^\/batch(\/|&|\?|$)/
 
 /** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
@@ -64,7 +68,7 @@ export function lookupRoutes(deps: LookupRoutesDeps): Router {
 
   const post = (req: Request, res: Response): Promise<void> =>
     respond(deps, 'batch', req, res, () =>
-      batchPath.test(req.url) ? batchAnswer(deps, slots, req, res) : toolAnswer(deps, req, res),
+      batchPath.test(req.url) ? batchAnswer(deps, slots, req, res) : toolAnswer(deps, slots, req, res),
     )
 
   const router = Router({ caseSensitive: true })
@@ -83,14 +87,7 @@ export function lookupRoutes(deps: LookupRoutesDeps): Router {
 async function batchAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Request, res: Response): Promise<Answered> {
   const { lookup, clientAddress, liveRate, bodies } = deps
   const client = clientAddress(req)
-  const terms = {
-    ...batchForm(req.url, req.headers.host),
-    directives: cacheDirectives(req.headers['cache-control']),
-    reserveShare: liveReserve(req),
-    isBackground: isBackground(req),
-    exhaustedStatus: exhaustedStatusFor(req, deps.exhaustedStatus),
-    ownAddress: () => ownAddress(client),
-  }
+  const terms = { ...batchForm(req.url, req.headers.host), ...batchTerms(deps, req, client) }
   if (terms.isBackground) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
   // Here, and not in a middleware: a client that may not ask has nothing of it read.
   const body = await bodies.read(req, res, { maxBytes: maxBatchBytes, client })
@@ -102,13 +99,39 @@ async function batchAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Reque
   return answered
 }
 
-async function toolAnswer(deps: LookupRoutesDeps, req: Request, res: Response): Promise<Answered> {
-  const { lookup, clientAddress, bodies } = deps
+function batchTerms(deps: LookupRoutesDeps, req: Request, client: string) {
+  return {
+    directives: cacheDirectives(req.headers['cache-control']),
+    reserveShare: liveReserve(req),
+    isBackground: isBackground(req),
+    exhaustedStatus: exhaustedStatusFor(req, deps.exhaustedStatus),
+    ownAddress: () => ownAddress(client),
+  }
+}
+
+async function toolAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Request, res: Response): Promise<Answered> {
+  const { lookup, clientAddress, bodies, tools } = deps
+  if (tools === 'local' && summaryPath.test(req.url)) return summaryAnswer(deps, slots, req, res)
   const path = toolTarget(req.url)
   if (cacheDirectives(req.headers['cache-control']).onlyIfCached) throw new ProxyError('not_cached')
   const bytes = await bodies.read(req, res, { maxBytes: maxToolBytes, client: clientAddress(req) })
   const contentType = req.headers['content-type'] ?? 'text/plain'
   return lookup.direct({ method: 'POST', surface: 'legacy', path, body: { bytes, contentType }, expected: 'any' })
+}
+
+async function summaryAnswer(
+  deps: LookupRoutesDeps,
+  slots: BatchSlots,
+  req: Request,
+  res: Response,
+): Promise<Answered> {
+  const client = deps.clientAddress(req)
+  const body = await deps.bodies.read(req, res, { maxBytes: maxToolBytes, client })
+  await slots.take(client, res)
+  const form = { prefix: '', dropsEmpty: false, hasLeft: () => res.destroyed }
+  const answered = await summarize(deps.lookup, body.toString(), { ...form, ...batchTerms(deps, req, client) })
+  slots.answering(res)
+  return answered
 }
 
 /** `/` is the record of the calling client. */

@@ -1,0 +1,102 @@
+import { isIPv4 } from 'node:net'
+import { isRecord } from '@ipfleet/core/json.ts'
+import { memberAt } from './json-inputs.ts'
+
+type Members = Readonly<Record<string, unknown>>
+
+/** What is counted by its values, in the order and by the names of IPinfo's answer, and where a record has it. */
+const groups: readonly (readonly [name: string, read: (record: Members) => unknown])[] = [
+  ['countries', (record) => record['country_code'] ?? record['country'] ?? memberAt(record, 'geo.country_code')],
+  ['cities', cityOf],
+  ['regions', (record) => record['region'] ?? memberAt(record, 'geo.region')],
+  ['asns', asnOf],
+  ['companies', (record) => memberAt(record, 'company.name')],
+  [
+    'ipTypes',
+    (record) => memberAt(record, 'company.type') ?? memberAt(record, 'asn.type') ?? memberAt(record, 'as.type'),
+  ],
+  ['routes', (record) => memberAt(record, 'asn.route')],
+  ['carriers', (record) => memberAt(record, 'carrier.name') ?? memberAt(record, 'mobile.name')],
+  ['domains', (record) => memberAt(record, 'asn.domain') ?? record['as_domain'] ?? memberAt(record, 'as.domain')],
+]
+
+const privacyKinds = ['vpn', 'proxy', 'hosting', 'relay', 'tor'] as const
+
+/**
+ * Sums records up, in the shape of IPinfo's `POST /summarize?cli=1` (`IPSummary` of its SDK for Go). An address that a list
+ * has twice counts twice, but for `unique`.
+ */
+export class IpSummary {
+  readonly #seen = new Set<string | number>()
+  readonly #counts = new Map<string, Map<string, number>>(groups.map(([name]) => [name, new Map()]))
+  readonly #privacy = new Map<string, number>(privacyKinds.map((kind) => [kind, 0]))
+  #total = 0
+  #bogon = 0
+  #anycast = 0
+  #mobile = 0
+
+  /**
+   * @param address in its canonical spelling
+   * @param record undefined: there is none, and the address counts by itself
+   */
+  add(address: string, record: Members | undefined, times = 1): void {
+    this.#total += times
+    // A number takes a fraction of the memory.
+    this.#seen.add(isIPv4(address) ? numberOf(address) : address)
+    if (record === undefined) return
+    if (record['bogon'] === true) {
+      this.#bogon += times
+      return
+    }
+    for (const [name, read] of groups) count(this.#counts.get(name), read(record), times)
+    for (const kind of privacyKinds) if (isPrivate(record, kind)) count(this.#privacy, kind, times)
+    if (record['anycast'] === true || record['is_anycast'] === true) this.#anycast += times
+    if (record['is_mobile'] === true || isRecord(record['carrier']) || isRecord(record['mobile'])) this.#mobile += times
+  }
+
+  toJSON(): object {
+    return {
+      total: this.#total,
+      unique: this.#seen.size,
+      ...Object.fromEntries([...this.#counts].map(([name, values]) => [name, mostFirst(values)])),
+      mobile: this.#mobile,
+      privacy: Object.fromEntries(this.#privacy),
+      anycast: this.#anycast,
+      bogon: this.#bogon,
+    }
+  }
+}
+
+function count(values: Map<string, number> | undefined, value: unknown, times: number): void {
+  if (typeof value === 'string' && value !== '') values?.set(value, (values.get(value) ?? 0) + times)
+}
+
+/** As JSON objects are read: what is most is first. */
+function mostFirst(values: ReadonlyMap<string, number>): object {
+  return Object.fromEntries([...values].toSorted(([, one], [, other]) => other - one))
+}
+
+function cityOf(record: Members): string | undefined {
+  const [city, region, country] = ['city', 'region', 'country'].map(
+    (name) => record[name] ?? memberAt(record, `geo.${name === 'country' ? 'country_code' : name}`),
+  )
+  return typeof city === 'string'
+    ? [city, region, country].filter((part) => typeof part === 'string').join(', ')
+    : undefined
+}
+
+/** `AS15169 Google LLC`, as `org` has it. */
+function asnOf(record: Members): unknown {
+  if (typeof record['org'] === 'string') return /^AS\d+/.test(record['org']) ? record['org'] : undefined
+  const number = memberAt(record, 'as.asn') ?? memberAt(record, 'asn.asn') ?? record['asn']
+  const name = memberAt(record, 'as.name') ?? memberAt(record, 'asn.name') ?? record['as_name']
+  return typeof number === 'string' ? [number, name].filter((part) => typeof part === 'string').join(' ') : undefined
+}
+
+function isPrivate(record: Members, kind: string): boolean {
+  const members = [`privacy.${kind}`, `anonymous.is_${kind}`, `is_${kind}`]
+  return members.some((member) => memberAt(record, member) === true)
+}
+
+const numberOf = (address: string): number =>
+  address.split('.').reduce((number, octet) => number * 256 + Number(octet), 0)
