@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '@ipfleet/fleet-client/batch-client.ts'
+import { summaryWriter } from '@ipfleet/ip-lists/ip-summary.ts'
 import { rowWriter } from '@ipfleet/ip-lists/result-format.ts'
 import { runBatches } from './batch-run.ts'
 import { CommandFault, exitCodes, Stopped } from './command-fault.ts'
@@ -223,12 +224,16 @@ class BulkRun {
     const isTable = format === 'csv' || format === 'tsv'
     const columns = own && !(isTable && this.#deps.sources.length > 1) ? this.#columns : undefined
     const ownColumns = new OwnColumns(columns ?? [], prefix)
-    const rows = rowWriter(format, {
-      fields,
-      forExcel: app === 'excel',
-      columns: isTable && columns ? ownColumns.columnsWith(fields) : undefined,
-    })
-    const join: RowJoin | undefined = own && (async (lines) => ownColumns.joined(lines, await own(countLines(lines))))
+    const { sumsUp } = options
+    const rows = sumsUp
+      ? summaryWriter()
+      : rowWriter(format, {
+          fields,
+          forExcel: app === 'excel',
+          columns: isTable && columns ? ownColumns.columnsWith(fields) : undefined,
+        })
+    const join: RowJoin | undefined =
+      own === undefined || sumsUp ? undefined : async (lines) => ownColumns.joined(lines, await own(countLines(lines)))
     this.#output =
       plan.kind === 'stream'
         ? new ResultOutput(rows, toStream(stdout), { fields, join })

@@ -17,7 +17,7 @@ import { inputForms } from './list-form.ts'
 export type Invocation =
   /** Help, or the version. */
   | { readonly command: 'text'; readonly text: string }
-  | { readonly command: 'bulk' | 'lookup'; readonly options: BulkOptions }
+  | { readonly command: 'bulk' | 'lookup' | 'summarize'; readonly options: BulkOptions }
   | { readonly command: 'grep'; readonly options: GrepOptions }
   | { readonly command: 'ranges'; readonly options: RangesOptions }
 
@@ -34,13 +34,14 @@ export function parseCommandLine(argv: readonly string[], line: CommandLine): In
     .configureHelp({ helpWidth: 118 })
     .exitOverride()
   const on = (invocation: Invocation): void => void (found = invocation)
-  for (const add of [addBulk, addLookup, addGrep, addRanges]) add(program, line, on)
+  for (const add of [addBulk, addLookup, addSummarize, addGrep, addRanges]) add(program, line, on)
   try {
     program.parse([...argv], { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { command: 'text', text }
-    if (error.code === 'commander.help') throw usageFault('a command is missing: bulk, lookup, grep or ranges')
+    if (error.code === 'commander.help')
+      throw usageFault('a command is missing: bulk, lookup, summarize, grep or ranges')
     throw usageFault(
       error.message
         .replace(/^error: /, '')
@@ -164,6 +165,24 @@ const addLookup: Add = (program, line, on) => {
     .action((addresses: string[], given: GivenOptions) => {
       const options = bulkOptions(['-'], { ...given, quiet: true, inputFormat: 'lines' }, line)
       on({ command: 'lookup', options: { ...options, addresses } })
+    })
+}
+
+const addSummarize: Add = (program, line, on) => {
+  const command = program
+    .command('summarize')
+    .summary('count what a list has, by country, network …')
+    .description('Looks a list up and counts its addresses, by country, city, network, kind and more, as JSON.')
+    .argument('[files...]', 'lists; none or -: standard input')
+  addFleetOptions(addInputOptions(command))
+    .optionsGroup('Output:')
+    .addOption(option('-o, --output <file>', 'where the summary goes; one that is there is kept'))
+    .option('--force', 'overwrites an output file that is there')
+    .option('--quiet', 'nothing on standard error but what went wrong')
+    .addHelpText('after', '\nExample:\n  ipfleet summarize access.log --extract all\n')
+    .action((files: string[], given: GivenOptions) => {
+      const options = bulkOptions(files, { ...given, resume: false, format: 'ndjson' }, line)
+      on({ command: 'summarize', options: { ...options, sumsUp: true } })
     })
 }
 

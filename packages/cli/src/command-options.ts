@@ -10,6 +10,8 @@ export interface BulkOptions {
   readonly inputs: readonly string[]
   /** In place of lists: addresses of the command line. */
   readonly addresses: readonly string[] | undefined
+  /** A summary is written in place of the results. */
+  readonly sumsUp: boolean
   /** Of a job whose results are fetched, instead of inputs. */
   readonly job: string | undefined
   /** Undefined: standard output. */
@@ -85,6 +87,7 @@ export function bulkOptions(
   return {
     inputs: job === undefined ? listsIn(inputs, stdinIsTerminal) : [],
     addresses: undefined,
+    sumsUp: false,
     job,
     output: output === '-' ? undefined : output,
     format: outputFormat(given.format, output, given.for),

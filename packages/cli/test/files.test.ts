@@ -229,3 +229,12 @@ describe('addresses of the command line', () => {
     ])
   })
 })
+
+test('a list is summed up', async () => {
+  const log = '8.8.8.8 - "GET /" 10.0.0.1\n8.8.8.8 - nothing\n9.9.9.9:53 x\n'
+  const { code, stdout } = await run(['-', '--extract', 'all'], log, 'summarize')
+  expect([code, JSON.parse(stdout)]).toMatchObject([
+    0,
+    { total: 4, unique: 3, bogon: 1, countries: { US: 3 }, asns: { 'AS15169 Google LLC': 2 } },
+  ])
+})

@@ -27,7 +27,7 @@ test('npx finds it in a checkout, and without a command it names them', () => {
   const npx = (...words: readonly string[]) =>
     spawnSync('npx', ['--no-install', 'ipfleet', ...words], { cwd: repository, encoding: 'utf8' })
   expect(npx('--version').stdout).toMatch(/^ipfleet \d+\.\d+\.\d+\n$/)
-  expect(npx()).toMatchObject({ status: 2, stderr: expect.stringContaining('bulk, lookup, grep or ranges') })
+  expect(npx()).toMatchObject({ status: 2, stderr: expect.stringContaining('bulk, lookup, summarize, grep or ranges') })
 })
 
 describe('what cannot be meant ends with 2, a reason and nothing on standard output:', () => {

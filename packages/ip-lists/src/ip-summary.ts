@@ -1,6 +1,8 @@
 import { isIPv4 } from 'node:net'
 import { isRecord } from '@ipfleet/core/json.ts'
+import { addressIn } from './chunker.ts'
 import { memberAt } from './json-inputs.ts'
+import type { RowWriter } from './result-format.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -54,6 +56,15 @@ export class IpSummary {
     if (record['is_mobile'] === true || isRecord(record['carrier']) || isRecord(record['mobile'])) this.#mobile += times
   }
 
+  /** @param lines of results, whole ones; those of inputs that are no addresses do not count */
+  addResults(lines: Buffer): void {
+    for (const line of lines.toString('utf8').trimEnd().split('\n')) {
+      const { input, error, ...record } = JSON.parse(line) as Members & { readonly input: string }
+      const address = addressIn(input)
+      if (address !== undefined) this.add(address, error === undefined ? record : undefined)
+    }
+  }
+
   toJSON(): object {
     return {
       total: this.#total,
@@ -64,6 +75,21 @@ export class IpSummary {
       anycast: this.#anycast,
       bogon: this.#bogon,
     }
+  }
+}
+
+/** In place of results, their summary at the end. */
+export function summaryWriter(): RowWriter {
+  const summary = new IpSummary()
+  return {
+    head: '',
+    rows: (lines) => {
+      summary.addResults(lines)
+      return ''
+    },
+    get tail() {
+      return `${JSON.stringify(summary, null, 2)}\n`
+    },
   }
 }
 

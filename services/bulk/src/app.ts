@@ -16,6 +16,7 @@ import { type EventRoutesDeps, eventRoutes } from './http/event-routes.ts'
 import { type AdmissionDeps, admitClients, holderOf } from './http/job-access.ts'
 import { type JobRoutesDeps, jobRoutes } from './http/job-routes.ts'
 import { type ResultRoutesDeps, resultRoutes } from './http/result-routes.ts'
+import { summaryRoutes } from './http/summary-routes.ts'
 import type { ServiceSlots } from './limits/slot-limiter.ts'
 
 export interface AppDeps extends JobRoutesDeps, EventRoutesDeps, ResultRoutesDeps, AdmissionDeps {
@@ -72,11 +73,12 @@ function jobsApp(deps: AppDeps): Router {
   router.use(jobRoutes(deps))
   router.use(eventRoutes(deps))
   router.use(resultRoutes(deps))
+  router.use(summaryRoutes(deps))
   // After all routes: a known path with another method.
   router.all('/jobs', allowOnly('GET, HEAD, POST'))
   router.all('/jobs/:id', allowOnly('GET, HEAD, DELETE'))
   router.all('/jobs/:id/webhook', allowOnly('POST'))
-  router.all(['/jobs/:id/events', '/jobs/:id/results'], allowOnly('GET, HEAD'))
+  router.all(['/jobs/:id/events', '/jobs/:id/results', '/jobs/:id/summary'], allowOnly('GET, HEAD'))
   return router
 }
 

@@ -452,3 +452,12 @@ test('a stop cuts off those who follow, and not those who load', async () => {
   expect(await seen.end).toBe('cut')
   expect((await harness.ask(resultsOf(id))).text).toBe(first)
 })
+
+test('a summary counts the results that there are, whatever the client has of them', async () => {
+  const id = await harness.job(`8.8.8.8\n10.0.0.1\nnonsense\n8.8.8.8\n`)
+  const summary = async () => (await harness.ask(`/jobs/${id}/summary`)).json() as object
+  expect(await summary()).toMatchObject({ total: 0, unique: 0 })
+  await harness.finishAll(id)
+  expect(await summary()).toMatchObject({ total: 3, unique: 2, asns: { 'AS64500 Example': 3 } })
+  expect((await harness.ask(`/jobs/${id}/summary`, { method: 'DELETE' })).status).toBe(405)
+})

@@ -166,7 +166,7 @@ function setNext(req: Request, res: Response, { format, forSpreadsheets }: Resul
 }
 
 /** Aborts when the answer's connection is closed, or the answer is out. */
-function leftSignal(res: Response): AbortSignal {
+export function leftSignal(res: Response): AbortSignal {
   const controller = new AbortController()
   if (res.closed) controller.abort()
   else res.once('close', () => controller.abort())
