@@ -49,7 +49,7 @@ describe('the share of live look-ups', () => {
   })
 
   test('beside them batches go one by one, and take a quarter of the time', async () => {
-    const gate = gateWith()
+    const gate = gateWith({ clock: manualClock() })
     await noteLive(gate)
     const { most, tookMs } = await run(gate, 4, 10)
     expect(most).toBe(1)
@@ -67,14 +67,14 @@ describe('the share of live look-ups', () => {
   })
 
   test('with 100 percent there is no regard', async () => {
-    const gate = gateWith({ liveSharePercent: 100 })
+    const gate = gateWith({ liveSharePercent: 100, clock: manualClock() })
     await noteLive(gate)
     expect(gate.batchSize).toBe(500)
   })
 
   test('a caller that is to stop does not wait for its turn, and those behind it have theirs', async () => {
-    const gate = gateWith()
-    await noteLive(gate, 600)
+    const gate = gateWith({ clock: manualClock() })
+    await noteLive(gate, 100)
     const stop = new AbortController()
     const stopped = gate.pass(1, stop.signal, async () => answered(0))
     const behind = gate.pass(1, never, async () => answered(0))
