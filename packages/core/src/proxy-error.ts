@@ -81,12 +81,7 @@ const kinds = {
     message: 'This Idempotency-Key stands for another request; take a new one',
     level: 'debug',
   },
-  no_ips_found: {
-    status: 422,
-    title: 'No IPs Found',
-    message: 'There is no IP address in what was sent',
-    level: 'debug',
-  },
+  no_ips_found: { status: 422, title: 'No IPs Found', message: 'The body holds no IP address', level: 'debug' },
   range_not_satisfiable: {
     status: 416,
     title: 'Range not satisfiable',
@@ -205,12 +200,7 @@ const kinds = {
     message: 'Every source address is out; try again after the time in Retry-After',
     level: 'warn',
   },
-  target_timeout: {
-    status: 504,
-    title: 'Target timeout',
-    message: 'The target did not answer in time',
-    level: 'info',
-  },
+  target_timeout: { status: 504, title: 'Target timeout', message: 'The target did not answer in time', level: 'info' },
   upstream_unreachable: {
     status: 502,
     title: 'Upstream unreachable',

@@ -18,6 +18,9 @@ const headers = { authorization: 'Bearer client-token-1', 'content-type': 'text/
 const post = (body: string, path = '/summarize?cli=1'): Promise<Reply> =>
   fleet.ask(path, { method: 'POST', body, headers })
 
+/** Units that the client has left. */
+const remaining = ({ headers: fields }: Reply): number => Number(/r=(\d+)/.exec(String(fields['ratelimit']))?.[1])
+
 test('a list is counted in the shape of IPinfo’s answer, and no tool of upstream is used', async () => {
   const reply = await post('8.8.8.8\n8.8.8.8\n1.1.1.1\n10.0.0.1\nnonsense\n')
   expect([reply.status, reply.headers['content-type']]).toEqual([200, 'application/json; charset=utf-8'])
@@ -38,7 +41,6 @@ test('addresses that are known cost nothing, the others one unit each, which the
   expect(first.headers['ipfleet-units']).toBe('2')
   const second = await post('9.0.0.1\n9.0.0.2\n9.0.0.3\n')
   expect(second.headers['ipfleet-units']).toBe('1')
-  const remaining = ({ headers: fields }: Reply): number => Number(/r=(\d+)/.exec(String(fields['ratelimit']))?.[1])
   expect(remaining(second)).toBe(remaining(first) - 1)
 })
 
