@@ -107,7 +107,7 @@ readinessProbe:
 {{- $pool := index . 3 -}}
 {{- $suffix := printf "-%s%s" $name ($pool.name | empty | ternary "" (printf "-%s" $pool.name)) -}}
 {{- $kind := $values.kind | default "Deployment" -}}
-{{- $hostNetwork := $values.hostNetwork | default false -}}
+{{- $hostNetwork := hasKey $pool "hostNetwork" | ternary $pool.hostNetwork ($values.hostNetwork | default false) -}}
 {{- $scaled := and $values.autoscaling.enabled (eq $kind "Deployment") -}}
 {{- $env := include "ipfleet.presets" (list $root $name) | fromYaml -}}
 {{- include "ipfleet.overlay" (list $env $values.settings) -}}
