@@ -130,6 +130,7 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
       PROMETHEUS: '127.0.0.1:9090',
       GRAFANA: '127.0.0.1:3000',
       ALERTMANAGER: '127.0.0.1:9093',
+      JAEGER: '127.0.0.1:16686',
     })
   })
 
