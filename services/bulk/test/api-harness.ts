@@ -37,6 +37,8 @@ export interface ApiHarnessOptions {
   readonly heartbeatMs?: number
   readonly maxStallMs?: number
   readonly redisArgs?: readonly string[]
+  /** Default: so long that no test fails by a machine that is busy. */
+  readonly redisTimeoutMs?: number
 }
 
 export interface ApiRequest {
@@ -73,9 +75,9 @@ export class ApiHarness implements AsyncDisposable {
   readonly logged: string[] = []
   readonly #closers: (() => unknown)[] = []
 
-  private constructor(redis: TestRedis) {
+  private constructor(redis: TestRedis, timeoutMs: number) {
     this.redis = redis
-    this.link = new RedisLink({ url: redis.url, name: 'api-test', timeoutMs: 15_000 })
+    this.link = new RedisLink({ url: redis.url, name: 'api-test', timeoutMs })
     this.store = new JobStore(this.link, { resultTtlMs: 3_600_000 })
     this.#closers.push(
       () => redis.stop(),
@@ -84,7 +86,10 @@ export class ApiHarness implements AsyncDisposable {
   }
 
   static async start(options: ApiHarnessOptions = {}): Promise<ApiHarness> {
-    const harness = new ApiHarness(await startTestRedis({ args: options.redisArgs ?? [] }))
+    const harness = new ApiHarness(
+      await startTestRedis({ args: options.redisArgs ?? [] }),
+      options.redisTimeoutMs ?? 15_000,
+    )
     await harness.#start(options)
     return harness
   }
