@@ -182,11 +182,11 @@ describe.each(cases)('in the case %s', (name) => {
     const faults = ofServices.flatMap((workload) => {
       const known = settingNames.get(componentOf(workload))
       const env = podOf(workload).containers.flatMap((container) => container.env)
-      // A Redis without a password in its URL is no secret.
+      // Without a user and password in it neither a URL of Redis nor a pool is secret.
       const isAllowed = ({ name: setting, value }: (typeof env)[number]) =>
         known?.all.has(setting) === true &&
         typeof value === 'string' &&
-        (!known.secrets.includes(setting) || /^REDIS_(?:CACHE_)?URL=[^@]+$/.test(`${setting}=${value}`))
+        (!known.secrets.includes(setting) || /^(?:REDIS_(?:CACHE_)?URL|IP_POOL)=[^@]+$/.test(`${setting}=${value}`))
       return env.filter((each) => !isAllowed(each))
     })
     expect(faults).toEqual([])

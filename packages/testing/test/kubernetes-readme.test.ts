@@ -74,6 +74,7 @@ test.each([
   ['a secret that the service does not read', { lookup: { secrets: { WEBHOOK_SECRET: 'x' } } }, 'WEBHOOK_SECRET'],
   ['a value that there is not', { lookup: { replicaCount: 5 } }, 'replicaCount'],
   ['a number as text', { lookup: { replicas: '5' } }, '/lookup/replicas'],
+  ['a pool with a password', { egress: { pools: [{ name: 'a', addresses: ['http://u:p@host'] }] } }, '/addresses/0'],
   ['a pool without addresses', { egress: { pools: [{ name: 'a' }] } }, 'addresses'],
 ])('the schema refuses %s', (_, values, name) => {
   expect(validate(values)).toBe(false)
