@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { between } from '@ipfleet/core/jitter.ts'
+import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { ApiKey } from './api-key.ts'
 import { type BenchTimes, exhaustedFor, nextMonthMs } from './bench-times.ts'
 import { type AskedProduct, coreProduct, neededProducts, withMainProducts } from './asked-product.ts'
@@ -93,10 +94,14 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     const ids = tried.size === 0 ? all : all.filter((id) => !tried.has(id))
     const waitUntilMs = Math.min(deadlineMs, this.#clock.nowMs() + maxTrialWaitMs)
     const options = this.#ring.optionsFor(demand)
+    let isFirst = true
     while (ids.length > 0) {
       const waitMs = waitUntilMs - this.#clock.nowMs()
       // A request that has waited long enough for another one to learn what a key may ask finds out by itself.
-      const taken = await this.#store.take(ids, waitMs > 0 ? options : { ...options, learns: false })
+      const take = (): Promise<Taken> => this.#store.take(ids, waitMs > 0 ? options : { ...options, learns: false })
+      // Asking again is no wait for Redis beside the one for the trial.
+      const taken = await (isFirst ? take() : withoutBudget(take))
+      isFirst = false
       if (taken.kind === 'key') return this.#ticket(taken, product, demand)
       const { retryAfterMs, deniedStatus } = taken
       if (deniedStatus !== undefined && tried.size === 0) return { kind: 'exhausted', retryAfterMs, deniedStatus }

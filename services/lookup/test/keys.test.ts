@@ -162,7 +162,7 @@ describe('a key whose bench has ended', () => {
     observer.clear()
     const replies = fleet.askAll(9, fresh)
     // Eight wait, and ask for the key again and again.
-    await observer.waitFor(30, ({ args, inner }) => !inner && args.includes('ipfleet:keys:{pool}:cursor'))
+    await observer.waitFor(18, ({ args, inner }) => !inner && args.includes('ipfleet:keys:{pool}:cursor'))
     expect(gate.waiting).toBe(1)
     expect(fleet.fake.calls).toHaveLength(1)
     gate.release()
