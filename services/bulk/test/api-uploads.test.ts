@@ -29,8 +29,8 @@ const headThatAsks = (type: string): string =>
   `POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n`
 
 /** Keys of jobs and names in Redis. */
-async function keysLeft(): Promise<string[]> {
-  await using observer = await observeRedis(harness.redis.url)
+async function keysLeft(of = harness): Promise<string[]> {
+  await using observer = await observeRedis(of.redis.url)
   return (await observer.call('KEYS', 'ipfleet:bulk:*')) as string[]
 }
 
@@ -233,20 +233,19 @@ describe('a good one', () => {
   })
 
   test('outlasts a Redis that is away for a moment', async () => {
+    await using own = await ApiHarness.start({ redisTimeoutMs: 3000 })
     const body = new PassThrough()
-    const answer = harness.post(body)
+    const answer = own.post(body)
     body.write(addressLines(5000))
-    await until(async () => (await keysLeft()).some((key) => key.endsWith(':chunks')))
-    await harness.redis.pause()
+    await until(async () => (await keysLeft(own)).some((key) => key.endsWith(':chunks')))
+    await own.redis.pause()
     body.write(addressLines(5000))
-    await until(() => !harness.link.up)
-    await harness.redis.resume()
+    await until(() => !own.link.up)
+    await own.redis.resume()
     body.end(addressLines(5000))
     const { status, json } = await answer
     expect([status, json().lines.total]).toEqual([202, 15_000])
-    expect(await harness.finishAll(json().id)).toHaveLength(
-      (await harness.ask(`/jobs/${json().id}/results`)).text.length,
-    )
+    expect(await own.finishAll(json().id)).toHaveLength((await own.ask(`/jobs/${json().id}/results`)).text.length)
   })
 })
 
