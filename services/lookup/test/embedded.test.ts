@@ -106,12 +106,17 @@ describe('a replica with nothing configured', () => {
     expect(reply.json()).toMatchObject({ title: 'Wrong module or field type' })
   })
 
+  test('sums lists up by what it knows', async () => {
+    const reply = await client.ask(replica.url, '/tools/summarize-ips?cli=1', { method: 'POST', body: '8.8.8.8' })
+    expect(reply.status).toBe(200)
+    expect(reply.json()).toMatchObject({ total: 1, countries: { US: 1 } })
+  })
+
   test.each([
     ['GET', '/me'],
     ['GET', '/AS15169'],
     ['GET', '/ranges/google.com'],
     ['GET', '/whois/net/8.8.8.0'],
-    ['POST', '/tools/summarize-ips?cli=1'],
     ['POST', '/map?cli=1'],
   ])('has no answer to %s %s, and says what to set', async (method, path) => {
     const reply = await client.ask(replica.url, path, { method, ...(method === 'POST' && { body: '8.8.8.8' }) })
