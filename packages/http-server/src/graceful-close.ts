@@ -14,6 +14,8 @@ export interface GracefulCloseOptions {
   readonly listeners?: readonly TcpServer[]
   /** Connections of another protocol on the same listener. */
   readonly others?: OtherConnections
+  /** Connections that speak no protocol yet: their TLS handshake, or what comes before it, is not over. */
+  readonly opening?: { destroyAll(): void }
 }
 
 export interface OtherConnections {
@@ -33,7 +35,7 @@ export interface OtherConnections {
  */
 export async function gracefulClose(server: Server, options: GracefulCloseOptions): Promise<void> {
   const connections = trackConnections(server)
-  const { others, listeners = [server] } = options
+  const { others, opening, listeners = [server] } = options
   options.onDraining?.()
   connections.sayGoodbye()
   others?.sayGoodbye()
@@ -47,12 +49,19 @@ export async function gracefulClose(server: Server, options: GracefulCloseOption
   connections.endWhenAnswered()
   // After the loop has polled: what came while this process waited for the processor is read before that.
   const silent = setTimeout(() => setImmediate(() => connections.destroySilent()), SILENT_GRACE_MS)
+  const unopened = setInterval(() => {
+    opening?.destroyAll()
+    // Handshakes may have ended since.
+    others?.sayGoodbye()
+    connections.destroySilent()
+  }, OPENING_GRACE_MS)
   const deadline = setTimeout(() => {
     connections.destroyAll()
     others?.destroyAll()
   }, options.deadlineMs ?? 10_000)
   await closed
   clearTimeout(silent)
+  clearInterval(unopened)
   clearTimeout(deadline)
 }
 
@@ -66,6 +75,9 @@ function stopListening(server: TcpServer): Promise<void> {
 
 /** A connection accepted at the very end may have its request still on the way; one of a browser's spares never has. */
 const SILENT_GRACE_MS = 250
+
+/** A handshake that was begun at the very end takes some round trips. */
+const OPENING_GRACE_MS = 1000
 
 /** An edge that opens a connection for each readiness check is taken to check at least this often. */
 const QUIET_MS = 1000

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { sameSignalMs } from '@ipfleet/core/stop-signals.ts'
@@ -11,6 +11,7 @@ import { ask } from './ask.ts'
 import { KeepAliveLoad } from './keep-alive-load.ts'
 import { startEchoBackend } from './start-echo-backend.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
+import { testCertificate } from './test-certificate.ts'
 import { isAlive, metricIn } from './worker-fleet.ts'
 
 /** The edge stops, or loses a worker, and whoever asks does not notice more than must be. */
@@ -146,4 +147,38 @@ test('a worker that is killed is replaced; only what it had in hand is lost', as
   await load.more(500)
   await load.stop()
   expect(load.faults).toHaveLength(lost)
+})
+
+test('SIGTERM waits for no client that does not finish its TLS handshake', async () => {
+  const certificate = await testCertificate()
+  opened.push(async () => certificate[Symbol.asyncDispose]())
+  const edge = await startEdge({
+    backends: [await echoPort()],
+    // Longer than a stop may take (DRAIN_MS and 15 s), after which the edge ends with another code.
+    server: 'header_timeout_seconds = 60\nproxy_protocol = ["127.0.0.2"]',
+    tables: certificate.toml,
+    env: { DRAIN_MS: '0' },
+  })
+  opened.push(() => edge.stop())
+  const proxied = 'PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n'
+  const unfinished: Wire[] = []
+  for (const [bytes, localAddress] of [
+    ['', '127.0.0.1'],
+    ['\x16\x03\x01', '127.0.0.1'],
+    ['', '127.0.0.2'],
+    [proxied, '127.0.0.2'],
+    [`${proxied}\x16\x03\x01`, '127.0.0.2'],
+  ] as const) {
+    const socket = connect({ port: edge.port, host: '127.0.0.1', localAddress })
+    const wire = new Wire(socket)
+    await once(socket, 'connect')
+    wire.write(bytes)
+    unfinished.push(wire)
+  }
+  const negotiated = await Promise.all(
+    ['h2', 'http/1.1'].map((alpn) => Wire.to(edge.port, { ca: certificate.cert, ALPNProtocols: [alpn] })),
+  )
+  edge.kill('SIGTERM')
+  expect(await edge.exited).toEqual({ code: 0, signal: null })
+  for (const wire of [...unfinished, ...negotiated]) await wire.ended
 })

@@ -225,7 +225,12 @@ const redis = {
     optional: true,
     help: 'What the fleet shares: turns, health of addresses, limits. Unset: each replica has its own',
   }),
-  ...redisSettings(),
+  ...redisSettings({
+    timeout: {
+      default: 100,
+      help: 'How long a connection or request may wait for Redis to count it against its limit; with ROTATION=least-recently-used as long again for each source address that it tries',
+    },
+  }),
 }
 
 /** All that can be set, by the name of its environment variable. */

@@ -8,7 +8,7 @@ import {
 } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createServer as createTls, type TLSSocket } from 'node:tls'
+import { createServer as createTls, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
 import type { Certificate } from '@ipfleet/http-server/certificate.ts'
@@ -25,6 +25,7 @@ import {
   httpServerOptions,
   refuseExpectation,
 } from '@ipfleet/http-server/harden-server.ts'
+import { Handshakes } from '@ipfleet/http-server/handshakes.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { readTurns } from '@ipfleet/http-server/read-turns.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
@@ -54,8 +55,6 @@ export interface EdgeServerOptions {
 
 /** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
 const maxStreams = 128
-/** For the PROXY header of a connection that was accepted at the very end. */
-const unnamedGraceMs = 1000
 
 /**
  * What listens: HTTP/1.1, and with TLS also HTTP/2. One TCP server takes the connections; once it is known what a
@@ -64,7 +63,9 @@ const unnamedGraceMs = 1000
 export class EdgeServer {
   readonly #h1: Server
   readonly #h2: Http2Server | undefined
+  readonly #tls: TlsServer | undefined
   readonly #listener: TcpServer
+  readonly #handshakes: Handshakes | undefined
   readonly #limits: ConnectionLimits
   readonly #sessions = new H2Sessions()
   readonly #windows: UploadWindows
@@ -79,10 +80,12 @@ export class EdgeServer {
     this.#windows = new UploadWindows(options.shares.windows)
     this.#h1 = this.#createH1(config, tls !== undefined)
     this.#h2 = tls?.http2 === true ? this.#createH2(config) : undefined
-    this.#listener = tls && certificate ? this.#createTls(tls, certificate) : this.#h1
+    this.#tls = tls && certificate && this.#createTls(tls, certificate)
+    this.#listener = this.#tls ?? this.#h1
     this.#limits = new ConnectionLimits(this.#connectionLimits(config)).watch(this.#listener)
     // Before all others, which are to see whom the connection is from.
     this.#proxyProtocol = new ProxyProtocol(config, this.#refuseUnnamed).standBefore(this.#listener)
+    this.#handshakes = this.#tls && new Handshakes(this.#tls, this.#tls)
   }
 
   get openConnections(): number {
@@ -109,17 +112,17 @@ export class EdgeServer {
 
   /** Takes effect for connections to come. */
   renew(tls: TlsConfig, certificate: Certificate): void {
-    if ('setSecureContext' in this.#listener) {
-      const listener = this.#listener as ReturnType<typeof createTls>
-      listener.setSecureContext({ ...certificate, minVersion: tls.minVersion })
-    }
+    this.#tls?.setSecureContext({ ...certificate, minVersion: tls.minVersion })
   }
 
-  close(options: GracefulCloseOptions & { readonly drainMs: number }): Promise<void> {
-    const closed = gracefulClose(this.#h1, { ...options, listeners: [this.#listener], others: this.#sessions })
-    // A connection whose header never comes is not waited for any longer.
-    const deadline = setTimeout(() => this.#proxyProtocol.destroyWaiting(), options.drainMs + unnamedGraceMs)
-    return closed.finally(() => clearTimeout(deadline))
+  close(options: GracefulCloseOptions): Promise<void> {
+    const opening = {
+      destroyAll: () => {
+        this.#proxyProtocol.destroyWaiting()
+        this.#handshakes?.destroyAll()
+      },
+    }
+    return gracefulClose(this.#h1, { ...options, listeners: [this.#listener], others: this.#sessions, opening })
   }
 
   /** As what is refused before it is a request. */
@@ -201,7 +204,7 @@ export class EdgeServer {
     return server
   }
 
-  #createTls(tls: TlsConfig, certificate: Certificate): TcpServer {
+  #createTls(tls: TlsConfig, certificate: Certificate): TlsServer {
     const server = createTls({
       ...certificate,
       minVersion: tls.minVersion,
@@ -213,7 +216,10 @@ export class EdgeServer {
       this.#proxyProtocol.carryOver(socket)
       if (socket.alpnProtocol === 'h2' && this.#h2) {
         if (this.#sessions.isOverResets(addressSubject(plainAddress(socket.remoteAddress)))) socket.destroy()
-        else this.#h2.emit('connection', socket)
+        else {
+          this.#sessions.carriedBy(socket)
+          this.#h2.emit('connection', socket)
+        }
         return
       }
       // For what may become a tunnel. A client that closes a half in the handshake, or with HTTP/2, has left.

@@ -1,4 +1,5 @@
 import { constants, type Http2ServerResponse, type Http2Session, type ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { OtherConnections } from '@ipfleet/http-server/graceful-close.ts'
 import { H2Answer } from './h2-answer.ts'
@@ -14,6 +15,8 @@ const calmMs = 10_000
  */
 const maxResetsPerClient = 1000
 const lingerMs = 100
+/** For a client to read the last answers and to close its side too. */
+const closeGraceMs = 2000
 /** What a refusal takes of the flow control window: RFC 9113 §6.9.1. */
 const refusalBytes = 1024
 
@@ -25,6 +28,8 @@ interface Refusals {
 /** The connections of HTTP/2 that are open. */
 export class H2Sessions implements OtherConnections {
   readonly #open = new Set<ServerHttp2Session>()
+  /** Below the sessions. */
+  readonly #sockets = new Set<Socket>()
   readonly #refusals = new WeakMap<Http2Session, Refusals>()
   #lastCloseMs = -Infinity
   /** Requests taken back since `#resetsSinceMs`, by client. */
@@ -37,6 +42,16 @@ export class H2Sessions implements OtherConnections {
       this.#open.delete(session)
       this.#lastCloseMs = performance.now()
     })
+  }
+
+  /**
+   * To be called with each connection before its session begins. Node.js (26.10) waits without end for the client to close
+   * its side of a connection whose session is over.
+   */
+  carriedBy(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    socket.once('finish', () => setTimeout(() => socket.destroy(), closeGraceMs).unref())
   }
 
   lastOpenMs(): number {
@@ -77,6 +92,7 @@ export class H2Sessions implements OtherConnections {
 
   destroyAll(): void {
     for (const session of this.#open) session.destroy()
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   #resetsOf(client: string): number {

@@ -92,9 +92,8 @@ export class ProxyServer {
   /** Ends what waits for a client, lets what is under way end, and then resolves. */
   close(options: Pick<GracefulCloseOptions, 'onDraining' | 'deadlineMs'>): Promise<void> {
     this.#openings.endChallenged()
-    const endHandshakes = (): void => this.#tls?.endHandshakes()
-    const others = { lastOpenMs: () => -Infinity, sayGoodbye: endHandshakes, destroyAll: endHandshakes }
-    return gracefulClose(this.#http, { ...options, drainMs: 0, listeners: this.#listeners, others })
+    const opening = this.#tls && { opening: this.#tls.handshakes }
+    return gracefulClose(this.#http, { ...options, drainMs: 0, listeners: this.#listeners, ...opening })
   }
 
   get openConnections(): number {

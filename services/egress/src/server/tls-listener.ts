@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import type { Certificate } from '@ipfleet/http-server/certificate.ts'
+import { Handshakes } from '@ipfleet/http-server/handshakes.ts'
 import { Opening } from './opening.ts'
 
 /** The type of the first record of TLS (RFC 8446 §5.1): handshake. */
@@ -12,23 +13,22 @@ const handshakeType = 22
  */
 export class TlsListener {
   readonly server: Server = createServer({ noDelay: true })
+  readonly handshakes: Handshakes
   readonly #tls: TlsServer
   readonly #timeoutMs: number
-  /** Connections that are not secure yet, by their other end. */
-  readonly #handshakes = new Map<string, Socket>()
 
   /** @param timeoutMs until the first byte, and then for the handshake */
   constructor(certificate: Certificate, timeoutMs: number, onSecure: (socket: Socket) => void) {
     this.#timeoutMs = timeoutMs
     this.#tls = createTlsServer({ ...certificate, ALPNProtocols: ['http/1.1'], handshakeTimeout: timeoutMs })
     this.#tls.on('secureConnection', (socket) => {
-      this.#handshakes.delete(peerOf(socket))
       // For what may become a tunnel. A client that closes a half in the handshake has left.
       socket.allowHalfOpen = true
       onSecure(socket)
     })
     // A client that takes too long over the handshake is only told of by Node 26.
     this.#tls.on('tlsClientError', (_error, socket) => socket.destroy())
+    this.handshakes = new Handshakes(this.server, this.#tls)
   }
 
   /** To be called when the limits of connections are in place: what they close is not read. */
@@ -40,15 +40,8 @@ export class TlsListener {
     this.#tls.setSecureContext(certificate)
   }
 
-  endHandshakes(): void {
-    for (const socket of this.#handshakes.values()) socket.destroy()
-  }
-
   /** Clients that know no TLS are not left waiting: OpenSSL would wait for the rest of a record. */
   async #open(socket: Socket): Promise<void> {
-    const peer = peerOf(socket)
-    this.#handshakes.set(peer, socket)
-    socket.once('close', () => this.#handshakes.delete(peer))
     const opening = new Opening(socket, this.#timeoutMs)
     const first = await opening.until(([byte]) => byte, 1).catch(() => undefined)
     const bytes = opening.release()
@@ -57,8 +50,4 @@ export class TlsListener {
       this.#tls.emit('connection', socket)
     } else socket.destroy()
   }
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
 }
