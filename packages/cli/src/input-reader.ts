@@ -4,10 +4,12 @@ import { NetworkTooLarge } from '@ipfleet/ip-lists/address-text.ts'
 import { DecodedBody } from '@ipfleet/ip-lists/decoded-body.ts'
 import { peek } from '@ipfleet/ip-lists/peek.ts'
 import { smallPieces, withoutMark } from '@ipfleet/ip-lists/read-inputs.ts'
+import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { CommandFault, failure, usageFault } from './command-fault.ts'
 import { listForm, refuseForeign } from './list-form.ts'
-import { type ListRow, type Own, type RowOptions, type RowsOfList, rowsOfList } from './list-rows.ts'
-import type { OpenSource, Source } from './sources.ts'
+import { type ListRow, type Own, type RowOptions, type RowsOfList, rowsOfColumns, rowsOfList } from './list-rows.ts'
+import type { ParquetType } from './parquet-file.ts'
+import { closeSource, type OpenSource, type Source } from './sources.ts'
 
 /** Enough of a list to tell its form. */
 const sniffedBytes = 64 * 1024
@@ -27,6 +29,8 @@ export class InputReader {
   #lines = 0
   /** Of the first list, once it is read from. */
   columns: readonly string[] | undefined
+  /** Of those columns, where the first list is Parquet. */
+  types: ReadonlyMap<string, ParquetType> | undefined
   readonly notes: string[] = []
 
   constructor(sources: readonly Source[], options: RowOptions) {
@@ -95,11 +99,13 @@ export class InputReader {
 
   async *#allRows(): AsyncGenerator<readonly ListRow[]> {
     for (const [at, source] of this.#sources.entries()) {
-      const open = source.open()
+      // oxlint-disable-next-line no-await-in-loop -- one list after the other
+      const open = await source.open()
       this.#open = open
       try {
         const { columns, notes, rows } = await this.#listIn(source, open)
         if (at === 0) this.columns = columns
+        if (at === 0 && open.kind === 'parquet') this.types = open.file.types
         this.notes.push(...notes.map((note) => (this.#sources.length > 1 ? `${source.name}: ${note}` : note)))
         yield* rows
       } catch (error) {
@@ -107,18 +113,20 @@ export class InputReader {
       } finally {
         this.#bytesOfClosed += open.bytesRead()
         this.#open = undefined
-        open.stream.destroy()
+        closeSource(open)
       }
     }
   }
 
   async #listIn(source: Source, open: OpenSource): Promise<RowsOfList> {
+    if (open.kind === 'parquet') return rowsOfColumns(open.file, this.#options)
     const { column } = this.#options
+    const name = open.member === undefined ? source.name : `${open.member} in ${source.name}`
     const { head, all } = await peek(openedText(source, open), ({ length }) => length >= sniffedBytes)
-    refuseForeign(head, source.name)
-    const form = source.form ?? listForm(head, source.name)
+    refuseForeign(head, name)
+    const form = source.form ?? listForm(head, open.member ?? source.name)
     if (form === 'lines' && column !== undefined) {
-      throw usageFault(`${source.name} is read as plain lines, which have no columns; see --input-format`)
+      throw usageFault(`${name} is read as plain lines, which have no columns; see --input-format`)
     }
     return rowsOfList(smallPieces(all, { kind: form }), form, this.#options)
   }
@@ -134,9 +142,19 @@ export class InputReader {
   }
 }
 
-/** In UTF-8, unpacked. */
-export function openedText({ name }: Source, { stream }: OpenSource): AsyncIterable<Buffer> {
+/** In UTF-8, unpacked. What is packed again inside of an archive is left so. */
+function openedText(
+  { name }: Source,
+  { stream, member }: Extract<OpenSource, { kind: 'text' }>,
+): AsyncIterable<Buffer> {
+  if (member !== undefined) return withoutMark(stream)
   return withoutMark(new DecodedBody(stream, /\.br$/i.test(name) ? 'br' : undefined))
+}
+
+/** The lines of a text, or of Parquet the texts in its rows. */
+export async function* textLines(source: Source, open: OpenSource): AsyncGenerator<readonly string[]> {
+  if (open.kind === 'text') yield* lineInputs(openedText(source, open))
+  else for await (const rows of open.file.rows()) yield rows.map((row) => JSON.stringify(Object.values(row)))
 }
 
 export function readingFailure({ name }: Source, error: unknown): Error {

@@ -12,15 +12,18 @@ const throughDuckDb = `convert it: duckdb -c "COPY (FROM 'FILE') TO 'list.csv'"`
 
 /** What other programs write in a form of their own, how it begins in Latin-1, and what makes a list of it. */
 const foreign: readonly (readonly [begins: string, is: string, todo: string])[] = [
-  ['PK\u0003\u0004', 'a ZIP archive', 'pipe its member in: unzip -p FILE | … -'],
+  ['PK\u0003\u0004', 'a ZIP archive in a pipe or in another file', 'name the archive itself: … FILE'],
   ['\u00d0\u00cf\u0011\u00e0', 'an old Excel workbook', excel],
-  ['PAR1', 'Parquet', throughDuckDb],
+  ['PAR1', 'Parquet in a pipe or in another file', 'it is read from a file of its own: … FILE'],
+  ['PARE', 'encrypted Parquet', 'convert it where its keys are'],
   ['ARROW1', 'an Arrow file', throughDuckDb],
   ['Obj\u0001', 'Avro', `convert it: duckdb -c "COPY (FROM read_avro('FILE')) TO 'list.csv'"`],
   ['ORC', 'ORC', 'convert it to CSV'],
   ['SQLite format 3', 'an SQLite database', 'pipe a query in: sqlite3 -csv FILE "SELECT …" | … -'],
   ['BZh', 'packed by bzip2', 'pipe it in: bzip2 -dc FILE | … -'],
   ['\u00fd7zXZ', 'packed by xz', 'pipe it in: xz -dc FILE | … -'],
+  ['\u001f\u008b', 'packed by gzip again', 'unpack it first'],
+  ['(\u00b5/\u00fd', 'packed by Zstandard again', 'unpack it first'],
   ['7z\u00bc\u00af', 'a 7z archive', 'pipe its member in: 7z x -so FILE | … -'],
   ['%PDF', 'a PDF', 'pipe its text in: pdftotext FILE - | … -'],
 ]
@@ -28,11 +31,12 @@ const foreign: readonly (readonly [begins: string, is: string, todo: string])[] 
 /** @throws CommandFault with exit code 2 for what no reader is here for, with what to do */
 export function refuseForeign(head: Buffer, name: string): void {
   const text = head.toString('latin1', 0, 4096)
-  const [begins, is, todo] = foreign.find(([start]) => text.startsWith(start)) ?? []
-  if (begins?.startsWith('PK') === true && /xl\/|\[Content_Types\]|_rels\//.test(text)) {
-    throw usageFault(`${name} is an Excel workbook, which is not read; ${excel}`)
+  const file = /\s/.test(name) ? 'FILE' : name
+  const [, is, todo] = foreign.find(([start]) => text.startsWith(start)) ?? []
+  if (is !== undefined) throw usageFault(`${name} is ${is}, which is not read; ${todo?.replace('FILE', file)}`)
+  if (text.startsWith('ustar', 257)) {
+    throw usageFault(`${name} is a tar archive, which is not read; pipe its member in: tar -xOf ${file} MEMBER | … -`)
   }
-  if (is !== undefined) throw usageFault(`${name} is ${is}, which is not read; ${todo?.replace('FILE', name)}`)
   if (head.subarray(0, 4096).some((byte) => byte < 9)) throw usageFault(`${name} is no text, and its form is not known`)
 }
 

@@ -7,6 +7,7 @@ import { jsonValues, memberAt } from '@ipfleet/ip-lists/json-inputs.ts'
 import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { usageFault } from './command-fault.ts'
 import { isAddress, type ListForm } from './list-form.ts'
+import type { ParquetFile } from './parquet-file.ts'
 
 /** A network may become 65,536 rows, and a group of lines hold thousands of networks: they are not all held. */
 const rowsInGroup = 5000
@@ -52,6 +53,25 @@ export function rowsOfList(pieces: AsyncIterable<Buffer>, form: ListForm, option
   return rowsOfValues(values, options)
 }
 
+/** @throws CommandFault as `rowsOfList` */
+export function rowsOfColumns(file: ParquetFile, options: RowOptions): Promise<RowsOfList> {
+  const column = columnNamed(options.column, file.columns)
+  return rowsOfValues(file.rows(), { ...options, column, word: 'column' })
+}
+
+/** By its name as it stands, by its number from 1, or by its name in other letter case. */
+function columnNamed(column: string | undefined, names: readonly string[]): string | undefined {
+  if (column === undefined || names.includes(column)) return column
+  const number = numberOr(column)
+  if (typeof number === 'number') {
+    if (number <= names.length) return names[number - 1]
+    throw usageFault(
+      `--column: there is no column ${number}; there are ${names.length}: ${names.slice(0, 20).join(', ')}`,
+    )
+  }
+  return names.find((name) => name.toLowerCase() === column.toLowerCase()) ?? column
+}
+
 async function rowsOfTable(pieces: AsyncIterable<Buffer>, options: RowOptions): Promise<RowsOfList> {
   const { first, all } = await peekItems(csvRows(pieces), rowsOfLayout)
   if (first.length === 0) return { columns: undefined, notes: [], rows: none() }
@@ -76,7 +96,10 @@ async function rowsOfTable(pieces: AsyncIterable<Buffer>, options: RowOptions): 
   return { columns, notes, rows: mapped(all, toRow, hasHeader ? 1 : 0) }
 }
 
-async function rowsOfValues(values: AsyncIterable<readonly unknown[]>, options: RowOptions): Promise<RowsOfList> {
+async function rowsOfValues(
+  values: AsyncIterable<readonly unknown[]>,
+  { word = 'member', ...options }: RowOptions & { readonly word?: 'column' | 'member' },
+): Promise<RowsOfList> {
   const { first, all } = await peekItems(values, rowsOfLayout)
   const objects = first.filter(isRecord)
   const paths = [...new Set(objects.flatMap((object) => pathsOf(object)))]
@@ -86,7 +109,9 @@ async function rowsOfValues(values: AsyncIterable<readonly unknown[]>, options: 
     objects.length > 0 &&
     objects.every((one) => memberAt(one, column) === undefined)
   ) {
-    throw usageFault(`--column: no member ${column} in the first objects; they have ${paths.slice(0, 20).join(', ')}`)
+    throw usageFault(
+      `--column: no ${word} ${column} in the first ${word === 'member' ? 'objects' : 'rows'}; they have ${paths.slice(0, 20).join(', ')}`,
+    )
   }
   const toRow = (value: unknown): readonly ListRow[] => {
     if (!isRecord(value)) return rowsOf(typeof value === 'string' ? value : JSON.stringify(value), options, undefined)
@@ -98,7 +123,7 @@ async function rowsOfValues(values: AsyncIterable<readonly unknown[]>, options: 
   }
   const notes =
     options.column === undefined && objects.length > 0 && column !== 'ip'
-      ? [`the addresses are in the member ${column}`]
+      ? [`the addresses are in the ${word} ${column}`]
       : []
   const columns = objects.length === 0 ? undefined : [...new Set(objects.flatMap((object) => Object.keys(object)))]
   return { columns, notes, rows: mapped(all, toRow) }

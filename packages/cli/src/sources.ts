@@ -1,9 +1,11 @@
 import { createReadStream, type ReadStream, type Stats } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { usageFault } from './command-fault.ts'
 import type { ListForm } from './list-form.ts'
+import { ParquetFile } from './parquet-file.ts'
+import { openZipMember } from './zip-member.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /** By this a file is recognised. */
@@ -19,12 +21,23 @@ export interface Source {
   readonly form: ListForm | undefined
   /** Undefined for standard input and pipes, which can be read only once. */
   readonly print: FilePrint | undefined
-  open(): OpenSource
+  /** @throws CommandFault for an archive that is not one list, or a file that is broken */
+  open(): Promise<OpenSource>
 }
 
-export interface OpenSource {
-  readonly stream: Readable
-  readonly bytesRead: () => number
+export type OpenSource =
+  | {
+      readonly kind: 'text'
+      readonly stream: Readable
+      readonly bytesRead: () => number
+      /** Of the archive that the text is in. */
+      readonly member?: string
+    }
+  | { readonly kind: 'parquet'; readonly file: ParquetFile; readonly bytesRead: () => number }
+
+/** A reader that ends early leaves the stream open. */
+export function closeSource(source: OpenSource): void {
+  if (source.kind === 'text') source.stream.destroy()
 }
 
 /**
@@ -44,11 +57,12 @@ export function sourcesOf(
 
 /** Addresses of the command line, as a list that is never handed over as a job. */
 export function givenSource(addresses: readonly string[]): Source {
-  const open = (): OpenSource => ({
+  const openIt = async (): Promise<OpenSource> => ({
+    kind: 'text',
     stream: Readable.from([Buffer.from(`${addresses.join('\n')}\n`)]),
     bytesRead: () => 0,
   })
-  return { name: 'the command line', form: 'lines', print: undefined, open }
+  return { name: 'the command line', form: 'lines', print: undefined, open: openIt }
 }
 
 /** Whether all of them can be read from the start again. */
@@ -62,8 +76,12 @@ export function totalBytes(sources: readonly Source[]): number | undefined {
 }
 
 function standardInput(form: ListForm | undefined, stdin: Readable): Source {
-  const open = (): OpenSource => ({ stream: stdin, bytesRead: () => bytesReadOf(stdin) })
-  return { name: 'standard input', form, print: undefined, open }
+  const openIt = async (): Promise<OpenSource> => ({
+    kind: 'text',
+    stream: stdin,
+    bytesRead: () => bytesReadOf(stdin),
+  })
+  return { name: 'standard input', form, print: undefined, open: openIt }
 }
 
 /** Standard input may be a socket, a file or a terminal. */
@@ -75,18 +93,45 @@ async function fileSource(input: string, form: ListForm | undefined, folder: str
   const path = resolve(folder, input)
   const stats = await statsOf(path, input)
   if (stats.isDirectory()) throw usageFault(`${input} is a folder, not a list`)
-  const open = (): OpenSource => {
-    const stream: ReadStream = createReadStream(path)
-    return { stream, bytesRead: () => stream.bytesRead }
-  }
   const print = stats.isFile() ? { path, bytes: stats.size, modifiedMs: Math.round(stats.mtimeMs) } : undefined
-  return { name: input, form, print, open }
+  return { name: input, form, print, open: () => (print ? openFile(path, input) : openStream(path)) }
+}
+
+/** What is read from its end is told from other files by the first bytes. */
+async function openFile(path: string, name: string): Promise<OpenSource> {
+  const begin = await firstBytes(path, name)
+  if (begin === 'PAR1') {
+    const file = await ParquetFile.open(path, name)
+    return { kind: 'parquet', file, bytesRead: () => file.bytesRead }
+  }
+  // An archive without a file begins with the end of its directory.
+  if (begin !== 'PK\u0003\u0004' && begin !== 'PK\u0005\u0006') return openStream(path)
+  const { name: member, stream, bytesRead } = await openZipMember(path, name)
+  return { kind: 'text', stream, bytesRead, member }
+}
+
+async function openStream(path: string): Promise<OpenSource> {
+  const stream: ReadStream = createReadStream(path)
+  return { kind: 'text', stream, bytesRead: () => stream.bytesRead }
+}
+
+async function firstBytes(path: string, name: string): Promise<string> {
+  try {
+    await using file = await open(path, 'r')
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0)
+    return buffer.toString('latin1', 0, bytesRead)
+  } catch (error) {
+    throw unreadable(name, error)
+  }
 }
 
 async function statsOf(path: string, name: string): Promise<Stats> {
   try {
     return await stat(path)
   } catch (error) {
-    throw usageFault(`${name} cannot be read (${errorCode(error) ?? 'unknown'})`)
+    throw unreadable(name, error)
   }
 }
+
+const unreadable = (name: string, error: unknown): Error =>
+  usageFault(`${name} cannot be read (${errorCode(error) ?? 'unknown'})`)

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { brotliCompressSync, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
 import { type HereEnd, runHere } from './run-here.ts'
+import { zipFile } from './zip-file.ts'
 import { CommandGround, linesIn } from '@ipfleet/testing/command-ground.ts'
 
 /** The command on files as people have them, against a fleet that answers from its embedded databases. */
@@ -27,6 +29,9 @@ const zeek =
   '1.5\tC1\t8.8.8.8\t53\n#close\t2025-01-01-00-00-00\n'
 const cloudFront = '#Version: 1.0\n#Fields: date x-edge-location sc-bytes c-ip\n2025-01-01\tFRA\t5\t8.8.8.8\n'
 const excelTable = 'Date,IP Address,User,Bytes\n2025-01-01,8.8.8.8,"Doe, J",5\n'
+
+const fixture = (name: string): Buffer => readFileSync(new URL(`fixtures/${name}`, import.meta.url))
+const list = 'ip,n\n8.8.8.8,1\n'
 
 /** Files as tools write them, and the table that comes of them with `--fields country --format csv`. */
 const tables: readonly (readonly [
@@ -55,6 +60,34 @@ const tables: readonly (readonly [
   ],
   ['packed.csv.zst', zstdCompressSync('ip,n\n8.8.8.8,1\n'), ['ip,n,country,error', '8.8.8.8,1,US,']],
   ['packed.csv.br', brotliCompressSync('ip,n\n8.8.8.8,1\n'), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  ['list.zip', zipFile([{ name: 'list.csv', content: list }]), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  [
+    'of-a-mac.zip',
+    zipFile([
+      { name: 'visits/', content: '' },
+      { name: 'visits/conn.log', content: zeek },
+      { name: '__MACOSX/visits/._conn.log', content: 'x' },
+      { name: 'visits/.DS_Store', content: 'x' },
+    ]),
+    ['ts,uid,id.orig_h,id.orig_p,country,error', '1.5,C1,8.8.8.8,53,US,'],
+  ],
+  [
+    // DuckDB 1.5, packed by Zstandard.
+    'duckdb.parquet',
+    fixture('duckdb.parquet'),
+    [
+      'client_ip,n,t,d,zip,price,l,s,ok,nul,tz,country,error',
+      '8.8.8.8,12,2025-01-02T03:04:05.123456,2025-01-01,02139,1.5,"[1,2]","{""a"":1}",true,,2025-01-01T00:00:00.000000Z,US,',
+      '9.9.9.9,9007199254740993,1969-12-31T23:59:59.999999,1969-12-31,NA,2.25,[],"{""a"":null}",false,x,,US,',
+    ],
+  ],
+  [
+    // pyarrow 26, packed by gzip. The name says nothing.
+    'pyarrow.dat',
+    fixture('pyarrow.parquet'),
+    ['id,Src IP,w,country,error', '1,8.8.8.8,2025-01-01T00:00:00.000000000,US,', '2,9.9.9.9,,US,'],
+    ['--column', 'src ip'],
+  ],
   ['server.csv', 'server,ip_address\n10.0.0.1,8.8.8.8\n', ['server,ip_address,country,error', '10.0.0.1,8.8.8.8,US,']],
   ['noname.csv', '1,8.8.8.8\n2,8.8.4.4\n', ['column_1,column_2,country,error', '1,8.8.8.8,US,', '2,8.8.4.4,US,']],
   ['clash.csv', 'ip,country,error\n8.8.8.8,mine,no\n', ['ip,country,error,ip_country,ip_error', '8.8.8.8,mine,no,US,']],
@@ -157,12 +190,97 @@ describe('nothing is asked, and it ends with an error, when', () => {
     [
       'it is a workbook',
       'x.xlsx',
-      'PK\u0003\u0004....xl/workbook.xml',
+      zipFile([
+        { name: '[Content_Types].xml', content: 'x' },
+        { name: 'xl/workbook.xml', content: 'x' },
+      ]),
       2,
       /x\.xlsx is an Excel workbook.*save it as CSV/,
     ],
-    ['it is Parquet', 'x.parquet', 'PAR1....', 2, /x\.parquet is Parquet.*duckdb -c/],
-    ['it is a ZIP', 'x.zip', 'PK\u0003\u0004....list.csv', 2, /x\.zip is a ZIP archive.*unzip -p x\.zip/],
+    [
+      'Parquet is cut short',
+      'x.parquet',
+      fixture('duckdb.parquet').subarray(0, 900),
+      1,
+      /x\.parquet is Parquet.*broken/,
+    ],
+    ['Parquet is packed by LZ4', 'x.parquet', fixture('lz4.parquet'), 2, /x\.parquet is packed by LZ4.*duckdb -c/],
+    [
+      'a column of Parquet is not there',
+      'x.parquet',
+      fixture('duckdb.parquet'),
+      2,
+      /no column nope.*client_ip/,
+      ['--column', 'nope'],
+    ],
+    [
+      'Parquet is packed',
+      'x.gz',
+      gzipSync(fixture('duckdb.parquet')),
+      2,
+      /x\.gz is Parquet in a pipe.*file of its own/,
+    ],
+    [
+      'a ZIP is cut short',
+      'x.zip',
+      zipFile([{ name: 'l.csv', content: list }]).subarray(0, 60),
+      1,
+      /x\.zip is a ZIP.*broken/,
+    ],
+    ['a ZIP is empty', 'x.zip', zipFile([]), 2, /x\.zip holds no file/],
+    [
+      'a ZIP holds several',
+      'x.zip',
+      zipFile(['a', 'b', 'c', 'd'].map((name) => ({ name: `${name}.csv`, content: list }))),
+      2,
+      /x\.zip holds 4 files \(a\.csv, b\.csv, c\.csv, …\).*unzip -p x\.zip a\.csv/,
+    ],
+    [
+      'a ZIP holds more than are searched',
+      'x.zip',
+      zipFile(Array.from({ length: 101 }, (_, at) => ({ name: `__MACOSX/${at}`, content: '' }))),
+      2,
+      /x\.zip holds 101 files/,
+    ],
+    [
+      'a ZIP is encrypted',
+      'x.zip',
+      zipFile([{ name: 'l.csv', content: list, flags: 1 }]),
+      2,
+      /l\.csv in x\.zip is encrypted/,
+    ],
+    [
+      'a ZIP is of another method',
+      'x.zip',
+      zipFile([{ name: 'l.csv', content: list, method: 9 }]),
+      2,
+      /packed by method 9/,
+    ],
+    [
+      'a checksum is another',
+      'x.zip',
+      zipFile([{ name: 'l.csv', content: list, checksum: 1 }]),
+      1,
+      /l\.csv in it is broken/,
+    ],
+    [
+      'a ZIP inflates too far',
+      'x.zip',
+      zipFile([{ name: 'l.csv', content: Buffer.alloc(5 * 1024 * 1024, '8') }]),
+      2,
+      /over 200 times its size/,
+    ],
+    ...(
+      [
+        ['x.zip', zipFile([{ name: 'l.csv', content: list }]), /is a ZIP archive/],
+        ['l.csv.gz', gzipSync(list), /is packed by gzip again/],
+        ['l.csv.zst', zstdCompressSync(list), /is packed by Zstandard again/],
+        ['l.parquet', fixture('duckdb.parquet'), /l\.parquet in outer\.zip is Parquet/],
+        ['l.tar', Buffer.concat([Buffer.alloc(257, 'x'), Buffer.from('ustar')]), /is a tar archive.*tar -xOf/],
+      ] as const
+    ).map(
+      ([name, content, told]) => [`a ZIP holds ${name}`, 'outer.zip', zipFile([{ name, content }]), 2, told] as const,
+    ),
     ['it is packed by xz', 'x.xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]), 2, /packed by xz.*xz -dc x\.xz/],
     ['it is packed by bzip2', 'x.bz2', 'BZh91AY&SY', 2, /packed by bzip2.*bzip2 -dc/],
     ['it is no text', 'x.bin', Buffer.from([1, 2, 3, 4, 5]), 2, /x\.bin is no text/],

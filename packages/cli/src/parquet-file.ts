@@ -1,0 +1,196 @@
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
+import type { AsyncBuffer, Compressors, FileMetaData, SchemaElement } from 'hyparquet'
+import { isRecord } from '@ipfleet/core/json.ts'
+import { CommandFault, failure, usageFault } from './command-fault.ts'
+
+/** How the values of a column are stored. */
+export type ParquetType = Pick<SchemaElement, 'type' | 'converted_type' | 'logical_type'>
+
+/** Of a column, by what JSON can hold. */
+export type ParquetRow = Readonly<Record<string, unknown>>
+
+/** A part of a row group. Besides it, only the packed columns of that group are in memory. */
+const rowsAtATime = 20_000
+const maxGroupRows = 4_194_304
+/** Of one row group, unpacked. */
+const maxGroupBytes = 2 ** 30
+/** Pages are made of about 1 MiB. */
+const maxPageBytes = 2 ** 28
+
+/** A Parquet file, whose rows are read some thousands at a time. */
+export class ParquetFile {
+  readonly #name: string
+  readonly #file: AsyncBuffer
+  readonly #metadata: FileMetaData
+  #rowsRead = 0
+  readonly columns: readonly string[]
+  /** Of columns of plain values. Those that have others (lists, structs, decimals) are not there. */
+  readonly types: ReadonlyMap<string, ParquetType>
+
+  private constructor(name: string, file: AsyncBuffer, metadata: FileMetaData) {
+    this.#name = name
+    this.#file = file
+    this.#metadata = metadata
+    const elements = topLevel(metadata.schema)
+    this.columns = elements.map((element) => element.name)
+    this.types = new Map(elements.filter(isPlain).map((element) => [element.name, element]))
+  }
+
+  /**
+   * @param name for messages
+   * @throws CommandFault for a file that is broken, or whose row groups are too large to be read
+   */
+  static async open(path: string, name: string): Promise<ParquetFile> {
+    const { asyncBufferFromFile, parquetMetadataAsync } = await import('hyparquet')
+    let metadata: FileMetaData
+    const whole = await asyncBufferFromFile(path)
+    const { byteLength } = whole
+    const file: AsyncBuffer = {
+      byteLength,
+      slice(start, end = byteLength) {
+        if (start < 0 || end > byteLength || start > end) throw new Error('it points outside of itself')
+        return whole.slice(start, end)
+      },
+    }
+    try {
+      metadata = await parquetMetadataAsync(file)
+    } catch (error) {
+      throw broken(name, error)
+    }
+    for (const group of metadata.row_groups) {
+      if (group.num_rows <= maxGroupRows && group.total_byte_size <= maxGroupBytes) continue
+      throw usageFault(
+        `${name} has a row group of ${group.num_rows} rows and ${group.total_byte_size} bytes; up to ${maxGroupRows} and ` +
+          `${maxGroupBytes} are read. Write it again: duckdb -c "COPY (FROM '${name}') TO 'smaller.parquet' (ROW_GROUP_SIZE 100000)"`,
+      )
+    }
+    return new ParquetFile(name, file, metadata)
+  }
+
+  /** Of the file, by the share of its rows that was read. */
+  get bytesRead(): number {
+    return Math.round((this.#file.byteLength * this.#rowsRead) / Math.max(1, Number(this.#metadata.num_rows)))
+  }
+
+  /** @throws CommandFault for what is broken, or packed by a method that is not read */
+  async *rows(): AsyncGenerator<readonly ParquetRow[]> {
+    let groupStart = 0
+    for (const group of this.#metadata.row_groups) {
+      const groupEnd = groupStart + Number(group.num_rows)
+      for (let start = groupStart; start < groupEnd; start += rowsAtATime) {
+        const rows = await this.#read(start, Math.min(start + rowsAtATime, groupEnd))
+        this.#rowsRead += rows.length
+        yield rows
+      }
+      groupStart = groupEnd
+    }
+  }
+
+  async #read(rowStart: number, rowEnd: number): Promise<readonly ParquetRow[]> {
+    const { parquetReadObjects, snappyUncompress } = await import('hyparquet')
+    const options = { file: this.#file, metadata: this.#metadata, parsers, useOffsetIndex: true, rowStart, rowEnd }
+    const compressors: Compressors = {
+      ...unpackers,
+      SNAPPY: (packed, length) => {
+        const page = new Uint8Array(acceptedLength(length))
+        snappyUncompress(packed, page)
+        return page
+      },
+    }
+    try {
+      const rows = await parquetReadObjects({ ...options, compressors })
+      return rows.map((row) => this.#plainRow(row))
+    } catch (error) {
+      const codec = error instanceof Error ? /unsupported compression codec: (\w+)/.exec(error.message)?.[1] : undefined
+      if (codec === undefined) throw broken(this.#name, error)
+      throw usageFault(
+        `${this.#name} is packed by ${codec}, which is not read; write it again with Snappy, gzip, Brotli or Zstandard: ` +
+          `duckdb -c "COPY (FROM '${this.#name}') TO 'list.parquet'"`,
+      )
+    }
+  }
+
+  #plainRow(row: Readonly<Record<string, unknown>>): ParquetRow {
+    return Object.fromEntries(
+      this.columns.map((name) => {
+        const value = plainValue(row[name])
+        const type = this.types.get(name)?.logical_type
+        // A local time is in no time zone.
+        const isLocal = type?.type === 'TIMESTAMP' && !type.isAdjustedToUTC && typeof value === 'string'
+        return [name, isLocal ? value.replace(/Z$/, '') : value]
+      }),
+    )
+  }
+}
+
+/** Node has what hyparquet leaves to others. No page becomes larger than it says. */
+const unpackers: Compressors = {
+  GZIP: (packed, length) => gunzipSync(packed, { maxOutputLength: acceptedLength(length) }),
+  BROTLI: (packed, length) => brotliDecompressSync(packed, { maxOutputLength: acceptedLength(length) }),
+  ZSTD: (packed, length) => zstdDecompressSync(packed, { maxOutputLength: acceptedLength(length) }),
+}
+
+function acceptedLength(length: number): number {
+  if (length <= maxPageBytes) return Math.max(1, length)
+  throw new Error(`a page of it has ${length} bytes, more than ${maxPageBytes}`)
+}
+
+/** Times as texts, which have all digits that the file has. */
+const parsers = {
+  timestampFromMilliseconds: (time: bigint): string | null => timeText(time, 3),
+  timestampFromMicroseconds: (time: bigint): string | null => timeText(time, 6),
+  timestampFromNanoseconds: (time: bigint): string | null => timeText(time, 9),
+  dateFromDays: (days: number): string | null => timeText(BigInt(days) * 86_400n, 0)?.slice(0, 10) ?? null,
+}
+
+/** @param digits of the fraction of a second. @returns null for a time that no calendar of JavaScript has */
+function timeText(time: bigint, digits: number): string | null {
+  const perSecond = 10n ** BigInt(digits)
+  const fraction = ((time % perSecond) + perSecond) % perSecond
+  const date = new Date(Number((time - fraction) / perSecond) * 1000)
+  if (Number.isNaN(date.getTime())) return null
+  const text = date.toISOString().slice(0, -5)
+  return digits === 0 ? text : `${text}.${String(fraction).padStart(digits, '0')}Z`
+}
+
+/** What JSON can hold: numbers that are too large for it as texts, bytes in hexadecimal digits. */
+function plainValue(value: unknown): unknown {
+  if (value === undefined || value === null) return null
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+  if (Array.isArray(value)) return value.map(plainValue)
+  if (!isRecord(value) || value instanceof Date) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plainValue(member)]))
+}
+
+/** The schema is a tree in its order of depth; the root is its first element. */
+function topLevel(schema: readonly SchemaElement[]): SchemaElement[] {
+  const elements: SchemaElement[] = []
+  for (let at = 1; at < schema.length; at = behind(schema, at)) {
+    const element = schema[at]
+    if (element) elements.push(element)
+  }
+  return elements
+}
+
+function behind(schema: readonly SchemaElement[], start: number): number {
+  let at = start + 1
+  for (let left = schema[start]?.num_children ?? 0; left > 0 && at < schema.length; left -= 1) at = behind(schema, at)
+  return at
+}
+
+const plainTypes: ReadonlySet<string> = new Set(['BOOLEAN', 'INT32', 'INT64', 'FLOAT', 'DOUBLE'])
+const texts: ReadonlySet<unknown> = new Set(['UTF8', 'ENUM', undefined])
+
+function isPlain({ type, num_children, repetition_type, converted_type, logical_type }: SchemaElement): boolean {
+  if (type === undefined || (num_children ?? 0) > 0 || repetition_type === 'REPEATED') return false
+  if (converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL') return false
+  if (type === 'BYTE_ARRAY') return texts.has(converted_type) && logical_type?.type !== 'JSON'
+  return plainTypes.has(type)
+}
+
+function broken(name: string, cause: unknown): Error {
+  if (cause instanceof CommandFault) return cause
+  const why = cause instanceof Error ? ` (${cause.message.slice(0, 200)})` : ''
+  return failure(`${name} is Parquet that is broken or cut short${why}`, cause)
+}
