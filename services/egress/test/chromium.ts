@@ -14,7 +14,8 @@ export interface ShownPage {
 }
 
 export interface ChromiumOptions {
-  readonly proxyPort: number
+  /** `http://127.0.0.1:port`, `https://…` or `socks5://…`. */
+  readonly proxy: string
   /** What is typed when the proxy asks; undefined: the question is waved away. */
   readonly credentials?: { readonly username: string; readonly password: string }
 }
@@ -55,9 +56,9 @@ export class Chromium implements AsyncDisposable {
   #isLoaded = false
   #hasAnswered = false
 
-  static async start({ proxyPort, credentials }: ChromiumOptions): Promise<Chromium> {
+  static async start({ proxy, credentials }: ChromiumOptions): Promise<Chromium> {
     const folder = await temporaryFolder('chromium')
-    const own = [`--proxy-server=http://127.0.0.1:${proxyPort}`, `--user-data-dir=${folder.path}`]
+    const own = [`--proxy-server=${proxy}`, `--user-data-dir=${folder.path}`]
     const child = spawn('chromium', [...flags, ...own], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
     const browser = new Chromium(child, folder, credentials)
     try {

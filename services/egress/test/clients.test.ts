@@ -202,7 +202,7 @@ withChromium('Chromium', () => {
   const browser = (password?: string): Promise<Chromium> => {
     const credentials: ChromiumOptions['credentials'] =
       password === undefined ? undefined : { username: 'me', password }
-    return Chromium.start({ proxyPort: proxy.port, ...(credentials && { credentials }) })
+    return Chromium.start({ proxy: `http://127.0.0.1:${proxy.port}`, ...(credentials && { credentials }) })
   }
 
   test('shows pages, over TLS too, to who types the password', async () => {
