@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '@ipfleet/fleet-client/batch-client.ts'
 import { summaryWriter } from '@ipfleet/ip-lists/ip-summary.ts'
-import { rowWriter } from '@ipfleet/ip-lists/result-format.ts'
+import { type RowWriter, rowWriter } from '@ipfleet/ip-lists/result-format.ts'
 import { runBatches } from './batch-run.ts'
 import { CommandFault, exitCodes, Stopped } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
@@ -26,6 +26,8 @@ import {
 } from './output.ts'
 import { OwnColumns } from './own-columns.ts'
 import { type OwnOf, ownByReading } from './own-rows.ts'
+import type { ParquetType } from './parquet-file.ts'
+import { fieldTypes, parquetWriter } from './parquet-writer.ts'
 import { RetryPolicy } from '@ipfleet/fleet-client/retry-policy.ts'
 import { requireSame, StateFile, termsOf } from './run-state.ts'
 import { canReopen, givenSource, type Source, sourcesOf, totalBytes } from './sources.ts'
@@ -97,6 +99,7 @@ class BulkRun {
   #reader: InputReader | undefined
   /** Of the lists, once one is read from. */
   #columns: readonly string[] | undefined
+  #types: ReadonlyMap<string, ParquetType> | undefined
 
   constructor(deps: RunDeps) {
     const { options, sources, plan, before } = deps
@@ -118,6 +121,7 @@ class BulkRun {
     try {
       await this.#reader?.prepare()
       this.#columns = this.#reader?.columns
+      this.#types = this.#reader?.types
       for (const note of this.#reader?.notes ?? []) display.note(note)
       if (this.#tally.done > 0) display.note(`going on behind line ${this.#tally.done}`)
       await this.#lookUp()
@@ -220,18 +224,12 @@ class BulkRun {
 
   async #openOutput(fields: readonly string[] | undefined, own: OwnOf | undefined): Promise<ResultOutput> {
     const { options, plan, before, stdout } = this.#deps
-    const { format, prefix, app } = options
-    const isTable = format === 'csv' || format === 'tsv'
+    const { format, prefix } = options
+    const isTable = format === 'csv' || format === 'tsv' || format === 'parquet'
     const columns = own && !(isTable && this.#deps.sources.length > 1) ? this.#columns : undefined
     const ownColumns = new OwnColumns(columns ?? [], prefix)
     const { sumsUp } = options
-    const rows = sumsUp
-      ? summaryWriter()
-      : rowWriter(format, {
-          fields,
-          forExcel: app === 'excel',
-          columns: isTable && columns ? ownColumns.columnsWith(fields) : undefined,
-        })
+    const rows = sumsUp ? summaryWriter() : await this.#rowWriter(fields, isTable && columns ? ownColumns : undefined)
     const join: RowJoin | undefined =
       own === undefined || sumsUp ? undefined : async (lines) => ownColumns.joined(lines, await own(countLines(lines)))
     this.#output =
@@ -239,6 +237,17 @@ class BulkRun {
         ? new ResultOutput(rows, toStream(stdout), { fields, join })
         : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0, { fields, join })
     return this.#output
+  }
+
+  /** @param own columns of the list; undefined: the results have none of them, or no columns at all */
+  async #rowWriter(fields: readonly string[] | undefined, own: OwnColumns | undefined): Promise<RowWriter> {
+    const { format, app } = this.#deps.options
+    if (format !== 'parquet') {
+      return rowWriter(format, { fields, forExcel: app === 'excel', columns: own?.columnsWith(fields) })
+    }
+    const all = own ?? new OwnColumns([], undefined)
+    const columns = [...(own ? [] : ['input']), ...all.columnsWith(fields)]
+    return parquetWriter(columns, new Map([...fieldTypes(all.addedWith(fields)), ...(own ? (this.#types ?? []) : [])]))
   }
 
   #started(way: 'job' | 'batch', url: string): void {

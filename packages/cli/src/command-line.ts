@@ -1,5 +1,4 @@
 import { Command, CommanderError, Option } from 'commander'
-import { formats } from '@ipfleet/ip-lists/result-format.ts'
 import { version } from '@ipfleet/settings/version.ts'
 import { usageFault } from './command-fault.ts'
 import {
@@ -9,6 +8,7 @@ import {
   fieldsIn,
   type GivenOptions,
   listsIn,
+  outputFormats,
   tokenIn,
 } from './command-options.ts'
 import { type GrepOptions, rangeForms, type RangesOptions } from './local-commands.ts'
@@ -90,7 +90,11 @@ function addOutputOptions(command: Command): Command {
     .optionsGroup('Output:')
     .addOption(option('-o, --output <file>', 'where the results go; one that is there is kept'))
     .addOption(
-      choice('--format <form>', 'ndjson, csv, tsv or json; default: by the name of the output, else ndjson', formats),
+      choice(
+        '--format <form>',
+        'ndjson, csv, tsv, json or parquet; default: by the name of the output, else ndjson',
+        outputFormats,
+      ),
     )
     .addOption(option('--fields <a,b.c>', 'only these members of a record', fieldsIn))
 }
@@ -110,7 +114,7 @@ function addFleetOptions(command: Command): Command {
 
 const bulkNotes = `
 Input is read by its content: lines, CSV (commas, semicolons, tabs, bars; titles and comments before the header), NDJSON,
-JSON, logs; UTF-8 or UTF-16; .gz, .zst and .br are unpacked. Rows of tables and objects keep what they have. If the fleet
+JSON, logs, Parquet; UTF-8 or UTF-16; .gz, .zst, .br and .zip with one file are unpacked. Rows of tables and objects keep what they have. If the fleet
 takes jobs, the list is handed over as one; else it is asked in batches. An interrupted run leaves FILE.ipfleet.json beside
 its output: the same command again goes on where it ended.
 

@@ -4,6 +4,10 @@ import { extname } from 'node:path'
 import { usageFault } from './command-fault.ts'
 import type { ListForm } from './list-form.ts'
 
+/** The service writes all but the last. */
+export const outputFormats = [...formats, 'parquet'] as const
+export type OutputFormat = Format | 'parquet'
+
 /** What a run looks up, and what becomes of it. */
 export interface BulkOptions {
   /** As they were given; `-` is standard input. */
@@ -16,7 +20,7 @@ export interface BulkOptions {
   readonly job: string | undefined
   /** Undefined: standard output. */
   readonly output: string | undefined
-  readonly format: Format
+  readonly format: OutputFormat
   readonly inputFormat: ListForm | undefined
   readonly column: string | undefined
   /** Which addresses are taken out of other text. */
@@ -47,7 +51,7 @@ export interface CommandSettings {
 /** The options as the command line gives them, each with its own check done. */
 export interface GivenOptions {
   readonly output?: string
-  readonly format?: Format
+  readonly format?: OutputFormat
   readonly inputFormat?: ListForm
   readonly column?: string
   readonly extract?: 'first' | 'all'
@@ -124,7 +128,7 @@ function refuseBesideJob(given: GivenOptions, inputs: readonly string[]): void {
 }
 
 const workbook = 'a workbook; -o FILE.csv --for excel writes what Excel opens'
-const columnar = 'columnar; -o FILE.csv, and DuckDB or pandas convert it'
+const columnar = 'columnar; -o FILE.parquet, and DuckDB or pandas convert it'
 const database = 'a database; -o FILE.csv, and it imports that'
 const packing = 'a packing other than .gz; without -o, results can be piped to its program'
 
@@ -132,19 +136,20 @@ const packing = 'a packing other than .gz; without -o, results can be piped to i
 const unwritten = new Map(
   Object.entries({
     [workbook]: ['xlsx', 'xls', 'ods'],
-    [columnar]: ['parquet', 'arrow', 'feather', 'avro', 'orc'],
+    [columnar]: ['arrow', 'feather', 'avro', 'orc'],
     [database]: ['db', 'sqlite', 'sqlite3', 'duckdb'],
     [packing]: ['zip', 'zst', 'br', 'xz', 'bz2', '7z'],
   }).flatMap(([what, extensions]) => extensions.map((extension) => [extension, what] as const)),
 )
 
 /** @throws CommandFault for a name that says what is not written */
-function outputFormat(given: Format | undefined, output = '', app?: 'excel'): Format {
+function outputFormat(given: OutputFormat | undefined, output = '', app?: 'excel'): OutputFormat {
   const extension = extname(output.replace(/\.gz$/i, '')).slice(1).toLowerCase()
   const what = unwritten.get(extension)
-  if (what !== undefined) throw usageFault(`-o: .${extension} is ${what}; formats are ${formats.join(', ')}`)
+  if (what !== undefined) throw usageFault(`-o: .${extension} is ${what}; formats are ${outputFormats.join(', ')}`)
+  if (/\.parquet\.gz$/i.test(output)) throw usageFault('-o: Parquet is packed by itself; leave out .gz')
   const byName = ['jsonl', 'jsonlines'].includes(extension) ? 'ndjson' : extension === 'tab' ? 'tsv' : extension
-  const format = given ?? formats.find((one) => one === byName) ?? (app === 'excel' ? 'csv' : 'ndjson')
+  const format = given ?? outputFormats.find((one) => one === byName) ?? (app === 'excel' ? 'csv' : 'ndjson')
   if (app === 'excel' && format !== 'csv' && format !== 'tsv') throw usageFault('--for excel goes with CSV and TSV')
   return format
 }

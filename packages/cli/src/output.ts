@@ -35,7 +35,9 @@ export async function planOutput(
   const there = await statOf(path)
   if (there?.isDirectory()) throw usageFault(`${output} is a folder`)
   if (there !== undefined && !there.isFile()) return { kind: 'device', path }
-  if (isPacked(path)) return packedPlan(path, output, { isThere: (there?.size ?? 0) > 0, force, resume })
+  const isThere = (there?.size ?? 0) > 0
+  if (format === 'parquet') return unresumable(path, output, { is: 'Parquet', isThere, force, resume })
+  if (isPacked(path)) return unresumable(path, output, { is: 'packed', isThere, force, resume })
   const state = resume === 'never' ? undefined : await readState(path)
   if (state !== undefined && !force) {
     const rows = there === undefined ? { lines: 0, bytes: 0 } : await wholeRows(path, format)
@@ -49,13 +51,18 @@ export async function planOutput(
   return { kind: 'file', path, before: undefined }
 }
 
-/** What is packed cannot be gone on with: how many rows there are is not known. */
-function packedPlan(
+/** How many rows there are in what is packed is not known, and Parquet tells what is where at its end. */
+function unresumable(
   path: string,
   output: string,
-  { isThere, force, resume }: Pick<BulkOptions, 'force' | 'resume'> & { readonly isThere: boolean },
+  {
+    is,
+    isThere,
+    force,
+    resume,
+  }: Pick<BulkOptions, 'force' | 'resume'> & { readonly is: string; readonly isThere: boolean },
 ): OutputPlan {
-  if (resume === 'required') throw usageFault(`${output} is packed, and cannot be gone on with`)
+  if (resume === 'required') throw usageFault(`${output} is ${is}, and cannot be gone on with`)
   if (isThere && !force) throw usageFault(`${output} is there already; --force overwrites it`)
   return { kind: 'device', path }
 }

@@ -20,7 +20,12 @@ export class OwnColumns {
 
   /** Of a table: those of the list, then those that are added. */
   columnsWith(fields: readonly string[] | undefined): readonly string[] {
-    return [...this.#columns, ...[...(fields ?? plainFields), 'error'].map((name) => this.#added(name, this.#columns))]
+    return [...this.#columns, ...this.addedWith(fields).keys()]
+  }
+
+  /** The columns that are added, each with the field that it is of. */
+  addedWith(fields: readonly string[] | undefined): ReadonlyMap<string, string> {
+    return new Map([...(fields ?? plainFields), 'error'].map((name) => [this.#added(name, this.#columns), name]))
   }
 
   /**

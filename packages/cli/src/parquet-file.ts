@@ -125,13 +125,16 @@ export class ParquetFile {
 
 /** Node has what hyparquet leaves to others. No page becomes larger than it says. */
 const unpackers: Compressors = {
-  GZIP: (packed, length) => gunzipSync(packed, { maxOutputLength: acceptedLength(length) }),
-  BROTLI: (packed, length) => brotliDecompressSync(packed, { maxOutputLength: acceptedLength(length) }),
-  ZSTD: (packed, length) => zstdDecompressSync(packed, { maxOutputLength: acceptedLength(length) }),
+  GZIP: (packed, length) => gunzipSync(packed, atMost(length)),
+  BROTLI: (packed, length) => brotliDecompressSync(packed, atMost(length)),
+  ZSTD: (packed, length) => zstdDecompressSync(packed, atMost(length)),
 }
 
+/** Zlib accepts no limit of 0. */
+const atMost = (length: number) => ({ maxOutputLength: Math.max(1, acceptedLength(length)) })
+
 function acceptedLength(length: number): number {
-  if (length <= maxPageBytes) return Math.max(1, length)
+  if (length <= maxPageBytes) return length
   throw new Error(`a page of it has ${length} bytes, more than ${maxPageBytes}`)
 }
 
@@ -140,7 +143,7 @@ const parsers = {
   timestampFromMilliseconds: (time: bigint): string | null => timeText(time, 3),
   timestampFromMicroseconds: (time: bigint): string | null => timeText(time, 6),
   timestampFromNanoseconds: (time: bigint): string | null => timeText(time, 9),
-  dateFromDays: (days: number): string | null => timeText(BigInt(days) * 86_400n, 0)?.slice(0, 10) ?? null,
+  dateFromDays: (days: number): string | null => timeText(BigInt(days) * 86_400n, 0)?.replace(/T.*/, '') ?? null,
 }
 
 /** @param digits of the fraction of a second. @returns null for a time that no calendar of JavaScript has */

@@ -1,6 +1,5 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import type { Format } from '@ipfleet/ip-lists/result-format.ts'
-import type { BulkOptions } from './command-options.ts'
+import type { BulkOptions, OutputFormat } from './command-options.ts'
 import { usageFault } from './command-fault.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import type { ListForm } from './list-form.ts'
@@ -18,7 +17,7 @@ export interface RunTerms {
   readonly networks: string | null
   readonly prefix: string | null
   readonly app: string | null
-  readonly format: Format
+  readonly format: OutputFormat
   readonly fields: readonly string[] | null
 }
 

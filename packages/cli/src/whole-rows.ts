@@ -51,7 +51,8 @@ function isQuotedAfter(text: Buffer, isQuotedBefore: boolean): boolean {
   return isQuoted
 }
 
-export const headLines = (format: Format): number => (format === 'ndjson' ? 0 : 1)
+/** Parquet is not gone on with. */
+export const headLines = (format: Format | 'parquet'): number => (format === 'ndjson' || format === 'parquet' ? 0 : 1)
 
 /** Results in whole lines of NDJSON. */
 export function countLines(lines: Buffer): number {

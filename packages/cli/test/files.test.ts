@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { brotliCompressSync, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
 import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
 import { type HereEnd, runHere } from './run-here.ts'
 import { zipFile } from './zip-file.ts'
@@ -310,16 +312,106 @@ describe('the name of the output says its form:', () => {
     expect((await run(['in.csv', '-o', name])).stderr).toContain('--force overwrites it')
   })
 
-  test.each(['out.parquet', 'out.xlsx', 'out.csv.zst', 'out.zip', 'out.db'])(
+  test.each(['out.arrow', 'out.xlsx', 'out.csv.zst', 'out.zip', 'out.db'])(
     '%s is refused, and how to come to it',
     async (name) => {
       const { code, stderr } = await run(['-', '-o', name], '8.8.8.8\n')
       expect([code, stderr]).toEqual([
         2,
-        expect.stringMatching(/^bulk: -o: \.\w+ is .*; formats are ndjson, csv, tsv, json/),
+        expect.stringMatching(/^bulk: -o: \.\w+ is .*; formats are ndjson, csv, tsv, json, parquet/),
       ])
     },
   )
+})
+
+const columnsOf = async (name: string): Promise<readonly string[]> => {
+  const metadata = await parquetMetadataAsync(await asyncBufferFromFile(folder.path(name)))
+  return metadata.schema
+    .slice(1)
+    .map(({ name: column, type = '', converted_type, logical_type }) =>
+      [column, converted_type ?? logical_type?.type ?? type].join(' '),
+    )
+}
+const rowsOf = async (name: string): Promise<readonly object[]> =>
+  parquetReadObjects({ file: await asyncBufferFromFile(folder.path(name)) })
+const rowsWithout = (text: string, { stdout }: HereEnd): readonly string[] =>
+  linesIn(stdout)
+    .slice(1)
+    .map((line) => line.replace(text, ''))
+const hasDuckDb = spawnSync('python3', ['-c', 'import duckdb']).status === 0
+if (!hasDuckDb) process.stdout.write('DuckDB does not read Parquet back: python3 has no module duckdb\n')
+const withDuckDb = hasDuckDb ? test : test.skip
+
+describe('-o out.parquet', () => {
+  test('of a table: its cells as texts, and what is known; what is not is null', async () => {
+    await folder.write('in.csv', 'ip,zip\n8.8.8.8,02139\n10.0.0.1,NA\nx,\n')
+    expect(await run(['in.csv', '--fields', 'country,bogon', '-o', 'out.parquet'])).toMatchObject({
+      code: 0,
+      stdout: '',
+    })
+    expect(await columnsOf('out.parquet')).toEqual([
+      'ip UTF8',
+      'zip UTF8',
+      'country UTF8',
+      'bogon BOOLEAN',
+      'error UTF8',
+    ])
+    expect(await rowsOf('out.parquet')).toEqual([
+      { ip: '8.8.8.8', zip: '02139', country: 'US', bogon: null, error: null },
+      { ip: '10.0.0.1', zip: 'NA', country: null, bogon: true, error: 'Bogon' },
+      { ip: 'x', zip: '', country: null, bogon: null, error: 'Wrong ip' },
+    ])
+    expect((await run(['in.csv', '-o', 'out.parquet'])).stderr).toContain('--force overwrites it')
+    expect((await run(['in.csv', '-o', 'out.parquet', '--resume'])).stderr).toContain('cannot be gone on with')
+  })
+
+  test('of Parquet: columns keep their types and digits', async () => {
+    await folder.write('duckdb.parquet', fixture('duckdb.parquet'))
+    expect(await run(['duckdb.parquet', '--fields', 'country', '-o', 'typed.parquet'])).toMatchObject({ code: 0 })
+    expect(await columnsOf('typed.parquet')).toEqual([
+      'client_ip UTF8',
+      'n INT_64',
+      't TIMESTAMP_MICROS',
+      'd DATE',
+      'zip UTF8',
+      'price UTF8',
+      'l UTF8',
+      's UTF8',
+      'ok BOOLEAN',
+      'nul UTF8',
+      'tz TIMESTAMP_MICROS',
+      'country UTF8',
+      'error UTF8',
+    ])
+    const again = await run(['typed.parquet', '--fields', 'country', '--format', 'csv'])
+    const first = await run(['duckdb.parquet', '--fields', 'country', '--format', 'csv'])
+    expect(rowsWithout(',US,,US,', again)).toEqual(rowsWithout(',US,', first))
+  })
+
+  test('of lines, through a pipe', async () => {
+    const words = ['bulk', '-', '--fields', 'country', '--format', 'parquet', '--url', replica.url]
+    const options = { folder: folder.path('.'), stdin: '8.8.8.8\n', encoding: 'latin1' } as const
+    const { code, stdout } = await runHere(words, options)
+    await folder.write('pipe.parquet', Buffer.from(stdout, 'latin1'))
+    expect([code, await rowsOf('pipe.parquet')]).toEqual([0, [{ input: '8.8.8.8', country: 'US', error: null }]])
+  })
+
+  withDuckDb('DuckDB reads it', async () => {
+    await folder.write('duckdb.parquet', fixture('duckdb.parquet'))
+    await run(['duckdb.parquet', '--fields', 'country', '-o', 'read.parquet', '--force'])
+    const query =
+      'import duckdb; print(duckdb.sql("select n, t::text, d::text, ok, country from \'read.parquet\' order by n").fetchall())'
+    const { stdout } = spawnSync('python3', ['-c', query], { cwd: folder.path('.'), encoding: 'utf8' })
+    // oxlint-disable-next-line jest/no-standalone-expect -- it is a test
+    expect(stdout.trim()).toBe(
+      "[(12, '2025-01-02 03:04:05.123456', '2025-01-01', True, 'US'), " +
+        "(9007199254740993, '1969-12-31 23:59:59.999999', '1969-12-31', False, 'US')]",
+    )
+  })
+
+  test('it is not packed once more', async () => {
+    expect((await run(['-', '-o', 'out.parquet.gz'], '8.8.8.8\n')).stderr).toContain('packed by itself')
+  })
 })
 
 test('--for excel: UTF-8 is recognised, zeros stay, formulas are not run', async () => {

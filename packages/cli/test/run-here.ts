@@ -1,5 +1,5 @@
 import { PassThrough, Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import type { CommandSettings } from '../src/command-options.ts'
 import { runCommand } from '../src/run-command.ts'
 
@@ -7,6 +7,8 @@ export interface HereOptions {
   readonly folder: string
   readonly stdin?: string | Buffer
   readonly settings?: CommandSettings
+  /** Of standard output; latin1 keeps all bytes. */
+  readonly encoding?: BufferEncoding
 }
 
 export interface HereEnd {
@@ -18,15 +20,15 @@ export interface HereEnd {
 /** The command without a process of its own. @param words from its name on */
 export async function runHere(
   words: readonly string[],
-  { folder, stdin = '', settings = {} }: HereOptions,
+  { folder, stdin = '', settings = {}, encoding = 'utf8' }: HereOptions,
 ): Promise<HereEnd> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-  const said = Promise.all([text(stdout), text(stderr)])
+  const said = Promise.all([buffer(stdout), text(stderr)])
   const source = Readable.from([Buffer.from(stdin)])
   const { signal } = new AbortController()
   const code = await runCommand(words, { settings, env: {}, folder, stdin: source, stdout, stderr, signal })
   stdout.end()
   stderr.end()
-  const [out, err] = await said
-  return { code, stdout: out, stderr: err }
+  const [bytes, err] = await said
+  return { code, stdout: bytes.toString(encoding), stderr: err }
 }

@@ -33,7 +33,7 @@ export interface FormatOptions {
  */
 export interface RowWriter {
   readonly head: string
-  readonly tail: string
+  readonly tail: Buffer | string
   /** In place of both where there are no rows; undefined: both. */
   readonly empty?: string
   /**
@@ -84,7 +84,7 @@ export async function* inFormat(
     isFirst = false
   }
   const end = isFirst ? (empty ?? tail) : tail
-  if (end !== '') yield Buffer.from(end)
+  if (end.length > 0) yield Buffer.from(end as string)
 }
 
 /** Where lists are separated by semicolons, a spreadsheet starts a cell behind one unless the field is quoted. */
@@ -119,8 +119,13 @@ function cellsOf(lines: string, columns: readonly string[]): string[][] {
     .split('\n')
     .map((line) => {
       const result = JSON.parse(line) as Readonly<Record<string, unknown>>
-      return columns.map((column) => (column === 'error' ? titleOf(result) : cellOf(result[column])))
+      return columns.map((column) => cellOf(valueOf(result, column)))
     })
+}
+
+/** Of a row, in a column of a table. @param result a result line */
+export function valueOf(result: Readonly<Record<string, unknown>>, column: string): unknown {
+  return column === 'error' ? titleOf(result) : result[column]
 }
 
 function cellOf(value: unknown): string {
