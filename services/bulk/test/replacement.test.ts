@@ -60,7 +60,11 @@ function startLoad(url: string, id: string) {
 
 test('one of two processes is replaced under load: no request fails, and each input has one line', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ipfleet-replacement-'))
-  const harness = await BulkHarness.start({ services: 2, fake: { latencyMs: 50 }, bulkEnv: { DRAIN_MS: '2000' } })
+  const harness = await BulkHarness.start({
+    services: 2,
+    fake: { latencyMs: 50 },
+    bulkEnv: { DRAIN_MS: '2000', REDIS_TIMEOUT_MS: '10000' },
+  })
   const [first, second] = harness.services
   const port = likelyFreePort()
   const edge = await startEdge(folder, [first?.port ?? 0, second?.port ?? 0, port])
