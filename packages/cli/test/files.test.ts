@@ -74,7 +74,7 @@ const tables: readonly (readonly [
     ['ts,uid,id.orig_h,id.orig_p,country,error', '1.5,C1,8.8.8.8,53,US,'],
   ],
   [
-    // DuckDB 1.5, packed by Zstandard.
+    // DuckDB 2.0.1, packed by Zstandard.
     'duckdb.parquet',
     fixture('duckdb.parquet'),
     [
