@@ -60,17 +60,18 @@ async function hedges(): Promise<number> {
   return Number(/^ipfleet_edge_hedges_total\{end="begun"\} (\d+)/m.exec(text)?.[1])
 }
 
-/** Upstream answers when the edge has asked a second replica, for so many requests by now. */
-async function askedOfBoth(path: string, count: number) {
+/** Upstream answers when the edge has asked a second replica. */
+async function askedOfBoth(path: string) {
+  const before = await hedges()
   const gate = fleet.fake.hold()
   const answer = ask(path)
-  await until(async () => (await hedges()) === count)
+  await until(async () => (await hedges()) > before)
   gate.release()
   return answer
 }
 
 test('a look-up that upstream is slow to answer costs one request and one unit, at the edge and in the fleet', async () => {
-  const first = await askedOfBoth('/9.13.1.1', 1)
+  const first = await askedOfBoth('/9.13.1.1')
   expect(first.status).toBe(200)
   expect(fleet.fake.callsTo('/9.13.1.1')).toHaveLength(1)
   await until(async () => (await used()).units === 1)
@@ -82,7 +83,7 @@ test('a look-up that upstream is slow to answer costs one request and one unit, 
 
 test('the last request of a budget is answered although two replicas are asked', async () => {
   while ((await used()).requests < 8) await ask('/9.13.1.1')
-  expect((await askedOfBoth('/9.13.1.2', 2)).status).toBe(200)
+  expect((await askedOfBoth('/9.13.1.2')).status).toBe(200)
   expect((await ask('/9.13.1.1')).status).toBe(429)
 })
 
