@@ -1,9 +1,10 @@
 import { types } from 'node:util'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { QuietSentinels, TlsConnector } from './connectors.ts'
 import { PromptCluster } from './prompt-cluster.ts'
 import type { RedisAccess } from './redis-access.ts'
-import { type RedisAddress, redisAddress } from './redis-address.ts'
+import { type RedisAddress, redisAddress, type RedisHost } from './redis-address.ts'
 import { tlsOptions } from './tls-files.ts'
 import { traced } from './traced-commands.ts'
 
@@ -59,7 +60,7 @@ function accessOptions(access: RedisAccess, address: RedisAddress): RedisOptions
     db: address.db,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls }),
+    ...(tls && { tls, Connector: TlsConnector }),
     ...(address.topology === 'sentinel' ? sentinelOptions(access, address) : serverOptions(address)),
   }
 }
@@ -80,6 +81,9 @@ function sentinelOptions(access: RedisAccess, { hosts, masterName, tls }: RedisA
     ...(sentinelUsername !== undefined && { sentinelUsername }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: tlsOptions(access.tls ?? {}) }),
+    // Sentinels tell addresses of each other, which their certificates need not be for: those of the URL are asked.
+    ...(tls && { updateSentinels: false }),
+    Connector: QuietSentinels,
     sentinelCommandTimeout: 1000,
     sentinelRetryStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: retryCapMs }),
     sentinelReconnectStrategy: (attempt) => backoffMs(attempt, { firstMs: 20, maxMs: 1000 }),
@@ -185,6 +189,32 @@ export function connectToOne(access: RedisAccess, name: string, options: RedisOp
     },
   })
   return client
+}
+
+/**
+ * What hinders a connection to the Sentinels or nodes of the URL, each asked once: ioredis 6.0.0 tells of those only that
+ * none of them answers. Of one server, it tells by itself.
+ */
+export async function connectionErrors(access: RedisAccess, name: string): Promise<ReadonlyMap<RedisHost, Error>> {
+  const address = redisAddress(access.url)
+  const errors = new Map<RedisHost, Error>()
+  const tls = address.tls ? { tls: tlsOptions(access.tls ?? {}), Connector: TlsConnector } : {}
+  await Promise.all(
+    address.hosts.map(async (host) => {
+      // Without a user: it is asked nothing.
+      const client = single({
+        ...connectionOptions(name),
+        ...tls,
+        ...host,
+        retryStrategy: () => null,
+        lazyConnect: true,
+      })
+      client.once('error', (error) => errors.set(host, error))
+      await client.connect().catch(() => {})
+      client.disconnect()
+    }),
+  )
+  return errors
 }
 
 /** Read by BullMQ (6.7.0) from the options of a connection: it asks INFO for the version otherwise, and never again. */

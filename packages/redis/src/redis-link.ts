@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { types } from 'node:util'
 import type { Redis } from 'ioredis'
-import { connectPromptly, minCommandTimeoutMs, minSocketTimeoutMs } from './connection.ts'
+import { connectionErrors, connectPromptly, minCommandTimeoutMs, minSocketTimeoutMs } from './connection.ts'
 import { withinDeadline } from './deadline.ts'
 import { defaultPrefix, FleetNames } from './fleet-names.ts'
 import { LinkCondition } from './link-condition.ts'
@@ -88,6 +88,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   #hasPassed = false
   #masters: readonly Redis[] = []
   #isTesting = false
+  #reasonSoughtMs = -Infinity
   #testedMs = -Infinity
   #refusedMs = -Infinity
   #reconnectedMs = -Infinity
@@ -111,6 +112,8 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.client.on('ready', () => void this.#test())
     this.client.on('error', (error) => this.#connectionFailed(error))
     this.client.on('sentinelError', (error: Error) => (this.#sentinelError = error.message))
+    // Of a Cluster only.
+    this.client.on('node error', (error: Error, at: string) => this.#nodeFailed(error, at))
     this.client.on('close', () => this.#closed())
     this.#timer = setInterval(() => this.#probe(), probeEveryMs).unref()
   }
@@ -288,10 +291,37 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     const error =
       'lastNodeError' in failure && types.isNativeError(failure.lastNodeError) ? failure.lastNodeError : failure
     // ioredis 6.0.0 goes on asking Sentinels without ending a connection.
-    const problem = error.message.startsWith('All sentinels are unreachable')
+    const isOfSentinels = error.message.startsWith('All sentinels are unreachable')
+    const problem = isOfSentinels
       ? sentinelProblem(this.#sentinelError, placeOf(this.#access))
       : problemOf(error, this.#placeIn(error))
-    if (problem && !this.#up) this.condition.set(problem)
+    if (!problem || this.#up) return
+    if (isOfSentinels && problem.kind === 'away') this.#setWithReason(problem)
+    else this.condition.set(problem)
+  }
+
+  /** Sets that none of several hosts answers, or why: of TLS, ioredis 6.0.0 does not tell it. */
+  #setWithReason(otherwise: RedisProblem): void {
+    if (!this.#place.tls) this.condition.set(otherwise)
+    else if (performance.now() - this.#reasonSoughtMs >= retestEveryMs) void this.#seekReason(otherwise)
+  }
+
+  async #seekReason(otherwise: RedisProblem): Promise<void> {
+    this.#reasonSoughtMs = performance.now()
+    const errors = await connectionErrors(this.#access, this.name)
+    if (this.#up) return
+    const problems = Array.from(errors, ([{ host, port }, error]) =>
+      problemOf(error, { ...placeOf(this.#access), host, at: hostAndPort(host, port) }),
+    )
+    const known = problems.find((problem) => problem?.kind === 'settings')
+    if (known) this.condition.set(known)
+    else if (this.condition.trouble?.problem.kind !== 'settings') this.condition.set(otherwise)
+  }
+
+  /** A node of a Cluster, which may have told names or addresses of others that their certificates are not for. */
+  #nodeFailed(error: Error, at: string): void {
+    const problem = problemOf(error, { ...this.#place, at, host: at.slice(0, at.lastIndexOf(':')) })
+    if (problem?.code === 'CERTIFICATE' && !this.#up) this.condition.set(problem)
   }
 
   /** Which server an error is about: Sentinels may have named another one by now. */
@@ -305,8 +335,10 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   #closed(): void {
     const { trouble } = this.condition
     if (this.#up) this.condition.set(lostProblem(this.#place))
-    else if (trouble === undefined)
-      this.condition.set((this.#isReached ? closedAtOnceProblem : muteProblem)(this.#place))
+    else if (trouble === undefined) {
+      if (this.isCluster) this.#setWithReason(muteProblem(this.#place))
+      else this.condition.set((this.#isReached ? closedAtOnceProblem : muteProblem)(this.#place))
+    }
     this.#isReached = false
     this.#hasPassed = false
     this.#settle()

@@ -21,6 +21,12 @@ export function likelyFreePort(): number {
   return 20_000 + Math.floor(Math.random() * 10_000)
 }
 
+/** One that was free a moment ago, for programs that are told theirs. */
+export async function freePort(): Promise<number> {
+  const port = likelyFreePort()
+  return (await isPortFree(port)) ? port : freePort()
+}
+
 /** Resolves once something accepts connections on this loopback port; rejects when `signal` aborts. */
 export async function waitUntilListening(port: number, signal: AbortSignal): Promise<void> {
   if (await accepts(port)) return undefined

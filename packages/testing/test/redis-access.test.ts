@@ -10,9 +10,10 @@ import { observeRedis } from '../src/redis-observer.ts'
 import { makeReadmeUser } from '../src/redis-users.ts'
 import { startService } from '../src/service-process.ts'
 import { temporaryFolder } from '../src/service-process-folder.ts'
-import { isPortFree, likelyFreePort } from '../src/service-process-port.ts'
+import { freePort } from '../src/service-process-port.ts'
 import { testCertificate } from '../src/test-certificate.ts'
 import { startTestRedis } from '../src/test-redis.ts'
+import { tlsFlags } from '../src/test-redis-tls.ts'
 import { Opened } from './opened.ts'
 
 /** A Redis with TLS, certificates of clients, and a user for each service who may do no more than its README tells. */
@@ -29,14 +30,9 @@ beforeAll(async () => {
   const { certFile, keyFile } = certificate
   const tlsPort = await freePort()
   const socket = join(folder.path, 'redis.sock')
-  const listening = ['--tls-port', String(tlsPort), '--tls-auth-clients', 'yes', '--unixsocket', socket]
-  const certificates = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile]
   // A container would neither see the files nor share the socket.
   const { provider } = await chooseRedisProvider('local')
-  const redis = await startTestRedis({
-    provider,
-    args: [...listening, ...certificates],
-  })
+  const redis = await startTestRedis({ provider, args: [...tlsFlags(certificate, tlsPort), '--unixsocket', socket] })
   opened.defer(() => redis.stop())
   const observer = await observeRedis(redis.url)
   opened.use(observer)
@@ -96,11 +92,6 @@ test.each(['lookup', 'edge', 'egress', 'bulk'])('--check of %s reads the files',
 
 function entryOf(service: string): string {
   return fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url))
-}
-
-async function freePort(): Promise<number> {
-  const port = likelyFreePort()
-  return (await isPortFree(port)) ? port : freePort()
 }
 
 async function edgeFile(): Promise<string> {

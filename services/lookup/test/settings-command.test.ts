@@ -50,6 +50,15 @@ test('--check validates and ends', () => {
   expect(run(['--check'], { IPINFO_KEYS: 'a,b', REDIS_URL: 'redis://127.0.0.1:1' })).toMatchObject({ status: 0 })
 })
 
+test.each([
+  ['one server', { REDIS_URL: 'redis://127.0.0.1:1' }],
+  ['a second server for answers', { REDIS_URL: 'redis+cluster://a,b', REDIS_CACHE_URL: 'redis+sentinel://a/main' }],
+])('--check refuses to read answers from replicas of %s', (_what, urls) => {
+  const { status, stderr } = run(['--check'], { ...urls, REDIS_READ_FROM: 'replicas' })
+  expect(status).toBe(2)
+  expect(stderr).toContain('REDIS_READ_FROM: replicas is for a Cluster: answers are in none')
+})
+
 const faulty: Record<string, string> = {
   PORT: '99999',
   LOG_LEVEL: 'loud',
