@@ -1,4 +1,5 @@
 import type { RawRecord } from '../src/facts.ts'
+import { randomNumbers } from '@ipfleet/testing/random-numbers.ts'
 import { type MmdbValue, type TinyMmdb, tinyMmdb } from '@ipfleet/testing/tiny-mmdb.ts'
 
 export interface RandomDatabase {
@@ -20,7 +21,7 @@ interface Network {
 
 /** Databases of every form, with the same networks for the same seed. */
 export function randomDatabases(networksEach: number): readonly RandomDatabase[] {
-  const random = randomOf(20_260_601)
+  const random = randomNumbers(20_260_601)
   const forms = [24, 28, 32].flatMap((recordSize) => [
     { recordSize, ipVersion: 4, aliased: false },
     { recordSize, ipVersion: 6, aliased: false },
@@ -88,15 +89,4 @@ function addressOf(at: bigint, isIpv6: boolean): string {
 function numberOf(address: string): bigint {
   if (address.includes(':')) return BigInt(`0x${address.replaceAll(':', '')}`)
   return address.split('.').reduce((sum, octet) => sum * 256n + BigInt(octet), 0n)
-}
-
-/** Mulberry32: the same numbers in every run. */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

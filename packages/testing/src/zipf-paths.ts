@@ -1,3 +1,5 @@
+import { randomNumbers } from './random-numbers.ts'
+
 export interface ZipfTraffic {
   readonly requests: number
   /** How many addresses are asked for again and again. */
@@ -17,22 +19,11 @@ export function zipfPaths({ requests, popular, oneOffShare, exponent }: ZipfTraf
   const total = weights.reduce((sum, weight) => sum + weight, 0)
   let sum = 0
   const upTo = weights.map((weight) => (sum += weight / total))
-  const random = numbers(exponent * 1000)
+  const random = randomNumbers(exponent * 1000)
   return Array.from({ length: requests }, (_, index) => {
     const isOneOff = random() < oneOffShare
     const drawn = random()
     const number = isOneOff ? index : upTo.findIndex((bound) => bound >= drawn)
     return `/${isOneOff ? 30 : 20}.${number >> 16}.${(number >> 8) & 255}.${number & 255}`
   })
-}
-
-/** A fixed sequence from 0 to 1 (mulberry32), so that every run asks the same. */
-function numbers(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
