@@ -6,7 +6,7 @@ import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { charging, checking } from '@ipfleet/rate-limit/rate-limiter.ts'
 import { refusal } from '../proxy/proxy-status.ts'
-import type { Identity } from '../proxy/request-context.ts'
+import { anybody, type Identity } from '../proxy/request-context.ts'
 import type { TargetList } from '@ipfleet/net/target-list.ts'
 import { AcceptedUsers } from './accepted-users.ts'
 import { PasswordChecks } from './password-checks.ts'
@@ -172,23 +172,13 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
 
 const failedTooOften = 'There were too many wrong passwords from your address; try again after the time in Retry-After'
 
-const nothing: Identity = {
-  user: undefined,
-  session: undefined,
-  source: undefined,
-  mayChoose: undefined,
-  limit: undefined,
-  maxTunnels: undefined,
-  mayReach: undefined,
-}
-
 /** Credentials may name a session even if none are required. */
 function open(sent: string | GivenPair | undefined): Verdict {
   const given = sent === undefined ? undefined : readCredentials(sent)
   const name = given === undefined ? undefined : readAnySessionName(given.user)
   if (name?.kind === 'bad_option') return refused('bad_option', undefined, name.detail)
-  const { session, source } = name?.kind === 'name' ? name : nothing
-  const identity = { ...nothing, session, source }
+  const { session, source } = name?.kind === 'name' ? name : anybody
+  const identity = { ...anybody, session, source }
   return { kind: 'accepted', identity }
 }
 

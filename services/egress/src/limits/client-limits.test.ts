@@ -2,18 +2,9 @@ import { expect, test } from '@jest/globals'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
-import type { Identity } from '../proxy/request-context.ts'
+import { anybody } from '../proxy/request-context.ts'
 import { ClientLimits } from './client-limits.ts'
 
-const anybody: Identity = {
-  user: undefined,
-  session: undefined,
-  source: undefined,
-  mayChoose: undefined,
-  limit: undefined,
-  maxTunnels: undefined,
-  mayReach: undefined,
-}
 const bucket: TokenBucket = { kind: 'token-bucket', burst: 2, refillPerSecond: 0.5 }
 
 function limitsOf(everybody: TokenBucket | undefined) {

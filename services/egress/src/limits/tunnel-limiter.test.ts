@@ -6,17 +6,7 @@ import { Wire } from '@ipfleet/testing/wire.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { Refusal } from '../proxy/proxy-status.ts'
 import { TunnelLimiter, type TunnelLimiterOptions, type TunnelSlot } from './tunnel-limiter.ts'
-import type { Identity, RequestContext } from '../proxy/request-context.ts'
-
-const anybody: Identity = {
-  user: undefined,
-  session: undefined,
-  source: undefined,
-  mayChoose: undefined,
-  limit: undefined,
-  maxTunnels: undefined,
-  mayReach: undefined,
-}
+import { anybody, type RequestContext } from '../proxy/request-context.ts'
 
 function limiterWith(options: Partial<TunnelLimiterOptions>): TunnelLimiter {
   return new TunnelLimiter(

@@ -27,6 +27,17 @@ export interface Identity {
   readonly mayReach: ((target: Target) => (address: TargetAddress) => boolean) | undefined
 }
 
+/** Where the proxy asks for no credentials. */
+export const anybody: Identity = {
+  user: undefined,
+  session: undefined,
+  source: undefined,
+  mayChoose: undefined,
+  limit: undefined,
+  maxTunnels: undefined,
+  mayReach: undefined,
+}
+
 /** What stands for a method in logs and metrics where a client speaks SOCKS5. */
 export const SOCKS5 = 'SOCKS5'
 
