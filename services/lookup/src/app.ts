@@ -6,11 +6,13 @@ import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
 import { withRequest } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
+import type { ConsoleDeps } from '@ipfleet/console/console.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import { RequestBudget, withBudget } from '@ipfleet/redis/request-budget.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import express from 'express'
 import { adminGuard } from './http/admin-guard.ts'
+import { consoleRoutes } from './http/console-routes.ts'
 import { keyRoutes, type KeyRoutesDeps } from './http/key-routes.ts'
 import type { MemoryHits } from './http/memory-hits.ts'
 import { lookupRoutes, type LookupRoutesDeps } from './http/lookup-routes.ts'
@@ -25,6 +27,7 @@ export interface AppDeps {
   readonly operations: OperationRoutesDeps
   readonly keys: KeyRoutesDeps
   readonly lookups: LookupRoutesDeps
+  readonly console: ConsoleDeps
   /** How long one request may wait for Redis in all. */
   readonly redisTimeoutMs: number
 }
@@ -49,6 +52,7 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
     throw new ProxyError('not_found')
   })
   app.use(usageRoutes(deps.lookups.clients))
+  app.use(consoleRoutes(deps.console))
   // Of the bulk service. A client that looks for it here must not ask upstream for it.
   app.use('/jobs', () => {
     throw new ProxyError('not_found')

@@ -10,6 +10,7 @@ import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
+import { version } from '@ipfleet/settings/version.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
@@ -148,6 +149,7 @@ export class Replica {
       },
       keys: { admin: upstream?.quota.admin },
       redisTimeoutMs: settings.REDIS_TIMEOUT_MS,
+      console: { version },
       lookups: {
         lookup,
         record,
