@@ -64,7 +64,7 @@ const emptySession: Session = {
 }
 
 function emptyOverview(): Overview {
-  const totals = { asked: 0, memory: 0, redis: 0, coalesced: 0, upstream: 0, failed: 0, saved: 0 }
+  const totals = { asked: 0, memory: 0, redis: 0, coalesced: 0, upstream: 0, offline: 0, failed: 0, saved: 0 }
   return {
     at: new Date().toISOString(),
     verdict: { state: 'green', sentence: 'All is well', others: [] },

@@ -43,7 +43,7 @@ export interface Overview {
   readonly sources: readonly SourceRow[]
 }
 
-/** One sentence: red with the reason of the most urgent trouble and the first thing to do. */
+/** One sentence: red with the reason of the most urgent trouble. `action`: the first thing to do, also on green. */
 export interface Verdict {
   readonly state: 'green' | 'red'
   readonly sentence: string
@@ -52,13 +52,17 @@ export interface Verdict {
   readonly others: readonly string[]
 }
 
-/** Requests by what answered them. `upstream`: units; `failed`: there was no answer. */
+/**
+ * Look-ups, those of batches too, by what answered them. `upstream`: units; `offline`: the embedded database, and what is
+ * known without any; `failed`: nothing did.
+ */
 export interface FlowCounts {
   readonly asked: number
   readonly memory: number
   readonly redis: number
   readonly coalesced: number
   readonly upstream: number
+  readonly offline: number
   readonly failed: number
 }
 
@@ -143,9 +147,12 @@ export interface BackendRow {
   readonly lastErrorAt?: string
 }
 
+/** One budget of one client; a client without any has a row of its own. */
 export interface ClientRow {
+  /** The operator's name for it, or the beginning of a hash. */
   readonly id: string
-  readonly used: number
+  readonly budget?: 'requests' | 'units'
+  readonly used?: number
   readonly limit?: number
   readonly resets?: string
 }

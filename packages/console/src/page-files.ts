@@ -88,12 +88,12 @@ export class PageFiles {
 
 /** Node 26.10 says on every start that this is experimental; nothing can be done about it where it is seen. */
 function withoutTypes(text: string): string {
-  const { emitWarning } = process
-  process.emitWarning = () => {}
+  const held = Object.getOwnPropertyDescriptor(process, 'emitWarning') ?? {}
+  Object.defineProperty(process, 'emitWarning', { ...held, value: () => {} })
   try {
     return stripTypeScriptTypes(text)
   } finally {
-    process.emitWarning = emitWarning
+    Object.defineProperty(process, 'emitWarning', held)
   }
 }
 
