@@ -1,5 +1,6 @@
 import { addressIn } from '@ipfleet/ip-lists/chunker.ts'
 import type { BatchValue } from './batch-values.ts'
+import type { IpSummary } from '@ipfleet/ip-lists/ip-summary.ts'
 import { answerLine, errorLine, type LineError } from '@ipfleet/ip-lists/result-line.ts'
 
 export interface ChunkResult {
@@ -23,11 +24,13 @@ const notLookedUp: LineError = {
 /**
  * A line for each input, in their order.
  * @param cachedAddresses of the distinct addresses, those that upstream was not asked for
+ * @param summary to which the addresses are added, with all of their records
  */
 export function chunkResult(
   { inputs, fields }: { readonly inputs: readonly string[]; readonly fields?: readonly string[] | undefined },
   values: ReadonlyMap<string, BatchValue>,
   cachedAddresses: number,
+  summary?: IpSummary,
 ): ChunkResult {
   const lines: string[] = []
   const errors: Record<string, number> = {}
@@ -44,6 +47,7 @@ export function chunkResult(
       continue
     }
     const value = values.get(address)
+    summary?.add(address, value?.kind === 'record' ? value.record : undefined)
     if (value?.kind !== 'record') {
       refuse(input, value?.error ?? notLookedUp)
       continue

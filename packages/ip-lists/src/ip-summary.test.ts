@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { IpSummary } from './ip-summary.ts'
+import { IpSummary, type PartSummary } from './ip-summary.ts'
 
 const summaryOf = (...added: readonly Parameters<IpSummary['add']>[]): unknown => {
   const summary = new IpSummary()
@@ -64,4 +64,24 @@ test.each([
     asns: { 'AS15169 Google LLC': 1 },
     domains: { 'google.com': 1 },
   })
+})
+
+test('parts make the summary of the whole, an address of several parts being one', () => {
+  const added: Parameters<IpSummary['add']>[] = [
+    ['8.8.8.8', google],
+    ['255.255.255.255', undefined],
+    ['2.2.2.2', { country: 'FR', carrier: { name: '__proto__' }, privacy: { vpn: true } }],
+    ['2001:db8::1', { bogon: true }],
+    ['8.8.8.8', { ...google, anycast: true }],
+    ['0.0.0.1', { country: 'FR', city: '7' }],
+    ['2001:db8::1', { bogon: true }],
+    ['2.2.2.2', { country: 'FR', carrier: { name: '__proto__' }, privacy: { vpn: true } }],
+  ]
+  const whole = new IpSummary()
+  for (const part of [added.slice(0, 3), added.slice(3, 6), added.slice(6)]) {
+    const summary = new IpSummary()
+    for (const one of part) summary.add(...one)
+    whole.addPart(JSON.parse(JSON.stringify(summary.toPart())) as PartSummary)
+  }
+  expect(JSON.parse(JSON.stringify(whole))).toEqual(summaryOf(...added))
 })

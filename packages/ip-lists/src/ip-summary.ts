@@ -7,8 +7,8 @@ import type { RowWriter } from './result-format.ts'
 type Members = Readonly<Record<string, unknown>>
 
 /** What is counted by its values, in the order and by the names of IPinfo's answer, and where a record has it. */
-const groups: readonly (readonly [name: string, read: (record: Members) => unknown])[] = [
-  ['countries', (record) => record['country_code'] ?? record['country'] ?? memberAt(record, 'geo.country_code')],
+const groups: readonly (readonly [name: Group, read: (record: Members) => unknown])[] = [
+  ['countries', countryOf],
   ['cities', cityOf],
   ['regions', (record) => record['region'] ?? memberAt(record, 'geo.region')],
   ['asns', asnOf],
@@ -21,6 +21,26 @@ const groups: readonly (readonly [name: string, read: (record: Members) => unkno
   ['carriers', (record) => memberAt(record, 'carrier.name') ?? memberAt(record, 'mobile.name')],
   ['domains', (record) => memberAt(record, 'asn.domain') ?? record['as_domain'] ?? memberAt(record, 'as.domain')],
 ]
+
+type Group = 'countries' | 'cities' | 'regions' | 'asns' | 'companies' | 'ipTypes' | 'routes' | 'carriers' | 'domains'
+type Counts = Readonly<Record<string, number>>
+
+/** What a list has in common, as IPinfo's `IPSummary` of its SDK for Go; what is most is first. */
+export interface ListSummary extends Readonly<Record<Group, Counts>> {
+  readonly total: number
+  readonly unique: number
+  readonly mobile: number
+  readonly privacy: Counts
+  readonly anycast: number
+  readonly bogon: number
+}
+
+/** The summary of a part of a list, which can be put together with those of others: as JSON. */
+export interface PartSummary {
+  readonly summary: ListSummary
+  /** IPv4 addresses as numbers, sorted, each as what is between it and the one before, and the others as texts. */
+  readonly seen: readonly (number | string)[]
+}
 
 const privacyKinds = ['vpn', 'proxy', 'hosting', 'relay', 'tor'] as const
 
@@ -65,16 +85,54 @@ export class IpSummary {
     }
   }
 
-  toJSON(): object {
+  /** What another part of the list has. */
+  addPart({ summary, seen }: PartSummary): void {
+    this.#total += summary.total
+    this.#bogon += summary.bogon
+    this.#anycast += summary.anycast
+    this.#mobile += summary.mobile
+    for (const [name] of groups) addCounts(this.#counts.get(name), summary[name])
+    addCounts(this.#privacy, summary.privacy)
+    let number = 0
+    for (const address of seen) {
+      if (typeof address === 'number') number += address
+      this.#seen.add(typeof address === 'number' ? number : address)
+    }
+  }
+
+  toPart(): PartSummary {
+    const numbers = [...this.#seen]
+      .filter((address) => typeof address === 'number')
+      .toSorted((one, other) => one - other)
+    const texts = [...this.#seen].filter((address) => typeof address === 'string')
+    return {
+      summary: this.toJSON(),
+      seen: [...numbers.map((number, at) => number - (numbers[at - 1] ?? 0)), ...texts],
+    }
+  }
+
+  toJSON(): ListSummary {
+    const counts = Object.fromEntries([...this.#counts].map(([name, values]) => [name, mostFirst(values)]))
     return {
       total: this.#total,
       unique: this.#seen.size,
-      ...Object.fromEntries([...this.#counts].map(([name, values]) => [name, mostFirst(values)])),
+      ...(counts as Record<Group, Counts>),
       mobile: this.#mobile,
       privacy: Object.fromEntries(this.#privacy),
       anycast: this.#anycast,
       bogon: this.#bogon,
     }
+  }
+}
+
+/** What a table says of one address. */
+export function recordFacts(record: Members): { country?: string; place?: string; network?: string } {
+  const [country, network] = [countryOf(record), asnOf(record)]
+  const place = cityOf(record)
+  return {
+    ...(typeof country === 'string' && { country }),
+    ...(place !== undefined && { place }),
+    ...(typeof network === 'string' && { network }),
   }
 }
 
@@ -97,9 +155,17 @@ function count(values: Map<string, number> | undefined, value: unknown, times: n
   if (typeof value === 'string' && value !== '') values?.set(value, (values.get(value) ?? 0) + times)
 }
 
+function addCounts(values: Map<string, number> | undefined, counts: Counts): void {
+  for (const [value, times] of Object.entries(counts)) count(values, value, times)
+}
+
 /** As JSON objects are read: what is most is first. */
-function mostFirst(values: ReadonlyMap<string, number>): object {
+function mostFirst(values: ReadonlyMap<string, number>): Counts {
   return Object.fromEntries([...values].toSorted(([, one], [, other]) => other - one))
+}
+
+function countryOf(record: Members): unknown {
+  return record['country_code'] ?? record['country'] ?? memberAt(record, 'geo.country_code')
 }
 
 function cityOf(record: Members): string | undefined {

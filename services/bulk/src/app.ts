@@ -13,13 +13,13 @@ import express, { type RequestHandler, Router } from 'express'
 import { cors } from './http/cors.ts'
 import { endUnreadBody, mapStoreFailure } from './http/error-handlers.ts'
 import { type EventRoutesDeps, eventRoutes } from './http/event-routes.ts'
-import { type AdmissionDeps, admitClients, holderOf } from './http/job-access.ts'
+import { admitClients, holderOf } from './http/job-access.ts'
 import { type JobRoutesDeps, jobRoutes } from './http/job-routes.ts'
-import { type ResultRoutesDeps, resultRoutes } from './http/result-routes.ts'
-import { summaryRoutes } from './http/summary-routes.ts'
+import { reportRoutes, type ReportRoutesDeps, sharedReport } from './http/report-routes.ts'
+import { resultRoutes } from './http/result-routes.ts'
 import type { ServiceSlots } from './limits/slot-limiter.ts'
 
-export interface AppDeps extends JobRoutesDeps, EventRoutesDeps, ResultRoutesDeps, AdmissionDeps {
+export interface AppDeps extends JobRoutesDeps, EventRoutesDeps, ReportRoutesDeps {
   /** A process that only looks up serves only probes. */
   readonly takesJobs: boolean
   readonly slots: ServiceSlots
@@ -68,17 +68,23 @@ function jobsApp(deps: AppDeps): Router {
   const router = Router({ caseSensitive: true })
   // Before clients are asked for their token: what they are refused can be read too.
   router.use('/jobs', cors)
-  // Before all routes: a client that is not admitted does not learn which jobs exist.
+  // Its id admits, without a token.
+  router.get('/jobs/:id/report/:report', sharedReport(deps))
+  // Before all other routes: a client that is not admitted does not learn which jobs exist.
   router.use('/jobs', admitClients(deps))
   router.use(jobRoutes(deps))
   router.use(eventRoutes(deps))
   router.use(resultRoutes(deps))
-  router.use(summaryRoutes(deps))
+  router.use(reportRoutes(deps))
   // After all routes: a known path with another method.
   router.all('/jobs', allowOnly('GET, HEAD, POST'))
   router.all('/jobs/:id', allowOnly('GET, HEAD, DELETE'))
   router.all('/jobs/:id/webhook', allowOnly('POST'))
-  router.all(['/jobs/:id/events', '/jobs/:id/results', '/jobs/:id/summary'], allowOnly('GET, HEAD'))
+  const readOnly = ['events', 'results', 'summary', 'report', 'report.json', 'report/:report']
+  router.all(
+    readOnly.map((part) => `/jobs/:id/${part}`),
+    allowOnly('GET, HEAD'),
+  )
   return router
 }
 

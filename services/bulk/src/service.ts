@@ -21,12 +21,14 @@ import { createApp } from './app.ts'
 import { JobChanges } from './jobs/job-changes.ts'
 import { JobNames, queuePrefix } from './jobs/job-keys.ts'
 import { JobStore } from './jobs/job-store.ts'
+import { JobSummaries } from './jobs/job-summaries.ts'
 import { type ServiceSlots, serviceSlots } from './limits/slot-limiter.ts'
 import { StorageQuota } from './limits/storage-quota.ts'
 import { BatchClient } from '@ipfleet/fleet-client/batch-client.ts'
 import { FleetClient } from '@ipfleet/fleet-client/fleet-client.ts'
 import { FleetLookups } from './lookups/fleet-lookups.ts'
 import { LookupGate } from './lookups/lookup-gate.ts'
+import { ResultReader } from './results/result-reader.ts'
 import { BulkMetrics, registerGauges } from './metrics.ts'
 import { type Connections, connect } from './redis/connections.ts'
 import type { BulkSettings } from './settings.ts'
@@ -230,6 +232,7 @@ export class BulkService {
       takesJobs: settings.BULK_ROLE !== 'worker',
       store: this.#store,
       changes: this.#changes,
+      summaries: new JobSummaries(this.#redis.link, this.#store, new ResultReader(this.#store, this.#changes)),
       queue: this.#queue,
       quota: this.#quota,
       slots: this.#slots,

@@ -20,8 +20,11 @@ import { createApp } from '../src/app.ts'
 import { JobNames } from '../src/jobs/job-keys.ts'
 import { JobChanges } from '../src/jobs/job-changes.ts'
 import { JobStore } from '../src/jobs/job-store.ts'
+import { JobSummaries } from '../src/jobs/job-summaries.ts'
 import type { Job } from '../src/jobs/job.ts'
 import { serviceSlots } from '../src/limits/slot-limiter.ts'
+import { ResultReader } from '../src/results/result-reader.ts'
+import { IpSummary } from '@ipfleet/ip-lists/ip-summary.ts'
 import { StorageQuota } from '../src/limits/storage-quota.ts'
 import { answerLine, errorLine } from '@ipfleet/ip-lists/result-line.ts'
 import type { UploadLimits } from '../src/http/upload.ts'
@@ -142,7 +145,10 @@ export class ApiHarness implements AsyncDisposable {
     const lines = begun.inputs.map((input) => resultLine(input, begun.fields))
     const errors = lines.filter((line) => line.includes('"error":')).length
     const body = Buffer.from(lines.join(''))
+    const summary = new IpSummary()
+    summary.addResults(body)
     await this.store.finish(id, index, {
+      summary: summary.toPart(),
       body,
       lines: lines.length,
       answered: lines.length - errors,
@@ -195,6 +201,7 @@ export class ApiHarness implements AsyncDisposable {
       takesJobs: true,
       store: this.store,
       changes,
+      summaries: new JobSummaries(this.link, this.store, new ResultReader(this.store, changes)),
       queue: {
         add: async (id) => {
           if (this.submitFault) throw this.submitFault

@@ -1,7 +1,8 @@
 --[[
   Cancels a job that has not ended. Its results stay until they expire. Time is the server's.
 
-  KEYS[1] the job (hash), KEYS[2] its inputs, KEYS[3] its results, KEYS[4] its chunks, KEYS[5] the lengths
+  KEYS[1] the job (hash), KEYS[2] its inputs, KEYS[3] its results, KEYS[4] its chunks, KEYS[5] the lengths,
+  KEYS[6] its summaries
   ARGV[1] how long it can still be read, in milliseconds
   ARGV[2] the channel of changes, ARGV[3] the job's id
   ARGV[4] the channel of jobs that no worker is to work on any more

@@ -4,12 +4,13 @@
 
   The rate is taken between marks, which are set every five seconds: lines since the mark before the last one.
 
-  KEYS[1] the job (hash), KEYS[2] its inputs, KEYS[3] its results, KEYS[4] its chunks, KEYS[5] the lengths
+  KEYS[1] the job (hash), KEYS[2] its inputs, KEYS[3] its results, KEYS[4] its chunks, KEYS[5] the lengths,
+  KEYS[6] its summaries
   ARGV[1] how long it may stay without progress, ARGV[2] how long when it is completed, both in milliseconds
   ARGV[3] the channel of changes, ARGV[4] the job's id
-  ARGV[5] the number of the chunk, ARGV[6] its results, packed
-  ARGV[7] bytes of its results, unpacked; ARGV[8] lines, ARGV[9] answered, ARGV[10] cached
-  ARGV[11…] error codes, each followed by its count
+  ARGV[5] the number of the chunk, ARGV[6] its results and ARGV[7] their summary, packed
+  ARGV[8] bytes of its results, unpacked; ARGV[9] lines, ARGV[10] answered, ARGV[11] cached
+  ARGV[12…] error codes, each followed by its count
   Returns 'stored', 'completed', 'known' or 'gone'.
 ]]
 local job, inputs, results, lengths = KEYS[1], KEYS[2], KEYS[3], KEYS[5]
@@ -23,21 +24,23 @@ if state ~= 'running' and state ~= 'queued' then
 end
 
 redis.call('HSET', results, index, ARGV[6])
-redis.call('HSET', lengths, index, ARGV[7])
+redis.call('HSET', lengths, index, ARGV[8])
+redis.call('HSET', KEYS[6], index, ARGV[7])
 redis.call('HINCRBY', job, 'stored:results', #ARGV[6])
+redis.call('HINCRBY', job, 'stored:summaries', #ARGV[7])
 redis.call('HINCRBY', job, 'stored:inputs', -redis.call('HSTRLEN', inputs, index))
 redis.call('HDEL', inputs, index)
 
 redis.call('HDEL', job, 'waiting')
 local errors = 0
-for at = 11, #ARGV, 2 do
+for at = 12, #ARGV, 2 do
   errors = errors + ARGV[at + 1]
   redis.call('HINCRBY', job, 'error:' .. ARGV[at], ARGV[at + 1])
 end
-redis.call('HINCRBY', job, 'answered', ARGV[9])
-redis.call('HINCRBY', job, 'cached', ARGV[10])
+redis.call('HINCRBY', job, 'answered', ARGV[10])
+redis.call('HINCRBY', job, 'cached', ARGV[11])
 redis.call('HINCRBY', job, 'errors', errors)
-local done_lines = redis.call('HINCRBY', job, 'done', ARGV[8])
+local done_lines = redis.call('HINCRBY', job, 'done', ARGV[9])
 local done_chunks = redis.call('HINCRBY', job, 'chunks:done', 1)
 
 local time = redis.call('TIME')

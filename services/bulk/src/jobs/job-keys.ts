@@ -31,6 +31,8 @@ export class JobNames {
       chunks: `${job}:chunks`,
       /** Hash: number of the chunk → length of its NDJSON. */
       bytes: `${job}:bytes`,
+      /** Hash: number of the chunk → the summary of its results, or `all` → that of the job. */
+      summaries: `${job}:summaries`,
     }
   }
 

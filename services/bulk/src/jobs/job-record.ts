@@ -4,7 +4,7 @@ type Fields = Readonly<Record<string, string>>
 
 /** A job from its hash in Redis; undefined when there is none. @param nowMs since 1970, by the clock of Redis */
 export function jobOf(id: string, record: Fields, nowMs: number): Job | undefined {
-  const { state, owner, holder, created, started, finished, expires, fields, waiting, fingerprint } = record
+  const { state, owner, holder, created, started, finished, expires, fields, waiting, fingerprint, report } = record
   if (state === undefined || owner === undefined || created === undefined) return undefined
   const count = (name: string): number => Number(record[name] ?? 0)
   const callback = callbackOf(record)
@@ -31,7 +31,8 @@ export function jobOf(id: string, record: Fields, nowMs: number): Job | undefine
     ...(callback && { callback }),
     isWaitingForRoom: waiting === 'storage',
     rate: rateOf(record, nowMs),
-    storedBytes: count('stored:inputs') + count('stored:results'),
+    storedBytes: count('stored:inputs') + count('stored:results') + count('stored:summaries'),
+    ...(report !== undefined && { reportId: report }),
     ...(fingerprint !== undefined && { fingerprint }),
   }
 }

@@ -1,16 +1,14 @@
-import { randomUUIDv7 } from 'node:crypto'
-import { promisify } from 'node:util'
-import { zstdCompress, zstdDecompress } from 'node:zlib'
+import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { formatTraceparent, parseTraceparent } from '@ipfleet/core/trace-context.ts'
-import type { ChunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
 import type { RequestScope } from '@ipfleet/http-server/request-id.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { JobNames } from './job-keys.ts'
 import { jobOf } from './job-record.ts'
-import type { Begun, CallbackState, ChunkExtent, Finished, Job } from './job.ts'
+import { pack, unpack } from './packing.ts'
+import type { Begun, CallbackState, ChunkExtent, Finished, Job, SummedResult } from './job.ts'
 
 const command = (name: string) => luaCommand(new URL(`${name}.lua`, import.meta.url))
 const openJob = command('open-job')
@@ -22,10 +20,6 @@ const endJob = command('end-job')
 const noteCallback = command('note-callback')
 const freeName = command('free-name')
 const noteWaiting = command('note-waiting')
-
-/** Inputs and results are stored with zstd at its default level, which makes a tenth of records. */
-const pack = promisify(zstdCompress) as (body: string | Buffer) => Promise<Buffer>
-const unpack = promisify(zstdDecompress) as (body: Buffer) => Promise<Buffer>
 
 export interface NewJob {
   readonly owner: string
@@ -65,9 +59,11 @@ export class JobStore {
   async open({ owner, holder = owner, fields, callback, request }: NewJob): Promise<string> {
     // UUIDs of version 7 sort by time, so that lists need no other order.
     const id = randomUUIDv7()
+    // Who knows it sees the report, so that it must not be guessed: 128 random bits.
+    const reportId = randomBytes(16).toString('hex')
     const wanted = fields === undefined ? '' : JSON.stringify(fields)
     const trace = request?.trace ? formatTraceparent(request.trace) : ''
-    const args = [receivingTtlMs, owner, wanted, callback ?? '', holder, request?.id ?? '', trace]
+    const args = [receivingTtlMs, owner, wanted, callback ?? '', holder, request?.id ?? '', trace, reportId]
     await this.#link.lua(openJob, [this.#names.keysOf(id).job], args)
     // In this list from the start, so that it is counted, and swept if this process dies.
     await this.#enlist(this.#names.all, id)
@@ -166,13 +162,14 @@ export class JobStore {
     }
   }
 
-  /** Stores the results of a chunk, unless it has some already. */
-  async finish(id: string, index: number, result: ChunkResult): Promise<Finished> {
-    const { job, inputs, results, chunks, bytes } = this.#names.keysOf(id)
+  /** Stores the results of a chunk and their summary, unless it has some already. */
+  async finish(id: string, index: number, result: SummedResult): Promise<Finished> {
+    const { job, inputs, results, chunks, bytes, summaries } = this.#names.keysOf(id)
     const counts = [result.body.length, result.lines, result.answered, result.cached]
-    const args = [activeTtlMs, this.#resultTtlMs, this.#names.changes, id, index, await pack(result.body), ...counts]
+    const packed = await Promise.all([pack(result.body), pack(JSON.stringify(result.summary))])
     const errors = Object.entries(result.errors).flat()
-    return (await this.#link.lua(finishChunk, [job, inputs, results, chunks, bytes], [...args, ...errors])) as Finished
+    const args = [activeTtlMs, this.#resultTtlMs, this.#names.changes, id, index, ...packed, ...counts, ...errors]
+    return (await this.#link.lua(finishChunk, [job, inputs, results, chunks, bytes, summaries], args)) as Finished
   }
 
   async extents(id: string): Promise<ChunkExtent[]> {
@@ -195,9 +192,9 @@ export class JobStore {
 
   /** @returns whether it had not ended and is `cancelled` now */
   async cancel(id: string): Promise<boolean> {
-    const { job, inputs, results, chunks, bytes } = this.#names.keysOf(id)
+    const { job, inputs, results, chunks, bytes, summaries } = this.#names.keysOf(id)
     const args = [this.#resultTtlMs, this.#names.changes, id, this.#names.cancellations]
-    return (await this.#link.lua(endJob, [job, inputs, results, chunks, bytes], args)) === 1
+    return (await this.#link.lua(endJob, [job, inputs, results, chunks, bytes, summaries], args)) === 1
   }
 
   async remove(id: string, owner: string): Promise<void> {

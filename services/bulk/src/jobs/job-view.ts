@@ -3,7 +3,7 @@ import { hasEnded, type Job } from './job.ts'
 
 /** A job as its client sees it: what `GET /jobs/:id`, its events and the webhook say. Times in ISO 8601. */
 export function jobView(job: Job): object {
-  const { id, state, lines, rate, errors, fields, callback, storedBytes } = job
+  const { id, state, lines, rate, errors, fields, callback, storedBytes, reportId } = job
   const left = lines.total - lines.done
   return {
     id,
@@ -22,6 +22,7 @@ export function jobView(job: Job): object {
     bytes: storedBytes,
     results: `/jobs/${id}/results`,
     events: `/jobs/${id}/events`,
+    ...(reportId !== undefined && { report: `/jobs/${id}/report/${reportId}` }),
   }
 }
 

@@ -1,4 +1,6 @@
+import type { ChunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
 import type { RequestScope } from '@ipfleet/http-server/request-id.ts'
+import type { PartSummary } from '@ipfleet/ip-lists/ip-summary.ts'
 
 /**
  * `receiving`: the body is still coming in, and the job is not visible yet. `queued`: nothing of it has been looked up.
@@ -53,6 +55,8 @@ export interface Job {
   readonly rate: number
   /** What inputs and results of it take in Redis. */
   readonly storedBytes: number
+  /** Random, of 128 bits: who knows it may see the report. Jobs of releases before 0.2 have none. */
+  readonly reportId?: string
   /** Of the body as it came: it distinguishes a repeated request from another one under the same key. */
   readonly fingerprint?: string
 }
@@ -74,6 +78,11 @@ export type Begun =
 
 /** `known`: another worker has stored its results first. `completed`: it was the last chunk of its job. */
 export type Finished = 'stored' | 'known' | 'completed' | 'gone'
+
+/** A chunk that is done. */
+export interface SummedResult extends ChunkResult {
+  readonly summary: PartSummary
+}
 
 /** A chunk among the results of its job. */
 export interface ChunkExtent {

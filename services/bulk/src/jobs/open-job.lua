@@ -9,12 +9,14 @@
   ARGV[5] in whose share of the store it is
   ARGV[6] the id of the request that brings it, or ''
   ARGV[7] the traceparent of that request, or ''
+  ARGV[8] the id of its report
   Returns 1.
 ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-redis.call('HSET', KEYS[1], 'state', 'receiving', 'owner', ARGV[2], 'holder', ARGV[5], 'created', now)
+redis.call('HSET', KEYS[1], 'state', 'receiving', 'owner', ARGV[2], 'holder', ARGV[5], 'created', now,
+  'report', ARGV[8])
 if ARGV[3] ~= '' then
   redis.call('HSET', KEYS[1], 'fields', ARGV[3])
 end

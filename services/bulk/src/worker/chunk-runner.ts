@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
 import { withSpan } from '@ipfleet/core/span.ts'
-import { chunkResult, type ChunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
+import { chunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
+import type { LookUpResult } from '@ipfleet/fleet-client/look-up-all.ts'
 import { withRequest } from '@ipfleet/http-server/request-id.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { addressIn } from '@ipfleet/ip-lists/chunker.ts'
+import { IpSummary } from '@ipfleet/ip-lists/ip-summary.ts'
 import type { JobStore } from '../jobs/job-store.ts'
-import type { Begun, Finished } from '../jobs/job.ts'
+import type { Begun, Finished, SummedResult } from '../jobs/job.ts'
 import type { StorageQuota } from '../limits/storage-quota.ts'
 import type { FleetLookups } from '../lookups/fleet-lookups.ts'
 import type { LookupGate } from '../lookups/lookup-gate.ts'
@@ -79,7 +81,7 @@ export class ChunkRunner {
   async giveUp({ job, index }: ChunkTask): Promise<void> {
     const begun = await this.#deps.store.begin(job, index)
     if (begun.kind !== 'inputs') return
-    await this.#keep(job, index, chunkResult(begun, new Map(), 0), new AbortController().signal)
+    await this.#keep(job, index, doneChunk(begun), new AbortController().signal)
   }
 
   async #runUnder(job: string, index: number, signal: AbortSignal): Promise<TaskOutcome> {
@@ -125,7 +127,7 @@ export class ChunkRunner {
     const found = await lookups.lookUp(distinctAddresses(begun.inputs), signal, (units) => {
       if (units > 0) clients?.chargeUnits(begun.owner, units)
     })
-    const result = chunkResult(begun, found.values, found.cached)
+    const result = doneChunk(begun, found)
     const finished = await this.#keep(job, index, result, signal)
     if (finished === 'stored' || finished === 'completed') {
       const { lines, answered } = result
@@ -136,7 +138,7 @@ export class ChunkRunner {
   }
 
   /** Tries until Redis has stored the results: they have cost units. */
-  async #keep(job: string, index: number, result: ChunkResult, signal: AbortSignal): Promise<Finished> {
+  async #keep(job: string, index: number, result: SummedResult, signal: AbortSignal): Promise<Finished> {
     const { store, gate, notifyEnd } = this.#deps
     for (let failures = 1; ; failures += 1) {
       try {
@@ -151,6 +153,13 @@ export class ChunkRunner {
       }
     }
   }
+}
+
+/** @param found undefined: no address could be looked up */
+function doneChunk(begun: Extract<Begun, { kind: 'inputs' }>, found?: LookUpResult): SummedResult {
+  const summary = new IpSummary()
+  const result = chunkResult(begun, found?.values ?? new Map(), found?.cached ?? 0, summary)
+  return { ...result, summary: summary.toPart() }
 }
 
 function distinctAddresses(inputs: readonly string[]): string[] {
