@@ -2,6 +2,7 @@ import { types } from 'node:util'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { QuietSentinels, TlsConnector } from './connectors.ts'
+import { joinedWrites } from './joined-writes.ts'
 import { PromptCluster } from './prompt-cluster.ts'
 import type { RedisAccess } from './redis-access.ts'
 import { type RedisAddress, redisAddress, type RedisHost } from './redis-address.ts'
@@ -136,7 +137,7 @@ export function connectPromptly(access: RedisAccess, name: string, options: Redi
 }
 
 function single(all: RedisOptions): Redis {
-  return staysInItsDatabase(new Redis({ ...all, replyMapping: 'legacy' }))
+  return joinedWrites(staysInItsDatabase(new Redis({ ...all, replyMapping: 'legacy' })))
 }
 
 /**

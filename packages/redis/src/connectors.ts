@@ -1,5 +1,4 @@
-import { types } from 'node:util'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { connect, type ConnectionOptions } from 'node:tls'
 import { AbstractConnector, Redis, type RedisOptions, SentinelConnector } from 'ioredis'
 
@@ -9,22 +8,6 @@ import { AbstractConnector, Redis, type RedisOptions, SentinelConnector } from '
  */
 function guarded<Stream extends Socket>(stream: Stream): Stream {
   return stream.on('error', () => {})
-}
-
-type Failed = (error: Error) => void
-
-/**
- * ioredis 6.0.0 never connects again after a connector has thrown: while it asks Sentinels, when it is told of another
- * master meanwhile (`failoverDetector`) or is to connect anew, and when files of certificates cannot be used. A stream that
- * has ended is one more attempt that has failed.
- */
-async function endedIfNone(connecting: () => Promise<Socket>, failed: Failed): Promise<Socket> {
-  try {
-    return guarded(await connecting())
-  } catch (error) {
-    if (types.isNativeError(error)) failed(error)
-    return new Socket().destroy()
-  }
 }
 
 /** As ioredis connects to one server with TLS. */
@@ -38,18 +21,11 @@ export class TlsConnector extends AbstractConnector {
     this.#options = given
   }
 
-  override connect(): Promise<Socket> {
-    return endedIfNone(
-      () => this.#connect(),
-      (error) => (this.firstError = error),
-    )
-  }
-
-  async #connect(): Promise<Socket> {
+  override async connect(): Promise<Socket> {
     const { host, port, tls } = this.#options
     this.connecting = true
     const options: ConnectionOptions = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) }
-    const stream = connect(Object.assign(options, tls))
+    const stream = guarded(connect(Object.assign(options, tls)))
     stream.once('error', (error) => (this.firstError = error))
     this.stream = stream
     return stream
@@ -75,10 +51,7 @@ export class QuietSentinels extends SentinelConnector {
     })
   }
 
-  override connect(...given: Parameters<SentinelConnector['connect']>): Promise<Socket> {
-    return endedIfNone(
-      () => super.connect(...given),
-      (error) => (this.firstError = error),
-    )
+  override async connect(...given: Parameters<SentinelConnector['connect']>): Promise<Socket> {
+    return guarded(await super.connect(...given))
   }
 }

@@ -128,12 +128,6 @@ const failures: readonly Row[] = [
     'CERTIFICATE',
     'the server at $at does not accept the certificate of $settings_CERT',
   ],
-  [
-    /^ERR_OSSL/,
-    'settings',
-    'CERTIFICATE',
-    'the files of $settings_CA, $settings_CERT and $settings_KEY cannot be used: they hold no PEM, or do not belong together',
-  ],
   [/^CERT_HAS_EXPIRED/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at has expired'],
   [/^ERR_TLS_CERT_ALTNAME_INVALID/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at is not for $host'],
   [/^CERT_|_CERT/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at is not accepted'],

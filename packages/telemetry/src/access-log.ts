@@ -70,6 +70,19 @@ export class AccessLog {
    * @returns under which what is done for the request runs (`withRequest`)
    */
   begin(req: IncomingMessage, res: ServerResponse): RequestScope {
+    const scope = this.#begin(req, res)
+    this.#follow(req, res)
+    return scope
+  }
+
+  /** As `begin`, for what is asked often: pino-http makes three loggers for each request. */
+  beginHot(req: IncomingMessage, res: ServerResponse): RequestScope {
+    const scope = this.#begin(req, res)
+    res.once('close', () => this.write(this.#endOf(res)))
+    return scope
+  }
+
+  #begin(req: IncomingMessage, res: ServerResponse): RequestScope {
     // Read now: Express changes `url`, and the address is gone when the connection is.
     const { method = '', url: path = '' } = req
     const id = requestIdOf(req.headers[idField])
@@ -79,7 +92,6 @@ export class AccessLog {
     const trace = span?.context ?? parent
     this.#begun.set(res, { id, traceId: trace?.traceId, span, startedMs: performance.now(), method, path, client })
     res.setHeader(REQUEST_ID, id)
-    this.#follow(req, res)
     return { id, trace, span }
   }
 

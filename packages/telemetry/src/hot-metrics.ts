@@ -165,21 +165,21 @@ function inSeconds(durationMs: number): number {
 /** The series of one metric, each made when it is first asked for. */
 class SeriesFamily<T> {
   readonly #name: string
-  readonly #sets: LabelSets
+  readonly #sets: readonly (readonly [label: string, values: readonly string[]])[]
   readonly #make: (labels: Record<string, string>) => T
   readonly #series = new Map<number, T>()
 
   constructor(options: HotMetricOptions<LabelSets>, make: (labels: Record<string, string>) => T) {
     this.#name = options.name
-    this.#sets = options.labels
+    this.#sets = Object.entries(options.labels)
     this.#make = make
     // Without labels there is one series, and it is shown before anything was counted.
-    if (Object.keys(options.labels).length === 0) this.series({})
+    if (this.#sets.length === 0) this.series({})
   }
 
   series(labels: Readonly<Record<string, string>>): T {
     let index = 0
-    for (const [label, values] of Object.entries(this.#sets)) {
+    for (const [label, values] of this.#sets) {
       const value = labels[label] ?? ''
       const at = values.indexOf(value)
       if (at < 0) throw new RangeError(`${this.#name}: ${label}="${value}" is none of ${values.join(', ')}`)

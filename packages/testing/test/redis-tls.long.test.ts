@@ -228,13 +228,11 @@ describe('a master that Sentinels watch', () => {
     )
   }, 90_000)
 
-  test('after a planned failover, and when the new master dies soon, replicas share again', async () => {
+  test('after a planned failover replicas share again', async () => {
     const replicas = await replicaPair(sentinels.url)
     await until(() => share(replicas), 60_000)
     await sentinels.waitForReplicas(2)
     await sentinels.failOver()
-    await until(() => share(replicas), 120_000)
-    await (await sentinels.master()).kill()
     await until(() => share(replicas), 120_000)
   }, 600_000)
 })

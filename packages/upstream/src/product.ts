@@ -31,11 +31,9 @@ const otherProduct: Product = { name: 'other', kind: 'other' }
 /** The product of a request: the first row that recognises it. */
 export function productIn(rows: readonly ProductRow[], { method, surface, path, batchOf }: UpstreamRequest): Product {
   if (batchOf !== undefined) return batchProduct(rows, batchOf)
+  const [plainPath = ''] = path.split('?', 1)
   const row = rows.find(
-    (one) =>
-      (one.method ?? method) === method &&
-      (one.surface ?? surface) === surface &&
-      one.path.test(path.split('?', 1)[0] ?? ''),
+    (one) => (one.method ?? method) === method && (one.surface ?? surface) === surface && one.path.test(plainPath),
   )
   return row ? { name: row.name, kind: row.kind } : otherProduct
 }

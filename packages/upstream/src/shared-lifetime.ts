@@ -15,21 +15,24 @@ export interface SharedLifetime {
  * @param nowMs of the wall clock
  */
 export function sharedLifetime(headers: IncomingHttpHeaders, nowMs: number): SharedLifetime {
+  const { 'cache-control': control, expires, vary } = headers
+  // As IPinfo answers.
+  if (control === undefined && expires === undefined && vary === undefined) return {}
   const directives = new Map(
-    withoutQuoted(headers['cache-control'] ?? '')
+    withoutQuoted(control ?? '')
       .split(',')
       .map(nameAndArgument),
   )
   if (directives.has('no-store') || directives.has('private')) return { isPrivate: true, maxFreshMs: 0 }
   // `Vary: *`: what it depends on is not in the request (§4.1).
-  const isForThisRequest = headers.vary?.split(',').some((name) => name.trim() === '*') === true
+  const isForThisRequest = vary?.split(',').some((name) => name.trim() === '*') === true
   if (directives.has('no-cache') || isForThisRequest) return { maxFreshMs: 0 }
   const maxAge = directives.get('s-maxage') ?? directives.get('max-age')
   const ageMs = secondsIn(headers.age ?? '') * 1000
   // A lifetime that cannot be read is over (§4.2.1).
   if (maxAge !== undefined) return { maxFreshMs: Math.max(0, secondsIn(maxAge) * 1000 - ageMs) }
-  if (headers.expires === undefined) return {}
-  const expiresMs = Date.parse(headers.expires)
+  if (expires === undefined) return {}
+  const expiresMs = Date.parse(expires)
   const sentMs = Date.parse(headers.date ?? '')
   const lifeMs = expiresMs - (Number.isNaN(sentMs) ? nowMs : sentMs) - ageMs
   return { maxFreshMs: lifeMs > 0 ? lifeMs : 0 }

@@ -7,6 +7,8 @@ const module = (name: string): RegExp => new RegExp(`^/(?:${address}/)?${name}$`
 
 /** What IPinfo offers, and how a request for it is recognised. The names are those of `products=` in KEYS_FILE. */
 export const ipinfoProducts: readonly ProductRow[] = [
+  // The first that fits counts, and this is asked most. It shares no path with the others.
+  { name: 'core', kind: 'plan', surface: 'legacy', method: 'GET', path: core },
   { name: 'account', kind: 'free', surface: 'legacy', method: 'GET', path: /^\/me$/ },
   { name: 'lite', kind: 'free', surface: 'api', path: /^\/(lite\/|batch\/lite$)/ },
   // The same path answers with more for a richer plan; what only that has is asked as `plus`.
@@ -29,5 +31,4 @@ export const ipinfoProducts: readonly ProductRow[] = [
   { name: 'summarize', kind: 'tool', path: /^\/(tools\/)?summarize(-ips)?(\/|$)/ },
   { name: 'tool', kind: 'tool', path: /^\/tools(\/|$)/ },
   { name: 'download', kind: 'tool', path: /^\/data\// },
-  { name: 'core', kind: 'plan', surface: 'legacy', method: 'GET', path: core },
 ]

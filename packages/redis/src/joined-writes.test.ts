@@ -1,0 +1,49 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { connect } from './connection.ts'
+
+/** What each read of the server has brought: commands that left in one write come in one read. */
+const reads: string[] = []
+const sockets = new Set<Socket>()
+const server = createServer((socket) => {
+  sockets.add(socket)
+  socket.on('data', (bytes) => {
+    const text = bytes.toString()
+    reads.push(text)
+    socket.write('+OK\r\n'.repeat(text.match(/^\*\d+\r$/gm)?.length ?? 0))
+  })
+})
+
+beforeAll(async () => {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+})
+
+afterAll(() => {
+  for (const socket of sockets) socket.destroy()
+  server.close()
+})
+
+test('commands of one tick leave in one write, those of a later tick in another', async () => {
+  const { port } = server.address() as AddressInfo
+  const client = connect({ url: `redis://127.0.0.1:${port}` }, 'test', {
+    protocol: 2,
+    socketTimeout: 20_000,
+    commandTimeout: 20_000,
+  })
+  try {
+    await once(client, 'ready')
+    // What a connection begins with has been read by then.
+    await client.ping()
+    reads.length = 0
+    await Promise.all([client.get('one'), Promise.resolve().then(() => client.set('two', Buffer.from('2')))])
+    await client.get('three')
+    expect(reads).toEqual([
+      '*2\r\n$3\r\nget\r\n$3\r\none\r\n*3\r\n$3\r\nset\r\n$3\r\ntwo\r\n$1\r\n2\r\n',
+      '*2\r\n$3\r\nget\r\n$5\r\nthree\r\n',
+    ])
+  } finally {
+    client.disconnect()
+  }
+})

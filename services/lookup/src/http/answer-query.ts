@@ -1,0 +1,162 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Origin } from '@ipfleet/cache/outcome.ts'
+import { monotonicClock } from '@ipfleet/core/clock.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import { asProxyError } from '@ipfleet/http-server/error-handler.ts'
+import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
+import type { Admission, ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
+import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
+import { type Answered, BatchError, endOf, LookupError } from '../lookup/answered.ts'
+import type { Lookup } from '../lookup/lookup.ts'
+import type { RequestRecord, RouteClass } from '../operations/request-record.ts'
+import { parseTarget } from '../query/query.ts'
+import { answerHeaders, notModifiedHeaders } from './answer-headers.ts'
+import { cacheDirectives } from './cache-directives.ts'
+import { exhaustedStatusFor, toldWith } from './exhausted-status.ts'
+import { setItemFields } from './item-fields.ts'
+import { callbackIn } from './jsonp.ts'
+import { isUnchanged, representationFor } from './representation.ts'
+
+export interface QueryDeps {
+  readonly lookup: Lookup
+  readonly record: RequestRecord
+  /** Undefined: every client may ask. */
+  readonly clients: ClientGuard | undefined
+  readonly clientAddress: (req: IncomingMessage) => string
+  /** What a look-up is answered that no key may ask now. */
+  readonly exhaustedStatus: number
+}
+
+const accountPath = /^\/me(?:\?|$)/
+
+/** A query by GET or HEAD. Rejects with what is to be answered instead. */
+export type AnswerQuery = (req: IncomingMessage, res: ServerResponse) => Promise<void>
+
+/** Translates HTTP to the use case and back, for a query that needs no body. */
+export function queryAnswerer(deps: QueryDeps): AnswerQuery {
+  const { lookup, clientAddress } = deps
+  return (req, res) => {
+    const { url = '' } = req
+    const route = accountPath.test(url) ? 'account' : 'lookup'
+    return respond(deps, route, req, res, async () => {
+      const parsed = parseTarget(url)
+      const directives = cacheDirectives(req.headers['cache-control'])
+      if (parsed.kind === 'direct') {
+        if (directives.onlyIfCached) throw new ProxyError('not_cached')
+        return lookup.direct({ method: 'GET', surface: 'legacy', path: parsed.path, expected: parsed.expected })
+      }
+      const query = parsed.kind === 'own' ? parsed.about(ownAddress(clientAddress(req))) : parsed.query
+      return lookup.answer(query, directives)
+    })
+  }
+}
+
+/** `/` is the record of the calling client. */
+export function ownAddress(client: string): string {
+  const address = canonicalAddress(client)
+  if (address !== undefined) return address
+  throw new ProxyError('bad_request', { message: 'The address of this client is not known' })
+}
+
+/** Admits the request, sends what `find` brings, and counts and traces how it ended. What is thrown is thrown on. */
+export async function respond(
+  deps: QueryDeps,
+  route: RouteClass,
+  req: IncomingMessage,
+  res: ServerResponse,
+  find: () => Promise<Answered>,
+): Promise<void> {
+  const startedMs = monotonicClock.nowMs()
+  try {
+    // A client that may not ask learns nothing about the query.
+    const admission = await deps.clients?.admit(req, res)
+    const callback = req.method === 'POST' ? undefined : callbackIn(req.url ?? '')
+    const answered = await findFor(deps, admission, res, find)
+    await send(deps, route, req, res, { answered, callback, startedMs })
+  } catch (thrown) {
+    throw toldWith(exhaustedStatusFor(req, deps.exhaustedStatus), failed(deps, route, res, thrown, startedMs))
+  }
+}
+
+/** What was asked upstream counts for the client, whatever came of it. */
+async function findFor(
+  { clients }: QueryDeps,
+  admission: Admission | undefined,
+  res: ServerResponse,
+  find: () => Promise<Answered>,
+): Promise<Answered> {
+  if (clients === undefined || admission === undefined) return find()
+  try {
+    const answered = await find()
+    clients.settle(res, admission, unitsOf(answered))
+    return answered
+  } catch (thrown) {
+    clients.settle(res, admission, thrown instanceof LookupError ? unitsOf(thrown) : 0)
+    throw thrown
+  }
+}
+
+interface Sending {
+  readonly answered: Answered
+  /** Of JSONP. */
+  readonly callback: string | undefined
+  readonly startedMs: number
+}
+
+async function send(
+  { record }: QueryDeps,
+  route: RouteClass,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { answered, callback, startedMs }: Sending,
+): Promise<void> {
+  const { source, entry, origin } = answered
+  const form = representationFor(req, entry, callback)
+  const isHeld = isUnchanged(req, form.tag)
+  const body = isHeld ? undefined : await form.body()
+  const nowMs = monotonicClock.nowMs()
+  const { status, contentType } = form.answer
+  Object.assign(traceOf(res), { cache: source, ...origin })
+  tellItems(record, res, answered)
+  record.add(route, isHeld ? 304 : status, source, nowMs - startedMs)
+  if (body === undefined) res.writeHead(304, notModifiedHeaders(entry, source, nowMs, form))
+  else res.writeHead(status, answerHeaders(entry, source, nowMs, { ...form, contentType, length: body.length }))
+  // Node leaves the body out when the method was HEAD.
+  res.end(body)
+}
+
+/** Of a failure as a whole, Retry-After is told with the error. */
+type ToldItems = Pick<Answered, 'items' | 'units'> & { readonly retryAfterSeconds?: number | undefined }
+
+/** Of a batch: what became of its items, to the client, the log and the metrics. */
+function tellItems(record: RequestRecord, res: ServerResponse, told: ToldItems): void {
+  if (told.items === undefined) return
+  if (told.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(told.retryAfterSeconds))
+  setItemFields(res, told)
+  Object.assign(traceOf(res), { items: told.items })
+  record.addItems(told.items)
+}
+
+function failed(
+  { record }: QueryDeps,
+  route: RouteClass,
+  res: ServerResponse,
+  thrown: unknown,
+  startedMs: number,
+): ProxyError {
+  const error = asProxyError(thrown)
+  const end = endOf(error)
+  if (error.code === 'keys_exhausted') record.keysExhausted += 1
+  // A look-up that failed knows with what it was tried.
+  Object.assign(traceOf(res), { cache: end, ...(error instanceof LookupError && error.origin) })
+  if (error instanceof BatchError) tellItems(record, res, error)
+  record.add(route, error.status, end, monotonicClock.nowMs() - startedMs)
+  const forwarded = end === 'error' ? ' fwd=miss;' : ''
+  res.setHeader('Cache-Status', `ipfleet;${forwarded} detail=${error.code}`)
+  return error
+}
+
+/** Upstream units that a request has caused: one if it asked, more if it says so (a batch). */
+function unitsOf({ units, origin }: { readonly units?: number; readonly origin?: Origin | undefined }): number {
+  return units ?? (origin === undefined ? 0 : 1)
+}
