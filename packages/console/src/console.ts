@@ -3,6 +3,7 @@ import { Router } from 'express'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { Overview, Session } from './contract.ts'
 import { PageFiles } from './page-files.ts'
+import { referenceRoutes } from './reference-routes.ts'
 
 export interface ConsoleDeps {
   readonly version: string
@@ -22,6 +23,7 @@ export function createConsole(_deps: ConsoleDeps): Router {
   router.get('/api/overview', (_req, res) => {
     res.json(emptyOverview())
   })
+  router.use(referenceRoutes())
   router.get(/.*/, (req, res) => {
     sendFile(files, req, res)
   })

@@ -153,6 +153,19 @@ test('each of its operations is asked below', () => {
   expect(Object.keys(asked).toSorted()).toEqual(operations.map(({ operation }) => operation.operationId).toSorted())
 })
 
+test('is served, with a reader that needs no script', async () => {
+  const served = await fetch(`${places.replica}/console/openapi.yaml`)
+  expect(await served.text()).toBe(await readFile(file, 'utf8'))
+  const reader = await fetch(`${places.replica}/console/reference`)
+  expect(reader.headers.get('content-type')).toBe('text/html; charset=utf-8')
+  const page = await reader.text()
+  const missing = operations.filter(
+    ({ path, operation }) => !page.includes(`id="${operation.operationId}"`) || !page.includes(path),
+  )
+  expect(missing).toEqual([])
+  expect(page).not.toMatch(/<script|style=/)
+})
+
 describe.each(Object.entries(asked))('%s', (operationId, requests) => {
   test.each(requests.map((one) => [one.status, one.at ?? 'replica', one.query ?? '', one] as const))(
     'answers as described: %i of the %s %s',
