@@ -128,19 +128,21 @@ function keyMetrics({ metrics, health, upstream }: MetricsDeps): void {
     help: 'Time of an upstream call by outcome.',
     labels: { outcome: ['answered', 'limited', 'denied', 'failed'] },
   })
-  upstream.client.on('call', (durationMs, outcome) => calls.series({ outcome }).observeMs(durationMs))
+  for (const { client } of upstream.providers) {
+    client.on('call', (durationMs, outcome) => calls.series({ outcome }).observeMs(durationMs))
+  }
 }
 
 function breakerMetrics({ metrics, fleet, upstream }: MetricsDeps): void {
   metrics.gauge({
     name: 'ipfleet_breaker_state',
-    help: 'Circuit breakers: 0 closed, 1 half-open, 2 open.',
-    labelNames: ['breaker'],
+    help: 'Circuit breakers: 0 closed, 1 half-open, 2 open; those of upstream for each provider.',
+    labelNames: ['breaker', 'provider'],
     collect() {
-      if (upstream) {
-        this.set({ breaker: 'upstream' }, breakerStates[upstream.gate.state])
-        for (const [product, state] of upstream.gate.states()) {
-          this.set({ breaker: `upstream_${product}` }, breakerStates[state])
+      for (const { name: provider, gate } of upstream?.providers ?? []) {
+        this.set({ breaker: 'upstream', provider }, breakerStates[gate.state])
+        for (const [product, state] of gate.states()) {
+          this.set({ breaker: `upstream_${product}`, provider }, breakerStates[state])
         }
       }
       if (!fleet.redis) return

@@ -87,8 +87,7 @@ export class Replica {
     await this.#fleet.joined()
     // Benches that the fleet made before this replica came are remembered from here on, also if Redis goes now.
     await this.#health.keys()
-    this.#upstream?.keys.follow(this.#upstream.pool)
-    this.#upstream?.second?.keys.follow(this.#upstream.second.pool)
+    for (const { keys, pool } of this.#upstream?.providers ?? []) keys.follow(pool)
     void this.#upstream?.quota.poller?.start()
     this.#offline?.follow()
     const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
@@ -107,10 +106,10 @@ export class Replica {
       onDraining: () => (this.#health.draining = true),
     })
     this.#upstream?.quota.poller?.close()
-    this.#upstream?.keys.close()
-    this.#upstream?.client.close()
-    this.#upstream?.second?.keys.close()
-    this.#upstream?.second?.client.close()
+    for (const { keys, client } of this.#upstream?.providers ?? []) {
+      keys.close()
+      client.close()
+    }
     await this.#offline?.close()
     await this.#clients?.close()
     await this.#fleet.close()

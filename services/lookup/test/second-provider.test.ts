@@ -107,3 +107,15 @@ test('both keys’ states are told, each with its provider', async () => {
   const { keys } = (await fleet.ask('/keys')).json() as { keys: { provider?: string }[] }
   expect(keys.map(({ provider }) => provider)).toEqual([undefined, undefined, 'ipasis'])
 })
+
+test('calls of both are measured, and each has breakers of its own', async () => {
+  fleet.fake.behave({ kind: 'status', status: 500 })
+  const metrics = await until(async () => {
+    await fleet.ask(`/${fresh()}`)
+    const { text } = await fleet.ask('/metrics')
+    return /^ipfleet_breaker_state\{breaker="upstream",provider="ipinfo"\} [12]$/m.test(text) && text
+  })
+  expect(metrics).toMatch(/^ipfleet_breaker_state\{breaker="upstream",provider="ipasis"\} 0$/m)
+  const answered = /^ipfleet_upstream_duration_seconds_count\{outcome="answered"\} (\d+)$/m.exec(metrics)
+  expect(Number(answered?.[1])).toBeGreaterThan(second.calls.length / 2)
+})

@@ -21,7 +21,9 @@ export function logEvents(logger: Logger, fleet: Fleet, upstream: UpstreamStack 
     pool.on('released', (key) => logger.info({ key }, 'key released'))
     pool.on('recovered', (key) => logger.info({ key }, 'key is good again'))
   }
-  upstream?.gate.on('change', (product, state) => logger.warn({ product, breaker: state }, 'upstream breaker'))
+  for (const { name: provider, gate } of upstream?.providers ?? []) {
+    gate.on('change', (product, state) => logger.warn({ provider, product, breaker: state }, 'upstream breaker'))
+  }
 }
 
 /** What the line about the mode needs of the fleet. */

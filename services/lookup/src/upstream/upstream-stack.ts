@@ -1,7 +1,7 @@
 import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { createSecretScrubber } from '@ipfleet/telemetry/secret-scrubber.ts'
-import { offers, type Provider } from '@ipfleet/upstream/providers/provider.ts'
+import { offers, type Provider, type ProviderName } from '@ipfleet/upstream/providers/provider.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
 import type { BreakerSettings } from '@ipfleet/upstream/fleet-breaker.ts'
@@ -21,6 +21,7 @@ import { UpstreamLoader } from './upstream-loader.ts'
 
 /** One provider, with its keys. */
 interface ProviderStack {
+  readonly name: ProviderName
   readonly provider: Provider
   readonly keys: KeySource
   readonly pool: KeyPool
@@ -30,7 +31,7 @@ interface ProviderStack {
 }
 
 /** The way to upstream; there is none without keys. */
-export interface UpstreamStack extends Omit<ProviderStack, 'loader' | 'provider'> {
+export interface UpstreamStack extends Omit<ProviderStack, 'loader' | 'provider' | 'name'> {
   readonly loader: Upstream
   readonly batchLoader: BatchLoader
   /** Undefined unless single queries are to leave together. */
@@ -38,8 +39,8 @@ export interface UpstreamStack extends Omit<ProviderStack, 'loader' | 'provider'
   readonly quota: QuotaStack
   /** The keys of all providers. */
   readonly pools: readonly KeyPool[]
-  /** The provider that stands in for the first. */
-  readonly second: ProviderStack | undefined
+  /** The first, and the one that stands in for it if there is one. */
+  readonly providers: readonly ProviderStack[]
 }
 
 type FreshFor = (path: string, answer: UpstreamAnswer, mayThreaten?: boolean) => number
@@ -107,7 +108,7 @@ function providerStack(
     freshForMs: freshFor,
     redact: settings.REDACT_KEYS ? keyRedaction(pool) : (text) => text,
   })
-  return { provider, keys, pool, client, gate, loader }
+  return { name, provider, keys, pool, client, gate, loader }
 }
 
 function fleetUpstream(
@@ -115,7 +116,7 @@ function fleetUpstream(
   fleet: Fleet,
   { first, second, freshFor }: { first: ProviderStack; second: ProviderStack | undefined; freshFor: FreshFor },
 ): UpstreamStack {
-  const { provider, pool, client, loader: own } = first
+  const { provider, pool, keys, client, gate, loader: own } = first
   const fallback =
     second &&
     new FallbackUpstream({
@@ -136,9 +137,10 @@ function fleetUpstream(
   })
   const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0
   const microBatcher = windowMs > 0 ? new MicroBatcher({ windowMs, loader: batchLoader, upstream: loader }) : undefined
-  const pools = second ? [pool, second.pool] : [pool]
+  const providers = second ? [first, second] : [first]
+  const pools = providers.map(({ pool }) => pool)
   const quota = quotaStack(settings, fleet, { pool, client, pools })
-  return { ...first, loader, batchLoader, microBatcher, quota, pools, second }
+  return { pool, keys, client, gate, loader, batchLoader, microBatcher, quota, pools, providers }
 }
 
 /** Keys that come with a later KEYS_FILE are struck out too; those that have gone still are. */
