@@ -17,16 +17,16 @@ export interface Span {
   end(attributes?: SpanAttributes): void
 }
 
-const current = new AsyncLocalStorage<Span>()
+const current = new AsyncLocalStorage<Span | undefined>()
 
 /** The span within which the caller runs. */
 export function currentSpan(): Span | undefined {
   return current.getStore()
 }
 
-/** Runs a function, and what it starts, within a span. */
+/** Runs a function, and what it starts, within a span. Undefined: within none. */
 export function withSpan<T>(span: Span | undefined, run: () => T): T {
-  return span === undefined ? run() : current.run(span, run)
+  return span === currentSpan() ? run() : current.run(span, run)
 }
 
 export interface Step {

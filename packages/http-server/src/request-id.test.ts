@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { currentSpan, type Span } from '@ipfleet/core/span.ts'
 import { expect, test } from '@jest/globals'
 import { currentRequest, requestIdOf, withRequest } from './request-id.ts'
 
@@ -35,4 +36,13 @@ test('what is started for a request knows it, and nothing else does', async () =
   })
   expect(currentRequest()).toBeUndefined()
   expect(await inside).toEqual([{ id: 'one' }, { id: 'two' }, undefined])
+})
+
+test('what is done for another request, or for none, is no step of this one', () => {
+  const span = { child: () => span } as unknown as Span
+  withRequest({ id: 'one', span }, () => {
+    expect(currentSpan()).toBe(span)
+    expect(withRequest({ id: 'two' }, currentSpan)).toBeUndefined()
+    expect(withRequest(undefined, currentSpan)).toBeUndefined()
+  })
 })

@@ -26,11 +26,11 @@ export interface RequestScope {
   readonly client?: string | undefined
 }
 
-const current = new AsyncLocalStorage<RequestScope>()
+const current = new AsyncLocalStorage<RequestScope | undefined>()
 
 /** Runs a function, and what it starts, on behalf of a request. Undefined: of none. */
 export function withRequest<T>(scope: RequestScope | undefined, run: () => T): T {
-  return scope === undefined ? current.exit(run) : current.run(scope, () => withSpan(scope.span, run))
+  return current.run(scope, () => withSpan(scope?.span, run))
 }
 
 /** The request that the caller works for, if it works for one. */
