@@ -258,7 +258,13 @@ describe('when Redis is away', () => {
   })
 
   test('what was being waited for is loaded here; what is being loaded here already is not loaded again', async () => {
-    const lease = { isSure: () => true, extend: away, release: async () => {}, publish: async () => new Set(['a']) }
+    const lease = {
+      guards: () => true,
+      isSure: () => true,
+      extend: away,
+      release: async () => {},
+      publish: async () => new Set(['a']),
+    }
     const claims = [{ kind: 'leased' }, { kind: 'held' }] as const
     let asked = 0
     flight = flightOver(async () => (asked++ === 0 ? { claims, lease } : away()))

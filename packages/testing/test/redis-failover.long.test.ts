@@ -13,8 +13,8 @@ const opened = new Opened()
 const rows: string[] = []
 afterAll(async () => {
   const head = [
-    '| what happens | GETs | failed | worst wait | calls above the distinct look-ups |',
-    '| --- | --- | --- | --- | --- |',
+    '| what happens | GETs | failed | worst wait | calls above the distinct look-ups | leases lost |',
+    '| --- | --- | --- | --- | --- | --- |',
   ]
   process.stdout.write(`${[...head, ...rows].join('\n')}\n`)
   await opened.disposeAsync()
@@ -50,6 +50,13 @@ class Fleet {
     return this.fake.calls.filter(({ path }) => among.has(path)).length
   }
 
+  /** Of both replicas, as they count them. */
+  async leasesLost(): Promise<number> {
+    const metrics = await Promise.all(this.replicas.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()))
+    const counts = metrics.join('\n').matchAll(/^ipfleet_leases_lost_total\{.*\} (\d+)$/gm)
+    return counts.reduce((sum, [, count]) => sum + Number(count), 0)
+  }
+
   /** Whether thirty new addresses, which are on all masters, cost one call each. */
   async shares(): Promise<boolean> {
     const addresses = Array.from({ length: 30 }, nextAddress)
@@ -57,9 +64,10 @@ class Fleet {
     return this.callsFor(addresses) === addresses.length
   }
 
-  /** Asks for new addresses while something happens, until the replicas share again. @returns the answers that are none */
+  /** Asks for new addresses while something happens, until the replicas share again. @returns what is not as promised */
   async during(what: string, happen: () => Promise<unknown>): Promise<readonly string[]> {
     await until(() => this.shares(), 120_000)
+    const lostBefore = await this.leasesLost()
     const addresses: string[] = []
     const failed: string[] = []
     let worstMs = 0
@@ -81,8 +89,11 @@ class Fleet {
     await until(() => this.shares(), 120_000).finally(() => over.abort())
     await Promise.all(clients)
     const above = this.callsFor(addresses) - addresses.length
+    // Those of `shares` are counted too.
+    const lost = (await this.leasesLost()) - lostBefore
     const gets = addresses.length * this.replicas.length
-    rows.push(`| ${what} | ${gets} | ${failed.length} | ${Math.round(worstMs)} ms | ${above} |`)
+    rows.push(`| ${what} | ${gets} | ${failed.length} | ${Math.round(worstMs)} ms | ${above} | ${lost} |`)
+    if (above > lost) failed.push(`${above} upstream calls above, with ${lost} leases lost`)
     return failed
   }
 }

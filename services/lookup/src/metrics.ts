@@ -1,3 +1,4 @@
+import { leaseLosses } from '@ipfleet/cache/flight/fleet-flight.ts'
 import type { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { spendable } from '@ipfleet/key-pool/quota.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
@@ -80,6 +81,13 @@ function redisMetrics({ metrics, fleet }: MetricsDeps): void {
   const watch = (link: RedisLink, server: 'state' | 'cache'): void => {
     link.on('command', (durationMs, outcome) => durations.series({ server, outcome }).observeMs(durationMs))
   }
+  const losses = metrics.counter({
+    name: 'ipfleet_leases_lost_total',
+    help: 'Loads that no lease guarded to the end, by how; each may have been one upstream call more than needed.',
+    labelNames: ['how'],
+  })
+  for (const how of leaseLosses) losses.inc({ how }, 0)
+  fleet.redis.flight.on('unguarded', (count, how) => losses.inc({ how }, count))
   watch(fleet.redis.state, 'state')
   if (fleet.redis.cache !== fleet.redis.state) watch(fleet.redis.cache, 'cache')
 }

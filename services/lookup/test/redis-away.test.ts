@@ -206,6 +206,7 @@ describe('a fleet whose Redis is away', () => {
     await fleet.redis.kill()
     await until(() => isHealth(fleet, 'degraded'))
     expect(await upstreamCallsForOne(fleet)).toBe(2)
+    expect((await fleet.ask('/metrics')).text).toMatch(/^ipfleet_leases_lost_total\{how="away"\} [1-9]/m)
   })
 
   test('tells the others of a key that was benched meanwhile, when Redis is back', async () => {

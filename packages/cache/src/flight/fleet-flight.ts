@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { between } from '@ipfleet/core/jitter.ts'
@@ -40,6 +41,19 @@ export interface LoadCallbacks<T> {
   failed(subjects: readonly string[], error: unknown): void
 }
 
+/**
+ * How a load was not the only one for sure. `away`: Redis could grant no lease. `lost`: the lease had run out, or Redis gave no
+ * answer, when the outcome was published. `taken_over`: another replica's load was waited for, and left none.
+ */
+export const leaseLosses = ['away', 'lost', 'taken_over'] as const
+
+export type LeaseLoss = (typeof leaseLosses)[number]
+
+interface FleetFlightEvents {
+  /** Each of so many subjects may be loaded once more than needed. */
+  unguarded: [count: number, how: LeaseLoss]
+}
+
 /** Of one subject, whose landing wakes the waiter. Messages may be lost and holders may die. */
 const recheckMs = { min: 100, max: 300 }
 /** Of many, whose landings wake no waiter: a batch is as slow as its last item. Two batches must not ask in step. */
@@ -51,7 +65,7 @@ const pollMs = { min: 50, max: 100 }
  * before its own load has begun, so that two batches that overlap cannot block each other. Duplicates are rare and
  * bounded, not impossible: a holder paused past its lease may load once more than needed.
  */
-export class FleetFlight<T> {
+export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
   readonly #leases: Leases
   readonly #codec: OutcomeCodec<T>
   readonly #clock: Clock
@@ -59,6 +73,7 @@ export class FleetFlight<T> {
   readonly #leading = new Set<Promise<void>>()
 
   constructor(leases: Leases, codec: OutcomeCodec<T>, clock: Clock = monotonicClock) {
+    super()
     this.#leases = leases
     this.#codec = codec
     this.#clock = clock
@@ -84,6 +99,7 @@ export class FleetFlight<T> {
         const { lease, leased, landed, leaseLeftMs } = await (isFirst ? claim() : withoutBudget(claim))
         for (const subject of [...leased, ...landed.keys()]) waiting.delete(subject)
         if (lease && leased.length > 0) this.#beginLoad(lease, leased, callbacks)
+        this.#tellLosses(lease, leased, awaited)
         if (landed.size > 0) await callbacks.landed(landed)
         if (waiting.size === 0) return
         for (const subject of waiting) awaited.add(subject)
@@ -152,6 +168,16 @@ export class FleetFlight<T> {
     this.#leading.add(leading)
   }
 
+  #tellLosses(lease: Lease | undefined, leased: readonly string[], awaited: ReadonlySet<string>): void {
+    const away = leased.filter((subject) => lease?.guards(subject) === false)
+    this.#tellLoss(away.length, 'away')
+    if (away.length === 0) this.#tellLoss(leased.filter((subject) => awaited.has(subject)).length, 'taken_over')
+  }
+
+  #tellLoss(count: number, how: LeaseLoss): void {
+    if (count > 0) this.emit('unguarded', count, how)
+  }
+
   /** Never throws: what breaks is told to the caller. */
   async #lead(lease: Lease, subjects: readonly string[], callbacks: LoadCallbacks<T>): Promise<void> {
     const unsettled = new Set(subjects)
@@ -191,6 +217,8 @@ export class FleetFlight<T> {
     })
     if (own.length > 0) await lease.release(own)
     const published = await lease.publish(toPublish)
+    const lost = toPublish.filter(({ subject }) => published?.has(subject) !== true && lease.guards(subject))
+    this.#tellLoss(lost.length, 'lost')
     const results = new Map<string, FlightResult<T>>()
     outcomes.forEach((outcome, subject) => {
       const isLost = codec.concernsOthers(outcome) && published?.has(subject) === false

@@ -25,6 +25,8 @@ export interface LandedOutcome {
 
 /** The right to load some subjects for the whole fleet, for a limited time. No method fails. */
 export interface Lease {
+  /** Whether it keeps other replicas from loading the subject as well, as far as this one knows. */
+  guards(subject: string): boolean
   /** Whether no other replica can have leased any of it meanwhile, by how long ago Redis granted or prolonged it. */
   isSure(): boolean
   /** Prolongs what is still ours by its full life. A lost lease shows when its outcome is published. */
@@ -60,6 +62,7 @@ export interface LeaseSession {
 
 /** Stands for a lease where the fleet cannot be asked: this process loads for itself. */
 const noLease: Lease = {
+  guards: () => false,
   isSure: () => true,
   extend: async () => {},
   release: async () => {},

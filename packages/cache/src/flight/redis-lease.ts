@@ -49,6 +49,10 @@ export class RedisLease implements Lease {
     this.#grantedMs = grantedMs
   }
 
+  guards(subject: string): boolean {
+    return !this.#unguarded.has(subject)
+  }
+
   isSure(): boolean {
     const { link, lifeMs, clock } = this.#deps
     return link.up && clock.nowMs() - this.#grantedMs < lifeMs / 2
@@ -78,7 +82,10 @@ export class RedisLease implements Lease {
   }
 
   async publish(outcomes: readonly LandedOutcome[]): Promise<ReadonlySet<string> | undefined> {
-    const [own, guarded] = [outcomes.filter(this.#isUnguarded), outcomes.filter((one) => !this.#isUnguarded(one))]
+    const [own, guarded] = [
+      outcomes.filter((one) => !this.guards(one.subject)),
+      outcomes.filter((one) => this.guards(one.subject)),
+    ]
     const groups = commandGroups(guarded, {
       maxItems: maxSubjects,
       maxBytes,
@@ -125,8 +132,6 @@ export class RedisLease implements Lease {
     await link.run((redis) => redis.publish(names.landed(name), ''), vital)
     return '1'
   }
-
-  readonly #isUnguarded = ({ subject }: LandedOutcome): boolean => this.#unguarded.has(subject)
 
   async #extendMany(subjects: readonly string[]): Promise<boolean> {
     const replies = await this.#eachGroup(subjects, extendLeases, [this.token, this.#deps.lifeMs])

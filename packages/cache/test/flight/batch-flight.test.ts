@@ -194,6 +194,7 @@ describe('a load', () => {
       expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, superseded: true })
       expect(caller.results.get('b')).toEqual({ outcome: '<b>', led: true })
       expect(await admin.get(outcomeKey('a'))).toBeNull()
+      expect(replica.losses).toEqual({ lost: 1 })
     } finally {
       replica.close()
     }
@@ -204,6 +205,7 @@ describe('a load', () => {
     const caller = await run(replicas[1], names(0, 20))
     await caller.ended(20)
     expect(caller.loaded).toEqual(names(0, 20))
+    expect(replicas[1].losses).toEqual({ taken_over: 20 })
   })
 
   test.each([

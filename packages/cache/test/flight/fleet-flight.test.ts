@@ -309,6 +309,7 @@ describe('a holder that fails', () => {
     expect(performance.now() - diedMs).toBeLessThan(lifeMs + 5000)
     expect(new Set(flown.map(({ outcome }) => outcome))).toEqual(new Set(['from the successor']))
     expect(loads).toBe(1)
+    expect(fleet.map(({ losses }) => losses).filter((losses) => losses.taken_over === 1)).toHaveLength(1)
   })
 
   test('has its outcome before Redis has it, as long as the lease is surely its own', async () => {
@@ -365,6 +366,7 @@ describe('a holder that fails', () => {
     end('own')
     expect(await leading).toEqual({ outcome: 'own', led: true })
     expect(await waiting).toEqual({ outcome: 'another', led: true })
+    expect([a.losses, b.losses]).toEqual([{ lost: 1 }, { taken_over: 1 }])
   })
 })
 

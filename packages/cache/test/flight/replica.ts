@@ -4,7 +4,7 @@ import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { defaultPrefix, FleetNames } from '@ipfleet/redis/fleet-names.ts'
 import { flightNames } from '../../src/flight/flight-keys.ts'
-import { FleetFlight, type FlightResult, type OutcomeCodec } from '../../src/flight/fleet-flight.ts'
+import { FleetFlight, type FlightResult, type LeaseLoss, type OutcomeCodec } from '../../src/flight/fleet-flight.ts'
 import { RedisLeases } from '../../src/flight/redis-leases.ts'
 import { RedlockLeases } from '../../src/flight/redlock-leases.ts'
 
@@ -35,6 +35,8 @@ export interface Replica {
   readonly redlock: RedlockLeases
   readonly leases: RedisLeases
   readonly flight: FleetFlight<string>
+  /** How many subjects it has loaded without a lease to the end, by how. */
+  readonly losses: Partial<Record<LeaseLoss, number>>
   /** A flight of one subject. */
   readonly fly: (subject: string, load: () => Promise<string>, deadlineMs: number) => Promise<FlightResult<string>>
   close(): void
@@ -66,12 +68,14 @@ export async function openReplica({
   const options = clock === undefined ? { lifeMs } : { lifeMs, clock }
   const leases = new RedisLeases(link, subscriber, options)
   const flight = new FleetFlight(leases, textCodec)
+  const losses: Replica['losses'] = {}
+  flight.on('unguarded', (count, how) => (losses[how] = (losses[how] ?? 0) + count))
   const close = (): void => {
     subscriber.close()
     link.close()
   }
   const fly: Replica['fly'] = (subject, load, deadlineMs) => flyOne(flight, subject, load, deadlineMs)
-  return { link, subscriber, redlock: new RedlockLeases(link, options), leases, flight, fly, close }
+  return { link, subscriber, redlock: new RedlockLeases(link, options), leases, flight, losses, fly, close }
 }
 
 async function flyOne(

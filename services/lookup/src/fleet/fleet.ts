@@ -36,6 +36,7 @@ export interface Fleet {
 }
 
 export interface FleetRedis {
+  readonly flight: FleetFlight<SharedOutcome>
   readonly state: RedisLink
   /** The same link as `state`, unless answers have a Redis of their own. */
   readonly cache: RedisLink
@@ -105,7 +106,7 @@ function sharedFleet(settings: LookupSettings, access: RedisAccess): Fleet {
       subscriber,
     ),
     breakerStates: new RedisBreakerStates(state, subscriber),
-    redis: { state, cache, subscriber },
+    redis: { state, cache, subscriber, flight },
     joined: () => within(joinPatienceMs, generation.known),
     close: async () => {
       await within(2 * timeoutMs, flight.drained())

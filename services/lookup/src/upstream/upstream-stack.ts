@@ -138,7 +138,7 @@ function fleetUpstream(
   const windowMs = takesBatches ? settings.MICRO_BATCH_MS : 0
   const microBatcher = windowMs > 0 ? new MicroBatcher({ windowMs, loader: batchLoader, upstream: loader }) : undefined
   const providers = second ? [first, second] : [first]
-  const pools = providers.map(({ pool }) => pool)
+  const pools = providers.map((one) => one.pool)
   const quota = quotaStack(settings, fleet, { pool, client, pools })
   return { pool, keys, client, gate, loader, batchLoader, microBatcher, quota, pools, providers }
 }
