@@ -19,12 +19,19 @@ export interface PageFile {
  * What the page imports by a bare name, or fetches from below `/console/lib/`: of each package the entry of the import
  * map, and the folder or file that is served. Modules in it that nothing imports cost nothing.
  */
-const libraries: Readonly<Record<string, { readonly entry?: string; readonly serves: string }>> = {}
+const libraries: Readonly<Record<string, { readonly entry?: string; readonly serves: string }>> = {
+  'd3-array': { entry: 'dist/d3-array.min.mjs', serves: 'dist/d3-array.min.mjs' },
+  'd3-geo': { entry: 'dist/d3-geo.min.mjs', serves: 'dist/d3-geo.min.mjs' },
+  'topojson-client': { entry: 'src/index.js', serves: 'src' },
+  uplot: { entry: 'dist/uPlot.esm.js', serves: 'dist' },
+  'world-atlas': { serves: 'countries-110m.json' },
+}
 
 const contentTypes: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
   '.ts': 'text/javascript; charset=utf-8',
   '.json': 'application/json',
   '.svg': 'image/svg+xml',

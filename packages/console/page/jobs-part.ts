@@ -1,0 +1,233 @@
+import { Refusal } from './ask.ts'
+import { button, byId, element, setText } from './element.ts'
+import { atTime, count, duration, percent } from './format.ts'
+import * as client from './job-client.ts'
+import { hasEnded, type Job } from './job-client.ts'
+import { jobSummary } from './job-summary.ts'
+import { drawBar, drawState, KeyedTable, part, type Tone } from './keyed-table.ts'
+import { saveBlob } from './save-picture.ts'
+import { sectionHead } from './section-head.ts'
+
+const namesName = 'ipfleet-job-names'
+/** A browser has six connections for a server, and the page needs others. */
+const maxFollowed = 2
+const stateWords: Readonly<Record<string, readonly [Tone, string]>> = {
+  receiving: ['idle', 'Coming in'],
+  queued: ['idle', 'Queued'],
+  running: ['warn', 'Running'],
+  completed: ['good', 'Completed'],
+  cancelled: ['idle', 'Cancelled'],
+}
+
+/** Lists of addresses: handed over by dropping them here, followed, read and summed up. */
+export class JobsPart {
+  readonly #section = byId('jobs')
+  readonly #note = sectionHead(this.#section, 'Jobs')
+  readonly #outcome = element('p', { class: 'outcome', role: 'status' })
+  readonly #summary = element('div', { 'aria-live': 'polite' })
+  readonly #table: KeyedTable<Job>
+  readonly #jobs = new Map<string, Job>()
+  readonly #followed = new Map<string, AbortController>()
+  readonly #names = new Map(
+    Object.entries(JSON.parse(sessionStorage.getItem(namesName) ?? '{}') as Record<string, string>),
+  )
+
+  constructor(isServed: boolean) {
+    this.#table = this.#createTable()
+    if (!isServed) {
+      this.#section.append(
+        element(
+          'p',
+          { class: 'empty' },
+          'No bulk service stands behind this console. The edge leads to one: see its [jobs].',
+        ),
+      )
+      return
+    }
+    this.#section.append(this.#dropZone(), this.#outcome, this.#table.view, this.#summary, this.#tokenForm())
+    void this.#refresh()
+  }
+
+  #createTable(): KeyedTable<Job> {
+    return new KeyedTable<Job>({
+      caption: 'Jobs',
+      keyOf: ({ id }) => id,
+      empty: 'No jobs yet.',
+      columns: [
+        { title: 'List', draw: (cell, job) => this.#drawName(cell, job) },
+        {
+          title: 'State',
+          draw: (cell, { state, waiting }) =>
+            drawState(cell, ...(stateWords[state] ?? ['idle', state]), waiting === undefined ? '' : 'waits for room'),
+        },
+        {
+          title: 'Progress',
+          draw: (cell, { lines }) =>
+            drawBar(
+              cell,
+              `${count(lines.done)} of ${count(lines.total)} (${percent(lines.done, lines.total)})`,
+              lines.total === 0 ? 1 : lines.done / lines.total,
+            ),
+        },
+        { title: 'Done in', text: etaOf },
+        { title: 'Errors', isNumber: true, text: ({ lines }) => count(lines.errors) },
+        { title: 'Actions', draw: (cell, job) => this.#drawActions(cell, job) },
+      ],
+    })
+  }
+
+  #dropZone(): HTMLElement {
+    const input = element('input', { type: 'file', id: 'list', class: 'unseen' })
+    input.addEventListener('change', () => {
+      for (const file of input.files ?? []) void this.#create(file)
+      input.value = ''
+    })
+    const label = element(
+      'label',
+      { for: 'list', class: 'drop' },
+      element('strong', {}, 'Drop a list of addresses here'),
+      ' or choose a file: lines, CSV, NDJSON or JSON, also packed',
+    )
+    const zone = element('div', { class: 'drop-zone' }, input, label)
+    zone.addEventListener('dragover', (event) => {
+      event.preventDefault()
+      zone.classList.add('over')
+    })
+    zone.addEventListener('dragleave', () => zone.classList.remove('over'))
+    zone.addEventListener('drop', (event) => {
+      event.preventDefault()
+      zone.classList.remove('over')
+      for (const file of event.dataTransfer?.files ?? []) void this.#create(file)
+    })
+    return zone
+  }
+
+  #tokenForm(): HTMLElement {
+    const input = element('input', { type: 'password', id: 'client-token', autocomplete: 'off' })
+    const form = element(
+      'form',
+      { class: 'line' },
+      element('label', { for: 'client-token' }, 'Client token'),
+      input,
+      element('button', { type: 'submit' }, 'Use it'),
+    )
+    form.addEventListener('submit', (event) => {
+      event.preventDefault()
+      client.keepClientToken(input.value.trim())
+      input.value = ''
+      void this.#refresh()
+    })
+    return element('details', {}, element('summary', {}, 'Jobs of a client with a token'), form)
+  }
+
+  async #create(file: File): Promise<void> {
+    setText(this.#outcome, `${file.name} is on its way…`)
+    await this.#tried(async () => {
+      const job = await client.createJob(file)
+      this.#names.set(job.id, file.name)
+      sessionStorage.setItem(namesName, JSON.stringify(Object.fromEntries(this.#names)))
+      this.#show(job)
+      return ''
+    })
+  }
+
+  async #refresh(): Promise<void> {
+    await this.#tried(async () => {
+      const jobs = await client.listJobs()
+      const listed = new Set(jobs.map(({ id }) => id))
+      for (const id of this.#jobs.keys()) if (!listed.has(id)) this.#jobs.delete(id)
+      for (const job of jobs) this.#jobs.set(job.id, job)
+      this.#draw()
+      return ''
+    })
+  }
+
+  #show(job: Job): void {
+    this.#jobs.set(job.id, job)
+    this.#draw()
+  }
+
+  #draw(): void {
+    const jobs = [...this.#jobs.values()].toSorted((one, other) => other.created.localeCompare(one.created))
+    const running = jobs.filter((job) => !hasEnded(job))
+    setText(this.#note, running.length === 0 ? '' : `${running.length} under way`)
+    this.#table.update(jobs)
+    for (const { id } of running) this.#follow(id)
+  }
+
+  #follow(id: string): void {
+    if (this.#followed.has(id) || this.#followed.size >= maxFollowed) return
+    const over = new AbortController()
+    this.#followed.set(id, over)
+    void client
+      .followJob(id, (job) => this.#show(job), over.signal)
+      .finally(() => {
+        this.#followed.delete(id)
+        void this.#refresh()
+      })
+  }
+
+  #drawName(cell: HTMLElement, { id, created }: Job): void {
+    setText(
+      part(cell, 0, () => element('span')),
+      this.#names.get(id) ?? `${id.slice(0, 8)}…`,
+    )
+    setText(
+      part(cell, 1, () => element('span', { class: 'why' })),
+      atTime(created),
+    )
+  }
+
+  #drawActions(cell: HTMLElement, job: Job): void {
+    const { id } = job
+    const name = this.#names.get(id) ?? id
+    const make = (text: string, onClick: () => unknown): HTMLButtonElement =>
+      button(text, onClick, { class: 'quiet', 'aria-label': `${text}: ${name}` })
+    part(cell, 0, () => make('Summary', () => this.#sumUp(id)))
+    part(cell, 1, () => make('CSV', () => this.#download(id, 'csv')))
+    part(cell, 2, () => make('NDJSON', () => this.#download(id, 'ndjson')))
+    const end = part(cell, 3, () => make('Cancel', () => this.#end(id)))
+    setText(end, hasEnded(job) ? 'Remove' : 'Cancel')
+    end.setAttribute('aria-label', `${end.textContent}: ${name}`)
+  }
+
+  async #sumUp(id: string): Promise<void> {
+    await this.#tried(async () => {
+      const name = this.#names.get(id) ?? id
+      const view = await jobSummary(id, await client.readSummary(id))
+      this.#summary.replaceChildren(element('h3', {}, `Summary of ${name}`), view)
+      return ''
+    })
+  }
+
+  async #download(id: string, format: 'csv' | 'ndjson'): Promise<void> {
+    setText(this.#outcome, 'The results are on their way…')
+    await this.#tried(async () => {
+      saveBlob(`${id}.${format}`, await client.readResults(id, format))
+      return ''
+    })
+  }
+
+  async #end(id: string): Promise<void> {
+    await this.#tried(async () => {
+      this.#followed.get(id)?.abort()
+      await client.deleteJob(id)
+      await this.#refresh()
+      return ''
+    })
+  }
+
+  /** Says what came of something, or what went wrong. */
+  async #tried(something: () => Promise<string>): Promise<void> {
+    try {
+      setText(this.#outcome, await something())
+    } catch (error) {
+      setText(this.#outcome, error instanceof Refusal ? error.message : String(error))
+    }
+  }
+}
+
+function etaOf(job: Job): string {
+  if (hasEnded(job)) return ''
+  return job.eta_seconds === undefined ? '…' : duration(job.eta_seconds)
+}

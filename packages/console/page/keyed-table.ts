@@ -1,0 +1,177 @@
+import { duration } from './format.ts'
+import { button, element, setAttributes, setText } from './element.ts'
+
+export interface Column<Row> {
+  readonly title: string
+  readonly isNumber?: boolean
+  /** What the cell says. */
+  readonly text?: (row: Row) => string
+  /** For more than a text: called with the same cell again and again, and changes what differs. */
+  readonly draw?: (cell: HTMLTableCellElement, row: Row) => void
+}
+
+export interface KeyedTableOptions<Row> {
+  readonly caption: string
+  readonly columns: readonly Column<Row>[]
+  /** Names the row among the others, and stays the same as the row changes. */
+  readonly keyOf: (row: Row) => string
+  /** What stands in place of the table when there are no rows. */
+  readonly empty: string
+}
+
+/** So many rows are shown before somebody asks for all, and so many are made at once. */
+const firstRows = matchMedia('(max-width: 46rem)').matches ? 4 : 12
+const rowsAtOnce = 20
+
+/** A table whose rows keep their elements from one update to the next, so that focus, selection and layout stay. */
+export class KeyedTable<Row> {
+  readonly view: HTMLElement
+  readonly #options: KeyedTableOptions<Row>
+  readonly #table: HTMLTableElement
+  readonly #body = element('tbody', { role: 'rowgroup' })
+  readonly #empty: HTMLElement
+  readonly #all: HTMLButtonElement
+  readonly #lines = new Map<string, HTMLTableRowElement>()
+  #rows: readonly Row[] = []
+  #showsAll = false
+  #pending = 0
+
+  constructor(options: KeyedTableOptions<Row>) {
+    this.#options = options
+    // Roles are said, for a phone lays the table out as cards, and a browser then takes it for none.
+    const heads = options.columns.map(({ title, isNumber }) =>
+      element(
+        'th',
+        { scope: 'col', role: 'columnheader', 'data-title': title, class: isNumber === true ? 'number' : undefined },
+        title,
+      ),
+    )
+    this.#table = element(
+      'table',
+      { role: 'table' },
+      element('caption', { class: 'unseen' }, options.caption),
+      element('thead', { role: 'rowgroup' }, element('tr', { role: 'row' }, ...heads)),
+      this.#body,
+    )
+    this.#empty = element('p', { class: 'empty' }, options.empty)
+    this.#all = button('', () => this.#toggle(), { class: 'quiet' })
+    this.view = element('div', { class: 'table' }, this.#table, this.#empty, this.#all)
+    this.update([])
+  }
+
+  /** Shows these rows in this order. */
+  update(rows: readonly Row[]): void {
+    this.#rows = rows
+    this.#table.hidden = rows.length === 0
+    this.#empty.hidden = rows.length > 0
+    this.#all.hidden = rows.length <= firstRows
+    setText(this.#all, this.#showsAll ? 'Show fewer' : `Show all ${rows.length}`)
+    this.#draw()
+  }
+
+  #toggle(): void {
+    this.#showsAll = !this.#showsAll
+    this.update(this.#rows)
+  }
+
+  /** Draws what is there, and some of what is not; the rest in later tasks, so that none is long. */
+  #draw(): void {
+    clearTimeout(this.#pending)
+    const shown = this.#showsAll ? this.#rows : this.#rows.slice(0, firstRows)
+    const keys = new Set(shown.map((row) => this.#options.keyOf(row)))
+    for (const [key, line] of this.#lines) {
+      if (keys.has(key)) continue
+      line.remove()
+      this.#lines.delete(key)
+    }
+    const focused = document.activeElement
+    let made = 0
+    let place: ChildNode | null = this.#body.firstChild
+    for (const row of shown) {
+      const key = this.#options.keyOf(row)
+      const known = this.#lines.get(key)
+      if (known === undefined && made === rowsAtOnce) {
+        this.#pending = setTimeout(() => this.#draw())
+        break
+      }
+      const line = known ?? this.#newLine(key)
+      if (known === undefined) made += 1
+      this.#fill(line, row)
+      if (line === place) place = line.nextSibling
+      else this.#body.insertBefore(line, place)
+    }
+    // A row that has moved has lost it.
+    if (focused instanceof HTMLElement && this.#body.contains(focused)) focused.focus({ preventScroll: true })
+  }
+
+  #newLine(key: string): HTMLTableRowElement {
+    const cells = this.#options.columns.map(({ title, isNumber }, index) => {
+      const attributes = { 'data-title': title, class: isNumber === true ? 'number' : undefined }
+      return index === 0
+        ? element('th', { scope: 'row', role: 'rowheader', ...attributes })
+        : element('td', { role: 'cell', ...attributes })
+    })
+    const line = element('tr', { role: 'row' }, ...cells)
+    this.#lines.set(key, line)
+    return line
+  }
+
+  #fill(line: HTMLTableRowElement, row: Row): void {
+    for (const [index, { text, draw }] of this.#options.columns.entries()) {
+      const cell = line.cells[index]
+      if (cell === undefined) continue
+      if (text !== undefined) setText(cell, text(row))
+      draw?.(cell, row)
+    }
+  }
+}
+
+/** The child of `cell` at `index`, made by `make` when the cell is new. */
+export function part<Made extends HTMLElement>(cell: HTMLElement, index: number, make: () => Made): Made {
+  const known = cell.children[index]
+  if (known !== undefined) return known as Made
+  const made = make()
+  cell.append(made)
+  return made
+}
+
+export type Tone = 'good' | 'warn' | 'bad' | 'idle'
+
+/** A state in words, with a shape and a colour of its own: neither colour nor shape alone says it. */
+export function drawState(cell: HTMLElement, tone: Tone, word: string, why = ''): void {
+  const state = part(cell, 0, () => element('span'))
+  setAttributes(state, { class: `state ${tone}` })
+  setText(state, word)
+  const reason = part(cell, 1, () => element('span', { class: 'why' }))
+  setText(reason, why)
+}
+
+/** A bar that is full at 1. Its number stands beside it as text, so a screen reader passes it by. */
+export function drawBar(cell: HTMLElement, text: string, share: number | undefined): void {
+  const bar = part(cell, 0, () => element('span', { class: 'bar', 'aria-hidden': 'true' }, element('span')))
+  bar.hidden = share === undefined
+  const filled = bar.firstElementChild as HTMLElement
+  const width = `${Math.round(Math.min(1, Math.max(0, share ?? 0)) * 1000) / 10}%`
+  if (filled.style.width !== width) filled.style.width = width
+  setAttributes(bar, { class: (share ?? 0) >= 0.9 ? 'bar full' : 'bar' })
+  const said = part(cell, 1, () => element('span', { class: 'bar-text' }))
+  setText(said, text)
+}
+
+/** A time to come, which counts down; without one, nothing. */
+export function drawCountdown(cell: HTMLElement, until: string | undefined): void {
+  const time = part(cell, 0, () => element('time'))
+  setAttributes(time, { datetime: until })
+  if (until === undefined) setText(time, '')
+  else tick(time)
+}
+
+/** Called each second for what counts down. */
+export function tickCountdowns(): void {
+  for (const time of document.querySelectorAll<HTMLTimeElement>('td > time[datetime]')) tick(time)
+}
+
+function tick(time: HTMLTimeElement): void {
+  const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000
+  setText(time, seconds <= 0 ? 'any moment' : duration(seconds))
+}
