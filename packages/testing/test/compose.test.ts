@@ -63,13 +63,14 @@ function isHealthy({ status }: Container): boolean {
   return status.includes('(healthy)')
 }
 
-async function allHealthy(project: ComposeProject, patienceMs = startTimeoutMs): Promise<Container[]> {
-  return until(async () => {
-    const containers = await project.containers()
-    if (containers.length > 0 && containers.every(isHealthy)) return containers
+/** Of a service, or of all. */
+async function allHealthy(project: ComposeProject, service?: string): Promise<void> {
+  await until(async () => {
+    const containers = await project.containers(service)
+    if (containers.length > 0 && containers.every(isHealthy)) return true
     await sleep(500) // asking costs CPU that the containers need
     return undefined
-  }, patienceMs)
+  }, startTimeoutMs)
 }
 
 /** Addresses that no other call of it has given. */
@@ -167,12 +168,14 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
     const { project, edgeUrl } = ground
     const addresses = freshAddresses(100)
     const backends = new Set<string | null>()
-    for (const address of addresses) {
-      const answers = await Promise.all(Array.from({ length: 8 }, () => fetch(`${edgeUrl}/${address}`)))
-      for (const answer of answers) {
+    const askedAtOnce = 10
+    for (let from = 0; from < addresses.length; from += askedAtOnce) {
+      const asked = addresses.slice(from, from + askedAtOnce).flatMap((address) => Array<string>(8).fill(address))
+      const answers = await Promise.all(asked.map((address) => fetch(`${edgeUrl}/${address}`)))
+      for (const [index, answer] of answers.entries()) {
         expect(answer.status).toBe(200)
         backends.add(answer.headers.get('x-backend'))
-        expect(await answer.json()).toMatchObject({ ip: address })
+        expect(await answer.json()).toMatchObject({ ip: asked[index] })
       }
     }
     expect(backends.size).toBe(4)
@@ -225,22 +228,7 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
     }, 30_000)
   }, 60_000)
 
-  test('no GET fails when a replica is killed', async () => {
-    const { project } = ground
-    const load = startLoad()
-    await reached(load, 200)
-    const [victim] = await project.containers('lookup')
-    await project.docker(['kill', victim?.id ?? ''])
-    await sleep(6000) // long enough for what clients would see of it: retries, probes, the name without its address
-    await project.docker(['start', victim?.id ?? ''])
-    await allHealthy(project)
-    await sleep(2000)
-    const { requests, failures } = await load.stop()
-    process.stderr.write(`A replica was killed under ${requests} GETs\n`)
-    expect(failures).toEqual([])
-  }, 120_000)
-
-  test.each(['redis', 'redis-cache'])(
+  test.each(['lookup', 'redis', 'redis-cache'])(
     'no GET fails when %s is killed',
     async (service) => {
       const { project } = ground
@@ -248,15 +236,16 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
       await reached(load, 200)
       const [victim] = await project.containers(service)
       await project.docker(['kill', victim?.id ?? ''])
-      await sleep(5000) // breakers open, and replicas go on by themselves
+      // Long enough for what clients would see of it: retries, probes, the name without its address, breakers that open.
+      await sleep(4000)
       await project.docker(['start', victim?.id ?? ''])
-      await allHealthy(project)
-      await sleep(2000)
+      await allHealthy(project, service)
+      await reached(load, load.requests + 200)
       const { requests, failures } = await load.stop()
-      process.stderr.write(`${service} was killed under ${requests} GETs\n`)
+      process.stderr.write(`One ${service} was killed under ${requests} GETs\n`)
       expect(failures).toEqual([])
     },
-    120_000,
+    startTimeoutMs,
   )
 
   test('Prometheus reaches every replica, and no rule is in error', async () => {
