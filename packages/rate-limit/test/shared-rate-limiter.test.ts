@@ -1,3 +1,4 @@
+import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -46,7 +47,8 @@ describe('one of the fleet', () => {
   let opened: SharedRateLimiter[]
   const count = (): void => void (commands += 1)
   const open = (options: Partial<SharedRateLimiterOptions> = {}): SharedRateLimiter => {
-    const limiter = limiterOn(link, { members: () => 1, ...options })
+    // What the fleet has said stays current, however long this process stands still.
+    const limiter = limiterOn(link, { members: () => 1, clock: manualClock(), ...options })
     opened.push(limiter)
     return limiter
   }

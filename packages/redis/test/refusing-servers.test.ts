@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { copyFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type TestCertificate, testCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { chooseRedisProvider } from '@ipfleet/testing/redis-provider-choice.ts'
 import { until } from '@ipfleet/testing/until.ts'
@@ -35,19 +35,19 @@ beforeAll(async () => {
   const tlsPort = likelyFreePort()
   const strictPort = likelyFreePort()
   const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile]
-  plain = await startTestRedis()
   // A container would not see the files, nor publish the second port; nor is it awaited where PING is refused.
   const { provider } = await chooseRedisProvider('local')
-  locked = await startTestRedis({ provider, args: ['--requirepass', 'right'] })
-  tls = await startTestRedis({ provider, args: ['--tls-port', String(tlsPort), ...files, '--tls-auth-clients', 'no'] })
+  const start = (...args: string[]): Promise<TestRedis> => startTestRedis({ provider, args })
+  ;[plain, locked, tls, strict, sentinels, node] = await Promise.all([
+    startTestRedis(),
+    start('--requirepass', 'right'),
+    start('--tls-port', String(tlsPort), ...files, '--tls-auth-clients', 'no'),
+    start('--tls-port', String(strictPort), ...files),
+    startTestSentinels({ replicas: 0, password: 'right' }),
+    start('--cluster-enabled', 'yes', '--cluster-port', String(likelyFreePort())),
+  ])
   tls = { ...tls, url: `rediss://localhost:${tlsPort}` }
-  strict = await startTestRedis({ provider, args: ['--tls-port', String(strictPort), ...files] })
   strict = { ...strict, url: `rediss://localhost:${strictPort}` }
-  sentinels = await startTestSentinels({ replicas: 0, password: 'right' })
-  node = await startTestRedis({
-    provider,
-    args: ['--cluster-enabled', 'yes', '--cluster-port', String(likelyFreePort())],
-  })
   admin = await connectAdmin(plain.url)
   await admin.call('ACL', 'SETUSER', 'weak', 'on', '>pw', '~ipfleet:*', '&ipfleet:*', '+@all', '-hset', '-info')
   web = createServer((socket) => {
@@ -58,11 +58,8 @@ beforeAll(async () => {
   await Promise.all([once(web, 'listening'), once(hung, 'listening')])
 }, 60_000)
 
-afterEach(() => {
-  for (const link of links.splice(0)) link.close()
-})
-
 afterAll(async () => {
+  for (const link of links) link.close()
   admin.disconnect()
   web.close()
   hung.close()
@@ -100,7 +97,8 @@ const portOf = (server: Server): number => (server.address() as AddressInfo).por
 const unused = 'redis://127.0.0.1:1'
 const asCluster = (url: string): string => url.replace('redis:', 'redis+cluster:')
 
-test.each([
+// A link waits between its attempts, so they are tried side by side.
+test.concurrent.each([
   ['a wrong password', () => locked.url.replace('//', '//:canary@'), 'WRONGPASS', /refuses the user or the password/],
   ['no password', () => locked.url, 'NOAUTH', /wants a password/],
   ['an unknown user', () => plain.url.replace('//', '//nobody:canary@'), 'WRONGPASS', /refuses the user/],
@@ -151,6 +149,7 @@ test.each([
   const refusal = await link.run((client) => client.get('k')).catch((error: unknown) => error)
   expect(refusal).toBeInstanceOf(RedisUnavailable)
   expect(await admin.dbsize()).toBe(0)
+  link.close()
 })
 
 test('a name that the Sentinels do not know is told, and a Sentinel that is taken for a server', async () => {
@@ -222,5 +221,6 @@ describe('a server that begins to refuse', () => {
     await once(link.condition, 'well')
     expect(lines).toEqual(['redis is up', expect.stringMatching(/^redis (is away|takes no writes)/), 'redis is up'])
     expect(link.up).toBe(true)
+    link.close()
   })
 })

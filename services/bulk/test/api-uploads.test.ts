@@ -14,7 +14,7 @@ import { addressLines, type Answer, ApiHarness } from './api-harness.ts'
 /** Bodies of all kinds, and what is left of those that do not come in well: nothing. */
 let harness: ApiHarness
 beforeAll(async () => {
-  harness = await ApiHarness.start({ maxLines: 50_000, uploads: { stallMs: 1500, maxMs: 20_000 } })
+  harness = await ApiHarness.start({ maxLines: 50_000, uploads: { stallMs: 1500, maxMs: 60_000 } })
 })
 afterAll(() => harness[Symbol.asyncDispose]())
 
