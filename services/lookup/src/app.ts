@@ -18,6 +18,7 @@ import { keyRoutes, type KeyRoutesDeps } from './http/key-routes.ts'
 import type { MemoryHits } from './http/memory-hits.ts'
 import { lookupRoutes, type LookupRoutesDeps } from './http/lookup-routes.ts'
 import { usageRoutes } from './http/usage-routes.ts'
+import { reportRoutes } from './http/report-routes.ts'
 import { operationRoutes, type OperationRoutesDeps } from './http/operation-routes.ts'
 
 export interface AppDeps {
@@ -64,6 +65,7 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.use('/jobs', () => {
     throw new ProxyError('not_found')
   })
+  if (deps.lookups.reports) app.use(reportRoutes(deps.lookups.reports))
   // Takes every path that is left, so it is the last.
   const answerQuery = queryAnswerer(deps.lookups)
   app.use(lookupRoutes(deps.lookups, answerQuery))

@@ -23,6 +23,7 @@ import { openFleet, type Fleet } from './fleet/fleet.ts'
 import { FleetStats } from './fleet/fleet-stats.ts'
 import { Health } from './operations/health.ts'
 import { Lookup } from './lookup/lookup.ts'
+import { ReportStore } from './lookup/report-store.ts'
 import { OfflineAnswers } from './lookup/own-answers.ts'
 import { LiveRate } from './operations/live-rate.ts'
 import { logEvents, logMode } from './operations/replica-log.ts'
@@ -30,6 +31,7 @@ import { OfflineSource } from './offline/offline-source.ts'
 import { registerMetrics } from './metrics.ts'
 import { RequestRecord } from './operations/request-record.ts'
 import { RequestBodies } from './http/request-bodies.ts'
+import { requestOrigin } from './http/request-origin.ts'
 import { MemoryHits } from './http/memory-hits.ts'
 import { maxToolBytes } from './http/lookup-routes.ts'
 import { durationsOf, type LookupSettings } from './settings.ts'
@@ -154,7 +156,8 @@ export class Replica {
         record,
         clients,
         exhaustedStatus,
-        tools: settings.TOOLS,
+        reports: settings.TOOLS === 'local' ? new ReportStore(fleet.redis?.cache) : undefined,
+        originOf: requestOrigin({ trusted: settings.TRUST_PROXY }),
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
         liveRate: new LiveRate(() => record.live),
         bodies: new RequestBodies({

@@ -110,7 +110,7 @@ export const settingsSchema = {
   TOOLS: choice(['local', 'upstream'], {
     group: 'Clients',
     default: 'local',
-    help: 'Who sums lists up (POST /summarize, /tools/summarize-ips). local: this fleet, by its records; addresses that it does not know yet are looked up. upstream: IPinfo, whose tools have five uses a day',
+    help: 'Who sums lists up (POST /summarize, /tools/summarize-ips) and makes reports of them (/map, /tools/map). local: this fleet, by its records; addresses that it does not know yet are looked up. upstream: IPinfo, whose tools have five uses a day',
   }),
   ...serverSettings(8080),
   FAST_LANE: choice(['on', 'off'], {

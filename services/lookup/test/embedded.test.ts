@@ -117,7 +117,7 @@ describe('a replica with nothing configured', () => {
     ['GET', '/AS15169'],
     ['GET', '/ranges/google.com'],
     ['GET', '/whois/net/8.8.8.0'],
-    ['POST', '/map?cli=1'],
+    ['POST', '/tools/other'],
   ])('has no answer to %s %s, and says what to set', async (method, path) => {
     const reply = await client.ask(replica.url, path, { method, ...(method === 'POST' && { body: '8.8.8.8' }) })
     expect(reply.status).toBe(503)

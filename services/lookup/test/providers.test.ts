@@ -118,7 +118,7 @@ test.each([
 })
 
 test('a tool of IPinfo’s is a 501 too', async () => {
-  expect((await ask('/tools/map?cli=1', { method: 'POST', body: '["8.8.8.8"]' })).status).toBe(501)
+  expect((await ask('/tools/other', { method: 'POST', body: '["8.8.8.8"]' })).status).toBe(501)
   expect(fake.calls).toEqual([])
 })
 

@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
+import { type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
 
 /** Lists that the fleet sums up by its own records (issue 18). */
 let fleet: LocalFleet
 beforeAll(async () => {
   fleet = await startLocalFleet({
-    env: { CLIENT_TOKENS: 'mine=client-token-1;units=100/hour' },
+    replicas: 2,
+    env: { CLIENT_TOKENS: 'mine=client-token-1;units=100/hour', TRUST_PROXY: 'loopback', ...patientWithRedis },
   })
 })
 afterAll(() => fleet.stop())
@@ -79,7 +80,57 @@ test('where nothing can be looked up, it says when to come again', async () => {
   expect(reply.status).toBeGreaterThanOrEqual(500)
 })
 
-test('a map is still upstream’s', async () => {
-  expect((await post('8.8.8.8', '/tools/map')).status).toBe(200)
-  expect(fleet.fake.calls.map(({ path }) => path)).toEqual(['/tools/map'])
+describe('a map', () => {
+  /** The path of the report that an answer leads to. */
+  const pathOf = (reply: Reply): string => new URL((reply.json() as { reportUrl: string }).reportUrl).pathname
+
+  test.each(['/tools/map', '/map', '/map?cli=1', '/tools/map?cli=1', '/map&cli=1'])(
+    'of %s is a page of this fleet, and uses no tool of upstream',
+    async (path) => {
+      const reply = await post('8.8.8.8\n1.1.1.1\n8.8.8.8\n', path)
+      const origin = fleet.replicas[0]?.url ?? ''
+      expect([reply.status, reply.json()]).toEqual([
+        200,
+        {
+          status: 'Report Generated',
+          reportUrl: expect.stringMatching(new RegExp(`^${origin}/tools/map/[0-9a-f]{32}$`)),
+        },
+      ])
+      const page = await fleet.ask(pathOf(reply))
+      expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
+      expect(page.text).toContain('Report of 3 addresses')
+      expect(page.text).not.toContain('8.8.8.8')
+      expect(page.headers).toMatchObject({
+        'x-robots-tag': expect.stringContaining('noindex'),
+        'referrer-policy': 'no-referrer',
+      })
+      expect(fleet.fake.calls.map((call) => call.path)).not.toContain('/tools/map')
+    },
+  )
+
+  test('is read without a token, by every replica, as JSON too', async () => {
+    const path = pathOf(await post('8.8.8.8\n1.1.1.1', '/tools/map'))
+    for (const replica of fleet.replicas.keys()) {
+      const page = await fleet.ask(`${path}.json`, { replica })
+      expect([page.status, page.json()]).toMatchObject([200, { total: 2, countries: { US: 1, AU: 1 } }])
+    }
+  })
+
+  test.each([
+    ['http', { host: 'ipinfo.example:8080' }, 'http://ipinfo.example:8080'],
+    ['what the edge says', { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'ipinfo.io' }, 'https://ipinfo.io'],
+    ['the nearest proxy', { 'x-forwarded-host': 'evil.example, ipinfo.io' }, 'http://ipinfo.io'],
+    ['an address', { host: '[::1]:9' }, 'http://[::1]:9'],
+    ['nothing that is no host', { 'x-forwarded-host': 'a"><script>' }, ''],
+  ])('is named by %s', async (_what, fields, origin) => {
+    const reply = await fleet.ask('/tools/map', { method: 'POST', body: '8.8.8.8', headers: { ...headers, ...fields } })
+    expect((reply.json() as { reportUrl: string }).reportUrl.replace(/\/tools\/map\/[0-9a-f]{32}$/, '')).toBe(origin)
+  })
+
+  test('of no address is 422, and one that is not there 404, without upstream', async () => {
+    expect((await post('no address', '/tools/map')).status).toBe(422)
+    fleet.fake.clearCalls()
+    expect((await fleet.ask(`/tools/map/${'0'.repeat(32)}`)).status).toBe(404)
+    expect(fleet.fake.calls).toEqual([])
+  })
 })

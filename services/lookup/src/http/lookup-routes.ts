@@ -1,7 +1,9 @@
+import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type Request, type Response, Router } from 'express'
 import type { Answered } from '../lookup/answered.ts'
-import { summarize } from '../lookup/summary-answer.ts'
+import type { ReportStore } from '../lookup/report-store.ts'
+import { summarize, summedAnswer } from '../lookup/summary-answer.ts'
 import type { LiveRate } from '../operations/live-rate.ts'
 import { batchForm, batchItems } from '../query/batch-items.ts'
 import { toolTarget } from '../query/query.ts'
@@ -15,8 +17,10 @@ import type { RequestBodies } from './request-bodies.ts'
 export interface LookupRoutesDeps extends QueryDeps {
   readonly liveRate: LiveRate
   readonly bodies: RequestBodies
-  /** Who sums lists up: this fleet, of its own records, or upstream, whose tools have five uses a day. */
-  readonly tools: 'local' | 'upstream'
+  /** Where this fleet keeps reports of lists, which it sums up by its own records; undefined: upstream's tools do that. */
+  readonly reports: ReportStore | undefined
+  /** By which a client reached the fleet (`requestOrigin`). */
+  readonly originOf: (req: IncomingMessage) => string
 }
 
 const maxBatchBytes = 1024 * 1024
@@ -27,6 +31,7 @@ const methods = 'GET, HEAD, POST, OPTIONS'
 const postPaths = /^\/(batch|tools|summarize|map)(\/|&|\?|$)/
 
 const summaryPath = /^\/(?:tools\/)?summarize(?:-ips)?(?:\/|&|\?|$)/
+const mapPath = /^\/(?:tools\/)?map(?:\/|&|\?|$)/
 const batchPath = /^\/batch(\/|&|\?|$)/
 
 /** The surface that clients know from IPinfo. Everything here translates HTTP to the use case and back. */
@@ -76,8 +81,9 @@ function batchTerms(deps: LookupRoutesDeps, req: Request, client: string) {
 }
 
 async function toolAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Request, res: Response): Promise<Answered> {
-  const { lookup, clientAddress, bodies, tools } = deps
-  if (tools === 'local' && summaryPath.test(req.url)) return summaryAnswer(deps, slots, req, res)
+  const { lookup, clientAddress, bodies, reports } = deps
+  if (reports && (summaryPath.test(req.url) || mapPath.test(req.url)))
+    return localToolAnswer(deps, slots, reports, req, res)
   const path = toolTarget(req.url)
   if (cacheDirectives(req.headers['cache-control']).onlyIfCached) throw new ProxyError('not_cached')
   const bytes = await bodies.read(req, res, { maxBytes: maxToolBytes, client: clientAddress(req) })
@@ -85,9 +91,10 @@ async function toolAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Reques
   return lookup.direct({ method: 'POST', surface: 'legacy', path, body: { bytes, contentType }, expected: 'any' })
 }
 
-async function summaryAnswer(
+async function localToolAnswer(
   deps: LookupRoutesDeps,
   slots: BatchSlots,
+  reports: ReportStore,
   req: Request,
   res: Response,
 ): Promise<Answered> {
@@ -95,9 +102,11 @@ async function summaryAnswer(
   const body = await deps.bodies.read(req, res, { maxBytes: maxToolBytes, client })
   await slots.take(client, res)
   const form = { prefix: '', dropsEmpty: false, hasLeft: () => res.destroyed }
-  const answered = await summarize(deps.lookup, body.toString(), { ...form, ...batchTerms(deps, req, client) })
+  const summed = await summarize(deps.lookup, body.toString(), { ...form, ...batchTerms(deps, req, client) })
   slots.answering(res)
-  return answered
+  if (!mapPath.test(req.url)) return summedAnswer(summed, summed.summary)
+  const reportUrl = `${deps.originOf(req)}/tools/map/${await reports.keep(summed.summary)}`
+  return summedAnswer(summed, { status: 'Report Generated', reportUrl })
 }
 
 /** Browsers ask before they POST from elsewhere; IPinfo allows every origin. */

@@ -5,7 +5,7 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { isRecord } from '@ipfleet/core/json.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressesIn } from '@ipfleet/ip-lists/address-text.ts'
-import { IpSummary } from '@ipfleet/ip-lists/ip-summary.ts'
+import { IpSummary, type ListSummary } from '@ipfleet/ip-lists/ip-summary.ts'
 import { type AnswerEnd, type Answered, BatchError } from './answered.ts'
 import type { BatchRequest } from './batch-answer.ts'
 import type { Lookup } from './lookup.ts'
@@ -13,6 +13,14 @@ import type { Lookup } from './lookup.ts'
 /** Looked up together, so that others have their turn in between. */
 const addressesAtOnce = 1000
 const pieceLength = 32 * 1024
+
+/** Records summed up, and what that took. */
+export interface SummedList {
+  readonly summary: ListSummary
+  readonly items: Readonly<Partial<Record<AnswerEnd, number>>>
+  readonly units: number
+  readonly origin?: Origin
+}
 
 /**
  * What the records of a list's addresses say, counted: IPinfo's answer to `POST /summarize?cli=1`, made of the fleet's own
@@ -24,8 +32,7 @@ export async function summarize(
   lookup: Lookup,
   list: string,
   request: Omit<BatchRequest, 'items'> & { readonly hasLeft: () => boolean },
-  clock: Clock = monotonicClock,
-): Promise<Answered> {
+): Promise<SummedList> {
   const times = await timesByAddress(list)
   if (times.size === 0) throw new ProxyError('no_ips_found')
   const summary = new IpSummary()
@@ -51,7 +58,16 @@ export async function summarize(
     for (const address of part) summary.add(address, records[address], times.get(address))
   }
   if (failure !== undefined && !isAnswered) throw failure
-  const body = Buffer.from(`${JSON.stringify(summary, null, 2)}\n`)
+  return { summary: summary.toJSON(), items, units, ...(origin && { origin }) }
+}
+
+/** An answer of this fleet's own, with what it took. */
+export function summedAnswer(
+  { items, units, origin }: SummedList,
+  value: object,
+  clock: Clock = monotonicClock,
+): Answered {
+  const body = Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
   const answer = { status: 200, contentType: 'application/json; charset=utf-8', body }
   return { source: 'local', entry: new Entry(answer, clock.nowMs(), 0), items, units, ...(origin && { origin }) }
 }
