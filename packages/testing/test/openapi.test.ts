@@ -32,7 +32,7 @@ const description = parse(await readFile(file, 'utf8')) as Description
 const ajv = new Ajv2020({ strict: false, validateFormats: false })
 ajv.addSchema(description, 'fleet')
 const opened = new Opened()
-const places = { replica: '', bulk: '', key: '', ended: '', removable: '' }
+const places = { replica: '', bulk: '', key: '', ended: '', removable: '', report: '' }
 
 beforeAll(async () => {
   const fake = await startFakeIpinfo()
@@ -56,6 +56,7 @@ beforeAll(async () => {
   }
   places.key = keys.keys[0].id
   places.ended = await endedJob('8.8.8.8\n1.1.1.1\nnonsense\n')
+  places.report = await reportOf(places.ended)
   places.removable = await endedJob('9.9.9.9\n')
 }, 60_000)
 
@@ -78,10 +79,17 @@ async function endedJob(list: string): Promise<string> {
   return id
 }
 
+async function reportOf(id: string): Promise<string> {
+  const job = (await (await fetch(`${places.bulk}/jobs/${id}`)).json()) as { report: string }
+  return job.report.split('/').at(-1) ?? ''
+}
+
 interface Asked {
   readonly at?: 'replica' | 'bulk'
   /** In the place of `{id}`. */
   readonly id?: () => string
+  /** In the place of `{report}`. */
+  readonly report?: () => string
   readonly query?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
@@ -133,6 +141,12 @@ const asked: Readonly<Record<string, readonly Asked[]>> = {
     ofNoJob,
   ],
   jobSummary: [{ ...ofJob, status: 200 }, ofNoJob],
+  jobReport: [{ ...ofJob, status: 200 }, { ...ofJob, headers: { Accept: 'application/json' }, status: 200 }, ofNoJob],
+  sharedJobReport: [
+    { ...ofJob, report: () => places.report, status: 200 },
+    { ...ofJob, report: () => places.report, headers: { Accept: 'application/json' }, status: 200 },
+    { ...ofJob, report: () => 'unknown', status: 404 },
+  ],
   sendWebhook: [{ ...ofJob, status: 409 }, ofNoJob],
   deleteJob: [{ at: 'bulk', id: () => places.removable, status: 204 }, ofNoJob],
 }
@@ -169,10 +183,10 @@ test('is served, with a reader that needs no script', async () => {
 describe.each(Object.entries(asked))('%s', (operationId, requests) => {
   test.each(requests.map((one) => [one.status, one.at ?? 'replica', one.query ?? '', one] as const))(
     'answers as described: %i of the %s %s',
-    async (status, at, query, { id, headers, body }) => {
+    async (status, at, query, { id, report, headers, body }) => {
       const found = operations.find(({ operation }) => operation.operationId === operationId)
       if (!found) throw new Error(`${operationId} is not described`)
-      const path = found.path.replace('{id}', id?.() ?? '')
+      const path = found.path.replace('{id}', id?.() ?? '').replace('{report}', report?.() ?? '')
       const method = found.method.toUpperCase()
       const reply = await fetch(`${places[at]}${path}?${query}`, {
         method,

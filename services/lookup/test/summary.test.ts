@@ -80,10 +80,10 @@ test('where nothing can be looked up, it says when to come again', async () => {
   expect(reply.status).toBeGreaterThanOrEqual(500)
 })
 
-describe('a map', () => {
-  /** The path of the report that an answer leads to. */
-  const pathOf = (reply: Reply): string => new URL((reply.json() as { reportUrl: string }).reportUrl).pathname
+/** The path of the report that an answer leads to. */
+const pathOf = (reply: Reply): string => new URL((reply.json() as { reportUrl: string }).reportUrl).pathname
 
+describe('a map', () => {
   test.each(['/tools/map', '/map', '/map?cli=1', '/tools/map?cli=1', '/map&cli=1'])(
     'of %s is a page of this fleet, and uses no tool of upstream',
     async (path) => {

@@ -244,7 +244,10 @@ describe('what is the client’s own', () => {
     }).listen(0, '127.0.0.1')
     await once(upstream, 'listening')
     const { port } = upstream.address() as AddressInfo
-    const own = await startLocalFleet({ redis, env: { IPINFO_BASE_URL: `http://127.0.0.1:${port}`, TOOLS: 'upstream' } })
+    const own = await startLocalFleet({
+      redis,
+      env: { IPINFO_BASE_URL: `http://127.0.0.1:${port}`, TOOLS: 'upstream' },
+    })
     await using observer = await observeRedis(redis.url)
     try {
       const headers = {
