@@ -11,6 +11,8 @@ export interface ConnectionTracker {
   answered(socket: Socket): void
   /** Takes that back: there are requests left. */
   unanswered(socket: Socket): void
+  /** Notes a response that node:http has not made. */
+  answering(socket: Socket, res: ServerResponse): void
   /** `performance.now()` when a connection was last seen open. */
   lastOpenMs(): number
   /** The response to the latest request on this connection, if it has not left the connection yet. */
@@ -59,12 +61,13 @@ function createTracker(server: Server): ConnectionTracker {
     const { socket } = this.req
     if (open.get(socket) === this) open.set(socket, 'answered')
   }
-  // Before any other listener: one of those may answer at once.
-  server.prependListener('request', (req, res) => {
-    open.set(req.socket, res)
+  function answering(socket: Socket, res: ServerResponse): void {
+    open.set(socket, res)
     res.once('close', answered)
     if (leaving) res.shouldKeepAlive = false
-  })
+  }
+  // Before any other listener: one of those may answer at once.
+  server.prependListener('request', (req, res) => answering(req.socket, res))
 
   return {
     get count() {
@@ -75,6 +78,7 @@ function createTracker(server: Server): ConnectionTracker {
     },
     answered: (socket) => void open.set(socket, 'answered'),
     unanswered: (socket) => void open.set(socket, 'new'),
+    answering,
     lastOpenMs: () => (open.size > 0 ? performance.now() : lastCloseMs),
     pending(socket) {
       const held = socket instanceof Socket ? open.get(socket) : undefined

@@ -8,8 +8,11 @@ test('of a million mutated heads, each that the lane reads is read alike by node
   expect(read).toBeGreaterThan(200_000)
 })
 
-test('20,000 streams of requests are answered alike with the lane and without', async () => {
-  const { differences, inLane } = await fuzzStreams(20_000, 2)
-  expect(differences.slice(0, 3)).toEqual([])
-  expect(inLane).toBeGreaterThan(10_000)
-})
+test.each(['answering', 'serving'] as const)(
+  '10,000 streams are answered alike by a lane that is %s and by none',
+  async (lane) => {
+    const { differences, inLane } = await fuzzStreams(lane, 10_000, 2)
+    expect(differences.slice(0, 3)).toEqual([])
+    expect(inLane).toBeGreaterThan(1500)
+  },
+)

@@ -9,8 +9,11 @@ test('of 50,000 mutated heads, each that the lane reads is read alike by node:ht
   expect(read).toBeGreaterThan(10_000)
 })
 
-test('400 streams of requests are answered alike with the lane and without', async () => {
-  const { differences, inLane } = await fuzzStreams(400, 1)
-  expect(differences.slice(0, 3)).toEqual([])
-  expect(inLane).toBeGreaterThan(200)
-})
+test.each(['answering', 'serving'] as const)(
+  '200 streams are answered alike by a lane that is %s and by none',
+  async (lane) => {
+    const { differences, inLane } = await fuzzStreams(lane, 200, 1)
+    expect(differences.slice(0, 3)).toEqual([])
+    expect(inLane).toBeGreaterThan(25)
+  },
+)

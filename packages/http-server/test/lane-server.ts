@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { trackConnections } from '../src/connection-tracker.ts'
-import { openFastLane } from '../src/fast-lane/fast-lane.ts'
-import { type LaneAnswer } from '../src/fast-lane/lane-connection.ts'
+import { openFastLane, openServingLane } from '../src/fast-lane/fast-lane.ts'
+import { type LaneAnswer } from '../src/fast-lane/answering-connection.ts'
+import type { LaneServe } from '../src/fast-lane/serving-connection.ts'
 import { type ConnectionRefusal, hardenServer, httpServerOptions, type ServerLimits } from '../src/harden-server.ts'
 import { inTurn } from '../src/in-turn.ts'
 import { listen } from '../src/listen.ts'
@@ -24,14 +26,15 @@ export interface LaneServerOptions {
   readonly limits?: ServerLimits
   /** Of answers of the lane. */
   readonly padding?: string
-  readonly withLane?: boolean
+  /** `answering` (default): answers `/hit…` as it reads. `serving`: answers all plain requests, at once or later. */
+  readonly lane?: 'answering' | 'serving' | 'none'
 }
 
-/** The lane answers `/hit…`, node:http everything that comes there; both with what was asked. */
+/** Both the lane and node:http answer with what was asked. */
 export async function startLaneServer({
   limits = {},
   padding = '',
-  withLane = true,
+  lane = 'answering',
 }: LaneServerOptions = {}): Promise<LaneServer> {
   const answeredBy: ('lane' | 'http')[] = []
   const refusals: ConnectionRefusal[] = []
@@ -57,7 +60,22 @@ export async function startLaneServer({
     const body = `GET ${url} ${padding}`
     return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${connectionFields}\r\n${body}`
   }
-  if (withLane) openFastLane(server, answer)
+  const serveInLane: LaneServe = async (req, exchange) => {
+    const { method, url = '' } = req
+    if (url === '/hold') await hold()
+    else if (url.includes('/2')) await nextTurn()
+    answeredBy.push('lane')
+    const body = `${method} ${url} ${padding}`
+    const lines = ['Content-Length', String(body.length)]
+    const { date, connection } = exchange.connectionFields()
+    if (url.includes('/3') || !exchange.staysOpen) exchange.response().writeHead(200, lines).end(body)
+    else {
+      const head = `HTTP/1.1 200 OK\r\n${lines.join(': ')}\r\n${date}${connection}\r\n`
+      exchange.end(method === 'HEAD' ? head : head + body)
+    }
+  }
+  if (lane === 'answering') openFastLane(server, answer)
+  else if (lane === 'serving') openServingLane(server, { takesHead: true }, serveInLane)
   hardenServer(server, limits, (refusal) => refusals.push(refusal))
   const port = await listen(server, { port: 0, host: '127.0.0.1' })
   const stop = (): void => {

@@ -9,16 +9,20 @@ import { type Random, randomOf } from './random.ts'
  * Sends streams of requests, plain and odd, whole and damaged, cut at random, to a server with the lane and to one
  * without. Gives those that were answered in different ways, and how many requests the lane has answered.
  */
-export async function fuzzStreams(count: number, seed: number): Promise<{ differences: string[]; inLane: number }> {
+export async function fuzzStreams(
+  lane: 'answering' | 'serving',
+  count: number,
+  seed: number,
+): Promise<{ differences: string[]; inLane: number }> {
   const random = randomOf(seed)
-  const withLane = await startLaneServer()
-  const without = await startLaneServer({ withLane: false })
+  const withLane = await startLaneServer({ lane })
+  const without = await startLaneServer({ lane: 'none' })
   const differences: string[] = []
   try {
     for (let made = 0; made < count; made += 1) {
       const parts = streamOf(random)
-      const [lane, http] = await Promise.all([saidBy(withLane, parts), saidBy(without, parts)])
-      if (lane !== http) differences.push(JSON.stringify({ parts, lane, http }))
+      const [byLane, byHttp] = await Promise.all([saidBy(withLane, parts), saidBy(without, parts)])
+      if (byLane !== byHttp) differences.push(JSON.stringify({ parts, byLane, byHttp }))
     }
   } finally {
     withLane.stop()
@@ -33,6 +37,7 @@ const units = [
   get('/hit').repeat(2),
   get('/hit/2', 'Connection: keep-alive'),
   get('/hit/3', 'X-Odd:  a'),
+  get('/hit').replace('GET', 'HEAD'),
   get('/miss'),
   post('/post', 'body'),
   post('/post', get('/hit/in-a-body')),

@@ -165,6 +165,7 @@ export class Edge implements Serving<EdgeConfig> {
       }),
       onRefused: accessLog.refused,
       isTrusted,
+      fastLane: settings.FAST_LANE === 'on',
     })
   }
 

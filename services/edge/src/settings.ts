@@ -1,4 +1,4 @@
-import { cidrList, milliseconds } from '@ipfleet/settings/kinds.ts'
+import { choice, cidrList, milliseconds } from '@ipfleet/settings/kinds.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
@@ -22,6 +22,11 @@ export const settingsSchema = {
     group: 'Server',
     default: 2000,
     help: 'On SIGTERM: how long the probe endpoint fails before connections are closed. Longer than the check interval of what is in front',
+  }),
+  FAST_LANE: choice(['on', 'off'], {
+    group: 'Server',
+    default: 'on',
+    help: 'Plain GET and HEAD without TLS are read and answered without node:http, for less CPU time; off has node:http read every request',
   }),
   ...logSettings,
   ...traceSettings,

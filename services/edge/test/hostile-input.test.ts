@@ -92,7 +92,11 @@ describe('a request that is malformed or ambiguous', () => {
     ['a NUL in a value', get('Host: a', 'X-A: b\0c'), [400]],
     ['a NUL in a name', get('Host: a', 'X-\0A: b'), [400]],
     ['a NUL in the target', 'GET /fir\0st HTTP/1.1\r\nHost: a\r\n\r\n', [400]],
-    ['raw UTF-8 in the path', Buffer.from('GET /１.1.1.1 HTTP/1.1\r\nHost: a\r\n\r\n'), [400]],
+    [
+      'raw UTF-8 in the path of a POST',
+      Buffer.from('POST /１ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'),
+      [400],
+    ],
     ['no Host', get(), [400]],
     ['an empty Host', get('Host:'), [400]],
     ['two Hosts', get('Host: a', 'Host: b'), [400]],

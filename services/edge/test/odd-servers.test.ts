@@ -182,6 +182,18 @@ describe('a body in answer to HEAD', () => {
   })
 })
 
+test.each(['GET', 'HEAD'])(
+  'bytes over 0x7f in the target of a %s of HTTP/1 reach the backend as they are',
+  async (method) => {
+    const line = `${method} /${utf8('café')}?q=\xfc HTTP/1.1\r\n`
+    client.write(`${line}Host: a\r\n\r\n`)
+    const server = await asked()
+    expect(server.text).toMatch(new RegExp(`^${line.replaceAll(/[?/.]/g, '\\$&')}`))
+    server.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
+    await client.saw('HTTP/1.1 204')
+  },
+)
+
 test('bytes over 0x7f in the target of a request of HTTP/2 reach the backend as they are', async () => {
   const path = `/${utf8('café')}?q=\xfc`
   const stream = session.request({ ':path': path })

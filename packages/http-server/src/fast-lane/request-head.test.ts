@@ -9,7 +9,9 @@ test('a plain request is read with its fields and its end', () => {
   const first = lines('GET /8.8.8.8/json?token=a%20b HTTP/1.1', 'Host: [::1]:8080', 'ACCEPT:*/*', 'X-Empty:')
   const head = read(`${first}${withFields()}`)
   expect(head).toEqual({
+    method: 'GET',
     url: '/8.8.8.8/json?token=a%20b',
+    rawHeaders: ['Host', '[::1]:8080', 'ACCEPT', '*/*', 'X-Empty', ''],
     headers: Object.assign(Object.create(null), { host: '[::1]:8080', accept: '*/*', 'x-empty': '' }),
     end: first.length,
   })
@@ -72,4 +74,21 @@ test.each([
   ['a head that is too long', withFields(`A: ${'b'.repeat(4096)}`)],
 ])('%s is for node:http', (_what, text) => {
   expect(read(text)).toBeUndefined()
+})
+
+test('HEAD and bytes over 0x7f in a target are read where they are wanted', () => {
+  const heads = new HeadReader({ takesHead: true, takesRawTargets: true })
+  expect(heads.read(withFields().replace('GET', 'HEAD'), 0)).toMatchObject({ method: 'HEAD', url: '/8.8.8.8' })
+  expect(heads.read(withFields().replace('8.8.8.8', 'caf\xe9?q=\xfc'), 0)?.url).toBe('/caf\xe9?q=\xfc')
+  expect(heads.read(withFields().replace('8.8.8.8', 'caf\xe9 x'), 0)).toBeUndefined()
+})
+
+test('heads beyond the limits of the server are for node:http, also when their fields are known', () => {
+  let most = 2
+  const heads = new HeadReader({ maxHeadLength: 100, maxFields: () => most })
+  expect(heads.read(withFields('A: b'), 0)?.url).toBe('/8.8.8.8')
+  expect(heads.read(withFields('A: b', 'C: d'), 0)).toBeUndefined()
+  expect(heads.read(withFields(`A: ${'b'.repeat(100)}`), 0)).toBeUndefined()
+  most = 1
+  expect(heads.read(withFields('A: b'), 0)).toBeUndefined()
 })

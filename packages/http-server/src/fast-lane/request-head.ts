@@ -4,25 +4,42 @@ import { hostForm } from '../request-guard.ts'
 /** What code that answers from a request's head needs of it, be it read by the lane or by node:http. */
 export type RequestHead = Pick<IncomingMessage, 'url' | 'headers' | 'socket'>
 
-export interface ReadHead {
+export interface ReadHead extends ReadFields {
+  readonly method: string
   readonly url: string
-  readonly headers: IncomingHttpHeaders
   /** Where the next request begins. */
   readonly end: number
 }
 
-/** A head that is longer is for node:http, whose limit is higher. */
+interface ReadFields {
+  /** By names in lower case. */
+  readonly headers: IncomingHttpHeaders
+  /** Names and values in turns, as they came. */
+  readonly rawHeaders: string[]
+}
+
+export interface HeadReaderOptions {
+  /** Whether HEAD is read too. Default false: GET only. */
+  readonly takesHead?: boolean
+  /** Whether a target may have bytes over 0x7f, which node:http refuses. Default false. */
+  readonly takesRawTargets?: boolean
+  /** Longer heads, and those with more fields, are for node:http, whose limits are higher. */
+  readonly maxHeadLength?: number
+  readonly maxFields?: () => number
+}
+
 const maxHeadLength = 4096
-/** More fields are for node:http as well. */
 const maxFields = 64
 
-const METHOD = 'GET '
+const GET = 'GET '
+const HEAD = 'HEAD '
 const VERSION = ' HTTP/1.1'
 const LINE_END = '\r\n'
 const HEAD_END = '\r\n\r\n'
 
 /** Origin-form (RFC 9112 §3.2.1) of the characters of RFC 3986. There is no fragment. */
 const targetForm = /^\/[\w.:%~@!$&'()*+,;=?/-]*$/
+const rawTargetForm = /^\/[\w.:%~@!$&'()*+,;=?/\x80-\xff-]*$/
 /** One field line (RFC 9112 §5): one space or none before a value of printable ASCII, and none behind it. */
 const fieldLine = /([\w!#$%&'*+.^`|~-]+): ?((?:[!-~](?:[ -~]*[!-~])?)?)\r\n/y
 
@@ -50,39 +67,60 @@ const forHttp: ReadonlySet<string> = new Set([
  * no field may be there twice.
  */
 export class HeadReader {
+  readonly #takesHead: boolean
+  readonly #targetForm: RegExp
+  readonly #maxHeadLength: number
+  readonly #maxFields: () => number
   /** Fields seldom differ between the requests of a client. They are all that is kept: who may ask is decided each time. */
-  readonly #known = new Map<string, IncomingHttpHeaders>()
+  readonly #known = new Map<string, ReadFields>()
+
+  constructor(options: HeadReaderOptions = {}) {
+    this.#takesHead = options.takesHead === true
+    this.#targetForm = options.takesRawTargets === true ? rawTargetForm : targetForm
+    this.#maxHeadLength = Math.min(maxHeadLength, options.maxHeadLength ?? maxHeadLength)
+    this.#maxFields = options.maxFields ?? (() => maxFields)
+  }
 
   /**
    * @param text latin1, of which a request begins at `from`
    * @returns undefined for a head that is not whole, and for one that node:http has to read
    */
   read(text: string, from: number): ReadHead | undefined {
-    if (!text.startsWith(METHOD, from)) return undefined
-    const lineEnd = text.indexOf(LINE_END, from)
+    const method = this.#methodOf(text, from)
+    if (method === undefined) return undefined
+    const urlAt = from + method.length + 1
+    const lineEnd = text.indexOf(LINE_END, urlAt)
     const headEnd = text.indexOf(HEAD_END, lineEnd)
     // Without a field (`lineEnd === headEnd`) there is no Host.
-    if (lineEnd < 0 || headEnd <= lineEnd || headEnd - from > maxHeadLength) return undefined
+    if (lineEnd < 0 || headEnd <= lineEnd || headEnd - from > this.#maxHeadLength) return undefined
     const urlEnd = lineEnd - VERSION.length
     if (!text.startsWith(VERSION, urlEnd)) return undefined
-    const url = text.slice(from + METHOD.length, urlEnd)
-    if (!targetForm.test(url)) return undefined
-    const headers = this.#fields(text.slice(lineEnd + LINE_END.length, headEnd + LINE_END.length))
-    return headers && { url, headers, end: headEnd + HEAD_END.length }
+    const url = text.slice(urlAt, urlEnd)
+    if (!this.#targetForm.test(url)) return undefined
+    const fields = this.#fields(text.slice(lineEnd + LINE_END.length, headEnd + LINE_END.length))
+    if (fields === undefined || fields.rawHeaders.length > 2 * this.#maxFields()) return undefined
+    return { method, url, headers: fields.headers, rawHeaders: fields.rawHeaders, end: headEnd + HEAD_END.length }
   }
 
-  #fields(lines: string): IncomingHttpHeaders | undefined {
+  #methodOf(text: string, from: number): 'GET' | 'HEAD' | undefined {
+    if (text.startsWith(GET, from)) return 'GET'
+    return this.#takesHead && text.startsWith(HEAD, from) ? 'HEAD' : undefined
+  }
+
+  #fields(lines: string): ReadFields | undefined {
     const known = this.#known.get(lines)
     if (known !== undefined) return known
-    const headers = fieldsIn(lines)
-    if (headers !== undefined && isWorthKeeping(lines, headers)) this.#keep(lines, headers)
-    return headers
+    const fields = fieldsIn(lines)
+    if (fields !== undefined && isWorthKeeping(lines, fields)) this.#keep(lines)
+    return fields
   }
 
-  #keep(lines: string, headers: IncomingHttpHeaders): void {
+  /** From a copy: a part of a string keeps the whole of it in memory. */
+  #keep(given: string): void {
+    const lines = Buffer.from(given, 'latin1').toString('latin1')
+    const fields = fieldsIn(lines)
     if (this.#known.size >= maxKnown) this.#known.clear()
-    // A copy: a part of a string keeps the whole of it in memory.
-    this.#known.set(Buffer.from(lines, 'latin1').toString('latin1'), headers)
+    if (fields) this.#known.set(lines, fields)
   }
 }
 
@@ -90,22 +128,24 @@ const maxKnown = 250
 const maxKnownLength = 1024
 
 /** Fields that name the single request do not come again. */
-function isWorthKeeping(lines: string, headers: IncomingHttpHeaders): boolean {
+function isWorthKeeping(lines: string, { headers }: ReadFields): boolean {
   return lines.length <= maxKnownLength && headers['x-request-id'] === undefined && headers['traceparent'] === undefined
 }
 
-/** The fields by their name in lower case, as node:http has them; undefined where one of them is not for the lane. */
-function fieldsIn(lines: string): IncomingHttpHeaders | undefined {
+/** Undefined where one of the fields is not for the lane. */
+function fieldsIn(lines: string): ReadFields | undefined {
   const headers: IncomingHttpHeaders = Object.create(null)
+  const rawHeaders: string[] = []
   fieldLine.lastIndex = 0
-  for (let count = 0; fieldLine.lastIndex < lines.length; count += 1) {
+  while (fieldLine.lastIndex < lines.length) {
     const [, cased, value] = fieldLine.exec(lines) ?? []
-    if (cased === undefined || count === maxFields) return undefined
+    if (cased === undefined || value === undefined || rawHeaders.length === 2 * maxFields) return undefined
     const name = cased.toLowerCase()
     if (name in headers || forHttp.has(name)) return undefined
     headers[name] = value
+    rawHeaders.push(cased, value)
   }
   const { host, connection = 'keep-alive' } = headers
   if (host === undefined || !hostForm.test(host) || connection.toLowerCase() !== 'keep-alive') return undefined
-  return headers
+  return { headers, rawHeaders }
 }

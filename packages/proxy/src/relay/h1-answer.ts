@@ -7,7 +7,7 @@ import { sendError } from '@ipfleet/http-server/send-error.ts'
 import { type AnswerStart, type ClientAnswer, noListener } from './client-answer.ts'
 
 /** Up to this, head and body leave as one string, in one write; beyond it, copying costs more than a second write. */
-const maxInOneWrite = 16_384
+export const maxInOneWrite = 16_384
 
 /** To a client that speaks HTTP/1. */
 export class H1Answer implements ClientAnswer {

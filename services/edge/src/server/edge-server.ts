@@ -18,6 +18,7 @@ import {
   type QuotaRefusal,
 } from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
+import { openServingLane } from '@ipfleet/http-server/fast-lane/fast-lane.ts'
 import { gracefulClose, type GracefulCloseOptions } from '@ipfleet/http-server/graceful-close.ts'
 import {
   type ConnectionRefusal,
@@ -34,6 +35,7 @@ import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts
 import type { App } from '../app.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
+import { FastLaneAnswer } from '@ipfleet/proxy/relay/fast-lane-answer.ts'
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { H2Answer } from './h2-answer.ts'
 import { H2Sessions } from './h2-sessions.ts'
@@ -51,6 +53,8 @@ export interface EdgeServerOptions {
   /** Whether an address is that of a proxy that is believed what it says of its clients. */
   readonly isTrusted: (address: string) => boolean
   readonly shares: ClientShares
+  /** Whether plain requests are read without node:http. */
+  readonly fastLane: boolean
 }
 
 /** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
@@ -151,12 +155,23 @@ export class EdgeServer {
       inTurn(serve),
     )
     passOnExpectations(server)
+    // What TLS carries comes decrypted, one read for each record, to node:http only.
+    if (this.#options.fastLane && !secure) this.#openLane(server, config)
     server.on('upgrade', (req: IncomingMessage, stream: Duplex, early: Buffer) => {
       const { res, offer } = offerOf(req, stream, early)
       app({ req, answer: new H1Answer(res), secure, upgrade: offer })
     })
     hardenServer(server, limitsOf(config), onRefused)
     return server
+  }
+
+  /** Plain GET and HEAD, which are most requests, do without node:http. */
+  #openLane(server: Server, { maxHeaderBytes }: ServerConfig): void {
+    const maxFields = (): number => server.maxHeadersCount ?? Infinity
+    const heads = { takesHead: true, takesRawTargets: true, maxHeadLength: maxHeaderBytes, maxFields }
+    openServingLane(server, heads, (req, exchange) =>
+      this.#options.app({ req, answer: new FastLaneAnswer(exchange), secure: false, upgrade: undefined }),
+    )
   }
 
   #createH2({ maxHeaderBytes, maxHeaders, keepAliveMs }: ServerConfig): Http2Server {
