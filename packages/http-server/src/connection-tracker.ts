@@ -7,12 +7,8 @@ export interface ConnectionTracker {
   readonly count: number
   /** Whether `sayGoodbye` was called. */
   readonly isLeaving: boolean
-  /** Notes an answer that no ServerResponse has given. */
-  answered(socket: Socket): void
-  /** Takes that back: there are requests left. */
-  unanswered(socket: Socket): void
-  /** Notes a response that node:http has not made. */
-  answering(socket: Socket, res: ServerResponse): void
+  /** Notes what node:http does not tell: an answer that no ServerResponse has given, or a response of another's making. */
+  note(socket: Socket, held: Held): void
   /** `performance.now()` when a connection was last seen open. */
   lastOpenMs(): number
   /** The response to the latest request on this connection, if it has not left the connection yet. */
@@ -39,7 +35,7 @@ export function trackConnections(server: Server): ConnectionTracker {
   return tracker
 }
 
-/** The latest response on a connection as long as it is not out; pipelined ones before it are answered first. */
+/** The latest response on a connection as long as it is not out; `new`: there is none, but a request may be there. */
 type Held = ServerResponse | 'new' | 'answered'
 
 function createTracker(server: Server): ConnectionTracker {
@@ -61,13 +57,14 @@ function createTracker(server: Server): ConnectionTracker {
     const { socket } = this.req
     if (open.get(socket) === this) open.set(socket, 'answered')
   }
-  function answering(socket: Socket, res: ServerResponse): void {
-    open.set(socket, res)
-    res.once('close', answered)
-    if (leaving) res.shouldKeepAlive = false
+  function note(socket: Socket, held: Held): void {
+    open.set(socket, held)
+    if (typeof held !== 'object') return
+    held.once('close', answered)
+    if (leaving) held.shouldKeepAlive = false
   }
   // Before any other listener: one of those may answer at once.
-  server.prependListener('request', (req, res) => answering(req.socket, res))
+  server.prependListener('request', (req, res) => note(req.socket, res))
 
   return {
     get count() {
@@ -76,9 +73,7 @@ function createTracker(server: Server): ConnectionTracker {
     get isLeaving() {
       return leaving
     },
-    answered: (socket) => void open.set(socket, 'answered'),
-    unanswered: (socket) => void open.set(socket, 'new'),
-    answering,
+    note,
     lastOpenMs: () => (open.size > 0 ? performance.now() : lastCloseMs),
     pending(socket) {
       const held = socket instanceof Socket ? open.get(socket) : undefined

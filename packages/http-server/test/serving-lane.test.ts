@@ -16,6 +16,10 @@ afterEach(() => {
   for (const cleanup of cleanups.splice(0)) cleanup()
 })
 
+async function until(isThere: () => boolean): Promise<void> {
+  while (!isThere()) await nextTurn()
+}
+
 /** A server that leaves its requests to the test, in order, and one connection to it. */
 async function start(limits: ServerLimits = {}) {
   const served: { url: string; exchange: LaneExchange }[] = []
@@ -44,15 +48,12 @@ async function start(limits: ServerLimits = {}) {
     sent += bytes.length
     while (connection.bytesRead < sent) await nextTurn()
   }
-  const until = async (isThere: () => boolean): Promise<void> => {
-    while (!isThere()) await nextTurn()
-  }
   /** The exchange of the request that came as the n-th in the lane. */
   const exchange = async (index: number): Promise<LaneExchange> => {
     await until(() => served.length > index)
     return (served[index] as (typeof served)[number]).exchange
   }
-  return { server, client, connection, served, byHttp, send, until, exchange, got: () => got }
+  return { server, client, connection, served, byHttp, send, exchange, got: () => got }
 }
 
 function whole(exchange: LaneExchange, body: string): void {
@@ -61,7 +62,7 @@ function whole(exchange: LaneExchange, body: string): void {
 }
 
 test('what comes behind a request waits for its answer, and is served in order', async () => {
-  const { send, exchange, byHttp, until, got, served } = await start()
+  const { send, exchange, byHttp, got, served } = await start()
   await send(get('/a'))
   const first = await exchange(0)
   await send(post('/b', 'body'))
@@ -76,7 +77,7 @@ test('what comes behind a request waits for its answer, and is served in order',
 })
 
 test('an answer as node:http makes it says the same of the connection, which stays in the lane', async () => {
-  const { send, exchange, until, got } = await start()
+  const { send, exchange, got } = await start()
   await send(get('/a'))
   whole(await exchange(0), 'one')
   await send(get('/b'))
@@ -109,7 +110,7 @@ test('a client that leaves is told of, whichever way it is answered', async () =
 })
 
 test('the time for an idle connection is not that of an answer', async () => {
-  const { send, exchange, got, until, client, connection } = await start()
+  const { send, exchange, got, client, connection } = await start()
   await send(get('/a'))
   const first = await exchange(0)
   connection.emit('timeout')

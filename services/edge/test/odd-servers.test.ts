@@ -7,29 +7,32 @@ import { h2Ask, h2Session, type H2Reply } from './h2-ask.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 import { testCertificate, type TestCertificate } from './test-certificate.ts'
 
-/** What real servers send and can be read in one way only, driven by hand: to clients of HTTP/1.1 and of HTTP/2. */
+/** What real servers send and can be read in one way only, driven by hand: to clients of HTTP/1.1 in the lane, and of HTTP/2. */
 let certificate: TestCertificate
 let backend: ScriptedBackend
 let edge: RunningEdge
+let plainEdge: RunningEdge
 let session: ClientHttp2Session
 let client: Wire
 beforeAll(async () => {
   certificate = await testCertificate()
   backend = await ScriptedBackend.start()
   // Ejection by failures is on: nothing here may count as one.
-  const tables = `${certificate.toml}\n[retry]\nattempts = 0\n[ejection]\nfailures = 2`
-  edge = await startEdge({ backends: [backend.port], tables })
+  const tables = '[retry]\nattempts = 0\n[ejection]\nfailures = 2'
+  const backends = [backend.port]
+  const starts = [`${certificate.toml}\n${tables}`, tables].map((all) => startEdge({ backends, tables: all }))
+  ;[edge, plainEdge] = (await Promise.all(starts)) as [RunningEdge, RunningEdge]
 })
 beforeEach(async () => {
   session = await h2Session(edge.port, certificate.cert)
-  client = await Wire.to(edge.port, { ca: certificate.cert, ALPNProtocols: ['http/1.1'] })
+  client = await Wire.to(plainEdge.port)
 })
 afterEach(() => {
   session.destroy()
   client.destroy()
 })
 afterAll(async () => {
-  await edge.stop()
+  await Promise.all([edge.stop(), plainEdge.stop()])
   await backend[Symbol.asyncDispose]()
   await certificate[Symbol.asyncDispose]()
 })

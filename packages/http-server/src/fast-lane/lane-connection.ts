@@ -90,7 +90,7 @@ export abstract class LaneConnection {
     const { connections, server } = this.lane
     if (this.#isIdle) return
     this.#isIdle = true
-    connections.answered(this.socket)
+    connections.note(this.socket, 'answered')
     if (this.#isAnswered) return
     this.#isAnswered = true
     this.socket.setTimeout(server.keepAliveTimeout + server.keepAliveTimeoutBuffer)
@@ -99,7 +99,7 @@ export abstract class LaneConnection {
   protected busy(): void {
     if (!this.#isIdle) return
     this.#isIdle = false
-    this.lane.connections.unanswered(this.socket)
+    this.lane.connections.note(this.socket, 'new')
   }
 
   /** Hands over to node:http what was read, and what is to come. */

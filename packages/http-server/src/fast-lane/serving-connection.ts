@@ -128,7 +128,7 @@ class Exchange implements LaneExchange {
     const onDrain = (): boolean => res.emit('drain')
     if (!this.#isShared) socket.on('drain', onDrain)
     res.assignSocket(socket)
-    connections.answering(socket, res)
+    connections.note(socket, res)
     res.once('finish', () => {
       socket.off('drain', onDrain)
       res.detachSocket(socket)
