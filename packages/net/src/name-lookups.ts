@@ -48,13 +48,13 @@ export class NameLookups {
     this.#deps = deps
   }
 
-  /** Canonical, without repetitions, at least one. Never rejects. */
-  async addressesOf(name: string): Promise<Found> {
+  /** Canonical, without repetitions, at least one. A promise only if the name must be looked up. Never rejects. */
+  addressesOf(name: string): Found | Promise<Found> {
     const kept = this.#kept.get(name)
     if (kept !== undefined && this.#deps.clock.nowMs() < kept.untilMs) return kept.found
     const inFlight = this.#inFlight.get(name)
     if (inFlight === undefined && this.#inFlight.size >= maxInFlight) return unresolved('EAI_AGAIN')
-    return (await within(this.#deps.timeoutMs, inFlight ?? this.#start(name))) ?? late
+    return within(this.#deps.timeoutMs, inFlight ?? this.#start(name)).then((found) => found ?? late)
   }
 
   #start(name: string): Promise<Found> {

@@ -1,5 +1,5 @@
 import { addressKind, carriedAddresses } from './address-kind.ts'
-import type { NameLookups } from './name-lookups.ts'
+import type { Found, NameLookups } from './name-lookups.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { includesPort, type PortRange } from './port-ranges.ts'
 import type { TargetList } from './target-list.ts'
@@ -33,8 +33,9 @@ export class TargetPolicy {
     this.#deps = deps
   }
 
-  async judge({ host, port, isAddress }: Target, method: 'connect' | 'forward'): Promise<TargetVerdict> {
-    const { connectPorts, deny, allow, names } = this.#deps
+  /** A promise only if a name must be looked up. */
+  judge({ host, port, isAddress }: Target, method: 'connect' | 'forward'): TargetVerdict | Promise<TargetVerdict> {
+    const { connectPorts, deny, names } = this.#deps
     if (method === 'connect' && !includesPort(connectPorts, port)) return refused('port')
     if (isAddress) {
       const reason = this.#whyNot(host, port, false)
@@ -42,9 +43,15 @@ export class TargetPolicy {
     }
     if (deny.hasName(host)) return refused('denied')
     if (names === undefined) return this.#judgeName(host)
-    const found = await names.addressesOf(host)
+    const found = names.addressesOf(host)
+    return found instanceof Promise
+      ? found.then((later) => this.#judgeFound(host, port, later))
+      : this.#judgeFound(host, port, found)
+  }
+
+  #judgeFound(host: string, port: number, found: Found): TargetVerdict {
     if (found.kind === 'unresolved') return found
-    const isAllowed = allow.hasName(host)
+    const isAllowed = this.#deps.allow.hasName(host)
     const judged = found.addresses.map((one) => ({ one, reason: this.#whyNot(one.address, port, isAllowed) }))
     const addresses = judged.filter(({ reason }) => reason === undefined).map(({ one }) => one)
     if (addresses.length > 0) return { kind: 'allowed', addresses: interleaved(addresses) }

@@ -11,7 +11,7 @@ import { mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { RequestRecord } from './proxy/request-record.ts'
-import type { ClientLimits } from './limits/client-limits.ts'
+import type { ClientLimits, OverLimit } from './limits/client-limits.ts'
 import { ResponseSignal, TunnelSignal } from './proxy/client-signal.ts'
 import { forwardHead, traceEcho } from './proxy/forward-head.ts'
 import { type ForwardDeps, ForwardedRequest } from './proxy/forwarded-request.ts'
@@ -22,7 +22,7 @@ import { type Identity, RequestContext, SOCKS5 } from './proxy/request-context.t
 import { type ForwardTarget, forwardTarget, readAuthority } from '@ipfleet/net/authority.ts'
 import { linesOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { Target } from '@ipfleet/net/target.ts'
-import type { GivenPair } from './auth/proxy-credentials.ts'
+import { type ConnectHead, connectRequest, fieldOf } from './server/connect-head.ts'
 import type { Opening } from './server/opening.ts'
 import { SocksClient } from './socks/socks-client.ts'
 import { socksReplies, socksReply } from './socks/socks5.ts'
@@ -86,28 +86,32 @@ export class App {
   }
 
   /**
-   * Opens a tunnel. There is no await before the listeners, so that a client that leaves at once is noticed.
+   * Opens a tunnel. There is no await before the listeners, so that a client that leaves at once is noticed. Never rejects.
    * @param again called when the client may ask once more on its connection: it was asked for credentials
    */
-  async connect(req: IncomingMessage, socket: Socket, early: Buffer, again?: () => void): Promise<void> {
-    const context = new RequestContext(req, peerAddress(req), this.#deps)
+  async connect(head: ConnectHead, socket: Socket, early: Buffer, again?: () => void): Promise<void> {
+    const { url = '', httpVersion, rawHeaders } = head
+    const context = new RequestContext(
+      { method: 'CONNECT', rawHeaders },
+      plainAddress(socket.remoteAddress),
+      this.#deps,
+    )
     const signal = new TunnelSignal(socket)
-    const established = ({ address }: Source): Buffer => connectionEstablished(address, context.echoedId)
+    const established = ({ address }: Source): string => connectionEstablished(address, context.echoedId)
     try {
       // A body has no meaning here (RFC 9110 §9.3.6): one server reads a body, the next the first bytes of the tunnel.
       // The request line alone says where to: some clients have no Host, or that of the proxy, in it.
-      const isUnderstood =
-        /^1\.[01]$/.test(req.httpVersion) && !context.fields.bringsBody && !hasTwoHosts(req.rawHeaders)
-      const target = isUnderstood ? readAuthority(req.url ?? '') : undefined
+      const isUnderstood = /^1\.[01]$/.test(httpVersion) && !context.fields.bringsBody && !hasTwoHosts(rawHeaders)
+      const target = isUnderstood ? readAuthority(url) : undefined
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       context.target = target
-      const who = await this.#admit(req.headers['proxy-authorization'], context)
+      const who = await this.#admit(fieldOf(head, 'proxy-authorization'), context)
       await this.#openTunnel(context, target, who, { socket, early, established }, signal)
     } catch (error) {
       signal.release()
-      const mayAskAgain = again !== undefined && early.length === 0 && req.httpVersion === '1.1'
+      const mayAskAgain = again !== undefined && early.length === 0 && httpVersion === '1.1'
       const isChallenged = mayAskAgain && refusalOf(error).error.status === 407
-      const { res } = offerOf(req, socket, early, isChallenged ? again : undefined)
+      const { res } = offerOf(connectRequest(head, socket), socket, early, isChallenged ? again : undefined)
       this.#refuse(context, new H1Answer(res), error, isChallenged)
     }
   }
@@ -120,10 +124,11 @@ export class App {
     const client = new SocksClient(socket, opening)
     try {
       const given = await client.greet(this.#deps.authenticator.asks)
-      const who = await this.#identify(given, context)
+      const who = await this.#deps.authenticator.identify(given, context.client)
+      context.user = who.user
       if (given !== undefined) client.welcome()
       context.target = await client.readTarget()
-      await this.#limit(context, who)
+      refuseOver(await this.#deps.limits.take(context.client, who), context)
       withSource(who, undefined)
       const tunnel = { socket, early: opening.release(), established: () => socksReply(socksReplies.succeeded) }
       await this.#openTunnel(context, context.target, who, tunnel, signal)
@@ -160,7 +165,8 @@ export class App {
     const { tunnelLimiter, targets } = this.#deps
     const slot = tunnelLimiter.reserve(context.client, who)
     try {
-      const dialled = await targets.dial(context, await targets.route(target, who, 'connect', signal, tunnelReading))
+      const route = await targets.route(target, who, 'connect', signal, tunnelReading)
+      const dialled = await targets.dial(context, route)
       signal.release()
       tunnelLimiter.open(context, client, dialled, slot)
     } catch (error) {
@@ -171,23 +177,10 @@ export class App {
 
   /** Authenticates and limits the client, before the target is judged: unknown clients learn nothing about targets. */
   async #admit(given: string | undefined, context: RequestContext): Promise<Identity> {
-    const who = await this.#identify(given, context)
-    await this.#limit(context, who)
-    return withSource(who, context.fields.egressIp)
-  }
-
-  async #identify(given: string | GivenPair | undefined, context: RequestContext): Promise<Identity> {
     const who = await this.#deps.authenticator.identify(given, context.client)
     context.user = who.user
-    return who
-  }
-
-  async #limit(context: RequestContext, who: Identity): Promise<void> {
-    const over = await this.#deps.limits.take(context.client, who)
-    if (over === undefined) return
-    const { fields, retryAfterSeconds } = over
-    context.answerFields = fields
-    throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: tooManyRequests })
+    refuseOver(await this.#deps.limits.take(context.client, who), context)
+    return withSource(who, context.fields.egressIp)
   }
 
   /** RFC 9110 §7.6.2: the last recipient of OPTIONS or TRACE answers it. */
@@ -216,6 +209,14 @@ export class App {
   }
 }
 
+/** @throws Refusal if the client is over its limit */
+function refuseOver(over: OverLimit | undefined, context: RequestContext): void {
+  if (over === undefined) return
+  const { fields, retryAfterSeconds } = over
+  context.answerFields = fields
+  throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: tooManyRequests })
+}
+
 /**
  * With the source address that a client chooses, by a field or with its user.
  * @throws Refusal if it may not choose that
@@ -229,13 +230,18 @@ function withSource(who: Identity, field: string | undefined): Identity {
 
 /** RFC 9112 §3.2: such a request is refused, whatever it is for. */
 function hasTwoHosts(raw: readonly string[]): boolean {
-  return raw.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host').length > 1
+  let count = 0
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    if (name.length === 4 && name.toLowerCase() === 'host') count += 1
+  }
+  return count > 1
 }
 
 /** RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding. */
-function connectionEstablished(sourceAddress: string, echoedId: RawFields): Buffer {
+function connectionEstablished(sourceAddress: string, echoedId: RawFields): string {
   const from = sourceAddress === '' ? '' : `X-Egress-IP: ${sourceAddress}\r\n`
-  return Buffer.from(`HTTP/1.1 200 Connection Established\r\n${from}${linesOf(echoedId)}\r\n`, 'latin1')
+  return `HTTP/1.1 200 Connection Established\r\n${from}${linesOf(echoedId)}\r\n`
 }
 
 const tooManyRequests = 'You have asked more than you may; try again after the time in Retry-After'

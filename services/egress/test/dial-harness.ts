@@ -52,17 +52,18 @@ export class DialHarness {
     return port
   }
 
-  dialer({ pool, connectTimeoutMs = 10_000, ports }: DialOptions): Dialer {
+  dialer({ pool, connectTimeoutMs = 10_000, ports }: DialOptions): TestDialer {
     const localPorts = ports ? new LocalPorts(ports) : LocalPorts.ofSystem()
     const { connections } = this
     const clock = monotonicClock
     const names = new NameLookups({ lookUp: async () => [], clock, timeoutMs: connectTimeoutMs })
     const parents = new ParentDialer({ names, clock, timeoutMs: connectTimeoutMs })
-    return new Dialer({ pool, parents, ports: localPorts, clock, connections, connectTimeoutMs })
+    const dialer = new Dialer({ pool, parents, ports: localPorts, clock, connections, connectTimeoutMs })
+    return { dial: (request) => new Promise((resolve) => dialer.dial(request, resolve)) }
   }
 
   /** Keeps the socket of a dial that succeeds until the test is over. */
-  async dial(dialer: Dialer, request: DialRequest): Promise<Dialled> {
+  async dial(dialer: TestDialer, request: DialRequest): Promise<Dialled> {
     const dialled = await dialer.dial(request)
     if (dialled.kind === 'connected') this.#sockets.push(dialled.socket.on('error', () => {}))
     return dialled
@@ -73,6 +74,10 @@ export class DialHarness {
     for (const server of this.#servers.splice(0)) server.close()
     for (const listener of this.#silent.splice(0)) await listener.stop()
   }
+}
+
+export interface TestDialer {
+  dial(request: DialRequest): Promise<Dialled>
 }
 
 export class Origin {

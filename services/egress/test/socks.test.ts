@@ -148,6 +148,16 @@ test.each([
   expect(await saidTo(await open.client(asked))).toBe(bytes(0, 0x5b, 0, 0, 0, 0, 0, 0))
 })
 
+test('a client of SOCKS4 that resets its connection ends nothing but that', async () => {
+  for (let count = 0; count < 3; count += 1) {
+    const client = await open.client(bytes(4, 1, 0, 80, 127, 0, 0, 1, 0))
+    await until(() => client.text.length === 8)
+    client.reset()
+  }
+  await until(async () => (await open.egress.metrics()).includes('ipfleet_egress_open_connections 0'))
+  await saw(await open.client(greeting(0)), bytes(5, 0))
+})
+
 test('limits are those of CONNECT', async () => {
   const few = await ProxyHarness.start({ MAX_TUNNELS_PER_CLIENT: '1' })
   try {

@@ -33,6 +33,8 @@ export function exchangeOver(
     return exchange
   }
   underWay.add(UpstreamConnection.over(socket, exchange, new SoleExchange(timeouts)))
+  // Whoever has read its first bytes may have paused it.
+  socket.resume()
   timer ??= setInterval(look, lookEveryMs).unref()
   return exchange
 }

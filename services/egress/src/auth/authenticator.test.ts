@@ -247,7 +247,9 @@ describe('a client that fails', () => {
 })
 
 async function refusalOf(authenticator: Authenticator, field: string | undefined, client = '192.0.2.1') {
-  const thrown: unknown = await authenticator.identify(field, client).catch((error: unknown) => error)
+  const thrown: unknown = await new Promise((resolve) => resolve(authenticator.identify(field, client))).catch(
+    (error: unknown) => error,
+  )
   if (!(thrown instanceof Refusal)) throw new Error('nobody refused')
   const { error, details } = thrown
   return { status: error.status, retryAfterSeconds: error.retryAfterSeconds, details, message: error.message }

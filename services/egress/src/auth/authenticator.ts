@@ -71,19 +71,15 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
   }
 
   /**
-   * Identifies a client by a Proxy-Authorization field or what stands for one, undefined if there is none.
+   * Identifies a client by a Proxy-Authorization field or what stands for one, undefined if there is none. A promise only if
+   * a slow hash must be computed.
    * @throws Refusal, the same for every fault of the credentials
    */
-  async identify(given: string | GivenPair | undefined, client: string): Promise<Identity> {
-    const verdict = await this.check(given, addressSubject(client))
-    if (verdict.kind === 'accepted') return verdict.identity
-    if (verdict.kind !== 'missing') this.emit('denied', client, verdict)
-    if (verdict.kind !== 'limited') throw refusal('proxy_auth_required', 'http_request_denied')
-    const retryAfterSeconds = wholeSeconds(verdict.retryAfterMs)
-    throw refusal('rate_limited', 'http_request_denied', 'failed logins', {
-      retryAfterSeconds,
-      message: failedTooOften,
-    })
+  identify(given: string | GivenPair | undefined, client: string): Identity | Promise<Identity> {
+    const verdict = this.check(given, addressSubject(client))
+    return verdict instanceof Promise
+      ? verdict.then((slow) => this.#identityOf(slow, client))
+      : this.#identityOf(verdict, client)
   }
 
   /**
@@ -101,6 +97,17 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     }
     if (given === undefined) return this.#counted(subject, refused('malformed'))
     return this.#judge(given, users ?? noUsers, subject)
+  }
+
+  #identityOf(verdict: Verdict, client: string): Identity {
+    if (verdict.kind === 'accepted') return verdict.identity
+    if (verdict.kind !== 'missing') this.emit('denied', client, verdict)
+    if (verdict.kind !== 'limited') throw refusal('proxy_auth_required', 'http_request_denied')
+    const retryAfterSeconds = wholeSeconds(verdict.retryAfterMs)
+    throw refusal('rate_limited', 'http_request_denied', 'failed logins', {
+      retryAfterSeconds,
+      message: failedTooOften,
+    })
   }
 
   #nameOf({ user }: ProxyCredentials, users: Users): SessionName {

@@ -17,9 +17,9 @@ export class Dialer {
     this.#deps = deps
   }
 
-  /** Never rejects. A socket has no listener for its errors when this resolves. */
-  dial(request: DialRequest): Promise<Dialled> {
-    return new Promise((resolve) => new HappyEyeballs(this.#deps, request, resolve).start())
+  /** Calls back once, perhaps before this returns. A socket has no listener for its errors then. */
+  dial(request: DialRequest, onEnd: (dialled: Dialled) => void): void {
+    new HappyEyeballs(this.#deps, request, onEnd).start()
   }
 }
 
@@ -30,7 +30,7 @@ export class Dialer {
 class HappyEyeballs implements AttemptOwner {
   readonly #deps: DialerDeps
   readonly #request: DialRequest
-  readonly #resolve: (dialled: Dialled) => void
+  readonly #onEnd: (dialled: Dialled) => void
   readonly #families: readonly (4 | 6)[]
   readonly #deadlineMs: number
   readonly #attempts: FamilyAttempt[] = []
@@ -38,10 +38,10 @@ class HappyEyeballs implements AttemptOwner {
   #deadline: NodeJS.Timeout | undefined
   #delay: NodeJS.Timeout | undefined
 
-  constructor(deps: DialerDeps, request: DialRequest, resolve: (dialled: Dialled) => void) {
+  constructor(deps: DialerDeps, request: DialRequest, onEnd: (dialled: Dialled) => void) {
     this.#deps = deps
     this.#request = request
-    this.#resolve = resolve
+    this.#onEnd = onEnd
     this.#families = [...new Set(request.addresses.map(({ family }) => family))]
     this.#deadlineMs = deps.clock.nowMs() + deps.connectTimeoutMs
   }
@@ -49,7 +49,7 @@ class HappyEyeballs implements AttemptOwner {
   start(): void {
     const { signal } = this.#request
     if (signal.aborted) {
-      this.#resolve({ kind: 'aborted' })
+      this.#onEnd({ kind: 'aborted' })
       return
     }
     signal.addEventListener('abort', this.#onAbort)
@@ -124,7 +124,7 @@ class HappyEyeballs implements AttemptOwner {
     clearTimeout(this.#delay)
     this.#request.signal.removeEventListener('abort', this.#onAbort)
     for (const attempt of this.#attempts) attempt.stop()
-    this.#resolve(dialled)
+    this.#onEnd(dialled)
   }
 }
 

@@ -51,7 +51,7 @@ describe('by CONNECT', () => {
     wire.write('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.0 200 OK\nX: y\n\nhello')
     const connected = await end
     if (connected.kind !== 'connected') throw new Error(JSON.stringify(connected))
-    const [first] = await once(connected.socket, 'data')
+    const [first] = await once(connected.socket.resume(), 'data')
     expect(String(first)).toBe('hello')
     connected.socket.destroy()
   })
@@ -117,7 +117,7 @@ describe('by SOCKS5', () => {
       expect(said).toBe(`\x05\x02\x00\x02\x01\x02me\x04p@ss${request}`)
       const connected = await end
       if (connected.kind !== 'connected') throw new Error(JSON.stringify(connected))
-      const [first] = await once(connected.socket, 'data')
+      const [first] = await once(connected.socket.resume(), 'data')
       expect(String(first)).toBe('hello')
       connected.socket.destroy()
     },

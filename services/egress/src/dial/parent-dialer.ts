@@ -39,7 +39,7 @@ export class ParentDialer {
   }
 
   /**
-   * Opens a tunnel through a parent. Its socket has no listener, and may be closed half by half. Never rejects. When
+   * Opens a tunnel through a parent. Its socket has no listener, is paused, and may be closed half by half. Never rejects. When
    * `signal` is aborted it closes its socket, and what it resolves with has no meaning.
    */
   async open(parent: ParentProxy, to: ParentTarget, signal: AbortSignal): Promise<ParentEnd> {

@@ -22,8 +22,8 @@ export interface TunnelClient {
   readonly socket: Socket
   /** What came behind its request. */
   readonly early: Buffer
-  /** What it is told when the tunnel stands. */
-  readonly established: (source: Source) => Buffer
+  /** What it is told when the tunnel stands. Text is latin-1. */
+  readonly established: (source: Source) => Buffer | string
 }
 
 /** Counts and logs tunnels. */
@@ -89,7 +89,7 @@ export class TunnelLimiter {
     { socket, source }: Extract<Dialled, { kind: 'connected' }>,
     slot: TunnelSlot,
   ): void {
-    client.socket.write(client.established(source))
+    client.socket.write(client.established(source), 'latin1')
     this.opened(context, source, 200)
     const early = { fromClient: client.early, fromServer: nothing }
     // The number only: the bytes would be kept as long as the tunnel is open.

@@ -1,10 +1,10 @@
 import type { OnReadOpts } from 'node:net'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
-import type { Target } from '@ipfleet/net/target.ts'
+import type { Target, TargetVerdict } from '@ipfleet/net/target.ts'
 import type { ClientSignal, Dialled, DialRequest } from '../dial/dial-request.ts'
 import type { Dialer } from '../dial/happy-eyeballs.ts'
 import type { Source } from '../sources/source-pool.ts'
-import { dialRefusal, refusal, verdictRefusal } from './proxy-status.ts'
+import { dialRefusal, type Refusal, refusal, verdictRefusal } from './proxy-status.ts'
 import type { Identity, RequestContext } from './request-context.ts'
 
 export interface TargetDialerDeps {
@@ -23,34 +23,50 @@ export class TargetDialer {
     this.#deps = deps
   }
 
-  /** The name is looked up once, every address of it is checked, and only those that passed are dialled. */
-  async route(
+  /**
+   * The name is looked up once, every address of it is checked, and only those that passed are dialled. A promise only if
+   * the name must be looked up.
+   */
+  route(
     target: Target,
-    { session, source: chosen, mayReach }: Identity,
+    who: Identity,
     method: 'connect' | 'forward',
     signal: ClientSignal,
     onread?: OnReadOpts,
-  ): Promise<DialRequest> {
-    const verdict = await this.#deps.policy.judge(target, method)
-    if (signal.aborted) throw refusal('client_left', 'http_request_error')
-    if (verdict.kind !== 'allowed') throw verdictRefusal(verdict)
-    const addresses = mayReach === undefined ? verdict.addresses : verdict.addresses.filter(mayReach(target))
-    if (addresses.length === 0) throw refusal('target_refused', 'http_request_denied', 'user')
-    return { target, addresses, session, chosen, signal, onread }
+  ): DialRequest | Promise<DialRequest> {
+    const asked = { target, session: who.session, chosen: who.source, signal, onread }
+    const verdict = this.#deps.policy.judge(target, method)
+    return verdict instanceof Promise
+      ? verdict.then((later) => routeOf(later, asked, who))
+      : routeOf(verdict, asked, who)
   }
 
-  async dial(context: RequestContext, route: DialRequest): Promise<Connected> {
-    const dialled = await this.#deps.dialer.dial(route)
-    if (dialled.kind === 'connected') {
-      context.source = dialled.source
-      if (!route.signal.aborted) {
-        this.#deps.record.connected(dialled.source, dialled.durationMs)
-        return dialled
-      }
-      dialled.socket.destroy()
-    }
-    if (dialled.kind === 'connected' || dialled.kind === 'aborted') throw refusal('client_left', 'http_request_error')
-    if (dialled.kind === 'failed') context.source = dialled.source
-    throw dialRefusal(dialled)
+  dial(context: RequestContext, route: DialRequest): Promise<Connected> {
+    return new Promise((resolve, reject) => {
+      this.#deps.dialer.dial(route, (dialled) => {
+        if (dialled.kind === 'connected' || dialled.kind === 'failed') context.source = dialled.source
+        if (dialled.kind === 'connected' && !route.signal.aborted) {
+          this.#deps.record.connected(dialled.source, dialled.durationMs)
+          resolve(dialled)
+          return
+        }
+        if (dialled.kind === 'connected') dialled.socket.destroy()
+        const hasLeft = dialled.kind === 'connected' || dialled.kind === 'aborted'
+        reject(hasLeft ? clientLeft() : dialRefusal(dialled))
+      })
+    })
   }
+}
+
+/** @throws Refusal */
+function routeOf(verdict: TargetVerdict, asked: Omit<DialRequest, 'addresses'>, { mayReach }: Identity): DialRequest {
+  if (asked.signal.aborted) throw clientLeft()
+  if (verdict.kind !== 'allowed') throw verdictRefusal(verdict)
+  const addresses = mayReach === undefined ? verdict.addresses : verdict.addresses.filter(mayReach(asked.target))
+  if (addresses.length === 0) throw refusal('target_refused', 'http_request_denied', 'user')
+  return { ...asked, addresses }
+}
+
+function clientLeft(): Refusal {
+  return refusal('client_left', 'http_request_error')
 }

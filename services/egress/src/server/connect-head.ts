@@ -1,6 +1,8 @@
 import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Opening } from './opening.ts'
+
+/** Of the head of a CONNECT, as Node has it: the target as it was written, and names and values in turns. */
+export type ConnectHead = Pick<IncomingMessage, 'url' | 'httpVersion' | 'rawHeaders'>
 
 const method = Buffer.from('CONNECT ')
 
@@ -22,39 +24,41 @@ export function headEnd(held: Buffer): number | undefined {
 
 const LF = 10
 const CR = 13
-const requestLine = /^CONNECT ([!-~]+) HTTP\/(1\.[01])$/
+const requestLine = /^CONNECT ([!-~]+) HTTP\/(1\.[01])\r?\n/
 /** RFC 9110 §5.5: no control characters but the tab, and no blank before the colon. */
-const fieldLine = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([\t -~\x80-\xff]*?)[ \t]*$/
+const fieldLine = /([\w!#$%&'*+.^`|~-]+):[ \t]*([\t -~\x80-\xff]*)\r?\n/y
 const maxFields = 100
 
-/**
- * Reads the head of a CONNECT and takes it off the opening. Undefined when it is malformed.
- * @throws OpeningFault
- */
-export async function readConnectHead(opening: Opening, socket: Socket, maxBytes: number) {
-  const text = opening.take(await opening.until(headEnd, maxBytes)).toString('latin1')
-  const [line = '', ...fields] = text.trimEnd().split(/\r?\n/)
-  const [, target, version] = requestLine.exec(line) ?? []
-  if (target === undefined || version === undefined || fields.length > maxFields) return undefined
-  const raw: string[] = []
-  for (const one of fields) {
-    const [, name, value] = fieldLine.exec(one) ?? []
-    if (name === undefined || value === undefined) return undefined
-    raw.push(name, value)
+/** Reads a head that is whole. Undefined when it is malformed. */
+export function readConnectHead(bytes: Buffer): ConnectHead | undefined {
+  const text = bytes.toString('latin1')
+  const [line = '', url, httpVersion] = requestLine.exec(text) ?? []
+  if (url === undefined || httpVersion === undefined) return undefined
+  const rawHeaders: string[] = []
+  let at = line.length
+  const end = text.length - (text.endsWith('\r\n') ? 2 : 1)
+  while (at < end) {
+    fieldLine.lastIndex = at
+    const [, name, value] = fieldLine.exec(text) ?? []
+    if (name === undefined || value === undefined || rawHeaders.length === 2 * maxFields) return undefined
+    rawHeaders.push(name, /[ \t]$/.test(value) ? value.replace(/[ \t]+$/, '') : value)
+    at = fieldLine.lastIndex
   }
-  return connectRequest(socket, target, version, raw)
+  return { url, httpVersion, rawHeaders }
 }
 
-/** As Node makes it: what comes behind the head is not its concern. */
-function connectRequest(socket: Socket, target: string, version: string, raw: string[]): IncomingMessage {
+/** The first value of a field, by its name in lower case. */
+export function fieldOf({ rawHeaders }: ConnectHead, name: string): string | undefined {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const given = rawHeaders[index] ?? ''
+    if (given.length === name.length && given.toLowerCase() === name) return rawHeaders[index + 1]
+  }
+  return undefined
+}
+
+/** What Node would have made of it, for an answer. */
+export function connectRequest({ url, httpVersion, rawHeaders }: ConnectHead, socket: Socket): IncomingMessage {
   const req = new IncomingMessage(socket)
-  req.method = 'CONNECT'
-  req.url = target
-  req.httpVersion = version
-  req.httpVersionMajor = 1
-  req.httpVersionMinor = Number(version.slice(2))
-  req.rawHeaders = raw
-  req.headers = {}
-  for (let index = 0; index < raw.length; index += 2) req.headers[(raw[index] ?? '').toLowerCase()] ??= raw[index + 1]
-  return req
+  const [httpVersionMajor, httpVersionMinor] = [1, Number(httpVersion.slice(2))]
+  return Object.assign(req, { method: 'CONNECT', url, httpVersion, httpVersionMajor, httpVersionMinor, rawHeaders })
 }

@@ -11,7 +11,10 @@ export class OpeningFault extends Error {
   }
 }
 
-/** The first bytes of a connection, read before it is known who is to read it, within a time. */
+/**
+ * The first bytes of a connection, read before it is known who is to read it, within a time. It reads only while more is
+ * waited for, and leaves the connection paused.
+ */
 export class Opening {
   readonly #socket: Socket
   readonly #timer: NodeJS.Timeout
@@ -22,7 +25,7 @@ export class Opening {
   /** @param timeoutMs for all of it, until `release` */
   constructor(socket: Socket, timeoutMs: number) {
     this.#socket = socket
-    socket.on('readable', this.#onReadable).on('error', ignore).on('end', this.#onLeft).on('close', this.#onLeft)
+    socket.on('data', this.#onData).on('error', ignore).on('end', this.#onLeft).on('close', this.#onLeft)
     this.#timer = setTimeout(() => this.#fail('late'), timeoutMs)
     if (socket.destroyed) this.#fail('left')
   }
@@ -33,18 +36,26 @@ export class Opening {
   }
 
   /**
-   * Waits until something is found in what has come.
+   * Waits until something is found in what has come. A promise only if it is not there yet.
    * @param find gives undefined while there is too little
    * @throws OpeningFault also when nothing is found in so many bytes
    */
-  async until<Found>(find: (held: Buffer) => Found | undefined, maxBytes: number): Promise<Found> {
-    for (;;) {
-      const found = this.isEmpty ? undefined : find(this.#held)
-      if (found !== undefined) return found
-      if (this.#fault === undefined && this.#held.length >= maxBytes) this.#fail('too_large')
-      if (this.#fault !== undefined) throw this.#fault
-      await new Promise<void>((resolve) => (this.#wake = resolve))
-    }
+  until<Found>(find: (held: Buffer) => Found | undefined, maxBytes: number): Found | Promise<Found> {
+    const found = this.#look(find, maxBytes)
+    if (found !== undefined) return found
+    return new Promise((resolve, reject) => {
+      this.#wake = () => {
+        try {
+          const foundNow = this.#look(find, maxBytes)
+          if (foundNow === undefined) return
+          this.#wake = undefined
+          resolve(foundNow)
+        } catch (error) {
+          reject(error)
+        }
+      }
+      this.#socket.resume()
+    })
   }
 
   /** Takes so many bytes off what has come. */
@@ -58,18 +69,26 @@ export class Opening {
   release(): Buffer {
     clearTimeout(this.#timer)
     this.#socket
-      .off('readable', this.#onReadable)
+      .off('data', this.#onData)
       .off('error', ignore)
       .off('end', this.#onLeft)
       .off('close', this.#onLeft)
-    return this.take(this.#held.length)
+      .pause()
+    return this.#held
   }
 
-  readonly #onReadable = (): void => {
-    const bytes: unknown = this.#socket.read()
-    if (!Buffer.isBuffer(bytes)) return
+  #look<Found>(find: (held: Buffer) => Found | undefined, maxBytes: number): Found | undefined {
+    const found = this.isEmpty ? undefined : find(this.#held)
+    if (found !== undefined) return found
+    if (this.#held.length >= maxBytes) this.#fault ??= new OpeningFault('too_large')
+    if (this.#fault !== undefined) throw this.#fault
+    return undefined
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
     this.#held = this.isEmpty ? bytes : Buffer.concat([this.#held, bytes])
     this.#wake?.()
+    if (this.#wake === undefined) this.#socket.pause()
   }
 
   readonly #onLeft = (): void => this.#fail('left')

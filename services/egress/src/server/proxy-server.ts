@@ -12,12 +12,16 @@ import {
   refuseTunnel,
 } from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
+import { cutLater } from '@ipfleet/http-server/linger.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
+import { takeConnections } from '@ipfleet/http-server/take-connections.ts'
 import { asksForTunnel, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { App } from '../app.ts'
+import { socks4Refusal, socks4Version, socksVersion } from '../socks/socks5.ts'
+import { beginsConnect, headEnd, readConnectHead } from './connect-head.ts'
 import type { Endpoint } from './listen-address.ts'
-import { Openings, openingTimeoutMs } from './openings.ts'
+import { Opening, OpeningFault } from './opening.ts'
 import type { Protocol } from './protocols.ts'
 import { TlsListener } from './tls-listener.ts'
 
@@ -33,15 +37,32 @@ export interface ProxyServerOptions {
   readonly onTooMany: (why: QuotaRefusal) => void
 }
 
-/** The server that clients connect to, with and without TLS. Listeners hand it the connections. */
+/** From the first byte of a connection to the end of its first head, or of the handshake of SOCKS. */
+const openingTimeoutMs = 10_000
+/** For a client that was asked for credentials: it may ask its user. */
+const againTimeoutMs = 75_000
+/** As Node has it for the others. */
+const maxHeadBytes = 16_384
+
+/**
+ * The server that clients connect to, with and without TLS. Listeners hand it the connections, and it decides by their
+ * first bytes who reads them: SOCKS5; the head of a CONNECT, which is read here, more leniently and at less cost than in
+ * Node; or Node's HTTP server.
+ */
 export class ProxyServer {
+  readonly #app: App
   readonly #http: Server
+  readonly #attachHttp: (socket: Socket) => void
+  readonly #speaks: ReadonlySet<Protocol>
   readonly #limits: ConnectionLimits
-  readonly #openings: Openings
+  /** Connections whose clients were asked for credentials. */
+  readonly #challenged = new Set<Socket>()
   readonly #listeners: TcpServer[] = []
   #tls: TlsListener | undefined
 
   constructor(app: App, { protocols, maxConnections, maxPerClient, onRefused, onTooMany }: ProxyServerOptions) {
+    this.#app = app
+    this.#speaks = new Set(protocols)
     const serve = (req: IncomingMessage, res: ServerResponse): void => void app.forward(req, res)
     this.#http = createServer(
       {
@@ -63,7 +84,8 @@ export class ProxyServer {
       else void app.connect(req, socket, early)
     })
     hardenServer(this.#http, { maxConnections: Infinity }, onRefused)
-    this.#openings = new Openings(this.#http, app, protocols)
+    this.#attachHttp = takeConnections(this.#http)
+    this.#http.on('connection', (socket: Socket) => void this.#open(socket, openingTimeoutMs))
     this.#limits = new ConnectionLimits({ maxConnections, maxPerClient, onRefused: onTooMany })
     // Its look for expired headers begins when a server listens, which this one does not.
     this.#http.emit('listening')
@@ -91,7 +113,7 @@ export class ProxyServer {
 
   /** Ends what waits for a client, lets what is under way end, and then resolves. */
   close(options: Pick<GracefulCloseOptions, 'onDraining' | 'deadlineMs'>): Promise<void> {
-    this.#openings.endChallenged()
+    for (const socket of this.#challenged) socket.destroy()
     const opening = this.#tls && { opening: this.#tls.handshakes }
     return gracefulClose(this.#http, { ...options, drainMs: 0, listeners: this.#listeners, ...opening })
   }
@@ -115,4 +137,69 @@ export class ProxyServer {
   #isAwaited(socket: Socket): boolean {
     return trackConnections(this.#http).pending(socket) !== undefined
   }
+
+  async #open(socket: Socket, timeoutMs: number): Promise<void> {
+    const opening = new Opening(socket, timeoutMs)
+    try {
+      const reader = await opening.until(this.#readerOf, maxHeadBytes)
+      this.#challenged.delete(socket)
+      if (reader === 'connect') await this.#connect(socket, opening)
+      else if (reader === 'socks5') await this.#app.socks(socket, opening)
+      else if (reader === 'http') this.#handOver(socket, opening)
+      else {
+        opening.release()
+        if (reader === 'none') socket.destroy()
+        else endWith(socket, socks4Refusal)
+      }
+    } catch (error) {
+      this.#failed(socket, opening, error)
+    }
+  }
+
+  readonly #readerOf = (held: Buffer): 'socks5' | 'socks4' | 'connect' | 'http' | 'none' | undefined => {
+    const [first] = held
+    if (this.#speaks.has('socks5')) {
+      if (first === socksVersion) return 'socks5'
+      if (first === socks4Version) return 'socks4'
+    }
+    if (!this.#speaks.has('http')) return 'none'
+    const isConnect = beginsConnect(held)
+    return isConnect === undefined ? undefined : isConnect ? 'connect' : 'http'
+  }
+
+  async #connect(socket: Socket, opening: Opening): Promise<void> {
+    const head = readConnectHead(opening.take(await opening.until(headEnd, maxHeadBytes)))
+    const early = opening.release()
+    if (head === undefined) refuseTunnel(this.#http, socket, 'bad_request')
+    else void this.#app.connect(head, socket, early, () => this.#openAgain(socket))
+  }
+
+  #openAgain(socket: Socket): void {
+    this.#challenged.add(socket)
+    socket.once('close', () => this.#challenged.delete(socket))
+    void this.#open(socket, againTimeoutMs)
+  }
+
+  #handOver(socket: Socket, opening: Opening): void {
+    const bytes = opening.release()
+    this.#attachHttp(socket)
+    if (bytes.length > 0) socket.unshift(bytes)
+    socket.resume()
+  }
+
+  #failed(socket: Socket, opening: Opening, error: unknown): void {
+    opening.release()
+    this.#challenged.delete(socket)
+    if (!(error instanceof OpeningFault)) throw error
+    const isSilent = socket.bytesRead === 0
+    if (error.kind === 'left' || socket.destroyed || isSilent) socket.destroy()
+    else refuseTunnel(this.#http, socket, error.kind === 'late' ? 'request_timeout' : 'headers_too_large')
+  }
+}
+
+/** Reads on, until the client closes or a while is over: with bytes unread, the answer could be lost. */
+function endWith(socket: Socket, answer: Buffer): void {
+  socket.on('error', () => {}).end(answer)
+  socket.resume()
+  cutLater(socket)
 }

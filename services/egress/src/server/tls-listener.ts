@@ -43,11 +43,20 @@ export class TlsListener {
   /** Clients that know no TLS are not left waiting: OpenSSL would wait for the rest of a record. */
   async #open(socket: Socket): Promise<void> {
     const opening = new Opening(socket, this.#timeoutMs)
-    const first = await opening.until(([byte]) => byte, 1).catch(() => undefined)
+    const first = await firstByte(opening)
     const bytes = opening.release()
     if (first === handshakeType) {
       socket.unshift(bytes)
       this.#tls.emit('connection', socket)
     } else socket.destroy()
+  }
+}
+
+/** Undefined if none comes. */
+async function firstByte(opening: Opening): Promise<number | undefined> {
+  try {
+    return await opening.until(([byte]) => byte, 1)
+  } catch {
+    return undefined
   }
 }

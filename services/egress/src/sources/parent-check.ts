@@ -45,7 +45,7 @@ async function through(
   if (end.kind === 'parent_failed') return { kind: 'parent_failed' }
   if (end.kind === 'target_failed') return { kind: 'failed', reason: end.code }
   const { socket } = end
-  socket.on('error', () => {})
+  socket.on('error', () => {}).resume()
   try {
     if (protocol === 'tcp:') return { kind: 'good' }
     return await answerVerdict(url, { createConnection: () => secured(url, socket), signal })

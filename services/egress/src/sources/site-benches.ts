@@ -69,7 +69,7 @@ export class SiteBenches {
   /** Whether this source is benched by this report. */
   report(id: string, site: string, outcome: SourceOutcome): boolean {
     this.#reports += 1
-    if (outcome === 'connected') this.#connected(id, site)
+    if (outcome === 'connected' && this.#sites.size > 0) this.#connected(id, site)
     return outcome === 'target_failed' || outcome === 'refused_by_site' ? this.#failed(id, site, outcome) : false
   }
 

@@ -1,0 +1,39 @@
+import { expect, test } from '@jest/globals'
+import { fieldOf, headEnd, readConnectHead } from './connect-head.ts'
+
+const read = (text: string) => readConnectHead(Buffer.from(text, 'latin1'))
+const to = { url: 'a.test:443', httpVersion: '1.1' }
+
+test.each<[string, string[]]>([
+  ['\r\n', []],
+  ['\n', []],
+  ['Host: a.test:443\r\nX:y\r\n\r\n', ['Host', 'a.test:443', 'X', 'y']],
+  ['Host: a.test:443\nX:  y z \t\n\n', ['Host', 'a.test:443', 'X', 'y z']],
+  ['X:\r\nY: é\xa0\r\n\n', ['X', '', 'Y', 'é\xa0']],
+])('the fields %j are read', (rest, rawHeaders) => {
+  const lineEnd = rest.includes('\r') ? '\r\n' : '\n'
+  const text = `CONNECT a.test:443 HTTP/1.1${lineEnd}${rest}`
+  expect(read(text)).toEqual({ ...to, rawHeaders })
+  expect(headEnd(Buffer.from(`${text}behind`, 'latin1'))).toBe(text.length)
+})
+
+test.each([
+  'CONNECT a:1 HTTP/2.0\r\n\r\n',
+  'CONNECT  a:1 HTTP/1.1\r\n\r\n',
+  'CONNECT a:1 HTTP/1.1 \r\n\r\n',
+  'CONNECT a:1 HTTP/1.1\r\n folded: x\r\n\r\n',
+  'CONNECT a:1 HTTP/1.1\r\nX: y\r\n z\r\n\r\n',
+  'CONNECT a:1 HTTP/1.1\r\nX : y\r\n\r\n',
+  'CONNECT a:1 HTTP/1.1\r\nX\r\n\r\n',
+  'CONNECT a:1 HTTP/1.1\r\nX: y\rZ: z\r\n\r\n',
+  'CONNECT a:1 HTTP/1.1\r\n\rX: y\r\n\r\n',
+  'CONNECT a:1 HTTP/1.1\r\nX: \0\r\n\r\n',
+  `CONNECT a:1 HTTP/1.1\r\n${'X: y\r\n'.repeat(101)}\r\n`,
+])('%j is malformed', (text) => {
+  expect(read(text)).toBeUndefined()
+})
+
+test('of a field that is there twice, the first one counts', () => {
+  const head = { ...to, rawHeaders: ['X', '1', 'PROXY-Authorization', 'Basic a', 'proxy-authorization', 'Basic b'] }
+  expect([fieldOf(head, 'proxy-authorization'), fieldOf(head, 'y')]).toEqual(['Basic a', undefined])
+})
