@@ -135,6 +135,8 @@ export interface RedisRow {
 export interface BreakerRow {
   readonly provider: string
   readonly state: 'closed' | 'open' | 'half-open'
+  /** Upstream fails, or it limits the address of this fleet with whichever key. */
+  readonly reason?: 'failing' | 'limited'
 }
 
 export interface BackendRow {
@@ -163,7 +165,7 @@ export interface SourceRow {
   readonly state: 'up' | 'benched' | 'down'
   readonly reason?: string
   readonly until?: string
-  readonly tunnels: number
+  readonly tunnels?: number
 }
 
 /** `GET /console/api/lookup?q=8.8.8.8` (also IPv6, an AS number): the record, and how the fleet answers it. */
@@ -172,6 +174,8 @@ export interface AnsweredQuery {
   readonly status: number
   readonly record: unknown
   readonly tier: 'memory' | 'redis' | 'upstream' | 'offline' | 'none'
+  /** How it ended in more words: `l1`, `l2`, `stale`, `collapsed`, `upstream`, `bypass`, `offline`, `local`, `error`. */
+  readonly source?: string
   readonly ageSeconds?: number
   readonly ttlSeconds?: number
   readonly keyClass?: string

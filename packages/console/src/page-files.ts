@@ -39,6 +39,7 @@ const contentTypes: Readonly<Record<string, string>> = {
 
 const pageFolder = fileURLToPath(new URL('../page/', import.meta.url))
 const minGzippedBytes = 1024
+const notServed = /\.(?:test|d)\.ts$|^tsconfig\.json$/
 
 /**
  * The files of the page: a table that is made once of what is in the folder, so that no path of a request is ever one of
@@ -116,6 +117,6 @@ function filesBelow(folder: string, part = ''): string[] {
   return readdirSync(join(folder, part), { withFileTypes: true }).flatMap((entry) => {
     const name = part === '' ? entry.name : `${part}/${entry.name}`
     if (entry.isDirectory()) return filesBelow(folder, name)
-    return entry.isFile() && extname(name) in contentTypes && !/\.(test|d)\.ts$/.test(name) ? [name] : []
+    return entry.isFile() && extname(name) in contentTypes && !notServed.test(name) ? [name] : []
   })
 }

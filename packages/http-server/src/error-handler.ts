@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
-import { sendError } from './send-error.ts'
+import { type ErrorAnswerOptions, sendError } from './send-error.ts'
 
 export type ErrorMiddleware = (
   error: unknown,
@@ -14,12 +14,15 @@ export type ErrorMiddleware = (
  * The last middleware of an Express 5 app: whatever was thrown becomes a JSON answer, and `onError` is told, before the
  * answer leaves. Express itself would print HTML with a stack.
  */
-export function errorHandler(onError: (res: ServerResponse, error: ProxyError) => void): ErrorMiddleware {
+export function errorHandler(
+  onError: (res: ServerResponse, error: ProxyError) => void,
+  options: ErrorAnswerOptions = {},
+): ErrorMiddleware {
   // Express knows an error handler by its four parameters.
   return (thrown, _req, res, _next) => {
     const error = asProxyError(thrown)
     onError(res, error)
-    sendError(res, error)
+    sendError(res, error, options)
   }
 }
 

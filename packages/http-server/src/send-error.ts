@@ -21,11 +21,20 @@ export interface ErrorResponse {
   destroy(): unknown
 }
 
+export interface ErrorAnswerOptions {
+  /** Whether pages of any origin may read it: default true, as with every answer of IPinfo. */
+  readonly isForAllOrigins?: boolean
+}
+
 /**
  * Answers with an error as JSON. Fields that were set before and belong to any answer (Allow, Cache-Status) stay.
  * If an answer has already begun, the connection is destroyed: its client must not take half a body for a whole one.
  */
-export function sendError(res: ErrorResponse, error: ProxyError): void {
+export function sendError(
+  res: ErrorResponse,
+  error: ProxyError,
+  { isForAllOrigins = true }: ErrorAnswerOptions = {},
+): void {
   if (res.headersSent) {
     res.destroy()
     return
@@ -36,7 +45,7 @@ export function sendError(res: ErrorResponse, error: ProxyError): void {
   res.setHeader('Content-Type', 'application/json; charset=utf-8')
   res.setHeader('Content-Length', Buffer.byteLength(body))
   res.setHeader('Cache-Control', 'no-store')
-  res.setHeader('Access-Control-Allow-Origin', '*')
+  if (isForAllOrigins) res.setHeader('Access-Control-Allow-Origin', '*')
   res.statusCode = error.status
   // Node leaves the body out when the method was HEAD.
   res.end(body)

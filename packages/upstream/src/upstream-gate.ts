@@ -82,6 +82,13 @@ export class UpstreamGate extends EventEmitter<{ change: [product: string, state
     return [...this.#breakers].map(([product, { health, source }]) => [product, worst([health.state, source.state])])
   }
 
+  /** Why look-ups are not asked now: upstream fails, or it limits this source with whichever key. */
+  get openCause(): 'failing' | 'limited' | undefined {
+    const open = [...this.#breakers].filter(([product]) => !this.#tools.has(product)).map(([, breakers]) => breakers)
+    if (open.some(({ health }) => health.state === 'open')) return 'failing'
+    return open.some(({ source }) => source.state === 'open') ? 'limited' : undefined
+  }
+
   /**
    * Runs a call and watches how it ends; refuses it, as a failure with Retry-After, while upstream is given a pause, or
    * while too many calls wait, in all or of this client.

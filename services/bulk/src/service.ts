@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
+import { Presence } from '@ipfleet/console/presence/presence.ts'
+import { presenceId } from '@ipfleet/console/presence/presence-record.ts'
 import { within } from '@ipfleet/core/within.ts'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { ConnectionLimits } from '@ipfleet/http-server/connection-limits.ts'
@@ -13,6 +15,7 @@ import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { redisAccess } from '@ipfleet/redis/redis-settings.ts'
+import { version } from '@ipfleet/settings/version.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
@@ -70,6 +73,7 @@ export class BulkService {
   readonly #streams = new AbortController()
   readonly #server: Server
   #draining = false
+  #presence: Presence | undefined
 
   constructor(settings: BulkSettings, logger: Logger, tracer: Tracer) {
     this.#settings = settings
@@ -142,6 +146,13 @@ export class BulkService {
       this.#webhooks?.start()
       this.#logger.info({ lookups }, 'looking up')
     }
+    this.#presence = new Presence({
+      link,
+      id: presenceId(listening),
+      service: 'bulk',
+      version,
+      describe: async () => this.#condition(),
+    })
     this.#sweeper.start()
     if (role === 'api') this.#logger.info('taking jobs only; another process with BULK_ROLE=worker is to look them up')
     if (!this.#webhooks) this.#logger.info('no WEBHOOK_SECRET: jobs with a callback are refused')
@@ -164,6 +175,7 @@ export class BulkService {
       },
     })
     await worked
+    await this.#presence?.close()
     await this.#webhooks?.close()
     await this.#queue.close()
     await this.#redis.close()
@@ -252,15 +264,14 @@ export class BulkService {
   }
 
   #health(): object {
-    const paused = this.#gate.reasons()
+    const { state: status, ...reason } = this.#condition()
     const redis = linkHealth(this.#redis.link)
-    const reasons = [...(redis.reason ? [redis.reason] : []), ...paused.map((reason) => `paused: ${reason}`)]
-    return {
-      status: reasons.length === 0 ? 'ok' : 'degraded',
-      ...(reasons.length > 0 && { reason: reasons.join('; ') }),
-      redis,
-      role: this.#settings.BULK_ROLE,
-      paused,
-    }
+    return { status, ...reason, redis, role: this.#settings.BULK_ROLE, paused: this.#gate.reasons() }
+  }
+
+  #condition(): { readonly state: 'ok' | 'degraded'; readonly reason?: string } {
+    const { reason: ofRedis } = linkHealth(this.#redis.link)
+    const reasons = [...(ofRedis ? [ofRedis] : []), ...this.#gate.reasons().map((reason) => `paused: ${reason}`)]
+    return reasons.length === 0 ? { state: 'ok' } : { state: 'degraded', reason: reasons.join('; ') }
   }
 }

@@ -57,7 +57,8 @@ function judge(context: RequestContext, now: Rules): void {
   // What the server as a whole can do; probes ask it, and so it is not counted either.
   if (context.target === '*') return context.answerOptions(noFields)
   // 404 for every client, whatever the backends have there.
-  if (now.hiddenPaths.isHidden(context.target)) return context.refuse(new ProxyError('not_found'))
+  if (now.hiddenPaths.isHidden(context.target) && !now.consolePaths.isOpen(context.target, context.client.address))
+    return context.refuse(new ProxyError('not_found'))
   // Before anything waits: what is held for a request is bounded for its client, and for all.
   const over = context.holdHead(now.shares)
   if (over) return refuseInPace(context, now, over)
@@ -120,7 +121,7 @@ function forward(context: RequestContext, rules: Rules, answerFields: RawFields)
     subject: context.subject,
     group,
     hostOf: group.config.host,
-    hedgeAfterMs: route.hedgeAfterMs ?? (isOfJobs(context.target) ? 0 : rules.hedgeAfterMs),
+    hedgeAfterMs: route.hedgeAfterMs ?? (isAskedOnce(context.target) ? 0 : rules.hedgeAfterMs),
     maxBodyBytes,
     requestId: context.requestId,
     span: context.span,
@@ -130,9 +131,9 @@ function forward(context: RequestContext, rules: Rules, answerFields: RawFields)
   }).start()
 }
 
-/** What bulk answers may be made while it is read; a route may say otherwise. */
-function isOfJobs(target: string): boolean {
-  return /^\/jobs(?:[/?]|$)/.test(target)
+/** What bulk and the console answer may be made while it is read; a route may say otherwise. */
+function isAskedOnce(target: string): boolean {
+  return /^\/(?:jobs|console)(?:[/?]|$)/.test(target)
 }
 
 function isTooLong({ contentLength }: ForwardedHeaders, maxBodyBytes: number): boolean {

@@ -4,6 +4,7 @@ import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import type { Presence } from '@ipfleet/console/presence/presence.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { createApp } from './app.ts'
@@ -12,6 +13,7 @@ import { registerMetrics } from './metrics.ts'
 import type { ClientLimiter } from './limits/client-limiter.ts'
 import { ClientShares } from './limits/client-shares.ts'
 import { LimiterFactory } from './limits/limiter-factory.ts'
+import { edgePresence } from './presence.ts'
 import { AttemptsRecord, RetryBudget } from './proxy/retries.ts'
 import { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'
 import { RequestRecord } from './server/request-record.ts'
@@ -59,6 +61,7 @@ export class Edge implements Serving<EdgeConfig> {
   #rules: Rules
   #port = 0
   #draining = false
+  #presence: Presence | undefined
 
   /** @throws Error with the reason in plain words: a port that is taken, a certificate that cannot be used */
   static async start(config: EdgeConfig, deps: EdgeDeps): Promise<Edge> {
@@ -67,6 +70,8 @@ export class Edge implements Serving<EdgeConfig> {
     await groups.configure(config)
     const edge = new Edge(config, deps, { groups, shares })
     edge.#port = await edge.#server.listen(config.server)
+    const { link } = edge.#limits
+    edge.#presence = link && edgePresence({ link, port: edge.#port, groups: () => groups.all })
     return edge
   }
 
@@ -122,6 +127,7 @@ export class Edge implements Serving<EdgeConfig> {
     this.#certificate?.close()
     this.#groups.close()
     await this.#rules.limiter?.close()
+    await this.#presence?.close()
     await this.#limits.close()
     await this.#deps.tracer.close()
   }

@@ -1,4 +1,4 @@
-import { choice, cidrList, milliseconds } from '@ipfleet/settings/kinds.ts'
+import { choice, cidrList, milliseconds, secret } from '@ipfleet/settings/kinds.ts'
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
@@ -17,6 +17,11 @@ export const settingsSchema = {
     group: 'Server',
     optional: true,
     help: 'Proxies in front of the edge, whose X-Forwarded-For is believed',
+  }),
+  ADMIN_TOKEN: secret({
+    group: 'Server',
+    optional: true,
+    help: 'That of the replicas. [console] of the file is not opened without it',
   }),
   DRAIN_MS: milliseconds({
     group: 'Server',

@@ -6,6 +6,7 @@ import { listen } from '@ipfleet/http-server/listen.ts'
 import { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
+import type { Presence } from '@ipfleet/console/presence/presence.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { createMetrics, type Metrics } from '@ipfleet/telemetry/metrics.ts'
@@ -22,6 +23,7 @@ import { RequestRecord } from './proxy/request-record.ts'
 import { ProxyServer } from './server/proxy-server.ts'
 import { createSourcePool, looksUpRemotely, poolEntries } from './create-source-pool.ts'
 import { type Fleet, createFleet } from './fleet.ts'
+import { egressPresence } from './presence.ts'
 import { ClientLimits } from './limits/client-limits.ts'
 import { listenAddressOf } from './server/listen-address.ts'
 import { metricsServer } from './server/metrics-server.ts'
@@ -58,6 +60,7 @@ export class Egress {
   readonly #operators: Server | undefined
   #certificate: CertificateFollower | undefined
   #draining = false
+  #presence: Presence | undefined
 
   constructor({ settings, usersFile }: EgressOptions, logger: Logger, tracer: Tracer) {
     this.#settings = settings
@@ -116,6 +119,8 @@ export class Egress {
     const { narrowed, ...at } = listenAddressOf(this.#settings, this.#settings.LISTEN_ADDR)
     const port = await this.#server.listen(at)
     this.#own.addListener({ host: at.host, port })
+    const link = this.#fleet.redis?.link
+    this.#presence = link && egressPresence({ link, port, sources: () => this.#pool.snapshot() })
     const isTlsNarrowed = await this.#listenSecurely()
     logMode(this.#logger, this.#settings, { narrowed: narrowed || isTlsNarrowed })
     this.#logger.info({ host: at.host, port }, 'listening')
@@ -133,6 +138,7 @@ export class Egress {
     this.#certificate?.close()
     if (this.#operators) await gracefulClose(this.#operators, { drainMs: 0, deadlineMs: 0 })
     this.#users?.close()
+    await this.#presence?.close()
     this.#pool.close()
     await this.#limits.close()
     await this.#fleet.close()

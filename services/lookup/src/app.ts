@@ -10,7 +10,7 @@ import type { ConsoleDeps } from '@ipfleet/console/console.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import { RequestBudget, withBudget } from '@ipfleet/redis/request-budget.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
-import express from 'express'
+import express, { Router } from 'express'
 import { queryAnswerer } from './http/answer-query.ts'
 import { adminGuard } from './http/admin-guard.ts'
 import { consoleRoutes } from './http/console-routes.ts'
@@ -29,7 +29,7 @@ export interface AppDeps {
   readonly operations: OperationRoutesDeps
   readonly keys: KeyRoutesDeps
   readonly lookups: LookupRoutesDeps
-  readonly console: ConsoleDeps
+  readonly console: Omit<ConsoleDeps, 'operations'>
   /** How long one request may wait for Redis in all. */
   readonly redisTimeoutMs: number
 }
@@ -51,16 +51,20 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.disable('etag')
   app.set('case sensitive routing', true)
 
+  const operators = Router({ caseSensitive: true })
+  operators.use(operationRoutes(deps.operations))
+  operators.use(keyRoutes(deps.keys))
+
   app.use(probeRoutes(deps.probes))
   // Before the routes of operators: a client that may not use them does not learn which exist.
   app.use(operatorPaths, adminGuard(deps.adminToken))
-  app.use(operationRoutes(deps.operations))
-  app.use(keyRoutes(deps.keys))
+  app.use(operators)
   app.use(operatorPaths, () => {
     throw new ProxyError('not_found')
   })
   app.use(usageRoutes(deps.lookups.clients))
-  app.use(consoleRoutes(deps.console))
+  // It decides by itself who may do what operators may.
+  app.use(consoleRoutes({ ...deps.console, operations: operators }))
   // Of the bulk service. A client that looks for it here must not ask upstream for it.
   app.use('/jobs', () => {
     throw new ProxyError('not_found')

@@ -10,12 +10,12 @@ import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
-import { version } from '@ipfleet/settings/version.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
 import { createApp } from './app.ts'
+import { ReplicaConsole } from './console/replica-console.ts'
 import { chosenProviders } from './upstream/chosen-providers.ts'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { createClientGuard, registerClientMetrics } from '@ipfleet/rate-limit/clients/create-client-guard.ts'
@@ -33,7 +33,7 @@ import { RequestRecord } from './operations/request-record.ts'
 import { RequestBodies } from './http/request-bodies.ts'
 import { requestOrigin } from './http/request-origin.ts'
 import { MemoryHits } from './http/memory-hits.ts'
-import { maxToolBytes } from './http/lookup-routes.ts'
+import { type LookupRoutesDeps, maxToolBytes } from './http/lookup-routes.ts'
 import { durationsOf, type LookupSettings } from './settings.ts'
 import { isPoorer } from './upstream/richness.ts'
 import { statsOf } from './operations/stats.ts'
@@ -51,6 +51,7 @@ export class Replica {
   readonly #offline: OfflineSource | undefined
   readonly #health: Health
   readonly #server: Server
+  #console!: ReplicaConsole
 
   constructor(settings: LookupSettings, logger: Logger, tracer: Tracer) {
     this.#settings = settings
@@ -93,6 +94,7 @@ export class Replica {
     void this.#upstream?.quota.poller?.start()
     this.#offline?.follow()
     const port = await listen(this.#server, { port: this.#settings.PORT, host: this.#settings.HOST })
+    this.#console.opened(port)
     this.#logger.info({ host: this.#settings.HOST, port }, 'listening')
     const { keysSetting } = chosenProviders(this.#settings).first
     logMode(this.#logger, this.#fleet, this.#upstream, { keysSetting, offlineDb: this.#offline?.db })
@@ -105,8 +107,12 @@ export class Replica {
     await gracefulClose(this.#server, {
       drainMs: this.#settings.DRAIN_MS,
       deadlineMs: durationsOf(this.#settings).requestEndMs,
-      onDraining: () => (this.#health.draining = true),
+      onDraining: () => {
+        this.#health.draining = true
+        this.#console.endStreams()
+      },
     })
+    await this.#console.close()
     this.#upstream?.quota.poller?.close()
     for (const { keys, client } of this.#upstream?.providers ?? []) {
       keys.close()
@@ -136,8 +142,17 @@ export class Replica {
     if (clients) registerClientMetrics(metrics, clients)
     const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())
     const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)
-    const exhaustedStatus = Number(settings.EXHAUSTED_STATUS)
     const memoryHits = new MemoryHits({ memory, record, accessLog, clients })
+    const lookups = this.#routesDeps(lookup, record)
+    this.#console = new ReplicaConsole({
+      settings,
+      fleet,
+      upstream,
+      health,
+      accessLog,
+      logger: this.#logger,
+      lookups,
+    })
     const app = createApp({
       adminToken: settings.ADMIN_TOKEN,
       accessLog,
@@ -150,26 +165,31 @@ export class Replica {
       },
       keys: { admin: upstream?.quota.admin },
       redisTimeoutMs: settings.REDIS_TIMEOUT_MS,
-      console: { version },
-      lookups: {
-        lookup,
-        record,
-        clients,
-        exhaustedStatus,
-        reports: settings.TOOLS === 'local' ? new ReportStore(fleet.redis?.cache) : undefined,
-        originOf: requestOrigin({ trusted: settings.TRUST_PROXY }),
-        clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
-        liveRate: new LiveRate(() => record.live),
-        bodies: new RequestBodies({
-          maxInAllBytes: settings.BODIES_MAX_BYTES,
-          maxBytes: maxToolBytes,
-          idleTimeoutMs: settings.BODY_IDLE_TIMEOUT_MS,
-        }),
-      },
+      console: this.#console.parts(),
+      lookups,
     })
     const server = createServer(httpServerOptions(), inTurn(app))
     if (settings.FAST_LANE === 'on') openFastLane(server, memoryHits.inLane)
     return server
+  }
+
+  #routesDeps(lookup: Lookup, record: RequestRecord): LookupRoutesDeps {
+    const settings = this.#settings
+    return {
+      lookup,
+      record,
+      clients: this.#clients,
+      exhaustedStatus: Number(settings.EXHAUSTED_STATUS),
+      reports: settings.TOOLS === 'local' ? new ReportStore(this.#fleet.redis?.cache) : undefined,
+      originOf: requestOrigin({ trusted: settings.TRUST_PROXY }),
+      clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
+      liveRate: new LiveRate(() => record.live),
+      bodies: new RequestBodies({
+        maxInAllBytes: settings.BODIES_MAX_BYTES,
+        maxBytes: maxToolBytes,
+        idleTimeoutMs: settings.BODY_IDLE_TIMEOUT_MS,
+      }),
+    }
   }
 
   #lookup(memory: LruStore): Lookup {

@@ -1,4 +1,4 @@
-import { choice, integer, milliseconds, secret, seconds } from '@ipfleet/settings/kinds.ts'
+import { choice, integer, milliseconds, number, secret, seconds, text } from '@ipfleet/settings/kinds.ts'
 import { plainLogSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisAddress } from '@ipfleet/redis/redis-address.ts'
 import { redisAccessSettings, redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
@@ -134,6 +134,25 @@ export const settingsSchema = {
     group: 'Server',
     optional: true,
     help: 'Bearer token for operations that change something (DELETE /cache). Unset: they are allowed from loopback only',
+  }),
+  CONSOLE_READ_TOKEN: secret({
+    group: 'Console',
+    optional: true,
+    help: 'Token for `/console` that shows everything and changes nothing. ADMIN_TOKEN shows and changes; without a token the console opens on the replica’s own machine only, while ADMIN_TOKEN is unset',
+  }),
+  UNIT_PRICE: number({
+    group: 'Console',
+    min: 0,
+    max: 1000,
+    optional: true,
+    help: 'What an upstream unit costs, for the money that the console shows: 0.0005. Unset: none is shown',
+  }),
+  CURRENCY: text({
+    group: 'Console',
+    pattern: /^[A-Z]{3}$/,
+    allowed: 'three capital letters (ISO 4217)',
+    default: 'USD',
+    help: 'The currency of UNIT_PRICE',
   }),
   DRAIN_MS: milliseconds({
     group: 'Server',

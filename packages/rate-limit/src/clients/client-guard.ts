@@ -39,6 +39,13 @@ export interface Usage {
   readonly budgets: { readonly [Name in BudgetName]?: BudgetUsage }
 }
 
+/** What an operator sees of a client: its name or the beginning of its hash, and one of its budgets if it has any. */
+export interface ClientBudget {
+  readonly id: string
+  readonly budget?: BudgetName
+  readonly usage?: BudgetUsage
+}
+
 export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter } & {
   close(): Promise<void>
 }
@@ -48,6 +55,7 @@ export type IsCounted = (req: RequestHead) => boolean
 
 export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'over_requests' | 'over_units'
 
+const budgetNames = ['requests', 'units'] as const satisfies readonly BudgetName[]
 const nothing: readonly string[] = []
 
 /**
@@ -134,6 +142,24 @@ export class ClientGuard {
     void this.#limiters.units.charge(client.id, client.units, units)
     const after = { ...before, remaining: Math.max(0, before.remaining - units) }
     setFields(res, { client, decisions: { ...decisions, units: after } })
+  }
+
+  /** All clients with what they have used, for operators: one entry for each budget, or one without. */
+  async all(): Promise<ClientBudget[]> {
+    const clients = await Promise.all(
+      Array.from(this.#clients.values(), async (client): Promise<ClientBudget[]> => {
+        const id = client.name ?? client.id.slice(0, 12)
+        const budgets = budgetNames.flatMap((name) => (client[name] ? [{ name, policy: client[name] }] : []))
+        if (budgets.length === 0) return [{ id }]
+        return Promise.all(
+          budgets.map(async ({ name, policy }) => {
+            const usage = usageOf(policy, await this.#limiters[name].check(client.id, policy))
+            return { id, budget: name, usage }
+          }),
+        )
+      }),
+    )
+    return clients.flat()
   }
 
   /** What a client has left of its units, for work that it does not wait for; undefined without such a budget. */

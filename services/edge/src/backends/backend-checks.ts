@@ -13,7 +13,7 @@ export interface BackendChecksDeps {
   readonly clock: Clock
   /** From 0 to 1. */
   readonly random: () => number
-  readonly onUnhealthy: (backend: Backend) => void
+  readonly onUnhealthy: (backend: Backend, reason: string) => void
 }
 
 /** The active checks of a group's backends, and what comes of them. */
@@ -43,7 +43,7 @@ export class BackendChecks {
     checker.on('healthy', () => backends.bringBack(backend))
     checker.on('unhealthy', (reason) => {
       backends.takeOut(backend, reason)
-      onUnhealthy(backend)
+      onUnhealthy(backend, reason)
     })
     return checker
   }

@@ -17,6 +17,12 @@ export type AttemptEnd =
   /** The client left first, or nothing can be said of the backend. */
   | 'unknown'
 
+/** Why a backend was blamed, in the words of the log, and when (milliseconds since 1970). */
+export interface BackendError {
+  readonly reason: string
+  readonly atMs: number
+}
+
 /** The share of its weight that a backend begins with when it starts slowly. */
 const initialShare = 0.1
 
@@ -29,6 +35,8 @@ export class Backend implements Candidate {
   state: BackendState = 'up'
   /** Requests under way, of this process. */
   inFlight = 0
+  /** Of the last failed attempt or check. */
+  lastError: BackendError | undefined
   /** When it last began an answer (`performance.now()`). */
   answeredMs = -Infinity
   effectiveWeight: number

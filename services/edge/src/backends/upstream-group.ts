@@ -5,7 +5,7 @@ import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 import type { PoolOptions, UpstreamPool } from '@ipfleet/proxy/http1/connection-pool.ts'
 import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { EjectionConfig, GroupConfig, HealthConfig } from '../config/edge-config.ts'
-import { type AttemptEnd, Backend, type BackendState } from './backend.ts'
+import { type AttemptEnd, Backend, type BackendError, type BackendState } from './backend.ts'
 import { type BackendEvents, BackendSet } from './backend-set.ts'
 import { alignTurns, balancers, roundRobin } from './balancers.ts'
 import { DnsWatcher, type Resolve } from './dns-watcher.ts'
@@ -47,6 +47,7 @@ export interface BackendSnapshot {
   readonly open: number
   readonly idle: number
   readonly waiting: number
+  readonly lastError?: BackendError | undefined
 }
 
 /** A group whose backends come and go: by the addresses of their names, by active checks, by what the traffic tells. */
@@ -75,7 +76,10 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
       ...this.#deps,
       config: () => this.#config,
       backends: this.#backends,
-      onUnhealthy: (backend) => this.#doubtAddressOf(backend),
+      onUnhealthy: (backend, reason) => {
+        noteError(backend, reason)
+        this.#doubtAddressOf(backend)
+      },
     })
     this.#dns = new DnsWatcher(this.#deps)
     this.#dns.on('unresolved', (hostname, code) => this.emit('unresolved', hostname, code))
@@ -139,7 +143,8 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     return backend
   }
 
-  done(backend: Backend, end: AttemptEnd): void {
+  /** @param reason of one that failed */
+  done(backend: Backend, end: AttemptEnd, reason = 'failed'): void {
     backend.inFlight -= 1
     if (end === 'unknown') return
     const wasAsked = this.#asked.delete(backend)
@@ -148,6 +153,7 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
       backend.ejection.answered()
       return
     }
+    noteError(backend, reason)
     this.#backends.failed(backend)
     this.#doubtAddressOf(backend)
   }
@@ -170,8 +176,9 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
   snapshots(): readonly BackendSnapshot[] {
     // Brings the weights up to date.
     void this.#backends.up
-    return this.#backends.all.map(({ id, state, effectiveWeight, inFlight, pool: { open, idle, waiting } }) => {
-      return { id, state, effectiveWeight, inFlight, open, idle, waiting }
+    return this.#backends.all.map(({ id, state, effectiveWeight, inFlight, lastError, pool }) => {
+      const { open, idle, waiting } = pool
+      return { id, state, effectiveWeight, inFlight, open, idle, waiting, lastError }
     })
   }
 
@@ -230,6 +237,10 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     const firstTurn = this.#deps.random() * 1e-6
     return new Backend(endpoint, pool, firstTurn, (backend) => this.#backends.readmit(backend))
   }
+}
+
+function noteError(backend: Backend, reason: string): void {
+  backend.lastError = { reason, atMs: Date.now() }
 }
 
 async function lookUpAll(hostname: string): Promise<readonly string[]> {

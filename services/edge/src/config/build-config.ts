@@ -22,6 +22,7 @@ export function buildConfig(tables: ConfigTables) {
     rateLimit: tables.rate_limit && rateLimitConfig(tables.rate_limit),
     access: tables.access,
     metrics: tables.metrics,
+    console: tables.console,
   }
 }
 

@@ -56,8 +56,8 @@ const server = table({
   tunnel_idle_seconds: preset(seconds(), 3600, 'How long nothing may pass through a tunnel'),
   hidden_paths: preset(
     listOf(kinds.pathPrefix),
-    ['/metrics', '/stats', '/cache', '/keys', '/admin'],
-    'Paths that are answered 404 with all below them: what the replicas offer their operators',
+    ['/metrics', '/stats', '/cache', '/keys', '/admin', '/console'],
+    'Paths that are answered 404 with all below them: what the replicas offer their operators. /console is hidden with any of them, unless [console] opens it',
   ),
   show_backend: preset(flag, true, 'Whether X-Backend names who answered'),
   proxy_protocol: preset(
@@ -189,6 +189,15 @@ const metrics = table({
   allow: preset(blocks, ['loopback', 'private'], 'Clients that may read them; to others the path does not exist'),
 })
 
+const consoleAccess = table({
+  enabled: preset(
+    flag,
+    false,
+    'Whether /console goes to the replicas, as any path does by its route. Needs ADMIN_TOKEN, which the replicas have too: through the edge no one gets in without it or their CONSOLE_READ_TOKEN',
+  ),
+  allow: preset(blocks, ['loopback', 'private'], 'Clients that may open it; to others the path does not exist'),
+})
+
 /** The tables of the file as they are written there, with what the help lists below them. */
 export const configTables = [
   { title: '[server]', table: server },
@@ -206,6 +215,7 @@ export const configTables = [
   { title: '[rate_limit]', note: 'without it, no client is limited', table: rateLimit },
   { title: '[access]', table: access },
   { title: '[metrics]', table: metrics },
+  { title: '[console]', table: consoleAccess },
 ]
 
 /** The file. What its tables say together is judged by `contradictions.ts`. */
@@ -222,6 +232,7 @@ export const configFile = table(
     rate_limit: rateLimit.optional(),
     access: access.prefault({}),
     metrics: metrics.prefault({}),
+    console: consoleAccess.prefault({}),
   },
   homesOf,
 )

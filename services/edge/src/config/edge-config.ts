@@ -21,4 +21,5 @@ export type RetryConfig = Readonly<EdgeConfig['retry']>
 /** After how long without an answer another backend is asked too; `auto`: from the latencies seen; 0: never. */
 export type HedgeAfter = RetryConfig['hedgeAfterMs']
 export type RateLimitConfig = Readonly<NonNullable<EdgeConfig['rateLimit']>>
+export type ConsoleConfig = Readonly<EdgeConfig['console']>
 export type AccessConfig = Readonly<EdgeConfig['access']>

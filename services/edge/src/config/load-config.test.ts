@@ -52,7 +52,7 @@ const preset = {
     sendTimeoutMs: 60_000,
     upgrades: true,
     tunnelIdleMs: 3_600_000,
-    hiddenPaths: ['/metrics', '/stats', '/cache', '/keys', '/admin'],
+    hiddenPaths: ['/metrics', '/stats', '/cache', '/keys', '/admin', '/console'],
     showBackend: true,
     proxyProtocol: [],
     probeEndpoint: '/edge/readyz',
@@ -84,6 +84,10 @@ const preset = {
   metrics: {
     enabled: true,
     endpoint: '/metrics',
+    allow: ['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+  },
+  console: {
+    enabled: false,
     allow: ['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
   },
 }

@@ -47,6 +47,11 @@ function loadedFrom(text: string, { name, env, file }: Origin): LoadedConfig {
   if (!(document instanceof TomlDocument)) return faultsIn(name, [document])
   const read = fileOf(document).safeParse(document.root)
   if (!read.success) return faultsIn(name, tomlFaults(read.error.issues, document))
+  // Without it replicas let in those on their own machine only, and so no one who comes by the edge.
+  if (read.data.console.enabled && !env['ADMIN_TOKEN'] && !env['ADMIN_TOKEN_FILE']) {
+    const message = 'console.enabled: needs ADMIN_TOKEN in the environment, the same as that of the replicas'
+    return faultsIn(name, [{ line: document.lineOf(['console', 'enabled']), message }])
+  }
   return { kind: 'config', config: buildConfig(read.data), file }
 }
 

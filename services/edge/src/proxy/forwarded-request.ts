@@ -324,7 +324,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   #release(backend: Backend, end: AttemptEnd): void {
     this.#spans.get(backend)?.end({ 'error.type': end === 'failed' ? (this.#fault?.kind ?? end) : undefined })
     this.#spans.delete(backend)
-    this.#of.group.done(backend, end)
+    this.#of.group.done(backend, end, this.#fault?.message)
     this.#deps.record.end(backend.id, end)
   }
 }

@@ -54,6 +54,8 @@ export interface SourceStatus {
   readonly listedAs: string
   /** Whether any of it is in rotation. */
   readonly isUp: boolean
+  /** Where none is. */
+  readonly reason?: OutReason | undefined
 }
 
 /** The sources of one family. */
@@ -127,7 +129,10 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
   /** For metrics. */
   snapshot(): readonly SourceStatus[] {
     const entries = Map.groupBy(this.#sources, ({ entry }) => entry.listedAs)
-    return [...entries].map(([listedAs, sources]) => ({ listedAs, isUp: sources.some(({ health }) => !health.isOut) }))
+    return [...entries].map(([listedAs, sources]) => {
+      const isUp = sources.some(({ health }) => !health.isOut)
+      return { listedAs, isUp, reason: isUp ? undefined : sources[0]?.health.outReason }
+    })
   }
 
   /** No event follows. */

@@ -34,6 +34,11 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     this.#clock = clock
   }
 
+  /** Why it is out; of another replica's finding that is not told. Undefined: it is not. */
+  get outReason(): OutReason | undefined {
+    return this.#isOut ? (this.#own ?? 'check_failed') : undefined
+  }
+
   get isOut(): boolean {
     return this.#isOut
   }
@@ -103,7 +108,7 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     const isOut = this.#own !== undefined || this.#fleetTimer !== undefined
     if (isOut === this.#isOut) return
     this.#isOut = isOut
-    if (isOut) this.emit('out', this.#own ?? 'check_failed')
+    if (isOut) this.emit('out', this.outReason ?? 'check_failed')
     else this.emit('back')
   }
 }

@@ -28,6 +28,8 @@ export interface Fleet {
   readonly flight: Pick<FleetFlight<SharedOutcome>, 'run'>
   readonly keyStore: KeyStore
   readonly breakerStates: SharedBreakerStates
+  /** Redis's time, for what replicas tell one another. */
+  readonly clock: Pick<FleetClock, 'epochMs'>
   readonly redis: FleetRedis | undefined
   /** Resolves when the fleet is joined, or after a second without it: a replica also starts while Redis is away. */
   joined(): Promise<void>
@@ -57,12 +59,14 @@ export function openFleet(settings: LookupSettings): Fleet {
 }
 
 function loneFleet(settings: LookupSettings): Fleet {
+  const clock = new FleetClock()
   return {
     generation: ownGeneration(),
+    clock,
     shared: noStore,
     // This process has already made sure that it loads once.
     flight: { run: loadAlone },
-    keyStore: new LocalKeyStore(new FleetClock(), { trialMs: durationsOf(settings).requestEndMs }),
+    keyStore: new LocalKeyStore(clock, { trialMs: durationsOf(settings).requestEndMs }),
     breakerStates: localBreakerStates,
     redis: undefined,
     joined: async () => {},
@@ -106,6 +110,7 @@ function sharedFleet(settings: LookupSettings, access: RedisAccess): Fleet {
       subscriber,
     ),
     breakerStates: new RedisBreakerStates(state, subscriber),
+    clock,
     redis: { state, cache, subscriber, flight },
     joined: () => within(joinPatienceMs, generation.known),
     close: async () => {

@@ -16,12 +16,12 @@ export function keyRoutes({ admin }: KeyRoutesDeps): Router {
   router.get('/keys', async (_req, res) => {
     res.json({ keys: (await admin?.rows()) ?? [] })
   })
-  const change = (act: (admin: KeyAdmin, id: string, req: Request) => Promise<unknown>) => {
+  const change = (act: (admin: KeyAdmin, id: string, req: Request) => Promise<object | void>) => {
     return async (req: Request, res: Response): Promise<void> => {
       const id = String(req.params['id'])
       if (!admin?.knows(id)) throw new ProxyError('not_found', { message: 'There is no key of this id' })
-      await act(admin, id, req)
-      res.json((await admin.rows()).find((row) => row.id === id))
+      const more = await act(admin, id, req)
+      res.json({ ...(await admin.rows()).find((row) => row.id === id), ...more })
     }
   }
   router.post(
@@ -31,6 +31,10 @@ export function keyRoutes({ admin }: KeyRoutesDeps): Router {
   router.post(
     '/keys/:id/release',
     change((known, id) => known.release(id)),
+  )
+  router.post(
+    '/keys/:id/test',
+    change(async (known, id) => ({ tested: await known.test(id) })),
   )
   return router
 }

@@ -1,7 +1,9 @@
+import { monotonicClock } from '@ipfleet/core/clock.ts'
 import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { BenchReason, KeyState } from '@ipfleet/key-pool/key-store.ts'
 import { type KeyQuota, type Quota, weightsOf } from '@ipfleet/key-pool/quota.ts'
+import type { Reply } from '@ipfleet/upstream/reply.ts'
 
 /** A key as an operator sees it: never its secret. What is not known is left out. */
 export interface KeyRow {
@@ -37,7 +39,16 @@ export interface ProductRow {
   readonly seconds: number
 }
 
+/** What upstream said to an account look-up with a key. */
+export interface KeyTest {
+  /** 0: nothing. */
+  readonly status: number
+  readonly ms: number
+}
+
 export interface KeyAdminDeps {
+  /** Asks for the account of a key, which costs no unit. @throws ProxyError `not_offered` */
+  readonly ask: (key: ApiKey) => Promise<Reply>
   /** Of each provider. */
   readonly pools: readonly KeyPool[]
   /** How long a key is benched when the request does not say. */
@@ -64,6 +75,15 @@ export class KeyAdmin {
 
   async release(id: string): Promise<void> {
     await this.#poolOf(id)?.release(id)
+  }
+
+  /** Asks upstream once whether it takes the key; nothing is benched for what it says. @throws ProxyError `not_offered` */
+  async test(id: string): Promise<KeyTest | undefined> {
+    const key = this.#poolOf(id)?.keys.find((one) => one.id === id)
+    if (!key) return undefined
+    const startedMs = monotonicClock.nowMs()
+    const status = statusOf(await this.#deps.ask(key))
+    return { status, ms: Math.round(monotonicClock.nowMs() - startedMs) }
   }
 
   async rows(): Promise<KeyRow[]> {
@@ -142,6 +162,10 @@ export class KeyAdmin {
   #at(inMs: number): string {
     return new Date(this.#deps.epochMs() + inMs).toISOString()
   }
+}
+
+function statusOf(reply: Reply): number {
+  return 'answer' in reply ? reply.answer.status : (reply.status ?? 0)
 }
 
 function sharesOf({ keys }: KeyPool, states: readonly KeyState[], quotas: readonly KeyQuota[]): Map<string, number> {

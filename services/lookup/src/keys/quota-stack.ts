@@ -1,4 +1,6 @@
 import { monotonicClock } from '@ipfleet/core/clock.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { offers } from '@ipfleet/upstream/providers/provider.ts'
 import type { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
@@ -38,13 +40,20 @@ export function quotaStack(
     pools,
   }: { readonly pool: KeyPool; readonly client: UpstreamClient; readonly pools: readonly KeyPool[] },
 ): QuotaStack {
-  const admin = new KeyAdmin({ pools, benchMs: durationsOf(settings).cooldownMs, epochMs })
-  const everyMs = durationsOf(settings).quotaPollMs
-  if (everyMs === 0 || !offers(client.provider, account)) return { admin, poller: undefined }
   const timeoutMs = settings.REQUEST_TIMEOUT_MS
+  const hasAccounts = offers(client.provider, account)
+  const ask = ({ secret }: ApiKey) => client.ask(account, secret, monotonicClock.nowMs() + timeoutMs)
+  const askOwn = async (key: ApiKey) => {
+    // A key of one provider is never sent to another.
+    if (!hasAccounts || !pool.keys.includes(key)) throw new ProxyError('not_offered')
+    return ask(key)
+  }
+  const admin = new KeyAdmin({ ask: askOwn, pools, benchMs: durationsOf(settings).cooldownMs, epochMs })
+  const everyMs = durationsOf(settings).quotaPollMs
+  if (everyMs === 0 || !hasAccounts) return { admin, poller: undefined }
   const poller = new QuotaPoller({
     pool,
-    ask: ({ secret }) => client.ask(account, secret, monotonicClock.nowMs() + timeoutMs),
+    ask,
     claims: redis ? new FleetQuotaClaims(redis.state) : new LocalQuotaClaims(),
     everyMs,
     settleMs: Math.min(timeoutMs, everyMs / 2),

@@ -19,6 +19,9 @@ export class RequestRecord {
   live = 0
   /** Requests that found all keys benched and nothing to answer with. */
   keysExhausted = 0
+  /** Look-ups by their end, those in batches too; hits in memory that `addMemoryHit` was told of are in `live` only. */
+  readonly #lookUps: Record<AnswerEnd, number>
+  #singlesInLookUps = 0
   readonly #requests: HotCounter<typeof labels>
   readonly #durations: HotHistogram<{ readonly cache: typeof ends }>
   readonly #items: HotCounter<{ readonly cache: typeof ends }>
@@ -26,7 +29,8 @@ export class RequestRecord {
   readonly #memoryHitDuration: { observeMs(durationMs: number): void }
 
   constructor(metrics: Metrics) {
-    this.counts = Object.fromEntries(ends.map((end) => [end, 0])) as Record<AnswerEnd, number>
+    this.counts = noneOfEach()
+    this.#lookUps = noneOfEach()
     this.#requests = metrics.hotCounter({
       name: 'ipfleet_requests_total',
       help: 'Requests by route, status class and where the answer came from.',
@@ -50,16 +54,29 @@ export class RequestRecord {
     return ends.reduce((sum, end) => sum + this.counts[end], 0)
   }
 
+  /** Single look-ups and items of batches, by where their answers came from. */
+  get lookUps(): Readonly<Record<AnswerEnd, number>> {
+    return { ...this.#lookUps, l1: this.#lookUps.l1 + this.live - this.#singlesInLookUps }
+  }
+
   add(route: RouteClass, status: number, end: AnswerEnd, durationMs: number): void {
     this.counts[end] += 1
-    if (route === 'lookup') this.live += 1
+    if (route === 'lookup') {
+      this.live += 1
+      this.#lookUps[end] += 1
+      this.#singlesInLookUps += 1
+    }
     this.#requests.series({ route, status: statusClass(status), cache: end }).inc()
     this.#durations.series({ cache: end }).observeMs(durationMs)
   }
 
   /** The items of one batch. */
   addItems(items: ItemCounts): void {
-    for (const end of ends) if (items[end] !== undefined) this.#items.series({ cache: end }).inc(items[end])
+    for (const end of ends) {
+      if (items[end] === undefined) continue
+      this.#lookUps[end] += items[end]
+      this.#items.series({ cache: end }).inc(items[end])
+    }
   }
 
   /** The same for the most frequent case, without looking anything up. */
@@ -70,6 +87,9 @@ export class RequestRecord {
     this.#memoryHitDuration.observeMs(durationMs)
   }
 }
+
+const noneOfEach = (): Record<AnswerEnd, number> =>
+  Object.fromEntries(ends.map((end) => [end, 0])) as Record<AnswerEnd, number>
 
 function statusClass(status: number): StatusClass {
   return `${Math.floor(status / 100)}xx` as StatusClass

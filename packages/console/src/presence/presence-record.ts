@@ -1,0 +1,30 @@
+import { hostname } from 'node:os'
+import type { BackendRow, BreakerRow, ServiceName, SourceRow } from '../contract.ts'
+
+/** What a process says of itself, every five seconds. No secrets: who may read Redis, and who may see the console, reads it. */
+export interface PresenceRecord {
+  readonly id: string
+  readonly service: ServiceName
+  readonly version: string
+  /** ISO 8601. */
+  readonly startedAt: string
+  readonly state: 'ok' | 'degraded'
+  readonly reason?: string
+  readonly requestsPerSecond?: number
+  readonly rssMb?: number
+  /** Of a replica. */
+  readonly breakers?: readonly BreakerRow[]
+  /** Of an edge. */
+  readonly backends?: readonly Omit<BackendRow, 'edge'>[]
+  /** Of an egress. */
+  readonly sources?: readonly Omit<SourceRow, 'egress'>[]
+}
+
+/** A record with how old it is. */
+export interface SeenRecord extends PresenceRecord {
+  readonly seenMsAgo: number
+}
+
+/** By host and port, so that a process which is started again takes the place of the one before. */
+export const presenceId = (port: number, worker?: number): string =>
+  `${hostname()}:${port}${worker === undefined ? '' : `/${worker}`}`

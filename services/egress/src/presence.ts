@@ -1,0 +1,49 @@
+import type { SourceRow } from '@ipfleet/console/contract.ts'
+import { Presence } from '@ipfleet/console/presence/presence.ts'
+import { presenceId } from '@ipfleet/console/presence/presence-record.ts'
+import { linkHealth } from '@ipfleet/redis/link-health.ts'
+import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
+import { version } from '@ipfleet/settings/version.ts'
+import type { SourceStatus } from './sources/live-source-pool.ts'
+import type { OutReason } from './sources/source-health.ts'
+
+export interface EgressPresenceDeps {
+  readonly link: RedisLink
+  readonly port: number
+  readonly sources: () => readonly SourceStatus[]
+}
+
+const reasons: Readonly<Record<OutReason, string>> = {
+  not_ours: 'this machine does not have the address',
+  check_failed: 'nothing is reached from it',
+  parent_failed: 'the parent proxy is not reached, or does not serve this one',
+}
+
+/** Tells the consoles of the replicas that this egress is there, and why which of its sources are out. */
+export function egressPresence({ link, port, sources }: EgressPresenceDeps): Presence {
+  return new Presence({
+    link,
+    id: presenceId(port),
+    service: 'egress',
+    version,
+    describe: async () => {
+      const rows = sources().map(rowOf)
+      const { reason: ofRedis } = linkHealth(link)
+      const isOut = rows.length > 0 && rows.every(({ state }) => state !== 'up')
+      const troubles = [...(isOut ? ['every source address is out'] : []), ...(ofRedis ? [ofRedis] : [])]
+      return {
+        state: troubles.length > 0 ? 'degraded' : 'ok',
+        ...(troubles.length > 0 && { reason: troubles.join('; ') }),
+        sources: rows,
+      }
+    },
+  })
+}
+
+function rowOf({ listedAs, isUp, reason }: SourceStatus): Omit<SourceRow, 'egress'> {
+  return {
+    label: listedAs,
+    state: isUp ? 'up' : 'down',
+    ...(reason !== undefined && { reason: reasons[reason] }),
+  }
+}
