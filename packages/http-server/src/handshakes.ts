@@ -1,5 +1,5 @@
 import type { Server, Socket } from 'node:net'
-import type { Server as TlsServer } from 'node:tls'
+import type { Server as TlsServer, TLSSocket } from 'node:tls'
 
 /**
  * Connections of a listener whose TLS handshake has not ended. Node.js knows them by no list, and ends them after
@@ -14,6 +14,11 @@ export class Handshakes {
     listener.on('connection', (socket: Socket) => this.#begin(socket))
     // Before others, which may say that the connection is from elsewhere (PROXY protocol).
     tls.prependListener('secureConnection', (socket) => this.#open.delete(peerOf(socket)))
+  }
+
+  /** The connection below one whose handshake has failed. */
+  below(socket: TLSSocket): Socket | undefined {
+    return this.#open.get(peerOf(socket))
   }
 
   destroyAll(): void {

@@ -142,6 +142,19 @@ describe('what is not so is refused', () => {
     expect(answers.map(({ status }) => status)).toEqual([400])
     expect((await ask(edge.port, '/', { from: '127.0.0.2' })).status).toBe(200)
   })
+
+  test.each([
+    ['1', v1('192.0.2.1')],
+    ['2', v2('192.0.2.1')],
+  ])(
+    'a header of version %s where TLS is spoken, from any other address: in clear text, and in the log',
+    async (_what, bytes) => {
+      const { answers, end } = await converse(secure.port, bytes, { from: '127.0.0.2' })
+      expect([answers.map(({ status }) => status), end === 'open']).toEqual([[400], false])
+      const [, id] = /^x-request-id: (\S+)/im.exec(answers[0]?.head ?? '') ?? []
+      await until(() => secure.output().includes(`id=${id}`) || secure.output().includes(`"id":"${id}"`))
+    },
+  )
 })
 
 /** What one header and a handshake behind it, in one write, get. */

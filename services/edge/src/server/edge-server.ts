@@ -242,7 +242,11 @@ export class EdgeServer {
       this.#h1.emit('connection', socket)
     })
     // Who takes too long over the handshake is only told of by Node 26.
-    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      const below = error.code === noTls ? this.#handshakes?.below(socket) : undefined
+      if (below) this.#h1.emit('clientError', error, below)
+      else socket.destroy()
+    })
     // Its look for expired headers begins when a server listens, which this one does not.
     this.#h1.emit('listening')
     return server
@@ -259,6 +263,9 @@ export class EdgeServer {
     return { maxConnections, maxPerClient: maxConnectionsPerClient, isTrusted, onRefused }
   }
 }
+
+/** What OpenSSL says of a PROXY header, and of whatever else is neither TLS nor HTTP. */
+const noTls = 'ERR_SSL_WRONG_VERSION_NUMBER'
 
 function limitsOf(config: ServerConfig) {
   return {
