@@ -83,6 +83,8 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   /** Why the Sentinel that was asked last has named no master. */
   #sentinelError = ''
   #failuresInARow = 0
+  /** What the server has said, if it has said anything since it last answered as it should. */
+  #lastRefusal: RedisProblem | undefined
   #up = false
   #isReached = false
   #hasPassed = false
@@ -173,7 +175,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 
   /** Something that goes past this link was refused by the same server: a subscription, a command of a library. */
   refused(error: unknown): void {
-    const problem = isReplyError(error) ? problemOf(firstOf(error), this.#place) : undefined
+    const problem = this.#refusalIn(error)
     if (problem === undefined) return
     // Whether it is the server that cannot serve now is for the test to find out.
     if (problem.kind !== 'away') this.condition.set(problem)
@@ -209,7 +211,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
       this.refused(failure.cause)
       // A server that had less time than it may take has not failed.
       if (failure.reason !== 'timeout' || timeoutMs === this.#timeoutMs) {
-        this.#count(isOutage(failure) ? 'outage' : 'answered')
+        this.#count(isOutage(failure) ? 'outage' : 'answered', this.#refusalIn(failure.cause))
       }
       this.emit('command', performance.now() - startedMs, 'failed')
       throw new RedisUnavailable(failure.reason, failure.cause, this.condition.trouble?.problem)
@@ -221,9 +223,18 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     return new RedisUnavailable(problem?.kind === 'settings' ? 'refused' : 'down', undefined, problem)
   }
 
-  #count(result: 'answered' | 'outage'): void {
-    this.#failuresInARow = result === 'outage' ? this.#failuresInARow + 1 : 0
-    if (this.#isOpen && this.condition.trouble === undefined) this.condition.set(silentProblem(this.#place))
+  #refusalIn(error: unknown): RedisProblem | undefined {
+    return isReplyError(error) ? problemOf(firstOf(error), this.#place) : undefined
+  }
+
+  /** @param refusal what the server has said, if it has said anything */
+  #count(result: 'answered' | 'outage', refusal?: RedisProblem): void {
+    const hasFailed = result === 'outage'
+    this.#failuresInARow = hasFailed ? this.#failuresInARow + 1 : 0
+    this.#lastRefusal = hasFailed ? (refusal ?? this.#lastRefusal) : undefined
+    if (this.#isOpen && this.condition.trouble === undefined) {
+      this.condition.set(this.#lastRefusal ?? silentProblem(this.#place))
+    }
     this.#settle()
   }
 
@@ -334,7 +345,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 
   #closed(): void {
     const { trouble } = this.condition
-    if (this.#up) this.condition.set(lostProblem(this.#place))
+    if (this.#up) this.condition.set(this.#lastRefusal ?? lostProblem(this.#place))
     else if (trouble === undefined) {
       if (this.isCluster) this.#setWithReason(muteProblem(this.#place))
       else this.condition.set((this.#isReached ? closedAtOnceProblem : muteProblem)(this.#place))

@@ -200,7 +200,7 @@ export function closedAtOnceProblem(place: RedisPlace): RedisProblem {
   // With TLS 1.3 it may end the connection before its reason, a missing certificate, has been read.
   const hint = place.tls
     ? 'is it redis:// instead of rediss://, or does it want a certificate of its clients ($settings_CERT, $settings_KEY)?'
-    : 'does it want TLS (rediss://)?'
+    : 'does it want TLS (rediss://), or has it as many clients as it takes (maxclients)?'
   return problemIn([/./, 'settings', 'CLOSED', `the server at $at ends the connection at once: ${hint}`], place)
 }
 

