@@ -1,12 +1,13 @@
 import { Resolver } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
+import { isIPv6 } from 'node:net'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import { looksOf } from '@ipfleet/core/file-follower.ts'
 import { within } from '@ipfleet/core/within.ts'
 import { choice } from '@ipfleet/settings/kinds.ts'
 import { addressKind } from './address-kind.ts'
 import { type LookedUp, type LookUp, systemLookUp } from './name-lookups.ts'
+import { interfaceAddresses } from './own-addresses.ts'
 
 export interface DnsLookUpOptions {
   /** Default: those of the system. */
@@ -14,6 +15,10 @@ export interface DnsLookUpOptions {
   readonly resolvConf?: string
   /** Each an address, perhaps with a port. Default: those of the system. */
   readonly servers?: readonly string[]
+  /** Default: the addresses of the system's interfaces. */
+  readonly listOwn?: () => readonly string[]
+  /** Monotonic; by it, the interfaces are listed again after a while. */
+  readonly nowMs?: () => number
 }
 
 /** Who looks names up: Node's own resolver, or the system's with all that it can be told. */
@@ -45,7 +50,10 @@ export function dnsLookUp({
   hostsFile = '/etc/hosts',
   resolvConf = '/etc/resolv.conf',
   servers,
+  listOwn = interfaceAddresses,
+  nowMs = () => performance.now(),
 }: DnsLookUpOptions = {}): LookUp {
+  const families = familiesInOrder(listOwn, nowMs)
   const hosts = watched(hostsFile, readHosts)
   const system = watched(resolvConf, (text) => {
     const resolver = new Resolver({ timeout: tryTimeoutMs, tries: 2 })
@@ -56,7 +64,7 @@ export function dnsLookUp({
     const known = specialNames(name) ?? hosts().get(name)
     if (known) return known.map((address) => ({ address }))
     const { resolver, search, ndots } = system()
-    return firstFound(candidates(name, search, ndots), (candidate) => bothFamilies(resolver, candidate))
+    return firstFound(candidates(name, search, ndots), (candidate) => bothFamilies(resolver, families(), candidate))
   }
 }
 
@@ -91,10 +99,14 @@ async function firstFound(
   throw last
 }
 
-async function bothFamilies(resolver: Resolver, name: string): Promise<readonly LookedUp[]> {
+async function bothFamilies(
+  resolver: Resolver,
+  families: readonly (4 | 6)[],
+  name: string,
+): Promise<readonly LookedUp[]> {
   const found: LookedUp[][] = [[], []]
   const errors: unknown[] = []
-  const queries = familiesInOrder().map(async (family, index) => {
+  const queries = families.map(async (family, index) => {
     try {
       const records = await resolver[family === 4 ? 'resolve4' : 'resolve6'](name, { ttl: true })
       found[index] = records.map(({ address, ttl }) => ({ address, ttlSeconds: ttl }))
@@ -117,11 +129,20 @@ function isAbsence(error: unknown): boolean {
   return errorCode(error) === 'ENODATA' || errorCode(error) === 'ENOTFOUND'
 }
 
+/** Listing hundreds of addresses takes the system up to a millisecond. */
+const rememberOwnMs = 5000
+
 /** RFC 6724: addresses that this machine has no way to are last. */
-function familiesInOrder(): readonly (4 | 6)[] {
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  const hasIpv6 = own.some(({ family, address }) => family === 'IPv6' && addressKind(address) === 'public')
-  return hasIpv6 ? [6, 4] : [4, 6]
+function familiesInOrder(listOwn: () => readonly string[], nowMs: () => number): () => readonly (4 | 6)[] {
+  let families: readonly (4 | 6)[] = [4, 6]
+  let listedMs = -Infinity
+  return () => {
+    if (nowMs() - listedMs < rememberOwnMs) return families
+    listedMs = nowMs()
+    const hasIpv6 = listOwn().some((address) => isIPv6(address) && addressKind(address) === 'public')
+    families = hasIpv6 ? [6, 4] : [4, 6]
+    return families
+  }
 }
 
 const withoutComment = (line: string): string => line.replace(/[#;].*$/, '').trim()

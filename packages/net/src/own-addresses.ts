@@ -63,6 +63,7 @@ export class OwnAddresses {
   }
 }
 
-function interfaceAddresses(): readonly string[] {
+/** Of all interfaces, in the system's spelling. */
+export function interfaceAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
 }

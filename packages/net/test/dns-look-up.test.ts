@@ -45,6 +45,31 @@ const addressesOf = async (name: string): Promise<string[]> => (await lookUp(nam
 const codeOf = (name: string): Promise<unknown> =>
   lookUp(name).then(JSON.stringify, (error: { code?: string }) => error.code)
 
+test('the family that this machine has public addresses of comes first; its interfaces are listed now and then', async () => {
+  let nowMs = 0
+  let own = ['127.0.0.1', 'fe80::1%eth0', '2606:4700::1']
+  let listed = 0
+  const listOwn = (): readonly string[] => {
+    listed += 1
+    return own
+  }
+  const ofFiles = { hostsFile: file('hosts'), resolvConf: file('resolv.conf'), servers: [server.address] }
+  const look = dnsLookUp({ ...ofFiles, listOwn, nowMs: () => nowMs })
+  // The second family is not waited for where it is slow.
+  const first = async (): Promise<string | undefined> => {
+    let found = await look('both.test')
+    await until(async () => found.length === 3 || (found = await look('both.test')).length === 3)
+    return found[0]?.address
+  }
+  expect(await first()).toBe('2001:db8::1')
+  own = ['127.0.0.1', 'fe80::1%eth0']
+  expect(await first()).toBe('2001:db8::1')
+  expect(listed).toBe(1)
+  nowMs = 5000
+  expect(await first()).toMatch(/^192\.0\.2\./)
+  expect(listed).toBe(2)
+})
+
 test('a name has the addresses of both families, and how long they may be kept', async () => {
   const found = await lookUp('both.test')
   expect(found.map(({ address }) => address).toSorted()).toEqual(['192.0.2.1', '192.0.2.2', '2001:db8::1'])

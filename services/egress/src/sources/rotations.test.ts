@@ -65,6 +65,17 @@ describe('round robin', () => {
     },
   )
 
+  test('what one that fails each time had to leave to the next in turn goes to all others alike', () => {
+    const rotation = new RoundRobin(sources(5), 0)
+    const served = Array.from({ length: 4000 }, () => {
+      const [first = 0] = turns(rotation, 1)
+      return first === 3 ? (turns(rotation, 1, except(3))[0] ?? 0) : first
+    })
+    const [one = 0, two = 0, three, four = 0, five = 0] = counts(served, 5)
+    expect(three).toBe(0)
+    expect(spread([one, two, four, five])).toBeLessThanOrEqual(1)
+  })
+
   test('who comes back has its turns again, not those that it has missed', () => {
     const rotation = new RoundRobin(sources(4), 0)
     turns(rotation, 100, except(2))
