@@ -116,6 +116,7 @@ const asked: Readonly<Record<string, readonly Asked[]>> = {
   keys: [{ status: 401 }, { headers: asOperator, status: 200 }],
   benchKey: [{ ...ofKey, query: 'seconds=600', status: 200 }, { ...ofKey, query: 'seconds=0', status: 400 }, ofNoKey],
   releaseKey: [{ ...ofKey, status: 200 }, ofNoKey],
+  testKey: [{ ...ofKey, status: 200 }, ofNoKey],
   usage: [
     { status: 401 },
     { headers: { Authorization: 'Bearer wrong' }, status: 403 },
