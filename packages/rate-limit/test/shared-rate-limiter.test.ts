@@ -124,7 +124,7 @@ describe('one of the fleet', () => {
 describe('while Redis is away', () => {
   test('each keeps to its share, and tells on return what it has let through', async () => {
     const own = await startTestRedis()
-    const link = await fleetLink(own.url, 'away', 100)
+    const link = await fleetLink(own.url, 'away', 3000)
     const limiter = limiterOn(link, { members: () => 4 })
     try {
       await limiter.take('subject', window(40), 3)
