@@ -4,7 +4,9 @@ import { mostCalls, startLocalFleet } from './local-fleet.ts'
 
 /** Sends Zipf traffic to four replicas by forty clients, and expects one upstream call for each query. */
 export async function expectOneCallForEachQuery(traffic: ZipfTraffic): Promise<void> {
-  await using fleet = await startLocalFleet({ replicas: 4, fake: { latencyMs: 20 } })
+  // None is given up on a busy machine.
+  const env = { REQUEST_TIMEOUT_MS: '25000' }
+  await using fleet = await startLocalFleet({ replicas: 4, fake: { latencyMs: 20 }, env })
   const paths = zipfPaths(traffic)
   let next = 0
   const statuses = new Set<number>()
