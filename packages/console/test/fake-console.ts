@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { AnsweredQuery, Overview, Session } from '../src/contract.ts'
+import type { AnsweredQuery, ConsoleKey, Overview, Session } from '../src/contract.ts'
 import { PageFiles } from '../src/page-files.ts'
 
 export interface FakeConsoleOptions {
@@ -9,6 +9,8 @@ export interface FakeConsoleOptions {
   /** What every overview says; called anew for each. */
   readonly overview: () => Overview
   readonly answered?: AnsweredQuery
+  /** What is answered to a change of a key. */
+  readonly changed?: ConsoleKey
   /** How often an overview is sent. Default 2 s, as the real one does. */
   readonly intervalMs?: number
 }
@@ -26,13 +28,15 @@ const answered: AnsweredQuery = {
 }
 
 /** The page with data of a test's own, where a fleet with such data would take long, or many processes. */
-export class FakeConsole implements AsyncDisposable {
+export class FakeConsole implements Disposable {
   readonly #server: Server
   readonly #options: FakeConsoleOptions
   readonly #files = new PageFiles()
   readonly #streams = new Set<ServerResponse>()
   /** Bytes of all answers with files of the page, as they travel. */
   fileBytes = 0
+  /** What the page has changed, and the CSRF token with which. */
+  readonly changes: (readonly [method: string | undefined, path: string, csrf: string | string[] | undefined])[] = []
   /** Whether it answers 503 in place of data. */
   refuses = false
 
@@ -57,17 +61,20 @@ export class FakeConsole implements AsyncDisposable {
     for (const stream of this.#streams) stream.destroy()
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.dispose](): void {
+    // A page that is still open may be connecting again: there is no waiting for an end of that.
     this.#server.close()
     this.#server.closeAllConnections()
-    await once(this.#server, 'close')
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { pathname } = new URL(request.url ?? '/', 'http://fake')
+    const { pathname, search } = new URL(request.url ?? '/', 'http://fake')
     const path = pathname.replace(/^\/console/, '') || '/'
     if (path.startsWith('/api/') && this.refuses) response.writeHead(503).end()
-    else if (path === '/api/session') this.#json(response, this.#session())
+    else if (request.method !== 'GET') {
+      this.changes.push([request.method, path + search, request.headers['x-csrf-token']])
+      this.#json(response, this.#options.changed ?? {})
+    } else if (path === '/api/session') this.#json(response, this.#session())
     else if (path === '/api/overview') this.#json(response, this.#options.overview())
     else if (path === '/api/events') this.#stream(response)
     else if (path === '/api/lookup') this.#json(response, this.#options.answered ?? answered)
