@@ -36,7 +36,8 @@ export class FastLaneAnswer implements ClientAnswer {
   }
 
   get pending(): boolean {
-    return this.#exchange.socket.writableLength > maxInOneWrite
+    // Only then does `onClose` tell that the client has taken it.
+    return this.#slow?.pending ?? this.#exchange.socket.writableNeedDrain
   }
 
   interim(status: number, fields: RawFields): void {
