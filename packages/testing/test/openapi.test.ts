@@ -32,7 +32,7 @@ const description = parse(await readFile(file, 'utf8')) as Description
 const ajv = new Ajv2020({ strict: false, validateFormats: false })
 ajv.addSchema(description, 'fleet')
 const opened = new Opened()
-const places = { replica: '', bulk: '', key: '', ended: '', removable: '', report: '' }
+const places = { cookie: '', csrf: '', replica: '', bulk: '', key: '', ended: '', removable: '', report: '' }
 
 beforeAll(async () => {
   const fake = await startFakeIpinfo()
@@ -55,6 +55,7 @@ beforeAll(async () => {
     keys: [{ id: string }]
   }
   places.key = keys.keys[0].id
+  await logIn()
   places.ended = await endedJob('8.8.8.8\n1.1.1.1\nnonsense\n')
   places.report = await reportOf(places.ended)
   places.removable = await endedJob('9.9.9.9\n')
@@ -71,6 +72,17 @@ function jobsOf(replica: ServiceProcess, env: Readonly<Record<string, string>>):
   })
 }
 
+/** A session of the console. */
+async function logIn(): Promise<void> {
+  const reply = await fetch(`${places.replica}/console/session`, { method: 'POST', ...loginOf(adminToken) })
+  places.cookie = reply.headers.getSetCookie()[0]?.split(';', 1)[0] ?? ''
+  const session = await fetch(`${places.replica}/console/api/session`, { headers: { Cookie: places.cookie } })
+  places.csrf = ((await session.json()) as { csrf: string }).csrf
+}
+
+/** What the page sends with each request that changes something. */
+const sessionFields = () => ({ Cookie: places.cookie, 'X-CSRF-Token': places.csrf, Origin: places.replica })
+
 /** @returns the id of a job, once all of its results are there */
 async function endedJob(list: string): Promise<string> {
   const made = await fetch(`${places.bulk}/jobs`, { method: 'POST', body: list })
@@ -84,6 +96,11 @@ async function reportOf(id: string): Promise<string> {
   return job.report.split('/').at(-1) ?? ''
 }
 
+const loginOf = (token: string) => ({
+  headers: { 'Content-Type': 'application/json' },
+  body: JSON.stringify({ token }),
+})
+
 interface Asked {
   readonly at?: 'replica' | 'bulk'
   /** In the place of `{id}`. */
@@ -92,6 +109,8 @@ interface Asked {
   readonly report?: () => string
   readonly query?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** With the session of the console. */
+  readonly isLoggedIn?: true
   readonly body?: string
   readonly status: number
 }
@@ -117,6 +136,27 @@ const asked: Readonly<Record<string, readonly Asked[]>> = {
   benchKey: [{ ...ofKey, query: 'seconds=600', status: 200 }, { ...ofKey, query: 'seconds=0', status: 400 }, ofNoKey],
   releaseKey: [{ ...ofKey, status: 200 }, ofNoKey],
   testKey: [{ ...ofKey, status: 200 }, ofNoKey],
+  consoleLogin: [
+    { ...loginOf(adminToken), status: 204 },
+    { ...loginOf('not the token'), status: 401 },
+    { headers: { 'Content-Type': 'application/json' }, body: '{', status: 400 },
+    { body: adminToken, status: 415 },
+  ],
+  consoleSession: [{ status: 401 }, { isLoggedIn: true, status: 200 }],
+  consoleOverview: [{ status: 401 }, { isLoggedIn: true, status: 200 }],
+  consoleEvents: [{ status: 401 }],
+  consoleLookup: [
+    { query: 'q=8.8.8.8', status: 401 },
+    { query: 'q=8.8.8.8', isLoggedIn: true, status: 200 },
+    { query: 'q=nonsense', isLoggedIn: true, status: 400 },
+  ],
+  consoleKeyAction: [
+    { id: () => places.key, status: 401 },
+    { id: () => places.key, isLoggedIn: true, status: 200 },
+    { id: () => 'unknown', isLoggedIn: true, status: 404 },
+  ],
+  consolePurge: [{ status: 401 }, { isLoggedIn: true, status: 204 }],
+  consoleLogout: [{ isLoggedIn: true, status: 204 }],
   usage: [
     { status: 401 },
     { headers: { Authorization: 'Bearer wrong' }, status: 403 },
@@ -184,14 +224,15 @@ test('is served, with a reader that needs no script', async () => {
 describe.each(Object.entries(asked))('%s', (operationId, requests) => {
   test.each(requests.map((one) => [one.status, one.at ?? 'replica', one.query ?? '', one] as const))(
     'answers as described: %i of the %s %s',
-    async (status, at, query, { id, report, headers, body }) => {
+    async (status, at, query, { id, report, headers, isLoggedIn, body }) => {
       const found = operations.find(({ operation }) => operation.operationId === operationId)
       if (!found) throw new Error(`${operationId} is not described`)
-      const path = found.path.replace('{id}', id?.() ?? '').replace('{report}', report?.() ?? '')
+      const parts: Readonly<Record<string, string | undefined>> = { id: id?.(), report: report?.(), action: 'test' }
+      const path = found.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? '')
       const method = found.method.toUpperCase()
       const reply = await fetch(`${places[at]}${path}?${query}`, {
         method,
-        headers: { ...headers },
+        headers: { ...headers, ...(isLoggedIn && sessionFields()) },
         ...(body && { body }),
       })
       const text = await reply.text()
