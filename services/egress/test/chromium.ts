@@ -54,6 +54,7 @@ export class Chromium implements AsyncDisposable {
   #session: string | undefined
   #status: number | undefined
   #isLoaded = false
+  #hasFailed = false
   #hasAnswered = false
 
   static async start({ proxy, credentials }: ChromiumOptions): Promise<Chromium> {
@@ -87,9 +88,11 @@ export class Chromium implements AsyncDisposable {
   async open(url: string): Promise<ShownPage> {
     this.#status = undefined
     this.#isLoaded = false
+    this.#hasFailed = false
     this.#hasAnswered = false
     const { errorText } = await this.#call('Page.navigate', { url })
-    if (errorText === undefined) await until(() => this.#isLoaded)
+    // What was answered is told before that, and perhaps after the call has returned.
+    await until(() => (errorText === undefined ? this.#isLoaded : this.#hasFailed))
     const { result } = await this.#call('Runtime.evaluate', { expression: 'document.body.innerText' })
     const { value } = result as { readonly value: unknown }
     return { status: this.#status, text: String(value), error: errorText as string | undefined }
@@ -144,6 +147,7 @@ export class Chromium implements AsyncDisposable {
   #hear({ id, method, params = {}, ...rest }: Message): void {
     if (id !== undefined) this.#waiting.get(id)?.(rest)
     else if (method === 'Page.loadEventFired') this.#isLoaded = true
+    else if (method === 'Network.loadingFailed' && params['type'] === 'Document') this.#hasFailed = true
     else if (method === 'Network.responseReceived' && params['type'] === 'Document') {
       this.#status = (params['response'] as { readonly status: number }).status
     } else if (method === 'Fetch.requestPaused') {
