@@ -1,12 +1,14 @@
 import { version } from '@ipfleet/settings/version.ts'
+import { benchAll } from './all-benches.ts'
 import { benchArguments } from './bench-arguments.ts'
 import { benches } from './benches.ts'
 
 const help = `Measures a lookup replica, the edge and the egress next to their peers, on loopback only.
 
+  npm run bench -- all        all of the following, each with its own defaults or the options given, and README's table
   npm run bench -- hit        CPU time per answer from memory, next to nginx proxy_cache if it is installed
   npm run bench -- miss       CPU time and added wait per cold miss, next to nginx if it is installed, and waits for Redis
-  npm run bench -- rss        memory with many entries and many open connections
+  npm run bench -- rss        memory after the start, with many entries, and with many idle connections
   npm run bench -- offline    which share of addresses the embedded database knows, and its memory; fetches a second source
   npm run bench -- commands   Redis commands per answer from Redis and per cold miss
   npm run bench -- fleet      fleets of 10, 30 and 100 replicas in one process, on a Redis Cluster of three masters
@@ -36,7 +38,7 @@ miss, with the options of hit but --entries and:
 
 rss:
   --entries N          default 10000
-  --connections N      open and idle; default 1000
+  --connections N      open and idle, after one answer each; default 10000, which takes 'ulimit -n' 10200
   --node-flag FLAG     as above
 
 offline:
@@ -104,7 +106,8 @@ async function main(): Promise<void> {
     process.stdout.write(help)
     return
   }
-  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
+  const all = name === 'all' ? benchAll : undefined
+  const bench = Object.hasOwn(benches, name) ? benches[name] : all
   if (bench === undefined) throw new RangeError(`There is no benchmark '${name}'; --help lists them`)
   const { report, table } = await bench(words)
   process.stdout.write(words.json ? `${JSON.stringify(report, null, 2)}\n` : table)

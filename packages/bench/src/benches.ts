@@ -25,6 +25,7 @@ import {
   shareTable,
 } from './report.ts'
 import { benchOffline } from './offline-bench.ts'
+import { bulkRows, edgeRows, egressRows, hitRows, missRows, type ReadmeRow, rssRows } from './readme-rows.ts'
 import type { RoundsOptions } from './rounds.ts'
 import { benchRss } from './rss-bench.ts'
 import { benchShare } from './share-bench.ts'
@@ -33,6 +34,8 @@ import { benchShare } from './share-bench.ts'
 export interface Measured {
   readonly report: object
   readonly table: string
+  /** For README's table. */
+  readonly rows?: readonly ReadmeRow[]
 }
 
 export type Bench = (words: BenchArguments) => Promise<Measured>
@@ -43,21 +46,22 @@ export const benches: Readonly<Record<string, Bench>> = {
     const { nodeFlags, nginxLogBuffer } = words
     const entries = words.number('entries', 1000)
     const report = await benchHit({ ...roundsOptions(words), entries, nodeFlags, nginxLogBuffer })
-    return { report, table: hitTable(report) }
+    return { report, table: hitTable(report), rows: hitRows(report) }
   },
   miss: async (words) => {
     const { nodeFlags, nginxLogBuffer, number } = words
     const load = { ...roundsOptions(words), connections: number('connections', 12) }
-    const report = await benchMiss({ ...load, latencyMs: number('latency-ms', 20), nodeFlags, nginxLogBuffer })
-    return { report, table: missTable(report) }
+    const latencyMs = number('latency-ms', 20)
+    const report = await benchMiss({ ...load, latencyMs, nodeFlags, nginxLogBuffer })
+    return { report, table: missTable(report), rows: missRows(report, latencyMs) }
   },
   rss: async ({ number, nodeFlags }) => {
     const report = await benchRss({
       entries: number('entries', 10_000),
-      connections: number('connections', 1000),
+      connections: number('connections', 10_000),
       nodeFlags,
     })
-    return { report, table: rssTable(report) }
+    return { report, table: rssTable(report), rows: rssRows(report) }
   },
   offline: async ({ number }) => {
     const report = await benchOffline({ addresses: number('addresses', 5000) })
@@ -94,7 +98,7 @@ export const benches: Readonly<Record<string, Bench>> = {
       nginxLogBuffer,
       haproxyLog,
     })
-    return { report, table: edgeTable(report) }
+    return { report, table: edgeTable(report), rows: edgeRows(report) }
   },
   'edge-idle': async ({ number, nodeFlags }) => {
     const report = await benchEdgeIdle({
@@ -123,7 +127,7 @@ export const benches: Readonly<Record<string, Bench>> = {
       livePerSecond: number('live', 0),
       progress,
     })
-    return { report, table: bulkTable(report) }
+    return { report, table: bulkTable(report), rows: bulkRows(report, lines) }
   },
   share: async ({ number, floods, nodeFlags }) => {
     const report = await benchShare({
@@ -143,7 +147,7 @@ export const benches: Readonly<Record<string, Bench>> = {
       tunnels: number('tunnels', 5000),
       nodeFlags,
     })
-    return { report, table: egressTable(report) }
+    return { report, table: egressTable(report), rows: egressRows(report) }
   },
 }
 

@@ -1,5 +1,5 @@
 import type { EgressReport, IdleTunnels, RateReport } from './egress-bench.ts'
-import { ratioText, table } from './report.ts'
+import { megabytes, ratioText, table } from './report.ts'
 
 const wanted = { atLeast: 1, mostKilobytes: 14 } as const
 
@@ -60,4 +60,3 @@ function idleTable(idle: readonly IdleTunnels[], tunnels: number): string {
 }
 
 const gigabits = (bytesPerSecond: number): string => ((bytesPerSecond * 8) / 1e9).toFixed(2)
-const megabytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1)

@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 /**
- * Clients that have had one answer each and stay: node idle-clients-main.ts PORT CONNECTIONS
+ * Clients that have had one answer each and stay: node idle-clients-main.ts PORT CONNECTIONS TARGET
  *
  * Prints {"msg":"open"} when all are there. Ends with a sentence and code 1 when the server closes one of them.
  */
 
-const [port = 0, connections = 0] = process.argv.slice(2).map(Number)
+const [port = 0, connections = 0] = process.argv.slice(2, 4).map(Number)
+const target = process.argv[4] ?? '/'
 const atATime = 100
 
 async function openSome(left: Iterable<unknown>): Promise<void> {
@@ -19,7 +20,7 @@ async function openOne(): Promise<void> {
   socket.once('error', ({ message }) => giveUp(message))
   socket.once('close', () => giveUp('the server closed a connection'))
   await once(socket, 'connect')
-  socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
+  socket.write(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
   await wholeAnswer(socket)
 }
 

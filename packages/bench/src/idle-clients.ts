@@ -24,8 +24,8 @@ export function requireOpenFiles(connections: number): void {
 }
 
 /** Opens that many connections from a process of its own. Each has had an answer when this resolves. */
-export function openIdleClients(port: number, connections: number): Promise<IdleClients> {
-  return startIdle('idle-clients-main.ts', [String(port), String(connections)])
+export function openIdleClients(port: number, connections: number, target = '/'): Promise<IdleClients> {
+  return startIdle('idle-clients-main.ts', [String(port), String(connections), target])
 }
 
 /** Opens that many tunnels through a proxy, to the targets in turn. Each has had a round trip when this resolves. */

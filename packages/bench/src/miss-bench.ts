@@ -27,8 +27,12 @@ export interface MissReport {
 
 type LatencyRound = Round & { readonly p50Us: number }
 
-/** Rounds whose results do not count: Node compiles what is hot while it runs. */
-const warmUpRounds = 2
+/**
+ * Rounds whose results do not count: Node compiles what is hot while it runs, and a miss is hot code for some ten thousand
+ * of them. More connections make them sooner.
+ */
+const warmUpRounds = 3
+const warmUpConnections = 64
 
 /** CPU time and added wait per cold miss, each address asked for once, next to nginx that has to ask the same upstream. */
 export async function benchMiss(options: MissOptions): Promise<MissReport> {
@@ -63,11 +67,13 @@ async function rounds(servers: readonly MeasuredServer[], options: MissOptions):
   const { connections, seconds, latencyMs, progress } = options
   const generator = loadGenerator()
   // More than upstream lets through in a round.
-  const perRound = Math.ceil((connections * seconds * 1000) / latencyMs) + connections
+  const most = Math.max(connections, warmUpConnections)
+  const perRound = Math.ceil((most * seconds * 1000) / latencyMs) + most
   const results: LatencyRound[][] = servers.map(() => [])
   for (let round = 1 - warmUpRounds; round <= options.rounds; round += 1) {
     const targets = manyTargets(perRound, (round + warmUpRounds) * perRound)
-    const taken = await oneRound(servers, ({ url }) => generator.run({ url, targets, connections, seconds }))
+    const load = { targets, seconds, connections: round < 1 ? most : connections }
+    const taken = await oneRound(servers, ({ url }) => generator.run({ ...load, url }))
     if (round < 1) continue
     for (const [index, one] of taken.entries()) results[index]?.push(one)
     const costs = servers.map(({ name }, index) => `${name} ${cpuUsPerRequest(taken[index]).toFixed(0)}`)

@@ -16,7 +16,7 @@ import type { Ratio, Series } from './series.ts'
 
 export function hitTable({ load, series, ratio }: HitReport): string {
   const verdict = ratio
-    ? `replica / nginx: ${ratioText(ratio)}, wanted: at most 1.30`
+    ? `replica / nginx: ${ratioText(ratio)}, wanted: at most 1.00`
     : 'nginx is not installed: nothing to compare with'
   return `${load}\n${seriesTable('hit', series)}\n${verdict}\n`
 }
@@ -84,13 +84,13 @@ export function shareTable({ load, series }: ShareReport): string {
   return `${load}\n${table([head, ...rows])}\nwanted: at most 3.00, no error, and never killed (256 MB, where control groups can be made)\n`
 }
 
-export function rssTable({ entries, connections, bytes }: RssReport): string {
+export function rssTable({ entries, connections, flags, bytes }: RssReport): string {
   const rows = [
-    ['after start', megabytes(bytes.atStart)],
-    [`with ${entries} entries`, megabytes(bytes.withEntries)],
-    [`and ${connections} open connections`, megabytes(bytes.withConnections)],
+    ['after start', megabytes(bytes.atStart), '105'],
+    [`with ${entries} entries`, megabytes(bytes.withEntries), '150'],
+    [`and ${connections} idle connections`, megabytes(bytes.withConnections), '220'],
   ]
-  return `${table([['replica', 'RSS MB'], ...rows])}\nwanted: at most 150 MB\n`
+  return `node ${flags.join(' ')}\n${table([['replica', 'RSS MB', 'wanted'], ...rows])}\n`
 }
 
 export function offlineTable({ addresses, shares, residentBytes, startedMs }: OfflineReport): string {
@@ -207,7 +207,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 const rangeText = ([least, most]: readonly [number, number]): string => `${least.toFixed(2)} to ${most.toFixed(2)}`
 export const ratioText = ({ median, range }: Ratio): string => `${median.toFixed(2)} (${rangeText(range)})`
 const percent = (share: number): string => (share * 100).toFixed(1)
-const megabytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1)
+export const megabytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1)
 const commandsText = (byName: Readonly<Record<string, number>>): string =>
   Object.entries(byName)
     .map(([name, count]) => `${name} ${count.toFixed(2)}`)
