@@ -27,7 +27,7 @@ export interface ServerCommand {
   readonly env?: (port: number) => Readonly<Record<string, string>>
 }
 
-const startTimeoutMs = 10_000
+const startTimeoutMs = 60_000
 
 /** Starts a server in a folder of its own and waits until it listens. Throws what it wrote if it does not. */
 export async function startMeasured({ name, command, args, env }: ServerCommand): Promise<MeasuredServer> {
