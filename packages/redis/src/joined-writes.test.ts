@@ -25,7 +25,7 @@ afterAll(() => {
   server.close()
 })
 
-test('commands of one tick leave in one write, those of a later tick in another', async () => {
+test('commands that are sent in one go leave in one write, and what is resolved afterwards goes out behind them', async () => {
   const { port } = server.address() as AddressInfo
   const client = connect({ url: `redis://127.0.0.1:${port}` }, 'test', {
     protocol: 2,
@@ -37,7 +37,10 @@ test('commands of one tick leave in one write, those of a later tick in another'
     // What a connection begins with has been read by then.
     await client.ping()
     reads.length = 0
-    await Promise.all([client.get('one'), Promise.resolve().then(() => client.set('two', Buffer.from('2')))])
+    const sent = Promise.all([client.get('one'), client.set('two', Buffer.from('2'))])
+    await Promise.resolve()
+    expect(client.stream.writableLength).toBe(0)
+    await sent
     await client.get('three')
     expect(reads).toEqual([
       '*2\r\n$3\r\nget\r\n$3\r\none\r\n*3\r\n$3\r\nset\r\n$3\r\ntwo\r\n$1\r\n2\r\n',

@@ -1,8 +1,9 @@
 import type { Command, Redis } from 'ioredis'
 
 /**
- * Has the commands that are sent within one tick leave in one write: ioredis 6.0.0 makes a system call for each. Unlike
- * its pipelines, each stays a command of its own.
+ * Has the commands that are sent one right after the other leave in one write: ioredis 6.0.0 makes a system call for each.
+ * Unlike its pipelines, each stays a command of its own. What waits for what was sent, such as a client's answer, goes out
+ * behind it: a microtask comes before all that is resolved later.
  */
 export function joinedWrites(client: Redis): Redis {
   const send = client.sendCommand.bind(client) as (command: Command, ...more: unknown[]) => unknown
@@ -11,7 +12,7 @@ export function joinedWrites(client: Redis): Redis {
     const socket = client.stream as Redis['stream'] | undefined
     if (socket?.writable === true && socket.writableCorked === 0) {
       socket.cork()
-      process.nextTick(() => socket.uncork())
+      queueMicrotask(() => socket.uncork())
     }
     return send(command, ...more)
   }

@@ -28,11 +28,16 @@ beforeAll(async () => {
 
 let asked = 0
 
+/** For an address that no replica has been asked for. */
+const newPath = (): string => {
+  asked += 1
+  return `/9.3.${asked >> 8}.${asked & 255}`
+}
+
 /** How long a look-up took that no replica has made before. */
 async function missMs(): Promise<number> {
-  asked += 1
   const startedMs = performance.now()
-  expect((await fleet.ask(`/9.3.0.${asked}`)).status).toBe(200)
+  expect((await fleet.ask(newPath())).status).toBe(200)
   return performance.now() - startedMs
 }
 
@@ -42,7 +47,12 @@ test('a request waits for it no longer than REDIS_TIMEOUT_MS in all', async () =
 })
 
 test('what was found is shared all the same, and so is that a key rests', async () => {
-  await until(async () => cacheStatus(await fleet.ask('/9.3.0.1', { replica: 1 })).includes('detail=l2'))
+  await until(async () => {
+    const path = newPath()
+    await fleet.ask(path)
+    // A replica that Redis answers too late has it from upstream, and from then on from memory.
+    return cacheStatus(await fleet.ask(path, { replica: 1 })).includes('detail=l2')
+  })
   fleet.fake.behave({ kind: '429-storm', tokens: [defaultKeys[1]], times: 1 })
   await until(async () => (await missMs()) > 0 && (await healthOf(fleet, 1)).keys.cooling === 1)
 })
