@@ -40,7 +40,7 @@ export interface Measured {
 
 export type Bench = (words: BenchArguments) => Promise<Measured>
 
-/** Every benchmark, by the name that the command line calls it by, with its defaults. */
+/** Every benchmark, by the name that the command line calls it by, with its defaults; those with rows in README's table first. */
 export const benches: Readonly<Record<string, Bench>> = {
   hit: async (words) => {
     const { nodeFlags, nginxLogBuffer } = words
@@ -62,6 +62,42 @@ export const benches: Readonly<Record<string, Bench>> = {
       nodeFlags,
     })
     return { report, table: rssTable(report), rows: rssRows(report) }
+  },
+  edge: async (words) => {
+    const { number, withLimit, nodeFlags, nginxLogBuffer, haproxyLog } = words
+    const report = await benchEdge({
+      ...roundsOptions(words),
+      entries: number('entries', 1000),
+      bodyBytes: number('body-bytes', 300),
+      workers: number('workers', 1),
+      withLimit,
+      nodeFlags,
+      nginxLogBuffer,
+      haproxyLog,
+    })
+    return { report, table: edgeTable(report), rows: edgeRows(report) }
+  },
+  egress: async (words) => {
+    const { number, nodeFlags } = words
+    const report = await benchEgress({
+      ...roundsOptions(words),
+      seconds: number('seconds', 2),
+      tunnels: number('tunnels', 5000),
+      nodeFlags,
+    })
+    return { report, table: egressTable(report), rows: egressRows(report) }
+  },
+  bulk: async ({ number }) => {
+    const lines = number('lines', 1_000_000)
+    const report = await benchBulk({
+      lines,
+      distinct: number('distinct', Math.round(lines * 0.4)),
+      replicas: number('replicas', 2),
+      latencyMs: number('latency-ms', 20),
+      livePerSecond: number('live', 0),
+      progress,
+    })
+    return { report, table: bulkTable(report), rows: bulkRows(report, lines) }
   },
   offline: async ({ number }) => {
     const report = await benchOffline({ addresses: number('addresses', 5000) })
@@ -86,20 +122,6 @@ export const benches: Readonly<Record<string, Bench>> = {
     })
     return { report, table: batchTable(report) }
   },
-  edge: async (words) => {
-    const { number, withLimit, nodeFlags, nginxLogBuffer, haproxyLog } = words
-    const report = await benchEdge({
-      ...roundsOptions(words),
-      entries: number('entries', 1000),
-      bodyBytes: number('body-bytes', 300),
-      workers: number('workers', 1),
-      withLimit,
-      nodeFlags,
-      nginxLogBuffer,
-      haproxyLog,
-    })
-    return { report, table: edgeTable(report), rows: edgeRows(report) }
-  },
   'edge-idle': async ({ number, nodeFlags }) => {
     const report = await benchEdgeIdle({
       connections: number('connections', 10_000),
@@ -117,18 +139,6 @@ export const benches: Readonly<Record<string, Bench>> = {
     })
     return { report, table: edgeHashTable(report) }
   },
-  bulk: async ({ number }) => {
-    const lines = number('lines', 1_000_000)
-    const report = await benchBulk({
-      lines,
-      distinct: number('distinct', Math.round(lines * 0.4)),
-      replicas: number('replicas', 2),
-      latencyMs: number('latency-ms', 20),
-      livePerSecond: number('live', 0),
-      progress,
-    })
-    return { report, table: bulkTable(report), rows: bulkRows(report, lines) }
-  },
   share: async ({ number, floods, nodeFlags }) => {
     const report = await benchShare({
       rounds: number('rounds', 5),
@@ -138,16 +148,6 @@ export const benches: Readonly<Record<string, Bench>> = {
       progress,
     })
     return { report, table: shareTable(report) }
-  },
-  egress: async (words) => {
-    const { number, nodeFlags } = words
-    const report = await benchEgress({
-      ...roundsOptions(words),
-      seconds: number('seconds', 2),
-      tunnels: number('tunnels', 5000),
-      nodeFlags,
-    })
-    return { report, table: egressTable(report), rows: egressRows(report) }
   },
 }
 

@@ -68,7 +68,7 @@ export async function benchEgress(options: EgressBenchOptions): Promise<EgressRe
   const streaming = opened.use(await startMeasured(tunnelOriginCommand('stream')))
   const squid = squidCommand()
   const chains = [proxyChainCommand(), boundProxyChainCommand()]
-  const commands = [egressCommand(options), ...chains, ...(squid ? [squid] : [])]
+  const commands = [egressCommand(options), ...chains, ...(squid && (await canStart(squid)) ? [squid] : [])]
   const idle: IdleTunnels[] = []
   for (const command of commands) idle.push(await idleTunnels(command, echo, options))
   const proxies: MeasuredServer[] = []
@@ -81,7 +81,17 @@ export async function benchEgress(options: EgressBenchOptions): Promise<EgressRe
     connects: rateReport(proxies, connects),
     stream: rateReport(proxies, stream),
     idle,
-    missing: squid ? [] : ['squid'],
+    missing: squid && commands.includes(squid) ? [] : ['squid'],
+  }
+}
+
+/** It may be installed and not be made for this: for the user, or the system. */
+async function canStart(command: ServerCommand): Promise<boolean> {
+  try {
+    await using _server = await startMeasured(command)
+    return true
+  } catch {
+    return false
   }
 }
 

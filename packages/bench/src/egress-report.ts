@@ -18,7 +18,7 @@ export function egressTable({ load, tunnels, connects, stream, idle, missing }: 
     '',
     'the egress takes its addresses in turn and writes two lines for each tunnel; the others write none, and of them',
     'only proxy-chain bound takes addresses in turn',
-    ...missing.map((peer) => `${peer} is not installed and left out`),
+    ...missing.map((peer) => `${peer} is not installed, or does not start, and is left out`),
   ]
   return `${parts.join('\n')}\n`
 }

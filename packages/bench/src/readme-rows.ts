@@ -46,18 +46,20 @@ export function edgeRows({ ratios, missing, logging }: EdgeReport): ReadmeRow[] 
 }
 
 export function egressRows({ connects, stream, idle, tunnels, missing }: EgressReport): ReadmeRow[] {
-  const of = ({ ratios }: RateReport, what: string): ReadmeRow[] =>
-    ratios.map(({ peer, ...ratio }) => [what, peer, ratioText(ratio)])
   const memory = idle.map(({ server, before, withTunnels }): ReadmeRow => {
     const kilobytes = ((withTunnels - before) / tunnels / 1024).toFixed(1)
     return [`memory of an idle tunnel: ${server}`, '', `${kilobytes} KB`]
   })
   return [
-    ...of(connects, 'tunnels a second through the egress, which logs them and takes its addresses in turn'),
-    ...of(stream, 'throughput of one tunnel'),
+    ...rateRows(connects, 'tunnels a second through the egress, which logs them and takes its addresses in turn'),
+    ...rateRows(stream, 'throughput of one tunnel'),
     ...memory,
-    ...missing.map((peer): ReadmeRow => ['tunnels', peer, 'not measured: it is not installed']),
+    ...missing.map((peer): ReadmeRow => ['tunnels', peer, 'not measured: it is not installed, or does not start']),
   ]
+}
+
+function rateRows({ ratios }: RateReport, what: string): ReadmeRow[] {
+  return ratios.map(({ peer, ...ratio }) => [what, peer, ratioText(ratio)])
 }
 
 export function bulkRows({ linesPerSecond, asked, distinct, processes, live }: BulkReport, lines: number): ReadmeRow[] {

@@ -26,8 +26,9 @@ test('what could not be measured is named, with what is missing', () => {
   expect(section).toContain('| `npm run bench -- offline` |  | not measured: no \\| network |')
 })
 
+const text = (middle: string): string => ['before', '', marks[0], '', middle, '', marks[1], '', 'after'].join('\n')
+
 test('only what stands between the marks is replaced', () => {
-  const text = (middle: string): string => ['before', '', marks[0], '', middle, '', marks[1], '', 'after'].join('\n')
   expect(withSection(text('old'), 'new')).toBe(text('new'))
   expect(() => withSection('no marks', 'new')).toThrow('README.md lacks the marks')
 })

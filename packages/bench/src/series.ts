@@ -45,7 +45,9 @@ export function ratioOf(ours: readonly Round[], theirs: readonly Round[]): Ratio
 
 /** The same for any value of a round. */
 export function ratiosWithin<R>(ours: readonly R[], theirs: readonly R[], valueOf: (round?: R) => number): Ratio {
-  const ratios = ours.map((round, index) => valueOf(round) / valueOf(theirs[index]))
+  const all = ours.map((round, index) => valueOf(round) / valueOf(theirs[index]))
+  // A round in which a server did too little to be measured says nothing.
+  const ratios = all.filter(Number.isFinite)
   return { median: median(ratios), range: spread(ratios) }
 }
 
