@@ -88,7 +88,7 @@ export async function benchEgress(options: EgressBenchOptions): Promise<EgressRe
 /** It may be installed and not be made for this: for the user, or the system. */
 async function canStart(command: ServerCommand): Promise<boolean> {
   try {
-    await using _server = await startMeasured(command)
+    await (await startMeasured(command)).stop()
     return true
   } catch {
     return false
