@@ -83,7 +83,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   /** Why the Sentinel that was asked last has named no master. */
   #sentinelError = ''
   #failuresInARow = 0
-  /** What the server has said, if it has said anything since it last answered as it should. */
+  /** What the server has said, if it has refused anything since it last passed the test. */
   #lastRefusal: RedisProblem | undefined
   #up = false
   #isReached = false
@@ -229,9 +229,8 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 
   /** @param refusal what the server has said, if it has said anything */
   #count(result: 'answered' | 'outage', refusal?: RedisProblem): void {
-    const hasFailed = result === 'outage'
-    this.#failuresInARow = hasFailed ? this.#failuresInARow + 1 : 0
-    this.#lastRefusal = hasFailed ? (refusal ?? this.#lastRefusal) : undefined
+    this.#failuresInARow = result === 'outage' ? this.#failuresInARow + 1 : 0
+    if (result === 'outage') this.#lastRefusal = refusal ?? this.#lastRefusal
     if (this.#isOpen && this.condition.trouble === undefined) {
       this.condition.set(this.#lastRefusal ?? silentProblem(this.#place))
     }
@@ -277,6 +276,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 
   #judge(problem: RedisProblem | undefined): void {
     this.#hasPassed = problem === undefined || problem.kind === 'refused'
+    if (this.#hasPassed) this.#lastRefusal = undefined
     if (problem) this.condition.set(problem)
     this.#settle()
     if (!problem && performance.now() - this.#refusedMs >= refusalLastsMs) this.condition.clear()
