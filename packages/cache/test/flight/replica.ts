@@ -59,7 +59,7 @@ export async function openReplica({
   lifeMs,
   subscriberUrl = url,
   clock,
-  timeoutMs = 1000,
+  timeoutMs = 5000,
 }: ReplicaOptions): Promise<Replica> {
   const link = new RedisLink({ url, name: 'replica', timeoutMs })
   const subscriber = new Subscriber({ url: subscriberUrl })
