@@ -25,7 +25,7 @@ beforeAll(async () => {
       KEYS_FILE: file,
       IPASIS_BASE_URL: second.url,
       BREAKER_OPEN_SECONDS: '1',
-      REQUEST_TIMEOUT_MS: '5000',
+      REQUEST_TIMEOUT_MS: '8000',
       COOLDOWN_SECONDS: '1',
     },
   })
