@@ -94,12 +94,13 @@ const background = new Set(['ping', 'info', 'client', 'hello', 'script'])
 /** An edge says every few seconds that it is there. */
 const isBeat = ({ args, inner }: SeenCommand): boolean => !inner && args.includes('ipfleet:members:{edge}')
 
-/** Whoever of two came first has been told again how many there are, after the other came. */
+/** Both of two have been told again how many there are, twice: an answer that comes too late is not taken. */
 function eachKnowsOfTheOther(beats: readonly SeenCommand[]): boolean {
   // Script, number of keys, key, member, life.
   const members = beats.map(({ args }) => args[3])
   const second = members.findIndex((member) => member !== members[0])
-  return second > 0 && members.lastIndexOf(members[0]) > second
+  const since = (one: string | undefined): number => members.slice(second).filter((member) => member === one).length
+  return second > 0 && since(members[0]) >= 2 && since(members[second]) >= 2
 }
 
 interface Timed {
