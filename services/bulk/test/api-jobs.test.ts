@@ -28,6 +28,7 @@ describe('a job', () => {
       bytes: expect.any(Number),
       results: `/jobs/${job.id}/results`,
       events: `/jobs/${job.id}/events`,
+      report: expect.stringMatching(new RegExp(`^/jobs/${job.id}/report/[\\w-]{22,}$`)),
     })
     expect(harness.submitted.at(-1)).toBe(job.id)
     expect((await harness.ask(`/jobs/${job.id}`)).json()).toEqual(job)
