@@ -92,7 +92,7 @@ function sessionRoutes(deps: ConsoleDeps, visitors: Visitors): Router {
   router.delete('/session', async (req, res) => {
     const visitor = await visitors.of(req)
     if (visitor) requireOwnPage(req, visitor.csrf)
-    await visitors.logOut(req, res)
+    await visitors.logOut(req, res, visitor?.by === 'token')
     res.status(204).end()
   })
   return router

@@ -43,6 +43,8 @@ export class EventStreams {
    * @throws ProxyError `client_share`, `overloaded`
    */
   open(res: Response, session: string, isAllowed: () => Promise<boolean>): void {
+    // A client that left while its session was looked for would never give its place back.
+    if (res.destroyed) return
     if (this.#bySession.of(session) >= maxPerSession) throw new ProxyError('client_share', { retryAfterSeconds: 5 })
     if (this.#streams.size >= maxInAll || this.#options.closing.aborted) {
       throw new ProxyError('overloaded', { retryAfterSeconds: 5 })

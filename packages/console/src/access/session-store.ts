@@ -69,7 +69,7 @@ export class SessionStore {
     this.#remembered.delete(id)
     if (this.#link === undefined) return
     this.#ended.add(id)
-    await this.#forgetEnded()
+    await this.#forget(id)
   }
 
   async #read(id: string): Promise<Remembered | undefined> {
@@ -124,15 +124,17 @@ export class SessionStore {
   }
 
   async #forgetEnded(): Promise<void> {
+    for (const id of this.#ended) await this.#forget(id)
+  }
+
+  /** Never rejects: what could not be deleted is tried again when Redis is back. */
+  async #forget(id: string): Promise<void> {
     const link = this.#link
-    for (const id of this.#ended) {
-      const isGone = await link
-        ?.run((client) => client.del(this.#key(link, id)))
-        .then(
-          () => true,
-          () => false,
-        )
-      if (isGone) this.#ended.delete(id)
+    try {
+      await link?.run((client) => client.del(this.#key(link, id)))
+      this.#ended.delete(id)
+    } catch {
+      // It stays among the ended.
     }
   }
 

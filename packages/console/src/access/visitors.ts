@@ -68,9 +68,10 @@ export class Visitors {
     return true
   }
 
-  async logOut(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  /** @param isLoggedIn if not, only the cookie goes: what anyone may send is not kept as an ended session */
+  async logOut(req: IncomingMessage, res: ServerResponse, isLoggedIn: boolean): Promise<void> {
     const id = sessionIdIn(req)
-    if (id !== undefined) await this.#deps.sessions.remove(id)
+    if (isLoggedIn && id !== undefined) await this.#deps.sessions.remove(id)
     res.setHeader('Set-Cookie', sessionCookie(req, '', 0))
   }
 }

@@ -12,7 +12,16 @@ export async function readPresence(link: RedisLink): Promise<SeenRecord[]> {
   if (ids.length === 0) return []
   const texts = await link.run((client) => client.mget(ids.map((id) => recordKey(link, id))))
   return texts.flatMap((text, index) => {
-    if (text === null) return []
-    return [{ ...(JSON.parse(text) as PresenceRecord), seenMsAgo: Number(now) - Number(seen[2 * index + 1]) }]
+    const record = text === null ? undefined : recordIn(text)
+    return record ? [{ ...record, seenMsAgo: Number(now) - Number(seen[2 * index + 1]) }] : []
   })
+}
+
+/** Undefined for what is none: one record must not hide the others. */
+function recordIn(text: string): PresenceRecord | undefined {
+  try {
+    return JSON.parse(text) as PresenceRecord
+  } catch {
+    return undefined
+  }
 }

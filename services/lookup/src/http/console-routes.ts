@@ -11,7 +11,11 @@ export function consoleRoutes(deps: ConsoleDeps): Router {
   const router = Router({ caseSensitive: true })
   router.use('/console', async (req, res, next) => {
     opened ??= open()
-    const handle = await opened
+    const handle = await opened.catch((error: unknown) => {
+      // Out of file descriptors, say: the next request tries again.
+      opened = undefined
+      throw error
+    })
     await handle(req, res, next)
   })
   return router
