@@ -36,8 +36,9 @@ export interface ListSummary extends Readonly<Record<Group, Counts>> {
 }
 
 /** The summary of a part of a list, which can be put together with those of others: as JSON. */
-export interface PartSummary {
-  readonly summary: ListSummary
+export interface PartSummary extends Pick<ListSummary, 'total' | 'mobile' | 'privacy' | 'anycast' | 'bogon'> {
+  /** Of each group, each value and behind it how often it is there: objects of thousands of members are slow to read. */
+  readonly groups: readonly (readonly (string | number)[])[]
   /** IPv4 addresses as numbers, sorted, each as what is between it and the one before, and the others as texts. */
   readonly seen: readonly (number | string)[]
 }
@@ -86,15 +87,15 @@ export class IpSummary {
   }
 
   /** What another part of the list has. */
-  addPart({ summary, seen }: PartSummary): void {
-    this.#total += summary.total
-    this.#bogon += summary.bogon
-    this.#anycast += summary.anycast
-    this.#mobile += summary.mobile
-    for (const [name] of groups) addCounts(this.#counts.get(name), summary[name])
-    addCounts(this.#privacy, summary.privacy)
+  addPart(part: PartSummary): void {
+    this.#total += part.total
+    this.#bogon += part.bogon
+    this.#anycast += part.anycast
+    this.#mobile += part.mobile
+    for (const [at, [name]] of groups.entries()) addCounts(this.#counts.get(name), part.groups[at] ?? [])
+    addCounts(this.#privacy, Object.entries(part.privacy).flat())
     let number = 0
-    for (const address of seen) {
+    for (const address of part.seen) {
       if (typeof address === 'number') number += address
       this.#seen.add(typeof address === 'number' ? number : address)
     }
@@ -105,8 +106,14 @@ export class IpSummary {
       .filter((address) => typeof address === 'number')
       .toSorted((one, other) => one - other)
     const texts = [...this.#seen].filter((address) => typeof address === 'string')
+    const { total, mobile, privacy, anycast, bogon } = this.toJSON()
     return {
-      summary: this.toJSON(),
+      total,
+      mobile,
+      privacy,
+      anycast,
+      bogon,
+      groups: groups.map(([name]) => [...(this.#counts.get(name) ?? [])].flat()),
       seen: [...numbers.map((number, at) => number - (numbers[at - 1] ?? 0)), ...texts],
     }
   }
@@ -155,8 +162,9 @@ function count(values: Map<string, number> | undefined, value: unknown, times: n
   if (typeof value === 'string' && value !== '') values?.set(value, (values.get(value) ?? 0) + times)
 }
 
-function addCounts(values: Map<string, number> | undefined, counts: Counts): void {
-  for (const [value, times] of Object.entries(counts)) count(values, value, times)
+/** @param counts each value, and behind it how often it is there */
+function addCounts(values: Map<string, number> | undefined, counts: readonly (string | number)[]): void {
+  for (let at = 0; at < counts.length; at += 2) count(values, counts[at], Number(counts[at + 1]))
 }
 
 /** As JSON objects are read: what is most is first. */
