@@ -7,7 +7,7 @@ import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { JobNames } from './job-keys.ts'
 import { jobOf } from './job-record.ts'
-import { pack, unpack } from './packing.ts'
+import { pack, unpack } from '@ipfleet/core/packing.ts'
 import type { Begun, CallbackState, ChunkExtent, Finished, Job, SummedResult } from './job.ts'
 
 const command = (name: string) => luaCommand(new URL(`${name}.lua`, import.meta.url))

@@ -8,7 +8,7 @@ import type { ResultReader } from '../results/result-reader.ts'
 import { JobNames } from './job-keys.ts'
 import type { JobStore } from './job-store.ts'
 import { hasEnded, type Job } from './job.ts'
-import { pack } from './packing.ts'
+import { pack } from '@ipfleet/core/packing.ts'
 
 const keepSummary = luaCommand(new URL('keep-summary.lua', import.meta.url))
 

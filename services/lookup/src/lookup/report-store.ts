@@ -1,14 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { promisify } from 'node:util'
-import { zstdCompress, zstdDecompress } from 'node:zlib'
 import type { ListSummary } from '@ipfleet/ip-lists/ip-summary.ts'
+import { pack, unpack } from '@ipfleet/core/packing.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
-
-const pack = promisify(zstdCompress) as (text: string) => Promise<Buffer>
-const unpack = promisify(zstdDecompress) as (bytes: Buffer) => Promise<Buffer>
 
 /** As long as bulk keeps a job, by default. */
 const keptForMs = 86_400_000

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 
-/** Inputs, results and summaries are stored with zstd at its default level, which makes a tenth of records. */
+/** How lists, results and summaries are stored: zstd at its default level makes a tenth of records. */
 export const pack = promisify(zstdCompress) as (body: string | Buffer) => Promise<Buffer>
 export const unpack = promisify(zstdDecompress) as (body: Buffer) => Promise<Buffer>
