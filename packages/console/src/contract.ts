@@ -1,4 +1,4 @@
-import type { BenchReason } from '@ipfleet/key-pool/key-store.ts'
+import type { KeyRow, KeyTest } from '@ipfleet/key-pool/key-row.ts'
 
 /** What the page of the console reads and does. All is below `/console`, and JSON. Times are ISO 8601. Absent: not known. */
 
@@ -80,31 +80,7 @@ export interface Flow {
 }
 
 /** A row of `GET /keys`, and the forecast. */
-export interface ConsoleKey {
-  readonly id: string
-  readonly state: string
-  readonly reason?: BenchReason
-  /** When its bench ends. */
-  readonly until?: string
-  readonly seconds?: number
-  readonly used?: number
-  readonly remaining?: number
-  readonly limit?: number
-  /** When its quota is full again. */
-  readonly resets?: string
-  readonly taken: number
-  readonly share: number
-  readonly weight: number
-  readonly group?: string
-  readonly provider?: string
-  readonly products?: readonly {
-    readonly product: string
-    readonly reason: BenchReason
-    readonly until: string
-    readonly seconds: number
-  }[]
-  readonly overage?: { readonly mode: 'pay' | 'never'; readonly units: number }
-  readonly max_per_day?: number
+export interface ConsoleKey extends KeyRow {
   /** When its quota will be used up, if it goes on as in the last hour, and not before it resets. */
   readonly emptyOn?: string
 }
@@ -189,6 +165,5 @@ export interface AnsweredQuery {
  * results and report) on the same origin, where features.jobs. Errors are the product's JSON error body.
  */
 export interface TestedKey extends ConsoleKey {
-  /** `status`: what upstream answered; 0: nothing. */
-  readonly tested: { readonly status: number; readonly ms: number }
+  readonly tested: KeyTest
 }

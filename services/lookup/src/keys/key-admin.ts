@@ -1,50 +1,10 @@
 import { monotonicClock } from '@ipfleet/core/clock.ts'
 import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
-import type { BenchReason, KeyState } from '@ipfleet/key-pool/key-store.ts'
+import type { KeyRow, KeyTest } from '@ipfleet/key-pool/key-row.ts'
+import type { KeyState } from '@ipfleet/key-pool/key-store.ts'
 import { type KeyQuota, type Quota, weightsOf } from '@ipfleet/key-pool/quota.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'
-
-/** A key as an operator sees it: never its secret. What is not known is left out. */
-export interface KeyRow {
-  readonly id: string
-  readonly state: KeyState['state']
-  readonly reason?: BenchReason
-  /** When its bench ends. */
-  readonly until?: string
-  readonly seconds?: number
-  readonly used?: number
-  readonly remaining?: number
-  readonly limit?: number
-  /** When its quota is full again. */
-  readonly resets?: string
-  /** Units taken with it since the fleet has counted. */
-  readonly taken: number
-  /** Of the next requests, from 0 to 1: by its weight and what it has left; 0 while it is benched. */
-  readonly share: number
-  readonly weight: number
-  readonly group?: string
-  readonly provider?: string
-  /** Products that it rests for (`limited`, `exhausted`), or may not ask (`denied`), and until when. */
-  readonly products?: readonly ProductRow[]
-  /** Whether it goes on beyond what its plan pays for, and for how many units it has, since the fleet has counted. */
-  readonly overage?: { readonly mode: 'pay' | 'never'; readonly units: number }
-  readonly max_per_day?: number
-}
-
-export interface ProductRow {
-  readonly product: string
-  readonly reason: BenchReason
-  readonly until: string
-  readonly seconds: number
-}
-
-/** What upstream said to an account look-up with a key. */
-export interface KeyTest {
-  /** 0: nothing. */
-  readonly status: number
-  readonly ms: number
-}
 
 export interface KeyAdminDeps {
   /** Asks for the account of a key, which costs no unit. @throws ProxyError `not_offered` */
