@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { Presence } from '@ipfleet/console/presence/presence.ts'
-import { presenceId } from '@ipfleet/console/presence/presence-record.ts'
+import { presenceId, stateWith } from '@ipfleet/console/presence/presence-record.ts'
 import { within } from '@ipfleet/core/within.ts'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { ConnectionLimits } from '@ipfleet/http-server/connection-limits.ts'
@@ -269,9 +269,10 @@ export class BulkService {
     return { status, ...reason, redis, role: this.#settings.BULK_ROLE, paused: this.#gate.reasons() }
   }
 
-  #condition(): { readonly state: 'ok' | 'degraded'; readonly reason?: string } {
-    const { reason: ofRedis } = linkHealth(this.#redis.link)
-    const reasons = [...(ofRedis ? [ofRedis] : []), ...this.#gate.reasons().map((reason) => `paused: ${reason}`)]
-    return reasons.length === 0 ? { state: 'ok' } : { state: 'degraded', reason: reasons.join('; ') }
+  #condition() {
+    return stateWith([
+      linkHealth(this.#redis.link).reason,
+      ...this.#gate.reasons().map((reason) => `paused: ${reason}`),
+    ])
   }
 }

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster'
 import type { BackendRow } from '@ipfleet/console/contract.ts'
 import { Presence } from '@ipfleet/console/presence/presence.ts'
-import { presenceId } from '@ipfleet/console/presence/presence-record.ts'
+import { presenceId, stateWith } from '@ipfleet/console/presence/presence-record.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { version } from '@ipfleet/settings/version.ts'
@@ -22,16 +22,8 @@ export function edgePresence({ link, port, groups }: EdgePresenceDeps): Presence
     version,
     describe: async () => {
       const down = [...groups().values()].filter(({ usable }) => !usable).map(({ name }) => name)
-      const { reason: ofRedis } = linkHealth(link)
-      const reasons = [
-        ...(down.length > 0 ? [`no backend of ${down.join(', ')} is up`] : []),
-        ...(ofRedis ? [ofRedis] : []),
-      ]
-      return {
-        state: reasons.length > 0 ? 'degraded' : 'ok',
-        ...(reasons.length > 0 && { reason: reasons.join('; ') }),
-        backends: rowsOf(groups()),
-      }
+      const ofGroups = down.length > 0 ? `no backend of ${down.join(', ')} is up` : undefined
+      return { ...stateWith([ofGroups, linkHealth(link).reason]), backends: rowsOf(groups()) }
     },
   })
 }

@@ -1,6 +1,6 @@
 import type { SourceRow } from '@ipfleet/console/contract.ts'
 import { Presence } from '@ipfleet/console/presence/presence.ts'
-import { presenceId } from '@ipfleet/console/presence/presence-record.ts'
+import { presenceId, stateWith } from '@ipfleet/console/presence/presence-record.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { version } from '@ipfleet/settings/version.ts'
@@ -28,14 +28,9 @@ export function egressPresence({ link, port, sources }: EgressPresenceDeps): Pre
     version,
     describe: async () => {
       const rows = sources().map(rowOf)
-      const { reason: ofRedis } = linkHealth(link)
       const isOut = rows.length > 0 && rows.every(({ state }) => state !== 'up')
-      const troubles = [...(isOut ? ['every source address is out'] : []), ...(ofRedis ? [ofRedis] : [])]
-      return {
-        state: troubles.length > 0 ? 'degraded' : 'ok',
-        ...(troubles.length > 0 && { reason: troubles.join('; ') }),
-        sources: rows,
-      }
+      const ofSources = isOut ? 'every source address is out' : undefined
+      return { ...stateWith([ofSources, linkHealth(link).reason]), sources: rows }
     },
   })
 }

@@ -18,9 +18,8 @@ export interface OverviewSources {
   /** What an upstream unit costs. */
   readonly price: { readonly perUnit: number; readonly currency: string } | undefined
   readonly keys: () => Promise<readonly ConsoleKey[]>
-  readonly breakers: () => readonly BreakerRow[]
   readonly clients: () => Promise<readonly ClientRow[]>
-  readonly offlineWarning: () => Promise<string | undefined>
+  readonly offlineWarning: () => string | undefined
   /** This replica itself: all there is without Redis. */
   readonly self: () => Promise<PresenceRecord>
 }
@@ -50,28 +49,27 @@ export class Overviews {
   }
 
   async #make(): Promise<Overview> {
-    const { epochMs, keys, breakers, clients, flow, price, offlineWarning } = this.#sources
+    const { epochMs, keys, clients, flow, price, offlineWarning } = this.#sources
     const nowMs = epochMs()
-    const [rows, budgets, minutes, seen, redis, warning] = await Promise.all([
+    const [rows, budgets, minutes, seen, redis] = await Promise.all([
       keys(),
       clients(),
       flow.minutes(),
       this.#presence(),
       this.#redis(),
-      offlineWarning(),
     ])
     const living = seen.filter((record) => !isGone(record))
     const facts = {
       keys: rows.map((row) => withForecast(row, nowMs)),
       replicas: seen.map((record) => serviceRow(record, nowMs)),
       redis,
-      breakers: worstOf([...breakers(), ...living.flatMap((record) => record.breakers ?? [])]),
+      breakers: worstOf(living.flatMap((record) => record.breakers ?? [])),
       backends: living.flatMap(({ id, backends = [] }) => backends.map((backend) => ({ edge: id, ...backend }))),
       sources: living.flatMap(({ id, sources = [] }) => sources.map((source) => ({ egress: id, ...source }))),
     }
     return {
       at: new Date(nowMs).toISOString(),
-      verdict: verdictOf({ ...facts, offlineWarning: warning }),
+      verdict: verdictOf({ ...facts, offlineWarning: offlineWarning() }),
       flow: flowOf(minutes, price),
       ...facts,
       clients: budgets,

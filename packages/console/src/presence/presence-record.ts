@@ -28,3 +28,16 @@ export interface SeenRecord extends PresenceRecord {
 /** By host and port, so that a process which is started again takes the place of the one before. */
 export const presenceId = (port: number, worker?: number): string =>
   `${hostname()}:${port}${worker === undefined ? '' : `/${worker}`}`
+
+const startedAt = new Date(Date.now() - process.uptime() * 1000).toISOString()
+
+/** What every process can say of itself. */
+export function processFacts(): Pick<PresenceRecord, 'startedAt' | 'rssMb'> {
+  return { startedAt, rssMb: Math.round(process.memoryUsage.rss() / 1_048_576) }
+}
+
+/** @param troubles each a sentence; undefined: none */
+export function stateWith(troubles: readonly (string | undefined)[]): Pick<PresenceRecord, 'state' | 'reason'> {
+  const reason = troubles.filter((trouble) => trouble !== undefined).join('; ')
+  return reason === '' ? { state: 'ok' } : { state: 'degraded', reason }
+}

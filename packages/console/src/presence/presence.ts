@@ -1,6 +1,6 @@
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import type { PresenceRecord } from './presence-record.ts'
+import { type PresenceRecord, processFacts } from './presence-record.ts'
 
 const notePresence = luaCommand(new URL('note-presence.lua', import.meta.url))
 
@@ -18,7 +18,6 @@ export interface PresenceOptions extends Pick<PresenceRecord, 'id' | 'service' |
 /** Tells the fleet every five seconds that this process is there, and how it is. Without Redis no one is told. */
 export class Presence {
   readonly #options: PresenceOptions
-  readonly #startedAt = new Date(Date.now() - process.uptime() * 1000).toISOString()
   readonly #timer: NodeJS.Timeout
   readonly #tell = (): void => void this.#note()
   #closed = false
@@ -44,8 +43,7 @@ export class Presence {
     try {
       const details = await describe()
       if (this.#closed || !link.up) return
-      const rssMb = Math.round(process.memoryUsage.rss() / 1_048_576)
-      const record: PresenceRecord = { id, service, version, startedAt: this.#startedAt, rssMb, ...details }
+      const record: PresenceRecord = { id, service, version, ...processFacts(), ...details }
       await link.lua(notePresence, [indexKey(link), recordKey(link, id)], [id, JSON.stringify(record), rememberedMs])
     } catch {
       // The next one tells it.

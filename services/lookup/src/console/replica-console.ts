@@ -3,7 +3,7 @@ import type { ConsoleDeps } from '@ipfleet/console/console.ts'
 import type { BreakerRow, ClientRow, FlowCounts } from '@ipfleet/console/contract.ts'
 import { FlowRecorder } from '@ipfleet/console/flow/flow-recorder.ts'
 import { Presence } from '@ipfleet/console/presence/presence.ts'
-import { presenceId, type PresenceRecord } from '@ipfleet/console/presence/presence-record.ts'
+import { presenceId, type PresenceRecord, processFacts } from '@ipfleet/console/presence/presence-record.ts'
 import { hostname } from 'node:os'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { version } from '@ipfleet/settings/version.ts'
@@ -73,9 +73,8 @@ export class ReplicaConsole {
       price:
         settings.UNIT_PRICE === undefined ? undefined : { perUnit: settings.UNIT_PRICE, currency: settings.CURRENCY },
       keys,
-      breakers: () => this.#breakers(),
       clients: async () => ((await clients?.all()) ?? []).map((row) => clientRow(row, fleet.clock.epochMs())),
-      offlineWarning: async () => (await health.report()).offline?.warning,
+      offlineWarning: () => health.offline?.warning,
       self: () => this.#self(),
       lookUp: (query) => consoleLookUp({ ...lookups, keyClass }, query),
       clientAddress,
@@ -112,10 +111,8 @@ export class ReplicaConsole {
   }
 
   async #self(): Promise<PresenceRecord> {
-    const startedAt = new Date(Date.now() - process.uptime() * 1000).toISOString()
-    const rssMb = Math.round(process.memoryUsage.rss() / 1_048_576)
     const id = this.#port === 0 ? hostname() : presenceId(this.#port)
-    return { id, service: 'lookup', version, startedAt, rssMb, ...(await this.#describe()) }
+    return { id, service: 'lookup', version, ...processFacts(), ...(await this.#describe()) }
   }
 
   async #describe() {

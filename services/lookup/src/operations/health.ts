@@ -64,12 +64,19 @@ export class Health {
     this.#deps = deps
   }
 
+  /** Undefined where no embedded database may answer. */
+  get offline(): OfflineHealth | undefined {
+    const { offline } = this.#deps
+    return offline && offlineHealth(offline, Date.now())
+  }
+
   async keys(): Promise<KeyCounts> {
     return countKeys((await Promise.all(this.#deps.pools.map((pool) => pool.read()))).flat())
   }
 
   async report(): Promise<HealthReport> {
-    const { redis, offline } = this.#deps
+    const { redis } = this.#deps
+    const { offline } = this
     const keys = await this.keys()
     const breaker = this.#deps.gate?.state ?? 'embedded'
     const links = Object.entries(redis ?? {}).map(([name, link]) => ({ name, health: linkHealth(link) }))
@@ -93,7 +100,7 @@ export class Health {
         ...(grouped.length > 0 && { links: Object.fromEntries(grouped) }),
         ...(troubled.length > 0 && { problems }),
       },
-      ...(offline && { offline: offlineHealth(offline, Date.now()) }),
+      ...(offline && { offline }),
       upstream: { breaker },
     }
   }
