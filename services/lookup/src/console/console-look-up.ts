@@ -3,7 +3,7 @@ import { monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { asProxyError } from '@ipfleet/http-server/error-handler.ts'
 import { cacheDirectives } from '../http/cache-directives.ts'
-import { type Answered, type AnswerSource, endOf, LookupError } from '../lookup/answered.ts'
+import { type Answered, type AnswerSource, LookupError, unitsOf } from '../lookup/answered.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import type { RequestRecord } from '../operations/request-record.ts'
 import { parseTarget, type Query } from '../query/query.ts'
@@ -40,10 +40,8 @@ export async function consoleLookUp(deps: ConsoleLookUpDeps, text: string): Prom
     return { query: text, ...(await describe(deps, answered, nowMs)) }
   } catch (thrown) {
     const error = asProxyError(thrown)
-    const source = endOf(error)
-    if (error.code === 'keys_exhausted') deps.record.keysExhausted += 1
-    deps.record.add('lookup', error.status, source, monotonicClock.nowMs() - startedMs)
-    const units = error instanceof LookupError && error.origin ? 1 : 0
+    const source = deps.record.addFailed('lookup', error, monotonicClock.nowMs() - startedMs)
+    const units = error instanceof LookupError ? unitsOf(error) : 0
     const record: unknown = JSON.parse(error.body())
     return { query: text, status: error.status, record, tier: 'none', source, units, nextCosts: 1 }
   }
@@ -76,7 +74,7 @@ async function describe(
     ageSeconds: Math.floor(entry.ageMs(nowMs) / 1000),
     ttlSeconds: Math.max(0, Math.floor(ttlMs / 1000)),
     ...(ofKey !== undefined && { keyClass: ofKey }),
-    units: origin === undefined ? 0 : 1,
+    units: unitsOf({ origin }),
     nextCosts: isFree ? 0 : 1,
   }
 }

@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Origin } from '@ipfleet/cache/outcome.ts'
 import { monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { asProxyError } from '@ipfleet/http-server/error-handler.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import type { Admission, ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
-import { type Answered, BatchError, endOf, LookupError } from '../lookup/answered.ts'
+import { type Answered, BatchError, LookupError, unitsOf } from '../lookup/answered.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import type { RequestRecord, RouteClass } from '../operations/request-record.ts'
 import { parseTarget } from '../query/query.ts'
@@ -145,18 +144,11 @@ function failed(
   startedMs: number,
 ): ProxyError {
   const error = asProxyError(thrown)
-  const end = endOf(error)
-  if (error.code === 'keys_exhausted') record.keysExhausted += 1
+  const end = record.addFailed(route, error, monotonicClock.nowMs() - startedMs)
   // A look-up that failed knows with what it was tried.
   Object.assign(traceOf(res), { cache: end, ...(error instanceof LookupError && error.origin) })
   if (error instanceof BatchError) tellItems(record, res, error)
-  record.add(route, error.status, end, monotonicClock.nowMs() - startedMs)
   const forwarded = end === 'error' ? ' fwd=miss;' : ''
   res.setHeader('Cache-Status', `ipfleet;${forwarded} detail=${error.code}`)
   return error
-}
-
-/** Upstream units that a request has caused: one if it asked, more if it says so (a batch). */
-function unitsOf({ units, origin }: { readonly units?: number; readonly origin?: Origin | undefined }): number {
-  return units ?? (origin === undefined ? 0 : 1)
 }

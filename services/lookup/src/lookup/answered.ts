@@ -84,6 +84,11 @@ export function resultOf(finding: Finding): QueryResult {
   return { kind: 'failed', failure: finding.failure, ...origin }
 }
 
+/** Upstream units that a request has caused: one if it asked, more if it says so (a batch). */
+export function unitsOf({ units, origin }: Pick<Answered, 'units'> & { readonly origin?: Origin | undefined }): number {
+  return units ?? (origin === undefined ? 0 : 1)
+}
+
 /** No answer, and with what it was tried. */
 export class LookupError extends ProxyError {
   readonly origin: Origin | undefined

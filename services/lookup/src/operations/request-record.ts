@@ -1,6 +1,7 @@
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { HotCounter, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import { type AnswerEnd, answerEnds as ends, type ItemCounts } from '../lookup/answered.ts'
+import { type AnswerEnd, answerEnds as ends, endOf, type ItemCounts } from '../lookup/answered.ts'
 
 export type RouteClass = 'lookup' | 'account' | 'batch'
 
@@ -68,6 +69,14 @@ export class RequestRecord {
     }
     this.#requests.series({ route, status: statusClass(status), cache: end }).inc()
     this.#durations.series({ cache: end }).observeMs(durationMs)
+  }
+
+  /** @returns how it ended */
+  addFailed(route: RouteClass, error: ProxyError, durationMs: number): AnswerEnd {
+    const end = endOf(error)
+    if (error.code === 'keys_exhausted') this.keysExhausted += 1
+    this.add(route, error.status, end, durationMs)
+    return end
   }
 
   /** The items of one batch. */
