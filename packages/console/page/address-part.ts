@@ -1,5 +1,5 @@
 import type { AnsweredQuery } from '../src/contract.ts'
-import { ask, Refusal } from './ask.ts'
+import { ask, sentenceOf } from './ask.ts'
 import { byId, definitions, element, setText } from './element.ts'
 import { count, countryName, duration } from './format.ts'
 import { sectionHead } from './section-head.ts'
@@ -61,7 +61,7 @@ export class AddressPart {
     } catch (error) {
       if (turn !== this.#asked) return
       this.#answer.replaceChildren()
-      setText(this.#outcome, error instanceof Refusal ? error.message : String(error))
+      setText(this.#outcome, sentenceOf(error))
     }
   }
 }

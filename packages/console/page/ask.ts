@@ -10,6 +10,9 @@ export class Refusal extends Error {
   }
 }
 
+/** What went wrong, in one sentence. */
+export const sentenceOf = (error: unknown): string => (error instanceof Refusal ? error.message : String(error))
+
 let csrf = ''
 
 /** Who is logged in. Keeps the CSRF token, which everything that changes something sends. */

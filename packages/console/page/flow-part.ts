@@ -1,5 +1,5 @@
 import type { Flow } from '../src/contract.ts'
-import { ask, Refusal } from './ask.ts'
+import { ask, sentenceOf } from './ask.ts'
 import { confirmed } from './confirmed.ts'
 import { button, byId, element, setText } from './element.ts'
 import { FlowChart } from './flow-chart.ts'
@@ -72,7 +72,7 @@ export class FlowPart {
         await ask('DELETE', '/console/api/cache')
         setText(outcome, 'All answers are forgotten.')
       } catch (error) {
-        setText(outcome, error instanceof Refusal ? error.message : String(error))
+        setText(outcome, sentenceOf(error))
       }
     }
     return element('p', { class: 'actions aside' }, button('Forget all answers…', purge, { class: 'quiet' }), outcome)

@@ -1,4 +1,4 @@
-import { Refusal } from './ask.ts'
+import { sentenceOf } from './ask.ts'
 import { button, byId, element, setText } from './element.ts'
 import { atTime, count, duration, percent } from './format.ts'
 import * as client from './job-client.ts'
@@ -127,7 +127,6 @@ export class JobsPart {
       this.#names.set(job.id, file.name)
       sessionStorage.setItem(namesName, JSON.stringify(Object.fromEntries(this.#names)))
       this.#show(job)
-      return ''
     })
   }
 
@@ -138,7 +137,6 @@ export class JobsPart {
       for (const id of this.#jobs.keys()) if (!listed.has(id)) this.#jobs.delete(id)
       for (const job of jobs) this.#jobs.set(job.id, job)
       this.#draw()
-      return ''
     })
   }
 
@@ -196,7 +194,6 @@ export class JobsPart {
       const name = this.#names.get(id) ?? id
       const view = await jobSummary(id, await client.readSummary(id))
       this.#summary.replaceChildren(element('h3', {}, `Summary of ${name}`), view)
-      return ''
     })
   }
 
@@ -204,7 +201,6 @@ export class JobsPart {
     setText(this.#outcome, 'The results are on their way…')
     await this.#tried(async () => {
       saveBlob(`${id}.${format}`, await client.readResults(id, format))
-      return ''
     })
   }
 
@@ -213,16 +209,16 @@ export class JobsPart {
       this.#followed.get(id)?.abort()
       await client.deleteJob(id)
       await this.#refresh()
-      return ''
     })
   }
 
-  /** Says what came of something, or what went wrong. */
-  async #tried(something: () => Promise<string>): Promise<void> {
+  /** Says what went wrong, if anything did. */
+  async #tried(something: () => Promise<void>): Promise<void> {
     try {
-      setText(this.#outcome, await something())
+      await something()
+      setText(this.#outcome, '')
     } catch (error) {
-      setText(this.#outcome, error instanceof Refusal ? error.message : String(error))
+      setText(this.#outcome, sentenceOf(error))
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { ConsoleKey, TestedKey } from '../src/contract.ts'
-import { ask, Refusal } from './ask.ts'
+import { ask, sentenceOf } from './ask.ts'
 import { confirmed } from './confirmed.ts'
 import { button, byId, element, setText } from './element.ts'
 import { atTime, count, duration, onDay, percent } from './format.ts'
@@ -90,7 +90,7 @@ export class KeysPart {
       this.update(this.#keys.map((one) => (one.id === id ? { ...one, ...key } : one)))
       setText(this.#outcome, outcomeOf(key, action))
     } catch (error) {
-      setText(this.#outcome, `Key ${id}: ${error instanceof Refusal ? error.message : String(error)}`)
+      setText(this.#outcome, `Key ${id}: ${sentenceOf(error)}`)
     }
   }
 }

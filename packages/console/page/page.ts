@@ -1,6 +1,6 @@
 import type { Overview, Session } from '../src/contract.ts'
 import { AddressPart } from './address-part.ts'
-import { ask, readSession, Refusal } from './ask.ts'
+import { ask, readSession, Refusal, sentenceOf } from './ask.ts'
 import { byId, element, setText } from './element.ts'
 import { FleetPart } from './fleet-part.ts'
 import { FlowPart } from './flow-part.ts'
@@ -23,7 +23,7 @@ async function start(): Promise<void> {
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) showLogin()
     else {
-      setText(byId('live'), error instanceof Refusal ? error.message : String(error))
+      setText(byId('live'), sentenceOf(error))
       setTimeout(() => void start(), 3000)
     }
   }
@@ -105,7 +105,7 @@ function showLogin(): void {
       location.reload()
     } catch (error) {
       token.value = ''
-      setText(byId('login-error'), error instanceof Refusal ? error.message : String(error))
+      setText(byId('login-error'), sentenceOf(error))
     }
   })
 }

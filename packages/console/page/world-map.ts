@@ -1,7 +1,7 @@
 import { geoEqualEarth, geoPath, type GeoPermissibleObjects } from 'd3-geo'
+import { iso31661NumericToAlpha2 } from 'iso-3166'
 import { feature } from 'topojson-client'
 import type { GeometryCollection, Topology } from 'topojson-specification'
-import { alpha2Of } from './alpha2.ts'
 import { ask } from './ask.ts'
 import { countryName, count } from './format.ts'
 import { setAttributes, svgElement } from './element.ts'
@@ -34,7 +34,7 @@ async function readCountries(): Promise<readonly Country[]> {
   return features.map((country) => {
     // It has a user-assigned code, and no numeric one.
     const isKosovo = country.properties.name === 'Kosovo'
-    return { code: isKosovo ? 'XK' : alpha2Of(String(country.id)), path: pathOf(country) ?? '' }
+    return { code: isKosovo ? 'XK' : iso31661NumericToAlpha2[String(country.id)], path: pathOf(country) ?? '' }
   })
 }
 

@@ -22,6 +22,8 @@ export interface PageFile {
 const libraries: Readonly<Record<string, { readonly entry?: string; readonly serves: string }>> = {
   'd3-array': { entry: 'dist/d3-array.min.mjs', serves: 'dist/d3-array.min.mjs' },
   'd3-geo': { entry: 'dist/d3-geo.min.mjs', serves: 'dist/d3-geo.min.mjs' },
+  // Of its tables only this one: all of them are half a megabyte.
+  'iso-3166': { entry: '1-n-to-1-a2.js', serves: '1-n-to-1-a2.js' },
   'topojson-client': { entry: 'src/index.js', serves: 'src' },
   uplot: { entry: 'dist/uPlot.esm.js', serves: 'dist' },
   'world-atlas': { serves: 'countries-110m.json' },

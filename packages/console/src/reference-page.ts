@@ -1,3 +1,5 @@
+import { markup, Markup } from '@ipfleet/report/markup.ts'
+
 /** The reader of `openapi.yaml`: a page without a script. */
 
 /** A schema, as far as it is shown. */
@@ -60,20 +62,37 @@ export function referencePage(description: Description): string {
   const operations = operationsOf(description)
   const sections = tags.map(({ name, description: text }) => {
     const own = operations.filter(({ operation }) => operation.tags.includes(name))
-    return `<section><h2 id="${name.toLowerCase()}">${escaped(name)}</h2>${prose(text)}${own.map((one) => operationHtml(one, components)).join('')}</section>`
+    const articles = own.map((one) => operationHtml(one, components))
+    return markup`<section><h2 id="${name.toLowerCase()}">${name}</h2>${prose(text)}${articles}</section>`
   })
   const schemas = Object.entries(components.schemas).map(([name, schema]) => schemaHtml(name, schema))
   const links = [...tags.map(({ name }) => name), 'Schemas'].map(
-    (name) => `<li><a href="#${name.toLowerCase()}">${escaped(name)}</a></li>`,
+    (name) => markup`<li><a href="#${name.toLowerCase()}">${name}</a></li>`,
   )
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(info.title)}: endpoints</title><link rel="stylesheet" href="/console/reference.css"></head>
-<body><header><h1>${escaped(info.title)}: endpoints</h1>${prose(info.description)}
-<p><a href="/console/openapi.yaml">OpenAPI 3.1</a> · <a href="/console">Console</a></p></header>
-<nav aria-label="Sections"><ul>${links.join('')}</ul></nav>
-<main>${sections.join('')}<section><h2 id="schemas">Schemas</h2>${schemas.join('')}</section></main></body></html>
-`
+  return markup`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${info.title}: endpoints</title>
+        <link rel="stylesheet" href="/console/reference.css" />
+      </head>
+      <body>
+        <header>
+          <h1>${info.title}: endpoints</h1>
+          ${prose(info.description)}
+          <p><a href="/console/openapi.yaml">OpenAPI 3.1</a> · <a href="/console">Console</a></p>
+        </header>
+        <nav aria-label="Sections"><ul>${links}</ul></nav>
+        <main>
+          ${sections}
+          <section>
+            <h2 id="schemas">Schemas</h2>
+            ${schemas}
+          </section>
+        </main>
+      </body>
+    </html>`.text
 }
 
 interface Placed {
@@ -101,65 +120,63 @@ function operationsOf({ paths, components }: Description): Placed[] {
 function operationHtml(
   { method, path, operation, parameters }: Placed,
   { responses }: Description['components'],
-): string {
+): Markup {
   const { operationId, summary, description = '', requestBody } = operation
   const answers = Object.entries(operation.responses).map(([status, answer]) => {
     const { description: text = '', content } = resolved(answer, responses)
-    return [`<code>${status}</code>`, prose(text), contentHtml(content)]
+    return [code(status), prose(text), contentHtml(content)]
   })
   const given = parameters.map((one) => [
-    `<code>${escaped(one.name ?? '')}</code>`,
-    `${one.in}${one.required ? ', required' : ''}`,
+    code(one.name ?? ''),
+    markup`${one.in ?? ''}${one.required ? ', required' : ''}`,
     typeHtml(one.schema),
     prose(one.description ?? ''),
   ])
-  return `<article id="${operationId}"><h3><code class="${method}">${method.toUpperCase()}</code> <code>${escaped(path)}</code></h3>
-${prose(`${summary}.`)}${prose(description)}
-${given.length > 0 ? table(['Parameter', 'In', 'Type', 'Meaning'], given) : ''}
-${requestBody ? table(['Body'], [[contentHtml(requestBody.content) + prose(requestBody.description ?? '')]]) : ''}
-${table(['Status', 'Meaning', 'Body'], answers)}</article>`
+  const body = requestBody && markup`${contentHtml(requestBody.content)}${prose(requestBody.description ?? '')}`
+  return markup`<article id="${operationId}">
+    <h3><code class="${method}">${method.toUpperCase()}</code> ${code(path)}</h3>
+    ${prose(`${summary}.`)}${prose(description)}
+    ${given.length > 0 ? table(['Parameter', 'In', 'Type', 'Meaning'], given) : ''}
+    ${body ? table(['Body'], [[body]]) : ''}
+    ${table(['Status', 'Meaning', 'Body'], answers)}
+  </article>`
 }
 
-function contentHtml(content: Content = {}): string {
+function contentHtml(content: Content = {}): Markup {
   const types = Object.entries(content).map(
-    ([type, { schema }]) => `<code>${escaped(type)}</code>${type === 'application/json' ? ` ${typeHtml(schema)}` : ''}`,
+    ([type, { schema }]) => markup`${code(type)}${type === 'application/json' ? markup` ${typeHtml(schema)}` : ''}`,
   )
-  return types.join('<br>')
+  return joined(types, markup`<br />`)
 }
 
-function schemaHtml(name: string, schema: Schema): string {
+function schemaHtml(name: string, schema: Schema): Markup {
   const { properties, required = [], description = '' } = schema
   const rows = Object.entries(properties ?? {}).map(([member, value]) => [
-    `<code>${escaped(member)}</code>`,
-    `${typeHtml(value)}${required.includes(member) ? '' : ', may be absent'}`,
+    code(member),
+    markup`${typeHtml(value)}${required.includes(member) ? '' : ', may be absent'}`,
     prose(value.description ?? ''),
   ])
-  const shape = properties ? table(['Member', 'Type', 'Meaning'], rows) : `<p>${typeHtml(schema)}</p>`
-  return `<article><h3 id="schema-${name}">${escaped(name)}</h3>${prose(description)}${shape}</article>`
+  const shape = properties ? table(['Member', 'Type', 'Meaning'], rows) : markup`<p>${typeHtml(schema)}</p>`
+  return markup`<article><h3 id="schema-${name}">${name}</h3>${prose(description)}${shape}</article>`
 }
 
-function typeHtml(schema: Schema = {}): string {
+function typeHtml(schema: Schema = {}): Markup {
   const { $ref, type = 'any', format, items, oneOf, properties } = schema
-  if ($ref !== undefined) {
-    const name = escaped(nameIn($ref))
-    return `<a href="#schema-${name}">${name}</a>`
-  }
-  if (oneOf) return oneOf.map((one) => typeHtml(one)).join(' or ')
-  if (schema.enum) return schema.enum.map((value) => `<code>${escaped(String(value))}</code>`).join(' | ')
-  if (items) return `array of ${typeHtml(items)}`
+  if ($ref !== undefined) return markup`<a href="#schema-${nameIn($ref)}">${nameIn($ref)}</a>`
+  if (oneOf) return joined(oneOf.map(typeHtml), markup` or `)
+  if (schema.enum) return joined(schema.enum.map(String).map(code), markup` | `)
+  if (items) return markup`array of ${typeHtml(items)}`
   if (properties) {
-    const members = Object.entries(properties).map(
-      ([name, value]) => `<code>${escaped(name)}</code>: ${typeHtml(value)}`,
-    )
-    return `{ ${members.join(', ')} }`
+    const members = Object.entries(properties).map(([name, value]) => markup`${code(name)}: ${typeHtml(value)}`)
+    return markup`{ ${joined(members, markup`, `)} }`
   }
-  return escaped(format ?? type)
+  return markup`${format ?? type}`
 }
 
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const head = heads.map((text) => `<th scope="col">${text}</th>`).join('')
-  const body = rows.map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`).join('')
-  return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`
+function table(heads: readonly string[], rows: readonly (readonly Markup[])[]): Markup {
+  const head = heads.map((text) => markup`<th scope="col">${text}</th>`)
+  const body = rows.map((cells) => markup`<tr>${cells.map((cell) => markup`<td>${cell}</td>`)}</tr>`)
+  return markup`<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`
 }
 
 function resolved<T extends { readonly $ref?: string }>(one: T, named: Readonly<Record<string, T>>): T {
@@ -167,14 +184,17 @@ function resolved<T extends { readonly $ref?: string }>(one: T, named: Readonly<
 }
 
 const nameIn = (reference: string): string => reference.slice(reference.lastIndexOf('/') + 1)
+const code = (text: string): Markup => markup`<code>${text}</code>`
 
-/** Paragraphs; of CommonMark only code spans. */
-function prose(text: string): string {
-  const paragraphs = text.trim().split(/\n\n+/)
-  const shown = paragraphs.map((one) => escaped(one).replaceAll(/`([^`]+)`/g, '<code>$1</code>'))
-  return text === '' ? '' : shown.map((one) => `<p>${one}</p>`).join('')
+function joined(parts: readonly Markup[], between: Markup): Markup {
+  return new Markup(parts.map(({ text }) => text).join(between.text))
 }
 
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+/** Paragraphs; of CommonMark only code spans. */
+function prose(text: string): Markup {
+  const paragraphs = text.trim() === '' ? [] : text.trim().split(/\n\n+/)
+  return markup`${paragraphs.map((one) => {
+    const parts = one.split('`').map((part, at) => (at % 2 === 0 ? markup`${part}` : code(part)))
+    return markup`<p>${parts}</p>`
+  })}`
 }
