@@ -1,5 +1,5 @@
 import { describe, expect, jest, test } from '@jest/globals'
-import { launchBrowser } from '@ipfleet/testing/browser.ts'
+import { launchBrowser, steadyPage } from '@ipfleet/testing/browser.ts'
 import { startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { isInstalled } from '@ipfleet/testing/is-installed.ts'
 import { startReplica } from '@ipfleet/testing/service-process.ts'
@@ -26,7 +26,7 @@ const hasChromium = await isInstalled('chromium', 'the console of a fleet is not
     const [one, other] = [await startReplica(env), await startReplica(env)]
     const browser = await launchBrowser()
     try {
-      const page = await browser.newPage()
+      const page = await steadyPage(browser)
       page.setDefaultTimeout(0)
       await page.goto(`${one.url}/console`)
       await page.getByText(/All is well/).waitFor()

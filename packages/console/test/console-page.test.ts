@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { accessibilityFindings, launchBrowser } from '@ipfleet/testing/browser.ts'
+import { accessibilityFindings, launchBrowser, steadyPage } from '@ipfleet/testing/browser.ts'
 import { isInstalled } from '@ipfleet/testing/is-installed.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import type { Browser, Page } from 'playwright-core'
@@ -28,7 +28,7 @@ async function withPage(
   act: (page: Page, fake: FakeConsole) => Promise<void>,
 ): Promise<void> {
   using fake = await FakeConsole.start(options)
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
+  const page = await steadyPage(browser, { viewport: { width: 1280, height: 900 } })
   // The time of the test alone bounds what it waits for.
   page.setDefaultTimeout(0)
   await page.goto(fake.url)

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import axe from 'axe-core'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 
 /**
  * Debian's Chromium without a window, by `chromium` on the PATH; `isInstalled` says beforehand whether it is there. It is
@@ -18,6 +18,26 @@ const isRunnable = (file: string): Promise<boolean> =>
     () => true,
     () => false,
   )
+
+/**
+ * A page whose requests, but for streams of events, this process makes: Chromium drops what is under way whenever a network of
+ * the machine comes or goes (`ERR_NETWORK_CHANGED`), as they do with the containers of other tests.
+ */
+export async function steadyPage(browser: Browser, options?: BrowserContextOptions): Promise<Page> {
+  const page = await browser.newPage(options)
+  await page.route(
+    ({ pathname }) => !pathname.endsWith('/events'),
+    async (route) => {
+      try {
+        await route.fulfill({ response: await route.fetch() })
+      } catch {
+        // The server is gone, or the page itself.
+        await route.abort().catch(() => {})
+      }
+    },
+  )
+  return page
+}
 
 /** @throws when no folder of the PATH has it */
 async function onPath(program: string): Promise<string> {
