@@ -10,7 +10,7 @@ import { isCrossSite, isForwarded } from './access/request-origin.ts'
 import { SessionStore } from './access/session-store.ts'
 import { requireOwnPage, requireWriter, type Visitor, Visitors } from './access/visitors.ts'
 import type { AnsweredQuery, Features, Session } from './contract.ts'
-import { EventStreams } from './event-streams.ts'
+import { eventHeaders, EventStreams } from './event-streams.ts'
 import { Overviews, type OverviewSources } from './overview/overviews.ts'
 import { PageFiles } from './page-files.ts'
 import { referenceRoutes } from './reference-routes.ts'
@@ -137,6 +137,8 @@ function apiRoutes(deps: ConsoleDeps, visitors: Visitors): Router {
     res.json(await overviews.latest())
   })
   router.get('/events', (req, res) => {
+    // HEAD is told what GET would send, and takes no place.
+    if (req.method === 'HEAD') return void res.set(eventHeaders).end()
     // On no request's time: the stream outlives all that one may wait.
     const isAllowed = () => withoutBudget(async () => (await visitors.of(req, false))?.session === session)
     const { session } = visitorOf(res)

@@ -20,6 +20,13 @@ const maxInAll = 100
 /** A client that takes no events is disconnected when so much waits for it. */
 const maxHeldBytes = 4 * 1024 * 1024
 
+export const eventHeaders: Readonly<Record<string, string>> = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  // Compression on the way would hold events back until there are more.
+  'Cache-Control': 'no-store, no-transform',
+  'X-Accel-Buffering': 'no',
+}
+
 /**
  * Overviews as server-sent events (WHATWG HTML §9.2). Their places are their own, so that they take none from look-ups.
  * Each event is made once for all, and is a heartbeat at the same time.
@@ -59,13 +66,7 @@ export class EventStreams {
       clearInterval(this.#timer)
       this.#timer = undefined
     })
-    res.set({
-      'Content-Type': 'text/event-stream; charset=utf-8',
-      // Compression on the way would hold events back until there are more.
-      'Cache-Control': 'no-store, no-transform',
-      'X-Accel-Buffering': 'no',
-    })
-    res.flushHeaders()
+    res.set(eventHeaders).flushHeaders()
     void this.#send([stream])
     this.#timer ??= setInterval(() => void this.#send([...this.#streams]), this.#options.everyMs ?? 2000).unref()
   }

@@ -279,6 +279,11 @@ describe('what is shown', () => {
 
   test('the same by events, in places of their own', async () => {
     const { cookie = '' } = await visitor(readToken)
+    // HEAD takes no place.
+    for (let time = 0; time < 6; time += 1) {
+      const head = await fleet.ask('/console/api/events', { method: 'HEAD', headers: { cookie } })
+      expect([head.status, head.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8'])
+    }
     const streams = await Promise.all(Array.from({ length: 5 }, () => openStream(cookie)))
     expect((await fleet.ask('/console/api/events', { headers: { cookie } })).status).toBe(429)
     for (const { first } of streams) {

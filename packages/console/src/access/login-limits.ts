@@ -1,3 +1,4 @@
+import { Counts } from '@ipfleet/core/counts.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
@@ -9,10 +10,15 @@ import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 
 const perAddress: TokenBucket = { kind: 'token-bucket', burst: 10, refillPerSecond: 1 / 10 }
 const inAll: TokenBucket = { kind: 'token-bucket', burst: 50, refillPerSecond: 1 }
+/** Logins that wait for their turn: a browser sends one at a time. */
+const maxWaiting = 50
+const maxWaitingPerAddress = 5
 
 /** How often a token may be tried in vain, by one address and by all, counted for the fleet. */
 export class LoginLimits {
   readonly #limiter: RateLimiter
+  readonly #waiting = new Counts()
+  #waitingInAll = 0
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(link: RedisLink | undefined) {
@@ -24,12 +30,22 @@ export class LoginLimits {
   /**
    * Tries a token. One try at a time, so that many at once are not judged by what was counted before all of them.
    * @returns whether it was right
-   * @throws ProxyError `rate_limited`
+   * @throws ProxyError `rate_limited`; `client_share`, `overloaded` when too many wait
    */
-  try(subject: string, attempt: () => Promise<boolean>): Promise<boolean> {
-    const turn = this.#last.then(() => this.#judge(subject, attempt))
+  async try(subject: string, attempt: () => Promise<boolean>): Promise<boolean> {
+    if (this.#waiting.of(subject) >= maxWaitingPerAddress) {
+      throw new ProxyError('client_share', { retryAfterSeconds: 5 })
+    }
+    if (this.#waitingInAll >= maxWaiting) throw new ProxyError('overloaded', { retryAfterSeconds: 5 })
+    this.#count(subject, 1)
+    const turn = this.#last.then(() => this.#judge(subject, attempt)).finally(() => this.#count(subject, -1))
     this.#last = turn.catch(() => {})
     return turn
+  }
+
+  #count(subject: string, change: 1 | -1): void {
+    this.#waiting.add(subject, change)
+    this.#waitingInAll += change
   }
 
   async #judge(subject: string, attempt: () => Promise<boolean>): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 
@@ -80,8 +81,9 @@ export class SessionStore {
     if (!link) return isFresh ? held : undefined
     try {
       const text = await link.run((client) => client.get(this.#key(link, id)))
-      if (text !== null) {
-        const one = held ?? this.#remember(id, JSON.parse(text) as StoredSession)
+      const stored = text === null ? undefined : sessionIn(text)
+      if (stored) {
+        const one = held ?? this.#remember(id, stored)
         one.provenMs = nowMs
         return one
       }
@@ -141,4 +143,12 @@ export class SessionStore {
   #key({ names }: RedisLink, id: string): string {
     return names.subjectKey('console-session', createHash('sha256').update(id).digest('base64url'))
   }
+}
+
+/** Undefined for what is none. */
+function sessionIn(text: string): StoredSession | undefined {
+  const value = parseJson(text)
+  if (!isRecord(value)) return undefined
+  const { proof, createdMs } = value
+  return typeof proof === 'string' && typeof createdMs === 'number' ? { proof, createdMs } : undefined
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { FlowCounts } from '../contract.ts'
@@ -121,7 +122,11 @@ const keyOf = ({ names }: RedisLink, minute: Minute): string => names.key('flow'
 
 /** Of the other replicas; `hash`: names and values in turns. What another release has written may lack kinds. */
 function countsIn(hash: readonly string[], own: string): FlowCounts[] {
-  return hash.flatMap((value, index) =>
-    index % 2 === 1 && hash[index - 1] !== own ? [{ ...noFlow, ...(JSON.parse(value) as Partial<FlowCounts>) }] : [],
-  )
+  return hash.flatMap((text, index) => {
+    if (index % 2 === 0 || hash[index - 1] === own) return []
+    const value = parseJson(text)
+    if (!isRecord(value)) return []
+    const counts = flowKinds.map((kind) => [kind, Number.isFinite(value[kind]) ? value[kind] : 0] as const)
+    return [Object.fromEntries(counts) as unknown as FlowCounts]
+  })
 }
