@@ -51,6 +51,7 @@ describe('what IPinfo says', () => {
     ['400 of lite', { status: 400, body: { error: 'Please provide a valid IP address' } }],
     ['404 as text where JSON was asked for', { status: 404, contentType: 'text/plain', body: 'not found' }],
     ['JSON of another kind', { status: 200, contentType: 'application/vnd.api+json', body: record }],
+    ['a 204 of a tool', { status: 204, contentType: '', expected: 'any' }],
     ['a content type in capitals', { status: 200, contentType: 'Application/JSON', body: record }],
     ['a page, where anything goes', { status: 200, contentType: 'text/html', body: '<html>', expected: 'any' }],
     ['nonsense, where anything goes', { status: 200, body: '{', expected: 'any' }],
@@ -83,6 +84,14 @@ describe('what IPinfo says', () => {
     ['in a gateway’s words', { status: 200, body: { message: 'Too many requests' } }, undefined],
     ['in a list of errors', { status: 200, body: { success: false, errors: ['rate limit'] } }, undefined],
     ['in an object', { status: 200, body: { error: { code: 104, info: 'usage limit reached' } } }, undefined],
+    ['beside the address', { status: 200, body: { ip: '8.8.8.8', ...limit } }, undefined],
+    [
+      'beside the address, without a status',
+      { status: 200, body: { ip: '8.8.8.8', error: 'limit reached' } },
+      undefined,
+    ],
+    ['of ipapi.co', { status: 200, body: { ip: '8.8.8.8', error: true, reason: 'RateLimited' } }, undefined],
+    ['of ipwho.is', { status: 200, body: { ip: '8.8.8.8', success: false, message: 'Too many' } }, undefined],
     ['that says how long', { status: 429, body: { error: 'Try again in 2 minutes' } }, 120],
   ])('429 %s: the key is over its limit', (_, what, retryAfter) => {
     const limited = { kind: 'limited', scope: 'product', reason: 'limited', status: 429 }
@@ -112,6 +121,25 @@ test('of an object the inside is left to the caller', () => {
   for (const body of ['{}', ' \n{"a": nonsense}\r\n ', `{"a": "${'x'.repeat(500)}"}`]) {
     expect(heard({ status: 200, body, expected: 'object' })).toMatchObject({ kind: 'answered' })
   }
+})
+
+test('a 203 is a 200 that a proxy has changed', () => {
+  expect(heard({ status: 203, body: record })).toMatchObject({ kind: 'answered', answer: { status: 200 } })
+  expect(heard({ status: 203, body: limit })).toMatchObject({ kind: 'limited', status: 429 })
+})
+
+test.each([201, 202, 204, 206, 226])('a %i is no record, no batch and no field', (status) => {
+  const failure = { kind: 'failed', code: 'upstream_invalid', status, detail: `unexpected status ${status}` }
+  for (const expected of ['json', 'object', 'text'] as const) {
+    expect(heard({ status, body: record, expected })).toMatchObject(failure)
+  }
+})
+
+test.each(['json', 'object'] as const)('bytes that are not UTF-8 are no JSON (%s)', (expected) => {
+  const body = Buffer.from('{"ip":"8.8.8.8","city":"Zürich"}', 'latin1')
+  const request = { method: 'GET', surface: 'legacy', path: '/8.8.8.8', expected } as const
+  const reply = classify({ status: 200, contentType: json, body }, {}, { request, product, rules: ipinfoRules })
+  expect(reply).toMatchObject({ kind: 'failed', code: 'upstream_invalid', detail: 'malformed JSON' })
 })
 
 describe('the record of an address', () => {
@@ -164,7 +192,7 @@ describe('what makes no sense', () => {
     ],
     ['text instead of a record', { status: 200, contentType: 'text/plain', body: 'US' }, 'text/plain instead of json'],
     ['no content type', { status: 200, contentType: '', body: '{}' }, 'no content type instead of json'],
-    ['204 to a question', { status: 204, contentType: '' }, 'no content type instead of json'],
+    ['204 to a question', { status: 204, contentType: '' }, 'unexpected status 204'],
     ['half a record', { status: 200, body: '{"ip": "8.8.8.8", "ci' }, 'malformed JSON'],
     ['an empty record', { status: 200, body: '' }, 'malformed JSON'],
     ['half an error', { status: 404, body: '{"status":' }, 'malformed JSON'],

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import { embeddedErrorStatus } from './embedded-error.ts'
@@ -22,7 +23,9 @@ const maxErrorBytes = 4096
  * Reads a provider's reply. The rules say what a status means; here it is seen what the body is: an answer that can
  * be passed on, a web page, nonsense, an error under a status of success, or the record of another address.
  */
-export function classify(heard: UpstreamAnswer, headers: IncomingHttpHeaders, context: Context): Reply {
+export function classify(told: UpstreamAnswer, headers: IncomingHttpHeaders, context: Context): Reply {
+  // A 203 is a 200 that a proxy on the way has changed (RFC 9110 §15.3.4).
+  const heard = told.status === 203 ? { ...told, status: 200 } : told
   const content = contentOf(heard, context.request)
   const status = heard.status === 200 ? (embeddedErrorStatus(content.value) ?? 200) : heard.status
   const answer = status === heard.status ? heard : { ...heard, status }
@@ -97,19 +100,26 @@ function contentOf({ status, contentType, body }: UpstreamAnswer, { expected, pa
   const type = mediaType(contentType)
   const isPage = type.includes('html') && startsWithTag(body)
   const saysJson = type.includes('json')
-  const valueIn = (maxBytes: number): unknown => (body.length > maxBytes ? undefined : parseJson(body.toString('utf8')))
+  const valueIn = (maxBytes: number): unknown =>
+    body.length <= maxBytes && isUtf8(body) ? parseJson(body.toString('utf8')) : undefined
   if (expected === 'any') return { value: saysJson ? valueIn(maxErrorBytes) : undefined, isPage, fault: undefined }
   const wantsJson = expected === 'json' || expected === 'object'
   // A field's value may come as text/html (it is shown in browsers); a page starts with a tag.
   if (type.includes('html') && (wantsJson || isPage)) {
     return { isPage: true, fault: `${type} instead of ${wantsJson ? 'json' : expected}` }
   }
+  // A part (206), or a promise (202), which walls in front of upstream answer.
+  if (status > 200 && status < 300) return { isPage, fault: `unexpected status ${status}` }
   // Errors may come as JSON or as text whatever was asked for; a record must be JSON.
   if (wantsJson && !saysJson && status < 300) return { isPage, fault: `${type} instead of json` }
   if (!saysJson) return { isPage, fault: undefined }
   // The caller who asks for an object reads every byte of it.
   if (expected === 'object' && status < 300) {
-    return { value: valueIn(maxErrorBytes), isPage, fault: isInBraces(body) ? undefined : 'malformed JSON' }
+    return {
+      value: valueIn(maxErrorBytes),
+      isPage,
+      fault: isInBraces(body) && isUtf8(body) ? undefined : 'malformed JSON',
+    }
   }
   const value = valueIn(Infinity)
   if (value === undefined) return { isPage, fault: 'malformed JSON' }

@@ -15,6 +15,7 @@ import {
   TransportError,
 } from './transport.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
+import { utf8Text } from './utf8-text.ts'
 
 export interface UpstreamClientOptions {
   readonly provider: Provider
@@ -127,8 +128,8 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   }
 
   #read({ status, headers, body }: IncomingAnswer, request: UpstreamRequest): Reply {
-    const contentType = headers['content-type'] ?? ''
-    return this.provider.read({ status, contentType, body, ...sharedLifetime(headers, Date.now()) }, headers, request)
+    const text = utf8Text({ contentType: headers['content-type'] ?? '', body })
+    return this.provider.read({ status, ...text, ...sharedLifetime(headers, Date.now()) }, headers, request)
   }
 }
 

@@ -47,9 +47,9 @@ const rateLimited = { status: 429, error: { title: 'Rate limit exceeded' } }
 const forbidden = { status: 403, error: { title: 'Forbidden' } }
 const targetsOf = (count: number): string[] => Array.from({ length: count }, (_, at) => `/11.0.${at >> 8}.${at & 255}`)
 
-test('where no key may ask batches, each query is asked by itself', async () => {
+test.each([403, 404, 405, 410])('where batches are answered with %i, each query is asked by itself', async (status) => {
   const { upstream, seen } = upstreamWith((item) => ({ item }))
-  const refusal = { status: 403, contentType: 'application/json', body: Buffer.from('{}') }
+  const refusal = { status, contentType: 'application/json', body: Buffer.from('{}') }
   const load: Upstream['load'] = async (request, ...rest) => {
     const outcome = await upstream.load(request, ...rest)
     return request.method === 'POST' ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
@@ -57,6 +57,25 @@ test('where no key may ask batches, each query is asked by itself', async () => 
   const settled = await outcomesOf({ load }, targetsOf(3))
   expect(seen.map(({ request }) => request.path)).toEqual(['/batch', ...targetsOf(3)])
   expect([...settled.values()]).toMatchObject(Array.from({ length: 3 }, () => ({ answer: { status: 200 } })))
+})
+
+test('a batch that is too large for upstream is asked in smaller parts', async () => {
+  const { upstream, seen } = upstreamWith((item) => ({ ip: item }))
+  const refusal = { status: 413, contentType: 'application/json', body: Buffer.from('{}') }
+  const load: Upstream['load'] = async (request, ...rest) => {
+    const outcome = await upstream.load(request, ...rest)
+    return (seen.at(-1)?.items.length ?? 0) > 10 ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
+  }
+  const settled = await outcomesOf({ load }, targetsOf(40))
+  expect(seen.map(({ items }) => items.length)).toEqual([40, 10, 10, 10, 10])
+  expect([...settled.values()]).toMatchObject(Array.from({ length: 40 }, () => ({ answer: { status: 200 } })))
+})
+
+test.each(['Rate limit exceeded', 5, true])('%j in the place of a record is no answer', async (value) => {
+  const { upstream } = upstreamWith((item) => (item === '11.0.0.0' ? value : { ip: item }))
+  const outcomes = await outcomesOf(upstream, targetsOf(2))
+  expect(outcomes.get('/11.0.0.0')).toMatchObject({ kind: 'failure', code: 'upstream_invalid' })
+  expect(outcomes.get('/11.0.0.1')).toMatchObject({ kind: 'answer' })
 })
 
 describe('many queries', () => {

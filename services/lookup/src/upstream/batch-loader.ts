@@ -97,7 +97,7 @@ export class BatchLoader {
 
   /**
    * Goes on with the next key where one ran dry or may not ask this, in smaller parts where no key has enough left for
-   * all, and item by item where no key's plan has batches. Ends at the latest when no key has anything left, or time is up.
+   * all or the batch is too large for upstream, and item by item where no key's plan, or upstream, has batches. Ends at the latest when no key has anything left, or time is up.
    */
   async #askChunk({ route, product, queries }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
     const { upstream, fallback } = this.#deps
@@ -110,11 +110,11 @@ export class BatchLoader {
       const reading = new BatchReading(part.map((query) => itemOf(query, route)))
       const options = { units: route === routes.lite ? 0 : part.length, heldLimits, ...reading.checks, ...terms }
       const outcome = await upstream.load(batchRequest(route, product, part), ownDeadlineMs, options)
-      if (part.length > 1 && isExhausted(outcome)) {
+      if (part.length > 1 && (isExhausted(outcome) || hasStatus(outcome, tooLarge))) {
         size = Math.ceil(part.length / shrinkBy)
         continue
       }
-      if (isRefusal(outcome) && !reading.hasValues) {
+      if ((isRefusal(outcome) && !reading.hasValues) || hasStatus(outcome, ofNoBatches)) {
         return askSingly(left, (request) => this.#single.load(request, deadlineMs, terms), settle)
       }
       const values = isRefusal(outcome) ? outcome : valuesIn(outcome, reading)
@@ -161,6 +161,8 @@ export class BatchLoader {
       return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
     // A record that is missing is told by an empty string; alone, the query would have had another answer.
     const isCertain = expected !== 'json' || contentType.includes('json')
+    if (!isCertain && answer.body.length > 1)
+      return { kind: 'failure', code: 'upstream_invalid', detail: 'text instead of json', ...from }
     const freshForMs = isCertain ? this.#deps.freshForMs(target, answer, mayThreaten) : 0
     return { kind: 'answer', answer, freshForMs, ...from }
   }
@@ -187,6 +189,14 @@ function batchRequest(route: Route, batchOf: string, queries: readonly Query[]):
   const items = queries.map((query) => itemOf(query, route))
   const body = { bytes: Buffer.from(JSON.stringify(items)), contentType: 'application/json' }
   return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'object', batchOf }
+}
+
+/** Upstream has no batches there. */
+const ofNoBatches: ReadonlySet<number> = new Set([404, 405, 410])
+const tooLarge: ReadonlySet<number> = new Set([413])
+
+function hasStatus(outcome: Outcome, statuses: ReadonlySet<number>): boolean {
+  return outcome.kind === 'answer' && statuses.has(outcome.answer.status)
 }
 
 const isExhausted = (outcome: Outcome): boolean => outcome.kind === 'failure' && outcome.code === 'keys_exhausted'
