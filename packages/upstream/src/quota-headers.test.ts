@@ -19,6 +19,15 @@ describe('the quota that a reply tells', () => {
       { remaining: 0, resetSeconds: 90 },
     ],
     [
+      'the moment by the clock of its sender, an hour behind ours',
+      {
+        'x-ratelimit-remaining': '0',
+        'x-ratelimit-reset': String(inNinetySeconds - 3600),
+        date: new Date(nowMs - 3_600_000).toUTCString(),
+      },
+      { remaining: 0, resetSeconds: 90 },
+    ],
+    [
       'the moment in milliseconds',
       { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(inNinetySeconds * 1000) },
       { remaining: 0, resetSeconds: 90 },

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ReplyQuota } from './reply.ts'
+import { sentAtMs } from './retry-time.ts'
 
 /** From here on a number of seconds is a moment since 1970 (2001, to be exact), and of milliseconds from 1e12 on. */
 const epochFromSeconds = 1e9
@@ -14,7 +15,8 @@ export function quotaOf(headers: IncomingHttpHeaders, wallClockMs = Date.now()):
     const value = headers[name]
     return Array.isArray(value) ? value.join(', ') : value
   }
-  const resetOf = (name: string): number | undefined => resetSeconds(numberOf(field(name)), wallClockMs)
+  const epochMs = sentAtMs(headers, wallClockMs)
+  const resetOf = (name: string): number | undefined => resetSeconds(numberOf(field(name)), epochMs)
   const triple = (prefix: string): ReplyQuota | undefined =>
     quota(numberOf(field(`${prefix}remaining`)), numberOf(field(`${prefix}limit`)), resetOf(`${prefix}reset`))
   return (
@@ -81,8 +83,8 @@ function numberOf(text: string | undefined): number | undefined {
 }
 
 /** Some send the seconds that are left, some the moment. */
-function resetSeconds(value: number | undefined, wallClockMs: number): number | undefined {
+function resetSeconds(value: number | undefined, epochMs: number): number | undefined {
   if (value === undefined || value < epochFromSeconds) return value
   const atMs = value < epochFromMs ? value * 1000 : value
-  return Math.max(0, Math.ceil((atMs - wallClockMs) / 1000))
+  return Math.max(0, Math.ceil((atMs - epochMs) / 1000))
 }

@@ -5,11 +5,18 @@ import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 const maxSeconds = 32 * 86_400
 const secondsOf: Readonly<Record<string, number>> = { second: 1, minute: 60, hour: 3600, day: 86_400 }
 
+/** By the clock that a reply's dates are of, its sender's, or else by ours. In milliseconds since 1970. */
+export function sentAtMs({ date = '' }: IncomingHttpHeaders, wallClockMs: number): number {
+  const sentMs = Date.parse(date)
+  return Number.isNaN(sentMs) ? wallClockMs : sentMs
+}
+
 /**
  * When a refusal says to come again, in whole seconds: Retry-After, or what the body's message says: a date (`until
  * 2026-12-01T00:00:00Z`), or a duration (`in 30 minutes`, `"retry_after": 30`). Undefined where nothing is said.
  */
-export function retryAfterSeconds(headers: IncomingHttpHeaders, body: string, epochMs: number): number | undefined {
+export function retryAfterSeconds(headers: IncomingHttpHeaders, body: string, wallClockMs: number): number | undefined {
+  const epochMs = sentAtMs(headers, wallClockMs)
   const fieldMs = retryAfterMs(headers['retry-after'], epochMs)
   if (fieldMs !== undefined) return Math.ceil(fieldMs / 1000)
   const seconds = dateIn(body, epochMs) ?? durationIn(body)

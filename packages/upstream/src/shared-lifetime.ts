@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { sentAtMs } from './retry-time.ts'
 
 /** What upstream says of keeping its answer. Nothing, as IPinfo does: the settings decide. */
 export interface SharedLifetime {
@@ -32,9 +33,7 @@ export function sharedLifetime(headers: IncomingHttpHeaders, nowMs: number): Sha
   // A lifetime that cannot be read is over (§4.2.1).
   if (maxAge !== undefined) return { maxFreshMs: Math.max(0, secondsIn(maxAge) * 1000 - ageMs) }
   if (expires === undefined) return {}
-  const expiresMs = Date.parse(expires)
-  const sentMs = Date.parse(headers.date ?? '')
-  const lifeMs = expiresMs - (Number.isNaN(sentMs) ? nowMs : sentMs) - ageMs
+  const lifeMs = Date.parse(expires) - sentAtMs(headers, nowMs) - ageMs
   return { maxFreshMs: lifeMs > 0 ? lifeMs : 0 }
 }
 
