@@ -236,11 +236,11 @@ export class ConnectionPool implements UpstreamPool {
   }
 
   #watch(): void {
-    this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref()
+    // What came while this process stood still is read between the timer and the look.
+    this.#timer ??= setInterval(() => setImmediate(this.#look, performance.now()), lookEveryMs).unref()
   }
 
-  #look(): void {
-    const nowMs = performance.now()
+  readonly #look = (nowMs: number): void => {
     const check = (connection: UpstreamConnection): void => {
       connection.checkDeadline(nowMs)
       if (connection.lasts(nowMs) > longAfterMs) this.#setAside(connection)

@@ -35,7 +35,8 @@ export function exchangeOver(
   underWay.add(UpstreamConnection.over(socket, exchange, new SoleExchange(timeouts)))
   // Whoever has read its first bytes may have paused it.
   socket.resume()
-  timer ??= setInterval(look, lookEveryMs).unref()
+  // What came while this process stood still is read between the timer and the look.
+  timer ??= setInterval(() => setImmediate(look, performance.now()), lookEveryMs).unref()
   return exchange
 }
 
@@ -68,7 +69,6 @@ class SoleExchange implements ConnectionOwner {
   }
 }
 
-function look(): void {
-  const nowMs = performance.now()
+function look(nowMs: number): void {
   for (const connection of underWay) connection.checkDeadline(nowMs)
 }

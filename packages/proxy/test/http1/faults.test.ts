@@ -69,6 +69,16 @@ describe('time runs out', () => {
     expect([pool.open, pool.idle]).toEqual([0, 0])
   })
 
+  test('not while this process stands still: what came meanwhile is in time', async () => {
+    const { heard } = ask(upstream.pool({ connectTimeoutMs: 100 }), '/')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
+    const peer = await upstream.server.peer()
+    await peer.request()
+    peer.send(okWith('in time'))
+    await heard.over
+    expect([heard.fault, heard.body]).toEqual([undefined, 'in time'])
+  })
+
   test('not in an answer that takes long but goes on', async () => {
     const { heard } = ask(upstream.pool({ answerTimeoutMs: 2500, idleTimeoutMs: 2500 }), '/')
     const peer = await upstream.server.peer()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
-import type { TunnelReport } from '../../src/http1/tunnel.ts'
+import { Tunnel, type TunnelReport } from '../../src/http1/tunnel.ts'
 import { Tunnels } from '../../src/http1/tunnels.ts'
 import { socketPair } from './socket-pair.ts'
 
@@ -236,15 +236,22 @@ describe('a tunnel through which nothing passes', () => {
   })
 
   test('lives as long as a little does', async () => {
-    tunnels.configure({ idleMs: 400 })
-    const { client, server, reports, report } = await stand()
-    for (let time = 0; time < 10; time += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 100))
-      const talks = time % 2 === 0 ? client : server
-      talks.socket.write('.')
+    const [client, toClient, toServer, server] = await pairs()
+    const reports: TunnelReport[] = []
+    const keeper = { maxBytes: Infinity, over: () => {} }
+    const tunnel = new Tunnel(toClient, toServer, keeper, (report) => reports.push(report))
+    const startedMs = performance.now()
+    for (let time = 1; time <= 10; time += 1) {
+      const [from, to] = time % 2 === 0 ? [client, server] : [server, client]
+      const before = to.bytes
+      from.socket.write('.')
+      await until(() => to.bytes > before)
+      tunnel.look(startedMs + time * 300, 400, Infinity)
     }
     expect(reports).toEqual([])
-    expect(await report()).toMatchObject({ end: 'idle', bytesUp: 5, bytesDown: 5 })
+    tunnel.look(startedMs + 10 * 300 + 400, 400, Infinity)
+    await until(() => reports.length > 0)
+    expect(reports).toMatchObject([{ end: 'idle', bytesUp: 5, bytesDown: 5 }])
   })
 
   test('because a side does not read what it was left is ended, whatever that side says', async () => {
