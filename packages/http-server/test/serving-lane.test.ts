@@ -97,7 +97,9 @@ test('an answer as node:http makes it says the same of the connection, which sta
 test('a client that leaves is told of, whichever way it is answered', async () => {
   const one = await start()
   await one.send(get('/a'))
-  const left = new Promise<void>((resolve) => void one.exchange(0).then((exchange) => (exchange.onClose = resolve)))
+  const left = new Promise<void>(
+    (resolve) => void one.exchange(0).then((exchange) => (exchange.listener = { closed: resolve })),
+  )
   await one.exchange(0)
   one.client.destroy()
   await left

@@ -25,12 +25,12 @@ function exchangeOn(socket: Socket): LaneExchange & { written: string } {
     end(answer: string) {
       this.written = answer
       socket.write(answer, 'latin1')
-      if (socket.writableNeedDrain) socket.once('drain', () => this.onClose())
+      if (socket.writableNeedDrain) socket.once('drain', () => this.listener.closed())
     },
     response: () => {
       throw new Error('This answer is whole')
     },
-    onClose: () => {},
+    listener: { closed() {} },
   }
 }
 

@@ -1,11 +1,11 @@
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { LaneExchange } from '@ipfleet/http-server/fast-lane/serving-connection.ts'
+import type { LaneExchange, LaneListener } from '@ipfleet/http-server/fast-lane/serving-connection.ts'
 import type { RawFields } from '../http1/raw-fields.ts'
 import { type AnswerListener, type AnswerStart, type ClientAnswer, noListener } from './client-answer.ts'
 import { H1Answer, maxInOneWrite } from './h1-answer.ts'
 
 /** To a client of the fast lane. A whole answer is one write; every other one is made as for any HTTP/1 client. */
-export class FastLaneAnswer implements ClientAnswer {
+export class FastLaneAnswer implements ClientAnswer, LaneListener {
   readonly #exchange: LaneExchange
   #listener = noListener
   #isOut = false
@@ -13,9 +13,11 @@ export class FastLaneAnswer implements ClientAnswer {
 
   constructor(exchange: LaneExchange) {
     this.#exchange = exchange
-    exchange.onClose = () => {
-      if (this.#slow === undefined) this.#listener.clientGone()
-    }
+    exchange.listener = this
+  }
+
+  closed(): void {
+    if (this.#slow === undefined) this.#listener.clientGone()
   }
 
   get listener(): AnswerListener {
@@ -36,7 +38,7 @@ export class FastLaneAnswer implements ClientAnswer {
   }
 
   get pending(): boolean {
-    // Only then does `onClose` tell that the client has taken it.
+    // Only then does `closed` tell that the client has taken it.
     return this.#slow?.pending ?? this.#exchange.socket.writableNeedDrain
   }
 

@@ -76,6 +76,7 @@ const attemptEnds: Readonly<Record<RelayEnd, AttemptEnd>> = {
 
 /** A request on its way to a backend, or to another one if that has not answered. It reads from `start` on. */
 export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
+  place = -1
   readonly #deps: ForwardDeps
   readonly #of: AdmittedRequest
   readonly #tried: Backend[] = []

@@ -1,5 +1,7 @@
 /** A request that waits for its answer and may be asked elsewhere. */
 export interface Hedgeable {
+  /** Where it stands in the watch, whose it is. */
+  place: number
   /** Since when (`performance.now()`). */
   readonly askedMs: number
   /** For how long it waits before another backend is asked too; Infinity: until its backend is found not to answer. */
@@ -18,35 +20,52 @@ const minMs = 250
 
 /** Looks after the requests that wait for an answer: one timer for all. */
 export class HedgeWatch {
-  /** Those asked first come first. */
-  readonly #waiting = new Set<Hedgeable>()
+  /**
+   * Those asked first come first; undefined: not waiting any more. Not a Set: each time a Set is rehashed, V8 14
+   * (Node 26.10) chains its old table to the new one, and tables that have grown old keep all requests that were in any
+   * of them until the next full collection.
+   */
+  readonly #waiting: (Hedgeable | undefined)[] = []
   #timer: NodeJS.Timeout | undefined
 
   add(request: Hedgeable): void {
-    this.#waiting.add(request)
+    request.place = this.#waiting.push(request) - 1
     this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref()
   }
 
   delete(request: Hedgeable): void {
-    this.#waiting.delete(request)
+    if (this.#waiting[request.place] === request) this.#waiting[request.place] = undefined
   }
 
   /** The backend was found not to answer: what waits for it is asked elsewhere now. */
   free(backend: string): void {
-    for (const request of this.#waiting) if (request.backendId === backend) request.free()
+    for (const request of this.#waiting) if (request?.backendId === backend) request.free()
   }
 
   #look(): void {
     const nowMs = performance.now()
-    if (this.#waiting.size === 0) {
+    this.#closeGaps()
+    if (this.#waiting.length === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined
     }
-    // A request that is hedged goes to the end of the set, and ends the round when it comes up there.
+    // A request that is hedged goes to the end, and ends the round when it comes up there.
     for (const request of this.#waiting) {
+      if (request === undefined) continue
       const waitedMs = nowMs - request.askedMs
       if (waitedMs < minMs) return
       if (waitedMs >= request.hedgeAfterMs()) request.hedge()
     }
+  }
+
+  #closeGaps(): void {
+    let length = 0
+    for (const request of this.#waiting) {
+      if (request === undefined) continue
+      request.place = length
+      this.#waiting[length] = request
+      length += 1
+    }
+    this.#waiting.length = length
   }
 }
