@@ -3,7 +3,7 @@ import { ask, sentenceOf } from './ask.ts'
 import { byId, definitions, element, setText } from './element.ts'
 import { count, countryName, duration } from './format.ts'
 import { sectionHead } from './section-head.ts'
-import { markCountry, markPlace, worldMap } from './world-map.ts'
+import { WorldMap } from './world-map.ts'
 
 const tierWords: Readonly<Record<AnsweredQuery['tier'], string>> = {
   memory: 'this replica’s memory',
@@ -87,14 +87,16 @@ async function answerView(answered: AnsweredQuery): Promise<readonly HTMLElement
   const json = element('details', {}, element('summary', {}, 'As JSON'), raw)
   const country = valueOf('country_code', 'country', 'geo.country_code')
   const place = [valueOf('city', 'geo.city'), countryName(country)].filter((part) => part !== '').join(', ')
-  const map = await worldMap(
+  const map = await WorldMap.draw(
     place === '' ? 'World map. The record names no place.' : `World map with a mark at ${place}`,
   )
-  markCountry(map, country)
+  map.markCountry(country)
   const loc = valueOf('loc') || `${valueOf('geo.latitude')},${valueOf('geo.longitude')}`
-  if (loc !== ',') markPlace(map, loc, place)
+  if (loc !== ',') map.markPlace(loc, place)
   const how = definitions(howAnswered(answered))
-  return [element('div', { class: 'columns wide' }, element('div', {}, record, json), element('div', {}, map, how))]
+  return [
+    element('div', { class: 'columns wide' }, element('div', {}, record, json), element('div', {}, map.view, how)),
+  ]
 }
 
 function howAnswered({

@@ -48,7 +48,7 @@ export class FleetPart {
     const aside = groups.map(([title, view]) => element('div', {}, element('h3', {}, title), view))
     this.#section.append(
       element('div', {}, element('h3', {}, 'Services'), this.#services.view),
-      element('div', { class: 'columns' }, ...aside),
+      element('div', { class: 'columns wide' }, ...aside),
     )
   }
 

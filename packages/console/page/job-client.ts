@@ -10,6 +10,8 @@ export interface Job {
   readonly waiting?: string
   readonly rate?: number
   readonly eta_seconds?: number
+  /** The path of a page about it, for whoever has this link. Jobs of older releases have none. */
+  readonly report?: string
 }
 
 const tokenName = 'ipfleet-client-token'

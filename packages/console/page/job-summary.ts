@@ -1,7 +1,7 @@
 import { element, setAttributes, svgElement } from './element.ts'
 import { count, countryName, percent } from './format.ts'
 import { saveButtons } from './save-picture.ts'
-import { mapHeight, mapWidth, shadeCountries, worldMap } from './world-map.ts'
+import { WorldMap } from './world-map.ts'
 
 type Counts = Readonly<Record<string, number>>
 
@@ -32,15 +32,15 @@ export async function jobSummary(id: string, summary: Summary): Promise<HTMLElem
   const label = `World map, countries by addresses: ${topOf(summary.countries)
     .map(([name, value]) => `${countryName(name)} ${count(value)}`)
     .join(', ')}`
-  const map = await worldMap(label)
-  shadeCountries(map, summary.countries ?? {})
+  const map = await WorldMap.draw(label)
+  map.shade(summary.countries ?? {})
   const groups = groupsOf(summary).map((group) => groupTable(group, summary.total))
   const sentence = `${count(summary.total)} addresses, ${count(summary.unique)} different ones`
   return element(
     'div',
     { class: 'summary' },
     element('p', {}, sentence),
-    map,
+    map.view,
     element('div', { class: 'columns' }, ...groups),
     saveButtons(`summary-${id}`, () => summaryPicture(summary, sentence)),
   )
@@ -82,17 +82,19 @@ function groupTable({ title, bars }: Group, total: number): HTMLElement {
 
 const percentWidth = (value: number, total: number): string => `${Math.min(100, (value / Math.max(1, total)) * 100)}%`
 
+const mapWidth = 720
+const mapHeight = 375
 const margin = 24
 const lineHeight = 22
 
 /** The summary as one drawing, with nothing from outside of it. */
 async function summaryPicture(summary: Summary, sentence: string): Promise<SVGSVGElement> {
-  const map = await worldMap('')
-  shadeCountries(map, summary.countries ?? {})
+  const map = await WorldMap.draw('')
+  map.shade(summary.countries ?? {})
   const columns = groupsOf(summary)
   const height = mapHeight + (barsShown + 2) * lineHeight + margin * 3
   const width = mapWidth * 1.5
-  setAttributes(map, { x: width / 6, y: margin + 16, width: mapWidth, height: mapHeight })
+  setAttributes(map.view, { x: width / 6, y: margin + 16, width: mapWidth, height: mapHeight })
   const columnWidth = (width - margin * 2) / Math.max(1, columns.length)
   const drawnGroups = columns.flatMap((group, index) =>
     drawGroup(group, summary.total, margin + index * columnWidth, columnWidth - margin),
@@ -102,14 +104,14 @@ async function summaryPicture(summary: Summary, sentence: string): Promise<SVGSV
     { viewBox: `0 0 ${width} ${height}`, class: 'picture' },
     svgElement('rect', { x: 0, y: 0, width, height, class: 'paper' }),
     svgElement('text', { x: margin, y: margin + 8, class: 'title' }, sentence),
-    map,
+    map.view,
     ...drawnGroups,
   )
 }
 
 function drawGroup({ title, bars }: Group, total: number, left: number, width: number): SVGElement[] {
   const top = mapHeight + margin * 2 + 24
-  const fitting = Math.floor((width - 60) / 6.6)
+  const fitting = Math.floor((width - 60) / 8.6)
   const lines = bars.flatMap(([name, value], index) => {
     const y = top + (index + 1) * lineHeight
     const shown = name.length > fitting ? `${name.slice(0, fitting - 1)}…` : name

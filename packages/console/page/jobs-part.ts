@@ -22,6 +22,7 @@ const stateWords: Readonly<Record<string, readonly [Tone, string]>> = {
 /** Lists of addresses: handed over by dropping them here, followed, read and summed up. */
 export class JobsPart {
   readonly #section = byId('jobs')
+  readonly #mayChange: boolean
   readonly #note = sectionHead(this.#section, 'Jobs')
   readonly #outcome = element('p', { class: 'outcome', role: 'status' })
   readonly #summary = element('div', { 'aria-live': 'polite' })
@@ -32,7 +33,9 @@ export class JobsPart {
     Object.entries(JSON.parse(sessionStorage.getItem(namesName) ?? '{}') as Record<string, string>),
   )
 
-  constructor(isServed: boolean) {
+  /** @param mayChange whether lists may be handed over, and jobs ended */
+  constructor(isServed: boolean, mayChange: boolean) {
+    this.#mayChange = mayChange
     this.#table = this.#createTable()
     if (!isServed) {
       this.#section.append(
@@ -44,7 +47,8 @@ export class JobsPart {
       )
       return
     }
-    this.#section.append(this.#dropZone(), this.#outcome, this.#table.view, this.#summary, this.#tokenForm())
+    if (mayChange) this.#section.append(this.#dropZone())
+    this.#section.append(this.#outcome, this.#table.view, this.#summary, this.#tokenForm())
     void this.#refresh()
   }
 
@@ -67,6 +71,7 @@ export class JobsPart {
               cell,
               `${count(lines.done)} of ${count(lines.total)} (${percent(lines.done, lines.total)})`,
               lines.total === 0 ? 1 : lines.done / lines.total,
+              false,
             ),
         },
         { title: 'Done in', text: etaOf },
@@ -182,9 +187,13 @@ export class JobsPart {
     const make = (text: string, onClick: () => unknown): HTMLButtonElement =>
       button(text, onClick, { class: 'quiet', 'aria-label': `${text}: ${name}` })
     part(cell, 0, () => make('Summary', () => this.#sumUp(id)))
-    part(cell, 1, () => make('CSV', () => this.#download(id, 'csv')))
-    part(cell, 2, () => make('NDJSON', () => this.#download(id, 'ndjson')))
-    const end = part(cell, 3, () => make('Cancel', () => this.#end(id)))
+    part(cell, 1, () =>
+      element('a', { class: 'quiet', href: job.report, target: '_blank', 'aria-label': `Report: ${name}` }, 'Report'),
+    ).hidden = job.report === undefined
+    part(cell, 2, () => make('CSV', () => this.#download(id, 'csv')))
+    part(cell, 3, () => make('NDJSON', () => this.#download(id, 'ndjson')))
+    if (!this.#mayChange) return
+    const end = part(cell, 4, () => make('Cancel', () => this.#end(id)))
     setText(end, hasEnded(job) ? 'Remove' : 'Cancel')
     end.setAttribute('aria-label', `${end.textContent}: ${name}`)
   }

@@ -146,14 +146,17 @@ export function drawState(cell: HTMLElement, tone: Tone, word: string, why = '')
   setText(reason, why)
 }
 
-/** A bar that is full at 1. Its number stands beside it as text, so a screen reader passes it by. */
-export function drawBar(cell: HTMLElement, text: string, share: number | undefined): void {
+/**
+ * A bar that is full at 1. Its number stands beside it as text, so a screen reader passes it by.
+ * @param isUse of something that may run out, so that a full one is bad; else progress
+ */
+export function drawBar(cell: HTMLElement, text: string, share: number | undefined, isUse = true): void {
   const bar = part(cell, 0, () => element('span', { class: 'bar', 'aria-hidden': 'true' }, element('span')))
   bar.hidden = share === undefined
   const filled = bar.firstElementChild as HTMLElement
   const width = `${Math.round(Math.min(1, Math.max(0, share ?? 0)) * 1000) / 10}%`
   if (filled.style.width !== width) filled.style.width = width
-  setAttributes(bar, { class: (share ?? 0) >= 0.9 ? 'bar full' : 'bar' })
+  setAttributes(bar, { class: isUse && (share ?? 0) >= 0.9 ? 'bar full' : 'bar' })
   const said = part(cell, 1, () => element('span', { class: 'bar-text' }))
   setText(said, text)
 }

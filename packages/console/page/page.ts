@@ -34,7 +34,7 @@ function showFleet(session: Session): void {
   const verdict = new VerdictPart()
   const [flow, keys, fleet] = [new FlowPart(mayChange), new KeysPart(mayChange), new FleetPart()]
   const [clients, sources] = [new ClientsPart(), new SourcesPart()]
-  const later: (() => unknown)[] = [() => new JobsPart(session.features.jobs), () => new AddressPart()]
+  const later: (() => unknown)[] = [() => new JobsPart(session.features.jobs, mayChange), () => new AddressPart()]
   const updates: readonly ((overview: Overview) => void)[] = [
     (overview) => verdict.update(overview.verdict),
     (overview) => flow.update(overview.flow),

@@ -38,13 +38,19 @@ async function styled(picture: () => Promise<SVGSVGElement>): Promise<readonly [
   document.body.append(unseen)
   for (const one of svg.querySelectorAll('path, circle, rect, text')) {
     const style = getComputedStyle(one)
-    for (const property of drawn) one.setAttribute(property, style.getPropertyValue(property))
-    for (const unused of ['class', 'data-country', 'data-shade']) one.removeAttribute(unused)
+    for (const property of drawn) one.setAttribute(property, widelyKnown(style.getPropertyValue(property)))
+    for (const unused of ['class', 'data-shade']) one.removeAttribute(unused)
   }
   unseen.remove()
   svg.setAttribute('width', String(width))
   svg.setAttribute('height', String(height))
   return [svg, width, height]
+}
+
+/** `color(srgb 0.2 0.5 0.5)`, which browsers make of mixed colours, as programs that draw pictures know it: `rgb(51, 128, 128)`. */
+function widelyKnown(value: string): string {
+  const channels = /^color\(srgb ([\d.]+) ([\d.]+) ([\d.]+)\)$/.exec(value)?.slice(1)
+  return channels === undefined ? value : `rgb(${channels.map((part) => Math.round(Number(part) * 255)).join(', ')})`
 }
 
 function painted(svg: SVGSVGElement, width: number, height: number): Promise<Blob | null> {

@@ -16,17 +16,13 @@ export interface PageFile {
 }
 
 /**
- * What the page imports by a bare name, or fetches from below `/console/lib/`: of each package the entry of the import
- * map, and the folder or file that is served. Modules in it that nothing imports cost nothing.
+ * What the page imports by a bare name: of each package the entry of the import map, and the folder or file that is served
+ * below `/console/lib/`. Modules in it that nothing imports cost nothing.
  */
-const libraries: Readonly<Record<string, { readonly entry?: string; readonly serves: string }>> = {
+const libraries: Readonly<Record<string, { readonly entry: string; readonly serves: string }>> = {
   'd3-array': { entry: 'dist/d3-array.min.mjs', serves: 'dist/d3-array.min.mjs' },
   'd3-geo': { entry: 'dist/d3-geo.min.mjs', serves: 'dist/d3-geo.min.mjs' },
-  // Of its tables only this one: all of them are half a megabyte.
-  'iso-3166': { entry: '1-n-to-1-a2.js', serves: '1-n-to-1-a2.js' },
-  'topojson-client': { entry: 'src/index.js', serves: 'src' },
   uplot: { entry: 'dist/uPlot.esm.js', serves: 'dist' },
-  'world-atlas': { serves: 'countries-110m.json' },
 }
 
 const contentTypes: Readonly<Record<string, string>> = {
@@ -54,11 +50,12 @@ export class PageFiles {
 
   constructor() {
     for (const name of filesBelow(pageFolder)) this.#paths.set(`/${name}`, join(pageFolder, name))
+    this.#paths.set('/world-shapes.json', fileURLToPath(import.meta.resolve('@ipfleet/report/world-shapes.json')))
     const imports: Record<string, string> = {}
     for (const [name, { entry, serves }] of Object.entries(libraries)) {
       const folder = folderOf(name)
       for (const file of filesBelow(folder, serves)) this.#paths.set(`/lib/${name}/${file}`, join(folder, file))
-      if (entry !== undefined) imports[name] = `/console/lib/${name}/${entry}`
+      imports[name] = `/console/lib/${name}/${entry}`
     }
     this.#importMap = JSON.stringify({ imports })
   }

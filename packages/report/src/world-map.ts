@@ -1,18 +1,19 @@
-import { type CountryShape, countryShapes, mapHeight, mapWidth } from './country-shapes.ts'
+import { readFileSync } from 'node:fs'
+import type { WorldShapes } from './world-shapes.ts'
 import { markup, type Markup } from './markup.ts'
 
 /** Shades of a map, from few addresses to most. */
 export const shades = 5
 
 const names = new Intl.DisplayNames('en', { type: 'region', fallback: 'code' })
-let shapes: readonly CountryShape[] | undefined
+let world: WorldShapes | undefined
 
 /**
  * The countries of the world, shaded by how many addresses each has, on a logarithmic scale.
  * @param countries how many addresses, by ISO 3166-1 alpha-2 code; others are not on the map
  */
 export function worldMap(countries: ReadonlyMap<string, number>): Markup {
-  shapes ??= countryShapes()
+  const { width, height, countries: shapes } = (world ??= readShapes())
   const most = Math.max(1, ...countries.values())
   const drawn = shapes.map(({ code, drawn: shape }) => {
     const count = (code === undefined ? undefined : countries.get(code)) ?? 0
@@ -26,13 +27,16 @@ export function worldMap(countries: ReadonlyMap<string, number>): Markup {
   })
   return markup`<svg
     class="map"
-    viewBox="0 0 ${mapWidth} ${mapHeight}"
+    viewBox="0 0 ${width} ${height}"
     role="img"
     aria-label="Map of the world, shaded by addresses of each country"
   >
     ${drawn}
   </svg>`
 }
+
+const readShapes = (): WorldShapes =>
+  JSON.parse(readFileSync(new URL('world-shapes.json', import.meta.url), 'utf8')) as WorldShapes
 
 /** In English, or the code itself where it is none. */
 export function countryName(code: string): string {
