@@ -1,7 +1,15 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { takeTurn } from '@ipfleet/core/weighted-turns.ts'
 import { KeyScope } from './key-scope.ts'
-import { type Bench, type KeyReturn, type KeyState, type KeyStore, type Lesson, scopeOf } from './key-store.ts'
+import {
+  type Bench,
+  type KeyReturn,
+  type KeyState,
+  type KeyStore,
+  type Lesson,
+  type ProductState,
+  scopeOf,
+} from './key-store.ts'
 import type { Taken, TakeOptions } from './key-store.ts'
 import { LocalQuotas } from './local-quotas.ts'
 import { type KeyQuota, type QuotaReport, shortForMs, weightsOf } from './quota.ts'
@@ -105,6 +113,7 @@ export class LocalKeyStore implements KeyStore {
   }
 
   async reportQuota(report: QuotaReport): Promise<void> {
+    if (report.product !== undefined) this.#scope(report.id, report.product)
     this.#quotas.report(report)
   }
 
@@ -125,15 +134,21 @@ export class LocalKeyStore implements KeyStore {
   }
 
   #state(id: string): KeyState {
-    const resting = this.running().flatMap(({ id: of, product, reason, durationMs }) =>
-      of === id && product !== undefined ? [{ product, reason, remainingMs: durationMs }] : [],
-    )
+    const resting = [...this.#scopes.values()].flatMap((scope) => (scope.id === id ? this.#resting(scope) : []))
     const products = resting.length > 0 && { products: resting.toSorted((a, b) => (a.product < b.product ? -1 : 1)) }
     const { reason, benchMs } = this.#scope(id)
     if (reason !== undefined && benchMs > 0) return { id, state: 'cooling', reason, remainingMs: benchMs, ...products }
     const emptyMs = shortForMs(this.#quotas.of(id), 1, 0)
     if (emptyMs > 0) return { id, state: 'cooling', reason: 'exhausted', remainingMs: emptyMs, ...products }
     return reason === undefined ? { id, state: 'active', ...products } : { id, state: 'trial', reason, ...products }
+  }
+
+  /** What keeps a key from one product, for longest. */
+  #resting({ name, product, reason, benchMs }: KeyScope): ProductState[] {
+    if (product === undefined) return []
+    const emptyMs = shortForMs(this.#quotas.of(name), 1, 0)
+    if (reason !== undefined && benchMs >= emptyMs && benchMs > 0) return [{ product, reason, remainingMs: benchMs }]
+    return emptyMs > 0 ? [{ product, reason: 'exhausted', remainingMs: emptyMs }] : []
   }
 
   /** The same rules as in take-key.lua, where their reasons are. */

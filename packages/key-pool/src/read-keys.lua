@@ -39,20 +39,43 @@ for i, id in ipairs(given.ids) do
   rows[i] = { state = state_of(id, quota), quota = quota }
   row_of[id] = rows[i]
 end
-local benches = redis.call('HGETALL', benches_key)
-local value_at = {}
-for i = 1, #benches, 2 do
-  value_at[benches[i]] = benches[i + 1]
-end
-for field, ends in pairs(value_at) do
-  local id, product = string.match(field, '^([^/:]+)/(.+):until$')
-  local left = id and tonumber(ends) - now or 0
-  if row_of[id] and left > 0 then
-    local state = row_of[id].state
-    state.products = state.products or {}
-    local reason = value_at[scope_of(id, product) .. ':reason']
-    table.insert(state.products, { product = product, reason = reason or 'limited', remainingMs = left })
+
+local function values_at(key)
+  local flat, value_at = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do
+    value_at[flat[i]] = flat[i + 1]
   end
+  return value_at
+end
+
+-- By key and product: of several reasons the longest.
+local resting = {}
+local function rests(id, product, reason, ends)
+  local left = tonumber(ends or 0) - now
+  local scope = scope_of(id, product)
+  if row_of[id] and left > 0 and (not resting[scope] or resting[scope].remainingMs < left) then
+    resting[scope] = { product = product, reason = reason, remainingMs = left }
+  end
+end
+
+local benches = values_at(benches_key)
+for field, ends in pairs(benches) do
+  local id, product = string.match(field, '^([^/:]+)/(.+):until$')
+  if id then
+    rests(id, product, benches[scope_of(id, product) .. ':reason'] or 'limited', ends)
+  end
+end
+local quotas = values_at(quotas_key)
+for field, left in pairs(quotas) do
+  local id, product, source = string.match(field, '^([^/:]+)/(.+):(%a+):left$')
+  if id and tonumber(left) < 1 then
+    rests(id, product, 'exhausted', quotas[scope_of(id, product) .. ':' .. source .. ':until'])
+  end
+end
+for scope, product in pairs(resting) do
+  local state = row_of[string.match(scope, '^[^/]+')].state
+  state.products = state.products or {}
+  table.insert(state.products, product)
 end
 for _, row in ipairs(rows) do
   if row.state.products then

@@ -124,6 +124,20 @@ function describeLimits(fleet: () => Fleet): void {
     expect(counts(given)).toMatchObject({ a: 2, unknown: 4 })
   })
 
+  test('a key whose quota of one product is gone reads as exhausted for that product', async () => {
+    const quota = { source: 'account', remaining: 1, limit: 1, resetMs: longMs } as const
+    await fleet().first.reportQuota({ id: 'a', product: 'core', ...quota })
+    await fleet().first.reportQuota({ id: 'a', product: 'lookup', ...quota })
+    await fleet().first.take(['a'], { products: ['core'] })
+    const resting = [{ product: 'core', reason: 'exhausted', remainingMs: expect.any(Number) }]
+    expect(await fleet().last.read(['a', 'b'])).toEqual([
+      { id: 'a', state: 'active', products: resting },
+      { id: 'b', state: 'active' },
+    ])
+    await fleet().first.bench({ id: 'a', product: 'core', reason: 'denied', durationMs: 2 * longMs })
+    expect(await fleet().last.read(['a'])).toMatchObject([{ products: [{ product: 'core', reason: 'denied' }] }])
+  })
+
   test('an empty key reads as exhausted until its quota is full again, and is then given', async () => {
     const { first, last } = fleet()
     await first.reportQuota({ id: 'a', source: 'account', remaining: 1, resetMs: 300 })

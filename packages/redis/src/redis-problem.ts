@@ -152,7 +152,13 @@ export function problemOf(error: unknown, place: RedisPlace = nowhere, what?: st
   const row =
     failures.find(([form]) => form.test(code) || (code === '' && form.test(error.message))) ??
     replies.find(([form]) => form.test(error.message))
-  return row && problemIn(row, place, what)
+  return row && problemIn(row, place, what ?? commandIn(error.message))
+}
+
+/** The command that the server does not know, or that the user may not run. */
+function commandIn(message: string): string | undefined {
+  const named = /unknown command ['`]([\w|]{1,40})['`]|to run the '([\w|]{1,40})' command/i.exec(message)
+  return named?.slice(1).find(Boolean)?.toUpperCase()
 }
 
 /** As ioredis 6.0.0 tells that none of the Sentinels has named a master; with why the last of them has not. */

@@ -17,6 +17,11 @@ describe('what /me says', () => {
     expect(told({ token: 't', requests })).toEqual({ kind: 'quota', quota })
   })
 
+  test('may be in numbers that are written as text', () => {
+    const requests = { month: '41', limit: '100', remaining: '59' }
+    expect(told({ requests })).toMatchObject({ kind: 'quota', quota: { used: 41, limit: 100, remaining: 59 } })
+  })
+
   test('is reckoned where only the use is told', () => {
     expect(told({ requests: { month: 41, limit: 100 } })).toMatchObject({ kind: 'quota', quota: { remaining: 59 } })
   })
@@ -36,6 +41,7 @@ describe('what /me says', () => {
 
   test.each([
     ['an endless limit', { requests: { month: 3, limit: 2_147_483_647, remaining: 2_147_483_644 } }],
+    ['a limit of -1', { requests: { month: 3, limit: -1, remaining: -1 } }],
     ['an account without requests', { token: 't', plan: 'lite' }],
     ['no numbers', { requests: { limit: 'unlimited' } }],
     ['no requests', { requests: null }],

@@ -32,7 +32,8 @@ export function accountOf({ status, body }: UpstreamAnswer, epochMs: number): Ac
   const isBilled = said !== undefined && limit !== undefined && said > limit
   const ofLimit = limit === undefined || used === undefined ? undefined : limit - used
   const remaining = isBilled ? ofLimit : (said ?? ofLimit)
-  if (remaining === undefined || limit === endless) return { kind: 'unlimited' }
+  // Elsewhere than at IPinfo -1 says that there is no limit.
+  if (remaining === undefined || limit === endless || leftOf(requests['limit']) === -1) return { kind: 'unlimited' }
   return {
     kind: 'quota',
     quota: {
@@ -57,12 +58,14 @@ function objectOf(value: unknown): Readonly<Record<string, unknown>> | undefined
 }
 
 function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+  const number = leftOf(value)
+  return number !== undefined && number >= 0 ? number : undefined
 }
 
-/** Below zero when more was used than there is. */
+/** Below zero when more was used than there is. Some write numbers as text. */
 function leftOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
+  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
+  return typeof number === 'number' && Number.isSafeInteger(number) ? number : undefined
 }
 
 /** What `/me` calls products, where that is not their name. */

@@ -144,7 +144,8 @@ export class QuotaPoller {
     const whole = account.kind === 'quota' ? (account.quota.limit ?? Infinity) : Infinity
     for (const { product, limit } of features) {
       await this.#deps.pool.learn(id, product, richness.get(product))
-      if (limit !== undefined && limit < whole) await this.#deps.pool.noteProductLimit(id, product, limit)
+      // Of a product that a plan lacks upstream tells when it is asked for it.
+      if (limit !== undefined && limit > 0 && limit < whole) await this.#deps.pool.noteProductLimit(id, product, limit)
     }
   }
 
