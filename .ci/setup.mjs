@@ -2,18 +2,39 @@
 // without dependencies: it runs on the Node that is there, which may be older than the one that it installs.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
 const stamp = `${repository}node_modules/.ipfleet-installed`
 /** What `npx --no-install ipfleet` finds. pnpm links only the commands of what the repository itself depends on. */
 const command = `${repository}node_modules/.bin/ipfleet`
+/** Runs on the Node beside it, also from cron or by a link in another directory, where the PATH has an older one. */
+const launcher = `#!/bin/sh
+folder=$(dirname "$(readlink -f "$0")")
+PATH="$folder:$PATH" exec node "$folder/../../packages/cli/src/ipfleet.ts" "$@"
+`
 
 const manifests = new Map(workspaceFolders().map((folder) => [folder, readJson(`${folder}package.json`)]))
 const { version: pnpmVersion } = manifests.get(repository).devEngines.packageManager
 
+refuseOptionsWithoutDashes()
 if (!isInstalled()) install()
+
+/**
+ * npm keeps options that do not follow `--`: `npm start --check` would start a service, and `npm run edge --config=FILE`
+ * one with another file. It tells scripts of them in the environment. Options that npm has too (`--json`) are not here.
+ */
+function refuseOptionsWithoutDashes() {
+  const script = /^pre(.+)/.exec(process.env.npm_lifecycle_event ?? '')?.[1]
+  const options =
+    'check config replicas keys port latency-ms redis-port dir fields url column output o rounds seconds lines'
+  const kept = options.split(' ').filter((name) => process.env[`npm_config_${name.replaceAll('-', '_')}`] !== undefined)
+  if (script === undefined || kept.length === 0) return
+  const typed = kept.map((name) => (name.length === 1 ? `-${name}` : `--${name}`)).join(', ')
+  const asTyped = script === 'start' ? 'npm start' : `npm run ${script}`
+  fail(`npm has kept ${typed} for itself: options follow \`--\`, as in \`${asTyped} -- ${typed.split(',')[0]} …\``)
+}
 
 /** The repository, and every package in it. All end in a slash. */
 function workspaceFolders() {
@@ -36,7 +57,7 @@ function isInstalled() {
 }
 
 function fingerprint() {
-  const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${pnpmVersion}\n`)
+  const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${pnpmVersion}\n${launcher}`)
   for (const name of ['pnpm-lock.yaml', 'pnpm-workspace.yaml']) hash.update(readFileSync(repository + name))
   for (const folder of manifests.keys()) hash.update(readFileSync(`${folder}package.json`))
   return hash.digest('hex')
@@ -52,7 +73,7 @@ function install() {
   // The owner's, so that a service which is run with sudo does not make it root's. It holds compiled code.
   mkdirSync(`${repository}node_modules/.cache/node`, { recursive: true })
   rmSync(command, { force: true })
-  symlinkSync('../../packages/cli/src/ipfleet.ts', command)
+  writeFileSync(command, launcher, { mode: 0o755 })
   writeFileSync(stamp, fingerprint())
   say(`installed in ${Math.ceil((Date.now() - startedMs) / 1000)} s`)
 }

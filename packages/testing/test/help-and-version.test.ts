@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compileCache } from '../src/compile-cache.ts'
+import { olderNode } from '../src/older-node.ts'
 import { describe, expect, test } from '@jest/globals'
 
 const repository = new URL('../../../', import.meta.url)
@@ -33,18 +33,13 @@ test.each([
   expect(run(program, '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--version'), stderr: '' })
 })
 
-const older = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .map((folder) => join(folder, 'node'))
-  .find((node) => /^v(1\d|2[0-5])\./.test(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? ''))
-if (older === undefined) process.stderr.write('starts with an old Node are not tested: there is none on the PATH\n')
-const withOlderNode = older === undefined ? describe.skip : describe
+const withOlderNode = olderNode === undefined ? describe.skip : describe
 
 withOlderNode('with an older Node', () => {
   test.each(['lookup', 'edge', 'egress', 'bulk'])(
     '%s says in one line which one it needs, and how to get it',
     (service) => {
-      const { status, stdout, stderr } = run(`services/${service}/src/main.ts`, '--check', older)
+      const { status, stdout, stderr } = run(`services/${service}/src/main.ts`, '--check', olderNode)
       expect([status, stdout]).toEqual([1, ''])
       expect(stderr).toMatch(/^This needs Node 26 or newer, and is run by v\d+.*`npm start`.*\n$/)
     },
