@@ -25,8 +25,13 @@ test.each([
   '<script>',
   ['a', 'b'],
 ])('an id is made in place of %j', (given) => {
-  expect(requestIdOf(given)).toMatch(/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/)
+  expect(requestIdOf(given)).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/)
   expect(requestIdOf(given)).not.toBe(requestIdOf(given))
+})
+
+test('ids that are made differ from each other', () => {
+  const ids = new Set(Array.from({ length: 1000 }, () => requestIdOf(undefined)))
+  expect(ids.size).toBe(1000)
 })
 
 test('what is started for a request knows it, and nothing else does', async () => {

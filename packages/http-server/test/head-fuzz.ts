@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import { Duplex } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { HeadReader, type ReadHead } from '../src/fast-lane/request-head.ts'
+import { HeadReader, type ReadFields, type ReadHead } from '../src/fast-lane/request-head.ts'
 import { httpServerOptions } from '../src/harden-server.ts'
 import { type RequestFault, requestGuard } from '../src/request-guard.ts'
 import { randomOf, type Random } from './random.ts'
@@ -22,11 +22,14 @@ export async function fuzzHeads(count: number, seed: number): Promise<HeadFuzzRe
   const heads = new HeadReader({ takesHead: true, takesRawTargets: true })
   const differences: string[] = []
   let read = 0
+  let last: ReadFields | undefined
   for (let made = 0; made < count;) {
     const block: { text: string; head: ReadHead }[] = []
     for (; made < count && block.length < 100; made += 1) {
       const text = mutated(random)
-      const head = heads.read(text, 0)
+      // As on a connection whose last request this head follows.
+      const head = heads.read(text, 0, last)
+      last = head?.fields ?? last
       // The rest would be read, or handed over, as a request of its own.
       if (head) block.push({ text: text.slice(0, head.end).replace(head.url, plain(head.url)), head })
     }
@@ -62,7 +65,7 @@ function plain(target: string): string {
   return target.replaceAll(/[\x80-\xff]/g, 'x')
 }
 
-function isSame({ method, url, headers, rawHeaders }: ReadHead, seen: SeenRequest | undefined): boolean {
+function isSame({ method, url, fields: { headers, rawHeaders } }: ReadHead, seen: SeenRequest | undefined): boolean {
   if (seen?.line !== `${method} ${plain(url)} 1.1` || !seen.isWhole || !seen.staysOpen) return false
   const names = Object.keys(headers)
   return (

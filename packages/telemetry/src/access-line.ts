@@ -57,10 +57,7 @@ type Scrub = (text: string) => string
 export function accessJson(entry: AccessEntry, level: LogLevel, identity: string, scrub: Scrub): string {
   let line = `{"level":"${level}","time":"${logTime()}"${identity},"id":${jsonString(scrub(entry.id))}`
   if (entry.traceId !== undefined) line += `,"trace_id":"${entry.traceId}"`
-  if (entry.method !== undefined) line += `,"method":${jsonString(entry.method)}`
-  if (entry.path !== undefined) line += `,"path":${jsonString(scrub(loggedPath(entry.path)))}`
-  line += `,"status":${entry.status}`
-  if (entry.cache !== undefined) line += `,"cache":"${entry.cache}"`
+  line += askedJson(entry, scrub)
   if (entry.keyId !== undefined) line += `,"key":"${entry.keyId}"`
   if (entry.upstreamStatus !== undefined) line += `,"upstream_status":${entry.upstreamStatus}`
   if (entry.latencyUs !== undefined) line += `,"latency_us":${Math.round(entry.latencyUs)}`
@@ -71,6 +68,15 @@ export function accessJson(entry: AccessEntry, level: LogLevel, identity: string
   for (const [name, words] of failureFields(entry)) line += `,"${name}":${jsonString(scrub(words))}`
   if (entry.err !== undefined) line += `,"err":${JSON.stringify(entry.err)}`
   return `${line},"msg":"request"}\n`
+}
+
+/** Of a JSON line, the fields that say what was asked for and how that ended. */
+export function askedJson({ method, path, status, cache }: Omit<AccessEntry, 'id'>, scrub: Scrub): string {
+  let fields = ''
+  if (method !== undefined) fields += `,"method":${jsonString(method)}`
+  if (path !== undefined) fields += `,"path":${jsonString(scrub(loggedPath(path)))}`
+  fields += `,"status":${status}`
+  return cache === undefined ? fields : `${fields},"cache":"${cache}"`
 }
 
 /** An access line without `err` as text, the same as `textLine` makes of the JSON. */

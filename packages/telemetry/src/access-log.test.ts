@@ -108,6 +108,36 @@ test.each(['json', 'text'] as const)('pino would write the same in %s', (format)
   expect(comparable(lines[0] ?? '')).toBe(comparable(lines[1] ?? ''))
 })
 
+const hit = { id: 'req-1', isForeignId: true, latencyUs: 41.7 }
+
+test.each(['json', 'text'] as const)(
+  'lines of hits are those of `write`, the first as the later ones, in %s',
+  (format) => {
+    const { log, lines } = captured({ format, service: 'lookup' })
+    const common = { method: 'GET', status: 200, cache: 'l1' }
+    let last
+    for (const target of ['/8.8.8.8', '/8.8.8.8', '/8.8.8.8?token=secret', '/8.8.8.8/json', '/8.8.8.8']) {
+      for (const known of [undefined, traceId]) {
+        last = log.writeHit({ ...hit, target, traceId: known }, last)
+        log.write({ ...common, id: hit.id, traceId: known, path: target, latencyUs: hit.latencyUs })
+        expect(comparable(lines.at(-2) ?? '')).toBe(comparable(lines.at(-1) ?? ''))
+      }
+    }
+    expect(lines).toHaveLength(20)
+  },
+)
+
+test('a secret that became known is scrubbed from the lines of hits that were alike before', () => {
+  const { log, logger, lines } = captured()
+  const one = { ...hit, traceId: undefined, target: '/rotated-secret' }
+  const last = log.writeHit(one, undefined)
+  logger.sink.addSecrets(['rotated-secret'])
+  log.writeHit({ ...one, id: `a-${canary}` }, last)
+  expect(lines[0]).toContain('"path":"/rotated-secret"')
+  expect(lines[1]).toContain('"id":"a-[redacted]"')
+  expect(lines[1]).toContain('"path":"/[redacted]"')
+})
+
 test('a JSON line has its fields in a fixed order and no query', () => {
   const { log, lines } = captured()
   log.write(entry)

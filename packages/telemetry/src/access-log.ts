@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ownLatin1 } from '@ipfleet/core/own-latin1.ts'
 import { CLIENT_CLOSED_REQUEST, type ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { ConnectionRefusal } from '@ipfleet/http-server/harden-server.ts'
 import { REQUEST_ID, requestIdOf, type RequestScope } from '@ipfleet/http-server/request-id.ts'
-import { type AccessEntry, accessJson, accessLevel, accessText } from './access-line.ts'
+import { type AccessEntry, accessJson, accessLevel, accessText, askedJson } from './access-line.ts'
 import { failureOf } from './failure-fields.ts'
 import type { Logger } from './logger.ts'
+import { logTime } from './log-time.ts'
 import { traceOf } from './request-trace.ts'
 import { levelTag } from './text-line.ts'
 import { beginServerSpan, endServerSpan, type SpanEnd, type SpanRequest } from './tracing/http-spans.ts'
@@ -19,12 +21,33 @@ export interface AccessLogOptions {
   readonly tracer?: Tracer
 }
 
+/** A request that memory has answered with 200. */
+export interface LoggedHit {
+  readonly id: string
+  /** Whether the client gave the id. */
+  readonly isForeignId: boolean
+  readonly traceId: string | undefined
+  /** The request target. */
+  readonly target: string
+  readonly latencyUs: number
+}
+
+/** What JSON lines of hits have in common. */
+export interface HitLine {
+  /** Whether this is of them is decided by both: by the target, and by the secrets that are known. */
+  readonly target: string
+  readonly revision: number
+  readonly asked: string
+}
+
 /** The access log: one line a request, of one shape, in whichever way the request was answered. */
 export class AccessLog {
   readonly #logger: Logger
   readonly #clientOf: AccessLogOptions['clientOf']
   readonly #tracer: Tracer
   readonly #tags: Readonly<Record<ReturnType<typeof accessLevel>, string>>
+  #startTime = ''
+  #start = ''
 
   constructor({ logger, clientOf, tracer = noTracer }: AccessLogOptions) {
     this.#logger = logger
@@ -47,6 +70,43 @@ export class AccessLog {
     if (entry.err !== undefined) sink.write(accessJson(entry, level, sink.identity, sink.scrub))
     else if (sink.text) sink.writeFinished(accessText(entry, this.#tags[level], sink.scrub))
     else sink.writeFinished(accessJson(entry, level, sink.identity, sink.scrub))
+  }
+
+  /**
+   * As `write`. To make such a line as a whole takes as long as the rest of a hit in memory.
+   * @param last returned for another hit of the same entry
+   */
+  writeHit(hit: LoggedHit, last: HitLine | undefined): HitLine | undefined {
+    const { id, isForeignId, traceId, target, latencyUs } = hit
+    const entry = { id, traceId, method: 'GET', path: target, status: 200, cache: 'l1', latencyUs }
+    const { sink } = this.#logger
+    // A target with a query may hold a token, which must not be kept.
+    if (sink.text || target.includes('?')) {
+      this.write(entry)
+      return last
+    }
+    const { revision, scrub } = sink
+    const isSame = last?.target === target && last.revision === revision
+    const line = isSame ? last : { target: ownLatin1(target), revision, asked: ownLatin1(askedJson(entry, scrub)) }
+    const trace = traceId === undefined ? '' : `","trace_id":"${traceId}`
+    const end = `,"latency_us":${Math.round(latencyUs)},"msg":"request"}\n`
+    sink.writeFinished(`${this.#hitStart()}${isForeignId ? scrub(id) : id}${trace}"${line.asked}${end}`)
+    return line
+  }
+
+  /** Up to the id, which is a text that needs no escapes. */
+  #hitStart(): string {
+    const time = logTime()
+    if (time !== this.#startTime) {
+      this.#startTime = time
+      this.#start = `{"level":"info","time":"${time}"${this.#logger.sink.identity},"id":"`
+    }
+    return this.#start
+  }
+
+  /** Whether requests that bring no trace begin one. */
+  get isTracing(): boolean {
+    return this.#tracer !== noTracer
   }
 
   /**

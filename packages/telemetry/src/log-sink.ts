@@ -20,6 +20,8 @@ export interface LogSink {
   /** Takes a line in the format of the log whose foreign parts went through `scrub`: the access log's short cut. */
   writeFinished(line: string): void
   readonly scrub: (text: string) => string
+  /** Changes when secrets become known: what was scrubbed before may hold one of them. */
+  readonly revision: number
   /** Secrets that became known later. */
   addSecrets(secrets: readonly string[]): void
   flush(done?: (error?: Error) => void): void
@@ -50,14 +52,21 @@ export function createLogSink(options: LogSinkOptions): LogSink {
   out.tellDropped?.((lines) =>
     finished(`{"level":"warn","time":"${logTime()}"${identity},"lines":${lines},"msg":"log lines lost"}`),
   )
+  let revision = 0
   return {
     text,
     colour,
     identity,
+    get revision() {
+      return revision
+    },
     write: (jsonLine) => out.write(finished(jsonLine)),
     writeFinished: (line) => out.write(line),
     scrub: (foreign) => scrubber.scrub(foreign),
-    addSecrets: (secrets) => scrubber.add(secrets),
+    addSecrets: (secrets) => {
+      revision += 1
+      scrubber.add(secrets)
+    },
     flush: (done) => (out.flush ? out.flush(done) : done?.()),
     flushSync: () => out.flushSync?.(),
   }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { readTurns } from '../read-turns.ts'
 import { type Lane, LaneConnection } from './lane-connection.ts'
-import type { RequestHead } from './request-head.ts'
+import type { ReadFields, RequestHead } from './request-head.ts'
 
 /**
  * Answers a request at once, or not at all.
@@ -20,6 +20,7 @@ const maxWriteLength = 65_536
 /** A connection whose requests are answered as they are read. It keeps no bytes: what is not answered at once is handed over. */
 export class AnsweringConnection extends LaneConnection {
   readonly #answer: LaneAnswer
+  #lastFields: ReadFields | undefined
 
   constructor(lane: Lane, socket: Socket, answer: LaneAnswer) {
     super(lane, socket)
@@ -29,17 +30,17 @@ export class AnsweringConnection extends LaneConnection {
   protected read(chunk: Buffer): void {
     const { lane, socket } = this
     const text = chunk.toString('latin1')
-    const { date, connection } = lane.connectionFields()
-    const fields = date + connection
+    const { all: fields } = lane.connectionFields()
     let answers = ''
     let at = 0
     for (let count = 0; at < text.length && count < maxAtOnce && answers.length < maxWriteLength; count += 1) {
-      const head = lane.heads.read(text, at)
-      const next = head && this.#answer({ url: head.url, headers: head.headers, socket }, fields)
+      const head = lane.heads.read(text, at, this.#lastFields)
+      const next = head && this.#answer({ url: head.url, headers: head.fields.headers, socket }, fields)
       if (head === undefined || next === undefined) {
         if (answers !== '') this.#write(answers)
         return this.hand(chunk.subarray(at))
       }
+      this.#lastFields = head.fields
       answers += next
       at = head.end
     }

@@ -1,3 +1,4 @@
+import { ownLatin1 } from '@ipfleet/core/own-latin1.ts'
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { trackConnections } from '../connection-tracker.ts'
@@ -44,7 +45,7 @@ function openLane(server: Server, heads: HeadReader, open: (lane: Lane, socket: 
 /** Made once a second. */
 function connectionFields(server: Server): () => ConnectionFields {
   let lastSecond = NaN
-  let fields = { date: '', connection: '' }
+  let fields = { date: '', connection: '', all: '' }
   return () => {
     const nowMs = Date.now()
     const second = Math.floor(nowMs / 1000)
@@ -52,7 +53,8 @@ function connectionFields(server: Server): () => ConnectionFields {
       lastSecond = second
       const keepAlive = `timeout=${Math.floor(server.keepAliveTimeout / 1000)}`
       const date = `Date: ${new Date(nowMs).toUTCString()}\r\n`
-      fields = { date, connection: `Connection: keep-alive\r\nKeep-Alive: ${keepAlive}\r\n` }
+      const connection = `Connection: keep-alive\r\nKeep-Alive: ${keepAlive}\r\n`
+      fields = { date, connection, all: ownLatin1(`${date}${connection}`) }
     }
     return fields
   }

@@ -9,6 +9,8 @@ export interface ConnectionFields {
   readonly date: string
   /** What the client is told about the connection, as node:http says it. */
   readonly connection: string
+  /** Both. */
+  readonly all: string
 }
 
 /** What the connections of a server have in common. */

@@ -11,8 +11,11 @@ test('a plain request is read with its fields and its end', () => {
   expect(head).toEqual({
     method: 'GET',
     url: '/8.8.8.8/json?token=a%20b',
-    rawHeaders: ['Host', '[::1]:8080', 'ACCEPT', '*/*', 'X-Empty', ''],
-    headers: Object.assign(Object.create(null), { host: '[::1]:8080', accept: '*/*', 'x-empty': '' }),
+    fields: {
+      lines: 'Host: [::1]:8080\r\nACCEPT:*/*\r\nX-Empty:\r\n',
+      rawHeaders: ['Host', '[::1]:8080', 'ACCEPT', '*/*', 'X-Empty', ''],
+      headers: Object.assign(Object.create(null), { host: '[::1]:8080', accept: '*/*', 'x-empty': '' }),
+    },
     end: first.length,
   })
   expect(read(`${first}${withFields('Connection: Keep-Alive')}`, first.length)?.url).toBe('/8.8.8.8')
@@ -20,7 +23,7 @@ test('a plain request is read with its fields and its end', () => {
 
 test('fields that came before are those of this request too, and only those', () => {
   const heads = new HeadReader()
-  const tokenOf = (text: string) => heads.read(text, 0)?.headers.authorization
+  const tokenOf = (text: string) => heads.read(text, 0)?.fields.headers.authorization
   const one = withFields('Authorization: Bearer one')
   expect([tokenOf(one), tokenOf(withFields('Authorization: Bearer two')), tokenOf(one)]).toEqual([
     'Bearer one',
@@ -91,4 +94,18 @@ test('heads beyond the limits of the server are for node:http, also when their f
   expect(heads.read(withFields(`A: ${'b'.repeat(100)}`), 0)).toBeUndefined()
   most = 1
   expect(heads.read(withFields('A: b'), 0)).toBeUndefined()
+})
+
+test('the fields of the request before are those of the next one only where the same ones are all there is', () => {
+  const heads = new HeadReader()
+  const last = heads.read(withFields('A: b'), 0)?.fields
+  const next = (text: string) => heads.read(text, 0, last)
+  expect(next(withFields('A: b'))?.fields).toBe(last)
+  expect(next(`${withFields('A: b')}GET`)?.end).toBe(withFields('A: b').length)
+  expect(next(withFields('A: b', 'C: d'))?.fields.headers).toMatchObject({ a: 'b', c: 'd' })
+  expect(next(withFields())?.fields.headers).not.toHaveProperty('a')
+  expect(next(withFields('A: b', 'Content-Length: 1'))).toBeUndefined()
+  expect(next(lines('GET / HTTP/1.1'))).toBeUndefined()
+  const named = heads.read(withFields('X-Request-Id: 1'), 0)?.fields
+  expect(heads.read(lines('GET / HTTP/1.1'), 0, named)).toBeUndefined()
 })

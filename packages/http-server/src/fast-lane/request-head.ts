@@ -1,17 +1,21 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { ownLatin1 } from '@ipfleet/core/own-latin1.ts'
 import { hostForm } from '../request-guard.ts'
 
 /** What code that answers from a request's head needs of it, be it read by the lane or by node:http. */
 export type RequestHead = Pick<IncomingMessage, 'url' | 'headers' | 'socket'>
 
-export interface ReadHead extends ReadFields {
+export interface ReadHead {
   readonly method: string
   readonly url: string
+  readonly fields: ReadFields
   /** Where the next request begins. */
   readonly end: number
 }
 
-interface ReadFields {
+export interface ReadFields {
+  /** All of them as they came; undefined where they are not expected to come again. */
+  readonly lines: string | undefined
   /** By names in lower case. */
   readonly headers: IncomingHttpHeaders
   /** Names and values in turns, as they came. */
@@ -83,23 +87,25 @@ export class HeadReader {
 
   /**
    * @param text latin1, of which a request begins at `from`
+   * @param last of the connection's last request: its next one nearly always has the same
    * @returns undefined for a head that is not whole, and for one that node:http has to read
    */
-  read(text: string, from: number): ReadHead | undefined {
+  read(text: string, from: number, last?: ReadFields): ReadHead | undefined {
     const method = this.#methodOf(text, from)
     if (method === undefined) return undefined
     const urlAt = from + method.length + 1
     const lineEnd = text.indexOf(LINE_END, urlAt)
-    const headEnd = text.indexOf(HEAD_END, lineEnd)
+    const known = last !== undefined && isNext(text, lineEnd + LINE_END.length, last.lines) ? last : undefined
+    const headEnd = known?.lines === undefined ? text.indexOf(HEAD_END, lineEnd) : lineEnd + known.lines.length
     // Without a field (`lineEnd === headEnd`) there is no Host.
     if (lineEnd < 0 || headEnd <= lineEnd || headEnd - from > this.#maxHeadLength) return undefined
     const urlEnd = lineEnd - VERSION.length
     if (!text.startsWith(VERSION, urlEnd)) return undefined
     const url = text.slice(urlAt, urlEnd)
     if (!this.#targetForm.test(url)) return undefined
-    const fields = this.#fields(text.slice(lineEnd + LINE_END.length, headEnd + LINE_END.length))
+    const fields = known ?? this.#fields(text.slice(lineEnd + LINE_END.length, headEnd + LINE_END.length))
     if (fields === undefined || fields.rawHeaders.length > 2 * this.#maxFields()) return undefined
-    return { method, url, headers: fields.headers, rawHeaders: fields.rawHeaders, end: headEnd + HEAD_END.length }
+    return { method, url, fields, end: headEnd + HEAD_END.length }
   }
 
   #methodOf(text: string, from: number): 'GET' | 'HEAD' | undefined {
@@ -111,16 +117,18 @@ export class HeadReader {
     const known = this.#known.get(lines)
     if (known !== undefined) return known
     const fields = fieldsIn(lines)
-    if (fields !== undefined && isWorthKeeping(lines, fields)) this.#keep(lines)
-    return fields
+    return fields !== undefined && isWorthKeeping(lines, fields) ? this.#keep(lines) : fields
   }
 
   /** From a copy: a part of a string keeps the whole of it in memory. */
-  #keep(given: string): void {
-    const lines = Buffer.from(given, 'latin1').toString('latin1')
+  #keep(given: string): ReadFields | undefined {
+    const lines = ownLatin1(given)
     const fields = fieldsIn(lines)
+    if (fields === undefined) return undefined
+    const kept = { ...fields, lines }
     if (this.#known.size >= maxKnown) this.#known.clear()
-    if (fields) this.#known.set(lines, fields)
+    this.#known.set(lines, kept)
+    return kept
   }
 }
 
@@ -130,6 +138,13 @@ const maxKnownLength = 1024
 /** Fields that name the single request do not come again. */
 function isWorthKeeping(lines: string, { headers }: ReadFields): boolean {
   return lines.length <= maxKnownLength && headers['x-request-id'] === undefined && headers['traceparent'] === undefined
+}
+
+/** Whether these field lines, and nothing more of a head, stand there. */
+function isNext(text: string, at: number, lines: string | undefined): boolean {
+  if (lines === undefined) return false
+  const end = at + lines.length
+  return text.slice(at, end) === lines && text.startsWith(LINE_END, end)
 }
 
 /** Undefined where one of the fields is not for the lane. */
@@ -147,5 +162,5 @@ function fieldsIn(lines: string): ReadFields | undefined {
   }
   const { host, connection = 'keep-alive' } = headers
   if (host === undefined || !hostForm.test(host) || connection.toLowerCase() !== 'keep-alive') return undefined
-  return { headers, rawHeaders }
+  return { lines: undefined, headers, rawHeaders }
 }

@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { readTurns } from '../read-turns.ts'
 import { type ConnectionFields, type Lane, LaneConnection } from './lane-connection.ts'
-import type { ReadHead } from './request-head.ts'
+import type { ReadFields, ReadHead } from './request-head.ts'
 
 /** Answers a request, now or later. The request has no body. */
 export type LaneServe = (req: IncomingMessage, exchange: LaneExchange) => void
@@ -35,6 +35,7 @@ const maxHeldBytes = 65_536
 /** A connection whose requests are served one at a time. One with anything behind it in the same read is for node:http. */
 export class ServingConnection extends LaneConnection {
   readonly #serve: LaneServe
+  #lastFields: ReadFields | undefined
   #exchange: Exchange | undefined
   #held: Buffer[] = []
   #heldBytes = 0
@@ -51,8 +52,9 @@ export class ServingConnection extends LaneConnection {
 
   protected read(chunk: Buffer): void {
     if (this.#exchange !== undefined) return this.#hold(chunk)
-    const head = this.lane.heads.read(chunk.toString('latin1'), 0)
+    const head = this.lane.heads.read(chunk.toString('latin1'), 0, this.#lastFields)
     if (head?.end !== chunk.length) return this.hand(chunk)
+    this.#lastFields = head.fields
     this.busy()
     // The time that node:http gives to an idle connection is not that of an answer.
     if (this.isShared) this.socket.setTimeout(0)
@@ -158,15 +160,15 @@ class PlainRequest {
   readonly complete = true
   readonly method: string
   readonly url: string
-  readonly headers: ReadHead['headers']
+  readonly headers: ReadFields['headers']
   readonly rawHeaders: readonly string[]
   readonly socket: Socket
 
-  constructor({ method, url, headers, rawHeaders }: ReadHead, socket: Socket) {
+  constructor({ method, url, fields }: ReadHead, socket: Socket) {
     this.method = method
     this.url = url
-    this.headers = headers
-    this.rawHeaders = rawHeaders
+    this.headers = fields.headers
+    this.rawHeaders = fields.rawHeaders
     this.socket = socket
   }
 

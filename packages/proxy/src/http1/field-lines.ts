@@ -1,3 +1,4 @@
+import { ownLatin1 } from '@ipfleet/core/own-latin1.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 
 /** What a field means to a proxy that passes the message on. */
@@ -49,7 +50,7 @@ export function knownName(spelling: string): FieldName | undefined {
   if (seen !== undefined) return seen
   if (!tokenForm.test(spelling)) return undefined
   // A copy: a part of a string keeps the whole of it in memory, and this one is a part of a head.
-  const own = Buffer.from(spelling, 'latin1').toString('latin1')
+  const own = ownLatin1(spelling)
   const lowerCase = own.toLowerCase()
   const name = { lowerCase, role: roles.get(lowerCase) ?? 'end-to-end' }
   if (own.length <= maxKnownLength) {

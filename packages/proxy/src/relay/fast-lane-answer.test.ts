@@ -21,7 +21,7 @@ function exchangeOn(socket: Socket): LaneExchange & { written: string } {
     written: '',
     staysOpen: true,
     socket,
-    connectionFields: () => ({ date: 'Date: now\r\n', connection: 'Connection: keep-alive\r\n' }),
+    connectionFields: () => ({ date: 'Date: now\r\n', connection: 'Connection: keep-alive\r\n', all: '' }),
     end(answer: string) {
       this.written = answer
       socket.write(answer, 'latin1')

@@ -1,3 +1,4 @@
+import { ownLatin1 } from '@ipfleet/core/own-latin1.ts'
 import type { Entry } from '@ipfleet/cache/entry.ts'
 import type { Coding } from './compression.ts'
 import type { AnswerSource } from '../lookup/answered.ts'
@@ -51,7 +52,7 @@ export function memoryHitHead(entry: Entry, nowMs: number): string | undefined {
   const second = Math.floor(entry.ageMs(nowMs) / 1000)
   if (prepared.second !== second) {
     if (!isPlain(entry.answer.contentType)) return undefined
-    prepared.head = headOf('200 OK', answerHeaders(entry, 'l1', nowMs))
+    prepared.head = ownLatin1(headOf('200 OK', answerHeaders(entry, 'l1', nowMs)))
     prepared.second = second
   }
   return prepared.head

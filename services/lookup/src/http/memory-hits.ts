@@ -24,6 +24,7 @@ export interface MemoryHitsDeps {
 interface MemoryHit {
   readonly target: string
   readonly id: string
+  readonly isForeignId: boolean
   /** Undefined: the request belongs to no trace yet. */
   readonly parent: TraceContext | undefined
   readonly entry: Entry
@@ -103,19 +104,36 @@ export class MemoryHits {
     const { url: target = '', headers } = request
     const isHeld =
       headers['if-none-match'] !== undefined && isUnchanged({ method: 'GET', headers }, preparedOf(entry).tag)
-    const id = requestIdOf(headers['x-request-id'])
+    const given = headers['x-request-id']
+    const id = requestIdOf(given)
     const parent = parseTraceparent(headers['traceparent'])
-    return { target, id, parent, entry, status: isHeld ? 304 : 200, clientFields, startedMs }
+    return {
+      target,
+      id,
+      isForeignId: given !== undefined,
+      parent,
+      entry,
+      status: isHeld ? 304 : 200,
+      clientFields,
+      startedMs,
+    }
   }
 
-  #answered({ target, id, parent, status, startedMs }: MemoryHit): void {
+  #answered({ target, id, isForeignId, parent, entry, status, startedMs }: MemoryHit): void {
     const { record, accessLog } = this.#deps
     const durationMs = performance.now() - startedMs
     if (status === 304) record.add('lookup', 304, 'l1', durationMs)
     else record.addMemoryHit(durationMs)
-    const traceId = accessLog.trace({ id, method: 'GET', target, parent }, { status, cache: 'l1' })?.traceId
-    if (accessLog.enabled) {
-      accessLog.write({ id, traceId, method: 'GET', path: target, status, cache: 'l1', latencyUs: durationMs * 1000 })
+    const trace = accessLog.isTracing
+      ? accessLog.trace({ id, method: 'GET', target, parent }, { status, cache: 'l1' })
+      : parent
+    if (!accessLog.enabled) return
+    const latencyUs = durationMs * 1000
+    const traceId = trace?.traceId
+    if (status === 304) accessLog.write({ id, traceId, method: 'GET', path: target, status, cache: 'l1', latencyUs })
+    else {
+      const prepared = preparedOf(entry)
+      prepared.hitLine = accessLog.writeHit({ id, isForeignId, traceId, target, latencyUs }, prepared.hitLine)
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Answer, Entry } from '@ipfleet/cache/entry.ts'
+import type { HitLine } from '@ipfleet/telemetry/access-log.ts'
 import { type Coding, compressed, isCompressible, preferredCoding } from './compression.ts'
 import { codedTag, entityTag, isHeld } from './conditional.ts'
 import { asCall } from './jsonp.ts'
@@ -27,6 +28,8 @@ export interface Prepared {
   /** The head of a hit in memory within that second of the entry's life; see `memoryHitHead`. */
   second: number
   head: string
+  /** Of the access log, for hits in memory. */
+  hitLine: HitLine | undefined
   /** The coded bodies that a client has asked for. */
   readonly coded: Map<Coding, Promise<Buffer>>
 }
@@ -42,7 +45,15 @@ export function preparedOf(entry: Entry): Prepared {
 
 function prepare(answer: Answer, text?: string): Prepared {
   const tag = answer.status === 200 ? entityTag(answer.body) : undefined
-  return { tag, varies: isCompressible(answer), latin1: latin1Of(answer, text), second: -1, head: '', coded: new Map() }
+  return {
+    tag,
+    varies: isCompressible(answer),
+    latin1: latin1Of(answer, text),
+    second: -1,
+    head: '',
+    hitLine: undefined,
+    coded: new Map(),
+  }
 }
 
 /** Of what memory answers with at once; what is larger leaves in several writes anyhow. */
