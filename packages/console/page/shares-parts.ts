@@ -53,7 +53,7 @@ export class SourcesPart {
       { title: 'State', draw: (cell, { state, reason }) => drawState(cell, ...sourceStates[state], reason) },
       { title: 'Back in', draw: (cell, { until }) => drawCountdown(cell, until) },
       { title: 'Egress', text: ({ egress }) => egress },
-      { title: 'Tunnels', isNumber: true, text: ({ tunnels }) => (tunnels === undefined ? '' : count(tunnels)) },
+      { title: 'Connections', isNumber: true, text: ({ tunnels }) => (tunnels === undefined ? '' : count(tunnels)) },
     ],
   })
 

@@ -141,6 +141,7 @@ export interface SourceRow {
   readonly state: 'up' | 'benched' | 'down'
   readonly reason?: string
   readonly until?: string
+  /** Open connections from it. */
   readonly tunnels?: number
 }
 

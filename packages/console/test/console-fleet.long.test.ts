@@ -60,7 +60,7 @@ async function overviewOf({ url }: ServiceProcess): Promise<Overview> {
 
 /** Until no key is benched any more. */
 async function releaseAll(): Promise<void> {
-  for (const _token of tokens) {
+  for (let released = 0; released < tokens.length; released += 1) {
     await page
       .getByRole('button', { name: /^Release key/ })
       .first()

@@ -11,6 +11,8 @@ export interface EgressPresenceDeps {
   readonly link: RedisLink
   readonly port: number
   readonly sources: () => readonly SourceStatus[]
+  /** How many are open from what one item of IP_POOL lists. */
+  readonly connections: (listedAs: string) => number
 }
 
 const reasons: Readonly<Record<OutReason, string>> = {
@@ -20,14 +22,14 @@ const reasons: Readonly<Record<OutReason, string>> = {
 }
 
 /** Tells the consoles of the replicas that this egress is there, and why which of its sources are out. */
-export function egressPresence({ link, port, sources }: EgressPresenceDeps): Presence {
+export function egressPresence({ link, port, sources, connections }: EgressPresenceDeps): Presence {
   return new Presence({
     link,
     id: presenceId(port),
     service: 'egress',
     version,
     describe: async () => {
-      const rows = sources().map(rowOf)
+      const rows = sources().map((source) => ({ ...rowOf(source), tunnels: connections(source.listedAs) }))
       const isOut = rows.length > 0 && rows.every(({ state }) => state !== 'up')
       const ofSources = isOut ? 'every source address is out' : undefined
       return { ...stateWith([ofSources, linkHealth(link).reason]), sources: rows }

@@ -52,6 +52,7 @@ export class Egress {
   readonly #names: NameLookups
   readonly #parents: ParentDialer
   readonly #pool: LiveSourcePool
+  readonly #connections: SourceConnections
   readonly #users: UsersFile | undefined
   readonly #limits: ClientLimits
   readonly #own: OwnAddresses
@@ -75,6 +76,7 @@ export class Egress {
     this.#names = new NameLookups({ lookUp: lookUpBy(settings.RESOLVER), clock, timeoutMs })
     this.#parents = new ParentDialer({ names: this.#names, clock, timeoutMs })
     this.#pool = createSourcePool(settings, this.#entries, this.#fleet, this.#parents)
+    this.#connections = new SourceConnections(createSourceCheck({ url: undefined, timeoutMs }))
     this.#limits = clientLimits(settings, this.#fleet)
     const prefixes = this.#entries.filter(({ kind }) => kind !== 'parent').map(({ listedAs }) => listedAs)
     this.#own = new OwnAddresses({ clock, blocks: [...new Set(prefixes)].filter((item) => item.includes('/')) })
@@ -120,7 +122,14 @@ export class Egress {
     const port = await this.#server.listen(at)
     this.#own.addListener({ host: at.host, port })
     const link = this.#fleet.redis?.link
-    this.#presence = link && egressPresence({ link, port, sources: () => this.#pool.snapshot() })
+    this.#presence =
+      link &&
+      egressPresence({
+        link,
+        port,
+        sources: () => this.#pool.snapshot(),
+        connections: (listedAs) => this.#connections.count(listedAs),
+      })
     const isTlsNarrowed = await this.#listenSecurely()
     logMode(this.#logger, this.#settings, { narrowed: narrowed || isTlsNarrowed })
     this.#logger.info({ host: at.host, port }, 'listening')
@@ -190,7 +199,7 @@ export class Egress {
     const settings = this.#settings
     const { clock } = this.#fleet
     const { CONNECT_TIMEOUT_MS: connectTimeoutMs } = settings
-    const connections = new SourceConnections(createSourceCheck({ url: undefined, timeoutMs: connectTimeoutMs }))
+    const connections = this.#connections
     this.#pool.on('notOurs', (id) => connections.end(id))
     return new TargetDialer({
       policy: new TargetPolicy({

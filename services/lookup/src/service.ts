@@ -51,7 +51,7 @@ export class Replica {
   readonly #offline: OfflineSource | undefined
   readonly #health: Health
   readonly #server: Server
-  #console!: ReplicaConsole
+  readonly #console: ReplicaConsole
 
   constructor(settings: LookupSettings, logger: Logger, tracer: Tracer) {
     this.#settings = settings
@@ -77,7 +77,9 @@ export class Replica {
     })
     logEvents(logger, this.#fleet, this.#upstream)
     const accessLog = new AccessLog({ logger, tracer })
-    this.#server = this.#createServer(accessLog)
+    const { server, replicaConsole } = this.#createServer(accessLog)
+    this.#server = server
+    this.#console = replicaConsole
     new ConnectionLimits({
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
       isTrusted: addressBlocks(settings.TRUST_PROXY),
@@ -125,7 +127,7 @@ export class Replica {
     this.#logger.info('stopped')
   }
 
-  #createServer(accessLog: AccessLog): Server {
+  #createServer(accessLog: AccessLog) {
     const settings = this.#settings
     const fleet = this.#fleet
     const upstream = this.#upstream
@@ -144,15 +146,8 @@ export class Replica {
     const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)
     const memoryHits = new MemoryHits({ memory, record, accessLog, clients })
     const lookups = this.#routesDeps(lookup, record)
-    this.#console = new ReplicaConsole({
-      settings,
-      fleet,
-      upstream,
-      health,
-      accessLog,
-      logger: this.#logger,
-      lookups,
-    })
+    const logger = this.#logger
+    const replicaConsole = new ReplicaConsole({ settings, fleet, upstream, health, accessLog, logger, lookups })
     const app = createApp({
       adminToken: settings.ADMIN_TOKEN,
       accessLog,
@@ -165,12 +160,12 @@ export class Replica {
       },
       keys: { admin: upstream?.quota.admin },
       redisTimeoutMs: settings.REDIS_TIMEOUT_MS,
-      console: this.#console.parts(),
+      console: replicaConsole.parts(),
       lookups,
     })
     const server = createServer(httpServerOptions(), inTurn(app))
     if (settings.FAST_LANE === 'on') openFastLane(server, memoryHits.inLane)
-    return server
+    return { server, replicaConsole }
   }
 
   #routesDeps(lookup: Lookup, record: RequestRecord): LookupRoutesDeps {

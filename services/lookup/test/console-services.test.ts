@@ -72,7 +72,12 @@ test('an edge with its backends, an egress with its sources, a bulk service; one
     }),
   ])
   expect(view.sources).toContainEqual(
-    expect.objectContaining({ label: '192.0.2.9', state: 'down', reason: expect.stringContaining('does not have') }),
+    expect.objectContaining({
+      label: '192.0.2.9',
+      state: 'down',
+      tunnels: 0,
+      reason: expect.stringContaining('does not have'),
+    }),
   )
   expect(view.verdict).toMatchObject({
     state: 'red',

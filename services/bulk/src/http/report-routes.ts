@@ -2,8 +2,9 @@ import { timingSafeEqual } from 'node:crypto'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type ListSummary, recordFacts } from '@ipfleet/ip-lists/ip-summary.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
-import type { ReportedAddress } from '@ipfleet/report/report-page.ts'
-import { type Request, type RequestHandler, type Response, Router } from 'express'
+import type { Report, ReportedAddress } from '@ipfleet/report/report-page.ts'
+import { sendReport } from '@ipfleet/report/send-report.ts'
+import { type RequestHandler, type Response, Router } from 'express'
 import type { JobSummaries } from '../jobs/job-summaries.ts'
 import { hasEnded, type Job } from '../jobs/job.ts'
 import { isJobId, jobAsked, type AdmissionDeps, holderOf, noSuchJob } from './job-access.ts'
@@ -21,13 +22,14 @@ const maxAddresses = 100
 export function reportRoutes(deps: ReportRoutesDeps): Router {
   const router = Router({ caseSensitive: true })
   router.get('/jobs/:id/summary', async (req, res) => {
-    sendSummary(res, await summaryOf(deps, res, await jobAsked(deps.store, req, res)))
+    const summary = await summaryOf(deps, res, await jobAsked(deps.store, req, res))
+    res.set('Cache-Control', 'no-store').type('json').send(JSON.stringify(summary))
   })
   router.get(['/jobs/:id/report', '/jobs/:id/report.json'], async (req, res) => {
     const job = await jobAsked(deps.store, req, res)
     // Where clients have no tokens, nobody has shown that the addresses are his.
     const addresses = deps.clients && (await firstAddresses(deps, job))
-    await sendReport(deps, req, res, job, addresses)
+    await sendReport(req, res, { ...(await reportOf(deps, res, job)), addresses })
   })
   return router
 }
@@ -39,7 +41,7 @@ export function sharedReport(deps: ReportRoutesDeps): RequestHandler {
     const { id, report } = req.params as { readonly id: string; readonly report: string }
     const job = isJobId(id) ? await deps.store.read(id) : undefined
     if (job?.reportId === undefined || !isSame(report.replace(/\.json$/, ''), job.reportId)) throw noSuchJob()
-    await sendReport(deps, req, res, job, undefined)
+    await sendReport(req, res, await reportOf(deps, res, job))
   }
 }
 
@@ -56,25 +58,10 @@ async function summaryOf(deps: ReportRoutesDeps, res: Response, job: Job): Promi
   }
 }
 
-async function sendReport(
-  deps: ReportRoutesDeps,
-  req: Request,
-  res: Response,
-  job: Job,
-  addresses: readonly ReportedAddress[] | undefined,
-): Promise<void> {
-  const summary = await summaryOf(deps, res, job)
-  // Most processes never make one: the map takes some megabytes.
-  const { reportHeaders, reportPage } = await import('@ipfleet/report/report-page.ts')
-  res.set(reportHeaders).vary('Accept')
-  const isJson = req.path.endsWith('.json') || req.accepts(['html', 'json']) === 'json'
-  if (isJson) sendSummary(res, summary)
-  else res.send(reportPage({ summary, about: aboutOf(job), addresses }))
-}
-
-function sendSummary(res: Response, summary: ListSummary): void {
-  res.set('Cache-Control', 'no-store').type('json').send(JSON.stringify(summary))
-}
+const reportOf = async (deps: ReportRoutesDeps, res: Response, job: Job): Promise<Report> => ({
+  summary: await summaryOf(deps, res, job),
+  about: aboutOf(job),
+})
 
 function aboutOf({ state, lines, createdMs, finishedMs, ...job }: Job): string {
   const counted = lines.done.toLocaleString('en')

@@ -41,6 +41,14 @@ export class SourceConnections {
     connections.add(socket)
   }
 
+  /** How many there are from what one item of IP_POOL lists. */
+  count(listedAs: string): number {
+    return [...this.#byAddress.values()].reduce(
+      (sum, { source, size }) => sum + (source.listedAs === listedAs ? size : 0),
+      0,
+    )
+  }
+
   /**
    * Ends all connections of a pool entry that this machine lacks. Of a prefix only one address was found missing, so
    * each address with connections is checked.
@@ -70,6 +78,10 @@ class AddressConnections {
   constructor(source: Source, onEmpty: () => void) {
     this.source = source
     this.#onEmpty = onEmpty
+  }
+
+  get size(): number {
+    return this.#sockets.size
   }
 
   add(socket: SourceSocket): void {
