@@ -70,12 +70,14 @@ const entry = {
   client: '192.0.2.7',
 }
 
-test.each(['json', 'text'] as const)(
-  'a request seen from its beginning and one told at its end are the same line in %s',
-  async (format) => {
+const ways = ['begin', 'beginHot'] as const
+
+test.each(['json', 'text'].flatMap((format) => ways.map((way) => [way, format as 'json' | 'text'] as const)))(
+  'a request seen from its beginning (%s) and one told at its end are the same line in %s',
+  async (way, format) => {
     const seen = captured({ format })
     const port = await serve((req, res) => {
-      seen.log.begin(req, res)
+      seen.log[way](req, res)
       answered(res, 200)
     })
     const traceparent = `00-${traceId}-00f067aa0ba902b7-00`
@@ -205,10 +207,10 @@ test('above level info the fast path writes only what went wrong', () => {
   expect(lines).toEqual([expect.stringContaining('"status":503')])
 })
 
-test('a client that hangs up before the answer is logged as 499', async () => {
+test.each(ways)('a client that hangs up before the answer is logged as 499 (%s)', async (way) => {
   const { log, line } = captured()
   const port = await serve((req, res) => {
-    log.begin(req, res)
+    log[way](req, res)
     client.destroy()
   })
   const client = request({ port, host: '127.0.0.1', path: '/slow' }).on('error', () => undefined)
@@ -240,7 +242,7 @@ test('a failed request is one line with its code and the reasons, and a fault of
   fault.circular = fault
   const errors = [away, ProxyError.from(fault)]
   const port = await serve((req, res) => {
-    log.begin(req, res)
+    log.beginHot(req, res)
     const error = errors.shift()
     if (error !== undefined) log.failed(res, error)
     res.writeHead(error?.status ?? 200).end()
