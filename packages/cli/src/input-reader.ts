@@ -2,8 +2,8 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressIn } from '@ipfleet/ip-lists/chunker.ts'
 import { NetworkTooLarge } from '@ipfleet/ip-lists/address-text.ts'
 import { DecodedBody } from '@ipfleet/ip-lists/decoded-body.ts'
-import { peek } from '@ipfleet/ip-lists/peek.ts'
-import { smallPieces, withoutMark } from '@ipfleet/ip-lists/read-inputs.ts'
+import { peek, type Peeked } from '@ipfleet/ip-lists/peek.ts'
+import { smallPieces, transcoded, withoutMark } from '@ipfleet/ip-lists/read-inputs.ts'
 import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { CommandFault, failure, usageFault } from './command-fault.ts'
 import { listForm, refuseForeign } from './list-form.ts'
@@ -122,8 +122,9 @@ export class InputReader {
     if (open.kind === 'parquet') return rowsOfColumns(open.file, this.#options)
     const { column } = this.#options
     const name = open.member === undefined ? source.name : `${open.member} in ${source.name}`
-    const { head, all } = await peek(openedText(source, open), ({ length }) => length >= sniffedBytes)
-    refuseForeign(head, name)
+    const opened = await sniffed(openedText(source, open))
+    refuseForeign(opened.head, name)
+    const { head, all } = await inUtf8(opened)
     const form = source.form ?? listForm(head, open.member ?? source.name)
     if (form === 'lines' && column !== undefined) {
       throw usageFault(`${name} is read as plain lines, which have no columns; see --input-format`)
@@ -142,7 +143,29 @@ export class InputReader {
   }
 }
 
-/** In UTF-8, unpacked. What is packed again inside of an archive is left so. */
+const sniffed = (pieces: AsyncIterable<Buffer>): Promise<Peeked> => peek(pieces, ({ length }) => length >= sniffedBytes)
+
+/** Excel writes CSV in Windows-1252, and its text for the Macintosh has CR alone as line ends. */
+async function inUtf8({ head, all }: Peeked): Promise<Peeked> {
+  if (!isUtf8(head)) return inUtf8(await sniffed(transcoded(all, 'windows-1252')))
+  return head.includes('\r') && !head.includes('\n') ? sniffed(withNewlines(all)) : { head, all }
+}
+
+/** Except for a character that is cut off. */
+function isUtf8(head: Buffer): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function* withNewlines(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) yield Buffer.from(piece.toString('latin1').replaceAll('\r', '\n'), 'latin1')
+}
+
+/** Unpacked, and in UTF-8 where a mark says what it is in. What is packed again inside of an archive is left so. */
 function openedText(
   { name }: Source,
   { stream, member }: Extract<OpenSource, { kind: 'text' }>,

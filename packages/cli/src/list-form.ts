@@ -1,4 +1,5 @@
 import { extname } from 'node:path'
+import { parseJson } from '@ipfleet/core/json.ts'
 import { addressNameRank, addressColumn } from '@ipfleet/ip-lists/address-columns.ts'
 import { addressesOfNetwork, loneAddress } from '@ipfleet/ip-lists/address-text.ts'
 import { csvPreamble } from '@ipfleet/ip-lists/csv-preamble.ts'
@@ -49,22 +50,20 @@ export function listForm(head: Buffer, name: string): ListForm {
   const extension = extname(name.replace(/\.(?:gz|zst|br)$/i, ''))
     .slice(1)
     .toLowerCase()
-  if (/^\[\s*(?:["{\]]|$)/.test(first)) return 'json'
-  if (/^\{\s*"/.test(first) && extension !== 'csv')
-    return extension === 'json' && !isLineOfJson(first) ? 'json' : 'ndjson'
+  if (/^\[\s*(?:["{[\]]|$)/.test(first)) return 'json'
+  // RFC 7464 puts it in front of each document.
+  if (text.startsWith('\u001e')) return 'json'
+  if (/^\{\s*(?:["}]|$)/.test(first) && extension !== 'csv') return isJsonLines(first) ? 'ndjson' : 'json'
   if (['ndjson', 'jsonl', 'jsonlines'].includes(extension)) return 'ndjson'
   if (extension === 'json') return 'json'
   if (['csv', 'tsv', 'tab', 'psv'].includes(extension)) return 'csv'
   return isTable(head, text) ? 'csv' : 'lines'
 }
 
-function isLineOfJson(text: string): boolean {
-  try {
-    JSON.parse(text.slice(0, text.indexOf('\n') + 1 || text.length))
-    return true
-  } catch {
-    return false
-  }
+/** Whether the first of several lines is a document. */
+function isJsonLines(text: string): boolean {
+  const end = text.indexOf('\n')
+  return end !== -1 && text.slice(end).trim() !== '' && parseJson(text.slice(0, end)) !== undefined
 }
 
 /** Whether rows of several cells, one of which is an address in most of them, or a header that names such a column. */

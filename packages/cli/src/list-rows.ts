@@ -5,12 +5,17 @@ import { type CsvForm, csvLayout, rowsOfLayout } from '@ipfleet/ip-lists/csv-inp
 import { csvRows, type CsvRow } from '@ipfleet/ip-lists/csv-rows.ts'
 import { jsonValues, memberAt } from '@ipfleet/ip-lists/json-inputs.ts'
 import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
+import { peek } from '@ipfleet/ip-lists/peek.ts'
 import { usageFault } from './command-fault.ts'
+import { asRecords, jsonRecords, memberWithAddress, pathsIn, textsIn } from './json-records.ts'
 import { isAddress, type ListForm } from './list-form.ts'
 import type { ParquetFile } from './parquet-file.ts'
 
 /** A network may become 65,536 rows, and a group of lines hold thousands of networks: they are not all held. */
 const rowsInGroup = 5000
+
+/** Whether lines are text of which addresses are a part: most lines of a log may have none. */
+const sampledLines = 2000
 
 /** What a row of a list has besides its address. */
 export type Own =
@@ -49,8 +54,7 @@ export interface RowsOfList {
 export function rowsOfList(pieces: AsyncIterable<Buffer>, form: ListForm, options: RowOptions): Promise<RowsOfList> {
   if (form === 'csv') return rowsOfTable(pieces, options)
   if (form === 'lines') return rowsOfLines(pieces, options)
-  const values = form === 'json' ? jsonValues(pieces) : valuesOfLines(pieces)
-  return rowsOfValues(values, options)
+  return rowsOfValues(form === 'json' ? valuesOfJson(pieces, options) : valuesOfLines(pieces), options)
 }
 
 /** @throws CommandFault as `rowsOfList` */
@@ -77,7 +81,7 @@ async function rowsOfTable(pieces: AsyncIterable<Buffer>, options: RowOptions): 
   if (first.length === 0) return { columns: undefined, notes: [], rows: none() }
   const { column } = options
   const form: CsvForm = { kind: 'csv', column: numberOr(column), header: undefined }
-  const { hasHeader, index } = csvLayout(first, form)
+  const { hasHeader, index } = csvLayout(first, form, isAddress)
   const width = Math.max(...first.map(({ length }) => length))
   const columns = distinct(
     Array.from({ length: width }, (_, at) => (hasHeader && first[0]?.[at]?.trim()) || `column_${at + 1}`),
@@ -102,24 +106,22 @@ async function rowsOfValues(
 ): Promise<RowsOfList> {
   const { first, all } = await peekItems(values, rowsOfLayout)
   const objects = first.filter(isRecord)
-  const paths = [...new Set(objects.flatMap((object) => pathsOf(object)))]
-  const column = options.column ?? memberWithAddress(objects, paths) ?? 'ip'
+  const column = options.column ?? memberWithAddress(objects) ?? 'ip'
   if (
     options.column !== undefined &&
     objects.length > 0 &&
     objects.every((one) => memberAt(one, column) === undefined)
   ) {
+    const names = pathsIn(objects).slice(0, 20).join(', ')
     throw usageFault(
-      `--column: no ${word} ${column} in the first ${word === 'member' ? 'objects' : 'rows'}; they have ${paths.slice(0, 20).join(', ')}`,
+      `--column: no ${word} ${column} in the first ${word === 'member' ? 'objects' : 'rows'}; they have ${names}`,
     )
   }
   const toRow = (value: unknown): readonly ListRow[] => {
     if (!isRecord(value)) return rowsOf(typeof value === 'string' ? value : JSON.stringify(value), options, undefined)
-    const member = memberAt(value, column)
-    return rowsOf(typeof member === 'string' ? member : JSON.stringify(value), options, {
-      kind: 'object',
-      members: value,
-    })
+    const own: Own = { kind: 'object', members: value }
+    const texts = textsIn(memberAt(value, column))
+    return (texts.length > 0 ? texts : [JSON.stringify(value)]).flatMap((text) => rowsOf(text, options, own))
   }
   const notes =
     options.column === undefined && objects.length > 0 && column !== 'ip'
@@ -130,22 +132,20 @@ async function rowsOfValues(
 }
 
 async function rowsOfLines(pieces: AsyncIterable<Buffer>, options: RowOptions): Promise<RowsOfList> {
-  const { first, all } = await peekItems(lineInputs(pieces), rowsOfLayout)
+  const { first, all } = await peekItems(lineInputs(pieces), sampledLines)
   const isLog = options.extract === undefined && isText(first)
   const extract = options.extract ?? (isLog ? 'first' : undefined)
   const notes = isLog
     ? ['the lines hold more than addresses: the first address of each is taken (--extract all: every one)']
     : []
   const toRow = (line: string): readonly ListRow[] =>
-    /^\s*#/.test(line) ? [] : rowsOf(line, { ...options, extract }, undefined)
+    /^\s*[#;]/.test(line) ? [] : rowsOf(line, { ...options, extract }, undefined)
   return { columns: undefined, notes, rows: mapped(all, toRow) }
 }
 
-/** Whether no line is an address, but most hold one among other text. */
+/** Whether no line is an address, but some hold one among other text. */
 function isText(lines: readonly string[]): boolean {
-  const filled = lines.filter((line) => line.trim() !== '')
-  const holding = filled.filter((line) => addressesIn(line).length > 0)
-  return holding.length * 2 > filled.length && !filled.some(isAddress)
+  return lines.some((line) => addressesIn(line).length > 0) && !lines.some(isAddress)
 }
 
 /** One row for each address that a text stands for, or one with the text itself, which gets an error later. */
@@ -168,35 +168,16 @@ function addressesFor(
     const network = networks === 'expand' ? addressesOfNetwork(text) : firstOfNetwork(text)
     if (network !== undefined) return typeof network === 'string' ? [network] : network
   }
-  if (extract === undefined) return []
+  if (extract === undefined && !isListOfHops(text)) return []
   const found = addressesIn(text)
   return extract === 'all' ? found : found.slice(0, 1)
 }
 
+/** Of `X-Forwarded-For`, where the client comes first. */
+const isListOfHops = (text: string): boolean => /^[\s\da-f.:[\]]+(?:,[\s\da-f.:[\]]+)+$/i.test(text)
+
 /** As it stands it can be asked for. */
 const isPlain = (text: string): boolean => /^\s*[\da-f:.]+\s*$/i.test(text) && !/\.\d+:\d/.test(text)
-
-/** Names and paths of the members of an object, two levels deep. */
-function pathsOf(object: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(object).flatMap(([name, value]) =>
-    isRecord(value) ? [name, ...Object.keys(value).map((inner) => `${name}.${inner}`)] : [name],
-  )
-}
-
-function memberWithAddress(objects: readonly object[], paths: readonly string[]): string | undefined {
-  const cells = objects.map((object) =>
-    paths.map((path) => {
-      const member = memberAt(object, path)
-      return typeof member === 'string' ? member : ''
-    }),
-  )
-  const found = addressColumn(
-    paths.map((path) => path.replace(/^.*\./, '')),
-    cells,
-    isAddress,
-  )
-  return found && paths[found.index]
-}
 
 function numberOr(column: string | undefined): string | number | undefined {
   return column !== undefined && /^[1-9]\d{0,8}$/.test(column) ? Number(column) : column
@@ -210,6 +191,15 @@ function distinct(names: readonly string[]): string[] {
     seen.set(name, count)
     return count === 1 ? name : `${name}_${count}`
   })
+}
+
+async function* valuesOfJson(
+  pieces: AsyncIterable<Buffer>,
+  { column }: RowOptions,
+): AsyncGenerator<readonly unknown[]> {
+  const { head, all } = await peek(pieces, (begin) => begin.toString('latin1').trim() !== '')
+  if (/^[^[]?\s*\{/.test(head.toString('latin1').trimStart())) yield* jsonRecords(all, column)
+  else for await (const values of jsonValues(all)) yield asRecords(values)
 }
 
 async function* valuesOfLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly unknown[]> {

@@ -26,6 +26,7 @@ const run = (args: readonly string[], stdin: string | Buffer = '', command = 'bu
   runHere([command, ...args, '--url', replica.url], { folder: folder.path('.'), stdin })
 
 const utf16 = (content: string): Buffer => Buffer.from(`\ufeff${content}`, 'utf16le')
+const latin1 = (content: string): Buffer => Buffer.from(content, 'latin1')
 const zeek =
   '#separator \\x09\n#set_separator\t,\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\n#types\ttime\tstring\taddr\tport\n' +
   '1.5\tC1\t8.8.8.8\t53\n#close\t2025-01-01-00-00-00\n'
@@ -89,6 +90,95 @@ const tables: readonly (readonly [
     fixture('pyarrow.parquet'),
     ['id,Src IP,w,country,error', '1,8.8.8.8,2025-01-01T00:00:00.000000000,US,', '2,9.9.9.9,,US,'],
     ['--column', 'src ip'],
+  ],
+  [
+    'iis.log',
+    '#Software: IIS\n#Fields: date s-ip c-ip cs(User-Agent)\n2025-01-01 10.0.0.5 8.8.8.8 Mozilla/5.0+(X;+Y,+"Z")\n',
+    ['date,s-ip,c-ip,cs(User-Agent),country,error', '2025-01-01,10.0.0.5,8.8.8.8,"Mozilla/5.0+(X;+Y,+""Z"")",US,'],
+  ],
+  [
+    'vpc-flow.log.gz',
+    gzipSync('version srcaddr dstaddr action\n2 8.8.8.8 10.0.0.1 ACCEPT\n2 8.8.4.4 10.0.0.1 REJECT\n'),
+    ['version,srcaddr,dstaddr,action,country,error', '2,8.8.8.8,10.0.0.1,ACCEPT,US,', '2,8.8.4.4,10.0.0.1,REJECT,US,'],
+  ],
+  ['excel-in-german.csv', latin1('IP;Größe\r\n8.8.8.8;1,5\r\n'), ['IP,Größe,country,error', '8.8.8.8,"1,5",US,']],
+  ['of-a-mac.txt', '8.8.8.8\r8.8.4.4\r', ['input,country,error', '8.8.8.8,US,', '8.8.4.4,US,']],
+  ['bcp.csv', Buffer.from('ip,n\r\n8.8.8.8,1\r\n', 'utf16le'), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  [
+    'geofeed.csv',
+    '# RFC 8805\n8.8.8.8/32,US,US-CA,Mountain View,\n',
+    ['column_1,column_2,column_3,column_4,column_5,country,error', '8.8.8.8/32,US,US-CA,Mountain View,,US,'],
+  ],
+  [
+    'ports.csv',
+    '8.8.8.8:53,1\n8.8.4.4:53,2\n',
+    ['column_1,column_2,country,error', '8.8.8.8:53,1,US,', '8.8.4.4:53,2,US,'],
+  ],
+  [
+    'drop.txt',
+    '; Spamhaus\n8.8.8.8/32 ; SBL1\n8.8.4.4/32 ; SBL2\n',
+    ['column_1,column_2,country,error', '8.8.8.8/32 , SBL1,US,', '8.8.4.4/32 , SBL2,US,'],
+  ],
+  [
+    'xff.csv',
+    'n,x_forwarded_for\n1,"8.8.8.8, 10.0.0.1"\n',
+    ['n,x_forwarded_for,country,error', '1,"8.8.8.8, 10.0.0.1",US,'],
+  ],
+  [
+    'eve.json',
+    '{"event_type":"dns","dest_ip":"10.0.0.1","src_ip":"8.8.8.8"}\n{"event_type":"dns","dest_ip":"10.0.0.1","src_ip":"8.8.4.4"}\n',
+    ['event_type,dest_ip,src_ip,country,error', 'dns,10.0.0.1,8.8.8.8,US,', 'dns,10.0.0.1,8.8.4.4,US,'],
+  ],
+  [
+    'ecs.ndjson',
+    '{"destination":{"ip":"10.0.0.1"},"source":{"geo":{},"ip":"8.8.8.8"}}\n{"source":{"ip":"8.8.4.4"}}\n',
+    [
+      'destination,source,country,error',
+      '"{""ip"":""10.0.0.1""}","{""geo"":{},""ip"":""8.8.8.8""}",US,',
+      ',"{""ip"":""8.8.4.4""}",US,',
+    ],
+  ],
+  [
+    'cloudtrail.json',
+    '{"Records":[{"sourceIPAddress":"8.8.8.8","n":1}]}',
+    ['sourceIPAddress,n,country,error', '8.8.8.8,1,US,'],
+  ],
+  [
+    'elasticsearch.json',
+    '{"took":1,"hits":{"total":{"value":1},"hits":[{"_id":"1","_source":{"source":{"ip":"8.8.8.8"}}}]}}',
+    ['_id,_source,country,error', '1,"{""source"":{""ip"":""8.8.8.8""}}",US,'],
+  ],
+  [
+    'of-jq.json',
+    '{\n  "ip": "8.8.8.8"\n}\n{\n  "ip": "8.8.4.4",\n  "s": "}\\"{"\n}\n',
+    ['ip,s,country,error', '8.8.8.8,,US,', '8.8.4.4,"}""{",US,'],
+  ],
+  [
+    'rfc7464.json',
+    '\u001e{"ip":"8.8.8.8"}\n\u001e{"ip":"8.8.4.4"}\n',
+    ['ip,country,error', '8.8.8.8,US,', '8.8.4.4,US,'],
+  ],
+  // pandas 3: to_json() by its default, and by orient="index", "split" and "values".
+  ...[
+    '{"ip":{"0":"8.8.8.8"},"n":{"0":5}}',
+    '{"0":{"ip":"8.8.8.8","n":5}}',
+    '{"columns":["ip","n"],"index":[0],"data":[["8.8.8.8",5]]}',
+  ].map((text, at) => [`pandas-${at}.json`, text, ['ip,n,country,error', '8.8.8.8,5,US,']] as const),
+  ['pandas-values.json', '[["8.8.8.8",5]]', ['column_1,column_2,country,error', '8.8.8.8,5,US,']],
+  [
+    'audit.ndjson',
+    '{"verb":"get","sourceIPs":["8.8.8.8","8.8.4.4"]}\n{"verb":"put","sourceIPs":["8.8.8.8"]}\n',
+    [
+      'verb,sourceIPs,country,error',
+      'get,"[""8.8.8.8"",""8.8.4.4""]",US,',
+      'get,"[""8.8.8.8"",""8.8.4.4""]",US,',
+      'put,"[""8.8.8.8""]",US,',
+    ],
+  ],
+  [
+    'rare.log',
+    `${'Jan 1 CRON: session opened\n'.repeat(30)}Jan 1 sshd: Failed password from 8.8.8.8 port 4242\n`,
+    expect.arrayContaining(['Jan 1 sshd: Failed password from 8.8.8.8 port 4242,US,']) as never,
   ],
   ['server.csv', 'server,ip_address\n10.0.0.1,8.8.8.8\n', ['server,ip_address,country,error', '10.0.0.1,8.8.8.8,US,']],
   ['noname.csv', '1,8.8.8.8\n2,8.8.4.4\n', ['column_1,column_2,country,error', '1,8.8.8.8,US,', '2,8.8.4.4,US,']],
@@ -178,6 +268,8 @@ describe('nothing is asked, and it ends with an error, when', () => {
       /words\.csv: No column holds an address.*"name", "n".*--column/,
     ],
     ['no member is an address', 'words.ndjson', '{"a":"b"}\n', 1, /nothing in it is an address/],
+    ['JSON is cut short', 'x.json', '{"data":[{"ip":"8.8.8.8"}', 1, /x\.json: The JSON is broken: it ends inside/],
+    ['JSON is broken', 'x.json', '{"data":[{"ip":"8.8.8.8"},]}', 1, /x\.json: The JSON is broken/],
     ['it is empty', 'empty.txt', '', 1, /empty\.txt: nothing in it is an address; it is empty/],
     ['a column is not there', 'x.csv', 'ip,n\n8.8.8.8,1\n', 1, /no column "nope".*"ip", "n"/, ['--column', 'nope']],
     [

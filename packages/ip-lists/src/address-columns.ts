@@ -1,50 +1,18 @@
 import { isIP } from 'node:net'
 
-/** Names that columns with addresses have, as programs write them; the first of these that a table has is meant. */
-const names: readonly string[] = [
-  'ip',
-  'ip_address',
-  'ipaddress',
-  'ip_addr',
-  'ipaddr',
-  'ipv4',
-  'ipv6',
-  'client_ip',
-  'clientip',
-  'c_ip',
-  'remote_ip',
-  'remote_addr',
-  'remote_address',
-  'src_ip',
-  'source_ip',
-  'srcip',
-  'sourceip',
-  'srcaddr',
-  'src_addr',
-  'src',
-  'source_address',
-  'source_ip_address',
-  'id.orig_h',
-  'user_ip',
-  'visitor_ip',
-  'client_address',
-  'clientaddress',
-  'callerip',
-  'caller_ip',
-  'address',
-  'addr',
-  'host',
-]
-
-const plain = (name: string): string =>
-  name
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[\s-]+/g, '_')
+/**
+ * Names that columns with addresses have, as programs write them; the first of these that a table has is meant. Letter
+ * case, and what separates words, do not matter.
+ */
+const names: readonly string[] = (
+  'ip ipaddress ipaddr ipstr ipv4 ipv6 clientip cip remoteip remoteaddr remoteaddress srcip sourceip srcaddr saddr src ' +
+  'sourceaddress sourceipaddress idorigh origh userip visitorip clientaddress clientipaddress callerip ' +
+  'callersourceaddress xforwardedfor forwardedfor xff address addr ipprefix ipv4prefix ipv6prefix prefix network cidr host'
+).split(' ')
 
 /** How likely a column of that name holds addresses: the less the likelier; undefined for a name that says nothing. */
 export function addressNameRank(name: string): number | undefined {
-  const rank = names.indexOf(plain(name))
+  const rank = names.indexOf(name.toLowerCase().replaceAll(/[\s._-]+/g, ''))
   return rank === -1 ? undefined : rank
 }
 
@@ -55,7 +23,7 @@ export function addressNameRank(name: string): number | undefined {
 export function addressColumn(
   header: readonly string[] | undefined,
   rows: readonly (readonly string[])[],
-  isAddress: (cell: string) => boolean = (cell) => isIP(cell.trim()) !== 0,
+  isAddress: (cell: string) => boolean = isBareAddress,
 ): { readonly index: number; readonly others: readonly number[] } | undefined {
   const width = Math.max(header?.length ?? 0, ...rows.map(({ length }) => length))
   const columns = Array.from({ length: width }, (_, index) => ({
@@ -72,4 +40,8 @@ export function addressColumn(
   const chosen = best ?? named
   if (chosen === undefined) return undefined
   return { index: chosen.index, others: holding.map(({ index }) => index).filter((index) => index !== chosen.index) }
+}
+
+export function isBareAddress(cell: string): boolean {
+  return isIP(cell.trim()) !== 0
 }

@@ -6,9 +6,18 @@ export const maxExpanded = 65_536
 
 export class NetworkTooLarge extends Error {}
 
-/** What stands around addresses, and may be a candidate. IPv6 first: it may end in an IPv4 address. */
-const candidates =
-  /(?<![\w:.])[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}(?:\.\d{1,3}){0,3}|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)/gi
+/**
+ * What stands around addresses, and may be a candidate. IPv6 first: it may end in an IPv4 address. HAProxy puts a port
+ * behind an IPv6 address without brackets, which shows where it has five digits. Versions that browsers tell reduced
+ * (`Chrome/120.0.0.0`) are none, nor are hardware addresses.
+ */
+const candidates = new RegExp(
+  [
+    String.raw`(?<![\w:.])(?!(?:[\da-f]{2}:){7}[\da-f]{2}(?!\w))[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}(?:\.\d{1,3}){0,3}(?=:\d{5}(?!\w)|(?!:?[\da-f]))`,
+    String.raw`(?<![\w.])(?!(?<=\w\/)\d+\.0\.0\.0)\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)`,
+  ].join('|'),
+  'gi',
+)
 
 /** Every address in a text (a line of a log, `X-Forwarded-For`), in its canonical spelling and in its order. */
 export function addressesIn(text: string): string[] {
@@ -19,14 +28,16 @@ export function addressesIn(text: string): string[] {
 }
 
 /**
- * The address that a cell or line is, though something stands around it: quotes, a port, brackets, a zone, a note behind
- * `#`, or dots in brackets (`8[.]8[.]8[.]8`). Undefined for other text.
+ * The address that a cell or line is, though something stands around it: quotes, a port, brackets, a zone, a URL, a note
+ * behind `#` or `;`, or dots in brackets (`8[.]8[.]8[.]8`); also in full-width characters. Undefined for other text.
  */
 export function loneAddress(text: string): string | undefined {
   const plain = withoutNote(text)
   const canonical = canonicalAddress(plain)
   if (canonical !== undefined) return canonical
-  const bare = refanged(plain)
+  const bare = refanged(plain.normalize('NFKC'))
+    .replaceAll('。', '.')
+    .replace(/^[a-z][\w+.-]*:\/\/(?:[^@/]*@)?([^/?#]+)(?:[/?#].*)?$/i, '$1')
     .replace(/^\[([^\]]*)\](?::\d{1,5})?$/, '$1')
     .replace(/^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/, '$1')
     .replace(/%[\w.-]+$/, '')
@@ -84,24 +95,32 @@ export function rangeText({ first, last, isIpv4 }: AddressRange): string {
   return `${addressOf(first, isIpv4)}-${addressOf(last, isIpv4)}`
 }
 
-/** Of a network (`9.0.0.0/30`) or range (`9.0.0.1-9.0.0.4`); undefined for other text. */
+/** Of a network (`9.0.0.0/30`, `9.0.0.0/255.255.255.252`) or range (`9.0.0.1-9.0.0.4`, `9.0.0.1-4`); undefined for other text. */
 export function rangeOf(given: string): AddressRange | undefined {
   const text = withoutNote(given)
   const [start = '', bits, end] =
-    /^([^/\s-]+)(?:\/(\d{1,3})|\s*[-–]\s*([^/\s-]+))$/.exec(refanged(text))?.slice(1) ?? []
+    /^([^/\s-]+)(?:\/([\d.]{1,15})|\s*[-–]\s*([^/\s-]+))$/.exec(refanged(text))?.slice(1) ?? []
   const first = canonicalAddress(start)
   if (first === undefined) return undefined
   const isIpv4 = isIPv4(first)
   const width = isIpv4 ? 32 : 128
   if (bits !== undefined) {
-    if (Number(bits) > width) return undefined
-    const size = 1n << BigInt(width - Number(bits))
+    const size = networkSize(bits, width)
+    if (size === undefined) return undefined
     const base = (numberOf(first) / size) * size
     return { first: base, last: base + size - 1n, isIpv4 }
   }
-  const last = canonicalAddress(end ?? '')
+  const last = canonicalAddress(/^\d{1,3}$/.test(end ?? '') ? first.replace(/\d+$/, end ?? '') : (end ?? ''))
   if (last === undefined || isIPv4(last) !== isIpv4 || numberOf(last) < numberOf(first)) return undefined
   return { first: numberOf(first), last: numberOf(last), isIpv4 }
+}
+
+/** @param bits of the prefix, or a mask of IPv4 */
+function networkSize(bits: string, width: number): bigint | undefined {
+  if (/^\d{1,3}$/.test(bits)) return Number(bits) > width ? undefined : 1n << BigInt(width - Number(bits))
+  if (width !== 32 || !isIPv4(bits)) return undefined
+  const size = 2n ** 32n - numberOf(bits)
+  return (size & (size - 1n)) === 0n ? size : undefined
 }
 
 function numberOf(address: string): bigint {
@@ -119,11 +138,11 @@ function addressOf(number: bigint, isIpv4: boolean): string {
 
 const withoutNote = (text: string): string =>
   text
-    .replace(/\s#.*$/, '')
+    .replace(/\s[#;].*$/, '')
     .trim()
     .replace(/^(["'`])(.*)\1$/, '$2')
     .trim()
 
 /** As analysts write addresses, so that nothing makes links of them. */
 const refanged = (text: string): string =>
-  text.replaceAll(/[[({](\.|:|dot)[\])}]/gi, (_, sign: string) => (sign === ':' ? ':' : '.'))
+  text.replaceAll(/ ?[[({](\.|::?|dot)[\])}] ?/gi, (_, sign: string) => (sign.startsWith(':') ? sign : '.'))

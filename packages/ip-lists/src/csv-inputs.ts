@@ -1,6 +1,5 @@
-import { isIP } from 'node:net'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { addressColumn } from './address-columns.ts'
+import { addressColumn, isBareAddress } from './address-columns.ts'
 import { csvRows, type CsvRow } from './csv-rows.ts'
 import type { InputForm } from './input-form.ts'
 
@@ -52,14 +51,19 @@ function inputsOf(rows: readonly CsvRow[], index: number): string[] {
 /**
  * Where the addresses of a CSV are, by its first rows. Unless the media type says so, the first row is a header if a
  * column is asked for by its name or if no field of the row is an address.
+ * @param isAddress what counts as one
  * @throws ProxyError `bad_request` where there is no such column, or none that holds an address
  */
-export function csvLayout(rows: readonly CsvRow[], { column, header }: CsvForm): CsvLayout {
+export function csvLayout(
+  rows: readonly CsvRow[],
+  { column, header }: CsvForm,
+  isAddress: (field: string) => boolean = isBareAddress,
+): CsvLayout {
   const first = rows[0] ?? []
   if (typeof column === 'string') return { hasHeader: true, index: namedColumn(first, column, header) }
-  const hasHeader = header === undefined ? !first.some(isAddress) : header === 'present'
+  const hasHeader = header === undefined ? !first.some((field) => isAddress(field)) : header === 'present'
   if (typeof column === 'number') return { hasHeader, index: numberedColumn(rows, column) }
-  return { hasHeader, index: columnWithAddress(rows, hasHeader) }
+  return { hasHeader, index: columnWithAddress(rows, hasHeader, isAddress) }
 }
 
 function namedColumn(first: CsvRow, column: string, header: CsvForm['header']): number {
@@ -79,10 +83,10 @@ function numberedColumn(rows: readonly CsvRow[], column: number): number {
   throw new ProxyError('bad_request', { message: `There is no column ${column}: the first rows have ${width}` })
 }
 
-function columnWithAddress(rows: readonly CsvRow[], hasHeader: boolean): number {
+function columnWithAddress(rows: readonly CsvRow[], hasHeader: boolean, isAddress: (field: string) => boolean): number {
   const data = hasHeader ? rows.slice(1) : rows
   if (rows.every(({ length }) => length <= 1)) return 0
-  const found = addressColumn(hasHeader ? rows[0] : undefined, data)
+  const found = addressColumn(hasHeader ? rows[0] : undefined, data, isAddress)
   if (found !== undefined) return found.index
   const which = hasHeader ? `; choose one of ${namesIn(rows[0] ?? [])} with ?column=` : '; choose one with ?column='
   throw new ProxyError('bad_request', { message: `No column holds an address in the first rows of the CSV${which}` })
@@ -93,10 +97,6 @@ function positionOf(header: CsvRow, column: string): number {
   const names = header.map((name) => name.trim())
   const exact = names.indexOf(column)
   return exact === -1 ? names.findIndex((name) => name.toLowerCase() === column.toLowerCase()) : exact
-}
-
-function isAddress(field: string): boolean {
-  return isIP(field.trim()) !== 0
 }
 
 function namesIn(header: CsvRow): string {

@@ -20,6 +20,15 @@ test.each([
     '#Version: 1.0\n#Fields: date c-ip\n2025-01-01\t8.8.8.8\n',
     { delimiter: '\t', bytes: 33, header: ['date', 'c-ip'] },
   ],
+  [
+    'IIS',
+    '#Software: IIS\n#Fields: date c-ip cs(User-Agent)\n2025-01-01 8.8.8.8 Mozilla/5.0+(X;+Y)\n',
+    { delimiter: ' ', bytes: 49, header: ['date', 'c-ip', 'cs(User-Agent)'] },
+  ],
+  ['a VPC flow log', 'version srcaddr dstaddr\n2 8.8.8.8 10.0.0.1\n', { delimiter: ' ', bytes: 0 }],
+  ['words', 'my host\n8.8.8.8 here too\n', { delimiter: ',', bytes: 0 }],
+  ['comments of Spamhaus', '; DROP list\n8.8.8.0/31 ; SBL1\n', { delimiter: ';', bytes: 12 }],
+  ['an index without a name', ';ip;n\n0;8.8.8.8;1\n', { delimiter: ';', bytes: 0 }],
   ['nothing', '', { delimiter: ',', bytes: 0 }],
 ])('the form of a table is read from its first lines: %s', (_, text, expected) => {
   expect(csvPreamble(Buffer.from(text))).toEqual({ header: undefined, ...expected })

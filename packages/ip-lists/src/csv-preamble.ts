@@ -1,9 +1,10 @@
+import { addressNameRank } from './address-columns.ts'
 import { maxInputBytes } from './line-inputs.ts'
 
 /** What stands before the rows of a table, and how they are written. */
 export interface CsvPreamble {
   readonly delimiter: string
-  /** Bytes before the first row: `sep=;`, titles, comments and blank lines. */
+  /** Bytes before the first row: `sep=;`, titles, comments (`#`, or `;` and a blank) and blank lines. */
   readonly bytes: number
   /** The names that a comment lists: `#fields` (Zeek), `#Fields:` (W3C, CloudFront). Comments further on are no rows. */
   readonly header: readonly string[] | undefined
@@ -27,26 +28,36 @@ export function csvPreamble(head: Buffer): CsvPreamble {
     const said = /^"?sep=(.|\\t)"?$/i.exec(line)?.[1]
     if (fields !== undefined) header = fields.split(/\s+/)
     else if (said !== undefined && at === 0) separator = said === String.raw`\t` ? '\t' : said
-    else if (line !== '' && !line.startsWith('#')) break
+    else if (line !== '' && !/^(?:#|; )/.test(line)) break
   }
   // A table of nothing but comments and blank lines begins at its start.
   if (at === lines.length && header === undefined) at = 0
   const rest = lines.slice(at, at + comparedLines)
-  const delimiter = separator ?? delimiterOf(rest)
+  const delimiter = separator ?? delimiterOf(rest, header)
   const titles = header === undefined ? titleLines(rest, delimiter) : 0
   const skipped = lines.slice(0, at + titles).join('')
   return { delimiter, bytes: Buffer.byteLength(skipped, 'latin1'), header }
 }
 
-/** The one that is most often in the first line that has any, outside of quotes; by default a comma. */
-function delimiterOf(lines: readonly string[]): string {
+/**
+ * The one that is most often in the first line that has any, outside of quotes; by default a comma. Blanks separate where
+ * nothing else does and names say so: in W3C's extended log (IIS), and behind the header of a VPC flow log.
+ */
+function delimiterOf(lines: readonly string[], header: CsvPreamble['header']): string {
+  if (header !== undefined) return lines.some((line) => line.includes('\t')) ? '\t' : ' '
   for (const line of lines) {
     const plain = line.replaceAll(/"[^"]*"/g, '')
     const counts = delimiters.map((delimiter) => ({ delimiter, count: plain.split(delimiter).length - 1 }))
     const [most] = counts.toSorted((one, other) => other.count - one.count)
     if (most && most.count > 0) return most.delimiter
   }
-  return ','
+  return isSpaced(lines) ? ' ' : ','
+}
+
+function isSpaced(lines: readonly string[]): boolean {
+  const [names = [], ...rows] = lines.map((line) => line.trimEnd().split(' '))
+  const isHeader = names.length > 1 && names.every((name) => /^[a-z][\w.-]*$/i.test(name))
+  return isHeader && names.some((name) => addressNameRank(name) !== undefined) && rows[0]?.length === names.length
 }
 
 /** Lines of one cell in front of rows that all have several. */

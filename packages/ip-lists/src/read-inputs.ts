@@ -16,10 +16,15 @@ const maxCsvPiece = 16 * 1024
 
 const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf])
 /** Excel writes its "Unicode text" so. */
-const utf16Marks = [
-  { mark: Buffer.from([0xff, 0xfe]), label: 'utf-16le' },
-  { mark: Buffer.from([0xfe, 0xff]), label: 'utf-16be' },
-] as const
+const utf16Marks = { 'utf-16le': '\u00ff\u00fe', 'utf-16be': '\u00fe\u00ff' } as const
+
+/** Undefined for UTF-8. Of UTF-16 without a mark, every other byte of plain characters is 0. */
+function utf16Of(head: Buffer): keyof typeof utf16Marks | undefined {
+  const begin = head.toString('latin1')
+  const zeros = [...head].map((byte) => (byte === 0 ? '0' : 'x')).join('')
+  if (begin.startsWith(utf16Marks['utf-16le']) || zeros.startsWith('x0x0')) return 'utf-16le'
+  return begin.startsWith(utf16Marks['utf-16be']) || zeros.startsWith('0x0x') ? 'utf-16be' : undefined
+}
 
 /**
  * The inputs of a body as it comes in, in groups of 1 to some thousands. Nothing is read ahead of the reader, and no more
@@ -59,10 +64,10 @@ function inputsIn(pieces: AsyncIterable<Buffer>, form: InputForm): AsyncIterable
 
 /** Some editors begin a file with a byte order mark. */
 export async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const { head, all } = await peek(body, ({ length }) => length >= utf8Mark.length)
-  const utf16 = utf16Marks.find(({ mark }) => head.subarray(0, mark.length).equals(mark))
-  if (utf16) {
-    yield* transcoded(all, utf16.label)
+  const { head, all } = await peek(body, ({ length }) => length >= 4)
+  const label = utf16Of(head.subarray(0, 4))
+  if (label !== undefined) {
+    yield* transcoded(all, label)
     return
   }
   let skip = head.subarray(0, utf8Mark.length).equals(utf8Mark) ? utf8Mark.length : 0
@@ -72,8 +77,8 @@ export async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<
   }
 }
 
-/** UTF-8 of what is in UTF-16. Without its byte order mark, which the decoder drops. */
-async function* transcoded(pieces: AsyncIterable<Buffer>, label: string): AsyncGenerator<Buffer> {
+/** UTF-8 of what is in another encoding. Without its byte order mark, which the decoder drops. */
+export async function* transcoded(pieces: AsyncIterable<Buffer>, label: string): AsyncGenerator<Buffer> {
   const decoder = new TextDecoder(label)
   for await (const piece of pieces) yield Buffer.from(decoder.decode(piece, { stream: true }))
   yield Buffer.from(decoder.decode())
