@@ -9,9 +9,9 @@ export interface LinkLog {
 /** One line when something begins to be wrong with the server, at start too, and one when it is over. @param away what follows */
 export function logLink(link: RedisLink, log: LinkLog, away: string): void {
   const fields = { redis: link.name }
-  link.condition.on('trouble', ({ kind, message }) => {
-    const what = kind === 'refused' ? 'redis takes no writes' : `redis is away; ${away}`
-    log.warn({ ...fields, reason: message }, what)
+  link.condition.on('trouble', ({ kind, code, message }) => {
+    const refused = code === 'WRONGTYPE' ? 'redis has other values' : 'redis takes no writes'
+    log.warn({ ...fields, reason: message }, kind === 'refused' ? refused : `redis is away; ${away}`)
   })
   let wasUp = false
   const tellUp = (): void => {

@@ -364,7 +364,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 }
 
 /** Codes of what may be refused here and granted there. */
-const lasting: ReadonlySet<string> = new Set(['OOM', 'NOPERM', 'CLUSTER', 'COMMAND', 'SCRIPTS'])
+const lasting: ReadonlySet<string> = new Set(['OOM', 'NOPERM', 'CLUSTER', 'COMMAND', 'SCRIPTS', 'WRONGTYPE'])
 
 /** A server that refuses one command (full, wrong type) is there; only silence and absence open the breaker. */
 function isOutage({ reason }: RedisUnavailable): boolean {

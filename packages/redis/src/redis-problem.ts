@@ -97,6 +97,12 @@ const replies: readonly Row[] = [
   [/^OOM|^EXECABORT/, 'refused', 'OOM', 'the server at $at is full: raise maxmemory'],
   [/^MISCONF/, 'refused', 'MISCONF', 'the server at $at takes no writes because it cannot save to its disk'],
   [/^NOREPLICAS/, 'refused', 'NOREPLICAS', 'the server at $at takes no writes because it has too few replicas'],
+  [
+    /WRONGTYPE/,
+    'refused',
+    'WRONGTYPE',
+    'a key of this fleet at $at holds what another program has put there: give one of them another REDIS_PREFIX or database',
+  ],
 ]
 
 /** As ioredis 6.0.0 says it when its `socketTimeout` has passed; it gives such errors no code. */

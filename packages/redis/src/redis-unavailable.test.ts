@@ -15,7 +15,7 @@ describe('why Redis gave no answer', () => {
     ['CLUSTERDOWN The cluster is down', 'down'],
     ['TRYAGAIN Multiple keys request during rehashing of slot', 'moving'],
     ['NOREPLICAS Not enough good replicas to write.', 'refused'],
-    ['WRONGTYPE Operation against a key holding the wrong kind of value', 'reply'],
+    ['WRONGTYPE Operation against a key holding the wrong kind of value', 'refused'],
     ['BUSYGROUP Consumer Group name already exists', 'reply'],
     ['ERR unknown command', 'refused'],
   ] as const)('the reply "%s" counts as %s', (message, reason) => {
