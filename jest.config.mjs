@@ -8,6 +8,7 @@ export default {
   maxWorkers: Math.ceil(availableParallelism() * 1.5),
   reporters: ['default', '<rootDir>/packages/testing/src/closing-line-reporter.ts'],
   testEnvironment: 'node',
+  injectGlobals: false,
   testMatch: ['<rootDir>/{services,packages}/*/{src,test}/**/!(*.long).test.ts'],
   testSequencer: '<rootDir>/packages/testing/src/slowest-first-sequencer.ts',
   testTimeout: 60_000,

@@ -3,7 +3,6 @@ import { loadedOrExit } from '@ipfleet/settings/loaded-or-exit.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { openTracer } from '@ipfleet/telemetry/tracing/open-tracer.ts'
-import { BulkService } from './service.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
 
 process.title = 'ipfleet-bulk'
@@ -22,4 +21,6 @@ const logger = createLogger({
 
 const tracer = await openTracer({ settings, service: 'bulk', logger })
 
+// Loaded when it is to run: `--help` and `--check` do without most of the program.
+const { BulkService } = await import('./service.ts')
 await runService(() => new BulkService(settings, logger, tracer), logger)

@@ -20,7 +20,7 @@ import { RequestRecord } from './server/request-record.ts'
 import { makeRules, type Rules } from './server/rules.ts'
 import { CertificateFollower, readCertificate } from '@ipfleet/http-server/certificate.ts'
 import { EdgeServer } from './server/edge-server.ts'
-import type { EdgeSettings } from './settings.ts'
+import { type EdgeSettings, finishWithinMs } from './settings.ts'
 import { UpstreamGroups } from './backends/upstream-groups.ts'
 import type { Serving, ServingDeps } from './workers/serving.ts'
 
@@ -34,14 +34,6 @@ export interface EdgeDeps {
 interface EdgeCollaborators {
   readonly groups: UpstreamGroups
   readonly shares: ClientShares
-}
-
-/** What answers may still take when nothing new is accepted. */
-const finishWithinMs = 30_000
-
-/** How long an edge takes to stop at the most, whatever its clients do. */
-export function stopWithinMs({ DRAIN_MS: drainMs }: EdgeSettings): number {
-  return drainMs + finishWithinMs + 5000
 }
 
 /** One process of the edge: all its deps, put together and taken apart again. */

@@ -39,4 +39,12 @@ export const settingsSchema = {
 
 export type EdgeSettings = SettingsOf<typeof settingsSchema>
 
+/** What answers may still take when nothing new is accepted. */
+export const finishWithinMs = 30_000
+
+/** How long an edge takes to stop at the most, whatever its clients do. */
+export function stopWithinMs({ DRAIN_MS: drainMs }: EdgeSettings): number {
+  return drainMs + finishWithinMs + 5000
+}
+
 export const settingsRules: readonly Rule<EdgeSettings>[] = redisRules('REDIS')

@@ -4,9 +4,8 @@ import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger, type Logger } from '@ipfleet/telemetry/logger.ts'
 import { openTracer } from '@ipfleet/telemetry/tracing/open-tracer.ts'
 import type { EdgeConfig } from './config/edge-config.ts'
-import { Edge, stopWithinMs } from './service.ts'
 import { edgeOptionsOrExit, edgeSettingsOrExit } from './config/edge-options.ts'
-import { type EdgeSettings, settingsSchema } from './settings.ts'
+import { type EdgeSettings, settingsSchema, stopWithinMs } from './settings.ts'
 import { serveAlone } from './workers/serve-alone.ts'
 import { serveAsWorker } from './workers/serve-as-worker.ts'
 import { superviseWorkers } from './workers/supervisor.ts'
@@ -41,6 +40,8 @@ function loggerOf(settings: EdgeSettings): Logger {
 
 function starting(settings: EdgeSettings, logger: Logger): StartServing<EdgeConfig> {
   return async (config, servingDeps) => {
+    // Loaded where it is to run: `--help`, `--check` and the supervisor of workers do without most of the program.
+    const { Edge } = await import('./service.ts')
     const tracer = await openTracer({ settings, service: 'edge', logger })
     return Edge.start(config, { settings, logger, tracer, servingDeps })
   }

@@ -3,7 +3,6 @@ import { logLevelOf } from '@ipfleet/settings/log-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { openTracer } from '@ipfleet/telemetry/tracing/open-tracer.ts'
-import { Egress } from './service.ts'
 import { egressOptionsOrExit } from './server/options.ts'
 import { settingsSchema } from './settings.ts'
 
@@ -20,4 +19,6 @@ const logger = createLogger({
 
 const tracer = await openTracer({ settings, service: 'egress', logger })
 
+// Loaded when it is to run: `--help` and `--check` do without most of the program.
+const { Egress } = await import('./service.ts')
 await runService(() => new Egress(options, logger, tracer), logger)

@@ -4,7 +4,6 @@ import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { attribution } from '@ipfleet/offline/offline-db.ts'
 import { createLogger } from '@ipfleet/telemetry/logger.ts'
 import { openTracer } from '@ipfleet/telemetry/tracing/open-tracer.ts'
-import { Replica } from './service.ts'
 import { settingsRules, settingsSchema } from './settings.ts'
 
 process.title = 'ipfleet-lookup'
@@ -25,4 +24,6 @@ const logger = createLogger({
 
 const tracer = await openTracer({ settings, service: 'lookup', logger })
 
+// Loaded when it is to run: `--help` and `--check` do without most of the program.
+const { Replica } = await import('./service.ts')
 await runService(() => new Replica(settings, logger, tracer), logger)

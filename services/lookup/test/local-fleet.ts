@@ -104,6 +104,8 @@ class RunningFleet implements LocalFleet {
       DRAIN_MS: '0',
       STALE_WHILE_REVALIDATE_SECONDS: '0',
       ...patientWithRedis,
+      // For tests that are not about deadlines: on a busy machine forty requests at once may take over the default of 5 s.
+      REQUEST_TIMEOUT_MS: '20000',
       // Calls are counted, and most tests mean those that a client caused.
       QUOTA_POLL_SECONDS: '0',
       ...this.#options.env,

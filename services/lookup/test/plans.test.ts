@@ -20,13 +20,13 @@ const keys = {
   'plus-2': { plan: 'plus' },
 } as const
 
-async function fleetOf(env: Readonly<Record<string, string>>): Promise<LocalFleet> {
+async function fleetOf(replicas: number, env: Readonly<Record<string, string>>): Promise<LocalFleet> {
   const fleet = await startLocalFleet({
     redis,
-    replicas: 4,
+    replicas,
     keys: Object.keys(keys),
     fake: { keys },
-    env: { ...env },
+    env,
   })
   if (env['QUOTA_POLL_SECONDS'] !== '0') {
     await until(async () =>
@@ -49,7 +49,7 @@ async function inTurn<T>(count: number, atATime: number, one: (index: number) =>
 describe('over four replicas', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
-    fleet = await fleetOf({ QUOTA_POLL_SECONDS: '300' })
+    fleet = await fleetOf(4, { QUOTA_POLL_SECONDS: '300' })
   })
   afterAll(() => fleet.stop())
 
@@ -81,20 +81,20 @@ describe('over four replicas', () => {
 })
 
 test('without a word of /me the plans are learnt from answers; a partial record never stands for a full one', async () => {
-  await using fleet = await fleetOf({ QUOTA_POLL_SECONDS: '0' })
+  await using fleet = await fleetOf(2, { QUOTA_POLL_SECONDS: '0' })
   // Until each key has been seen once.
-  for (let request = 0; request < 8; request += 1) await fleet.ask(`/${fresh()}`, { replica: request % 4 })
+  for (let request = 0; request < 8; request += 1) await fleet.ask(`/${fresh()}`, { replica: request % 2 })
   const replies = await fleet.askAll(40, () => `/${fresh()}`)
   expect(replies.filter((reply) => !reply.text.includes('"privacy"'))).toEqual([])
   for (let request = 0; request < 8; request += 1) {
     const ip = fresh()
-    expect((await fleet.ask(`/${ip}/city`, { replica: request % 4 })).status).toBe(200)
-    expect((await fleet.ask(`/${ip}`, { replica: (request + 1) % 4 })).json()).toHaveProperty('privacy')
+    expect((await fleet.ask(`/${ip}/city`, { replica: request % 2 })).status).toBe(200)
+    expect((await fleet.ask(`/${ip}`, { replica: (request + 1) % 2 })).json()).toHaveProperty('privacy')
   }
 })
 
 test('while the richest rest, what they have said before stands, and only new addresses get the poorer record', async () => {
-  await using fleet = await fleetOf({
+  await using fleet = await fleetOf(2, {
     QUOTA_POLL_SECONDS: '300',
     SHARED_CACHE_TTL_SECONDS: '1',
     CACHE_TTL_SECONDS: '1',
@@ -105,12 +105,11 @@ test('while the richest rest, what they have said before stands, and only new ad
   for (let request = 0; request < 3; request += 1) expect((await fleet.ask(`/${fresh()}`)).status).toBe(200)
   expect((await fleet.ask(`/${fresh()}`)).json()).not.toHaveProperty('privacy')
   await until(async () => (await fleet.ask(`/${known}`)).headers['cache-status']?.includes('stale'))
-  for (const replica of [0, 1, 2, 3])
-    expect((await fleet.ask(`/${known}`, { replica })).json()).toHaveProperty('privacy')
+  for (const replica of [0, 1]) expect((await fleet.ask(`/${known}`, { replica })).json()).toHaveProperty('privacy')
 })
 
 test('PLAN_PREFERENCE=spread asks all keys in turn for everything', async () => {
-  await using fleet = await fleetOf({ QUOTA_POLL_SECONDS: '0', PLAN_PREFERENCE: 'spread' })
+  await using fleet = await fleetOf(2, { QUOTA_POLL_SECONDS: '0', PLAN_PREFERENCE: 'spread' })
   await fleet.askAll(40, () => `/${fresh()}`)
   expect(Object.values(fleet.fake.countByToken())).toEqual([10, 10, 10, 10])
 })

@@ -247,28 +247,34 @@ describe('four keys, of which only the fourth has the modules', () => {
 })
 
 describe('one key', () => {
-  test.each(['unknown-token', 'unauthorized', 'permission', 'wrong-module'] as const)(
-    'that may not ask a module (%s): the client learns it, the next from memory, and look-ups go on',
-    async (refusesWith) => {
-      const keys = { 'test-key-1': { lacks: ['privacy'], refusesWith } }
-      await using fleet = await startLocalFleet({
-        redis,
-        replicas: 2,
-        keys: named(1),
-        fake: { keys },
-      })
-      await expectLookups(fleet)
-      const refused = await fleet.ask(fresh('/privacy'))
-      expect([400, 401, 403]).toContain(refused.status)
-      await expectLookups(fleet)
-      fleet.fake.clearCalls()
-      const again = await fleet.ask(fresh('/privacy'), { replica: 1 })
-      expect([again.status, again.headers['content-type']]).toEqual([refused.status, 'application/json; charset=utf-8'])
-      expect(fleet.fake.calls).toEqual([])
-      await expectLookups(fleet)
-      expect((await fleet.ask(fresh('/company'))).status).toBe(200)
-    },
-  )
+  const forms = ['unknown-token', 'unauthorized', 'permission', 'wrong-module'] as const
+  const modules = ['privacy', 'carrier', 'abuse', 'domains'] as const
+  describe('that may not ask a module', () => {
+    let fleet: LocalFleet
+    beforeAll(async () => {
+      const keys = { 'test-key-1': { lacks: modules } }
+      fleet = await startLocalFleet({ redis, replicas: 2, keys: named(1), fake: { keys } })
+    })
+    afterAll(() => fleet.stop())
+
+    test.each(forms.map((form, at) => [form, modules[at] as string] as const))(
+      '(%s, /%s): the client learns it, the next from memory, and look-ups go on',
+      async (refusesWith, module) => {
+        fleet.fake.setKey('test-key-1', { lacks: modules, refusesWith })
+        await expectLookups(fleet)
+        const refused = await fleet.ask(fresh(`/${module}`))
+        expect([400, 401, 403]).toContain(refused.status)
+        await expectLookups(fleet)
+        fleet.fake.clearCalls()
+        const again = await fleet.ask(fresh(`/${module}`), { replica: 1 })
+        const json = 'application/json; charset=utf-8'
+        expect([again.status, again.headers['content-type']]).toEqual([refused.status, json])
+        expect(fleet.fake.calls).toEqual([])
+        await expectLookups(fleet)
+        expect((await fleet.ask(fresh('/company'))).status).toBe(200)
+      },
+    )
+  })
 
   test('that upstream does not know is settled by one /me for the fleet, and quarantined', async () => {
     await using fleet = await startLocalFleet({

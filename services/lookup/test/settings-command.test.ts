@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { loadSettings } from '@ipfleet/settings/load-settings.ts'
 import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { lookupEntry } from '@ipfleet/testing/service-process.ts'
-import { settingsSchema } from '../src/settings.ts'
+import { settingsRules, settingsSchema } from '../src/settings.ts'
 
 /** The command line of a replica. An empty directory, so that no `.env` is read. */
 let cwd = ''
@@ -14,6 +15,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(cwd, { recursive: true }))
 
+/** As its own process. */
 function run(args: readonly string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [lookupEntry, ...args], {
     cwd,
@@ -21,6 +23,14 @@ function run(args: readonly string[], env: Record<string, string> = {}) {
     encoding: 'utf8',
   })
   return { status, stdout, stderr }
+}
+
+/** What `--check` prints, by the code that the process runs. */
+function check(env: Record<string, string> = {}) {
+  const program = { program: 'lookup', summary: '', rules: settingsRules, argv: ['--check'], env, cwd }
+  const loaded = loadSettings(settingsSchema, program)
+  if (loaded.kind !== 'check' && loaded.kind !== 'faults') throw new Error(`It is ${loaded.kind}`)
+  return { isValid: loaded.kind === 'check', text: loaded.text, warnings: loaded.warnings }
 }
 
 test('--help lists every setting with its default and meaning', () => {
@@ -46,17 +56,18 @@ function helpOf(help: string, name: string): string | undefined {
 }
 
 test('--check validates and ends', () => {
-  expect(run(['--check'])).toMatchObject({ status: 0, stderr: '' })
-  expect(run(['--check'], { IPINFO_KEYS: 'a,b', REDIS_URL: 'redis://127.0.0.1:1' })).toMatchObject({ status: 0 })
+  const valid = { isValid: true, text: 'lookup: settings are valid\n', warnings: [] }
+  expect(check()).toEqual(valid)
+  expect(check({ IPINFO_KEYS: 'a,b', REDIS_URL: 'redis://127.0.0.1:1' })).toEqual(valid)
 })
 
 test.each([
   ['one server', { REDIS_URL: 'redis://127.0.0.1:1' }],
   ['a second server for answers', { REDIS_URL: 'redis+cluster://a,b', REDIS_CACHE_URL: 'redis+sentinel://a/main' }],
 ])('--check refuses to read answers from replicas of %s', (_what, urls) => {
-  const { status, stderr } = run(['--check'], { ...urls, REDIS_READ_FROM: 'replicas' })
-  expect(status).toBe(2)
-  expect(stderr).toContain('REDIS_READ_FROM: replicas is for a Cluster: answers are in none')
+  const { isValid, text } = check({ ...urls, REDIS_READ_FROM: 'replicas' })
+  expect(isValid).toBe(false)
+  expect(text).toContain('REDIS_READ_FROM: replicas is for a Cluster: answers are in none')
 })
 
 const faulty: Record<string, string> = {
@@ -86,9 +97,9 @@ test.each([[['--check']], [[]]])(
 )
 
 test('a fault names a secret’s setting and not the secret', () => {
-  const { status, stderr } = run([], { IPINFO_KEYS: 'first-secret,,bad secret\u0001', PORT: 'x' })
-  expect(status).toBe(2)
-  expect(stderr).not.toContain('secret')
+  const { isValid, text } = check({ IPINFO_KEYS: 'first-secret,,bad secret\u0001', PORT: 'x' })
+  expect(isValid).toBe(false)
+  expect(text).not.toContain('secret')
 })
 
 test.each([
@@ -104,21 +115,18 @@ test.each([
   const file = join(cwd, 'keys-or-db')
   if (content === 'directory') mkdirSync(file)
   else if (content !== undefined) writeFileSync(file, content)
-  const { status, stdout, stderr } = run(['--check'], { [name]: file })
+  const { isValid, text } = check({ [name]: file })
   rmSync(file, { recursive: true, force: true })
-  expect([status, stdout]).toEqual([2, ''])
-  expect(stderr).toMatch(expected)
-  expect(stderr).not.toMatch(/^ +at |bad key|short/m)
+  expect(isValid).toBe(false)
+  expect(text).toMatch(expected)
+  expect(text).not.toMatch(/^ +at |bad key|short/m)
 })
 
 test.each([
   ['IPINFO_TOKEN', 'IPINFO_KEYS'],
   ['REDIS_UR', 'REDIS_URL'],
 ])('%s in the environment is one warning, and no fault', (given, meant) => {
-  const { status, stderr } = run(['--check'], {
-    [given]: 'canary',
-    REDIS_SERVICE_HOST: '10.0.0.1',
-    REDIS_PORT: 'tcp://10.0.0.1:6379',
-  })
-  expect([status, stderr]).toEqual([0, `environment: ${given} is not a setting; did you mean ${meant}?\n`])
+  const env = { [given]: 'canary', REDIS_SERVICE_HOST: '10.0.0.1', REDIS_PORT: 'tcp://10.0.0.1:6379' }
+  const warnings = [`environment: ${given} is not a setting; did you mean ${meant}?`]
+  expect(check(env)).toMatchObject({ isValid: true, warnings })
 })
