@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { edgeFlags } from '@ipfleet/testing/memory-flags.ts'
 import { compileCache, type ServerCommand } from './measured-server.ts'
 
 export interface EdgeServerOptions {
@@ -12,7 +13,7 @@ export interface EdgeServerOptions {
   /** Counts each client against a limit that nobody reaches. */
   readonly withLimit?: boolean
   readonly env?: Readonly<Record<string, string>>
-  /** Before the entry. */
+  /** Behind those of `npm run edge`. */
   readonly nodeFlags?: readonly string[]
   /** Further tables of its file. */
   readonly tables?: string
@@ -20,7 +21,7 @@ export interface EdgeServerOptions {
 
 const entry = fileURLToPath(new URL('../../../services/edge/src/main.ts', import.meta.url))
 
-/** The edge in front of the backends, with the access log as JSON and metrics on. */
+/** The edge as `npm run edge` starts it, in front of the backends, with the access log as JSON and metrics on. */
 export function edgeCommand(options: EdgeServerOptions): ServerCommand {
   const { nodeFlags = [], env } = options
   return {
@@ -29,7 +30,7 @@ export function edgeCommand(options: EdgeServerOptions): ServerCommand {
     args: (port, folder) => {
       const file = join(folder, 'proxy.toml')
       writeFileSync(file, configuration(port, options))
-      return [...nodeFlags, entry, '--config', file]
+      return [...edgeFlags, ...nodeFlags, entry, '--config', file]
     },
     env: () => ({
       LOG_FORMAT: 'json',

@@ -1,4 +1,3 @@
-import { memoryFlags } from '@ipfleet/testing/memory-flags.ts'
 import { fileURLToPath } from 'node:url'
 import { startService } from '@ipfleet/testing/service-process.ts'
 import { testCertificate } from '@ipfleet/testing/test-certificate.ts'
@@ -50,7 +49,7 @@ export async function startShareServers(nodeFlags: readonly string[]): Promise<S
     const origin = opened.use(await startMeasured(originCommand))
     const { certFile, keyFile } = opened.use(await testCertificate())
     const tables = `[tls]\ncert = ${JSON.stringify(certFile)}\nkey = ${JSON.stringify(keyFile)}\n`
-    const edge = { backends: [origin.url], connections: 1000, nodeFlags: [...memoryFlags, ...nodeFlags] }
+    const edge = { backends: [origin.url], connections: 1000, nodeFlags }
     const env = {
       IPINFO_KEYS: 'bench-key-1',
       IPINFO_BASE_URL: fake.url,

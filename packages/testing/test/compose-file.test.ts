@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { compileCache } from '../src/compile-cache.ts'
-import { memoryFlags } from '../src/memory-flags.ts'
+import { edgeFlags, memoryFlags } from '../src/memory-flags.ts'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from '@jest/globals'
 
@@ -120,7 +120,14 @@ test('nothing has to be set', () => {
 
 test('in images Node has the flags of npm start', async () => {
   const script = readFileSync(new URL('.docker/service.sh', repository), 'utf8')
-  const reading = /sed -n '.*' package\.json/.exec(script)?.[0] ?? 'service.sh does not read them'
-  const { stdout } = await execute('sh', ['-c', reading], { cwd: fileURLToPath(repository) })
-  expect(stdout.trim().split(' ')).toEqual(memoryFlags)
+  const reading = /^case[^]*?^flags=.*$/m.exec(script)?.[0] ?? 'service.sh does not read them'
+  const flagsOf = async (service: string): Promise<string[]> => {
+    const env = { ...process.env, SERVICE: service }
+    const { stdout } = await execute('sh', ['-c', `${reading}; echo $flags`], { cwd: fileURLToPath(repository), env })
+    return stdout.trim().split(' ')
+  }
+  expect(await flagsOf('lookup')).toEqual(memoryFlags)
+  expect(await flagsOf('bulk')).toEqual(memoryFlags)
+  expect(await flagsOf('edge')).toEqual(edgeFlags)
+  expect(await flagsOf('egress')).toEqual([''])
 })

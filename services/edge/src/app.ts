@@ -29,11 +29,11 @@ export function createApp({ rules, clientAddress, isTrusted, tracer, onEnd }: Ap
   const turns = new FairTurns()
 
   return (incoming) => {
-    const { req, answer } = incoming
+    const { req, answer, secure } = incoming
     toOriginForm(req)
     const address = clientAddress(req)
     const peer = peerAddress(req)
-    const client = { address, peer, isIntroduced: address !== peer || isTrusted(peer) }
+    const client = { address, peer, isIntroduced: address !== peer || isTrusted(peer), secure }
     const arrival = { client, subject: addressSubject(address), arrivedMs: performance.now(), tracer, onEnd }
     // Before all that costs: a client that sends many requests at once delays its own.
     turns.take(arrival.subject, () => {

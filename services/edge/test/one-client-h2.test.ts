@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
-import { memoryFlags } from '@ipfleet/testing/memory-flags.ts'
+import { edgeFlags } from '@ipfleet/testing/memory-flags.ts'
 import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
 import { h2, type H2Fields, headerBlock, H2Wire } from './h2-wire.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
@@ -13,7 +13,7 @@ let edge: RunningEdge
 beforeAll(async () => {
   backend = await RecordingBackend.start()
   certificate = await testCertificate()
-  edge = await startEdge({ backends: [backend.port], tables: certificate.toml, nodeFlags: memoryFlags })
+  edge = await startEdge({ backends: [backend.port], tables: certificate.toml, nodeFlags: edgeFlags })
 })
 afterAll(async () => {
   await edge.stop()

@@ -79,7 +79,7 @@ class FieldReader {
     this.reading = reading
   }
 
-  readonly take = ({ role }: FieldName, spelling: string, value: string): void => {
+  readonly take = ({ role, spelling }: FieldName, value: string): void => {
     switch (role) {
       case 'end-to-end':
         this.#fields.push(spelling, value)

@@ -130,8 +130,8 @@ export class ChunkedDecoder {
 
 function trailersOf(text: string): RawFields {
   const fields: string[] = []
-  eachField(text, 0, (name, spelling, value) => {
-    if (mayBeTrailer(name)) fields.push(spelling, value)
+  eachField(text, 0, (name, value) => {
+    if (mayBeTrailer(name)) fields.push(name.spelling, value)
   })
   return fields
 }

@@ -4,7 +4,7 @@ import { UpstreamFault } from './upstream-fault.ts'
 
 function fieldsOf(text: string, start = 0): string[] {
   const fields: string[] = []
-  eachField(text, start, (_name, spelling, value) => fields.push(spelling, value))
+  eachField(text, start, ({ spelling }, value) => fields.push(spelling, value))
   return fields
 }
 
@@ -31,7 +31,7 @@ describe('a field name', () => {
     ["!#$%&'*+-.^_`|~09azAZ", 'end-to-end'],
   ])('%s is read whatever its case', (spelling, role) => {
     for (let time = 0; time < 2; time += 1) {
-      expect(fieldName(spelling)).toEqual({ lowerCase: spelling.toLowerCase(), role })
+      expect(fieldName(spelling)).toMatchObject({ spelling, lowerCase: spelling.toLowerCase(), role })
     }
   })
 
@@ -67,6 +67,23 @@ describe('field lines', () => {
       'E',
       'x  y',
     ])
+  })
+
+  test.each([
+    ['one that begins with the one that is expected', 'A: 1\r\nAb: 2', ['A', '1', 'Ab', '2']],
+    ['another spelling', 'a: 1\r\nB: 2', ['a', '1', 'B', '2']],
+    ['the same in another order', 'B: 1\r\nA: 2', ['B', '1', 'A', '2']],
+    ['the same twice', 'A: 1\r\nA: 2\r\nB: 3', ['A', '1', 'A', '2', 'B', '3']],
+    ['fewer', 'A: 1', ['A', '1']],
+    ['long ones', `A: 1\r\nX-${'long'.repeat(100)}: 2`, ['A', '1', `X-${'long'.repeat(100)}`, '2']],
+  ])('are read as they are, whatever was read before: %s', (_what, text, expected) => {
+    for (const before of ['A: 0\r\nB: 0', text]) {
+      fieldsOf(before)
+      expect(fieldsOf(text)).toEqual(expected)
+    }
+    fieldsOf('A: 0\r\nB: 0')
+    expect(faultOf(() => fieldsOf('A: 1\r\nB : 2')).message).toBe('a field name is malformed')
+    expect(faultOf(() => fieldsOf('A: 1\r\nB')).message).toBe('a field line has no colon')
   })
 
   test('may be none', () => {

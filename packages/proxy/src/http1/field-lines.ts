@@ -12,8 +12,11 @@ export type FieldRole =
   | 'hop-by-hop'
 
 export interface FieldName {
+  readonly spelling: string
   readonly lowerCase: string
   readonly role: FieldRole
+  /** The name that stood behind this one when both were seen last: servers send theirs in the same order. */
+  next: FieldName | undefined
 }
 
 const roles = new Map<string, FieldRole>([
@@ -52,13 +55,19 @@ export function knownName(spelling: string): FieldName | undefined {
   // A copy: a part of a string keeps the whole of it in memory, and this one is a part of a head.
   const own = ownLatin1(spelling)
   const lowerCase = own.toLowerCase()
-  const name = { lowerCase, role: roles.get(lowerCase) ?? 'end-to-end' }
+  const name: FieldName = { spelling: own, lowerCase, role: roles.get(lowerCase) ?? 'end-to-end', next: undefined }
   if (own.length <= maxKnownLength) {
     // Names that a server makes up must not displace those in use for good.
-    if (known.size >= maxKnown) known.clear()
+    if (known.size >= maxKnown) forgetAll()
     known.set(own, name)
   }
   return name
+}
+
+/** And what they name, which may be known no more. */
+function forgetAll(): void {
+  for (const name of known.values()) name.next = undefined
+  known.clear()
 }
 
 /**
@@ -67,22 +76,33 @@ export function knownName(spelling: string): FieldName | undefined {
  * faults: two readers would read them in two ways.
  * @throws UpstreamFault `garbled`
  */
-export function eachField(
-  text: string,
-  start: number,
-  take: (name: FieldName, spelling: string, value: string) => void,
-): void {
+export function eachField(text: string, start: number, take: (name: FieldName, value: string) => void): void {
+  let before = beforeFirst
   for (let at = start; at < text.length;) {
     const next = text.indexOf('\n', at)
     const end = next < 0 ? text.length : lineEnd(text, next)
-    const colon = text.indexOf(':', at)
-    if (colon < 0 || colon >= end) throw new UpstreamFault('garbled', 'a field line has no colon')
-    const spelling = text.slice(at, colon)
-    const value = trimmed(text, colon + 1, end)
+    const name = nameAt(text, at, end, before)
+    const value = trimmed(text, at + name.spelling.length + 1, end)
     if (controlCharacter.test(value)) throw new UpstreamFault('garbled', 'a field value holds a control character')
-    take(fieldName(spelling), spelling, value)
+    take(name, value)
+    before = name
     at = next < 0 ? text.length : next + 1
   }
+}
+
+const beforeFirst: FieldName = { spelling: '', lowerCase: '', role: 'end-to-end', next: undefined }
+
+/** Of the line between two indices, behind that of another name. */
+function nameAt(text: string, at: number, end: number, before: FieldName): FieldName {
+  const likely = before.next
+  if (likely !== undefined && text.startsWith(likely.spelling, at)) {
+    if (text.charCodeAt(at + likely.spelling.length) === COLON) return likely
+  }
+  const colon = text.indexOf(':', at)
+  if (colon < 0 || colon >= end) throw new UpstreamFault('garbled', 'a field line has no colon')
+  const name = fieldName(text.slice(at, colon))
+  if (name.spelling.length <= maxKnownLength) before.next = name
+  return name
 }
 
 /** Where the line ends whose LF is at `lf`: before the CR, if there is one. */
@@ -91,6 +111,7 @@ export function lineEnd(text: string, lf: number): number {
 }
 
 const CR = 0x0d
+const COLON = 0x3a
 const SPACE = 0x20
 const TAB = 0x09
 

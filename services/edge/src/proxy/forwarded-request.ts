@@ -80,8 +80,8 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   readonly #deps: ForwardDeps
   readonly #of: AdmittedRequest
   readonly #tried: Backend[] = []
-  /** Of the attempts under way. */
-  readonly #spans = new Map<Backend, Span>()
+  /** Of the attempts under way. Undefined while tracing is off. */
+  readonly #spans: Map<Backend, Span> | undefined
   /** The backend that is being asked. */
   #backend: Backend | undefined
   #hedgeBackend: Backend | undefined
@@ -100,6 +100,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     super(deps, request)
     this.#deps = deps
     this.#of = request
+    this.#spans = request.span && new Map()
   }
 
   start(): void {
@@ -318,13 +319,13 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
       'server.address': backend.authority,
       'http.request.resend_count': this.#retries || undefined,
     })
-    if (span) this.#spans.set(backend, span)
+    if (span) this.#spans?.set(backend, span)
     return span
   }
 
   #release(backend: Backend, end: AttemptEnd): void {
-    this.#spans.get(backend)?.end({ 'error.type': end === 'failed' ? (this.#fault?.kind ?? end) : undefined })
-    this.#spans.delete(backend)
+    this.#spans?.get(backend)?.end({ 'error.type': end === 'failed' ? (this.#fault?.kind ?? end) : undefined })
+    this.#spans?.delete(backend)
     this.#of.group.done(backend, end, this.#fault?.message)
     this.#deps.record.end(backend.id, end)
   }

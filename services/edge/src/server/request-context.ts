@@ -38,7 +38,7 @@ function headBytes({ rawHeaders, url = '' }: IncomingMessage): number {
 
 /** What is known of a request before it is begun. */
 export interface Arrival {
-  readonly client: Omit<Client, 'secure'>
+  readonly client: Client
   /** Whose requests count together. */
   readonly subject: string
   /** `performance.now()` */
@@ -68,9 +68,9 @@ export class RequestContext {
   #headBytes = 0
 
   constructor(incoming: Incoming, { client, subject, arrivedMs, tracer, onEnd }: Arrival) {
-    const { req, secure } = incoming
+    const { req } = incoming
     this.incoming = incoming
-    this.client = { ...client, secure }
+    this.client = client
     this.subject = subject
     this.#startedMs = arrivedMs
     this.method = req.method ?? ''
@@ -132,8 +132,8 @@ export class RequestContext {
     const { requestId, method, target, client, isProbe } = this
     this.#memory?.release(this.subject, this.#headBytes)
     this.#memory = undefined
-    const { error, ...told } = end
-    endServerSpan(this.span, { ...told, code: error?.code, probe: isProbe })
+    const { status, error, backend, retries } = end
+    if (this.span) endServerSpan(this.span, { status, backend, retries, code: error?.code, probe: isProbe })
     const durationMs = performance.now() - this.#startedMs
     const traceId = this.#traceId
     this.#onEnd({ ...end, requestId, traceId, method, target, client: client.address, isProbe, durationMs })
