@@ -115,9 +115,15 @@ describe.each([1, 3])('with workers = %d', (workers) => {
     // Sooner it would be the same Ctrl-C.
     await sleep(sameSignalMs)
     const secondMs = performance.now()
-    edge.kill('SIGTERM')
+    let hasEnded = false
+    void edge.exited.then(() => (hasEnded = true))
+    await until(() => {
+      edge.kill('SIGTERM')
+      return hasEnded
+    })
     expect(await edge.exited).toEqual({ code: 143, signal: null })
-    expect(performance.now() - secondMs).toBeLessThan(10_000)
+    // It would drain for a minute.
+    expect(performance.now() - secondMs).toBeLessThan(30_000)
     expect(await lost).toBe('lost')
     await until(() => !pids.some(isAlive))
   })
