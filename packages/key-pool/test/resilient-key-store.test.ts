@@ -76,7 +76,7 @@ async function takesWithoutRedis({ store, link }: Replica): Promise<void> {
     expect(await store.take(['a', 'b'])).toEqual({ kind: 'key', id: 'b', trial: false })
   }
   // Two deadlines of 200 ms at most; the rest is for a busy machine.
-  expect(performance.now() - startedMs).toBeLessThan(2000)
+  expect(performance.now() - startedMs).toBeLessThan(10_000)
   await whenDown(link)
   expect((await store.read(['a']))[0]).toMatchObject({ state: 'cooling', reason: 'limited' })
   expect(await store.bench({ ...bench, id: 'b' })).toBeGreaterThan(longMs - 5000)

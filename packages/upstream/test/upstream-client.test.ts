@@ -258,5 +258,5 @@ async function expectTimeout(asked: Promise<Reply>): Promise<void> {
   expectFailure(await asked, 'upstream_timeout', /^nothing within 250 ms$/)
   const tookMs = performance.now() - startedMs
   expect(tookMs).toBeGreaterThan(200)
-  expect(tookMs).toBeLessThan(3000)
+  expect(tookMs).toBeLessThan(10_000)
 }

@@ -288,7 +288,7 @@ describe('close', () => {
     client.close()
     const closed = { kind: 'failed', code: 'upstream_unreachable', detail: 'client closed' }
     expect(await Promise.all(asked)).toEqual(Array.from({ length: 10 }, () => closed))
-    expect(performance.now() - startedMs).toBeLessThan(3000)
+    expect(performance.now() - startedMs).toBeLessThan(10_000)
     await until(() => wire.connections === 0)
     expect(fake.calls).toHaveLength(4)
   })

@@ -1,5 +1,4 @@
 import { request } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { FakeCall } from '@ipfleet/testing/fake-ipinfo/call-log.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
@@ -69,18 +68,18 @@ describe('batches and single queries that are asked at the same time', () => {
     { who: 'the same replica', replica: 0 },
     { who: 'another replica', replica: 1 },
   ])('a single query waits for the batch that holds it: $who', async ({ replica }) => {
-    const items = freshAddresses(5)
+    const [later, ...items] = freshAddresses(6)
     const gate = fleet.fake.hold({ paths: ['/batch'] })
     const asked = fleet.fake.nextCall(isBatch)
     const batch = fleet.ask('/batch', post(items))
     await asked
     const single = fleet.ask(`/${items[2]}`, { replica })
-    // Nothing tells that a query waits within its own process.
-    await sleep(150)
+    // Nothing tells that a query waits. One that was asked after it and is answered has passed the point where it does.
+    await fleet.ask(`/${later}`, { replica })
     gate.release()
     expect(cacheStatus(await single)).toContain('collapsed')
     expect((await single).json()).toEqual(((await batch).json() as Record<string, unknown>)[items[2] ?? ''])
-    await expectAskedOnce(fleet, items)
+    await expectAskedOnce(fleet, [...items, String(later)])
   })
 
   test.each([

@@ -80,26 +80,26 @@ describe('time runs out', () => {
   })
 
   test('not in an answer that takes long but goes on', async () => {
-    const { heard } = ask(upstream.pool({ answerTimeoutMs: 2500, idleTimeoutMs: 2500 }), '/')
+    const { heard } = ask(upstream.pool({ answerTimeoutMs: 4000, idleTimeoutMs: 4000 }), '/')
     const peer = await upstream.server.peer()
     await peer.request()
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n')
     for (let index = 0; index < 4; index += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 800))
+      await new Promise((resolve) => setTimeout(resolve, 1100))
       peer.send(String(index))
     }
     expect((await heard.over).body).toBe('0123')
   })
 
   test('not while the request is still being written', async () => {
-    const { exchange, heard } = ask(upstream.pool({ answerTimeoutMs: 100, idleTimeoutMs: 100 }), '/', {
+    const { exchange, heard } = ask(upstream.pool({ answerTimeoutMs: 1500, idleTimeoutMs: 1500 }), '/', {
       method: 'POST',
       body: 2,
     })
     const peer = await upstream.server.peer()
     await peer.request()
     exchange.write(Buffer.from('a'))
-    await new Promise((resolve) => setTimeout(resolve, 400))
+    await new Promise((resolve) => setTimeout(resolve, 2000))
     expect(heard.events).not.toContain('failed silent')
     exchange.write(Buffer.from('b'))
     exchange.finish()
