@@ -114,9 +114,9 @@ function addFleetOptions(command: Command): Command {
 
 const bulkNotes = `
 Input is read by its content: lines, CSV (commas, semicolons, tabs, bars; titles and comments before the header), NDJSON,
-JSON, logs, Parquet; UTF-8 or UTF-16; .gz, .zst, .br and .zip with one file are unpacked. Rows of tables and objects keep what they have. If the fleet
-takes jobs, the list is handed over as one; else it is asked in batches. An interrupted run leaves FILE.ipfleet.json beside
-its output: the same command again goes on where it ended.
+JSON, logs, Parquet; .gz, .zst, .br, .bz2, .xz and .zip with one file are unpacked. Rows of tables and objects keep what
+they have. If the fleet takes jobs, the list is handed over as one; else it is asked in batches. An interrupted run leaves
+FILE.ipfleet.json beside its output: the same command again goes on where it ended.
 
 Examples:
   ipfleet bulk ips.txt -o out.ndjson

@@ -9,6 +9,8 @@ import { CommandFault, failure, usageFault } from './command-fault.ts'
 import { listForm, refuseForeign } from './list-form.ts'
 import { type ListRow, type Own, type RowOptions, type RowsOfList, rowsOfColumns, rowsOfList } from './list-rows.ts'
 import type { ParquetType } from './parquet-file.ts'
+import { moreCodings } from './more-codings.ts'
+import { maxBytes, maxRatio } from './zip-member.ts'
 import { closeSource, type OpenSource, type Source } from './sources.ts'
 
 /** Enough of a list to tell its form. */
@@ -143,6 +145,8 @@ export class InputReader {
   }
 }
 
+const unpackLimits = { maxBytes, maxRatio, codings: moreCodings }
+
 const sniffed = (pieces: AsyncIterable<Buffer>): Promise<Peeked> => peek(pieces, ({ length }) => length >= sniffedBytes)
 
 /** Excel writes CSV in Windows-1252, and its text for the Macintosh has CR alone as line ends. */
@@ -171,7 +175,7 @@ function openedText(
   { stream, member }: Extract<OpenSource, { kind: 'text' }>,
 ): AsyncIterable<Buffer> {
   if (member !== undefined) return withoutMark(stream)
-  return withoutMark(new DecodedBody(stream, /\.br$/i.test(name) ? 'br' : undefined))
+  return withoutMark(new DecodedBody(stream, /\.br$/i.test(name) ? 'br' : undefined, unpackLimits))
 }
 
 /** The lines of a text, or of Parquet the texts in its rows. */
@@ -192,5 +196,9 @@ export function readingFailure({ name }: Source, error: unknown): Error {
 
 /** What reads the lists is the service's too, and names parameters of its URLs. */
 function inWordsOfCommand(text: string): string {
-  return text.replaceAll('?column=', '--column ').replaceAll('?format=', '--input-format ').replaceAll('The body', 'It')
+  return text
+    .replaceAll('?column=', '--column ')
+    .replaceAll('?format=', '--input-format ')
+    .replaceAll('The body', 'It')
+    .replace(/ \(BULK_\w+\);.*/, '; if that is meant, unpack it first')
 }

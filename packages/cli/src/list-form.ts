@@ -21,8 +21,8 @@ const foreign: readonly (readonly [begins: string, is: string, todo: string])[] 
   ['Obj\u0001', 'Avro', `convert it: duckdb -c "COPY (FROM read_avro('FILE')) TO 'list.csv'"`],
   ['ORC', 'ORC', 'convert it to CSV'],
   ['SQLite format 3', 'an SQLite database', 'pipe a query in: sqlite3 -csv FILE "SELECT …" | … -'],
-  ['BZh', 'packed by bzip2', 'pipe it in: bzip2 -dc FILE | … -'],
-  ['\u00fd7zXZ', 'packed by xz', 'pipe it in: xz -dc FILE | … -'],
+  ['BZh', 'packed by bzip2 again', 'unpack it first'],
+  ['\u00fd7zXZ', 'packed by xz again', 'unpack it first'],
   ['\u001f\u008b', 'packed by gzip again', 'unpack it first'],
   ['(\u00b5/\u00fd', 'packed by Zstandard again', 'unpack it first'],
   ['7z\u00bc\u00af', 'a 7z archive', 'pipe its member in: 7z x -so FILE | … -'],
@@ -47,7 +47,7 @@ const sampledLines = 20
 export function listForm(head: Buffer, name: string): ListForm {
   const text = head.toString('utf8')
   const first = text.trimStart()
-  const extension = extname(name.replace(/\.(?:gz|zst|br)$/i, ''))
+  const extension = extname(name.replace(/\.(?:gz|zst|br|xz|bz2)$/i, ''))
     .slice(1)
     .toLowerCase()
   if (/^\[\s*(?:["{[\]]|$)/.test(first)) return 'json'

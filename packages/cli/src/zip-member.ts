@@ -13,9 +13,10 @@ export interface ZipMember {
 
 /** Archives with more entries are not searched for the one that is a list. */
 const maxEntries = 100
-const maxBytes = 64 * 2 ** 30
+/** Of a list, unpacked. */
+export const maxBytes = 64 * 2 ** 30
 /** Deflate makes a byte of up to 1032. Logs and lists have a ratio of 5 to 50. */
-const maxRatio = 200
+export const maxRatio = 200
 /** Files up to this size may have any ratio. */
 const freeBytes = 4 * 2 ** 20
 const shownNames = 3

@@ -36,6 +36,23 @@ const excelTable = 'Date,IP Address,User,Bytes\n2025-01-01,8.8.8.8,"Doe, J",5\n'
 const fixture = (name: string): Buffer => readFileSync(new URL(`fixtures/${name}`, import.meta.url))
 const list = 'ip,n\n8.8.8.8,1\n'
 
+const base64 = (...parts: readonly string[]): Buffer => Buffer.concat(parts.map((part) => Buffer.from(part, 'base64')))
+/** `ip,n`, `8.8.8.8,1`, and a further row, by bzip2 and by xz 5.4. */
+const bzip2 = [
+  'QlpoOTFBWSZTWTzoYHoAAAZZgAAQAAUgQAAhQAAgADEMCCNBtIc5aYisni7kinChIHnQwPQ=',
+  'QlpoOTFBWSZTWSuo/w4AAATYAAAQAAUQICAAMM0AwaYSwzi7kinChIFdR/hw',
+] as const
+const xz = [
+  '/Td6WFoAAAFpIt42AgAhARYAAAB0L+WjAQAOaXAsbgo4LjguOC44LDEKAACF891PAAEjD9vfkA6QQpkNAQAAAAABWVo=',
+  '/Td6WFoAAATm1rRGAgAhARYAAAB0L+WjAQAJOS45LjkuOSwyCgAAAB8sl11u1qdUAAEiChUa4WcftvN9AQAAAAAEWVo=',
+] as const
+const longLines = `${'x'.repeat(59)}\n`.repeat(100_000)
+/** The same, by bzip2. */
+const bzip2Bomb = 'QlpoOTFBWSZTWcNQPs8Ek9/IgAAQAIAAQCAAUGYClNOBJQWASUFgSUF4u5IpwoSGGoH2eA=='
+/** With a checksum that xz-decompress does not know. */
+const xzOfSha256 =
+  '/Td6WFoAAArh+wyhAgAhARYAAAB0L+WjAQAOaXAsbgo4LjguOC44LDEKAABUKQwYaEfJipnNp6Vgrp4NSTKjT91Hejzzowkq4QTofwABPw+GgufoGJtLmgEAAAAAClla'
+
 /** Files as tools write them, and the table that comes of them with `--fields country --format csv`. */
 const tables: readonly (readonly [
   name: string,
@@ -63,6 +80,10 @@ const tables: readonly (readonly [
   ],
   ['packed.csv.zst', zstdCompressSync('ip,n\n8.8.8.8,1\n'), ['ip,n,country,error', '8.8.8.8,1,US,']],
   ['packed.csv.br', brotliCompressSync('ip,n\n8.8.8.8,1\n'), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  ['packed.csv.bz2', base64(bzip2[0]), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  ['packed.csv.xz', base64(xz[0]), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  ['two.bz2', base64(...bzip2), ['ip,n,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,']],
+  ['two.xz', base64(...xz), ['ip,n,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,']],
   ['list.zip', zipFile([{ name: 'list.csv', content: list }]), ['ip,n,country,error', '8.8.8.8,1,US,']],
   [
     'of-a-mac.zip',
@@ -368,6 +389,8 @@ describe('nothing is asked, and it ends with an error, when', () => {
       [
         ['x.zip', zipFile([{ name: 'l.csv', content: list }]), /is a ZIP archive/],
         ['l.csv.gz', gzipSync(list), /is packed by gzip again/],
+        ['l.csv.bz2', base64(bzip2[0]), /is packed by bzip2 again/],
+        ['l.csv.xz', base64(xz[0]), /is packed by xz again/],
         ['l.csv.zst', zstdCompressSync(list), /is packed by Zstandard again/],
         ['l.parquet', fixture('duckdb.parquet'), /l\.parquet in outer\.zip is Parquet/],
         ['l.tar', Buffer.concat([Buffer.alloc(257, 'x'), Buffer.from('ustar')]), /is a tar archive.*tar -xOf/],
@@ -375,8 +398,25 @@ describe('nothing is asked, and it ends with an error, when', () => {
     ).map(
       ([name, content, told]) => [`a ZIP holds ${name}`, 'outer.zip', zipFile([{ name, content }]), 2, told] as const,
     ),
-    ['it is packed by xz', 'x.xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]), 2, /packed by xz.*xz -dc x\.xz/],
-    ['it is packed by bzip2', 'x.bz2', 'BZh91AY&SY', 2, /packed by bzip2.*bzip2 -dc/],
+    [
+      'bzip2 is cut short',
+      'x.bz2',
+      base64(bzip2[0]).subarray(0, 40),
+      1,
+      /x\.bz2: The bzip2 body is broken or cut short/,
+    ],
+    ['xz is cut short', 'x.xz', base64(xz[0]).subarray(0, 40), 1, /x\.xz: The xz body is broken or cut short/],
+    ['something follows bzip2', 'x.bz2', base64(...bzip2, 'AAAA'), 1, /x\.bz2: The bzip2 body is broken/],
+    ['something follows xz', 'x.xz', base64(xz[0], 'eHh4'), 1, /x\.xz: The xz body is broken/],
+    ['bzip2 inflates too far', 'x.bz2', base64(bzip2Bomb), 1, /x\.bz2: It inflates to over 200 times.*unpack it first/],
+    ['gzip inflates too far', 'x.gz', gzipSync(longLines), 1, /x\.gz: It inflates to over 200 times/],
+    [
+      'xz has another checksum',
+      'x.xz',
+      base64(xzOfSha256),
+      1,
+      /x\.xz: It is packed by xz in a way that is not read.*xz -dc/,
+    ],
     ['it is no text', 'x.bin', Buffer.from([1, 2, 3, 4, 5]), 2, /x\.bin is no text/],
   ])('%s', async (_, name, content, code, told, args = []) => {
     await folder.write(name, content)

@@ -46,13 +46,16 @@ const byName = new Map([
   ...[gzip, deflate, brotli, zstd].map((coding) => [coding.name, coding] as const),
 ])
 
+/** With the bytes that what is coded by it begins with. */
+export type ShownCoding = readonly [ContentCoding, Buffer]
+
 /** No text in UTF-8 begins with these bytes, so that a compressed file is recognised without a header field. */
-const magics: readonly (readonly [ContentCoding, Buffer])[] = [
+const magics: readonly ShownCoding[] = [
   [gzip, Buffer.from([0x1f, 0x8b, 0x08])],
   [zstd, Buffer.from([0x28, 0xb5, 0x2f, 0xfd])],
 ]
 
-export const maxMagicLength = 4
+export const maxMagicLength = 6
 
 /** The coding that Content-Encoding names; undefined for none. @throws ProxyError `unsupported_media_type` */
 export function codingNamed(contentEncoding = ''): ContentCoding | undefined {
@@ -69,9 +72,9 @@ export function codingNamed(contentEncoding = ''): ContentCoding | undefined {
   })
 }
 
-/** The coding that the first bytes of the body show. */
-export function codingShown(head: Buffer): ContentCoding | undefined {
-  return magics.find(([, magic]) => head.subarray(0, magic.length).equals(magic))?.[0]
+/** The coding that the first bytes of the body show. @param more codings that the caller knows */
+export function codingShown(head: Buffer, more: readonly ShownCoding[] = []): ContentCoding | undefined {
+  return [...magics, ...more].find(([, magic]) => head.subarray(0, magic.length).equals(magic))?.[0]
 }
 
 /** RFC 1950 §2.2: method 8, and the first two bytes are a multiple of 31. */

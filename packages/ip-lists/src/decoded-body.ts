@@ -1,6 +1,6 @@
 import { pipeline, type Readable } from 'node:stream'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { codingNamed, codingShown, maxMagicLength, type ContentCoding } from './content-coding.ts'
+import { codingNamed, codingShown, maxMagicLength, type ContentCoding, type ShownCoding } from './content-coding.ts'
 import { peek } from './peek.ts'
 
 export interface BodyLimits {
@@ -10,12 +10,12 @@ export interface BodyLimits {
   readonly maxRatio: number
   /** Called with the memory that inflating takes. What it throws, reading throws. */
   readonly onWindow?: (bytes: number) => void
+  /** Beside those that HTTP has. */
+  readonly codings?: readonly ShownCoding[]
 }
 
 /** Some hundred thousand addresses, which may be the same one throughout. */
 const freeBytes = 4 * 1024 * 1024
-
-const unlimited: BodyLimits = { maxBytes: Infinity, maxRatio: Infinity }
 
 /**
  * A request's body without its content coding, to be read once. Nothing is read ahead of the reader. A reader that stops
@@ -34,7 +34,11 @@ export class DecodedBody implements AsyncIterable<Buffer> {
   decodedBytes = 0
 
   /** @throws ProxyError `unsupported_media_type` */
-  constructor(body: Readable, contentEncoding: string | undefined, limits = unlimited) {
+  constructor(
+    body: Readable,
+    contentEncoding: string | undefined,
+    limits: BodyLimits = { maxBytes: Infinity, maxRatio: Infinity },
+  ) {
     this.#body = body
     this.#limits = limits
     this.#named = codingNamed(contentEncoding)
@@ -42,7 +46,7 @@ export class DecodedBody implements AsyncIterable<Buffer> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     const { head, all } = await peek(this.#receivedPieces(), ({ length }) => length >= maxMagicLength)
-    const coding = this.#named ?? codingShown(head)
+    const coding = this.#named ?? codingShown(head, this.#limits.codings)
     // Without any bytes it is an empty body whatever its coding.
     const pieces = coding === undefined || head.length === 0 ? all : this.#inflated(all, coding, head)
     for await (const piece of pieces) {
