@@ -14,7 +14,7 @@ export interface ProbeRoutesDeps {
 
 /** What load balancers and collectors poll. In the access log at level debug: it would be most of the lines. */
 export function probeRoutes({ metrics, health, isReady }: ProbeRoutesDeps): Router {
-  const router = Router()
+  const router = Router({ caseSensitive: true })
   router.get(probePaths, (_req, res, next) => {
     traceOf(res).probe = true
     next()

@@ -74,13 +74,18 @@ describe('who may empty the cache', () => {
     const refused = await fleet.ask('/cache', { method: 'DELETE' })
     expect(refused.json()).toMatchObject({ status: 401, error: { title: 'Unauthorized' } })
     expect((await fleet.ask('/cache?token=the-admin-token', { method: 'DELETE' })).status).toBe(401)
+    await fleet.ask('/9.9.9.9')
+    for (const path of ['/CACHE', '/Cache/', '/cache/', '//cache', '/%63ache', '/cache;a', '/./cache', '/cache%2f']) {
+      const { status } = await fleet.ask(path, { method: 'DELETE' })
+      expect([path, status >= 400, await entriesOf(fleet, 0)]).toEqual([path, true, 1])
+    }
   })
 
-  test('without it: who speaks from this machine, and not through a proxy', async () => {
+  test('without it: who speaks from this machine, through no proxy and for no page of another site', async () => {
     await using fleet = await startLocalFleet({ redis })
     expect((await fleet.ask('/cache', { method: 'DELETE' })).status).toBe(204)
-    for (const name of ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']) {
-      const reply = await fleet.ask('/cache', { method: 'DELETE', headers: { [name]: '127.0.0.1' } })
+    for (const name of ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via', 'host', 'origin']) {
+      const reply = await fleet.ask('/cache', { method: 'DELETE', headers: { [name]: 'evil.example' } })
       expect([name, reply.status]).toEqual([name, 403])
       expect(reply.json()).toMatchObject({ status: 403, error: { title: 'Forbidden' } })
     }

@@ -12,7 +12,8 @@ export interface OperationRoutesDeps {
 
 /** Counters, and what an operator does to the fleet; who may is decided before. */
 export function operationRoutes({ generation, ownStats, otherStats }: OperationRoutesDeps): Router {
-  const router = Router()
+  // As where it is guarded: `/CACHE` must be no other spelling of `/cache`.
+  const router = Router({ caseSensitive: true })
   router.get('/stats', async (req, res) => {
     const own = await ownStats()
     res.json(req.query.scope === 'fleet' ? sumStats(own, (await otherStats?.().catch(() => [])) ?? []) : own)
