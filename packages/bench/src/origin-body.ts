@@ -8,7 +8,7 @@ export function originBody(bytes: number): string {
  * blocks. Throws a RangeError for a body that is too long even so.
  */
 export function nginxBody(bytes: number): string {
-  if (bytes > mostBytes) throw new RangeError(`a body has at most ${mostBytes} bytes, not ${bytes}`)
+  if (bytes > maxBytes) throw new RangeError(`a body has at most ${maxBytes} bytes, not ${bytes}`)
   const filler = fillerBytes(bytes)
   const blocks = '${block}'.repeat(Math.floor(filler / blockBytes))
   const rest = 'x'.repeat(filler % blockBytes)
@@ -18,7 +18,7 @@ export function nginxBody(bytes: number): string {
 const head = '{"filler":"'
 const tail = '"}'
 const blockBytes = 1000
-const mostBytes = 300_000
+const maxBytes = 300_000
 
 function fillerBytes(bytes: number): number {
   return Math.max(bytes - head.length - tail.length, 0)

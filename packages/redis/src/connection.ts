@@ -170,7 +170,7 @@ function clusterClient(access: RedisAccess, all: RedisOptions, isPrompt: boolean
 
 /**
  * One connection to a node of a Cluster, another one of those in the URL each time when it is lost; else as `connect`. For
- * what all nodes tell: published messages. ioredis 6.0.0 tells nobody when the subscriber of its Cluster is lost.
+ * what all nodes tell: published messages. ioredis 6.0.0 has no event for a lost subscriber of its Cluster.
  */
 export function connectToOne(access: RedisAccess, name: string, options: RedisOptions = {}): Redis {
   const address = redisAddress(access.url)

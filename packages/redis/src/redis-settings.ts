@@ -4,7 +4,7 @@ import type { CommonOptions, Given, Setting } from '@ipfleet/settings/setting.ts
 import { url } from '@ipfleet/settings/url-setting.ts'
 import { defaultPrefix } from './fleet-names.ts'
 import type { RedisAccess } from './redis-access.ts'
-import { redisAddress, redisProtocols, redisUrlFault, severalHosts } from './redis-address.ts'
+import { type RedisAddress, redisAddress, redisProtocols, redisUrlFault, severalHosts } from './redis-address.ts'
 import { caFault, certificateFault } from './tls-files.ts'
 
 const ofRequest = { default: 100, help: 'How long one request may wait for Redis, in all its commands together' }
@@ -101,25 +101,13 @@ export function redisAccess<const Prefix extends string>(
   }
 }
 
-function valuesOf<Prefix extends string>(
-  settings: AccessSettings<Prefix>,
-  prefix: Prefix,
-): Readonly<Record<AccessName | 'URL', string | undefined>> {
-  const value = (name: AccessName | 'URL'): string | undefined => settings[`${prefix}_${name}`]
-  return {
-    URL: value('URL'),
-    USERNAME: value('USERNAME'),
-    PASSWORD: value('PASSWORD'),
-    CA: value('CA'),
-    CERT: value('CERT'),
-    KEY: value('KEY'),
-    SENTINEL_USERNAME: value('SENTINEL_USERNAME'),
-    SENTINEL_PASSWORD: value('SENTINEL_PASSWORD'),
-    NAT_MAP: value('NAT_MAP'),
-  }
-}
+type Values = Readonly<Record<AccessName | 'URL', string | undefined>>
 
-type Values = ReturnType<typeof valuesOf>
+function valuesOf<Prefix extends string>(settings: AccessSettings<Prefix>, prefix: Prefix): Values {
+  const names = ['URL', ...accessNames] as const
+  // The compiler cannot follow names through entries.
+  return Object.fromEntries(names.map((name) => [name, settings[`${prefix}_${name}`]])) as Values
+}
 
 /** What must be so of the settings that begin with `prefix`, and of the files that they name. */
 export function redisRules<const Prefix extends string>(prefix: Prefix): readonly Rule<AccessSettings<Prefix>>[] {
@@ -131,40 +119,34 @@ export function redisRules<const Prefix extends string>(prefix: Prefix): readonl
     rule([name, 'URL'], (values) =>
       values[name] !== undefined && values.URL === undefined ? `needs ${prefix}_URL` : undefined,
     )
-  const needsTls = (name: AccessName) =>
+  /** What is wrong with a setting that does not go with what the URL says. */
+  const misfits = (name: AccessName, isMisfit: (address: RedisAddress) => boolean, message: string) =>
     rule([name, 'URL'], (values) =>
-      values[name] === undefined || values.URL === undefined || redisAddress(values.URL).tls
-        ? undefined
-        : `is for TLS, and ${prefix}_URL does not begin with rediss`,
-    )
-  const needsSentinels = (name: AccessName) =>
-    rule([name, 'URL'], (values) =>
-      values[name] === undefined || values.URL === undefined || redisAddress(values.URL).topology === 'sentinel'
-        ? undefined
-        : `is for Sentinels, and ${prefix}_URL does not begin with redis+sentinel`,
-    )
-  const isOnce = (name: 'USERNAME' | 'PASSWORD', part: 'username' | 'password', word: string) =>
-    rule([name, 'URL'], (values) =>
-      values[name] !== undefined && values.URL !== undefined && redisAddress(values.URL)[part] !== undefined
-        ? `is set, and ${prefix}_URL has a ${word} too; keep one of them`
+      values[name] !== undefined && values.URL !== undefined && isMisfit(redisAddress(values.URL))
+        ? message
         : undefined,
     )
+  const begin = `${prefix}_URL does not begin with`
+  const needsTls = (name: AccessName) => misfits(name, ({ tls }) => !tls, `is for TLS, and ${begin} rediss`)
+  const needsSentinels = (name: AccessName) =>
+    misfits(name, ({ topology }) => topology !== 'sentinel', `is for Sentinels, and ${begin} redis+sentinel`)
+  const isTwice = (word: string) => `is set, and ${prefix}_URL has a ${word} too; keep one of them`
   return [
     ...accessNames.map(needsUrl),
     ...(['CA', 'CERT', 'KEY'] as const).map(needsTls),
     ...(['SENTINEL_USERNAME', 'SENTINEL_PASSWORD'] as const).map(needsSentinels),
-    rule(['NAT_MAP', 'URL'], (values) =>
-      values.NAT_MAP === undefined || values.URL === undefined || redisAddress(values.URL).topology !== 'server'
-        ? undefined
-        : `is for a Cluster or Sentinels, and ${prefix}_URL names one server`,
+    misfits(
+      'NAT_MAP',
+      ({ topology }) => topology === 'server',
+      `is for a Cluster or Sentinels, and ${prefix}_URL names one server`,
     ),
     rule(['SENTINEL_USERNAME', 'SENTINEL_PASSWORD'], (values) =>
       values.SENTINEL_USERNAME !== undefined && values.SENTINEL_PASSWORD === undefined
         ? `needs ${prefix}_SENTINEL_PASSWORD`
         : undefined,
     ),
-    isOnce('USERNAME', 'username', 'user'),
-    isOnce('PASSWORD', 'password', 'password'),
+    misfits('USERNAME', ({ username }) => username !== undefined, isTwice('user')),
+    misfits('PASSWORD', ({ password }) => password !== undefined, isTwice('password')),
     rule(['USERNAME', 'PASSWORD', 'URL'], userFault(prefix)),
     rule(['CA'], ({ CA }) => (CA === undefined ? undefined : caFault(CA))),
     rule(['CERT', 'KEY'], ({ CERT, KEY }) => {

@@ -16,7 +16,7 @@ type Part = keyof TlsFiles
 
 /**
  * Options for `tls.connect` that hold what is in the files at the time when they are read: each new connection has the
- * certificates of then. Of a file that cannot be read the last content stays; without any, nobody is trusted.
+ * certificates of then. Of a file that cannot be read the last content stays; without any, no server is trusted.
  */
 export function tlsOptions(files: TlsFiles): SecureContextOptions {
   const last: { [part in Part]?: string } = {}

@@ -7,22 +7,22 @@ const LOG_FORMAT = choice(['text', 'json'], {
   help: 'Lines for a terminal, or for a collector',
 })
 
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+const levelHelp =
+  'Least level that is logged; info includes a line per request, debug those of health checks and scrapes too'
+
 /** The log of a service. */
 export const plainLogSettings = {
-  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-    group: 'Log',
-    default: 'info',
-    help: 'Least level that is logged; info includes a line per request, debug those of health checks and scrapes too',
-  }),
+  LOG_LEVEL: choice(levels, { group: 'Log', default: 'info', help: levelHelp }),
   LOG_FORMAT,
 }
 
 /** The log of the services that stand in the place of programs in Rust, whose users know RUST_LOG. */
 export const logSettings = {
-  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+  LOG_LEVEL: choice(levels, {
     group: 'Log',
     optional: true,
-    help: 'Least level that is logged; info includes a line per request, debug those of health checks and scrapes too. Unset: RUST_LOG, and without that info',
+    help: `${levelHelp}. Unset: RUST_LOG, and without that info`,
   }),
   LOG_FORMAT,
   RUST_LOG: choice(['trace', 'debug', 'info', 'warn', 'error', 'off'], {

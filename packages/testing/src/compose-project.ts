@@ -45,7 +45,7 @@ export interface ComposeProject {
 }
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const usualTimeoutMs = 120_000
+const defaultTimeoutMs = 120_000
 
 /** Nothing is started yet. If this process dies, what the project has by then is removed. */
 export async function composeProject(
@@ -75,7 +75,7 @@ export async function composeProject(
       throw new Error(`${file} ${args.join(' ')} failed:\n${written}`, { cause: error })
     }
   }
-  const docker = (args: readonly string[]): Promise<string> => run('docker', args, usualTimeoutMs)
+  const docker = (args: readonly string[]): Promise<string> => run('docker', args, defaultTimeoutMs)
   const linesOf = async (args: readonly string[]): Promise<string[]> => (await docker(args)).split('\n').filter(Boolean)
   const containers = async (service?: string): Promise<Container[]> => {
     const format = '{{.ID}}\t{{.Label "com.docker.compose.service"}}\t{{.Status}}'
@@ -86,7 +86,7 @@ export async function composeProject(
     return service === undefined ? all : all.filter((one) => one.service === service)
   }
   return {
-    compose: (args, timeoutMs = usualTimeoutMs) =>
+    compose: (args, timeoutMs = defaultTimeoutMs) =>
       run(program, [...programArgs, '--env-file', envFile, '--project-name', name, ...args], timeoutMs),
     docker,
     containers,
@@ -100,7 +100,7 @@ export async function composeProject(
       volumes: await linesOf(['volume', 'ls', '--quiet', '--filter', label]),
     }),
     destroy: async () => {
-      await run('sh', ['-c', removalOf(label)], usualTimeoutMs)
+      await run('sh', ['-c', removalOf(label)], defaultTimeoutMs)
       disarm()
       await folder.remove()
     },

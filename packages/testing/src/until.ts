@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** For a busy machine. What happens in time is not slower for it. */
-const usualPatienceMs = 30_000
+const defaultTimeoutMs = 30_000
 
 /**
  * Resolves with what `probe` gives once that is neither undefined nor false; for what announces itself by no event.
@@ -9,13 +9,13 @@ const usualPatienceMs = 30_000
  */
 export async function until<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  patienceMs = usualPatienceMs,
+  timeoutMs = defaultTimeoutMs,
 ): Promise<T> {
-  const endMs = performance.now() + patienceMs
+  const endMs = performance.now() + timeoutMs
   for (;;) {
     const seen = await probe()
     if (seen !== undefined && seen !== false) return seen
-    if (performance.now() > endMs) throw new Error(`not so within ${patienceMs} ms: ${String(probe)}`)
+    if (performance.now() > endMs) throw new Error(`not so within ${timeoutMs} ms: ${String(probe)}`)
     await sleep(10)
   }
 }

@@ -6,7 +6,7 @@ import { isCrossSite, isDirectLoopback, isOwnOrigin } from './request-origin.ts'
 import { sessionCookie, sessionIdIn } from './session-cookie.ts'
 import { sessionLifeMs, type SessionStore } from './session-store.ts'
 
-/** Someone who was let in. */
+/** A user who was let in. */
 export interface Visitor {
   readonly role: Role
   readonly by: 'loopback' | 'token'
@@ -76,7 +76,7 @@ export class Visitors {
   }
 }
 
-/** @throws ProxyError `forbidden` unless the page itself has sent it, for someone who may change something */
+/** @throws ProxyError `forbidden` unless the page itself has sent it, for a user who may change something */
 export function requireWriter(req: IncomingMessage, { role, csrf }: Visitor): void {
   if (role !== 'admin')
     throw new ProxyError('forbidden', { message: 'This session may look only: log in with ADMIN_TOKEN' })

@@ -82,7 +82,7 @@ export class Overviews {
     const isLost = redis !== undefined && !redis.state.up
     const told = redis && !isLost ? await readPresence(redis.state).catch(() => this.#seen) : this.#seen
     this.#seen = told
-    // Nobody is seen while Redis is away, which says nothing about them.
+    // No process is seen while Redis is away, which says nothing about them.
     const others = told.filter(({ id }) => id !== own.id)
     return [own, ...(isLost ? others.filter((record) => !isGone(record)) : others)]
   }

@@ -97,7 +97,7 @@ function target(response: Response, from: URL): URL {
   throw new DownloadFailed(`${from.host} redirects to ${to.protocol}//${to.host}, which is not https`)
 }
 
-/** Plain text to this machine can be read by nobody else. */
+/** Plain text to this machine can be read by no other machine. */
 export function isHttpToHere({ protocol, hostname }: URL): boolean {
   return protocol === 'http:' && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
 }

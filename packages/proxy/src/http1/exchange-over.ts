@@ -33,7 +33,7 @@ export function exchangeOver(
     return exchange
   }
   underWay.add(UpstreamConnection.over(socket, exchange, new SoleExchange(timeouts)))
-  // Whoever has read its first bytes may have paused it.
+  // The reader of its first bytes may have paused it.
   socket.resume()
   // What came while this process stood still is read between the timer and the look.
   timer ??= setInterval(() => setImmediate(look, performance.now()), lookEveryMs).unref()

@@ -62,7 +62,7 @@ export function offerOf(
   const onEnd = (): void => void res.destroy()
   socket.on('error', ignore).on('drain', onDrain).on('end', onEnd)
   const isBodyBehind = stream !== socket
-  // It repeats the errors of the connection, and an error that nobody listens to ends the process.
+  // It repeats the errors of the connection, and an error without a listener ends the process.
   if (isBodyBehind) stream.on('error', ignore)
   const offer = {
     socket,

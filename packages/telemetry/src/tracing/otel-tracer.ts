@@ -40,7 +40,7 @@ const kinds: Readonly<Record<SpanKind, ApiSpanKind>> = {
 const closeWithinMs = 2000
 const spanLimits = { attributeValueLengthLimit: 1024, linkCountLimit: 128 }
 
-/** Spans by OpenTelemetry's SDK: kept in a bounded queue, sent in batches, and dropped where nobody takes them. */
+/** Spans by OpenTelemetry's SDK: kept in a bounded queue, sent in batches, and dropped where no collector takes them. */
 export class OtelTracer implements Tracer {
   readonly #provider: TracerProvider
   readonly #start: StartSpan

@@ -27,7 +27,7 @@ export function reportRoutes(deps: ReportRoutesDeps): Router {
   })
   router.get(['/jobs/:id/report', '/jobs/:id/report.json'], async (req, res) => {
     const job = await jobAsked(deps.store, req, res)
-    // Where clients have no tokens, nobody has shown that the addresses are his.
+    // Where clients have no tokens, no client has shown that the addresses are its own.
     const addresses = deps.clients && (await firstAddresses(deps, job))
     await sendReport(req, res, { ...(await reportOf(deps, res, job)), addresses })
   })

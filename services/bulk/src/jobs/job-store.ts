@@ -91,7 +91,7 @@ export class JobStore {
   /** The body has come in: the job becomes visible. @param fingerprint of that body */
   async seal(id: string, owner: string, fingerprint: string): Promise<Job> {
     const { job, inputs, chunks } = this.#names.keysOf(id)
-    // Not before: whoever lists an owner's jobs would read all that never come in. Nor later: this process may die.
+    // Not before: a list of an owner's jobs would have all that never come in. Nor later: this process may die.
     await this.#enlist(this.#names.ofOwner(owner), id)
     const sealed = await this.#link.lua(sealJob, [job, inputs, chunks], [activeTtlMs, fingerprint])
     if (sealed === 0) throw new ProxyError('not_found')

@@ -18,7 +18,7 @@ const partsAtOnce = 32
 
 /**
  * What the results of jobs have in common. Each chunk is summed up when it is done, so that only these sums are put
- * together when somebody asks. All methods throw RedisUnavailable.
+ * together when they are asked for. All methods throw RedisUnavailable.
  */
 export class JobSummaries {
   readonly #link: RedisLink

@@ -6,7 +6,7 @@ const initialBytes = 65_535
 /** A connection gets one part in so many of what is left, so that there is always some for the next. */
 const shareOfFree = 4
 /** A window that grows by less is not worth a frame. */
-const leastBytes = 65_536
+const minBytes = 65_536
 
 /**
  * How far clients of HTTP/2 may send ahead (RFC 9113 §5.2). With the window that a connection begins with, an upload is
@@ -46,7 +46,7 @@ export class UploadWindows {
 
   /** As much of so many bytes as there is for this client, by halves. */
   #take(client: string | undefined, most: number): number {
-    for (let bytes = most; bytes >= leastBytes; bytes = Math.floor(bytes / 2)) {
+    for (let bytes = most; bytes >= minBytes; bytes = Math.floor(bytes / 2)) {
       if (this.#memory.take(client, bytes) === undefined) return bytes
     }
     return 0

@@ -114,7 +114,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
     return readSessionName(user, (one) => one === this.#deps.credentials?.user || users.has(one))
   }
 
-  /** Although its address is limited: without a slow hash, which nobody has to wait for. */
+  /** Although its address is limited: without a slow hash, so that no client has to wait. */
   #passes(given: ProxyCredentials, users: Users, subject: string): boolean {
     const name = this.#nameOf(given, users)
     if (name.kind === 'unknown_user') return this.#accepted.passes(subject, given.user, false)

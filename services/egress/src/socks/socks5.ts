@@ -27,7 +27,7 @@ export function readGreeting(
 
 /**
  * The method that is taken: with users to check, a password and nothing else; otherwise none if that is offered. A
- * password that nobody asks for may come with the name of a session.
+ * password that is not asked for may come with the name of a session.
  */
 export function chosenMethod(methods: readonly number[], asksForPassword: boolean): number {
   if (!asksForPassword && methods.includes(withoutPassword)) return withoutPassword

@@ -43,7 +43,7 @@ export async function summarize(
   let isAnswered = false
   const addresses = [...times.keys()]
   for (let at = 0; at < addresses.length; at += addressesAtOnce) {
-    // A long list costs units that nobody would get anything for.
+    // A long list costs units that no client would get anything for.
     if (request.hasLeft()) throw new ProxyError('client_left')
     const part = addresses.slice(at, at + addressesAtOnce)
     const answered = await lookup.answerMany({ ...request, items: part }).catch(batchError)

@@ -9,7 +9,7 @@ import { textFields } from '../query/record-view.ts'
 
 const group = 'Offline data'
 
-/** Https, so that nobody on the way can give another file or read the token. */
+/** Https, so that no server on the way can give another file or read the token. */
 const downloaded = {
   group,
   optional: true,
