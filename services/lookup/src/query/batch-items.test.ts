@@ -62,6 +62,7 @@ describe('an item', () => {
     ['%ZZ', 'bad_request'],
     ['..', 'bad_request'],
     ['a\u0000b', 'bad_request'],
+    ['\ud800', 'bad_request'],
     ['me', 'wrong_ip'],
     ['x'.repeat(2049), 'uri_too_long'],
   ])('%j is an error of its own: %s', (item, code) => {
@@ -87,7 +88,7 @@ function refusalOf(body: string | Buffer): string {
   }
 }
 
-test.each(['', '[]', ' \n ', '["a",', '[1]', '[["a"]]', '[null]', '{"a":1}', '{', '"8.8.8.8"'])(
+test.each(['', '[]', ' \n ', '["a",', '[1]', '[["a"]]', '[null]', '{"a":1}', '{', '"8.8.8.8"', 'null', 'true\n'])(
   '%j is none',
   (body) => {
     expect(refusalOf(body)).toBe('bad_request')

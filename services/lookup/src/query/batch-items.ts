@@ -47,8 +47,8 @@ const maxItems = 1000
 export function batchItems(body: Buffer): string[] {
   if (!isUtf8(body)) throw new ProxyError('bad_request', { message: 'The batch is not valid UTF-8' })
   const text = body.toString('utf8').trim()
-  // No line begins like JSON of any other kind, so that an object is told that it is no list.
-  const items = /^[[{"]/.test(text)
+  // No line is or begins like JSON of any other kind, so that an object is told that it is no list.
+  const items = /^(?:[[{"]|(?:null|true|false)$)/.test(text)
     ? jsonItems(text)
     : text
         .split(/\r?\n/)

@@ -170,7 +170,8 @@ function decodeSegment(segment: string): string {
     throw new ProxyError(/^[\da-f.]*:[\da-f:.]*%/i.test(segment) ? 'wrong_ip' : 'bad_request', { cause })
   }
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused
-  if (/[\u0000-\u001f\u007f/\\]/.test(decoded) || dotSegment.test(decoded)) throw new ProxyError('bad_request')
+  if (/[\u0000-\u001f\u007f/\\]/.test(decoded) || dotSegment.test(decoded) || !decoded.isWellFormed())
+    throw new ProxyError('bad_request')
   return decoded
 }
 
