@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { hardenServer, httpServerOptions } from './harden-server.ts'
 import { inTurn } from './in-turn.ts'
 import { listen } from './listen.ts'
-import { MergedFramesRequest } from './merged-chunks.ts'
+import { MergedFramesRequest } from './merged-frames.ts'
 import { readTurns } from './read-turns.ts'
 
 let port = 0

@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
-import { type IncomingHttpHeaders, Http2ServerRequest, type Http2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Http2ServerRequest, Http2Session } from 'node:http2'
 import type { Socket } from 'node:net'
-import { Readable, type ReadableOptions } from 'node:stream'
+import { Readable } from 'node:stream'
 import { readTurns } from './read-turns.ts'
 
 /** Larger chunks are passed on as they are. */
@@ -28,26 +28,18 @@ interface Pending {
 export class MergedChunksRequest extends IncomingMessage {
   constructor(socket: Socket) {
     super(socket)
-    this.push = pushMerged
-  }
-}
-
-/** The same for HTTP/2, of which a read of 64 KiB can bring 6,000 DATA frames of one byte. */
-export class MergedFramesRequest extends Http2ServerRequest {
-  constructor(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    options: ReadableOptions,
-    rawHeaders: readonly string[],
-  ) {
-    super(stream, headers, options, rawHeaders)
-    this.push = pushMerged
+    mergeChunks(this)
   }
 }
 
 type Merged = IncomingMessage | Http2ServerRequest
 
 const pendingOf = new WeakMap<Merged, Pending>()
+
+/** Has a request merge its chunks. */
+export function mergeChunks(req: Merged): void {
+  req.push = pushMerged
+}
 
 function pushMerged(this: Merged, chunk: unknown, encoding?: BufferEncoding): boolean {
   const pending = pendingOf.get(this)
@@ -63,7 +55,7 @@ function pushMerged(this: Merged, chunk: unknown, encoding?: BufferEncoding): bo
 
 /** Of other bodies each read is one piece. */
 function isChunked(req: Merged): boolean {
-  return req instanceof Http2ServerRequest || req.headers['transfer-encoding'] !== undefined
+  return !(req instanceof IncomingMessage) || req.headers['transfer-encoding'] !== undefined
 }
 
 function begin(req: Merged, chunk: Buffer): void {

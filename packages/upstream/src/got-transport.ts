@@ -1,7 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { errorCode } from '@ipfleet/core/error-code.ts'
-import got, { type Request } from 'got'
+import type { Request } from 'got'
 import { isOfProxy, proxyError, statusOfRefusedTunnel } from './proxy-failure.ts'
 import {
   bodyTooLarge,
@@ -18,7 +18,10 @@ export interface GotTransportOptions extends UpstreamAgentsOptions {
   readonly maxBodyBytes: number
 }
 
-/** Through got, which knows forward proxies. Its errors (16.1) hold the URL and the header fields: they go no further. */
+/**
+ * Through got, which knows forward proxies. Its errors (16.1) hold the URL and the header fields: they go no further. It is
+ * loaded with the first request, because it takes more memory than the rest of this package, and most replicas send none.
+ */
 export class GotTransport implements Transport {
   readonly #agents: UpstreamAgents
   readonly #maxBodyBytes: number
@@ -32,6 +35,7 @@ export class GotTransport implements Transport {
 
   async send(request: OutgoingRequest, signal: AbortSignal, isFresh: boolean): Promise<IncomingAnswer> {
     const { method, url, headers, body } = request
+    const { default: got } = await import('got')
     const stream = got.stream(url, {
       method,
       headers,

@@ -154,9 +154,9 @@ function send(
   })
 }
 
-/** Records and their parts, and batches; not accounts, tools and downloads. */
+/** Records and their parts, accounts, and batches; not tools and downloads. */
 function isFrequent(request: UpstreamRequest): boolean {
-  return isSafeTwice(request) && !/^\/(?:me|data)(?:[/?]|$)/.test(request.path)
+  return isSafeTwice(request) && !/^\/data(?:[/?]|$)/.test(request.path)
 }
 
 /** A batch only reads, though it is a POST. A tool is not asked twice: it may count the first time. */
