@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { temporaryFolder, type TemporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { testCertificate, type TestCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { outputOf, type Place, type RealProgram, versionOf } from './real-programs.ts'
+import { outputOf, type Place, type RealProgram, versionOf } from './real-program.ts'
 import { RecordingOrigin } from './recording-origin.ts'
 import { type RunningEgress, startEgress } from './start-egress.ts'
 

@@ -1,7 +1,8 @@
+import { realLibraries } from './real-libraries.ts'
 import { testPrograms } from './real-programs-harness.ts'
-import { realPrograms } from './real-programs.ts'
+import { realTools } from './real-tools.ts'
+
+const quick = new Set(['git', 'wget', 'Node fetch', 'Perl HTTP::Tiny', 'openssl', 'socks-proxy-agent'])
 
 /** Of the programs in real-programs.long.test.ts, those that most machines have and that are quick. */
-await testPrograms(
-  realPrograms.filter(({ name }) => ['git', 'wget', 'Node fetch', 'Perl HTTP::Tiny', 'openssl'].includes(name)),
-)
+await testPrograms([...realTools, ...realLibraries].filter(({ name }) => quick.has(name)))
