@@ -25,7 +25,7 @@ export interface ConnectionLimitsOptions {
 export class ConnectionLimits {
   /** Connections that were closed because there were too many. */
   refused = 0
-  #connections = 0
+  readonly #open = new Set<Socket>()
   /** Connections and streams. */
   #taken = 0
   #options: ConnectionLimitsOptions
@@ -35,7 +35,7 @@ export class ConnectionLimits {
   constructor(options: ConnectionLimitsOptions) {
     this.#options = options
     const forget = (socket: Socket): void => {
-      this.#connections -= 1
+      this.#open.delete(socket)
       this.#forget(plainAddress(socket.remoteAddress))
     }
     // One for all connections; the address is known to a socket also when it is closed.
@@ -51,7 +51,11 @@ export class ConnectionLimits {
   }
 
   get open(): number {
-    return this.#connections
+    return this.#open.size
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#open) socket.destroy()
   }
 
   /** Counts a stream of this client, unless there are too many; then it says of whom. */
@@ -79,7 +83,7 @@ export class ConnectionLimits {
       return
     }
     this.#add(address)
-    this.#connections += 1
+    this.#open.add(socket)
     socket.on('close', this.#onClose)
   }
 

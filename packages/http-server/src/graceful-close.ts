@@ -23,6 +23,8 @@ export interface OtherConnections {
   lastOpenMs(): number
   /** Takes nothing new on those that are open now. */
   sayGoodbye(): void
+  /** Destroys those on which nothing was ever sent. */
+  destroySilent?(): void
   destroyAll(): void
 }
 
@@ -47,13 +49,17 @@ export async function gracefulClose(server: Server, options: GracefulCloseOption
   others?.sayGoodbye()
   connections.destroyIdle()
   connections.endWhenAnswered()
+  const destroySilent = (): void => {
+    connections.destroySilent()
+    others?.destroySilent?.()
+  }
   // After the loop has polled: what came while this process waited for the processor is read before that.
-  const silent = setTimeout(() => setImmediate(() => connections.destroySilent()), SILENT_GRACE_MS)
+  const silent = setTimeout(() => setImmediate(destroySilent), SILENT_GRACE_MS)
   const unopened = setInterval(() => {
     opening?.destroyAll()
     // Handshakes may have ended since.
     others?.sayGoodbye()
-    connections.destroySilent()
+    destroySilent()
   }, OPENING_GRACE_MS)
   const deadline = setTimeout(() => {
     connections.destroyAll()

@@ -9,21 +9,18 @@ import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-ans
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
 import { mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
-import type { Authenticator } from './auth/authenticator.ts'
-import type { RequestRecord } from './proxy/request-record.ts'
-import type { ClientLimits, OverLimit } from './limits/client-limits.ts'
+import type { Authenticator, Identity } from './auth/authenticator.ts'
 import { ResponseSignal, TunnelSignal } from './proxy/client-signal.ts'
 import { forwardHead, traceEcho } from './proxy/forward-head.ts'
 import { type ForwardDeps, ForwardedRequest } from './proxy/forwarded-request.ts'
 import { refusal, refusalOf, sourceRefusal, statusFields } from './proxy/proxy-status.ts'
-import type { TargetDialer } from './proxy/target-dialer.ts'
-import type { TunnelClient, TunnelLimiter, TunnelSlot } from './limits/tunnel-limiter.ts'
-import { type Identity, RequestContext, SOCKS5 } from './proxy/request-context.ts'
+import type { TargetDialer } from './dial/target-dialer.ts'
+import type { ClientLimits, OverLimit, TunnelClient, TunnelLimiter, TunnelSlot } from './limits/client-limits.ts'
+import { RequestContext, type RequestRecord, SOCKS5 } from './proxy/request-record.ts'
 import { type ForwardTarget, forwardTarget, readAuthority } from '@ipfleet/net/authority.ts'
 import { linesOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { Target } from '@ipfleet/net/target.ts'
-import { type ConnectHead, connectRequest, fieldOf } from './server/connect-head.ts'
-import type { Opening } from './server/opening.ts'
+import { type ConnectHead, connectRequest, fieldOf, hasTwoHosts, type Opening } from './server/opening.ts'
 import { SocksClient } from './socks/socks-client.ts'
 import { socksReplies, socksReply } from './socks/socks5.ts'
 import { readSourceName } from './sources/source-list.ts'
@@ -226,16 +223,6 @@ function withSource(who: Identity, field: string | undefined): Identity {
   if (field === undefined && named === undefined) return who
   if (named === undefined || who.mayChoose?.(named) !== true) throw sourceRefusal()
   return { ...who, source: named }
-}
-
-/** RFC 9112 §3.2: such a request is refused, whatever it is for. */
-function hasTwoHosts(raw: readonly string[]): boolean {
-  let count = 0
-  for (let index = 0; index < raw.length; index += 2) {
-    const name = raw[index] ?? ''
-    if (name.length === 4 && name.toLowerCase() === 'host') count += 1
-  }
-  return count > 1
 }
 
 /** RFC 9110 §9.3.6: neither Content-Length nor Transfer-Encoding. */

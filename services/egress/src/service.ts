@@ -15,7 +15,7 @@ import { Authenticator } from './auth/authenticator.ts'
 import { UsersFile } from './auth/users-file.ts'
 import { LocalPorts } from './dial/local-ports.ts'
 import { ParentDialer } from './dial/parent-dialer.ts'
-import { Dialer } from './dial/happy-eyeballs.ts'
+import { TargetDialer } from './dial/target-dialer.ts'
 import { certificateLog, connectionsLog, logEvents, logMode } from './server/event-log.ts'
 import { registerMetrics } from './metrics.ts'
 import type { EgressOptions } from './server/options.ts'
@@ -24,12 +24,10 @@ import { ProxyServer } from './server/proxy-server.ts'
 import { createSourcePool, looksUpRemotely, poolEntries } from './create-source-pool.ts'
 import { type Fleet, createFleet } from './fleet.ts'
 import { egressPresence } from './presence.ts'
-import { ClientLimits } from './limits/client-limits.ts'
+import { ClientLimits, TunnelLimiter } from './limits/client-limits.ts'
 import { listenAddressOf } from './server/listen-address.ts'
 import { metricsServer } from './server/metrics-server.ts'
 import type { ForwardDeps } from './proxy/forwarded-request.ts'
-import { TargetDialer } from './proxy/target-dialer.ts'
-import { TunnelLimiter } from './limits/tunnel-limiter.ts'
 import { durationsOf, type EgressSettings } from './settings.ts'
 import type { PoolEntry } from './sources/ip-pool.ts'
 import type { LiveSourcePool } from './sources/live-source-pool.ts'
@@ -209,14 +207,12 @@ export class Egress {
         own: this.#own,
         names: this.#entries.every(looksUpRemotely) ? undefined : this.#names,
       }),
-      dialer: new Dialer({
-        pool: this.#pool,
-        ports: LocalPorts.ofSystem(),
-        parents: this.#parents,
-        clock,
-        connections,
-        connectTimeoutMs,
-      }),
+      pool: this.#pool,
+      ports: LocalPorts.ofSystem(),
+      parents: this.#parents,
+      clock,
+      connections,
+      connectTimeoutMs,
       record,
     })
   }

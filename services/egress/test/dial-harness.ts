@@ -6,7 +6,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import type { Dialled, DialRequest } from '../src/dial/dial-request.ts'
 import { ParentDialer } from '../src/dial/parent-dialer.ts'
 import { LocalPorts } from '../src/dial/local-ports.ts'
-import { Dialer } from '../src/dial/happy-eyeballs.ts'
+import { HappyEyeballs } from '../src/dial/target-dialer.ts'
 import { SourceConnections } from '../src/sources/source-connections.ts'
 import type { SourcePool } from '../src/sources/source-pool.ts'
 import { SilentListener } from './silent-listener.ts'
@@ -58,8 +58,8 @@ export class DialHarness {
     const clock = monotonicClock
     const names = new NameLookups({ lookUp: async () => [], clock, timeoutMs: connectTimeoutMs })
     const parents = new ParentDialer({ names, clock, timeoutMs: connectTimeoutMs })
-    const dialer = new Dialer({ pool, parents, ports: localPorts, clock, connections, connectTimeoutMs })
-    return { dial: (request) => new Promise((resolve) => dialer.dial(request, resolve)) }
+    const deps = { pool, parents, ports: localPorts, clock, connections, connectTimeoutMs }
+    return { dial: (request) => new Promise((resolve) => new HappyEyeballs(deps, request, resolve).start()) }
   }
 
   /** Keeps the socket of a dial that succeeds until the test is over. */

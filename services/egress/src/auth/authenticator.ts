@@ -6,7 +6,9 @@ import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { charging, checking } from '@ipfleet/rate-limit/rate-limiter.ts'
 import { refusal } from '../proxy/proxy-status.ts'
-import { anybody, type Identity } from '../proxy/request-context.ts'
+import type { SourceList } from '../sources/source-list.ts'
+import type { Session } from '../sources/source-pool.ts'
+import type { Target, TargetAddress } from '@ipfleet/net/target.ts'
 import type { TargetList } from '@ipfleet/net/target-list.ts'
 import { AcceptedUsers } from './accepted-users.ts'
 import { PasswordChecks } from './password-checks.ts'
@@ -14,6 +16,33 @@ import { type GivenPair, type ProxyCredentials, readCredentials } from './proxy-
 import { readAnySessionName, readSessionName, type SessionName } from './session-name.ts'
 import type { User, Users } from './users.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
+
+/** A client that was let in, and what it may do. */
+export interface Identity {
+  /** Undefined if the proxy asks for no credentials. */
+  readonly user: string | undefined
+  readonly session: Session | undefined
+  /** The source that the client names with its user: an address, or the label of a parent. */
+  readonly source: string | undefined
+  /** Which sources it may choose. Undefined: none. */
+  readonly mayChoose: SourceList | undefined
+  /** The user's own limit; undefined: the limit of the settings. */
+  readonly limit: { readonly burst: number; readonly refillPerSecond: number } | undefined
+  readonly maxTunnels: number | undefined
+  /** Undefined: all targets that the policy allows. */
+  readonly mayReach: ((target: Target) => (address: TargetAddress) => boolean) | undefined
+}
+
+/** Where the proxy asks for no credentials. */
+export const anybody: Identity = {
+  user: undefined,
+  session: undefined,
+  source: undefined,
+  mayChoose: undefined,
+  limit: undefined,
+  maxTunnels: undefined,
+  mayReach: undefined,
+}
 
 /** Why a client is refused. Only for the log: a client that learns which half of a pair is wrong can guess the other. */
 export type Denied =

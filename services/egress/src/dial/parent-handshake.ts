@@ -1,8 +1,7 @@
 import { isIP, type Socket } from 'node:net'
 import { parseAddress } from '@ipfleet/net/cidr.ts'
 import { authorityOf, type Target } from '@ipfleet/net/target.ts'
-import type { Opening } from '../server/opening.ts'
-import { headEnd } from '../server/connect-head.ts'
+import { headEnd, type Opening } from '../server/opening.ts'
 import {
   byPassword,
   connectCommand,

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { LocalRateLimiter } from '@ipfleet/rate-limit/local-rate-limiter.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
-import { anybody } from '../proxy/request-context.ts'
+import { anybody } from '../auth/authenticator.ts'
 import { ClientLimits } from './client-limits.ts'
 
 const bucket: TokenBucket = { kind: 'token-bucket', burst: 2, refillPerSecond: 0.5 }

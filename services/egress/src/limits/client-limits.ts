@@ -3,8 +3,15 @@ import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import type { TokenBucket } from '@ipfleet/rate-limit/policy.ts'
 import { policyMember, standingMember } from '@ipfleet/rate-limit/rate-limit-fields.ts'
 import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
-import type { Identity } from '../proxy/request-context.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
+import type { Socket } from 'node:net'
+import { Counts } from '@ipfleet/core/counts.ts'
+import type { TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
+import type { Dialled } from '../dial/dial-request.ts'
+import type { Source } from '../sources/source-pool.ts'
+import { refusal } from '../proxy/proxy-status.ts'
+import type { Identity } from '../auth/authenticator.ts'
+import type { RequestContext } from '../proxy/request-record.ts'
 
 /** For the answer to a request over the limit. */
 export interface OverLimit {
@@ -51,3 +58,99 @@ export class ClientLimits {
     }
   }
 }
+
+export interface TunnelLimiterOptions {
+  readonly maxTunnels: number
+  /** 0: no limit. */
+  readonly maxTunnelsPerClient: number
+}
+
+/** A slot for one tunnel, from before it is dialled until it has ended. */
+export interface TunnelSlot {
+  readonly holder: string
+}
+
+/** The client's side of a tunnel. */
+export interface TunnelClient {
+  readonly socket: Socket
+  /** What came behind its request. */
+  readonly early: Buffer
+  /** What it is told when the tunnel stands. Text is latin-1. */
+  readonly established: (source: Source) => Buffer | string
+}
+
+/** Counts and logs tunnels. */
+export interface TunnelWatcher {
+  tunnelOpened(source: Source): void
+  tunnelEnded(context: RequestContext, report: TunnelReport): void
+}
+
+/** Limits open tunnels, in all and for each client or user. A tunnel comes from CONNECT or from a switch of protocols. */
+export class TunnelLimiter {
+  readonly #tunnels: Tunnels
+  readonly #options: TunnelLimiterOptions
+  readonly #watcher: TunnelWatcher
+  readonly #slots = new Set<TunnelSlot>()
+  readonly #byHolder = new Counts()
+
+  constructor(tunnels: Tunnels, options: TunnelLimiterOptions, watcher: TunnelWatcher) {
+    this.#tunnels = tunnels
+    this.#options = options
+    this.#watcher = watcher
+  }
+
+  /** @throws Refusal when there are too many */
+  reserve(client: string, { user, maxTunnels = this.#options.maxTunnelsPerClient }: Identity): TunnelSlot {
+    const holder = user ?? client
+    const held = this.#byHolder.of(holder)
+    if (maxTunnels > 0 && held >= maxTunnels) {
+      throw refusal('rate_limited', 'connection_limit_reached', 'tunnels of the client', {
+        message: 'You have as many tunnels open as you may; close one first',
+        retryAfterSeconds: 1,
+      })
+    }
+    if (this.#slots.size >= this.#options.maxTunnels) {
+      throw refusal('overloaded', 'connection_limit_reached', 'tunnels in all', { retryAfterSeconds: 1 })
+    }
+    const slot = { holder }
+    this.#byHolder.add(holder, 1)
+    this.#slots.add(slot)
+    return slot
+  }
+
+  /** May be called more than once. */
+  release(slot: TunnelSlot): void {
+    if (!this.#slots.delete(slot)) return
+    this.#byHolder.add(slot.holder, -1)
+  }
+
+  /** The tunnel is open, and the client has got this status. */
+  opened(context: RequestContext, source: Source, status: number): void {
+    this.#watcher.tunnelOpened(source)
+    context.end(status)
+  }
+
+  ended(context: RequestContext, slot: TunnelSlot, report: TunnelReport): void {
+    this.release(slot)
+    this.#watcher.tunnelEnded(context, report)
+  }
+
+  /** Tells the client that its tunnel stands, and joins both sides. */
+  open(
+    context: RequestContext,
+    client: TunnelClient,
+    { socket, source }: Extract<Dialled, { kind: 'connected' }>,
+    slot: TunnelSlot,
+  ): void {
+    client.socket.write(client.established(source), 'latin1')
+    this.opened(context, source, 200)
+    const early = { fromClient: client.early, fromServer: nothing }
+    // The number only: the bytes would be kept as long as the tunnel is open.
+    const earlyUp = client.early.length
+    this.#tunnels.join(client.socket, socket, early, (report) => {
+      this.ended(context, slot, { ...report, bytesUp: report.bytesUp + earlyUp })
+    })
+  }
+}
+
+const nothing = Buffer.alloc(0)

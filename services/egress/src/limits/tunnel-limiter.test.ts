@@ -5,8 +5,9 @@ import { type TunnelReport, Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { Refusal } from '../proxy/proxy-status.ts'
-import { TunnelLimiter, type TunnelLimiterOptions, type TunnelSlot } from './tunnel-limiter.ts'
-import { anybody, type RequestContext } from '../proxy/request-context.ts'
+import { TunnelLimiter, type TunnelLimiterOptions, type TunnelSlot } from './client-limits.ts'
+import { anybody } from '../auth/authenticator.ts'
+import type { RequestContext } from '../proxy/request-record.ts'
 
 function limiterWith(options: Partial<TunnelLimiterOptions>): TunnelLimiter {
   return new TunnelLimiter(

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { withoutUserInformation } from '@ipfleet/net/authority.ts'
 import { authorityOf, type Target } from '@ipfleet/net/target.ts'
-import type { RequestContext } from './request-context.ts'
+import type { RequestContext } from './request-record.ts'
 import { pseudonym } from './proxy-status.ts'
 
 /** Which fields tell origins of the client. */

@@ -16,9 +16,9 @@ import type { DialRequest } from '../dial/dial-request.ts'
 import { SourceLost } from '../sources/source-connections.ts'
 import type { Disclosure } from './forward-head.ts'
 import { faultRefusal, pseudonym, Refusal, refusalOf, statusFields } from './proxy-status.ts'
-import type { Connected, TargetDialer } from './target-dialer.ts'
-import type { TunnelLimiter, TunnelSlot } from '../limits/tunnel-limiter.ts'
-import type { RequestContext } from './request-context.ts'
+import type { Connected, TargetDialer } from '../dial/target-dialer.ts'
+import type { TunnelLimiter, TunnelSlot } from '../limits/client-limits.ts'
+import type { RequestContext } from './request-record.ts'
 
 /** Shared by all forwarded requests. */
 export interface ForwardDeps extends RelayDeps {

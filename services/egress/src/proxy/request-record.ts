@@ -1,11 +1,90 @@
-import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
-import { logFlatLine } from '@ipfleet/telemetry/flat-line.ts'
 import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
+import type { IncomingMessage } from 'node:http'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
+import type { Span } from '@ipfleet/core/span.ts'
+import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
+import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
+import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
+import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
+import { authorityOf, type Target } from '@ipfleet/net/target.ts'
+import { beginServerSpan, endServerSpan } from '@ipfleet/telemetry/tracing/http-spans.ts'
+import { logFlatLine } from '@ipfleet/telemetry/flat-line.ts'
+import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { Source } from '../sources/source-pool.ts'
 import type { Refusal } from './proxy-status.ts'
-import { type RequestContext, SOCKS5 } from './request-context.ts'
+
+/** What stands for a method in logs and metrics where a client speaks SOCKS5. */
+export const SOCKS5 = 'SOCKS5'
+
+export interface RequestWatch {
+  readonly tracer: Tracer
+  readonly record: Pick<RequestRecord, 'requestEnded'>
+}
+
+/** What is known of one request, from its head to its end. */
+export class RequestContext {
+  readonly id: string
+  readonly trace: TraceContext | undefined
+  readonly method: string
+  readonly client: string
+  readonly fields: ForwardedHeaders
+  user: string | undefined
+  target: Target | undefined
+  /** Of a request for a URL: path and query. */
+  path = ''
+  source: Source | undefined
+  /** For the answer of an origin and that to CONNECT: the client's own request id, if it sent one. */
+  readonly echoedId: RawFields
+  /** Fields for any answer, from an origin or from the proxy. */
+  answerFields: RawFields = []
+  readonly #startedMs = performance.now()
+  readonly #record: RequestWatch['record']
+  readonly #span: Span | undefined
+  #authority: string | undefined
+  #ended = false
+
+  constructor(req: Pick<IncomingMessage, 'method' | 'rawHeaders'>, client: string, { record, tracer }: RequestWatch) {
+    this.method = req.method ?? ''
+    this.client = client
+    this.fields = new ForwardedHeaders(req.rawHeaders)
+    this.id = requestIdOf(this.fields.requestId)
+    const parent = parseTraceparent(this.fields.traceparent)
+    // The target is told when it has been read: what the client wrote may hold a password.
+    this.#span = beginServerSpan(tracer, { id: this.id, method: this.method, target: '', client, parent })
+    this.trace = this.#span?.context ?? parent
+    this.echoedId = this.id === this.fields.requestId ? [REQUEST_ID, this.id] : []
+    this.#record = record
+  }
+
+  /** `host:port` of the target, when it is known. */
+  get authority(): string | undefined {
+    return (this.#authority ??= this.target && authorityOf(this.target))
+  }
+
+  /** The lines that tell an origin which trace it continues: the client's. None is begun for strangers. */
+  get traceLines(): string {
+    return parseTraceparent(this.fields.traceparent) ? this.fields.traceLines(this.#span?.context) : ''
+  }
+
+  get durationMs(): number {
+    return performance.now() - this.#startedMs
+  }
+
+  /** Only the first call counts. */
+  end(status: number, refusal?: Refusal): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#record.requestEnded(this, status, refusal)
+    this.#span?.set({
+      'server.address': this.target?.host,
+      'server.port': this.target?.port,
+      'url.path': this.path.split('?', 1)[0] || undefined,
+    })
+    endServerSpan(this.#span, { status, code: refusal?.status, backend: this.source?.address })
+  }
+}
 
 const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', SOCKS5, 'other'] as const
 const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const

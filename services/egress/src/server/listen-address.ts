@@ -2,6 +2,10 @@ import { isIP } from 'node:net'
 import { addressKind } from '@ipfleet/net/address-kind.ts'
 import { readHost } from '@ipfleet/net/authority.ts'
 
+/** What clients may speak. */
+export const protocols = ['http', 'socks5'] as const
+export type Protocol = (typeof protocols)[number]
+
 /** Where a server listens. */
 export interface Endpoint {
   /** An address; `0.0.0.0` and `::` are all of them. */

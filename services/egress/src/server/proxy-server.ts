@@ -15,14 +15,11 @@ import { inTurn } from '@ipfleet/http-server/in-turn.ts'
 import { cutLater } from '@ipfleet/http-server/linger.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
-import { takeConnections } from '@ipfleet/http-server/take-connections.ts'
 import { asksForTunnel, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 import type { App } from '../app.ts'
 import { socks4Refusal, socks4Version, socksVersion } from '../socks/socks5.ts'
-import { beginsConnect, headEnd, readConnectHead } from './connect-head.ts'
-import type { Endpoint } from './listen-address.ts'
-import { Opening, OpeningFault } from './opening.ts'
-import type { Protocol } from './protocols.ts'
+import type { Endpoint, Protocol } from './listen-address.ts'
+import { beginsConnect, headEnd, Opening, OpeningFault, readConnectHead } from './opening.ts'
 import { TlsListener } from './tls-listener.ts'
 
 export interface ProxyServerOptions {
@@ -52,10 +49,11 @@ const maxHeadBytes = 16_384
 export class ProxyServer {
   readonly #app: App
   readonly #http: Server
-  readonly #attachHttp: (socket: Socket) => void
   readonly #speaks: ReadonlySet<Protocol>
   readonly #limits: ConnectionLimits
-  /** Connections whose clients were asked for credentials. */
+  /** Connections of which it is not known who reads them. */
+  readonly #opening = new Set<Socket>()
+  /** Of these, those whose clients were asked for credentials. */
   readonly #challenged = new Set<Socket>()
   readonly #listeners: TcpServer[] = []
   #tls: TlsListener | undefined
@@ -84,8 +82,6 @@ export class ProxyServer {
       else void app.connect(req, socket, early)
     })
     hardenServer(this.#http, { maxConnections: Infinity }, onRefused)
-    this.#attachHttp = takeConnections(this.#http)
-    this.#http.on('connection', (socket: Socket) => void this.#open(socket, openingTimeoutMs))
     this.#limits = new ConnectionLimits({ maxConnections, maxPerClient, onRefused: onTooMany })
     // Its look for expired headers begins when a server listens, which this one does not.
     this.#http.emit('listening')
@@ -114,8 +110,19 @@ export class ProxyServer {
   /** Ends what waits for a client, lets what is under way end, and then resolves. */
   close(options: Pick<GracefulCloseOptions, 'onDraining' | 'deadlineMs'>): Promise<void> {
     for (const socket of this.#challenged) socket.destroy()
-    const opening = this.#tls && { opening: this.#tls.handshakes }
-    return gracefulClose(this.#http, { ...options, drainMs: 0, listeners: this.#listeners, ...opening })
+    const [limits, tls] = [this.#limits, this.#tls]
+    return gracefulClose(this.#http, {
+      ...options,
+      drainMs: 0,
+      listeners: this.#listeners,
+      others: {
+        lastOpenMs: () => -Infinity,
+        sayGoodbye: () => {},
+        destroySilent: () => this.#destroySilent(),
+        destroyAll: () => limits.destroyAll(),
+      },
+      ...(tls && { opening: tls.handshakes }),
+    })
   }
 
   get openConnections(): number {
@@ -130,7 +137,7 @@ export class ProxyServer {
   }
 
   readonly #serve = (socket: Socket): void => {
-    if (!socket.destroyed) this.#http.emit('connection', socket)
+    if (!socket.destroyed) void this.#open(socket, openingTimeoutMs)
   }
 
   /** Whether an answer is still pending on it. */
@@ -140,9 +147,10 @@ export class ProxyServer {
 
   async #open(socket: Socket, timeoutMs: number): Promise<void> {
     const opening = new Opening(socket, timeoutMs)
+    this.#opening.add(socket)
     try {
       const reader = await opening.until(this.#readerOf, maxHeadBytes)
-      this.#challenged.delete(socket)
+      this.#known(socket)
       if (reader === 'connect') await this.#connect(socket, opening)
       else if (reader === 'socks5') await this.#app.socks(socket, opening)
       else if (reader === 'http') this.#handOver(socket, opening)
@@ -176,20 +184,29 @@ export class ProxyServer {
 
   #openAgain(socket: Socket): void {
     this.#challenged.add(socket)
-    socket.once('close', () => this.#challenged.delete(socket))
     void this.#open(socket, againTimeoutMs)
+  }
+
+  #known(socket: Socket): void {
+    this.#opening.delete(socket)
+    this.#challenged.delete(socket)
+  }
+
+  /** Those on which nothing was ever sent. */
+  #destroySilent(): void {
+    for (const socket of this.#opening) if (socket.bytesRead === 0) socket.destroy()
   }
 
   #handOver(socket: Socket, opening: Opening): void {
     const bytes = opening.release()
-    this.#attachHttp(socket)
+    this.#http.emit('connection', socket)
     if (bytes.length > 0) socket.unshift(bytes)
     socket.resume()
   }
 
   #failed(socket: Socket, opening: Opening, error: unknown): void {
     opening.release()
-    this.#challenged.delete(socket)
+    this.#known(socket)
     if (!(error instanceof OpeningFault)) throw error
     const isSilent = socket.bytesRead === 0
     if (error.kind === 'left' || socket.destroyed || isSilent) socket.destroy()

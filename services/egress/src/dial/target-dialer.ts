@@ -1,5 +1,75 @@
-import type { DialRequest, Dialled } from './dial-request.ts'
+import type { OnReadOpts } from 'node:net'
+import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
+import type { Target, TargetVerdict } from '@ipfleet/net/target.ts'
+import type { ClientSignal, Dialled, DialRequest } from './dial-request.ts'
+import type { Source } from '../sources/source-pool.ts'
+import { dialRefusal, type Refusal, refusal, verdictRefusal } from '../proxy/proxy-status.ts'
+import type { Identity } from '../auth/authenticator.ts'
+import type { RequestContext } from '../proxy/request-record.ts'
 import { FamilyAttempt, type AttemptEnd, type AttemptOwner, type FamilyAttemptDeps } from './family-attempt.ts'
+
+export interface TargetDialerDeps extends DialerDeps {
+  readonly policy: TargetPolicy
+  readonly record: { connected(source: Source, durationMs: number): void }
+}
+
+export type Connected = Extract<Dialled, { kind: 'connected' }>
+
+/** Connects requests to their targets. Its methods throw a Refusal. */
+export class TargetDialer {
+  readonly #deps: TargetDialerDeps
+
+  constructor(deps: TargetDialerDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * The name is looked up once, every address of it is checked, and only those that passed are dialled. A promise only if
+   * the name must be looked up.
+   */
+  route(
+    target: Target,
+    who: Identity,
+    method: 'connect' | 'forward',
+    signal: ClientSignal,
+    onread?: OnReadOpts,
+  ): DialRequest | Promise<DialRequest> {
+    const asked = { target, session: who.session, chosen: who.source, signal, onread }
+    const verdict = this.#deps.policy.judge(target, method)
+    return verdict instanceof Promise
+      ? verdict.then((later) => routeOf(later, asked, who))
+      : routeOf(verdict, asked, who)
+  }
+
+  dial(context: RequestContext, route: DialRequest): Promise<Connected> {
+    return new Promise((resolve, reject) => {
+      new HappyEyeballs(this.#deps, route, (dialled) => {
+        if (dialled.kind === 'connected' || dialled.kind === 'failed') context.source = dialled.source
+        if (dialled.kind === 'connected' && !route.signal.aborted) {
+          this.#deps.record.connected(dialled.source, dialled.durationMs)
+          resolve(dialled)
+          return
+        }
+        if (dialled.kind === 'connected') dialled.socket.destroy()
+        const hasLeft = dialled.kind === 'connected' || dialled.kind === 'aborted'
+        reject(hasLeft ? clientLeft() : dialRefusal(dialled))
+      }).start()
+    })
+  }
+}
+
+/** @throws Refusal */
+function routeOf(verdict: TargetVerdict, asked: Omit<DialRequest, 'addresses'>, { mayReach }: Identity): DialRequest {
+  if (asked.signal.aborted) throw clientLeft()
+  if (verdict.kind !== 'allowed') throw verdictRefusal(verdict)
+  const addresses = mayReach === undefined ? verdict.addresses : verdict.addresses.filter(mayReach(asked.target))
+  if (addresses.length === 0) throw refusal('target_refused', 'http_request_denied', 'user')
+  return { ...asked, addresses }
+}
+
+function clientLeft(): Refusal {
+  return refusal('client_left', 'http_request_error')
+}
 
 export interface DialerDeps extends FamilyAttemptDeps {
   /** For the whole dial. */
@@ -9,25 +79,11 @@ export interface DialerDeps extends FamilyAttemptDeps {
 /** How long the first family has before the second begins: the Connection Attempt Delay (RFC 8305 §5). */
 const attemptDelayMs = 250
 
-/** Connects to targets, bound to source addresses that a pool gives. */
-export class Dialer {
-  readonly #deps: DialerDeps
-
-  constructor(deps: DialerDeps) {
-    this.#deps = deps
-  }
-
-  /** Calls back once, perhaps before this returns. A socket has no listener for its errors then. */
-  dial(request: DialRequest, onEnd: (dialled: Dialled) => void): void {
-    new HappyEyeballs(this.#deps, request, onEnd).start()
-  }
-}
-
 /**
  * One dial. Where the target has addresses of both families, and the pool has sources of both, the second family begins
  * when the first has failed or is slow, and the first to connect wins (RFC 8305). So usually only one source is taken.
  */
-class HappyEyeballs implements AttemptOwner {
+export class HappyEyeballs implements AttemptOwner {
   readonly #deps: DialerDeps
   readonly #request: DialRequest
   readonly #onEnd: (dialled: Dialled) => void

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { fieldOf, headEnd, readConnectHead } from './connect-head.ts'
+import { fieldOf, headEnd, readConnectHead } from './opening.ts'
 
 const read = (text: string) => readConnectHead(Buffer.from(text, 'latin1'))
 const to = { url: 'a.test:443', httpVersion: '1.1' }
