@@ -11,7 +11,7 @@ beforeAll(async () => {
     fake: {
       keys: { 'test-key-1': busy, 'test-key-2': busy, 'test-key-3': busy },
     },
-    env: { NEGATIVE_TTL_SECONDS: '1', TOOLS: 'upstream' },
+    env: { NEGATIVE_TTL_SECONDS: '3', TOOLS: 'upstream' },
   })
 })
 afterAll(() => fleet.stop())

@@ -8,7 +8,8 @@ import { openReplica, type Replica, leaseKey, outcomeKey } from './replica.ts'
 import { connectAdmin } from '../replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
-const lifeMs = 1500
+/** A process that stands still for a while keeps its leases. */
+const lifeMs = 20_000
 let redis: TestRedis
 let admin: Awaited<ReturnType<typeof connectAdmin>>
 let replicas: [Replica, Replica]
@@ -201,11 +202,13 @@ describe('a load', () => {
   })
 
   test('that dies with its process is taken over when its leases have run out', async () => {
-    await replicas[0].leases.open().claim(names(0, 20))
+    const doomed = await openReplica({ url: redis.url, lifeMs: 1500 })
+    await doomed.leases.open().claim(names(0, 20))
     const caller = await run(replicas[1], names(0, 20))
     await caller.ended(20)
     expect(caller.loaded).toEqual(names(0, 20))
     expect(replicas[1].losses).toEqual({ taken_over: 20 })
+    doomed.close()
   })
 
   test.each([
@@ -227,7 +230,7 @@ describe('a load', () => {
     const first = new Caller(at(gate.promise))
     await replicas[0].flight.run(['a'], first, soon())
     const caller = new Caller()
-    const given = replicas[1].flight.run(['a', 'b'], caller, performance.now() + 200)
+    const given = replicas[1].flight.run(['a', 'b'], caller, performance.now() + 2000)
     await expect(given).rejects.toMatchObject({ code: 'upstream_timeout' })
     expect(caller.loaded).toEqual(['b'])
     gate.resolve()

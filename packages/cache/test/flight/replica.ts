@@ -15,7 +15,7 @@ import { RedlockLeases } from '../../src/flight/redlock-leases.ts'
 const textCodec: OutcomeCodec<string> = {
   encode: (outcome) => Buffer.from(`text ${outcome}`),
   decode: (bytes) => (bytes.toString().startsWith('text ') ? bytes.toString().slice(5) : undefined),
-  keepMs: () => 2000,
+  keepMs: () => 20_000,
   concernsOthers: (outcome) => !outcome.startsWith('own:'),
   servesLatecomers: (outcome) => !outcome.startsWith('once:'),
 }
