@@ -88,7 +88,7 @@ describe('an answer that can be read in two ways, or in none, is 502 as JSON', (
     ['a status of 099', 'HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n'],
     ['a version in lower case', 'http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
     ['HTTP/2', 'HTTP/2 200\r\ncontent-length: 0\r\n\r\n'],
-    ['an empty line first', `\r\n${ok('Content-Length: 0')}`],
+    ['a blank line first', ` \r\n${ok('Content-Length: 0')}`],
     ['a page without a head', '<html><body>poison</body></html>\r\n\r\n'],
     ['a greeting of another protocol', 'SSH-2.0-OpenSSH_9.2p1\r\n'],
     ['an alert of TLS', '\x15\x03\x01\x00\x02\x02\x16'],

@@ -163,15 +163,25 @@ describe('an answer whose lines end in LF alone', () => {
   })
 })
 
-describe('a body in answer to HEAD', () => {
+describe('a body where there can be none', () => {
   const ok = 'HTTP/1.1 200 OK\r\n'
+  const chunked = 'Transfer-Encoding: chunked\r\n\r\n'
   test.each([
-    ['with a length', `${ok}Content-Length: 6\r\n\r\n`, 'poison'],
-    ['in chunks', `${ok}Transfer-Encoding: chunked\r\n\r\n`, '6\r\npoison\r\n0\r\n\r\n'],
-    ['of no known length', `${ok}X-A: b\r\n\r\n`, 'poison'],
-    ['that looks like an answer', `${ok}Content-Length: 38\r\n\r\n`, `${ok}Content-Length: 6\r\n\r\npoison`],
-  ])('does not get in the way of the next answer, however late it comes: %s', async (_what, head, body) => {
-    client.write('HEAD /first HTTP/1.1\r\nHost: a\r\n\r\n')
+    ['to HEAD with a length', 'HEAD', `${ok}Content-Length: 6\r\n\r\n`, 'poison'],
+    ['to HEAD in chunks', 'HEAD', `${ok}${chunked}`, '6\r\npoison\r\n0\r\n\r\n'],
+    ['to HEAD of no known length', 'HEAD', `${ok}X-A: b\r\n\r\n`, 'poison'],
+    [
+      'to HEAD that looks like an answer',
+      'HEAD',
+      `${ok}Content-Length: 38\r\n\r\n`,
+      `${ok}Content-Length: 6\r\n\r\npoison`,
+    ],
+    ['with 204', 'GET', 'HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\n', 'poison'],
+    ['with 204 in chunks', 'GET', `HTTP/1.1 204 No Content\r\n${chunked}`, '0\r\n\r\n'],
+    ['with 304', 'GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\n', 'poison'],
+    ['with 304 in chunks', 'GET', `HTTP/1.1 304 Not Modified\r\n${chunked}`, '6\r\npoison\r\n0\r\n\r\n'],
+  ])('does not get in the way of the next answer, however late it comes: %s', async (_what, method, head, body) => {
+    client.write(`${method} /first HTTP/1.1\r\nHost: a\r\n\r\n`)
     const first = await asked()
     first.write(head)
     await client.saw('\r\n\r\n')
@@ -182,6 +192,32 @@ describe('a body in answer to HEAD', () => {
     second.write(`${ok}Connection: close\r\nContent-Length: 4\r\n\r\nmine`)
     expect(await client.saw('mine')).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
     expect(client.text).not.toContain('poison')
+  })
+})
+
+describe('what stands before an answer', () => {
+  const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n'
+  test.each(['\r\n', '\n', '\r\n\r\n'])('does not count if it is empty lines: %j', async (blank) => {
+    client.write('GET /first HTTP/1.1\r\nHost: a\r\n\r\n')
+    const server = await asked()
+    server.write(`${ok}body`)
+    await client.saw('body')
+    client.text = ''
+    // It is on its way when the server sends what belongs to the answer before.
+    client.write('GET /second HTTP/1.1\r\nHost: a\r\n\r\n')
+    await server.saw('GET /second')
+    server.write(blank)
+    server.write(`${ok}next`)
+    expect(await client.saw('next')).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(await server.ended).toBe('closed')
+  })
+
+  test.each(['HTTP/1.1  200 OK', 'HTTP/1.2 200 OK', 'HTTP/2.0 200 OK'])('a status line of %j', async (line) => {
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    const server = await asked()
+    server.write(`${line}\r\nContent-Length: 4\r\n\r\nbody`)
+    expect(await client.saw('body')).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(await server.ended).toBe('closed')
   })
 })
 

@@ -29,6 +29,9 @@ describe('a status line', () => {
     ['HTTP/1.1 600 High', '1.1', 600, 'High'],
     ['HTTP/1.1 999 Request denied', '1.1', 999, 'Request denied'],
     ['HTTP/1.1 100 Continue', '1.1', 100, 'Continue'],
+    ['HTTP/1.1  200 OK', '1.1', 200, 'OK'],
+    ['HTTP/1.2 200 OK', '1.1', 200, 'OK'],
+    ['HTTP/2.0 200 OK', '1.1', 200, 'OK'],
   ])('%j is read', (line, version, status, reason) => {
     expect(parse([line])).toMatchObject({ version, status, reason, fields: [] })
   })
@@ -37,12 +40,11 @@ describe('a status line', () => {
     '',
     ' HTTP/1.1 200 OK',
     'http/1.1 200 OK',
-    'HTTP/1.2 200 OK',
     'HTTP/2 200 OK',
-    'HTTP/2.0 200 OK',
+    'HTTP/1.10 200 OK',
     'HTTP/0.9 200 OK',
     'HTTP/1.1200 OK',
-    'HTTP/1.1  200 OK',
+    'HTTP/1.1 \t200 OK',
     'HTTP/1.1\t200 OK',
     'HTTP/1.1 20 OK',
     'HTTP/1.1 2000 OK',
@@ -219,14 +221,23 @@ test.each([
   expect(parse([`HTTP/${version} 200 OK`, ...fields]).keepsAlive).toBe(keepsAlive)
 })
 
+test.each(['HTTP/1.1  200 OK', 'HTTP/1.2 200 OK', 'HTTP/2.0 200 OK'])('%j ends the connection', (line) => {
+  expect(parse([line, 'Content-Length: 5']).keepsAlive).toBe(false)
+})
+
 test.each([
   ['HEAD', 200, 'Content-Length: 5', false],
   ['HEAD', 404, 'Transfer-Encoding: chunked', false],
   ['HEAD', 200, 'X-A: b', false],
   ['HEAD', 200, 'Content-Length: 0', true],
   ['HEAD', 204, 'X-A: b', true],
-  ['HEAD', 304, 'Content-Length: 5', true],
-  ['GET', 304, 'Content-Length: 5', true],
+  ['HEAD', 304, 'Content-Length: 5', false],
+  ['GET', 304, 'Content-Length: 5', false],
+  ['GET', 304, 'X-A: b', true],
+  ['GET', 204, 'Content-Length: 0', true],
+  ['POST', 204, 'Content-Length: 2', false],
+  ['GET', 204, 'Transfer-Encoding: chunked', false],
+  ['GET', 200, 'Content-Length: 5', true],
 ])('after the answer to %s with %i and %s the connection is used again: %s', (method, status, field, keepsAlive) => {
   expect(parse([`HTTP/1.1 ${status} x`, field], method).keepsAlive).toBe(keepsAlive)
 })

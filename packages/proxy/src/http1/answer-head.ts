@@ -10,9 +10,9 @@ export interface ParsedHead extends AnswerHead {
 
 /**
  * RFC 9112 §4; servers leave out the blank before an empty reason. A status above 599 is passed on: RFC 9110 §15 says how
- * clients take it.
+ * clients take it. Any other version is read as 1.1 (§2.5), which is how its sender has been asked.
  */
-const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
+const statusLine = /^HTTP\/([1-9]\.\d)( +)([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 
 /**
  * How an answer is read. `strict`, because what two readers understand in two ways can be made into an answer to another
@@ -30,30 +30,35 @@ export function parseAnswerHead(given: string, method: string, reading: Reading 
   const lf = text.indexOf('\n')
   const line = statusLine.exec(lf < 0 ? text : text.slice(0, lineEnd(text, lf)))
   if (line === null) throw new UpstreamFault('garbled', 'the status line is malformed')
-  const version = line[1] === '1' ? '1.1' : '1.0'
-  const status = Number(line[2])
+  const [, told = '', blanks, digits, reason = ''] = line
+  const version = told === '1.0' ? told : '1.1'
+  const status = Number(digits)
+  // A server that errs in its first line may err in more.
+  const isUsual = told <= '1.1' && blanks === ' '
   const reader = new FieldReader(reading)
   if (lf >= 0) eachField(text, lf + 1, reader.take)
   const framing = framingOf(reader, { status, version, method })
   return {
     status,
-    reason: line[3] ?? '',
+    reason,
     version,
     fields: reader.passedOn(status),
     framing,
     upgrade: reader.upgrade,
-    keepsAlive: reader.keepsAlive(version) && !mayBringStrayBody(method, status, reader),
+    keepsAlive: isUsual && reader.keepsAlive(version) && !mayBringStrayBody(method, status, reader),
   }
 }
 
 /**
- * Servers such as cheroot, Starman and waitress send the body of GET in answer to HEAD, at any time after the head. On a
- * connection that is used again it would stand before the next answer, or pass for it. Where the head rules out a body
- * there is none to fear.
+ * Servers such as cheroot, Starman and waitress send the body of GET in answer to HEAD, and others one with 204 or 304,
+ * at any time after the head. On a connection that is used again it would stand before the next answer, or pass for it.
+ * Where the head rules out a body there is none to fear; with 204 and 304, unless the head announces one.
  */
-function mayBringStrayBody(method: string, status: number, { contentLength }: FieldReader): boolean {
-  if (method !== 'HEAD' || status < 200 || status === 204 || status === 304) return false
-  return contentLength === undefined || Number(contentLength) > 0
+function mayBringStrayBody(method: string, status: number, reader: FieldReader): boolean {
+  const { contentLength, transferEncoding } = reader
+  const hasNone = status === 204 || status === 304
+  if (status < 200 || (method !== 'HEAD' && !hasNone)) return false
+  return transferEncoding !== undefined || Number(contentLength ?? (hasNone ? 0 : 1)) > 0
 }
 
 const fold = /\r?\n[ \t]+/g

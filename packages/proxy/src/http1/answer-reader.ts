@@ -15,11 +15,14 @@ export interface AnswerSink {
 
 const maxHeadLength = 65_536
 const maxInterims = 32
-const beginning = 'HTTP/1.'
+const beginning = 'HTTP/'
+/** Of empty lines before an answer. */
+const maxBlankLength = 64
 const emptyLine = '\r\n\r\n'
 /** An LF without a CR before it. */
 const bareLf = /(?<!\r)\n/
 const nothing: Buffer = Buffer.alloc(0)
+const CR = 0x0d
 
 /** Reads the answers that come over one connection, one after the other. */
 export class AnswerReader {
@@ -34,8 +37,8 @@ export class AnswerReader {
   #left = 0
   #chunks: ChunkedDecoder | undefined
   #hasBegun = false
-  /** Whether the answer, or an interim one before it, had a line end that not all readers take. */
-  #hasBareLf = false
+  /** Whether the answer, or an interim one before it, had line ends that not all readers take. */
+  #isOdd = false
 
   constructor(sink: AnswerSink, reading: Reading = 'strict') {
     this.#sink = sink
@@ -57,7 +60,7 @@ export class AnswerReader {
     this.#mayDecline = asksToSwitch
     this.#hasBegun = false
     this.#interims = 0
-    this.#hasBareLf = false
+    this.#isOdd = false
     this.#pending = nothing
     this.#head = undefined
     this.#chunks = undefined
@@ -65,15 +68,15 @@ export class AnswerReader {
 
   /** @throws UpstreamFault `garbled`; the connection is of no use then */
   push(bytes: Buffer): void {
-    this.#hasBegun = true
-    if (this.#head === undefined)
-      this.#readHead(this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]))
-    else this.#readBody(this.#head, bytes)
+    if (this.#head !== undefined) return this.#readBody(this.#head, bytes)
+    this.#readHead(this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]))
   }
 
   #readHead(bytes: Buffer): void {
     // In one piece: to look for the end in a string costs a third of what it costs in a buffer.
     const text = bytes.toString('latin1', 0, maxHeadLength)
+    if (text.charCodeAt(0) <= CR) return this.#skipBlank(text, bytes)
+    this.#hasBegun = true
     const end = endOfHead(text)
     if (end < 0) {
       if (text.length === maxHeadLength) throw new UpstreamFault('garbled', 'the head of the answer is too long')
@@ -85,12 +88,24 @@ export class AnswerReader {
     this.#pending = nothing
     const headText = text.slice(0, lineEnd(text, end))
     const length = text.startsWith('\r', end + 1) ? end + 3 : end + 2
-    this.#hasBareLf ||= !text.startsWith(emptyLine, end - 1) || bareLf.test(headText)
+    this.#isOdd ||= !text.startsWith(emptyLine, end - 1) || bareLf.test(headText)
     const head = parseAnswerHead(headText, this.#method, this.#reading)
     const rest = bytes.subarray(length)
     if (head.status >= 200) this.#begin(head, rest)
     else if (head.status === 101) this.#switch(head, rest)
     else this.#interim(head, rest)
+  }
+
+  /** Empty lines that a server has sent behind the answer before: servers may too (RFC 9112 §2.2), and HAProxy does. */
+  #skipBlank(text: string, bytes: Buffer): void {
+    const length = /^[\r\n]*/.exec(text)?.[0].length ?? 0
+    if (length === 0 || length > maxBlankLength) throw new UpstreamFault('garbled', 'no HTTP/1 answer')
+    this.#isOdd = true
+    if (length === bytes.length) this.#pending = bytes
+    else {
+      this.#pending = nothing
+      this.#readHead(bytes.subarray(length))
+    }
   }
 
   #interim(head: ParsedHead, rest: Buffer): void {
@@ -121,7 +136,7 @@ export class AnswerReader {
 
   /** A server that errs in its line ends may err in more. */
   #isReusable({ keepsAlive }: ParsedHead): boolean {
-    return keepsAlive && !this.#hasBareLf
+    return keepsAlive && !this.#isOdd
   }
 
   #readBody(head: ParsedHead, bytes: Buffer): void {
