@@ -12,6 +12,8 @@ export interface ReadmePlace {
   readonly print: (line: string) => void
   /** How long a block may take until it ends or is ready. */
   readonly timeoutMs: (script: string) => number
+  /** What the reader does with what runs on, before Ctrl-C. */
+  readonly beforeStop?: () => Promise<void>
 }
 
 /**
@@ -41,6 +43,7 @@ interface Visit {
 
 async function follow(step: ReadmeStep, { name, place, terminals }: Visit): Promise<void> {
   if (step.kind === 'stop') {
+    await place.beforeStop?.()
     for (const terminal of terminals.splice(0).toReversed()) await terminal.interrupt()
     return
   }
