@@ -19,7 +19,7 @@ export interface KeyedTableOptions<Row> {
   readonly empty: string
 }
 
-/** So many rows are shown before somebody asks for all, and so many are made at once. */
+/** So many rows are shown before somebody asks for all, and so many are drawn in one frame. */
 const firstRows = matchMedia('(max-width: 46rem)').matches ? 4 : 12
 const rowsAtOnce = 20
 
@@ -74,9 +74,8 @@ export class KeyedTable<Row> {
     this.update(this.#rows)
   }
 
-  /** Draws what is there, and some of what is not; the rest in later tasks, so that none is long. */
   #draw(): void {
-    clearTimeout(this.#pending)
+    cancelAnimationFrame(this.#pending)
     const shown = this.#showsAll ? this.#rows : this.#rows.slice(0, firstRows)
     const keys = new Set(shown.map((row) => this.#options.keyOf(row)))
     for (const [key, line] of this.#lines) {
@@ -84,24 +83,24 @@ export class KeyedTable<Row> {
       line.remove()
       this.#lines.delete(key)
     }
+    this.#drawSome(shown, this.#body.firstChild)
+  }
+
+  /** Some rows in this frame and the rest in later ones, so that no layout takes long. @param place of the first one */
+  #drawSome(rows: readonly Row[], place: ChildNode | null): void {
     const focused = document.activeElement
-    let made = 0
-    let place: ChildNode | null = this.#body.firstChild
-    for (const row of shown) {
+    let next = place
+    for (const row of rows.slice(0, rowsAtOnce)) {
       const key = this.#options.keyOf(row)
-      const known = this.#lines.get(key)
-      if (known === undefined && made === rowsAtOnce) {
-        this.#pending = setTimeout(() => this.#draw())
-        break
-      }
-      const line = known ?? this.#newLine(key)
-      if (known === undefined) made += 1
+      const line = this.#lines.get(key) ?? this.#newLine(key)
       this.#fill(line, row)
-      if (line === place) place = line.nextSibling
-      else this.#body.insertBefore(line, place)
+      if (line === next) next = line.nextSibling
+      else this.#body.insertBefore(line, next)
     }
     // A row that has moved has lost it.
     if (focused instanceof HTMLElement && this.#body.contains(focused)) focused.focus({ preventScroll: true })
+    const rest = rows.slice(rowsAtOnce)
+    if (rest.length > 0) this.#pending = requestAnimationFrame(() => this.#drawSome(rest, next))
   }
 
   #newLine(key: string): HTMLTableRowElement {

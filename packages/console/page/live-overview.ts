@@ -23,11 +23,13 @@ export class LiveOverview {
   constructor(options: LiveOverviewOptions) {
     this.#options = options
     // A page in the background holds no connection: a browser has six for a server, and a session has five streams.
-    document.addEventListener('visibilitychange', () => (document.hidden ? this.#close() : this.open()))
+    document.addEventListener('visibilitychange', () => this.open())
   }
 
   open(): void {
     this.#close()
+    // Nothing is drawn of a page that is not seen.
+    if (document.hidden) return
     this.#source = new EventSource('/console/api/events')
     this.#source.addEventListener('overview', (event: MessageEvent<string>) => this.#show(event.data))
     this.#source.addEventListener('error', () => this.#onBroken())
@@ -69,6 +71,6 @@ export class LiveOverview {
       else this.#onBroken()
       return
     }
-    if (!document.hidden) this.open()
+    this.open()
   }
 }

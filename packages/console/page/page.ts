@@ -66,11 +66,11 @@ function showFleet(session: Session): void {
   showLogOut(session)
 }
 
-/** Each in a task of its own: none may keep the page from answering for long. */
+/** Each in a frame of its own: no layout may keep the page from answering for long. */
 function inTurn(steps: readonly (() => unknown)[]): void {
   const [step, ...rest] = steps
   if (step === undefined) return
-  setTimeout(() => {
+  requestAnimationFrame(() => {
     step()
     inTurn(rest)
   })

@@ -1,94 +1,39 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { readFile } from 'node:fs/promises'
 import { accessibilityFindings, launchBrowser, steadyPage } from '@ipfleet/testing/browser.ts'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { isInstalled } from '@ipfleet/testing/is-installed.ts'
-import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
-import { type ServiceProcess, startReplica, startService } from '@ipfleet/testing/service-process.ts'
-import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
+import { adminToken, EdgeFleet, readToken } from './edge-fleet.ts'
 
 /** The page behind an edge, with a bulk service: logins, and lists of addresses (issue 19). */
 
 jest.setTimeout(300_000)
 const hasChromium = await isInstalled('chromium', 'logins and jobs of the console are not tested')
 
-const adminToken = 'console-admin-token'
-const readToken = 'console-read-token'
-const entryOf = (service: string): string =>
-  fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url))
-
-const open = new AsyncDisposableStack()
+const keys = ['console-key-1', 'console-key-2']
 let fake: FakeIpinfo
-let replica: ServiceProcess
-let edge: ServiceProcess
+let fleet: EdgeFleet
 let browser: Browser
-let env: Readonly<Record<string, string>>
 let page: Page
 
 beforeAll(async () => {
   if (!hasChromium) return
-  const keys = ['console-key-1', 'console-key-2']
   fake = await startFakeIpinfo({ keys: Object.fromEntries(keys.map((key) => [key, {}])) })
-  open.defer(() => fake.close())
-  const redis = await startTestRedis()
-  open.defer(() => redis.stop())
-  const common = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '5000', DRAIN_MS: '0' }
-  env = {
-    ...common,
-    IPINFO_BASE_URL: fake.url,
-    IPINFO_KEYS: keys.join(','),
-    ADMIN_TOKEN: adminToken,
-    CONSOLE_READ_TOKEN: readToken,
-    TRUST_PROXY: 'loopback',
-  }
-  replica = await startReplica(env)
-  open.defer(async () => void (await replica.stop()))
-  const bulk = await startService({
-    entry: entryOf('bulk'),
-    name: 'bulk',
-    env: { ...common, PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', LOOKUP_URL: replica.url },
-  })
-  open.defer(async () => void (await bulk.stop()))
-  edge = await startEdge(replica.url, bulk.url)
-  open.defer(async () => void (await edge.stop()))
+  fleet = await EdgeFleet.start({ IPINFO_BASE_URL: fake.url, IPINFO_KEYS: keys.join(',') })
   browser = await launchBrowser()
-  open.defer(() => browser.close())
 }, 120_000)
-afterAll(() => open.disposeAsync())
+afterAll(async () => {
+  await browser?.close()
+  await fleet?.disposeAsync()
+  await fake?.close()
+})
 afterEach(() => page?.context().close())
-
-async function startEdge(lookups: string, jobs: string): Promise<ServiceProcess> {
-  const folder = await temporaryFolder('console-edge')
-  open.defer(() => folder.remove())
-  const file = join(folder.path, 'proxy.toml')
-  const toml = `
-    [server]
-    listen = "127.0.0.1:0"
-    [upstreams]
-    backends = ["${lookups}"]
-    [groups.bulk]
-    backends = ["${jobs}"]
-    [[routes]]
-    prefix = "/jobs"
-    upstreams = "bulk"
-    [console]
-    enabled = true`
-  await writeFile(file, toml)
-  return startService({
-    entry: entryOf('edge'),
-    args: ['--config', file],
-    name: 'edge',
-    env: { ADMIN_TOKEN: adminToken, LOG_FORMAT: 'json', DRAIN_MS: '0', REDIS_URL: env['REDIS_URL'] ?? '' },
-  })
-}
 
 async function opened(): Promise<Page> {
   page = await steadyPage(browser, { viewport: { width: 1280, height: 900 } })
   page.setDefaultTimeout(0)
-  await page.goto(`${edge.url}/console`)
+  await page.goto(`${fleet.edge.url}/console`)
   return page
 }
 
@@ -186,7 +131,7 @@ async function saved(button: ReturnType<Page['getByRole']>): Promise<readonly [n
 
     // Whoever has the link sees the report, without a login.
     const link = await row.getByRole('link', { name: 'Report: visits.txt' }).getAttribute('href')
-    const report = await fetch(new URL(link ?? '', edge.url))
+    const report = await fetch(new URL(link ?? '', fleet.edge.url))
     expect(await report.text()).toContain('Report of 3,000 addresses')
   })
 
@@ -214,9 +159,7 @@ async function saved(button: ReturnType<Page['getByRole']>): Promise<readonly [n
   // The last one: the tokens are others after it.
   test('a session ends when its token is another one', async () => {
     await loggedIn(adminToken)
-    const { port } = replica
-    await replica.stop()
-    replica = await startReplica({ ...env, PORT: String(port), ADMIN_TOKEN: 'another-admin-token' })
+    await fleet.replaceReplica({ ADMIN_TOKEN: 'another-admin-token' })
     await page.getByLabel('Token', { exact: true }).waitFor()
     await logIn(adminToken)
     await page.getByRole('alert').filter({ hasText: 'neither ADMIN_TOKEN' }).waitFor()
