@@ -94,7 +94,8 @@ export class FlowChart {
           values: (_chart, values) => values.map((value) => (Number.isInteger(value) ? count(value) : '')),
         },
       ],
-      padding: [8, 4, 0, 0],
+      // The last time stands beyond the end of its bar.
+      padding: [8, 14, 0, 0],
       // Half a minute more on both sides, for a bar stands around its minute.
       scales: {
         x: { range: (_chart, min, max) => [min - 30, max + 30] },

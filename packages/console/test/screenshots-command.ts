@@ -39,10 +39,9 @@ function demoFleet(): Overview {
     ...fleet,
     verdict: { state: 'green', sentence: 'All is well: 5 of 6 keys ready, 4 replicas', others: [] },
     flow: { ...fleet.flow, money },
-    keys: fleet.keys.map((key, index) => ({
-      ...key,
-      used: 6200 + ((index * 17_311) % 41_000),
-      share: key.share > 0 ? 0.2 : 0,
-    })),
+    keys: fleet.keys.map(({ emptyOn = '', ...key }, index) => {
+      const used = 6200 + ((index * 17_311) % 41_000)
+      return { ...key, used, share: key.share > 0 ? 0.2 : 0, ...(used > 30_000 && { emptyOn }) }
+    }),
   }
 }
