@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { until } from '@ipfleet/testing/until.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import {
   type AskOptions,
@@ -44,6 +45,15 @@ function direct(path: string, options: AskOptions = {}): Promise<Reply> {
 
 const essence = ({ status, headers, text }: Reply): object => ({ status, type: headers['content-type'], text })
 
+/** An answer for which upstream was not asked. A replica that stood still for the life of its lease keeps none at first. */
+function fromCache(path: string): Promise<Reply> {
+  return until(async () => {
+    fleet.fake.clearCalls()
+    const reply = await fleet.ask(path)
+    return fleet.fake.calls.length === 0 && reply
+  })
+}
+
 /** Which address a client has whose request came with this X-Forwarded-For. */
 async function ipBehind(forwarded: string): Promise<string> {
   return (await fleet.ask('/ip', { headers: { 'x-forwarded-for': forwarded } })).text
@@ -83,9 +93,7 @@ describe('GET, word for word what upstream says', () => {
     const expected = await direct(path)
     expect(essence(await fleet.ask(path))).toEqual(essence(expected))
     // From the cache it is the same, and upstream is not asked.
-    fleet.fake.clearCalls()
-    expect(essence(await fleet.ask(path))).toEqual(essence(expected))
-    expect(fleet.fake.calls).toEqual([])
+    expect(essence(await fromCache(path))).toEqual(essence(expected))
   })
 
   test.each([

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 async function open(options: Partial<ReplicaOptions> = {}): Promise<Replica> {
   // Who gets no answer in time on a busy machine does not wait, and tests await that all do.
-  const replica = await openReplica({ url: redis.url, lifeMs, timeoutMs: 1000, ...options })
+  const replica = await openReplica({ url: redis.url, lifeMs, ...options })
   cleanups.push(() => replica.close())
   return replica
 }
@@ -373,13 +373,13 @@ describe('a holder that fails', () => {
 
 describe('a Redis that fails', () => {
   test('hung before a load has begun: the fleet cannot be asked', async () => {
-    const replica = await open()
+    const replica = await open({ timeoutMs: 1000 })
     await redis.pause()
     await expect(replica.fly('s', neverLoad, inMs(5000))).rejects.toMatchObject({ name: 'RedisUnavailable' })
   })
 
   test('hung while waiting: the fleet cannot be asked', async () => {
-    const [a, b] = await Promise.all([open(), open()])
+    const [a, b] = await Promise.all([open({ timeoutMs: 1000 }), open({ timeoutMs: 1000 })])
     const { load, begun, end } = heldLoad()
     const leading = a.fly('s', load, inMs(10_000))
     await begun
