@@ -23,6 +23,7 @@ const options = {
   'haproxy-log': { type: 'boolean', default: false },
   'node-flag': { type: 'string', multiple: true },
   'nginx-buffer': { type: 'string' },
+  against: { type: 'string' },
   flood: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h', default: false },
   version: { type: 'boolean', default: false },
@@ -30,7 +31,7 @@ const options = {
 
 type NumberOption = Exclude<
   keyof typeof options,
-  'json' | 'help' | 'version' | 'with-limit' | 'haproxy-log' | 'node-flag' | 'nginx-buffer' | 'flood'
+  'json' | 'help' | 'version' | 'against' | 'with-limit' | 'haproxy-log' | 'node-flag' | 'nginx-buffer' | 'flood'
 >
 
 export interface BenchArguments {
@@ -44,6 +45,8 @@ export interface BenchArguments {
   readonly nodeFlags: readonly string[]
   readonly floods: readonly string[]
   readonly nginxLogBuffer: string | undefined
+  /** The folder of another build. */
+  readonly against: string | undefined
   /** Throws a RangeError when it was given as anything but a whole number over 0. */
   readonly number: (option: NumberOption, otherwise: number) => number
 }
@@ -61,6 +64,7 @@ export function benchArguments(words: readonly string[]): BenchArguments {
     nodeFlags: values['node-flag'] ?? [],
     floods: values.flood ?? [],
     nginxLogBuffer: values['nginx-buffer'],
+    against: values.against,
     number: (option, otherwise) => {
       const text = values[option]
       return text === undefined ? otherwise : wholeNumber(option, text)

@@ -6,8 +6,9 @@ import { benches } from './benches.ts'
 const help = `Measures a lookup replica, the edge and the egress next to their peers, on loopback only.
 
   npm run bench -- all        all of the following, each with its own defaults or the options given, and README's table
-  npm run bench -- hit        CPU time per answer from memory, next to nginx proxy_cache if it is installed
+  npm run bench -- hit        CPU time per answer from memory, next to nginx proxy_cache if it is installed, and from Redis
   npm run bench -- miss       CPU time and added wait per cold miss, next to nginx if it is installed, and waits for Redis
+  npm run bench -- zipf       wall time of Zipf traffic to a fresh fleet of four replicas, next to another build
   npm run bench -- rss        memory after the start, with many entries, and with many idle connections
   npm run bench -- offline    which share of addresses the embedded database knows, and its memory; fetches a second source
   npm run bench -- commands   Redis commands per answer from Redis and per cold miss
@@ -35,6 +36,13 @@ hit, which is loaded by wrk if it is installed:
 miss, with the options of hit but --entries and:
   --connections N      default 12
   --latency-ms N       that upstream takes over an answer; default 20
+
+zipf:
+  --rounds N           default 5; the builds take turns
+  --requests N         default 10000
+  --clients N          default 64
+  --latency-ms N       as above
+  --against FOLDER     another build, such as a git worktree of an older commit in which 'npm run setup' has run; default: none
 
 rss:
   --entries N          default 10000

@@ -23,12 +23,14 @@ import {
   missTable,
   rssTable,
   shareTable,
+  zipfTable,
 } from './report.ts'
 import { benchOffline } from './offline-bench.ts'
-import { bulkRows, edgeRows, egressRows, hitRows, missRows, type ReadmeRow, rssRows } from './readme-rows.ts'
+import { bulkRows, edgeRows, egressRows, hitRows, missRows, type ReadmeRow, rssRows, zipfRows } from './readme-rows.ts'
 import type { RoundsOptions } from './rounds.ts'
 import { benchRss } from './rss-bench.ts'
 import { benchShare } from './share-bench.ts'
+import { benchZipf } from './zipf-bench.ts'
 
 /** The same for programs and for people. */
 export interface Measured {
@@ -54,6 +56,17 @@ export const benches: Readonly<Record<string, Bench>> = {
     const latencyMs = number('latency-ms', 20)
     const report = await benchMiss({ ...load, latencyMs, nodeFlags, nginxLogBuffer })
     return { report, table: missTable(report), rows: missRows(report, latencyMs) }
+  },
+  zipf: async ({ number, against }) => {
+    const report = await benchZipf({
+      rounds: number('rounds', 5),
+      requests: number('requests', 10_000),
+      clients: number('clients', 64),
+      latencyMs: number('latency-ms', 20),
+      against,
+      progress,
+    })
+    return { report, table: zipfTable(report), rows: zipfRows(report) }
   },
   rss: async ({ number, nodeFlags }) => {
     const report = await benchRss({

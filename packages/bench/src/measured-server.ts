@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, closeSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { memoryFlags } from '@ipfleet/testing/memory-flags.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
@@ -72,12 +72,14 @@ export const compileCache = fileURLToPath(new URL('node_modules/.cache/node', ro
 /**
  * A lookup replica as `npm start` runs it, with the access log as JSON and metrics on. `nodeFlags` come before the
  * entry, after those of `npm start`.
+ * @param build the folder of another build, in which the dependencies are installed; default: this one
  */
 export function replicaCommand(
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[] = [],
+  build?: string,
 ): ServerCommand {
-  return serviceCommand('lookup', env, nodeFlags)
+  return serviceCommand('lookup', env, nodeFlags, build)
 }
 
 /** A service of the fleet, as `npm run` starts it. */
@@ -85,8 +87,9 @@ export function serviceCommand(
   service: 'lookup' | 'bulk',
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[] = [],
+  build = fileURLToPath(root),
 ): ServerCommand {
-  const entry = fileURLToPath(new URL(`services/${service}/src/main.ts`, root))
+  const entry = resolve(build, `services/${service}/src/main.ts`)
   return {
     name: service === 'lookup' ? 'replica' : service,
     command: process.execPath,

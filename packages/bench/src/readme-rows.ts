@@ -5,15 +5,25 @@ import type { HitReport } from './hit-bench.ts'
 import type { MissReport } from './miss-bench.ts'
 import { megabytes, ratioText } from './report.ts'
 import type { RssReport } from './rss-bench.ts'
+import type { ZipfReport } from './zipf-bench.ts'
 
 /** A row of README's table: what was measured, next to what (empty: next to nothing), and what came out. */
 export type ReadmeRow = readonly [what: string, peer: string, result: string]
 
 const nginxIsMissing = 'not measured: nginx is not installed'
 
-export function hitRows({ ratio }: HitReport): ReadmeRow[] {
+export function hitRows({ ratio, fromRedis }: HitReport): ReadmeRow[] {
   const result = ratio ? ratioText(ratio) : nginxIsMissing
-  return [['an answer from a replica’s memory, with an access log', 'nginx `proxy_cache`', result]]
+  return [
+    ['an answer from a replica’s memory, with an access log', 'nginx `proxy_cache`', result],
+    ['an answer from Redis', 'one from memory', ratioText(fromRedis)],
+  ]
+}
+
+export function zipfRows({ load, wallMs, ratio }: ZipfReport): ReadmeRow[] {
+  const what = `a fresh fleet: ${load}`
+  if (ratio) return [[what, 'an older build', ratioText(ratio)]]
+  return [[what, '', `${(wallMs / 1000).toFixed(1)} s`]]
 }
 
 export function missRows({ peer, waits }: MissReport, latencyMs: number): ReadmeRow[] {

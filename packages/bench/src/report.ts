@@ -10,15 +10,23 @@ import type { MissReport } from './miss-bench.ts'
 import type { OfflineReport } from './offline-bench.ts'
 import type { RssReport } from './rss-bench.ts'
 import type { ShareReport } from './share-bench.ts'
+import type { ZipfReport } from './zipf-bench.ts'
 import type { Ratio, Series } from './series.ts'
 
 /** Reports as small tables for a terminal. */
 
-export function hitTable({ load, series, ratio }: HitReport): string {
+export function hitTable({ load, series, ratio, fromRedis }: HitReport): string {
   const verdict = ratio
     ? `replica / nginx: ${ratioText(ratio)}, wanted: at most 1.00`
     : 'nginx is not installed: nothing to compare with'
-  return `${load}\n${seriesTable('hit', series)}\n${verdict}\n`
+  const shared = `from Redis / from memory: ${ratioText(fromRedis)}, wanted: at most 2.00`
+  return `${load}\n${seriesTable('hit', series)}\n${verdict}\n${shared}\n`
+}
+
+export function zipfTable({ load, wallMs, againstMs, ratio }: ZipfReport): string {
+  const theirs = againstMs === undefined ? [] : [['the other build', againstMs.toFixed(0)]]
+  const verdict = ratio ? `this build / the other: ${ratioText(ratio)}, wanted: at most 0.50\n` : ''
+  return `${load}\n${table([['fleet of', 'ms'], ['this build', wallMs.toFixed(0)], ...theirs])}\n${verdict}`
 }
 
 export function missTable({ load, series, peer, waits }: MissReport): string {
