@@ -6,7 +6,7 @@ import {
   milliseconds,
   number,
   path,
-  seconds,
+  seconds as secondsOf,
   secretText,
   text,
   textual,
@@ -25,7 +25,7 @@ import { targetList } from '@ipfleet/net/target-list.ts'
 import { traceSettings } from '@ipfleet/telemetry/tracing/trace-settings.ts'
 
 /** Of a wait: what a timer can measure. */
-const maxTimerSeconds = Math.floor(maxTimerMs / 1000)
+const seconds: typeof secondsOf = (options) => secondsOf({ max: Math.floor(maxTimerMs / 1000), ...options })
 
 const sources = {
   IP_POOL: textualList({
@@ -50,7 +50,6 @@ const sources = {
   HEALTH_CHECK_INTERVAL_SECONDS: seconds({
     group: 'Sources',
     min: 0.1,
-    max: maxTimerSeconds,
     default: 10,
     help: 'Between two checks of an address',
   }),
@@ -62,7 +61,6 @@ const sources = {
   }),
   SITE_BENCH_SECONDS: seconds({
     group: 'Sources',
-    max: maxTimerSeconds,
     default: 300,
     help: 'How long an address that a site refuses (403, 429) is not used for that site; 0: it is',
   }),
@@ -111,10 +109,7 @@ const targets = {
     group: 'Targets',
     help: 'Targets that may be private, or this machine itself. A name stands for all its addresses. Where the proxy listens stays refused',
   }),
-  DENY_TARGETS: targetList({
-    group: 'Targets',
-    help: 'Targets that are refused, also when they are allowed',
-  }),
+  DENY_TARGETS: targetList({ group: 'Targets', help: 'Targets that are refused, also when they are allowed' }),
   RESOLVER: resolverSetting('Targets'),
 }
 
@@ -131,14 +126,12 @@ const forwarding = {
   ANSWER_TIMEOUT_SECONDS: seconds({
     group: 'Forwarding',
     min: 0.001,
-    max: maxTimerSeconds,
     default: 60,
     help: 'How long an origin may take to begin its answer',
   }),
   IDLE_TIMEOUT_SECONDS: seconds({
     group: 'Forwarding',
     min: 0.001,
-    max: maxTimerSeconds,
     default: 300,
     help: 'How long nothing may pass through a tunnel, or of a body',
   }),
@@ -167,7 +160,6 @@ const caps = {
   }),
   TUNNEL_MAX_SECONDS: seconds({
     group: 'Caps',
-    max: maxTimerSeconds,
     default: 0,
     help: 'Time after which a tunnel is closed; 0: no limit',
   }),
