@@ -308,6 +308,10 @@ test('of two keys one is used up (402): the other answers everything, batches to
   expect(Object.keys(fleet.fake.countByToken())).toEqual(['test-key-2'])
   // Lite costs nothing.
   expect((await fleet.ask('/lite/8.8.8.8')).status).toBe(200)
+  // A plan that lacks a product says nothing of what it has.
+  fleet.fake.behave({ kind: 'status', status: 402, body: {}, paths: ['/max/8.8.8.8', '/lookup/8.8.8.8'] })
+  for (const path of ['/max/8.8.8.8', '/lookup/8.8.8.8']) expect((await fleet.ask(path)).status).toBe(503)
+  await expectLookups(fleet)
   expect(cacheStatus(batch)).toContain('fwd=miss')
 })
 

@@ -29,7 +29,9 @@ export const ipinfoRules: readonly Rule[] = [
   rule('401', 'anything', 'settle'),
 
   rule('402', 'page', 'fail_over'),
-  rule('402', 'anything', 'exhaust_key', ['plan', 'lookup', 'plus', 'max']),
+  rule('402', 'account_limit', 'exhaust_key', ['plan', 'lookup', 'plus', 'max']),
+  // Of a product that not every plan has it may mean that this one has to be paid for.
+  rule('402', 'anything', 'exhaust_key', ['plan']),
   rule('402', 'anything', 'exhaust_product'),
 
   // A bot wall in front of upstream says nothing about a key.

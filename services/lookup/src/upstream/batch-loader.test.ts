@@ -71,6 +71,18 @@ test('a batch that is too large for upstream is asked in smaller parts', async (
   expect([...settled.values()]).toMatchObject(Array.from({ length: 40 }, () => ({ answer: { status: 200 } })))
 })
 
+test('where any batch is too large for upstream, each query is asked by itself', async () => {
+  const { upstream, seen } = upstreamWith((item) => ({ ip: item }))
+  const refusal = { status: 413, contentType: 'application/json', body: Buffer.from('{}') }
+  const load: Upstream['load'] = async (request, ...rest) => {
+    const outcome = await upstream.load(request, ...rest)
+    return request.method === 'POST' ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
+  }
+  const settled = await outcomesOf({ load }, targetsOf(3))
+  expect(seen.map(({ items }) => items.length)).toEqual([3, 1, 1, 1, 1])
+  expect([...settled.values()]).toMatchObject(Array.from({ length: 3 }, () => ({ answer: { status: 200 } })))
+})
+
 test.each(['Rate limit exceeded', 5, true])('%j in the place of a record is no answer', async (value) => {
   const { upstream } = upstreamWith((item) => (item === '11.0.0.0' ? value : { ip: item }))
   const outcomes = await outcomesOf(upstream, targetsOf(2))

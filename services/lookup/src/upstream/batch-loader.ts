@@ -114,7 +114,7 @@ export class BatchLoader {
         size = Math.ceil(part.length / shrinkBy)
         continue
       }
-      if ((isRefusal(outcome) && !reading.hasValues) || hasStatus(outcome, ofNoBatches)) {
+      if ((isRefusal(outcome) && !reading.hasValues) || hasStatus(outcome, ofNoSuchBatch)) {
         return askSingly(left, (request) => this.#single.load(request, deadlineMs, terms), settle)
       }
       const values = isRefusal(outcome) ? outcome : valuesIn(outcome, reading)
@@ -191,9 +191,9 @@ function batchRequest(route: Route, batchOf: string, queries: readonly Query[]):
   return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'object', batchOf }
 }
 
-/** Upstream has no batches there. */
-const ofNoBatches: ReadonlySet<number> = new Set([404, 405, 410])
 const tooLarge: ReadonlySet<number> = new Set([413])
+/** Upstream has no batches there, or none that are small enough for it. */
+const ofNoSuchBatch: ReadonlySet<number> = new Set([404, 405, 410, ...tooLarge])
 
 function hasStatus(outcome: Outcome, statuses: ReadonlySet<number>): boolean {
   return outcome.kind === 'answer' && statuses.has(outcome.answer.status)
