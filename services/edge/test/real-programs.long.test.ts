@@ -109,6 +109,23 @@ const servers: readonly Server[] = [
     }),
     isStatic: true,
   },
+  {
+    name: 'Caddy',
+    version: ['caddy', 'version'],
+    from: 'apt install caddy',
+    start: (port) => ({
+      command: 'caddy',
+      args: ['file-server', '--root', folder.path, '--listen', `127.0.0.1:${port}`],
+    }),
+    isStatic: true,
+  },
+  {
+    name: 'PHP',
+    version: ['php', '--version'],
+    from: 'apt install php-cli',
+    start: (port) => ({ command: 'php', args: ['-S', `127.0.0.1:${port}`, '-t', folder.path] }),
+    isStatic: true,
+  },
   { ...own('wsgiref'), version: ['python3', '--version'], from: 'apt install python3' },
   python('gunicorn', (port) => ['-m', 'gunicorn', '--chdir', programs, '-b', `127.0.0.1:${port}`, 'app:wsgi']),
   {
