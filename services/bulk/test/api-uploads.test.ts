@@ -245,6 +245,7 @@ describe('a good one', () => {
     body.end(addressLines(5000))
     const { status, json } = await answer
     expect([status, json().lines.total]).toEqual([202, 15_000])
+    await until(() => own.link.up)
     expect(await own.finishAll(json().id)).toHaveLength((await own.ask(`/jobs/${json().id}/results`)).text.length)
   })
 })
