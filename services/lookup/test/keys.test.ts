@@ -149,7 +149,7 @@ describe('a key whose bench has ended', () => {
   test('is tried by one request of the whole fleet; the others wait for how that ends', async () => {
     await using fleet = await startLocalFleet({
       redis,
-      replicas: 3,
+      replicas: 2,
       keys: ['test-key-1'],
       env: { COOLDOWN_SECONDS: '1' },
     })
