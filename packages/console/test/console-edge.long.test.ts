@@ -87,6 +87,37 @@ async function saved(button: ReturnType<Page['getByRole']>): Promise<readonly [n
     await logIn(readToken)
     await page.getByText('nothing can be changed').waitFor()
   })
+  test('each part shows what there is', async () => {
+    await loggedIn(readToken)
+    await page.getByLabel('Address or AS number').fill('8.8.8.8')
+    await page.getByRole('button', { name: 'Look up' }).click()
+    await page
+      .locator('#address')
+      .getByText('this replica’s memory')
+      .or(page.locator('#address').getByText('upstream', { exact: true }))
+      .waitFor()
+    const rowsIn = (part: string, text: string) => page.locator(`#${part} tbody tr`).filter({ hasText: text }).first()
+    for (const [part, text] of [
+      ['keys', 'Active'],
+      ['fleet', 'lookup'],
+      ['fleet', 'bulk'],
+      ['fleet', 'edge'],
+      ['fleet', 'egress'],
+      ['fleet', 'server'],
+      ['fleet', 'Closed: it is asked'],
+      ['fleet', 'default · '],
+      ['clients', 'shop'],
+      ['sources', '127.0.0.1'],
+      ['sources', 'this machine does not have the address'],
+    ] as const) {
+      await rowsIn(part, text).waitFor()
+    }
+    await page
+      .locator('#flow .stage.asked strong')
+      .filter({ hasText: /^[1-9]/ })
+      .waitFor()
+  })
+
   test('who may look only is offered nothing that changes anything', async () => {
     await loggedIn(readToken)
     await page.locator('#keys tbody tr').nth(1).waitFor()

@@ -9,11 +9,12 @@ type Env = Readonly<Record<string, string>>
 
 export const adminToken = 'console-admin-token'
 export const readToken = 'console-read-token'
+const clientToken = 'console-client-token'
 
 const entryOf = (service: string): string =>
   fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url))
 
-/** A replica and a bulk service behind an edge, by which the console is reached. */
+/** A replica and a bulk service behind an edge, by which the console is reached, and an egress. */
 export class EdgeFleet extends AsyncDisposableStack {
   replica!: ServiceProcess
   edge!: ServiceProcess
@@ -46,13 +47,20 @@ export class EdgeFleet extends AsyncDisposableStack {
       ...common,
       ADMIN_TOKEN: adminToken,
       CONSOLE_READ_TOKEN: readToken,
+      CLIENT_TOKENS: `shop=${clientToken};requests=1000000/hour`,
       TRUST_PROXY: 'loopback',
       ...env,
     }
     this.replica = await startReplica(this.#env)
     this.defer(async () => void (await this.replica.stop()))
-    const bulkEnv = { ...common, PORT: '0', HOST: '127.0.0.1', LOOKUP_URL: this.replica.url }
+    const bulkEnv = { ...common, PORT: '0', HOST: '127.0.0.1', LOOKUP_URL: this.replica.url, LOOKUP_TOKEN: clientToken }
     const bulk = await this.#service('bulk', bulkEnv)
+    await this.#service('egress', {
+      ...common,
+      LISTEN_ADDR: '127.0.0.1:0',
+      METRICS_ADDR: 'off',
+      IP_POOL: '127.0.0.1,192.0.2.9',
+    })
     const folder = await temporaryFolder('console-edge')
     this.defer(() => folder.remove())
     const file = join(folder.path, 'proxy.toml')
