@@ -61,7 +61,13 @@ async function wallTimeMs(
   opened.defer(async () => void (await fake.stop()))
   const redis = await startTestRedis()
   opened.defer(() => redis.stop())
-  const env = { IPINFO_KEYS: 'bench-key-1,bench-key-2', IPINFO_BASE_URL: fake.url, REDIS_URL: redis.url }
+  const env = {
+    IPINFO_KEYS: 'bench-key-1,bench-key-2',
+    IPINFO_BASE_URL: fake.url,
+    REDIS_URL: redis.url,
+    // No request is given up on a busy machine.
+    REQUEST_TIMEOUT_MS: '25000',
+  }
   const urls: string[] = []
   for (let count = 0; count < replicas; count += 1) {
     urls.push(opened.use(await startMeasured(replicaCommand(env, [], build))).url)
