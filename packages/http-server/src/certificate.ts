@@ -1,36 +1,6 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
-import { errorCode } from '@ipfleet/core/error-code.ts'
+import { type Certificate, type CertificateFiles, faultOf, readCertificate } from '@ipfleet/core/certificate-files.ts'
 import { FileFollower } from '@ipfleet/core/file-follower.ts'
-
-/** Paths of PEM files. */
-export interface CertificateFiles {
-  readonly cert: string
-  readonly key: string
-}
-
-/** PEM texts. */
-export interface Certificate {
-  readonly cert: string
-  readonly key: string
-}
-
-/**
- * Reads the files and sees that they belong together.
- * @throws Error with a reason in plain words; it never holds what is in the files
- */
-export function readCertificate({ cert, key }: CertificateFiles): Certificate {
-  const certificate = { cert: readPem(cert), key: readPem(key) }
-  try {
-    createSecureContext(certificate)
-  } catch (error) {
-    const code = errorCode(error) ?? 'unknown'
-    const reason = code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' ? 'they do not belong together' : code
-    throw new Error(`${cert} and ${key} are no certificate and key to serve with: ${reason}`, { cause: error })
-  }
-  return certificate
-}
 
 /**
  * Why the files cannot be used, in words that hold nothing of them. Without `validAtMs` an expired certificate can:
@@ -40,14 +10,12 @@ export function certificateFault(
   files: CertificateFiles,
   { validAtMs }: { readonly validAtMs?: number } = {},
 ): string | undefined {
-  try {
+  return faultOf(() => {
     const { cert } = readCertificate(files)
-    if (validAtMs === undefined) return undefined
+    if (validAtMs === undefined) return
     const { validTo, validToDate } = new X509Certificate(cert)
-    return validToDate.getTime() < validAtMs ? `${files.cert} has expired (${validTo})` : undefined
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
+    if (validToDate.getTime() < validAtMs) throw new Error(`${files.cert} has expired (${validTo})`)
+  })
 }
 
 /** Told of what becomes of certificate files that change. */
@@ -64,11 +32,8 @@ export class CertificateFollower {
 
   constructor(files: CertificateFiles, watcher: CertificateWatcher) {
     const read = async (): Promise<void> => {
-      try {
-        watcher.renewed(readCertificate(files))
-      } catch (error) {
-        watcher.unusable(error instanceof Error ? error.message : String(error))
-      }
+      const fault = faultOf(() => watcher.renewed(readCertificate(files)))
+      if (fault !== undefined) watcher.unusable(fault)
     }
     this.#followers = [files.cert, files.key].map((path) => new FileFollower(path, read))
     for (const follower of this.#followers) {
@@ -79,13 +44,5 @@ export class CertificateFollower {
 
   close(): void {
     for (const follower of this.#followers) follower.close()
-  }
-}
-
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new Error(`${path} cannot be read (${errorCode(error) ?? 'unknown'})`, { cause: error })
   }
 }

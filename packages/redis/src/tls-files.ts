@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import type { SecureContextOptions } from 'node:tls'
+import { faultOf, readCertificate, readPem } from '@ipfleet/core/certificate-files.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
 /** PEM files of a connection with TLS. */
@@ -57,31 +58,5 @@ export function caFault(file: string): string | undefined {
 
 /** What is wrong with a certificate and its key, in words that hold nothing of them. */
 export function certificateFault(cert: string, key: string): string | undefined {
-  return faultOf(() => {
-    const pair = { cert: readPem(cert), key: readPem(key) }
-    try {
-      createSecureContext(pair)
-    } catch (error) {
-      const code = errorCode(error) ?? 'unknown'
-      const reason = code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' ? 'they do not belong together' : code
-      throw new Error(`${cert} and ${key} are no certificate and key: ${reason}`, { cause: error })
-    }
-  })
-}
-
-function readPem(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new Error(`${file} cannot be read (${errorCode(error) ?? 'unknown'})`, { cause: error })
-  }
-}
-
-function faultOf(check: () => void): string | undefined {
-  try {
-    check()
-    return undefined
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
+  return faultOf(() => void readCertificate({ cert, key }))
 }

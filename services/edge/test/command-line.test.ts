@@ -136,7 +136,7 @@ describe('[tls] is looked at before anything is served:', () => {
 
   test.each([
     ['a key of another', () => [good.certFile, other.keyFile], /they do not belong together/],
-    ['no certificate', () => [good.keyFile, good.keyFile], /are no certificate and key to serve with/],
+    ['no certificate', () => [good.keyFile, good.keyFile], /are no certificate and key/],
   ] as const)('%s', (_what, files, expected) => {
     const [cert = '', key = ''] = files()
     writeFileSync(join(cwd, 'edge.toml'), `[tls]\ncert = "${cert}"\nkey = "${key}"\n`)

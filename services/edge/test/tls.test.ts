@@ -148,7 +148,7 @@ describe('a certificate that is replaced', () => {
 
     await writeFile(files.certFile, '-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n')
     const { msg } = await renewing.waitForLine(({ level }) => level === 'error', 10_000)
-    expect(msg).toContain(`${files.certFile} and ${files.keyFile} are no certificate and key to serve with`)
+    expect(msg).toContain(`${files.certFile} and ${files.keyFile} are no certificate and key`)
     expect(await served()).toBe('first')
 
     await writeFile(files.keyFile, second.key)

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import { Tunnels } from '@ipfleet/proxy/http1/tunnels.ts'
-import { CertificateFollower, readCertificate } from '@ipfleet/http-server/certificate.ts'
+import { readCertificate } from '@ipfleet/core/certificate-files.ts'
+import { CertificateFollower } from '@ipfleet/http-server/certificate.ts'
 import { gracefulClose } from '@ipfleet/http-server/graceful-close.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'

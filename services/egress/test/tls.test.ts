@@ -172,7 +172,7 @@ test('a renewed certificate serves the connections to come; a broken one changes
   const server = await proxy.accept()
   await writeFile(first.certFile, '-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n')
   const { msg } = await proxy.egress.waitForLine(({ level }) => level === 'error', 20_000)
-  expect(msg).toContain(`${first.certFile} and ${first.keyFile} are no certificate and key to serve with`)
+  expect(msg).toContain(`${first.certFile} and ${first.keyFile} are no certificate and key`)
   expect(await handshake({})).toEqual(['first', false])
   await writeFile(first.keyFile, second.key)
   await writeFile(first.certFile, second.cert)

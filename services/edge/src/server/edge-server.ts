@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream'
 import { createServer as createTls, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
-import type { Certificate } from '@ipfleet/http-server/certificate.ts'
+import type { Certificate } from '@ipfleet/core/certificate-files.ts'
 import {
   ConnectionLimits,
   type ConnectionLimitsOptions,

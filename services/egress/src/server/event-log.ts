@@ -1,4 +1,4 @@
-import type { Certificate } from '@ipfleet/http-server/certificate.ts'
+import type { Certificate } from '@ipfleet/core/certificate-files.ts'
 import type { QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Authenticator } from '../auth/authenticator.ts'

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTcp, type Server as TcpServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Certificate } from '@ipfleet/http-server/certificate.ts'
+import type { Certificate } from '@ipfleet/core/certificate-files.ts'
 import { ConnectionLimits, type QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import { gracefulClose, type GracefulCloseOptions } from '@ipfleet/http-server/graceful-close.ts'

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
-import type { Certificate } from '@ipfleet/http-server/certificate.ts'
+import type { Certificate } from '@ipfleet/core/certificate-files.ts'
 import { Handshakes } from '@ipfleet/http-server/handshakes.ts'
 import { Opening } from './opening.ts'
 
