@@ -1,7 +1,7 @@
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, healthOf, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
 let redis: TestRedis
 beforeAll(async () => {
@@ -17,13 +17,21 @@ async function entriesOf(fleet: LocalFleet, replica: number): Promise<number> {
   return ((await fleet.ask('/stats', { replica })).json() as StatsBody).cache.size
 }
 
+/** As soon as the replica is connected to Redis. */
+async function purge(fleet: LocalFleet, replica = 0): Promise<void> {
+  await until(async () => (await fleet.ask('/cache', { method: 'DELETE', replica })).status === 204)
+}
+
 test('DELETE /cache on one replica empties the memory of all within 100 ms, and Redis', async () => {
   await using fleet = await startLocalFleet({ redis, replicas: 4 })
   const rounds: number[] = []
   for (let round = 0; round < 5; round += 1) {
-    await fleet.askAll(4, () => '/9.9.9.9')
-    for (const replica of [0, 1, 2, 3]) expect(await entriesOf(fleet, replica)).toBe(1)
-    expect((await fleet.ask('/cache', { method: 'DELETE', replica: round % 4 })).status).toBe(204)
+    await until(async () => {
+      await fleet.askAll(4, () => '/9.9.9.9')
+      const entries = await Promise.all([0, 1, 2, 3].map((replica) => entriesOf(fleet, replica)))
+      return entries.every((count) => count === 1)
+    })
+    await purge(fleet, round % 4)
     const purgedMs = performance.now()
     await Promise.all([0, 1, 2, 3].map((replica) => until(async () => (await entriesOf(fleet, replica)) === 0)))
     rounds.push(performance.now() - purgedMs)
@@ -41,7 +49,7 @@ test('an answer that was on its way when the cache was emptied is not kept', asy
   const asked = fleet.fake.nextCall()
   const early = fleet.ask('/9.9.9.9')
   await asked
-  await fleet.ask('/cache', { method: 'DELETE', replica: 1 })
+  await purge(fleet, 1)
   // A client that asks now does not get what was asked for before.
   expect(cacheStatus(await fleet.ask('/9.9.9.9', { replica: 1 }))).toContain('fwd=miss')
   gate.release()
@@ -55,6 +63,7 @@ const bearer = (token: string): Record<string, string> => ({ authorization: `Bea
 describe('who may empty the cache', () => {
   test('with ADMIN_TOKEN: who has it, wherever they are', async () => {
     await using fleet = await startLocalFleet({ redis, env: { ADMIN_TOKEN: 'the-admin-token' } })
+    await until(async () => (await healthOf(fleet)).redis.state === 'up')
     const answers: [Record<string, string>, number][] = [
       [{}, 401],
       [bearer('wrong'), 401],
@@ -83,7 +92,7 @@ describe('who may empty the cache', () => {
 
   test('without it: who speaks from this machine, through no proxy and for no page of another site', async () => {
     await using fleet = await startLocalFleet({ redis })
-    expect((await fleet.ask('/cache', { method: 'DELETE' })).status).toBe(204)
+    await purge(fleet)
     for (const name of ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via', 'host', 'origin']) {
       const reply = await fleet.ask('/cache', { method: 'DELETE', headers: { [name]: 'evil.example' } })
       expect([name, reply.status]).toEqual([name, 403])
