@@ -2,7 +2,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { errorCode } from '@ipfleet/core/error-code.ts'
-import type { RowWriter } from '@ipfleet/ip-lists/result-format.ts'
+import type { ResultRow, RowWriter } from '@ipfleet/ip-lists/result-format.ts'
 import { failure, usageFault } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { readState, type RunState, statePathOf } from './run-state.ts'
@@ -69,7 +69,7 @@ function unresumable(
 
 type Write = (data: Buffer | string) => Promise<unknown>
 /** Adds what rows of the lists have of their own to their results. */
-export type RowJoin = (lines: Buffer) => Buffer | Promise<Buffer>
+export type RowJoin = (lines: Buffer) => Promise<Buffer | readonly ResultRow[]>
 
 export interface OutputOptions {
   readonly fields?: readonly string[] | undefined
@@ -124,7 +124,11 @@ export class ResultOutput {
     this.#look(lines)
     await this.#begin()
     const joined = this.#join ? await this.#join(lines) : lines
-    await this.#guarded(this.#rows.rows(joined, this.#isFirst))
+    await this.#guarded(
+      Buffer.isBuffer(joined)
+        ? this.#rows.rows(joined, this.#isFirst)
+        : (this.#rows.parsedRows?.(joined) ?? this.#rows.rows(linesOf(joined), this.#isFirst)),
+    )
     this.#isFirst = false
   }
 
@@ -160,6 +164,9 @@ export class ResultOutput {
     }
   }
 }
+
+const linesOf = (rows: readonly ResultRow[]): Buffer =>
+  Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
 
 /** The reader of the results has closed the pipe, as `head` does. */
 export class ReaderLeft extends Error {

@@ -1,3 +1,4 @@
+import type { ResultRow } from '@ipfleet/ip-lists/result-format.ts'
 import { plainFields } from '@ipfleet/ip-lists/record-fields.ts'
 import type { Own } from './list-rows.ts'
 
@@ -31,25 +32,23 @@ export class OwnColumns {
   /**
    * @param lines results, whole lines of NDJSON
    * @param own what each of them has of its own
+   * @returns the lines themselves where no row has anything
    */
-  joined(lines: Buffer, own: readonly (Own | undefined)[]): Buffer {
+  joined(lines: Buffer, own: readonly (Own | undefined)[]): readonly ResultRow[] | Buffer {
     if (own.every((one) => one === undefined)) return lines
     const results = lines.toString('utf8').trimEnd().split('\n')
-    return Buffer.from(results.map((line, at) => `${this.#joinedLine(line, own[at])}\n`).join(''))
+    return results.map((line, at) => this.#joinedRow(JSON.parse(line) as ResultRow, own[at]))
   }
 
-  #joinedLine(line: string, own: Own | undefined): string {
-    if (own === undefined) return line
-    const result = JSON.parse(line) as Readonly<Record<string, unknown>>
-    if (own.kind === 'text') return JSON.stringify({ ...result, input: own.text })
-    const members: Readonly<Record<string, unknown>> =
-      own.kind === 'object'
-        ? own.members
-        : Object.fromEntries(own.cells.map((cell, at) => [this.#columns[at] ?? `column_${at + 1}`, cell]))
-    const { input, ...rest } = result
-    const names = Object.keys(members)
-    const added = Object.entries(rest).map(([name, value]) => [this.#added(name, names), value] as const)
-    return JSON.stringify({ input, ...members, ...Object.fromEntries(added) })
+  #joinedRow(result: ResultRow, own: Own | undefined): ResultRow {
+    if (own === undefined) return result
+    if (own.kind === 'text') return { ...result, input: own.text }
+    const row: Record<string, unknown> = { input: result['input'] }
+    if (own.kind === 'object') Object.assign(row, own.members)
+    else for (const [at, cell] of own.cells.entries()) row[this.#columns[at] ?? `column_${at + 1}`] = cell
+    const names = own.kind === 'object' ? Object.keys(own.members) : this.#columns
+    for (const [name, value] of Object.entries(result)) if (name !== 'input') row[this.#added(name, names)] = value
+    return row
   }
 
   #added(name: string, own: readonly string[]): string {

@@ -201,6 +201,7 @@ const tables: readonly (readonly [
     `${'Jan 1 CRON: session opened\n'.repeat(30)}Jan 1 sshd: Failed password from 8.8.8.8 port 4242\n`,
     expect.arrayContaining(['Jan 1 sshd: Failed password from 8.8.8.8 port 4242,US,']) as never,
   ],
+  ['mlr.tsv', 'ip\tcity\n8.8.8.8\tSão, "P"\n', ['ip,city,country,error', '8.8.8.8,"São, ""P""",US,']],
   ['server.csv', 'server,ip_address\n10.0.0.1,8.8.8.8\n', ['server,ip_address,country,error', '10.0.0.1,8.8.8.8,US,']],
   ['noname.csv', '1,8.8.8.8\n2,8.8.4.4\n', ['column_1,column_2,country,error', '1,8.8.8.8,US,', '2,8.8.4.4,US,']],
   ['clash.csv', 'ip,country,error\n8.8.8.8,mine,no\n', ['ip,country,error,ip_country,ip_error', '8.8.8.8,mine,no,US,']],

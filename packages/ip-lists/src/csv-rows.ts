@@ -17,7 +17,8 @@ const maxFields = 16_384
  * show what separates fields (comma, semicolon, tab or bar), and what stands before the rows. Pieces should be small: one is parsed without a break.
  *
  * A quote has to open a field or be doubled inside of one. After any other quote the end of the field could only be
- * guessed, and an odd number of them would swap what is inside and outside of quotes.
+ * guessed, and an odd number of them would swap what is inside and outside of quotes. Between tabs, where many programs
+ * quote nothing, a field that does not begin with a quote is taken as it is.
  * @throws ProxyError `bad_request` for a broken quote, `payload_too_large` as soon as a row is over the limit
  */
 export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<CsvRow[]> {
@@ -28,6 +29,7 @@ export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<Cs
     ...(header && { comment: '#', comment_no_infix: true, quote: null }),
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
+    relax_quotes: delimiter === '\t',
     max_record_size: maxInputBytes,
   })
   // The parser gets an error of the source too, so that the loop meets it.

@@ -27,6 +27,9 @@ export interface FormatOptions {
   readonly columns?: readonly string[] | undefined
 }
 
+/** A result line, parsed. */
+export type ResultRow = Readonly<Record<string, unknown>>
+
 /**
  * How results are laid out in a file or an answer. The line ends show what was written before an interruption, so that
  * writing can continue behind it.
@@ -41,6 +44,8 @@ export interface RowWriter {
    * @param isFirst right behind the head, or behind what an earlier run has written
    */
   readonly rows: (lines: Buffer, isFirst: boolean) => Buffer | string
+  /** The same of lines that are parsed already; undefined: they have to be written as lines. */
+  readonly parsedRows?: (rows: readonly ResultRow[]) => string
 }
 
 export function rowWriter(format: Format, options: FormatOptions): RowWriter {
@@ -49,7 +54,20 @@ export function rowWriter(format: Format, options: FormatOptions): RowWriter {
   const columns = options.columns ?? ['input', ...(options.fields ?? plainFields), 'error']
   const layout = { ...options, delimiter: format === 'tsv' ? '\t' : ',' }
   const head = `${options.forExcel === true ? '\ufeff' : ''}${tableOf([columns], layout)}`
-  return { head, tail: '', rows: (lines) => tableOf(cellsOf(lines.toString(), columns), layout) }
+  const parsedRows = (rows: readonly ResultRow[]): string =>
+    tableOf(
+      rows.map((row) => columns.map((column) => cellOf(valueOf(row, column)))),
+      layout,
+    )
+  const rows = (lines: Buffer): string =>
+    parsedRows(
+      lines
+        .toString()
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as ResultRow),
+    )
+  return { head, tail: '', rows, parsedRows }
 }
 
 /** Each element is followed by its comma or by the end of the array, so that one at the end of a line is whole. */
@@ -100,10 +118,7 @@ function tableOf(
       { delimiter, quoted: true, record_delimiter: 'windows' },
     )
   const guards = forSpreadsheets ? { escape_formulas: true, quoted_match: separators } : {}
-  return stringify(
-    rows.map((row) => [...row]),
-    { ...guards, delimiter },
-  )
+  return stringify(rows as string[][], { ...guards, delimiter })
 }
 
 /** Leading zeros (postal codes) stay only in a formula of a text, and a formula of the data has to be none. */
@@ -112,22 +127,12 @@ function cellForExcel(cell: string): string {
   return /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell
 }
 
-/** Cells of result lines (NDJSON). A nested value is written as JSON, an error as its title. */
-function cellsOf(lines: string, columns: readonly string[]): string[][] {
-  return lines
-    .trimEnd()
-    .split('\n')
-    .map((line) => {
-      const result = JSON.parse(line) as Readonly<Record<string, unknown>>
-      return columns.map((column) => cellOf(valueOf(result, column)))
-    })
-}
-
-/** Of a row, in a column of a table. @param result a result line */
-export function valueOf(result: Readonly<Record<string, unknown>>, column: string): unknown {
+/** Of a row, in a column of a table. */
+export function valueOf(result: ResultRow, column: string): unknown {
   return column === 'error' ? titleOf(result) : result[column]
 }
 
+/** A nested value is written as JSON, an error as its title. */
 function cellOf(value: unknown): string {
   if (value === undefined || value === null) return ''
   return typeof value === 'string' ? value : JSON.stringify(value)
