@@ -1,5 +1,6 @@
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import { scrapedGauge } from '@ipfleet/telemetry/scraped-metrics.ts'
 import { type BoundedThing, boundedThings, type ServiceSlots, type SlotRefusal } from './limits/slot-limiter.ts'
 import type { StorageQuota } from './limits/storage-quota.ts'
 import type { BatchFailure } from '@ipfleet/fleet-client/batch-client.ts'
@@ -121,22 +122,11 @@ export interface GaugeDeps {
 
 export function registerGauges(metrics: Metrics, { gate, quota, queue, slots }: GaugeDeps): void {
   registerFleetGauges(metrics, quota, queue)
-  metrics.gauge({
-    name: 'ipfleet_bulk_places',
-    help: 'What clients hold at a time; uploads in bytes.',
-    labelNames: ['what'],
-    collect() {
-      for (const what of boundedThings) this.set({ what }, slots[what].total)
-    },
-  })
-  metrics.gauge({
-    name: 'ipfleet_bulk_paused',
-    help: 'Whether nothing is looked up here for now, by why.',
-    labelNames: ['reason'],
-    collect() {
-      for (const reason of pauseReasons) this.set({ reason }, gate.isPaused(reason) ? 1 : 0)
-    },
-  })
+  const held = () => boundedThings.map((what) => [what, slots[what].total] as const)
+  scrapedGauge(metrics, 'ipfleet_bulk_places', 'What clients hold at a time; uploads in bytes.', held, 'what')
+  const paused = () => pauseReasons.map((reason) => [reason, gate.isPaused(reason) ? 1 : 0] as const)
+  const pausedHelp = 'Whether nothing is looked up here for now, by why.'
+  scrapedGauge(metrics, 'ipfleet_bulk_paused', pausedHelp, paused, 'reason')
 }
 
 /** While Redis is down, these have no value. */

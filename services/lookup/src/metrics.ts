@@ -4,6 +4,7 @@ import { spendable } from '@ipfleet/key-pool/quota.ts'
 import type { OfflineDb } from '@ipfleet/offline/offline-db.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import { scrapedCounter, scrapedGauge } from '@ipfleet/telemetry/scraped-metrics.ts'
 import type { Fleet } from './fleet/fleet.ts'
 import type { Health } from './operations/health.ts'
 import type { RequestRecord } from './operations/request-record.ts'
@@ -33,42 +34,16 @@ export function registerMetrics(deps: MetricsDeps): void {
 }
 
 function memoryMetrics({ metrics, memory }: MetricsDeps): void {
-  metrics.gauge({
-    name: 'ipfleet_l1_entries',
-    help: 'Answers in memory.',
-    collect() {
-      this.set(memory.size)
-    },
-  })
-  metrics.gauge({
-    name: 'ipfleet_l1_bytes',
-    help: 'Bytes of the bodies in memory.',
-    collect() {
-      this.set(memory.bytes)
-    },
-  })
-  metrics.counter({
-    name: 'ipfleet_l1_evictions_total',
-    help: 'Answers pushed out of memory by newer ones.',
-    collect() {
-      this.reset()
-      this.inc(memory.evictions)
-    },
-  })
+  scrapedGauge(metrics, 'ipfleet_l1_entries', 'Answers in memory.', () => memory.size)
+  scrapedGauge(metrics, 'ipfleet_l1_bytes', 'Bytes of the bodies in memory.', () => memory.bytes)
+  const evictionsHelp = 'Answers pushed out of memory by newer ones.'
+  scrapedCounter(metrics, 'ipfleet_l1_evictions_total', evictionsHelp, () => memory.evictions)
 }
 
-function savedCalls({ metrics, record }: MetricsDeps): void {
-  metrics.counter({
-    name: 'ipfleet_upstream_calls_saved_total',
-    help: 'Requests that needed no upstream call of their own, by what spared it.',
-    labelNames: ['by'],
-    collect() {
-      this.reset()
-      this.inc({ by: 'l1' }, record.counts.l1)
-      this.inc({ by: 'l2' }, record.counts.l2)
-      this.inc({ by: 'coalescing' }, record.counts.collapsed)
-    },
-  })
+function savedCalls({ metrics, record: { counts } }: MetricsDeps): void {
+  const help = 'Requests that needed no upstream call of their own, by what spared it.'
+  const saved = () => Object.entries({ l1: counts.l1, l2: counts.l2, coalescing: counts.collapsed })
+  scrapedCounter(metrics, 'ipfleet_upstream_calls_saved_total', help, saved, 'by')
 }
 
 function redisMetrics({ metrics, fleet }: MetricsDeps): void {
@@ -162,11 +137,7 @@ function breakerMetrics({ metrics, fleet, upstream }: MetricsDeps): void {
 
 function offlineMetrics({ metrics, offline }: MetricsDeps): void {
   if (!offline) return
-  metrics.gauge({
-    name: 'ipfleet_offline_built_timestamp_seconds',
-    help: 'When the oldest of the embedded or offline data was built, in seconds since 1970.',
-    collect() {
-      this.set(offline.builtAt.getTime() / 1000)
-    },
-  })
+  const help = 'When the oldest of the embedded or offline data was built, in seconds since 1970.'
+  const builtAt = (): number => offline.builtAt.getTime() / 1000
+  scrapedGauge(metrics, 'ipfleet_offline_built_timestamp_seconds', help, builtAt)
 }

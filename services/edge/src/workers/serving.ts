@@ -1,6 +1,7 @@
 import type { PromptRateLimiter } from '@ipfleet/rate-limit/rate-limiter.ts'
 import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import { scrapedGauge } from '@ipfleet/telemetry/scraped-metrics.ts'
 
 /** What a serving process shares with others: nothing when alone, otherwise the port, with a primary and its workers. */
 export interface ServingDeps {
@@ -59,11 +60,5 @@ export type Reloaded<Config> =
 
 /** `count`: the workers that serve now. */
 export function registerWorkerCount(metrics: Metrics, count: () => number): void {
-  metrics.gauge({
-    name: 'ipfleet_edge_workers',
-    help: 'Processes that serve.',
-    collect() {
-      this.set(count())
-    },
-  })
+  scrapedGauge(metrics, 'ipfleet_edge_workers', 'Processes that serve.', count)
 }
