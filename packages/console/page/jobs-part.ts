@@ -42,7 +42,7 @@ export class JobsPart {
         element(
           'p',
           { class: 'empty' },
-          'No bulk service stands behind this console. The edge leads to one: see its [jobs].',
+          'No bulk service is reached from here. Open the console by an edge that has a route for /jobs.',
         ),
       )
       return

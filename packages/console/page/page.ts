@@ -51,7 +51,7 @@ function showFleet(session: Session): void {
     },
     onLoggedOut: () => location.reload(),
   })
-  byId('console').hidden = false
+  for (const id of ['console', 'parts']) byId(id).hidden = false
   inTurn(later)
   live.open()
   setInterval(tickCountdowns, 1000)
@@ -105,6 +105,7 @@ function showLogin(): void {
       location.reload()
     } catch (error) {
       token.value = ''
+      token.focus()
       setText(byId('login-error'), sentenceOf(error))
     }
   })

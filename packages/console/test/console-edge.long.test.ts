@@ -77,6 +77,7 @@ async function saved(button: ReturnType<Page['getByRole']>): Promise<readonly [n
     await logIn('no-token-of-ours')
     await page.getByRole('alert').filter({ hasText: 'neither ADMIN_TOKEN nor CONSOLE_READ_TOKEN' }).waitFor()
     expect(await page.getByLabel('Token', { exact: true }).inputValue()).toBe('')
+    expect(await page.getByRole('navigation').count()).toBe(0)
     expect(await accessibilityFindings(page)).toEqual([])
     await logIn(adminToken)
     await page.getByText('everything can be changed').waitFor()
