@@ -95,11 +95,11 @@ describe('the shared tier', () => {
 
   test('a hit is one command, and so is storing', async () => {
     const replica = await joined()
-    const watch = await watchCommands(admin, '/8.8.8.8')
+    const watch = await watchCommands(redis.url, '/8.8.8.8')
     await storeIn(replica, '/8.8.8.8', freshEntry())
     await storedIn(replica, '/8.8.8.8')
     await watch.stop()
-    expect(watch.commands).toEqual(['set', 'get'])
+    expect(watch.commands()).toEqual(['set', 'get'])
   })
 
   test('ages agree between replicas whose wall clocks do not', async () => {

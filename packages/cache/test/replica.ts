@@ -7,6 +7,7 @@ import { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { AnswerCache } from '../src/answer-cache.ts'
 import { resilientStore } from '../src/answer-store.ts'
+import { observeRedis, type SeenCommand } from '@ipfleet/testing/redis-observer.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import type { Entry } from '../src/entry.ts'
 import { LruStore } from '../src/lru-store.ts'
@@ -98,23 +99,22 @@ export function untilListening(admin: Admin, count: number): Promise<unknown> {
 
 /** Commands that clients sent, those whose arguments include `about`; not what scripts did. Ends with `stop`. */
 export async function watchCommands(
-  admin: Admin,
+  url: string,
   about: string,
-): Promise<{ readonly commands: string[]; stop(): Promise<void> }> {
-  const monitor = await admin.monitor()
-  const commands: string[] = []
-  const ended = Promise.withResolvers<void>()
-  const endMark = `end-${performance.now()}`
-  monitor.on('monitor', (_time: string, args: string[], source: string) => {
-    if (args.includes(endMark)) ended.resolve()
-    else if (source !== 'lua' && args.some((arg) => arg.includes(about))) commands.push(String(args[0]).toLowerCase())
-  })
-  const stop = async (): Promise<void> => {
-    await admin.echo(endMark)
-    await ended.promise
-    monitor.disconnect()
+): Promise<{ commands(): string[]; stop(): Promise<void> }> {
+  const observer = await observeRedis(url)
+  const concerns = ({ args, inner }: SeenCommand): boolean => !inner && args.some((arg) => arg.includes(about))
+  return {
+    commands: () =>
+      observer
+        .commands()
+        .filter(concerns)
+        .map(({ name }) => name),
+    stop: async () => {
+      await observer.caughtUp()
+      await observer[Symbol.asyncDispose]()
+    },
   }
-  return { commands, stop }
 }
 
 export const storedIn = async ({ store }: Replica, query: string): Promise<Entry | undefined> =>

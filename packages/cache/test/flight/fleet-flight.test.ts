@@ -5,6 +5,7 @@ import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { openReplica, type Replica, type ReplicaOptions, landedChannel, leaseKey, outcomeKey } from './replica.ts'
 import { connectAdmin } from '../replica.ts'
+import { observeRedis, type SeenCommand } from '@ipfleet/testing/redis-observer.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 const lifeMs = 1500
@@ -33,6 +34,8 @@ async function open(options: Partial<ReplicaOptions> = {}): Promise<Replica> {
 }
 
 const openFleet = (size: number): Promise<Replica[]> => Promise.all(Array.from({ length: size }, () => open()))
+
+const concernsS = ({ args }: SeenCommand): boolean => args.some((arg) => arg.endsWith('}:s'))
 
 const inMs = (durationMs: number): number => performance.now() + durationMs
 
@@ -182,19 +185,11 @@ describe('one load in the whole fleet', () => {
     await replica.fly('warm-up', async () => 'outcome', inMs(5000))
     // Landings are told where a replica listens.
     cleanups.push(await replica.leases.open().onLanding('s', () => {}))
-    const monitor = await admin.monitor()
-    cleanups.push(() => monitor.disconnect())
-    const commands: string[] = []
-    const published = new Promise<void>((resolve) => {
-      monitor.on('monitor', (_time: string, args: string[], source: string) => {
-        if (!args.some((arg) => arg.endsWith('}:s'))) return
-        if (source !== 'lua') commands.push(String(args[0]).toLowerCase())
-        else if (String(args[0]).toLowerCase() === 'publish') resolve()
-      })
-    })
+    await using observer = await observeRedis(redis.url)
     await replica.fly('s', async () => 'outcome', inMs(5000))
-    await published
-    expect(commands).toEqual(['evalsha', 'get', 'evalsha'])
+    await observer.waitFor(1, (command) => concernsS(command) && command.name === 'publish')
+    const told = observer.commands().filter((command) => concernsS(command) && !command.inner)
+    expect(told.map(({ name }) => name)).toEqual(['evalsha', 'get', 'evalsha'])
   })
 })
 
