@@ -10,6 +10,7 @@ import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { Wire } from '@ipfleet/testing/wire.ts'
 import { RecordingOrigin } from './recording-origin.ts'
+import { SilentListener } from './silent-listener.ts'
 import { egressEntry, type RunningEgress, startEgress } from './start-egress.ts'
 import { askThrough, tunnelThrough } from './through.ts'
 
@@ -140,6 +141,20 @@ describe('SIGTERM', () => {
     egress.kill('SIGTERM')
     await until(async () => !(await isServedAt('127.0.0.1', egress.port)))
     wire.destroy()
+    expect(await egress.exited).toEqual({ code: 0, signal: null })
+  })
+
+  test('does not wait for targets that are silent, nor for requests that are not whole, once DRAIN_MS are over', async () => {
+    const silent = await SilentListener.start('127.0.0.1')
+    opened.push(() => silent.stop())
+    const egress = await proxy({ CONNECT_TIMEOUT_MS: '600000' })
+    const wires = [await Wire.to(egress.port), await Wire.to(egress.port)]
+    for (const wire of wires) opened.push(() => wire.destroy())
+    wires[0]?.write(`CONNECT 127.0.0.1:${silent.port} HTTP/1.1\r\n\r\n`)
+    wires[1]?.write('CONNECT 127.0.0.1:443 HTT')
+    await until(async () => (await egress.metrics()).includes('\nipfleet_egress_open_connections 2\n'))
+    egress.kill('SIGTERM')
+    await Promise.all(wires.map((wire) => wire.ended))
     expect(await egress.exited).toEqual({ code: 0, signal: null })
   })
 

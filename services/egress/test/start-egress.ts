@@ -30,7 +30,7 @@ export async function startEgress(env: Readonly<Record<string, string>> = {}): P
       ALLOW_TARGETS: '127.0.0.1',
       ...env,
     },
-    startTimeoutMs: 20_000,
+    startTimeoutMs: 50_000,
   })
   const metricsPort = Number(egress.lines().find(({ msg }) => msg === 'metrics at /metrics')?.['port'] ?? 0)
   return {
