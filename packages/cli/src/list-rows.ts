@@ -208,12 +208,15 @@ async function* valuesOfLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<rea
 
 async function* none(): AsyncGenerator<readonly ListRow[]> {}
 
-/** The first items of groups, at least so many if there are as many; and all. */
+/** A group of lines has up to 64 KiB. */
+const maxPeekedGroups = 500
+
+/** The first items of groups, at least so many if there are as many and they are not too large; and all. */
 async function peekItems<Item>(groups: AsyncIterable<readonly Item[]>, count: number) {
   const iterator = groups[Symbol.asyncIterator]()
   const held: (readonly Item[])[] = []
   let length = 0
-  while (length < count) {
+  while (length < count && held.length < maxPeekedGroups) {
     const next = await iterator.next()
     if (next.done === true) break
     held.push(next.value)
