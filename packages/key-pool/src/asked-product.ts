@@ -17,16 +17,12 @@ export function neededProducts({ name, batchOf }: AskedProduct): readonly string
   return batchOf === undefined ? [name] : [batchOf, name]
 }
 
-/** What look-ups are of: a key that rests for one of these does not do what it is for. */
-const mainProducts: ReadonlySet<string> = new Set(['core', 'lookup', 'plus', 'max'])
-
-/** A key that is over its limit for look-ups is cooling; one that only lacks a module, or a tool's use, is not. */
-export function withMainProducts(state: KeyState): KeyState {
+/**
+ * A key that is over its limit for plain look-ups is cooling; one that rests for something else is not, else whoever asks
+ * for that would stop the fleet's jobs.
+ */
+export function withCoreProduct(state: KeyState): KeyState {
   if (state.state === 'cooling') return state
-  const resting = (state.products ?? []).filter(
-    ({ product, reason }) => mainProducts.has(product) && reason !== 'denied',
-  )
-  const [last] = resting.toSorted((a, b) => b.remainingMs - a.remainingMs)
-  if (last === undefined) return state
-  return { ...state, state: 'cooling', reason: last.reason, remainingMs: last.remainingMs }
+  const core = state.products?.find(({ product, reason }) => product === coreProduct.name && reason !== 'denied')
+  return core ? { ...state, state: 'cooling', reason: core.reason, remainingMs: core.remainingMs } : state
 }

@@ -258,6 +258,18 @@ describe('keys that are looked after', () => {
     expect(ids.filter((id) => id === a.id)).toHaveLength(30)
   })
 
+  test.each([
+    ['core', 'cooling'],
+    ['max', 'active'],
+    ['privacy', 'active'],
+  ])('that rest for %s are %s', async (product, state) => {
+    const pool = poolOf(a)
+    await store.bench({ id: a.id, product, reason: 'limited', durationMs: 5000 })
+    expect(await pool.read()).toEqual([
+      expect.objectContaining({ state, products: [{ product, reason: 'limited', remainingMs: 5000 }] }),
+    ])
+  })
+
   test('may be rested and released by an operator, without their peers', async () => {
     const pool = new KeyPool(grouped, store, times, clock)
     expect(await pool.rest(a.id, 5000)).toBe(5000)

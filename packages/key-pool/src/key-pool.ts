@@ -5,7 +5,7 @@ import { between } from '@ipfleet/core/jitter.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { ApiKey } from './api-key.ts'
 import { type BenchTimes, exhaustedFor, nextMonthMs } from './bench-times.ts'
-import { type AskedProduct, coreProduct, neededProducts, withMainProducts } from './asked-product.ts'
+import { type AskedProduct, coreProduct, neededProducts, withCoreProduct } from './asked-product.ts'
 import { KeyBenches } from './key-benches.ts'
 import { KeyEvidence } from './key-evidence.ts'
 import { KeyRing } from './key-ring.ts'
@@ -227,7 +227,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
 
   /** A key that rests for what look-ups are of is cooling. */
   async read(): Promise<KeyState[]> {
-    return (await this.#store.read(this.#ring.ids)).map(withMainProducts)
+    return (await this.#store.read(this.#ring.ids)).map(withCoreProduct)
   }
 
   quotas(): Promise<KeyQuota[]> {
