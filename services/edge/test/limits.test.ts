@@ -359,7 +359,7 @@ describe('while Redis is away', () => {
     expect(tally(stuck.map(({ reply }) => reply))).toEqual({ 200: limit - 10, 429: 60 - (limit - 10) })
     expect(tally(later.map(({ reply }) => reply))).toEqual({ 200: limit, 429: 60 - limit })
     // Nobody waits longer than the deadline of a second, and soon nobody waits any more. The rest is the machine's.
-    expect(longestMs([...stuck, ...later])).toBeLessThan(10_000)
+    expect(longestMs([...stuck, ...later])).toBeLessThan(20_000)
     expect(later.filter(({ tookMs }) => tookMs > 900).length).toBeLessThanOrEqual(10)
     await ownRedis.resume()
     await Promise.all(edges.map((edge) => until(() => reachesRedis(edge))))
