@@ -189,6 +189,8 @@ class BulkRun {
       firstReader: () => this.#takeReader(),
       onUpload,
     })
+    // xz-decompress reads one file at a time, and the lists are read again beside the results.
+    await this.#takeReader()?.close()
     await this.#state.keep({ way: 'job', job: job.id })
     display.event('job', { id: job.id })
     if (options.job === undefined) display.note(`the list is job ${job.id}`)

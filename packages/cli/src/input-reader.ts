@@ -67,6 +67,11 @@ export class InputReader {
     }
   }
 
+  /** Ends reading, wherever it is. */
+  async close(): Promise<void> {
+    await this.#rows.return(undefined)
+  }
+
   /** @param skip so many rows are left out at the start. @throws CommandFault for a list that cannot be read to its end */
   async *rows(skip = 0): AsyncGenerator<readonly ListRow[]> {
     if (!this.#isPrepared) await this.prepare()
