@@ -16,7 +16,7 @@ test('a list that was closed is read again', async () => {
   const options = { column: undefined, extract: undefined, networks: 'expand' } as const
   const first = new InputReader(sources, options)
   await first.prepare()
-  // await first.close()
+  await first.close()
   let rows = 0
   for await (const group of new InputReader(sources, options).rows()) rows += group.length
   expect(rows).toBe(60_000)
