@@ -106,6 +106,12 @@ describe('a replica with nothing configured', () => {
     expect(reply.json()).toMatchObject({ title: 'Wrong module or field type' })
   })
 
+  test.each(['/nonsense', '/favicon.ico', '/example.com'])('says of %s that it is no address', async (path) => {
+    const reply = await ask(path)
+    expect(reply.status).toBe(404)
+    expect(reply.json()).toMatchObject({ error: { title: 'Wrong ip' } })
+  })
+
   test('sums lists up by what it knows', async () => {
     const reply = await client.ask(replica.url, '/tools/summarize-ips?cli=1', { method: 'POST', body: '8.8.8.8' })
     expect(reply.status).toBe(200)

@@ -226,7 +226,9 @@ class Search {
 
   #fillFromOffline(queries: Queries, results: Results, offline: OfflineAnswers): void {
     for (const [target, query] of queries) {
-      const result = results.get(target) ?? failed('no_offline_answer')
+      // Upstream says of a word that is no address what this says of it, and needs no key for that.
+      const isWord = query.isPrivate === true && !target.includes('/', 1)
+      const result = results.get(target) ?? failed(isWord ? 'wrong_ip' : 'no_offline_answer')
       // A client that wants what is cached, or nothing, gets nothing else.
       if (result.kind === 'answered' || result.failure.code === 'not_cached') continue
       const answer = offline.answer(query)
