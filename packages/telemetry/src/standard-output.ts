@@ -51,9 +51,7 @@ class StandardOutput implements LogDestination {
   }
 
   write(text: string): void {
-    const maxBytes = text.length * MAX_UNIT_BYTES
-    if (this.#end + maxBytes > this.#filling.length && !this.#makeRoom(maxBytes)) this.#dropped += 1
-    else this.#end += this.#filling.write(text, this.#end)
+    if (!this.#add(text)) this.#dropped += 1
   }
 
   tellDropped(lineOf: (count: number) => string): void {
@@ -85,6 +83,13 @@ class StandardOutput implements LogDestination {
   }
 
   /** @returns false: too much waits */
+  #add(text: string): boolean {
+    const maxBytes = text.length * MAX_UNIT_BYTES
+    if (this.#end + maxBytes > this.#filling.length && !this.#makeRoom(maxBytes)) return false
+    this.#end += this.#filling.write(text, this.#end)
+    return true
+  }
+
   #makeRoom(bytes: number): boolean {
     if (this.#chunksBytes + this.#end - this.#begin + bytes > MAX_WAITING_BYTES) return false
     this.#endChunk()
@@ -131,8 +136,8 @@ class StandardOutput implements LogDestination {
   /** There is room again: behind the last line that was kept, before those that are to come. */
   #writeDropped(): void {
     const line = this.#droppedLine?.(this.#dropped) ?? ''
-    this.#dropped = 0
-    this.write(line)
+    // What was written may have been less than this line.
+    if (this.#add(line)) this.#dropped = 0
   }
 
   #tellFlushed(error?: Error): void {

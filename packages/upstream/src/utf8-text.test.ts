@@ -14,6 +14,11 @@ test.each([
     Buffer.from(json, 'latin1'),
     'application/vnd.api+json;v=1; Charset="utf-8"',
   ],
+  [
+    'application/json; v=latin1; charset=latin1',
+    Buffer.from(json, 'latin1'),
+    'application/json; v=latin1; charset=utf-8',
+  ],
   ['text/html; charset=windows-1252', Buffer.from(json, 'latin1'), 'text/html; charset=utf-8'],
   ['application/json; charset=utf-16le', Buffer.from(`\ufeff${json}`, 'utf16le'), 'application/json; charset=utf-8'],
   ['application/json; charset=nonsense', Buffer.from(json), 'application/json; charset=nonsense'],
@@ -23,6 +28,7 @@ test.each([
 })
 
 test.each(['application/octet-stream; charset=iso-8859-1', ''])('%j is left as it is', (contentType) => {
-  const body = Buffer.from(json, 'latin1')
-  expect(utf8Text({ contentType, body })).toEqual({ contentType, body })
+  for (const body of [Buffer.from(json, 'latin1'), Buffer.from(`\ufeff${json}`)]) {
+    expect(utf8Text({ contentType, body })).toEqual({ contentType, body })
+  }
 })

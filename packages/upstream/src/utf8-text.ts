@@ -3,8 +3,9 @@ interface Text {
   readonly body: Buffer
 }
 
-/** The parameter of a media type of text or JSON (RFC 9110 §8.3.2). */
-const charset = /^(?:text\/|[^;]*json)[^;]*;(?:.*;)?\s*charset\s*=\s*"?([\w:.-]+)"?/i
+const textType = /^(?:text\/|[^;]*json)/i
+/** The parameter of a media type (RFC 9110 §8.3.2). */
+const charset = /(;\s*charset\s*=\s*"?)([\w:.-]+)/i
 const byteOrderMark = Buffer.from('\ufeff')
 
 /**
@@ -13,7 +14,8 @@ const byteOrderMark = Buffer.from('\ufeff')
  * charset that is not known.
  */
 export function utf8Text({ contentType, body }: Text): Text {
-  const label = charset.exec(contentType)?.[1]
+  if (!textType.test(contentType)) return { contentType, body }
+  const label = charset.exec(contentType)?.[2]
   if (label !== undefined && !/^utf-?8$/i.test(label)) return transcoded({ contentType, body }, label)
   const hasMark = body.subarray(0, byteOrderMark.length).equals(byteOrderMark)
   return hasMark ? { contentType, body: body.subarray(byteOrderMark.length) } : { contentType, body }
@@ -22,7 +24,7 @@ export function utf8Text({ contentType, body }: Text): Text {
 function transcoded({ contentType, body }: Text, label: string): Text {
   try {
     const text = new TextDecoder(label).decode(body)
-    return { contentType: contentType.replace(label, 'utf-8'), body: Buffer.from(text) }
+    return { contentType: contentType.replace(charset, '$1utf-8'), body: Buffer.from(text) }
   } catch {
     return { contentType, body }
   }

@@ -20,6 +20,7 @@ const maxWriteLength = 65_536
 /** A connection whose requests are answered as they are read. It keeps no bytes: what is not answered at once is handed over. */
 export class AnsweringConnection extends LaneConnection {
   readonly #answer: LaneAnswer
+  /** Only with memory of its own: parts of a text keep all that was read with them. */
   #lastFields: ReadFields | undefined
 
   constructor(lane: Lane, socket: Socket, answer: LaneAnswer) {
@@ -40,7 +41,7 @@ export class AnsweringConnection extends LaneConnection {
         if (answers !== '') this.#write(answers)
         return this.hand(chunk.subarray(at))
       }
-      this.#lastFields = head.fields
+      if (head.fields.lines !== undefined) this.#lastFields = head.fields
       answers += next
       at = head.end
     }

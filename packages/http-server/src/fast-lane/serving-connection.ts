@@ -35,6 +35,7 @@ const maxHeldBytes = 65_536
 /** A connection whose requests are served one at a time. One with anything behind it in the same read is for node:http. */
 export class ServingConnection extends LaneConnection {
   readonly #serve: LaneServe
+  /** Only with memory of its own: parts of a text keep all that was read with them. */
   #lastFields: ReadFields | undefined
   #exchange: Exchange | undefined
   #held: Buffer[] = []
@@ -54,7 +55,7 @@ export class ServingConnection extends LaneConnection {
     if (this.#exchange !== undefined) return this.#hold(chunk)
     const head = this.lane.heads.read(chunk.toString('latin1'), 0, this.#lastFields)
     if (head?.end !== chunk.length) return this.hand(chunk)
-    this.#lastFields = head.fields
+    if (head.fields.lines !== undefined) this.#lastFields = head.fields
     this.busy()
     // The time that node:http gives to an idle connection is not that of an answer.
     if (this.isShared) this.socket.setTimeout(0)

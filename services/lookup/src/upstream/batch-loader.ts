@@ -97,7 +97,8 @@ export class BatchLoader {
 
   /**
    * Goes on with the next key where one ran dry or may not ask this, in smaller parts where no key has enough left for
-   * all or the batch is too large for upstream, and item by item where no key's plan, or upstream, has batches. Ends at the latest when no key has anything left, or time is up.
+   * all or the batch is too large for upstream, and item by item where no key's plan, or upstream, has batches. Ends at
+   * the latest when no key has anything left, or time is up.
    */
   async #askChunk({ route, product, queries }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
     const { upstream, fallback } = this.#deps

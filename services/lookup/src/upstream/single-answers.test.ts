@@ -50,6 +50,8 @@ describe('the answer of a single query, out of a batch', () => {
   test.each([
     ['{"status":404,"error":{"title":"Wrong ip","message":"…"}}', 404],
     ['{"status":429,"error":{"title":"Rate limit exceeded"}}', 429],
+    ['{"status":429,"message":"Too many requests"}', 429],
+    ['{"errors":["rate limit"]}', 429],
     ['{"error":"ASN Not Found!"}', 404],
     ['{"error":"Please provide a valid IP address"}', 400],
     ['{"title":"Wrong module or field type","message":"…"}', 400],

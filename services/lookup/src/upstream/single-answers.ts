@@ -68,7 +68,7 @@ function fieldAnswer(raw: string): Answer {
   return { status: 200, contentType: 'text/plain; charset=utf-8', body: Buffer.from(`${value}\n`) }
 }
 
-const errorMember = /"(?:error|title|success)"/
+const errorMember = /"(?:errors?|title|success|message|detail)"/
 
 /** @param raw the text of an item's value */
 function embeddedStatus(raw: string): number {
