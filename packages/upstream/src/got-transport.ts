@@ -20,7 +20,7 @@ export interface GotTransportOptions extends UpstreamAgentsOptions {
 
 /**
  * Through got, which knows forward proxies. Its errors (16.1) hold the URL and the header fields: they go no further. It is
- * loaded with the first request, because it takes more memory than the rest of this package, and most replicas send none.
+ * loaded when it is needed, because it takes more memory than the rest of this package, and most replicas send nothing by it.
  */
 export class GotTransport implements Transport {
   readonly #agents: UpstreamAgents
@@ -31,11 +31,13 @@ export class GotTransport implements Transport {
     this.#agents = new UpstreamAgents(agents)
     this.#maxBodyBytes = maxBodyBytes
     this.#isProxied = agents.proxyUrl !== undefined
+    // The first request does not wait for what every request needs.
+    if (this.#isProxied) void loadGot()
   }
 
   async send(request: OutgoingRequest, signal: AbortSignal, isFresh: boolean): Promise<IncomingAnswer> {
     const { method, url, headers, body } = request
-    const { default: got } = await import('got')
+    const got = await loadGot()
     const stream = got.stream(url, {
       method,
       headers,
@@ -75,6 +77,10 @@ export class GotTransport implements Transport {
     if (this.#isProxied && response.url.startsWith('http:') && isOfProxy(status, headers)) throw proxyError(status)
     return { status, headers, body: Buffer.concat(chunks) }
   }
+}
+
+async function loadGot() {
+  return (await import('got')).default
 }
 
 function failureOf(error: unknown, watch: StaleConnectionWatch): TransportError {
