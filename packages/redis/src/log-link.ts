@@ -10,7 +10,7 @@ export interface LinkLog {
 export function logLink(link: RedisLink, log: LinkLog, away: string): void {
   const fields = { redis: link.name }
   link.condition.on('trouble', ({ kind, code, message }) => {
-    const refused = code === 'WRONGTYPE' ? 'redis has other values' : 'redis takes no writes'
+    const refused = code === 'WRONGTYPE' ? 'redis holds values of another program' : 'redis takes no writes'
     log.warn({ ...fields, reason: message }, kind === 'refused' ? refused : `redis is away; ${away}`)
   })
   let wasUp = false

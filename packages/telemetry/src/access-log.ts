@@ -35,9 +35,8 @@ export interface LoggedHit {
   readonly latencyUs: number
 }
 
-/** What JSON lines of hits have in common. */
+/** What the JSON lines of an entry's hits have in common, as long as the target and the secrets that are known are the same. */
 export interface HitLine {
-  /** Whether this is of them is decided by both: by the target, and by the secrets that are known. */
   readonly target: string
   readonly revision: number
   readonly asked: string
@@ -89,8 +88,8 @@ export class AccessLog {
   }
 
   /**
-   * As `write`. To make such a line as a whole takes as long as the rest of a hit in memory.
-   * @param last returned for another hit of the same entry
+   * As `write`, for a log that is `enabled`. To make such a line as a whole takes as long as the rest of a hit in memory.
+   * @param last what this returned for the hit before of the same entry
    */
   writeHit(hit: LoggedHit, last: HitLine | undefined): HitLine | undefined {
     const { id, isForeignId, traceId, target, latencyUs } = hit

@@ -16,7 +16,7 @@ export function scrapedGauge(metrics: Metrics, name: string, help: string, read:
   })
 }
 
-/** A counter of which another keeps the count, read at each scrape. */
+/** A counter whose count is kept elsewhere, and read at each scrape. */
 export function scrapedCounter(metrics: Metrics, name: string, help: string, read: () => Reading, ...labels: string[]) {
   metrics.counter({
     name,
