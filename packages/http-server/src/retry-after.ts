@@ -8,6 +8,11 @@ const httpDate = /^[A-Z][a-z]+, .+ \d\d:\d\d:\d\d GMT$/
 export function retryAfterMs(field: string | undefined, epochMs: number): number | undefined {
   const text = field?.trim() ?? ''
   if (/^\d{1,9}(\.\d{1,9})?$/.test(text)) return Math.ceil(Number(text) * 1000)
-  const atMs = httpDate.test(text) ? Date.parse(text) : NaN
+  const atMs = httpDateMs(text)
   return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - epochMs)
+}
+
+/** In milliseconds since 1970; NaN for what is no date of RFC 9110. */
+export function httpDateMs(text: string): number {
+  return httpDate.test(text) ? Date.parse(text) : NaN
 }

@@ -9,6 +9,7 @@ test.each([
   ['a date in the body', { date }, `until ${new Date(ourMs + 3_690_000).toISOString()}`, 90],
   ['seconds', { date, 'retry-after': '17' }, '', 17],
   ['a date without the one of sending', { 'retry-after': new Date(ourMs + 90_000).toUTCString() }, '', 90],
+  ['a date beside a number', { date: '5', 'retry-after': new Date(ourMs + 90_000).toUTCString() }, '', 90],
   ['a date beside nonsense', { date: 'now', 'retry-after': new Date(ourMs + 90_000).toUTCString() }, '', 90],
 ])('%s is read by the clock of its sender, which may be an hour ahead', (_, headers, body, seconds) => {
   expect(retryAfterSeconds(headers, body, ourMs)).toBe(seconds)
