@@ -20,7 +20,7 @@ const maxWriteLength = 65_536
 /** A connection whose requests are answered as they are read. It keeps no bytes: what is not answered at once is handed over. */
 export class AnsweringConnection extends LaneConnection {
   readonly #answer: LaneAnswer
-  /** Only with memory of its own: parts of a text keep all that was read with them. */
+  /** Only fields that are expected to come again. */
   #lastFields: ReadFields | undefined
 
   constructor(lane: Lane, socket: Socket, answer: LaneAnswer) {

@@ -35,7 +35,7 @@ const maxHeldBytes = 65_536
 /** A connection whose requests are served one at a time. One with anything behind it in the same read is for node:http. */
 export class ServingConnection extends LaneConnection {
   readonly #serve: LaneServe
-  /** Only with memory of its own: parts of a text keep all that was read with them. */
+  /** Only fields that are expected to come again. */
   #lastFields: ReadFields | undefined
   #exchange: Exchange | undefined
   #held: Buffer[] = []
