@@ -52,12 +52,12 @@ export function parseAnswerHead(given: string, method: string, reading: Reading 
 /**
  * Servers such as cheroot, Starman and waitress send the body of GET in answer to HEAD, and others one with 204 or 304,
  * at any time after the head. On a connection that is used again it would stand before the next answer, or pass for it.
- * Where the head rules out a body there is none to fear; with 204 and 304, unless the head announces one.
+ * Where the head rules out a body there is none to fear; with 1xx, 204 and 304, unless the head announces one.
  */
 function mayBringStrayBody(method: string, status: number, reader: FieldReader): boolean {
   const { contentLength, transferEncoding } = reader
-  const hasNone = status === 204 || status === 304
-  if (status < 200 || (method !== 'HEAD' && !hasNone)) return false
+  const hasNone = status < 200 || status === 204 || status === 304
+  if (method !== 'HEAD' && !hasNone) return false
   return transferEncoding !== undefined || Number(contentLength ?? (hasNone ? 0 : 1)) > 0
 }
 

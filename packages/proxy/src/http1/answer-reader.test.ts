@@ -125,6 +125,24 @@ describe('an answer is the same wherever it is split', () => {
       ['interim 103', 'answered 204', 'ended []  false'],
     ],
     [
+      'after an interim one of another version',
+      'HTTP/1.2 100 Continue\r\n\r\nHTTP/1.1 204 x\r\n\r\n',
+      {},
+      ['interim 100', 'answered 204', 'ended []  false'],
+    ],
+    [
+      'after an interim one that announces a body',
+      'HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nHTTP/1.1 204 x\r\n\r\n',
+      {},
+      ['interim 103', 'answered 204', 'ended []  false'],
+    ],
+    [
+      'after an interim one that closes',
+      'HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\nHTTP/1.1 204 x\r\n\r\n',
+      {},
+      ['interim 100', 'answered 204', 'ended []  false'],
+    ],
+    [
       'garbled in the middle',
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\nx',
       {},

@@ -37,7 +37,7 @@ export class AnswerReader {
   #left = 0
   #chunks: ChunkedDecoder | undefined
   #hasBegun = false
-  /** Whether the answer, or an interim one before it, had line ends that not all readers take. */
+  /** Whether the answer had line ends that not all readers take, or an interim one before it erred. */
   #isOdd = false
 
   constructor(sink: AnswerSink, reading: Reading = 'strict') {
@@ -111,6 +111,7 @@ export class AnswerReader {
   #interim(head: ParsedHead, rest: Buffer): void {
     this.#interims += 1
     if (this.#interims > maxInterims) throw new UpstreamFault('garbled', 'too many interim answers')
+    this.#isOdd ||= !head.keepsAlive
     this.#sink.interim(head)
     if (rest.length > 0) this.#readHead(rest)
   }
@@ -134,7 +135,7 @@ export class AnswerReader {
     if (rest.length > 0) this.#readBody(head, rest)
   }
 
-  /** A server that errs in its line ends may err in more. */
+  /** A server that errs once may err in more. */
   #isReusable({ keepsAlive }: ParsedHead): boolean {
     return keepsAlive && !this.#isOdd
   }
