@@ -1,6 +1,7 @@
 import type { SourceRow } from '@ipfleet/console/contract.ts'
 import { Presence } from '@ipfleet/console/presence/presence.ts'
 import { presenceId, stateWith } from '@ipfleet/console/presence/presence-record.ts'
+import type { Counts } from '@ipfleet/core/counts.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { version } from '@ipfleet/settings/version.ts'
@@ -11,8 +12,8 @@ export interface EgressPresenceDeps {
   readonly link: RedisLink
   readonly port: number
   readonly sources: () => readonly SourceStatus[]
-  /** How many are open from what one item of IP_POOL lists. */
-  readonly connections: (listedAs: string) => number
+  /** How many are open from what each item of IP_POOL lists. */
+  readonly connections: () => Counts
 }
 
 const reasons: Readonly<Record<OutReason, string>> = {
@@ -29,7 +30,8 @@ export function egressPresence({ link, port, sources, connections }: EgressPrese
     service: 'egress',
     version,
     describe: async () => {
-      const rows = sources().map((source) => ({ ...rowOf(source), tunnels: connections(source.listedAs) }))
+      const open = connections()
+      const rows = sources().map((source) => ({ ...rowOf(source), tunnels: open.of(source.listedAs) }))
       const isOut = rows.length > 0 && rows.every(({ state }) => state !== 'up')
       const ofSources = isOut ? 'every source address is out' : undefined
       return { ...stateWith([ofSources, linkHealth(link).reason]), sources: rows }

@@ -127,7 +127,7 @@ export class Egress {
         link,
         port,
         sources: () => this.#pool.snapshot(),
-        connections: (listedAs) => this.#connections.count(listedAs),
+        connections: () => this.#connections.counts(),
       })
     const isTlsNarrowed = await this.#listenSecurely()
     logMode(this.#logger, this.#settings, { narrowed: narrowed || isTlsNarrowed })

@@ -61,7 +61,8 @@ test('they are counted by what the pool lists, as long as they are open', async 
   const connections = new SourceConnections(async () => good)
   const [first] = ['192.0.2.1', '192.0.2.1', '192.0.2.2'].map((one) => opened(connections, one, '192.0.2.0/29'))
   opened(connections, '198.51.100.1')
-  const counts = (): number[] => ['192.0.2.0/29', '198.51.100.1', '192.0.2.1'].map((item) => connections.count(item))
+  const counts = (): number[] =>
+    ['192.0.2.0/29', '198.51.100.1', '192.0.2.1'].map((item) => connections.counts().of(item))
   expect(counts()).toEqual([3, 1, 0])
   const closed = first && once(first, 'close')
   first?.destroy()

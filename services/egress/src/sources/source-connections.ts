@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Counts } from '@ipfleet/core/counts.ts'
 import type { SourceCheck } from './source-check.ts'
 import type { Source } from './source-pool.ts'
 
@@ -41,12 +42,11 @@ export class SourceConnections {
     connections.add(socket)
   }
 
-  /** How many there are from what one item of IP_POOL lists. */
-  count(listedAs: string): number {
-    return [...this.#byAddress.values()].reduce(
-      (sum, { source, size }) => sum + (source.listedAs === listedAs ? size : 0),
-      0,
-    )
+  /** How many there are from what each item of IP_POOL lists. */
+  counts(): Counts {
+    const counts = new Counts()
+    for (const { source, size } of this.#byAddress.values()) counts.add(source.listedAs, size)
+    return counts
   }
 
   /**
