@@ -1,11 +1,20 @@
+import cluster from 'node:cluster'
 import { SharedRateLimiter } from '@ipfleet/rate-limit/shared-rate-limiter.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import { createMetrics } from '@ipfleet/telemetry/metrics.ts'
-import type { Instructions } from './messages.ts'
+import {
+  type PrimaryMethods,
+  type WorkerMethods,
+  type FromPrimary,
+  type FromWorker,
+  type Instructions,
+  decoded,
+  encoded,
+} from './messages.ts'
 import { PrimaryCounter } from './primary-counter.ts'
-import { PrimarySilent, type Serving, type StartServing, type ServingDeps } from './serving.ts'
-import { WorkerChannel } from './worker-channel.ts'
+import { Rpc } from './rpc.ts'
+import type { Serving, StartServing, ServingDeps } from './serving.ts'
 import { within } from '@ipfleet/core/within.ts'
 
 export interface ServeAsWorkerOptions<Config> {
@@ -31,24 +40,43 @@ class ServingWorker<Config> {
   readonly #start: StartServing<Config>
   readonly #logger: Logger
   readonly #metrics = createMetrics()
-  readonly #channel: WorkerChannel<Config>
+  readonly #rpc: Rpc<PrimaryMethods, WorkerMethods>
   readonly #servingDeps: ServingDeps
   #workers = 1
   #serving: Serving<Config> | undefined
   #onAssigned: (ordinal: number) => void = () => undefined
   /** The last of what was to be done by instructions: one after the other. */
   #latest: Promise<void> = Promise.resolve()
+  #stopping = false
 
   constructor({ start, logger }: ServeAsWorkerOptions<Config>) {
     this.#start = start
     this.#logger = logger
-    this.#channel = new WorkerChannel<Config>({
-      handlers: { snapshot: () => this.#metrics.snapshot(), echo: () => true },
-      onInstructions: (instructions) => this.#follow(instructions),
-      onAssigned: (ordinal) => this.#onAssigned(ordinal),
-      onStop: () => void this.#stop(),
+    this.#rpc = new Rpc((message) => void this.#send(message), {
+      snapshot: () => this.#metrics.snapshot(),
+      echo: () => true,
     })
     this.#servingDeps = this.#makeServingDeps()
+    process.on('message', (received) => this.#receive(received))
+    cluster.worker?.on('disconnect', () => this.#primaryGone())
+    void this.#send({ kind: 'hello' })
+  }
+
+  #receive(received: unknown): void {
+    const read = decoded<FromPrimary<Config>>(received)
+    if (read.kind !== 'message') return
+    const { message } = read
+    if (message.kind === 'instructions') this.#follow(message.instructions)
+    else if (message.kind === 'assigned') this.#onAssigned(message.ordinal)
+    else if (message.kind === 'stop') void this.#stop()
+    else this.#rpc.receive(message)
+  }
+
+  #primaryGone(): void {
+    // Otherwise Node 26 (lib/internal/cluster/child.js) ends the process right after this, with all its requests.
+    if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
+    this.#rpc.close()
+    void this.#stop()
   }
 
   #follow({ config, workers }: Instructions<Config>): void {
@@ -61,10 +89,11 @@ class ServingWorker<Config> {
       this.#serving = await this.#start(config, this.#servingDeps)
     } catch (error) {
       this.#logger.debug({ err: error }, 'a worker could not start')
-      await this.#channel.failed(error instanceof Error ? error.message : String(error))
+      await this.#send({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) })
       process.exit(1)
     }
-    await this.#channel.ready(this.#serving)
+    const { host, port } = this.#serving
+    await this.#send({ kind: 'ready', host, port })
   }
 
   async #reconfigure(config: Config): Promise<void> {
@@ -76,9 +105,11 @@ class ServingWorker<Config> {
   }
 
   async #stop(): Promise<void> {
+    if (this.#stopping) return
+    this.#stopping = true
     try {
       await this.#serving?.stop()
-      await this.#channel.finalSnapshot(await this.#metrics.snapshot())
+      await this.#send({ kind: 'final-snapshot', snapshot: await this.#metrics.snapshot() })
     } catch (error) {
       this.#logger.error({ err: error }, 'a worker could not stop cleanly')
       process.exit(1)
@@ -87,7 +118,7 @@ class ServingWorker<Config> {
   }
 
   #makeServingDeps(): ServingDeps {
-    const counter = new PrimaryCounter({ ask: (expenses) => this.#channel.call('spend', expenses) })
+    const counter = new PrimaryCounter({ ask: (expenses) => this.#rpc.call('spend', expenses) })
     const workers = (): number => this.#workers
     return {
       metrics: this.#metrics,
@@ -103,8 +134,16 @@ class ServingWorker<Config> {
   }
 
   async #render(format: ExpositionFormat): Promise<Exposition> {
-    const rendered = await within(metricsWithinMs, this.#channel.call('metrics', format))
-    if (rendered === undefined) throw new PrimarySilent('The primary process did not give the metrics of all workers')
+    const rendered = await within(metricsWithinMs, this.#rpc.call('metrics', format))
+    if (rendered === undefined) throw new Error('The primary process did not give the metrics of all workers')
     return rendered
+  }
+
+  /** Resolves when it is on its way, so that the process may end; or when there is no primary to send it to. */
+  #send(message: FromWorker): Promise<void> {
+    return new Promise((resolve) => {
+      if (process.send === undefined || !process.connected) return resolve()
+      process.send(encoded(message), undefined, undefined, () => resolve())
+    })
   }
 }

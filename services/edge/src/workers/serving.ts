@@ -9,7 +9,7 @@ export interface ServingDeps {
   readonly metrics: Metrics
   /**
    * What all processes have counted, as text.
-   * @throws PrimarySilent when the primary process does not answer; what this process knows alone would be a counter
+   * @throws Error when the primary process does not answer; what this process knows alone would be a counter
    * that goes back
    */
   render(format: ExpositionFormat): Promise<Exposition>
@@ -30,11 +30,6 @@ export interface SharedLimiterOptions {
    * request, so that the limit is exact.
    */
   readonly allowance?: number
-}
-
-/** The primary process gave no answer. */
-export class PrimarySilent extends Error {
-  override readonly name = 'PrimarySilent'
 }
 
 /** One process that serves. */

@@ -26,23 +26,18 @@ export interface SuperviseOptions<Config> {
  * Runs workers that share the port: processes with the same program and arguments, in which `serveAsWorker` is called.
  * One that dies is replaced; SIGHUP and the signals to stop reach all through this process. Resolves when all listen,
  * and then logs `{"msg":"listening","host":…,"port":…,"workers":…}`.
- * @throws Error with the first worker's reason when it cannot serve; the caller ends the process
- */
-export async function superviseWorkers<Config>(options: SuperviseOptions<Config>): Promise<void> {
-  setUpCluster()
-  await new Supervisor(options).start()
-}
-
-/**
+ *
  * The primary accepts and deals connections out in turn, to workers that have taken their last one. Left to the kernel
  * (SCHED_NONE), eight connections of a proxy in front all went to one worker of four, and kept there. It costs the
  * primary about 70 µs a connection, and 15 µs more to say which one in the order of all it is: by that number workers
  * take turns at backends together, without waiting for each other. Values that JSON does not know, undefined and
  * infinite ones, reach the workers too.
+ * @throws Error with the first worker's reason when it cannot serve; the caller ends the process
  */
-function setUpCluster(): void {
+export async function superviseWorkers<Config>(options: SuperviseOptions<Config>): Promise<void> {
   cluster.schedulingPolicy = cluster.SCHED_RR
   cluster.setupPrimary({ serialization: 'advanced' })
+  await new Supervisor(options).start()
 }
 
 /** Under a steady stream of new connections there is no end to wait for. Workers of a busy machine stand still for a while. */
