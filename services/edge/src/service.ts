@@ -32,11 +32,6 @@ export interface EdgeDeps {
   readonly servingDeps: ServingDeps
 }
 
-interface EdgeCollaborators {
-  readonly groups: UpstreamGroups
-  readonly shares: ClientShares
-}
-
 /** One process of the edge: all its deps, put together and taken apart again. */
 export class Edge implements Serving<EdgeConfig> {
   readonly host: string
@@ -61,14 +56,14 @@ export class Edge implements Serving<EdgeConfig> {
     const shares = new ClientShares(config.server, deps.logger)
     const groups = new UpstreamGroups(deps.logger, shares.longAnswers)
     await groups.configure(config)
-    const edge = new Edge(config, deps, { groups, shares })
+    const edge = new Edge(config, deps, groups, shares)
     edge.#port = await edge.#server.listen(config.server)
     const { link } = edge.#limits
     edge.#presence = link && edgePresence({ link, port: edge.#port, groups: () => groups.all })
     return edge
   }
 
-  private constructor(config: EdgeConfig, deps: EdgeDeps, { groups, shares }: EdgeCollaborators) {
+  private constructor(config: EdgeConfig, deps: EdgeDeps, groups: UpstreamGroups, shares: ClientShares) {
     const { settings, logger, servingDeps } = deps
     this.#deps = deps
     this.#config = config

@@ -105,7 +105,7 @@ test('a replica that is not ready gets no requests, until it is', async () => {
   const health = { path: '/readyz', intervalMs: 20, timeoutMs: 20_000, healthyAfter: 2, unhealthyAfter: 2 }
   const backends = [sick, well].map((port) => backend('127.0.0.1', { port }))
   const fixture = new GroupFixture(groupConfig({ backends, health }), { checkHealth })
-  await fixture.group.start()
+  await fixture.start()
   try {
     await until(() => fixture.states()[`127.0.0.1:${sick}`] === 'unhealthy')
     expect(fixture.share(`127.0.0.1:${sick}`, 10)).toBe(0)

@@ -48,6 +48,7 @@ export function groupConfig({ backends, group, health, ejection }: Changes): Ups
 /** A group over fake pools, names and checks that a test sets, and all that it tells. */
 export class GroupFixture {
   readonly group: UpstreamGroup
+  readonly #config: UpstreamGroupConfig
   readonly events: unknown[][] = []
   readonly pools = new Map<string, FakePool>()
   readonly names = new Map<string, readonly string[] | Error | Promise<never>>()
@@ -56,6 +57,7 @@ export class GroupFixture {
   readonly verdicts = new Map<string, HealthVerdict | Promise<HealthVerdict>>()
 
   constructor(config: UpstreamGroupConfig, parts: Partial<UpstreamGroupDeps> = {}) {
+    this.#config = config
     this.group = new UpstreamGroup('default', config, {
       createPool: (target, options) => this.#pool(target, options.connectTimeoutMs),
       resolve: (hostname) => this.#resolve(hostname),
@@ -70,6 +72,10 @@ export class GroupFixture {
     this.group.on('unhealthy', (...event) => this.events.push(['unhealthy', ...event]))
     this.group.on('healthy', (...event) => this.events.push(['healthy', ...event]))
     this.group.on('unresolved', (...event) => this.events.push(['unresolved', ...event]))
+  }
+
+  start(): Promise<void> {
+    return this.group.configure(this.#config)
   }
 
   /** What has been told since the last call. */

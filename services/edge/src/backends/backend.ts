@@ -23,6 +23,20 @@ export interface BackendError {
   readonly atMs: number
 }
 
+/** A backend at one moment, for metrics. */
+export interface BackendSnapshot {
+  readonly id: string
+  readonly state: BackendState
+  /** Its part of the requests is this, over the sum of those that are up. */
+  readonly effectiveWeight: number
+  readonly inFlight: number
+  /** Connections, and requests that wait for one. */
+  readonly open: number
+  readonly idle: number
+  readonly waiting: number
+  readonly lastError?: BackendError | undefined
+}
+
 /** The share of its weight that a backend begins with when it starts slowly. */
 const initialShare = 0.1
 
@@ -100,6 +114,12 @@ export class Backend implements Candidate {
     if (isWarm) this.#warmFromMs = undefined
     const share = isWarm ? 1 : initialShare + (1 - initialShare) * (elapsedMs / slowStartMs)
     this.effectiveWeight = this.#endpoint.weight * share
+  }
+
+  snapshot(): BackendSnapshot {
+    const { id, state, effectiveWeight, inFlight, lastError } = this
+    const { open, idle, waiting } = this.pool
+    return { id, state, effectiveWeight, inFlight, open, idle, waiting, lastError }
   }
 
   /** Requests under way go on to their end. */

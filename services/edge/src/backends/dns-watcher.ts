@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises'
 import { EventEmitter } from 'node:events'
 import { within } from '@ipfleet/core/within.ts'
 import type { Clock } from '@ipfleet/core/clock.ts'
@@ -7,6 +8,12 @@ import { canonicalAddress } from './endpoints.ts'
 
 /** The addresses of a name, in any order and spelling. Rejects when there are none. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>
+
+/** As the system resolves it. */
+export const lookUpAll: Resolve = async (hostname) => {
+  const found = await lookup(hostname, { all: true })
+  return found.map(({ address }) => address)
+}
 
 export interface DnsDeps {
   readonly resolve: Resolve

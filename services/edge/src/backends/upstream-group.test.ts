@@ -23,7 +23,7 @@ const pass = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms)
 async function started(...args: ConstructorParameters<typeof GroupFixture>): Promise<GroupFixture> {
   const fixture = new GroupFixture(...args)
   fixtures.push(fixture)
-  await fixture.group.start()
+  await fixture.start()
   return fixture
 }
 
@@ -191,7 +191,7 @@ test('a failed first check takes a backend out at once, later ones only in a row
   fixtures.push(fixture)
   const first = Promise.withResolvers<HealthVerdict>()
   fixture.verdicts.set('10.0.0.1', first.promise)
-  await fixture.group.start()
+  await fixture.start()
   await pass(100)
   expect(fixture.answers(2)).toEqual([a, b])
   first.resolve({ kind: 'bad', reason: 'ECONNREFUSED' })
@@ -286,7 +286,7 @@ test('a name has one backend for each address, and each the weight of the backen
   const fixture = new GroupFixture(config)
   fixtures.push(fixture)
   fixture.names.set('replicas', ['10.0.0.2', '::ffff:10.0.0.1', '10.0.0.2', 'FD00:0::1'])
-  await fixture.group.start()
+  await fixture.start()
   expect(fixture.group.snapshots().map(({ id, effectiveWeight }) => [id, effectiveWeight])).toEqual([
     [a, 2],
     [b, 2],
@@ -301,7 +301,7 @@ test('a name is looked up again, and whoever joins while others serve starts slo
   const fixture = new GroupFixture(config)
   fixtures.push(fixture)
   fixture.names.set('replicas', ['10.0.0.1', '10.0.0.2'])
-  await fixture.group.start()
+  await fixture.start()
   expect(fixture.group.snapshots().map(({ effectiveWeight }) => effectiveWeight)).toEqual([1, 1])
   fixture.told()
   fixture.names.set('replicas', ['10.0.0.3', '10.0.0.2'])
@@ -322,7 +322,7 @@ test('a failed look-up leaves the backends that were there', async () => {
   const fixture = new GroupFixture(groupConfig({ backends: [backend('replicas')] }))
   fixtures.push(fixture)
   fixture.names.set('replicas', ['10.0.0.1'])
-  await fixture.group.start()
+  await fixture.start()
   fixture.names.set('replicas', Object.assign(new Error('try again'), { code: 'EAI_AGAIN' }))
   await pass(10_000)
   expect(fixture.told()).toEqual([
@@ -336,7 +336,7 @@ test('a name without an address in its answer is unresolved', async () => {
   const fixture = new GroupFixture(groupConfig({ backends: [backend('replicas')] }))
   fixtures.push(fixture)
   fixture.names.set('replicas', ['none'])
-  await fixture.group.start()
+  await fixture.start()
   expect(fixture.told()).toEqual([['unresolved', 'replicas', 'ENODATA']])
 })
 
@@ -344,7 +344,7 @@ test('a failure has the name looked up soon, but not more than once a second', a
   const fixture = new GroupFixture(groupConfig({ backends: [backend('replicas')] }))
   fixtures.push(fixture)
   fixture.names.set('replicas', ['10.0.0.1', '10.0.0.2'])
-  await fixture.group.start()
+  await fixture.start()
   await pass(400)
   fixture.fail(a, 3)
   await pass(599)
@@ -373,7 +373,7 @@ test('does not wait longer than two seconds for DNS that hangs', async () => {
   fixtures.push(fixture)
   fixture.names.set('replicas', new Promise(() => {}))
   let isStarted = false
-  void fixture.group.start().then(() => {
+  void fixture.start().then(() => {
     isStarted = true
   })
   await pass(1999)
@@ -448,7 +448,7 @@ test('the ejected are called back when a reload leaves nobody else', async () =>
 test('a closed group has nobody, its pools are closed, and no timer is left', async () => {
   const fixture = new GroupFixture(groupConfig({ backends: [...two, backend('replicas')], health: { path: '/' } }))
   fixture.names.set('replicas', ['10.0.0.3'])
-  await fixture.group.start()
+  await fixture.start()
   await pass(0)
   fixture.fail(a, 5)
   expect(jest.getTimerCount()).toBeGreaterThan(0)

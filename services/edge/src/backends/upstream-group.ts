@@ -1,17 +1,16 @@
-import { lookup } from 'node:dns/promises'
 import { EventEmitter } from 'node:events'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 import type { PoolOptions, UpstreamPool } from '@ipfleet/proxy/http1/connection-pool.ts'
 import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { EjectionConfig, GroupConfig, HealthConfig } from '../config/edge-config.ts'
-import { type AttemptEnd, Backend, type BackendError, type BackendState } from './backend.ts'
+import { type AttemptEnd, Backend, type BackendSnapshot } from './backend.ts'
 import { type BackendEvents, BackendSet } from './backend-set.ts'
 import { alignTurns, balancers, roundRobin } from './balancers.ts'
-import { DnsWatcher, type Resolve } from './dns-watcher.ts'
+import { DnsWatcher, lookUpAll, type Resolve } from './dns-watcher.ts'
 import { type Endpoint, endpointsOf, namesOf } from './endpoints.ts'
-import { BackendChecks } from './backend-checks.ts'
 import { checkHealth, type HealthCheck } from './health-check.ts'
+import { HealthChecker } from './health-checker.ts'
 import { LatencyEstimate } from './latency-estimate.ts'
 
 export interface UpstreamGroupConfig {
@@ -36,20 +35,6 @@ interface UpstreamGroupEvents extends BackendEvents {
   unresolved: [hostname: string, code: string]
 }
 
-/** A backend at one moment, for metrics. */
-export interface BackendSnapshot {
-  readonly id: string
-  readonly state: BackendState
-  /** Its part of the requests is this, over the sum of those that are up. */
-  readonly effectiveWeight: number
-  readonly inFlight: number
-  /** Connections, and requests that wait for one. */
-  readonly open: number
-  readonly idle: number
-  readonly waiting: number
-  readonly lastError?: BackendError | undefined
-}
-
 /** A group whose backends come and go: by the addresses of their names, by active checks, by what the traffic tells. */
 export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
   readonly name: string
@@ -58,7 +43,6 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
   readonly #deps: Required<UpstreamGroupDeps>
   readonly #dns: DnsWatcher
   readonly #backends: BackendSet
-  readonly #checks: BackendChecks
   #config: UpstreamGroupConfig
   /** Ejected backends that have been asked all the same. */
   readonly #asked = new WeakSet<Backend>()
@@ -72,15 +56,6 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     this.#deps = { resolve: lookUpAll, checkHealth, clock: monotonicClock, random: Math.random, ...deps }
     this.latency = new LatencyEstimate(this.#deps.clock)
     this.#backends = new BackendSet(config.ejection, this.#deps.clock, this)
-    this.#checks = new BackendChecks({
-      ...this.#deps,
-      config: () => this.#config,
-      backends: this.#backends,
-      onUnhealthy: (backend, reason) => {
-        noteError(backend, reason)
-        this.#doubtAddressOf(backend)
-      },
-    })
     this.#dns = new DnsWatcher(this.#deps)
     this.#dns.on('unresolved', (hostname, code) => this.emit('unresolved', hostname, code))
     this.#dns.on('changed', () => {
@@ -93,14 +68,10 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     return this.#config.group
   }
 
-  /** Looks up all names, and goes on after two seconds with the backends known by then. Never rejects. */
-  start(): Promise<void> {
-    return this.configure(this.#config)
-  }
-
   /**
-   * Backends that stay keep their state, counts and connections; those that go finish what they have begun. Takes
-   * effect when new names have been looked up, after two seconds at the latest. Never rejects; the last call wins.
+   * Starts the group too. Backends that stay keep their state, counts and connections; those that go finish what they
+   * have begun. Takes effect when new names have been looked up, after two seconds at the latest. Never rejects; the last
+   * call wins.
    */
   async configure(config: UpstreamGroupConfig): Promise<void> {
     const configuration = ++this.#configurations
@@ -153,9 +124,8 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
       backend.ejection.answered()
       return
     }
-    noteError(backend, reason)
     this.#backends.failed(backend)
-    this.#doubtAddressOf(backend)
+    this.#doubt(backend, reason)
   }
 
   /** The next request is the one after so many, as other processes count them too. */
@@ -176,10 +146,7 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
   snapshots(): readonly BackendSnapshot[] {
     // Brings the weights up to date.
     void this.#backends.up
-    return this.#backends.all.map(({ id, state, effectiveWeight, inFlight, lastError, pool }) => {
-      const { open, idle, waiting } = pool
-      return { id, state, effectiveWeight, inFlight, open, idle, waiting, lastError }
-    })
+    return this.#backends.all.map((backend) => backend.snapshot())
   }
 
   /**
@@ -200,9 +167,10 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     return backend
   }
 
-  /** It may have been that of a container which is gone. */
-  #doubtAddressOf({ hostname }: Backend): void {
-    if (hostname !== undefined) this.#dns.lookSoon(hostname)
+  /** Its address may have been that of a container which is gone. */
+  #doubt(backend: Backend, reason: string): void {
+    backend.lastError = { reason, atMs: Date.now() }
+    if (backend.hostname !== undefined) this.#dns.lookSoon(backend.hostname)
   }
 
   /** Until a backend may be up. When none is, all are unhealthy, or no name has an address. */
@@ -227,7 +195,7 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     }
     for (const backend of backends) {
       if (!before.includes(backend)) this.emit('joined', backend.id)
-      this.#checks.attend(backend)
+      this.#attend(backend)
     }
   }
 
@@ -237,13 +205,36 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     const firstTurn = this.#deps.random() * 1e-6
     return new Backend(endpoint, pool, firstTurn, (backend) => this.#backends.readmit(backend))
   }
-}
+  /** Has a backend checked, or not checked any more, as configured. */
+  #attend(backend: Backend): void {
+    if (this.#healthPath !== '') {
+      if (backend.checker !== undefined) return backend.checker.configure(this.#config.health)
+      backend.checker = this.#checkerOf(backend)
+      return backend.checker.start()
+    }
+    backend.checker?.close()
+    backend.checker = undefined
+    if (backend.state === 'unhealthy') this.#backends.bringBack(backend)
+  }
 
-function noteError(backend: Backend, reason: string): void {
-  backend.lastError = { reason, atMs: Date.now() }
-}
+  #checkerOf(backend: Backend): HealthChecker {
+    const { authority, pool } = backend
+    const check = (signal: AbortSignal) => {
+      const { timeoutMs } = this.#config.health
+      return this.#deps.checkHealth({ target: pool.target, authority, path: this.#healthPath, timeoutMs }, signal)
+    }
+    const checker = new HealthChecker(this.#config.health, { ...this.#deps, check })
+    checker.on('healthy', () => this.#backends.bringBack(backend))
+    checker.on('unhealthy', (reason) => {
+      this.#backends.takeOut(backend, reason)
+      this.#doubt(backend, reason)
+    })
+    return checker
+  }
 
-async function lookUpAll(hostname: string): Promise<readonly string[]> {
-  const found = await lookup(hostname, { all: true })
-  return found.map(({ address }) => address)
+  /** '' when there are no active checks. */
+  get #healthPath(): string {
+    const { group, health } = this.#config
+    return group.healthPath ?? health.path ?? ''
+  }
 }

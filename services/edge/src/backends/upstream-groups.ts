@@ -40,7 +40,10 @@ export class UpstreamGroups {
   async configure({ groups, health, ejection }: EdgeConfig): Promise<() => void> {
     const before = this.#all
     const configured = Object.entries(groups).map(async ([name, group]) => {
-      return [name, await this.#configured(before.get(name), name, { group, health, ejection })] as const
+      const config = { group, health, ejection }
+      const live = before.get(name) ?? this.#create(name, config)
+      await live.configure(config)
+      return [name, live] as const
     })
     const now = new Map(await Promise.all(configured))
     this.#all = now
@@ -58,20 +61,11 @@ export class UpstreamGroups {
     for (const group of this.#all.values()) group.close()
   }
 
-  async #configured(
-    known: UpstreamGroup | undefined,
-    name: string,
-    config: UpstreamGroupConfig,
-  ): Promise<UpstreamGroup> {
-    if (known) {
-      await known.configure(config)
-      return known
-    }
+  #create(name: string, config: UpstreamGroupConfig): UpstreamGroup {
     const group = new UpstreamGroup(name, config, {
       createPool: (target, options) => new ConnectionPool(target, options, this.#longSlots),
     })
     this.#listen(group)
-    await group.start()
     return group
   }
 
