@@ -57,7 +57,7 @@ function judge(context: RequestContext, now: Rules): void {
   // What the server as a whole can do; probes ask it, and so it is not counted either.
   if (context.target === '*') return context.answerOptions(noFields)
   // 404 for every client, whatever the backends have there.
-  if (now.hiddenPaths.isHidden(context.target) && !now.consolePaths.isOpen(context.target, context.client.address))
+  if (now.hiddenPaths.isHiddenFrom(context.client.address, context.target))
     return context.refuse(new ProxyError('not_found'))
   // Before anything waits: what is held for a request is bounded for its client, and for all.
   const over = context.holdHead(now.shares)

@@ -1,3 +1,6 @@
+import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
+import type { ConsoleConfig } from '../config/edge-config.ts'
+
 const slash = 0x2f
 const questionMark = 0x3f
 const lowerCaseBit = 0x20
@@ -7,6 +10,12 @@ const lowerCaseBit = 0x20
 const segmentEnds = /[/\\;?#\u0000-\u0020\u007F\uFFFD]+/
 
 /**
+ * `/console` and what is below it, in the one spelling that all servers read alike: no escapes, and no segment that is
+ * empty or begins with a dot, so that nothing else is reached by it.
+ */
+const plainConsolePath = /^\/console(?:\/[\w~-][\w.~-]*)*\/?(?:\?|$)/
+
+/**
  * Whether a request target could reach something on a backend that is not for clients.
  *
  * Backends differ in how they read a path, so an ordinary one (nothing encoded, no empty or dot segment, backslash,
@@ -14,21 +23,31 @@ const segmentEnds = /[/\\;?#\u0000-\u0020\u007F\uFFFD]+/
  * segments of a hidden path occur in it at all, in their order, after decoding twice: dropping dot segments, empty ones
  * and parameters only ever leaves a part of what is there, so whichever of these a backend does, it finds no hidden
  * path in what passes. Odd spellings of other paths may be refused; `/a%20b/stats` is.
+ *
+ * Beside them `/console` of the replicas is hidden from all clients, or from those that may not open it.
  */
 export class HiddenPaths {
   readonly #hidden: readonly (readonly string[])[]
   /** By code: 1 for what a hidden path begins with, in lower case. Ordinary paths are ASCII. */
   readonly #firstLetters = new Uint8Array(128)
   readonly #hidesAll: boolean
+  readonly #mayOpenConsole: (address: string) => boolean
 
   /** @param paths not encoded, such as `/stats` and `/admin/keys` */
-  constructor(paths: readonly string[]) {
-    this.#hidden = paths.map((path) => segmentsOf(encodeURI(path)))
+  constructor(paths: readonly string[], { enabled, allow }: ConsoleConfig = { enabled: false, allow: [] }) {
+    this.#mayOpenConsole = enabled ? addressBlocks(allow) : () => false
+    // Where nothing is hidden, other servers may have a path of that name.
+    const all = paths.length > 0 || enabled ? [...paths, '/console'] : []
+    this.#hidden = all.map((path) => segmentsOf(encodeURI(path)))
     this.#hidesAll = this.#hidden.some((segments) => segments.length === 0)
     for (const [first = ''] of this.#hidden) this.#firstLetters[first.charCodeAt(0) | lowerCaseBit] = 1
   }
 
-  /** @param target path and query, as in the request line */
+  /** Whether this client may not ask for it. `target`: path and query, as in the request line. */
+  isHiddenFrom(address: string, target: string): boolean {
+    return this.isHidden(target) && !(plainConsolePath.test(target) && this.#mayOpenConsole(address))
+  }
+
   isHidden(target: string): boolean {
     if (this.#hidden.length === 0) return false
     if (this.#hidesAll) return true

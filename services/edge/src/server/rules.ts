@@ -5,7 +5,7 @@ import type { Groups } from '../backends/upstream-groups.ts'
 import type { AccessConfig, EdgeConfig } from '../config/edge-config.ts'
 import type { ClientLimiter } from '../limits/client-limiter.ts'
 import type { ForwardDeps } from '../proxy/forwarded-request.ts'
-import { ConsolePaths } from '../proxy/console-paths.ts'
+import { HiddenPaths } from '../proxy/hidden-paths.ts'
 import { Routes } from '../proxy/routes.ts'
 import { h2Guard } from './h2-guard.ts'
 import { OperatorRoutes, type OperatorRoutesDeps } from './operator-routes.ts'
@@ -28,7 +28,6 @@ export function makeRules(config: EdgeConfig, { limiter, groups, forward, operat
   const maxTargetLength = server.maxTargetBytes
   const h1Fault = requestGuard({ maxTargetLength, takesAsterisk: true })
   const h2Fault = h2Guard({ maxTargetLength })
-  const consolePaths = new ConsolePaths(config.console)
   return {
     /** What is wrong with a request that Node accepts. */
     faultOf: (req: IncomingMessage) => (req.httpVersionMajor === 2 ? h2Fault(req) : h1Fault(req)),
@@ -40,8 +39,7 @@ export function makeRules(config: EdgeConfig, { limiter, groups, forward, operat
       mayReadMetrics: addressBlocks(metrics.allow),
       probePath: server.probeEndpoint === '' ? undefined : server.probeEndpoint,
     }),
-    hiddenPaths: consolePaths.hidden(server.hiddenPaths),
-    consolePaths,
+    hiddenPaths: new HiddenPaths(server.hiddenPaths, config.console),
     limiter,
     routes: new Routes(config.routes),
     shares: forward.shares,
