@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { ForwardedHeaders, nextMaxForwards, passedFields } from './forwarded-headers.ts'
+import { ForwardedHeaders, nextMaxForwards } from './forwarded-headers.ts'
+import { passedFields } from './passed-fields.ts'
 import type { AnswerHead } from './http1/exchange-types.ts'
 
 /** From lines as they stand in a request. */

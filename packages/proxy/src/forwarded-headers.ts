@@ -1,29 +1,28 @@
 import { formatTraceparent, parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
-import type { AnswerHead } from './http1/exchange-types.ts'
-import { fieldsWhere } from './http1/raw-fields.ts'
 
-/** What a field of a request means to a proxy that passes the request on. */
-type Role =
-  | 'passed'
-  /** For this hop only, or never to be believed: it is left out, and set anew where it is wanted. */
-  | 'dropped'
-  | 'host'
-  | 'connection'
-  | 'content-length'
-  | 'transfer-encoding'
-  | 'te'
-  | 'upgrade'
-  | 'expect'
-  | 'max-forwards'
-  | 'cookie'
-  | 'via'
-  | 'x-request-id'
-  | 'x-egress-ip'
-  | 'traceparent'
-  | 'tracestate'
-  | 'x-forwarded-for'
-  | 'x-forwarded-proto'
-  | 'x-forwarded-host'
+/** Fields with a meaning of their own to a proxy that passes the request on. */
+const ownRoles = [
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'te',
+  'upgrade',
+  'expect',
+  'max-forwards',
+  'cookie',
+  'via',
+  'x-request-id',
+  'x-egress-ip',
+  'traceparent',
+  'tracestate',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+] as const
+
+/** `dropped`: for this hop only, or never to be believed: it is left out, and set anew where it is wanted. */
+type Role = 'passed' | 'dropped' | (typeof ownRoles)[number]
 
 const roles = new Map<string, Role>([
   // RFC 9110 §7.6.1, and what was hop-by-hop in RFC 2616.
@@ -39,27 +38,7 @@ const roles = new Map<string, Role>([
   ['x-proxy', 'dropped'],
   ['x-ipfleet-attempt', 'dropped'],
   [':authority', 'host'],
-  ...(
-    [
-      'host',
-      'connection',
-      'content-length',
-      'transfer-encoding',
-      'te',
-      'upgrade',
-      'expect',
-      'max-forwards',
-      'cookie',
-      'via',
-      'x-request-id',
-      'x-egress-ip',
-      'traceparent',
-      'tracestate',
-      'x-forwarded-for',
-      'x-forwarded-proto',
-      'x-forwarded-host',
-    ] as const
-  ).map((name): [string, Role] => [name, name]),
+  ...ownRoles.map((name): [string, Role] => [name, name]),
 ])
 
 /** Each spelling is looked at once; clients send the same few again and again. */
@@ -250,37 +229,4 @@ export function nextMaxForwards(method: string, given: string | undefined): MaxF
   const counts = (method === 'OPTIONS' || method === 'TRACE') && given !== undefined && /^\d{1,9}$/.test(given)
   if (!counts) return { kind: 'pass on', value: given }
   return Number(given) === 0 ? { kind: 'answer here' } : { kind: 'pass on', value: String(Number(given) - 1) }
-}
-
-const trailer = 'trailer'
-/** What a proxy asks of its own client, and tells it (RFC 9110 §11.7): from further away it would pass for our asking. */
-const [asksForCredentials, tellsOfCredentials] = ['proxy-authenticate', 'proxy-authentication-info'] as const
-
-/**
- * What of an answer's fields the client gets: not `ours` (in lower case), which are this hop's to say, nor what a proxy
- * says to its own client only, nor Trailer where no trailers can follow; Node 26 (lib/_http_outgoing.js) throws for that.
- */
-export function passedFields(
-  { fields, framing }: AnswerHead,
-  clientVersion: string,
-  ...ours: readonly string[]
-): string[] {
-  const mayAnnounce = framing === 'chunked' && clientVersion !== '1.0'
-  for (let index = 0; index < fields.length; index += 2) {
-    if (isDropped(fields[index] ?? '', mayAnnounce, ours)) {
-      return fieldsWhere(fields, (name) => !isDropped(name, mayAnnounce, ours))
-    }
-  }
-  return fields
-}
-
-/** The length rules out nearly every other field before anything is lower-cased. */
-function isDropped(name: string, mayAnnounce: boolean, ours: readonly string[]): boolean {
-  for (const our of ours) if (isSame(name, our)) return true
-  if (!mayAnnounce && isSame(name, trailer)) return true
-  return isSame(name, asksForCredentials) || isSame(name, tellsOfCredentials)
-}
-
-function isSame(name: string, lowerCase: string): boolean {
-  return name.length === lowerCase.length && name.toLowerCase() === lowerCase
 }

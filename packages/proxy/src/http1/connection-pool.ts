@@ -21,25 +21,16 @@ export interface PoolOptions extends ConnectionTimeouts {
   readonly maxConnectionLifeMs?: number
 }
 
-/** Connections to one target, kept alive between exchanges. */
-export interface UpstreamPool {
-  readonly target: UpstreamTarget
-  readonly open: number
-  readonly idle: number
-  readonly waiting: number
-  /** Begins an exchange. Faults reach the handler, after this has returned. */
-  exchange(request: UpstreamRequest, handler: ExchangeHandler): Exchange
-  /** Takes effect for what begins from now on. */
-  configure(options: PoolOptions): void
-  /** Closes idle connections at once, busy ones when their answer is out. */
-  close(): void
-}
+export type UpstreamPool = Pick<
+  ConnectionPool,
+  'target' | 'open' | 'idle' | 'waiting' | 'exchange' | 'configure' | 'close'
+>
 
 /**
- * The connections to one target. The one used last is used first, so that those too many grow old and are closed. Long
+ * The connections to one target, kept alive between exchanges. The one used last is used first, so that those too many grow old and are closed. Long
  * exchanges have slots of their own, which all pools share, and leave the ordinary ones to others.
  */
-export class ConnectionPool implements UpstreamPool {
+export class ConnectionPool {
   readonly target: UpstreamTarget
   readonly #connections = new Set<UpstreamConnection>()
   readonly #idle: UpstreamConnection[] = []
@@ -79,6 +70,7 @@ export class ConnectionPool implements UpstreamPool {
     return this.#waiting.size
   }
 
+  /** Begins an exchange. Faults reach the handler, after this has returned. */
   exchange(request: UpstreamRequest, handler: ExchangeHandler): Exchange {
     const exchange = new Exchange(request, handler)
     const isAside = this.#mayGoAside(request)
@@ -90,12 +82,14 @@ export class ConnectionPool implements UpstreamPool {
     return exchange
   }
 
+  /** Takes effect for what begins from now on. */
   configure(options: PoolOptions): void {
     this.#options = options
     this.#ordinary.configure(sharedLimits(options))
     this.#connectWaiting()
   }
 
+  /** Closes idle connections at once, busy ones when their answer is out. */
   close(): void {
     this.#closing = true
     this.dropIdle()

@@ -1,10 +1,5 @@
 import type { Socket } from 'node:net'
-import {
-  type ExchangeTimeouts,
-  UpstreamConnection,
-  type ConnectionOwner,
-  type ConnectionTimeouts,
-} from './upstream-connection.ts'
+import { type ExchangeTimeouts, UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts'
 import { Exchange } from './exchange.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, UpstreamRequest } from './exchange-types.ts'
@@ -32,7 +27,9 @@ export function exchangeOver(
     queueMicrotask(() => exchange.fail(new UpstreamFault('unreachable', 'the connection ended before the request')))
     return exchange
   }
-  underWay.add(UpstreamConnection.over(socket, exchange, new SoleExchange(timeouts)))
+  // It is connected when it comes, and never idle.
+  const all = { ...timeouts, connectTimeoutMs: 0, keepAliveMs: 0 }
+  underWay.add(UpstreamConnection.over(socket, exchange, { ...sole, timeouts: () => all }))
   // The reader of its first bytes may have paused it.
   socket.resume()
   // What came while this process stood still is read between the timer and the look.
@@ -40,34 +37,17 @@ export function exchangeOver(
   return exchange
 }
 
-class SoleExchange implements ConnectionOwner {
-  readonly closes = true
-  readonly #timeouts: ConnectionTimeouts
-
-  constructor({ answerTimeoutMs, idleTimeoutMs }: ExchangeTimeouts) {
-    // It is connected when it comes, and never idle.
-    this.#timeouts = { answerTimeoutMs, idleTimeoutMs, connectTimeoutMs: 0, keepAliveMs: 0 }
-  }
-
-  timeouts(): ConnectionTimeouts {
-    return this.#timeouts
-  }
-
-  freed(connection: UpstreamConnection): void {
-    connection.drop()
-  }
-
-  setAside(): undefined {
-    return undefined
-  }
-
-  gone(connection: UpstreamConnection): void {
+const sole = {
+  closes: true,
+  freed: (connection) => connection.drop(),
+  setAside: () => undefined,
+  gone(connection) {
     underWay.delete(connection)
     if (underWay.size > 0) return
     clearInterval(timer)
     timer = undefined
-  }
-}
+  },
+} satisfies Omit<ConnectionOwner, 'timeouts'>
 
 function look(nowMs: number): void {
   for (const connection of underWay) connection.checkDeadline(nowMs)

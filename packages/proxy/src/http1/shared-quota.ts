@@ -19,7 +19,8 @@ export class SharedQuota {
   #taken = 0
   readonly #byClient = new Counts()
 
-  constructor(limits: SharedQuotaLimits) {
+  /** Without limits there is none to take, until `configure`. */
+  constructor(limits: SharedQuotaLimits = { max: 0, clientSharePercent: 100 }) {
     this.#limits = limits
   }
 

@@ -36,11 +36,11 @@ const logEveryMs = 60_000
 
 /** What all requests of this process share, and what of it one client may hold. */
 export class ClientShares {
-  readonly longAnswers: SharedQuota
+  readonly longAnswers = new SharedQuota()
   /** Bytes of heads and of collected bodies. */
-  readonly memory: SharedQuota
+  readonly memory = new SharedQuota()
   /** Bytes that clients of HTTP/2 may send ahead. */
-  readonly windows: SharedQuota
+  readonly windows = new SharedQuota()
   readonly #pace = new RefusalPace()
   /** Refused requests, by limit, and by whether all was taken or what one client may have. */
   readonly refused = new Map<SharedLimit, Record<QuotaRefusal, number>>()
@@ -48,16 +48,14 @@ export class ClientShares {
   readonly #loggedMs = new Map<SharedLimit, number>()
 
   constructor(config: SharesConfig, logger: Logger) {
-    this.longAnswers = new SharedQuota(longAnswersOf(config))
-    this.memory = new SharedQuota(memoryOf(config))
-    this.windows = new SharedQuota(windowsOf(config))
+    this.configure(config)
     this.#logger = logger
   }
 
-  configure(config: SharesConfig): void {
-    this.longAnswers.configure(longAnswersOf(config))
-    this.memory.configure(memoryOf(config))
-    this.windows.configure(windowsOf(config))
+  configure({ clientSharePercent, maxLongAnswers, maxHeldBytes, maxWindowBytes }: SharesConfig): void {
+    this.longAnswers.configure({ max: maxLongAnswers, clientSharePercent })
+    this.memory.configure({ max: maxHeldBytes, clientSharePercent })
+    this.windows.configure({ max: maxWindowBytes, clientSharePercent })
   }
 
   /** What a client is told that meets a limit: 503 when all is taken, 429 when it is the client's own share. Counts it. */
@@ -83,16 +81,4 @@ export class ClientShares {
     const { setting } = limits[limit]
     this.#logger.warn({ limit, setting, of: why === 'all' ? 'all clients' : 'one client' }, 'a limit is reached')
   }
-}
-
-function longAnswersOf({ maxLongAnswers, clientSharePercent }: SharesConfig) {
-  return { max: maxLongAnswers, clientSharePercent }
-}
-
-function memoryOf({ maxHeldBytes, clientSharePercent }: SharesConfig) {
-  return { max: maxHeldBytes, clientSharePercent }
-}
-
-function windowsOf({ maxWindowBytes, clientSharePercent }: SharesConfig) {
-  return { max: maxWindowBytes, clientSharePercent }
 }

@@ -3,7 +3,7 @@ import type { Span } from '@ipfleet/core/span.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { pairsOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
-import { passedFields } from '@ipfleet/proxy/forwarded-headers.ts'
+import { passedFields } from '@ipfleet/proxy/passed-fields.ts'
 import {
   type Begin,
   type ProxiedClient,

@@ -5,7 +5,7 @@ import type { ExchangeTimeouts } from '@ipfleet/proxy/http1/upstream-connection.
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
-import { passedFields } from '@ipfleet/proxy/forwarded-headers.ts'
+import { passedFields } from '@ipfleet/proxy/passed-fields.ts'
 import {
   type ProxiedClient,
   ProxiedRequest,
