@@ -2,10 +2,9 @@ import { resolve } from 'node:path'
 import { type Environment, type Fault, readText } from '@ipfleet/settings/sources.ts'
 import { readToml, TomlDocument, type TomlFault } from '@ipfleet/settings/toml-document.ts'
 import { tomlFaults } from '@ipfleet/settings/toml-schema.ts'
-import { buildConfig } from './build-config.ts'
 import { configFile } from './config-schema.ts'
 import { contradictions, wrongNames } from './contradictions.ts'
-import type { EdgeConfig } from './edge-config.ts'
+import { buildConfig, type EdgeConfig } from './edge-config.ts'
 
 export type LoadedConfig =
   /** `file` is the absolute path of what was read; undefined: there was no file, and all is as preset. */

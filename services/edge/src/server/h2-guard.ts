@@ -1,16 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { hostForm, type RequestFault } from '@ipfleet/http-server/request-guard.ts'
 
-export interface H2GuardLimits {
-  readonly maxTargetLength: number
-}
-
 /**
  * What is wrong with an HTTP/2 request that nghttp2 lets by. It has no Transfer-Encoding and no Connection (RFC 9113
  * §8.2.2), and its length is that of its frames; but its target and its names are about to become HTTP/1.1, where a
  * blank or a line end in them would make two requests of one.
  */
-export function h2Guard({ maxTargetLength }: H2GuardLimits) {
+export function h2Guard({ maxTargetLength }: { readonly maxTargetLength: number }) {
   return (req: IncomingMessage): RequestFault | undefined => {
     const target = req.url ?? ''
     if (target.length > maxTargetLength) return 'uri_too_long'

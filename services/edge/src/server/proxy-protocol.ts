@@ -1,14 +1,10 @@
 import type { Server, Socket } from 'node:net'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { plainAddress } from '@ipfleet/net/client-address.ts'
+import type { ServerConfig } from '../config/edge-config.ts'
 import { type ProxiedPeer, readProxyHeader } from './proxy-header.ts'
 
-export interface ProxyProtocolConfig {
-  /** Blocks of the proxies whose connections begin with a PROXY header, and no others. */
-  readonly proxyProtocol: readonly string[]
-  /** How long the header may take. */
-  readonly headerTimeoutMs: number
-}
+type ProxyProtocolConfig = Pick<ServerConfig, 'proxyProtocol' | 'headerTimeoutMs'>
 
 /** Why a connection is not taken: what came is no header, or not all of one came in time. */
 export type MissingHeader = 'malformed' | 'late'
