@@ -43,9 +43,9 @@ export class OwnColumns {
   #joinedRow(result: ResultRow, own: Own | undefined): ResultRow {
     if (own === undefined) return result
     if (own.kind === 'text') return { ...result, input: own.text }
-    const row: Record<string, unknown> = { input: result['input'] }
-    if (own.kind === 'object') Object.assign(row, own.members)
-    else for (const [at, cell] of own.cells.entries()) row[this.#columns[at] ?? `column_${at + 1}`] = cell
+    const row: Record<string, unknown> = { input: result['input'], ...(own.kind === 'object' && own.members) }
+    if (own.kind === 'cells')
+      for (const [at, cell] of own.cells.entries()) row[this.#columns[at] ?? `column_${at + 1}`] = cell
     const names = own.kind === 'object' ? Object.keys(own.members) : this.#columns
     for (const [name, value] of Object.entries(result)) if (name !== 'input') row[this.#added(name, names)] = value
     return row
