@@ -26,3 +26,10 @@ export function cutLater(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), lingerMs)
   socket.once('close', () => clearTimeout(timer))
 }
+
+/** Ends a connection with this, and reads on until its client closes or a second is over: with bytes unread, it could be lost. */
+export function endWith(socket: Duplex, answer: Buffer): void {
+  socket.on('error', () => {}).end(answer)
+  socket.resume()
+  cutLater(socket)
+}

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { parseCidr } from './cidr.ts'
+import { blockOf } from './cidr.ts'
 
 /**
  * Makes the test whether an address lies in one of some blocks (`10.0.0.0/8`, as the settings hold them). The address
@@ -11,11 +11,9 @@ export function addressBlocks(blocks: readonly string[]): (address: string) => b
   const ipv4: Ipv4Block[] = []
   const ipv6 = new BlockList()
   for (const text of blocks) {
-    const block = parseCidr(text)
-    if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
-    const network = block.network.toString()
-    if (block.network.kind() === 'ipv4') ipv4.push(ipv4Block(network, block.bits))
-    else ipv6.addSubnet(network, block.bits, 'ipv6')
+    const { network, bits } = blockOf(text)
+    if (network.kind() === 'ipv4') ipv4.push(ipv4Block(network.toString(), bits))
+    else ipv6.addSubnet(network.toString(), bits, 'ipv6')
   }
   return (address) => {
     const family = isIP(address)

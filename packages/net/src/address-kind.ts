@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { canonicalAddress, dotted } from './canonical-address.ts'
-import { type Address, type Cidr, isInCidr, parseAddress, parseCidr } from './cidr.ts'
+import { type Address, blockOf, type Cidr, isInCidr, parseAddress } from './cidr.ts'
 
 /** What an address is for; a client may be connected to `public` ones only. */
 export type AddressKind =
@@ -111,12 +111,6 @@ type Table = readonly { readonly block: Cidr; readonly kind: AddressKind }[]
 
 function table(rows: readonly (readonly [block: string, kind: AddressKind])[]): Table {
   return rows.map(([text, kind]) => ({ block: blockOf(text), kind }))
-}
-
-function blockOf(text: string): Cidr {
-  const block = parseCidr(text)
-  if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
-  return block
 }
 
 function kindIn(rows: Table, address: Address): AddressKind | undefined {

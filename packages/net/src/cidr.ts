@@ -27,6 +27,13 @@ export function parseCidr(text: string): Cidr | undefined {
   return given <= width && bits >= 0 ? { network, bits } : undefined
 }
 
+/** The same. @throws RangeError for anything else */
+export function blockOf(text: string): Cidr {
+  const block = parseCidr(text)
+  if (block === undefined) throw new RangeError(`Not a block of addresses: ${text}`)
+  return block
+}
+
 export function isInCidr({ network, bits }: Cidr, address: Address): boolean {
   return network.kind() === address.kind() && address.match(network, bits)
 }

@@ -1,13 +1,13 @@
 import { Resolver } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import { looksOf } from '@ipfleet/core/file-follower.ts'
 import { within } from '@ipfleet/core/within.ts'
 import { choice } from '@ipfleet/settings/kinds.ts'
+import { readText } from '@ipfleet/settings/sources.ts'
 import { addressKind } from './address-kind.ts'
 import { type LookedUp, type LookUp, systemLookUp } from './name-lookups.ts'
-import { interfaceAddresses } from './own-addresses.ts'
+import { interfaceAddresses, remembered } from './own-addresses.ts'
 
 export interface DnsLookUpOptions {
   /** Default: those of the system. */
@@ -53,7 +53,7 @@ export function dnsLookUp({
   listOwn = interfaceAddresses,
   nowMs = () => performance.now(),
 }: DnsLookUpOptions = {}): LookUp {
-  const families = familiesInOrder(listOwn, nowMs)
+  const families = remembered(() => familiesInOrder(listOwn()), nowMs)
   const hosts = watched(hostsFile, readHosts)
   const system = watched(resolvConf, (text) => {
     const resolver = new Resolver({ timeout: tryTimeoutMs, tries: 2 })
@@ -129,20 +129,9 @@ function isAbsence(error: unknown): boolean {
   return errorCode(error) === 'ENODATA' || errorCode(error) === 'ENOTFOUND'
 }
 
-/** Listing hundreds of addresses takes the system up to a millisecond. */
-const rememberOwnMs = 5000
-
 /** RFC 6724: addresses that this machine has no way to are last. */
-function familiesInOrder(listOwn: () => readonly string[], nowMs: () => number): () => readonly (4 | 6)[] {
-  let families: readonly (4 | 6)[] = [4, 6]
-  let listedMs = -Infinity
-  return () => {
-    if (nowMs() - listedMs < rememberOwnMs) return families
-    listedMs = nowMs()
-    const hasIpv6 = listOwn().some((address) => isIPv6(address) && addressKind(address) === 'public')
-    families = hasIpv6 ? [6, 4] : [4, 6]
-    return families
-  }
+function familiesInOrder(own: readonly string[]): readonly (4 | 6)[] {
+  return own.some((address) => isIPv6(address) && addressKind(address) === 'public') ? [6, 4] : [4, 6]
 }
 
 const withoutComment = (line: string): string => line.replace(/[#;].*$/, '').trim()
@@ -183,16 +172,9 @@ function watched<Value>(path: string, read: (text: string) => Value): () => Valu
     const looksNow = looksOf(path)
     if (looksNow === looks) return value
     looks = looksNow
-    value = read(textOf(path))
+    const file = readText(path)
+    value = read(file.kind === 'text' ? file.text : '')
     return value
-  }
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
   }
 }
 

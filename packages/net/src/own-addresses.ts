@@ -18,22 +18,18 @@ export interface OwnAddressesDeps {
   readonly list?: () => readonly string[]
 }
 
-/** Listing hundreds of addresses takes the system up to a millisecond. */
-const rememberMs = 5000
-
 /** The addresses of this machine, as they are now, and where this process listens. */
 export class OwnAddresses {
-  readonly #clock: Clock
   readonly #isInBlock: (address: string) => boolean
-  readonly #list: () => readonly string[]
+  readonly #listed: () => ReadonlySet<string>
   readonly #listeners: ListeningAt[] = []
-  #addresses = new Set<string>()
-  #listedMs = -Infinity
 
   constructor({ clock, blocks, list = interfaceAddresses }: OwnAddressesDeps) {
-    this.#clock = clock
     this.#isInBlock = addressBlocks(blocks)
-    this.#list = list
+    this.#listed = remembered(
+      () => new Set(list().map((one) => canonicalAddress(one) ?? one)),
+      () => clock.nowMs(),
+    )
   }
 
   /** Called once a server listens: only then is its port known. */
@@ -43,12 +39,7 @@ export class OwnAddresses {
 
   /** Whether an interface has the address, which is in canonical spelling, or could have it. */
   has(address: string): boolean {
-    const nowMs = this.#clock.nowMs()
-    if (nowMs - this.#listedMs >= rememberMs) {
-      this.#addresses = new Set(this.#list().map((one) => canonicalAddress(one) ?? one))
-      this.#listedMs = nowMs
-    }
-    return this.#addresses.has(address) || this.#isInBlock(address)
+    return this.#listed().has(address) || this.#isInBlock(address)
   }
 
   /** Whether a connection there would arrive at a server of this process. */
@@ -66,4 +57,16 @@ export class OwnAddresses {
 /** Of all interfaces, in the system's spelling. */
 export function interfaceAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
+}
+
+/** Listing hundreds of addresses takes the system up to a millisecond. */
+const rememberMs = 5000
+
+/** What is made of the addresses of the interfaces, made anew after a while. */
+export function remembered<Value>(make: () => Value, nowMs: () => number): () => Value {
+  let kept: { readonly value: Value; readonly madeMs: number } | undefined
+  return () => {
+    if (kept === undefined || nowMs() - kept.madeMs >= rememberMs) kept = { value: make(), madeMs: nowMs() }
+    return kept.value
+  }
 }

@@ -1,15 +1,9 @@
-import { BlockList, isIPv4 } from 'node:net'
+import { addressBlocks } from './address-blocks.ts'
 
-/**
- * Addresses that no network owns: IPinfo answers them with `"bogon": true`, and so do we, without
- * asking. The list is IPinfo's (ipinfo.io/bogon), from the IANA special-purpose registries (RFC 6890 and later);
- * the 6to4 and Teredo blocks wrap the IPv4 ones.
- */
-const reserved4 = [
+/** Of IPinfo (ipinfo.io/bogon), by the IANA special-purpose registries (RFC 6890 and later). 6to4 and Teredo wrap the IPv4 ones. */
+const reserved = [
   '0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24',
   '192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4',
-]
-const reserved6 = [
   '::/128 ::1/128 ::/96 100::/64 2001:10::/28 2001:db8::/32 fc00::/7 fe80::/10 fec0::/10 ff00::/8',
   '2002::/24 2002:a00::/24 2002:7f00::/24 2002:a9fe::/32 2002:ac10::/28 2002:c000::/40 2002:c000:200::/40',
   '2002:c0a8::/32 2002:c612::/31 2002:c633:6400::/40 2002:cb00:7100::/40 2002:e000::/20 2002:f000::/20',
@@ -18,19 +12,8 @@ const reserved6 = [
   '2001:0:e000::/36 2001:0:f000::/36',
 ]
 
-const blocks4 = blockList(reserved4, 'ipv4')
-const blocks6 = blockList(reserved6, 'ipv6')
-
-/** @param address canonical; an IPv4-mapped IPv6 address has already become IPv4 */
-export function isReserved(address: string): boolean {
-  return isIPv4(address) ? blocks4.check(address, 'ipv4') : blocks6.check(address, 'ipv6')
-}
-
-function blockList(lines: readonly string[], family: 'ipv4' | 'ipv6'): BlockList {
-  const list = new BlockList()
-  for (const block of lines.join(' ').split(' ')) {
-    const [base = '', bits] = block.split('/')
-    list.addSubnet(base, Number(bits), family)
-  }
-  return list
-}
+/**
+ * Whether no network owns an address: IPinfo answers such with `"bogon": true`, and so do we, without asking. The address is
+ * canonical: an IPv4-mapped one has become IPv4.
+ */
+export const isReserved = addressBlocks(reserved.join(' ').split(' '))

@@ -3,7 +3,6 @@ import type { Fleet } from './fleet.ts'
 import { durationsOf, type EgressSettings } from './settings.ts'
 import { type PoolEntry, readIpPool } from './sources/ip-pool.ts'
 import { LiveSourcePool } from './sources/live-source-pool.ts'
-import { createParentCheck } from './sources/parent-check.ts'
 import { createSourceCheck } from './sources/source-check.ts'
 
 /** What IP_POOL lists. */
@@ -27,7 +26,7 @@ export function createSourcePool(
 ): LiveSourcePool {
   const { checkIntervalMs, siteBenchMs } = durationsOf(settings)
   const checked = { url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS }
-  const check = createSourceCheck(checked, createParentCheck(checked, parents))
+  const check = createSourceCheck(checked, parents)
   return new LiveSourcePool(
     { entries, rotation: settings.ROTATION, checkIntervalMs, siteBenchMs },
     { check, clock, fleet: redis },

@@ -1,4 +1,3 @@
-import type { SourceRow } from '@ipfleet/console/contract.ts'
 import { Presence } from '@ipfleet/console/presence/presence.ts'
 import { presenceId, stateWith } from '@ipfleet/console/presence/presence-record.ts'
 import type { Counts } from '@ipfleet/core/counts.ts'
@@ -31,18 +30,15 @@ export function egressPresence({ link, port, sources, connections }: EgressPrese
     version,
     describe: async () => {
       const open = connections()
-      const rows = sources().map((source) => ({ ...rowOf(source), tunnels: open.of(source.listedAs) }))
+      const rows = sources().map(({ listedAs, isUp, reason }) => ({
+        label: listedAs,
+        state: isUp ? ('up' as const) : ('down' as const),
+        ...(reason !== undefined && { reason: reasons[reason] }),
+        tunnels: open.of(listedAs),
+      }))
       const isOut = rows.length > 0 && rows.every(({ state }) => state !== 'up')
       const ofSources = isOut ? 'every source address is out' : undefined
       return { ...stateWith([ofSources, linkHealth(link).reason]), sources: rows }
     },
   })
-}
-
-function rowOf({ listedAs, isUp, reason }: SourceStatus): Omit<SourceRow, 'egress'> {
-  return {
-    label: listedAs,
-    state: isUp ? 'up' : 'down',
-    ...(reason !== undefined && { reason: reasons[reason] }),
-  }
 }

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, jest } from '@jest/globals'
 import { readIpPool } from '../src/sources/ip-pool.ts'
 import { LiveSourcePool, type LiveSourcePoolOptions } from '../src/sources/live-source-pool.ts'
-import type { CheckVerdict } from '../src/sources/check-verdict.ts'
-import type { Source, SourceChoice, SourceOutcome, SourceRequest } from '../src/sources/source-pool.ts'
+import type { CheckVerdict, Source, SourceChoice, SourceOutcome, SourceRequest } from '../src/sources/source-pool.ts'
 
 /** A pool whose addresses are found to be what a test says, under a clock of the test's. */
 

@@ -8,8 +8,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { readIpPool } from '../src/sources/ip-pool.ts'
 import { LiveSourcePool, type LiveSourcePoolOptions } from '../src/sources/live-source-pool.ts'
-import type { CheckVerdict } from '../src/sources/check-verdict.ts'
-import type { Session, SourceOutcome, SourceRequest } from '../src/sources/source-pool.ts'
+import type { CheckVerdict, Session, SourceOutcome, SourceRequest } from '../src/sources/source-pool.ts'
 
 const [a, b, c, d] = ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5'] as const
 const four: readonly string[] = [a, b, c, d]

@@ -2,8 +2,8 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net'
 import { until } from '@ipfleet/testing/until.ts'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import type { CheckVerdict } from '../src/sources/check-verdict.ts'
 import { createSourceCheck } from '../src/sources/source-check.ts'
+import type { CheckVerdict } from '../src/sources/source-pool.ts'
 import { networkNamespace, whyNoNamespaces } from './network-namespace.ts'
 
 const closings: (() => unknown)[] = []

@@ -21,28 +21,20 @@ import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 export interface Identity {
   /** Undefined if the proxy asks for no credentials. */
   readonly user: string | undefined
-  readonly session: Session | undefined
+  readonly session?: Session | undefined
   /** The source that the client names with its user: an address, or the label of a parent. */
-  readonly source: string | undefined
+  readonly source?: string | undefined
   /** Which sources it may choose. Undefined: none. */
-  readonly mayChoose: SourceList | undefined
+  readonly mayChoose?: SourceList | undefined
   /** The user's own limit; undefined: the limit of the settings. */
-  readonly limit: { readonly burst: number; readonly refillPerSecond: number } | undefined
-  readonly maxTunnels: number | undefined
+  readonly limit?: { readonly burst: number; readonly refillPerSecond: number } | undefined
+  readonly maxTunnels?: number | undefined
   /** Undefined: all targets that the policy allows. */
-  readonly mayReach: ((target: Target) => (address: TargetAddress) => boolean) | undefined
+  readonly mayReach?: ((target: Target) => (address: TargetAddress) => boolean) | undefined
 }
 
 /** Where the proxy asks for no credentials. */
-export const anybody: Identity = {
-  user: undefined,
-  session: undefined,
-  source: undefined,
-  mayChoose: undefined,
-  limit: undefined,
-  maxTunnels: undefined,
-  mayReach: undefined,
-}
+export const anybody: Identity = { user: undefined }
 
 /** Why a client is refused. Only for the log: a client that learns which half of a pair is wrong can guess the other. */
 export type Denied =
@@ -214,8 +206,7 @@ function open(sent: string | GivenPair | undefined): Verdict {
   const name = given === undefined ? undefined : readAnySessionName(given.user)
   if (name?.kind === 'bad_option') return refused('bad_option', undefined, name.detail)
   const { session, source } = name?.kind === 'name' ? name : anybody
-  const identity = { ...anybody, session, source }
-  return { kind: 'accepted', identity }
+  return { kind: 'accepted', identity: { ...anybody, session, source } }
 }
 
 /** A name that is listed stands for all its addresses. */

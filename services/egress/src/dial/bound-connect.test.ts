@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { monotonicClock } from '@ipfleet/core/clock.ts'
-import type { CheckVerdict } from '../sources/check-verdict.ts'
+import type { CheckVerdict, Source } from '../sources/source-pool.ts'
 import { SourceConnections } from '../sources/source-connections.ts'
-import type { Source } from '../sources/source-pool.ts'
 import { BoundConnect, type ConnectEnd, type ConnectFailure, connectFailure } from './bound-connect.ts'
 import { LocalPorts } from './local-ports.ts'
 

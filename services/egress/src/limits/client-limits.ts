@@ -10,7 +10,7 @@ import type { Decision, PromptRateLimiter } from '@ipfleet/rate-limit/rate-limit
 import type { Identity } from '../auth/authenticator.ts'
 import type { Dialled } from '../dial/dial-request.ts'
 import { refusal } from '../proxy/proxy-status.ts'
-import type { RequestContext } from '../proxy/request-record.ts'
+import type { RequestContext, RequestRecord } from '../proxy/request-record.ts'
 import type { Source } from '../sources/source-pool.ts'
 
 /** For the answer to a request over the limit. */
@@ -79,24 +79,22 @@ export interface TunnelClient {
   readonly established: (source: Source) => Buffer | string
 }
 
-/** Counts and logs tunnels. */
-export interface TunnelWatcher {
-  tunnelOpened(source: Source): void
-  tunnelEnded(context: RequestContext, report: TunnelReport): void
-}
-
 /** Limits open tunnels, in all and for each client or user. A tunnel comes from CONNECT or from a switch of protocols. */
 export class TunnelLimiter {
   readonly #tunnels: Tunnels
   readonly #options: TunnelLimiterOptions
-  readonly #watcher: TunnelWatcher
+  readonly #record: Pick<RequestRecord, 'tunnelOpened' | 'tunnelEnded'>
   readonly #slots = new Set<TunnelSlot>()
   readonly #byHolder = new Counts()
 
-  constructor(tunnels: Tunnels, options: TunnelLimiterOptions, watcher: TunnelWatcher) {
+  constructor(
+    tunnels: Tunnels,
+    options: TunnelLimiterOptions,
+    record: Pick<RequestRecord, 'tunnelOpened' | 'tunnelEnded'>,
+  ) {
     this.#tunnels = tunnels
     this.#options = options
-    this.#watcher = watcher
+    this.#record = record
   }
 
   /** @throws Refusal when there are too many */
@@ -126,13 +124,13 @@ export class TunnelLimiter {
 
   /** The tunnel is open, and the client has got this status. */
   opened(context: RequestContext, source: Source, status: number): void {
-    this.#watcher.tunnelOpened(source)
+    this.#record.tunnelOpened(source)
     context.end(status)
   }
 
   ended(context: RequestContext, slot: TunnelSlot, report: TunnelReport): void {
     this.release(slot)
-    this.#watcher.tunnelEnded(context, report)
+    this.#record.tunnelEnded(context, report)
   }
 
   /** Tells the client that its tunnel stands, and joins both sides. */

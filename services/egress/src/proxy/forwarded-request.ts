@@ -13,6 +13,7 @@ import {
   type RelayDeps,
 } from '@ipfleet/proxy/relay/proxied-request.ts'
 import type { DialRequest } from '../dial/dial-request.ts'
+import { fieldOf } from '../server/opening.ts'
 import { SourceLost } from '../sources/source-connections.ts'
 import type { Disclosure } from './forward-head.ts'
 import { faultRefusal, pseudonym, Refusal, refusalOf, statusFields } from './proxy-status.ts'
@@ -74,7 +75,8 @@ export class ForwardedRequest extends ProxiedRequest {
     const fields = passedFields(head, req.httpVersion, 'x-egress-ip')
     if (source.address !== '') fields.push('X-Egress-IP', source.address)
     // An origin's own id stays: the client may have to give it to the origin's operators.
-    if (context.echoedId.length > 0 && !has(fields, REQUEST_ID)) fields.push(...context.echoedId)
+    if (context.echoedId.length > 0 && fieldOf({ rawHeaders: fields }, 'x-request-id') === undefined)
+      fields.push(...context.echoedId)
     if (this.#deps.disclosure.via) fields.push('Via', `${version} ${pseudonym}`)
     return fields
   }
@@ -128,14 +130,4 @@ export class ForwardedRequest extends ProxiedRequest {
     if (slot) this.#deps.tunnelLimiter.release(slot)
     context.end(status, fault ? faultRefusal(fault) : this.#refusal)
   }
-}
-
-/** Whether a field of this name is among them. */
-function has(fields: RawFields, name: string): boolean {
-  const lowerCase = name.toLowerCase()
-  for (let index = 0; index < fields.length; index += 2) {
-    const field = fields[index] ?? ''
-    if (field.length === lowerCase.length && field.toLowerCase() === lowerCase) return true
-  }
-  return false
 }

@@ -1,5 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 
 /** Why a client did not come to the end of what opens its connection. */
 export class OpeningFault extends Error {
@@ -151,7 +152,7 @@ export function readConnectHead(bytes: Buffer): ConnectHead | undefined {
 }
 
 /** The first value of a field, by its name in lower case. */
-export function fieldOf({ rawHeaders }: ConnectHead, name: string): string | undefined {
+export function fieldOf({ rawHeaders }: { readonly rawHeaders: RawFields }, name: string): string | undefined {
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const given = rawHeaders[index] ?? ''
     if (given.length === name.length && given.toLowerCase() === name) return rawHeaders[index + 1]
@@ -167,11 +168,6 @@ export function connectRequest({ url, httpVersion, rawHeaders }: ConnectHead, so
 }
 
 /** RFC 9112 §3.2: such a request is refused, whatever it is for. */
-export function hasTwoHosts(raw: readonly string[]): boolean {
-  let count = 0
-  for (let index = 0; index < raw.length; index += 2) {
-    const name = raw[index] ?? ''
-    if (name.length === 4 && name.toLowerCase() === 'host') count += 1
-  }
-  return count > 1
+export function hasTwoHosts(raw: RawFields): boolean {
+  return raw.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host').length > 1
 }

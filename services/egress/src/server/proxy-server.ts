@@ -12,7 +12,7 @@ import {
   refuseTunnel,
 } from '@ipfleet/http-server/harden-server.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
-import { cutLater } from '@ipfleet/http-server/linger.ts'
+import { endWith } from '@ipfleet/http-server/linger.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
 import { asksForTunnel, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
@@ -212,11 +212,4 @@ export class ProxyServer {
     if (error.kind === 'left' || socket.destroyed || isSilent) socket.destroy()
     else refuseTunnel(this.#http, socket, error.kind === 'late' ? 'request_timeout' : 'headers_too_large')
   }
-}
-
-/** Reads on, until the client closes or a while is over: with bytes unread, the answer could be lost. */
-function endWith(socket: Socket, answer: Buffer): void {
-  socket.on('error', () => {}).end(answer)
-  socket.resume()
-  cutLater(socket)
 }

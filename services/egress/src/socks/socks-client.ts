@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { cutLater } from '@ipfleet/http-server/linger.ts'
+import { endWith } from '@ipfleet/http-server/linger.ts'
 import type { Target } from '@ipfleet/net/target.ts'
 import type { GivenPair } from '../auth/proxy-credentials.ts'
 import { refusal, type Refusal } from '../proxy/proxy-status.ts'
@@ -71,13 +71,8 @@ export class SocksClient {
 
   refuse(reason: Refusal): void {
     if (this.#socket.destroyed) return
-    if (this.#ifRefused === undefined) {
-      this.#socket.destroy()
-      return
-    }
-    this.#socket.on('error', () => {}).end(this.#ifRefused(reason))
-    this.#socket.resume()
-    cutLater(this.#socket)
+    if (this.#ifRefused === undefined) this.#socket.destroy()
+    else endWith(this.#socket, this.#ifRefused(reason))
   }
 
   #refuseWith(reply: SocksReply, details: string): never {

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import type { LiveSource } from './live-source.ts'
-import type { SourceCheck } from './source-check.ts'
+import type { SourceCheck } from './source-pool.ts'
 import { jittered } from '@ipfleet/core/jitter.ts'
 
 export interface CheckRoundsDeps {

@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net'
+import { dotted } from '@ipfleet/net/canonical-address.ts'
 import { addressOfBytes, type Cidr, parseCidr } from '@ipfleet/net/cidr.ts'
 import { isParentItem, type ParentProxy, readParent } from './parent-proxy.ts'
 import { quoted } from '@ipfleet/settings/setting.ts'
@@ -102,12 +103,10 @@ function entriesOf({ network, bits }: Cidr): readonly PoolEntry[] {
 
 function hostsOf(network: readonly number[], bits: number): readonly string[] {
   const first = network.reduce((number, byte) => number * 256 + byte, 0)
-  const addresses = Array.from({ length: 2 ** (32 - bits) }, (_, index) => dotted(first + index))
+  const addresses = Array.from({ length: 2 ** (32 - bits) }, (_, index) =>
+    dotted((first + index) >>> 16, (first + index) & 0xffff),
+  )
   return bits === 31 ? addresses : addresses.slice(1, -1)
-}
-
-function dotted(number: number): string {
-  return [number >>> 24, (number >>> 16) & 255, (number >>> 8) & 255, number & 255].join('.')
 }
 
 function familyOf(address: Cidr['network']): 4 | 6 {

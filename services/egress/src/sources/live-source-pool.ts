@@ -11,9 +11,16 @@ import { LeastRecentlyUsed, RandomTurns, type Rotation, type RotationName, Round
 import { sessionEntropy, sessionName, sessionSource } from './session-source.ts'
 import { SharedBenches } from './shared-benches.ts'
 import { SiteBenches } from './site-benches.ts'
-import type { SourceCheck } from './source-check.ts'
+import type {
+  Session,
+  Source,
+  SourceCheck,
+  SourceChoice,
+  SourceOutcome,
+  SourcePool,
+  SourceRequest,
+} from './source-pool.ts'
 import type { OutReason } from './source-health.ts'
-import type { Session, Source, SourceChoice, SourceOutcome, SourcePool, SourceRequest } from './source-pool.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 const takeRoundStart = luaCommand(new URL('take-round-start.lua', import.meta.url))

@@ -1,9 +1,8 @@
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
-import type { CheckVerdict } from './check-verdict.ts'
+import type { CheckVerdict, Source } from './source-pool.ts'
 import { SourceConnections, SourceLost } from './source-connections.ts'
-import type { Source } from './source-pool.ts'
 
 const good: CheckVerdict = { kind: 'good' }
 

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
 import { Counts } from '@ipfleet/core/counts.ts'
-import type { SourceCheck } from './source-check.ts'
-import type { Source } from './source-pool.ts'
+import type { Source, SourceCheck } from './source-pool.ts'
 
 /**
  * Ends a connection whose source address has left the machine. It has the code of a `bind` that fails for the same

@@ -69,3 +69,17 @@ export interface SourcePool {
   next(request: SourceRequest): SourceChoice | Promise<SourceChoice>
   report(source: Source, site: string, outcome: SourceOutcome): void
 }
+
+export type CheckVerdict =
+  | { readonly kind: 'good' }
+  /** This machine does not have the address: it cannot be bound. */
+  | { readonly kind: 'not_ours' }
+  /** The address could be bound, but the target was not reached. `reason`: for people: `ECONNREFUSED`, `answered 503`. */
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** A parent was not reached, or does not serve this proxy. */
+  | { readonly kind: 'parent_failed' }
+  /** This machine lacks what a check needs: file descriptors, ports, memory. Says nothing of the address. */
+  | { readonly kind: 'unknown' }
+
+/** One check. Never rejects; what comes of a check after `signal` has no meaning. */
+export type SourceCheck = (source: Source, signal: AbortSignal) => Promise<CheckVerdict>
