@@ -144,6 +144,19 @@ describe('SIGTERM', () => {
     expect(await egress.exited).toEqual({ code: 0, signal: null })
   })
 
+  test('does not wait for clients that it asks for credentials afterwards', async () => {
+    const egress = await proxy({ DRAIN_MS: '60000', PROXY_USER: 'user', PROXY_PASS: 'right' })
+    const wire = await Wire.to(egress.port)
+    opened.push(() => wire.destroy())
+    wire.write('CONNECT 127.0.0.1:443 HTT')
+    await until(async () => (await egress.metrics()).includes('\nipfleet_egress_open_connections 1\n'))
+    egress.kill('SIGTERM')
+    await until(async () => !(await isServedAt('127.0.0.1', egress.port)))
+    wire.write('P/1.1\r\n\r\n')
+    expect(await wire.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 407 [^]*\r\nConnection: close\r\n/)
+    expect(await egress.exited).toEqual({ code: 0, signal: null })
+  })
+
   test('does not wait for targets that are silent, nor for requests that are not whole, once DRAIN_MS are over', async () => {
     const silent = await SilentListener.start('127.0.0.1')
     opened.push(() => silent.stop())

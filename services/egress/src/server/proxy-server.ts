@@ -178,8 +178,9 @@ export class ProxyServer {
   async #connect(socket: Socket, opening: Opening): Promise<void> {
     const head = readConnectHead(opening.take(await opening.until(headEnd, maxHeadBytes)))
     const early = opening.release()
+    const mayAskAgain = !trackConnections(this.#http).isLeaving
     if (head === undefined) refuseTunnel(this.#http, socket, 'bad_request')
-    else void this.#app.connect(head, socket, early, () => this.#openAgain(socket))
+    else void this.#app.connect(head, socket, early, mayAskAgain ? () => this.#openAgain(socket) : undefined)
   }
 
   #openAgain(socket: Socket): void {
