@@ -27,8 +27,9 @@ export type UpstreamPool = Pick<
 >
 
 /**
- * The connections to one target, kept alive between exchanges. The one used last is used first, so that those too many grow old and are closed. Long
- * exchanges have slots of their own, which all pools share, and leave the ordinary ones to others.
+ * The connections to one target, kept alive between exchanges. The one used last is used first, so that those too many
+ * grow old and are closed. Long exchanges have slots of their own, which all pools share, and leave the ordinary ones to
+ * others.
  */
 export class ConnectionPool {
   readonly target: UpstreamTarget

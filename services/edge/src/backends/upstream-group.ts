@@ -205,6 +205,7 @@ export class UpstreamGroup extends EventEmitter<UpstreamGroupEvents> {
     const firstTurn = this.#deps.random() * 1e-6
     return new Backend(endpoint, pool, firstTurn, (backend) => this.#backends.readmit(backend))
   }
+
   /** Has a backend checked, or not checked any more, as configured. */
   #attend(backend: Backend): void {
     if (this.#healthPath !== '') {
