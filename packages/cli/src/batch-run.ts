@@ -1,6 +1,6 @@
 import type { BatchClient, BatchReply } from '@ipfleet/fleet-client/batch-client.ts'
 import { batchLimits, chunksOf } from '@ipfleet/ip-lists/chunker.ts'
-import { chunkResult } from '@ipfleet/fleet-client/chunk-result.ts'
+import { chunkRows } from '@ipfleet/fleet-client/chunk-result.ts'
 import { failureInWords, lookUpAll, type LookUpResult } from '@ipfleet/fleet-client/look-up-all.ts'
 import type { RetryPolicy } from '@ipfleet/fleet-client/retry-policy.ts'
 import { failure } from './command-fault.ts'
@@ -38,11 +38,11 @@ export async function runBatches(deps: BatchRunDeps): Promise<void> {
     const expected = bytes === undefined ? undefined : reader.expectedLines(bytes)
     if (expected !== undefined) tally.expect(expected, true)
     const { values, cached } = await answersTo([...batch.addresses], deps, AbortSignal.any([signal, ended]))
-    return chunkResult({ inputs: batch.inputs, fields }, values, cached)
+    return chunkRows({ inputs: batch.inputs, fields }, values, cached)
   })
   for await (const result of results) {
     signal.throwIfAborted()
-    await output.add(result.body)
+    await output.add(result.rows)
     tally.add(result)
     tally.wrote(result.lines)
   }

@@ -32,7 +32,7 @@ import { RetryPolicy } from '@ipfleet/fleet-client/retry-policy.ts'
 import { requireSame, StateFile, termsOf } from './run-state.ts'
 import { canReopen, givenSource, type Source, sourcesOf, totalBytes } from './sources.ts'
 import { Tally } from './tally.ts'
-import { countLines, headLines } from './whole-rows.ts'
+import { headLines } from './whole-rows.ts'
 
 export interface CommandContext {
   /** For the embedded fleet. */
@@ -229,15 +229,19 @@ class BulkRun {
     const { format, prefix } = options
     const isTable = format === 'csv' || format === 'tsv' || format === 'parquet'
     const columns = own && !(isTable && this.#deps.sources.length > 1) ? this.#columns : undefined
-    const ownColumns = new OwnColumns(columns ?? [], prefix)
     const { sumsUp } = options
+    const hasValues = columns !== undefined && (format === 'csv' || format === 'tsv')
+    const ownColumns = new OwnColumns(columns ?? [], prefix)
     const rows = sumsUp ? summaryWriter() : await this.#rowWriter(fields, isTable && columns ? ownColumns : undefined)
-    const join: RowJoin | undefined =
-      own === undefined || sumsUp ? undefined : async (lines) => ownColumns.joined(lines, await own(countLines(lines)))
+    const join: RowJoin = async (given) => {
+      const ownRows = (await own?.(given.length)) ?? []
+      return hasValues ? ownColumns.joinedValues(given, ownRows, fields) : ownColumns.joined(given, ownRows)
+    }
+    const output = { fields, join: own === undefined || sumsUp ? undefined : join }
     this.#output =
       plan.kind === 'stream'
-        ? new ResultOutput(rows, toStream(stdout), { fields, join })
-        : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0, { fields, join })
+        ? new ResultOutput(rows, toStream(stdout), output)
+        : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0, output)
     return this.#output
   }
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=4 --heap-growing-percent=15
+#!/usr/bin/env node
 /** `npx --no-install ipfleet`, `npm run bulk`. `command-line.ts` says what it takes. */
 
 import { exitCodeOf, onStopSignals } from '@ipfleet/core/stop-signals.ts'

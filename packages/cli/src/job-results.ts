@@ -71,7 +71,7 @@ async function readResults(id: string, deps: JobResultsDeps): Promise<Lost | und
       const lines = text.subarray(0, end)
       rest = text.subarray(end)
       deps.retryPolicy.succeeded()
-      await output.add(lines)
+      await output.addLines(lines)
       tally.wrote(countLines(lines))
       signal.throwIfAborted()
     }

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import { addressColumn } from '@ipfleet/ip-lists/address-columns.ts'
 import { addressesIn, addressesOfNetwork, firstOfNetwork, loneAddress } from '@ipfleet/ip-lists/address-text.ts'
@@ -150,10 +151,11 @@ function isText(lines: readonly string[]): boolean {
 
 /** One row for each address that a text stands for, or one with the text itself, which gets an error later. */
 function rowsOf(text: string, { extract, networks }: RowOptions, own: Own | undefined): readonly ListRow[] {
+  // Most are, and need none of the patterns.
+  if (isIPv4(text)) return [{ input: text, own }]
   const addresses = addressesFor(text, extract, networks)
-  const [only] = addresses
-  if (only !== undefined && addresses.length === 1 && only === text.trim()) return [{ input: text, own }]
-  if (only === undefined) return [{ input: text, own }]
+  const isAsItStands = addresses.length === 1 && addresses[0] === text.trim()
+  if (isAsItStands || addresses.length === 0) return [{ input: text, own }]
   return addresses.map((input) => ({ input, own: own ?? { kind: 'text', text } }))
 }
 

@@ -2,7 +2,8 @@ import { type FileHandle, open, stat } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { errorCode } from '@ipfleet/core/error-code.ts'
-import type { ResultRow, RowWriter } from '@ipfleet/ip-lists/result-format.ts'
+import type { RowValues, RowWriter } from '@ipfleet/ip-lists/result-format.ts'
+import { type ResultRow, rowsIn } from '@ipfleet/ip-lists/result-line.ts'
 import { failure, usageFault } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { readState, type RunState, statePathOf } from './run-state.ts'
@@ -69,7 +70,7 @@ function unresumable(
 
 type Write = (data: Buffer | string) => Promise<unknown>
 /** Adds what rows of the lists have of their own to their results. */
-export type RowJoin = (lines: Buffer) => Promise<Buffer | readonly ResultRow[]>
+export type RowJoin = (rows: readonly ResultRow[]) => Promise<readonly (ResultRow | RowValues)[]>
 
 export interface OutputOptions {
   readonly fields?: readonly string[] | undefined
@@ -78,11 +79,9 @@ export interface OutputOptions {
   readonly hasHead?: boolean
 }
 
-const bogonMember = '"bogon":true'
-
 const isPacked = (path: string): boolean => /\.gz$/i.test(path)
 
-/** Takes whole lines of NDJSON and writes them as rows. */
+/** Takes results, and writes them as rows of a format. */
 export class ResultOutput {
   readonly #rows: RowWriter
   readonly #write: Write
@@ -119,22 +118,19 @@ export class ResultOutput {
   }
 
   /** @param lines whole ones, each with its line end. @throws ReaderLeft, CommandFault */
-  async add(lines: Buffer): Promise<void> {
-    if (lines.length === 0) return
-    this.#look(lines)
-    await this.#begin()
-    const joined = this.#join ? await this.#join(lines) : lines
-    await this.#guarded(
-      Buffer.isBuffer(joined)
-        ? this.#rows.rows(joined, this.#isFirst)
-        : (this.#rows.parsedRows?.(joined) ?? this.#rows.rows(linesOf(joined), this.#isFirst)),
-    )
-    this.#isFirst = false
+  async addLines(lines: Buffer): Promise<void> {
+    if (lines.length > 0) await this.add(rowsIn(lines), lines)
   }
 
-  #look(lines: Buffer): void {
-    for (let at = lines.indexOf(bogonMember); at !== -1; at = lines.indexOf(bogonMember, at + 1)) this.bogons += 1
-    for (const field of this.missing) if (lines.includes(`${JSON.stringify(field)}:`)) this.missing.delete(field)
+  /** @param lines the same, if they are there. @throws as `addLines` */
+  async add(rows: readonly ResultRow[], lines?: Buffer): Promise<void> {
+    for (const row of rows) if (row['bogon'] === true) this.bogons += 1
+    for (const field of this.missing) if (rows.some((row) => Object.hasOwn(row, field))) this.missing.delete(field)
+    await this.#begin()
+    const joined = this.#join ? await this.#join(rows) : rows
+    const pass = lines && joined === rows ? this.#rows.lines?.(lines, this.#isFirst) : undefined
+    await this.#guarded(pass ?? this.#rows.rows(joined, this.#isFirst))
+    this.#isFirst = false
   }
 
   /** After the last result. @throws as `add` */
@@ -164,9 +160,6 @@ export class ResultOutput {
     }
   }
 }
-
-const linesOf = (rows: readonly ResultRow[]): Buffer =>
-  Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
 
 /** The reader of the results has closed the pipe, as `head` does. */
 export class ReaderLeft extends Error {

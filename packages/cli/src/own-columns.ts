@@ -1,4 +1,5 @@
-import type { ResultRow } from '@ipfleet/ip-lists/result-format.ts'
+import { type RowValues, valueOf } from '@ipfleet/ip-lists/result-format.ts'
+import type { ResultRow } from '@ipfleet/ip-lists/result-line.ts'
 import { plainFields } from '@ipfleet/ip-lists/record-fields.ts'
 import type { Own } from './list-rows.ts'
 
@@ -30,14 +31,30 @@ export class OwnColumns {
   }
 
   /**
-   * @param lines results, whole lines of NDJSON
-   * @param own what each of them has of its own
-   * @returns the lines themselves where no row has anything
+   * @param own what each of the results has of its own
+   * @returns the results themselves where none has anything
    */
-  joined(lines: Buffer, own: readonly (Own | undefined)[]): readonly ResultRow[] | Buffer {
-    if (own.every((one) => one === undefined)) return lines
-    const results = lines.toString('utf8').trimEnd().split('\n')
-    return results.map((line, at) => this.#joinedRow(JSON.parse(line) as ResultRow, own[at]))
+  joined(results: readonly ResultRow[], own: readonly (Own | undefined)[]): readonly ResultRow[] {
+    if (own.every((one) => one === undefined)) return results
+    return results.map((result, at) => this.#joinedRow(result, own[at]))
+  }
+
+  /** The same for a table with the columns of `columnsWith`: a row is the values of these. */
+  joinedValues(
+    results: readonly ResultRow[],
+    own: readonly (Own | undefined)[],
+    fields: readonly string[] | undefined,
+  ): readonly (ResultRow | RowValues)[] {
+    const added = [...this.addedWith(fields).values()]
+    return results.map((result, at) => {
+      const row = own[at]
+      if (row === undefined || row.kind === 'text') return this.#joinedRow(result, row)
+      const values: unknown[] = this.#columns.map((name, column) =>
+        row.kind === 'cells' ? row.cells[column] : row.members[name],
+      )
+      for (const field of added) values.push(valueOf(result, field))
+      return values
+    })
   }
 
   #joinedRow(result: ResultRow, own: Own | undefined): ResultRow {

@@ -1,10 +1,12 @@
 import type { ByteWriter, ParquetWriter, SchemaElement } from 'hyparquet-writer'
 import { type RowWriter, valueOf } from '@ipfleet/ip-lists/result-format.ts'
+import type { ResultRow } from '@ipfleet/ip-lists/result-line.ts'
 import type { ParquetType } from './parquet-file.ts'
 
 /** So much is held in memory before it is written: a row group. */
 const maxGroupRows = 50_000
 const maxGroupBytes = 32 * 2 ** 20
+const bytesOfNumber = 8
 
 const text: ParquetType = { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } }
 const booleans = /^(?:anycast|bogon|is_(?:anonymous|anycast|bogon|hosting|mobile|satellite))$/
@@ -53,14 +55,14 @@ class ParquetRows implements RowWriter {
     this.#writer = new library.ParquetWriter({ writer: this.#bytes, schema, createdBy: 'ipfleet' })
   }
 
-  readonly rows = (lines: Buffer): Buffer => {
-    for (const line of lines.toString().trimEnd().split('\n')) {
-      const result = JSON.parse(line) as Readonly<Record<string, unknown>>
+  readonly rows: RowWriter['rows'] = (rows) => {
+    for (const row of rows) {
       for (const [at, { name, type }] of this.#columns.entries()) {
-        this.#held[at]?.push(storedValue(valueOf(result, name), type, name))
+        const value = storedValue(valueOf(row as ResultRow, name), type, name)
+        this.#held[at]?.push(value)
+        this.#heldBytes += typeof value === 'string' ? value.length : bytesOfNumber
       }
     }
-    this.#heldBytes += lines.length
     const isFull = this.#heldBytes >= maxGroupBytes || (this.#held[0]?.length ?? 0) >= maxGroupRows
     if (isFull) this.#writeGroup()
     return this.#taken()

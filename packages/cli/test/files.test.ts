@@ -82,6 +82,17 @@ const tables: readonly (readonly [
   ['packed.csv.br', brotliCompressSync('ip,n\n8.8.8.8,1\n'), ['ip,n,country,error', '8.8.8.8,1,US,']],
   ['packed.csv.bz2', base64(bzip2[0]), ['ip,n,country,error', '8.8.8.8,1,US,']],
   ['packed.csv.xz', base64(xz[0]), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  [
+    // Columns that the results have too, one name twice, and a row that is too short.
+    'clash.csv',
+    'ip,country,error,error,ip_error\n8.8.8.8,x,e1,e2,e3\nnone,y\n127.0.0.1,z,,,\n',
+    [
+      'ip,country,error,error_2,ip_error,ip_country,ip_error',
+      '8.8.8.8,x,e1,e2,e3,US,',
+      'none,y,,,,,Wrong ip',
+      '127.0.0.1,z,,,,,Bogon',
+    ],
+  ],
   ['two.bz2', base64(...bzip2), ['ip,n,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,']],
   ['two.xz', base64(...xz), ['ip,n,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,']],
   ['list.zip', zipFile([{ name: 'list.csv', content: list }]), ['ip,n,country,error', '8.8.8.8,1,US,']],

@@ -3,6 +3,7 @@ import { isRecord } from '@ipfleet/core/json.ts'
 import { addressIn } from './chunker.ts'
 import { memberAt } from './json-inputs.ts'
 import type { RowWriter } from './result-format.ts'
+import type { ResultRow } from './result-line.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -77,11 +78,10 @@ export class IpSummary {
     if (record['is_mobile'] === true || isRecord(record['carrier']) || isRecord(record['mobile'])) this.#mobile += times
   }
 
-  /** @param lines of results, whole ones; those of inputs that are no addresses do not count */
-  addResults(lines: Buffer): void {
-    for (const line of lines.toString('utf8').trimEnd().split('\n')) {
-      const { input, error, ...record } = JSON.parse(line) as Members & { readonly input: string }
-      const address = addressIn(input)
+  /** @param rows results; those of inputs that are no addresses do not count */
+  addResults(rows: readonly ResultRow[]): void {
+    for (const { input, error, ...record } of rows) {
+      const address = addressIn(String(input))
       if (address !== undefined) this.add(address, error === undefined ? record : undefined)
     }
   }
@@ -148,8 +148,8 @@ export function summaryWriter(): RowWriter {
   const summary = new IpSummary()
   return {
     head: '',
-    rows: (lines) => {
-      summary.addResults(lines)
+    rows: (rows) => {
+      summary.addResults(rows as readonly ResultRow[])
       return ''
     },
     get tail() {

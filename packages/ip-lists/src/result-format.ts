@@ -1,6 +1,6 @@
-import { stringify } from 'csv-stringify/sync'
 import { isRecord } from '@ipfleet/core/json.ts'
 import { plainFields } from './record-fields.ts'
+import { linesOf, type ResultRow, rowsIn } from './result-line.ts'
 
 export const formats = ['ndjson', 'csv', 'tsv', 'json'] as const
 /** Also the extension of a file that holds it. */
@@ -27,8 +27,8 @@ export interface FormatOptions {
   readonly columns?: readonly string[] | undefined
 }
 
-/** A result line, parsed. */
-export type ResultRow = Readonly<Record<string, unknown>>
+/** The values of a row of a table, by the order of its columns. */
+export type RowValues = readonly unknown[]
 
 /**
  * How results are laid out in a file or an answer. The line ends show what was written before an interruption, so that
@@ -40,34 +40,25 @@ export interface RowWriter {
   /** In place of both where there are no rows; undefined: both. */
   readonly empty?: string
   /**
-   * @param lines whole lines of NDJSON, each with its line end
+   * Only a table takes values.
    * @param isFirst right behind the head, or behind what an earlier run has written
    */
-  readonly rows: (lines: Buffer, isFirst: boolean) => Buffer | string
-  /** The same of lines that are parsed already; undefined: they have to be written as lines. */
-  readonly parsedRows?: (rows: readonly ResultRow[]) => string
+  readonly rows: (rows: readonly (ResultRow | RowValues)[], isFirst: boolean) => Buffer | string
+  /** The same of whole lines of NDJSON, each with its line end; undefined: they have to be parsed. */
+  readonly lines?: (lines: Buffer, isFirst: boolean) => Buffer
 }
 
 export function rowWriter(format: Format, options: FormatOptions): RowWriter {
   if (format === 'json') return jsonRows
-  if (format === 'ndjson') return { head: '', tail: '', rows: (lines) => lines }
+  if (format === 'ndjson') return { head: '', tail: '', rows: linesOf, lines: (lines) => lines }
   const columns = options.columns ?? ['input', ...(options.fields ?? plainFields), 'error']
-  const layout = { ...options, delimiter: format === 'tsv' ? '\t' : ',' }
-  const head = `${options.forExcel === true ? '\ufeff' : ''}${tableOf([columns], layout)}`
-  const parsedRows = (rows: readonly ResultRow[]): string =>
-    tableOf(
-      rows.map((row) => columns.map((column) => cellOf(valueOf(row, column)))),
-      layout,
-    )
-  const rows = (lines: Buffer): string =>
-    parsedRows(
-      lines
-        .toString()
-        .trimEnd()
-        .split('\n')
-        .map((line) => JSON.parse(line) as ResultRow),
-    )
-  return { head, tail: '', rows, parsedRows }
+  const cell = cellWriter(options, format === 'tsv' ? '\t' : ',')
+  const lineOf = (values: RowValues): string =>
+    `${values.map(cell).join(format === 'tsv' ? '\t' : ',')}${options.forExcel === true ? '\r\n' : '\n'}`
+  const rows: RowWriter['rows'] = (given) =>
+    given.map((row) => lineOf(isValues(row) ? row : columns.map((column) => valueOf(row, column)))).join('')
+  const head = `${options.forExcel === true ? '\ufeff' : ''}${lineOf(columns)}`
+  return { head, tail: '', rows }
 }
 
 /** Each element is followed by its comma or by the end of the array, so that one at the end of a line is whole. */
@@ -75,8 +66,9 @@ const jsonRows: RowWriter = {
   head: '[\n',
   tail: '\n]\n',
   empty: '[]\n',
+  rows: (rows, isFirst) => `${isFirst ? '' : ',\n'}${rows.map((row) => JSON.stringify(row)).join(',\n')}`,
   // Latin-1 keeps the bytes of UTF-8 as they are, and no string of JSON holds a bare newline.
-  rows: (lines, isFirst) => {
+  lines: (lines, isFirst) => {
     const elements = lines.toString('latin1', 0, lines.length - 1).replaceAll('\n', ',\n')
     return Buffer.from(isFirst ? elements : `,\n${elements}`, 'latin1')
   },
@@ -92,12 +84,13 @@ export async function* inFormat(
   lines: AsyncIterable<Buffer>,
   { continues, ...options }: FormatOptions & { readonly continues: boolean },
 ): AsyncGenerator<Buffer> {
-  const { head, tail, empty, rows } = rowWriter(format, options)
+  const writer = rowWriter(format, options)
+  const { head, tail, empty } = writer
   const isTable = format === 'csv' || format === 'tsv'
   if (head !== '' && empty === undefined && !(isTable && continues)) yield Buffer.from(head)
   let isFirst = true
   for await (const piece of lines) {
-    const body = Buffer.from(rows(piece, isFirst))
+    const body = Buffer.from(writer.lines?.(piece, isFirst) ?? writer.rows(rowsIn(piece), isFirst))
     yield isFirst && empty !== undefined ? Buffer.concat([Buffer.from(head), body]) : body
     isFirst = false
   }
@@ -105,26 +98,31 @@ export async function* inFormat(
   if (end.length > 0) yield Buffer.from(end as string)
 }
 
-/** Where lists are separated by semicolons, a spreadsheet starts a cell behind one unless the field is quoted. */
-const separators = /[;\t]/
+const isValues = (row: ResultRow | RowValues): row is RowValues => Array.isArray(row)
 
-function tableOf(
-  rows: readonly (readonly string[])[],
-  { forSpreadsheets = false, forExcel = false, delimiter }: FormatOptions & { readonly delimiter: string },
-): string {
-  if (forExcel)
-    return stringify(
-      rows.map((row) => row.map(cellForExcel)),
-      { delimiter, quoted: true, record_delimiter: 'windows' },
-    )
-  const guards = forSpreadsheets ? { escape_formulas: true, quoted_match: separators } : {}
-  return stringify(rows as string[][], { ...guards, delimiter })
+/** Also as full-width characters, which Apple's Numbers reads so. */
+const formula = /^[=+\-@\t\r＝＋－＠]/
+
+/**
+ * Writes a value as a cell, by RFC 4180 §2. csv-stringify takes a third of the time of a list for it. Where lists are
+ * separated by semicolons, a spreadsheet starts a cell behind one unless the field is quoted.
+ */
+function cellWriter(
+  { forSpreadsheets = false, forExcel = false }: FormatOptions,
+  delimiter: ',' | '\t',
+): (value: unknown) => string {
+  const quoted = forExcel ? /[^]/ : new RegExp(`["\n\r${delimiter}${forSpreadsheets ? ';\t' : ''}]`)
+  return (value) => {
+    const text = textOf(value)
+    const cell = forExcel || forSpreadsheets ? guarded(text, forExcel) : text
+    return quoted.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell
+  }
 }
 
-/** Leading zeros (postal codes) stay only in a formula of a text, and a formula of the data has to be none. */
-function cellForExcel(cell: string): string {
-  if (/^0\d+$/.test(cell)) return `="${cell}"`
-  return /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell
+/** For Excel leading zeros (postal codes) stay only in a formula of a text, and a formula of the data has to be none. */
+function guarded(cell: string, forExcel: boolean): string {
+  if (forExcel && /^0\d+$/.test(cell)) return `="${cell}"`
+  return formula.test(cell) ? `'${cell}` : cell
 }
 
 /** Of a row, in a column of a table. */
@@ -133,15 +131,15 @@ export function valueOf(result: ResultRow, column: string): unknown {
 }
 
 /** A nested value is written as JSON, an error as its title. */
-function cellOf(value: unknown): string {
+function textOf(value: unknown): string {
   if (value === undefined || value === null) return ''
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** An address that no network owns has no other cells. */
 function titleOf({ error, bogon }: Readonly<Record<string, unknown>>): string {
-  if (isRecord(error)) return cellOf(error['title'])
+  if (isRecord(error)) return textOf(error['title'])
   // A column of the list may be called so.
-  if (error !== undefined) return cellOf(error)
+  if (error !== undefined) return textOf(error)
   return bogon === true ? 'Bogon' : ''
 }

@@ -5,35 +5,44 @@ export interface LineError {
   readonly message: string
 }
 
+/** What a result line holds. */
+export type ResultRow = Readonly<Record<string, unknown>>
+
 /**
- * One line of NDJSON with its line end: the input as it was given, then the record's members, or only the wanted ones and
- * `bogon`.
+ * The input as it was given, then the record's members, or only the wanted ones and `bogon`. What the record lacks is left
+ * out, as IPinfo does.
  * @param fields names of members; a dotted one reaches inside (`asn.name`)
  */
-export function answerLine(
+export function answerRow(
   input: string,
   record: Readonly<Record<string, unknown>>,
   fields: readonly string[] | undefined,
-): string {
-  if (fields === undefined) return `${JSON.stringify({ input, ...record })}\n`
-  // Without it, the line of an address that no network owns would look like one of which nothing is known.
-  const bogon = record['bogon'] === true ? { bogon: true } : {}
-  return `${JSON.stringify({ input, ...wanted(record, fields), ...bogon })}\n`
-}
-
-/** The line of an input that has no record. */
-export function errorLine(input: string, { title, message }: LineError): string {
-  return `${JSON.stringify({ input, error: { title, message } })}\n`
-}
-
-/** What the record lacks is left out, as IPinfo does. */
-function wanted(record: Readonly<Record<string, unknown>>, fields: readonly string[]): Record<string, unknown> {
-  const picked: Record<string, unknown> = {}
+): ResultRow {
+  if (fields === undefined) return { input, ...record }
+  const row: Record<string, unknown> = { input }
   for (const field of fields) {
     const value = memberAt(record, field)
-    if (value !== undefined) picked[field] = value
+    if (value !== undefined) row[field] = value
   }
-  return picked
+  // Without it, the line of an address that no network owns would look like one of which nothing is known.
+  if (record['bogon'] === true) row['bogon'] = true
+  return row
+}
+
+/** Of an input that has no record. */
+export function errorRow(input: string, { title, message }: LineError): ResultRow {
+  return { input, error: { title, message } }
+}
+
+/** NDJSON, a line for each row, each with its line end. */
+export function linesOf(rows: readonly object[]): string {
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+}
+
+/** @param lines whole ones of NDJSON */
+export function rowsIn(lines: Buffer): ResultRow[] {
+  const texts = lines.toString().trimEnd().split('\n')
+  return texts.map((line) => JSON.parse(line) as ResultRow)
 }
 
 function memberAt(record: Readonly<Record<string, unknown>>, field: string): unknown {

@@ -26,7 +26,7 @@ import { serviceSlots } from '../src/limits/slot-limiter.ts'
 import { ResultReader } from '../src/results/result-reader.ts'
 import { IpSummary } from '@ipfleet/ip-lists/ip-summary.ts'
 import { StorageQuota } from '../src/limits/storage-quota.ts'
-import { answerLine, errorLine } from '@ipfleet/ip-lists/result-line.ts'
+import { answerRow, errorRow, linesOf, rowsIn } from '@ipfleet/ip-lists/result-line.ts'
 import type { UploadLimits } from '../src/http/upload.ts'
 
 export interface ApiHarnessOptions {
@@ -146,7 +146,7 @@ export class ApiHarness implements AsyncDisposable {
     const errors = lines.filter((line) => line.includes('"error":')).length
     const body = Buffer.from(lines.join(''))
     const summary = new IpSummary()
-    summary.addResults(body)
+    summary.addResults(rowsIn(body))
     await this.store.finish(id, index, {
       summary: summary.toPart(),
       body,
@@ -263,13 +263,11 @@ export const cityOf = (address: string): string => `City of ${address}, "Ü"`
 function resultLine(input: string, fields: readonly string[] | undefined): string {
   const address = canonicalAddress(input.trim())
   if (address === undefined) {
-    return errorLine(input, {
-      code: 'wrong_ip',
-      title: 'Wrong ip',
-      message: 'Please provide a valid IP address',
-    })
+    const error = { code: 'wrong_ip', title: 'Wrong ip', message: 'Please provide a valid IP address' }
+    return linesOf([errorRow(input, error)])
   }
-  return answerLine(input, { ip: address, city: cityOf(address), asn: { name: 'Example', asn: 'AS64500' } }, fields)
+  const record = { ip: address, city: cityOf(address), asn: { name: 'Example', asn: 'AS64500' } }
+  return linesOf([answerRow(input, record, fields)])
 }
 
 export function addressOf(number: number): string {

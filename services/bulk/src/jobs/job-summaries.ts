@@ -1,6 +1,7 @@
 import { zstdDecompressSync } from 'node:zlib'
 import type { ListSummary, PartSummary } from '@ipfleet/ip-lists/ip-summary.ts'
 import { IpSummary } from '@ipfleet/ip-lists/ip-summary.ts'
+import { rowsIn } from '@ipfleet/ip-lists/result-line.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { indicesOf, readyChunks } from '../results/extent.ts'
@@ -53,7 +54,7 @@ export class JobSummaries {
     for (const part of parts) if (part !== undefined) summary.addPart(part as PartSummary)
     // Chunks of releases before 0.2 have none.
     const without = indices.filter((_, at) => parts[at] === undefined)
-    for await (const lines of this.#reader.stored(id, without, left)) summary.addResults(lines)
+    for await (const lines of this.#reader.stored(id, without, left)) summary.addResults(rowsIn(lines))
   }
 
   async #stored(id: string, fields: readonly string[]): Promise<unknown[]> {
