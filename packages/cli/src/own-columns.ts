@@ -49,9 +49,10 @@ export class OwnColumns {
     return results.map((result, at) => {
       const row = own[at]
       if (row === undefined || row.kind === 'text') return this.#joinedRow(result, row)
-      const values: unknown[] = this.#columns.map((name, column) =>
-        row.kind === 'cells' ? row.cells[column] : row.members[name],
-      )
+      const values: unknown[] = this.#columns.map((name, column) => {
+        if (row.kind === 'cells') return row.cells[column]
+        return Object.hasOwn(row.members, name) ? row.members[name] : undefined
+      })
       for (const field of added) values.push(valueOf(result, field))
       return values
     })
