@@ -21,10 +21,7 @@ export interface PoolOptions extends ConnectionTimeouts {
   readonly maxConnectionLifeMs?: number
 }
 
-export type UpstreamPool = Pick<
-  ConnectionPool,
-  'target' | 'open' | 'idle' | 'waiting' | 'exchange' | 'configure' | 'close'
->
+export type UpstreamPool = Omit<ConnectionPool, 'dropIdle'>
 
 /**
  * The connections to one target, kept alive between exchanges. The one used last is used first, so that those too many
@@ -36,7 +33,7 @@ export class ConnectionPool {
   readonly #connections = new Set<UpstreamConnection>()
   readonly #idle: UpstreamConnection[] = []
   /** Connections of ordinary exchanges under way, by their clients. */
-  readonly #ordinary: SharedQuota
+  readonly #ordinary = new SharedQuota()
   readonly #longSlots: SharedQuota | undefined
   readonly #long = new Set<UpstreamConnection>()
   readonly #waiting = new WaitQueue()
@@ -55,8 +52,8 @@ export class ConnectionPool {
   constructor(target: UpstreamTarget, options: PoolOptions, longSlots?: SharedQuota) {
     this.target = target
     this.#options = options
-    this.#ordinary = new SharedQuota(sharedLimits(options))
     this.#longSlots = longSlots
+    this.configure(options)
   }
 
   get open(): number {
@@ -85,8 +82,9 @@ export class ConnectionPool {
 
   /** Takes effect for what begins from now on. */
   configure(options: PoolOptions): void {
+    const { maxConnections: max, clientSharePercent = 100 } = options
     this.#options = options
-    this.#ordinary.configure(sharedLimits(options))
+    this.#ordinary.configure({ max, clientSharePercent })
     this.#connectWaiting()
   }
 
@@ -216,11 +214,8 @@ export class ConnectionPool {
   }
 
   /** Unless it has got a connection, or was given up, before its turn. */
-  #refuseLate(exchange: Exchange): void {
-    if (this.#waiting.has(exchange)) this.#refuse(exchange)
-  }
-
   #refuse(exchange: Exchange): void {
+    if (!this.#waiting.has(exchange)) return
     this.#waiting.delete(exchange)
     exchange.fail(this.#busy(exchange.request.client))
   }
@@ -240,7 +235,7 @@ export class ConnectionPool {
       connection.checkDeadline(nowMs)
       if (connection.lasts(nowMs) > longAfterMs) this.#setAside(connection)
     }
-    const refuse = (exchange: Exchange): void => this.#refuseLate(exchange)
+    const refuse = (exchange: Exchange): void => this.#refuse(exchange)
     spread(this.#connections.values(), check, () =>
       spread(this.#waiting.late(nowMs).values(), refuse, () => this.#restIfEmpty()),
     )
@@ -251,8 +246,4 @@ export class ConnectionPool {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
-}
-
-function sharedLimits({ maxConnections, clientSharePercent = 100 }: PoolOptions) {
-  return { max: maxConnections, clientSharePercent }
 }
