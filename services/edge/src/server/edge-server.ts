@@ -1,16 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import {
-  createServer as createH2,
-  type Http2Server,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type ServerHttp2Session,
-} from 'node:http2'
+import type { Http2Server } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTls, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
-import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
+import { plainAddress } from '@ipfleet/net/client-address.ts'
 import type { Certificate } from '@ipfleet/core/certificate-files.ts'
 import {
   ConnectionLimits,
@@ -20,45 +14,26 @@ import {
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import { openServingLane } from '@ipfleet/http-server/fast-lane/fast-lane.ts'
 import { gracefulClose, type GracefulCloseOptions } from '@ipfleet/http-server/graceful-close.ts'
-import {
-  type ConnectionRefusal,
-  hardenServer,
-  httpServerOptions,
-  refuseExpectation,
-} from '@ipfleet/http-server/harden-server.ts'
+import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
 import { Handshakes } from '@ipfleet/http-server/handshakes.ts'
 import { inTurn } from '@ipfleet/http-server/in-turn.ts'
-import { readTurns } from '@ipfleet/http-server/read-turns.ts'
 import { listen } from '@ipfleet/http-server/listen.ts'
-import { MergedFramesRequest } from '@ipfleet/http-server/merged-frames.ts'
 import { passOnExpectations } from '@ipfleet/http-server/pass-on-expectations.ts'
-import type { App } from '../app.ts'
-import type { ClientShares } from '../limits/client-shares.ts'
 import type { ServerConfig, TlsConfig } from '../config/edge-config.ts'
 import { FastLaneAnswer } from '@ipfleet/proxy/relay/fast-lane-answer.ts'
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
-import { H2Answer } from './h2-answer.ts'
+import { createH2Server, type H2ServerDeps } from './h2-server.ts'
 import { H2Sessions } from './h2-sessions.ts'
-import { UploadWindows } from './upload-windows.ts'
 import { type MissingHeader, ProxyProtocol } from './proxy-protocol.ts'
 import { asksForTunnel, mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 
-export interface EdgeServerOptions {
+export interface EdgeServerOptions extends Omit<H2ServerDeps, 'limits' | 'sessions'> {
   readonly config: ServerConfig
   readonly tls: TlsConfig | undefined
   readonly certificate: Certificate | undefined
-  readonly app: App
-  /** Told of what is refused before it is a request. */
-  readonly onRefused: (refusal: ConnectionRefusal) => void
-  /** Whether an address is that of a proxy that is believed what it says of its clients. */
-  readonly isTrusted: (address: string) => boolean
-  readonly shares: ClientShares
   /** Whether plain requests are read without node:http. */
   readonly fastLane: boolean
 }
-
-/** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
-const maxStreams = 128
 
 /**
  * What listens: HTTP/1.1, and with TLS also HTTP/2. One TCP server takes the connections; once it is known what a
@@ -72,7 +47,6 @@ export class EdgeServer {
   readonly #handshakes: Handshakes | undefined
   readonly #limits: ConnectionLimits
   readonly #sessions = new H2Sessions()
-  readonly #windows: UploadWindows
   readonly #proxyProtocol: ProxyProtocol
   readonly #options: EdgeServerOptions
   #upgrades: boolean
@@ -81,12 +55,13 @@ export class EdgeServer {
     const { config, tls, certificate } = options
     this.#options = options
     this.#upgrades = config.upgrades
-    this.#windows = new UploadWindows(options.shares.windows)
     this.#h1 = this.#createH1(config, tls !== undefined)
-    this.#h2 = tls?.http2 === true ? this.#createH2(config) : undefined
+    this.#limits = new ConnectionLimits(this.#connectionLimits(config))
+    const h2Deps = { ...options, limits: this.#limits, sessions: this.#sessions }
+    this.#h2 = tls?.http2 === true ? createH2Server(config, h2Deps) : undefined
     this.#tls = tls && certificate && this.#createTls(tls, certificate)
     this.#listener = this.#tls ?? this.#h1
-    this.#limits = new ConnectionLimits(this.#connectionLimits(config)).watch(this.#listener)
+    this.#limits.watch(this.#listener)
     // Before all others, which are to see whom the connection is from.
     this.#proxyProtocol = new ProxyProtocol(config, this.#refuseUnnamed).standBefore(this.#listener)
     this.#handshakes = this.#tls && new Handshakes(this.#tls, this.#tls)
@@ -174,51 +149,6 @@ export class EdgeServer {
     )
   }
 
-  #createH2({ maxHeaderBytes, maxHeaders, keepAliveMs }: ServerConfig): Http2Server {
-    const { app, onRefused } = this.#options
-    const server = createH2({
-      settings: { maxConcurrentStreams: maxStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
-      maxHeaderListPairs: maxHeaders + 4,
-      Http2ServerRequest: MergedFramesRequest,
-      // What a backend says twice is passed on twice, as it is to HTTP/1.
-      strictSingleValueFields: false,
-      // Streams that a client opens and resets at once (CVE-2023-44487): a burst, and then this many a second.
-      streamResetBurst: 200,
-      streamResetRate: 33,
-    })
-    const serve = (h2: Http2ServerRequest, res: Http2ServerResponse): void => {
-      // The two are alike as far as they are used here.
-      const req = h2 as unknown as IncomingMessage
-      const address = peerAddress(req)
-      const why = this.#limits.openStream(address)
-      if (why !== undefined) return this.#sessions.refuse(res, this.#options.shares.refusal('connections', why))
-      const { session, endAfterHeaders } = h2.stream
-      // Of a server, and gone with a stream that has been reset already.
-      if (session && !endAfterHeaders) this.#windows.widen(session as ServerHttp2Session, this.#shareOf(address))
-      res.stream.once('close', () => {
-        this.#limits.closeStream(address)
-        if (res.stream.aborted && !this.#options.isTrusted(address)) {
-          this.#sessions.countReset(addressSubject(address), h2.stream.session)
-        }
-      })
-      return app({ req, answer: new H2Answer(res), secure: true, upgrade: undefined })
-    }
-    server.on('request', serve)
-    // Without a listener Node would tell the client to go on, which is up to the backend.
-    server.on('checkContinue', serve)
-    // Without listeners Node would answer these two without a body. The app refuses the first.
-    server.on('connect', serve)
-    server.on('checkExpectation', (req, res) => onRefused(refuseExpectation(req, res)))
-    server.on('session', (session) => {
-      this.#sessions.add(session)
-      this.#windows.add(session, this.#shareOf(plainAddress(session.socket.remoteAddress)))
-      readTurns.addSession(session)
-      session.setTimeout(keepAliveMs, () => session.close())
-    })
-    server.on('sessionError', () => {})
-    return server
-  }
-
   #createTls(tls: TlsConfig, certificate: Certificate): TlsServer {
     const server = createTls({
       ...certificate,
@@ -250,11 +180,6 @@ export class EdgeServer {
     // Its look for expired headers begins when a server listens, which this one does not.
     this.#h1.emit('listening')
     return server
-  }
-
-  /** In whose share a connection is; a proxy carries the requests of many. */
-  #shareOf(address: string): string | undefined {
-    return this.#options.isTrusted(address) ? undefined : addressSubject(address)
   }
 
   #connectionLimits({ maxConnections, maxConnectionsPerClient }: ServerConfig): ConnectionLimitsOptions {
