@@ -83,6 +83,11 @@ const tables: readonly (readonly [
   ['packed.csv.bz2', base64(bzip2[0]), ['ip,n,country,error', '8.8.8.8,1,US,']],
   ['packed.csv.xz', base64(xz[0]), ['ip,n,country,error', '8.8.8.8,1,US,']],
   [
+    'by-hand.csv',
+    'ip, name\n8.8.8.8, "x, ""y"""\n9.9.9.9,  z\n',
+    ['ip,name,country,error', '8.8.8.8,"x, ""y""",US,', '9.9.9.9,z,US,'],
+  ],
+  [
     // Columns that the results have too, one name twice, and a row that is too short.
     'clash.csv',
     'ip,country,error,error,ip_error\n8.8.8.8,x,e1,e2,e3\nnone,y\n127.0.0.1,z,,,\n',

@@ -29,7 +29,9 @@ test.each([
   ['words', 'my host\n8.8.8.8 here too\n', { delimiter: ',', bytes: 0 }],
   ['comments of Spamhaus', '; DROP list\n8.8.8.0/31 ; SBL1\n', { delimiter: ';', bytes: 12 }],
   ['an index without a name', ';ip;n\n0;8.8.8.8;1\n', { delimiter: ';', bytes: 0 }],
+  ['blanks before quotes', 'ip, name\n8.8.8.8, "x, y"\n', { delimiter: ',', bytes: 0, skipsBlanks: true }],
+  ['a blank and a quote in a cell', 'ip,name\n8.8.8.8,"x, ""y"""\n', { delimiter: ',', bytes: 0 }],
   ['nothing', '', { delimiter: ',', bytes: 0 }],
 ])('the form of a table is read from its first lines: %s', (_, text, expected) => {
-  expect(csvPreamble(Buffer.from(text))).toEqual({ header: undefined, ...expected })
+  expect(csvPreamble(Buffer.from(text))).toEqual({ header: undefined, skipsBlanks: false, ...expected })
 })

@@ -8,6 +8,8 @@ export interface CsvPreamble {
   readonly bytes: number
   /** The names that a comment lists: `#fields` (Zeek), `#Fields:` (W3C, CloudFront). Comments further on are no rows. */
   readonly header: readonly string[] | undefined
+  /** Blanks stand between delimiters and quotes (`1, "x, y"`), and are no part of cells. */
+  readonly skipsBlanks: boolean
 }
 
 /** So many bytes of a table show how it is written. */
@@ -15,6 +17,9 @@ export const preambleBytes = 16 * 1024
 
 const delimiters = [',', ';', '\t', '|'] as const
 const comparedLines = 20
+
+/** Inside of quotes a quote is doubled. */
+const blankAndQuote = /[,;|] +"(?!")/
 
 /** @param head the first bytes of a table */
 export function csvPreamble(head: Buffer): CsvPreamble {
@@ -36,7 +41,8 @@ export function csvPreamble(head: Buffer): CsvPreamble {
   const delimiter = separator ?? delimiterOf(rest, header)
   const titles = header === undefined ? titleLines(rest, delimiter) : 0
   const skipped = lines.slice(0, at + titles).join('')
-  return { delimiter, bytes: Buffer.byteLength(skipped, 'latin1'), header }
+  const skipsBlanks = /[,;|]/.test(delimiter) && blankAndQuote.test(lines.slice(at + titles).join(''))
+  return { delimiter, bytes: Buffer.byteLength(skipped, 'latin1'), header, skipsBlanks }
 }
 
 /**

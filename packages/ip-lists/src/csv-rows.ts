@@ -23,11 +23,12 @@ const maxFields = 16_384
  */
 export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<CsvRow[]> {
   const { head, all } = await peek(pieces, ({ length }) => length >= preambleBytes)
-  const { delimiter, bytes, header } = csvPreamble(head)
+  const { delimiter, bytes, header, skipsBlanks } = csvPreamble(head)
   const parser = parse({
     delimiter,
     ...(header && { comment: '#', comment_no_infix: true, quote: null }),
     record_delimiter: ['\r\n', '\n', '\r'],
+    ltrim: skipsBlanks,
     relax_column_count: true,
     relax_quotes: delimiter === '\t',
     max_record_size: maxInputBytes,

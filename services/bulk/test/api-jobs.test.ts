@@ -57,6 +57,7 @@ describe('a job', () => {
     ['a JSON array', 'application/json', '["8.8.8.8","x"]', ''],
     ['NDJSON', 'application/x-ndjson', '"8.8.8.8"\n{"ip":"x"}\n', ''],
     ['CSV', 'text/csv', 'name,addr\na,8.8.8.8\nb,x\n', '?column=addr'],
+    ['TSV', 'text/tab-separated-values', 'name\taddr\na\t8.8.8.8\nb\tx\n', '?column=addr'],
     ['lines without a type', '', '8.8.8.8\nx', ''],
     ['what the query says it is', 'application/octet-stream', '["8.8.8.8","x"]', '?format=json'],
   ])('can come as %s', async (_what, type, body, query) => {
