@@ -8,7 +8,7 @@ test('of a million mutated heads, each that the lane reads is read alike by node
   expect(read).toBeGreaterThan(200_000)
 })
 
-test.each(['answering', 'serving'] as const)(
+test.each(['answering', 'serving', 'both'] as const)(
   '10,000 streams are answered alike by a lane that is %s and by none',
   async (lane) => {
     const { differences, inLane } = await fuzzStreams(lane, 10_000, 2)

@@ -9,7 +9,7 @@ test('of 50,000 mutated heads, each that the lane reads is read alike by node:ht
   expect(read).toBeGreaterThan(10_000)
 })
 
-test.each(['answering', 'serving'] as const)(
+test.each(['answering', 'serving', 'both'] as const)(
   '200 streams are answered alike by a lane that is %s and by none',
   async (lane) => {
     const { differences, inLane } = await fuzzStreams(lane, 200, 1)

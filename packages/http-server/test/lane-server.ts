@@ -2,9 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { trackConnections } from '../src/connection-tracker.ts'
-import { openFastLane, openServingLane } from '../src/fast-lane/fast-lane.ts'
-import { type LaneAnswer } from '../src/fast-lane/answering-connection.ts'
-import type { LaneServe } from '../src/fast-lane/serving-connection.ts'
+import { openFastLane } from '../src/fast-lane/fast-lane.ts'
+import type { LaneHandlers } from '../src/fast-lane/plain-connection.ts'
 import { type ConnectionRefusal, hardenServer, httpServerOptions, type ServerLimits } from '../src/harden-server.ts'
 import { inTurn } from '../src/in-turn.ts'
 import { listen } from '../src/listen.ts'
@@ -22,12 +21,17 @@ export interface LaneServer {
   readonly stop: () => void
 }
 
+export type Lane = 'answering' | 'serving' | 'both'
+
 export interface LaneServerOptions {
   readonly limits?: ServerLimits
   /** Of answers of the lane. */
   readonly padding?: string
-  /** `answering` (default): answers `/hit…` as it reads. `serving`: answers all plain requests, at once or later. */
-  readonly lane?: 'answering' | 'serving' | 'none'
+  /**
+   * `answering` (default): answers `/hit…` as it reads. `serving`: answers all plain requests, at once or later. `both`:
+   * answers `/hit`, and serves other plain requests whose path has a number.
+   */
+  readonly lane?: Lane | 'none'
 }
 
 /** Both the lane and node:http answer with what was asked. */
@@ -54,13 +58,13 @@ export async function startLaneServer({
     httpServerOptions(limits),
     inTurn((req, res) => void serve(req, res)),
   )
-  const answer: LaneAnswer = ({ url = '' }, connectionFields) => {
-    if (!url.startsWith('/hit')) return undefined
+  const answer: LaneHandlers['answer'] = ({ url = '' }, connectionFields) => {
+    if (!url.startsWith('/hit') || (lane === 'both' && url !== '/hit')) return undefined
     answeredBy.push('lane')
     const body = `GET ${url} ${padding}`
     return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${connectionFields}\r\n${body}`
   }
-  const serveInLane: LaneServe = async (req, exchange) => {
+  const serveInLane: NonNullable<LaneHandlers['serve']> = async (req, exchange) => {
     const { method, url = '' } = req
     if (url === '/hold') await hold()
     else if (url.includes('/2')) await nextTurn()
@@ -74,8 +78,9 @@ export async function startLaneServer({
       exchange.end(method === 'HEAD' ? head : head + body)
     }
   }
-  if (lane === 'answering') openFastLane(server, answer)
-  else if (lane === 'serving') openServingLane(server, { takesHead: true }, serveInLane)
+  if (lane === 'answering') openFastLane(server, { answer })
+  else if (lane === 'both') openFastLane(server, { answer, takes: ({ url }) => /\d/.test(url), serve: serveInLane })
+  else if (lane === 'serving') openFastLane(server, { serve: serveInLane }, { takesHead: true })
   hardenServer(server, limits, (refusal) => refusals.push(refusal))
   const port = await listen(server, { port: 0, host: '127.0.0.1' })
   const stop = (): void => {

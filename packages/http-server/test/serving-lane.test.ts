@@ -4,8 +4,9 @@ import { connect, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, expect, test } from '@jest/globals'
 import { trackConnections } from '../src/connection-tracker.ts'
-import { openServingLane } from '../src/fast-lane/fast-lane.ts'
-import type { LaneExchange } from '../src/fast-lane/serving-connection.ts'
+import { openFastLane } from '../src/fast-lane/fast-lane.ts'
+import type { LaneHandlers } from '../src/fast-lane/plain-connection.ts'
+import type { LaneExchange } from '../src/fast-lane/lane-exchange.ts'
 import { gracefulClose } from '../src/graceful-close.ts'
 import { hardenServer, httpServerOptions, type ServerLimits } from '../src/harden-server.ts'
 import { listen } from '../src/listen.ts'
@@ -28,7 +29,8 @@ async function start(limits: ServerLimits = {}) {
     byHttp.push(`${req.method} ${req.url}`)
     req.resume().once('end', () => res.writeHead(200, ['Content-Length', '4']).end('http'))
   })
-  openServingLane(server, { takesHead: true }, ({ url = '' }, exchange) => served.push({ url, exchange }))
+  const serve: LaneHandlers['serve'] = ({ url = '' }, exchange) => served.push({ url, exchange })
+  openFastLane(server, { serve }, { takesHead: true })
   hardenServer(server, limits)
   const port = await listen(server, { port: 0, host: '127.0.0.1' })
   const accepted = once(server, 'connection')

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { mutated } from './head-fuzz.ts'
-import { get, type LaneServer, post, startLaneServer } from './lane-server.ts'
+import { get, type Lane, type LaneServer, post, startLaneServer } from './lane-server.ts'
 import { type Random, randomOf } from './random.ts'
 
 /**
@@ -10,7 +10,7 @@ import { type Random, randomOf } from './random.ts'
  * without. Gives those that were answered in different ways, and how many requests the lane has answered.
  */
 export async function fuzzStreams(
-  lane: 'answering' | 'serving',
+  lane: Lane,
   count: number,
   seed: number,
 ): Promise<{ differences: string[]; inLane: number }> {

@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
+import type { LaneHandlers } from '@ipfleet/http-server/fast-lane/plain-connection.ts'
 import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
-import { withRequest } from '@ipfleet/http-server/request-id.ts'
+import { type RequestScope, withRequest } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import type { ConsoleDeps } from '@ipfleet/console/console.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
@@ -43,8 +44,14 @@ const operatorPaths = ['/cache', '/keys', '/admin']
  */
 const addressQuery = /^\/(?:(?:lite|lookup|plus|max)\/)?[\da-f]*[.:]/i
 
+export interface App {
+  readonly handle: (req: IncomingMessage, res: ServerResponse) => void
+  /** The same for plain requests. */
+  readonly inLane: LaneHandlers
+}
+
 /** All that a request passes, in order, and why in this order. */
-export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResponse) => void {
+export function createApp(deps: AppDeps): App {
   const { accessLog } = deps
   const app = express()
   app.disable('x-powered-by')
@@ -79,29 +86,41 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
 
   const isFaulty = requestGuard()
   const turns = new FairTurns()
-  return (req, res) => {
-    // Before anything reads the request: what Node lets by although it can be read in two ways.
-    const fault = isFaulty(req)
-    // Before Express: most requests are hits in memory, and Express costs several times what they do. With a fast lane
-    // only those come here whose head it leaves to node:http.
-    if (!fault && deps.memoryHits.answer(req, res)) return undefined
-    // Past Express and pino-http: they cost a fifth of what a query costs that is asked of upstream.
-    const isHot = req.method === 'GET' && addressQuery.test(req.url ?? '')
-    // From here on every request leaves a line, whichever way it ends.
-    const scope = isHot ? accessLog.beginHot(req, res) : accessLog.begin(req, res)
-    if (fault) return accessLog.failed(res, refuse(res, fault))
+  const begin = (req: IncomingMessage, res: ServerResponse, scope: RequestScope, run: () => void): void => {
     const client = addressSubject(deps.lookups.clientAddress(req))
     // A client that sends many requests at once delays its own.
-    return turns.take(client, () => {
+    turns.take(client, () => {
       if (res.destroyed) return
       const budget = new RequestBudget(deps.redisTimeoutMs)
       res.once('close', () => budget.end())
-      const answer = isHot
-        ? () => void answerQuery(req, res).catch((thrown: unknown) => answerError(thrown, req, res, nothingElse))
-        : () => app(req, res)
-      withRequest({ ...scope, client }, () => withBudget(budget, answer))
+      withRequest({ ...scope, client }, () => withBudget(budget, run))
     })
   }
+  // Past Express and pino-http: they cost a fifth of what a query costs that is asked of upstream.
+  const beginHot = (req: IncomingMessage, res: ServerResponse): void =>
+    begin(req, res, accessLog.beginHot(req, res), () => {
+      answerQuery(req, res).catch((thrown: unknown) => answerError(thrown, req, res, nothingElse))
+    })
+  const handle: App['handle'] = (req, res) => {
+    // Before anything reads the request: what Node lets by although it can be read in two ways.
+    const fault = isFaulty(req)
+    // From here on every request leaves a line, whichever way it ends.
+    if (fault) {
+      accessLog.begin(req, res)
+      return accessLog.failed(res, refuse(res, fault))
+    }
+    // Before Express: most requests are hits in memory, and Express costs several times what they do. With a fast lane
+    // only those come here whose head it leaves to node:http.
+    if (deps.memoryHits.answer(req, res)) return undefined
+    if (req.method === 'GET' && addressQuery.test(req.url ?? '')) return beginHot(req, res)
+    return begin(req, res, accessLog.begin(req, res), () => app(req, res))
+  }
+  const inLane: LaneHandlers = {
+    answer: deps.memoryHits.inLane,
+    takes: ({ url }) => addressQuery.test(url),
+    serve: (req, exchange) => beginHot(req, exchange.response()),
+  }
+  return { handle, inLane }
 }
 
 function nothingElse(): void {}

@@ -163,8 +163,8 @@ export class Replica {
       console: replicaConsole.parts(),
       lookups,
     })
-    const server = createServer(httpServerOptions(), inTurn(app))
-    if (settings.FAST_LANE === 'on') openFastLane(server, memoryHits.inLane)
+    const server = createServer(httpServerOptions(), inTurn(app.handle))
+    if (settings.FAST_LANE === 'on') openFastLane(server, app.inLane)
     return { server, replicaConsole }
   }
 

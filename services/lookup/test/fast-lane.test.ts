@@ -50,6 +50,16 @@ function withoutTimes(head: string): string {
 
 const statusOf = (answer: string): number => Number(answer.slice(9, 12))
 
+/** Of the requests with these ids, as both have logged them, but for the times. */
+function linesOf(ids: readonly string[]): Promise<Record<string, unknown>[][]> {
+  const lineOf = async (replica: ServiceProcess, id: string) => {
+    const { time: _time, latency_us: latencyUs, ...line } = await replica.waitForLine((one) => one['id'] === id)
+    return { ...line, latency: typeof latencyUs }
+  }
+  const { on, off } = replicas
+  return Promise.all([on, off].map((replica) => Promise.all(ids.map((id) => lineOf(replica, id)))))
+}
+
 async function countsOf({ url }: ServiceProcess): Promise<string[]> {
   const metrics = await (await fetch(`${url}/metrics`)).text()
   const told = /^ipfleet_(requests_total|request_duration_seconds_count|upstream_calls_saved_total)/
@@ -128,20 +138,39 @@ describe('a hit in memory', () => {
       get(target, 'X-Request-Id: lane-3', 'If-None-Match: *'),
     ]
     await answersOf(replicas, asked)
-    const linesOf = (replica: ServiceProcess) =>
-      Promise.all(
-        ids.map(async (id) => {
-          const { time: _time, latency_us: latencyUs, ...line } = await replica.waitForLine((one) => one['id'] === id)
-          return { ...line, latency: typeof latencyUs }
-        }),
-      )
-    const [on, off] = await Promise.all([linesOf(replicas.on), linesOf(replicas.off)])
+    const [on = [], off] = await linesOf(ids)
     expect(on).toEqual(off)
     expect(on[1]).toMatchObject({ method: 'GET', path: `${target}/json`, status: 200, cache: 'l1', msg: 'request' })
     const [counts, others] = await Promise.all([countsOf(replicas.on), countsOf(replicas.off)])
     expect(counts).toEqual(others)
     expect(counts.join('\n')).toMatch(/status="3xx",cache="l1"\} [1-9]/)
   })
+})
+
+test('what memory has no answer to is answered, logged and counted alike', async () => {
+  const requests: [target: string, fields: string[], status: number][] = [
+    ['/9.7.5.1', [], 200],
+    ['/9.7.5.2/city?token=secret', [], 200],
+    ['/9.7.5.3', ['If-None-Match: *'], 304],
+    ['/9.7.5.4?callback=show', [], 200],
+    ['/9.7.5.5?callback=1', [], 400],
+    ['/9.7.5.6', ['Cache-Control: only-if-cached'], 504],
+    ['/9.7.5.7', ['Cache-Control: no-cache'], 200],
+    ['/9.7.5.999', [], 404],
+    ['/9.7.5.8/nothing', [], 404],
+    ['/9.7.5.9%', [], 400],
+    ['/10.0.0.1', [], 200],
+    ['/2606:4700::9', [], 200],
+  ]
+  const statuses: number[] = []
+  for (const [index, [target, fields]] of requests.entries()) {
+    const [answer = ''] = await answersOf(replicas, [get(target, `X-Request-Id: served-${index}`, ...fields)])
+    statuses.push(statusOf(answer))
+  }
+  expect(statuses).toEqual(requests.map(([, , status]) => status))
+  const [on, off] = await linesOf(requests.map((_request, index) => `served-${index}`))
+  expect(on).toEqual(off)
+  expect(await countsOf(replicas.on)).toEqual(await countsOf(replicas.off))
 })
 
 describe('with CLIENT_TOKENS', () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
-import type { LaneExchange } from '@ipfleet/http-server/fast-lane/serving-connection.ts'
+import type { LaneExchange } from '@ipfleet/http-server/fast-lane/lane-exchange.ts'
 import { FastLaneAnswer } from './fast-lane-answer.ts'
 
 /** A connection whose client takes nothing until `taken` is called. */

@@ -1,5 +1,5 @@
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { LaneExchange, LaneListener } from '@ipfleet/http-server/fast-lane/serving-connection.ts'
+import type { LaneExchange, LaneListener } from '@ipfleet/http-server/fast-lane/lane-exchange.ts'
 import type { RawFields } from '../http1/raw-fields.ts'
 import { type AnswerListener, type AnswerStart, type ClientAnswer, noListener } from './client-answer.ts'
 import { H1Answer, maxInOneWrite } from './h1-answer.ts'

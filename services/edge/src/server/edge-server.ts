@@ -12,7 +12,8 @@ import {
   type QuotaRefusal,
 } from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
-import { openServingLane } from '@ipfleet/http-server/fast-lane/fast-lane.ts'
+import { openFastLane } from '@ipfleet/http-server/fast-lane/fast-lane.ts'
+import type { LaneHandlers } from '@ipfleet/http-server/fast-lane/plain-connection.ts'
 import { gracefulClose, type GracefulCloseOptions } from '@ipfleet/http-server/graceful-close.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
 import { Handshakes } from '@ipfleet/http-server/handshakes.ts'
@@ -144,9 +145,9 @@ export class EdgeServer {
   #openLane(server: Server, { maxHeaderBytes }: ServerConfig): void {
     const maxFields = (): number => server.maxHeadersCount ?? Infinity
     const heads = { takesHead: true, takesRawTargets: true, maxHeadLength: maxHeaderBytes, maxFields }
-    openServingLane(server, heads, (req, exchange) =>
-      this.#options.app({ req, answer: new FastLaneAnswer(exchange), secure: false, upgrade: undefined }),
-    )
+    const serve: LaneHandlers['serve'] = (req, exchange) =>
+      this.#options.app({ req, answer: new FastLaneAnswer(exchange), secure: false, upgrade: undefined })
+    openFastLane(server, { serve }, heads)
   }
 
   #createTls(tls: TlsConfig, certificate: Certificate): TlsServer {

@@ -121,7 +121,7 @@ async function send(
   if (body === undefined) res.writeHead(304, notModifiedHeaders(entry, source, nowMs, form))
   else res.writeHead(status, answerHeaders(entry, source, nowMs, { ...form, contentType, length: body.length }))
   // Node leaves the body out when the method was HEAD.
-  res.end(body)
+  res.end(body, 'latin1')
 }
 
 /** Of a failure as a whole, Retry-After is told with the error. */

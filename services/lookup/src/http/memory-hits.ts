@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { Entry } from '@ipfleet/cache/entry.ts'
 import type { LruStore } from '@ipfleet/cache/lru-store.ts'
-import type { LaneAnswer } from '@ipfleet/http-server/fast-lane/answering-connection.ts'
+import type { LaneHandlers } from '@ipfleet/http-server/fast-lane/plain-connection.ts'
 import type { RequestHead } from '@ipfleet/http-server/fast-lane/request-head.ts'
 import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
@@ -50,7 +50,7 @@ export class MemoryHits {
   }
 
   /** In the fast lane: the answer as it goes out. */
-  readonly inLane: LaneAnswer = (request, connectionFields) => {
+  readonly inLane: NonNullable<LaneHandlers['answer']> = (request, connectionFields) => {
     const startedMs = performance.now()
     const entry = this.#find(request, startedMs)
     if (entry === undefined) return undefined

@@ -15,8 +15,8 @@ export interface Representation {
   /** Whether other values of Accept-Encoding lead to other bytes. */
   readonly varies: boolean
   readonly coding: Coding | undefined
-  /** The bytes to send. A HEAD, too, is told their number. */
-  body(): Promise<Buffer>
+  /** The bytes to send, as latin1 where they are few: head and body then leave in one write. A HEAD, too, is told their number. */
+  body(): string | Buffer | Promise<Buffer>
 }
 
 /** What an entry's answers have in common, made once for each entry and kept with it. */
@@ -67,9 +67,9 @@ function latin1Of({ body }: Answer, text: string | undefined): string | undefine
 export function representationFor(req: IncomingMessage, entry: Entry, callback: string | undefined): Representation {
   const answer = callback === undefined ? entry.answer : asCall(entry.answer, callback)
   const prepared = answer === entry.answer ? preparedOf(entry) : prepare(answer)
-  const { tag, varies, coded } = prepared
+  const { tag, varies, latin1, coded } = prepared
   const coding = varies ? preferredCoding(req.headers['accept-encoding']?.toString()) : undefined
-  if (coding === undefined) return { answer, tag, varies, coding, body: () => Promise.resolve(answer.body) }
+  if (coding === undefined) return { answer, tag, varies, coding, body: () => latin1 ?? answer.body }
   const body = (): Promise<Buffer> => {
     const held = coded.get(coding) ?? compressed(answer.body, coding)
     coded.set(coding, held)

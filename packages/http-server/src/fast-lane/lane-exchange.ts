@@ -1,11 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { readTurns } from '../read-turns.ts'
-import { type ConnectionFields, type Lane, LaneConnection } from './lane-connection.ts'
+import type { ConnectionFields, Lane } from './lane-connection.ts'
 import type { ReadFields, ReadHead } from './request-head.ts'
-
-/** Answers a request, now or later. The request has no body. */
-export type LaneServe = (req: IncomingMessage, exchange: LaneExchange) => void
 
 /** The way back to the client of one request. It is answered either by `end` or by `response`. */
 export interface LaneExchange {
@@ -29,70 +25,8 @@ export interface LaneListener {
   closed(): void
 }
 
-/** Bytes behind a request that wait for its answer. Beyond them nothing is read. */
-const maxHeldBytes = 65_536
-
-/** A connection whose requests are served one at a time. One with anything behind it in the same read is for node:http. */
-export class ServingConnection extends LaneConnection {
-  readonly #serve: LaneServe
-  /** Only fields that are expected to come again. */
-  #lastFields: ReadFields | undefined
-  #exchange: Exchange | undefined
-  #held: Buffer[] = []
-  #heldBytes = 0
-
-  constructor(lane: Lane, socket: Socket, serve: LaneServe) {
-    super(lane, socket)
-    this.#serve = serve
-    socket.on('close', () => this.#exchange?.listener.closed())
-  }
-
-  protected override get isBusy(): boolean {
-    return this.#exchange !== undefined
-  }
-
-  protected read(chunk: Buffer): void {
-    if (this.#exchange !== undefined) return this.#hold(chunk)
-    const head = this.lane.heads.read(chunk.toString('latin1'), 0, this.#lastFields)
-    if (head?.end !== chunk.length) return this.hand(chunk)
-    if (head.fields.lines !== undefined) this.#lastFields = head.fields
-    this.busy()
-    // The time that node:http gives to an idle connection is not that of an answer.
-    if (this.isShared) this.socket.setTimeout(0)
-    const req = new PlainRequest(head, this.socket)
-    this.#exchange = new Exchange(this.lane, req, this.isShared, this.#over)
-    this.#serve(req as unknown as IncomingMessage, this.#exchange)
-  }
-
-  #hold(chunk: Buffer): void {
-    this.#held.push(chunk)
-    this.#heldBytes += chunk.length
-    if (this.#heldBytes < maxHeldBytes) return
-    readTurns.restOthers(this.socket)
-    this.socket.pause()
-  }
-
-  readonly #over = (): void => {
-    const { server } = this.lane
-    this.#exchange = undefined
-    if (this.isShared) this.socket.setTimeout(server.keepAliveTimeout + server.keepAliveTimeoutBuffer)
-    this.idle()
-    // Later, because the caller is in the middle of an answer.
-    if (this.#held.length > 0) process.nextTick(this.#handHeld)
-  }
-
-  readonly #handHeld = (): void => {
-    const bytes = Buffer.concat(this.#held)
-    this.#held = []
-    this.#heldBytes = 0
-    this.busy()
-    if (this.socket.isPaused()) this.socket.resume()
-    if (this.socket.writable) this.hand(bytes)
-  }
-}
-
 /** One request under way. */
-class Exchange implements LaneExchange {
+export class Exchange implements LaneExchange {
   listener = noListener
   readonly socket: Socket
   readonly #lane: Lane
@@ -154,7 +88,7 @@ class Exchange implements LaneExchange {
 const noListener: LaneListener = { closed() {} }
 
 /** What is read of a request without a body, in the place of an IncomingMessage, which takes several times as long to make. */
-class PlainRequest {
+export class PlainRequest {
   readonly httpVersion = '1.1'
   readonly httpVersionMajor = 1
   readonly httpVersionMinor = 1
