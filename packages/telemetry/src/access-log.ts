@@ -130,11 +130,15 @@ export class AccessLog {
    */
   begin(req: IncomingMessage, res: ServerResponse): RequestScope {
     const scope = this.#begin(req, res)
+    res.setHeader(REQUEST_ID, scope.id)
     this.#follow(req, res)
     return scope
   }
 
-  /** As `begin`, for what is asked often: pino-http makes three loggers for each request. */
+  /**
+   * As `begin`, for what is asked often: pino-http makes three loggers for each request. The id is the caller's to put on
+   * the answer (`REQUEST_ID`): Node 26 writes a list of fields as it is only to a response that has none.
+   */
   beginHot(req: IncomingMessage, res: ServerResponse): RequestScope {
     const scope = this.#begin(req, res)
     res.once('close', () => this.write(this.#endOf(res)))
@@ -150,7 +154,6 @@ export class AccessLog {
     const span = beginServerSpan(this.#tracer, { id, method, target: path, client, parent })
     const trace = span?.context ?? parent
     this.#begun.set(res, { id, traceId: trace?.traceId, span, startedMs: performance.now(), method, path, client })
-    res.setHeader(REQUEST_ID, id)
     return { id, trace, span }
   }
 

@@ -5,7 +5,7 @@ import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
 import type { LaneHandlers } from '@ipfleet/http-server/fast-lane/plain-connection.ts'
 import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
-import { type RequestScope, withRequest } from '@ipfleet/http-server/request-id.ts'
+import { REQUEST_ID, type RequestScope, withRequest } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import type { ConsoleDeps } from '@ipfleet/console/console.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
@@ -97,10 +97,15 @@ export function createApp(deps: AppDeps): App {
     })
   }
   // Past Express and pino-http: they cost a fifth of what a query costs that is asked of upstream.
-  const beginHot = (req: IncomingMessage, res: ServerResponse): void =>
-    begin(req, res, accessLog.beginHot(req, res), () => {
-      answerQuery(req, res).catch((thrown: unknown) => answerError(thrown, req, res, nothingElse))
+  const beginHot = (req: IncomingMessage, res: ServerResponse): void => {
+    const scope = accessLog.beginHot(req, res)
+    begin(req, res, scope, () => {
+      answerQuery(req, res).catch((thrown: unknown) => {
+        if (!res.headersSent) res.setHeader(REQUEST_ID, scope.id)
+        answerError(thrown, req, res, nothingElse)
+      })
     })
+  }
   const handle: App['handle'] = (req, res) => {
     // Before anything reads the request: what Node lets by although it can be read in two ways.
     const fault = isFaulty(req)

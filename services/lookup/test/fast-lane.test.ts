@@ -157,7 +157,7 @@ test('what memory has no answer to is answered, logged and counted alike', async
     ['/9.7.5.6', ['Cache-Control: only-if-cached'], 504],
     ['/9.7.5.7', ['Cache-Control: no-cache'], 200],
     ['/9.7.5.999', [], 404],
-    ['/9.7.5.8/nothing', [], 404],
+    ['/9.7.5.8/nothing', [], 400],
     ['/9.7.5.9%', [], 400],
     ['/10.0.0.1', [], 200],
     ['/2606:4700::9', [], 200],

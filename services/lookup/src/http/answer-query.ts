@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { asProxyError } from '@ipfleet/http-server/error-handler.ts'
+import { currentRequest, REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import type { Admission, ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
@@ -118,8 +119,13 @@ async function send(
   Object.assign(traceOf(res), { cache: source, ...origin })
   tellItems(record, res, answered)
   record.add(route, isHeld ? 304 : status, source, nowMs - startedMs)
-  if (body === undefined) res.writeHead(304, notModifiedHeaders(entry, source, nowMs, form))
-  else res.writeHead(status, answerHeaders(entry, source, nowMs, { ...form, contentType, length: body.length }))
+  const fields =
+    body === undefined
+      ? notModifiedHeaders(entry, source, nowMs, form)
+      : answerHeaders(entry, source, nowMs, { ...form, contentType, length: body.length })
+  // Of a query that is asked often (`beginHot`).
+  if (!res.hasHeader(REQUEST_ID)) fields.push(REQUEST_ID, currentRequest()?.id ?? '')
+  res.writeHead(body === undefined ? 304 : status, fields)
   // Node leaves the body out when the method was HEAD.
   res.end(body, 'latin1')
 }
