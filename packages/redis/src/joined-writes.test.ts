@@ -41,10 +41,18 @@ test('commands that are sent in one go leave in one write, and what is resolved 
     await Promise.resolve()
     expect(client.stream.writableLength).toBe(0)
     await sent
-    await client.get('three')
+    const looked = [client.get('three')]
+    await Promise.resolve()
+    // Of another client, whose request has come in the same turn of the event loop.
+    looked.push(client.get('four'))
+    await Promise.all(looked)
+    const behind = client.get('five')
+    await Promise.resolve()
+    await Promise.all([client.set('six', '6'), behind])
     expect(reads).toEqual([
       '*2\r\n$3\r\nget\r\n$3\r\none\r\n*3\r\n$3\r\nset\r\n$3\r\ntwo\r\n$1\r\n2\r\n',
-      '*2\r\n$3\r\nget\r\n$5\r\nthree\r\n',
+      '*2\r\n$3\r\nget\r\n$5\r\nthree\r\n*2\r\n$3\r\nget\r\n$4\r\nfour\r\n',
+      '*2\r\n$3\r\nget\r\n$4\r\nfive\r\n*3\r\n$3\r\nset\r\n$3\r\nsix\r\n$1\r\n6\r\n',
     ])
   } finally {
     client.disconnect()
