@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
-import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
+import { errorHandler, type ErrorMiddleware } from '@ipfleet/http-server/error-handler.ts'
 import type { LaneHandlers } from '@ipfleet/http-server/fast-lane/plain-connection.ts'
 import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
@@ -11,8 +11,8 @@ import type { ConsoleDeps } from '@ipfleet/console/console.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import { RequestBudget, withBudget } from '@ipfleet/redis/request-budget.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
-import express, { Router } from 'express'
-import { queryAnswerer } from './http/answer-query.ts'
+import express, { type Express, Router } from 'express'
+import { type AnswerQuery, queryAnswerer } from './http/answer-query.ts'
 import { adminGuard } from './http/admin-guard.ts'
 import { consoleRoutes } from './http/console-routes.ts'
 import { keyRoutes, type KeyRoutesDeps } from './http/key-routes.ts'
@@ -50,40 +50,12 @@ export interface App {
   readonly inLane: LaneHandlers
 }
 
-/** All that a request passes, in order, and why in this order. */
+/** What a request passes, in order, and why in this order. */
 export function createApp(deps: AppDeps): App {
   const { accessLog } = deps
-  const app = express()
-  app.disable('x-powered-by')
-  app.disable('etag')
-  app.set('case sensitive routing', true)
-
-  const operators = Router({ caseSensitive: true })
-  operators.use(operationRoutes(deps.operations))
-  operators.use(keyRoutes(deps.keys))
-
-  app.use(probeRoutes(deps.probes))
-  // Before the routes of operators: a client that may not use them does not learn which exist.
-  app.use(operatorPaths, adminGuard(deps.adminToken))
-  app.use(operators)
-  app.use(operatorPaths, () => {
-    throw new ProxyError('not_found')
-  })
-  app.use(usageRoutes(deps.lookups.clients))
-  // It decides by itself who may do what operators may.
-  app.use(consoleRoutes({ ...deps.console, operations: operators }))
-  // Of the bulk service. A client that looks for it here must not ask upstream for it.
-  app.use('/jobs', () => {
-    throw new ProxyError('not_found')
-  })
-  if (deps.lookups.reports) app.use(reportRoutes(deps.lookups.reports))
-  // Takes every path that is left, so it is the last.
   const answerQuery = queryAnswerer(deps.lookups)
-  app.use(lookupRoutes(deps.lookups, answerQuery))
-  app.use(paceRefusals(({ req }) => addressSubject(deps.lookups.clientAddress(req))))
   const answerError = errorHandler(accessLog.failed)
-  app.use(answerError)
-
+  const app = allRoutes(deps, answerQuery, answerError)
   const isFaulty = requestGuard()
   const turns = new FairTurns()
   const begin = (req: IncomingMessage, res: ServerResponse, scope: RequestScope, run: () => void): void => {
@@ -109,7 +81,6 @@ export function createApp(deps: AppDeps): App {
   const handle: App['handle'] = (req, res) => {
     // Before anything reads the request: what Node lets by although it can be read in two ways.
     const fault = isFaulty(req)
-    // From here on every request leaves a line, whichever way it ends.
     if (fault) {
       accessLog.begin(req, res)
       return accessLog.failed(res, refuse(res, fault))
@@ -126,6 +97,39 @@ export function createApp(deps: AppDeps): App {
     serve: (req, exchange) => beginHot(req, exchange.response()),
   }
   return { handle, inLane }
+}
+
+/** All the routes, in order, and why in this order. */
+function allRoutes(deps: AppDeps, answerQuery: AnswerQuery, answerError: ErrorMiddleware): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('case sensitive routing', true)
+
+  const operators = Router({ caseSensitive: true })
+  operators.use(operationRoutes(deps.operations))
+  operators.use(keyRoutes(deps.keys))
+
+  app.use(probeRoutes(deps.probes))
+  // Before the routes of operators: a client that may not use them does not learn which exist.
+  app.use(operatorPaths, adminGuard(deps.adminToken))
+  app.use(operators)
+  app.use(operatorPaths, () => {
+    throw new ProxyError('not_found')
+  })
+  app.use(usageRoutes(deps.lookups.clients))
+  // It decides by itself who may do what operators may.
+  app.use(consoleRoutes({ ...deps.console, operations: operators }))
+  // Of the bulk service. A client that looks for it here must not ask upstream for it.
+  app.use('/jobs', () => {
+    throw new ProxyError('not_found')
+  })
+  if (deps.lookups.reports) app.use(reportRoutes(deps.lookups.reports))
+  // Takes every path that is left, so it is the last.
+  app.use(lookupRoutes(deps.lookups, answerQuery))
+  app.use(paceRefusals(({ req }) => addressSubject(deps.lookups.clientAddress(req))))
+  app.use(answerError)
+  return app
 }
 
 function nothingElse(): void {}

@@ -50,12 +50,13 @@ function withoutTimes(head: string): string {
 
 const statusOf = (answer: string): number => Number(answer.slice(9, 12))
 
+async function lineOf(replica: ServiceProcess, id: string): Promise<Record<string, unknown>> {
+  const { time: _time, latency_us: latencyUs, ...line } = await replica.waitForLine((one) => one['id'] === id)
+  return { ...line, latency: typeof latencyUs }
+}
+
 /** Of the requests with these ids, as both have logged them, but for the times. */
 function linesOf(ids: readonly string[]): Promise<Record<string, unknown>[][]> {
-  const lineOf = async (replica: ServiceProcess, id: string) => {
-    const { time: _time, latency_us: latencyUs, ...line } = await replica.waitForLine((one) => one['id'] === id)
-    return { ...line, latency: typeof latencyUs }
-  }
   const { on, off } = replicas
   return Promise.all([on, off].map((replica) => Promise.all(ids.map((id) => lineOf(replica, id)))))
 }
