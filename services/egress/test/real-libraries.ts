@@ -189,6 +189,19 @@ export const realLibraries: readonly RealProgram[] = [
     },
   },
   {
+    name: 'Rust reqwest',
+    program: 'cargo',
+    version: ['--version'],
+    from: 'https://rustup.rs; libssl-dev',
+    ways: {
+      HTTP: ({ guarded, url }) => reqwest(`http://${guarded}`, url),
+      CONNECT: ({ guarded, secureUrl }) => reqwest(`http://${guarded}`, secureUrl),
+      SOCKS5: ({ guarded, url }) => reqwest(`socks5://${guarded}`, url),
+      'SOCKS5 with names': ({ guarded, originPort }) =>
+        reqwest(`socks5h://${guarded}`, `http://localhost:${originPort}/`),
+    },
+  },
+  {
     name: 'socks-proxy-agent',
     program: process.execPath,
     version: ['-p', `require('${agentPath}/package.json').version`],
@@ -217,7 +230,10 @@ name = "asks"
 version = "0.1.0"
 edition = "2021"
 [dependencies]
-ureq = { version = "3", default-features = false, features = ["socks-proxy"] }`
+`
+const ureqCrate = `ureq = { version = "3", default-features = false, features = ["socks-proxy"] }`
+/** Without TLS, reqwest 0.12.28 refuses every SOCKS proxy: "invalid URL, scheme is not http". */
+const reqwestCrate = `reqwest = { version = "0.12", default-features = false, features = ["blocking", "native-tls", "socks"] }`
 const ureqCode = `fn main() {
     let given: Vec<String> = std::env::args().collect();
     let proxy = Some(ureq::Proxy::new(&given[1]).unwrap());
@@ -226,7 +242,22 @@ const ureqCode = `fn main() {
 }`
 
 function ureq(proxy: string, url: string): Call {
-  return { args: ['run', '--quiet', proxy, url], files: { 'Cargo.toml': cargoToml, 'src/main.rs': ureqCode } }
+  return cargo(ureqCrate, ureqCode, proxy, url)
+}
+
+const reqwestCode = `fn main() {
+    let given: Vec<String> = std::env::args().collect();
+    let proxy = reqwest::Proxy::all(&given[1]).unwrap();
+    let client = reqwest::blocking::Client::builder().proxy(proxy).danger_accept_invalid_certs(true).build().unwrap();
+    print!("{}", client.get(&given[2]).send().unwrap().text().unwrap());
+}`
+
+function reqwest(proxy: string, url: string): Call {
+  return cargo(reqwestCrate, reqwestCode, proxy, url)
+}
+
+function cargo(crate: string, code: string, proxy: string, url: string): Call {
+  return { args: ['run', '--quiet', proxy, url], files: { 'Cargo.toml': cargoToml + crate, 'src/main.rs': code } }
 }
 
 function pycurl(proxy: string, url: string): string {

@@ -75,7 +75,7 @@ export async function outputOf({ program }: RealProgram, call: Call, folder: Tem
 function finished(program: string, { args, env, input = '' }: Call, cwd: string) {
   const { PATH, HOME } = process.env
   const { promise, resolve } = Promise.withResolvers<{ failed: string | undefined; output: string }>()
-  const options = { cwd, timeout: 300_000, env: { PATH, HOME, ...env } }
+  const options = { cwd, timeout: 550_000, env: { PATH, HOME, ...env } }
   const child = execFile(program, args, options, (error, stdout, stderr) =>
     resolve({ failed: error === null ? undefined : String(error.code ?? error.signal), output: stdout + stderr }),
   )

@@ -1,5 +1,5 @@
 import type { OnReadOpts, Socket } from 'node:net'
-import type { Session, Source } from '../sources/source-pool.ts'
+import type { Session, Source, SourceChoice } from '../sources/source-pool.ts'
 import type { Target, TargetAddress } from '@ipfleet/net/target.ts'
 
 /** Tells a dial that its client has left. The used part of AbortSignal, which costs more to make than the rest of a dial. */
@@ -33,9 +33,7 @@ export type Dialled =
       readonly durationMs: number
     }
   | { readonly kind: 'no_source'; readonly retryAfterSeconds: number }
-  /** The pool has no address of a family that the target has. */
-  | { readonly kind: 'no_family' }
-  | { readonly kind: 'session_lost' | 'unknown_source' }
+  | Exclude<SourceChoice, { kind: 'source' | 'all_out' }>
   /** No source is to blame. `code` is the system's: ECONNREFUSED, ETIMEDOUT, ENETUNREACH… */
   | { readonly kind: 'failed'; readonly code: string; readonly source: Source | undefined }
   | { readonly kind: 'aborted' }

@@ -187,8 +187,6 @@ export class FamilyAttempt {
 /** Also if the pool fails. */
 const noneForNow = { kind: 'all_out', retryAfterSeconds: 1 } as const
 
-function refusalOf(
-  choice: Exclude<SourceChoice, { kind: 'source' }>,
-): Exclude<Dialled, { kind: 'connected' | 'failed' | 'aborted' }> {
+function refusalOf(choice: Exclude<SourceChoice, { kind: 'source' }>): AttemptEnd {
   return choice.kind === 'all_out' ? { kind: 'no_source', retryAfterSeconds: choice.retryAfterSeconds } : choice
 }
