@@ -104,8 +104,8 @@ const isValues = (row: ResultRow | RowValues): row is RowValues => Array.isArray
 const formula = /^[=+\-@\t\r＝＋－＠]/
 
 /**
- * Writes a value as a cell, by RFC 4180 §2. csv-stringify takes a third of the time of a list for it. Where lists are
- * separated by semicolons, a spreadsheet starts a cell behind one unless the field is quoted.
+ * Writes a value as a cell, by RFC 4180 §2. Where lists are separated by semicolons, a spreadsheet starts a cell behind one
+ * unless the field is quoted.
  */
 function cellWriter(
   { forSpreadsheets = false, forExcel = false }: FormatOptions,

@@ -12,6 +12,8 @@ import { type AddressRange, differenceOf, networksIn } from './address-ranges.ts
 import { type MmdbValue, tinyMmdb } from './tiny-mmdb.ts'
 
 const networks = '@ip-location-db/asn@2.3.2026061719'
+/** What was known of the IPv6 networks that the routing tables of the other version lack. */
+const earlierNetworks = '@ip-location-db/asn@2.3.2025041118'
 /** The version of the bundled MMDB of the same name. */
 const countries = '@ip-location-db/geo-whois-asn-country@2.3.2026061719'
 const furtherCountries = '@ip-location-db/dbip-country@2.3.2026060120'
@@ -25,8 +27,14 @@ interface Row extends AddressRange {
   readonly record: MmdbValue
 }
 
-function networkRanges(family: string): Row[] {
-  return rowsOf(networks, `asn-${family}-num.csv`, ([asn = '', name = '']) => ({ asn: `AS${asn}`, as_name: name }))
+function networkRanges(spec: string, family: string): Row[] {
+  return rowsOf(spec, `asn-${family}-num.csv`, ([asn = '', name = '']) => ({ asn: `AS${asn}`, as_name: name }))
+}
+
+function networksWithGapsFilled(): Row[] {
+  const known = networkRanges(networks, 'ipv6')
+  const gaps = differenceOf(networkRanges(earlierNetworks, 'ipv6'), known)
+  return [...networkRanges(networks, 'ipv4'), ...known, ...gaps]
 }
 
 /** What DB-IP knows of addresses of which the bundled database of countries knows nothing. */
@@ -74,7 +82,7 @@ function write(type: string, spec: string, rows: readonly Row[]): void {
 }
 
 try {
-  write('asn', networks, ['ipv4', 'ipv6'].flatMap(networkRanges))
+  write('asn', networks, networksWithGapsFilled())
   write('country-gaps', furtherCountries, ['ipv4', 'ipv6'].flatMap(countryGaps))
 } finally {
   rmSync(scratch, { recursive: true })
