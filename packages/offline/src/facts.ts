@@ -102,6 +102,11 @@ const paths = {
 
 type Fact = keyof typeof paths
 
+/** The paths as the names on them: every look-up takes most of these. */
+const namesOf = Object.fromEntries(
+  Object.entries(paths).map(([fact, all]) => [fact, all.map((path) => path.split('.'))]),
+) as unknown as Readonly<Record<Fact, readonly (readonly string[])[]>>
+
 /** What a record tells; undefined when none of its fields is known here. */
 export function factsOf(raw: RawRecord): Facts | undefined {
   const facts = withoutGaps({
@@ -204,8 +209,8 @@ function traitsOf(raw: RawRecord): Traits | undefined {
 }
 
 function factIn<Value>(raw: RawRecord, fact: Fact, read: (value: unknown) => Value | undefined): Value | undefined {
-  for (const path of paths[fact]) {
-    const value = read(path.includes('.') ? path.split('.').reduce<unknown>(memberOf, raw) : raw[path])
+  for (const names of namesOf[fact]) {
+    const value = read(names.reduce<unknown>(memberOf, raw))
     if (value !== undefined) return value
   }
   return undefined
@@ -259,7 +264,7 @@ function ifAny<Group extends object>(group: { readonly [Name in keyof Group]-?: 
 }
 
 function withoutGaps<Group extends object>(group: Group): { [Name in keyof Group]: Exclude<Group[Name], undefined> } {
-  return Object.fromEntries(Object.entries(group).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof Group]: Exclude<Group[Name], undefined>
-  }
+  const known: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(group)) if (value !== undefined) known[name] = value
+  return known as { [Name in keyof Group]: Exclude<Group[Name], undefined> }
 }
