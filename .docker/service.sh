@@ -6,11 +6,11 @@ word=/run/demo/env
 
 # As `npm start`, `npm run edge` and `npm run jobs` do.
 case $SERVICE in
-  lookup | bulk) names=memory ;;
-  edge) names='memory\|edge' ;;
-  *) names=none ;;
+  lookup | bulk) name=memory ;;
+  edge) name=edge ;;
+  *) name=none ;;
 esac
-flags=$(sed -n "s/.*\"\($names\)_flags\": \"\(.*\)\".*/\2/p" package.json)
+flags=$(sed -n "s/.*\"${name}_flags\": \"\(.*\)\".*/\1/p" package.json)
 
 serve() {
   # In a demo (see fake-ipinfo.sh) the fake's keys stand in for those that there may be.

@@ -7,4 +7,4 @@ const { config } = JSON.parse(manifest) as { config: { memory_flags: string; edg
 export const memoryFlags: readonly string[] = config.memory_flags.split(' ')
 
 /** What `npm run edge` gives it. */
-export const edgeFlags: readonly string[] = [...memoryFlags, ...config.edge_flags.split(' ')]
+export const edgeFlags: readonly string[] = config.edge_flags.split(' ')
