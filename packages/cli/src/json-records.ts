@@ -32,6 +32,9 @@ export async function* jsonRecords(
 
 const [quote, backslash, openBrace, openBracket, closeBrace, closeBracket] = Buffer.from('"\\{[}]')
 
+/** What may stand before, between and behind documents: blanks, and the marks of lists and of RFC 7464. */
+const between: ReadonlySet<number> = new Set(Buffer.from(' \t\r\n,\u001e\ufeff'))
+
 /** Whole documents, by their brackets. */
 async function* documentsIn(pieces: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let held: Buffer[] = []
@@ -46,8 +49,8 @@ async function* documentsIn(pieces: AsyncIterable<Buffer>): AsyncGenerator<strin
       if (inString) {
         inString = isEscaped || byte !== quote
         isEscaped = !isEscaped && byte === backslash
-      } else if (byte === quote) {
-        inString = depth > 0
+      } else if (byte === quote && depth > 0) {
+        inString = true
       } else if (byte === openBrace || byte === openBracket) {
         if (depth === 0) start = at
         depth += 1
@@ -57,6 +60,8 @@ async function* documentsIn(pieces: AsyncIterable<Buffer>): AsyncGenerator<strin
         yield Buffer.concat([...held, piece.subarray(start, at + 1)]).toString()
         held = []
         heldBytes = 0
+      } else if (depth === 0 && byte !== undefined && !between.has(byte)) {
+        throw broken(`${JSON.stringify(piece.subarray(at, at + 60).toString())} stands between objects`)
       }
     }
     if (depth === 0) continue

@@ -307,6 +307,13 @@ describe('nothing is asked, and it ends with an error, when', () => {
     ],
     ['no member is an address', 'words.ndjson', '{"a":"b"}\n', 1, /nothing in it is an address/],
     ['JSON is cut short', 'x.json', '{"data":[{"ip":"8.8.8.8"}', 1, /x\.json: The JSON is broken: it ends inside/],
+    [
+      'text is between JSON',
+      'x.json',
+      '{\n"ip":"8.8.8.8"\n}\noops\n{\n"ip":"1.1.1.1"\n}',
+      1,
+      /x\.json: The JSON is broken: "oops/,
+    ],
     ['JSON is broken', 'x.json', '{"data":[{"ip":"8.8.8.8"},]}', 1, /x\.json: The JSON is broken/],
     ['it is empty', 'empty.txt', '', 1, /empty\.txt: nothing in it is an address; it is empty/],
     ['a column is not there', 'x.csv', 'ip,n\n8.8.8.8,1\n', 1, /no column "nope".*"ip", "n"/, ['--column', 'nope']],
