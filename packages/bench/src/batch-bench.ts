@@ -54,7 +54,8 @@ export async function benchBatch({ batches, items, clients }: BatchOptions): Pro
   const fake = await startService({ entry: fakeEntry, args: fakeArgs })
   const redis = await startTestRedis()
   const env = {
-    IPINFO_KEYS: 'bench-key-1,bench-key-2',
+    // Each has 50,000 look-ups a month.
+    IPINFO_KEYS: 'bench-key-1,bench-key-2,bench-key-3,bench-key-4',
     IPINFO_BASE_URL: fake.url,
     IPINFO_API_BASE_URL: `${fake.url}/api.ipinfo.io`,
     REDIS_URL: redis.url,
