@@ -1,5 +1,5 @@
 import type { AnswerHead } from './http1/exchange-types.ts'
-import { fieldsWhere } from './http1/raw-fields.ts'
+import { fieldsWhere, isNamed } from './http1/raw-fields.ts'
 
 const trailer = 'trailer'
 /** What a proxy asks of its own client, and tells it (RFC 9110 §11.7): from further away it would pass for our asking. */
@@ -23,13 +23,8 @@ export function passedFields(
   return fields
 }
 
-/** The length rules out nearly every other field before anything is lower-cased. */
 function isDropped(name: string, mayAnnounce: boolean, ours: readonly string[]): boolean {
-  for (const our of ours) if (isSame(name, our)) return true
-  if (!mayAnnounce && isSame(name, trailer)) return true
-  return isSame(name, asksForCredentials) || isSame(name, tellsOfCredentials)
-}
-
-function isSame(name: string, lowerCase: string): boolean {
-  return name.length === lowerCase.length && name.toLowerCase() === lowerCase
+  for (const our of ours) if (isNamed(name, our)) return true
+  if (!mayAnnounce && isNamed(name, trailer)) return true
+  return isNamed(name, asksForCredentials) || isNamed(name, tellsOfCredentials)
 }

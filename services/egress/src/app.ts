@@ -18,9 +18,9 @@ import type { TargetDialer } from './dial/target-dialer.ts'
 import type { ClientLimits, OverLimit, TunnelClient, TunnelLimiter, TunnelSlot } from './limits/client-limits.ts'
 import { RequestContext, type RequestRecord, SOCKS5 } from './proxy/request-record.ts'
 import { type ForwardTarget, forwardTarget, readAuthority } from '@ipfleet/net/authority.ts'
-import { linesOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
+import { fieldOf, linesOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { Target } from '@ipfleet/net/target.ts'
-import { type ConnectHead, connectRequest, fieldOf, hasTwoHosts, type Opening } from './server/opening.ts'
+import { type ConnectHead, connectRequest, hasTwoHosts, type Opening } from './server/opening.ts'
 import { SocksClient } from './socks/socks-client.ts'
 import { socksReplies, socksReply } from './socks/socks5.ts'
 import { readSourceName } from './sources/source-list.ts'
@@ -102,7 +102,7 @@ export class App {
       const target = isUnderstood ? readAuthority(url) : undefined
       if (target === undefined) throw refusal('bad_request', 'http_request_error')
       context.target = target
-      const who = await this.#admit(fieldOf(head, 'proxy-authorization'), context)
+      const who = await this.#admit(fieldOf(rawHeaders, 'proxy-authorization'), context)
       await this.#openTunnel(context, target, who, { socket, early, established }, signal)
     } catch (error) {
       signal.release()

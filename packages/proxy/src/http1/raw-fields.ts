@@ -7,6 +7,23 @@ export function pairsOf(fields: RawFields): [name: string, value: string][] {
   return pairs
 }
 
+/** Whether a field has this name. The length rules out nearly every other one before anything is lower-cased. */
+export function isNamed(name: string, lowerCase: string): boolean {
+  return name.length === lowerCase.length && name.toLowerCase() === lowerCase
+}
+
+/** Of the first field of this name (in lower case) from an index on; -1: there is none. */
+export function indexOfName(fields: RawFields, lowerCase: string, from = 0): number {
+  for (let index = from; index < fields.length; index += 2) if (isNamed(fields[index] ?? '', lowerCase)) return index
+  return -1
+}
+
+/** The first value of a field, by its name in lower case. */
+export function fieldOf(fields: RawFields, lowerCase: string): string | undefined {
+  const index = indexOfName(fields, lowerCase)
+  return index < 0 ? undefined : fields[index + 1]
+}
+
 /** Field lines, each with its CRLF. */
 export function linesOf(fields: RawFields): string {
   return pairsOf(fields)

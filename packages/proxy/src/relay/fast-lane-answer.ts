@@ -1,6 +1,6 @@
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { LaneExchange, LaneListener } from '@ipfleet/http-server/fast-lane/lane-exchange.ts'
-import type { RawFields } from '../http1/raw-fields.ts'
+import { isNamed, type RawFields } from '../http1/raw-fields.ts'
 import { type AnswerListener, type AnswerStart, type ClientAnswer, noListener } from './client-answer.ts'
 import { H1Answer, maxInOneWrite } from './h1-answer.ts'
 
@@ -55,7 +55,7 @@ export class FastLaneAnswer implements ClientAnswer, LaneListener {
     for (let index = 0; index + 1 < fields.length; index += 2) {
       const name = fields[index] ?? ''
       lines += `${name}: ${fields[index + 1] ?? ''}\r\n`
-      hasDate ||= name.length === dateLength && name.toLowerCase() === 'date'
+      hasDate ||= isNamed(name, 'date')
     }
     const { status, reason } = start
     const head = `HTTP/1.1 ${status} ${reason}\r\n${lines}${hasDate ? '' : date}${connection}\r\n`
@@ -96,5 +96,3 @@ export class FastLaneAnswer implements ClientAnswer, LaneListener {
     return slow
   }
 }
-
-const dateLength = 'date'.length

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { pairsOf, type RawFields } from '../http1/raw-fields.ts'
+import { indexOfName, pairsOf, type RawFields } from '../http1/raw-fields.ts'
 import { lingerAfter } from '@ipfleet/http-server/linger.ts'
 import { sendError } from '@ipfleet/http-server/send-error.ts'
 import { type AnswerStart, type ClientAnswer, noListener } from './client-answer.ts'
@@ -126,13 +126,4 @@ function lengthBehindDisposition(fields: RawFields): RawFields {
   const lengthAt = indexOfName(fields, 'content-length')
   if (lengthAt < 0 || indexOfName(fields, 'content-disposition', lengthAt) < 0) return fields
   return [...fields.slice(0, lengthAt), ...fields.slice(lengthAt + 2), ...fields.slice(lengthAt, lengthAt + 2)]
-}
-
-/** Of the first field of this name from an index on; -1: there is none. */
-function indexOfName(fields: RawFields, lowerCase: string, from = 0): number {
-  for (let index = from; index < fields.length; index += 2) {
-    const name = fields[index] ?? ''
-    if (name.length === lowerCase.length && name.toLowerCase() === lowerCase) return index
-  }
-  return -1
 }

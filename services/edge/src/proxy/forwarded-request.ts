@@ -2,7 +2,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { Span } from '@ipfleet/core/span.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
-import { pairsOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
+import { fieldOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import { passedFields } from '@ipfleet/proxy/passed-fields.ts'
 import {
   type Begin,
@@ -333,6 +333,6 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
 
 /** One that never ends by itself. */
 function isEventStream({ fields }: AnswerHead): boolean {
-  const contentType = pairsOf(fields).find(([name]) => name.toLowerCase() === 'content-type')?.[1]
+  const contentType = fieldOf(fields, 'content-type')
   return contentType !== undefined && /^text\/event-stream\b/i.test(contentType)
 }

@@ -3,6 +3,7 @@ import type { TraceContext } from '@ipfleet/core/trace-context.ts'
 import { ATTEMPT } from '@ipfleet/http-server/further-attempt.ts'
 import { hostForm } from '@ipfleet/http-server/request-guard.ts'
 import type { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
+import { indexOfName } from '@ipfleet/proxy/http1/raw-fields.ts'
 
 /** Who asks, and how. */
 export interface Client {
@@ -78,7 +79,7 @@ export function toOriginForm(req: IncomingMessage): void {
   if (url.startsWith('/') || req.httpVersionMajor !== 1) return
   const [, authority = '', path = ''] = absoluteForm.exec(url) ?? []
   if (!hostForm.test(authority)) return
-  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+  const at = indexOfName(rawHeaders, 'host')
   if (at >= 0) {
     if (!hostForm.test(rawHeaders[at + 1] ?? '')) return
     rawHeaders[at + 1] = authority

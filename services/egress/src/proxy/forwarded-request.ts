@@ -3,7 +3,8 @@ import { REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
 import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
 import type { ExchangeTimeouts } from '@ipfleet/proxy/http1/upstream-connection.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
-import type { AnswerHead, RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
+import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
+import { fieldOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
 import { passedFields } from '@ipfleet/proxy/passed-fields.ts'
 import {
@@ -13,7 +14,6 @@ import {
   type RelayDeps,
 } from '@ipfleet/proxy/relay/proxied-request.ts'
 import type { DialRequest } from '../dial/dial-request.ts'
-import { fieldOf } from '../server/opening.ts'
 import { SourceLost } from '../sources/source-connections.ts'
 import type { Disclosure } from './forward-head.ts'
 import { faultRefusal, pseudonym, Refusal, refusalOf, statusFields } from './proxy-status.ts'
@@ -75,8 +75,7 @@ export class ForwardedRequest extends ProxiedRequest {
     const fields = passedFields(head, req.httpVersion, 'x-egress-ip')
     if (source.address !== '') fields.push('X-Egress-IP', source.address)
     // An origin's own id stays: the client may have to give it to the origin's operators.
-    if (context.echoedId.length > 0 && fieldOf({ rawHeaders: fields }, 'x-request-id') === undefined)
-      fields.push(...context.echoedId)
+    if (context.echoedId.length > 0 && fieldOf(fields, 'x-request-id') === undefined) fields.push(...context.echoedId)
     if (this.#deps.disclosure.via) fields.push('Via', `${version} ${pseudonym}`)
     return fields
   }

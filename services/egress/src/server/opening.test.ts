@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { fieldOf, headEnd, readConnectHead } from './opening.ts'
+import { headEnd, readConnectHead } from './opening.ts'
 
 const read = (text: string) => readConnectHead(Buffer.from(text, 'latin1'))
 const to = { url: 'a.test:443', httpVersion: '1.1' }
@@ -31,9 +31,4 @@ test.each([
   `CONNECT a:1 HTTP/1.1\r\n${'X: y\r\n'.repeat(101)}\r\n`,
 ])('%j is malformed', (text) => {
   expect(read(text)).toBeUndefined()
-})
-
-test('of a field that is there twice, the first one counts', () => {
-  const head = { ...to, rawHeaders: ['X', '1', 'PROXY-Authorization', 'Basic a', 'proxy-authorization', 'Basic b'] }
-  expect([fieldOf(head, 'proxy-authorization'), fieldOf(head, 'y')]).toEqual(['Basic a', undefined])
 })

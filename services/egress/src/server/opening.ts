@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
+import { indexOfName, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 
 /** Why a client did not come to the end of what opens its connection. */
 export class OpeningFault extends Error {
@@ -151,15 +151,6 @@ export function readConnectHead(bytes: Buffer): ConnectHead | undefined {
   return { url, httpVersion, rawHeaders }
 }
 
-/** The first value of a field, by its name in lower case. */
-export function fieldOf({ rawHeaders }: { readonly rawHeaders: RawFields }, name: string): string | undefined {
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const given = rawHeaders[index] ?? ''
-    if (given.length === name.length && given.toLowerCase() === name) return rawHeaders[index + 1]
-  }
-  return undefined
-}
-
 /** What Node would have made of it, for an answer. */
 export function connectRequest({ url, httpVersion, rawHeaders }: ConnectHead, socket: Socket): IncomingMessage {
   const req = new IncomingMessage(socket)
@@ -169,5 +160,6 @@ export function connectRequest({ url, httpVersion, rawHeaders }: ConnectHead, so
 
 /** RFC 9112 §3.2: such a request is refused, whatever it is for. */
 export function hasTwoHosts(raw: RawFields): boolean {
-  return raw.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host').length > 1
+  const at = indexOfName(raw, 'host')
+  return at >= 0 && indexOfName(raw, 'host', at + 2) >= 0
 }
