@@ -1,13 +1,12 @@
 import { spread } from '@ipfleet/core/spread.ts'
 import { type ConnectionTimeouts, UpstreamConnection } from './upstream-connection.ts'
 import { Exchange } from './exchange.ts'
+import { lookRegularly } from './look-regularly.ts'
 import { type BusyLimit, UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, UpstreamRequest, UpstreamTarget } from './exchange-types.ts'
 import { type QuotaRefusal, SharedQuota } from './shared-quota.ts'
 import { WaitQueue } from './wait-queue.ts'
 
-/** How often connections are looked at: a deadline is late by up to as much, and costs no timer per request. */
-const lookEveryMs = 100
 /** An exchange that has carried bytes for so long is a long one: a slow upload, a slow download, a followed result. */
 const longAfterMs = 5000
 
@@ -226,8 +225,7 @@ export class ConnectionPool {
   }
 
   #watch(): void {
-    // What came while this process stood still is read between the timer and the look.
-    this.#timer ??= setInterval(() => setImmediate(this.#look, performance.now()), lookEveryMs).unref()
+    this.#timer ??= lookRegularly(this.#look)
   }
 
   readonly #look = (nowMs: number): void => {

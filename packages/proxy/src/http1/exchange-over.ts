@@ -1,11 +1,9 @@
 import type { Socket } from 'node:net'
 import { type ExchangeTimeouts, UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts'
 import { Exchange } from './exchange.ts'
+import { lookRegularly } from './look-regularly.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, UpstreamRequest } from './exchange-types.ts'
-
-/** How often connections are looked at: a deadline is late by up to as much, and costs no timer per exchange. */
-const lookEveryMs = 100
 
 const underWay = new Set<UpstreamConnection>()
 let timer: NodeJS.Timeout | undefined
@@ -32,8 +30,7 @@ export function exchangeOver(
   underWay.add(UpstreamConnection.over(socket, exchange, { ...sole, timeouts: () => all }))
   // The reader of its first bytes may have paused it.
   socket.resume()
-  // What came while this process stood still is read between the timer and the look.
-  timer ??= setInterval(() => setImmediate(look, performance.now()), lookEveryMs).unref()
+  timer ??= lookRegularly(look)
   return exchange
 }
 
