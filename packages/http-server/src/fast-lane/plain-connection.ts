@@ -55,13 +55,15 @@ export class PlainConnection extends LaneConnection {
     if (this.#exchange !== undefined) return this.#hold(chunk)
     const { lane, socket } = this
     const text = chunk.toString('latin1')
-    const { all: fields } = lane.connectionFields()
     let answers = ''
     let at = 0
     for (let count = 0; at < text.length && count < maxAtOnce && answers.length < maxWriteLength; count += 1) {
       const head = lane.heads.read(text, at, this.#lastFields)
       if (head?.fields.lines !== undefined) this.#lastFields = head.fields
-      const next = head && this.#handlers.answer?.({ url: head.url, headers: head.fields.headers, socket }, fields)
+      // Its arguments are not made where nothing answers at once.
+      const next =
+        head &&
+        this.#handlers.answer?.({ url: head.url, headers: head.fields.headers, socket }, lane.connectionFields().all)
       if (head === undefined || next === undefined) {
         if (answers !== '') this.#write(answers)
         const isLast = head?.end === text.length
