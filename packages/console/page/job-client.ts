@@ -10,7 +10,7 @@ export interface Job {
   readonly waiting?: string
   readonly rate?: number
   readonly eta_seconds?: number
-  /** The path of a page about it, for whoever has this link. Jobs of older releases have none. */
+  /** The path of a page about it, for all who have this link. Jobs of older releases have none. */
   readonly report?: string
 }
 

@@ -19,7 +19,7 @@ export interface KeyedTableOptions<Row> {
   readonly empty: string
 }
 
-/** So many rows are shown before somebody asks for all, and so many are drawn in one frame. */
+/** So many rows are shown before the user asks for all, and so many are drawn in one frame. */
 const firstRows = matchMedia('(max-width: 46rem)').matches ? 4 : 12
 const rowsAtOnce = 20
 

@@ -18,8 +18,8 @@ export function neededProducts({ name, batchOf }: AskedProduct): readonly string
 }
 
 /**
- * A key that is over its limit for plain look-ups is cooling; one that rests for something else is not, else whoever asks
- * for that would stop the fleet's jobs.
+ * A key that is over its limit for plain look-ups is cooling; one that rests for something else is not: else one client
+ * that asks for that would stop the fleet's jobs.
  */
 export function withCoreProduct(state: KeyState): KeyState {
   if (state.state === 'cooling') return state

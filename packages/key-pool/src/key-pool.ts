@@ -225,7 +225,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return this.#evidence.isProven(ticket)
   }
 
-  /** A key that rests for what look-ups are of is cooling. */
+  /** A key that rests for plain look-ups is cooling. */
   async read(): Promise<KeyState[]> {
     return (await this.#store.read(this.#ring.ids)).map(withCoreProduct)
   }
