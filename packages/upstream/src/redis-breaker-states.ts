@@ -15,7 +15,9 @@ export class RedisBreakerStates implements SharedBreakerStates {
     this.#link = link
     this.#channel = link.names.channel('breaker')
     void subscriber.subscribe(this.#channel, (message) => this.#hear(message))
-    link.on('up', () => void this.#catchUp([...this.#listeners.keys()]))
+    const catchUp = (): void => void this.#catchUp([...this.#listeners.keys()])
+    link.on('up', catchUp)
+    subscriber.onGap(catchUp)
   }
 
   of(name: string): SharedBreakerState {

@@ -3,16 +3,15 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { type BreakerSettings, FleetBreaker } from '../src/fleet-breaker.ts'
+import { FleetBreaker } from '../src/fleet-breaker.ts'
 import { RedisBreakerStates } from '../src/redis-breaker-states.ts'
 
-const settings: BreakerSettings = {
+const settings = {
   failureShare: 0.5,
   slowShare: 0.5,
   slowMs: 0,
   window: 10,
   minCalls: 2,
-  openMs: 400,
   probeMs: 5000,
 }
 
@@ -27,17 +26,21 @@ afterEach(() => {
 })
 afterAll(() => redis.stop())
 
-async function replica(): Promise<FleetBreaker> {
+async function connectedLink(): Promise<RedisLink> {
   const link = new RedisLink({ url: redis.url, name: 'state', timeoutMs: 5000 })
-  const subscriber = new Subscriber({ url: redis.url })
-  closings.push(() => {
-    subscriber.close()
-    link.close()
-  })
-  const breaker = new FleetBreaker(settings, new RedisBreakerStates(link, subscriber).of('core'))
+  closings.push(() => link.close())
   await once(link, 'up')
-  // A round trip on the subscriber's own connection: the breaker's channel is subscribed to.
-  await subscriber.subscribe('ready', () => {})
+  return link
+}
+
+/** Its breaker with that name, when it hears of what others do. */
+async function replica(name: string, openMs = 60_000): Promise<FleetBreaker> {
+  const link = await connectedLink()
+  const subscriber = new Subscriber({ url: redis.url })
+  closings.push(() => subscriber.close())
+  const subscribed = new Promise<void>((resolve) => subscriber.onGap(resolve))
+  const breaker = new FleetBreaker({ ...settings, openMs }, new RedisBreakerStates(link, subscriber).of(name))
+  await subscribed
   return breaker
 }
 
@@ -58,7 +61,7 @@ async function dueForProbe(breaker: FleetBreaker): Promise<void> {
 }
 
 test('a breaker that opens on one replica opens on all, and one probe of the fleet closes it on all', async () => {
-  const [first, second] = [await replica(), await replica()]
+  const [first, second] = [await replica('probed', 400), await replica('probed', 400)]
   const opened = once(second, 'change')
   await fail(first)
   expect(await opened).toEqual(['open'])
@@ -77,15 +80,25 @@ test('a breaker that opens on one replica opens on all, and one probe of the fle
 })
 
 test('a replica that joins while the breaker is open learns of it', async () => {
-  const first = await replica()
+  const first = await replica('joined')
   await fail(first)
-  const joining = await replica()
+  const joining = await replica('joined')
   if (joining.state === 'closed') await once(joining, 'change')
   expect(joining.state).not.toBe('closed')
 })
 
+test('a replica whose subscription was lost while the breaker opened learns of it', async () => {
+  const breaker = await replica('missed')
+  const changed = once(breaker, 'change')
+  const { client, names } = await connectedLink()
+  // Another replica has opened it, and its message is lost.
+  await client.set(names.key('breaker', 'missed', 'open'), '', 'PX', 60_000)
+  await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  expect(await changed).toEqual(['open'])
+})
+
 test('without Redis each replica probes for itself', async () => {
-  const breaker = await replica()
+  const breaker = await replica('alone', 400)
   await redis.kill()
   await fail(breaker)
   expect(breaker.state).toBe('open')
