@@ -100,6 +100,7 @@ class BulkRun {
   /** Of the lists, once one is read from. */
   #columns: readonly string[] | undefined
   #types: ReadonlyMap<string, ParquetType> | undefined
+  #ownColumns: OwnColumns | undefined
 
   constructor(deps: RunDeps) {
     const { options, sources, plan, before } = deps
@@ -232,9 +233,11 @@ class BulkRun {
     const { sumsUp } = options
     const hasValues = columns !== undefined && (format === 'csv' || format === 'tsv')
     const ownColumns = new OwnColumns(columns ?? [], prefix)
+    this.#ownColumns = ownColumns
     const rows = sumsUp ? summaryWriter() : await this.#rowWriter(fields, isTable && columns ? ownColumns : undefined)
     const join: RowJoin = async (given) => {
       const ownRows = (await own?.(given.length)) ?? []
+      if (isTable && columns) ownColumns.noteLeftOut(ownRows)
       return hasValues ? ownColumns.joinedValues(given, ownRows, fields) : ownColumns.joined(given, ownRows)
     }
     const output = { fields, join: own === undefined || sumsUp ? undefined : join }
@@ -274,6 +277,9 @@ class BulkRun {
     const bogons = this.#output?.bogons ?? 0
     const missing = [...(this.#output?.missing ?? [])]
     if (counts.answered > bogons && missing.length > 0) display.note(`no record had ${missing.join(', ')}`)
+    const leftOut = this.#ownColumns?.leftOut ?? []
+    if (leftOut.length > 0)
+      display.note(`only later rows have ${leftOut.join(', ')}: left out (--format ndjson keeps all)`)
     const run = { seconds, meanRate, bogons, job: this.#state.now.job, output: options.output }
     display.end({ exitCode, progress: this.#tally.progress(), answered: counts.answered, ...run })
     return exitCode

@@ -186,12 +186,14 @@ function summaryInWords({ progress, answered, seconds, meanRate, bogons, output 
   const kinds = Object.entries(errors).map(([code, count]) => `${grouped(count)} ${code}`)
   return (
     [
-      `${grouped(done)} lines in ${durationInWords(seconds)} (${grouped(Math.round(meanRate))}/s)`,
+      `${linesInWords(done)} in ${durationInWords(seconds)} (${grouped(Math.round(meanRate))}/s)`,
       `${grouped(answered)} answered, ${share(cached, answered)} of them cached${bogons > 0 ? `, ${grouped(bogons)} bogon` : ''}`,
       `${errorsInWords(errors)}${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`,
     ].join('; ') + (output === undefined ? '' : ` → ${output}`)
   )
 }
+
+const linesInWords = (count: number): string => `${grouped(count)} ${count === 1 ? 'line' : 'lines'}`
 
 function errorsInWords(errors: Progress['errors']): string {
   const count = errorLines(errors)

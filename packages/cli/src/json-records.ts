@@ -1,4 +1,4 @@
-import { isRecord, parseJson } from '@ipfleet/core/json.ts'
+import { isRecord, parseJsonExactly } from '@ipfleet/core/json.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressColumn, addressNameRank } from '@ipfleet/ip-lists/address-columns.ts'
 import { broken } from '@ipfleet/ip-lists/json-array-cutter.ts'
@@ -24,7 +24,7 @@ export async function* jsonRecords(
   column: string | undefined,
 ): AsyncGenerator<readonly unknown[]> {
   for await (const text of documentsIn(pieces)) {
-    const document = parseJson(text)
+    const document = parseJsonExactly(text)
     if (!isRecord(document)) throw broken(`${JSON.stringify(text.slice(0, 60))} is no object`)
     yield recordsIn(document, column)
   }
@@ -154,7 +154,9 @@ export function pathsIn(objects: readonly JsonObject[]): string[] {
 
 function pathsOf(object: JsonObject, depth: number): string[] {
   return Object.entries(object).flatMap(([name, value]) =>
-    isRecord(value) && depth > 1 ? [name, ...pathsOf(value, depth - 1).map((inner) => `${name}.${inner}`)] : [name],
+    isRecord(value) && !JSON.isRawJSON(value) && depth > 1
+      ? [name, ...pathsOf(value, depth - 1).map((inner) => `${name}.${inner}`)]
+      : [name],
   )
 }
 

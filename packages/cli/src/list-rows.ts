@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { isRecord, parseJson } from '@ipfleet/core/json.ts'
+import { isRecord, parseJsonExactly } from '@ipfleet/core/json.ts'
 import { addressColumn } from '@ipfleet/ip-lists/address-columns.ts'
 import { addressesIn, addressesOfNetwork, firstOfNetwork, loneAddress } from '@ipfleet/ip-lists/address-text.ts'
 import { type CsvForm, csvLayout, rowsOfLayout } from '@ipfleet/ip-lists/csv-inputs.ts'
@@ -205,7 +205,7 @@ async function* valuesOfJson(
 }
 
 async function* valuesOfLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly unknown[]> {
-  for await (const lines of lineInputs(pieces)) yield lines.map((line) => parseJson(line) ?? line)
+  for await (const lines of lineInputs(pieces)) yield lines.map((line) => parseJsonExactly(line) ?? line)
 }
 
 async function* none(): AsyncGenerator<readonly ListRow[]> {}

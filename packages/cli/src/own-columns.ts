@@ -6,10 +6,15 @@ import type { Own } from './list-rows.ts'
 /** Before the name of an added column that the list has too. */
 const prefixOnClash = 'ip_'
 
+/** So many columns are told that a table has no room for. */
+const maxLeftOut = 20
+
 /** How results are joined with the rows that they are of. */
 export class OwnColumns {
   readonly #columns: readonly string[]
   readonly #prefix: string | undefined
+  readonly #known: ReadonlySet<string>
+  readonly #left = new Set<string>()
 
   /**
    * @param columns of the list
@@ -17,12 +22,27 @@ export class OwnColumns {
    */
   constructor(columns: readonly string[], prefix: string | undefined) {
     this.#columns = columns
+    this.#known = new Set(columns)
     this.#prefix = prefix
+  }
+
+  /** Columns that only later rows have, so that a table has none of them. */
+  get leftOut(): readonly string[] {
+    return [...this.#left]
   }
 
   /** Of a table: those of the list, then those that are added. */
   columnsWith(fields: readonly string[] | undefined): readonly string[] {
     return [...this.#columns, ...this.addedWith(fields).keys()]
+  }
+
+  /** Takes note of what rows have that no column of a table is for. */
+  noteLeftOut(own: readonly (Own | undefined)[]): void {
+    for (const row of own) {
+      if (row === undefined || row.kind === 'text' || this.#left.size >= maxLeftOut) continue
+      if (row.kind === 'cells' && row.cells.length <= this.#columns.length) continue
+      for (const [name] of entriesOf(row, this.#columns)) if (!this.#known.has(name)) this.#left.add(name)
+    }
   }
 
   /** The columns that are added, each with the field that it is of. */
@@ -61,16 +81,23 @@ export class OwnColumns {
   #joinedRow(result: ResultRow, own: Own | undefined): ResultRow {
     if (own === undefined) return result
     if (own.kind === 'text') return { ...result, input: own.text }
-    const row: Record<string, unknown> = { input: result['input'], ...(own.kind === 'object' && own.members) }
-    if (own.kind === 'cells')
-      for (const [at, cell] of own.cells.entries()) row[this.#columns[at] ?? `column_${at + 1}`] = cell
     const names = own.kind === 'object' ? Object.keys(own.members) : this.#columns
-    for (const [name, value] of Object.entries(result)) if (name !== 'input') row[this.#added(name, names)] = value
-    return row
+    const { input, ...added } = result
+    // Of entries, so that `__proto__` is a column like any other.
+    return Object.fromEntries([
+      ['input', input],
+      ...entriesOf(own, this.#columns),
+      ...Object.entries(added).map(([name, value]) => [this.#added(name, names), value] as const),
+    ])
   }
 
   #added(name: string, own: readonly string[]): string {
     if (this.#prefix !== undefined && name !== 'error') return `${this.#prefix}${name}`
     return own.includes(name) ? `${prefixOnClash}${name}` : name
   }
+}
+
+function entriesOf(own: Exclude<Own, { kind: 'text' }>, columns: readonly string[]): [string, unknown][] {
+  if (own.kind === 'object') return Object.entries(own.members)
+  return own.cells.map((cell, at) => [columns[at] ?? `column_${at + 1}`, cell])
 }

@@ -229,6 +229,16 @@ const tables: readonly (readonly [
   ],
   ['bogon.csv', 'ip\n10.0.0.1\n8.8.8.8\n', ['ip,country,error', '10.0.0.1,,Bogon', '8.8.8.8,US,']],
   ['events.ndjson', '{"ClientIP":"8.8.8.8","n":{"a":1}}\n', ['ClientIP,n,country,error', '8.8.8.8,"{""a"":1}",US,']],
+  [
+    'ids.ndjson',
+    '{"ip":"8.8.8.8","id":12345678901234567890}\n',
+    ['ip,id,country,error', '8.8.8.8,12345678901234567890,US,'],
+  ],
+  [
+    'ids.json',
+    '[{"ip":"8.8.8.8","id":12345678901234567890}]',
+    ['ip,id,country,error', '8.8.8.8,12345678901234567890,US,'],
+  ],
   ['events.json', '[{"ip":"8.8.8.8","n":"0123"}]', ['ip,n,country,error', '8.8.8.8,0123,US,']],
   [
     'nested.log',
@@ -267,12 +277,28 @@ test.each(tables)('%s keeps what it has, with what is known beside it', async (n
   expect(stderr).not.toContain('Wrong ip')
 })
 
+test.each([
+  ['late.csv', `ip,a\n${'8.8.8.8,1\n'.repeat(300)}8.8.8.8,2,c\n`, 'column_3'],
+  ['late.ndjson', `${'{"ip":"8.8.8.8"}\n'.repeat(300)}{"ip":"8.8.8.8","late":1}\n`, 'late'],
+])('%s: a column that only a later row has is told, where a table leaves it out', async (name, content, column) => {
+  await folder.write(name, content)
+  const table = await run([name, '--fields', 'country', '--format', 'csv'])
+  expect(table.stderr).toContain(`only later rows have ${column}: left out (--format ndjson keeps all)`)
+  expect((await run([name, '--fields', 'country'])).stderr).not.toContain('left out')
+})
+
 test('what is read is said: the column, and which others hold addresses', async () => {
   await folder.write('two.csv', 'server,ip_address,n\n10.0.0.1,8.8.8.8,1\n')
   expect((await run(['two.csv'])).stderr).toContain('in the column ip_address; server hold addresses too (--column)')
   await folder.write('said.ndjson', '{"ClientIP":"8.8.8.8"}\n')
   expect((await run(['said.ndjson'])).stderr).toContain('in the member ClientIP')
   expect((await run(['-'], 'GET from 8.8.8.8\n')).stderr).toContain('--extract all')
+})
+
+test('a column is kept whatever its name', async () => {
+  await folder.write('proto.csv', '__proto__,ip,constructor\na,8.8.8.8,b\n')
+  const { stdout } = await run(['proto.csv', '--fields', 'country'])
+  expect(stdout).toBe('{"input":"8.8.8.8","__proto__":"a","ip":"8.8.8.8","constructor":"b","country":"US"}\n')
 })
 
 test('NDJSON keeps members, through a pipe too; the record follows them', async () => {

@@ -1,4 +1,4 @@
-import { isRecord } from '@ipfleet/core/json.ts'
+import { isRecord, parseJsonExactly } from '@ipfleet/core/json.ts'
 import { broken, JsonArrayCutter, type JsonElement } from './json-array-cutter.ts'
 import { lineInputs } from './line-inputs.ts'
 
@@ -37,11 +37,9 @@ function elementInput(element: JsonElement, column: string): string {
 }
 
 function elementValue({ text, start, end, number, offset }: JsonElement): unknown {
-  try {
-    return JSON.parse(text.toString('utf8', start, end))
-  } catch {
-    throw broken(`element ${number} of the array, after ${offset} bytes, is no JSON`)
-  }
+  const value = parseJsonExactly(text.toString('utf8', start, end))
+  if (value !== undefined) return value
+  throw broken(`element ${number} of the array, after ${offset} bytes, is no JSON`)
 }
 
 /**

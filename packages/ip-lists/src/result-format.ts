@@ -127,7 +127,8 @@ function guarded(cell: string, forExcel: boolean): string {
 
 /** Of a row, in a column of a table. */
 export function valueOf(result: ResultRow, column: string): unknown {
-  return column === 'error' ? titleOf(result) : result[column]
+  if (column === 'error') return titleOf(result)
+  return Object.hasOwn(result, column) ? result[column] : undefined
 }
 
 /** A nested value is written as JSON, an error as its title. */
