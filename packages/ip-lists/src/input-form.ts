@@ -1,7 +1,11 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 export type InputForm =
-  | { readonly kind: 'lines' }
+  | {
+      readonly kind: 'lines'
+      /** By `?format=lines`. Else a body that begins as JSON does is JSON. */
+      readonly isAsked?: true
+    }
   | {
       readonly kind: 'csv'
       /** By name, or by number from 1; undefined: `ip`, or else the only or first column that holds an address. */
@@ -48,7 +52,7 @@ export function inputFormOf({ contentType, format, ...asked }: InputRequest): In
   refuseOtherCharset(parameters)
   const kind = askedKind(format) ?? kindOfType(type)
   const column = askedColumn(kind, asked.column)
-  if (kind === 'lines') return { kind }
+  if (kind === 'lines') return format === undefined ? { kind } : { kind, isAsked: true }
   if (kind === 'csv') return { kind, column: columnOrNumber(column), header: headerIn(parameters) }
   return { kind, column: column ?? 'ip' }
 }

@@ -52,6 +52,22 @@ test.each([
   await expect(inputsOf(body, form)).rejects.toMatchObject({ status: 400, message: 'The body holds no addresses' })
 })
 
+test.each([
+  ['["8.8.8.8", {"ip":"1.1.1.1"}]', ['8.8.8.8', '1.1.1.1']],
+  ['\ufeff\n [ {"ip":"8.8.8.8"}\n]', ['8.8.8.8']],
+  ['{"ip":"8.8.8.8"}\n{"ip":"1.1.1.1"}\n', ['8.8.8.8', '1.1.1.1']],
+  ['[2001:db8::1]:443\n8.8.8.8', ['[2001:db8::1]:443', '8.8.8.8']],
+])('JSON without its type is read all the same, unless lines are asked for: %j', async (body, inputs) => {
+  for (const size of [1, body.length * 2]) expect(await inputsOf(body, { kind: 'lines' }, { size })).toEqual(inputs)
+  const lines = await inputsOf(body, { kind: 'lines', isAsked: true })
+  expect(lines).toEqual(
+    body
+      .replace(/^\ufeff/, '')
+      .replace(/\n$/, '')
+      .split('\n'),
+  )
+})
+
 test('UTF-16 is read by its byte order mark, in either order of bytes', async () => {
   const little = Buffer.from('\ufeff8.8.8.8\n1.1.1.1\n', 'utf16le')
   for (const bytes of [little, Buffer.from(little).swap16()]) {

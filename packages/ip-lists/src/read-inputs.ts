@@ -38,7 +38,9 @@ export async function* readInputs(
   { maxLines }: ReadLimits,
 ): AsyncGenerator<readonly string[]> {
   let count = 0
-  for await (const inputs of inputsIn(smallPieces(withoutMark(body), form), form)) {
+  const { head, all } = await peek(withoutMark(body), (begin) => begin.length > 1024 || /\S\s*\S/.test(String(begin)))
+  const read = form.kind === 'lines' && form.isAsked === undefined ? (jsonFormOf(String(head)) ?? form) : form
+  for await (const inputs of inputsIn(smallPieces(all, read), read)) {
     count += inputs.length
     if (count > maxLines) {
       const message = `The body holds more than ${maxLines} addresses (BULK_MAX_LINES); send it in parts`
@@ -47,6 +49,12 @@ export async function* readInputs(
     if (inputs.length > 0) yield inputs
   }
   if (count === 0) throw new ProxyError('bad_request', { message: 'The body holds no addresses' })
+}
+
+/** JSON comes as plain text too: by `curl -d`, by `fetch` of a text. No address begins so. */
+function jsonFormOf(head: string): InputForm | undefined {
+  if (/^\s*\[\s*["{]/.test(head)) return { kind: 'json', column: 'ip' }
+  return /^\s*\{/.test(head) ? { kind: 'ndjson', column: 'ip' } : undefined
 }
 
 function inputsIn(pieces: AsyncIterable<Buffer>, form: InputForm): AsyncIterable<readonly string[]> {
