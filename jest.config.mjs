@@ -11,6 +11,7 @@ export default {
   injectGlobals: false,
   testMatch: ['<rootDir>/{services,packages}/*/{src,test}/**/!(*.long).test.ts'],
   testSequencer: '<rootDir>/packages/testing/src/slowest-first-sequencer.ts',
-  testTimeout: 60_000,
+  // Of a test that hangs. Its waits give up sooner, each after a minute, and say for what they have waited.
+  testTimeout: 180_000,
   transform: {},
 }

@@ -20,12 +20,12 @@ export interface MemberContext {
   readonly signal: AbortSignal
 }
 
-const startTimeoutMs = 30_000
+const startTimeoutMs = 60_000
 const stopTimeoutMs = 5_000
 
 /**
  * Runs one member and waits until it accepts connections. The way to stop it is in `level` as soon as it runs.
- * Throws if it ends first or takes longer than 30 s.
+ * Throws if it ends first or takes longer than 60 s.
  */
 export async function startMember(
   member: FleetMember,

@@ -35,7 +35,7 @@ export interface ConversationOptions {
 export function converse(
   port: number,
   bytes: string | Buffer,
-  { patienceMs = 30_000, answers = Infinity, dribble = false, from }: ConversationOptions = {},
+  { patienceMs = 60_000, answers = Infinity, dribble = false, from }: ConversationOptions = {},
 ): Promise<Conversation> {
   const { promise, resolve } = Promise.withResolvers<Conversation>()
   const socket = connect({

@@ -56,7 +56,7 @@ export async function spawnGuarded(command: string, options: SpawnOptions): Prom
     onLine: (listener) => void listeners.push(listener),
     kill: (signal) => void child.kill(signal),
     write: (text) => void child.stdin?.write(text),
-    stop: (graceMs = 10_000) => stop(child, exited, graceMs),
+    stop: (graceMs = 30_000) => stop(child, exited, graceMs),
   }
 }
 

@@ -15,11 +15,16 @@ export function isPortFree(port: number): Promise<boolean> {
 
 /**
  * A port that is likely free, from below the ephemeral ones (from 32768 on Linux, 49152 elsewhere): while its
- * server is down, no outgoing connection can be given it. Random, for test files run side by side.
+ * server is down, no outgoing connection can be given it. Each worker of jest has a range of its own, in which no port
+ * comes twice: another test file does not take what this one has found free.
  */
 export function likelyFreePort(): number {
-  return 20_000 + Math.floor(Math.random() * 10_000)
+  nextPort = (nextPort + 1) % portsOfWorker
+  return 20_000 + (Number(process.env['JEST_WORKER_ID'] ?? 0) % 16) * portsOfWorker + nextPort
 }
+
+const portsOfWorker = 600
+let nextPort = Math.floor(Math.random() * portsOfWorker)
 
 /** One that was free a moment ago, for programs that are told theirs. */
 export async function freePort(): Promise<number> {

@@ -33,17 +33,17 @@ export interface ServiceProcess {
   waitForLine(predicate: (line: LogLine) => boolean, timeoutMs?: number): Promise<LogLine>
   kill(signal: NodeJS.Signals): void
   readonly exited: Promise<ChildExit>
-  /** SIGTERM, SIGKILL after 10 s. */
+  /** SIGTERM, SIGKILL after 30 s. */
   stop(): Promise<ChildExit>
 }
 
 /**
  * Runs a service as its own process, in a fresh empty directory (so that no `.env` is read), and waits for its log
  * line `{"msg":"listening","port":…}`. Rejects with what it wrote if it exits first or takes longer than
- * `startTimeoutMs` (default 30 s).
+ * `startTimeoutMs` (default 60 s).
  */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
-  const { entry, args = [], nodeFlags = [], env = {}, name = entry, startTimeoutMs = 30_000 } = options
+  const { entry, args = [], nodeFlags = [], env = {}, name = entry, startTimeoutMs = 60_000 } = options
   const folder = await temporaryFolder('service')
   const child = await spawnGuarded(process.execPath, {
     args: [...nodeFlags, entry, ...args],
@@ -120,7 +120,7 @@ function collectLog(child: GuardedChild, name: string): Log {
   }
   void child.exited.then(markEnd)
   const failure = (why: string): Error => new Error(`${name} ${why} before the awaited line:\n${output()}`)
-  const waitForLine: Log['waitForLine'] = async (predicate, timeoutMs = 20_000) => {
+  const waitForLine: Log['waitForLine'] = async (predicate, timeoutMs = 60_000) => {
     const past = lines.find((line) => predicate(line))
     if (past !== undefined) return past
     if (ended !== undefined) throw failure(ended)

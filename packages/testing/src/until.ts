@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** For a busy machine. What happens in time is not slower for it. */
-const defaultTimeoutMs = 30_000
+const defaultTimeoutMs = 60_000
 
 /**
  * Resolves with what `probe` gives once that is neither undefined nor false; for what announces itself by no event.
- * @throws after that time (30 seconds unless told), with the probe's text, so that a broken promise fails by its own name
+ * @throws after that time (60 seconds unless told), with the probe's text, so that a broken promise fails by its own name
  */
 export async function until<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,

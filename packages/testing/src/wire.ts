@@ -40,7 +40,7 @@ export class Wire {
   }
 
   /** Resolves with all that has come, as soon as this is in it. */
-  async saw(what: string | RegExp, patienceMs = 30_000): Promise<string> {
+  async saw(what: string | RegExp, patienceMs = 60_000): Promise<string> {
     const isThere = (): boolean => (typeof what === 'string' ? this.text.includes(what) : what.test(this.text))
     if (isThere()) return this.text
     const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -212,7 +212,7 @@ describe('clients that stay', () => {
     } finally {
       clients.kill('SIGKILL')
     }
-  }, 60_000)
+  })
 })
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`

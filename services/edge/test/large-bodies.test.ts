@@ -95,7 +95,6 @@ test.each(['a length', 'chunks'])(
     expect([bytes, received.digest('hex'), res.trailers['x-digest']]).toEqual([bodyBytes, digest, digest])
     expect(memory('VmHWM') - before).toBeLessThan(mostGrowthBytes)
   },
-  60_000,
 )
 
 test('an upload that its backend does not read is not read either', async () => {

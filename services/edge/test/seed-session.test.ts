@@ -163,7 +163,7 @@ describe('the scripts', () => {
       disarm()
       await folder.remove()
     }
-  }, 60_000)
+  })
 
   test('say so when a port is taken, and start nothing', async () => {
     const taken = await startEchoBackend()

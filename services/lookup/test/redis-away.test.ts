@@ -158,7 +158,7 @@ describe('three replicas under load', () => {
       expect(hits.length).toBeGreaterThan(100)
       expect(percentile(hits, 0.25)).toBeLessThan(Math.max(50, busyFactor * percentile(hitsOf(samples, 'up'), 0.25)))
     }
-  }, 60_000)
+  })
 })
 
 test('not one hit waits for a Redis that hangs, and no miss for more than one deadline', async () => {

@@ -24,7 +24,7 @@ beforeAll(async () => {
   closing.defer(() => fleet.stop())
   for (const replica of [0, 1]) await until(async () => (await healthOf(fleet, replica)).status === 'ok')
   await link.mode({ delayMs: roundTripMs / 2 })
-}, 60_000)
+})
 
 let asked = 0
 

@@ -25,7 +25,7 @@ beforeAll(async () => {
     own.map((more) => startReplica({ ...env, REDIS_URL: redis.url, DRAIN_MS: '0', ...more })),
   )
   await until(async () => (await Promise.all([0, 1, 2, 3].map(health))).every(({ status }) => status === 'ok'))
-}, 60_000)
+})
 
 afterAll(async () => {
   await Promise.all(replicas.map((replica) => replica.stop()))

@@ -70,7 +70,7 @@ beforeAll(async () => {
     DRAIN_MS: '0',
   }
   replicas = await Promise.all([env, env, env].map((one) => startReplica(one)))
-}, 60_000)
+})
 
 afterAll(async () => {
   await Promise.all(replicas.map((replica) => replica.stop()))
