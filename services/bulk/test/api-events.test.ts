@@ -16,7 +16,6 @@ afterAll(() => harness[Symbol.asyncDispose]())
 interface SeenEvent {
   readonly event: string
   readonly id: string
-  readonly atMs: number
   // oxlint-disable-next-line typescript/no-explicit-any -- as tests look into it
   readonly job: any
 }
@@ -43,7 +42,7 @@ class Listener {
       const fields = Object.fromEntries(block.split('\n').map((line) => line.split(/: (.*)/, 2) as [string, string]))
       if (fields['event'] === undefined) continue
       const { event, id = '', data = '' } = fields
-      this.events.push({ event, id, atMs: performance.now(), job: JSON.parse(data) as unknown })
+      this.events.push({ event, id, job: JSON.parse(data) as unknown })
     }
   }
 }
@@ -57,6 +56,7 @@ async function listen(id: string, headers = {}): Promise<Listener> {
 
 test('the job comes at once, then as it goes, at most twice a second, and at last its end', async () => {
   const id = await harness.job(12_000)
+  const startedMs = performance.now()
   const listener = await listen(id)
   await until(() => listener.events.length > 0)
   expect(listener.events[0]).toMatchObject({ event: 'progress', id: '0', job: { id, state: 'queued' } })
@@ -68,9 +68,8 @@ test('the job comes at once, then as it goes, at most twice a second, and at las
   const { events } = listener
   const progress = events.filter(({ event }) => event === 'progress')
   expect(progress.length).toBeGreaterThan(2)
-  // The first two may come together: one for who has just come, one for all. The mean, since a busy machine delays single ones.
-  const spanMs = (progress.at(-1)?.atMs ?? 0) - (progress[1]?.atMs ?? 0)
-  expect(spanMs / (progress.length - 2)).toBeGreaterThan(400)
+  // The first two may come together: one for who has just come, one for all.
+  expect(progress.length).toBeLessThanOrEqual(2 + (performance.now() - startedMs) / 500)
   expect(progress.map((event) => Number(event.id))).toEqual(
     progress.map((event) => Number(event.job.lines.done)).toSorted((a, b) => a - b),
   )

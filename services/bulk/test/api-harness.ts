@@ -40,6 +40,8 @@ export interface ApiHarnessOptions {
   readonly heartbeatMs?: number
   readonly maxStallMs?: number
   readonly redisArgs?: readonly string[]
+  /** A Redis of another harness, which is there for longer than this one. */
+  readonly redis?: TestRedis
   /** Default: so long that no test fails by a machine that is busy. */
   readonly redisTimeoutMs?: number
 }
@@ -82,17 +84,13 @@ export class ApiHarness implements AsyncDisposable {
     this.redis = redis
     this.link = new RedisLink({ url: redis.url, name: 'api-test', timeoutMs })
     this.store = new JobStore(this.link, { resultTtlMs: 3_600_000 })
-    this.#closers.push(
-      () => redis.stop(),
-      () => this.link.close(),
-    )
+    this.#closers.push(() => this.link.close())
   }
 
   static async start(options: ApiHarnessOptions = {}): Promise<ApiHarness> {
-    const harness = new ApiHarness(
-      await startTestRedis({ args: options.redisArgs ?? [] }),
-      options.redisTimeoutMs ?? 15_000,
-    )
+    const redis = options.redis ?? (await startTestRedis({ args: options.redisArgs ?? [] }))
+    const harness = new ApiHarness(redis, options.redisTimeoutMs ?? 15_000)
+    if (options.redis === undefined) harness.#closers.unshift(() => redis.stop())
     await harness.#start(options)
     return harness
   }

@@ -7,7 +7,7 @@ let harness: ApiHarness
 beforeAll(async () => {
   const tokens = ['mine', 'theirs'].map((name) => ({ name, secret: `the-token-of-${name}` }))
   harness = await ApiHarness.start({ tokens })
-}, 60_000)
+})
 afterAll(() => harness[Symbol.asyncDispose]())
 
 const mine = { authorization: 'Bearer the-token-of-mine' }

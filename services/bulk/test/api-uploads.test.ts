@@ -14,7 +14,7 @@ import { addressLines, type Answer, ApiHarness } from './api-harness.ts'
 /** Bodies of all kinds, and what is left of those that do not come in well: nothing. */
 let harness: ApiHarness
 beforeAll(async () => {
-  harness = await ApiHarness.start({ maxLines: 50_000, uploads: { stallMs: 1500, maxMs: 60_000 } })
+  harness = await ApiHarness.start({ maxLines: 50_000 })
 })
 afterAll(() => harness[Symbol.asyncDispose]())
 
@@ -135,10 +135,12 @@ describe('a bad body is refused, clearly, and leaves nothing', () => {
   })
 
   test('a client that sends no more is given up', async () => {
-    const wire = await Wire.to(harness.port)
+    await using hasty = await ApiHarness.start({ uploads: { stallMs: 400 } })
+    const wire = await Wire.to(hasty.port)
     wire.write('POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n8.8.8.8\n')
     await wire.saw(/^HTTP\/1\.1 408 [^]*did not arrive in time/)
     expect(await wire.ended).toBe('closed')
+    await until(async () => (await keysLeft(hasty)).length === 0)
     wire.destroy()
   })
 
@@ -209,8 +211,9 @@ describe('a good one', () => {
   })
 
   test('may come slower than a request usually may, as long as it moves', async () => {
+    await using strict = await ApiHarness.start({ uploads: { stallMs: 1500 } })
     const slow = new PassThrough()
-    const answer = harness.post(slow)
+    const answer = strict.post(slow)
     for (let turn = 0; turn < 6; turn += 1) {
       slow.write(addressLines(100))
       await delay(500)

@@ -30,6 +30,8 @@ export interface SeenJob {
 
 const bulkEntry = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 export const keys = ['bulk-key-1', 'bulk-key-2'] as const
+/** Longer than Redis stands still on a busy machine: without it answers are not stored, and are asked for again. */
+const redisTimeoutMs = '5000'
 
 /** A whole fleet with the bulk service, as processes, and one fake IPinfo in this one. */
 export class BulkHarness implements AsyncDisposable {
@@ -80,6 +82,7 @@ export class BulkHarness implements AsyncDisposable {
         LOG_FORMAT: 'json',
         REDIS_URL: this.redis.url,
         LOOKUP_URL: there(this.replicas[0]).url,
+        REDIS_TIMEOUT_MS: redisTimeoutMs,
         DRAIN_MS: '1000',
         ...this.#options.bulkEnv,
         ...env,
@@ -111,7 +114,7 @@ export class BulkHarness implements AsyncDisposable {
   }
 
   /** The job once it is in that state. */
-  waitFor(id: string, state: string, timeoutMs = 30_000): Promise<SeenJob> {
+  waitFor(id: string, state: string, timeoutMs = 60_000): Promise<SeenJob> {
     return until(async () => {
       const job = await this.job(id).catch(() => undefined)
       return job?.state === state ? job : undefined
@@ -153,7 +156,7 @@ export class BulkHarness implements AsyncDisposable {
     for (let count = 0; count < replicas; count += 1) {
       const replica = await startReplica({
         REDIS_URL: redis.url,
-        REDIS_TIMEOUT_MS: '1000',
+        REDIS_TIMEOUT_MS: redisTimeoutMs,
         IPINFO_KEYS: keys.join(','),
         IPINFO_BASE_URL: upstream.url,
         IPINFO_API_BASE_URL: `${upstream.url}/api.ipinfo.io`,

@@ -15,7 +15,7 @@ beforeEach(async () => {
   redis = await startTestRedis()
   connection = queueConnection({ url: redis.url }, 'test-queue')
   queue = new ChunkQueue(connection, { prefix, attempts: 3, pauseMs: 10 })
-}, 30_000)
+})
 
 afterEach(async () => {
   for (const { workers, blocking } of opened.splice(0)) {
@@ -127,6 +127,8 @@ test('all workers together have no more under way than the fleet may', async () 
   const run = async (): Promise<TaskOutcome> => {
     underWay += 1
     most = Math.max(most, underWay)
+    // Until as many are under way as may be.
+    await until(() => most >= 3)
     await new Promise((resolve) => setTimeout(resolve, 10))
     underWay -= 1
     ended += 1

@@ -30,7 +30,7 @@ beforeAll(async () => {
   })
   proxy = await startFaultyTcpProxy({ targetPort: Number(new URL(fleet.url).port) })
   url = `http://127.0.0.1:${proxy.port}`
-}, 60_000)
+})
 afterEach(async () => {
   gate.release()
   fleet.fake.heal()
@@ -165,7 +165,7 @@ describe('when the connection', () => {
     const { code, stderr } = await command.ended
     expect([code, eventIn(stderr, 'end')['done']]).toEqual([0, 120_000])
     expect(await jobs()).toHaveLength(before.length + 1)
-  }, 60_000)
+  })
 })
 
 describe('a run that was interrupted', () => {

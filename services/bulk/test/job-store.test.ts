@@ -20,7 +20,7 @@ beforeAll(async () => {
   link = new RedisLink({ url: redis.url, name: 'test', timeoutMs: 5000 })
   if (!link.up) await once(link, 'up')
   store = new JobStore(link, { resultTtlMs: 60_000 })
-}, 30_000)
+})
 
 afterAll(async () => {
   link.close()

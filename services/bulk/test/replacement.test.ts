@@ -88,4 +88,4 @@ test('one of two processes is replaced under load: no request fails, and each in
     await harness.stop()
     await rm(folder, { recursive: true })
   }
-}, 120_000)
+})

@@ -32,4 +32,4 @@ test('a job of the previous release and its queue are taken over, once, by proce
     .map((line) => (JSON.parse(line) as { input: string }).input)
   expect([inputs.length, new Set(inputs).size]).toEqual([lines, lines])
   expect(harness.askedUpstream().length).toBe(lines)
-}, 60_000)
+})

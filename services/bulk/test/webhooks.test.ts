@@ -135,7 +135,7 @@ describe('without Redis', () => {
     await expect(harness.webhooks.enqueue('job-1')).rejects.toThrow()
     const startedMs = performance.now()
     await harness[Symbol.asyncDispose]()
-    expect(performance.now() - startedMs).toBeLessThan(10_000)
+    expect(performance.now() - startedMs).toBeLessThan(30_000)
   })
 
   test('closing ends also while Redis hangs', async () => {
