@@ -1,8 +1,9 @@
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
-import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
+import type { Agent as HttpAgent, ClientRequest, IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import { http } from '@ipfleet/core/node-http.ts'
 import { FleetFault } from './fleet-fault.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import { type Attempt, isPassing } from './retry-policy.ts'
@@ -61,14 +62,14 @@ export class FleetClient {
   readonly url: string
   readonly #token: string | undefined
   readonly #agent: HttpAgent
-  readonly #request: typeof httpRequest
+  readonly #request: typeof http.request
 
   constructor(url: string, token: string | undefined) {
     const isSecure = url.startsWith('https:')
     this.url = url
     this.#token = token
-    this.#request = isSecure ? httpsRequest : httpRequest
-    this.#agent = isSecure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
+    this.#request = isSecure ? httpsRequest : http.request
+    this.#agent = isSecure ? new HttpsAgent({ keepAlive: true }) : new http.Agent({ keepAlive: true })
   }
 
   /** On this machine, compressing costs more than sending. */

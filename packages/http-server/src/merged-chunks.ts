@@ -1,7 +1,8 @@
-import { IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest, Http2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { http } from '@ipfleet/core/node-http.ts'
 import { readTurns } from './read-turns.ts'
 
 /** Larger chunks are passed on as they are. */
@@ -25,7 +26,7 @@ interface Pending {
  *
  * `push` is a property of each request, because Express replaces the prototype.
  */
-export class MergedChunksRequest extends IncomingMessage {
+export class MergedChunksRequest extends http.IncomingMessage {
   constructor(socket: Socket) {
     super(socket)
     mergeChunks(this)
@@ -55,13 +56,13 @@ function pushMerged(this: Merged, chunk: unknown, encoding?: BufferEncoding): bo
 
 /** Of other bodies each read is one piece. */
 function isChunked(req: Merged): boolean {
-  return !(req instanceof IncomingMessage) || req.headers['transfer-encoding'] !== undefined
+  return !(req instanceof http.IncomingMessage) || req.headers['transfer-encoding'] !== undefined
 }
 
 function begin(req: Merged, chunk: Buffer): void {
   const pending = { block: chunk, length: chunk.length, chunks: 1 }
   pendingOf.set(req, pending)
-  if (!(req instanceof IncomingMessage)) countFrame(req)
+  if (!(req instanceof http.IncomingMessage)) countFrame(req)
   // Node runs what is to come next after each chunk, so that only the next turn of the event loop is behind them all.
   setImmediate(flush, req, pending)
 }
@@ -76,7 +77,7 @@ function append(req: Merged, pending: Pending, chunk: Buffer): void {
   chunk.copy(pending.block, pending.length)
   pending.length += chunk.length
   pending.chunks += 1
-  if (!(req instanceof IncomingMessage)) countFrame(req)
+  if (!(req instanceof http.IncomingMessage)) countFrame(req)
   // At once, since libuv would read on.
   else if (pending.chunks === manyChunks) readTurns.hold(req)
 }
@@ -105,6 +106,6 @@ function hand(req: Merged, pending: Pending): void {
   if (length === 0 || req.destroyed) return
   // As Node does when a request takes no more: its `_read` resumes the socket or the stream.
   if (Readable.prototype.push.call(req, block.subarray(0, length))) return
-  if (req instanceof IncomingMessage) req.socket.pause()
+  if (req instanceof http.IncomingMessage) req.socket.pause()
   else req.stream.pause()
 }

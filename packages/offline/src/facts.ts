@@ -146,7 +146,7 @@ function both<Name extends string, Group extends object>(
 
 function placeOf(raw: RawRecord): Place | undefined {
   const code = factIn(raw, 'country_code', codeIn)
-  const table = code === undefined ? undefined : countries.get(code)
+  const table = code === undefined ? undefined : countries().get(code)
   // Where there is a name besides, `region` is the code.
   const regionCode = factIn(raw, 'region_code', textIn) ?? ('region_name' in raw ? textIn(raw['region']) : undefined)
   return ifAny({

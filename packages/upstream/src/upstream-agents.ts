@@ -1,7 +1,8 @@
-import { Agent as HttpAgent } from 'node:http'
+import type { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { http } from '@ipfleet/core/node-http.ts'
 
 export interface UpstreamAgentsOptions {
   readonly maxSockets: number
@@ -33,16 +34,16 @@ export class UpstreamAgents {
     const aging = <A extends HttpAgent>(agent: A): A => withMaxLife(agent, maxLifeMs)
     const kept = { keepAlive: true, maxSockets, maxFreeSockets: maxSockets, scheduling: 'lifo' as const }
     if (proxyUrl === undefined) {
-      this.pooled = { http: aging(new HttpAgent(kept)), https: aging(new HttpsAgent(kept)) }
+      this.pooled = { http: aging(new http.Agent(kept)), https: aging(new HttpsAgent(kept)) }
       this.fresh = { http: false, https: false }
       return
     }
     const proxied = { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl }, timeout: tunnelTimeoutMs }
     this.pooled = {
-      http: aging(new HttpAgent({ ...kept, ...proxied })),
+      http: aging(new http.Agent({ ...kept, ...proxied })),
       https: aging(new HttpsAgent({ ...kept, ...proxied })),
     }
-    this.fresh = { http: new HttpAgent(proxied), https: new HttpsAgent(proxied) }
+    this.fresh = { http: new http.Agent(proxied), https: new HttpsAgent(proxied) }
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
+import { http } from '@ipfleet/core/node-http.ts'
 import { Presence } from '@ipfleet/console/presence/presence.ts'
 import { presenceId, stateWith } from '@ipfleet/console/presence/presence-record.ts'
 import { within } from '@ipfleet/core/within.ts'
@@ -122,7 +123,7 @@ export class BulkService {
     })
     this.#worker = settings.BULK_ROLE === 'api' ? undefined : this.#createWorker()
     const accessLog = new AccessLog({ logger, tracer, clientOf: clientAddress({ trusted: settings.TRUST_PROXY }) })
-    this.#server = createServer(httpServerOptions(uploadLimits), this.#createApp(metrics, accessLog))
+    this.#server = http.createServer(httpServerOptions(uploadLimits), this.#createApp(metrics, accessLog))
     new ConnectionLimits({
       maxPerClient: settings.MAX_CONNECTIONS_PER_CLIENT,
       isTrusted: addressBlocks(settings.TRUST_PROXY),

@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
+import { http } from '@ipfleet/core/node-http.ts'
 import { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
 import { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { clientAddress } from '@ipfleet/net/client-address.ts'
@@ -163,7 +164,7 @@ export class Replica {
       console: replicaConsole.parts(),
       lookups,
     })
-    const server = createServer(httpServerOptions(), inTurn(app.handle))
+    const server = http.createServer(httpServerOptions(), inTurn(app.handle))
     if (settings.FAST_LANE === 'on') openFastLane(server, app.inLane)
     return { server, replicaConsole }
   }

@@ -1,5 +1,6 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { http } from '@ipfleet/core/node-http.ts'
 import type { ConnectionFields, Lane } from './lane-connection.ts'
 import type { ReadFields, ReadHead } from './request-head.ts'
 
@@ -66,7 +67,7 @@ export class Exchange implements LaneExchange {
     if (this.#res !== undefined) return this.#res
     const { socket } = this
     const { server, connections } = this.#lane
-    const res = new ServerResponse(this.#req as unknown as IncomingMessage)
+    const res = new http.ServerResponse(this.#req as unknown as IncomingMessage)
     this.#res = res
     // What node:http does for those that it makes (Node 26, lib/_http_server.js).
     Object.assign(res, { ['_keepAliveTimeout']: server.keepAliveTimeout })

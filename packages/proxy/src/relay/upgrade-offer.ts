@@ -1,6 +1,7 @@
-import { type IncomingHttpHeaders, type IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { http } from '@ipfleet/core/node-http.ts'
 import type { UpgradeOffer } from './client-answer.ts'
 
 /** RFC 9113 §3.1: `h2c` is obsolete, and what it would switch is this hop, not the backend's. `TLS` likewise. */
@@ -54,7 +55,7 @@ export function offerOf(
   onDeclined?: () => void,
 ): { res: ServerResponse; offer: UpgradeOffer } {
   const socket = stream instanceof Socket ? stream : req.socket
-  const res = new ServerResponse(req)
+  const res = new http.ServerResponse(req)
   res.shouldKeepAlive = onDeclined !== undefined
   res.assignSocket(socket)
   // Node does neither for a socket that it has given away.

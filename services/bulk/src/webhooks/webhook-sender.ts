@@ -1,6 +1,7 @@
-import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
+import type { IncomingMessage, RequestOptions } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { LookupFunction } from 'node:net'
+import { http } from '@ipfleet/core/node-http.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import type { TargetAddress } from '@ipfleet/net/target.ts'
@@ -114,7 +115,7 @@ function only(addresses: readonly TargetAddress[]): LookupFunction {
 
 function answerTo(url: URL, options: RequestOptions, body: string): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(options)
+  const request = (url.protocol === 'https:' ? requestHttps : http.request)(options)
   request.on('response', resolve)
   request.on('error', reject)
   // Without an error when the receiver switches protocols.

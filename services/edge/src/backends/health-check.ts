@@ -1,6 +1,6 @@
-import { request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { isIP } from 'node:net'
+import { http } from '@ipfleet/core/node-http.ts'
 import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
@@ -47,7 +47,7 @@ function statusOf({ target, authority, path }: HealthProbe, signal: AbortSignal)
   // RFC 6066 §3 allows no address in the server name; the certificate is then checked for the address itself.
   const servername = tls === undefined || isIP(tls.servername) !== 0 ? '' : tls.servername
   const options = { host: address, port, path, headers, signal, agent: false, servername }
-  const outgoing = tls === undefined ? requestPlain(options) : requestTls(options)
+  const outgoing = tls === undefined ? http.request(options) : requestTls(options)
   outgoing.on('error', reject)
   outgoing.on('response', (answer) => {
     answer.on('error', reject)

@@ -1,8 +1,9 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Http2Server } from 'node:http2'
 import type { Server as TcpServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTls, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import { http } from '@ipfleet/core/node-http.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { plainAddress } from '@ipfleet/net/client-address.ts'
 import type { Certificate } from '@ipfleet/core/certificate-files.ts'
@@ -118,7 +119,7 @@ export class EdgeServer {
       if (!mayBeFollowed(req)) answer.closeAfter()
       app({ req, answer, secure, upgrade: undefined })
     }
-    const server: Server = createServer(
+    const server: Server = http.createServer(
       {
         ...httpServerOptions(limitsOf(config)),
         // The body's own time is watched request by request: an upload of gigabytes may take as long as it flows.

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { http } from '@ipfleet/core/node-http.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { hardenServer, httpServerOptions } from '@ipfleet/http-server/harden-server.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
@@ -23,7 +24,7 @@ export interface MetricsServerDeps {
 export function metricsServer(deps: MetricsServerDeps): Server {
   const { accessLog } = deps
   const faultOf = requestGuard()
-  const server = createServer(httpServerOptions(), (req, res) => {
+  const server = http.createServer(httpServerOptions(), (req, res) => {
     accessLog.begin(req, res)
     const fault = faultOf(req)
     if (fault) return accessLog.failed(res, refuse(res, fault))

@@ -1,5 +1,6 @@
-import { IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { http } from '@ipfleet/core/node-http.ts'
 import { indexOfName, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 
 /** Why a client did not come to the end of what opens its connection. */
@@ -153,7 +154,7 @@ export function readConnectHead(bytes: Buffer): ConnectHead | undefined {
 
 /** What Node would have made of it, for an answer. */
 export function connectRequest({ url, httpVersion, rawHeaders }: ConnectHead, socket: Socket): IncomingMessage {
-  const req = new IncomingMessage(socket)
+  const req = new http.IncomingMessage(socket)
   const [httpVersionMajor, httpVersionMinor] = [1, Number(httpVersion.slice(2))]
   return Object.assign(req, { method: 'CONNECT', url, httpVersion, httpVersionMajor, httpVersionMinor, rawHeaders })
 }

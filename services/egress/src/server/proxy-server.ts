@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTcp, type Server as TcpServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { http } from '@ipfleet/core/node-http.ts'
 import type { Certificate } from '@ipfleet/core/certificate-files.ts'
 import { ConnectionLimits, type QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
@@ -62,7 +63,7 @@ export class ProxyServer {
     this.#app = app
     this.#speaks = new Set(protocols)
     const serve = (req: IncomingMessage, res: ServerResponse): void => void app.forward(req, res)
-    this.#http = createServer(
+    this.#http = http.createServer(
       {
         ...httpServerOptions(),
         // A body may take as long as it flows.

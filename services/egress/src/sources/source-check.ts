@@ -1,9 +1,10 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { request as requestPlain, type RequestOptions } from 'node:http'
+import type { RequestOptions } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { http } from '@ipfleet/core/node-http.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { ParentDialer } from '../dial/parent-dialer.ts'
 import type { ParentProxy } from './parent-proxy.ts'
@@ -133,7 +134,7 @@ function answerVerdict(url: URL, connection: RequestOptions): Promise<CheckVerdi
   const { promise, resolve, reject } = Promise.withResolvers<CheckVerdict>()
   const headers = { 'user-agent': 'ipfleet-egress', connection: 'close' }
   const options = { agent: false, headers, ...connection }
-  const outgoing = url.protocol === 'https:' ? requestTls(url, options) : requestPlain(url, options)
+  const outgoing = url.protocol === 'https:' ? requestTls(url, options) : http.request(url, options)
   outgoing.on('error', reject)
   outgoing.on('response', ({ statusCode = 0 }) => {
     resolve(statusCode < 500 ? { kind: 'good' } : { kind: 'failed', reason: `answered ${statusCode}` })
