@@ -144,7 +144,7 @@ export class InputReader {
     if (rows === 0) return failure(`${names}: nothing in it is an address; it is empty`)
     const sample = this.#held.flat()[0]?.input.slice(0, 60) ?? ''
     return failure(
-      `${names}: nothing in it is an address. ${rows} rows were looked at, the first is ${JSON.stringify(sample)}. ` +
+      `${names}: nothing in it is an address. ${rows} ${rows === 1 ? 'row was' : 'rows were'} looked at, the first is ${JSON.stringify(sample)}. ` +
         '--column names the column with the addresses, --extract all takes them out of other text',
     )
   }

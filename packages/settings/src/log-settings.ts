@@ -1,4 +1,4 @@
-import { choice } from './kinds.ts'
+import { choice, textual } from './kinds.ts'
 import type { SettingsOf } from './setting.ts'
 
 const LOG_FORMAT = choice(['text', 'json'], {
@@ -25,11 +25,22 @@ export const logSettings = {
     help: `${levelHelp}. Unset: RUST_LOG, and without that info`,
   }),
   LOG_FORMAT,
-  RUST_LOG: choice(['trace', 'debug', 'info', 'warn', 'error', 'off'], {
+  RUST_LOG: textual({
     group: 'Log',
     optional: true,
-    help: 'Another name for LOG_LEVEL, which goes before it',
+    read: rustLevel,
+    allowed: 'trace or debug or info or warn or error or off',
+    help: 'Another name for LOG_LEVEL, which goes before it. Of a list (info,hyper=warn) the level that is for all counts',
   }),
+}
+
+const rustLevels = ['trace', 'debug', 'info', 'warn', 'error', 'off'] as const
+
+/** Directives of Rust's env_logger: those with a target are for modules of other programs. */
+function rustLevel(given: string): (typeof rustLevels)[number] | undefined {
+  const general = given.split(',').filter((directive) => !directive.includes('='))
+  const named = general.at(-1)?.trim().toLowerCase() ?? 'info'
+  return rustLevels.find((level) => level === named)
 }
 
 type LevelSettings = Pick<SettingsOf<typeof logSettings>, 'LOG_LEVEL' | 'RUST_LOG'>

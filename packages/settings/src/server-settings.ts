@@ -1,4 +1,5 @@
-import { cidrList, integer, text } from './kinds.ts'
+import { isIP, isIPv6 } from 'node:net'
+import { cidrList, integer, textual } from './kinds.ts'
 
 /** Where a service of the fleet listens, what one client may have of that, and which proxies it believes. */
 export const serverSettings = (defaultPort: number) => ({
@@ -9,7 +10,13 @@ export const serverSettings = (defaultPort: number) => ({
     default: defaultPort,
     help: 'Port to listen on; 0 takes a free one',
   }),
-  HOST: text({ group: 'Server', default: '0.0.0.0', help: 'Address to listen on' }),
+  HOST: textual({
+    group: 'Server',
+    default: '0.0.0.0',
+    read: listenHost,
+    allowed: 'an address (:: for all, of IPv6 too) or a name of this machine, without a port',
+    help: 'Address to listen on',
+  }),
   MAX_CONNECTIONS_PER_CLIENT: integer({
     group: 'Server',
     min: 0,
@@ -22,3 +29,12 @@ export const serverSettings = (defaultPort: number) => ({
     help: 'Proxies whose X-Forwarded-For is believed, such as the edge; what they ask a second time is counted once',
   }),
 })
+
+/** As `server.listen` takes it: IPv6 without the brackets of a URL. */
+function listenHost(given: string): string | undefined {
+  const bare = given.replace(/^\[(.*)\]$/, '$1')
+  if (isIPv6(bare)) return bare
+  // A dotted number that is no address would be looked up as a name.
+  const isName = /^[\w-]+(?:\.[\w-]+)*\.?$/.test(given) && !/^[\d.]+$/.test(given)
+  return isIP(given) > 0 || given === '0' || isName ? given : undefined
+}
