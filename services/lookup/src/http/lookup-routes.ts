@@ -27,6 +27,9 @@ const maxBatchBytes = 1024 * 1024
 /** IPinfo's SDKs send up to 500,000 addresses to `/tools/map`. */
 export const maxToolBytes = 10 * 1024 * 1024
 const methods = 'GET, HEAD, POST, OPTIONS'
+/** Those that are read here, and that a page may not send unasked. */
+const requestFields =
+  'Authorization, Content-Type, Cache-Control, If-None-Match, Ipfleet-Live-Reserve, X-Request-Id, Traceparent, Tracestate'
 /** POST paths that upstream has besides /batch; anything else is asked with GET. */
 const postPaths = /^\/(batch|tools|summarize|map)(\/|&|\?|$)/
 
@@ -47,7 +50,7 @@ export function lookupRoutes(deps: LookupRoutesDeps, get: AnswerQuery): Router {
     if (req.method === 'GET' || req.method === 'HEAD') return get(req, res)
     if (req.method === 'OPTIONS') return preflight(res)
     if (req.method !== 'POST' || !postPaths.test(req.url)) {
-      res.setHeader('Allow', methods)
+      res.setHeader('Allow', postPaths.test(req.url) ? methods : 'GET, HEAD, OPTIONS')
       throw new ProxyError('method_not_allowed')
     }
     return post(req, res)
@@ -114,7 +117,7 @@ function preflight(res: Response): void {
   res.set({
     'Access-Control-Allow-Origin': '*',
     'Access-Control-Allow-Methods': methods,
-    'Access-Control-Allow-Headers': 'Authorization, Content-Type, Cache-Control, If-None-Match, Ipfleet-Live-Reserve',
+    'Access-Control-Allow-Headers': requestFields,
     'Access-Control-Max-Age': '86400',
   })
   res.status(204).end()
