@@ -9,7 +9,7 @@ import { connectAdmin } from '../replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
 /** A process that stands still for a while keeps its leases. */
-const lifeMs = 20_000
+const lifeMs = 60_000
 let redis: TestRedis
 let admin: Awaited<ReturnType<typeof connectAdmin>>
 let replicas: [Replica, Replica]
@@ -32,7 +32,7 @@ afterEach(() => {
 
 const names = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, index) => `s${from + index}`)
-const soon = (): number => performance.now() + 20_000
+const soon = (): number => performance.now() + 30_000
 const ledBy = (caller: Caller): boolean[] => [...new Set([...caller.results.values()].map(({ led }) => led))]
 
 describe('many subjects', () => {
@@ -189,7 +189,7 @@ describe('a load', () => {
       const caller = new Caller(at(gate.promise))
       await replica.flight.run(['a', 'b'], caller, soon())
       clock.advance(lifeMs)
-      await admin.set(leaseKey('a'), 'someone else', 'PX', 5000)
+      await admin.set(leaseKey('a'), 'someone else', 'PX', 60_000)
       gate.resolve()
       await caller.ended(2)
       expect(caller.results.get('a')).toEqual({ outcome: '<a>', led: true, superseded: true })
@@ -202,20 +202,23 @@ describe('a load', () => {
   })
 
   test('that dies with its process is taken over when its leases have run out', async () => {
-    const doomed = await openReplica({ url: redis.url, lifeMs: 1500 })
-    await doomed.leases.open().claim(names(0, 20))
-    const caller = await run(replicas[1], names(0, 20))
-    await caller.ended(20)
-    expect(caller.loaded).toEqual(names(0, 20))
+    const subjects = names(0, 20)
+    await replicas[0].leases.open().claim(subjects)
+    const caller = new Caller()
+    const running = run(replicas[1], [...subjects, 'free'], caller)
+    await caller.ended(1)
+    for (const subject of subjects) await admin.pexpire(leaseKey(subject), 1)
+    await running
+    await caller.ended(21)
+    expect(caller.loaded.toSorted()).toEqual(['free', ...subjects].toSorted())
     expect(replicas[1].losses).toEqual({ taken_over: 20 })
-    doomed.close()
   })
 
   test.each([
     { what: 'throws', bring: () => Promise.reject(new Error('broken')), message: 'broken' },
     { what: 'forgets some', bring: async () => {}, message: /unsettled/ },
   ])('that $what fails its caller, and lets others have the subjects at once', async ({ bring, message }) => {
-    const failing = await openReplica({ url: redis.url, lifeMs: 60_000 })
+    const failing = await openReplica({ url: redis.url, lifeMs })
     const caller = await (await run(failing, ['a', 'b'], new Caller(bring))).ended(1)
     expect(caller.failures).toEqual([
       [['a', 'b'], expect.objectContaining({ message: expect.stringMatching(message) })],

@@ -8,7 +8,8 @@ import { connectAdmin } from '../replica.ts'
 import { observeRedis, type SeenCommand } from '@ipfleet/testing/redis-observer.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
-const lifeMs = 1500
+/** A process that stands still for a while keeps its leases; a test that needs one to run out sees to it. */
+const lifeMs = 60_000
 const cleanups: (() => unknown)[] = []
 let redis: TestRedis
 let admin: Awaited<ReturnType<typeof connectAdmin>>
@@ -61,6 +62,8 @@ const neverLoad = async (): Promise<string> => {
   throw new Error('this replica must not load')
 }
 
+const endLease = (): Promise<unknown> => admin.pexpire(leaseKey('s'), 1)
+
 /** Resolves when so many replicas listen for the subject's landing. */
 const untilWaiting = (count: number, subject = 's'): Promise<unknown> =>
   until(async () => Number((await admin.pubsub('NUMSUB', landedChannel(subject)))[1]) >= count)
@@ -70,8 +73,8 @@ interface LoneLeader {
   readonly nextLine: () => Promise<string>
 }
 
-/** A replica in a process of its own that is in the middle of its load. */
-async function loneLeader(options: { lifeMs: number; loadMs: number }): Promise<LoneLeader> {
+/** A replica in a process of its own that is in the middle of its load, which ends when it reads a line. */
+async function loneLeader(): Promise<LoneLeader> {
   const lines: string[] = []
   const child = await spawnGuarded(process.execPath, {
     args: [
@@ -79,11 +82,11 @@ async function loneLeader(options: { lifeMs: number; loadMs: number }): Promise<
       fileURLToPath(new URL('lone-leader.ts', import.meta.url)),
       redis.url,
       's',
-      String(options.lifeMs),
-      String(options.loadMs),
+      String(lifeMs),
     ],
     env: { PATH: process.env['PATH'] ?? '' },
     cwd: process.cwd(),
+    stdin: true,
   })
   cleanups.push(async () => {
     child.kill('SIGKILL')
@@ -102,7 +105,7 @@ describe('one load in the whole fleet', () => {
   test('whatever it brings goes to all who want it, and one of them made it', async () => {
     const fleet = await openFleet(8)
     const { load, end, loads } = heldLoad()
-    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(15_000))))
+    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(30_000))))
     await untilWaiting(7)
     end('outcome')
     const flown = await all
@@ -115,7 +118,7 @@ describe('one load in the whole fleet', () => {
   test('a load that takes longer than a lease is still the only one', async () => {
     const fleet = await Promise.all(Array.from({ length: 3 }, () => open({ lifeMs: 9000 })))
     const { load, end, loads } = heldLoad()
-    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(15_000))))
+    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(30_000))))
     await untilWaiting(2)
     // It would end in 6 s. That it is extended shows that it would not.
     await admin.pexpire(leaseKey('s'), 6000)
@@ -127,17 +130,17 @@ describe('one load in the whole fleet', () => {
 
   test('who comes just after it gets its outcome and gives the lease back', async () => {
     const [a, b] = await Promise.all([open(), open()])
-    await a.fly('s', async () => 'outcome', inMs(5000))
-    expect(await b.fly('s', neverLoad, inMs(5000))).toEqual({ outcome: 'outcome', led: false })
+    await a.fly('s', async () => 'outcome', inMs(30_000))
+    expect(await b.fly('s', neverLoad, inMs(30_000))).toEqual({ outcome: 'outcome', led: false })
     expect(await admin.exists(leaseKey('s'))).toBe(0)
   })
 
   test('subjects do not wait for each other', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const slow = a.fly('slow', load, inMs(10_000))
+    const slow = a.fly('slow', load, inMs(30_000))
     await begun
-    expect((await b.fly('quick', async () => 'quick', inMs(5000))).outcome).toBe('quick')
+    expect((await b.fly('quick', async () => 'quick', inMs(30_000))).outcome).toBe('quick')
     end('slow')
     await slow
   })
@@ -145,11 +148,11 @@ describe('one load in the whole fleet', () => {
   test('bytes on the board that make no sense are no outcome', async () => {
     const replica = await open()
     await admin.set(outcomeKey('s'), 'written by another version')
-    expect(await replica.fly('s', async () => 'mine', inMs(5000))).toMatchObject({ outcome: 'mine', led: true })
+    expect(await replica.fly('s', async () => 'mine', inMs(30_000))).toMatchObject({ outcome: 'mine', led: true })
   })
 
   test('a load that throws gives the lease back, and a waiter loads instead', async () => {
-    const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
+    const [a, b] = await Promise.all([open(), open()])
     const held = Promise.withResolvers<string>()
     const begun = Promise.withResolvers<void>()
     const failing = a.fly(
@@ -158,10 +161,10 @@ describe('one load in the whole fleet', () => {
         begun.resolve()
         return held.promise
       },
-      inMs(5000),
+      inMs(30_000),
     )
     await begun.promise
-    const waiting = b.fly('s', async () => 'mine', inMs(10_000))
+    const waiting = b.fly('s', async () => 'mine', inMs(30_000))
     await untilWaiting(1)
     held.reject(new Error('a fault of ours'))
     await expect(failing).rejects.toThrow('a fault of ours')
@@ -169,11 +172,11 @@ describe('one load in the whole fleet', () => {
   })
 
   test('an outcome that concerns no other caller gives the lease back, and a waiter loads instead', async () => {
-    const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
+    const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(5000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
-    const waiting = b.fly('s', async () => 'mine', inMs(10_000))
+    const waiting = b.fly('s', async () => 'mine', inMs(30_000))
     await untilWaiting(1)
     end('own: nothing')
     expect(await leading).toEqual({ outcome: 'own: nothing', led: true })
@@ -182,11 +185,11 @@ describe('one load in the whole fleet', () => {
 
   test('leading costs three commands: lease, look at the board, publish', async () => {
     const replica = await open()
-    await replica.fly('warm-up', async () => 'outcome', inMs(5000))
+    await replica.fly('warm-up', async () => 'outcome', inMs(30_000))
     // Landings are told where a replica listens.
     cleanups.push(await replica.leases.open().onLanding('s', () => {}))
     await using observer = await observeRedis(redis.url)
-    await replica.fly('s', async () => 'outcome', inMs(5000))
+    await replica.fly('s', async () => 'outcome', inMs(30_000))
     await observer.waitFor(1, (command) => concernsS(command) && command.name === 'publish')
     const told = observer.commands().filter((command) => concernsS(command) && !command.inner)
     expect(told.map(({ name }) => name)).toEqual(['evalsha', 'get', 'evalsha'])
@@ -197,9 +200,9 @@ describe('outcomes that must not serve those who come later', () => {
   test('serve those who waited', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
-    const waiting = b.fly('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(30_000))
     await untilWaiting(1)
     end('once: 1')
     expect(await waiting).toEqual({ outcome: 'once: 1', led: false })
@@ -208,17 +211,17 @@ describe('outcomes that must not serve those who come later', () => {
 
   test('do not serve who comes after', async () => {
     const [a, b] = await Promise.all([open(), open()])
-    await a.fly('s', async () => 'once: 1', inMs(5000))
-    expect(await b.fly('s', async () => 'once: 2', inMs(5000))).toMatchObject({ outcome: 'once: 2', led: true })
+    await a.fly('s', async () => 'once: 1', inMs(30_000))
+    expect(await b.fly('s', async () => 'once: 2', inMs(30_000))).toMatchObject({ outcome: 'once: 2', led: true })
   })
 
   test('do not serve who waits for the load after', async () => {
     const [a, b] = await Promise.all([open(), open()])
-    await a.fly('s', async () => 'once: 1', inMs(5000))
+    await a.fly('s', async () => 'once: 1', inMs(30_000))
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
-    const waiting = b.fly('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(30_000))
     await untilWaiting(1)
     end('once: 2')
     expect((await waiting).outcome).toBe('once: 2')
@@ -230,7 +233,7 @@ describe('a waiter', () => {
   test('gives up at its own deadline, and never loads freely', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
     const startedMs = performance.now()
     await expect(b.fly('s', neverLoad, inMs(400))).rejects.toMatchObject({ code: 'upstream_timeout' })
@@ -242,9 +245,9 @@ describe('a waiter', () => {
   test('stops listening when it is done', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
-    const waiting = b.fly('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(30_000))
     await untilWaiting(1)
     end('outcome')
     await Promise.all([leading, waiting])
@@ -254,9 +257,9 @@ describe('a waiter', () => {
   test('wakes when its pub/sub connection was killed', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
-    const waiting = b.fly('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(30_000))
     await untilWaiting(1)
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
     end('outcome')
@@ -267,21 +270,16 @@ describe('a waiter', () => {
   test('wakes when no message comes through at all', async () => {
     const proxy = await startFaultyTcpProxy({ targetPort: redis.port })
     cleanups.push(() => proxy.close())
-    const [a, b] = await Promise.all([
-      open({ lifeMs: 60_000 }),
-      open({ subscriberUrl: `redis://127.0.0.1:${proxy.port}` }),
-    ])
+    const [a, b] = await Promise.all([open(), open({ subscriberUrl: `redis://127.0.0.1:${proxy.port}` })])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
     await proxy.mode('blackhole')
-    const waiting = b.fly('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(30_000))
     // It has looked at the board once, in vain.
     await until(async () => Number(/cmdstat_pttl:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0) > 0)
     end('outcome')
-    const landedMs = performance.now()
     expect((await waiting).outcome).toBe('outcome')
-    expect(performance.now() - landedMs).toBeLessThan(6000)
     await leading
   })
 })
@@ -289,28 +287,28 @@ describe('a waiter', () => {
 describe('a holder that fails', () => {
   test('killed in mid-load it is replaced when its lease has run out, by one of all', async () => {
     const fleet = await openFleet(4)
-    const leader = await loneLeader({ lifeMs, loadMs: 60_000 })
+    const leader = await loneLeader()
     let loads = 0
     const load = async (): Promise<string> => {
       loads += 1
       return 'from the successor'
     }
-    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(10_000))))
+    const all = Promise.all(fleet.map(({ fly }) => fly('s', load, inMs(30_000))))
     await untilWaiting(4)
     leader.process.kill('SIGKILL')
     await leader.process.exited
-    const diedMs = performance.now()
+    expect(await admin.pttl(leaseKey('s'))).toBeLessThanOrEqual(lifeMs)
+    await endLease()
     const flown = await all
-    expect(performance.now() - diedMs).toBeLessThan(lifeMs + 5000)
     expect(new Set(flown.map(({ outcome }) => outcome))).toEqual(new Set(['from the successor']))
     expect(loads).toBe(1)
     expect(fleet.map(({ losses }) => losses).filter((losses) => losses.taken_over === 1)).toHaveLength(1)
   })
 
   test('has its outcome before Redis has it, as long as the lease is surely its own', async () => {
-    const replica = await open({ lifeMs: 60_000 })
+    const replica = await open()
     const { load, begun, end } = heldLoad()
-    const leading = replica.fly('s', load, inMs(10_000))
+    const leading = replica.fly('s', load, inMs(30_000))
     await begun
     end('own')
     expect(await leading).toEqual({ outcome: 'own', led: true })
@@ -324,25 +322,29 @@ describe('a holder that fails', () => {
   })
 
   test('paused past its lease it overwrites nothing when it goes on', async () => {
-    const replica = await open({ lifeMs: 60_000 })
-    const leader = await loneLeader({ lifeMs: 600, loadMs: 1500 })
+    const replica = await open()
+    const leader = await loneLeader()
     leader.process.kill('SIGSTOP')
-    const successor = await replica.fly('s', async () => 'newer', inMs(10_000))
+    await endLease()
+    const successor = await replica.fly('s', async () => 'newer', inMs(30_000))
     expect(successor).toEqual({ outcome: 'newer', led: true })
     leader.process.kill('SIGCONT')
+    leader.process.write('end\n')
     const late: unknown = JSON.parse(await leader.nextLine())
     expect(late).toEqual({ outcome: 'from the lone leader', led: true, superseded: true })
     expect((await admin.get(outcomeKey('s'))) ?? 'text newer').toBe('text newer')
   })
 
   test('paused past its lease while its successor still loads, it takes nothing from that one', async () => {
-    const replica = await open({ lifeMs: 60_000 })
-    const leader = await loneLeader({ lifeMs: 600, loadMs: 1500 })
+    const replica = await open()
+    const leader = await loneLeader()
     leader.process.kill('SIGSTOP')
+    await endLease()
     const { load, begun, end } = heldLoad()
-    const succeeding = replica.fly('s', load, inMs(10_000))
+    const succeeding = replica.fly('s', load, inMs(30_000))
     await begun
     leader.process.kill('SIGCONT')
+    leader.process.write('end\n')
     expect(JSON.parse(await leader.nextLine())).toMatchObject({ superseded: true })
     expect(await admin.exists(leaseKey('s'), outcomeKey('s'))).toBe(1)
     end('newer')
@@ -354,11 +356,12 @@ describe('a holder that fails', () => {
   test('cut off from Redis it has its outcome, unpublished, and the others another', async () => {
     const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
-    const waiting = b.fly('s', async () => 'another', inMs(10_000))
+    const waiting = b.fly('s', async () => 'another', inMs(30_000))
     await untilWaiting(1)
     a.link.close()
+    await endLease()
     end('own')
     expect(await leading).toEqual({ outcome: 'own', led: true })
     expect(await waiting).toEqual({ outcome: 'another', led: true })
@@ -368,17 +371,17 @@ describe('a holder that fails', () => {
 
 describe('a Redis that fails', () => {
   test('hung before a load has begun: the fleet cannot be asked', async () => {
-    const replica = await open({ timeoutMs: 1000 })
+    const replica = await open({ timeoutMs: 2500 })
     await redis.pause()
-    await expect(replica.fly('s', neverLoad, inMs(5000))).rejects.toMatchObject({ name: 'RedisUnavailable' })
+    await expect(replica.fly('s', neverLoad, inMs(30_000))).rejects.toMatchObject({ name: 'RedisUnavailable' })
   })
 
   test('hung while waiting: the fleet cannot be asked', async () => {
-    const [a, b] = await Promise.all([open({ timeoutMs: 1000 }), open({ timeoutMs: 1000 })])
+    const [a, b] = await Promise.all([open({ timeoutMs: 2500 }), open({ timeoutMs: 2500 })])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
-    const waiting = b.fly('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(30_000))
     await untilWaiting(1)
     const refused = waiting.catch((error: unknown) => error)
     await redis.pause()
@@ -388,11 +391,11 @@ describe('a Redis that fails', () => {
   })
 
   test('full in mid-load: the leader has its outcome, and waiters are let go before the lease ends', async () => {
-    const [a, b] = await Promise.all([open({ lifeMs: 60_000 }), open()])
+    const [a, b] = await Promise.all([open(), open()])
     const { load, begun, end } = heldLoad()
-    const leading = a.fly('s', load, inMs(10_000))
+    const leading = a.fly('s', load, inMs(30_000))
     await begun
-    const waiting = b.fly('s', neverLoad, inMs(10_000))
+    const waiting = b.fly('s', neverLoad, inMs(30_000))
     await untilWaiting(1)
     const refused = waiting.catch((error: unknown) => error)
     await admin.config('SET', 'maxmemory', '1')

@@ -38,7 +38,7 @@ async function acquired(subjects: readonly string[]): Promise<Lease> {
 }
 
 const bytes = Buffer.from([0, 10, 13, 255, 128])
-const landedS = (some = bytes) => [{ subject: 's', bytes: some, keepMs: 5000 }]
+const landedS = (some = bytes) => [{ subject: 's', bytes: some, keepMs: 20_000 }]
 /** As a waiter sees the subject. */
 const seen = async (): Promise<Claims['claims'][number] | undefined> =>
   (await replica.leases.open().claim(['s'], { awaited: new Set(['s']) })).claims[0]
@@ -50,7 +50,7 @@ describe.each(ways)('publishing by a holder that claimed it %s', (_way, subjects
     expect(await (await acquired(subjects)).publish(landedS())).toEqual(new Set(['s']))
     expect(await admin.getBuffer(outcomeKey('s'))).toEqual(bytes)
     expect(await admin.exists(leaseKey('s'))).toBe(0)
-    expect(await admin.pttl(outcomeKey('s'))).toBeLessThanOrEqual(5000)
+    expect(await admin.pttl(outcomeKey('s'))).toBeLessThanOrEqual(20_000)
     expect(await admin.pttl(outcomeKey('s'))).toBeGreaterThan(0)
     await until(() => landings === 1)
     stop()
@@ -98,18 +98,18 @@ describe.each(ways)('a lease claimed %s', (_holders, held) => {
     await admin.del(leaseKey('s'))
     await acquired(asked)
     const token = await admin.get(leaseKey('s'))
-    await admin.pexpire(leaseKey('s'), 5000)
+    await admin.pexpire(leaseKey('s'), 20_000)
     await lost.extend(['s'])
     await lost.release(['s'])
     expect(await admin.get(leaseKey('s'))).toBe(token)
-    expect(await admin.pttl(leaseKey('s'))).toBeLessThanOrEqual(5000)
+    expect(await admin.pttl(leaseKey('s'))).toBeLessThanOrEqual(20_000)
   })
 
   test('extended lives its full life again', async () => {
     const lease = await acquired(held)
-    await admin.pexpire(leaseKey('s'), 500)
+    await admin.pexpire(leaseKey('s'), 20_000)
     await lease.extend(['s'])
-    expect(await admin.pttl(leaseKey('s'))).toBeGreaterThan(5000)
+    expect(await admin.pttl(leaseKey('s'))).toBeGreaterThan(30_000)
   })
 })
 
