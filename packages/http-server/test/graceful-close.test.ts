@@ -140,9 +140,8 @@ test('a request that came while the process could not run is answered, however l
   const socket = connect({ port, host: '127.0.0.1' })
   await Promise.all([once(server, 'connection'), once(socket, 'connect')])
   const closed = gracefulClose(server, { drainMs: 0 })
-  while (server.listening) await delay(1)
-  await nextTurn()
-  // After the loop has polled, and before it runs timers.
+  // Resumes after the loop has polled, and before it runs timers.
+  while (server.listening) await nextTurn()
   socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   for (const untilMs = performance.now() + 300; performance.now() < untilMs;);
   expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 [^]*ok$/)

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type TestCertificate, testCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { chooseRedisProvider } from '@ipfleet/testing/redis-provider-choice.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
+import { freePort } from '@ipfleet/testing/service-process-port.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { startTestSentinels, type TestSentinels } from '@ipfleet/testing/test-sentinels.ts'
 import type { Redis } from '../src/connection.ts'
@@ -32,8 +32,7 @@ const links: RedisLink[] = []
 beforeAll(async () => {
   certificate = await testCertificate()
   const { certFile, keyFile } = certificate
-  const tlsPort = likelyFreePort()
-  const strictPort = likelyFreePort()
+  const [tlsPort, strictPort, busPort] = [await freePort(), await freePort(), await freePort()]
   const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile]
   // A container would not see the files, nor publish the second port; nor is it awaited where PING is refused.
   const { provider } = await chooseRedisProvider('local')
@@ -44,7 +43,7 @@ beforeAll(async () => {
     start('--tls-port', String(tlsPort), ...files, '--tls-auth-clients', 'no'),
     start('--tls-port', String(strictPort), ...files),
     startTestSentinels({ replicas: 0, password: 'right' }),
-    start('--cluster-enabled', 'yes', '--cluster-port', String(likelyFreePort())),
+    start('--cluster-enabled', 'yes', '--cluster-port', String(busPort)),
   ])
   tls = { ...tls, url: `rediss://localhost:${tlsPort}` }
   strict = { ...strict, url: `rediss://localhost:${strictPort}` }
@@ -68,7 +67,7 @@ afterAll(async () => {
 })
 
 function open(url: string, options: Partial<RedisLinkOptions> = {}): { link: RedisLink; lines: string[] } {
-  const link = new RedisLink({ url, name: 'state', needs, timeoutMs: 2000, ...options })
+  const link = new RedisLink({ url, name: 'state', needs, timeoutMs: 15_000, ...options })
   links.push(link)
   const lines: string[] = []
   const line = (fields: object, message: string): void => {
@@ -96,6 +95,8 @@ function moreAttempts(link: RedisLink, count: number): Promise<void> {
 const portOf = (server: Server): number => (server.address() as AddressInfo).port
 const unused = 'redis://127.0.0.1:1'
 const asCluster = (url: string): string => url.replace('redis:', 'redis+cluster:')
+
+const isLate = (line: string): boolean => /in time|ETIMEDOUT/.test(line)
 
 // A link waits between its attempts, so they are tried side by side.
 test.concurrent.each([
@@ -140,12 +141,17 @@ test.concurrent.each([
   ],
 ])('%s is told once, with its reason, and is not used', async (_name, url, code, reason) => {
   const { link, lines } = open(url())
-  await once(link.condition, 'trouble')
+  await until(() => link.condition.trouble?.problem.code === code)
   await moreAttempts(link, 3)
-  expect([link.up, link.condition.trouble?.problem.code]).toEqual([false, code])
-  expect(lines).toEqual([expect.stringMatching(/^redis is away; going on without it: /)])
-  expect(lines[0]).toMatch(reason)
-  expect(lines[0]).not.toContain('canary')
+  expect(link.up).toBe(false)
+  // A process that stands still for a second takes the server for one that does not answer, until it has.
+  const late = lines.filter((line) => isLate(line) && !reason.test(line))
+  const told = lines.filter((line) => !late.includes(line))
+  expect(told.length).toBeLessThanOrEqual(1 + late.length)
+  expect(told).toContainEqual(expect.stringMatching(reason))
+  expect(new Set(told).size).toBe(1)
+  expect(told[0]).toMatch(/^redis is away; going on without it: /)
+  expect(lines.join()).not.toContain('canary')
   const refusal = await link.run((client) => client.get('k')).catch((error: unknown) => error)
   expect(refusal).toBeInstanceOf(RedisUnavailable)
   expect(await admin.dbsize()).toBe(0)
@@ -177,12 +183,13 @@ test('files of certificates that change count from the next connection on', asyn
   await using other = await testCertificate()
   const { link } = open(tls.url, { tls: { ca: other.certFile } })
   await once(link.condition, 'trouble')
+  const up = once(link, 'up')
   await copyFile(certificate.certFile, other.certFile)
-  await once(link, 'up')
+  await up
 })
 
 test('a server that hangs from the start is reported as silent, not as one that ends connections', async () => {
-  const { link, lines } = open(`redis://127.0.0.1:${portOf(hung)}`)
+  const { link, lines } = open(`redis://127.0.0.1:${portOf(hung)}`, { timeoutMs: 1000 })
   await once(link.condition, 'trouble')
   expect([link.up, link.condition.trouble?.problem.code]).toEqual([false, 'TIMEOUT'])
   expect(lines).toEqual([expect.stringMatching(/^redis is away; .*: the server at \S+ does not answer in time$/)])
@@ -222,9 +229,10 @@ describe('a server that begins to refuse', () => {
     if (!staysUp && link.up) await once(link, 'down')
     await moreAttempts(link, 3)
     expect([link.condition.trouble?.problem.code, link.up]).toEqual([code, staysUp])
+    const well = once(link.condition, 'well')
     await change(...end)
     clearInterval(writing)
-    await once(link.condition, 'well')
+    await well
     expect(lines).toEqual([
       'redis is up',
       expect.stringMatching(/^redis (is away|takes no writes|holds values of another program)/),
