@@ -37,6 +37,14 @@ export function rateLimiterContract(name: string, open: () => Promise<LimitersUn
       return decisions
     }
 
+    /** On a machine that stands still, some of what was taken comes back before more is asked for. */
+    const takeUntilRefused = async (limiter: RateLimiter, policy: Policy): Promise<number> => {
+      for (;;) {
+        const decision = await limiter.take(subject, policy)
+        if (decision.kind === 'limited') return decision.retryAfterMs
+      }
+    }
+
     describe.each([
       ['a sliding window', longWindow],
       ['a token bucket', slowBucket],
@@ -87,9 +95,7 @@ export function rateLimiterContract(name: string, open: () => Promise<LimitersUn
     test('a bucket refills: refused now, allowed after the time it was told', async () => {
       const quick: Policy = { kind: 'token-bucket', burst: 2, refillPerSecond: 10 }
       const [limiter] = opened.limiters as [RateLimiter]
-      await limiter.take(subject, quick, 2)
-      const refused = await limiter.take(subject, quick)
-      const retryAfterMs = refused.kind === 'limited' ? refused.retryAfterMs : 0
+      const retryAfterMs = await takeUntilRefused(limiter, quick)
       expect(retryAfterMs).toBeGreaterThan(0)
       expect(retryAfterMs).toBeLessThanOrEqual(100)
       await opened.pass(retryAfterMs)
@@ -99,9 +105,7 @@ export function rateLimiterContract(name: string, open: () => Promise<LimitersUn
     test('a window slides: refused now, allowed after the time it was told', async () => {
       const quick: Policy = { kind: 'sliding-window', limit: 2, windowMs: 150 }
       const [limiter] = opened.limiters as [RateLimiter]
-      await limiter.take(subject, quick, 2)
-      const refused = await limiter.take(subject, quick)
-      const retryAfterMs = refused.kind === 'limited' ? refused.retryAfterMs : 0
+      const retryAfterMs = await takeUntilRefused(limiter, quick)
       expect(retryAfterMs).toBeGreaterThan(0)
       expect(retryAfterMs).toBeLessThanOrEqual(300)
       await opened.pass(retryAfterMs)

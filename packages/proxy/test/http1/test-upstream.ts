@@ -73,6 +73,8 @@ export async function writeUntilStuck(exchange: Exchange, heard: Heard): Promise
       () => false,
       () => true,
     )
-    if (isStuck || heard.fault) return written
+    // What came while this process stood still is seen first.
+    await new Promise(setImmediate)
+    if ((isStuck && heard.events.length === before) || heard.fault) return written
   }
 }

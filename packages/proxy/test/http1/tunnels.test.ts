@@ -72,7 +72,9 @@ async function fill(socket: Socket): Promise<number> {
       once(socket, 'drain').then(() => true),
       new Promise<boolean>((resolve) => setTimeout(resolve, 300, false)),
     ])
-    if (!drained) return written
+    // What came while this process stood still is seen first.
+    await new Promise(setImmediate)
+    if (!drained && socket.writableNeedDrain) return written
   }
 }
 
