@@ -13,7 +13,7 @@ import { commandEntry, CommandGround, eventIn, inputsIn, linesIn } from '@ipflee
 
 const defaultPort = 8080
 const isAlone = await isPortFree(defaultPort)
-if (!isAlone) process.stderr.write(`cli-embedded.test.ts is skipped: another program listens on port ${defaultPort}\n`)
+if (!isAlone) process.stderr.write(`embedded.test.ts is skipped: another program listens on port ${defaultPort}\n`)
 const alone = isAlone ? describe : describe.skip
 
 let harness: CommandGround

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -9,29 +9,39 @@ import { refuse, requestGuard } from './request-guard.ts'
 
 const guard = requestGuard({ maxTargetLength: 200 })
 const reached: string[] = []
-const limits = { headersTimeoutMs: 300, requestTimeoutMs: 300 }
-const options = { ...httpServerOptions(limits), connectionsCheckingInterval: 50 }
-const server = createServer(options, (req, res) => {
-  const fault = guard(req)
-  if (fault !== undefined) return void refuse(res, fault)
-  reached.push(req.url ?? '')
-  req.resume().on('end', () => res.end('served'))
-})
-hardenServer(server, limits)
-let port = 0
+
+/** @param timeoutMs of a request, head and body */
+function guarded(timeoutMs: number): Server {
+  const limits = { headersTimeoutMs: timeoutMs, requestTimeoutMs: timeoutMs }
+  const options = { ...httpServerOptions(limits), connectionsCheckingInterval: 50 }
+  const server = createServer(options, (req, res) => {
+    const fault = guard(req)
+    if (fault !== undefined) return void refuse(res, fault)
+    reached.push(req.url ?? '')
+    req.resume().on('end', () => res.end('served'))
+  })
+  hardenServer(server, limits)
+  return server
+}
+
+const [patient, brief] = [guarded(60_000), guarded(300)]
+let [port, briefPort] = [0, 0]
 
 beforeAll(async () => {
-  port = await listen(server, { port: 0, host: '127.0.0.1' })
+  port = await listen(patient, { port: 0, host: '127.0.0.1' })
+  briefPort = await listen(brief, { port: 0, host: '127.0.0.1' })
 })
 afterAll(async () => {
-  server.close()
-  server.closeAllConnections()
-  await once(server, 'close')
+  for (const server of [patient, brief]) {
+    server.close()
+    server.closeAllConnections()
+    await once(server, 'close')
+  }
 })
 
 /** Sends bytes as they are and reads until the server ends the connection. */
-async function answersTo(bytes: string): Promise<string> {
-  const socket = connect({ port, host: '127.0.0.1' })
+async function answersTo(bytes: string, at = port): Promise<string> {
+  const socket = connect({ port: at, host: '127.0.0.1' })
   socket.write(bytes, 'latin1')
   return await text(socket)
 }
@@ -89,7 +99,7 @@ test.each([
   ['a header that never ends', 408, `GET / HTTP/1.1\r\n${host}`],
   ['a body that never comes', 408, `POST / HTTP/1.1\r\n${host}Content-Length: 5\r\n\r\nhel`],
 ])('%s is answered %d, once, as JSON, and the connection ends', async (_what, status, bytes) => {
-  const answer = await answersTo(bytes)
+  const answer = await answersTo(bytes, status === 408 ? briefPort : port)
   const [head = '', body = ''] = answer.split('\r\n\r\n')
   expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
   expect(head).toMatch(/content-type: application\/json; charset=utf-8/i)

@@ -1,8 +1,8 @@
-const patienceMs = 30_000
+const patienceMs = 60_000
 
 /**
  * Polls until `probe` gives neither undefined nor false, and gives that.
- * @throws when nothing came within thirty seconds, so that a broken promise fails by its own name.
+ * @throws when nothing came within a minute, so that a broken promise fails by its own name.
  */
 export async function eventually<T>(
   what: string,

@@ -26,7 +26,7 @@ test('without a registry it says what to look at, ends with 1, and leaves nothin
   expect([code, readdirSync(directory)]).toEqual([1, []])
   expect(output).toContain('npm cannot fetch it. Is this machine online?')
   rmSync(directory, { recursive: true })
-}, 60_000)
+})
 
 test.each([
   [[], 1, 'what it fetches is `city`'],

@@ -55,7 +55,7 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1')
   hung = createServer((socket) => socket.on('error', () => socket.destroy()).resume()).listen(0, '127.0.0.1')
   await Promise.all([once(web, 'listening'), once(hung, 'listening')])
-}, 60_000)
+})
 
 afterAll(async () => {
   for (const link of links) link.close()

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from '@jest/globals'
 import { slowestFirst } from './slowest-first-sequencer.ts'
 
@@ -18,4 +20,11 @@ test('the READMEs are followed once Compose has built the images, in the middle 
   const readmes = named('packages/testing/test/readme-commands.test.ts')
   const others = Array.from({ length: 100 }, (_, index) => named(`services/edge/test/${index}.test.ts`))
   expect(slowestFirst([readmes, ...others])).toEqual([...others.slice(0, 30), readmes, ...others.slice(30)])
+})
+
+test('what needs the default port is done before a README’s commands have it', () => {
+  const embedded = fileURLToPath(new URL('../../cli/test/embedded.test.ts', import.meta.url))
+  expect(existsSync(embedded)).toBe(true)
+  const others = Array.from({ length: 100 }, (_, index) => named(`services/edge/test/${index}.test.ts`))
+  expect(slowestFirst([...others, { path: embedded }])[0]).toEqual({ path: embedded })
 })

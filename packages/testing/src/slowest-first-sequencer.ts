@@ -5,7 +5,7 @@ const TestSequencer = jestSequencer as unknown as typeof jestSequencer.default
 
 const compose = '/compose.test.ts'
 /** It needs the default port, which the READMEs' commands have later. */
-const onDefaultPort = '/cli-embedded.test.ts'
+const onDefaultPort = '/cli/test/embedded.test.ts'
 const readmes = '/readme-commands.test.ts'
 /** How many files begin before the READMEs are followed: by then compose.test.ts has built the images. */
 const filesBeforeReadmes = 30

@@ -33,7 +33,7 @@ const wired: Readonly<Record<string, readonly string[]>> = {
 const settings = new Map<string, readonly string[]>()
 beforeAll(async () => {
   for (const service of services) settings.set(service, await readSettings(service))
-}, 60_000)
+})
 
 const settingsOf = (service: string): readonly string[] => settings.get(service) ?? []
 

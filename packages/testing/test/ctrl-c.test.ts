@@ -16,7 +16,7 @@ import { until } from '../src/until.ts'
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 const folder = await temporaryFolder('ctrl-c')
 const port = likelyFreePort()
-const testTimeoutMs = 60_000
+const testTimeoutMs = 150_000
 
 let redis: TestRedis
 beforeAll(async () => {

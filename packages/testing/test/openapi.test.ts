@@ -59,7 +59,7 @@ beforeAll(async () => {
   places.ended = await endedJob('8.8.8.8\n1.1.1.1\nnonsense\n')
   places.report = await reportOf(places.ended)
   places.removable = await endedJob('9.9.9.9\n')
-}, 60_000)
+})
 
 afterAll(() => opened.disposeAsync())
 

@@ -21,7 +21,7 @@ async function follow(
     env: { PATH: process.env['PATH'] ?? '', GREETING: 'good day' },
     obstacle: (script) => (script.includes('unobtainable') ? 'it cannot be had' : undefined),
     print: (line) => told.push(line),
-    timeoutMs: () => 2000,
+    timeoutMs: (script) => (script === 'sleep 60' ? 2000 : 60_000),
   })
   return told
 }

@@ -58,7 +58,7 @@ beforeAll(async () => {
       REDIS_CACHE_PASSWORD_FILE: passwordFile,
     }),
   })
-}, 60_000)
+})
 
 afterAll(() => opened.disposeAsync())
 
@@ -69,7 +69,7 @@ test.each([
   ['bulk', { PORT: '0', HOST: '127.0.0.1' }, ['bulk']],
 ])('%s reaches it, by settings and files alone, and shows no password', async (service, env, links) => {
   const args = service === 'edge' ? ['--config', await edgeFile()] : []
-  const common = { LOG_FORMAT: 'json', LOG_LEVEL: 'trace', DRAIN_MS: '0', REDIS_TIMEOUT_MS: '1000' }
+  const common = { LOG_FORMAT: 'json', LOG_LEVEL: 'trace', DRAIN_MS: '0', REDIS_TIMEOUT_MS: '5000' }
   const running = await startService({
     entry: entryOf(service),
     args,

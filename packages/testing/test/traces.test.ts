@@ -35,7 +35,7 @@ beforeAll(async () => {
   opened.defer(() => redis.stop())
   const env = {
     REDIS_URL: redis.url,
-    REDIS_TIMEOUT_MS: '1000',
+    REDIS_TIMEOUT_MS: '5000',
     DRAIN_MS: '0',
     LOG_FORMAT: 'json',
     HOST: '127.0.0.1',
@@ -56,12 +56,12 @@ beforeAll(async () => {
   const backends = JSON.stringify(replicas.map(({ url }) => url))
   await writeFile(
     file,
-    `[server]\nlisten = "127.0.0.1:0"\n[retry]\nhedge_after_ms = 0\n[upstreams]\nbackends = ${backends}\n`,
+    `[server]\nlisten = "127.0.0.1:0"\n[retry]\nhedge_after_ms = 0\n[health]\ntimeout_ms = 10000\n[upstreams]\nbackends = ${backends}\n`,
   )
   // It sends nothing before it ends.
   const sparing = { ...env, OTEL_BSP_SCHEDULE_DELAY: '600000', OTEL_SERVICE_NAME: 'our-edge' }
   edge = await opened.service(started('edge', sparing, ['--config', file]))
-}, 60_000)
+})
 
 afterAll(() => opened.disposeAsync())
 

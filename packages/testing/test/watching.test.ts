@@ -40,6 +40,7 @@ beforeAll(async () => {
     NODE_OPTIONS: preloads.map((url) => `--import=${fileURLToPath(url)}`).join(' '),
     CLIENT_TOKENS: token,
     REDIS_URL: redis.url,
+    REDIS_TIMEOUT_MS: '5000',
     DRAIN_MS: '0',
     LOG_LEVEL: 'debug',
     LOG_FORMAT: 'json',
@@ -51,7 +52,7 @@ beforeAll(async () => {
     IPINFO_BASE_URL: watched,
     IPINFO_API_BASE_URL: fake.apiUrl.replace(fake.url, watched),
   }
-  const env = { ...shared, ...upstream, REDIS_TIMEOUT_MS: '5000', QUOTA_POLL_SECONDS: '0' }
+  const env = { ...shared, ...upstream, QUOTA_POLL_SECONDS: '0' }
   replicas = await Promise.all([opened.service(startReplica(env)), opened.service(startReplica(env))])
   const [first] = replicas
   bulk = await opened.service(
@@ -78,10 +79,10 @@ beforeAll(async () => {
   const routes = `[groups.bulk]\nbackends = ["${bulk.url}"]\n[[routes]]\nprefix = "/jobs"\nupstreams = "bulk"`
   await writeFile(
     file,
-    `[server]\nlisten = "127.0.0.1:0"\nworkers = 2\n[upstreams]\nbackends = ["${first.url}"]\n${routes}\n`,
+    `[server]\nlisten = "127.0.0.1:0"\nworkers = 2\n[health]\ntimeout_ms = 10000\n[upstreams]\nbackends = ["${first.url}"]\n${routes}\n`,
   )
   edge = await opened.service(started('edge', shared, ['--config', file]))
-}, 60_000)
+})
 
 afterAll(() => opened.disposeAsync())
 
@@ -112,7 +113,7 @@ async function watchedUpstream(): Promise<string> {
 
 function started(name: string, env: Readonly<Record<string, string>>, args: readonly string[] = []) {
   const entry = fileURLToPath(new URL(`../../../services/${name}/src/main.ts`, import.meta.url))
-  return startService({ entry, name, env, args, startTimeoutMs: 20_000 })
+  return startService({ entry, name, env, args })
 }
 
 interface Sent {
