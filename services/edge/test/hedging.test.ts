@@ -111,11 +111,13 @@ hedge_after_ms = 0`,
 const told = (port: number) => (line: { readonly msg?: unknown; readonly backend?: unknown }) =>
   line.msg === 'backend is unhealthy' && String(line.backend).endsWith(`:${port}`)
 
-test('a backend that its checks find unhealthy frees what waits for it, as soon as there is another one', async () => {
+test('a backend that its checks find unhealthy frees what waits for it, as soon as there is another one, unless that is off', async () => {
   const healthy = { first: true, second: false }
+  const held: (() => void)[] = []
   const answerAs = (name: keyof typeof healthy) => (request: SeenRequest, socket: Socket) => {
     if (request.target !== '/readyz') {
       if (name === 'second') echo(request, socket)
+      else held.push(() => echo(request, socket))
     } else if (healthy[name]) echo(request, socket)
     else socket.write('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n')
   }
@@ -123,14 +125,20 @@ test('a backend that its checks find unhealthy frees what waits for it, as soon 
   const second = await RecordingBackend.start(answerAs('second'))
   await using edge = await startEdge({
     backends: [first.port, second.port],
-    tables: '[health]\npath = "/readyz"\ninterval_seconds = 0.2\n[retry]\nhedge_after_ms = 0',
+    tables:
+      '[health]\npath = "/readyz"\ninterval_seconds = 0.2\n[retry]\nhedge_after_ms = 60000\n[[routes]]\nprefix = "/off"\nupstreams = "default"\nhedge_after_ms = 0',
   })
   await edge.waitForLine(told(second.port))
+  const askedOnce = ['/off', '/jobs/1'].map((path) => ask(edge.port, path))
+  await until(() => held.length === 2)
   const answers = ['/1', '/2', '/3', '/4'].map((path) => ask(edge.port, path))
-  await until(() => first.requests.filter(({ target }) => target !== '/readyz').length === 4)
+  await until(() => held.length === 6)
   healthy.first = false
   await edge.waitForLine(told(first.port))
   healthy.second = true
   expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200, 200])
+  for (const answer of held) answer()
+  expect((await Promise.all(askedOnce)).map(({ status }) => status)).toEqual([200, 200])
+  expect(second.requests.filter(({ target }) => /^\/(?:off|jobs)/.test(target))).toEqual([])
   await Promise.all([first[Symbol.asyncDispose](), second[Symbol.asyncDispose]()])
 })

@@ -200,7 +200,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     const { hedgeAfterMs, group } = this.#of
     if (this.#isFreed) return 0
     if (hedgeAfterMs === 'auto') return group.latency.hedgeAfterMs()
-    return hedgeAfterMs === 0 ? Infinity : hedgeAfterMs
+    return hedgeAfterMs
   }
 
   free(): void {
@@ -270,10 +270,11 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     if (this.#mayHedge) this.#of.group.latency.add(backend.answeredMs - this.#askedMs)
   }
 
-  /** What changes nothing and has no body may be asked twice (RFC 9110 §9.2.1). Not where nothing is retried. */
+  /** What changes nothing and has no body may be asked twice (RFC 9110 §9.2.1). Not where that is off, or nothing is retried. */
   get #mayHedge(): boolean {
-    const { method, upgrade } = this.#of
-    return !this.hasBody && !upgrade && this.#deps.attempts > 0 && (method === 'GET' || method === 'HEAD')
+    const { method, upgrade, hedgeAfterMs } = this.#of
+    if (hedgeAfterMs === 0 || this.#deps.attempts === 0) return false
+    return !this.hasBody && !upgrade && (method === 'GET' || method === 'HEAD')
   }
 
   #errorOf(fault: UpstreamFault): ProxyError {
