@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from '@jest/globals'
+import { standStill } from '@ipfleet/testing/stand-still.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { checkHealth, type HealthVerdict } from '../src/backends/health-check.ts'
 import { backend, groupConfig, GroupFixture } from './upstream-group-fixture.ts'
@@ -73,6 +74,13 @@ test.each<[string, RequestListener]>([
   const verdict = await check(port, { timeoutMs: 200 })
   expect(verdict).toEqual({ kind: 'bad', reason: 'no answer within 200 ms', isSilent: true })
   expect(performance.now() - startedMs).toBeLessThan(15_000)
+})
+
+test('a check has its time although this process stands still for as long', async () => {
+  const port = await served((_req, res) => res.end('ready'))
+  const verdict = check(port, { timeoutMs: 1000 })
+  standStill(1200)
+  expect(await verdict).toEqual({ kind: 'good' })
 })
 
 test('a refused connection, a cut answer and an upgrade are bad', async () => {

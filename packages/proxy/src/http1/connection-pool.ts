@@ -1,7 +1,7 @@
 import { spread } from '@ipfleet/core/spread.ts'
 import { type ConnectionTimeouts, UpstreamConnection } from './upstream-connection.ts'
 import { Exchange } from './exchange.ts'
-import { lookRegularly } from './look-regularly.ts'
+import { lookRegularly } from '@ipfleet/core/look-regularly.ts'
 import { type BusyLimit, UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, UpstreamRequest, UpstreamTarget } from './exchange-types.ts'
 import { type QuotaRefusal, SharedQuota } from './shared-quota.ts'

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { type ExchangeTimeouts, UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts'
 import { Exchange } from './exchange.ts'
-import { lookRegularly } from './look-regularly.ts'
+import { lookRegularly } from '@ipfleet/core/look-regularly.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, UpstreamRequest } from './exchange-types.ts'
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { lookRegularly } from '@ipfleet/core/look-regularly.ts'
 import { Tunnel, type TunnelReport } from './tunnel.ts'
 
 export type { TunnelReport } from './tunnel.ts'
@@ -49,7 +50,7 @@ export class Tunnels {
     if (early.fromServer.length > 0) client.write(early.fromServer)
     if (early.fromClient.length > 0) server.write(early.fromClient)
     this.#open.add(new Tunnel(client, server, this.#keeper, onEnd))
-    this.#timer ??= setInterval(() => this.#look(), Math.min(1000, this.#idleMs, this.#maxMs)).unref()
+    this.#timer ??= lookRegularly(this.#look, Math.min(1000, this.#idleMs, this.#maxMs))
   }
 
   /** Lets what is open go on for that long and then ends the rest, and what is joined after this has resolved. */
@@ -61,8 +62,7 @@ export class Tunnels {
     for (const tunnel of this.#open) tunnel.finish('stopped')
   }
 
-  #look(): void {
-    const nowMs = performance.now()
+  readonly #look = (nowMs: number): void => {
     for (const tunnel of this.#open) {
       if (nowMs >= this.#stopMs) tunnel.finish('stopped')
       else tunnel.look(nowMs, this.#idleMs, this.#maxMs)

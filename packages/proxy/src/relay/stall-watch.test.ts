@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
+import { socketPair } from '@ipfleet/testing/socket-pair.ts'
+import { standStill } from '@ipfleet/testing/stand-still.ts'
 import { StallWatch, type Watched } from './stall-watch.ts'
 
 beforeEach(() => void jest.useFakeTimers())
@@ -45,6 +47,22 @@ test('one that leaves when it is asked keeps nobody else from being asked', () =
   const leaver: Watched = { checkStall: () => watch.delete(leaver) }
   watch.add(leaver)
   watch.add(other)
-  jest.advanceTimersByTime(1000)
+  jest.advanceTimersByTime(1100)
   expect(other.asked).toHaveLength(2)
+})
+
+test('what came while this process stood still is read before anything counts as stalled', async () => {
+  jest.useRealTimers()
+  const [client, socket] = await socketPair()
+  const watch = new StallWatch()
+  let isRead = false
+  socket.on('data', () => (isRead = true))
+  const wasRead = await new Promise<boolean>((resolve) => {
+    watch.add({ checkStall: () => resolve(isRead) })
+    client.write('a body')
+    standStill(1100)
+  })
+  client.destroy()
+  socket.destroy()
+  expect(wasRead).toBe(true)
 })

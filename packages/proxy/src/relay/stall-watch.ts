@@ -1,3 +1,4 @@
+import { lookRegularly } from '@ipfleet/core/look-regularly.ts'
 import { spread } from '@ipfleet/core/spread.ts'
 
 /** Something that may last too long; it is asked now and then and acts by itself. */
@@ -15,7 +16,7 @@ export class StallWatch {
 
   add(watched: Watched): void {
     this.#watched.add(watched)
-    this.#timer ??= setInterval(() => this.#look(), everyMs).unref()
+    this.#timer ??= lookRegularly(this.#look, everyMs)
   }
 
   delete(watched: Watched): void {
@@ -24,10 +25,9 @@ export class StallWatch {
     this.#timer = undefined
   }
 
-  #look(): void {
+  readonly #look = (nowMs: number): void => {
     if (this.#isLooking) return
     this.#isLooking = true
-    const nowMs = performance.now()
     spread(
       this.#watched.values(),
       (watched) => watched.checkStall(nowMs),

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { UpstreamFault } from '../../src/http1/upstream-fault.ts'
+import { standStill } from '@ipfleet/testing/stand-still.ts'
 import { okWith, type Peer } from './scripted-server.ts'
 import { ask, TestUpstream, writeUntilStuck } from './test-upstream.ts'
 
@@ -72,7 +73,7 @@ describe('time runs out', () => {
 
   test('not while this process stands still: what came meanwhile is in time', async () => {
     const { heard } = ask(upstream.pool({ connectTimeoutMs: 100 }), '/')
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
+    standStill(300)
     const peer = await upstream.server.peer()
     await peer.request()
     peer.send(okWith('in time'))

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import type { TunnelReport } from '../../src/http1/tunnel.ts'
 import { Tunnels, type TunnelsOptions } from '../../src/http1/tunnels.ts'
-import { socketPair } from './socket-pair.ts'
+import { socketPair } from '@ipfleet/testing/socket-pair.ts'
 
 const nothing = Buffer.alloc(0)
 const opened: Socket[] = []

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { tunnelReading } from '../../src/http1/tunnel-reading.ts'
 import { Tunnels } from '../../src/http1/tunnels.ts'
-import { socketPair } from './socket-pair.ts'
+import { socketPair } from '@ipfleet/testing/socket-pair.ts'
 
 const nothing = Buffer.alloc(0)
 const opened: Socket[] = []

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { standStill } from '@ipfleet/testing/stand-still.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { Tunnel, type TunnelReport } from '../../src/http1/tunnel.ts'
 import { Tunnels } from '../../src/http1/tunnels.ts'
-import { socketPair } from './socket-pair.ts'
+import { socketPair } from '@ipfleet/testing/socket-pair.ts'
 
 const nothing = Buffer.alloc(0)
 let tunnels: Tunnels
@@ -254,6 +255,15 @@ describe('a tunnel through which nothing passes', () => {
     tunnel.look(startedMs + 10 * 300 + 400, 400, Infinity)
     await until(() => reports.length > 0)
     expect(reports).toMatchObject([{ end: 'idle', bytesUp: 5, bytesDown: 5 }])
+  })
+
+  test('is not what passes nothing because this process stands still', async () => {
+    tunnels.configure({ idleMs: 200 })
+    const { client, server, report } = await stand()
+    client.socket.write('hello')
+    standStill(600)
+    await until(() => server.text === 'hello')
+    expect(await report()).toMatchObject({ end: 'idle', bytesUp: 5 })
   })
 
   test('because a side does not read what it was left is ended, whatever that side says', async () => {

@@ -2,6 +2,7 @@ import { request as requestTls } from 'node:https'
 import { isIP } from 'node:net'
 import { http } from '@ipfleet/core/node-http.ts'
 import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
+import { abortAfter } from '@ipfleet/core/abort-after.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface HealthProbe {
@@ -30,7 +31,7 @@ export type HealthCheck = (question: HealthProbe, signal: AbortSignal) => Promis
  */
 export const checkHealth: HealthCheck = async (question, signal) => {
   const { timeoutMs } = question
-  const deadline = AbortSignal.timeout(timeoutMs)
+  const deadline = abortAfter(timeoutMs)
   try {
     const status = await statusOf(question, AbortSignal.any([signal, deadline]))
     return status >= 200 && status < 300 ? { kind: 'good' } : { kind: 'bad', reason: `answered ${status}` }

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
+import { socketPair } from '@ipfleet/testing/socket-pair.ts'
+import { standStill } from '@ipfleet/testing/stand-still.ts'
 import { type Hedgeable, HedgeWatch } from './hedge-watch.ts'
 
 beforeEach(() => void jest.useFakeTimers())
@@ -30,7 +32,8 @@ test('those asked first are hedged first, again and again, and those that were a
   jest.advanceTimersByTime(250)
   const d = waiting(watch, 'd', hedged)
   if (b) watch.delete(b)
-  jest.advanceTimersByTime(100)
+  // A millisecond more: a look comes in the turn behind its timer.
+  jest.advanceTimersByTime(101)
   expect(hedged).toEqual(['a', 'c'])
   jest.advanceTimersByTime(200)
   expect(hedged).toEqual(['a', 'c', 'd'])
@@ -62,4 +65,25 @@ test('only what waits for the backend that does not answer is asked elsewhere', 
   waiting(watch, 'c', hedged, 'one')
   watch.free('one')
   expect(hedged).toEqual(['a freed', 'c freed'])
+})
+
+test('what came while this process stood still is read before a backend counts as silent', async () => {
+  jest.useRealTimers()
+  const [backend, socket] = await socketPair()
+  const watch = new HedgeWatch()
+  const hedged: string[] = []
+  const answered = waiting(watch, 'answered', hedged)
+  socket.once('data', () => watch.delete(answered))
+  await new Promise<void>((resolve) => {
+    const silent = waiting(watch, 'silent', hedged)
+    silent.hedge = () => {
+      watch.delete(silent)
+      resolve()
+    }
+    backend.write('an answer')
+    standStill(600)
+  })
+  backend.destroy()
+  socket.destroy()
+  expect(hedged).toEqual([])
 })

@@ -1,10 +1,12 @@
+import { lookRegularly } from '@ipfleet/core/look-regularly.ts'
+
 /** A request that waits for its answer and may be asked elsewhere. */
 export interface Hedgeable {
   /** Where it stands in the watch, whose it is. */
   place: number
   /** Since when (`performance.now()`). */
   readonly askedMs: number
-  /** For how long it waits before another backend is asked too; Infinity: until its backend is found not to answer. */
+  /** For how long it waits before another backend is asked too. */
   hedgeAfterMs(): number
   /** The backend that is asked. */
   readonly backendId: string | undefined
@@ -30,7 +32,7 @@ export class HedgeWatch {
 
   add(request: Hedgeable): void {
     request.place = this.#waiting.push(request) - 1
-    this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref()
+    this.#timer ??= lookRegularly(this.#look, lookEveryMs)
   }
 
   delete(request: Hedgeable): void {
@@ -42,8 +44,7 @@ export class HedgeWatch {
     for (const request of this.#waiting) if (request?.backendId === backend) request.free()
   }
 
-  #look(): void {
-    const nowMs = performance.now()
+  readonly #look = (nowMs: number): void => {
     this.#closeGaps()
     if (this.#waiting.length === 0) {
       clearInterval(this.#timer)

@@ -62,7 +62,9 @@ export class ProxyProtocol {
 
   #await(socket: Socket, pass: (socket: Socket) => void): void {
     let bytes: Buffer = Buffer.alloc(0)
-    const timer = setTimeout(() => settle('late'), this.#headerTimeoutMs).unref()
+    // What came while this process stood still is read before a header is late.
+    const late = (): void => void (this.#waiting.has(socket) && settle('late'))
+    const timer = setTimeout(() => setImmediate(late), this.#headerTimeoutMs).unref()
     const gone = (): void => {
       clearTimeout(timer)
       this.#waiting.delete(socket)

@@ -4,6 +4,7 @@ import type { RequestOptions } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { abortAfter } from '@ipfleet/core/abort-after.ts'
 import { http } from '@ipfleet/core/node-http.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { ParentDialer } from '../dial/parent-dialer.ts'
@@ -31,7 +32,7 @@ export function createSourceCheck({ url: given, timeoutMs }: SourceCheckOptions,
     signal: AbortSignal,
     attempt: (signal: AbortSignal) => Promise<CheckVerdict>,
   ): Promise<CheckVerdict> => {
-    const deadline = AbortSignal.timeout(timeoutMs)
+    const deadline = abortAfter(timeoutMs)
     const verdict = await attempt(AbortSignal.any([signal, deadline]))
     // A parent that is silent may wait for its target.
     const isLate =
