@@ -74,11 +74,14 @@ alone('without a fleet', () => {
     const name = `stopped-${signal}`
     await harness.write(`${name}.txt`, lines.join('\n'))
     const args = [`${name}.txt`, '-o', `${name}.ndjson`, '--json']
-    fake.behave({ kind: 'latency', ms: 50 })
+    // So that the run is in its middle for as long as this takes.
+    const late = new Set(lines.slice(2000))
+    const gate = fake.hold({ when: ({ items = [] }) => items.some((item) => late.has(item)) })
     const command = harness.start(args, { env })
     await harness.waitForLines(`${name}.ndjson`, 500)
     command.kill(signal)
     await command.ended
+    gate.release()
     await until(() => isPortFree(portIn(command.said())))
     expect(linesIn(await harness.read(`${name}.ndjson`)).length).toBeLessThan(lines.length)
     fake.heal()

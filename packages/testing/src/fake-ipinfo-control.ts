@@ -16,7 +16,7 @@ export interface FakeControl {
   calls(): Promise<FakeCall[]>
   stats(): Promise<FakeStats>
   clearCalls(): Promise<void>
-  /** Resolves when `count` matching calls are in the log; rejects after `timeoutMs`, 10 s unless told, 30 s at most. */
+  /** Resolves when `count` matching calls are in the log; rejects after `timeoutMs`, 30 s unless told and at most. */
   waitForCalls(count: number, scope?: RemoteScope & { readonly timeoutMs?: number }): Promise<FakeCall>
   resetQuota(token?: string): Promise<void>
   /** Changes what a key may do; it keeps what it has used. Undefined: the token is unknown from now on. */
@@ -46,7 +46,7 @@ export function fakeControl(url: string): FakeControl {
     calls: () => ask<FakeCall[]>('GET', 'calls'),
     stats: () => ask<FakeStats>('GET', 'stats'),
     clearCalls: () => tell('DELETE', 'calls'),
-    waitForCalls: (count, { timeoutMs = 10_000, ...scope } = {}) =>
+    waitForCalls: (count, { timeoutMs = 30_000, ...scope } = {}) =>
       ask<FakeCall>('POST', 'wait', { ...scope, count, timeoutMs }),
     resetQuota: (token) => tell('POST', 'quota/reset', { token }),
     setKey: (token, key) => tell('PUT', 'key', { token, key }),
