@@ -63,7 +63,7 @@ async function follow(step: ReadmeStep, { name, place, terminals }: Visit): Prom
   }
 }
 
-const interruptTimeoutMs = 30_000
+const interruptTimeoutMs = 60_000
 
 /** A shell with one block in it, in a process group of its own as in a terminal. */
 class Terminal {

@@ -26,7 +26,7 @@ const noDocker = typeof engine === 'string' ? engine : undefined
 /** Those that the READMEs name: of replicas, edge and bulk, of the fleet's Redis, and what Compose publishes. */
 const ports = [8080, 8082, 18_080, 18_081, 18_082, 8090, 8443, 6390, ...(noDocker === undefined ? [7777, 9090] : [])]
 /** Other test files may have them for a while. */
-const portsPatienceMs = 60_000
+const portsPatienceMs = 180_000
 
 // The certificate that one block makes is in the others.
 const usesOpenssl = (script: string): boolean => /\bopenssl\b|\bipinfo\.(?:crt|toml)\b/.test(script)
@@ -42,7 +42,7 @@ possible('word for word', () => {
   let checkout: ReadmeCheckout
   beforeAll(async () => {
     checkout = await readmeCheckout(repository)
-  }, 60_000)
+  })
   afterAll(() => checkout.remove(), 120_000)
 
   test.each(readmes)(
