@@ -16,7 +16,7 @@ export interface EmbeddedFleet {
 const lookupEntry = fileURLToPath(new URL('../../../services/lookup/src/main.ts', import.meta.url))
 const endWithParent = new URL('./end-with-parent.ts', import.meta.url).href
 
-const startTimeoutMs = 30_000
+const startTimeoutMs = 60_000
 const stopGraceMs = 5000
 
 /** Defaults: a list may take hours and repeat an address at its end. */

@@ -7,9 +7,10 @@ import { within } from '@ipfleet/core/within.ts'
 import { getContainerRuntimeClient, ImageName } from 'testcontainers'
 import { redisImage } from './redis-provider-docker.ts'
 
-const engineTimeoutMs = 1_000
+/** A busy engine takes its time; one that is not there says so at once. */
+const engineTimeoutMs = 15_000
 const pullTimeoutMs = 120_000
-const startTimeoutMs = 20_000
+const startTimeoutMs = 60_000
 
 async function start(): Promise<{ readonly id: string } | { readonly obstacle: string }> {
   const client = await settled(engineTimeoutMs, getContainerRuntimeClient())

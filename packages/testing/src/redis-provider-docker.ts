@@ -7,7 +7,7 @@ import { likelyFreePort, waitUntilListening } from './service-process-port.ts'
 
 export const redisImage = 'redis:8-alpine'
 
-const loopbackTimeoutMs = 5_000
+const loopbackTimeoutMs = 30_000
 
 /**
  * Starts a container for all Redis servers of this process, and of others that are told its id, through the engine that
