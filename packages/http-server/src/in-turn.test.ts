@@ -10,14 +10,16 @@ import { listen } from './listen.ts'
 /** Those that have begun and wait for a test to answer them, by their targets. */
 const begun = new Map<string, ServerResponse>()
 let wake = (): void => {}
+// A client that has sent much rests, and on a busy machine for longer than its next request has by default.
+const limits = { headersTimeoutMs: 170_000, requestTimeoutMs: 170_000 }
 const server = createServer(
-  httpServerOptions(),
+  httpServerOptions(limits),
   inTurn((req, res) => {
     begun.set(req.url ?? '', res)
     wake()
   }),
 )
-hardenServer(server)
+hardenServer(server, limits)
 let port = 0
 
 beforeAll(async () => {
@@ -87,7 +89,7 @@ test.each([1000, 20_000])('%d pipelined requests in one write are answered in th
   let arrived = 0
   let maxWaiting = 0
   const crowd = createServer(
-    httpServerOptions(),
+    httpServerOptions(limits),
     inTurn((req, res) => {
       served.push(req.url ?? '')
       res.end(`${req.url}\n`)
@@ -97,7 +99,7 @@ test.each([1000, 20_000])('%d pipelined requests in one write are answered in th
     arrived += 1
     maxWaiting = Math.max(maxWaiting, arrived - served.length)
   })
-  hardenServer(crowd)
+  hardenServer(crowd, limits)
   const socket = connect({ port: await listen(crowd, { port: 0, host: '127.0.0.1' }), host: '127.0.0.1' })
   socket.write(targets.map((target) => get(target)).join('') + last)
   const answers = await text(socket)
@@ -130,7 +132,8 @@ test('of a client that sends ahead on many connections those are closed that bri
   const taken: Socket[] = []
   const take = (socket: Socket): void => void taken.push(socket)
   server.on('connection', take)
-  const ahead = Array.from({ length: 60 }, () => connect({ port, host: '127.0.0.1' }))
+  // From an address of its own: it rests for a while afterwards.
+  const ahead = Array.from({ length: 60 }, () => connect({ port, host: '127.0.0.1', localAddress: '127.0.0.3' }))
   const ends = ahead.map((socket) =>
     once(
       socket.on('error', () => {}),
