@@ -24,7 +24,7 @@ const withCompose = typeof engine === 'string' ? describe.skip : describe
 
 const buildTimeoutMs = 15 * 60_000
 /** Half a minute where nothing else runs. */
-const startTimeoutMs = 300_000
+const startTimeoutMs = 420_000
 
 /** Of replicas without a key. */
 const ofOfflineData = 'ipfleet_offline_built_timestamp_seconds'
