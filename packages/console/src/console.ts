@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
+import type { ResponseWriter } from '@ipfleet/http-server/response-writer.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
@@ -27,7 +28,7 @@ export interface ConsoleDeps extends OverviewSources {
   readonly clientAddress: (req: IncomingMessage) => string
   readonly readBody: (req: IncomingMessage, res: ServerResponse, maxBytes: number) => Promise<Buffer>
   /** Told before an error is answered. */
-  readonly onFailed: (res: ServerResponse, error: ProxyError) => void
+  readonly onFailed: (res: ResponseWriter, error: ProxyError) => void
   /** Aborted when this process is told to stop. */
   readonly closing: AbortSignal
   readonly logger: Pick<Logger, 'info' | 'warn'>

@@ -1,12 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
+import type { ResponseWriter } from './response-writer.ts'
 import { type ErrorAnswerOptions, sendError } from './send-error.ts'
 
 export type ErrorMiddleware = (
   error: unknown,
   req: IncomingMessage,
-  res: ServerResponse,
+  res: ResponseWriter,
   next: (error?: unknown) => void,
 ) => void
 
@@ -15,7 +16,7 @@ export type ErrorMiddleware = (
  * answer leaves. Express itself would print HTML with a stack.
  */
 export function errorHandler(
-  onError: (res: ServerResponse, error: ProxyError) => void,
+  onError: (res: ResponseWriter, error: ProxyError) => void,
   options: ErrorAnswerOptions = {},
 ): ErrorMiddleware {
   // Express knows an error handler by its four parameters.

@@ -5,6 +5,7 @@ import type { Span } from '@ipfleet/core/span.ts'
 import { parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { ConnectionRefusal } from '@ipfleet/http-server/harden-server.ts'
 import { REQUEST_ID, requestIdOf, type RequestScope } from '@ipfleet/http-server/request-id.ts'
+import type { ResponseWriter } from '@ipfleet/http-server/response-writer.ts'
 import { pino } from 'pino'
 import { type HttpLogger, pinoHttp } from 'pino-http'
 import { type AccessEntry, accessJson, accessLevel, accessText, askedJson } from './access-line.ts'
@@ -60,7 +61,7 @@ export class AccessLog {
   readonly #tags: Readonly<Record<ReturnType<typeof accessLevel>, string>>
   #startTime = ''
   #start = ''
-  readonly #begun = new WeakMap<ServerResponse, Begun>()
+  readonly #begun = new WeakMap<ResponseWriter, Begun>()
   readonly #follow: HttpLogger
 
   constructor({ logger, clientOf, tracer = noTracer }: AccessLogOptions) {
@@ -139,13 +140,13 @@ export class AccessLog {
    * As `begin`, for what is asked often: pino-http makes three loggers for each request. The id is the caller's to put on
    * the answer (`REQUEST_ID`): Node 26 writes a list of fields as it is only to a response that has none.
    */
-  beginHot(req: IncomingMessage, res: ServerResponse): RequestScope {
+  beginHot(req: IncomingMessage, res: ResponseWriter): RequestScope {
     const scope = this.#begin(req, res)
     res.once('close', () => this.write(this.#endOf(res)))
     return scope
   }
 
-  #begin(req: IncomingMessage, res: ServerResponse): RequestScope {
+  #begin(req: IncomingMessage, res: ResponseWriter): RequestScope {
     // Read now: Express changes `url`, and the address is gone when the connection is.
     const { method = '', url: path = '' } = req
     const id = requestIdOf(req.headers[idField])
@@ -177,7 +178,7 @@ export class AccessLog {
     })
   }
 
-  #endOf(res: ServerResponse): AccessEntry {
+  #endOf(res: ResponseWriter): AccessEntry {
     const { startedMs, span, ...asked } = this.#begun.get(res) ?? unseen
     const latencyUs = (performance.now() - startedMs) * 1000
     const { error, ...told } = traceOf(res)
@@ -194,7 +195,7 @@ export class AccessLog {
   }
 
   /** Notes why a request that `begin` has seen is not answered as it would be. */
-  readonly failed = (res: ServerResponse, error: ProxyError): void => {
+  readonly failed = (res: ResponseWriter, error: ProxyError): void => {
     traceOf(res).error = error
   }
 
@@ -205,6 +206,6 @@ export class AccessLog {
 const unseen = { id: '', startedMs: performance.now(), span: undefined }
 const idField = REQUEST_ID.toLowerCase()
 
-function statusOf(res: ServerResponse): number {
+function statusOf(res: ResponseWriter): number {
   return res.writableFinished ? res.statusCode : CLIENT_CLOSED_REQUEST
 }

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 
 /** What became of a request, filled in by the code that finds it out, and read by the access log. */
@@ -16,10 +15,10 @@ export interface RequestTrace {
   probe?: boolean
 }
 
-const traces = new WeakMap<ServerResponse, RequestTrace>()
+const traces = new WeakMap<object, RequestTrace>()
 
 /** The trace of the request that this response answers. */
-export function traceOf(res: ServerResponse): RequestTrace {
+export function traceOf(res: object): RequestTrace {
   let trace = traces.get(res)
   if (trace === undefined) {
     trace = {}

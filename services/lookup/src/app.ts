@@ -2,11 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { errorHandler, type ErrorMiddleware } from '@ipfleet/http-server/error-handler.ts'
+import { LaneResponse } from '@ipfleet/http-server/fast-lane/lane-response.ts'
 import type { LaneHandlers } from '@ipfleet/http-server/fast-lane/plain-connection.ts'
 import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { paceRefusals } from '@ipfleet/http-server/pace-refusals.ts'
 import { REQUEST_ID, type RequestScope, withRequest } from '@ipfleet/http-server/request-id.ts'
 import { refuse, requestGuard } from '@ipfleet/http-server/request-guard.ts'
+import type { ResponseWriter } from '@ipfleet/http-server/response-writer.ts'
 import type { ConsoleDeps } from '@ipfleet/console/console.ts'
 import { probeRoutes, type ProbeRoutesDeps } from '@ipfleet/telemetry/probe-routes.ts'
 import { RequestBudget, withBudget } from '@ipfleet/redis/request-budget.ts'
@@ -58,7 +60,7 @@ export function createApp(deps: AppDeps): App {
   const app = allRoutes(deps, answerQuery, answerError)
   const isFaulty = requestGuard()
   const turns = new FairTurns()
-  const begin = (req: IncomingMessage, res: ServerResponse, scope: RequestScope, run: () => void): void => {
+  const begin = (req: IncomingMessage, res: ResponseWriter, scope: RequestScope, run: () => void): void => {
     const client = addressSubject(deps.lookups.clientAddress(req))
     // A client that sends many requests at once delays its own.
     turns.take(client, () => {
@@ -69,7 +71,7 @@ export function createApp(deps: AppDeps): App {
     })
   }
   // Past Express and pino-http: they cost a fifth of what a query costs that is asked of upstream.
-  const beginHot = (req: IncomingMessage, res: ServerResponse): void => {
+  const beginHot = (req: IncomingMessage, res: ResponseWriter): void => {
     const scope = accessLog.beginHot(req, res)
     begin(req, res, scope, () => {
       answerQuery(req, res).catch((thrown: unknown) => {
@@ -94,7 +96,7 @@ export function createApp(deps: AppDeps): App {
   const inLane: LaneHandlers = {
     answer: deps.memoryHits.inLane,
     takes: ({ url }) => addressQuery.test(url),
-    serve: (req, exchange) => beginHot(req, exchange.response()),
+    serve: (req, exchange) => beginHot(req, new LaneResponse(exchange)),
   }
   return { handle, inLane }
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type BudgetName, exposedFields, policyField, standingMember } from '../rate-limit-fields.ts'
 import type { SlidingWindow } from '../policy.ts'
@@ -6,6 +6,7 @@ import type { Decision, PromptRateLimiter } from '../rate-limiter.ts'
 import { clientId, type ClientToken } from './client-tokens.ts'
 import type { RequestHead } from '@ipfleet/http-server/fast-lane/request-head.ts'
 import { givenToken } from '@ipfleet/http-server/given-token.ts'
+import type { ResponseWriter } from '@ipfleet/http-server/response-writer.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 /** A client whose token is known. */
@@ -101,7 +102,7 @@ export class ClientGuard {
    * @param mayAskUpstream whether it may cost units: one that cannot needs none to be left
    * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`
    */
-  async admit(req: IncomingMessage, res: ServerResponse, mayAskUpstream = true): Promise<Admission> {
+  async admit(req: IncomingMessage, res: ResponseWriter, mayAskUpstream = true): Promise<Admission> {
     const client = this.#identified(req, res)
     // Units first: a request that is refused for want of them has not used up one of its requests.
     const units = client.units && mayAskUpstream ? await this.#limiters.units.check(client.id, client.units) : undefined
@@ -119,7 +120,7 @@ export class ClientGuard {
    * What the client has used of its budgets. Counts nothing.
    * @throws ProxyError `token_missing`, `unknown_token`
    */
-  async usage(req: IncomingMessage, res: ServerResponse): Promise<Usage> {
+  async usage(req: IncomingMessage, res: ResponseWriter): Promise<Usage> {
     const { id, name, requests, units } = this.#identified(req, res)
     const [ofRequests, ofUnits] = await Promise.all([
       requests && this.#limiters.requests.check(id, requests),
@@ -135,7 +136,7 @@ export class ClientGuard {
   }
 
   /** Counts the upstream units that an admitted request has caused, before its answer is written. */
-  settle(res: ServerResponse, { client, decisions }: Admission, units: number): void {
+  settle(res: ResponseWriter, { client, decisions }: Admission, units: number): void {
     if (units === 0 || client.units === undefined || decisions.units === undefined) return
     const { units: before } = decisions
     // Not waited for: the answer is there, and the count can follow.
@@ -180,7 +181,7 @@ export class ClientGuard {
   }
 
   /** @throws ProxyError `token_missing`, `unknown_token` */
-  #identified(req: IncomingMessage, res: ServerResponse): Client {
+  #identified(req: IncomingMessage, res: ResponseWriter): Client {
     const token = givenToken(req)
     if (token === undefined) {
       res.setHeader('WWW-Authenticate', 'Bearer')
@@ -241,7 +242,7 @@ function fieldsOf({ client, decisions }: Admission): readonly string[] {
   return standing === '' ? fields : ['RateLimit', standing, ...fields]
 }
 
-function setFields(res: ServerResponse, admission: Admission): void {
+function setFields(res: ResponseWriter, admission: Admission): void {
   const fields = fieldsOf(admission)
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const [name = '', value = ''] = fields.slice(index, index + 2)

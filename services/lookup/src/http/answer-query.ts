@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { monotonicClock } from '@ipfleet/core/clock.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { asProxyError } from '@ipfleet/http-server/error-handler.ts'
 import { currentRequest, REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
+import type { ResponseWriter } from '@ipfleet/http-server/response-writer.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import type { Admission, ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
@@ -30,7 +31,7 @@ export interface QueryDeps {
 const accountPath = /^\/me(?:\?|$)/
 
 /** A query by GET or HEAD. Rejects with what is to be answered instead. */
-export type AnswerQuery = (req: IncomingMessage, res: ServerResponse) => Promise<void>
+export type AnswerQuery = (req: IncomingMessage, res: ResponseWriter) => Promise<void>
 
 /** Translates HTTP to the use case and back, for a query that needs no body. */
 export function queryAnswerer(deps: QueryDeps): AnswerQuery {
@@ -63,7 +64,7 @@ export async function respond(
   deps: QueryDeps,
   route: RouteClass,
   req: IncomingMessage,
-  res: ServerResponse,
+  res: ResponseWriter,
   find: () => Promise<Answered>,
 ): Promise<void> {
   const startedMs = monotonicClock.nowMs()
@@ -82,7 +83,7 @@ export async function respond(
 async function findFor(
   { clients }: QueryDeps,
   admission: Admission | undefined,
-  res: ServerResponse,
+  res: ResponseWriter,
   find: () => Promise<Answered>,
 ): Promise<Answered> {
   if (clients === undefined || admission === undefined) return find()
@@ -107,7 +108,7 @@ async function send(
   { record }: QueryDeps,
   route: RouteClass,
   req: IncomingMessage,
-  res: ServerResponse,
+  res: ResponseWriter,
   { answered, callback, startedMs }: Sending,
 ): Promise<void> {
   const { source, entry, origin } = answered
@@ -134,7 +135,7 @@ async function send(
 type ToldItems = Pick<Answered, 'items' | 'units'> & { readonly retryAfterSeconds?: number | undefined }
 
 /** Of a batch: what became of its items, to the client, the log and the metrics. */
-function tellItems(record: RequestRecord, res: ServerResponse, told: ToldItems): void {
+function tellItems(record: RequestRecord, res: ResponseWriter, told: ToldItems): void {
   if (told.items === undefined) return
   if (told.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(told.retryAfterSeconds))
   setItemFields(res, told)
@@ -145,7 +146,7 @@ function tellItems(record: RequestRecord, res: ServerResponse, told: ToldItems):
 function failed(
   { record }: QueryDeps,
   route: RouteClass,
-  res: ServerResponse,
+  res: ResponseWriter,
   thrown: unknown,
   startedMs: number,
 ): ProxyError {
