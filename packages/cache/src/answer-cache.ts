@@ -11,10 +11,11 @@ import {
   heldFinding,
   privateFinding,
 } from './finding.ts'
+import { MissForecast } from './miss-forecast.ts'
 import { Refreshes } from './refreshes.ts'
 import { linkToLeaders } from './traced-load.ts'
 
-export interface AnswerCacheDeps extends Omit<BatchLoadDeps, 'clock' | 'random' | 'refreshes'> {
+export interface AnswerCacheDeps extends Omit<BatchLoadDeps, 'clock' | 'random' | 'refreshes' | 'forecast'> {
   readonly clock?: Clock
   readonly random?: () => number
 }
@@ -28,7 +29,8 @@ export class AnswerCache {
   #epoch: CacheEpoch = newEpoch()
 
   constructor({ clock = monotonicClock, random = Math.random, ...deps }: AnswerCacheDeps) {
-    this.#deps = { ...deps, clock, random, refreshes: new Refreshes(deps.flight, clock) }
+    const refreshes = new Refreshes(deps.flight, clock)
+    this.#deps = { ...deps, clock, random, refreshes, forecast: new MissForecast() }
   }
 
   /** As `findMany`, for one query. */

@@ -12,6 +12,7 @@ import {
   type Settle,
 } from './flight/fleet-flight.ts'
 import type { LruStore } from './lru-store.ts'
+import type { MissForecast } from './miss-forecast.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'
 import type { Refreshes } from './refreshes.ts'
 import { tracedLoad } from './traced-load.ts'
@@ -30,6 +31,7 @@ export interface BatchLoadDeps {
   /** From 0 to 1, for choosing what is refreshed early. */
   readonly random: () => number
   readonly refreshes: Refreshes
+  readonly forecast: MissForecast
 }
 
 /** The time between two purges. */
@@ -86,16 +88,39 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
 
   /** Never throws: what goes wrong is told to those who wait. */
   async #findAll(deadlineMs: number): Promise<void> {
+    const { flight, forecast } = this.#deps
+    // The lease is then asked for with the look-up, and a miss waits once less. Where the look-up finds the answer, it was in vain.
+    const isAhead = this.#open.size === 1 && forecast.isMiss
+    const lookUp = this.#lookUp()
+    // Its rejection is handled where it is awaited.
+    lookUp.catch(() => undefined)
+    const stillOpen = (): Promise<ReadonlySet<string>> => lookUp.then(() => this.#open)
     try {
-      const toRefresh = this.#serve(await this.#deps.shared.getMany([...this.#open]))
-      if (toRefresh.length > 0) void withoutBudget(() => this.#deps.refreshes.begin(toRefresh, this.#refresh))
-      if (this.#open.size > 0) await this.#deps.flight.run([...this.#open], this, deadlineMs)
+      if (!isAhead) this.#refreshAll(await lookUp)
+      if (this.#open.size > 0) await flight.run([...this.#open], this, deadlineMs, isAhead ? stillOpen : undefined)
+      // Not before: the lease would have kept it out.
+      if (isAhead) this.#refreshAll(await lookUp)
     } catch (error) {
+      // It may have found all.
+      await lookUp.catch(() => undefined)
       const left = [...this.#open].filter((query) => !this.#loading.has(query))
       // Others load these and have not landed in time.
       if (error instanceof ProxyError) this.#fail(left, error)
       else this.failed(left, error)
     }
+  }
+
+  /** Answers what the shared tier can; gives back what of that should be loaded anew. */
+  async #lookUp(): Promise<string[]> {
+    const { shared, forecast } = this.#deps
+    const isOne = this.#open.size === 1
+    const toRefresh = this.#serve(await shared.getMany([...this.#open]))
+    if (isOne) forecast.note(this.#open.size > 0)
+    return toRefresh
+  }
+
+  #refreshAll(queries: readonly string[]): void {
+    if (queries.length > 0) void withoutBudget(() => this.#deps.refreshes.begin(queries, this.#refresh))
   }
 
   readonly #refresh = {

@@ -40,7 +40,7 @@ test('a cold miss costs at most 8 commands', async () => {
   expect(cost.length).toBeLessThanOrEqual(8)
 })
 
-test('a cold miss waits for Redis three times before upstream is asked, and once behind it', async () => {
+test('among misses, a cold miss waits for Redis twice before upstream is asked, and once behind it', async () => {
   const waits = await countRedisWaits(fleet.redis.port)
   const replica = await startReplica({
     IPINFO_KEYS: 'key-1,key-2',
@@ -51,6 +51,8 @@ test('a cold miss waits for Redis three times before upstream is asked, and once
   })
   const counts: { readonly before: number; readonly all: number }[] = []
   try {
+    // The lease is asked for ahead where look-ups find nothing.
+    await Promise.all(Array.from({ length: 20 }, (_, at) => fetch(`${replica.url}/9.9.11.${at}`)))
     for (let at = 0; at < 8; at += 1) {
       const start = waits.count
       const gate = fleet.fake.hold()
@@ -67,8 +69,8 @@ test('a cold miss waits for Redis three times before upstream is asked, and once
     waits.close()
   }
   // In some there are a probe, or a pause of a process between two commands; in one at least there is neither.
-  expect(Math.min(...counts.map(({ before }) => before))).toBeLessThanOrEqual(3)
-  expect(Math.min(...counts.map(({ all }) => all))).toBeLessThanOrEqual(4)
+  expect(Math.min(...counts.map(({ before }) => before))).toBeLessThanOrEqual(2)
+  expect(Math.min(...counts.map(({ all }) => all))).toBeLessThanOrEqual(3)
 })
 
 test('a hit in Redis costs exactly one, a GET', async () => {

@@ -82,10 +82,16 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
   /**
    * Resolves when each subject has landed or is being loaded by the caller.
    * @param deadlineMs monotonic, for what others load. A waiter that passes it gives up; it never loads freely.
+   * @param stillWanted resolves with what of them was not found elsewhere. Nothing is loaded before this is known.
    * @throws RedisUnavailable when the fleet cannot be asked about what has not landed and is not being loaded here.
    * @throws ProxyError `upstream_timeout` when the deadline passes while others load.
    */
-  async run(subjects: readonly string[], callbacks: LoadCallbacks<T>, deadlineMs: number): Promise<void> {
+  async run(
+    subjects: readonly string[],
+    callbacks: LoadCallbacks<T>,
+    deadlineMs: number,
+    stillWanted?: StillWanted,
+  ): Promise<void> {
     const session = this.#leases.open()
     const waiting = new Set(subjects)
     const awaited = new Set<string>()
@@ -96,7 +102,9 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
         const claim = (): Promise<Claimed<T>> => this.#claim(session, [...waiting], awaited)
         // Asking again is no wait beside the one for the other replica's load.
         const isFirst = awaited.size === 0
-        const { lease, leased, landed, leaseLeftMs } = await (isFirst ? claim() : withoutBudget(claim))
+        const claimed = await (isFirst ? claim() : withoutBudget(claim))
+        const { lease, leased, landed, leaseLeftMs } =
+          isFirst && stillWanted ? await onlyWanted(claimed, stillWanted, waiting) : claimed
         for (const subject of [...leased, ...landed.keys()]) waiting.delete(subject)
         if (lease && leased.length > 0) this.#beginLoad(lease, leased, callbacks)
         this.#tellLosses(lease, leased, awaited)
@@ -236,14 +244,43 @@ interface Claimed<T> {
   readonly leaseLeftMs?: number | undefined
 }
 
+type StillWanted = () => Promise<ReadonlySet<string>>
+
+/** Without what is not wanted any more: its leases are given back, and it is not waited for. */
+async function onlyWanted<T>(
+  { lease, leased, landed, leaseLeftMs }: Claimed<T>,
+  stillWanted: StillWanted,
+  waiting: Set<string>,
+): Promise<Claimed<T>> {
+  let wanted: ReadonlySet<string> = new Set()
+  try {
+    wanted = await stillWanted()
+  } finally {
+    const needless = leased.filter((subject) => !wanted.has(subject))
+    if (needless.length > 0) await lease?.release(needless)
+  }
+  for (const subject of waiting) if (!wanted.has(subject)) waiting.delete(subject)
+  const isWanted = (subject: string): boolean => wanted.has(subject)
+  const wantedLanded = new Map([...landed].filter(([subject]) => isWanted(subject)))
+  return { lease, leased: leased.filter(isWanted), landed: wantedLanded, leaseLeftMs }
+}
+
 /** Loads all without asking the fleet, for a process on its own. Never throws. */
-export async function loadAlone<T>(subjects: readonly string[], callbacks: LoadCallbacks<T>): Promise<void> {
-  const unsettled = new Set(subjects)
+export async function loadAlone<T>(
+  subjects: readonly string[],
+  callbacks: LoadCallbacks<T>,
+  _deadlineMs?: number,
+  stillWanted?: StillWanted,
+): Promise<void> {
+  const wanted = await stillWanted?.()
+  const left = wanted ? subjects.filter((subject) => wanted.has(subject)) : subjects
+  if (left.length === 0) return
+  const unsettled = new Set(left)
   const settle: Settle<T> = async (outcomes) => {
     outcomes.forEach((_outcome, subject) => unsettled.delete(subject))
     await callbacks.landed(ledResults(outcomes))
   }
-  await loadAll(subjects, callbacks, settle, unsettled)
+  await loadAll(left, callbacks, settle, unsettled)
 }
 
 function ledResults<T>(outcomes: ReadonlyMap<string, T>): Map<string, FlightResult<T>> {
