@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
 import { countRedisWaits } from '@ipfleet/testing/redis-waits.ts'
 import { startReplica } from '@ipfleet/testing/service-process.ts'
 import { observeRedis, type RedisObserver, type SeenCommand } from '@ipfleet/testing/redis-observer.ts'
@@ -8,7 +8,7 @@ import { observeRedis, type RedisObserver, type SeenCommand } from '@ipfleet/tes
 let fleet: LocalFleet
 let observer: RedisObserver
 beforeAll(async () => {
-  fleet = await startLocalFleet({ replicas: 2 })
+  fleet = await startLocalFleet({ replicas: 2, env: patientWithRedis })
   observer = await observeRedis(fleet.redis.url)
   // Scripts are sent once per server, and what a key's records hold is noted once a day; that is no part of what an
   // answer costs. There are three keys.
@@ -46,7 +46,7 @@ test('among misses, a cold miss waits for Redis twice before upstream is asked, 
     IPINFO_KEYS: 'key-1,key-2',
     IPINFO_BASE_URL: fleet.fake.url,
     REDIS_URL: `redis://127.0.0.1:${waits.port}`,
-    REDIS_TIMEOUT_MS: '5000',
+    ...patientWithRedis,
     QUOTA_POLL_SECONDS: '0',
   })
   const counts: { readonly before: number; readonly all: number }[] = []
