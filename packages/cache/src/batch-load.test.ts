@@ -1,5 +1,5 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import { type FlightResult, loadAlone } from './flight/fleet-flight.ts'
+import { type FlightResult, loadAlone } from './flight/load.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { AnswerCache } from './answer-cache.ts'

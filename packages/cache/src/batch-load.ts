@@ -4,13 +4,8 @@ import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { AnswerStore } from './answer-store.ts'
 import type { Entry } from './entry.ts'
 import { failureOf, type Finding, heldFinding, holdMs, type IsPoorer, loadedFinding, type LoadMany } from './finding.ts'
-import {
-  type FleetFlight,
-  type FlightResult,
-  loadAlone,
-  type LoadCallbacks,
-  type Settle,
-} from './flight/fleet-flight.ts'
+import type { FleetFlight } from './flight/fleet-flight.ts'
+import { type FlightResult, loadAlone, type LoadCallbacks, type Settle } from './flight/load.ts'
 import type { LruStore } from './lru-store.ts'
 import type { MissForecast } from './miss-forecast.ts'
 import type { Outcome, SharedOutcome } from './outcome.ts'

@@ -1,7 +1,7 @@
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { TraceContext } from '@ipfleet/core/trace-context.ts'
 import { type Answer, Entry } from './entry.ts'
-import type { Settle } from './flight/fleet-flight.ts'
+import type { Settle } from './flight/load.ts'
 import type { AnswerOutcome, Failure, Origin, Outcome } from './outcome.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { loadAlone } from './flight/fleet-flight.ts'
+import { loadAlone } from './flight/load.ts'
 import { type ManualClock, manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { AnswerCache } from './answer-cache.ts'

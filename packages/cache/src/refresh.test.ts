@@ -6,7 +6,7 @@ import { LruStore } from './lru-store.ts'
 import type { Outcome } from './outcome.ts'
 import type { Finding, LoadPurpose } from './finding.ts'
 import { AnswerCache } from './answer-cache.ts'
-import { loadAlone } from './flight/fleet-flight.ts'
+import { loadAlone } from './flight/load.ts'
 import { type Flight, loadingEach } from '../test/fakes.ts'
 
 const freshForMs = 10_000

@@ -1,5 +1,6 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
-import type { FleetFlight, LoadCallbacks } from './flight/fleet-flight.ts'
+import type { FleetFlight } from './flight/fleet-flight.ts'
+import type { LoadCallbacks } from './flight/load.ts'
 import type { SharedOutcome } from './outcome.ts'
 
 /** After a refresh, successful or not, a replica leaves the query alone for so long. */

@@ -15,14 +15,9 @@ export interface RequestTrace {
   probe?: boolean
 }
 
-const traces = new WeakMap<object, RequestTrace>()
+const trace = Symbol('request trace')
 
 /** The trace of the request that this response answers. */
-export function traceOf(res: object): RequestTrace {
-  let trace = traces.get(res)
-  if (trace === undefined) {
-    trace = {}
-    traces.set(res, trace)
-  }
-  return trace
+export function traceOf(res: object & { [trace]?: RequestTrace }): RequestTrace {
+  return (res[trace] ??= {})
 }

@@ -1,7 +1,7 @@
 import { noStore } from '@ipfleet/cache/answer-store.ts'
 import { LruStore } from '@ipfleet/cache/lru-store.ts'
 import { AnswerCache } from '@ipfleet/cache/answer-cache.ts'
-import { loadAlone } from '@ipfleet/cache/flight/fleet-flight.ts'
+import { loadAlone } from '@ipfleet/cache/flight/load.ts'
 import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import { LocalKeyStore } from '@ipfleet/key-pool/local-key-store.ts'

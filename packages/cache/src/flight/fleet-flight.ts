@@ -6,6 +6,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { within } from '@ipfleet/core/within.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { Claim, LandedOutcome, Lease, Leases, LeaseSession } from './leases.ts'
+import { type FlightResult, ledResults, loadAll, type LoadCallbacks, type Settle, type StillWanted } from './load.ts'
 
 /** How outcomes travel between replicas. */
 export interface OutcomeCodec<T> {
@@ -18,27 +19,6 @@ export interface OutcomeCodec<T> {
   concernsOthers(outcome: T): boolean
   /** Whether it also answers a caller who came after the load had ended, or only those who waited for it. */
   servesLatecomers(outcome: T): boolean
-}
-
-export interface FlightResult<T> {
-  readonly outcome: T
-  /** This caller's own load brought it. */
-  readonly led: boolean
-  /** Our lease was lost meanwhile: another replica's outcome may be newer than ours. */
-  readonly superseded?: boolean
-}
-
-/** Takes what a load has brought so far, one outcome for each subject. Resolves when it is shared and kept. */
-export type Settle<T> = (outcomes: ReadonlyMap<string, T>) => Promise<void>
-
-/** What a flight does for a caller that wants the outcomes of some subjects. */
-export interface LoadCallbacks<T> {
-  /** Loads those subjects that are this caller's to load, and settles every one of them, in as many steps as it likes. */
-  load(subjects: readonly string[], settle: Settle<T>): Promise<void>
-  /** These have an outcome, loaded here or elsewhere. Called once for each subject that is not failed. */
-  landed(results: ReadonlyMap<string, FlightResult<T>>): Promise<void>
-  /** Loading these broke; those among them that have landed already are not concerned. */
-  failed(subjects: readonly string[], error: unknown): void
 }
 
 /**
@@ -244,8 +224,6 @@ interface Claimed<T> {
   readonly leaseLeftMs?: number | undefined
 }
 
-type StillWanted = () => Promise<ReadonlySet<string>>
-
 /** Without what is not wanted any more: its leases are given back, and it is not waited for. */
 async function onlyWanted<T>(
   { lease, leased, landed, leaseLeftMs }: Claimed<T>,
@@ -263,45 +241,6 @@ async function onlyWanted<T>(
   const isWanted = (subject: string): boolean => wanted.has(subject)
   const wantedLanded = new Map([...landed].filter(([subject]) => isWanted(subject)))
   return { lease, leased: leased.filter(isWanted), landed: wantedLanded, leaseLeftMs }
-}
-
-/** Loads all without asking the fleet, for a process on its own. Never throws. */
-export async function loadAlone<T>(
-  subjects: readonly string[],
-  callbacks: LoadCallbacks<T>,
-  _deadlineMs?: number,
-  stillWanted?: StillWanted,
-): Promise<void> {
-  const wanted = await stillWanted?.()
-  const left = wanted ? subjects.filter((subject) => wanted.has(subject)) : subjects
-  if (left.length === 0) return
-  const unsettled = new Set(left)
-  const settle: Settle<T> = async (outcomes) => {
-    outcomes.forEach((_outcome, subject) => unsettled.delete(subject))
-    await callbacks.landed(ledResults(outcomes))
-  }
-  await loadAll(left, callbacks, settle, unsettled)
-}
-
-function ledResults<T>(outcomes: ReadonlyMap<string, T>): Map<string, FlightResult<T>> {
-  const results = new Map<string, FlightResult<T>>()
-  // `forEach` makes no pair of each.
-  outcomes.forEach((outcome, subject) => results.set(subject, { outcome, led: true }))
-  return results
-}
-
-async function loadAll<T>(
-  subjects: readonly string[],
-  callbacks: LoadCallbacks<T>,
-  settle: Settle<T>,
-  unsettled: ReadonlySet<string>,
-): Promise<void> {
-  try {
-    await callbacks.load(subjects, settle)
-    if (unsettled.size > 0) throw new Error(`a load left ${unsettled.size} of ${subjects.length} unsettled`)
-  } catch (error) {
-    callbacks.failed(subjects, error)
-  }
 }
 
 /** Sooner if the lease ends before; at once, more or less, when there is none. */

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { loadAlone } from '../../src/flight/fleet-flight.ts'
+import { loadAlone } from '../../src/flight/load.ts'
 import { at, Caller } from './caller.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { openReplica, type Replica, leaseKey, outcomeKey } from './replica.ts'

@@ -1,4 +1,4 @@
-import type { FlightResult, LoadCallbacks, Settle } from '../../src/flight/fleet-flight.ts'
+import type { FlightResult, LoadCallbacks, Settle } from '../../src/flight/load.ts'
 
 /** A caller that wants many outcomes: says what it was told to load, and loads when the test lets it. */
 export class Caller implements LoadCallbacks<string> {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isRecord } from '@ipfleet/core/json.ts'
-import type { Settle } from '@ipfleet/cache/flight/fleet-flight.ts'
+import type { Settle } from '@ipfleet/cache/flight/load.ts'
 import { sliceLength } from '@ipfleet/cache/in-slices.ts'
 import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
