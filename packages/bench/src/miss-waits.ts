@@ -15,6 +15,8 @@ export interface MissWaits {
 }
 
 const requests = 30
+/** A replica that finds nothing for a while asks for the lease with the look-up. */
+const requestsBefore = 20
 /** What is sent behind an answer has been sent by then. */
 const behindAnswerMs = 50
 
@@ -41,7 +43,9 @@ export async function countMissWaits(): Promise<MissWaits> {
   })
   opened.defer(async () => void (await replica.stop()))
   const counts: { readonly before: number; readonly all: number }[] = []
-  for (const target of manyTargets(requests)) {
+  const targets = manyTargets(requestsBefore + requests)
+  await warm(replica.url, targets.slice(0, requestsBefore))
+  for (const target of targets.slice(requestsBefore)) {
     const start = waits.count
     await warm(replica.url, [target])
     await sleep(behindAnswerMs)
