@@ -84,7 +84,7 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
   /** Never throws: what goes wrong is told to those who wait. */
   async #findAll(deadlineMs: number): Promise<void> {
     const { flight, forecast } = this.#deps
-    // The lease is then asked for with the look-up, and a miss waits once less. Where the look-up finds the answer, it was in vain.
+    // The lease is then asked for together with the look-up, which saves a miss one wait.
     const isAhead = this.#open.size === 1 && forecast.isMiss
     const lookUp = this.#lookUp()
     // Its rejection is handled where it is awaited.

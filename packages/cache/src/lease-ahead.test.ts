@@ -20,16 +20,16 @@ let look: AnswerStore['getMany']
 let claimed: () => Promise<void>
 let cache: AnswerCache
 
-const leaseOf = (token: string): Lease => ({
+const lease: Lease = {
   guards: () => true,
   isSure: () => true,
   extend: async () => {},
-  release: async (subjects) => subjects.forEach((subject) => (held.delete(subject), events.push(`${token} back`))),
+  release: async (subjects) => subjects.forEach((subject) => (held.delete(subject), events.push('lease back'))),
   publish: async (outcomes) => {
     for (const { subject } of outcomes) held.delete(subject)
     return new Set(outcomes.map(({ subject }) => subject))
   },
-})
+}
 const find = (query: string) =>
   cache.find(
     query,
@@ -42,14 +42,14 @@ beforeEach(async () => {
   events = []
   held = new Set()
   const tier = mapStore(stored)
-  look = tier.getMany
+  look = (queries) => tier.getMany(queries)
   claimed = async () => {}
   const flight = flightOver(async (subjects) => {
     events.push('claim')
     await claimed()
     if (subjects.some((subject) => held.has(subject))) return { claims: [{ kind: 'held' }], lease: undefined }
     for (const subject of subjects) held.add(subject)
-    return { claims: subjects.map(() => ({ kind: 'leased' })), lease: leaseOf('lease') }
+    return { claims: subjects.map(() => ({ kind: 'leased' })), lease }
   })
   cache = new AnswerCache({
     memory: new LruStore({ maxEntries: 100, recheckAfterMs: 1000 }),
