@@ -28,6 +28,8 @@ beforeAll(async () => {
     COOLDOWN_SECONDS: '1',
     BREAKER_OPEN_SECONDS: '1',
     QUOTA_POLL_SECONDS: '0',
+    // What upstream is late with is asked for again.
+    REQUEST_TIMEOUT_MS: '20000',
     DRAIN_MS: '0',
   })
   proxy = await startFaultyTcpProxy({ targetPort: replica.port })

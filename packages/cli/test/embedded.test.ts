@@ -54,7 +54,7 @@ alone('without a fleet', () => {
   test('it has the keys of the environment, which are shown nowhere, and asks for each address once', async () => {
     const lines = [...addresses(1500), ...addresses(1500)]
     await harness.write('twice.txt', lines.join('\n'))
-    const { code, stdout, stderr } = await harness.run(['twice.txt'], { env })
+    const { code, stdout, stderr } = await harness.run(['twice.txt'], { env: { ...env, REQUEST_TIMEOUT_MS: '60000' } })
     expect(code).toBe(0)
     expect(inputsIn(stdout)).toEqual(lines)
     const asked = fake.calls.flatMap(({ items = [] }) => [...items])

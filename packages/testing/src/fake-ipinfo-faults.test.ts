@@ -87,8 +87,11 @@ test('faults keep to their tokens, paths, methods, predicate and number', async 
   expect(statuses.map(({ status }) => status)).toEqual([200, 501, 502, 504])
   expect((await fetch(`${fake.url}/batch?token=k1`, { method: 'POST' })).status).toBe(503)
   fake.heal()
+  fake.clearCalls()
   fake.behave({ kind: 'status', status: 500, times: 1 })
-  expect([(await ask()).status, (await ask()).status]).toEqual([500, 200])
+  const last = [await ask(), await ask()].at(-1)
+  // `fetch` may ask again where a connection ended.
+  expect([last?.status, fake.calls.filter(({ status }) => status === 500).length]).toEqual([200, 1])
 })
 
 test('the newest fault wins, a latency goes with it, and one can be disarmed alone', async () => {

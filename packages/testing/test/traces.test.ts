@@ -46,7 +46,13 @@ beforeAll(async () => {
   }
   const keys = { IPINFO_KEYS: 'test-key-1', IPINFO_BASE_URL: fake.url, IPINFO_API_BASE_URL: fake.apiUrl }
   const preload = fileURLToPath(new URL('../../telemetry/test/fixture-traces-preload.ts', import.meta.url))
-  const ofReplica = { ...env, ...keys, QUOTA_POLL_SECONDS: '0', NODE_OPTIONS: `--import=${preload}` }
+  const ofReplica = {
+    ...env,
+    ...keys,
+    QUOTA_POLL_SECONDS: '0',
+    REQUEST_TIMEOUT_MS: '30000',
+    NODE_OPTIONS: `--import=${preload}`,
+  }
   replicas = await Promise.all([1, 2, 3].map(() => opened.service(startReplica(ofReplica))))
   first = replicas[0] as ServiceProcess
   bulk = await opened.service(started('bulk', { ...env, PORT: '0', LOOKUP_URL: first.url }))
