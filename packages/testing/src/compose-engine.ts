@@ -15,7 +15,7 @@ const images = ['node:26-bookworm-slim', 'redis:8-alpine', 'prom/prometheus:v3.5
 
 const commands: readonly ComposeCommand[] = [['docker', 'compose'], ['docker-compose']]
 
-const answerTimeoutMs = 10_000
+const answerTimeoutMs = 30_000
 const pullTimeoutMs = 120_000
 
 /** The engine of this machine with all images that are needed, or why there is none, as a sentence. */

@@ -28,7 +28,7 @@ async function inContainer(folder: string, args: readonly string[]): Promise<str
 
 async function works(program: string, args: readonly string[]): Promise<boolean> {
   try {
-    await execute(program, args, { timeout: 10_000 })
+    await execute(program, args, { timeout: 30_000 })
     return true
   } catch {
     return false
