@@ -61,7 +61,6 @@ export async function startEdgeFrom(
       args: ['--config', file],
       nodeFlags,
       env: { LOG_FORMAT: 'json', DRAIN_MS: '0', ...env },
-      startTimeoutMs: 20_000,
     })
     const stop = async () => {
       const exit = await edge.stop()
