@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { standStill } from '@ipfleet/testing/stand-still.ts'
 import { gracefulClose } from '../src/graceful-close.ts'
 import type { ServerLimits } from '../src/harden-server.ts'
 import { listen } from '../src/listen.ts'
@@ -206,6 +207,17 @@ describe('limits', () => {
     await ended(socket)
     expect(got()).toContain('HTTP/1.1 408')
     expect(refusals.map(({ status }) => status)).toEqual([408])
+  })
+
+  test('a request that comes while this process stands still is answered', async () => {
+    const { server, port, answeredBy } = await start({ headersTimeoutMs: 2500 })
+    const accepted = once(server, 'connection')
+    const { socket, answers } = client(port)
+    await Promise.all([accepted, once(socket, 'connect')])
+    socket.write(get('/hit'))
+    standStill(3000)
+    expect(await answers(1)).toEqual(['GET /hit '])
+    expect(answeredBy).toEqual(['lane'])
   })
 
   test('half a head is given as long as node:http gives it', async () => {

@@ -123,9 +123,11 @@ export abstract class LaneConnection {
     this.lane.attachHttp(this.socket)
   }
 
-  /** Of a connection that node:http has not seen. */
-  readonly #expired = (): void => {
-    if (this.isBusy) return
+  /** Of a connection that node:http has not seen. What came while this process stood still is read before it counts as late. */
+  readonly #expired = (): void => void setImmediate(this.#endSilent, this.socket.bytesRead)
+
+  readonly #endSilent = (bytesRead: number): void => {
+    if (this.isBusy || this.socket.destroyed || this.socket.bytesRead > bytesRead) return
     if (this.#isAnswered) this.socket.destroy()
     else this.lane.server.emit('clientError', requestTimeout(), this.socket)
   }
