@@ -36,13 +36,13 @@ export class KeepAliveLoad implements AsyncDisposable {
   /** Resolves when so many more answers have come. */
   async more(count: number): Promise<void> {
     const enough = this.answered + count
-    await until(() => this.answered >= enough, 30_000)
+    await until(() => this.answered >= enough)
   }
 
   /** Resolves when so many more have come from this backend (`127.0.0.1:8000`). */
   async moreFrom(backend: string, count: number): Promise<void> {
     const enough = (this.answeredBy.get(backend) ?? 0) + count
-    await until(() => (this.answeredBy.get(backend) ?? 0) >= enough, 30_000)
+    await until(() => (this.answeredBy.get(backend) ?? 0) >= enough)
   }
 
   /** Resolves when all clients have left by themselves. */

@@ -221,7 +221,7 @@ withHaproxy('HAProxy', () => {
 test('after a reload others speak it, and a header that does not come in time is 408', async () => {
   await edge.rewrite(edgeToml(fileOf(['127.0.0.2'], 1)))
   edge.kill('SIGHUP')
-  await edge.waitForLine(({ msg }) => msg === 'configuration taken over', 30_000)
+  await edge.waitForLine(({ msg }) => msg === 'configuration taken over')
   expect((await ask(edge.port)).status).toBe(200)
   const { answers, end } = await converse(edge.port, v1('192.0.2.1').slice(0, 20), { from: '127.0.0.2' })
   expect([answers.map(({ status }) => status), end === 'open']).toEqual([[408], false])

@@ -91,7 +91,7 @@ describe.each([1, 3])('under load of 50 clients, with workers = %d', (workers) =
     await load.more(300)
     await load.stop()
     expect(load.faults).toEqual([])
-  }, 40_000)
+  })
 })
 
 test('a limit that is changed counts anew; one that is not goes on counting', async () => {
