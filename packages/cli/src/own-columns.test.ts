@@ -11,3 +11,14 @@ test('a member of a list is kept whatever its name, and is no part of other colu
   const table = new OwnColumns(['ip', 'constructor'], undefined)
   expect(table.joinedValues(results, own, ['org'])).toEqual([['8.8.8.8', undefined, 'a', '']])
 })
+
+test('what a table has no column for is noted, but not blanks at the end of a row', () => {
+  const table = new OwnColumns(['ip', 'a'], undefined)
+  table.noteLeftOut([{ kind: 'cells', cells: ['8.8.8.8', '1', ''] }, undefined])
+  expect(table.leftOut).toEqual([])
+  table.noteLeftOut([
+    { kind: 'cells', cells: ['8.8.8.8', '1', '', 'x'] },
+    { kind: 'object', members: { ip: '8.8.8.8', late: null } },
+  ])
+  expect(table.leftOut).toEqual(['column_4', 'late'])
+})

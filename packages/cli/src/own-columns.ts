@@ -28,7 +28,7 @@ export class OwnColumns {
 
   /** Columns that only later rows have, so that a table has none of them. */
   get leftOut(): readonly string[] {
-    return [...this.#left]
+    return [...this.#left].slice(0, maxLeftOut)
   }
 
   /** Of a table: those of the list, then those that are added. */
@@ -41,7 +41,8 @@ export class OwnColumns {
     for (const row of own) {
       if (row === undefined || row.kind === 'text' || this.#left.size >= maxLeftOut) continue
       if (row.kind === 'cells' && row.cells.length <= this.#columns.length) continue
-      for (const [name] of entriesOf(row, this.#columns)) if (!this.#known.has(name)) this.#left.add(name)
+      for (const [name, value] of entriesOf(row, this.#columns))
+        if (!this.#known.has(name) && value !== '') this.#left.add(name)
     }
   }
 
