@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net'
 import { Counts } from '@ipfleet/core/counts.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
+import { UnorderedList } from '@ipfleet/core/unordered-list.ts'
 import { plainAddress } from '@ipfleet/net/client-address.ts'
 
 /** Why nothing can be taken: all is taken, or the client holds as much as one client may. */
@@ -17,6 +18,8 @@ export interface ConnectionLimitsOptions {
   readonly onRefused?: (why: QuotaRefusal) => void
 }
 
+const openPlace = Symbol('place among the open connections')
+
 /**
  * How many connections there may be, in all and from one client. Those over it are closed before anything
  * is read of them. Streams of
@@ -25,7 +28,7 @@ export interface ConnectionLimitsOptions {
 export class ConnectionLimits {
   /** Connections that were closed because there were too many. */
   refused = 0
-  readonly #open = new Set<Socket>()
+  readonly #open = new UnorderedList<Socket>(openPlace)
   /** Connections and streams. */
   #taken = 0
   #options: ConnectionLimitsOptions

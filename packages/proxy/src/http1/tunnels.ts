@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { lookRegularly } from '@ipfleet/core/look-regularly.ts'
+import { UnorderedList } from '@ipfleet/core/unordered-list.ts'
 import { Tunnel, type TunnelReport } from './tunnel.ts'
 
 export type { TunnelReport } from './tunnel.ts'
@@ -12,12 +13,14 @@ export interface TunnelsOptions {
   readonly maxMs?: number
 }
 
+const tunnelPlace = Symbol('place among the tunnels')
+
 /**
  * Pairs of sockets whose bytes go over from one to the other. Each direction ends by itself (half-close), and a slow
  * reader slows down its writer. One timer looks after all of them.
  */
 export class Tunnels {
-  readonly #open = new Set<Tunnel>()
+  readonly #open = new UnorderedList<Tunnel>(tunnelPlace)
   readonly #keeper = { maxBytes: Infinity, over: (tunnel: Tunnel): void => this.#over(tunnel) }
   #idleMs = Infinity
   #maxMs = Infinity

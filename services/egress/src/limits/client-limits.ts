@@ -68,6 +68,7 @@ export interface TunnelLimiterOptions {
 /** A slot for one tunnel, from before it is dialled until it has ended. */
 export interface TunnelSlot {
   readonly holder: string
+  isHeld: boolean
 }
 
 /** The client's side of a tunnel. */
@@ -84,7 +85,7 @@ export class TunnelLimiter {
   readonly #tunnels: Tunnels
   readonly #options: TunnelLimiterOptions
   readonly #record: Pick<RequestRecord, 'tunnelOpened' | 'tunnelEnded'>
-  readonly #slots = new Set<TunnelSlot>()
+  #slots = 0
   readonly #byHolder = new Counts()
 
   constructor(
@@ -107,18 +108,19 @@ export class TunnelLimiter {
         retryAfterSeconds: 1,
       })
     }
-    if (this.#slots.size >= this.#options.maxTunnels) {
+    if (this.#slots >= this.#options.maxTunnels) {
       throw refusal('overloaded', 'connection_limit_reached', 'tunnels in all', { retryAfterSeconds: 1 })
     }
-    const slot = { holder }
     this.#byHolder.add(holder, 1)
-    this.#slots.add(slot)
-    return slot
+    this.#slots += 1
+    return { holder, isHeld: true }
   }
 
   /** May be called more than once. */
   release(slot: TunnelSlot): void {
-    if (!this.#slots.delete(slot)) return
+    if (!slot.isHeld) return
+    slot.isHeld = false
+    this.#slots -= 1
     this.#byHolder.add(slot.holder, -1)
   }
 

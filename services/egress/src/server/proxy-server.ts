@@ -3,6 +3,7 @@ import { createServer as createTcp, type Server as TcpServer, type Socket } from
 import type { Duplex } from 'node:stream'
 import { http } from '@ipfleet/core/node-http.ts'
 import type { Certificate } from '@ipfleet/core/certificate-files.ts'
+import { UnorderedList } from '@ipfleet/core/unordered-list.ts'
 import { ConnectionLimits, type QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 import { trackConnections } from '@ipfleet/http-server/connection-tracker.ts'
 import { gracefulClose, type GracefulCloseOptions } from '@ipfleet/http-server/graceful-close.ts'
@@ -42,6 +43,8 @@ const againTimeoutMs = 75_000
 /** As Node has it for the others. */
 const maxHeadBytes = 16_384
 
+const openingPlace = Symbol('place among the connections that open')
+
 /**
  * The server that clients connect to, with and without TLS. Listeners hand it the connections, and it decides by their
  * first bytes who reads them: SOCKS5; the head of a CONNECT, which is read here, more leniently and at less cost than in
@@ -53,7 +56,7 @@ export class ProxyServer {
   readonly #speaks: ReadonlySet<Protocol>
   readonly #limits: ConnectionLimits
   /** Connections of which it is not known who reads them. */
-  readonly #opening = new Set<Socket>()
+  readonly #opening = new UnorderedList<Socket>(openingPlace)
   /** Of these, those whose clients were asked for credentials. */
   readonly #challenged = new Set<Socket>()
   readonly #listeners: TcpServer[] = []

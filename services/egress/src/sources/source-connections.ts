@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { Counts } from '@ipfleet/core/counts.ts'
+import { UnorderedList } from '@ipfleet/core/unordered-list.ts'
 import type { Source, SourceCheck } from './source-pool.ts'
 
 /**
@@ -67,11 +68,13 @@ const never = new AbortController().signal
 /** A property in place of a closure for each socket: an idle tunnel should stay small. */
 const connectionsOf = Symbol('connections of the source')
 
+const sourcePlace = Symbol('place among the connections of the source')
+
 type SourceSocket = Socket & { [connectionsOf]?: AddressConnections }
 
 class AddressConnections {
   readonly source: Source
-  readonly #sockets = new Set<SourceSocket>()
+  readonly #sockets = new UnorderedList<SourceSocket>(sourcePlace)
   readonly #onEmpty: () => void
 
   constructor(source: Source, onEmpty: () => void) {
