@@ -1,4 +1,5 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import { http } from '@ipfleet/core/node-http.ts'
 import type { ResponseWriter } from '../response-writer.ts'
 import type { LaneExchange, LaneListener } from './lane-exchange.ts'
 
@@ -96,7 +97,7 @@ export class LaneResponse implements ResponseWriter, LaneListener {
       if (!plainValue.test(value)) return undefined
       lines += `${fields[index]}: ${value}\r\n`
     }
-    const start = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`
+    const start = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n`
     return `${start}${lines}${this.#exchange.connectionFields().all}\r\n${body ?? ''}`
   }
 
