@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
-import { type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { type LocalFleet, patientWithRedis, startLocalFleet } from './local-fleet.ts'
 
 /** Keys of two plans in one pool (issue 12): full records are the richest there are, and what all have is asked of all. */
 let redis: TestRedis
@@ -26,7 +26,7 @@ async function fleetOf(replicas: number, env: Readonly<Record<string, string>>):
     replicas,
     keys: Object.keys(keys),
     fake: { keys },
-    env,
+    env: { ...patientWithRedis, ...env },
   })
   if (env['QUOTA_POLL_SECONDS'] !== '0') {
     await until(async () =>
