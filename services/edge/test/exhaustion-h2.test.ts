@@ -88,20 +88,24 @@ test('streams that are opened and reset at once (CVE-2023-44487): the connection
   await expectOthersServed()
 })
 
-test('a client that resets streams on one connection after the other gets no more of them, others are served', async () => {
+test('a client that resets streams on many connections gets no more of them, others are served', async () => {
   const cancel = Buffer.from([0, 0, 0, 8])
   let refused = 0
-  for (let connection = 0; connection < 40 && refused === 0; connection += 1) {
-    const wire = await H2Wire.to(edge.port, Buffer.alloc(0), '127.0.0.5')
-    wires.push(wire)
-    // Fewer than end a connection by themselves.
-    for (let count = 0; count < 150; count += 1) wire.frame(h2.RST_STREAM, 0, wire.begin(get('/reset')), cancel)
-    const ping = wire.ask(get('/last'))
-    const end = await Promise.race([ping, wire.ended])
-    if (end === undefined || end.kind !== 'answered') refused += 1
-    wire.socket.destroy()
+  // Some side by side, for they count within ten seconds.
+  for (let round = 0; round < 5 && refused === 0; round += 1) {
+    const crowd = await Promise.all(
+      Array.from({ length: 12 }, () => H2Wire.to(edge.port, Buffer.alloc(0), '127.0.0.5')),
+    )
+    wires.push(...crowd)
+    for (const wire of crowd) {
+      // Fewer than end a connection by themselves.
+      for (let count = 0; count < 150; count += 1) wire.frame(h2.RST_STREAM, 0, wire.begin(get('/reset')), cancel)
+    }
+    const ends = await Promise.all(crowd.map((wire) => wire.ask(get('/last'))))
+    refused = ends.filter(({ kind }) => kind !== 'answered').length
+    for (const wire of crowd) wire.destroy()
   }
-  expect(refused).toBe(1)
+  expect(refused).toBeGreaterThan(0)
   await expectOthersServed()
 })
 

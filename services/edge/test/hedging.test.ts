@@ -126,7 +126,7 @@ test('a backend that its checks find unhealthy frees what waits for it, as soon 
   await using edge = await startEdge({
     backends: [first.port, second.port],
     tables:
-      '[health]\npath = "/readyz"\ninterval_seconds = 0.2\n[retry]\nhedge_after_ms = 60000\n[[routes]]\nprefix = "/off"\nupstreams = "default"\nhedge_after_ms = 0',
+      '[health]\npath = "/readyz"\ninterval_seconds = 0.2\ntimeout_ms = 20000\n[retry]\nhedge_after_ms = 60000\n[[routes]]\nprefix = "/off"\nupstreams = "default"\nhedge_after_ms = 0',
   })
   await edge.waitForLine(told(second.port))
   const askedOnce = ['/off', '/jobs/1'].map((path) => ask(edge.port, path))

@@ -12,7 +12,7 @@ let edge: RunningEdge
 let trusting: RunningEdge
 beforeAll(async () => {
   backend = await RecordingBackend.start()
-  const server = 'header_timeout_seconds = 2'
+  const server = 'header_timeout_seconds = 4'
   edge = await startEdge({ backends: [backend.port], server })
   trusting = await startEdge({ backends: [backend.port], server, env: { TRUST_PROXY: '127.0.0.0/8' } })
 })

@@ -352,7 +352,7 @@ test('clients of HTTP/2 that come back while the edge drains are served until th
   server.write(`${ok('Content-Length: 4')}held`)
   expect((await held).body).toBe('held')
   const answers: number[] = []
-  for (let elapsedMs = 0; elapsedMs < 1500; elapsedMs = performance.now() - startMs) {
+  for (let elapsedMs = 0; elapsedMs < 1000; elapsedMs = performance.now() - startMs) {
     const again = await h2Session(stopping.port, certificate.cert)
     answers.push((await h2Ask(again, { ':path': '/' })).status)
     again.close()
@@ -362,5 +362,5 @@ test('clients of HTTP/2 that come back while the edge drains are served until th
   await idleClosed
   expect(performance.now() - startMs).toBeGreaterThan(4900)
   expect(await stopping.exited).toEqual({ code: 0, signal: null })
-  expect(performance.now() - startMs).toBeLessThan(30_000)
+  expect(performance.now() - startMs).toBeLessThan(60_000)
 })

@@ -31,8 +31,8 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((close) => close()))
 })
 
-/** On a busy machine an answer after 100 ms is none; tests about that say so themselves. */
-const patient = { REDIS_TIMEOUT_MS: '1000' } as const
+/** A busy machine may stand still for two seconds; tests about a Redis that does not answer say so themselves. */
+const patient = { REDIS_TIMEOUT_MS: '10000' } as const
 
 /** Edges with these tables and the same Redis, for clients that name themselves. */
 async function edgesWith(count: number, tables: string, env: EdgeStart['env'] = patient): Promise<RunningEdge[]> {
@@ -338,12 +338,14 @@ describe('who is not counted, or not served', () => {
 
 describe('while Redis is away', () => {
   const limit = 40
+  const deadlineMs = 3000
+  const own = { REDIS_TIMEOUT_MS: String(deadlineMs) }
   let ownRedis: TestRedis
   let edges: readonly RunningEdge[]
   beforeAll(async () => {
     ownRedis = await startTestRedis()
     await using seen = await observeRedis(ownRedis.url)
-    edges = await edgesWith(2, windowOf(limit), { ...patient, REDIS_URL: ownRedis.url })
+    edges = await edgesWith(2, windowOf(limit), { ...own, REDIS_URL: ownRedis.url })
     opened.length = 0
     await until(() => eachKnowsOfTheOther(seen.commands().filter(isBeat)))
   })
@@ -361,9 +363,9 @@ describe('while Redis is away', () => {
     for (let turn = 0; turn < 60; turn += 1) later.push(...(await Promise.all(timed(other, [edges[turn % 2]!], 1))))
     expect(tally(stuck.map(({ reply }) => reply))).toEqual({ 200: limit - 10, 429: 60 - (limit - 10) })
     expect(tally(later.map(({ reply }) => reply))).toEqual({ 200: limit, 429: 60 - limit })
-    // Nobody waits longer than the deadline of a second, and soon nobody waits any more. The rest is the machine's.
-    expect(longestMs([...stuck, ...later])).toBeLessThan(20_000)
-    expect(later.filter(({ tookMs }) => tookMs > 900).length).toBeLessThanOrEqual(10)
+    // Nobody waits longer than the deadline, and soon nobody waits any more. The rest is the machine's.
+    expect(longestMs([...stuck, ...later])).toBeLessThan(30_000)
+    expect(later.filter(({ tookMs }) => tookMs > deadlineMs - 100).length).toBeLessThanOrEqual(10)
     await ownRedis.resume()
     await Promise.all(edges.map((edge) => until(() => reachesRedis(edge))))
     expect(tally(await askByTurns(newClient(), edges, 2 * limit))).toEqual({ 200: limit, 429: limit })
@@ -379,7 +381,7 @@ describe('while Redis is away', () => {
     expect(tally(await askByTurns(newClient(), edges, 2 * limit))).toEqual({ 200: limit, 429: limit })
     await using seen = await observeRedis(ownRedis.url)
     await until(async () => (await seen.dump()).includes(`:${client}} = ["index"`))
-    const late = await edgesWith(1, windowOf(limit), { ...patient, REDIS_URL: ownRedis.url })
+    const late = await edgesWith(1, windowOf(limit), { ...own, REDIS_URL: ownRedis.url })
     expect((await askAs(client, late[0]!)).status).toBe(429)
   })
 
@@ -387,7 +389,7 @@ describe('while Redis is away', () => {
     const late = await startTestRedis()
     opened.push(() => late.stop())
     await late.kill()
-    const env = { TRUST_PROXY: 'loopback', REDIS_URL: late.url, ...patient }
+    const env = { TRUST_PROXY: 'loopback', REDIS_URL: late.url, ...own }
     const edge = await startEdge({ backends: [backend.port], tables: windowOf(3), env })
     opened.push(() => edge.stop())
     expect(tally(await askTogether(newClient(), [edge], 5))).toEqual({ 200: 3, 429: 2 })

@@ -12,7 +12,7 @@ beforeAll(async () => {
   backend = await RecordingBackend.start()
   edge = await startEdge({
     backends: [backend.port],
-    server: ['header', 'body'].map((what) => `${what}_timeout_seconds = 2`).join('\n'),
+    server: ['header', 'body'].map((what) => `${what}_timeout_seconds = 4`).join('\n'),
     tables: '[retry]\nattempts = 0',
   })
 })

@@ -171,7 +171,7 @@ describe('a tunnel', () => {
   })
 
   test('opened before or after the edge is told to stop goes on for DRAIN_MS', async () => {
-    const stopping = await startEdge({ backends: [backend.port], env: { DRAIN_MS: '3000' } })
+    const stopping = await startEdge({ backends: [backend.port], env: { DRAIN_MS: '5000' } })
     const before = await tunnel(stopping)
     const startMs = performance.now()
     stopping.kill('SIGTERM')
@@ -182,10 +182,10 @@ describe('a tunnel', () => {
       await server.saw('still open')
     }
     await Promise.all([before, after].flatMap(({ client: near, server }) => [near.ended, server.ended]))
-    expect(performance.now() - startMs).toBeGreaterThan(2900)
+    expect(performance.now() - startMs).toBeGreaterThan(4900)
     before.client.destroy()
     expect(await stopping.exited).toEqual({ code: 0, signal: null })
-    expect(performance.now() - startMs).toBeLessThan(30_000)
+    expect(performance.now() - startMs).toBeLessThan(60_000)
   })
 })
 

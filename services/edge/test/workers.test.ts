@@ -42,13 +42,15 @@ test('whichever worker is scraped, the metrics are the sum of all, to the reques
     for (let turn = 0; turn < 25; turn++) await fleet.ask()
   }
   await Promise.all(Array.from({ length: 20 }, client))
-  for (let scrape = 1; scrape <= 4; scrape++) {
+  let scrapes = 0
+  // A worker that stands still is not waited for: it counts by what it said last, until it runs again.
+  const isSum = async (): Promise<boolean> => {
+    scrapes += 1
     const { body } = await fleet.ask('/metrics')
-    expect(metricIn(body, 'requests_total{path="/"}')).toBe(500)
-    expect(metricIn(body, 'd_seconds_bucket{le="1"}')).toBe(500 + scrape)
-    expect(metricIn(body, 'd_seconds_count')).toBe(500 + scrape)
-    expect(metricIn(body, 'ipfleet_edge_workers')).toBe(4)
+    const counts = ['requests_total{path="/"}', 'd_seconds_bucket{le="1"}', 'd_seconds_count', 'ipfleet_edge_workers']
+    return counts.map((series) => metricIn(body, series)).join() === [500, 500 + scrapes, 500 + scrapes, 4].join()
   }
+  for (let turn = 0; turn < 4; turn++) await until(isSum)
 })
 
 test('a worker that is killed is replaced while requests go on, and no counter goes back', async () => {
@@ -188,11 +190,15 @@ test('while the primary hangs a worker keeps to its share, and nobody waits for 
   const agent = keepAlive()
   await fleet.ask('/', { agent })
   fleet.kill('SIGSTOP')
-  const beganMs = performance.now()
   const answers: Answer[] = []
-  for (let turn = 0; turn < 15; turn++) answers.push(await fleet.ask('/limited', { agent }))
-  // One wait of 500 ms; from then on the primary is not asked. Fifteen waits would be 7.5 s.
-  expect(performance.now() - beganMs).toBeLessThan(5000)
+  const tookMs: number[] = []
+  for (let turn = 0; turn < 15; turn++) {
+    const beganMs = performance.now()
+    answers.push(await fleet.ask('/limited', { agent }))
+    tookMs.push(performance.now() - beganMs)
+  }
+  // One waits for 500 ms; from then on the primary is not asked. The machine may hold up some others.
+  expect(tookMs.filter((ms) => ms >= 490).length).toBeLessThan(8)
   expect(kindsOf(answers)).toEqual(tenAndThen(5))
   fleet.kill('SIGCONT')
   // What was let through meanwhile is reported: of forty, ten are gone.
