@@ -30,7 +30,7 @@ const addressesIn = (reply: Reply): (string | undefined)[] =>
 describe('batches and single queries that are asked at the same time', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
-    fleet = await startLocalFleet({ redis, replicas: 3, env: { REQUEST_TIMEOUT_MS: '8000' } })
+    fleet = await startLocalFleet({ redis, replicas: 3 })
   })
   afterAll(() => fleet.stop())
   beforeEach(() => fleet.fake.clearCalls())
@@ -136,7 +136,8 @@ describe('batches and single queries that are asked at the same time', () => {
     const killedMs = performance.now()
     doomed.kill('SIGKILL')
     const replies = await Promise.all(waiting)
-    expect(performance.now() - killedMs).toBeLessThan(10_000)
+    // Waiting for the lost answer would take the 20 s that a request may.
+    expect(performance.now() - killedMs).toBeLessThan(15_000)
     expect(replies.map(addressesIn)).toEqual([items, items])
     await expectAskedOnce(fleet, items, { lost: 1 })
     gate.release()
@@ -163,7 +164,7 @@ describe('without Redis', () => {
     const startedMs = performance.now()
     const parts = [items.slice(0, 40), items.slice(20)]
     const replies = await Promise.all(parts.map((part) => fleet.ask('/batch', post(part))))
-    expect(performance.now() - startedMs).toBeLessThan(10_000)
+    expect(performance.now() - startedMs).toBeLessThan(15_000)
     expect(replies.map(addressesIn)).toEqual(parts)
     await expectAskedOnce(fleet, items)
     expect(cacheStatus(await fleet.ask('/batch', post(items)))).toContain('detail=l1')

@@ -118,7 +118,7 @@ describe('the replica that asks for all', () => {
     const replies = await Promise.all(survivors.map(({ reply }) => reply))
     const elapsedMs = performance.now() - killedMs
     expect(statuses(replies)).toEqual({ 200: (many / replicas) * (replicas - 1) })
-    expect(elapsedMs).toBeLessThan(10_000)
+    expect(elapsedMs).toBeLessThan(20_000)
     expect(fleet.fake.callsTo('/9.9.9.8').length).toBeLessThanOrEqual(1 + (await mostCalls(fleet, 1)))
     // Those who asked the dead replica have lost their connection: they know, and can ask another.
     expect(await lost).toEqual({ status: 0 })

@@ -21,7 +21,7 @@ const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}
 describe('three replicas with three keys', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
-    fleet = await startLocalFleet({ redis, replicas: 3, env: { COOLDOWN_SECONDS: '1' } })
+    fleet = await startLocalFleet({ redis, replicas: 3, env: { COOLDOWN_SECONDS: '3' } })
   })
   afterAll(() => fleet.stop())
   afterEach(() => fleet.fake.heal())
@@ -46,22 +46,19 @@ describe('three replicas with three keys', () => {
     // Turns go round, so at most three requests of one replica come across it.
     const met = fleet.fake.nextCall(({ token }) => token === limited)
     const replies = [await fleet.ask(fresh()), await fleet.ask(fresh()), await fleet.ask(fresh())]
-    const { path } = await met
+    const { path, atMs } = await met
     expect(replies.map(({ status }) => status)).toEqual([200, 200, 200])
     expect(fleet.fake.callsTo(path).map(({ status }) => status)).toEqual([429, 200])
 
-    const benchedMs = performance.now()
     fleet.fake.clearCalls()
     for (const replica of [0, 1, 2]) expect((await healthOf(fleet, replica)).keys).toMatchObject({ cooling: 1 })
     await fleet.askAll(18, fresh)
-    const isUsed = (): boolean => (fleet.fake.countByToken()[limited] ?? 0) > 0
-    // A machine that needs the whole bench for those 18 requests proves nothing either way.
-    expect(isUsed() && performance.now() - benchedMs < 800).toBe(false)
-    await until(async () => {
+    const next = await until(async () => {
       expect((await fleet.ask(fresh())).status).toBe(200)
-      return isUsed()
+      return fleet.fake.calls.find(({ token }) => token === limited)
     })
-    expect(performance.now() - benchedMs).toBeGreaterThan(800)
+    // By upstream's clock: the bench begins after the refused call came there.
+    expect(next.atMs - atMs).toBeGreaterThan(2900)
     expect((await healthOf(fleet, 2)).keys).toEqual({ total: 3, active: 3, cooling: 0 })
   })
 
@@ -96,12 +93,13 @@ describe('all keys benched', () => {
       status: 503,
       error: { title: 'All keys are cooling down', message: expect.any(String) },
     })
-    expect(first.headers['retry-after']).toBe('7')
+    // On a machine that stood still meanwhile some seconds less, of 7.
+    expect(['4', '5', '6', '7']).toContain(first.headers['retry-after'])
     expect(fleet.fake.calls.map(({ token = '' }) => token).toSorted(byText)).toEqual(Object.keys(seconds))
 
     const elsewhere = await fleet.ask('/1.2.3.4', { replica: 1 })
     expect(elsewhere.status).toBe(503)
-    expect(Number(elsewhere.headers['retry-after'])).toBeGreaterThanOrEqual(5)
+    expect(Number(elsewhere.headers['retry-after'])).toBeGreaterThan(0)
     expect(Number(elsewhere.headers['retry-after'])).toBeLessThanOrEqual(7)
     expect(fleet.fake.calls).toHaveLength(3)
     expect(await healthOf(fleet, 1)).toMatchObject({ status: 'degraded', keys: { total: 3, active: 0, cooling: 3 } })
@@ -127,19 +125,19 @@ describe('all keys benched', () => {
 describe('one request', () => {
   test('has one deadline over all the keys that it tries', async () => {
     const keys = ['test-key-1', 'test-key-2', 'test-key-3', 'test-key-4', 'test-key-5']
-    await using fleet = await startLocalFleet({ redis, keys, env: { REQUEST_TIMEOUT_MS: '4000' } })
+    await using fleet = await startLocalFleet({ redis, keys, env: { REQUEST_TIMEOUT_MS: '8000' } })
     await fleet.ask('/9.9.9.8')
     fleet.fake.behave({ kind: '429-storm' })
-    fleet.fake.behave({ kind: 'latency', ms: 2400 })
+    fleet.fake.behave({ kind: 'latency', ms: 5000 })
     const startedMs = performance.now()
     const reply = await fleet.ask('/9.9.9.9')
     const elapsedMs = performance.now() - startedMs
     expect(reply.status).toBe(504)
     // Two, unless the machine stood still.
     expect([1, 2]).toContain(fleet.fake.callsTo('/9.9.9.9').length)
-    // Every key with a deadline of its own would make twelve seconds of it.
-    expect(elapsedMs).toBeGreaterThan(3900)
-    expect(elapsedMs).toBeLessThan(9000)
+    // Every key with a deadline of its own would make twenty-five seconds of it.
+    expect(elapsedMs).toBeGreaterThan(7900)
+    expect(elapsedMs).toBeLessThan(20_000)
     // The second key did not answer in time, which is not its fault.
     expect((await healthOf(fleet)).keys).toEqual({ total: 5, active: 4, cooling: 1 })
   })
@@ -175,16 +173,16 @@ describe('a key whose bench has ended', () => {
       redis,
       replicas: 2,
       keys: ['test-key-1'],
-      env: { COOLDOWN_SECONDS: '1' },
+      env: { COOLDOWN_SECONDS: '3' },
     })
     fleet.fake.behave({ kind: '429-storm' })
-    expect((await fleet.ask(fresh())).headers['retry-after']).toBe('1')
+    expect(['1', '2', '3']).toContain((await fleet.ask(fresh())).headers['retry-after'])
     await until(async () => (await healthOf(fleet)).keys.cooling === 0)
     fleet.fake.clearCalls()
     const replies = await fleet.askAll(8, fresh)
-    expect(replies.map(({ status, headers }) => [status, headers['retry-after']])).toEqual(
-      Array.from({ length: 8 }, () => [503, '2']),
-    )
+    expect(replies.map(({ status }) => status)).toEqual(Array(8).fill(503))
+    // Six seconds, less what the machine stood still.
+    for (const { headers } of replies) expect(['4', '5', '6']).toContain(headers['retry-after'])
     expect(fleet.fake.calls).toHaveLength(1)
   })
 })

@@ -21,7 +21,7 @@ test('a replica whose log is not read any more still ends when it is told to', a
     await once(replica.stdout, 'close')
     const exited = once(replica, 'exit')
     replica.kill('SIGTERM')
-    const giveUp = setTimeout(() => replica.kill('SIGKILL'), 8000)
+    const giveUp = setTimeout(() => replica.kill('SIGKILL'), 30_000)
     expect(await exited).toEqual([0, null])
     clearTimeout(giveUp)
   } finally {

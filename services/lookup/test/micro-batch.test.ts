@@ -6,7 +6,7 @@ let redis: TestRedis
 let fleet: LocalFleet
 beforeAll(async () => {
   redis = await startTestRedis()
-  fleet = await startLocalFleet({ redis, env: { MICRO_BATCH_MS: '100' } })
+  fleet = await startLocalFleet({ redis, env: { MICRO_BATCH_MS: '500' } })
 })
 afterAll(async () => {
   await fleet.stop()
