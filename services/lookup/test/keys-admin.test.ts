@@ -74,10 +74,9 @@ describe('/keys', () => {
     const startedMs = Date.now()
     const benched = await act(`/keys/${id}/bench?seconds=30`)
     const row = benched.json() as Row
-    expect([benched.status, row]).toMatchObject([
-      200,
-      { id, state: 'cooling', reason: 'operator', seconds: 30, share: 0 },
-    ])
+    expect([benched.status, row]).toMatchObject([200, { id, state: 'cooling', reason: 'operator', share: 0 }])
+    expect(Number(row['seconds'])).toBeGreaterThan(20)
+    expect(Number(row['seconds'])).toBeLessThanOrEqual(30)
     const untilMs = Date.parse(String(row['until'])) - startedMs
     expect(untilMs).toBeGreaterThan(29_000)
     expect(untilMs).toBeLessThan(40_000)
@@ -94,14 +93,17 @@ describe('/keys', () => {
     const [id] = ids
     fleet.fake.behave({ kind: '429-storm', tokens: [limited], times: 1 })
     await useOf(fleet, 6)
-    expect(await rows(fleet, 1)).toMatchObject([{ id, state: 'cooling', reason: 'limited', seconds: 100 }, {}, {}])
+    const [row, ...others] = await rows(fleet, 1)
+    expect([row, ...others]).toMatchObject([{ id, state: 'cooling', reason: 'limited' }, {}, {}])
+    expect(Number(row?.['seconds'])).toBeGreaterThan(80)
     await act(`/keys/${id}/release`, 1)
     expect(await useOf(fleet, 12)).toHaveProperty(limited)
     expect(await rows(fleet)).toMatchObject([{ state: 'active' }, {}, {}])
   })
 
   test('benches for the cooldown when the request does not say for how long', async () => {
-    expect((await act(`/keys/${ids[1]}/bench`)).json()).toMatchObject({ seconds: 100 })
+    const { seconds } = (await act(`/keys/${ids[1]}/bench`)).json() as { seconds: number }
+    expect([seconds > 80, seconds <= 100]).toEqual([true, true])
     await act(`/keys/${ids[1]}/release`)
   })
 

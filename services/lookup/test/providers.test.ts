@@ -148,7 +148,7 @@ describe('keys rotate as with IPinfo', () => {
   test('and it is never asked for an account that it has not', async () => {
     other = await start({ IPASIS_KEYS: 'pasis-empty', QUOTA_POLL_SECONDS: '1' })
     const reply = await client.ask(other.url, '/5.5.5.5')
-    expect([reply.status, reply.headers['retry-after']]).toEqual([503, '60'])
+    expect([reply.status, reply.headers['retry-after']]).toEqual([503, expect.stringMatching(/^(?:5\d|60)$/)])
     expect(fake.calls.map(({ path }) => path)).toEqual(['/v1/5.5.5.5'])
   })
 

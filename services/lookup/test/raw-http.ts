@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 
 /** The answers to bytes that no HTTP client would send: everything the server says until it closes, as text. */
-export function sendRaw(port: number, bytes: string | Buffer, timeoutMs = 3000): Promise<string> {
+export function sendRaw(port: number, bytes: string | Buffer, timeoutMs = 60_000): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   const chunks: Buffer[] = []
   const socket = connect({ port, host: '127.0.0.1' })

@@ -36,7 +36,7 @@ test.each([
     REDIS_URL: url(),
     DRAIN_MS: '0',
   })
-  const line = await replica.waitForLine(isOfRedis, 10_000)
+  const line = await replica.waitForLine(isOfRedis)
   expect(line['reason']).toMatch(reason)
   expect(await refusedASecond(observer)).toBeLessThan(100)
   expect((await fetch(`${replica.url}/8.8.8.8`)).status).toBe(200)

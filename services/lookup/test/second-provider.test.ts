@@ -58,17 +58,22 @@ test.each<[string, Behaviour]>([
   'when the first %s the second answers in IPinfo’s shape, for FALLBACK_TTL_SECONDS, and says so',
   async (_, behaviour) => {
     fleet.fake.behave(behaviour)
-    const ip = fresh()
-    const reply = await fleet.ask(`/${ip}`)
-    expect([reply.status, reply.json()]).toEqual([200, expect.objectContaining({ ip, country: expect.any(String) })])
-    expect(cacheStatus(reply)).toBe('ipfleet; fwd=miss; fwd-status=200; stored; fallback')
+    // A replica that stood still for the life of its lease stores nothing.
+    const ip = await until(async () => {
+      const asked = fresh()
+      const reply = await fleet.ask(`/${asked}`)
+      const record = expect.objectContaining({ ip: asked, country: expect.any(String) })
+      expect([reply.status, reply.json()]).toEqual([200, record])
+      expect(cacheStatus(reply)).toMatch(/^ipfleet; fwd=miss; fwd-status=200;( stored;)? fallback$/)
+      return cacheStatus(reply).includes('stored') && asked
+    })
     const elsewhere = cacheStatus(await fleet.ask(`/${ip}`, { replica: 1 }))
     expect(elsewhere).toMatch(/^ipfleet; hit; ttl=\d+; detail=l2; fallback$/)
     expect(Number(/ttl=(\d+)/.exec(elsewhere)?.[1])).toBeLessThanOrEqual(300)
     expect(cacheStatus(await fleet.ask(`/${ip}/city`))).toContain('fallback')
     const known = fleet.fake.calls.map(({ token }) => token)
     expect(known).not.toContain('pasis-key-1')
-    expect(second.calls.map(({ token }) => token)).toEqual(['pasis-key-1'])
+    expect(new Set(second.calls.map(({ token }) => token))).toEqual(new Set(['pasis-key-1']))
   },
 )
 
