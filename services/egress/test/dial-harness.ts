@@ -115,8 +115,8 @@ export function toAddresses(
   }
 }
 
-/** Ports below those that the system gives away, so that nothing else comes to use them. */
+/** Ports below those that the system and the other tests give away, so that nothing else comes to use them. */
 export function portsBelowTheSystems(count: number): number[] {
-  const first = 12_000 + Math.floor(Math.random() * 15_000)
+  const first = 12_000 + Math.floor(Math.random() * 7_000)
   return Array.from({ length: count }, (_, index) => first + index)
 }

@@ -189,7 +189,7 @@ describe('a target', () => {
     const { port } = await harness.silent('127.0.0.6')
     const origin = await harness.origin('127.0.0.8', port)
     const pool = new ListedPool('127.0.0.2', '127.0.0.3')
-    const dialer = harness.dialer({ pool, connectTimeoutMs: 2000 })
+    const dialer = harness.dialer({ pool, connectTimeoutMs: 5000 })
     const dialled = await harness.dial(dialer, toAddresses(['127.0.0.6', '127.0.0.7', '127.0.0.8'], port))
     expect(dialled).toMatchObject({ kind: 'connected', address: '127.0.0.8', source: { address: '127.0.0.2' } })
     expect(await origin.sources(1)).toEqual(['127.0.0.2'])

@@ -95,7 +95,7 @@ describe('a client', () => {
     })
     expect((await tunnelThrough(egress.port, origin.authority)).status).toBe(429)
     await until(async () => (await ask(egress)).status === 200)
-    expect(performance.now() - overMs).toBeLessThan(15_000)
+    expect(performance.now() - overMs).toBeLessThan(30_000)
     expect((await ask(egress)).status).toBe(429)
     expect((await ask(egress, { from: newClient() })).status).toBe(200)
     expect(egress.lines()).toContainEqual(expect.objectContaining({ level: 'warn', msg: 'rate limited', status: 429 }))
@@ -348,11 +348,11 @@ describe('a users file', () => {
       ['bob', 'burst=1 refill=0.001'],
       ['carol', ''],
     ])
-    await egress.waitForLine(({ msg, users }) => msg === 'users file read again' && users === 2, 10_000)
+    await egress.waitForLine(({ msg, users }) => msg === 'users file read again' && users === 2)
     expect(await statuses('alice', 'bob', 'carol')).toEqual([407, 200, 200])
     expect(await statuses('bob')).toEqual([429])
     await writeFile(path, 'dave:canary-plain-password\n')
-    await egress.waitForLine(({ msg }) => msg === 'users file is no good; those before stay', 10_000)
+    await egress.waitForLine(({ msg }) => msg === 'users file is no good; those before stay')
     expect(await statuses('carol', 'dave')).toEqual([200, 407])
     expect(egress.output()).not.toContain('canary')
   })

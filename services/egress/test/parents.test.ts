@@ -130,7 +130,7 @@ test('a parent gets the address that was checked, unless it is to look names up'
   const { status, headers } = await tunnelThrough(remote.port, `origin.test:${origin.port}`)
   expect([status, headers['x-egress-ip']]).toEqual([200, expect.stringMatching(/^by-http$|^127\.0\.0\.1:\d+$/)])
   for (const host of ['127.0.0.1', 'origin.test']) {
-    await parent.waitForLine(({ target }) => target === `${host}:${origin.port}`, 20_000)
+    await parent.waitForLine(({ target }) => target === `${host}:${origin.port}`)
   }
   expect(parent.output()).not.toContain('localhost')
 })
@@ -146,7 +146,7 @@ test.each([
 test('one that dies fails no request, and leaves the rotation', async () => {
   mortal.die()
   for (let turn = 0; turn < 6; turn += 1) expect((await askThrough(proxy.port, origin.url)).status).toBe(200)
-  await proxy.waitForLine(({ msg, source }) => msg === 'source address is out' && source === 'three', 20_000)
+  await proxy.waitForLine(({ msg, source }) => msg === 'source address is out' && source === 'three')
   const used: unknown[] = []
   for (let turn = 0; turn < 4; turn += 1) used.push((await askThrough(proxy.port, origin.url)).headers['x-egress-ip'])
   expect(new Set(used)).toEqual(new Set(['one', 'two']))

@@ -56,7 +56,7 @@ test.each([
   ['every command', () => urlOf('nobody', redis.url), /may not do/],
 ])('a Redis that refuses %s is told once and not pestered; requests and SIGTERM work', async (_what, url, reason) => {
   const egress = await start({ REDIS_URL: url() })
-  const line = await egress.waitForLine(isOfRedis, 10_000)
+  const line = await egress.waitForLine(isOfRedis)
   expect(line['reason']).toMatch(reason)
   expect(await refusedASecond(observer)).toBeLessThan(100)
   expect((await askThrough(egress.port, origin.url)).status).toBe(200)
@@ -78,9 +78,9 @@ test.each(['round-robin', 'least-recently-used'])(
     const more = { REDIS_URL: url, ROTATION, RATE_LIMIT_BURST: '1000', ...checks }
     const fleet = await Promise.all([start(more), start(more)])
     for (const egress of fleet) await whenUp(egress)
-    for (const egress of fleet) await egress.waitForLine(({ msg }) => msg === 'source address is out', 10_000)
+    for (const egress of fleet) await egress.waitForLine(({ msg }) => msg === 'source address is out')
     isRefused = false
-    for (const egress of fleet) await egress.waitForLine(({ msg }) => msg === 'source address is back', 10_000)
+    for (const egress of fleet) await egress.waitForLine(({ msg }) => msg === 'source address is back')
     await provoke(fleet[0])
     expect((await tunnelThrough(fleet[1].port, origin.authority)).status).toBe(200)
     for (const egress of fleet) expect((await egress.stop()).code).toBe(0)

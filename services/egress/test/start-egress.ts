@@ -26,11 +26,10 @@ export async function startEgress(env: Readonly<Record<string, string>> = {}): P
       LOG_FORMAT: 'json',
       DRAIN_MS: '0',
       RATE_LIMIT_BURST: '0',
-      REDIS_TIMEOUT_MS: '1000',
+      REDIS_TIMEOUT_MS: '5000',
       ALLOW_TARGETS: '127.0.0.1',
       ...env,
     },
-    startTimeoutMs: 50_000,
   })
   const metricsPort = Number(egress.lines().find(({ msg }) => msg === 'metrics at /metrics')?.['port'] ?? 0)
   return {

@@ -38,7 +38,7 @@ test('those through which nothing passes for IDLE_TIMEOUT_SECONDS', async () => 
 })
 
 test('those that stand when DRAIN_MS are over, and not before', async () => {
-  const tunnels = await standing({ DRAIN_MS: '3000' })
+  const tunnels = await standing({ DRAIN_MS: '5000' })
   harness.egress.kill('SIGTERM')
   await harness.egress.waitForLine(({ msg }) => msg === 'stopping')
   for (const { client, server } of tunnels) {
