@@ -195,8 +195,8 @@ describe('when upstream gives no answer', () => {
   })
 
   test.each([
-    { what: 'cannot be reached', status: 502, behaviour: { kind: 'reset' }, retryAfter: undefined },
-    { what: 'does not answer in time', status: 504, behaviour: { kind: 'hang' }, retryAfter: undefined },
+    { what: 'cannot be reached', status: 502, behaviour: { kind: 'reset' }, retryAfter: /^$/ },
+    { what: 'does not answer in time', status: 504, behaviour: { kind: 'hang' }, retryAfter: /^$/ },
     { what: 'limits every key', status: 503, behaviour: { kind: '429-storm' }, retryAfter: /^(?:5\d|60)$/ },
   ] as const)('FAILURE_MODE=closed answers $status when it $what', async ({ status, behaviour, retryAfter }) => {
     const timeoutMs = behaviour.kind === 'hang' ? '2000' : '20000'
@@ -205,7 +205,7 @@ describe('when upstream gives no answer', () => {
     const reply = await client.ask(url, '/8.8.8.8')
     expect(reply.status).toBe(status)
     expect(reply.json()).toMatchObject({ error: { title: expect.any(String) } })
-    expect(reply.headers['retry-after']).toEqual(retryAfter && expect.stringMatching(retryAfter))
+    expect(reply.headers['retry-after'] ?? '').toMatch(retryAfter)
     expect(cacheStatus(reply)).toContain('fwd=miss; detail=')
   })
 })
