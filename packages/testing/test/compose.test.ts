@@ -92,6 +92,7 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
         ALLOW_TARGETS: 'lookup',
         RATE_LIMIT_BURST: '0',
         REDIS_TIMEOUT_MS: '5000', // without an answer from Redis within it, each replica asks upstream by itself
+        REQUEST_TIMEOUT_MS: '20000', // the fake may be late on a busy machine
         DRAIN_MS: '500', // replicas stop five times below
       })
       const { project } = ground
@@ -196,7 +197,7 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
     await until(async () => {
       const job = (await (await fetch(url)).json()) as { readonly state: string }
       return job.state === 'completed'
-    })
+    }, 150_000)
     const lines = (await (await fetch(`${url}/results`)).text()).trim().split('\n')
     expect(lines).toHaveLength(addresses.length)
   })
