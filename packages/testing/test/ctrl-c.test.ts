@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { atDeathRun } from '../src/service-process-guard.ts'
 import { temporaryFolder } from '../src/service-process-folder.ts'
-import { isPortFree, likelyFreePort } from '../src/service-process-port.ts'
+import { isPortFree, likelyFreePort, waitUntilListening } from '../src/service-process-port.ts'
 import { startTestRedis, type TestRedis } from '../src/test-redis.ts'
 import { until } from '../src/until.ts'
 
@@ -103,7 +103,7 @@ onTerminal('on a terminal', () => {
     '%s ends when the terminal is closed',
     async (command, env) => {
       const { child } = run('script', ['-qefc', `exec ${command}`, '/dev/null'], env())
-      await until(async () => !(await isPortFree(port)), testTimeoutMs)
+      await waitUntilListening(port, AbortSignal.timeout(testTimeoutMs))
       child.kill('SIGKILL')
       await until(() => isPortFree(port), testTimeoutMs)
     },
@@ -116,7 +116,7 @@ describe('with the log in a pipe whose reader ends as well', () => {
     'npm start ends, and leaves nothing behind',
     async () => {
       const { pid } = run('sh', ['-c', 'npm start | cat'], { PORT: String(port), DRAIN_MS: '0' })
-      await until(async () => !(await isPortFree(port)), testTimeoutMs)
+      await waitUntilListening(port, AbortSignal.timeout(testTimeoutMs))
       process.kill(-pid, 'SIGINT')
       await until(() => !groupIsAlive(pid), testTimeoutMs)
       expect(await isPortFree(port)).toBe(true)
@@ -128,7 +128,7 @@ describe('with the log in a pipe whose reader ends as well', () => {
     'a later Ctrl-C ends it at once, whatever it is waiting for',
     async () => {
       const { pid } = run('sh', ['-c', 'npm start | cat'], { PORT: String(port), DRAIN_MS: '600000' })
-      await until(async () => !(await isPortFree(port)), testTimeoutMs)
+      await waitUntilListening(port, AbortSignal.timeout(testTimeoutMs))
       await until(() => {
         if (groupIsAlive(pid)) process.kill(-pid, 'SIGINT')
         return !groupIsAlive(pid)

@@ -4,9 +4,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { lookupEntry } from '@ipfleet/testing/service-process.ts'
-import { isPortFree, likelyFreePort } from '@ipfleet/testing/service-process-port.ts'
+import { likelyFreePort, waitUntilListening } from '@ipfleet/testing/service-process-port.ts'
 import { temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
-import { until } from '@ipfleet/testing/until.ts'
 
 test('a replica whose log is not read any more still ends when it is told to', async () => {
   const folder = await temporaryFolder('log-reader-gone')
@@ -50,7 +49,7 @@ describe('on a full disk', () => {
     const replica = startOn(port, folder.path)
     let other: ReturnType<typeof startOn> | undefined
     try {
-      await until(async () => !(await isPortFree(port)))
+      await waitUntilListening(port, AbortSignal.timeout(60_000))
       for (let i = 0; i < 3; i++) expect((await fetch(`http://127.0.0.1:${port}/8.8.8.8`)).status).toBe(200)
       other = startOn(port, folder.path)
       expect(await once(other, 'exit')).toEqual([1, null])
