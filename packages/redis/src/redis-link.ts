@@ -1,23 +1,14 @@
 import { EventEmitter } from 'node:events'
-import { types } from 'node:util'
 import type { Redis } from 'ioredis'
-import { connectionErrors, connectPromptly, minCommandTimeoutMs, minSocketTimeoutMs } from './connection.ts'
+import { connectPromptly, minCommandTimeoutMs, minSocketTimeoutMs } from './connection.ts'
+import { ConnectionWatch } from './connection-watch.ts'
 import { withinDeadline } from './deadline.ts'
 import { defaultPrefix, FleetNames } from './fleet-names.ts'
 import { LinkCondition } from './link-condition.ts'
 import { callLua, type LuaArgument, type LuaCommand } from './lua-command.ts'
-import { hostAndPort, placeOf, type RedisAccess } from './redis-access.ts'
+import type { RedisAccess } from './redis-access.ts'
 import { redisAddress, type Topology } from './redis-address.ts'
-import {
-  closedAtOnceProblem,
-  lostProblem,
-  muteProblem,
-  problemOf,
-  type RedisPlace,
-  type RedisProblem,
-  sentinelProblem,
-  silentProblem,
-} from './redis-problem.ts'
+import { problemOf, type RedisProblem, silentProblem } from './redis-problem.ts'
 import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
 import { currentBudget } from './request-budget.ts'
 import { untilMoved } from './until-moved.ts'
@@ -75,22 +66,17 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   /** For libraries that bring their own commands (redlock); everything else goes through `run`. */
   readonly client: Redis
   readonly #access: RedisAccess
-  /** The server that it is connected to, or was last; else what the URL names. */
-  #place: RedisPlace
+  readonly #connection: ConnectionWatch
   readonly #needs: readonly RedisNeed[]
   readonly #timeoutMs: number
   readonly #timer: NodeJS.Timeout
-  /** Why the Sentinel that was asked last has named no master. */
-  #sentinelError = ''
   #failuresInARow = 0
   /** What the server has said, if it has refused anything since it last passed the test. */
   #lastRefusal: RedisProblem | undefined
   #up = false
-  #isReached = false
   #hasPassed = false
   #masters: readonly Redis[] = []
   #isTesting = false
-  #reasonSoughtMs = -Infinity
   #testedMs = -Infinity
   #refusedMs = -Infinity
   #reconnectedMs = -Infinity
@@ -103,19 +89,20 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.name = name
     this.names = new FleetNames({ prefix, db: redisAddress(url).db })
     this.#access = options
-    this.#place = placeOf(options)
     this.#needs = needs
     this.#timeoutMs = timeoutMs
     this.client = connectPromptly(options, name, {
       commandTimeout: Math.max(minCommandTimeoutMs, timeoutMs),
       socketTimeout: Math.max(minSocketTimeoutMs, timeoutMs),
     })
-    this.client.on('connect', () => this.#connected())
+    this.#connection = new ConnectionWatch({
+      access: options,
+      name,
+      client: this.client,
+      condition: this.condition,
+      isUp: () => this.#up,
+    })
     this.client.on('ready', () => void this.#test())
-    this.client.on('error', (error) => this.#connectionFailed(error))
-    this.client.on('sentinelError', (error: Error) => (this.#sentinelError = error.message))
-    // Of a Cluster only.
-    this.client.on('node error', (error: Error, at: string) => this.#nodeFailed(error, at))
     this.client.on('close', () => this.#closed())
     this.#timer = setInterval(() => this.#probe(), probeEveryMs).unref()
   }
@@ -126,12 +113,12 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 
   /** Whether a command may concern one slot only. */
   get isCluster(): boolean {
-    return this.#place.isCluster === true
+    return this.#connection.place.isCluster === true
   }
 
   /** Host and port of the master that Sentinels have named; undefined while there is none, or without Sentinels. */
   get master(): string | undefined {
-    return this.topology === 'sentinel' && this.client.status === 'ready' ? this.#place.at : undefined
+    return this.topology === 'sentinel' && this.client.status === 'ready' ? this.#connection.place.at : undefined
   }
 
   /** Whether commands are being tried. */
@@ -224,7 +211,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   }
 
   #refusalIn(error: unknown): RedisProblem | undefined {
-    return isReplyError(error) ? problemOf(firstOf(error), this.#place) : undefined
+    return isReplyError(error) ? problemOf(firstOf(error), this.#connection.place) : undefined
   }
 
   /** @param refusal what the server has said, if it has said anything */
@@ -232,7 +219,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.#failuresInARow = result === 'outage' ? this.#failuresInARow + 1 : 0
     if (result === 'outage') this.#lastRefusal = refusal ?? this.#lastRefusal
     if (this.#isOpen && this.condition.trouble === undefined) {
-      this.condition.set(this.#lastRefusal ?? silentProblem(this.#place))
+      this.condition.set(this.#lastRefusal ?? silentProblem(this.#connection.place))
     }
     this.#settle()
   }
@@ -263,11 +250,11 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.#isTesting = true
     this.#testedMs = performance.now()
     try {
-      this.#judge(await this.#attempt((client) => selfTest(client, this.names, this.#needs, this.#place)))
+      this.#judge(await this.#attempt((client) => selfTest(client, this.names, this.#needs, this.#connection.place)))
     } catch (error) {
       // One that does not answer has been counted; one that refuses even to try has been found out.
       const cause = error instanceof RedisUnavailable ? error.cause : undefined
-      const problem = isReplyError(cause) ? problemOf(cause, this.#place) : undefined
+      const problem = isReplyError(cause) ? problemOf(cause, this.#connection.place) : undefined
       if (problem) this.#judge(problem)
     } finally {
       this.#isTesting = false
@@ -290,67 +277,8 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.client.disconnect(true)
   }
 
-  #connected(): void {
-    this.#isReached = true
-    if (this.topology !== 'sentinel') return
-    const { remoteAddress: host, remotePort: port } = this.client.stream
-    if (host !== undefined && port !== undefined) this.#place = { ...this.#place, host, at: hostAndPort(host, port) }
-  }
-
-  #connectionFailed(failure: Error): void {
-    // ioredis 6.0.0: what the last node of a Cluster that was asked has said.
-    const error =
-      'lastNodeError' in failure && types.isNativeError(failure.lastNodeError) ? failure.lastNodeError : failure
-    // ioredis 6.0.0 goes on asking Sentinels without ending a connection.
-    const isOfSentinels = error.message.startsWith('All sentinels are unreachable')
-    const problem = isOfSentinels
-      ? sentinelProblem(this.#sentinelError, placeOf(this.#access))
-      : problemOf(error, this.#placeIn(error))
-    if (!problem || this.#up) return
-    if (isOfSentinels && problem.kind === 'away') this.#setWithReason(problem)
-    else this.condition.set(problem)
-  }
-
-  /** Sets that none of several hosts answers, or why: of TLS, ioredis 6.0.0 does not tell it. */
-  #setWithReason(otherwise: RedisProblem): void {
-    if (!this.#place.tls) this.condition.set(otherwise)
-    else if (performance.now() - this.#reasonSoughtMs >= retestEveryMs) void this.#seekReason(otherwise)
-  }
-
-  async #seekReason(otherwise: RedisProblem): Promise<void> {
-    this.#reasonSoughtMs = performance.now()
-    const errors = await connectionErrors(this.#access, this.name)
-    if (this.#up) return
-    const problems = Array.from(errors, ([{ host, port }, error]) =>
-      problemOf(error, { ...placeOf(this.#access), host, at: hostAndPort(host, port) }),
-    )
-    const known = problems.find((problem) => problem?.kind === 'settings')
-    if (known) this.condition.set(known)
-    else if (this.condition.trouble?.problem.kind !== 'settings') this.condition.set(otherwise)
-  }
-
-  /** A node of a Cluster, which may have told names or addresses of others that their certificates are not for. */
-  #nodeFailed(error: Error, at: string): void {
-    const problem = problemOf(error, { ...this.#place, at, host: at.slice(0, at.lastIndexOf(':')) })
-    if (problem?.code === 'CERTIFICATE' && !this.#up) this.condition.set(problem)
-  }
-
-  /** Which server an error is about: Sentinels may have named another one by now. */
-  #placeIn(error: Error): RedisPlace {
-    if (this.topology !== 'sentinel') return this.#place
-    const { address, port } = error as { address?: unknown; port?: unknown }
-    if (typeof address !== 'string' || typeof port !== 'number') return this.#place
-    return { ...this.#place, host: address, at: hostAndPort(address, port) }
-  }
-
   #closed(): void {
-    const { trouble } = this.condition
-    if (this.#up) this.condition.set(this.#lastRefusal ?? lostProblem(this.#place))
-    else if (trouble === undefined) {
-      if (this.isCluster) this.#setWithReason(muteProblem(this.#place))
-      else this.condition.set((this.#isReached ? closedAtOnceProblem : muteProblem)(this.#place))
-    }
-    this.#isReached = false
+    this.#connection.closed(this.#up, this.#lastRefusal)
     this.#hasPassed = false
     this.#settle()
   }
