@@ -92,20 +92,24 @@ let ready: ReadonlyMap<string, Country> | undefined
  * `Intl.DisplayNames` takes 8 MB (Node 26.10.0), and a replica that has keys looks nothing up here.
  */
 export function countries(): ReadonlyMap<string, Country> {
-  return (ready ??= new Map(continents.flatMap(countriesOf)))
+  return (ready ??= allCountries())
 }
 
-function countriesOf(continent: (typeof continents)[number]): [string, Country][] {
+function allCountries(): ReadonlyMap<string, Country> {
   const cldrNames = new Intl.DisplayNames(['en'], { type: 'region' })
-  return continent.countries.split(' ').map((code) => [
-    code,
-    Object.freeze({
-      country_code: code,
-      country: ownNames.get(code) ?? plainName(cldrNames.of(code) ?? code),
-      continent_code: continent.code,
-      continent: continent.name,
-    }),
-  ])
+  return new Map(
+    continents.flatMap((continent) =>
+      continent.countries.split(' ').map((code): [string, Country] => [
+        code,
+        Object.freeze({
+          country_code: code,
+          country: ownNames.get(code) ?? plainName(cldrNames.of(code) ?? code),
+          continent_code: continent.code,
+          continent: continent.name,
+        }),
+      ]),
+    ),
+  )
 }
 
 function plainName(name: string): string {
