@@ -23,9 +23,8 @@ const minMs = 250
 /** Looks after the requests that wait for an answer: one timer for all. */
 export class HedgeWatch {
   /**
-   * Those asked first come first; undefined: not waiting any more. Not a Set: each time a Set is rehashed, V8 14
-   * (Node 26.10) chains its old table to the new one, and tables that have grown old keep all requests that were in any
-   * of them until the next full collection.
+   * Those asked first come first, which an `UnorderedList` does not keep; undefined: not waiting any more. Not a Set, for
+   * the reason that is told there.
    */
   readonly #waiting: (Hedgeable | undefined)[] = []
   #timer: NodeJS.Timeout | undefined
