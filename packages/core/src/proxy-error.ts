@@ -7,266 +7,120 @@
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
-interface ErrorKind {
-  readonly status: number
-  readonly title: string
-  readonly message: string
-  readonly level: LogLevel
-  /** How the body says it; `plain` is the form of IPinfo's newer products: `{"error":"…"}`. */
-  readonly form?: 'titled' | 'plain'
-}
+/** `plain` is the form of IPinfo's newer products: `{"error":"…"}`. */
+type ErrorKind = readonly [status: number, level: LogLevel, title: string, message: string, form?: 'plain']
 
 /** nginx's status for a client that left before an answer: for logs and metrics, since no client sees it. */
 export const CLIENT_CLOSED_REQUEST = 499
 
+const again = 'try again after the time in Retry-After'
+
 const kinds = {
-  bad_request: { status: 400, title: 'Bad request', message: 'The request could not be understood', level: 'debug' },
-  unauthorized: { status: 401, title: 'Unauthorized', message: 'This operation needs a valid token', level: 'warn' },
-  token_missing: {
-    status: 401,
-    title: 'Missing token',
-    message: 'This service answers those who bring a token of its own',
-    level: 'debug',
-  },
-  unknown_token: {
-    status: 403,
-    title: 'Unknown token',
-    message: "Please ensure you've entered your token correctly",
-    level: 'info',
-  },
-  proxy_auth_required: {
-    status: 407,
-    title: 'Proxy authentication required',
-    message: 'This proxy serves those who bring a user name and password of its own',
-    level: 'debug',
-  },
-  rate_limited: {
-    status: 429,
-    title: 'Rate limit exceeded',
-    message: "You've hit the limit of your token; try again after the time in Retry-After",
-    level: 'debug',
-  },
-  client_share: {
-    status: 429,
-    title: 'Too much at a time',
-    message: 'You hold as much of this server as one client may; try again after the time in Retry-After',
-    level: 'info',
-  },
-  forbidden: { status: 403, title: 'Forbidden', message: 'This operation is not allowed from here', level: 'warn' },
-  client_denied: { status: 403, title: 'Forbidden', message: 'Clients at your address are not served', level: 'info' },
-  not_found: { status: 404, title: 'Not found', message: 'There is nothing at this path', level: 'debug' },
-  wrong_ip: { status: 404, title: 'Wrong ip', message: 'Please provide a valid IP address', level: 'debug' },
-  wrong_product_ip: {
-    status: 400,
-    title: 'Wrong ip',
-    message: 'Please provide a valid IP address',
-    level: 'debug',
-    form: 'plain',
-  },
-  method_not_allowed: {
-    status: 405,
-    title: 'Method not allowed',
-    message: 'This path does not answer that method',
-    level: 'debug',
-  },
-  conflict: {
-    status: 409,
-    title: 'Conflict',
-    message: 'A request under the same Idempotency-Key is under way; try again after the time in Retry-After',
-    level: 'debug',
-  },
-  key_reused: {
-    status: 422,
-    title: 'Idempotency-Key used before',
-    message: 'This Idempotency-Key stands for another request; take a new one',
-    level: 'debug',
-  },
-  no_ips_found: { status: 422, title: 'No IPs Found', message: 'The body holds no IP address', level: 'debug' },
-  range_not_satisfiable: {
-    status: 416,
-    title: 'Range not satisfiable',
-    message: 'There is nothing in that range',
-    level: 'debug',
-  },
-  store_full: {
-    status: 503,
-    title: 'Store full',
-    message:
-      'Results of earlier jobs take all the room there is; remove some, or try again after the time in Retry-After',
-    level: 'warn',
-  },
-  store_away: {
-    status: 503,
-    title: 'Store away',
-    message: 'The store of the jobs does not answer; try again after the time in Retry-After',
-    level: 'warn',
-  },
-  client_left: {
-    status: CLIENT_CLOSED_REQUEST,
-    title: 'Client left',
-    message: 'The client left before an answer',
-    level: 'debug',
-  },
-  request_timeout: {
-    status: 408,
-    title: 'Request timeout',
-    message: 'The request did not arrive in time',
-    level: 'debug',
-  },
-  payload_too_large: { status: 413, title: 'Payload too large', message: 'The body is over the limit', level: 'info' },
-  uri_too_long: { status: 414, title: 'URI too long', message: 'The request target is over the limit', level: 'debug' },
-  unsupported_media_type: {
-    status: 415,
-    title: 'Unsupported media type',
-    message: 'A body of this type or coding is not read here',
-    level: 'debug',
-  },
-  expectation_failed: {
-    status: 417,
-    title: 'Expectation failed',
-    message: 'This server knows no expectation but 100-continue',
-    level: 'debug',
-  },
-  not_offered: {
-    status: 501,
-    title: 'Not offered by the provider',
-    message: 'The provider that this fleet asks has no answers of this kind',
-    level: 'debug',
-  },
-  internal: { status: 500, title: 'Internal error', message: 'Something went wrong here', level: 'error' },
-  backend_unreachable: {
-    status: 502,
-    title: 'Backend unreachable',
-    message: 'The server behind this proxy could not be reached',
-    level: 'warn',
-  },
-  backend_invalid: {
-    status: 502,
-    title: 'Backend answer invalid',
-    message: 'The server behind this proxy sent an answer that makes no sense, or not all of it',
-    level: 'warn',
-  },
-  backend_timeout: {
-    status: 504,
-    title: 'Backend timeout',
-    message: 'The server behind this proxy did not answer in time',
-    level: 'warn',
-  },
-  no_backend: {
-    status: 503,
-    title: 'No backend available',
-    message: 'No server behind this proxy can answer now; try again after the time in Retry-After',
-    level: 'warn',
-  },
-  loop_detected: {
-    status: 508,
-    title: 'Loop detected',
-    message: 'The request has come through this proxy before',
-    level: 'warn',
-  },
-  target_refused: {
-    status: 403,
-    title: 'Target refused',
-    message: 'This proxy does not connect to that target',
-    level: 'info',
-  },
-  target_unreachable: {
-    status: 502,
-    title: 'Target unreachable',
-    message: 'No connection to the target could be made',
-    level: 'info',
-  },
-  target_invalid: {
-    status: 502,
-    title: 'Target answer invalid',
-    message: 'The target sent an answer that makes no sense, or not all of it',
-    level: 'info',
-  },
-  session_lost: {
-    status: 502,
-    title: 'Session address lost',
-    message: 'The source address of this session is out, and the session wants no other',
-    level: 'info',
-  },
-  source_lost: {
-    status: 502,
-    title: 'Source address lost',
-    message: 'The address that the connection left from is gone, and the answer had not come yet',
-    level: 'warn',
-  },
-  no_source: {
-    status: 503,
-    title: 'No source address available',
-    message: 'Every source address is out; try again after the time in Retry-After',
-    level: 'warn',
-  },
-  target_timeout: { status: 504, title: 'Target timeout', message: 'The target did not answer in time', level: 'info' },
-  upstream_unreachable: {
-    status: 502,
-    title: 'Upstream unreachable',
-    message: 'The upstream API could not be reached',
-    level: 'warn',
-  },
-  upstream_invalid: {
-    status: 502,
-    title: 'Upstream answer invalid',
-    message: 'The upstream API sent an answer that makes no sense',
-    level: 'warn',
-  },
-  upstream_failed: {
-    status: 502,
-    title: 'Upstream failed',
-    message: 'The upstream API answered with a server error',
-    level: 'warn',
-  },
-  keys_exhausted: {
-    status: 503,
-    title: 'All keys are cooling down',
-    message: 'Every API key is benched; try again after the time in Retry-After',
-    level: 'warn',
-  },
-  tool_limited: {
-    status: 429,
-    title: 'Rate limit exceeded',
-    message: 'The daily uses of this are used up with every API key; try again after the time in Retry-After',
-    level: 'info',
-  },
-  upstream_paused: {
-    status: 503,
-    title: 'Upstream paused',
-    message: 'The upstream API is failing and is given a pause; try again after the time in Retry-After',
-    level: 'warn',
-  },
-  overloaded: {
-    status: 503,
-    title: 'Overloaded',
-    message: 'Too much is in flight; try again after the time in Retry-After',
-    level: 'warn',
-  },
-  purge_incomplete: {
-    status: 503,
-    title: 'Purged here only',
-    message: 'Redis is away, so that other replicas and the shared cache keep their answers; try again',
-    level: 'warn',
-  },
-  no_offline_answer: {
-    status: 503,
-    title: 'Not available without an API key',
-    message: 'The embedded database answers addresses only; IPINFO_KEYS=key1,key2 lets upstream be asked',
-    level: 'info',
-  },
-  not_cached: {
-    status: 504,
-    title: 'Not in the cache',
-    message: 'The request says only-if-cached, and there is no answer that is acceptable to it',
-    level: 'debug',
-  },
-  upstream_timeout: {
-    status: 504,
-    title: 'Upstream timeout',
-    message: 'The upstream API did not answer in time',
-    level: 'warn',
-  },
+  bad_request: [400, 'debug', 'Bad request', 'The request could not be understood'],
+  unauthorized: [401, 'warn', 'Unauthorized', 'This operation needs a valid token'],
+  token_missing: [401, 'debug', 'Missing token', 'This service answers those who bring a token of its own'],
+  unknown_token: [403, 'info', 'Unknown token', "Please ensure you've entered your token correctly"],
+  proxy_auth_required: [
+    407,
+    'debug',
+    'Proxy authentication required',
+    'This proxy serves those who bring a user name and password of its own',
+  ],
+  rate_limited: [429, 'debug', 'Rate limit exceeded', `You've hit the limit of your token; ${again}`],
+  client_share: [429, 'info', 'Too much at a time', `You hold as much of this server as one client may; ${again}`],
+  forbidden: [403, 'warn', 'Forbidden', 'This operation is not allowed from here'],
+  client_denied: [403, 'info', 'Forbidden', 'Clients at your address are not served'],
+  not_found: [404, 'debug', 'Not found', 'There is nothing at this path'],
+  wrong_ip: [404, 'debug', 'Wrong ip', 'Please provide a valid IP address'],
+  wrong_product_ip: [400, 'debug', 'Wrong ip', 'Please provide a valid IP address', 'plain'],
+  method_not_allowed: [405, 'debug', 'Method not allowed', 'This path does not answer that method'],
+  conflict: [409, 'debug', 'Conflict', `A request under the same Idempotency-Key is under way; ${again}`],
+  key_reused: [
+    422,
+    'debug',
+    'Idempotency-Key used before',
+    'This Idempotency-Key stands for another request; take a new one',
+  ],
+  no_ips_found: [422, 'debug', 'No IPs Found', 'The body holds no IP address'],
+  range_not_satisfiable: [416, 'debug', 'Range not satisfiable', 'There is nothing in that range'],
+  store_full: [
+    503,
+    'warn',
+    'Store full',
+    'Results of earlier jobs take all the room there is; remove some, or try again after the time in Retry-After',
+  ],
+  store_away: [503, 'warn', 'Store away', `The store of the jobs does not answer; ${again}`],
+  client_left: [CLIENT_CLOSED_REQUEST, 'debug', 'Client left', 'The client left before an answer'],
+  request_timeout: [408, 'debug', 'Request timeout', 'The request did not arrive in time'],
+  payload_too_large: [413, 'info', 'Payload too large', 'The body is over the limit'],
+  uri_too_long: [414, 'debug', 'URI too long', 'The request target is over the limit'],
+  unsupported_media_type: [415, 'debug', 'Unsupported media type', 'A body of this type or coding is not read here'],
+  expectation_failed: [417, 'debug', 'Expectation failed', 'This server knows no expectation but 100-continue'],
+  not_offered: [
+    501,
+    'debug',
+    'Not offered by the provider',
+    'The provider that this fleet asks has no answers of this kind',
+  ],
+  internal: [500, 'error', 'Internal error', 'Something went wrong here'],
+  backend_unreachable: [502, 'warn', 'Backend unreachable', 'The server behind this proxy could not be reached'],
+  backend_invalid: [
+    502,
+    'warn',
+    'Backend answer invalid',
+    'The server behind this proxy sent an answer that makes no sense, or not all of it',
+  ],
+  backend_timeout: [504, 'warn', 'Backend timeout', 'The server behind this proxy did not answer in time'],
+  no_backend: [503, 'warn', 'No backend available', `No server behind this proxy can answer now; ${again}`],
+  loop_detected: [508, 'warn', 'Loop detected', 'The request has come through this proxy before'],
+  target_refused: [403, 'info', 'Target refused', 'This proxy does not connect to that target'],
+  target_unreachable: [502, 'info', 'Target unreachable', 'No connection to the target could be made'],
+  target_invalid: [
+    502,
+    'info',
+    'Target answer invalid',
+    'The target sent an answer that makes no sense, or not all of it',
+  ],
+  session_lost: [
+    502,
+    'info',
+    'Session address lost',
+    'The source address of this session is out, and the session wants no other',
+  ],
+  source_lost: [
+    502,
+    'warn',
+    'Source address lost',
+    'The address that the connection left from is gone, and the answer had not come yet',
+  ],
+  no_source: [503, 'warn', 'No source address available', `Every source address is out; ${again}`],
+  target_timeout: [504, 'info', 'Target timeout', 'The target did not answer in time'],
+  upstream_unreachable: [502, 'warn', 'Upstream unreachable', 'The upstream API could not be reached'],
+  upstream_invalid: [502, 'warn', 'Upstream answer invalid', 'The upstream API sent an answer that makes no sense'],
+  upstream_failed: [502, 'warn', 'Upstream failed', 'The upstream API answered with a server error'],
+  keys_exhausted: [503, 'warn', 'All keys are cooling down', `Every API key is benched; ${again}`],
+  tool_limited: [429, 'info', 'Rate limit exceeded', `The daily uses of this are used up with every API key; ${again}`],
+  upstream_paused: [503, 'warn', 'Upstream paused', `The upstream API is failing and is given a pause; ${again}`],
+  overloaded: [503, 'warn', 'Overloaded', `Too much is in flight; ${again}`],
+  purge_incomplete: [
+    503,
+    'warn',
+    'Purged here only',
+    'Redis is away, so that other replicas and the shared cache keep their answers; try again',
+  ],
+  no_offline_answer: [
+    503,
+    'info',
+    'Not available without an API key',
+    'The embedded database answers addresses only; IPINFO_KEYS=key1,key2 lets upstream be asked',
+  ],
+  not_cached: [
+    504,
+    'debug',
+    'Not in the cache',
+    'The request says only-if-cached, and there is no answer that is acceptable to it',
+  ],
+  upstream_timeout: [504, 'warn', 'Upstream timeout', 'The upstream API did not answer in time'],
 } as const satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof kinds
@@ -299,21 +153,21 @@ export class ProxyError extends Error {
   readonly retryAfterSeconds: number | undefined
 
   constructor(code: ErrorCode, details: ProxyErrorDetails = {}) {
-    const kind = kinds[code]
-    super(details.message ?? kind.message, details.cause === undefined ? undefined : { cause: details.cause })
+    const [status, level, title, message] = kinds[code]
+    super(details.message ?? message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
-    this.status = details.status ?? kind.status
-    this.title = kind.title
-    this.level = kind.level
+    this.status = details.status ?? status
+    this.title = title
+    this.level = level
     this.detail = details.detail
     this.retryAfterSeconds = details.retryAfterSeconds
   }
 
   /** The answer's body, in IPinfo's shape: `{"status":404,"error":{"title":…,"message":…}}`. */
   body(): string {
-    const { form = 'titled' }: ErrorKind = kinds[this.code]
-    const error = form === 'plain' ? this.message : { title: this.title, message: this.message }
-    return JSON.stringify(form === 'plain' ? { error } : { status: this.status, error }, null, 2)
+    const { message, status, title } = this
+    const [, , , , form]: ErrorKind = kinds[this.code]
+    return JSON.stringify(form === 'plain' ? { error: message } : { status, error: { title, message } }, null, 2)
   }
 
   /** Anything thrown, as a ProxyError: itself, or `internal` with the original as its cause. */
