@@ -15,13 +15,8 @@ const words = process.argv.slice(2)
 process.title = 'ipfleet-command'
 
 const settingsSchema = {
-  IPFLEET_URL: url({
-    group: 'Fleet',
-    protocols: ['http:', 'https:'],
-    optional: true,
-    help: 'The fleet that is asked, as --url',
-  }),
-  IPFLEET_TOKEN: secret({ group: 'Fleet', optional: true, help: 'A client’s token of that fleet, as --token' }),
+  IPFLEET_URL: url({ protocols: ['http:', 'https:'], optional: true, help: 'The fleet that is asked, as --url' }),
+  IPFLEET_TOKEN: secret({ optional: true, help: 'A client’s token of that fleet, as --token' }),
 }
 
 /** Reads only the environment: the arguments of this command are not those of a service. */

@@ -25,12 +25,10 @@ export interface DnsLookUpOptions {
 export const resolvers = ['dns', 'system'] as const
 
 /** RESOLVER, in every service that dials names of others. */
-export const resolverSetting = (group: string) =>
-  choice(resolvers, {
-    group,
-    default: 'dns',
-    help: 'Who looks names up. dns: the servers of /etc/resolv.conf are asked, and the hosts file counts; names whose servers are silent hold up no others. system: the C library, four names at a time, with all that it can be told',
-  })
+export const resolverSetting = choice(resolvers, {
+  default: 'dns',
+  help: 'Who looks names up. dns: the servers of /etc/resolv.conf are asked, and the hosts file counts; names whose servers are silent hold up no others. system: the C library, four names at a time, with all that it can be told',
+})
 
 export function lookUpBy(resolver: (typeof resolvers)[number]): LookUp {
   return resolver === 'system' ? systemLookUp : dnsLookUp()

@@ -17,7 +17,7 @@ export function readTargetItem(text: string): readonly string[] | undefined {
 }
 
 /** A setting that holds such a list, empty where it is unset. */
-export const targetList = (options: { readonly group: string; readonly help: string }) =>
+export const targetList = (options: { readonly help: string }) =>
   textualList({ ...options, optional: true, read: readTargetItem, allowed: targetItemInWords })
 
 /** A block of IPv4-mapped addresses is one of IPv4 here, as the addresses are. */

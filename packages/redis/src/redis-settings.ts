@@ -1,29 +1,26 @@
 import { milliseconds, path, secretText, text } from '@ipfleet/settings/kinds.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
-import type { CommonOptions, Given, Setting } from '@ipfleet/settings/setting.ts'
+import { type CommonOptions, type Given, grouped, type Setting } from '@ipfleet/settings/setting.ts'
 import { url } from '@ipfleet/settings/url-setting.ts'
 import { defaultPrefix } from './fleet-names.ts'
 import type { RedisAccess } from './redis-access.ts'
 import { type RedisAddress, redisAddress, redisProtocols, redisUrlFault, severalHosts } from './redis-address.ts'
 import { caFault, certificateFault } from './tls-files.ts'
 
+const group = 'Redis'
 const ofRequest = { default: 100, help: 'How long one request may wait for Redis, in all its commands together' }
 
 /** What all services can be told about Redis, apart from where it is. */
 export const redisSettings = ({ timeout = ofRequest } = {}) => ({
   ...redisAccessSettings('REDIS'),
-  REDIS_PREFIX: text({
-    group: 'Redis',
-    default: defaultPrefix,
-    pattern: /^[\w.-]{1,64}$/,
-    allowed: 'up to 64 letters, digits, dots, dashes and underscores',
-    help: 'The name of the fleet, before every key and channel. Fleets with different names, or in different databases, share nothing in one Redis',
-  }),
-  REDIS_TIMEOUT_MS: milliseconds({
-    group: 'Redis',
-    min: 5,
-    max: 10_000,
-    ...timeout,
+  ...grouped(group, {
+    REDIS_PREFIX: text({
+      default: defaultPrefix,
+      pattern: /^[\w.-]{1,64}$/,
+      allowed: 'up to 64 letters, digits, dots, dashes and underscores',
+      help: 'The name of the fleet, before every key and channel. Fleets with different names, or in different databases, share nothing in one Redis',
+    }),
+    REDIS_TIMEOUT_MS: milliseconds({ min: 5, max: 10_000, ...timeout }),
   }),
 })
 
@@ -36,7 +33,8 @@ export const redisSettings = ({ timeout = ofRequest } = {}) => ({
 export function redisUrl<Optional extends boolean = false>(
   options: CommonOptions<string, Optional>,
 ): Setting<Given<string, Optional>> {
-  return url({ ...options, protocols: redisProtocols, severalHosts, fault: redisUrlFault, fromFile: true })
+  const setting = url({ ...options, protocols: redisProtocols, severalHosts, fault: redisUrlFault, fromFile: true })
+  return { ...setting, group }
 }
 
 const accessNames = [
@@ -57,7 +55,7 @@ type AccessName = (typeof accessNames)[number]
 
 /** How the server of `<PREFIX>_URL` is reached. */
 export function redisAccessSettings<const Prefix extends string>(prefix: Prefix) {
-  const common = { group: 'Redis', optional: true } as const
+  const common = { optional: true } as const
   const settings: Readonly<Record<AccessName, Setting<string | undefined>>> = {
     USERNAME: text({ ...common, help: `The user, if it is not in ${prefix}_URL. Unset: the server’s default user` }),
     PASSWORD: secretText({ ...common, help: `The password, if it is not in ${prefix}_URL` }),
@@ -76,7 +74,7 @@ export function redisAccessSettings<const Prefix extends string>(prefix: Prefix)
       help: 'For a Cluster or Sentinels behind NAT, or whose certificates have other names: what they call a server, and where it is reached: 10.0.0.5:6379=redis-1.example.com:7001',
     }),
   }
-  const named = Object.entries(settings).map(([name, setting]) => [`${prefix}_${name}`, setting])
+  const named = Object.entries(settings).map(([name, setting]) => [`${prefix}_${name}`, { ...setting, group }])
   return Object.fromEntries(named) as Readonly<Record<`${Prefix}_${AccessName}`, Setting<string | undefined>>>
 }
 

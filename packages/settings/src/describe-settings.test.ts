@@ -2,14 +2,15 @@ import { expect, test } from '@jest/globals'
 import { describeSettings, settingsTable } from './describe-settings.ts'
 import { helpText } from './help-text.ts'
 import { cidrList, integer, secret, secretList, text } from './kinds.ts'
+import { grouped } from './setting.ts'
 import { url } from './url-setting.ts'
 
 const schema = {
   PORT: integer({ default: 8080, min: 0, max: 65_535, help: 'TCP port to listen on' }),
   TRUST_PROXY: cidrList({ default: ['loopback'], help: 'Trusted proxies' }),
-  KEYS: secretList({ optional: true, help: 'API keys', group: 'Upstream' }),
+  ...grouped('Upstream', { KEYS: secretList({ optional: true, help: 'API keys' }) }),
   TOKEN: secret({ default: 'canary', help: 'a|b' }),
-  REGION: text({ help: 'Where it stands. '.repeat(20), group: 'Upstream' }),
+  ...grouped('Upstream', { REGION: text({ help: 'Where it stands. '.repeat(20) }) }),
   BASE_URL: url({ protocols: ['http:'], default: 'http://user:canary@host', help: 'Upstream' }),
 }
 

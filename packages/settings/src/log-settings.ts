@@ -1,38 +1,29 @@
 import { choice, textual } from './kinds.ts'
-import type { SettingsOf } from './setting.ts'
+import { grouped, type SettingsOf } from './setting.ts'
 
-const LOG_FORMAT = choice(['text', 'json'], {
-  group: 'Log',
-  default: 'text',
-  help: 'Lines for a terminal, or for a collector',
-})
+const LOG_FORMAT = choice(['text', 'json'], { default: 'text', help: 'Lines for a terminal, or for a collector' })
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 const levelHelp =
   'Least level that is logged; info includes a line per request, debug those of health checks and scrapes too'
 
 /** The log of a service. */
-export const plainLogSettings = {
-  LOG_LEVEL: choice(levels, { group: 'Log', default: 'info', help: levelHelp }),
+export const plainLogSettings = grouped('Log', {
+  LOG_LEVEL: choice(levels, { default: 'info', help: levelHelp }),
   LOG_FORMAT,
-}
+})
 
 /** The log of the services that stand in the place of programs in Rust, whose users know RUST_LOG. */
-export const logSettings = {
-  LOG_LEVEL: choice(levels, {
-    group: 'Log',
-    optional: true,
-    help: `${levelHelp}. Unset: RUST_LOG, and without that info`,
-  }),
+export const logSettings = grouped('Log', {
+  LOG_LEVEL: choice(levels, { optional: true, help: `${levelHelp}. Unset: RUST_LOG, and without that info` }),
   LOG_FORMAT,
   RUST_LOG: textual({
-    group: 'Log',
     optional: true,
     read: rustLevel,
     allowed: 'trace or debug or info or warn or error or off',
     help: 'Another name for LOG_LEVEL, which goes before it. Of a list (info,hyper=warn) the level that is for all counts',
   }),
-}
+})
 
 const rustLevels = ['trace', 'debug', 'info', 'warn', 'error', 'off'] as const
 

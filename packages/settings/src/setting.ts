@@ -22,6 +22,12 @@ export interface Setting<Value> {
   secretsIn(value: Value): readonly string[]
 }
 
+/** Settings under a heading of their own. */
+export function grouped<const Schema extends SettingsSchema>(group: string, settings: Schema): Schema {
+  const entries = Object.entries(settings).map(([name, setting]) => [name, { ...setting, group }])
+  return Object.fromEntries(entries) as Schema
+}
+
 /** What happens when nothing is set. `value` of `optional` is what the settings then hold: `undefined` or `[]`. */
 export type Presence<Value> =
   | { readonly kind: 'default'; readonly value: Value }
@@ -39,7 +45,6 @@ export type SettingsOf<Schema extends SettingsSchema> = {
 /** What every kind of setting takes. With neither `default` nor `optional`, the setting is required. */
 export interface CommonOptions<Value, Optional extends boolean> {
   readonly help: string
-  readonly group?: string
   readonly default?: Value
   readonly optional?: Optional
 }
@@ -96,7 +101,7 @@ function assemble<Value, Unset>(
     presence: presenceOf(options, unset),
     allowed: kind.allowed,
     help: options.help,
-    group: options.group ?? 'Settings',
+    group: 'Settings',
     secret: kind.secret ?? false,
     fromFile: kind.fromFile ?? kind.secret ?? false,
     show: (value) => (isUnset(value) ? '' : show(value)),

@@ -2,36 +2,30 @@ import { choice, cidrList, milliseconds, secret } from '@ipfleet/settings/kinds.
 import { logSettings } from '@ipfleet/settings/log-settings.ts'
 import { redisRules, redisSettings, redisUrl } from '@ipfleet/redis/redis-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
-import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { grouped, type SettingsOf } from '@ipfleet/settings/setting.ts'
 import { traceSettings } from '@ipfleet/telemetry/tracing/trace-settings.ts'
 
 /** What the process is, by the name of its environment variable; what it does stands in the TOML file. */
 export const settingsSchema = {
   REDIS_URL: redisUrl({
-    group: 'Redis',
     optional: true,
     help: 'Where all edges count the requests of a client together. Unset: each counts by itself',
   }),
   ...redisSettings(),
-  TRUST_PROXY: cidrList({
-    group: 'Server',
-    optional: true,
-    help: 'Proxies in front of the edge, whose X-Forwarded-For is believed',
-  }),
-  ADMIN_TOKEN: secret({
-    group: 'Server',
-    optional: true,
-    help: 'That of the replicas. [console] of the file is not opened without it',
-  }),
-  DRAIN_MS: milliseconds({
-    group: 'Server',
-    default: 2000,
-    help: 'On SIGTERM: how long the probe endpoint fails before connections are closed. Longer than the check interval of what is in front',
-  }),
-  FAST_LANE: choice(['on', 'off'], {
-    group: 'Server',
-    default: 'on',
-    help: 'Plain GET and HEAD without TLS are read and answered without node:http, for less CPU time; off has node:http read every request',
+  ...grouped('Server', {
+    TRUST_PROXY: cidrList({ optional: true, help: 'Proxies in front of the edge, whose X-Forwarded-For is believed' }),
+    ADMIN_TOKEN: secret({
+      optional: true,
+      help: 'That of the replicas. [console] of the file is not opened without it',
+    }),
+    DRAIN_MS: milliseconds({
+      default: 2000,
+      help: 'On SIGTERM: how long the probe endpoint fails before connections are closed. Longer than the check interval of what is in front',
+    }),
+    FAST_LANE: choice(['on', 'off'], {
+      default: 'on',
+      help: 'Plain GET and HEAD without TLS are read and answered without node:http, for less CPU time; off has node:http read every request',
+    }),
   }),
   ...logSettings,
   ...traceSettings,

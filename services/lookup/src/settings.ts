@@ -5,7 +5,7 @@ import { redisAccessSettings, redisRules, redisSettings, redisUrl } from '@ipfle
 import { serverSettings } from '@ipfleet/settings/server-settings.ts'
 import { offlineRules, offlineSettings } from './offline/offline-settings.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
-import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { grouped, type SettingsOf } from '@ipfleet/settings/setting.ts'
 import { readKeysFile } from './keys/keys-file.ts'
 import { reasonNot } from './operations/reason-not.ts'
 import { upstreamSettings } from './upstream/upstream-settings.ts'
@@ -15,149 +15,124 @@ import { traceSettings } from '@ipfleet/telemetry/tracing/trace-settings.ts'
 /** Everything that can be set, by the name of its environment variable. */
 export const settingsSchema = {
   ...upstreamSettings,
-  CACHE_TTL_SECONDS: seconds({
-    group: 'Cache',
-    default: 300,
-    help: 'How long an answer is served from memory (L1) before Redis, or without Redis upstream, is asked again',
-  }),
-  CACHE_MAX_ENTRIES: integer({
-    group: 'Cache',
-    min: 1,
-    max: 10_000_000,
-    default: 10_000,
-    help: 'Most entries in memory',
-  }),
-  CACHE_MAX_BODY_BYTES: integer({
-    group: 'Cache',
-    min: 0,
-    default: 32_768,
-    help: 'Bodies over this are passed on but not cached',
-  }),
-  GEO_TTL_SECONDS: seconds({
-    group: 'Cache',
-    min: 1,
-    default: 86_400,
-    help: 'How long an answer about location or network is fresh in Redis (L2)',
-  }),
-  THREAT_TTL_SECONDS: seconds({
-    group: 'Cache',
-    min: 1,
-    default: 14_400,
-    help: 'How long an answer that holds privacy, abuse or proxy data is fresh in Redis (L2)',
-  }),
-  SHARED_CACHE_TTL_SECONDS: seconds({
-    group: 'Cache',
-    min: 1,
-    optional: true,
-    help: 'How long any answer is fresh in Redis (L2); overrides GEO_TTL_SECONDS and THREAT_TTL_SECONDS',
-  }),
-  NEGATIVE_TTL_SECONDS: seconds({
-    group: 'Cache',
-    default: 30,
-    help: 'How long an answer of 400 or 404 is cached',
-  }),
-  FALLBACK_TTL_SECONDS: seconds({
-    group: 'Cache',
-    min: 1,
-    default: 300,
-    help: 'How long an answer of the second provider in PROVIDER is fresh',
-  }),
-  STALE_IF_ERROR_SECONDS: seconds({
-    group: 'Cache',
-    default: 86_400,
-    help: 'How long past its freshness an answer is still served when upstream gives none',
-  }),
-  STALE_WHILE_REVALIDATE_SECONDS: seconds({
-    group: 'Cache',
-    default: 10,
-    help: 'How long past its freshness an answer is served at once and refreshed in the background',
-  }),
-  FAILURE_MODE: choice(['closed', 'open'], {
-    group: 'Cache',
-    default: 'closed',
-    help: 'When there is no answer, not even a stale one: closed answers 503, open answers from the embedded database',
+  ...grouped('Cache', {
+    CACHE_TTL_SECONDS: seconds({
+      default: 300,
+      help: 'How long an answer is served from memory (L1) before Redis, or without Redis upstream, is asked again',
+    }),
+    CACHE_MAX_ENTRIES: integer({ min: 1, max: 10_000_000, default: 10_000, help: 'Most entries in memory' }),
+    CACHE_MAX_BODY_BYTES: integer({ min: 0, default: 32_768, help: 'Bodies over this are passed on but not cached' }),
+    GEO_TTL_SECONDS: seconds({
+      min: 1,
+      default: 86_400,
+      help: 'How long an answer about location or network is fresh in Redis (L2)',
+    }),
+    THREAT_TTL_SECONDS: seconds({
+      min: 1,
+      default: 14_400,
+      help: 'How long an answer that holds privacy, abuse or proxy data is fresh in Redis (L2)',
+    }),
+    SHARED_CACHE_TTL_SECONDS: seconds({
+      min: 1,
+      optional: true,
+      help: 'How long any answer is fresh in Redis (L2); overrides GEO_TTL_SECONDS and THREAT_TTL_SECONDS',
+    }),
+    NEGATIVE_TTL_SECONDS: seconds({ default: 30, help: 'How long an answer of 400 or 404 is cached' }),
+    FALLBACK_TTL_SECONDS: seconds({
+      min: 1,
+      default: 300,
+      help: 'How long an answer of the second provider in PROVIDER is fresh',
+    }),
+    STALE_IF_ERROR_SECONDS: seconds({
+      default: 86_400,
+      help: 'How long past its freshness an answer is still served when upstream gives none',
+    }),
+    STALE_WHILE_REVALIDATE_SECONDS: seconds({
+      default: 10,
+      help: 'How long past its freshness an answer is served at once and refreshed in the background',
+    }),
+    FAILURE_MODE: choice(['closed', 'open'], {
+      default: 'closed',
+      help: 'When there is no answer, not even a stale one: closed answers 503, open answers from the embedded database',
+    }),
   }),
   ...offlineSettings,
   REDIS_URL: redisUrl({
-    group: 'Redis',
     optional: true,
     help: 'What replicas share: leases, key state, and answers unless REDIS_CACHE_URL is set. Unset: this replica is alone',
   }),
   ...redisSettings(),
   REDIS_CACHE_URL: redisUrl({
-    group: 'Redis',
     optional: true,
     help: 'A second Redis for answers, which may evict (allkeys-lfu). Unset: REDIS_URL',
   }),
   ...redisAccessSettings('REDIS_CACHE'),
-  REDIS_READ_FROM: choice(['master', 'replicas'], {
-    group: 'Redis',
-    default: 'master',
-    help: 'Which nodes of a Cluster answers are read from. Replicas may be a moment behind, and have room for reading that the master has not',
+  ...grouped('Redis', {
+    REDIS_READ_FROM: choice(['master', 'replicas'], {
+      default: 'master',
+      help: 'Which nodes of a Cluster answers are read from. Replicas may be a moment behind, and have room for reading that the master has not',
+    }),
   }),
-  CLIENT_TOKENS: clientTokens({
-    group: 'Clients',
-    help:
-      'Tokens of the clients that may ask, where IPinfo takes its own (Bearer, Basic user name, ?token=), each with its ' +
-      'budgets: requests, and units (questions put to upstream). Without a token 401, with another 403, over budget ' +
-      '429. Probes, /metrics and /stats need none. Unset: everyone may ask, and what they send is dropped',
-  }),
-  EXHAUSTED_STATUS: choice(['503', '429'], {
-    group: 'Clients',
-    default: '503',
-    help: 'What a look-up is answered that no key may ask now. 429 for clients whose SDK takes a 503 for a record and keeps it (Java 3.3.0, Ruby 2.6.0)',
-  }),
-  TOOLS: choice(['local', 'upstream'], {
-    group: 'Clients',
-    default: 'local',
-    help: 'Who sums lists up (POST /summarize, /tools/summarize-ips) and makes reports of them (/map, /tools/map). local: this fleet, by its records; addresses that it does not know yet are looked up. upstream: IPinfo, whose tools have five uses a day',
+  ...grouped('Clients', {
+    CLIENT_TOKENS: clientTokens({
+      help:
+        'Tokens of the clients that may ask, where IPinfo takes its own (Bearer, Basic user name, ?token=), each with its ' +
+        'budgets: requests, and units (questions put to upstream). Without a token 401, with another 403, over budget ' +
+        '429. Probes, /metrics and /stats need none. Unset: everyone may ask, and what they send is dropped',
+    }),
+    EXHAUSTED_STATUS: choice(['503', '429'], {
+      default: '503',
+      help: 'What a look-up is answered that no key may ask now. 429 for clients whose SDK takes a 503 for a record and keeps it (Java 3.3.0, Ruby 2.6.0)',
+    }),
+    TOOLS: choice(['local', 'upstream'], {
+      default: 'local',
+      help: 'Who sums lists up (POST /summarize, /tools/summarize-ips) and makes reports of them (/map, /tools/map). local: this fleet, by its records; addresses that it does not know yet are looked up. upstream: IPinfo, whose tools have five uses a day',
+    }),
   }),
   ...serverSettings(8080),
-  FAST_LANE: choice(['on', 'off'], {
-    group: 'Server',
-    default: 'on',
-    help: 'Plain requests for what is in memory are read and answered without node:http, for about half the CPU time; off has node:http read every request',
+  ...grouped('Server', {
+    FAST_LANE: choice(['on', 'off'], {
+      default: 'on',
+      help: 'Plain requests for what is in memory are read and answered without node:http, for about half the CPU time; off has node:http read every request',
+    }),
+    BODIES_MAX_BYTES: integer({
+      min: 16_777_216,
+      default: 50_331_648,
+      help: 'Most bytes of request bodies, inflated, that are held at a time; one client has a quarter of it, or what one body may have (10 MB). Over it 429 for that client, 503 for all',
+    }),
+    BODY_IDLE_TIMEOUT_MS: milliseconds({
+      min: 1,
+      default: 10_000,
+      help: 'How long a request body may stop arriving before its request is refused (408)',
+    }),
+    ADMIN_TOKEN: secret({
+      optional: true,
+      help: 'Bearer token for operations that change something (DELETE /cache). Unset: they are allowed from loopback only',
+    }),
   }),
-  BODIES_MAX_BYTES: integer({
-    group: 'Server',
-    min: 16_777_216,
-    default: 50_331_648,
-    help: 'Most bytes of request bodies, inflated, that are held at a time; one client has a quarter of it, or what one body may have (10 MB). Over it 429 for that client, 503 for all',
+  ...grouped('Console', {
+    CONSOLE_READ_TOKEN: secret({
+      optional: true,
+      help: 'Token for `/console` that shows everything and changes nothing. ADMIN_TOKEN shows and changes; without a token the console opens on the replica’s own machine only, while ADMIN_TOKEN is unset',
+    }),
+    UNIT_PRICE: number({
+      min: 0,
+      max: 1000,
+      optional: true,
+      help: 'What an upstream unit costs, for the money that the console shows: 0.0005. Unset: none is shown',
+    }),
+    CURRENCY: text({
+      pattern: /^[A-Z]{3}$/,
+      allowed: 'three capital letters (ISO 4217)',
+      default: 'USD',
+      help: 'The currency of UNIT_PRICE',
+    }),
   }),
-  BODY_IDLE_TIMEOUT_MS: milliseconds({
-    group: 'Server',
-    min: 1,
-    default: 10_000,
-    help: 'How long a request body may stop arriving before its request is refused (408)',
-  }),
-  ADMIN_TOKEN: secret({
-    group: 'Server',
-    optional: true,
-    help: 'Bearer token for operations that change something (DELETE /cache). Unset: they are allowed from loopback only',
-  }),
-  CONSOLE_READ_TOKEN: secret({
-    group: 'Console',
-    optional: true,
-    help: 'Token for `/console` that shows everything and changes nothing. ADMIN_TOKEN shows and changes; without a token the console opens on the replica’s own machine only, while ADMIN_TOKEN is unset',
-  }),
-  UNIT_PRICE: number({
-    group: 'Console',
-    min: 0,
-    max: 1000,
-    optional: true,
-    help: 'What an upstream unit costs, for the money that the console shows: 0.0005. Unset: none is shown',
-  }),
-  CURRENCY: text({
-    group: 'Console',
-    pattern: /^[A-Z]{3}$/,
-    allowed: 'three capital letters (ISO 4217)',
-    default: 'USD',
-    help: 'The currency of UNIT_PRICE',
-  }),
-  DRAIN_MS: milliseconds({
-    group: 'Server',
-    default: 2000,
-    help: 'On SIGTERM: how long /readyz fails before connections are closed. Longer than the load balancer’s check interval',
+  ...grouped('Server', {
+    DRAIN_MS: milliseconds({
+      default: 2000,
+      help: 'On SIGTERM: how long /readyz fails before connections are closed. Longer than the load balancer’s check interval',
+    }),
   }),
   ...plainLogSettings,
   ...traceSettings,

@@ -3,7 +3,7 @@ import { type Loaded, loadSettings } from '@ipfleet/settings/load-settings.ts'
 import { secretsOf } from '@ipfleet/settings/secrets-of.ts'
 import { clientTokens } from './client-tokens.ts'
 
-const schema = { CLIENT_TOKENS: clientTokens({ group: 'Clients', help: 'Who may ask' }) }
+const schema = { CLIENT_TOKENS: clientTokens({ help: 'Who may ask' }) }
 
 function load(text: string): Loaded<typeof schema> {
   return loadSettings(schema, { program: 'test', summary: '', argv: [], env: { CLIENT_TOKENS: text }, cwd: '/' })

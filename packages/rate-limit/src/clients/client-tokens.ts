@@ -34,10 +34,7 @@ const grammar =
  * The setting `CLIENT_TOKENS`: `token`, or `name=token;requests=1000/hour;units=100000/month`, separated by commas or
  * line ends. Also read from the file that `CLIENT_TOKENS_FILE` names.
  */
-export function clientTokens(options: {
-  readonly help: string
-  readonly group: string
-}): Setting<readonly ClientToken[]> {
+export function clientTokens(options: { readonly help: string }): Setting<readonly ClientToken[]> {
   const entries = secretList({ ...options, optional: true })
   const parser = entries.parser.transform((items, context): readonly ClientToken[] => {
     const read = items.map(readEntry)
@@ -55,6 +52,7 @@ export function clientTokens(options: {
     ...entries,
     parser,
     presence: { kind: 'optional', value: [] },
+    group: 'Clients',
     allowed: grammar,
     show: () => '',
     secretsIn: (tokens) => tokens.map(({ secret }) => secret),

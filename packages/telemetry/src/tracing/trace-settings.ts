@@ -1,9 +1,8 @@
 import { choice, flag, milliseconds, number, text, textual } from '@ipfleet/settings/kinds.ts'
-import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { grouped, type SettingsOf } from '@ipfleet/settings/setting.ts'
 import { url } from '@ipfleet/settings/url-setting.ts'
 
-const group = 'Traces'
-const httpUrl = { group, optional: true, protocols: ['http:', 'https:'], without: ['credentials', 'query'] } as const
+const httpUrl = { optional: true, protocols: ['http:', 'https:'], without: ['credentials', 'query'] } as const
 
 /** `name=value` pairs, separated by commas, percent-encoded (W3C Baggage, as OpenTelemetry's specification has them). */
 function pairsIn(given: string): ReadonlyMap<string, string> | undefined {
@@ -21,7 +20,7 @@ function pairsIn(given: string): ReadonlyMap<string, string> | undefined {
 const pairsInWords = 'name=value pairs, separated by commas, percent-encoded'
 
 /** By OpenTelemetry's own names, so that what sets them for other programs sets them here. */
-export const traceSettings = {
+export const traceSettings = grouped('Traces', {
   OTEL_EXPORTER_OTLP_ENDPOINT: url({
     ...httpUrl,
     help: 'Where traces are sent: OTLP over HTTP in JSON, to `/v1/traces` below this URL. Unset: nothing is traced',
@@ -32,7 +31,6 @@ export const traceSettings = {
   }),
   OTEL_EXPORTER_OTLP_HEADERS: {
     ...textual({
-      group,
       optional: true,
       read: pairsIn,
       allowed: pairsInWords,
@@ -43,11 +41,10 @@ export const traceSettings = {
     secretsIn: (pairs: ReadonlyMap<string, string> | undefined) => [...(pairs?.values() ?? [])],
   },
   OTEL_TRACES_EXPORTER: choice(['otlp', 'none'], {
-    group,
     optional: true,
     help: 'none: nothing is traced; otlp without an endpoint: to http://localhost:4318',
   }),
-  OTEL_SDK_DISABLED: flag({ group, default: false, help: 'true: nothing is traced' }),
+  OTEL_SDK_DISABLED: flag({ default: false, help: 'true: nothing is traced' }),
   OTEL_TRACES_SAMPLER: choice(
     [
       'parentbased_always_on',
@@ -58,28 +55,25 @@ export const traceSettings = {
       'traceidratio',
     ],
     {
-      group,
       default: 'parentbased_always_on',
       help: 'Which requests are traced. parentbased_*: as the traceparent of the request says, the rest only where it has none',
     },
   ),
   OTEL_TRACES_SAMPLER_ARG: number({
-    group,
     min: 0,
     max: 1,
     default: 1,
     help: 'The share that a sampler with traceidratio takes, from 0 to 1',
   }),
-  OTEL_BSP_SCHEDULE_DELAY: milliseconds({ group, min: 1, default: 5000, help: 'How often spans are sent' }),
-  OTEL_SERVICE_NAME: text({ group, optional: true, help: 'Unset: ipfleet-lookup, ipfleet-edge, …' }),
+  OTEL_BSP_SCHEDULE_DELAY: milliseconds({ min: 1, default: 5000, help: 'How often spans are sent' }),
+  OTEL_SERVICE_NAME: text({ optional: true, help: 'Unset: ipfleet-lookup, ipfleet-edge, …' }),
   OTEL_RESOURCE_ATTRIBUTES: textual({
-    group,
     optional: true,
     read: pairsIn,
     allowed: pairsInWords,
     help: 'What all spans of this process say: deployment.environment.name=production',
   }),
-}
+})
 
 export type TraceSettings = SettingsOf<typeof traceSettings>
 

@@ -2,16 +2,13 @@ import { openMmdb } from '@ipfleet/offline/offline-db.ts'
 import { isHttpToHere } from '@ipfleet/offline/renewal/database-download.ts'
 import { integer, path, secret, textualList } from '@ipfleet/settings/kinds.ts'
 import type { Rule } from '@ipfleet/settings/load-settings.ts'
-import type { SettingsOf } from '@ipfleet/settings/setting.ts'
+import { grouped, type SettingsOf } from '@ipfleet/settings/setting.ts'
 import { url } from '@ipfleet/settings/url-setting.ts'
 import { reasonNot } from '../operations/reason-not.ts'
 import { textFields } from '../query/record-view.ts'
 
-const group = 'Offline data'
-
 /** Https, so that no server on the way can give another file or read the token. */
 const downloaded = {
-  group,
   optional: true,
   protocols: ['https:', 'http:'],
   without: ['credentials'],
@@ -24,9 +21,8 @@ const downloaded = {
 } as const
 
 /** The embedded database, and those of the operator. */
-export const offlineSettings = {
+export const offlineSettings = grouped('Offline data', {
   OFFLINE_DB: textualList({
-    group,
     default: [],
     read: (file) => [file],
     allowed: 'a path',
@@ -42,7 +38,6 @@ export const offlineSettings = {
       'OFFLINE_DB, and is taken if it is whole and no older than the one before it. https, or http to this machine',
   }),
   OFFLINE_DB_TOKEN: secret({
-    group,
     optional: true,
     help:
       'What the host of OFFLINE_DB_URL gets in Authorization: a token (Bearer), or user:password (Basic; MaxMind: ' +
@@ -53,21 +48,18 @@ export const offlineSettings = {
     help: 'Where the SHA-256 of the file at OFFLINE_DB_URL stands, as sha256sum writes it or in JSON. A file with another is not taken',
   }),
   OFFLINE_DB_DIR: path({
-    group,
     default: 'node_modules/.cache/offline-db',
     help:
       'Where what is downloaded is kept: from OFFLINE_DB_URL, and by `npm run offline-db -- city`. Of replicas that ' +
       'share it one downloads for all; else each does for itself. A directory that outlives them saves downloads',
   }),
   OFFLINE_DB_MAX_BYTES: integer({
-    group,
     min: 1024,
     max: 2 ** 31,
     default: 2 ** 30,
     help: 'Most bytes of that file, as it comes and unpacked. It is held in memory, while it is replaced twice',
   }),
   EMBEDDED_EMPTY_FIELDS: textualList({
-    group,
     default: [],
     read: (name) => (textFields.has(name) ? [name] : undefined),
     allowed: `one of ${[...textFields].join(', ')}`,
@@ -75,7 +67,7 @@ export const offlineSettings = {
       'Fields of legacy records that the embedded database answers as empty texts where it does not know them, instead of ' +
       'leaving them out. For SDKs that fail without them: city,region,loc for Rust’s ipinfo 3.5',
   }),
-}
+})
 
 type OfflineSettings = SettingsOf<typeof offlineSettings>
 
