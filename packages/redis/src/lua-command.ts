@@ -30,20 +30,19 @@ export type LuaArgument = string | number | Buffer
 export type ReplyForm = 'text' | 'bytes'
 
 /** Runs a command by its hash; sends the source only when the server does not know it (first use, restart). */
-export async function callLua(
+export function callLua(
   client: Redis,
   form: ReplyForm,
   command: LuaCommand,
   keys: readonly string[],
   args: readonly LuaArgument[],
 ): Promise<unknown> {
-  const rest = [keys.length, ...keys, ...args]
   const send = (name: 'EVALSHA' | 'EVAL', script: string): Promise<unknown> =>
-    form === 'text' ? client.call(name, script, ...rest) : client.callBuffer(name, script, ...rest)
-  try {
-    return await send('EVALSHA', command.sha)
-  } catch (error) {
+    form === 'text'
+      ? client.call(name, script, keys.length, ...keys, ...args)
+      : client.callBuffer(name, script, keys.length, ...keys, ...args)
+  return send('EVALSHA', command.sha).catch((error: unknown) => {
     if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error
     return send('EVAL', command.source)
-  }
+  })
 }

@@ -92,8 +92,10 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     this.#needs = needs
     this.#timeoutMs = timeoutMs
     this.client = connectPromptly(options, name, {
-      commandTimeout: Math.max(minCommandTimeoutMs, timeoutMs),
+      // A server that has answered nothing for so long loses its connection, and what waits there its answer. Only on a
+      // Cluster a command may wait for no connection: for another node to take over a slot.
       socketTimeout: Math.max(minSocketTimeoutMs, timeoutMs),
+      commandTimeout: this.topology === 'cluster' ? Math.max(minCommandTimeoutMs, timeoutMs) : undefined,
     })
     this.#connection = new ConnectionWatch({
       access: options,
@@ -130,14 +132,16 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
    * Runs one command, or one short chain of them.
    * @throws RedisUnavailable, and nothing else, when no answer came within the deadline or Redis refused.
    */
-  async run<T>(command: (client: Redis) => Promise<T>, options: RunOptions = {}): Promise<T> {
-    const { isVital = false, hasOtherWay = !this.isCluster } = options
-    if (!this.#up) throw this.#unavailable()
+  run<T>(
+    command: (client: Redis) => Promise<T>,
+    { isVital = false, hasOtherWay = false }: RunOptions = {},
+  ): Promise<T> {
+    if (!this.#up) return Promise.reject(this.#unavailable())
     const budget = currentBudget()
     const timeoutMs = Math.min(budget?.leftMs ?? Infinity, this.#timeoutMs)
-    if (timeoutMs === 0 && !isVital) throw new RedisUnavailable('spent')
-    const attempt = (): Promise<T> => this.#attempt(hasOtherWay ? command : untilMoved(command), timeoutMs)
-    return budget ? budget.spend(attempt) : attempt()
+    if (timeoutMs === 0 && !isVital) return Promise.reject(new RedisUnavailable('spent'))
+    const tried = hasOtherWay || !this.isCluster ? command : untilMoved(command)
+    return budget ? budget.spend(() => this.#attempt(tried, timeoutMs)) : this.#attempt(tried, timeoutMs)
   }
 
   /** Runs a Lua command. @throws RedisUnavailable */
@@ -185,24 +189,30 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     return this.#failuresInARow >= failuresToOpen
   }
 
-  async #attempt<T>(command: (client: Redis) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
-    if (this.client.status !== 'ready') throw this.#unavailable()
+  /** Not `async`: with a promise for each step, it cost as much as the command itself. */
+  #attempt<T>(command: (client: Redis) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
+    if (this.client.status !== 'ready') return Promise.reject(this.#unavailable())
     const startedMs = performance.now()
-    try {
-      const answer = await withinDeadline(command(this.client), timeoutMs)
-      this.#count('answered')
-      this.emit('command', performance.now() - startedMs, 'ok')
-      return answer
-    } catch (error) {
-      const failure = RedisUnavailable.from(error)
-      this.refused(failure.cause)
-      // A server that had less time than it may take has not failed.
-      if (failure.reason !== 'timeout' || timeoutMs === this.#timeoutMs) {
-        this.#count(isOutage(failure) ? 'outage' : 'answered', this.#refusalIn(failure.cause))
-      }
-      this.emit('command', performance.now() - startedMs, 'failed')
-      throw new RedisUnavailable(failure.reason, failure.cause, this.condition.trouble?.problem)
-    }
+    return withinDeadline(command(this.client), timeoutMs).then(
+      (answer) => {
+        this.#count('answered')
+        this.emit('command', performance.now() - startedMs, 'ok')
+        return answer
+      },
+      (error: unknown) => {
+        const failure = RedisUnavailable.from(error)
+        this.#countFailure(failure, timeoutMs)
+        this.emit('command', performance.now() - startedMs, 'failed')
+        throw new RedisUnavailable(failure.reason, failure.cause, this.condition.trouble?.problem)
+      },
+    )
+  }
+
+  #countFailure(failure: RedisUnavailable, timeoutMs: number): void {
+    this.refused(failure.cause)
+    // A server that had less time than it may take has not failed.
+    if (failure.reason === 'timeout' && timeoutMs < this.#timeoutMs) return
+    this.#count(isOutage(failure) ? 'outage' : 'answered', this.#refusalIn(failure.cause))
   }
 
   #unavailable(): RedisUnavailable {

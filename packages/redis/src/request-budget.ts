@@ -19,15 +19,17 @@ export class RequestBudget {
   }
 
   /** One command. */
-  async spend<T>(wait: () => Promise<T>): Promise<T> {
+  spend<T>(wait: () => Promise<T>): Promise<T> {
     if (this.#waits === 0) this.#sinceMs = this.#clock.nowMs()
     this.#waits += 1
-    try {
-      return await wait()
-    } finally {
-      if (this.#waits === 1) this.#leftMs = this.leftMs
-      this.#waits -= 1
-    }
+    const waiting = wait()
+    waiting.then(this.#waited, this.#waited)
+    return waiting
+  }
+
+  readonly #waited = (): void => {
+    if (this.#waits === 1) this.#leftMs = this.leftMs
+    this.#waits -= 1
   }
 
   /** The request is answered: what goes on for it costs it no time. */

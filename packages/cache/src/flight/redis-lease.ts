@@ -162,7 +162,7 @@ export function bucketOf<T>(
 
 type ClaimReply = [states: Buffer, ...outcomes: (Buffer | null)[]]
 
-const leased: Claim = { kind: 'leased' }
+export const leased: Claim = { kind: 'leased' }
 export const held: Claim = { kind: 'held' }
 const stateOf = { leased: 0x31, landed: 0x32 } as const
 

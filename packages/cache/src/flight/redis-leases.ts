@@ -7,7 +7,7 @@ import { ifMoving } from '@ipfleet/redis/redis-unavailable.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
 import { type FlightNames, flightNames } from './flight-keys.ts'
 import type { Claim, ClaimOptions, Claims, Leases, LeaseSession } from './leases.ts'
-import { bucketOf, held, maxSubjects, RedisLease } from './redis-lease.ts'
+import { bucketOf, held, leased, maxSubjects, RedisLease } from './redis-lease.ts'
 import { RedlockLeases } from './redlock-leases.ts'
 
 const observe = luaCommand(new URL('observe.lua', import.meta.url))
@@ -76,15 +76,11 @@ class RedisLeaseSession implements LeaseSession {
       if (seen) return { claims: [seen], lease: undefined }
     }
     const startedMs = this.#deps.clock.nowMs()
-    const acquiring = this.#deps.redlock.tryAcquire(name)
-    // Sent behind it on the same connection, so that it is done behind it, and one wait is enough.
-    const early = this.#deps.redlock.isOneCommand && !evenIfLanded ? this.#read(name) : undefined
-    const redlock = await acquiring
-    if (!redlock) return { claims: [{ kind: 'held' }], lease: undefined }
+    const redlock = await this.#deps.redlock.tryAcquire(name)
+    if (!redlock) return { claims: [held], lease: undefined }
     const lease = new RedisLease({ ...this.#deps, token: redlock.token, redlock }, startedMs)
-    if (evenIfLanded) return { claims: [{ kind: 'leased' }], lease }
     // An outcome may have landed between the caller's look into the cache and this lease.
-    return { claims: [{ kind: 'leased', outcome: await (early ?? this.#read(name)) }], lease }
+    return { claims: [evenIfLanded ? leased : { kind: 'leased', outcome: redlock.outcome }], lease }
   }
 
   /** The lease in force or the outcome; undefined when there is neither. */
@@ -97,16 +93,6 @@ class RedisLeaseSession implements LeaseSession {
     const outcome = bytes ?? undefined
     if (leaseLeftMs >= 0) return { kind: 'held', outcome, leaseLeftMs }
     return outcome && { kind: 'landed', outcome }
-  }
-
-  async #read(name: string): Promise<Buffer | undefined> {
-    const { link, names } = this.#deps
-    try {
-      return (await link.run((client) => client.getBuffer(names.outcome(name)))) ?? undefined
-    } catch {
-      // The lease is ours: with no outcome known, loading is right.
-      return undefined
-    }
   }
 
   async #claimMany(subjects: readonly string[], { evenIfLanded }: ClaimOptions): Promise<Claims> {

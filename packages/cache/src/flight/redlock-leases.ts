@@ -1,8 +1,9 @@
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
-import Redlock, { ExecutionError, type Lock, ResourceLockedError } from 'redlock'
-import { flightNames } from './flight-keys.ts'
+import { ExecutionError, type Lock, ResourceLockedError } from 'redlock'
+import { type FlightNames, flightNames } from './flight-keys.ts'
+import { LeaseClient } from './lease-client.ts'
 
 /**
  * Leases of one subject each, as Redis locks. One Redis only: a failover may let two holders in, which costs an extra
@@ -14,24 +15,16 @@ import { flightNames } from './flight-keys.ts'
 export class RedlockLeases {
   readonly #lifeMs: number
   readonly #link: RedisLink
-  readonly #redlock: Redlock
+  readonly #names: FlightNames
+  readonly #client: LeaseClient
   readonly #clock: Clock
-  readonly #keyOf: (subject: string) => string
-  #isScriptKnown = false
 
   constructor(link: RedisLink, { lifeMs, clock = monotonicClock }: { lifeMs: number; clock?: Clock }) {
     this.#lifeMs = lifeMs
     this.#link = link
     this.#clock = clock
-    this.#keyOf = flightNames(link.names).lease
-    this.#redlock = new Redlock([link.client], { retryCount: 0 })
-    // It may be another server, or one that has forgotten its scripts.
-    link.on('down', () => (this.#isScriptKnown = false))
-  }
-
-  /** Whether acquiring sends one command, at once; else a second one may follow: with the script, or to another node. */
-  get isOneCommand(): boolean {
-    return this.#isScriptKnown && !this.#link.isCluster
+    this.#names = flightNames(link.names)
+    this.#client = new LeaseClient(link, this.#names)
   }
 
   /** The lease, or undefined while another holds it. @throws RedisUnavailable */
@@ -40,33 +33,51 @@ export class RedlockLeases {
     let acquiring: Promise<Lock> | undefined
     try {
       const lock = await this.#link.run(() => {
-        acquiring = this.#redlock.acquire([this.#keyOf(subject)], this.#lifeMs)
+        acquiring = this.#client.redlock.acquire([subject], this.#lifeMs)
         return acquiring.catch(undefinedIfHeld)
       })
-      this.#isScriptKnown = true
       if (!lock) return undefined
-      const lease = new RedlockLease(this.#link, lock, this.#lifeMs)
+      const landed = this.#client.takeOutcome(lock.value)
+      const outcome = this.#link.isCluster ? await this.#read(subject) : landed
+      const lease = new RedlockLease(this.#link, lock, this.#lifeMs, outcome)
       if (this.#clock.nowMs() - startedMs < this.#lifeMs / 2) return lease
       // This process was stalled: what is left of the lease is too short to rely on.
       await lease.release()
       return undefined
     } catch (error) {
       // A lock that is granted after we gave up would make every replica wait for a load that is not made.
-      acquiring?.then((lock) => lock.release()).catch(() => {})
+      acquiring?.then((lock) => this.#giveBack(lock)).catch(() => {})
       throw RedisUnavailable.from(error)
+    }
+  }
+
+  async #giveBack(lock: Lock): Promise<void> {
+    this.#client.takeOutcome(lock.value)
+    await lock.release()
+  }
+
+  async #read(subject: string): Promise<Buffer | undefined> {
+    try {
+      return (await this.#link.run((client) => client.getBuffer(this.#names.outcome(subject)))) ?? undefined
+    } catch {
+      // The lease is ours: with no outcome known, loading is right.
+      return undefined
     }
   }
 }
 
 export class RedlockLease {
+  /** What an earlier flight had left when the lease was granted. */
+  readonly outcome: Buffer | undefined
   readonly #link: RedisLink
   readonly #lifeMs: number
   #lock: Lock
 
-  constructor(link: RedisLink, lock: Lock, lifeMs: number) {
+  constructor(link: RedisLink, lock: Lock, lifeMs: number, outcome: Buffer | undefined) {
     this.#link = link
     this.#lock = lock
     this.#lifeMs = lifeMs
+    this.outcome = outcome
   }
 
   /** Proves ownership to what stores the outcome. */
