@@ -66,12 +66,12 @@ export class TargetPolicy {
 
   #whyNot(address: string, port: number, isAllowed: boolean): Reason | undefined {
     const { allow, deny, own } = this.#deps
-    const all = [address, ...carriedAddresses(address)]
-    if (all.some((one) => deny.hasAddress(one))) return 'denied'
-    if (all.some((one) => own.listensAt(one, port))) return 'own'
+    const carried = carriedAddresses(address)
+    if (deny.hasAddress(address) || carried.some((one) => deny.hasAddress(one))) return 'denied'
+    if (own.listensAt(address, port) || carried.some((one) => own.listensAt(one, port))) return 'own'
     if (isAllowed || allow.hasAddress(address)) return undefined
     if (addressKind(address) !== 'public') return 'private'
-    return all.some((one) => own.has(one)) ? 'own' : undefined
+    return own.has(address) || carried.some((one) => own.has(one)) ? 'own' : undefined
   }
 }
 

@@ -1,12 +1,11 @@
 import type { Socket } from 'node:net'
 import { type ExchangeTimeouts, UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts'
 import { Exchange } from './exchange.ts'
-import { lookRegularly } from '@ipfleet/core/look-regularly.ts'
+import { DeadlineWatch } from '@ipfleet/core/deadline-watch.ts'
 import { UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, UpstreamRequest } from './exchange-types.ts'
 
-const underWay = new Set<UpstreamConnection>()
-let timer: NodeJS.Timeout | undefined
+const underWay = new DeadlineWatch()
 
 /**
  * One exchange over a socket that is connected already, half-open allowed, which is closed after it; a request to switch
@@ -30,7 +29,6 @@ export function exchangeOver(
   underWay.add(UpstreamConnection.over(socket, exchange, { ...sole, timeouts: () => all }))
   // The reader of its first bytes may have paused it.
   socket.resume()
-  timer ??= lookRegularly(look)
   return exchange
 }
 
@@ -38,14 +36,5 @@ const sole = {
   closes: true,
   freed: (connection) => connection.drop(),
   setAside: () => undefined,
-  gone(connection) {
-    underWay.delete(connection)
-    if (underWay.size > 0) return
-    clearInterval(timer)
-    timer = undefined
-  },
+  gone: (connection) => underWay.delete(connection),
 } satisfies Omit<ConnectionOwner, 'timeouts'>
-
-function look(nowMs: number): void {
-  for (const connection of underWay) connection.checkDeadline(nowMs)
-}

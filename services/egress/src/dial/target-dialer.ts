@@ -1,6 +1,7 @@
 import type { OnReadOpts } from 'node:net'
+import { DeadlineWatch } from '@ipfleet/core/deadline-watch.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
-import type { Target, TargetVerdict } from '@ipfleet/net/target.ts'
+import type { Target, TargetAddress, TargetVerdict } from '@ipfleet/net/target.ts'
 import type { ClientSignal, Dialled, DialRequest } from './dial-request.ts'
 import type { Source } from '../sources/source-pool.ts'
 import { dialRefusal, type Refusal, refusal, verdictRefusal } from '../proxy/proxy-status.ts'
@@ -78,6 +79,7 @@ export interface DialerDeps extends FamilyAttemptDeps {
 
 /** How long the first family has before the second begins: the Connection Attempt Delay (RFC 8305 §5). */
 const attemptDelayMs = 250
+const deadlines = new DeadlineWatch()
 
 /**
  * One dial. Where the target has addresses of both families, and the pool has sources of both, the second family begins
@@ -91,14 +93,13 @@ export class HappyEyeballs implements AttemptOwner {
   readonly #deadlineMs: number
   readonly #attempts: FamilyAttempt[] = []
   readonly #ends: AttemptEnd[] = []
-  #deadline: NodeJS.Timeout | undefined
   #delay: NodeJS.Timeout | undefined
 
   constructor(deps: DialerDeps, request: DialRequest, onEnd: (dialled: Dialled) => void) {
     this.#deps = deps
     this.#request = request
     this.#onEnd = onEnd
-    this.#families = [...new Set(request.addresses.map(({ family }) => family))]
+    this.#families = familiesOf(request.addresses)
     this.#deadlineMs = deps.clock.nowMs() + deps.connectTimeoutMs
   }
 
@@ -109,12 +110,12 @@ export class HappyEyeballs implements AttemptOwner {
       return
     }
     signal.addEventListener('abort', this.#onAbort)
-    this.#deadline = setTimeout(this.#onDeadline, this.#deps.connectTimeoutMs)
+    deadlines.add(this)
     this.#begin(this.#families)
   }
 
   decided(): void {
-    if (this.#secondFamilies.length > 0) this.#delay = setTimeout(this.#beginSecond, this.#secondDelayMs)
+    if (this.#secondFamilies.length > 0) this.#delay = setTimeout(() => this.#beginSecond(), this.#secondDelayMs)
   }
 
   over(end: AttemptEnd): void {
@@ -136,7 +137,7 @@ export class HappyEyeballs implements AttemptOwner {
     attempt.start()
   }
 
-  readonly #beginSecond = (): void => {
+  #beginSecond(): void {
     clearTimeout(this.#delay)
     const families = this.#secondFamilies
     if (families.length > 0) this.#begin(families)
@@ -166,7 +167,8 @@ export class HappyEyeballs implements AttemptOwner {
     return mostTellingFirst.indexOf(second.kind) <= mostTellingFirst.indexOf(first.kind) ? second : first
   }
 
-  readonly #onDeadline = (): void => {
+  checkDeadline(): void {
+    if (this.#deps.clock.nowMs() < this.#deadlineMs) return
     const sources = this.#attempts.map((attempt) => attempt.expire())
     this.#settle({ kind: 'failed', code: 'ETIMEDOUT', source: sources.find((source) => source !== undefined) })
   }
@@ -176,12 +178,23 @@ export class HappyEyeballs implements AttemptOwner {
   }
 
   #settle(dialled: Dialled): void {
-    clearTimeout(this.#deadline)
+    deadlines.delete(this)
     clearTimeout(this.#delay)
     this.#request.signal.removeEventListener('abort', this.#onAbort)
     for (const attempt of this.#attempts) attempt.stop()
     this.#onEnd(dialled)
   }
+}
+
+const onlyIpv4: readonly (4 | 6)[] = [4]
+const onlyIpv6: readonly (4 | 6)[] = [6]
+
+/** In the order of their first addresses. */
+function familiesOf(addresses: readonly TargetAddress[]): readonly (4 | 6)[] {
+  const first = addresses[0]?.family
+  const isMixed = addresses.some(({ family }) => family !== first)
+  if (!isMixed) return first === 6 ? onlyIpv6 : onlyIpv4
+  return first === 6 ? [6, 4] : [4, 6]
 }
 
 const mostTellingFirst: readonly AttemptEnd['kind'][] = [

@@ -89,6 +89,7 @@ export class RequestContext {
 const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', SOCKS5, 'other'] as const
 const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 const labels = { method: methods, status: classes } as const
+const methodIndex = new Map<string, number>(methods.map((method, index) => [method, index]))
 
 const tunnelEnds = ['closed', 'broken', 'idle', 'limit', 'stopped'] as const
 
@@ -177,21 +178,23 @@ export class RequestRecord {
   }
 
   #durationsOf(asked: string, code: number): HistogramSeries {
-    const method = methods.find((known) => known === asked) ?? 'other'
-    const status = classes[Math.floor(code / 100) - 1] ?? '5xx'
-    const at = methods.indexOf(method) * classes.length + classes.indexOf(status)
-    return (this.#series[at] ??= this.#durations.series({ method, status }))
+    const methodAt = methodIndex.get(asked) ?? methods.length - 1
+    const classAt = Math.min(Math.floor(code / 100), classes.length) - 1
+    const at = methodAt * classes.length + classAt
+    return (this.#series[at] ??= this.#durations.series({
+      method: methods[methodAt] ?? 'other',
+      status: classes[classAt] ?? '5xx',
+    }))
   }
 
   #log(context: RequestContext, status: number, durationMs: number, refusal: Refusal | undefined): void {
     const { id, trace, method, path, client, user, authority, source } = context
-    const [pathWithoutQuery] = path.split('?', 1)
     const fields = {
       id,
       trace_id: trace?.traceId,
       method,
       target: authority,
-      path: method === 'CONNECT' || method === SOCKS5 ? undefined : pathWithoutQuery,
+      path: method === 'CONNECT' || method === SOCKS5 ? undefined : path.split('?', 1)[0],
       status,
       latency_us: Math.round(durationMs * 1000),
       client,

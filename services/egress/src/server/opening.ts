@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { DeadlineWatch } from '@ipfleet/core/deadline-watch.ts'
 import { http } from '@ipfleet/core/node-http.ts'
 import { indexOfName, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 
@@ -14,13 +15,15 @@ export class OpeningFault extends Error {
   }
 }
 
+const deadlines = new DeadlineWatch()
+
 /**
  * The first bytes of a connection, read before it is known who is to read it, within a time. It reads only while more is
  * waited for, and leaves the connection paused.
  */
 export class Opening {
   readonly #socket: Socket
-  readonly #timer: NodeJS.Timeout
+  readonly #deadlineMs: number
   #held: Buffer = nothing
   #fault: OpeningFault | undefined
   #wake: (() => void) | undefined
@@ -29,7 +32,8 @@ export class Opening {
   constructor(socket: Socket, timeoutMs: number) {
     this.#socket = socket
     socket.on('data', this.#onData).on('error', ignore).on('end', this.#onLeft).on('close', this.#onLeft)
-    this.#timer = setTimeout(() => this.#fail('late'), timeoutMs)
+    this.#deadlineMs = performance.now() + timeoutMs
+    deadlines.add(this)
     if (socket.destroyed) this.#fail('left')
   }
 
@@ -70,7 +74,7 @@ export class Opening {
 
   /** Stops to read. @returns what has come and was not taken */
   release(): Buffer {
-    clearTimeout(this.#timer)
+    deadlines.delete(this)
     this.#socket
       .off('data', this.#onData)
       .off('error', ignore)
@@ -78,6 +82,10 @@ export class Opening {
       .off('close', this.#onLeft)
       .pause()
     return this.#held
+  }
+
+  checkDeadline(nowMs: number): void {
+    if (nowMs >= this.#deadlineMs) this.#fail('late')
   }
 
   #look<Found>(find: (held: Buffer) => Found | undefined, maxBytes: number): Found | undefined {
@@ -114,7 +122,7 @@ const method = Buffer.from('CONNECT ')
 /** Whether what has come is, or may become, a CONNECT. Undefined: there is too little to say. */
 export function beginsConnect(held: Buffer): boolean | undefined {
   const length = Math.min(held.length, method.length)
-  if (method.compare(held, 0, length, 0, length) !== 0) return false
+  for (let at = 0; at < length; at += 1) if (held[at] !== method[at]) return false
   return length === method.length || undefined
 }
 
