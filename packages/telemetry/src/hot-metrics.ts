@@ -7,7 +7,7 @@
 
 /** Label names, each with all values it may take. */
 export type LabelSets = Readonly<Record<string, readonly string[]>>
-export type LabelsOf<S extends LabelSets> = { readonly [K in keyof S]: S[K][number] }
+type LabelsOf<S extends LabelSets> = { readonly [K in keyof S]: S[K][number] }
 
 export interface HotMetricOptions<S extends LabelSets> {
   readonly name: string
@@ -16,7 +16,7 @@ export interface HotMetricOptions<S extends LabelSets> {
 }
 
 /** The part of a prom-client metric that its registry calls (prom-client 15.1.3, lib/registry.js). */
-export interface Scraped {
+interface Scraped {
   readonly name: string
   readonly help: string
   readonly type: string
@@ -24,8 +24,56 @@ export interface Scraped {
   readonly values: readonly { metricName: string; labels: Record<string, string | number>; value: number }[]
 }
 
+/** One metric: a series for each set of labels, made when it is first asked for. */
+abstract class HotMetric<S extends LabelSets, Series extends { reset(): void }> {
+  readonly name: string
+  readonly help: string
+  readonly labelNames: readonly string[]
+  abstract readonly type: 'counter' | 'histogram'
+  readonly #sets: readonly (readonly [label: string, values: readonly string[]])[]
+  readonly #make: (labels: Record<string, string>) => Series
+  readonly #series = new Map<number, Series>()
+
+  constructor({ name, help, labels }: HotMetricOptions<S>, make: (labels: Record<string, string>) => Series) {
+    this.name = name
+    this.help = help
+    this.labelNames = Object.keys(labels)
+    this.#sets = Object.entries(labels)
+    this.#make = make
+    // Without labels there is one series, and it is shown before anything was counted.
+    if (this.labelNames.length === 0) this.series({} as LabelsOf<S>)
+  }
+
+  /** The series of these labels; keep it where speed matters. Throws a RangeError for a value outside its set. */
+  series(labels: LabelsOf<S>): Series {
+    let index = 0
+    for (const [label, values] of this.#sets) {
+      const value = labels[label] ?? ''
+      const at = values.indexOf(value)
+      if (at < 0) throw new RangeError(`${this.name}: ${label}="${value}" is none of ${values.join(', ')}`)
+      index = index * values.length + at
+    }
+    const known = this.#series.get(index)
+    if (known !== undefined) return known
+    const made = this.#make({ ...labels })
+    this.#series.set(index, made)
+    return made
+  }
+
+  reset(): void {
+    for (const series of this.#series.values()) series.reset()
+  }
+
+  get(): Promise<Scraped> {
+    const values = [...this.#series.values()].flatMap((series) => this.valuesOf(series))
+    return Promise.resolve({ name: this.name, help: this.help, type: this.type, aggregator: 'sum', values })
+  }
+
+  protected abstract valuesOf(series: Series): Scraped['values']
+}
+
 /** A counter with its labels already chosen. */
-export class CounterSeries {
+class CounterSeries {
   readonly labels: Record<string, string>
   value = 0
 
@@ -36,35 +84,22 @@ export class CounterSeries {
   inc(by = 1): void {
     this.value += by
   }
+
+  reset(): void {
+    this.value = 0
+  }
 }
 
 /** Counts events by labels from closed sets. */
-export class HotCounter<const S extends LabelSets> {
-  readonly name: string
-  readonly help: string
+export class HotCounter<const S extends LabelSets> extends HotMetric<S, CounterSeries> {
   readonly type = 'counter'
-  readonly labelNames: readonly string[]
-  readonly #family: SeriesFamily<CounterSeries>
 
   constructor(options: HotMetricOptions<S>) {
-    this.name = options.name
-    this.help = options.help
-    this.labelNames = Object.keys(options.labels)
-    this.#family = new SeriesFamily(options, (labels) => new CounterSeries(labels))
+    super(options, (labels) => new CounterSeries(labels))
   }
 
-  /** The series of these labels; keep it where speed matters. Throws a RangeError for a value outside its set. */
-  series(labels: LabelsOf<S>): CounterSeries {
-    return this.#family.series(labels)
-  }
-
-  reset(): void {
-    for (const series of this.#family.all()) series.value = 0
-  }
-
-  get(): Promise<Scraped> {
-    const values = this.#family.all().map(({ labels, value }) => ({ metricName: this.name, labels, value }))
-    return Promise.resolve({ name: this.name, help: this.help, type: this.type, aggregator: 'sum', values })
+  protected valuesOf({ labels, value }: CounterSeries): Scraped['values'] {
+    return [{ metricName: this.name, labels, value }]
   }
 }
 
@@ -107,47 +142,23 @@ export interface HotHistogramOptions<S extends LabelSets> extends HotMetricOptio
 const defaultBucketsMs = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000]
 
 /** Durations by labels from closed sets. Taken in milliseconds, shown in seconds. */
-export class HotHistogram<const S extends LabelSets> {
-  readonly name: string
-  readonly help: string
+export class HotHistogram<const S extends LabelSets> extends HotMetric<S, HistogramSeries> {
   readonly type = 'histogram'
-  readonly labelNames: readonly string[]
   readonly #bounds: readonly number[]
-  readonly #family: SeriesFamily<HistogramSeries>
 
   constructor(options: HotHistogramOptions<S>) {
     if (!options.name.endsWith('_seconds')) throw new RangeError(`${options.name}: a duration's name ends in _seconds`)
     const boundsMs = Float64Array.from(options.bucketsMs ?? defaultBucketsMs)
-    this.name = options.name
-    this.help = options.help
-    this.labelNames = Object.keys(options.labels)
+    super(options, (labels) => new HistogramSeries(labels, boundsMs))
     this.#bounds = Array.from(boundsMs, inSeconds)
-    this.#family = new SeriesFamily(options, (labels) => new HistogramSeries(labels, boundsMs))
   }
 
-  /** The series of these labels; keep it where speed matters. Throws a RangeError for a value outside its set. */
-  series(labels: LabelsOf<S>): HistogramSeries {
-    return this.#family.series(labels)
-  }
-
-  reset(): void {
-    for (const series of this.#family.all()) series.reset()
-  }
-
-  get(): Promise<Scraped> {
-    const values = this.#family.all().flatMap((series) => this.#scrape(series))
-    return Promise.resolve({ name: this.name, help: this.help, type: this.type, aggregator: 'sum', values })
-  }
-
-  #scrape({ labels, counts, sumMs }: HistogramSeries): Scraped['values'] {
+  protected valuesOf({ labels, counts, sumMs }: HistogramSeries): Scraped['values'] {
     let count = 0
     const buckets = Array.from(counts, (inBucket, index) => {
       count += inBucket
-      return {
-        metricName: `${this.name}_bucket`,
-        labels: { ...labels, le: this.#bounds[index] ?? '+Inf' },
-        value: count,
-      }
+      const le = this.#bounds[index] ?? '+Inf'
+      return { metricName: `${this.name}_bucket`, labels: { ...labels, le }, value: count }
     })
     return [
       ...buckets,
@@ -160,39 +171,4 @@ export class HotHistogram<const S extends LabelSets> {
 /** Milliseconds in seconds, without the noise of the division (0.3 / 1000 = 0.00029999999999999997). */
 function inSeconds(durationMs: number): number {
   return Number((durationMs / 1000).toPrecision(12))
-}
-
-/** The series of one metric, each made when it is first asked for. */
-class SeriesFamily<T> {
-  readonly #name: string
-  readonly #sets: readonly (readonly [label: string, values: readonly string[]])[]
-  readonly #make: (labels: Record<string, string>) => T
-  readonly #series = new Map<number, T>()
-
-  constructor(options: HotMetricOptions<LabelSets>, make: (labels: Record<string, string>) => T) {
-    this.#name = options.name
-    this.#sets = Object.entries(options.labels)
-    this.#make = make
-    // Without labels there is one series, and it is shown before anything was counted.
-    if (this.#sets.length === 0) this.series({})
-  }
-
-  series(labels: Readonly<Record<string, string>>): T {
-    let index = 0
-    for (const [label, values] of this.#sets) {
-      const value = labels[label] ?? ''
-      const at = values.indexOf(value)
-      if (at < 0) throw new RangeError(`${this.#name}: ${label}="${value}" is none of ${values.join(', ')}`)
-      index = index * values.length + at
-    }
-    const known = this.#series.get(index)
-    if (known !== undefined) return known
-    const made = this.#make({ ...labels })
-    this.#series.set(index, made)
-    return made
-  }
-
-  all(): T[] {
-    return [...this.#series.values()]
-  }
 }

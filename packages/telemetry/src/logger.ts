@@ -1,8 +1,7 @@
 import { pino } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
 import { currentRequest } from '@ipfleet/http-server/request-id.ts'
-import { createLogSink } from './log-sink.ts'
-import type { LogSink } from './log-sink.ts'
+import { LogSink } from './log-sink.ts'
 import type { LogDestination } from './standard-output.ts'
 import { logTime } from './log-time.ts'
 
@@ -28,7 +27,7 @@ export type Logger = PinoLogger & { readonly sink: LogSink }
  * Children made with `child()` share its sink, so every secret is scrubbed from their lines as well.
  */
 export function createLogger(options: LoggerOptions): Logger {
-  const sink = createLogSink(options)
+  const sink = new LogSink(options)
   const logger = pino(
     {
       level: options.level,

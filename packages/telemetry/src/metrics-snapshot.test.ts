@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { Histogram } from 'prom-client'
 import { createMetrics } from './metrics.ts'
 import { exposition } from './exposition.ts'
 import { countedIn, type MetricsSnapshot, sumSnapshots } from './metrics-snapshot.ts'
@@ -61,7 +62,7 @@ test('what was read when it was scraped, and a plain histogram, add up too', asy
         this.inc(count)
       },
     })
-    metrics.histogram({ name: 'h', help: 'H.', buckets: [1] }).observe(count)
+    new Histogram({ name: 'h', help: 'H.', buckets: [1], registers: [metrics.registry] }).observe(count)
     return metrics.snapshot()
   })
   const { body } = renderSum(await Promise.all(snapshots))

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { Histogram } from 'prom-client'
 import { createMetrics } from './metrics.ts'
 
 const quiet = { defaultMetrics: false }
@@ -81,7 +82,7 @@ test('everything together is valid exposition text, process metrics included', a
       this.set(7)
     },
   })
-  metrics.histogram({ name: 'plain_seconds', help: 'H.' }).observe(0.2)
+  new Histogram({ name: 'plain_seconds', help: 'H.', registers: [metrics.registry] }).observe(0.2)
   metrics
     .hotCounter({ name: 'hot_total', help: 'C.', labels: { l: ['a"b\\c\n'] } })
     .series({ l: 'a"b\\c\n' })

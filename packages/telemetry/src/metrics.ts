@@ -1,32 +1,19 @@
 import { version } from '@ipfleet/settings/version.ts'
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import type { CounterConfiguration, GaugeConfiguration, HistogramConfiguration, Metric } from 'prom-client'
-import { type Exposition, type ExpositionFormat, exposition } from './exposition.ts'
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import type { CounterConfiguration, GaugeConfiguration, Metric } from 'prom-client'
+import { type ExpositionFormat, exposition } from './exposition.ts'
 import { HotCounter, HotHistogram } from './hot-metrics.ts'
 import type { HotHistogramOptions, HotMetricOptions, LabelSets } from './hot-metrics.ts'
-import { type MetricsSnapshot, takeSnapshot } from './metrics-snapshot.ts'
+import { takeSnapshot } from './metrics-snapshot.ts'
 
 /** What a service counts and how it is read. Labels come from closed sets, never an address, a path or a key. */
-export interface Metrics {
-  readonly registry: Registry
-  /** Everything as text. Default: in Prometheus' own format. */
-  render(format?: ExpositionFormat): Promise<Exposition>
-  /** Everything as plain data, to be added to that of other processes. */
-  snapshot(): Promise<MetricsSnapshot>
-  counter<L extends string>(options: Omit<CounterConfiguration<L>, 'registers'>): Counter<L>
-  gauge<L extends string>(options: Omit<GaugeConfiguration<L>, 'registers'>): Gauge<L>
-  histogram<L extends string>(options: Omit<HistogramConfiguration<L>, 'registers'>): Histogram<L>
-  /** For the hot path: ~10 ns an event. */
-  hotCounter<const S extends LabelSets>(options: HotMetricOptions<S>): HotCounter<S>
-  /** For the hot path: ~20 ns an event. Its name ends in `_seconds`. */
-  hotHistogram<const S extends LabelSets>(options: HotHistogramOptions<S>): HotHistogram<S>
-}
+export type Metrics = ReturnType<typeof createMetrics>
 
 /**
  * A registry of its own. `defaultMetrics` adds those of the process: CPU, memory, event-loop lag, collections, and which
  * version it runs.
  */
-export function createMetrics({ defaultMetrics = true }: { readonly defaultMetrics?: boolean } = {}): Metrics {
+export function createMetrics({ defaultMetrics = true }: { readonly defaultMetrics?: boolean } = {}) {
   const registry = new Registry()
   if (defaultMetrics) {
     collectDefaultMetrics({ register: registry })
@@ -35,13 +22,20 @@ export function createMetrics({ defaultMetrics = true }: { readonly defaultMetri
   const registers = [registry]
   return {
     registry,
-    render: async (format) => exposition(await takeSnapshot(registry), format),
+    /** Everything as text. Default: in Prometheus' own format. */
+    render: async (format?: ExpositionFormat) => exposition(await takeSnapshot(registry), format),
+    /** Everything as plain data, to be added to that of other processes. */
     snapshot: () => takeSnapshot(registry),
-    counter: (options) => new Counter({ ...options, registers }),
-    gauge: (options) => new Gauge({ ...options, registers }),
-    histogram: (options) => new Histogram({ ...options, registers }),
-    hotCounter: (options) => registered(registry, new HotCounter(options)),
-    hotHistogram: (options) => registered(registry, new HotHistogram(options)),
+    counter: <L extends string>(options: Omit<CounterConfiguration<L>, 'registers'>) =>
+      new Counter({ ...options, registers }),
+    gauge: <L extends string>(options: Omit<GaugeConfiguration<L>, 'registers'>) =>
+      new Gauge({ ...options, registers }),
+    /** For the hot path: ~10 ns an event. */
+    hotCounter: <const S extends LabelSets>(options: HotMetricOptions<S>) =>
+      registered(registry, new HotCounter(options)),
+    /** For the hot path: ~20 ns an event. Its name ends in `_seconds`. */
+    hotHistogram: <const S extends LabelSets>(options: HotHistogramOptions<S>) =>
+      registered(registry, new HotHistogram(options)),
   }
 }
 

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
-import { createSecretScrubber } from './secret-scrubber.ts'
+import { SecretScrubber } from './secret-scrubber.ts'
 
 const secret = 'canary+key/ü"9'
-const scrubber = createSecretScrubber([secret])
+const scrubber = new SecretScrubber([secret])
 
 test.each([
   ['as it is', secret],
@@ -28,16 +28,16 @@ test('text without a secret stays as it is', () => {
 })
 
 test('a secret added later is removed from then on', () => {
-  const growing = createSecretScrubber()
+  const growing = new SecretScrubber()
   expect(growing.scrub('late-secret')).toBe('late-secret')
   growing.add(['late-secret', 'another-one'])
   expect(growing.scrub('late-secret another-one')).toBe('[redacted] [redacted]')
 })
 
 test('of two secrets that begin alike none leaves a rest behind', () => {
-  expect(createSecretScrubber(['abcdef', 'abcdefgh']).scrub('abcdefgh')).toBe('[redacted]')
+  expect(new SecretScrubber(['abcdef', 'abcdefgh']).scrub('abcdefgh')).toBe('[redacted]')
 })
 
 test('an empty or tiny secret does not eat the log', () => {
-  expect(createSecretScrubber(['', 'a', 'abc']).scrub('abc')).toBe('abc')
+  expect(new SecretScrubber(['', 'a', 'abc']).scrub('abc')).toBe('abc')
 })

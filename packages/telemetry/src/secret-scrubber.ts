@@ -1,42 +1,39 @@
+const SHORTEST_SECRET = 4
+/** Fewer characters of base64 than this would also match text that has nothing to do with the secret. */
+const SHORTEST_BASE64 = 6
+
 /**
  * Removes known secrets from text by their value, wherever they stand: a field, a URL, a message, a stack.
  *
  * pino's own `redact` (pino 10.4) goes by path and misses deep fields, other spellings of a header, URLs, messages
  * and errors, so the last step before a line leaves the process looks for the secrets themselves.
  */
-export interface SecretScrubber {
+export class SecretScrubber {
+  readonly #forms = new Set<string>()
+  #pattern: RegExp | undefined
+  #shortest = Infinity
+
+  constructor(secrets: readonly string[] = []) {
+    this.add(secrets)
+  }
+
   /** Secrets to look for from now on. Those under 4 characters are left out: they would eat ordinary text. */
-  add(secrets: readonly string[]): void
-  /** The text with `[redacted]` in place of each secret, plain, JSON-escaped, URL-encoded or within base64. */
-  scrub(text: string): string
-}
-
-const SHORTEST_SECRET = 4
-/** Fewer characters of base64 than this would also match text that has nothing to do with the secret. */
-const SHORTEST_BASE64 = 6
-
-export function createSecretScrubber(secrets: readonly string[] = []): SecretScrubber {
-  const forms = new Set<string>()
-  let pattern: RegExp | undefined
-  let shortest = Infinity
-
-  function add(more: readonly string[]): void {
-    for (const secret of more) {
-      if (secret.length >= SHORTEST_SECRET) for (const form of formsOf(secret)) forms.add(form)
+  add(secrets: readonly string[]): void {
+    for (const secret of secrets) {
+      if (secret.length >= SHORTEST_SECRET) for (const form of formsOf(secret)) this.#forms.add(form)
     }
-    if (forms.size === 0) return
+    if (this.#forms.size === 0) return
     // The longest first: one secret may begin with another, and an encoded form with the plain one.
-    const longestFirst = [...forms].toSorted((a, b) => b.length - a.length)
-    shortest = longestFirst.at(-1)?.length ?? Infinity
-    pattern = new RegExp(longestFirst.map((form) => RegExp.escape(form)).join('|'), 'g')
+    const longestFirst = [...this.#forms].toSorted((a, b) => b.length - a.length)
+    this.#shortest = longestFirst.at(-1)?.length ?? Infinity
+    this.#pattern = new RegExp(longestFirst.map((form) => RegExp.escape(form)).join('|'), 'g')
   }
 
-  function scrub(text: string): string {
-    return pattern === undefined || text.length < shortest ? text : text.replace(pattern, '[redacted]')
+  /** The text with `[redacted]` in place of each secret, plain, JSON-escaped, URL-encoded or within base64. */
+  scrub(text: string): string {
+    if (this.#pattern === undefined || text.length < this.#shortest) return text
+    return text.replace(this.#pattern, '[redacted]')
   }
-
-  add(secrets)
-  return { add, scrub }
 }
 
 function formsOf(secret: string): string[] {

@@ -1,5 +1,6 @@
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import { scrapedCounter } from '@ipfleet/telemetry/scraped-metrics.ts'
 import { FleetSize } from '../fleet-size.ts'
 import { LocalRateLimiter } from '../local-rate-limiter.ts'
 import { RedisCounter } from '../redis-counter.ts'
@@ -54,13 +55,6 @@ function fleetLimiters(link: RedisLink, service: string): BudgetLimiters {
 
 /** By verdict only: clients are not a closed set of labels. */
 export function registerClientMetrics(metrics: Metrics, { counts }: ClientGuard): void {
-  metrics.counter({
-    name: 'ipfleet_client_requests_total',
-    help: 'Requests by what CLIENT_TOKENS say to them.',
-    labelNames: ['verdict'],
-    collect() {
-      this.reset()
-      for (const [verdict, count] of Object.entries(counts)) this.inc({ verdict }, count)
-    },
-  })
+  const help = 'Requests by what CLIENT_TOKENS say to them.'
+  scrapedCounter(metrics, 'ipfleet_client_requests_total', help, () => Object.entries(counts), 'verdict')
 }

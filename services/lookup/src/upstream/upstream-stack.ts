@@ -1,6 +1,6 @@
 import { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
-import { createSecretScrubber } from '@ipfleet/telemetry/secret-scrubber.ts'
+import { SecretScrubber } from '@ipfleet/telemetry/secret-scrubber.ts'
 import { offers, type Provider, type ProviderName } from '@ipfleet/upstream/providers/provider.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import { UpstreamClient } from '@ipfleet/upstream/upstream-client.ts'
@@ -145,7 +145,7 @@ function fleetUpstream(
 
 /** Keys that come with a later KEYS_FILE are struck out too; those that have gone still are. */
 function keyRedaction(pool: KeyPool): (text: string) => string {
-  const scrubber = createSecretScrubber(pool.keys.map(({ secret }) => secret))
+  const scrubber = new SecretScrubber(pool.keys.map(({ secret }) => secret))
   pool.on('replaced', () => scrubber.add(pool.keys.map(({ secret }) => secret)))
   return (text) => scrubber.scrub(text)
 }
