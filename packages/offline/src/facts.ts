@@ -6,22 +6,6 @@ import { countries } from './countries.ts'
 /** A record as the database holds it: fields of any kind under any name. */
 export type RawRecord = Readonly<Record<string, unknown>>
 
-/** Where an address is. */
-export interface Place {
-  readonly city?: string
-  readonly region?: string
-  readonly region_code?: string
-  readonly country?: string
-  /** ISO 3166-1 alpha-2. */
-  readonly country_code?: string
-  readonly continent?: string
-  readonly continent_code?: string
-  readonly latitude?: number
-  readonly longitude?: number
-  readonly timezone?: string
-  readonly postal_code?: string
-}
-
 /** The autonomous system that announces it. */
 export interface Network {
   /** With its letters: `AS15169`. */
@@ -44,21 +28,6 @@ export interface Carrier {
   readonly mnc?: string
 }
 
-/** True or false where a database tells, which may be of some only. */
-export interface Traits {
-  readonly is_anonymous?: boolean
-  readonly is_anycast?: boolean
-  readonly is_hosting?: boolean
-  readonly is_mobile?: boolean
-  readonly is_satellite?: boolean
-  readonly is_proxy?: boolean
-  readonly is_relay?: boolean
-  readonly is_tor?: boolean
-  readonly is_vpn?: boolean
-  /** Of the VPN or proxy. */
-  readonly service?: string
-}
-
 export interface Facts {
   readonly place?: Place
   readonly network?: Network
@@ -67,45 +36,69 @@ export interface Facts {
   readonly traits?: Traits
 }
 
-/**
- * The paths at which makers have a fact; the first that holds one counts. IPinfo's are from its sample databases
- * (github.com/ipinfo/sample-database), those with dots from MaxMind's GeoIP2 (dev.maxmind.com/geoip/docs/databases),
- * which DB-IP and IP2Location follow; `state1`, `postcode` and `autonomous_system_*` are ip-location-db's.
+/** How a fact is read, and the paths at which makers have it; the first that holds one counts. */
+interface FactAt<Value> {
+  readonly read: (value: unknown) => Value | undefined
+  readonly paths: readonly (readonly string[])[]
+}
+
+const fact = <Value>(read: FactAt<Value>['read'], ...paths: readonly string[]): FactAt<Value> => ({
+  read,
+  paths: paths.map((path) => path.split('.')),
+})
+
+type FactTable = Readonly<Record<string, FactAt<unknown>>>
+type ToldBy<Table extends FactTable> = { readonly [Name in keyof Table]: ReturnType<Table[Name]['read']> }
+type Known<Table extends FactTable> = { readonly [Name in keyof Table]?: NonNullable<ToldBy<Table>[Name]> }
+
+/*
+ * Paths of IPinfo are from its sample databases (github.com/ipinfo/sample-database), those with dots from MaxMind's GeoIP2
+ * (dev.maxmind.com/geoip/docs/databases), which DB-IP and IP2Location follow; `state1`, `postcode` and `autonomous_system_*`
+ * are ip-location-db's.
  */
-const paths = {
-  city: ['city', 'city.names.en'],
-  region: ['region_name', 'region', 'subdivisions.0.names.en', 'state1'],
-  region_code: ['region_code', 'subdivisions.0.iso_code'],
-  country: ['country_name', 'country.names.en', 'country', 'registered_country.names.en'],
-  country_code: ['country_code', 'country.iso_code', 'country', 'cc', 'registered_country.iso_code'],
-  continent: ['continent_name', 'continent.names.en', 'continent'],
-  continent_code: ['continent_code', 'continent.code', 'continent'],
-  latitude: ['latitude', 'lat', 'location.latitude'],
-  longitude: ['longitude', 'lng', 'location.longitude'],
-  timezone: ['timezone', 'location.time_zone'],
-  postal_code: ['postal_code', 'postcode', 'postal.code'],
-  asn: ['asn', 'autonomous_system_number', 'traits.autonomous_system_number'],
-  as_name: ['as_name', 'autonomous_system_organization', 'traits.autonomous_system_organization'],
-  mcc: ['mcc', 'traits.mobile_country_code'],
-  mnc: ['mnc', 'traits.mobile_network_code'],
-  is_anonymous: ['is_anonymous', 'traits.is_anonymous'],
-  is_anycast: ['is_anycast', 'anycast', 'traits.is_anycast'],
-  is_hosting: ['is_hosting', 'hosting', 'is_hosting_provider', 'traits.is_hosting_provider'],
-  is_mobile: ['is_mobile'],
-  is_satellite: ['is_satellite', 'traits.is_satellite_provider'],
-  is_proxy: ['is_proxy', 'proxy', 'is_public_proxy', 'traits.is_public_proxy'],
-  is_relay: ['is_relay', 'relay'],
-  is_tor: ['is_tor', 'tor', 'is_tor_exit_node', 'traits.is_tor_exit_node'],
-  is_vpn: ['is_vpn', 'vpn', 'is_anonymous_vpn', 'traits.is_anonymous_vpn'],
-  service: ['service', 'vpn_name'],
-} as const
 
-type Fact = keyof typeof paths
+/** Where an address is. */
+export type Place = Known<typeof placeFacts>
+const placeFacts = {
+  city: fact(textIn, 'city', 'city.names.en'),
+  region: fact(textIn, 'region_name', 'region', 'subdivisions.0.names.en', 'state1'),
+  region_code: fact(textIn, 'region_code', 'subdivisions.0.iso_code'),
+  country: fact(nameIn, 'country_name', 'country.names.en', 'country', 'registered_country.names.en'),
+  /** ISO 3166-1 alpha-2. */
+  country_code: fact(codeIn, 'country_code', 'country.iso_code', 'country', 'cc', 'registered_country.iso_code'),
+  continent: fact(nameIn, 'continent_name', 'continent.names.en', 'continent'),
+  continent_code: fact(codeIn, 'continent_code', 'continent.code', 'continent'),
+  latitude: fact(degreesIn, 'latitude', 'lat', 'location.latitude'),
+  longitude: fact(degreesIn, 'longitude', 'lng', 'location.longitude'),
+  timezone: fact(textIn, 'timezone', 'location.time_zone'),
+  postal_code: fact(textIn, 'postal_code', 'postcode', 'postal.code'),
+}
 
-/** The paths as the names on them: every look-up takes most of these. */
-const namesOf = Object.fromEntries(
-  Object.entries(paths).map(([fact, all]) => [fact, all.map((path) => path.split('.'))]),
-) as unknown as Readonly<Record<Fact, readonly (readonly string[])[]>>
+/** True or false where a database tells, which may be of some only. */
+export type Traits = Known<typeof traitFacts>
+const traitFacts = {
+  is_anonymous: fact(booleanIn, 'is_anonymous', 'traits.is_anonymous'),
+  is_anycast: fact(booleanIn, 'is_anycast', 'anycast', 'traits.is_anycast'),
+  is_hosting: fact(booleanIn, 'is_hosting', 'hosting', 'is_hosting_provider', 'traits.is_hosting_provider'),
+  is_mobile: fact(booleanIn, 'is_mobile'),
+  is_satellite: fact(booleanIn, 'is_satellite', 'traits.is_satellite_provider'),
+  is_proxy: fact(booleanIn, 'is_proxy', 'proxy', 'is_public_proxy', 'traits.is_public_proxy'),
+  is_relay: fact(booleanIn, 'is_relay', 'relay'),
+  is_tor: fact(booleanIn, 'is_tor', 'tor', 'is_tor_exit_node', 'traits.is_tor_exit_node'),
+  is_vpn: fact(booleanIn, 'is_vpn', 'vpn', 'is_anonymous_vpn', 'traits.is_anonymous_vpn'),
+  /** Of the VPN or proxy. */
+  service: fact(textIn, 'service', 'vpn_name'),
+}
+
+const networkFacts = {
+  asn: fact(asnIn, 'asn', 'autonomous_system_number', 'traits.autonomous_system_number'),
+  name: fact(textIn, 'as_name', 'autonomous_system_organization', 'traits.autonomous_system_organization'),
+}
+
+const carrierFacts = {
+  mcc: fact(textIn, 'mcc', 'traits.mobile_country_code'),
+  mnc: fact(textIn, 'mnc', 'traits.mobile_network_code'),
+}
 
 /** What a record tells; undefined when none of its fields is known here. */
 export function factsOf(raw: RawRecord): Facts | undefined {
@@ -114,7 +107,7 @@ export function factsOf(raw: RawRecord): Facts | undefined {
     network: networkOf(raw),
     company: companyOf(raw),
     carrier: carrierOf(raw),
-    traits: traitsOf(raw),
+    traits: ifAny(told(raw, traitFacts)),
   })
   return Object.keys(facts).length === 0 ? undefined : facts
 }
@@ -145,33 +138,26 @@ function both<Name extends string, Group extends object>(
 }
 
 function placeOf(raw: RawRecord): Place | undefined {
-  const code = factIn(raw, 'country_code', codeIn)
-  const table = code === undefined ? undefined : countries().get(code)
-  // Where there is a name besides, `region` is the code.
-  const regionCode = factIn(raw, 'region_code', textIn) ?? ('region_name' in raw ? textIn(raw['region']) : undefined)
+  const place = told(raw, placeFacts)
+  const table = place.country_code === undefined ? undefined : countries().get(place.country_code)
   return ifAny({
-    city: factIn(raw, 'city', textIn),
-    region: factIn(raw, 'region', textIn),
-    region_code: regionCode,
-    country: factIn(raw, 'country', nameIn) ?? table?.country,
-    country_code: code,
-    continent: factIn(raw, 'continent', nameIn) ?? table?.continent,
-    continent_code: factIn(raw, 'continent_code', codeIn) ?? table?.continent_code,
-    latitude: factIn(raw, 'latitude', degreesIn),
-    longitude: factIn(raw, 'longitude', degreesIn),
-    timezone: factIn(raw, 'timezone', textIn),
-    postal_code: factIn(raw, 'postal_code', textIn),
+    ...place,
+    // Where there is a name besides, `region` is the code.
+    region_code: place.region_code ?? ('region_name' in raw ? textIn(raw['region']) : undefined),
+    country: place.country ?? table?.country,
+    continent: place.continent ?? table?.continent,
+    continent_code: place.continent_code ?? table?.continent_code,
   })
 }
 
 function networkOf(raw: RawRecord): Network | undefined {
-  const asn = factIn(raw, 'asn', asnIn)
+  const { asn, name } = told(raw, networkFacts)
   if (asn === undefined) return undefined
   // IPinfo's databases of networks alone have no `as_` before the names.
   const prefix = 'as_name' in raw ? 'as_' : ''
   return withoutGaps({
     asn,
-    name: factIn(raw, 'as_name', textIn) ?? textIn(raw[`${prefix}name`]),
+    name: name ?? textIn(raw[`${prefix}name`]),
     domain: textIn(raw[`${prefix}domain`]),
     route: textIn(raw['route']),
     type: textIn(raw[`${prefix}type`]),
@@ -186,31 +172,21 @@ function companyOf(raw: RawRecord): Company | undefined {
 }
 
 function carrierOf(raw: RawRecord): Carrier | undefined {
-  const mcc = factIn(raw, 'mcc', textIn)
+  const { mcc, mnc } = told(raw, carrierFacts)
   if (mcc === undefined) return undefined
   const name = textIn(raw['name']) ?? textIn(raw['carrier']) ?? textIn(raw['carrier_name'])
-  return withoutGaps({ name, mcc, mnc: factIn(raw, 'mnc', textIn) })
+  return withoutGaps({ name, mcc, mnc })
 }
 
-function traitsOf(raw: RawRecord): Traits | undefined {
-  const told = (name: Fact): boolean | undefined => factIn(raw, name, booleanIn)
-  return ifAny({
-    is_anonymous: told('is_anonymous'),
-    is_anycast: told('is_anycast'),
-    is_hosting: told('is_hosting'),
-    is_mobile: told('is_mobile'),
-    is_satellite: told('is_satellite'),
-    is_proxy: told('is_proxy'),
-    is_relay: told('is_relay'),
-    is_tor: told('is_tor'),
-    is_vpn: told('is_vpn'),
-    service: factIn(raw, 'service', textIn),
-  })
+function told<Table extends FactTable>(raw: RawRecord, table: Table): ToldBy<Table> {
+  const facts: Record<string, unknown> = {}
+  for (const name in table) facts[name] = table[name] && valueAt(raw, table[name])
+  return facts as ToldBy<Table>
 }
 
-function factIn<Value>(raw: RawRecord, fact: Fact, read: (value: unknown) => Value | undefined): Value | undefined {
-  for (const names of namesOf[fact]) {
-    const value = read(names.reduce<unknown>(memberOf, raw))
+function valueAt<Value>(raw: RawRecord, { read, paths }: FactAt<Value>): Value | undefined {
+  for (const path of paths) {
+    const value = read(path.reduce<unknown>(memberOf, raw))
     if (value !== undefined) return value
   }
   return undefined
