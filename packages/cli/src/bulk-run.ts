@@ -2,10 +2,8 @@ import { resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '@ipfleet/fleet-client/batch-client.ts'
-import { summaryWriter } from '@ipfleet/ip-lists/ip-summary.ts'
-import { type RowWriter, rowWriter } from '@ipfleet/ip-lists/result-format.ts'
 import { runBatches } from './batch-run.ts'
-import { CommandFault, exitCodes, Stopped } from './command-fault.ts'
+import { exitCodes, reported, Stopped } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { detectMode } from './detect-mode.ts'
 import type { Display } from './display.ts'
@@ -15,21 +13,11 @@ import { cancelJob, jobPath } from './fleet-job.ts'
 import { InputReader } from './input-reader.ts'
 import { followJob } from './job-results.ts'
 import { jobOfRun } from './job-upload.ts'
-import {
-  type OutputPlan,
-  planOutput,
-  ReaderLeft,
-  ResultOutput,
-  type RowJoin,
-  type RunBefore,
-  toStream,
-} from './output.ts'
-import { OwnColumns } from './own-columns.ts'
-import { type OwnOf, ownByReading } from './own-rows.ts'
-import type { ParquetType } from './parquet-file.ts'
-import { fieldTypes, parquetWriter } from './parquet-writer.ts'
+import { openOutput, type OwnOf, ownByReading } from './list-output.ts'
+import { type OutputPlan, planOutput, type ResultOutput, type RunBefore } from './output.ts'
+import type { OwnColumns } from './own-columns.ts'
 import { RetryPolicy } from '@ipfleet/fleet-client/retry-policy.ts'
-import { requireSame, StateFile, termsOf } from './run-state.ts'
+import { howToContinue, requireSame, StateFile, termsOf } from './run-state.ts'
 import { canReopen, givenSource, type Source, sourcesOf, totalBytes } from './sources.ts'
 import { Tally } from './tally.ts'
 import { headLines } from './whole-rows.ts'
@@ -65,14 +53,6 @@ export async function runBulk(options: BulkOptions, context: CommandContext): Pr
   }
 }
 
-/** Reports why the run ends early. @returns the exit code */
-export function reported(why: unknown, display: Display): number {
-  if (why instanceof Stopped) return why.exitCode
-  if (why instanceof ReaderLeft) return exitCodes.done
-  display.fault(why instanceof Error ? why.message : String(why))
-  return why instanceof CommandFault ? why.exitCode : exitCodes.failed
-}
-
 interface RunDeps extends CommandContext {
   readonly options: BulkOptions
   readonly sources: readonly Source[]
@@ -96,10 +76,9 @@ class BulkRun {
   #bytesSent: (() => number) | undefined
   #output: ResultOutput | undefined
   /** Of the lists; undefined for a job that was there. */
+  readonly #firstReader: InputReader | undefined
+  /** The same, until it is used. */
   #reader: InputReader | undefined
-  /** Of the lists, once one is read from. */
-  #columns: readonly string[] | undefined
-  #types: ReadonlyMap<string, ParquetType> | undefined
   #ownColumns: OwnColumns | undefined
 
   constructor(deps: RunDeps) {
@@ -108,7 +87,8 @@ class BulkRun {
     const soFar = before?.state.soFar
     const left = before?.state ?? { version: 1, way: 'batch', ...termsOf(options, sources) }
     this.#deps = deps
-    this.#reader = options.job === undefined ? new InputReader(sources, options) : undefined
+    this.#firstReader = options.job === undefined ? new InputReader(sources, options) : undefined
+    this.#reader = this.#firstReader
     this.#tally = new Tally(done, soFar?.lines === done ? soFar : undefined)
     this.#retryPolicy = new RetryPolicy({ note: this.#note })
     this.#client = new FleetClient(options.url, options.token)
@@ -121,8 +101,6 @@ class BulkRun {
     const timer = setInterval(() => this.#showProgress(), display.everyMs)
     try {
       await this.#reader?.prepare()
-      this.#columns = this.#reader?.columns
-      this.#types = this.#reader?.types
       for (const note of this.#reader?.notes ?? []) display.note(note)
       if (this.#tally.done > 0) display.note(`going on behind line ${this.#tally.done}`)
       await this.#lookUp()
@@ -217,7 +195,7 @@ class BulkRun {
     const { options, sources } = this.#deps
     if (options.job !== undefined) return undefined
     if (canReopen(sources)) return ownByReading(new InputReader(sources, options), this.#tally.done)
-    if (this.#columns !== undefined) {
+    if (this.#firstReader?.columns !== undefined) {
       this.#note(
         'what comes by a pipe keeps no columns of its own where the fleet takes jobs; name a file to keep them',
       )
@@ -226,37 +204,11 @@ class BulkRun {
   }
 
   async #openOutput(fields: readonly string[] | undefined, own: OwnOf | undefined): Promise<ResultOutput> {
-    const { options, plan, before, stdout } = this.#deps
-    const { format, prefix } = options
-    const isTable = format === 'csv' || format === 'tsv' || format === 'parquet'
-    const columns = own && !(isTable && this.#deps.sources.length > 1) ? this.#columns : undefined
-    const { sumsUp } = options
-    const hasValues = columns !== undefined && (format === 'csv' || format === 'tsv')
-    const ownColumns = new OwnColumns(columns ?? [], prefix)
+    const list = { columns: this.#firstReader?.columns, types: this.#firstReader?.types, own }
+    const { output, ownColumns } = await openOutput(this.#deps, list, fields)
+    this.#output = output
     this.#ownColumns = ownColumns
-    const rows = sumsUp ? summaryWriter() : await this.#rowWriter(fields, isTable && columns ? ownColumns : undefined)
-    const join: RowJoin = async (given) => {
-      const ownRows = (await own?.(given.length)) ?? []
-      if (isTable && columns) ownColumns.noteLeftOut(ownRows)
-      return hasValues ? ownColumns.joinedValues(given, ownRows, fields) : ownColumns.joined(given, ownRows)
-    }
-    const output = { fields, join: own === undefined || sumsUp ? undefined : join }
-    this.#output =
-      plan.kind === 'stream'
-        ? new ResultOutput(rows, toStream(stdout), output)
-        : await ResultOutput.toFile(plan.path, rows, before?.rows.bytes ?? 0, output)
-    return this.#output
-  }
-
-  /** @param own columns of the list; undefined: the results have none of them, or no columns at all */
-  async #rowWriter(fields: readonly string[] | undefined, own: OwnColumns | undefined): Promise<RowWriter> {
-    const { format, app } = this.#deps.options
-    if (format !== 'parquet') {
-      return rowWriter(format, { fields, forExcel: app === 'excel', columns: own?.columnsWith(fields) })
-    }
-    const all = own ?? new OwnColumns([], undefined)
-    const columns = [...(own ? [] : ['input']), ...all.columnsWith(fields)]
-    return parquetWriter(columns, new Map([...fieldTypes(all.addedWith(fields)), ...(own ? (this.#types ?? []) : [])]))
+    return output
   }
 
   #started(way: 'job' | 'batch', url: string): void {
@@ -287,7 +239,7 @@ class BulkRun {
 
   /** Keeps what it takes to continue, and says how. */
   async #leave(why: unknown): Promise<void> {
-    const { options } = this.#deps
+    const { options, sources } = this.#deps
     const { done, counts } = this.#tally
     const { job } = this.#state.now
     const isCancelled =
@@ -299,19 +251,7 @@ class BulkRun {
     else if (job !== undefined) {
       this.#note(`the job ${job} goes on; to cancel it: DELETE ${options.url}/${jobPath(job)}`)
     }
-    const hint = this.#howToGoOn()
+    const hint = howToContinue(this.#state, options, sources, done)
     if (hint !== undefined) this.#note(hint)
-  }
-
-  #howToGoOn(): string | undefined {
-    const { options, sources } = this.#deps
-    const { done } = this.#tally
-    const { job } = this.#state.now
-    const isOneTime = options.job === undefined && sources.some(({ print }) => print === undefined)
-    const output = options.output === undefined ? '' : ` -o ${options.output}`
-    if (job !== undefined && (isOneTime || !this.#state.isKept)) return `to fetch its results: --job ${job}${output}`
-    if (!this.#state.isKept || (done === 0 && job === undefined)) return undefined
-    if (isOneTime) return 'what comes by a pipe cannot be read again, so that this run cannot be gone on with'
-    return `${done} lines are written; the same command again goes on behind them`
   }
 }

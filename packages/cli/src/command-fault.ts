@@ -31,3 +31,16 @@ export class Stopped extends Error {
     this.exitCode = exitCodeOf(signal)
   }
 }
+
+/** The reader of the results has closed the pipe, as `head` does. */
+export class ReaderLeft extends Error {
+  override readonly name = 'ReaderLeft'
+}
+
+/** Reports why a command ends early. @returns the exit code */
+export function reported(why: unknown, display: { fault(text: string): void }): number {
+  if (why instanceof Stopped) return why.exitCode
+  if (why instanceof ReaderLeft) return exitCodes.done
+  display.fault(why instanceof Error ? why.message : String(why))
+  return why instanceof CommandFault ? why.exitCode : exitCodes.failed
+}

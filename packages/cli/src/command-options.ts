@@ -8,65 +8,54 @@ import type { ListForm } from './list-form.ts'
 export const outputFormats = [...formats, 'parquet'] as const
 export type OutputFormat = Format | 'parquet'
 
-/** What a run looks up, and what becomes of it. */
-export interface BulkOptions {
-  /** As they were given; `-` is standard input. */
-  readonly inputs: readonly string[]
-  /** In place of lists: addresses of the command line. */
-  readonly addresses: readonly string[] | undefined
-  /** A summary is written in place of the results. */
-  readonly sumsUp: boolean
-  /** Of a job whose results are fetched, instead of inputs. */
-  readonly job: string | undefined
-  /** Undefined: standard output. */
-  readonly output: string | undefined
-  readonly format: OutputFormat
-  readonly inputFormat: ListForm | undefined
-  readonly column: string | undefined
-  /** Which addresses are taken out of other text. */
-  readonly extract: 'first' | 'all' | undefined
-  readonly networks: 'expand' | 'first'
-  /** Of the names of all added columns; undefined: of those alone that the list has too. */
-  readonly prefix: string | undefined
-  /** The program that is to open the results. */
-  readonly app: 'excel' | undefined
-  readonly fields: readonly string[] | undefined
-  /** Without a slash at its end. */
-  readonly url: string
-  /** False: it is the default, which is only tried first. */
-  readonly urlIsGiven: boolean
-  /** A secret. */
-  readonly token: string | undefined
-  readonly display: 'people' | 'json' | 'quiet'
-  readonly resume: 'if-possible' | 'required' | 'never'
-  readonly force: boolean
-  readonly cancelOnExit: boolean
-}
-
-export interface CommandSettings {
-  readonly IPFLEET_URL?: string | undefined
-  readonly IPFLEET_TOKEN?: string | undefined
-}
-
 /** The options as the command line gives them, each with its own check done. */
 export interface GivenOptions {
-  readonly output?: string
+  /** Undefined: standard output. */
+  readonly output?: string | undefined
   readonly format?: OutputFormat
   readonly inputFormat?: ListForm
   readonly column?: string
+  /** Which addresses are taken out of other text. */
   readonly extract?: 'first' | 'all'
   readonly networks?: 'expand' | 'first'
+  /** Of the names of all added columns; undefined: of those alone that the list has too. */
   readonly prefix?: string
+  /** The program that is to open the results. */
   readonly for?: 'excel'
   readonly fields?: readonly string[]
   readonly url?: string
-  readonly token?: string
+  /** A secret. */
+  readonly token?: string | undefined
+  /** Of a job whose results are fetched, instead of inputs. */
   readonly job?: string
   readonly json?: true
   readonly quiet?: true
   readonly resume?: boolean
   readonly force?: true
   readonly cancelOnExit?: true
+}
+
+/** What a run looks up, and what becomes of it. */
+export interface BulkOptions extends Omit<GivenOptions, 'json' | 'quiet' | 'resume'> {
+  /** As they were given; `-` is standard input. */
+  readonly inputs: readonly string[]
+  /** In place of lists: addresses of the command line. */
+  readonly addresses?: readonly string[]
+  /** A summary is written in place of the results. */
+  readonly sumsUp?: true
+  readonly format: OutputFormat
+  readonly networks: 'expand' | 'first'
+  /** Without a slash at its end. */
+  readonly url: string
+  /** False: it is the default, which is only tried first. */
+  readonly urlIsGiven: boolean
+  readonly display: 'people' | 'json' | 'quiet'
+  readonly resume: 'if-possible' | 'required' | 'never'
+}
+
+export interface CommandSettings {
+  readonly IPFLEET_URL?: string | undefined
+  readonly IPFLEET_TOKEN?: string | undefined
 }
 
 export interface CommandLine {
@@ -83,32 +72,23 @@ export function bulkOptions(
   given: GivenOptions,
   { settings, stdinIsTerminal }: CommandLine,
 ): BulkOptions {
-  const { job, output, json, quiet, resume } = given
+  const { json, quiet, resume, ...options } = given
+  const { job, output } = options
   if (json && quiet) throw usageFault('--json and --quiet do not go together')
   if (job !== undefined) refuseBesideJob(given, inputs)
   if (resume === true && output === undefined) throw usageFault('--resume needs the output file of the run: -o FILE')
   const url = given.url ?? settings.IPFLEET_URL
   return {
+    ...options,
     inputs: job === undefined ? listsIn(inputs, stdinIsTerminal) : [],
-    addresses: undefined,
-    sumsUp: false,
-    job,
     output: output === '-' ? undefined : output,
     format: outputFormat(given.format, output, given.for),
-    inputFormat: given.inputFormat,
-    column: given.column,
-    extract: given.extract,
     networks: given.networks ?? 'expand',
-    prefix: given.prefix,
-    app: given.for,
-    fields: given.fields,
     url: fleetUrl(url ?? defaultUrl),
     urlIsGiven: url !== undefined,
     token: given.token ?? settings.IPFLEET_TOKEN,
     display: json ? 'json' : quiet ? 'quiet' : 'people',
     resume: resume === undefined ? 'if-possible' : resume ? 'required' : 'never',
-    force: given.force === true,
-    cancelOnExit: given.cancelOnExit === true,
   }
 }
 

@@ -6,7 +6,7 @@ import { type CsvForm, csvLayout, rowsOfLayout } from '@ipfleet/ip-lists/csv-inp
 import { csvRows, type CsvRow } from '@ipfleet/ip-lists/csv-rows.ts'
 import { jsonValues, memberAt } from '@ipfleet/ip-lists/json-inputs.ts'
 import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
-import { peek } from '@ipfleet/ip-lists/peek.ts'
+import { peek, peekItems } from '@ipfleet/ip-lists/peek.ts'
 import { usageFault } from './command-fault.ts'
 import { asRecords, jsonRecords, memberWithAddress, pathsIn, textsIn } from './json-records.ts'
 import { isAddress, type ListForm } from './list-form.ts'
@@ -33,9 +33,9 @@ export interface ListRow {
 }
 
 export interface RowOptions {
-  readonly column: string | undefined
+  readonly column?: string | undefined
   /** Which addresses are taken out of text around them; undefined: a text with something else in it is none. */
-  readonly extract: 'first' | 'all' | undefined
+  readonly extract?: 'first' | 'all' | undefined
   /** What a network or range stands for. */
   readonly networks: 'expand' | 'first'
 }
@@ -209,31 +209,6 @@ async function* valuesOfLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<rea
 }
 
 async function* none(): AsyncGenerator<readonly ListRow[]> {}
-
-/** A group of lines has up to 64 KiB. */
-const maxPeekedGroups = 500
-
-/** The first items of groups, at least so many if there are as many and they are not too large; and all. */
-async function peekItems<Item>(groups: AsyncIterable<readonly Item[]>, count: number) {
-  const iterator = groups[Symbol.asyncIterator]()
-  const held: (readonly Item[])[] = []
-  let length = 0
-  while (length < count && held.length < maxPeekedGroups) {
-    const next = await iterator.next()
-    if (next.done === true) break
-    held.push(next.value)
-    length += next.value.length
-  }
-  async function* all(): AsyncGenerator<readonly Item[]> {
-    try {
-      yield* held
-      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value
-    } finally {
-      await iterator.return?.()
-    }
-  }
-  return { first: held.flat().slice(0, count), all: all() }
-}
 
 async function* mapped<Item>(
   groups: AsyncIterable<readonly Item[]>,

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { RowValues, RowWriter } from '@ipfleet/ip-lists/result-format.ts'
 import { type ResultRow, rowsIn } from '@ipfleet/ip-lists/result-line.ts'
-import { failure, usageFault } from './command-fault.ts'
+import { failure, ReaderLeft, usageFault } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { readState, type RunState, statePathOf } from './run-state.ts'
 import type { Source } from './sources.ts'
@@ -37,8 +37,13 @@ export async function planOutput(
   if (there?.isDirectory()) throw usageFault(`${output} is a folder`)
   if (there !== undefined && !there.isFile()) return { kind: 'device', path }
   const isThere = (there?.size ?? 0) > 0
-  if (format === 'parquet') return unresumable(path, output, { is: 'Parquet', isThere, force, resume })
-  if (isPacked(path)) return unresumable(path, output, { is: 'packed', isThere, force, resume })
+  // How many rows there are in what is packed is not known, and Parquet tells what is where at its end.
+  if (format === 'parquet' || isPacked(path)) {
+    const is = format === 'parquet' ? 'Parquet' : 'packed'
+    if (resume === 'required') throw usageFault(`${output} is ${is}, and cannot be gone on with`)
+    if (isThere && !force) throw taken(output)
+    return { kind: 'device', path }
+  }
   const state = resume === 'never' ? undefined : await readState(path)
   if (state !== undefined && !force) {
     const rows = there === undefined ? { lines: 0, bytes: 0 } : await wholeRows(path, format)
@@ -46,27 +51,11 @@ export async function planOutput(
   }
   if (resume === 'required') throw usageFault(`there is no ${statePathOf(output)} to go on from`)
   const isOurs = resume === 'never' && (await statOf(statePathOf(path))) !== undefined
-  if (there !== undefined && there.size > 0 && !force && !isOurs) {
-    throw usageFault(`${output} is there already; --force overwrites it`)
-  }
+  if (isThere && !force && !isOurs) throw taken(output)
   return { kind: 'file', path, before: undefined }
 }
 
-/** How many rows there are in what is packed is not known, and Parquet tells what is where at its end. */
-function unresumable(
-  path: string,
-  output: string,
-  {
-    is,
-    isThere,
-    force,
-    resume,
-  }: Pick<BulkOptions, 'force' | 'resume'> & { readonly is: string; readonly isThere: boolean },
-): OutputPlan {
-  if (resume === 'required') throw usageFault(`${output} is ${is}, and cannot be gone on with`)
-  if (isThere && !force) throw usageFault(`${output} is there already; --force overwrites it`)
-  return { kind: 'device', path }
-}
+const taken = (output: string): Error => usageFault(`${output} is there already; --force overwrites it`)
 
 type Write = (data: Buffer | string) => Promise<unknown>
 /** Adds what rows of the lists have of their own to their results. */
@@ -159,11 +148,6 @@ export class ResultOutput {
       throw writingFailure(error)
     }
   }
-}
-
-/** The reader of the results has closed the pipe, as `head` does. */
-export class ReaderLeft extends Error {
-  override readonly name = 'ReaderLeft'
 }
 
 function writingFailure(error: unknown): Error {

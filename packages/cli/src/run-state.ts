@@ -1,24 +1,19 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import type { BulkOptions, OutputFormat } from './command-options.ts'
+import type { BulkOptions } from './command-options.ts'
 import { usageFault } from './command-fault.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
-import type { ListForm } from './list-form.ts'
 import type { FilePrint, Source } from './sources.ts'
 import type { LineTally } from './tally.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
-export interface RunTerms {
-  readonly url: string
+type SameOption = 'url' | 'inputFormat' | 'column' | 'extract' | 'prefix' | 'format' | 'fields'
+
+/** What has to be the same when a run is continued. */
+type RunTerms = { readonly [Name in SameOption]: BulkOptions[Name] } & {
   /** Null: a list that cannot be read again, or a job that was there. */
   readonly inputs: readonly FilePrint[] | null
-  readonly inputFormat: ListForm | null
-  readonly column: string | null
-  readonly extract: string | null
-  readonly networks: string | null
-  readonly prefix: string | null
-  readonly app: string | null
-  readonly format: OutputFormat
-  readonly fields: readonly string[] | null
+  readonly networks: 'first' | undefined
+  readonly app: BulkOptions['for']
 }
 
 /** What an interrupted run leaves beside its output, so that the next one can continue. It holds no secret. */
@@ -90,24 +85,13 @@ export class StateFile {
   }
 }
 
-export function termsOf(
-  { url, inputFormat, column, extract, networks, prefix, app, format, fields }: BulkOptions,
-  sources: readonly Source[],
-): RunTerms {
+export function termsOf(options: BulkOptions, sources: readonly Source[]): RunTerms {
+  const { url, inputFormat, column, extract, networks, prefix, for: app, format, fields } = options
   const prints = sources.flatMap(({ print }) => print ?? [])
   const inputs = sources.length > 0 && prints.length === sources.length ? prints : null
-  return {
-    url,
-    inputs,
-    inputFormat: inputFormat ?? null,
-    column: column ?? null,
-    extract: extract ?? null,
-    networks: networks === 'expand' ? null : networks,
-    prefix: prefix ?? null,
-    app: app ?? null,
-    format,
-    fields: fields ?? null,
-  }
+  // Undefined where it is the default, so that runs of older releases, which did not tell it, are the same.
+  const changedNetworks = networks === 'first' ? networks : undefined
+  return { url, inputs, inputFormat, column, extract, networks: changedNetworks, prefix, app, format, fields }
 }
 
 /** Checks that a run can continue what another one has left. @throws CommandFault with exit code 2 */
@@ -124,6 +108,21 @@ export function requireSame(before: RunState, options: BulkOptions, sources: rea
   if (job !== undefined || before.inputs !== null) return
   const fetch = before.job === undefined ? '' : `; --job ${before.job} fetches the rest`
   throw usageFault(`what comes by a pipe cannot be read again${fetch}; ${again}`)
+}
+
+/** How what an interrupted run has written can be continued, in words; undefined where there is nothing. */
+export function howToContinue(
+  { now: { job }, isKept }: StateFile,
+  options: BulkOptions,
+  sources: readonly Source[],
+  done: number,
+): string | undefined {
+  const isOneTime = options.job === undefined && sources.some(({ print }) => print === undefined)
+  const output = options.output === undefined ? '' : ` -o ${options.output}`
+  if (job !== undefined && (isOneTime || !isKept)) return `to fetch its results: --job ${job}${output}`
+  if (!isKept || (done === 0 && job === undefined)) return undefined
+  if (isOneTime) return 'what comes by a pipe cannot be read again, so that this run cannot be gone on with'
+  return `${done} lines are written; the same command again goes on behind them`
 }
 
 const optionOf = {
@@ -143,7 +142,7 @@ function differences(before: RunState, now: RunTerms, job: string | undefined): 
   const names = job === undefined ? (Object.keys(optionOf) as (keyof typeof optionOf)[]) : (['url', 'format'] as const)
   const changed = names
     // A run of an older release does not tell what it could not be told.
-    .filter((name) => JSON.stringify(before[name] ?? null) !== JSON.stringify(now[name]))
+    .filter((name) => JSON.stringify(before[name] ?? null) !== JSON.stringify(now[name] ?? null))
     .map((name) => `${optionOf[name]} was another`)
   if (job === undefined) return [...inputDifferences(before.inputs, now.inputs), ...changed]
   return before.job === job ? changed : ['the job was another', ...changed]

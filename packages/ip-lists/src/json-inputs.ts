@@ -1,4 +1,4 @@
-import { isRecord, parseJsonExactly } from '@ipfleet/core/json.ts'
+import { parseJsonExactly } from '@ipfleet/core/json.ts'
 import { broken, JsonArrayCutter, type JsonElement } from './json-array-cutter.ts'
 import { lineInputs } from './line-inputs.ts'
 
@@ -68,13 +68,14 @@ function jsonInput(value: unknown, column: string): string | undefined {
   return typeof member === 'string' ? member : undefined
 }
 
-/** The member of an object by its name, which may hold dots, or else by its path (`client.ip`). */
+/** The member of an object by its name, which may hold dots, or else by its path (`client.ip`, `domains.0`). */
 export function memberAt(value: unknown, path: string): unknown {
-  if (!isRecord(value)) return undefined
-  if (Object.hasOwn(value, path)) return value[path]
+  const own = ownMember(value, path)
   const dot = path.indexOf('.')
-  return dot > 0 ? memberAt(ownMember(value, path.slice(0, dot)), path.slice(dot + 1)) : undefined
+  return own === undefined && dot > 0 ? memberAt(ownMember(value, path.slice(0, dot)), path.slice(dot + 1)) : own
 }
 
-const ownMember = (value: Readonly<Record<string, unknown>>, name: string): unknown =>
-  Object.hasOwn(value, name) ? value[name] : undefined
+const ownMember = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined

@@ -13,12 +13,27 @@ export async function peek(pieces: AsyncIterable<Buffer>, enough: (head: Buffer)
     if (next.done === true) break
     head = head.length === 0 ? next.value : Buffer.concat([head, next.value])
   }
-  return { head, all: resumed(head, iterator) }
+  return { head, all: resumed(head.length === 0 ? [] : [head], iterator) }
 }
 
-async function* resumed(head: Buffer, iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+/** A group of lines has up to 64 KiB. */
+const maxPeekedGroups = 500
+
+/** The first items of groups, at least so many if there are as many and they are not too large; and all groups. */
+export async function peekItems<Item>(groups: AsyncIterable<readonly Item[]>, count: number) {
+  const iterator = groups[Symbol.asyncIterator]()
+  const held: (readonly Item[])[] = []
+  for (let length = 0; length < count && held.length < maxPeekedGroups; length += held.at(-1)?.length ?? 0) {
+    const next = await iterator.next()
+    if (next.done === true) break
+    held.push(next.value)
+  }
+  return { first: held.flat().slice(0, count), all: resumed(held, iterator) }
+}
+
+async function* resumed<Piece>(held: readonly Piece[], iterator: AsyncIterator<Piece>): AsyncGenerator<Piece> {
   try {
-    if (head.length > 0) yield head
+    yield* held
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value
   } finally {
     await iterator.return?.()

@@ -1,3 +1,5 @@
+import { memberAt } from './json-inputs.ts'
+
 /** What a result line says instead of a record. `code` is for counting; clients see title and message. */
 export interface LineError {
   readonly code: string
@@ -43,14 +45,4 @@ export function linesOf(rows: readonly object[]): string {
 export function rowsIn(lines: Buffer): ResultRow[] {
   const texts = lines.toString().trimEnd().split('\n')
   return texts.map((line) => JSON.parse(line) as ResultRow)
-}
-
-function memberAt(record: Readonly<Record<string, unknown>>, field: string): unknown {
-  if (Object.hasOwn(record, field)) return record[field]
-  let value: unknown = record
-  for (const name of field.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
-    value = (value as Record<string, unknown>)[name]
-  }
-  return value
 }
