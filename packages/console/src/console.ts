@@ -13,9 +13,8 @@ import { requireOwnPage, requireWriter, type Visitor, Visitors } from './access/
 import type { AnsweredQuery, Features, Session } from './contract.ts'
 import { eventHeaders, EventStreams } from './event-streams.ts'
 import { Overviews, type OverviewSources } from './overview/overviews.ts'
-import { PageFiles } from './page-files.ts'
+import { PageFiles, sendPageFile } from './page-files.ts'
 import { referenceRoutes } from './reference-routes.ts'
-import { sendPageFile } from './send-page-file.ts'
 
 export interface ConsoleDeps extends OverviewSources {
   readonly version: string

@@ -4,6 +4,8 @@ import { findPackageJSON, stripTypeScriptTypes } from 'node:module'
 import { dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { Request, Response } from 'express'
 
 /** A file as it is served. */
 export interface PageFile {
@@ -91,6 +93,18 @@ export class PageFiles {
     if (extension !== '.html') return text
     return text.replace('<!-- import map -->', () => `<script type="importmap">${this.#importMap}</script>`)
   }
+}
+
+/** @throws ProxyError `not_found` */
+export function sendPageFile(files: PageFiles, req: Request, res: Response): void {
+  const file = files.file(req.path)
+  if (file === undefined) throw new ProxyError('not_found')
+  const { contentType, body, gzipped, tag } = file
+  res.set({ 'Cache-Control': 'no-cache', ETag: tag, Vary: 'Accept-Encoding' })
+  if (req.headers['if-none-match'] === tag) return void res.status(304).end()
+  const isGzipped = gzipped !== undefined && req.acceptsEncodings('gzip') === 'gzip'
+  if (isGzipped) res.set('Content-Encoding', 'gzip')
+  res.set('Content-Type', contentType).send(isGzipped ? gzipped : body)
 }
 
 /** Node 26.10 says on every start that this is experimental; nothing can be done about it where it is seen. */

@@ -4,9 +4,8 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { http } from '@ipfleet/core/node-http.ts'
-import { FleetFault } from './fleet-fault.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
-import { type Attempt, isPassing } from './retry-policy.ts'
+import { type Attempt, FleetFault, isPassing } from './retry-policy.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
 export interface FleetRequest {

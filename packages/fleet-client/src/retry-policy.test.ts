@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { FleetFault } from './fleet-fault.ts'
-import { type Attempt, isPassing, RetryPolicy } from './retry-policy.ts'
+
+import { type Attempt, FleetFault, isPassing, RetryPolicy } from './retry-policy.ts'
 
 const never = new AbortController().signal
 const again: Attempt<string> = { kind: 'again', why: 'away' }

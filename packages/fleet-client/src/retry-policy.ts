@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
-import { FleetFault } from './fleet-fault.ts'
+
+/** The fleet does not do what it is asked, and will not; with a message for the user, which holds no secret. */
+export class FleetFault extends Error {
+  override readonly name = 'FleetFault'
+}
 
 /** Not now, but probably later. */
 export interface Again {

@@ -93,23 +93,16 @@ const visibleAscii = /^[\u0021-\u007e]+$/
 const inQuotes = /^["']|["']$/
 const visibleAsciiInWords = 'visible ASCII characters without spaces'
 
+const secretOf =
+  (form: RegExp, allowed: string): Kind<string> =>
+  (options) =>
+    single(options, { parser: z.string().regex(form), allowed, secret: true, secretsIn: (value) => [value] })
+
 /** A secret of one piece. Also read from the file that `<NAME>_FILE` names. */
-export const secret: Kind<string> = (options) =>
-  single(options, {
-    parser: z.string().regex(visibleAscii),
-    allowed: visibleAsciiInWords,
-    secret: true,
-    secretsIn: (value) => [value],
-  })
+export const secret = secretOf(visibleAscii, visibleAsciiInWords)
 
 /** A secret that people make up: with spaces, and in any script. Also read from the file that `<NAME>_FILE` names. */
-export const secretText: Kind<string> = (options) =>
-  single(options, {
-    parser: z.string().regex(oneLine),
-    allowed: 'text of one line',
-    secret: true,
-    secretsIn: (value) => [value],
-  })
+export const secretText = secretOf(oneLine, 'text of one line')
 
 /** Secrets, separated by commas or line ends. Also read from the file that `<NAME>_FILE` names. */
 export function secretList(options: CommonOptions<readonly string[], boolean>): Setting<readonly string[]> {

@@ -75,27 +75,14 @@ const namesOfOthers: readonly (readonly [RegExp, string])[] = [
 const families = ['IPINFO_', 'IPASIS_', 'REDIS_', 'CACHE_', 'UPSTREAM_', 'BREAKER_', 'OFFLINE_', 'BULK_', 'WEBHOOK_']
 
 /** Of those families, what another service or docker-compose.yml reads from the same `.env` (compose-file.test.ts). */
-const knownElsewhere = new Set([
-  ...[
-    'URL',
-    'URL_FILE',
-    'USERNAME',
-    'PASSWORD',
-    'PASSWORD_FILE',
-    'CA',
-    'CERT',
-    'KEY',
-    'SENTINEL_USERNAME',
-    'SENTINEL_PASSWORD',
-    'SENTINEL_PASSWORD_FILE',
-    'NAT_MAP',
-  ].map((name) => `REDIS_CACHE_${name}`),
-  'REDIS_MAXMEMORY',
-  'REDIS_MEM_LIMIT',
-  'REDIS_READ_FROM',
-  'REDIS_CACHE_MAXMEMORY',
-  'REDIS_CACHE_MEM_LIMIT',
-])
+const knownElsewhere = new Set(
+  (
+    'REDIS_CACHE_URL REDIS_CACHE_URL_FILE REDIS_CACHE_USERNAME REDIS_CACHE_PASSWORD REDIS_CACHE_PASSWORD_FILE ' +
+    'REDIS_CACHE_CA REDIS_CACHE_CERT REDIS_CACHE_KEY REDIS_CACHE_SENTINEL_USERNAME REDIS_CACHE_SENTINEL_PASSWORD ' +
+    'REDIS_CACHE_SENTINEL_PASSWORD_FILE REDIS_CACHE_NAT_MAP REDIS_CACHE_MAXMEMORY REDIS_CACHE_MEM_LIMIT ' +
+    'REDIS_MAXMEMORY REDIS_MEM_LIMIT REDIS_READ_FROM'
+  ).split(' '),
+)
 
 /**
  * What Kubernetes and `docker run --link` put into the environment for a service called `redis` or `bulk`:

@@ -3,15 +3,22 @@ import type { Metrics } from './metrics.ts'
 /** One number, or one for each set of labels: their values in the order of the labels, and the number behind them. */
 export type Reading = number | Iterable<readonly [...labels: string[], value: number]>
 
-/** A gauge that is read at each scrape. */
-export function scrapedGauge(metrics: Metrics, name: string, help: string, read: () => Reading, ...labels: string[]) {
+/** A gauge that is read at each scrape. Undefined: it has no value now. */
+export function scrapedGauge(
+  metrics: Metrics,
+  name: string,
+  help: string,
+  read: () => Reading | Promise<Reading | undefined>,
+  ...labels: string[]
+) {
   metrics.gauge({
     name,
     help,
     labelNames: labels,
-    collect() {
+    async collect() {
+      const reading = (await read()) ?? []
       this.reset()
-      for (const [of, value] of samples(read(), labels)) this.set(of, value)
+      for (const [of, value] of samples(reading, labels)) this.set(of, value)
     },
   })
 }

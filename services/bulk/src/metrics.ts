@@ -1,6 +1,6 @@
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import { scrapedGauge } from '@ipfleet/telemetry/scraped-metrics.ts'
+import { type Reading, scrapedGauge } from '@ipfleet/telemetry/scraped-metrics.ts'
 import { type BoundedThing, boundedThings, type ServiceSlots, type SlotRefusal } from './limits/slot-limiter.ts'
 import type { StorageQuota } from './limits/storage-quota.ts'
 import type { BatchFailure } from '@ipfleet/fleet-client/batch-client.ts'
@@ -131,39 +131,14 @@ export function registerGauges(metrics: Metrics, { gate, quota, queue, slots }: 
 
 /** While Redis is down, these have no value. */
 function registerFleetGauges(metrics: Metrics, quota: StorageQuota, queue: ChunkQueue): void {
-  const fleetGauge = (name: string, help: string, read: () => Promise<number>): void => {
-    metrics.gauge({
-      name,
-      help,
-      async collect() {
-        const value = await read().catch(() => undefined)
-        this.reset()
-        if (value !== undefined) this.set(value)
-      },
-    })
-  }
-  fleetGauge(
-    'ipfleet_bulk_queue_depth',
-    'Chunks that no worker has taken up.',
-    async () => (await queue.depth()).waiting,
-  )
-  fleetGauge(
-    'ipfleet_bulk_queue_age_seconds',
-    'How long the next chunk has been waiting.',
-    async () => (await queue.depth()).oldestSeconds,
-  )
-  fleetGauge('ipfleet_bulk_stored_bytes', 'Inputs and results in Redis, compressed.', async () => {
-    const { sum } = await quota.usage()
-    return sum.all.bytes
-  })
-  metrics.gauge({
-    name: 'ipfleet_bulk_jobs',
-    help: 'Jobs by state.',
-    labelNames: ['state'],
-    async collect() {
-      const usage = await quota.usage().catch(() => undefined)
-      this.reset()
-      for (const [state, count] of Object.entries(usage?.states ?? {})) this.set({ state }, count)
-    },
-  })
+  const gauge = (name: string, help: string, read: () => Promise<Reading>, ...labels: string[]): void =>
+    scrapedGauge(metrics, name, help, () => read().catch(() => undefined), ...labels)
+  const waiting = async () => (await queue.depth()).waiting
+  const oldestSeconds = async () => (await queue.depth()).oldestSeconds
+  const storedBytes = async () => (await quota.usage()).sum.all.bytes
+  const jobs = async () => Object.entries((await quota.usage()).states)
+  gauge('ipfleet_bulk_queue_depth', 'Chunks that no worker has taken up.', waiting)
+  gauge('ipfleet_bulk_queue_age_seconds', 'How long the next chunk has been waiting.', oldestSeconds)
+  gauge('ipfleet_bulk_stored_bytes', 'Inputs and results in Redis, compressed.', storedBytes)
+  gauge('ipfleet_bulk_jobs', 'Jobs by state.', jobs, 'state')
 }

@@ -15,7 +15,6 @@ import { lookUpBy } from '@ipfleet/net/dns-look-up.ts'
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
-import { redisAccess } from '@ipfleet/redis/redis-settings.ts'
 import { version } from '@ipfleet/settings/version.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
@@ -80,16 +79,7 @@ export class BulkService {
     this.#settings = settings
     this.#logger = logger
     this.#tracer = tracer
-    this.#redis = connect(
-      {
-        access: { url: settings.REDIS_URL, ...redisAccess(settings, 'REDIS') },
-        timeoutMs: settings.REDIS_TIMEOUT_MS,
-        prefix: settings.REDIS_PREFIX,
-        tokens: settings.CLIENT_TOKENS,
-        trusted: settings.TRUST_PROXY,
-      },
-      logger,
-    )
+    this.#redis = connect(settings, logger)
     const { link, clock, queueConnection: connection } = this.#redis
     this.#store = new JobStore(link, { resultTtlMs: settings.RESULT_TTL_SECONDS * 1000 })
     this.#queue = new ChunkQueue(connection, { prefix: queuePrefix(link.names) })

@@ -75,20 +75,15 @@ function manyKeysOut({ keys }: VerdictFacts): Trouble[] {
   const out = keys.filter(isOut)
   const reason = mainReason(out)
   if (out.length === keys.length || out.length * 2 < keys.length || reason === 'operator') return []
-  return [
-    {
-      sentence: `${out.length} of ${keys.length} keys are benched: ${keysReasons[reason]}`,
-      action: keysActions[reason],
-    },
-  ]
+  const sentence = `${out.length} of ${keys.length} keys are benched: ${keysReasons[reason]}`
+  return [{ sentence, action: keysActions[reason] }]
 }
 
 function keysRefused({ keys }: VerdictFacts): Trouble[] {
   const refused = keys.filter((key) => isOut(key) && key.reason === 'denied')
   if (refused.length === 0 || refused.length * 2 >= keys.length) return []
-  return [
-    { sentence: `Upstream refuses ${count(refused.length, 'key')} of ${keys.length}`, action: keysActions.denied },
-  ]
+  const sentence = `Upstream refuses ${count(refused.length, 'key')} of ${keys.length}`
+  return [{ sentence, action: keysActions.denied }]
 }
 
 function redisDown({ redis }: VerdictFacts, name: 'state' | 'cache'): Trouble[] {
@@ -172,44 +167,32 @@ const isToldElsewhere = (reason: string): boolean =>
 
 /** What wants attention without being wrong yet. */
 function hintsIn({ keys, offlineWarning }: VerdictFacts): Trouble[] {
-  const last = keys
+  const [last] = keys
     .map(({ emptyOn }) => emptyOn ?? '')
     .toSorted()
-    .at(-1)
-  const runsOut = keys.length > 0 && keys.every(({ emptyOn }) => emptyOn !== undefined) && last
-  return [
-    ...(runsOut
-      ? [{ sentence: `At this pace the last quota is used up on ${last.slice(0, 10)}`, action: keysActions.exhausted }]
-      : []),
-    ...(offlineWarning === undefined
-      ? []
-      : [
-          {
-            sentence: `Of the embedded database: ${offlineWarning}`,
-            action: 'Set OFFLINE_DB or OFFLINE_DB_URL to newer data',
-          },
-        ]),
-    ...(keys.length === 0
-      ? [
-          {
-            sentence: 'No keys are set: the embedded database answers',
-            action: 'Set IPINFO_KEYS=key1,key2 to ask upstream',
-          },
-        ]
-      : []),
-  ]
+    .toReversed()
+  const hints: Trouble[] = []
+  if (last && keys.every(({ emptyOn }) => emptyOn !== undefined)) {
+    const sentence = `At this pace the last quota is used up on ${last.slice(0, 10)}`
+    hints.push({ sentence, action: keysActions.exhausted })
+  }
+  if (offlineWarning !== undefined) {
+    const sentence = `Of the embedded database: ${offlineWarning}`
+    hints.push({ sentence, action: 'Set OFFLINE_DB or OFFLINE_DB_URL to newer data' })
+  }
+  if (keys.length === 0) {
+    const sentence = 'No keys are set: the embedded database answers'
+    hints.push({ sentence, action: 'Set IPINFO_KEYS=key1,key2 to ask upstream' })
+  }
+  return hints
 }
 
 function wellSentence({ keys, replicas }: VerdictFacts): string {
   const ready = keys.filter((key) => !isOut(key)).length
   const lookups = replicas.filter(({ service, state }) => service === 'lookup' && state !== 'gone').length
-  const parts = [
-    ...(keys.length === 0
-      ? ['answers come from the embedded database']
-      : [`${ready} of ${count(keys.length, 'key')} ready`]),
-    count(Math.max(1, lookups), 'replica'),
-  ]
-  return `All is well: ${parts.join(', ')}`
+  const answers =
+    keys.length === 0 ? 'answers come from the embedded database' : `${ready} of ${count(keys.length, 'key')} ready`
+  return `All is well: ${answers}, ${count(Math.max(1, lookups), 'replica')}`
 }
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`
