@@ -63,10 +63,7 @@ function send(
   const reader = firstReader() ?? new InputReader(sources, options)
   const pieces = jsonLines(reader)
   onUpload(() => reader.bytesRead)
-  const query = new URLSearchParams({
-    format: 'ndjson',
-    ...(fields && { fields: fields.join(',') }),
-  })
+  const query = new URLSearchParams({ format: 'ndjson', ...(fields && { fields: fields.join(',') }) })
   return client.askText({
     method: 'POST',
     path: `jobs?${query.toString()}`,

@@ -1,4 +1,4 @@
-import { createReadStream, type ReadStream, type Stats } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
@@ -57,12 +57,8 @@ export function sourcesOf(
 
 /** Addresses of the command line, as a list that is never handed over as a job. */
 export function givenSource(addresses: readonly string[]): Source {
-  const openIt = async (): Promise<OpenSource> => ({
-    kind: 'text',
-    stream: Readable.from([Buffer.from(`${addresses.join('\n')}\n`)]),
-    bytesRead: () => 0,
-  })
-  return { name: 'the command line', form: 'lines', print: undefined, open: openIt }
+  const list = Buffer.from(`${addresses.join('\n')}\n`)
+  return { name: 'the command line', form: 'lines', print: undefined, open: async () => asText(Readable.from([list])) }
 }
 
 /** Whether all of them can be read from the start again. */
@@ -76,13 +72,10 @@ export function totalBytes(sources: readonly Source[]): number | undefined {
 }
 
 function standardInput(form: ListForm | undefined, stdin: Readable): Source {
-  const openIt = async (): Promise<OpenSource> => ({
-    kind: 'text',
-    stream: stdin,
-    bytesRead: () => bytesReadOf(stdin),
-  })
-  return { name: 'standard input', form, print: undefined, open: openIt }
+  return { name: 'standard input', form, print: undefined, open: async () => asText(stdin) }
 }
+
+const asText = (stream: Readable): OpenSource => ({ kind: 'text', stream, bytesRead: () => bytesReadOf(stream) })
 
 /** Standard input may be a socket, a file or a terminal. */
 function bytesReadOf(stream: Readable): number {
@@ -91,10 +84,17 @@ function bytesReadOf(stream: Readable): number {
 
 async function fileSource(input: string, form: ListForm | undefined, folder: string): Promise<Source> {
   const path = resolve(folder, input)
-  const stats = await statsOf(path, input)
+  const stats = await stat(path).catch((error: unknown) => {
+    throw unreadable(input, error)
+  })
   if (stats.isDirectory()) throw usageFault(`${input} is a folder, not a list`)
   const print = stats.isFile() ? { path, bytes: stats.size, modifiedMs: Math.round(stats.mtimeMs) } : undefined
-  return { name: input, form, print, open: () => (print ? openFile(path, input) : openStream(path)) }
+  return {
+    name: input,
+    form,
+    print,
+    open: async () => (print ? openFile(path, input) : asText(createReadStream(path))),
+  }
 }
 
 /** What is read from its end is told from other files by the first bytes. */
@@ -105,14 +105,9 @@ async function openFile(path: string, name: string): Promise<OpenSource> {
     return { kind: 'parquet', file, bytesRead: () => file.bytesRead }
   }
   // An archive without a file begins with the end of its directory.
-  if (begin !== 'PK\u0003\u0004' && begin !== 'PK\u0005\u0006') return openStream(path)
+  if (begin !== 'PK\u0003\u0004' && begin !== 'PK\u0005\u0006') return asText(createReadStream(path))
   const { name: member, stream, bytesRead } = await openZipMember(path, name)
   return { kind: 'text', stream, bytesRead, member }
-}
-
-async function openStream(path: string): Promise<OpenSource> {
-  const stream: ReadStream = createReadStream(path)
-  return { kind: 'text', stream, bytesRead: () => stream.bytesRead }
 }
 
 async function firstBytes(path: string, name: string): Promise<string> {
@@ -120,14 +115,6 @@ async function firstBytes(path: string, name: string): Promise<string> {
     await using file = await open(path, 'r')
     const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0)
     return buffer.toString('latin1', 0, bytesRead)
-  } catch (error) {
-    throw unreadable(name, error)
-  }
-}
-
-async function statsOf(path: string, name: string): Promise<Stats> {
-  try {
-    return await stat(path)
   } catch (error) {
     throw unreadable(name, error)
   }

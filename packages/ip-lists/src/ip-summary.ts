@@ -54,28 +54,23 @@ export class IpSummary {
   readonly #seen = new Set<string | number>()
   readonly #counts = new Map<string, Map<string, number>>(groups.map(([name]) => [name, new Map()]))
   readonly #privacy = new Map<string, number>(privacyKinds.map((kind) => [kind, 0]))
-  #total = 0
-  #bogon = 0
-  #anycast = 0
-  #mobile = 0
+  readonly #sums = { total: 0, mobile: 0, anycast: 0, bogon: 0 }
 
   /**
    * @param address in its canonical spelling
    * @param record undefined: there is none, and the address counts by itself
    */
   add(address: string, record: Members | undefined, times = 1): void {
-    this.#total += times
+    this.#sums.total += times
     // A number takes a fraction of the memory.
     this.#seen.add(isIPv4(address) ? numberOf(address) : address)
     if (record === undefined) return
-    if (record['bogon'] === true) {
-      this.#bogon += times
-      return
-    }
+    if (record['bogon'] === true) return void (this.#sums.bogon += times)
     for (const [name, read] of groups) count(this.#counts.get(name), read(record), times)
     for (const kind of privacyKinds) if (isPrivate(record, kind)) count(this.#privacy, kind, times)
-    if (record['anycast'] === true || record['is_anycast'] === true) this.#anycast += times
-    if (record['is_mobile'] === true || isRecord(record['carrier']) || isRecord(record['mobile'])) this.#mobile += times
+    if (record['anycast'] === true || record['is_anycast'] === true) this.#sums.anycast += times
+    if (record['is_mobile'] === true || isRecord(record['carrier']) || isRecord(record['mobile']))
+      this.#sums.mobile += times
   }
 
   /** @param rows results; those of inputs that are no addresses do not count */
@@ -88,10 +83,7 @@ export class IpSummary {
 
   /** What another part of the list has. */
   addPart(part: PartSummary): void {
-    this.#total += part.total
-    this.#bogon += part.bogon
-    this.#anycast += part.anycast
-    this.#mobile += part.mobile
+    for (const name of ['total', 'mobile', 'anycast', 'bogon'] as const) this.#sums[name] += part[name]
     for (const [at, [name]] of groups.entries()) addCounts(this.#counts.get(name), part.groups[at] ?? [])
     addCounts(this.#privacy, Object.entries(part.privacy).flat())
     let number = 0
@@ -106,13 +98,9 @@ export class IpSummary {
       .filter((address) => typeof address === 'number')
       .toSorted((one, other) => one - other)
     const texts = [...this.#seen].filter((address) => typeof address === 'string')
-    const { total, mobile, privacy, anycast, bogon } = this.toJSON()
     return {
-      total,
-      mobile,
-      privacy,
-      anycast,
-      bogon,
+      ...this.#sums,
+      privacy: Object.fromEntries(this.#privacy),
       groups: groups.map(([name]) => [...(this.#counts.get(name) ?? [])].flat()),
       seen: [...numbers.map((number, at) => number - (numbers[at - 1] ?? 0)), ...texts],
     }
@@ -120,15 +108,9 @@ export class IpSummary {
 
   toJSON(): ListSummary {
     const counts = Object.fromEntries([...this.#counts].map(([name, values]) => [name, mostFirst(values)]))
-    return {
-      total: this.#total,
-      unique: this.#seen.size,
-      ...(counts as Record<Group, Counts>),
-      mobile: this.#mobile,
-      privacy: Object.fromEntries(this.#privacy),
-      anycast: this.#anycast,
-      bogon: this.#bogon,
-    }
+    const { total, mobile, anycast, bogon } = this.#sums
+    const privacy = Object.fromEntries(this.#privacy)
+    return { total, unique: this.#seen.size, ...(counts as Record<Group, Counts>), mobile, privacy, anycast, bogon }
   }
 }
 

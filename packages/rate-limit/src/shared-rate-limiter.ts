@@ -36,25 +36,17 @@ export class SharedRateLimiter implements PromptRateLimiter {
   /** What this process has let through: the share that it keeps to while the counter is away. */
   readonly #own: LocalRateLimiter
   readonly #sender = randomUUID()
-  readonly #members: () => number
-  readonly #allowance: number
-  readonly #budgetMs: number
-  readonly #clock: Clock
-  readonly #maxSubjects: number
+  readonly #options: Required<SharedRateLimiterOptions>
   readonly #subjects = new Map<string, CountedSubject>()
   readonly #unreported = new Set<CountedSubject>()
   readonly #unfollow: () => void
   #timer: NodeJS.Timeout | undefined
 
   constructor(counter: SharedCounter, options: SharedRateLimiterOptions) {
-    const { members, allowance = 0, budgetMs = Infinity, clock = monotonicClock, maxSubjects = 100_000 } = options
+    const defaults = { allowance: 0, budgetMs: Infinity, clock: monotonicClock, maxSubjects: 100_000 }
     this.#counter = counter
-    this.#own = new LocalRateLimiter({ clock, maxSubjects })
-    this.#members = members
-    this.#allowance = allowance
-    this.#budgetMs = budgetMs
-    this.#clock = clock
-    this.#maxSubjects = maxSubjects
+    this.#options = { ...defaults, ...options }
+    this.#own = new LocalRateLimiter(this.#options)
     this.#unfollow = counter.onUp(() => void this.#reportAll())
   }
 
@@ -75,7 +67,7 @@ export class SharedRateLimiter implements PromptRateLimiter {
     this.#spendUnreported(subject, cost)
     const own = this.#spendOwn(subject, charging(cost))
     await this.#report(subject)
-    const standing = subject.standing(this.#clock.nowMs(), knownForMs)
+    const standing = subject.standing(this.#options.clock.nowMs(), knownForMs)
     return standing ? { kind: 'allowed', ...standing } : own
   }
 
@@ -86,7 +78,7 @@ export class SharedRateLimiter implements PromptRateLimiter {
   }
 
   #fromMemory(subject: CountedSubject, spending: Spending): Decision | undefined {
-    const nowMs = this.#clock.nowMs()
+    const nowMs = this.#options.clock.nowMs()
     const need = needOf(spending)
     const refusal = subject.refusal(need, nowMs)
     if (refusal) return refusal
@@ -100,14 +92,14 @@ export class SharedRateLimiter implements PromptRateLimiter {
 
   /** How much more may go unreported. */
   #allowanceLeft(remaining: number, { unreported }: CountedSubject): number {
-    return Math.floor((remaining + unreported) * this.#allowance) - unreported
+    return Math.floor((remaining + unreported) * this.#options.allowance) - unreported
   }
 
   async #decide(name: string, policy: Policy, spending: Spending): Promise<Decision> {
     const subject = this.#subject(name, policy)
     const known = this.#fromMemory(subject, spending)
     if (known) return known
-    return withBudget(currentBudget() ?? new RequestBudget(this.#budgetMs), () => this.#ask(subject, spending))
+    return withBudget(currentBudget() ?? new RequestBudget(this.#options.budgetMs), () => this.#ask(subject, spending))
   }
 
   async #ask(subject: CountedSubject, spending: Spending): Promise<Decision> {
@@ -116,7 +108,7 @@ export class SharedRateLimiter implements PromptRateLimiter {
     const answer = await this.#counter.spend(subject.name, subject.policy, spending)
     // What may have been counted is not reported again.
     if (answer.kind === 'unanswered') return this.#withoutCounter(subject, spending, !answer.mayBeCounted)
-    subject.learn(answer, needOf(spending), this.#clock.nowMs())
+    subject.learn(answer, needOf(spending), this.#options.clock.nowMs())
     if (answer.kind === 'allowed') this.#spendOwn(subject, charging(spending.cost))
     return answer
   }
@@ -128,7 +120,7 @@ export class SharedRateLimiter implements PromptRateLimiter {
   }
 
   #spendOwn({ name, policy }: CountedSubject, spending: Spending): Decision {
-    const decision = this.#own.spend(name, shareOf(policy, this.#members()), spending)
+    const decision = this.#own.spend(name, shareOf(policy, this.#options.members()), spending)
     return { ...decision, limit: limitOf(policy) }
   }
 
@@ -137,7 +129,7 @@ export class SharedRateLimiter implements PromptRateLimiter {
     if (held) return held
     const subject = new CountedSubject(name, policy)
     this.#subjects.set(name, subject)
-    if (this.#subjects.size > this.#maxSubjects) {
+    if (this.#subjects.size > this.#options.maxSubjects) {
       const [oldest] = this.#subjects.values()
       if (oldest) this.#forget(oldest)
     }
@@ -187,7 +179,7 @@ export class SharedRateLimiter implements PromptRateLimiter {
         return
       }
       subject.report = undefined
-      subject.learn(answer, 0, this.#clock.nowMs())
+      subject.learn(answer, 0, this.#options.clock.nowMs())
     }
     this.#unreported.delete(subject)
   }

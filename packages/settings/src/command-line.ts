@@ -59,10 +59,6 @@ export function optionInWords({ name, value }: CommandOption): string {
 }
 
 export function usageLine(program: string, options: Options = []): string {
-  return [
-    'Usage:',
-    program,
-    ...options.map((option) => `[${optionInWords(option)}]`),
-    '[--help | --version | --check]',
-  ].join(' ')
+  const own = options.map((option) => `[${optionInWords(option)}] `).join('')
+  return `Usage: ${program} ${own}[--help | --version | --check]`
 }

@@ -38,12 +38,7 @@ export function kind<Value>(allowed: string, parse: Parse<Value>): Schema<Value>
     const isRefused = typeof value === 'object' && value !== null && 'refusal' in value
     if (value !== undefined && !isRefused) return value
     const message = given === undefined ? allowed : refused(given, allowed, isRefused ? value.refusal : undefined)
-    context.addIssue({
-      code: 'custom',
-      message,
-      input: given,
-      params: { isMissing: given === undefined },
-    })
+    context.addIssue({ code: 'custom', message, input: given, params: { isMissing: given === undefined } })
     // What has a fault is undefined to the checks of the whole.
     return undefined as never
   })

@@ -218,7 +218,7 @@ export class ApiHarness implements AsyncDisposable {
       ),
       clientOf,
       callbacks: {
-        check: (given) => this.#checkCallback(given),
+        check: async (given) => this.#checkCallback(given),
         resend: async (id) => void this.webhooks.push(id),
       },
       clients,

@@ -223,14 +223,8 @@ function usageOf({ limit, windowMs }: SlidingWindow, { remaining, resetMs }: Dec
   }
 }
 
-function clientOf({ secret, name, requests, units }: ClientToken): Client {
-  return {
-    id: clientId(secret),
-    ...(name !== undefined && { name }),
-    ...(requests && { requests }),
-    ...(units && { units }),
-    policyField: policyField({ requests, units }) || undefined,
-  }
+function clientOf({ secret, ...client }: ClientToken): Client {
+  return { ...client, id: clientId(secret), policyField: policyField(client) || undefined }
 }
 
 function fieldsOf({ client, decisions }: Admission): readonly string[] {

@@ -7,6 +7,7 @@ import type { JobStore } from '../jobs/job-store.ts'
 import { jobView } from '../jobs/job-view.ts'
 import { hasEnded, type Job, type JobState } from '../jobs/job.ts'
 import type { ServiceSlots } from '../limits/slot-limiter.ts'
+import type { Callbacks } from '../webhooks/callbacks.ts'
 import { holderOf, isJobId, jobAsked, noSuchJob, ownerOf } from './job-access.ts'
 import { JobIntake, type JobIntakeDeps } from './job-intake.ts'
 import { jobRequestOf, subjectOf } from './job-request.ts'
@@ -19,11 +20,7 @@ export interface JobRoutesDeps extends JobIntakeDeps {
   readonly uploads?: UploadLimits | undefined
   readonly slots: Pick<ServiceSlots, 'uploads'>
   readonly changes: JobChanges
-  readonly callbacks: {
-    /** @returns the callback as it is stored. @throws ProxyError */
-    check(given: string): Promise<string> | string
-    resend(id: string): Promise<void>
-  }
+  readonly callbacks: Pick<Callbacks, 'check' | 'resend'>
 }
 
 const states = ['queued', 'running', 'completed', 'cancelled'] as const satisfies readonly JobState[]

@@ -1,5 +1,6 @@
 import { Counts } from '@ipfleet/core/counts.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { BulkSettings } from '../settings.ts'
 
 export interface SlotLimiterOptions {
   /** Of all clients together, in this process. */
@@ -98,19 +99,14 @@ export type ServiceSlots = Readonly<Record<BoundedThing, SlotLimiter>>
 /** Attempts at a time in this process. Each takes up to ten seconds when a receiver hangs. */
 const maxWebhooks = 50
 
-export interface ServiceSlotSettings {
-  readonly BULK_CLIENT_SHARE_PERCENT: number
-  readonly BULK_UPLOAD_MEMORY_BYTES: number
-  readonly BULK_MAX_DOWNLOADS: number
-  readonly BULK_MAX_FOLLOWERS: number
-}
+type LimitSetting = 'BULK_UPLOAD_MEMORY_BYTES' | 'BULK_MAX_DOWNLOADS' | 'BULK_MAX_FOLLOWERS'
 
 /** @param onRefused called with what a client did not get, and whose limit it was */
 export function serviceSlots(
-  settings: ServiceSlotSettings,
+  settings: Pick<BulkSettings, LimitSetting | 'BULK_CLIENT_SHARE_PERCENT'>,
   onRefused: (what: BoundedThing, why: SlotRefusal) => void,
 ): ServiceSlots {
-  const limiter = (what: BoundedThing, setting: keyof ServiceSlotSettings | 'webhooks'): SlotLimiter =>
+  const limiter = (what: BoundedThing, setting: LimitSetting | 'webhooks'): SlotLimiter =>
     new SlotLimiter({
       what,
       setting,

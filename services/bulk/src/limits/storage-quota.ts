@@ -26,14 +26,6 @@ export interface StorageQuotaOptions {
   readonly sharePercent: number
 }
 
-/** What a client has in the store and may have, as `GET /jobs` shows it. */
-export interface Holding {
-  readonly bytes: number
-  readonly max_bytes?: number
-  readonly jobs: number
-  readonly max_jobs: number
-}
-
 const noUsage: Usage = { bytes: 0, jobs: 0, pending: 0 }
 
 /** Room is made when results expire or are removed: not soon. */
@@ -88,8 +80,8 @@ export class StorageQuota {
     return sum.of(holder).bytes < this.#shareOf(maxBytes) || sum.all.bytes < maxBytes * (1 - leftToOthers)
   }
 
-  /** @throws RedisUnavailable */
-  async holding(holder: string): Promise<Holding> {
+  /** What a client has in the store and may have, as `GET /jobs` shows it. @throws RedisUnavailable */
+  async holding(holder: string) {
     const { maxBytes, maxJobs } = this.#options
     const { own } = await this.usageOf(holder)
     return {
