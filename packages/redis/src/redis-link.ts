@@ -8,7 +8,7 @@ import { LinkCondition } from './link-condition.ts'
 import { callLua, type LuaArgument, type LuaCommand } from './lua-command.ts'
 import type { RedisAccess } from './redis-access.ts'
 import { redisAddress, type Topology } from './redis-address.ts'
-import { problemOf, type RedisProblem, silentProblem } from './redis-problem.ts'
+import { problemOf, type RedisProblem, scriptsProblem, silentProblem } from './redis-problem.ts'
 import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
 import { currentBudget } from './request-budget.ts'
 import { untilMoved } from './until-moved.ts'
@@ -264,7 +264,9 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     } catch (error) {
       // One that does not answer has been counted; one that refuses even to try has been found out.
       const cause = error instanceof RedisUnavailable ? error.cause : undefined
-      const problem = isReplyError(cause) ? problemOf(cause, this.#connection.place) : undefined
+      const { place } = this.#connection
+      const unknown = this.#hasPassed ? undefined : scriptsProblem(place)
+      const problem = isReplyError(cause) ? (problemOf(cause, place) ?? unknown) : undefined
       if (problem) this.#judge(problem)
     } finally {
       this.#isTesting = false

@@ -31,6 +31,14 @@ const nowhere: RedisPlace = { at: 'its address', host: 'its address', tls: false
 
 type Row = readonly [form: RegExp, kind: ProblemKind, code: string, message: string]
 
+/** Servers that are only like Redis give scripts no libraries, or other values than Redis does. */
+const scripts: Row = [
+  /nonexistent global variable '(cjson|cmsgpack)'|attempt to index a nil value \(global '(cjson|cmsgpack)'\)|^absent keys/,
+  'settings',
+  'SCRIPTS',
+  'the server at $at cannot run the scripts that are needed$what: use Redis 6.2 or newer, or Valkey',
+]
+
 /** By what the server says. The first that matches. `$at` stands for where it is, `$settings` for how its settings begin. */
 const replies: readonly Row[] = [
   [/^WRONGPASS|invalid password/, 'settings', 'WRONGPASS', 'the server at $at refuses the user or the password'],
@@ -65,12 +73,7 @@ const replies: readonly Row[] = [
     'NOPERM',
     'the user may not do what is needed$what: give it the commands, keys and channels that the README lists',
   ],
-  [
-    /nonexistent global variable '(cjson|cmsgpack)'|attempt to index a nil value \(global '(cjson|cmsgpack)'\)/,
-    'settings',
-    'SCRIPTS',
-    'the server at $at cannot run the scripts that are needed$what: use Redis 6.2 or newer, or Valkey',
-  ],
+  scripts,
   [
     /^ERR unknown command|Unknown Redis command/i,
     'settings',
@@ -197,6 +200,11 @@ export function sentinelProblem(last: string, place: RedisPlace): RedisProblem {
   return problemIn(row, place)
 }
 
+/** It fails a script, for a reason that only its makers know. */
+export function scriptsProblem(place: RedisPlace): RedisProblem {
+  return problemIn(scripts, place)
+}
+
 /** There was a connection, or nearly one, and it ended. */
 export function lostProblem(place: RedisPlace): RedisProblem {
   return problemIn([/./, 'away', 'LOST', 'the connection to $at has ended'], place)
@@ -212,7 +220,7 @@ export function closedAtOnceProblem(place: RedisPlace): RedisProblem {
   // With TLS 1.3 it may end the connection before its reason, a missing certificate, has been read.
   const hint = place.tls
     ? 'is it redis:// instead of rediss://, or does it want a certificate of its clients ($settings_CERT, $settings_KEY)?'
-    : 'does it want TLS (rediss://), or has it as many clients as it takes (maxclients)?'
+    : 'does it want TLS (rediss://), has it as many clients as it takes (maxclients), or is it a proxy without all commands?'
   return problemIn([/./, 'settings', 'CLOSED', `the server at $at ends the connection at once: ${hint}`], place)
 }
 

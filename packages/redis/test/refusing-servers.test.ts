@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { copyFile } from 'node:fs/promises'
+import { copyFile, readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -12,6 +12,7 @@ import { startTestSentinels, type TestSentinels } from '@ipfleet/testing/test-se
 import type { Redis } from '../src/connection.ts'
 import { logLink } from '../src/log-link.ts'
 import { RedisLink, type RedisLinkOptions } from '../src/redis-link.ts'
+import { problemOf } from '../src/redis-problem.ts'
 import { RedisUnavailable } from '../src/redis-unavailable.ts'
 import { connectAdmin } from './admin.ts'
 
@@ -27,6 +28,8 @@ let node: TestRedis
 let admin: Redis
 let web: Server
 let hung: Server
+/** Fails every script, in words of its own. */
+let odd: Server
 const links: RedisLink[] = []
 
 beforeAll(async () => {
@@ -54,7 +57,14 @@ beforeAll(async () => {
     socket.on('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
   }).listen(0, '127.0.0.1')
   hung = createServer((socket) => socket.on('error', () => socket.destroy()).resume()).listen(0, '127.0.0.1')
-  await Promise.all([once(web, 'listening'), once(hung, 'listening')])
+  odd = createServer((socket) => {
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (bytes) => {
+      const commands = bytes.toString('latin1').match(/^\*\d+\r\n\$\d+\r\n\w+/gm) ?? []
+      for (const command of commands) socket.write(command.endsWith('EVALSHA') ? '-ERR bad argument #1\r\n' : '+OK\r\n')
+    })
+  }).listen(0, '127.0.0.1')
+  await Promise.all([once(web, 'listening'), once(hung, 'listening'), once(odd, 'listening')])
 })
 
 afterAll(async () => {
@@ -62,6 +72,7 @@ afterAll(async () => {
   admin.disconnect()
   web.close()
   hung.close()
+  odd.close()
   await Promise.all([plain.stop(), locked.stop(), tls.stop(), strict.stop(), sentinels.stop(), node.stop()])
   await certificate[Symbol.asyncDispose]()
 })
@@ -134,6 +145,12 @@ test.concurrent.each([
   ],
   ['a server of something else', () => `redis://127.0.0.1:${portOf(web)}`, 'PROTOCOL', /no Redis/],
   [
+    'a server that is only like Redis',
+    () => `redis://127.0.0.1:${portOf(odd)}`,
+    'SCRIPTS',
+    /cannot run the scripts that are needed: use Redis/,
+  ],
+  [
     'a user without a command',
     () => plain.url.replace('//', '//weak:pw@'),
     'NOPERM',
@@ -167,6 +184,15 @@ test('a name that the Sentinels do not know is told, and a Sentinel that is take
   await until(() => asServer.lines.length > 0)
   expect(asServer.lines).toEqual([expect.stringMatching(/REDIS_URL=redis\+sentinel:\/\/127\.0\.0\.1:\d+\/NAME/)])
   await once(open(sentinels.url, { sentinelPassword }).link, 'up')
+})
+
+test('a server to whose scripts absent keys are texts is told', async () => {
+  const selfTest = await readFile(new URL('../src/self-test.lua', import.meta.url), 'utf8')
+  const like = `local server = redis
+    local redis = { pcall = function(name, ...) return name == 'MGET' and { '' } or server.pcall(name, ...) end }`
+  const found = await admin.eval(`${like}\n${selfTest}`, 1, 'ipfleet:k', 'ipfleet:c', 'GET', 'MGET', 'DEL')
+  expect(found).toEqual(['MGET', 'absent keys are not false'])
+  expect(problemOf(new Error('absent keys are not false'), undefined, 'MGET')?.message).toMatch(/needed \(MGET\): use/)
 })
 
 test('a server that wants certificates of its clients says so, and takes one', async () => {
