@@ -38,7 +38,18 @@ export class AnswerCache {
     const { memory, clock } = this.#deps
     const entry = memory.getServable(query, clock.nowMs())
     if (entry) return { kind: 'found', source: 'l1', entry }
-    return (await this.findMany([query], load, deadlineMs)).get(query) as Finding
+    const running = this.#epoch.inFlight.get(query)
+    let finding: Finding
+    if (running) finding = asJoined(await running.result(query))
+    else {
+      const own = new BatchLoad(this.#deps, this.#epoch, load, true)
+      own.take(query)
+      finding = (await own.run(deadlineMs)).get(query) as Finding
+    }
+    // As most are.
+    if (finding.source !== 'collapsed') return finding
+    const found = await this.#forThisCaller(new Map([[query, finding]]), load, deadlineMs, true)
+    return found.get(query) as Finding
   }
 
   /**
@@ -52,7 +63,16 @@ export class AnswerCache {
     deadlineMs: number,
     remembers = true,
   ): Promise<ReadonlyMap<string, Finding>> {
-    const found = await this.#findOnce(queries, load, deadlineMs, remembers)
+    return this.#forThisCaller(await this.#findOnce(queries, load, deadlineMs, remembers), load, deadlineMs, remembers)
+  }
+
+  /** Looks anew for what another caller has found for itself only. */
+  async #forThisCaller(
+    found: Map<string, Finding>,
+    load: LoadMany,
+    deadlineMs: number,
+    remembers: boolean,
+  ): Promise<ReadonlyMap<string, Finding>> {
     for (;;) {
       const privates: string[] = []
       const spared: string[] = []
@@ -125,7 +145,9 @@ export class AnswerCache {
       else own.take(query)
     }
     // All are taken by now, and no other caller can have asked for them in between.
-    const [taken] = await Promise.all([own.run(deadlineMs), ...joined])
+    const run = own.run(deadlineMs)
+    if (joined.length > 0) await Promise.all([run, ...joined])
+    const taken = await run
     if (found.size === 0) return taken
     taken.forEach((finding, query) => found.set(query, finding))
     return found

@@ -88,16 +88,16 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
     const isAhead = this.#open.size === 1 && forecast.isMiss
     const lookUp = this.#lookUp()
     // Its rejection is handled where it is awaited.
-    lookUp.catch(() => undefined)
-    const stillOpen = (): Promise<ReadonlySet<string>> => lookUp.then(() => this.#open)
+    lookUp.catch(ignored)
     try {
       if (!isAhead) this.#refreshAll(await lookUp)
-      if (this.#open.size > 0) await flight.run([...this.#open], this, deadlineMs, isAhead ? stillOpen : undefined)
+      const stillOpen = isAhead ? () => lookUp.then(() => this.#open) : undefined
+      if (this.#open.size > 0) await flight.run([...this.#open], this, deadlineMs, stillOpen)
       // Not before: the lease would have kept it out.
       if (isAhead) this.#refreshAll(await lookUp)
     } catch (error) {
       // It may have found all.
-      await lookUp.catch(() => undefined)
+      await lookUp.catch(ignored)
       const left = [...this.#open].filter((query) => !this.#loading.has(query))
       // Others load these and have not landed in time.
       if (error instanceof ProxyError) this.#fail(left, error)
@@ -115,12 +115,12 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
   }
 
   #refreshAll(queries: readonly string[]): void {
-    if (queries.length > 0) void withoutBudget(() => this.#deps.refreshes.begin(queries, this.#refresh))
-  }
-
-  readonly #refresh = {
-    load: (queries: readonly string[], settle: Settle<SharedOutcome>) => this.#load(queries, settle, 'refresh'),
-    landed: (results: ReadonlyMap<string, FlightResult<SharedOutcome>>) => this.landed(results),
+    if (queries.length === 0) return
+    const callbacks: Omit<LoadCallbacks<SharedOutcome>, 'failed'> = {
+      load: (some, settle) => this.#load(some, settle, 'refresh'),
+      landed: (results) => this.landed(results),
+    }
+    void withoutBudget(() => this.#deps.refreshes.begin(queries, callbacks))
   }
 
   load(queries: readonly string[], settle: Settle<SharedOutcome>): Promise<void> {
@@ -209,3 +209,5 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
     return true
   }
 }
+
+function ignored(): void {}

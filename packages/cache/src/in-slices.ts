@@ -23,10 +23,17 @@ function beginNext(): void {
  * Works on each, with a turn of the event loop for each slice: what is answered from memory in microseconds does not
  * wait for all of a large batch, or for all batches. A short list is worked on at once.
  */
-export async function inSlices<T>(all: readonly T[], work: (one: T, at: number) => void): Promise<void> {
-  const isLong = all.length > sliceLength
+export function inSlices<T>(all: readonly T[], work: (one: T, at: number) => void): Promise<void> {
+  if (all.length > sliceLength) return slicedWork(all, work)
+  all.forEach(work)
+  return done
+}
+
+const done = Promise.resolve()
+
+async function slicedWork<T>(all: readonly T[], work: (one: T, at: number) => void): Promise<void> {
   for (let at = 0; at < all.length; at += 1) {
-    if (isLong && at % sliceLength === 0) await sliceTurn()
+    if (at % sliceLength === 0) await sliceTurn()
     work(all[at] as T, at)
   }
 }

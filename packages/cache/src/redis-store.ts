@@ -1,9 +1,8 @@
-import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { tagIn } from '@ipfleet/redis/bucket-tags.ts'
 import { commandGroups } from '@ipfleet/redis/command-groups.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
-import { packedValues } from '@ipfleet/redis/packed-values.ts'
+import { packedValues, textOr } from '@ipfleet/redis/packed-values.ts'
 import type { RedisLink, RunOptions } from '@ipfleet/redis/redis-link.ts'
 import { isMoving } from '@ipfleet/redis/redis-unavailable.ts'
 import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
@@ -36,6 +35,12 @@ export class RedisStore implements AnswerStore {
 
   async getMany(queries: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
     const generation = this.#generation.require()
+    const [first] = queries
+    if (queries.length === 1 && first !== undefined) {
+      const bytes = await this.#get(this.#keyOf(generation, first))
+      const entry = bytes ? this.#decode(bytes) : undefined
+      return entry ? new Map([[first, entry]]) : nothing
+    }
     const entries = new Map<string, Entry>()
     const keys = queries.map((query) => this.#keyOf(generation, query))
     const keyAt = (at: number): string => keys[at] as string
@@ -43,9 +48,10 @@ export class RedisStore implements AnswerStore {
     const groups = commandGroups([...keys.keys()], { maxItems: Infinity, bucketOf })
     await Promise.all(
       groups.map(async (group) => {
-        const keysOf = group.map(keyAt)
-        const values = await orOneByOne(keysOf, (some, options) =>
-          this.#link.run((client) => valuesOf(client, some), options),
+        const values = await orOneByOne(
+          group.map(keyAt),
+          (some) => this.#link.run((client) => client.mgetBuffer([...some]), hasOtherWay),
+          (one) => this.#get(one),
         )
         await inSlices(values, (bytes, index) => {
           const entry = bytes ? this.#decode(bytes) : undefined
@@ -63,23 +69,27 @@ export class RedisStore implements AnswerStore {
       const { bytes, lifeMs } = this.#encode(entry)
       if (lifeMs > 0) living.push({ key: this.#keyOf(generation, query), bytes, lifeMs })
     })
+    const [first] = living
+    if (first && living.length === 1) return void (await this.#set(first))
     const bucketOf = this.#link.isCluster ? ({ key }: EncodedEntry): string => tagIn(key) : undefined
     const groups = commandGroups(living, { maxItems: maxEntries, bucketOf })
-    await Promise.all(groups.map((group) => orOneByOne(group, (some, options) => this.#setGroup(some, options))))
+    const set = (one: EncodedEntry): Promise<unknown> => this.#set(one)
+    await Promise.all(groups.map((group) => orOneByOne(group, (some) => this.#setGroup(some), set)))
   }
 
-  async #setGroup(group: readonly EncodedEntry[], options: RunOptions): Promise<never[]> {
-    const vital = { ...options, isVital: true }
-    const [first] = group
-    if (first && group.length === 1) {
-      await this.#link.run((client) => client.set(first.key, first.bytes, 'PX', first.lifeMs), vital)
-      return []
-    }
+  #get(key: string): Promise<Buffer | null> {
+    return this.#link.run((client) => client.getBuffer(key))
+  }
+
+  #set({ key, bytes, lifeMs }: EncodedEntry): Promise<unknown> {
+    return this.#link.run((client) => client.set(key, textOr(bytes), 'PX', lifeMs), vital)
+  }
+
+  async #setGroup(group: readonly EncodedEntry[]): Promise<unknown[]> {
     const { sizes, bytes } = packedValues(group.map((one) => one.bytes))
     const lives = JSON.stringify(group.map(({ lifeMs }) => lifeMs))
     const keys = group.map(({ key }) => key)
-    await this.#link.lua(storeAnswers, keys, [sizes, bytes, lives], vital)
-    return []
+    return [await this.#link.lua(storeAnswers, keys, [sizes, bytes, lives], { ...vital, ...hasOtherWay })]
   }
 
   #keyOf(generation: string, query: string): string {
@@ -117,22 +127,20 @@ interface EncodedEntry {
   readonly lifeMs: number
 }
 
+const nothing: ReadonlyMap<string, Entry> = new Map()
+const vital: RunOptions = { isVital: true }
+const hasOtherWay: RunOptions = { hasOtherWay: true }
+
 /** All in one command, which a slot that is half moved refuses: then each by itself. */
 async function orOneByOne<T, R>(
   items: readonly T[],
-  command: (some: readonly T[], options: RunOptions) => Promise<R[]>,
+  all: (some: readonly T[]) => Promise<R[]>,
+  one: (item: T) => Promise<R>,
 ): Promise<R[]> {
   try {
-    return await command(items, { hasOtherWay: items.length > 1 })
+    return await all(items)
   } catch (error) {
     if (!isMoving(error)) throw error
-    return (await Promise.all(items.map((item) => command([item], {})))).flat()
+    return Promise.all(items.map(one))
   }
-}
-
-function valuesOf(client: Redis, keys: readonly string[]): Promise<(Buffer | null)[]> {
-  const [key] = keys
-  return keys.length === 1 && key !== undefined
-    ? client.getBuffer(key).then((bytes) => [bytes])
-    : client.mgetBuffer([...keys])
 }

@@ -9,6 +9,8 @@ export class KeyRing {
   readonly ids: readonly string[]
   readonly #operators: Required<Pick<TakeOptions, 'weights' | 'payers' | 'maxPerDay'>>
   readonly #byId: ReadonlyMap<string, ApiKey>
+  /** Of products that were asked for, by what keys are declared for. */
+  readonly #byItems = new Map<string, DeclaredKeys>()
 
   /** The same secret twice is one key: the last of them. */
   constructor(keys: readonly ApiKey[]) {
@@ -35,8 +37,7 @@ export class KeyRing {
 
   /** Those that may ask the product, or of which nothing is declared. */
   idsFor(product: AskedProduct): readonly string[] {
-    if (!isDeclarable(product)) return this.ids
-    return this.keys.flatMap(({ id, products }) => (products?.includes(itemsOf(product)) === false ? [] : [id]))
+    return isDeclarable(product) ? this.#keysFor(itemsOf(product)).mayAsk : this.ids
   }
 
   /** How a key is chosen for the demand. */
@@ -51,11 +52,29 @@ export class KeyRing {
   }
 
   #declaredFor(product: AskedProduct): ReadonlySet<string> {
-    if (!isDeclarable(product)) return noIds
-    return new Set(this.keys.flatMap(({ id, products }) => (products?.includes(itemsOf(product)) ? [id] : [])))
+    return isDeclarable(product) ? this.#keysFor(itemsOf(product)).declared : noIds
+  }
+
+  /** Products are of a closed set. */
+  #keysFor(items: string): DeclaredKeys {
+    const known = this.#byItems.get(items)
+    if (known) return known
+    const found = {
+      mayAsk: idsOf(this.keys.filter(({ products }) => products?.includes(items) !== false)),
+      declared: new Set(idsOf(this.keys.filter(({ products }) => products?.includes(items)))),
+    }
+    this.#byItems.set(items, found)
+    return found
   }
 }
 
+interface DeclaredKeys {
+  /** Those that are declared for it, or for nothing. */
+  readonly mayAsk: readonly string[]
+  readonly declared: ReadonlySet<string>
+}
+
+const idsOf = (keys: readonly ApiKey[]): string[] => keys.map(({ id }) => id)
 const noIds: ReadonlySet<string> = new Set()
 
 const isDeclarable = ({ kind }: AskedProduct): boolean => kind === 'plan' || kind === 'module'

@@ -14,9 +14,14 @@ export interface PackedValues {
  * once together with the keys.
  */
 export function packedValues(values: readonly Buffer[]): PackedValues {
-  const bytes = Buffer.concat(values)
+  const [first] = values
   return {
     sizes: JSON.stringify(values.map(({ length }) => length)),
-    bytes: isUtf8(bytes) ? bytes.toString('utf8') : bytes,
+    bytes: textOr(first && values.length === 1 ? first : Buffer.concat(values)),
   }
+}
+
+/** A value as the text that it is, for the same reason, if it is one. */
+export function textOr(bytes: Buffer): string | Buffer {
+  return isUtf8(bytes) ? bytes.toString('utf8') : bytes
 }

@@ -6,7 +6,7 @@ import type { Product } from './product.ts'
 import { isRecordOf } from './record-address.ts'
 import type { Reply, UpstreamAnswer } from './reply.ts'
 import { retryAfterSeconds } from './retry-time.ts'
-import { type Action, actionFor, bodySays, readableLength, type Rule } from './rules.ts'
+import { type Action, actionFor, readableLength, type Rule } from './rules.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
 
 /** What a reply is read by: what was asked, of which product, and the provider's rules. */
@@ -29,9 +29,8 @@ export function classify(told: UpstreamAnswer, headers: IncomingHttpHeaders, con
   const content = contentOf(heard, context.request)
   const status = heard.status === 200 ? (embeddedErrorStatus(content.value) ?? 200) : heard.status
   const answer = status === heard.status ? heard : { ...heard, status }
-  const text = answer.body.toString('utf8', 0, readableLength)
   const { rules, product } = context
-  const action = actionFor(rules, { status, says: bodySays(text, content.isPage), body: text, product })
+  const action = actionFor(rules, { status, body: answer.body, isPage: content.isPage, product })
   return replyTo(action, answer, headers, { ...context, fault: content.fault })
 }
 

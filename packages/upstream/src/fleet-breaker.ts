@@ -32,6 +32,7 @@ export type Admission =
 /** How long other requests wait, or are told to wait, while one probes. */
 const probeWaitMs = 1000
 const probePollMs = 50
+export const passed = { kind: 'pass', isProbe: false } as const satisfies Admission
 const probing: Admission = { kind: 'refused', retryAfterMs: probeWaitMs, isProbing: true }
 
 /**
@@ -66,9 +67,14 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
     return this.#clock.nowMs() < this.#openUntilMs ? 'open' : 'half-open'
   }
 
+  /** Whether `admit` would let every call pass. */
+  get isClosed(): boolean {
+    return this.#openUntilMs === undefined
+  }
+
   /** Whether a call may be made. A caller that passes reports how it ended. */
   async admit(): Promise<Admission> {
-    if (this.#openUntilMs === undefined) return { kind: 'pass', isProbe: false }
+    if (this.#openUntilMs === undefined) return passed
     const leftMs = this.#openUntilMs - this.#clock.nowMs()
     if (leftMs > 0) return { kind: 'refused', retryAfterMs: leftMs }
     if (this.#probing) return probing

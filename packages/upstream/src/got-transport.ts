@@ -2,6 +2,7 @@ import type { ClientRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { Request } from 'got'
+import type { Cancellation } from './cancellation.ts'
 import { isOfProxy, proxyError, statusOfRefusedTunnel } from './proxy-failure.ts'
 import {
   bodyTooLarge,
@@ -35,15 +36,18 @@ export class GotTransport implements Transport {
     if (this.#isProxied) void loadGot()
   }
 
-  async send(request: OutgoingRequest, signal: AbortSignal, isFresh: boolean): Promise<IncomingAnswer> {
+  async send(request: OutgoingRequest, cancellation: Cancellation, isFresh: boolean): Promise<IncomingAnswer> {
     const { method, url, headers, body } = request
     const got = await loadGot()
+    const abort = new AbortController()
+    if (cancellation.isCancelled) abort.abort()
+    else cancellation.onCancel(() => abort.abort())
     const stream = got.stream(url, {
       method,
       headers,
       ...(body ? { body } : {}),
       agent: isFresh ? this.#agents.fresh : this.#agents.pooled,
-      signal,
+      signal: abort.signal,
       retry: { limit: 0 },
       followRedirect: false,
       throwHttpErrors: false,

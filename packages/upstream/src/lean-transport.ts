@@ -4,6 +4,7 @@ import { ConnectionPool } from '@ipfleet/proxy/http1/connection-pool.ts'
 import type { Exchange } from '@ipfleet/proxy/http1/exchange.ts'
 import type { AnswerHead, ExchangeHandler } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
+import type { Cancellation } from './cancellation.ts'
 import { acceptedCodings, decoded } from './content-coding.ts'
 import {
   bodyTooLarge,
@@ -39,7 +40,7 @@ export class LeanTransport implements Transport {
     this.#options = options
   }
 
-  send(request: OutgoingRequest, signal: AbortSignal, isFresh: boolean): Promise<IncomingAnswer> {
+  send(request: OutgoingRequest, cancellation: Cancellation, isFresh: boolean): Promise<IncomingAnswer> {
     const pool = this.#poolTo(request.url)
     // What lies idle there is as old as the connection that turned out to be stale.
     if (isFresh) pool.dropIdle()
@@ -55,7 +56,7 @@ export class LeanTransport implements Transport {
         exchange.write(body)
         exchange.finish()
       }
-      signal.addEventListener('abort', () => answer.fail(failureWithCode('ABORT_ERR')), { once: true })
+      cancellation.onCancel(() => answer.fail(failureWithCode('ABORT_ERR')))
     })
   }
 

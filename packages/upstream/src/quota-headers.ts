@@ -15,8 +15,10 @@ export function quotaOf(headers: IncomingHttpHeaders, wallClockMs = Date.now()):
     const value = headers[name]
     return Array.isArray(value) ? value.join(', ') : value
   }
-  const epochMs = sentAtMs(headers, wallClockMs)
-  const resetOf = (name: string): number | undefined => resetSeconds(numberOf(field(name)), epochMs)
+  const resetOf = (name: string): number | undefined => {
+    const value = numberOf(field(name))
+    return value === undefined ? undefined : resetSeconds(value, sentAtMs(headers, wallClockMs))
+  }
   const triple = (prefix: string): ReplyQuota | undefined =>
     quota(numberOf(field(`${prefix}remaining`)), numberOf(field(`${prefix}limit`)), resetOf(`${prefix}reset`))
   return (
@@ -78,13 +80,14 @@ function pairOf(text: string): [string, string] {
 
 /** A number of no more digits than can be exact. `100, 100;w=60`, of an older draft, is its first number. */
 function numberOf(text: string | undefined): number | undefined {
-  const digits = /^\s*(\d{1,15})(?:\.\d+)?\s*(?:[,;].*)?$/.exec(text ?? '')?.[1]
+  if (text === undefined) return undefined
+  const digits = /^\s*(\d{1,15})(?:\.\d+)?\s*(?:[,;].*)?$/.exec(text)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
 
 /** Some send the seconds that are left, some the moment. */
-function resetSeconds(value: number | undefined, epochMs: number): number | undefined {
-  if (value === undefined || value < epochFromSeconds) return value
+function resetSeconds(value: number, epochMs: number): number {
+  if (value < epochFromSeconds) return value
   const atMs = value < epochFromMs ? value * 1000 : value
   return Math.max(0, Math.ceil((atMs - epochMs) / 1000))
 }

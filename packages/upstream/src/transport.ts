@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Cancellation } from './cancellation.ts'
 import type { FailureCode } from './reply.ts'
 
 /** A request as it is sent. */
@@ -22,10 +23,10 @@ export interface Transport {
   /**
    * Sends a request once. Redirects are not followed.
    * @param isFresh not over a connection that lay idle
-   * @throws TransportError; anything once the signal is aborted
+   * @throws TransportError; anything once it is cancelled
    */
-  send(request: OutgoingRequest, signal: AbortSignal, isFresh: boolean): Promise<IncomingAnswer>
-  /** Ends idle connections. Requests under way end by their signal. */
+  send(request: OutgoingRequest, cancellation: Cancellation, isFresh: boolean): Promise<IncomingAnswer>
+  /** Ends idle connections. Requests under way end by being cancelled. */
   close(): void
 }
 

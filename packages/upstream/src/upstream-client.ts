@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import { inSpan, type SpanAttributes } from '@ipfleet/core/span.ts'
+import { Cancellation } from './cancellation.ts'
 import { GotTransport } from './got-transport.ts'
 import { LeanTransport } from './lean-transport.ts'
 import type { Provider } from './providers/provider.ts'
@@ -43,7 +44,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   readonly #lean: Transport
   /** For the rest, and through a forward proxy. */
   readonly #versatile: Transport
-  readonly #underWay = new Set<AbortController>()
+  readonly #underWay = new Set<Cancellation>()
   #closed = false
   #failures = 0
 
@@ -76,7 +77,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   close(): void {
     this.#closed = true
     // First the requests: one that waits for a socket would be sent when the agent gives up another's.
-    for (const abort of this.#underWay) abort.abort()
+    for (const cancellation of this.#underWay) cancellation.cancel()
     this.#lean.close()
     this.#versatile.close()
   }
@@ -85,34 +86,33 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
     const leftMs = Math.ceil(deadlineMs - this.#clock.nowMs())
     if (this.#closed) return closedFailure
     if (leftMs <= 0) return { kind: 'failed', code: 'upstream_timeout', detail: 'no time left to ask' }
-    // Not AbortSignal.timeout: it keeps a timer for each request until the deadline, long after the answer.
-    const abort = new AbortController()
-    const timer = setTimeout(() => abort.abort(), leftMs)
-    this.#underWay.add(abort)
+    const cancellation = new Cancellation()
+    const timer = setTimeout(() => cancellation.cancel(), leftMs)
+    this.#underWay.add(cancellation)
     try {
-      return await this.#askTwiceIfUnread(request, key, abort.signal)
+      return await this.#askTwiceIfUnread(request, key, cancellation)
     } catch (error) {
       if (this.#closed) return closedFailure
-      if (!abort.signal.aborted) return failureOf(error)
+      if (!cancellation.isCancelled) return failureOf(error)
       return { kind: 'failed', code: 'upstream_timeout', detail: `nothing within ${leftMs} ms` }
     } finally {
       clearTimeout(timer)
-      this.#underWay.delete(abort)
+      this.#underWay.delete(cancellation)
     }
   }
 
   /** Once more on a new connection where the connection was at fault: it was stale, or upstream says so (408, 421). */
-  async #askTwiceIfUnread(request: UpstreamRequest, key: string, signal: AbortSignal): Promise<Reply> {
+  async #askTwiceIfUnread(request: UpstreamRequest, key: string, cancellation: Cancellation): Promise<Reply> {
     const transport = isFrequent(request) ? this.#lean : this.#versatile
     const outgoing = this.#outgoing(request, key)
     try {
-      const reply = this.#read(await send(transport, outgoing, signal, false), request)
+      const reply = this.#read(await send(transport, outgoing, cancellation, false), request)
       if (reply.kind !== 'failed' || reply.again !== 'connection' || !isSafeTwice(request)) return reply
     } catch (error) {
       const isWorthASecond = isSafeTwice(request) && error instanceof TransportError && error.isStale
-      if (!isWorthASecond || signal.aborted) throw error
+      if (!isWorthASecond || cancellation.isCancelled) throw error
     }
-    return this.#read(await send(transport, outgoing, signal, true), request)
+    return this.#read(await send(transport, outgoing, cancellation, true), request)
   }
 
   #outgoing(request: UpstreamRequest, key: string): OutgoingRequest {
@@ -137,7 +137,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
 function send(
   transport: Transport,
   request: OutgoingRequest,
-  signal: AbortSignal,
+  cancellation: Cancellation,
   isFresh: boolean,
 ): Promise<IncomingAnswer> {
   const { method, url } = request
@@ -148,7 +148,7 @@ function send(
     'server.address': url.hostname,
   })
   return inSpan({ name: method, kind: 'client', attributes }, async (span) => {
-    const answer = await transport.send(request, signal, isFresh)
+    const answer = await transport.send(request, cancellation, isFresh)
     span?.set({ 'http.response.status_code': answer.status })
     return answer
   })

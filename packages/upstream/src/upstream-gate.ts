@@ -3,7 +3,7 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 import { FairSlots } from './fair-slots.ts'
-import { type BreakerSettings, type BreakerState, type CallResult, FleetBreaker } from './fleet-breaker.ts'
+import { type BreakerSettings, type BreakerState, type CallResult, FleetBreaker, passed } from './fleet-breaker.ts'
 import type { Product } from './product.ts'
 import type { SharedBreakerStates } from './shared-breaker-state.ts'
 
@@ -110,9 +110,9 @@ export class UpstreamGate extends EventEmitter<{ change: [product: string, state
     deadlineMs: number,
   ): Promise<T | Failed> {
     const { health, source } = this.#breakersOf(product)
-    const admission = await health.admit()
+    const admission = health.isClosed ? passed : await health.admit()
     if (admission.kind === 'refused') return refused('upstream_paused', admission.retryAfterMs)
-    const ofSource = await source.admitAfterProbe(deadlineMs)
+    const ofSource = source.isClosed ? passed : await source.admitAfterProbe(deadlineMs)
     if (ofSource.kind === 'refused') {
       await health.report(admission, 'unknown', 0)
       return refused('keys_exhausted', ofSource.retryAfterMs)

@@ -75,7 +75,7 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
     const session = this.#leases.open()
     const waiting = new Set(subjects)
     const awaited = new Set<string>()
-    let landing = Promise.withResolvers<void>()
+    let landing: PromiseWithResolvers<void> | undefined
     let stopListening: (() => void) | undefined
     try {
       for (;;) {
@@ -85,7 +85,8 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
         const claimed = await (isFirst ? claim() : withoutBudget(claim))
         const { lease, leased, landed, leaseLeftMs } =
           isFirst && stillWanted ? await onlyWanted(claimed, stillWanted, waiting) : claimed
-        for (const subject of [...leased, ...landed.keys()]) waiting.delete(subject)
+        for (const subject of leased) waiting.delete(subject)
+        for (const subject of landed.keys()) waiting.delete(subject)
         if (lease && leased.length > 0) this.#beginLoad(lease, leased, callbacks)
         this.#tellLosses(lease, leased, awaited)
         if (landed.size > 0) await callbacks.landed(landed)
@@ -94,12 +95,15 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
         const leftMs = deadlineMs - this.#clock.nowMs()
         if (leftMs <= 0) break
         const [last = ''] = waiting
-        if (stopListening) {
+        if (landing) {
           await within(Math.min(nextRecheckMs(leaseLeftMs), leftMs), landing.promise)
           landing = Promise.withResolvers()
         } else if (waiting.size > 1) await sleep(Math.min(between(pollMs.min, pollMs.max), leftMs))
         // Looks again at once: it may have landed before anything was heard.
-        else stopListening = await session.onLanding(last, () => landing.resolve())
+        else {
+          landing = Promise.withResolvers()
+          stopListening = await session.onLanding(last, () => landing?.resolve())
+        }
       }
     } finally {
       stopListening?.()
@@ -116,6 +120,7 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
   /** @param awaited those that another replica was seen to load: whatever lands of them is what we waited for */
   async #claim(session: LeaseSession, subjects: readonly string[], awaited: ReadonlySet<string>): Promise<Claimed<T>> {
     const { claims, lease } = await session.claim(subjects, { awaited })
+    if (claims.every(isUncontested)) return { lease, leased: subjects, landed: none }
     const claimed = { lease, leased: [] as string[], landed: new Map<string, FlightResult<T>>() }
     const [useless, needless]: [string[], string[]] = [[], []]
     for (const [at, claim] of claims.entries()) {
@@ -157,9 +162,13 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
   }
 
   #tellLosses(lease: Lease | undefined, leased: readonly string[], awaited: ReadonlySet<string>): void {
-    const away = leased.filter((subject) => lease?.guards(subject) === false)
-    this.#tellLoss(away.length, 'away')
-    if (away.length === 0) this.#tellLoss(leased.filter((subject) => awaited.has(subject)).length, 'taken_over')
+    const awayCount = countOf(leased, (subject) => lease?.guards(subject) === false)
+    this.#tellLoss(awayCount, 'away')
+    if (awayCount === 0)
+      this.#tellLoss(
+        countOf(leased, (subject) => awaited.has(subject)),
+        'taken_over',
+      )
   }
 
   #tellLoss(count: number, how: LeaseLoss): void {
@@ -175,7 +184,7 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
       // What the caller stores is sent before the lease is given up: a replica that finds no lease finds the answer.
       if (this.#isForAll(lease, outcomes)) {
         await Promise.all([callbacks.landed(ledResults(outcomes)), this.#publish(lease, outcomes)])
-      } else await callbacks.landed(await this.#publish(lease, outcomes))
+      } else await callbacks.landed(ledResults(outcomes, await this.#publish(lease, outcomes)))
       for (const subject of outcomes.keys()) unsettled.delete(subject)
     }
     try {
@@ -189,11 +198,15 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
   /** Whether the caller need not wait until they are published: the lease is surely ours, and they answer who comes next. */
   #isForAll(lease: Lease, outcomes: ReadonlyMap<string, T>): boolean {
     const codec = this.#codec
-    const isForAll = (outcome: T): boolean => codec.concernsOthers(outcome) && codec.servesLatecomers(outcome)
-    return lease.isSure() && outcomes.values().every(isForAll)
+    if (!lease.isSure()) return false
+    for (const outcome of outcomes.values()) {
+      if (!codec.concernsOthers(outcome) || !codec.servesLatecomers(outcome)) return false
+    }
+    return true
   }
 
-  async #publish(lease: Lease, outcomes: ReadonlyMap<string, T>): Promise<Map<string, FlightResult<T>>> {
+  /** @returns the subjects whose lease had been lost */
+  async #publish(lease: Lease, outcomes: ReadonlyMap<string, T>): Promise<ReadonlySet<string>> {
     const codec = this.#codec
     const toPublish: LandedOutcome[] = []
     const own: string[] = []
@@ -205,15 +218,24 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
     })
     if (own.length > 0) await lease.release(own)
     const published = await lease.publish(toPublish)
-    const lost = toPublish.filter(({ subject }) => published?.has(subject) !== true && lease.guards(subject))
-    this.#tellLoss(lost.length, 'lost')
-    const results = new Map<string, FlightResult<T>>()
-    outcomes.forEach((outcome, subject) => {
-      const isLost = codec.concernsOthers(outcome) && published?.has(subject) === false
-      results.set(subject, { outcome, led: true, ...(isLost && { superseded: true }) })
-    })
-    return results
+    const unpublished = toPublish.filter(({ subject }) => published?.has(subject) !== true)
+    this.#tellLoss(
+      countOf(unpublished, ({ subject }) => lease.guards(subject)),
+      'lost',
+    )
+    return published ? new Set(unpublished.map(({ subject }) => subject)) : new Set()
   }
+}
+
+const none: ReadonlyMap<string, never> = new Map<string, never>()
+
+/** Whether the subject is the caller's to load, and nothing of it has landed. */
+const isUncontested = (claim: Claim): boolean => claim.kind === 'leased' && claim.outcome === undefined
+
+function countOf<S>(some: readonly S[], isCounted: (one: S) => boolean): number {
+  let count = 0
+  for (const one of some) if (isCounted(one)) count += 1
+  return count
 }
 
 interface Claimed<T> {
@@ -239,6 +261,7 @@ async function onlyWanted<T>(
   }
   for (const subject of waiting) if (!wanted.has(subject)) waiting.delete(subject)
   const isWanted = (subject: string): boolean => wanted.has(subject)
+  if (landed.size === 0 && leased.every(isWanted)) return { lease, leased, landed, leaseLeftMs }
   const wantedLanded = new Map([...landed].filter(([subject]) => isWanted(subject)))
   return { lease, leased: leased.filter(isWanted), landed: wantedLanded, leaseLeftMs }
 }

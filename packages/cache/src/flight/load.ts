@@ -40,10 +40,16 @@ export async function loadAlone<T>(
   await loadAll(left, callbacks, settle, unsettled)
 }
 
-export function ledResults<T>(outcomes: ReadonlyMap<string, T>): Map<string, FlightResult<T>> {
+/** @param lost those that were loaded under a lease that was lost meanwhile */
+export function ledResults<T>(
+  outcomes: ReadonlyMap<string, T>,
+  lost?: ReadonlySet<string>,
+): Map<string, FlightResult<T>> {
   const results = new Map<string, FlightResult<T>>()
   // `forEach` makes no pair of each.
-  outcomes.forEach((outcome, subject) => results.set(subject, { outcome, led: true }))
+  outcomes.forEach((outcome, subject) => {
+    results.set(subject, lost?.has(subject) ? { outcome, led: true, superseded: true } : { outcome, led: true })
+  })
   return results
 }
 

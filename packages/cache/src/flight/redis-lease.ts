@@ -82,24 +82,25 @@ export class RedisLease implements Lease {
   }
 
   async publish(outcomes: readonly LandedOutcome[]): Promise<ReadonlySet<string> | undefined> {
-    const [own, guarded] = [
-      outcomes.filter((one) => !this.guards(one.subject)),
-      outcomes.filter((one) => this.guards(one.subject)),
-    ]
-    const groups = commandGroups(guarded, {
-      maxItems: maxSubjects,
-      maxBytes,
-      bytesOf: ({ bytes }) => bytes.length,
-      bucketOf: bucketOf(this.#deps, ({ subject }: LandedOutcome) => subject),
-    })
+    const guarded = this.#unguarded.size === 0 ? outcomes : outcomes.filter((one) => this.guards(one.subject))
     try {
-      const published = await Promise.all(groups.map((group) => this.#publishGroup(group)))
-      return new Set([...own.map(({ subject }) => subject), ...published.flat()])
+      const published = guarded.length === 1 ? await this.#publishGroup(guarded) : await this.#publishMany(guarded)
+      return new Set(this.#unguarded.size === 0 ? published : [...published, ...this.#unguarded])
     } catch {
       // Redis went away meanwhile, or is full. Those who wait elsewhere need not wait for the leases to run out.
       void this.release(outcomes.map(({ subject }) => subject))
       return undefined
     }
+  }
+
+  async #publishMany(outcomes: readonly LandedOutcome[]): Promise<string[]> {
+    const groups = commandGroups(outcomes, {
+      maxItems: maxSubjects,
+      maxBytes,
+      bytesOf: ({ bytes }) => bytes.length,
+      bucketOf: bucketOf(this.#deps, ({ subject }: LandedOutcome) => subject),
+    })
+    return (await Promise.all(groups.map((group) => this.#publishGroup(group)))).flat()
   }
 
   /** First the leases, then the outcomes. */

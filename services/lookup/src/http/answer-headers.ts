@@ -26,11 +26,11 @@ export function answerHeaders(
   form: AnswerForm = plainForm(entry),
 ): HeaderList {
   const { contentType, length, coding } = form
-  const coded = coding === undefined ? [] : ['Content-Encoding', coding]
   const { location } = entry.answer
-  const elsewhere = location === undefined ? [] : ['Location', location]
-  const ofBody = ['Content-Type', contentType, 'Content-Length', String(length), ...coded]
-  return [...ofBody, ...elsewhere, ...about(entry, source, nowMs, form)]
+  const fields = ['Content-Type', contentType, 'Content-Length', String(length)]
+  if (coding !== undefined) fields.push('Content-Encoding', coding)
+  if (location !== undefined) fields.push('Location', location)
+  return tellAbout(fields, entry, source, nowMs, form)
 }
 
 /** The fields of a 304: what the 200 would say about the answer, without what describes a body (RFC 9110 §15.4.5). */
@@ -40,7 +40,7 @@ export function notModifiedHeaders(
   nowMs: number,
   form: Pick<AnswerForm, 'tag' | 'varies'> = plainForm(entry),
 ): HeaderList {
-  return about(entry, source, nowMs, form)
+  return tellAbout([], entry, source, nowMs, form)
 }
 
 /**
@@ -80,20 +80,21 @@ function plainForm(entry: Entry): AnswerForm {
   return { contentType, length: body.length, tag, varies, coding: undefined }
 }
 
-function about(
+function tellAbout(
+  fields: HeaderList,
   entry: Entry,
   source: AnswerSource,
   nowMs: number,
   { tag, varies }: Pick<AnswerForm, 'tag' | 'varies'>,
 ): HeaderList {
-  const fields = [
+  fields.push(
     'Access-Control-Allow-Origin',
     '*',
     'Cache-Status',
     cacheStatus(entry, source, nowMs),
     'Age',
     String(Math.floor(entry.ageMs(nowMs) / 1000)),
-  ]
+  )
   if (tag !== undefined) fields.push('ETag', tag)
   if (varies) fields.push('Vary', 'Accept-Encoding')
   return fields

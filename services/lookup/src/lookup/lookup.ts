@@ -136,7 +136,7 @@ class Search {
     const { directives, batch } = this.#terms
     if (directives.onlyIfCached) return this.#findHeld(queries, results)
     if (directives.bypass) return this.#bypass(queries, upstream, results)
-    if (!queries.values().some(({ within }) => within)) return this.#findWhole(queries, upstream, results)
+    if (!hasAny(queries, hasRecord)) return this.#findWhole(queries, upstream, results)
     const findWhole = (some: Queries, found: Results, isPartial?: boolean): Promise<void> =>
       this.#findWhole(some, upstream, found, isPartial)
     await findParts(queries, results, { cache, upstream: upstream.loader, isAlone: batch === undefined, findWhole })
@@ -210,14 +210,14 @@ class Search {
 
   /** Counts what was put to upstream, and marks what may not be shared. */
   #counting(queries: Queries, settle: Settle<Outcome>): Settle<Outcome> {
-    const hasPrivates = queries.values().some(({ isPrivate }) => isPrivate)
+    const hasPrivates = hasAny(queries, isPrivate)
     return (outcomes) => {
       outcomes.forEach(({ origin }) => {
         // Without one, upstream was not asked: no key was left, or it is given a pause.
         if (origin !== undefined) this.units += 1
         this.origin ??= origin
       })
-      if (!hasPrivates && !outcomes.values().some(isForbiddenToShare)) return settle(outcomes)
+      if (!hasPrivates && !hasAny(outcomes, isForbiddenToShare)) return settle(outcomes)
       return settle(
         new Map(outcomes.entries().map(([name, one]) => [name, shareable(one, queries.get(name)?.isPrivate)])),
       )
@@ -241,7 +241,15 @@ class Search {
   }
 }
 
+const hasRecord = ({ within }: Query): boolean => within !== undefined
+const isPrivate = (query: Query): boolean => query.isPrivate === true
 const isForbiddenToShare = (outcome: Outcome): boolean => outcome.kind === 'answer' && outcome.answer.isPrivate === true
+
+/** As `some` of an iterator, which makes an object for each step. */
+function hasAny<T>(values: ReadonlyMap<string, T>, is: (value: T) => boolean): boolean {
+  for (const value of values.values()) if (is(value)) return true
+  return false
+}
 
 const pick = (queries: Queries, names: readonly string[]): Queries =>
   new Map(names.flatMap((name) => (queries.has(name) ? [[name, queries.get(name) as Query]] : [])))

@@ -160,6 +160,7 @@ export class UpstreamTries {
 
   /** Another key has an answer: it was those keys, and not the query. */
   async convictAll(): Promise<void> {
+    if (!this.#holdsAny) return
     for (const { ticket, answer } of this.#ofQuery) {
       if (this.#pool.isProven(ticket)) await this.#pool.unsettled(ticket)
       else await this.#pool.denied(ticket, 'product', answer.status)
@@ -168,6 +169,10 @@ export class UpstreamTries {
     this.#ofQuery = []
     await this.convict()
     this.#forget()
+  }
+
+  get #holdsAny(): boolean {
+    return this.#limits.length + this.#unknown.length + this.#ofQuery.length + this.#suspected.length > 0
   }
 
   #held(): readonly { readonly ticket: Ticket }[] {
