@@ -1,49 +1,17 @@
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CLIENT_CLOSED_REQUEST, ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault } from '../http1/upstream-fault.ts'
 import type { Exchange } from '../http1/exchange.ts'
-import type { AnswerHead, ExchangeHandler, UpstreamRequest, RawFields } from '../http1/exchange-types.ts'
+import type { AnswerHead, UpstreamRequest, RawFields } from '../http1/exchange-types.ts'
 import { linesOf } from '../http1/raw-fields.ts'
 import type { QuotaRefusal } from '../http1/shared-quota.ts'
-import type { TunnelReport, Tunnels } from '../http1/tunnels.ts'
-import type { ForwardedHeaders } from '../forwarded-headers.ts'
-import { type AnswerListener, type ClientAnswer, noListener, type UpgradeOffer } from './client-answer.ts'
+import type { TunnelReport } from '../http1/tunnels.ts'
+import { type AnswerListener, noListener } from './client-answer.ts'
 import { Hedge, type HedgedRequest } from './hedge.ts'
-import type { StallWatch, Watched } from './stall-watch.ts'
-import { bodyOf, type CollectOptions, Upload, type UploadLimits } from './upload.ts'
-
-/** What all proxied requests share. */
-export interface RelayDeps {
-  readonly tunnels: Tunnels
-  readonly stalls: StallWatch
-  /** How long a client may leave an answer unread. */
-  readonly sendTimeoutMs: number
-  readonly uploads: UploadLimits
-}
-
-/** One request, as the client sent it, and the way back to the client. */
-export interface ProxiedClient {
-  readonly req: IncomingMessage
-  readonly answer: ClientAnswer
-  readonly upgrade: UpgradeOffer | undefined
-  readonly fields: ForwardedHeaders
-  readonly method: string
-  /** Of the request's body; 0: no limit. */
-  readonly maxBodyBytes: number
-  /** Among whom connections are shared; undefined: they are not. */
-  readonly subject?: string
-}
-
-/** Begins an exchange with the chosen server. */
-export type Begin = (request: UpstreamRequest, handler: ExchangeHandler) => Exchange
-
-/**
- * How a proxied request ended: with a whole answer (or a tunnel that has ended), with one that broke off, refused by
- * this proxy, or because the client left.
- */
-export type RelayEnd = 'answered' | 'broken' | 'refused' | 'client_left'
+import type { Begin, ProxiedClient, RelayDeps, RelayEnd } from './relay-types.ts'
+import type { Watched } from './stall-watch.ts'
+import { bodyOf, type CollectOptions, Upload } from './upload.ts'
 
 /**
  * A request on its way to the next server and its answer on the way back: bodies at the pace of the slower side, the

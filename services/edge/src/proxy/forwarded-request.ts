@@ -1,67 +1,16 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { Span } from '@ipfleet/core/span.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { fieldOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import { passedFields } from '@ipfleet/proxy/passed-fields.ts'
-import {
-  type Begin,
-  type ProxiedClient,
-  ProxiedRequest,
-  type RelayEnd,
-  type RelayDeps,
-} from '@ipfleet/proxy/relay/proxied-request.ts'
-import type { ClientShares } from '../limits/client-shares.ts'
+import { ProxiedRequest } from '@ipfleet/proxy/relay/proxied-request.ts'
+import type { Begin, RelayEnd } from '@ipfleet/proxy/relay/relay-types.ts'
 import type { AttemptEnd, Backend } from '../backends/backend.ts'
-import type { UpstreamGroup } from '../backends/upstream-group.ts'
-import type { Hedgeable, HedgeWatch } from './hedge-watch.ts'
-import type { HedgeAfter } from '../config/edge-config.ts'
-import { type Client, requestHead } from './request-head.ts'
-import { type AttemptsRecord, blamesBackend, errorOf, mayRetry, type RetryBudget } from './retries.ts'
-
-/** What all requests of one configuration share. */
-export interface ForwardDeps extends RelayDeps {
-  readonly budget: RetryBudget
-  readonly shares: ClientShares
-  /** Of a body, before a backend is asked. */
-  readonly bodyBufferBytes: number
-  /** Further backends that one request may try. */
-  readonly attempts: number
-  readonly showBackend: boolean
-  /** Requests that wait for an answer. */
-  readonly hedges: HedgeWatch
-  /** Counts attempts and retries. */
-  readonly record: AttemptsRecord
-}
-
-/** One request, checked and admitted. */
-export interface AdmittedRequest extends ProxiedClient {
-  readonly target: string
-  readonly from: Client
-  readonly subject: string
-  readonly group: UpstreamGroup
-  readonly hostOf: 'client' | 'backend'
-  /** After how long without an answer another backend is asked too; 0: never. */
-  readonly hedgeAfterMs: HedgeAfter
-  readonly requestId: string
-  /** Undefined while tracing is off. */
-  readonly span: Span | undefined
-  /** Set on every answer, a backend's or our own. */
-  readonly answerFields: RawFields
-  /** Called once. */
-  readonly onEnd: (end: ForwardEnd) => void
-}
-
-export interface ForwardEnd {
-  /** What the client got; 499 if it left before. */
-  readonly status: number
-  /** Of an answer of our own. */
-  readonly error: ProxyError | undefined
-  /** Who answered, or was asked last. */
-  readonly backend: string | undefined
-  readonly retries: number
-  readonly fault: UpstreamFault | undefined
-}
+import { AttemptSpans } from './attempt-spans.ts'
+import type { AdmittedRequest, ForwardDeps } from './forward-types.ts'
+import type { Hedgeable } from './hedge-watch.ts'
+import { requestHead } from './request-head.ts'
+import { blamesBackend, errorOf, mayRetry } from './retries.ts'
 
 /** How long a body is collected before a backend is asked all the same. */
 const collectMs = 1000
@@ -80,8 +29,8 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   readonly #deps: ForwardDeps
   readonly #of: AdmittedRequest
   readonly #tried: Backend[] = []
-  /** Of the attempts under way. Undefined while tracing is off. */
-  readonly #spans: Map<Backend, Span> | undefined
+  /** Undefined while tracing is off. */
+  readonly #spans: AttemptSpans | undefined
   /** The backend that is being asked. */
   #backend: Backend | undefined
   #hedgeBackend: Backend | undefined
@@ -100,7 +49,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     super(deps, request)
     this.#deps = deps
     this.#of = request
-    this.#spans = request.span && new Map()
+    this.#spans = request.span && new AttemptSpans(request.span, request.method)
   }
 
   start(): void {
@@ -297,7 +246,7 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     const host = hostOf === 'client' && fields.host !== '' ? fields.host : backend.authority
     const line = { method, target, httpVersion: req.httpVersion }
     const attempt = this.#wasSeen ? this.#retries + 1 : 1
-    const trace = this.#beginSpan(backend)?.context
+    const trace = this.#spans?.begin(backend, this.#retries)
     const head = requestHead(line, fields, from, { host, requestId, attempt, trace })
     return [head, (request, handler) => backend.pool.exchange(request, handler)]
   }
@@ -313,20 +262,8 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     return other ?? (fault.kind === 'lost' ? group.pick(target, []) : undefined)
   }
 
-  /** Of one attempt, which the backend's own is a child of. */
-  #beginSpan(backend: Backend): Span | undefined {
-    const span = this.#of.span?.child(this.#of.method, 'client', {
-      'http.request.method': this.#of.method,
-      'server.address': backend.authority,
-      'http.request.resend_count': this.#retries || undefined,
-    })
-    if (span) this.#spans?.set(backend, span)
-    return span
-  }
-
   #release(backend: Backend, end: AttemptEnd): void {
-    this.#spans?.get(backend)?.end({ 'error.type': end === 'failed' ? (this.#fault?.kind ?? end) : undefined })
-    this.#spans?.delete(backend)
+    this.#spans?.end(backend, end === 'failed' ? (this.#fault?.kind ?? end) : undefined)
     this.#of.group.done(backend, end, this.#fault?.message)
     this.#deps.record.end(backend.id, end)
   }

@@ -11,7 +11,7 @@ import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-ans
 import { beginServerSpan, endServerSpan } from '@ipfleet/telemetry/tracing/http-spans.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
-import type { ForwardEnd } from '../proxy/forwarded-request.ts'
+import type { ForwardEnd } from '../proxy/forward-types.ts'
 import type { Client } from '../proxy/request-head.ts'
 import type { RequestEnd } from './request-record.ts'
 

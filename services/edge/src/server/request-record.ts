@@ -4,7 +4,7 @@ import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import { failureOf } from '@ipfleet/telemetry/failure-fields.ts'
 import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
-import type { ForwardEnd } from '../proxy/forwarded-request.ts'
+import type { ForwardEnd } from '../proxy/forward-types.ts'
 
 /** All that is told of one request, when it is over. */
 export interface RequestEnd extends ForwardEnd {

@@ -7,12 +7,8 @@ import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { fieldOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
 import { passedFields } from '@ipfleet/proxy/passed-fields.ts'
-import {
-  type ProxiedClient,
-  ProxiedRequest,
-  type RelayEnd,
-  type RelayDeps,
-} from '@ipfleet/proxy/relay/proxied-request.ts'
+import { ProxiedRequest } from '@ipfleet/proxy/relay/proxied-request.ts'
+import type { ProxiedClient, RelayDeps, RelayEnd } from '@ipfleet/proxy/relay/relay-types.ts'
 import type { DialRequest } from '../dial/dial-request.ts'
 import { SourceLost } from '../sources/source-connections.ts'
 import type { Disclosure } from './forward-head.ts'
