@@ -4,6 +4,7 @@ import { errorHandler } from '@ipfleet/http-server/error-handler.ts'
 import type { ResponseWriter } from '@ipfleet/http-server/response-writer.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
+import { version } from '@ipfleet/settings/version.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import { type NextFunction, type Request, type Response, Router } from 'express'
 import { LoginLimits } from './access/login-limits.ts'
@@ -17,7 +18,6 @@ import { PageFiles, sendPageFile } from './page-files.ts'
 import { referenceRoutes } from './reference-routes.ts'
 
 export interface ConsoleDeps extends OverviewSources {
-  readonly version: string
   readonly adminToken: string | undefined
   readonly readToken: string | undefined
   /** What operators may do by `/keys` and `/cache`, by the same code. */
@@ -131,7 +131,7 @@ function apiRoutes(deps: ConsoleDeps, visitors: Visitors): Router {
   router.get('/session', async (req, res) => {
     const { role, by, csrf } = visitorOf(res)
     const features = await featuresOf(deps, overviews, req)
-    res.json({ role, by, csrf, features, version: deps.version } satisfies Session)
+    res.json({ role, by, csrf, features, version } satisfies Session)
   })
   router.get('/overview', async (_req, res) => {
     res.json(await overviews.latest())

@@ -15,7 +15,6 @@ import { lookUpBy } from '@ipfleet/net/dns-look-up.ts'
 import { OwnAddresses } from '@ipfleet/net/own-addresses.ts'
 import type { TargetPolicy } from '@ipfleet/net/target-policy.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
-import { version } from '@ipfleet/settings/version.ts'
 import { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
@@ -70,9 +69,8 @@ export class BulkService {
   readonly #sweeper: Sweeper
   readonly #worker: BulkWorker | undefined
   /** Aborts when this process is to stop. */
-  readonly #streams = new AbortController()
+  readonly #draining = new AbortController()
   readonly #server: Server
-  #draining = false
   #presence: Presence | undefined
 
   constructor(settings: BulkSettings, logger: Logger, tracer: Tracer) {
@@ -137,13 +135,8 @@ export class BulkService {
       this.#webhooks?.start()
       this.#logger.info({ lookups }, 'looking up')
     }
-    this.#presence = new Presence({
-      link,
-      id: presenceId(listening),
-      service: 'bulk',
-      version,
-      describe: async () => this.#condition(),
-    })
+    const describe = async () => this.#condition()
+    this.#presence = new Presence({ link, id: presenceId(listening), service: 'bulk', describe })
     this.#sweeper.start()
     if (role === 'api') this.#logger.info('taking jobs only; another process with BULK_ROLE=worker is to look them up')
     if (!this.#webhooks) this.#logger.info('no WEBHOOK_SECRET: jobs with a callback are refused')
@@ -159,11 +152,8 @@ export class BulkService {
     await gracefulClose(this.#server, {
       drainMs,
       deadlineMs: drainMs,
-      onDraining: () => {
-        this.#draining = true
-        // Clients that follow a job reconnect to another process.
-        this.#streams.abort()
-      },
+      // Clients that follow a job reconnect to another process.
+      onDraining: () => this.#draining.abort(),
     })
     await worked
     await this.#presence?.close()
@@ -249,8 +239,8 @@ export class BulkService {
       },
       uploads: { maxMs: settings.BULK_UPLOAD_TIMEOUT_SECONDS * 1000 },
       accessLog,
-      probes: { metrics, isReady: () => !this.#draining, health: async () => this.#health() },
-      streams: this.#streams.signal,
+      probes: { metrics, isReady: () => !this.#draining.signal.aborted, health: async () => this.#health() },
+      streams: this.#draining.signal,
     })
   }
 

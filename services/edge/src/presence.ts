@@ -4,7 +4,6 @@ import { Presence } from '@ipfleet/console/presence/presence.ts'
 import { presenceId, stateWith } from '@ipfleet/console/presence/presence-record.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import { version } from '@ipfleet/settings/version.ts'
 import type { Groups } from './backends/upstream-groups.ts'
 
 export interface EdgePresenceDeps {
@@ -19,7 +18,6 @@ export function edgePresence({ link, port, groups }: EdgePresenceDeps): Presence
     link,
     id: presenceId(port, cluster.worker?.id),
     service: 'edge',
-    version,
     describe: async () => {
       const down = [...groups().values()].filter(({ usable }) => !usable).map(({ name }) => name)
       const ofGroups = down.length > 0 ? `no backend of ${down.join(', ')} is up` : undefined

@@ -3,7 +3,6 @@ import { presenceId, stateWith } from '@ipfleet/console/presence/presence-record
 import type { Counts } from '@ipfleet/core/counts.ts'
 import { linkHealth } from '@ipfleet/redis/link-health.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
-import { version } from '@ipfleet/settings/version.ts'
 import type { SourceStatus } from './sources/live-source-pool.ts'
 import type { OutReason } from './sources/source-health.ts'
 
@@ -27,7 +26,6 @@ export function egressPresence({ link, port, sources, connections }: EgressPrese
     link,
     id: presenceId(port),
     service: 'egress',
-    version,
     describe: async () => {
       const open = connections()
       const rows = sources().map(({ listedAs, isUp, reason }) => ({

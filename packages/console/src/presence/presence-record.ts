@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { version } from '@ipfleet/settings/version.ts'
 import type { BackendRow, BreakerRow, ServiceName, SourceRow } from '../contract.ts'
 
 /** What a process says of itself, every five seconds. No secrets: who may read Redis, and who may see the console, reads it. */
@@ -32,8 +33,8 @@ export const presenceId = (port: number, worker?: number): string =>
 const startedAt = new Date(Date.now() - process.uptime() * 1000).toISOString()
 
 /** What every process can say of itself. */
-export function processFacts(): Pick<PresenceRecord, 'startedAt' | 'rssMb'> {
-  return { startedAt, rssMb: Math.round(process.memoryUsage.rss() / 1_048_576) }
+export function processFacts(): Required<Pick<PresenceRecord, 'version' | 'startedAt' | 'rssMb'>> {
+  return { version, startedAt, rssMb: Math.round(process.memoryUsage.rss() / 1_048_576) }
 }
 
 /** @param troubles each a sentence; undefined: none */

@@ -9,10 +9,10 @@ const everyMs = 5000
 export const goneAfterMs = 3.5 * everyMs
 const rememberedMs = 3_600_000
 
-export interface PresenceOptions extends Pick<PresenceRecord, 'id' | 'service' | 'version'> {
+export interface PresenceOptions extends Pick<PresenceRecord, 'id' | 'service'> {
   readonly link: RedisLink
   /** The rest, as it is now. */
-  readonly describe: () => Promise<Omit<PresenceRecord, 'id' | 'service' | 'version' | 'startedAt' | 'rssMb'>>
+  readonly describe: () => Promise<Omit<PresenceRecord, 'id' | 'service' | keyof ReturnType<typeof processFacts>>>
 }
 
 /** Tells the fleet every five seconds that this process is there, and how it is. Without Redis no one is told. */
@@ -39,11 +39,11 @@ export class Presence {
   }
 
   async #note(): Promise<void> {
-    const { link, describe, id, service, version } = this.#options
+    const { link, describe, id, service } = this.#options
     try {
       const details = await describe()
       if (this.#closed || !link.up) return
-      const record: PresenceRecord = { id, service, version, ...processFacts(), ...details }
+      const record: PresenceRecord = { id, service, ...processFacts(), ...details }
       await link.lua(notePresence, [indexKey(link), recordKey(link, id)], [id, JSON.stringify(record), rememberedMs])
     } catch {
       // The next one tells it.

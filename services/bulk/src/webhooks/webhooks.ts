@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from '@ipfleet/redis/connection.ts'
 import type { Backoff } from '@ipfleet/core/backoff.ts'
 import type { SlotLimiter } from '../limits/slot-limiter.ts'
@@ -7,7 +6,6 @@ import {
   bullQueue,
   bullWorker,
   closeWorker,
-  type Job,
   putOff,
   type Queue,
   UnrecoverableError,
@@ -15,7 +13,17 @@ import {
 } from '../worker/bull.ts'
 import { retryPauseMs, defaultPauses } from './retry-pause.ts'
 import type { WebhookJobs, WebhookNote, WebhookTarget } from './webhook-jobs.ts'
-import { type WebhookFault, webhookFaults, type WebhookSender } from './webhook-sender.ts'
+import type { WebhookFault, WebhookSender } from './webhook-sender.ts'
+import {
+  AttemptFailed,
+  endNoteOf,
+  isBullCode,
+  messageOf,
+  type Outcome,
+  settledState,
+  type Task,
+  taskId,
+} from './webhook-task.ts'
 
 export interface WebhooksDeps {
   /** The caller closes both, after this. `worker` has no deadlines: commands on copies of it block. */
@@ -54,11 +62,6 @@ export interface WebhookEvents {
   /** The outcome of an attempt could not be noted on the job; the next `enqueue` notes an end. */
   unnoted: [Unstored]
 }
-
-/** `nothing`: the job was gone, or had no callback. */
-type Outcome = 'delivered' | 'nothing'
-/** No secret is kept in the queue: URL and payload are read from the job for each attempt. */
-type Task = Job<{ readonly jobId: string }, Outcome>
 
 const queueName = 'webhooks'
 /** Tasks that are read at a time; those of clients over their share of slots are put off. */
@@ -183,8 +186,7 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
 
   async #attempt(task: Task, found: WebhookTarget): Promise<Outcome> {
     const { jobId } = task.data
-    const message = { id: `msg_${jobId}`, body: bodyOf(task, found.payload) }
-    const end = await this.#deps.sender.send(new URL(found.url), message)
+    const end = await this.#deps.sender.send(new URL(found.url), messageOf(task, found.payload))
     const attempts = task.attemptsMade + 1
     if (end.kind === 'failed') return this.#fail(task, attempts, end.fault, end.askedMs)
     await this.#note(jobId, { state: 'delivered', attempts })
@@ -226,46 +228,4 @@ export class Webhooks extends EventEmitter<WebhookEvents> {
       this.emit('unnoted', { jobId, cause })
     }
   }
-}
-
-/** Redis keeps its message. */
-class AttemptFailed extends Error {
-  override readonly name = 'AttemptFailed'
-  readonly retryInMs: number
-
-  constructor(reason: WebhookFault, retryInMs: number) {
-    super(reason)
-    this.retryInMs = retryInMs
-  }
-}
-
-const taskId = (jobId: string): string => `webhook-${jobId}`
-
-/** The end of an attempt is noted on the job, where a client sees it, a moment before the queue knows of it. */
-async function settledState(task: Task) {
-  for (let looks = 0; looks < 20; looks += 1) {
-    const state = await task.getState()
-    if (state !== 'active') return state
-    await delay(50)
-  }
-  return 'active'
-}
-
-/** The same for each attempt while the job does not change: the timestamp is that of the job's end. */
-function bodyOf(task: Task, payload: object): string {
-  const timestamp = new Date(task.timestamp).toISOString()
-  return JSON.stringify({ type: 'job.completed', timestamp, data: payload })
-}
-
-/** Undefined for a task that has not ended. */
-function endNoteOf({ finishedOn, returnvalue, failedReason, attemptsMade: attempts }: Task): WebhookNote | undefined {
-  if (finishedOn === undefined || returnvalue === 'nothing') return undefined
-  if (returnvalue === 'delivered') return { state: 'delivered', attempts }
-  const reason = webhookFaults.find((fault) => fault === failedReason)
-  return { state: 'dead', attempts, ...(reason !== undefined && { reason }) }
-}
-
-/** BullMQ's own refusals, such as of a task in another state, have a negative number for a code. */
-function isBullCode(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0
 }

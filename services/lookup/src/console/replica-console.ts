@@ -6,7 +6,6 @@ import { Presence } from '@ipfleet/console/presence/presence.ts'
 import { presenceId, type PresenceRecord, processFacts } from '@ipfleet/console/presence/presence-record.ts'
 import { hostname } from 'node:os'
 import type { ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
-import { version } from '@ipfleet/settings/version.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Fleet } from '../fleet/fleet.ts'
@@ -64,7 +63,6 @@ export class ReplicaConsole {
       return row && (row.group ?? row.provider ?? chosenProviders(settings).first.name)
     }
     return {
-      version,
       adminToken: settings.ADMIN_TOKEN,
       readToken: settings.CONSOLE_READ_TOKEN,
       redis: fleet.redis,
@@ -91,13 +89,8 @@ export class ReplicaConsole {
     this.#port = port
     const link = this.#deps.fleet.redis?.state
     if (!link) return
-    this.#presence = new Presence({
-      link,
-      id: presenceId(port),
-      service: 'lookup',
-      version,
-      describe: () => this.#describe(),
-    })
+    const describe = () => this.#describe()
+    this.#presence = new Presence({ link, id: presenceId(port), service: 'lookup', describe })
   }
 
   /** Ends streams, which would hold up the end of the server. */
@@ -112,7 +105,7 @@ export class ReplicaConsole {
 
   async #self(): Promise<PresenceRecord> {
     const id = this.#port === 0 ? hostname() : presenceId(this.#port)
-    return { id, service: 'lookup', version, ...processFacts(), ...(await this.#describe()) }
+    return { id, service: 'lookup', ...processFacts(), ...(await this.#describe()) }
   }
 
   async #describe() {
@@ -135,17 +128,8 @@ export class ReplicaConsole {
   }
 }
 
-function flowIn({
-  l1,
-  stale,
-  l2,
-  collapsed,
-  upstream,
-  bypass,
-  offline,
-  local,
-  error,
-}: RequestRecord['lookUps']): FlowCounts {
+function flowIn(ends: RequestRecord['lookUps']): FlowCounts {
+  const { l1, stale, l2, collapsed, upstream, bypass, offline, local, error } = ends
   const answered = l1 + stale + l2 + collapsed + upstream + bypass + offline + local
   return {
     asked: answered + error,
