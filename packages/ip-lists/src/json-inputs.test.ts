@@ -13,6 +13,11 @@ test('the address is in the member that is asked for, and nowhere else', async (
   expect(await inputsOf('[{"a":1}]', { kind: 'json', column: '__proto__' })).toEqual(['{"a":1}'])
 })
 
+test('the path of a member may lead into a list, as that of a field does', async () => {
+  const body = '[{"hops":["1.1.1.1","2.2.2.2"]},{"hops":[]}]'
+  expect(await inputsOf(body, { kind: 'json', column: 'hops.1' })).toEqual(['2.2.2.2', '{"hops":[]}'])
+})
+
 test.each(['{"ips":["1.1.1.1"]}', '"1.1.1.1"', '1.1.1.1\n2.2.2.2', 'null'])(
   '%s is no array, and the answer says what to send',
   async (body) => {

@@ -33,14 +33,11 @@ export function helpText(schema: SettingsSchema, { program, summary, options = [
 }
 
 function optionLines(options: readonly CommandOption[]): readonly string[] {
-  const rows = [
+  const rows: readonly (readonly [name: string, help: string])[] = [
     ...options.map((option) => [optionInWords(option), option.help] as const),
-    ['--help, -h', 'show this text'] as const,
-    ['--version', 'print the version'] as const,
-    [
-      '--check',
-      'check the settings and the files they name, and end: exit code 0 if they are valid, 2 if not',
-    ] as const,
+    ['--help, -h', 'show this text'],
+    ['--version', 'print the version'],
+    ['--check', 'check the settings and the files they name, and end: exit code 0 if they are valid, 2 if not'],
   ]
   const column = Math.max(...rows.map(([name]) => name.length)) + 5
   return rows.flatMap(([name, help]) => hanging(name, wrapped(help, lineWidth - column), column))

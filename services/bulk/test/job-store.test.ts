@@ -150,11 +150,11 @@ test('jobs are listed newest first, page after page, without those that have exp
   }
   const [first, second, lost, ...rest] = ids as [string, string, string, ...string[]]
   await link.run((client) => client.del(new JobNames(link.names).keysOf(lost).job))
-  const page = await store.list('someone', { limit: 3 })
+  const page = await store.list('someone', 3)
   expect(page.map(({ id }) => id)).toEqual([first, second, rest[0]])
-  const next = await store.list('someone', { limit: 3, before: page.at(-1)?.id })
+  const next = await store.list('someone', 3, page.at(-1)?.id)
   expect(next.map(({ id }) => id)).toEqual([rest[1]])
-  expect(await store.list('nobody', { limit: 3 })).toEqual([])
+  expect(await store.list('nobody', 3)).toEqual([])
 })
 
 async function recordsRead(): Promise<number> {
@@ -168,7 +168,7 @@ test('listing jobs costs as much whether or not an owner sends lists that never 
   await store.seal(id, 'flooded', '')
   for (let count = 0; count < 50; count += 1) await store.open({ owner: 'flooded' })
   const before = await recordsRead()
-  expect((await store.list('flooded', { limit: 2 })).map((job) => job.id)).toEqual([id])
+  expect((await store.list('flooded', 2)).map((job) => job.id)).toEqual([id])
   expect((await recordsRead()) - before).toBe(1)
   expect((await store.listAll(1000)).filter((job) => job.owner === 'flooded')).toHaveLength(51)
 })

@@ -97,19 +97,14 @@ export class Overviews {
 
 async function redisRow(name: 'state' | 'cache', link: RedisLink): Promise<RedisRow> {
   const startedMs = performance.now()
-  const isAnswered = await link
-    .run((client) => client.ping())
-    .then(
-      () => true,
-      () => false,
-    )
-  const latencyMs = Math.round((performance.now() - startedMs) * 100) / 100
+  const answered = link.run((client) => client.ping()).then(() => performance.now() - startedMs)
+  const latencyMs = await answered.catch(() => undefined)
   const { state, reason, since } = linkHealth(link)
   return {
     name,
     state,
     topology: link.topology,
-    ...(isAnswered && { latencyMs }),
+    ...(latencyMs !== undefined && { latencyMs: Math.round(latencyMs * 100) / 100 }),
     ...(since !== undefined && { since }),
     ...(reason !== undefined && { reason }),
   }

@@ -121,18 +121,9 @@ export class ClientGuard {
    * @throws ProxyError `token_missing`, `unknown_token`
    */
   async usage(req: IncomingMessage, res: ResponseWriter): Promise<Usage> {
-    const { id, name, requests, units } = this.#identified(req, res)
-    const [ofRequests, ofUnits] = await Promise.all([
-      requests && this.#limiters.requests.check(id, requests),
-      units && this.#limiters.units.check(id, units),
-    ])
-    return {
-      ...(name !== undefined && { name }),
-      budgets: {
-        ...(requests && ofRequests && { requests: usageOf(requests, ofRequests) }),
-        ...(units && ofUnits && { units: usageOf(units, ofUnits) }),
-      },
-    }
+    const client = this.#identified(req, res)
+    const { name } = client
+    return { ...(name !== undefined && { name }), budgets: Object.fromEntries(await this.#used(client)) }
   }
 
   /** Counts the upstream units that an admitted request has caused, before its answer is written. */
@@ -150,17 +141,22 @@ export class ClientGuard {
     const clients = await Promise.all(
       Array.from(this.#clients.values(), async (client): Promise<ClientBudget[]> => {
         const id = client.name ?? client.id.slice(0, 12)
-        const budgets = budgetNames.flatMap((name) => (client[name] ? [{ name, policy: client[name] }] : []))
-        if (budgets.length === 0) return [{ id }]
-        return Promise.all(
-          budgets.map(async ({ name, policy }) => {
-            const usage = usageOf(policy, await this.#limiters[name].check(client.id, policy))
-            return { id, budget: name, usage }
-          }),
-        )
+        const used = await this.#used(client)
+        return used.length === 0 ? [{ id }] : used.map(([budget, usage]) => ({ id, budget, usage }))
       }),
     )
     return clients.flat()
+  }
+
+  /** What a client has used of each budget that it has. */
+  async #used(client: Client): Promise<(readonly [BudgetName, BudgetUsage])[]> {
+    const used = await Promise.all(
+      budgetNames.map(async (name) => {
+        const policy = client[name]
+        return policy ? [[name, usageOf(policy, await this.#limiters[name].check(client.id, policy))] as const] : []
+      }),
+    )
+    return used.flat()
   }
 
   /** What a client has left of its units, for work that it does not wait for; undefined without such a budget. */

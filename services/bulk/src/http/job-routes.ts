@@ -110,7 +110,7 @@ async function listJobs(store: JobStore, { query }: Request, owner: string): Pro
   let looked = 0
   for (;;) {
     // One more than is shown, to know whether there are more.
-    const page = await store.list(owner, { limit: limit + 1, before })
+    const page = await store.list(owner, limit + 1, before)
     looked += page.length
     for (const job of page.slice(0, limit)) {
       before = job.id

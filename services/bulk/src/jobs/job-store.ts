@@ -108,10 +108,7 @@ export class JobStore {
    * Jobs, newest first; without an owner those of all. Ids of expired jobs are removed from the list on the way.
    * @param before the last id of the page before
    */
-  async list(
-    owner: string | undefined,
-    { limit, before }: { readonly limit: number; readonly before?: string | undefined },
-  ): Promise<Job[]> {
+  async list(owner: string | undefined, limit: number, before?: string): Promise<Job[]> {
     const jobs: Job[] = []
     for await (const page of this.#pages(owner, Math.min(limit, jobsAtOnce), before)) {
       jobs.push(...page.filter(({ state }) => state !== 'receiving'))

@@ -42,7 +42,7 @@ export class Sweeper {
 
   async sweep(): Promise<void> {
     const pending = new Map<string, number>()
-    for (const job of await this.#deps.store.list(undefined, { limit: maxJobs })) {
+    for (const job of await this.#deps.store.list(undefined, maxJobs)) {
       const nth = (pending.get(job.holder) ?? 0) + 1
       pending.set(job.holder, hasEnded(job) ? nth - 1 : nth)
       if (!hasEnded(job)) await this.#addMissing(job, nth)
