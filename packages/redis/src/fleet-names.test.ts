@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { bucketTag } from './bucket-tags.ts'
@@ -56,12 +56,8 @@ describe('buckets', () => {
 
 test('nothing but the default prefix gives a fleet its name', () => {
   const root = join(import.meta.dirname, '../../..')
-  const sources = ['packages', 'services'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter(
-        (path) => /\/src\/.*\.(ts|lua)$/.test(path) && !path.includes('node_modules') && !path.endsWith('.test.ts'),
-      )
-      .map((path) => join(folder, path)),
+  const sources = globSync('{packages,services}/*/src/**/*.{ts,lua}', { cwd: root }).filter(
+    (path) => !path.endsWith('.test.ts'),
   )
   const named = sources.filter((path) => /ipfleet:\S/.test(readFileSync(join(root, path), 'utf8')))
   expect(sources.length).toBeGreaterThan(300)
