@@ -221,10 +221,8 @@ test('a server that hangs from the start is reported as silent, not as one that 
   expect(lines).toEqual([expect.stringMatching(/^redis is away; .*: the server at \S+ does not answer in time$/)])
 })
 
-const change = async (...config: string[]): Promise<unknown> => admin.call(...(config as [string, ...string[]]))
-
 describe('a server that begins to refuse', () => {
-  test.each([
+  test.concurrent.each([
     ['READONLY', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE'], false],
     [
       'NOREPLICAS',
@@ -235,10 +233,14 @@ describe('a server that begins to refuse', () => {
     ['WRONGTYPE', ['RPUSH', 'ipfleet:h', 'v'], ['DEL', 'ipfleet:h'], true],
     ['OOM', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0'], true],
     ['NOPERM', ['ACL', 'SETUSER', 'default', '-publish'], ['ACL', 'SETUSER', 'default', '+publish'], false],
-  ])('%s: one line when it begins and one when it ends', async (code, begin, end, staysUp) => {
-    const { link, lines } = open(plain.url)
+  ] as const)('%s: one line when it begins and one when it ends', async (code, begin, end, staysUp) => {
+    await using own = new AsyncDisposableStack()
+    const server = own.adopt(await startTestRedis(), (started) => started.stop())
+    const orders = own.adopt(await connectAdmin(server.url), (client) => client.disconnect())
+    const { link, lines } = open(server.url)
     await once(link, 'up')
-    await change(...begin)
+    const order = ([name, ...rest]: readonly [string, ...string[]]): Promise<unknown> => orders.call(name, ...rest)
+    await order(begin)
     const writing = setInterval(() => {
       link
         .run((client) =>
@@ -256,7 +258,7 @@ describe('a server that begins to refuse', () => {
     await moreAttempts(link, 3)
     expect([link.condition.trouble?.problem.code, link.up]).toEqual([code, staysUp])
     const well = once(link.condition, 'well')
-    await change(...end)
+    await order(end)
     clearInterval(writing)
     await well
     expect(lines).toEqual([

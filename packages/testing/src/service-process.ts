@@ -62,12 +62,12 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   }
 }
 
-/** A lookup replica on a port of its own, with JSON logs and `env` on top. Errors as in `startService`. */
+/** A lookup replica on a port of its own, with JSON logs, which stops at once, and `env` on top. Errors as in `startService`. */
 export function startReplica(env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> {
   return startService({
     entry: lookupEntry,
     name: 'lookup',
-    env: { PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', ...env },
+    env: { PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', DRAIN_MS: '0', ...env },
   })
 }
 

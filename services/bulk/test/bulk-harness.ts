@@ -38,7 +38,6 @@ export class BulkHarness implements AsyncDisposable {
   readonly replicas: ServiceProcess[] = []
   readonly services: ServiceProcess[] = []
   readonly #options: BulkHarnessOptions
-  readonly #closers: (() => Promise<unknown>)[] = []
   #fake: FakeIpinfo | undefined
   #redis: TestRedis | undefined
 
@@ -83,12 +82,11 @@ export class BulkHarness implements AsyncDisposable {
         REDIS_URL: this.redis.url,
         LOOKUP_URL: there(this.replicas[0]).url,
         REDIS_TIMEOUT_MS: redisTimeoutMs,
-        DRAIN_MS: '1000',
+        DRAIN_MS: '0',
         ...this.#options.bulkEnv,
         ...env,
       },
     })
-    this.#closers.push(() => service.stop())
     this.services.push(service)
     return service
   }
@@ -138,7 +136,10 @@ export class BulkHarness implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    for (const close of this.#closers.toReversed()) await close()
+    await Promise.all([...new Set(this.services)].map((service) => service.stop()))
+    await Promise.all(this.replicas.map((replica) => replica.stop()))
+    await this.#fake?.close()
+    await this.#redis?.stop()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -149,24 +150,21 @@ export class BulkHarness implements AsyncDisposable {
     const { replicas = 1, services = 1, fake, lookupEnv, redisArgs = [] } = this.#options
     const redis = await startTestRedis({ args: redisArgs })
     this.#redis = redis
-    this.#closers.push(() => redis.stop())
     const upstream = await startFakeIpinfo({ keys: Object.fromEntries(keys.map((key) => [key, {}])), ...fake })
     this.#fake = upstream
-    this.#closers.push(() => upstream.close())
-    for (let count = 0; count < replicas; count += 1) {
+    const startOne = async (): Promise<void> => {
       const replica = await startReplica({
         REDIS_URL: redis.url,
         REDIS_TIMEOUT_MS: redisTimeoutMs,
         IPINFO_KEYS: keys.join(','),
         IPINFO_BASE_URL: upstream.url,
         IPINFO_API_BASE_URL: `${upstream.url}/api.ipinfo.io`,
-        DRAIN_MS: '0',
         ...lookupEnv,
       })
       this.replicas.push(replica)
-      this.#closers.push(() => replica.stop())
     }
-    for (let count = 0; count < services; count += 1) await this.join()
+    await Promise.all(Array.from({ length: replicas }, startOne))
+    await Promise.all(Array.from({ length: services }, () => this.join()))
   }
 }
 

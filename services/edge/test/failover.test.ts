@@ -137,7 +137,7 @@ describe('under load of 50 clients that keep their connections', () => {
     opened.push(() => Promise.all(replicas.map((replica) => replica.stop())))
     // The replicas say that they are not ready, or refuse: their checks need not be in a hurry.
     const edge = await edgeInFrontOf(ports, { tables: quickHealth('/readyz') })
-    const load = loadOn(edge, { path: '/8.8.8.8', pauseMs: 20 })
+    const load = loadOn(edge, { path: '/8.8.8.8' })
     await load.more(500)
     for (const [index, replica] of replicas.entries()) {
       replica.kill('SIGTERM')

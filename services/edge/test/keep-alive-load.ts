@@ -9,11 +9,12 @@ export interface LoadOptions {
   readonly clients?: number
   /** Default `/`. */
   readonly path?: string
-  /** What a client does between two requests; it does not hammer harder than a test machine bears. Default 5 ms. */
-  readonly pauseMs?: number
   /** Whether a client whose connection is closed after an answer leaves for good. Default: it connects again. */
   readonly leavesWhenTold?: boolean
 }
+
+/** What a client does between two requests: a thousand a second of all clients leave the machine to what is tested. */
+const pauseMs = 50
 
 /** Clients that each keep one connection and ask again and again. */
 export class KeepAliveLoad implements AsyncDisposable {
@@ -27,9 +28,9 @@ export class KeepAliveLoad implements AsyncDisposable {
   readonly #clients: Promise<void>
   #going = true
 
-  constructor(port: number, { clients = 50, path = '/', pauseMs = 5, leavesWhenTold = false }: LoadOptions = {}) {
+  constructor(port: number, { clients = 50, path = '/', leavesWhenTold = false }: LoadOptions = {}) {
     this.#port = port
-    this.#options = { clients, path, pauseMs, leavesWhenTold }
+    this.#options = { clients, path, leavesWhenTold }
     this.#clients = Promise.all(Array.from({ length: clients }, () => this.#client())).then(() => undefined)
   }
 
@@ -61,7 +62,7 @@ export class KeepAliveLoad implements AsyncDisposable {
 
   async #client(): Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    const { pauseMs, leavesWhenTold } = this.#options
+    const { leavesWhenTold } = this.#options
     // So that they do not all come at the same moment.
     await sleep(Math.random() * pauseMs)
     while (this.#going) {

@@ -20,7 +20,7 @@ afterAll(async () => {
 
 const wires: Wire[] = []
 afterEach(async () => {
-  for (const wire of wires.splice(0)) wire.destroy()
+  hangUp()
   await until(async () => (await gauge('ipfleet_edge_held_bytes')) < 10_000)
 })
 
@@ -48,6 +48,10 @@ async function crowd(count: number, bytes: string, { port } = edge): Promise<Wir
   wires.push(...opened)
   for (const wire of opened) wire.write(bytes)
   return opened
+}
+
+function hangUp(): void {
+  for (const wire of wires.splice(0)) wire.destroy()
 }
 
 async function expectOthersServed({ port } = edge): Promise<void> {
@@ -100,7 +104,7 @@ describe('300 requests of one address', () => {
     await Promise.all(following.map((wire) => wire.saw(sign)))
     expect(await gauge('ipfleet_edge_long_answers')).toBe(300)
     await expectOthersServed()
-    for (const wire of wires.splice(0)) wire.destroy()
+    hangUp()
     await until(async () => (await gauge('ipfleet_edge_long_answers')) === 0)
   })
 })
@@ -119,4 +123,5 @@ test('long answers have a ceiling, of all and of one client, which is told to th
   const { status, body } = await ask(narrow.port, '/other', { from: '127.0.0.2' })
   expect([status, body]).toEqual([200, expect.stringContaining('/other')])
   await until(() => /"setting":"max_long_answers".*a limit is reached/.test(narrow.output()))
+  hangUp() // the edge's end would wait for the long answers
 })

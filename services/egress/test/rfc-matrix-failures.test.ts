@@ -10,7 +10,12 @@ import { bodyOf, okHead, ProxyHarness, requestHead } from './proxy-harness.ts'
 import { SilentListener } from './silent-listener.ts'
 
 /** What does not come about, or stops: a status where one can still be sent, with Proxy-Status (RFC 9209). */
+/** Patient: nothing is late here, whatever stands still. */
 let harness: ProxyHarness
+/** Gives a connection up at once. */
+let dialler: ProxyHarness
+/** Gives up what has begun. */
+let hasty: ProxyHarness
 let silent: SilentListener
 const opened = new AsyncDisposableStack()
 beforeAll(async () => {
@@ -18,17 +23,16 @@ beforeAll(async () => {
   const names = join(folder.path, 'names.json')
   await writeFile(names, JSON.stringify({ 'nowhere.test': [], 'never.test': null }))
   silent = opened.adopt(await SilentListener.start('127.0.0.1'), (listener) => listener.stop())
-  harness = opened.use(
-    await ProxyHarness.start({
-      // Longer than a busy machine stands still.
-      CONNECT_TIMEOUT_MS: '1500',
-      ANSWER_TIMEOUT_SECONDS: '2',
-      IDLE_TIMEOUT_SECONDS: '2',
-      ...namesEnvironment(names),
-    }),
+  const started = await Promise.all(
+    [{}, { CONNECT_TIMEOUT_MS: '500' }, { ANSWER_TIMEOUT_SECONDS: '2', IDLE_TIMEOUT_SECONDS: '2' }].map(async (env) =>
+      opened.use(await ProxyHarness.start({ ...env, ...namesEnvironment(names) })),
+    ),
   )
+  ;[harness, dialler, hasty] = started as [ProxyHarness, ProxyHarness, ProxyHarness]
 })
-afterEach(() => harness.clear())
+afterEach(() => {
+  for (const proxy of [harness, dialler, hasty]) proxy.clear()
+})
 afterAll(() => opened.disposeAsync())
 
 /** What a client is told: one answer as JSON. */
@@ -49,9 +53,9 @@ async function closedPort(): Promise<number> {
 }
 
 describe.each(['GET', 'CONNECT'])('%s for a target', (method) => {
-  const ask = (authority: string): Promise<Wire> => {
+  const ask = (authority: string, proxy = harness): Promise<Wire> => {
     const target = method === 'CONNECT' ? authority : `http://${authority}/`
-    return harness.client(requestHead(`${method} ${target}`, `Host: ${authority}`))
+    return proxy.client(requestHead(`${method} ${target}`, `Host: ${authority}`))
   }
 
   test('that refuses is 502', async () => {
@@ -60,7 +64,7 @@ describe.each(['GET', 'CONNECT'])('%s for a target', (method) => {
   })
 
   test('that does not react is 504', async () => {
-    const told = await toldIn(await ask(`127.0.0.1:${silent.port}`))
+    const told = await toldIn(await ask(`127.0.0.1:${silent.port}`, dialler))
     expect(told).toEqual({ status: 504, proxyStatus: 'connection_timeout; details="ETIMEDOUT"' })
   })
 
@@ -70,7 +74,7 @@ describe.each(['GET', 'CONNECT'])('%s for a target', (method) => {
   })
 
   test('whose name nobody can tell in time is 504', async () => {
-    const { status, proxyStatus } = await toldIn(await ask('never.test:8080'))
+    const { status, proxyStatus } = await toldIn(await ask('never.test:8080', dialler))
     expect([status, proxyStatus]).toEqual([504, expect.stringMatching(/^dns_timeout/)])
   })
 
@@ -82,7 +86,7 @@ describe.each(['GET', 'CONNECT'])('%s for a target', (method) => {
 
 describe('an origin', () => {
   test('that does not answer in time is 504', async () => {
-    const { client, server } = await harness.get('/')
+    const { client, server } = await hasty.get('/')
     expect(await toldIn(client)).toMatchObject({
       status: 504,
       proxyStatus: expect.stringMatching(/^http_response_timeout/),
@@ -122,7 +126,7 @@ describe('an origin', () => {
   })
 
   test('that stops in the middle of a body leaves it visibly cut', async () => {
-    const { client, server } = await harness.get('/')
+    const { client, server } = await hasty.get('/')
     server.write(`${okHead('Content-Length: 100')}part`)
     await client.saw('part')
     await Promise.all([client.ended, server.ended])
@@ -131,16 +135,16 @@ describe('an origin', () => {
 })
 
 test('a client that stops in the middle of its body is told, and the origin let go', async () => {
-  const { client, server } = await harness.post(['Content-Length: 100'], 'part')
+  const { client, server } = await hasty.post(['Content-Length: 100'], 'part')
   await server.saw('part')
   const told = await toldIn(client)
   expect(told).toEqual({ status: 408, proxyStatus: 'http_request_error; details="body too slow"' })
   await server.ended
-  await harness.egress.waitForLine(({ status, refused }) => status === 408 && refused === 'http_request_error')
+  await hasty.egress.waitForLine(({ status, refused }) => status === 408 && refused === 'http_request_error')
 })
 
 test('a tunnel through which nothing passes is closed', async () => {
-  const { client, server } = await harness.tunnel()
+  const { client, server } = await hasty.tunnel()
   await Promise.all([client.ended, server.ended])
-  await harness.egress.waitForLine(({ msg, end }) => msg === 'tunnel closed' && end === 'idle')
+  await hasty.egress.waitForLine(({ msg, end }) => msg === 'tunnel closed' && end === 'idle')
 })
