@@ -164,7 +164,9 @@ export class BulkHarness implements AsyncDisposable {
       this.replicas.push(replica)
     }
     await Promise.all(Array.from({ length: replicas }, startOne))
-    await Promise.all(Array.from({ length: services }, () => this.join()))
+    const joined = await Promise.all(Array.from({ length: services }, () => this.join()))
+    // It listens before it has Redis, and takes no job until then.
+    await Promise.all(joined.map((service) => service.waitForLine(({ msg }) => msg === 'redis is up')))
   }
 }
 
