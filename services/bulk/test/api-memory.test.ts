@@ -21,12 +21,14 @@ beforeAll(async () => {
       HOST: '127.0.0.1',
       LOG_FORMAT: 'json',
       REDIS_URL: redis.url,
+      REDIS_TIMEOUT_MS: '5000', // which a busy machine may take
       BULK_ROLE: 'api',
       BULK_MAX_LINES: '1000000000',
       BULK_MAX_STORED_BYTES: '0',
       DRAIN_MS: '0',
     },
   })
+  await service.waitForLine(({ msg }) => msg === 'redis is up')
   await upload(lines(50))
 })
 afterAll(async () => {
