@@ -13,7 +13,7 @@ export interface LoadOptions {
   readonly leavesWhenTold?: boolean
 }
 
-/** What a client does between two requests: a thousand a second of all clients leave the machine to what is tested. */
+/** Of a client between two requests. Fifty ask up to a thousand times a second, which leaves the processor to what is tested. */
 const pauseMs = 50
 
 /** Clients that each keep one connection and ask again and again. */
