@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { RedlockLease } from '../../src/flight/redlock-leases.ts'
-import { openReplica, type Replica, type ReplicaOptions, leaseKey } from './replica.ts'
+import { openReplica, outcomeKey, type Replica, type ReplicaOptions, leaseKey } from './replica.ts'
 import { connectAdmin } from '../replica.ts'
 import { until } from '@ipfleet/testing/until.ts'
 
@@ -59,6 +59,18 @@ describe('a lease', () => {
     const replica = await open()
     await acquired(replica, 'one')
     await acquired(replica, 'two')
+  })
+
+  test('brings what an earlier flight has left, also from a server that has forgotten the script', async () => {
+    const replica = await open()
+    await admin.set(outcomeKey('s'), Buffer.from([0xff, 0x00]))
+    for (let left = 2; left > 0; left -= 1) {
+      await admin.script('FLUSH')
+      const lease = await acquired(replica)
+      expect(lease.outcome).toEqual(Buffer.from([0xff, 0x00]))
+      expect((await acquired(replica, 'other')).outcome).toBeUndefined()
+      await admin.del(leaseKey('s'), leaseKey('other'))
+    }
   })
 
   test('runs out when its holder is gone', async () => {
