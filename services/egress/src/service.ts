@@ -73,7 +73,7 @@ export class Egress {
     const { CONNECT_TIMEOUT_MS: timeoutMs } = settings
     this.#entries = poolEntries(settings)
     this.#names = new NameLookups({ lookUp: lookUpBy(settings.RESOLVER), clock, timeoutMs })
-    this.#parents = new ParentDialer({ names: this.#names, clock, timeoutMs })
+    this.#parents = new ParentDialer({ names: this.#names, clock })
     this.#pool = createSourcePool(settings, this.#entries, this.#fleet, this.#parents)
     this.#connections = new SourceConnections(createSourceCheck({ url: undefined, timeoutMs }))
     this.#limits = clientLimits(settings, this.#fleet)

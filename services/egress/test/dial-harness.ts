@@ -57,7 +57,7 @@ export class DialHarness {
     const { connections } = this
     const clock = monotonicClock
     const names = new NameLookups({ lookUp: async () => [], clock, timeoutMs: connectTimeoutMs })
-    const parents = new ParentDialer({ names, clock, timeoutMs: connectTimeoutMs })
+    const parents = new ParentDialer({ names, clock })
     const deps = { pool, parents, ports: localPorts, clock, connections, connectTimeoutMs }
     return { dial: (request) => new Promise((resolve) => new HappyEyeballs(deps, request, resolve).start()) }
   }

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { namesEnvironment } from '@ipfleet/testing/names-environment.ts'
 import { temporaryFolder, type TemporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
@@ -154,6 +155,24 @@ test('one that dies fails no request, and leaves the rotation', async () => {
 })
 
 // Last, when all has been logged.
+test('one that waits for a silent target is not to blame', async () => {
+  await using stack = new AsyncDisposableStack()
+  const waiting = stack.use(createTcpServer((socket) => socket.on('error', () => {}).resume()))
+  waiting.listen(0, '127.0.0.1')
+  await once(waiting, 'listening')
+  const { port } = waiting.address() as AddressInfo
+  const patient = stack.use(
+    await startEgress({ IP_POOL: `http://127.0.0.1:${port}/#patient`, CONNECT_TIMEOUT_MS: '1000' }),
+  )
+  // At all phases of what looks after deadlines now and then.
+  const asked = Array.from({ length: 12 }, async (_, at) => {
+    await sleep(43 * at)
+    return (await askThrough(patient.port, origin.url)).status
+  })
+  expect(new Set(await Promise.all(asked))).toEqual(new Set([504]))
+  expect(await patient.metrics()).toContain('ipfleet_egress_source_up{source="patient"} 1\n')
+})
+
 test('credentials are shown to no one', async () => {
   const seen = [proxy.output(), remote.output(), await proxy.metrics(), JSON.stringify(origin.arrivals)].join('\n')
   expect(seen).not.toContain('canary')

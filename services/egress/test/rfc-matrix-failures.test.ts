@@ -10,6 +10,7 @@ import { bodyOf, okHead, ProxyHarness, requestHead } from './proxy-harness.ts'
 import { SilentListener } from './silent-listener.ts'
 
 /** What does not come about, or stops: a status where one can still be sent, with Proxy-Status (RFC 9209). */
+
 /** Patient: nothing is late here, whatever stands still. */
 let harness: ProxyHarness
 /** Gives a connection up at once. */

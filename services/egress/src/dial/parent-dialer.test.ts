@@ -14,7 +14,7 @@ let dialer: ParentDialer
 beforeAll(async () => {
   backend = await ScriptedBackend.start()
   const names = new NameLookups({ lookUp, clock: monotonicClock, timeoutMs: 10_000 })
-  dialer = new ParentDialer({ names, clock: monotonicClock, timeoutMs: 30_000 })
+  dialer = new ParentDialer({ names, clock: monotonicClock })
 })
 afterAll(() => backend[Symbol.asyncDispose]())
 

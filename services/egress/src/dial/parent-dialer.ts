@@ -11,8 +11,6 @@ export interface ParentDialerDeps {
   /** For the names of parents, which no policy judges. */
   readonly names: NameLookups
   readonly clock: Clock
-  /** Until the tunnel stands. */
-  readonly timeoutMs: number
 }
 
 export type ParentEnd =
@@ -20,7 +18,7 @@ export type ParentEnd =
   | { readonly kind: 'connected'; readonly socket: Socket; readonly durationMs: number }
   | Exclude<ParentAnswer, { kind: 'tunnel' }>
 
-/** Opens connections through parent proxies. */
+/** Opens connections through parent proxies. How long that may take is the caller's to say: a silent parent may wait for the target. */
 export class ParentDialer {
   readonly #deps: ParentDialerDeps
 
@@ -74,7 +72,7 @@ export class ParentDialer {
   }
 
   async #ask(socket: Socket, parent: ParentProxy, to: ParentTarget, signal: AbortSignal): Promise<ParentAnswer> {
-    const opening = new Opening(socket, this.#deps.timeoutMs)
+    const opening = new Opening(socket)
     const onAbort = (): void => void socket.destroy()
     signal.addEventListener('abort', onAbort)
     try {
@@ -100,7 +98,7 @@ export class ParentDialer {
 }
 
 function codeOf(error: unknown): string {
-  if (error instanceof OpeningFault) return error.kind === 'late' ? 'ETIMEDOUT' : `parent ${error.kind}`
+  if (error instanceof OpeningFault) return `parent ${error.kind}`
   return errorCode(error) ?? 'EIO'
 }
 

@@ -29,7 +29,7 @@ export class Opening {
   #wake: (() => void) | undefined
 
   /** @param timeoutMs for all of it, until `release` */
-  constructor(socket: Socket, timeoutMs: number) {
+  constructor(socket: Socket, timeoutMs = Infinity) {
     this.#socket = socket
     socket.on('data', this.#onData).on('error', ignore).on('end', this.#onLeft).on('close', this.#onLeft)
     this.#deadlineMs = performance.now() + timeoutMs
