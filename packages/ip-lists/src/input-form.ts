@@ -81,7 +81,13 @@ function refuseOtherCharset(parameters: readonly string[]): void {
   throw new ProxyError('unsupported_media_type', { message: 'The body has to be in UTF-8' })
 }
 
+/** Each line is searched for all parts of its path. */
+const maxColumnLength = 1000
+
 function askedColumn(kind: InputKind, column: string | undefined): string | undefined {
+  if (column !== undefined && column.length > maxColumnLength) {
+    throw new ProxyError('bad_request', { message: `column is a name of at most ${maxColumnLength} characters` })
+  }
   if (column === undefined || kind !== 'lines') return column
   throw new ProxyError('bad_request', {
     message: 'Plain lines have no columns: send text/csv, or say ?format=csv, to choose one with ?column=',

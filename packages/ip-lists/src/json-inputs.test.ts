@@ -1,5 +1,6 @@
-import { expect, test } from '@jest/globals'
+import { expect, jest, test } from '@jest/globals'
 import { inputsOf } from './input-bodies.fixture.ts'
+import { memberAt } from './json-inputs.ts'
 
 const form = { kind: 'json', column: 'ip' } as const
 
@@ -16,6 +17,14 @@ test('the address is in the member that is asked for, and nowhere else', async (
 test('the path of a member may lead into a list, as that of a field does', async () => {
   const body = '[{"hops":["1.1.1.1","2.2.2.2"]},{"hops":[]}]'
   expect(await inputsOf(body, { kind: 'json', column: 'hops.1' })).toEqual(['2.2.2.2', '{"hops":[]}'])
+  expect(await inputsOf('[["1.1.1.1","x"]]', { kind: 'json', column: '1' })).toEqual(['["1.1.1.1","x"]'])
+})
+
+test('a path ends at the first part that is not there, however long it is', () => {
+  const hasOwn = jest.spyOn(Object, 'hasOwn')
+  expect(memberAt({ a: {} }, `a.${'b.'.repeat(1000)}c`)).toBeUndefined()
+  expect(hasOwn.mock.calls.length).toBeLessThan(5)
+  hasOwn.mockRestore()
 })
 
 test.each(['{"ips":["1.1.1.1"]}', '"1.1.1.1"', '1.1.1.1\n2.2.2.2', 'null'])(

@@ -61,10 +61,10 @@ function lineInput(line: string, column: string): string {
   }
 }
 
-/** The input in a JSON value: a string itself, an object's member `column`; undefined for all else. */
+/** The input in a JSON value: a string itself, an object's member `column`; undefined for all else, a list too. */
 function jsonInput(value: unknown, column: string): string | undefined {
   if (typeof value === 'string') return value
-  const member = memberAt(value, column)
+  const member = Array.isArray(value) ? undefined : memberAt(value, column)
   return typeof member === 'string' ? member : undefined
 }
 
@@ -72,7 +72,9 @@ function jsonInput(value: unknown, column: string): string | undefined {
 export function memberAt(value: unknown, path: string): unknown {
   const own = ownMember(value, path)
   const dot = path.indexOf('.')
-  return own === undefined && dot > 0 ? memberAt(ownMember(value, path.slice(0, dot)), path.slice(dot + 1)) : own
+  if (own !== undefined || dot <= 0) return own
+  const whole = ownMember(value, path.slice(0, dot))
+  return whole === undefined ? undefined : memberAt(whole, path.slice(dot + 1))
 }
 
 const ownMember = (value: unknown, name: string): unknown =>

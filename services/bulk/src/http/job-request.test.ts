@@ -52,6 +52,12 @@ test('of a repeated ?format= or ?column= the first counts', async () => {
   expect(form).toMatchObject({ kind: 'csv', column: 2 })
 })
 
+test('a column with a name of over 1000 characters is refused', async () => {
+  const json = { 'content-type': 'application/json' }
+  await expect(requestOf({ column: 'a.'.repeat(500) }, json)).resolves.toBeDefined()
+  await expect(requestOf({ column: `${'a.'.repeat(500)}a` }, json)).rejects.toMatchObject({ code: 'bad_request' })
+})
+
 test('what the callback is checked to is kept', async () => {
   expect((await requestOf({ callback: 'https://me' })).callback).toBe('checked https://me')
   expect((await requestOf({ callback: '' })).callback).toBeUndefined()
