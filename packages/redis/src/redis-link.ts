@@ -193,7 +193,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   #attempt<T>(command: (client: Redis) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
     if (this.client.status !== 'ready') return Promise.reject(this.#unavailable())
     const startedMs = performance.now()
-    return withinDeadline(command(this.client), timeoutMs).then(
+    return withinDeadline(begun(command, this.client), timeoutMs).then(
       (answer) => {
         this.#count('answered')
         this.emit('command', performance.now() - startedMs, 'ok')
@@ -265,8 +265,10 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
       // One that does not answer has been counted; one that refuses even to try has been found out.
       const cause = error instanceof RedisUnavailable ? error.cause : undefined
       const { place } = this.#connection
-      const unknown = this.#hasPassed ? undefined : scriptsProblem(place)
-      const problem = isReplyError(cause) ? (problemOf(cause, place) ?? unknown) : undefined
+      const mayFailScripts = this.#needs.length > 0 && !this.#hasPassed
+      const problem = isReplyError(cause)
+        ? (problemOf(cause, place) ?? (mayFailScripts ? scriptsProblem(firstOf(cause).message, place) : undefined))
+        : undefined
       if (problem) this.#judge(problem)
     } finally {
       this.#isTesting = false
@@ -307,6 +309,15 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 const lasting: ReadonlySet<string> = new Set(['OOM', 'NOPERM', 'CLUSTER', 'COMMAND', 'SCRIPTS', 'WRONGTYPE'])
 
 /** A server that refuses one command (full, wrong type) is there; only silence and absence open the breaker. */
+/** What a command throws at once is its rejection too. */
+function begun<T>(command: (client: Redis) => Promise<T>, client: Redis): Promise<T> {
+  try {
+    return command(client)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
 function isOutage({ reason }: RedisUnavailable): boolean {
   return reason === 'down' || reason === 'timeout'
 }

@@ -200,9 +200,9 @@ export function sentinelProblem(last: string, place: RedisPlace): RedisProblem {
   return problemIn(row, place)
 }
 
-/** It fails a script, for a reason that only its makers know. */
-export function scriptsProblem(place: RedisPlace): RedisProblem {
-  return problemIn(scripts, place)
+/** It fails a script, for a reason that only its makers know: the beginning of what it said is told. */
+export function scriptsProblem(said: string, place: RedisPlace): RedisProblem {
+  return problemIn(scripts, place, said.slice(0, 100))
 }
 
 /** There was a connection, or nearly one, and it ended. */

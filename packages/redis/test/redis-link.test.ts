@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { type FaultyTcpProxy, startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
+import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import type { Redis } from 'ioredis'
 import { luaCommand } from '../src/lua-command.ts'
 import { RedisLink } from '../src/redis-link.ts'
 import { RedisUnavailable } from '../src/redis-unavailable.ts'
+import { RequestBudget, withBudget } from '../src/request-budget.ts'
 import { connectAdmin, makeBusy } from './admin.ts'
 
 const script = luaCommand(new URL('script.lua', import.meta.url))
@@ -137,6 +139,18 @@ describe('a server that answers', () => {
     expect(outcomes).toContain('ok')
     expect(outcomes.filter((outcome) => outcome === 'failed')).toEqual(['failed'])
     expect(told.every(([durationMs]) => durationMs >= 0 && durationMs < 10_000)).toBe(true)
+  })
+
+  test('what a command throws at once is refused as what it rejects with, and takes nothing of the budget', async () => {
+    const link = await upLink()
+    const budget = new RequestBudget(1000, manualClock())
+    const thrown = withBudget(budget, () =>
+      link.run(() => {
+        throw new TypeError('odd')
+      }),
+    )
+    await expect(thrown).rejects.toBeInstanceOf(RedisUnavailable)
+    expect(budget.leftMs).toBe(1000)
   })
 
   test('a closed link refuses at once', async () => {

@@ -148,7 +148,7 @@ test.concurrent.each([
     'a server that is only like Redis',
     () => `redis://127.0.0.1:${portOf(odd)}`,
     'SCRIPTS',
-    /cannot run the scripts that are needed: use Redis/,
+    /cannot run the scripts that are needed \(ERR bad argument #1\): use Redis/,
   ],
   [
     'a user without a command',
