@@ -76,7 +76,7 @@ class RedisLeaseSession implements LeaseSession {
       if (seen) return { claims: [seen], lease: undefined }
     }
     const startedMs = this.#deps.clock.nowMs()
-    const redlock = await this.#deps.redlock.tryAcquire(name)
+    const redlock = await this.#deps.redlock.tryAcquire(name, !evenIfLanded)
     if (!redlock) return { claims: [held], lease: undefined }
     const lease = new RedisLease({ ...this.#deps, token: redlock.token, redlock }, startedMs)
     // An outcome may have landed between the caller's look into the cache and this lease.

@@ -27,8 +27,12 @@ export class RedlockLeases {
     this.#client = new LeaseClient(link, this.#names)
   }
 
-  /** The lease, or undefined while another holds it. @throws RedisUnavailable */
-  async tryAcquire(subject: string): Promise<RedlockLease | undefined> {
+  /**
+   * The lease, or undefined while another holds it.
+   * @param wantsOutcome whether the outcome is of use, which on a Cluster takes a command more
+   * @throws RedisUnavailable
+   */
+  async tryAcquire(subject: string, wantsOutcome = true): Promise<RedlockLease | undefined> {
     const startedMs = this.#clock.nowMs()
     let acquiring: Promise<Lock> | undefined
     try {
@@ -38,7 +42,7 @@ export class RedlockLeases {
       })
       if (!lock) return undefined
       const landed = this.#client.takeOutcome(lock.value)
-      const outcome = this.#link.isCluster ? await this.#read(subject) : landed
+      const outcome = wantsOutcome && this.#link.isCluster ? await this.#read(subject) : landed
       const lease = new RedlockLease(this.#link, lock, this.#lifeMs, outcome)
       if (this.#clock.nowMs() - startedMs < this.#lifeMs / 2) return lease
       // This process was stalled: what is left of the lease is too short to rely on.
