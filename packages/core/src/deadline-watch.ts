@@ -6,11 +6,9 @@ export interface HasDeadline {
   checkDeadline(nowMs: number): void
 }
 
-const watchPlace = Symbol('place among what has a deadline')
-
 /** Looks after what ends nearly always before its deadline: one timer for all, and no deadline is late by over 100 ms. */
 export class DeadlineWatch {
-  readonly #underWay = new UnorderedList<HasDeadline>(watchPlace)
+  readonly #underWay = new UnorderedList<HasDeadline>(Symbol('place among what has a deadline'))
   #timer: NodeJS.Timeout | undefined
 
   add(one: HasDeadline): void {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import { exchangeOver } from '../../src/http1/exchange-over.ts'
 import type { ExchangeTimeouts } from '../../src/http1/upstream-connection.ts'
@@ -46,6 +46,23 @@ async function ask(request: Partial<UpstreamRequest> = {}, timeouts: Partial<Exc
   const connection = await connected()
   return { ...connection, ...askOver(connection.socket, request, timeouts) }
 }
+
+// First, since the timer of another test may not rest yet.
+test('one timer looks after all of them, keeps no process alive and rests after the last', async () => {
+  const [started, stopped] = [jest.spyOn(globalThis, 'setInterval'), jest.spyOn(globalThis, 'clearInterval')]
+  const asked = [await ask(), await ask()]
+  expect(started).toHaveBeenCalledTimes(1)
+  const timer = started.mock.results[0]?.value as NodeJS.Timeout
+  expect(timer.hasRef()).toBe(false)
+  for (const { heard, peer } of asked) {
+    expect(stopped).not.toHaveBeenCalledWith(timer)
+    await peer.request()
+    peer.send(okWith('x'))
+    await heard.over
+  }
+  await until(() => stopped.mock.calls.some(([stoppedTimer]) => stoppedTimer === timer))
+  jest.restoreAllMocks()
+})
 
 describe('an exchange over a connection of its own', () => {
   test('says that it is the only one, and closes the connection after it', async () => {
