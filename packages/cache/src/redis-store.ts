@@ -2,7 +2,7 @@ import type { FleetClock } from '@ipfleet/redis/fleet-clock.ts'
 import { tagIn } from '@ipfleet/redis/bucket-tags.ts'
 import { commandGroups } from '@ipfleet/redis/command-groups.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
-import { packedValues, textOr } from '@ipfleet/redis/packed-values.ts'
+import { packedValues, textIfUtf8 } from '@ipfleet/redis/packed-values.ts'
 import type { RedisLink, RunOptions } from '@ipfleet/redis/redis-link.ts'
 import { isMoving } from '@ipfleet/redis/redis-unavailable.ts'
 import { decodeAnswer, encodeAnswer } from './answer-codec.ts'
@@ -82,7 +82,7 @@ export class RedisStore implements AnswerStore {
   }
 
   #set({ key, bytes, lifeMs }: EncodedEntry): Promise<unknown> {
-    return this.#link.run((client) => client.set(key, textOr(bytes), 'PX', lifeMs), vital)
+    return this.#link.run((client) => client.set(key, textIfUtf8(bytes), 'PX', lifeMs), vital)
   }
 
   async #setGroup(group: readonly EncodedEntry[]): Promise<unknown[]> {

@@ -75,7 +75,7 @@ class BulkRun {
   /** Bytes of the lists, while they are uploaded. */
   #bytesSent: (() => number) | undefined
   #output: ResultOutput | undefined
-  /** Of the lists; undefined for a job that was there. */
+  /** Of the lists, whose columns it tells of to the end; undefined for a job that was there. */
   readonly #firstReader: InputReader | undefined
   /** The same, until it is used. */
   #reader: InputReader | undefined

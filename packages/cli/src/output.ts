@@ -41,7 +41,7 @@ export async function planOutput(
   if (format === 'parquet' || isPacked(path)) {
     const is = format === 'parquet' ? 'Parquet' : 'packed'
     if (resume === 'required') throw usageFault(`${output} is ${is}, and cannot be gone on with`)
-    if (isThere && !force) throw taken(output)
+    if (isThere && !force) throw takenFault(output)
     return { kind: 'device', path }
   }
   const state = resume === 'never' ? undefined : await readState(path)
@@ -51,11 +51,11 @@ export async function planOutput(
   }
   if (resume === 'required') throw usageFault(`there is no ${statePathOf(output)} to go on from`)
   const isOurs = resume === 'never' && (await statOf(statePathOf(path))) !== undefined
-  if (isThere && !force && !isOurs) throw taken(output)
+  if (isThere && !force && !isOurs) throw takenFault(output)
   return { kind: 'file', path, before: undefined }
 }
 
-const taken = (output: string): Error => usageFault(`${output} is there already; --force overwrites it`)
+const takenFault = (output: string): Error => usageFault(`${output} is there already; --force overwrites it`)
 
 type Write = (data: Buffer | string) => Promise<unknown>
 /** Adds what rows of the lists have of their own to their results. */

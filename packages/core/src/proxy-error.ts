@@ -47,7 +47,7 @@ const kinds = {
     503,
     'warn',
     'Store full',
-    'Results of earlier jobs take all the room there is; remove some, or try again after the time in Retry-After',
+    `Results of earlier jobs take all the room there is; remove some, or ${again}`,
   ],
   store_away: [503, 'warn', 'Store away', `The store of the jobs does not answer; ${again}`],
   client_left: [CLIENT_CLOSED_REQUEST, 'debug', 'Client left', 'The client left before an answer'],

@@ -17,11 +17,11 @@ export function packedValues(values: readonly Buffer[]): PackedValues {
   const [first] = values
   return {
     sizes: JSON.stringify(values.map(({ length }) => length)),
-    bytes: textOr(first && values.length === 1 ? first : Buffer.concat(values)),
+    bytes: textIfUtf8(first && values.length === 1 ? first : Buffer.concat(values)),
   }
 }
 
 /** A value as the text that it is, for the same reason, if it is one. */
-export function textOr(bytes: Buffer): string | Buffer {
+export function textIfUtf8(bytes: Buffer): string | Buffer {
   return isUtf8(bytes) ? bytes.toString('utf8') : bytes
 }

@@ -5,14 +5,14 @@
 export function nearName(given: string, known: readonly string[]): string | undefined {
   const ranked = known
     // A slip changes the length by one letter at most. This is asked at each start, about the whole environment.
-    .filter((name) => Math.abs(name.length - given.length) <= mostSlips)
+    .filter((name) => Math.abs(name.length - given.length) <= maxSlips)
     .map((name) => ({ name, slips: slipsBetween(given, name) }))
-    .filter(({ name, slips }) => slips > 0 && slips <= (name.length <= 4 ? 1 : mostSlips))
+    .filter(({ name, slips }) => slips > 0 && slips <= (name.length <= 4 ? 1 : maxSlips))
     .toSorted((a, b) => a.slips - b.slips)
   return ranked[0]?.name ?? known.find((name) => name !== given && withoutUnit(name) === withoutUnit(given))
 }
 
-const mostSlips = 2
+const maxSlips = 2
 
 function withoutUnit(name: string): string {
   return name.replace(/_(ms|millis|milliseconds|s|secs?|seconds|minutes|hours|bytes|kb|mb|percent|pct)$/i, '')

@@ -167,10 +167,10 @@ const isToldElsewhere = (reason: string): boolean =>
 
 /** What wants attention without being wrong yet. */
 function hintsIn({ keys, offlineWarning }: VerdictFacts): Trouble[] {
-  const [last] = keys
+  const last = keys
     .map(({ emptyOn }) => emptyOn ?? '')
     .toSorted()
-    .toReversed()
+    .at(-1)
   const hints: Trouble[] = []
   if (last && keys.every(({ emptyOn }) => emptyOn !== undefined)) {
     const sentence = `At this pace the last quota is used up on ${last.slice(0, 10)}`

@@ -136,7 +136,7 @@ class Search {
     const { directives, batch } = this.#terms
     if (directives.onlyIfCached) return this.#findHeld(queries, results)
     if (directives.bypass) return this.#bypass(queries, upstream, results)
-    if (!hasAny(queries, hasRecord)) return this.#findWhole(queries, upstream, results)
+    if (!hasAny(queries, isPartOfRecord)) return this.#findWhole(queries, upstream, results)
     const findWhole = (some: Queries, found: Results, isPartial?: boolean): Promise<void> =>
       this.#findWhole(some, upstream, found, isPartial)
     await findParts(queries, results, { cache, upstream: upstream.loader, isAlone: batch === undefined, findWhole })
@@ -241,7 +241,7 @@ class Search {
   }
 }
 
-const hasRecord = ({ within }: Query): boolean => within !== undefined
+const isPartOfRecord = ({ within }: Query): boolean => within !== undefined
 const isPrivate = (query: Query): boolean => query.isPrivate === true
 const isForbiddenToShare = (outcome: Outcome): boolean => outcome.kind === 'answer' && outcome.answer.isPrivate === true
 
