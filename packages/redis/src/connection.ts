@@ -21,8 +21,8 @@ const reconnectOnReadonlyEveryMs = 1000
 /**
  * Options for every connection of the fleet (ioredis 6.0.0 waits over a minute on a dead server, and for ever on a
  * hung one, by default). Deadlines of single commands are kept by `RedisLink`; `socketTimeout`, on a Cluster
- * `commandTimeout` too, only clears away what a hung server never answered. Nothing is queued while disconnected and nothing is resent: a command that timed out
- * may have run.
+ * `commandTimeout` too, only clears away what a hung server never answered. Nothing is queued while disconnected and
+ * nothing is resent: a command that timed out may have run.
  */
 function connectionOptions(name: string): RedisOptions {
   let lastReadonlyReconnectMs = -Infinity

@@ -7,9 +7,10 @@ export class Cancellation {
     return this.#isCancelled
   }
 
-  /** In the place of the listener before. */
+  /** In the place of the listener before; called at once where it is cancelled already. */
   onCancel(listener: () => void): void {
     this.#listener = listener
+    if (this.#isCancelled) listener()
   }
 
   cancel(): void {

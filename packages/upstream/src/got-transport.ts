@@ -40,8 +40,7 @@ export class GotTransport implements Transport {
     const { method, url, headers, body } = request
     const got = await loadGot()
     const abort = new AbortController()
-    if (cancellation.isCancelled) abort.abort()
-    else cancellation.onCancel(() => abort.abort())
+    cancellation.onCancel(() => abort.abort())
     const stream = got.stream(url, {
       method,
       headers,

@@ -162,13 +162,9 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
   }
 
   #tellLosses(lease: Lease | undefined, leased: readonly string[], awaited: ReadonlySet<string>): void {
-    const awayCount = countOf(leased, (subject) => lease?.guards(subject) === false)
-    this.#tellLoss(awayCount, 'away')
-    if (awayCount === 0)
-      this.#tellLoss(
-        countOf(leased, (subject) => awaited.has(subject)),
-        'taken_over',
-      )
+    const away = leased.filter((subject) => lease?.guards(subject) === false)
+    this.#tellLoss(away.length, 'away')
+    if (away.length === 0) this.#tellLoss(leased.filter((subject) => awaited.has(subject)).length, 'taken_over')
   }
 
   #tellLoss(count: number, how: LeaseLoss): void {
@@ -219,10 +215,7 @@ export class FleetFlight<T> extends EventEmitter<FleetFlightEvents> {
     if (own.length > 0) await lease.release(own)
     const published = await lease.publish(toPublish)
     const unpublished = toPublish.filter(({ subject }) => published?.has(subject) !== true)
-    this.#tellLoss(
-      countOf(unpublished, ({ subject }) => lease.guards(subject)),
-      'lost',
-    )
+    this.#tellLoss(unpublished.filter(({ subject }) => lease.guards(subject)).length, 'lost')
     return published ? new Set(unpublished.map(({ subject }) => subject)) : new Set()
   }
 }
@@ -231,12 +224,6 @@ const none: ReadonlyMap<string, never> = new Map<string, never>()
 
 /** Whether the subject is the caller's to load, and nothing of it has landed. */
 const isUncontested = (claim: Claim): boolean => claim.kind === 'leased' && claim.outcome === undefined
-
-function countOf<S>(some: readonly S[], isCounted: (one: S) => boolean): number {
-  let count = 0
-  for (const one of some) if (isCounted(one)) count += 1
-  return count
-}
 
 interface Claimed<T> {
   readonly lease: Lease | undefined
