@@ -74,8 +74,8 @@ export function redisAccessSettings<const Prefix extends string>(prefix: Prefix)
       help: 'For a Cluster or Sentinels behind NAT, or whose certificates have other names: what they call a server, and where it is reached: 10.0.0.5:6379=redis-1.example.com:7001',
     }),
   }
-  const named = Object.entries(settings).map(([name, setting]) => [`${prefix}_${name}`, { ...setting, group }])
-  return Object.fromEntries(named) as Readonly<Record<`${Prefix}_${AccessName}`, Setting<string | undefined>>>
+  const named = Object.entries(settings).map(([name, setting]) => [`${prefix}_${name}`, setting])
+  return grouped(group, Object.fromEntries(named) as Record<`${Prefix}_${AccessName}`, Setting<string | undefined>>)
 }
 
 type AccessSettings<Prefix extends string> = Readonly<Record<`${Prefix}_${AccessName | 'URL'}`, string | undefined>>
