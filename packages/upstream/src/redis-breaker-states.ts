@@ -26,9 +26,11 @@ export class RedisBreakerStates implements SharedBreakerStates {
     const message = (forMs: number | undefined): string => JSON.stringify({ name, forMs })
     return {
       open: async (forMs) => {
-        const ms = Math.max(1, Math.ceil(forMs))
+        // Redis keeps no key for less than 1 ms. The others are told what was asked: after a pause of 0 ms the next call,
+        // also one that comes as soon as they hear of it, is the probe.
+        const keptMs = Math.max(1, Math.ceil(forMs))
         await this.#tell((client) =>
-          client.multi().set(openKey, '', 'PX', ms).del(probeKey).publish(this.#channel, message(ms)).exec(),
+          client.multi().set(openKey, '', 'PX', keptMs).del(probeKey).publish(this.#channel, message(forMs)).exec(),
         )
       },
       close: async () => {

@@ -79,6 +79,17 @@ test('a breaker that opens on one replica opens on all, and one probe of the fle
   expect([first.state, second.state]).toEqual(['closed', 'closed'])
 })
 
+test.each([
+  ['another replica', 1],
+  ['the one that pauses', 0],
+] as const)('a pause of 0 ms refuses no call: the next one is the probe as soon as %s hears of it', async (_, at) => {
+  const replicas = [await replica(`at once ${at}`), await replica(`at once ${at}`)] as const
+  const told = replicas[0].pause(0)
+  await once(replicas[at], 'change')
+  expect(await replicas[at].admit()).toEqual({ kind: 'pass', isProbe: true })
+  await told
+})
+
 test('a replica that joins while the breaker is open learns of it', async () => {
   const first = await replica('joined')
   await fail(first)
