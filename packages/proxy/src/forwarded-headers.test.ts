@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { ForwardedHeaders, nextMaxForwards } from './forwarded-headers.ts'
-import { passedFields } from './passed-fields.ts'
+import { ForwardedHeaders, nextMaxForwards, passedFields } from './forwarded-headers.ts'
 import type { AnswerHead } from './http1/exchange-types.ts'
 
 /** From lines as they stand in a request. */

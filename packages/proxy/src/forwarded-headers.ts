@@ -1,4 +1,6 @@
 import { formatTraceparent, parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
+import type { AnswerHead } from './http1/exchange-types.ts'
+import { fieldsWhere, isNamed } from './http1/raw-fields.ts'
 
 /** Fields with a meaning of their own to a proxy that passes the request on. */
 const ownRoles = [
@@ -107,7 +109,7 @@ export class ForwardedHeaders {
       else this.#note(role, value)
     }
     if (cookies !== undefined) this.lines += `Cookie: ${cookies}\r\n`
-    this.#heed(connection, raw)
+    this.#heed(connection)
   }
 
   /** Whether a body follows, as far as the fields say. */
@@ -181,7 +183,7 @@ export class ForwardedHeaders {
   }
 
   /** Connection may name more fields that are for this hop only; our own are set after it has been heeded. */
-  #heed(connection: string | undefined, raw: readonly string[]): void {
+  #heed(connection: string | undefined): void {
     if (connection === undefined || connection === 'keep-alive' || connection === 'close') {
       this.upgrade = undefined
       return
@@ -189,7 +191,7 @@ export class ForwardedHeaders {
     const nominated = new Set(connection.toLowerCase().split(/\s*,\s*/))
     if (!nominated.has('upgrade')) this.upgrade = undefined
     for (const usual of ['keep-alive', 'close', 'upgrade', 'te', '']) nominated.delete(usual)
-    if (nominated.size > 0) this.lines = linesWithout(nominated, raw)
+    if (nominated.size > 0) this.lines = linesWithout(nominated, this.lines)
     if (nominated.has('via')) this.via = undefined
     if (nominated.has('x-request-id')) this.requestId = undefined
     if (nominated.has('traceparent')) this.traceparent = undefined
@@ -204,18 +206,12 @@ function joined(before: string | undefined, value: string, separator: string): s
   return before === undefined ? value : `${before}${separator}${value}`
 }
 
-function linesWithout(nominated: ReadonlySet<string>, raw: readonly string[]): string {
-  let lines = ''
-  let cookies: string | undefined
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index] ?? ''
-    const value = raw[index + 1] ?? ''
-    if (nominated.has(name.toLowerCase())) continue
-    const role = roleOf(name)
-    if (role === 'passed') lines += `${name}: ${value}\r\n`
-    else if (role === 'cookie') cookies = joined(cookies, value, '; ')
-  }
-  return cookies === undefined ? lines : `${lines}Cookie: ${cookies}\r\n`
+function linesWithout(nominated: ReadonlySet<string>, lines: string): string {
+  const isNominated = (line: string): boolean => nominated.has(line.slice(0, line.indexOf(':')).toLowerCase())
+  return lines
+    .split('\r\n')
+    .filter((line) => !isNominated(line))
+    .join('\r\n')
 }
 
 /** What becomes of Max-Forwards on this hop. */
@@ -229,4 +225,32 @@ export function nextMaxForwards(method: string, given: string | undefined): MaxF
   const counts = (method === 'OPTIONS' || method === 'TRACE') && given !== undefined && /^\d{1,9}$/.test(given)
   if (!counts) return { kind: 'pass on', value: given }
   return Number(given) === 0 ? { kind: 'answer here' } : { kind: 'pass on', value: String(Number(given) - 1) }
+}
+
+const trailer = 'trailer'
+/** What a proxy asks of its own client, and tells it (RFC 9110 §11.7): from further away it would pass for our asking. */
+const [asksForCredentials, tellsOfCredentials] = ['proxy-authenticate', 'proxy-authentication-info'] as const
+
+/**
+ * What of an answer's fields the client gets: not `ours` (in lower case), which are this hop's to say, nor what a proxy
+ * says to its own client only, nor Trailer where no trailers can follow; Node 26 (lib/_http_outgoing.js) throws for that.
+ */
+export function passedFields(
+  { fields, framing }: AnswerHead,
+  clientVersion: string,
+  ...ours: readonly string[]
+): string[] {
+  const mayAnnounce = framing === 'chunked' && clientVersion !== '1.0'
+  for (let index = 0; index < fields.length; index += 2) {
+    if (isDropped(fields[index] ?? '', mayAnnounce, ours)) {
+      return fieldsWhere(fields, (name) => !isDropped(name, mayAnnounce, ours))
+    }
+  }
+  return fields
+}
+
+function isDropped(name: string, mayAnnounce: boolean, ours: readonly string[]): boolean {
+  for (const our of ours) if (isNamed(name, our)) return true
+  if (!mayAnnounce && isNamed(name, trailer)) return true
+  return isNamed(name, asksForCredentials) || isNamed(name, tellsOfCredentials)
 }

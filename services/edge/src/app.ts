@@ -1,52 +1,69 @@
 import type { IncomingMessage } from 'node:http'
 import { CLIENT_CLOSED_REQUEST, ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
+import { hostForm } from '@ipfleet/http-server/request-guard.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
 import { type ForwardedHeaders, nextMaxForwards } from '@ipfleet/proxy/forwarded-headers.ts'
-import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
-import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
+import { indexOfName } from '@ipfleet/proxy/http1/raw-fields.ts'
 import type { Verdict } from './limits/client-limiter.ts'
 import { ForwardedRequest } from './proxy/forwarded-request.ts'
-import { isLooping, toOriginForm } from './proxy/request-head.ts'
-import { type Incoming, noFields, RequestContext } from './server/request-context.ts'
-import type { RequestEnd } from './server/request-record.ts'
+import { type Incoming, isLooping, RequestContext, type RequestWatch } from './proxy/request-record.ts'
 import type { Rules } from './server/rules.ts'
 
-export interface AppDeps {
+export interface AppDeps extends RequestWatch {
   readonly rules: () => Rules
   readonly clientAddress: (req: IncomingMessage) => string
   /** Whether an address is one of a proxy that is believed what it says of its clients. */
   readonly isTrusted: (address: string) => boolean
-  readonly tracer: Tracer
-  /** Told of every request once, when it is over. */
-  readonly onEnd: (end: RequestEnd) => void
 }
 
 export type App = (incoming: Incoming) => void
 
-export function createApp({ rules, clientAddress, isTrusted, tracer, onEnd }: AppDeps): App {
+export function createApp({ rules, clientAddress, isTrusted, ...watch }: AppDeps): App {
   const turns = new FairTurns()
 
   return (incoming) => {
     const { req, answer, secure } = incoming
+    const arrivedMs = performance.now()
     toOriginForm(req)
     const address = clientAddress(req)
+    const subject = addressSubject(address)
     const peer = peerAddress(req)
-    const client = { address, peer, isIntroduced: address !== peer || isTrusted(peer), secure }
-    const arrival = { client, subject: addressSubject(address), arrivedMs: performance.now(), tracer, onEnd }
+    const client = { address, subject, peer, isIntroduced: address !== peer || isTrusted(peer), secure }
     // Before all that costs: a client that sends many requests at once delays its own.
-    turns.take(arrival.subject, () => {
-      const context = new RequestContext(incoming, arrival)
-      if (answer.gone) context.answeredHere(CLIENT_CLOSED_REQUEST)
+    turns.take(subject, () => {
+      const context = new RequestContext(incoming, client, arrivedMs, watch)
+      if (answer.gone) context.end({ status: CLIENT_CLOSED_REQUEST })
       else judge(context, rules())
     })
   }
 }
 
+/** RFC 9112 §3.2.2, without user information (RFC 9110 §4.2.4) and fragments. */
+const absoluteForm = /^https?:\/\/([^/?#@\\]+)([/?][^#]*)?$/i
+
+/**
+ * Turns a target in absolute form into origin form, and replaces Host by its authority (RFC 9112 §3.2.2), before anything
+ * reads either: hidden paths, routes and limits are about the path. OPTIONS without a path is about the server as a whole
+ * (§3.2.4). What is in no such form, or has a Host that is none, is left as it is, and refused as such.
+ */
+export function toOriginForm(req: IncomingMessage): void {
+  const { url = '', rawHeaders } = req
+  if (url.startsWith('/') || req.httpVersionMajor !== 1) return
+  const [, authority = '', path = ''] = absoluteForm.exec(url) ?? []
+  if (!hostForm.test(authority)) return
+  const at = indexOfName(rawHeaders, 'host')
+  if (at >= 0) {
+    if (!hostForm.test(rawHeaders[at + 1] ?? '')) return
+    rawHeaders[at + 1] = authority
+  } else if (req.httpVersion === '1.0') rawHeaders.push('Host', authority)
+  req.url = path === '' && req.method === 'OPTIONS' ? '*' : path.startsWith('/') ? path : `/${path}`
+}
+
 /** All that a request passes, in order, and why in this order. */
 function judge(context: RequestContext, now: Rules): void {
-  const { req } = context.incoming
+  const { req } = context
   // Before anything reads the request: what Node accepts although two servers could read it in two ways.
   const fault = now.faultOf(req)
   if (fault) return context.refuseFaulty(fault)
@@ -55,7 +72,7 @@ function judge(context: RequestContext, now: Rules): void {
   // Before the limiter: probes and scrapes do not use up what clients have.
   if (now.operatorRoutes.answer(context)) return undefined
   // What the server as a whole can do; probes ask it, and so it is not counted either.
-  if (context.target === '*') return context.answerOptions(noFields)
+  if (context.target === '*') return context.answerOptions()
   // 404 for every client, whatever the backends have there.
   if (now.hiddenPaths.isHiddenFrom(context.client.address, context.target))
     return context.refuse(new ProxyError('not_found'))
@@ -69,13 +86,13 @@ function judge(context: RequestContext, now: Rules): void {
 
 /** A client that does not heed refusals waits for them. */
 function refuseInPace(context: RequestContext, { shares }: Rules, error: ProxyError): void {
-  const turn = shares.turnOf(error, context.subject, () => context.incoming.answer.gone)
+  const turn = shares.turnOf(error, context.subject, () => context.answer.gone)
   if (turn === undefined) context.refuse(error)
   else void turn.then(() => refuseIfThere(context, error))
 }
 
 function refuseIfThere(context: RequestContext, error: ProxyError): void {
-  if (context.incoming.answer.gone) context.answeredHere(CLIENT_CLOSED_REQUEST)
+  if (context.answer.gone) context.end({ status: CLIENT_CLOSED_REQUEST })
   else context.refuse(error)
 }
 
@@ -83,7 +100,7 @@ function refuseIfThere(context: RequestContext, error: ProxyError): void {
 async function admitLater(context: RequestContext, rules: Rules, verdict: Promise<Verdict>): Promise<void> {
   try {
     const decided = await verdict
-    if (context.incoming.answer.gone) context.answeredHere(CLIENT_CLOSED_REQUEST)
+    if (context.answer.gone) context.end({ status: CLIENT_CLOSED_REQUEST })
     else admit(context, rules, decided)
   } catch (error) {
     context.refuse(ProxyError.from(error))
@@ -91,44 +108,28 @@ async function admitLater(context: RequestContext, rules: Rules, verdict: Promis
 }
 
 function admit(context: RequestContext, rules: Rules, verdict: Verdict | undefined): void {
-  const answerFields = verdict?.fields ?? noFields
+  if (verdict) context.answerFields = [...context.answerFields, ...verdict.fields]
   if (verdict?.kind === 'limited') {
     const { retryAfterSeconds } = verdict
     const message = 'You have asked more than you may; try again after the time in Retry-After'
-    return context.refuse(new ProxyError('rate_limited', { retryAfterSeconds, message }), answerFields)
+    return context.refuse(new ProxyError('rate_limited', { retryAfterSeconds, message }))
   }
-  return forward(context, rules, answerFields)
+  return forward(context, rules)
 }
 
-function forward(context: RequestContext, rules: Rules, answerFields: RawFields): void {
-  const route = rules.routes.routeFor(context.target)
-  const { upstreams, maxBodyBytes = rules.maxBodyBytes } = route
+function forward(context: RequestContext, rules: Rules): void {
+  const { method, target, fields } = context
+  const { upstreams, maxBodyBytes = rules.maxBodyBytes, hedgeAfterMs } = rules.routeFor(target)
   const group = rules.groups.get(upstreams)
-  if (group === undefined) return context.refuse(new ProxyError('no_backend', { retryAfterSeconds: 1 }), answerFields)
-  if (isLooping(context.fields)) return context.refuse(new ProxyError('loop_detected'), answerFields)
-  if (isTooLong(context.fields, maxBodyBytes)) return context.refuse(new ProxyError('payload_too_large'), answerFields)
-  const maxForwards = nextMaxForwards(context.method, context.fields.maxForwards)
-  if (maxForwards.kind === 'answer here') return context.answerOptions(answerFields)
-  context.fields.maxForwards = maxForwards.value
-  const { req, answer, upgrade } = context.incoming
-  return new ForwardedRequest(rules.forward, {
-    req,
-    answer,
-    method: context.method,
-    target: context.target,
-    fields: context.fields,
-    from: context.client,
-    subject: context.subject,
-    group,
-    hostOf: group.config.host,
-    hedgeAfterMs: route.hedgeAfterMs ?? (isAskedOnce(context.target) ? 0 : rules.hedgeAfterMs),
-    maxBodyBytes,
-    requestId: context.requestId,
-    span: context.span,
-    answerFields: [...context.idFields, ...answerFields],
-    upgrade,
-    onEnd: (end) => context.end(end),
-  }).start()
+  if (group === undefined) return context.refuse(new ProxyError('no_backend', { retryAfterSeconds: 1 }))
+  if (isLooping(fields)) return context.refuse(new ProxyError('loop_detected'))
+  if (isTooLong(fields, maxBodyBytes)) return context.refuse(new ProxyError('payload_too_large'))
+  const maxForwards = nextMaxForwards(method, fields.maxForwards)
+  if (maxForwards.kind === 'answer here') return context.answerOptions()
+  fields.maxForwards = maxForwards.value
+  context.maxBodyBytes = maxBodyBytes
+  const hedges = hedgeAfterMs ?? (isAskedOnce(target) ? 0 : rules.hedgeAfterMs)
+  return new ForwardedRequest(rules.forward, context, group, hedges).start()
 }
 
 /** What bulk and the console answer may be made while it is read; a route may say otherwise. */

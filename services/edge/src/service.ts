@@ -16,7 +16,7 @@ import { LimiterFactory } from './limits/limiter-factory.ts'
 import { edgePresence } from './presence.ts'
 import { AttemptsRecord, RetryBudget } from './proxy/retries.ts'
 import { StallWatch } from '@ipfleet/proxy/relay/stall-watch.ts'
-import { RequestRecord } from './server/request-record.ts'
+import { RequestRecord } from './proxy/request-record.ts'
 import { makeRules, type Rules } from './server/rules.ts'
 import { readCertificate } from '@ipfleet/core/certificate-files.ts'
 import { CertificateFollower } from '@ipfleet/http-server/certificate.ts'
@@ -155,7 +155,7 @@ export class Edge implements Serving<EdgeConfig> {
         clientAddress: clientAddress({ trusted: settings.TRUST_PROXY }),
         isTrusted,
         tracer,
-        onEnd: record.add,
+        record,
       }),
       onRefused: accessLog.refused,
       isTrusted,

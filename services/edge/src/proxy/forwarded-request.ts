@@ -1,15 +1,17 @@
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
+import type { Span } from '@ipfleet/core/span.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { fieldOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
-import { passedFields } from '@ipfleet/proxy/passed-fields.ts'
+import { passedFields } from '@ipfleet/proxy/forwarded-headers.ts'
 import { ProxiedRequest } from '@ipfleet/proxy/relay/proxied-request.ts'
 import type { Begin, RelayEnd } from '@ipfleet/proxy/relay/relay-types.ts'
 import type { AttemptEnd, Backend } from '../backends/backend.ts'
-import { AttemptSpans } from './attempt-spans.ts'
-import type { AdmittedRequest, ForwardDeps } from './forward-types.ts'
+import type { UpstreamGroup } from '../backends/upstream-group.ts'
+import type { HedgeAfter } from '../config/edge-config.ts'
+import type { Rules } from '../server/rules.ts'
 import type { Hedgeable } from './hedge-watch.ts'
-import { requestHead } from './request-head.ts'
+import { type RequestContext, requestHead } from './request-record.ts'
 import { blamesBackend, errorOf, mayRetry } from './retries.ts'
 
 /** How long a body is collected before a backend is asked all the same. */
@@ -23,20 +25,25 @@ const attemptEnds: Readonly<Record<RelayEnd, AttemptEnd>> = {
   client_left: 'unknown',
 }
 
+/** A backend that is being asked. */
+interface Attempt {
+  readonly backend: Backend
+  /** `performance.now()` */
+  readonly askedMs: number
+  /** A child of that of the request, and what that of the backend is a child of. Undefined while tracing is off. */
+  readonly span: Span | undefined
+}
+
 /** A request on its way to a backend, or to another one if that has not answered. It reads from `start` on. */
 export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   place = -1
-  readonly #deps: ForwardDeps
-  readonly #of: AdmittedRequest
+  readonly #deps: Rules['forward']
+  readonly #context: RequestContext
+  readonly #group: UpstreamGroup
+  readonly #hedgeAfterMs: HedgeAfter
   readonly #tried: Backend[] = []
-  /** Undefined while tracing is off. */
-  readonly #spans: AttemptSpans | undefined
-  /** The backend that is being asked. */
-  #backend: Backend | undefined
-  #hedgeBackend: Backend | undefined
-  /** When `#backend` was asked, and when its hedge (`performance.now()`). */
-  #askedMs = 0
-  #hedgeAskedMs = 0
+  #attempt: Attempt | undefined
+  #hedge: Attempt | undefined
   #retries = 0
   /** Whether a backend may have seen the request, and counted it. */
   #wasSeen = false
@@ -45,15 +52,17 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   #fault: UpstreamFault | undefined
   #error: ProxyError | undefined
 
-  constructor(deps: ForwardDeps, request: AdmittedRequest) {
-    super(deps, request)
+  /** @param hedgeAfterMs after how long without an answer another backend is asked too; 0: never */
+  constructor(deps: Rules['forward'], context: RequestContext, group: UpstreamGroup, hedgeAfterMs: HedgeAfter) {
+    super(deps, context)
     this.#deps = deps
-    this.#of = request
-    this.#spans = request.span && new AttemptSpans(request.span, request.method)
+    this.#context = context
+    this.#group = group
+    this.#hedgeAfterMs = hedgeAfterMs
   }
 
   start(): void {
-    const { subject, upgrade, fields } = this.#of
+    const { subject, upgrade, fields } = this.#context
     const { shares, budget, bodyBufferBytes: maxBytes } = this.#deps
     budget.request()
     if (upgrade) {
@@ -78,11 +87,11 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
 
   /** A client that does not heed refusals waits for them. */
   protected override refuse(error: ProxyError): void {
-    const turn = this.#deps.shares.turnOf(error, this.#of.subject, () => this.isOver)
+    const turn = this.#deps.shares.turnOf(error, this.#context.subject, () => this.isOver)
     if (turn === undefined) return super.refuse(error)
     this.#deps.hedges.delete(this)
-    if (this.#backend) this.#release(this.#backend, 'unknown')
-    this.#backend = undefined
+    this.#release(this.#attempt, 'unknown')
+    this.#attempt = undefined
     this.holdBody()
     void this.#refuseLater(turn, error)
   }
@@ -93,33 +102,32 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   }
 
   #askFirst(): void {
-    const { group, target } = this.#of
-    const backend = group.pick(target, this.#tried)
+    const group = this.#group
+    const backend = group.pick(this.#context.target, this.#tried)
     if (backend) this.#askBackend(backend)
     else this.refuse(new ProxyError('no_backend', { retryAfterSeconds: group.retryAfterSeconds() }))
   }
 
   protected answerFields(head: AnswerHead): RawFields {
-    const { answerFields, req } = this.#of
+    const { answerFields, req } = this.#context
     const fields = passedFields(head, req.httpVersion, 'x-backend', 'x-request-id')
-    const backend = this.#deps.showBackend ? this.#backend : undefined
-    if (backend) fields.push('X-Backend', backend.id)
-    if (answerFields.length > 0) fields.push(...answerFields)
+    if (this.#deps.showBackend && this.#attempt) fields.push('X-Backend', this.#attempt.backend.id)
+    fields.push(...answerFields)
     return fields
   }
 
   protected refusalFields(error: ProxyError): RawFields {
     this.#error = error
-    return this.#of.answerFields
+    return this.#context.answerFields
   }
 
   protected unanswered(fault: UpstreamFault): void {
     this.#deps.hedges.delete(this)
     this.#fault = fault
     this.#wasSeen ||= !fault.unsent
-    if (this.#backend) this.#release(this.#backend, blamesBackend(fault) ? 'failed' : 'unknown')
-    this.#backend = undefined
-    const next = mayRetry(fault, this.#of.method, this.hasBody) ? this.#nextBackend(fault) : undefined
+    this.#release(this.#attempt, blamesBackend(fault) ? 'failed' : 'unknown')
+    this.#attempt = undefined
+    const next = mayRetry(fault, this.#context.method, this.hasBody) ? this.#nextBackend(fault) : undefined
     if (next) {
       this.#retries += 1
       this.#deps.record.retry(fault.kind)
@@ -128,28 +136,25 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   }
 
   protected over(status: number, end: RelayEnd, fault = this.#fault): void {
-    const backend = this.#backend
     this.#deps.hedges.delete(this)
-    if (this.#holdsLongSlot) this.#deps.shares.longAnswers.release(this.#of.subject)
+    if (this.#holdsLongSlot) this.#deps.shares.longAnswers.release(this.#context.subject)
     this.#holdsLongSlot = false
-    if (backend) this.#release(backend, attemptEnds[end])
-    const backendId = (backend ?? this.#tried.at(-1))?.id
-    this.#of.onEnd({ status, backend: backendId, retries: this.#retries, fault, error: this.#error })
+    this.#release(this.#attempt, attemptEnds[end])
+    const { id: backend } = this.#attempt?.backend ?? this.#tried.at(-1) ?? {}
+    this.#context.end({ status, backend, retries: this.#retries, fault, error: this.#error })
   }
 
   get askedMs(): number {
-    return this.#hedgeBackend ? this.#hedgeAskedMs : this.#askedMs
+    return (this.#hedge ?? this.#attempt)?.askedMs ?? 0
   }
 
   get backendId(): string | undefined {
-    return (this.#hedgeBackend ?? this.#backend)?.id
+    return (this.#hedge ?? this.#attempt)?.backend.id
   }
 
   hedgeAfterMs(): number {
-    const { hedgeAfterMs, group } = this.#of
     if (this.#isFreed) return 0
-    if (hedgeAfterMs === 'auto') return group.latency.hedgeAfterMs()
-    return hedgeAfterMs
+    return this.#hedgeAfterMs === 'auto' ? this.#group.latency.hedgeAfterMs() : this.#hedgeAfterMs
   }
 
   free(): void {
@@ -158,7 +163,8 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   }
 
   hedge(): void {
-    const { group, target, req } = this.#of
+    const group = this.#group
+    const { target, req } = this.#context
     const { budget, record, hedges } = this.#deps
     if (req.headers.accept?.includes('text/event-stream') === true) return
     const next = group.pick(target, this.#tried)
@@ -171,58 +177,53 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     this.#retries += 1
     this.#wasSeen = true
     record.hedges.begun += 1
-    const asking = this.#asking(next)
+    const attempt = this.#begin(next)
     // Drops the hedge before, which has been as silent.
-    this.askSecond(...asking)
-    this.#hedgeBackend = next
-    this.#hedgeAskedMs = performance.now()
+    this.askSecond(...this.#asking(attempt))
+    this.#hedge = attempt
     // Behind those asked before.
     hedges.delete(this)
     hedges.add(this)
   }
 
   protected override hedgeWon(): void {
-    const silent = this.#backend
-    if (silent) this.#release(silent, this.#outrun(silent, this.#askedMs))
+    const silent = this.#attempt
+    // A backend that another one has outrun has failed only if it has answered no client meanwhile.
+    if (silent) this.#release(silent, silent.backend.answeredMs < silent.askedMs ? 'failed' : 'unknown')
     this.#deps.record.hedges.won += 1
     this.#hedgeTakesOver()
   }
 
   protected override hedgeLost(fault: UpstreamFault | undefined): void {
-    const hedge = this.#hedgeBackend
-    this.#hedgeBackend = undefined
-    if (hedge) this.#release(hedge, fault && blamesBackend(fault) ? 'failed' : 'unknown')
+    const hedge = this.#hedge
+    this.#hedge = undefined
+    this.#release(hedge, fault && blamesBackend(fault) ? 'failed' : 'unknown')
   }
 
   protected override firstFailed(fault: UpstreamFault): void {
     this.#fault = fault
-    if (this.#backend) this.#release(this.#backend, blamesBackend(fault) ? 'failed' : 'unknown')
+    this.#release(this.#attempt, blamesBackend(fault) ? 'failed' : 'unknown')
     this.#hedgeTakesOver()
   }
 
   #hedgeTakesOver(): void {
-    this.#backend = this.#hedgeBackend
-    this.#askedMs = this.#hedgeAskedMs
-    this.#hedgeBackend = undefined
-  }
-
-  /** A backend that another one has outrun has failed only if it has answered no client meanwhile. */
-  #outrun({ answeredMs }: Backend, askedMs: number): AttemptEnd {
-    return answeredMs < askedMs ? 'failed' : 'unknown'
+    this.#attempt = this.#hedge
+    this.#hedge = undefined
   }
 
   #noteAnswer(): void {
-    const backend = this.#backend
-    if (backend === undefined) return
-    backend.answeredMs = performance.now()
+    const attempt = this.#attempt
+    if (attempt === undefined) return
+    const nowMs = performance.now()
+    attempt.backend.answeredMs = nowMs
     this.#deps.hedges.delete(this)
-    if (this.#mayHedge) this.#of.group.latency.add(backend.answeredMs - this.#askedMs)
+    if (this.#mayHedge) this.#group.latency.add(nowMs - attempt.askedMs)
   }
 
   /** What changes nothing and has no body may be asked twice (RFC 9110 §9.2.1). Not where that is off, or nothing is retried. */
   get #mayHedge(): boolean {
-    const { method, upgrade, hedgeAfterMs } = this.#of
-    if (hedgeAfterMs === 0 || this.#deps.attempts === 0) return false
+    const { method, upgrade } = this.#context
+    if (this.#hedgeAfterMs === 0 || this.#deps.attempts === 0) return false
     return !this.hasBody && !upgrade && (method === 'GET' || method === 'HEAD')
   }
 
@@ -232,22 +233,30 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
   }
 
   #askBackend(backend: Backend): void {
-    this.#backend = backend
-    this.#askedMs = performance.now()
+    const attempt = this.#begin(backend)
+    this.#attempt = attempt
     // First, because it may be answered at once. A request that is asked anew is behind those asked before.
     if (this.#mayHedge) this.#deps.hedges.add(this)
-    this.ask(...this.#asking(backend))
+    this.ask(...this.#asking(attempt))
+  }
+
+  #begin(backend: Backend): Attempt {
+    const { span, method } = this.#context
+    this.#tried.push(backend)
+    const child = span?.child(method, 'client', {
+      'http.request.method': method,
+      'server.address': backend.authority,
+      'http.request.resend_count': this.#retries || undefined,
+    })
+    return { backend, askedMs: performance.now(), span: child }
   }
 
   /** What `ask` and `askSecond` take. */
-  #asking(backend: Backend): [head: string, begin: Begin] {
-    const { method, target, req, fields, from, hostOf, requestId } = this.#of
-    this.#tried.push(backend)
-    const host = hostOf === 'client' && fields.host !== '' ? fields.host : backend.authority
-    const line = { method, target, httpVersion: req.httpVersion }
+  #asking({ backend, span }: Attempt): [head: string, begin: Begin] {
+    const { host: named } = this.#context.fields
+    const host = this.#group.config.host === 'client' && named !== '' ? named : backend.authority
     const attempt = this.#wasSeen ? this.#retries + 1 : 1
-    const trace = this.#spans?.begin(backend, this.#retries)
-    const head = requestHead(line, fields, from, { host, requestId, attempt, trace })
+    const head = requestHead(this.#context, { host, attempt, trace: span?.context })
     return [head, (request, handler) => backend.pool.exchange(request, handler)]
   }
 
@@ -256,15 +265,18 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
    * and only a kept one has died.
    */
   #nextBackend(fault: UpstreamFault): Backend | undefined {
-    const { group, target } = this.#of
+    const group = this.#group
+    const { target } = this.#context
     if (this.#retries >= this.#deps.attempts || !this.#deps.budget.take()) return undefined
     const other = group.pick(target, this.#tried) ?? group.pickEjected(target, this.#tried)
     return other ?? (fault.kind === 'lost' ? group.pick(target, []) : undefined)
   }
 
-  #release(backend: Backend, end: AttemptEnd): void {
-    this.#spans?.end(backend, end === 'failed' ? (this.#fault?.kind ?? end) : undefined)
-    this.#of.group.done(backend, end, this.#fault?.message)
+  #release(attempt: Attempt | undefined, end: AttemptEnd): void {
+    if (attempt === undefined) return
+    const { backend, span } = attempt
+    span?.end({ 'error.type': end === 'failed' ? (this.#fault?.kind ?? end) : undefined })
+    this.#group.done(backend, end, this.#fault?.message)
     this.#deps.record.end(backend.id, end)
   }
 }

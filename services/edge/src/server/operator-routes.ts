@@ -1,8 +1,8 @@
-import type { RequestContext } from './request-context.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { LinkHealth } from '@ipfleet/redis/link-health.ts'
 import type { Exposition, ExpositionFormat } from '@ipfleet/telemetry/exposition.ts'
 import { healthReply, metricsReply, type ProbeReply } from '@ipfleet/telemetry/probe-replies.ts'
+import type { RequestContext } from '../proxy/request-record.ts'
 
 export interface OperatorRoutesDeps {
   /** Undefined: there is none. */
@@ -43,7 +43,7 @@ export class OperatorRoutes {
 
   async #metrics(context: RequestContext): Promise<void> {
     try {
-      send(context, await metricsReply(this.#deps.metricsPage, context.incoming.req.headers.accept))
+      send(context, await metricsReply(this.#deps.metricsPage, context.req.headers.accept))
     } catch (error) {
       // Another process did not tell in time what it has counted.
       context.refuse(new ProxyError('overloaded', { retryAfterSeconds: 1, cause: error }))
@@ -60,11 +60,10 @@ export class OperatorRoutes {
 }
 
 function send(context: RequestContext, { status, contentType, body: text }: ProbeReply): void {
-  const { answer } = context.incoming
   const body = Buffer.from(text)
   const fields = ['Content-Type', contentType, 'Content-Length', String(body.length), 'Cache-Control', 'no-store']
-  fields.push(...context.idFields)
+  fields.push(...context.answerFields)
   const reason = status === 200 ? 'OK' : 'Service Unavailable'
-  answer.whole({ status, reason }, fields, context.method === 'HEAD' ? Buffer.alloc(0) : body)
-  context.answeredHere(status)
+  context.answer.whole({ status, reason }, fields, context.method === 'HEAD' ? Buffer.alloc(0) : body)
+  context.end({ status })
 }

@@ -1,12 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { requestGuard } from '@ipfleet/http-server/request-guard.ts'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
+import type { RelayDeps } from '@ipfleet/proxy/relay/relay-types.ts'
 import type { Groups } from '../backends/upstream-groups.ts'
-import type { AccessConfig, EdgeConfig } from '../config/edge-config.ts'
+import type { AccessConfig, EdgeConfig, RouteConfig } from '../config/edge-config.ts'
 import type { ClientLimiter } from '../limits/client-limiter.ts'
-import type { ForwardDeps } from '../proxy/forward-types.ts'
+import type { ClientShares } from '../limits/client-shares.ts'
+import type { HedgeWatch } from '../proxy/hedge-watch.ts'
 import { HiddenPaths } from '../proxy/hidden-paths.ts'
-import { Routes } from '../proxy/routes.ts'
+import type { AttemptsRecord, RetryBudget } from '../proxy/retries.ts'
 import { h2Guard } from './h2-guard.ts'
 import { OperatorRoutes, type OperatorRoutesDeps } from './operator-routes.ts'
 
@@ -15,7 +17,14 @@ export interface RuleInputs {
   /** Undefined: no client is limited. */
   readonly limiter: ClientLimiter | undefined
   readonly groups: Groups
-  readonly forward: Pick<ForwardDeps, 'tunnels' | 'shares' | 'stalls' | 'budget' | 'record' | 'hedges'>
+  readonly forward: Pick<RelayDeps, 'tunnels' | 'stalls'> & {
+    readonly shares: ClientShares
+    readonly budget: RetryBudget
+    /** Counts attempts and retries. */
+    readonly record: AttemptsRecord
+    /** Requests that wait for an answer. */
+    readonly hedges: HedgeWatch
+  }
   readonly operators: Pick<OperatorRoutesDeps, 'metricsPage' | 'isReady' | 'redis'>
 }
 
@@ -41,16 +50,19 @@ export function makeRules(config: EdgeConfig, { limiter, groups, forward, operat
     }),
     hiddenPaths: new HiddenPaths(server.hiddenPaths, config.console),
     limiter,
-    routes: new Routes(config.routes),
+    routeFor: routesOf(config.routes),
     shares: forward.shares,
     groups,
     /** Where a route says nothing else; 0: no limit. */
     maxBodyBytes: server.maxBodyBytes,
     hedgeAfterMs: retry.hedgeAfterMs,
+    /** What all proxied requests share. */
     forward: {
       ...forward,
       uploads: server,
+      /** Of a body, before a backend is asked. */
       bodyBufferBytes: server.bodyBufferBytes,
+      /** Further backends that one request may try. */
       attempts: retry.attempts,
       sendTimeoutMs: server.sendTimeoutMs,
       showBackend: server.showBackend,
@@ -64,4 +76,34 @@ function denied({ allow, deny }: AccessConfig): (address: string) => boolean {
   if (allow.length === 0 && deny.length === 0) return () => false
   // An address that is not known ('') may be any, and so one that is denied.
   return (address) => address === '' || isNamed(address) || (allow.length > 0 && !isAllowed(address))
+}
+
+/** What the edge does with a request by its path. */
+export type Route = Pick<RouteConfig, 'upstreams' | 'maxBodyBytes' | 'hedgeAfterMs'>
+
+const defaultRoute: Route = { upstreams: 'default', maxBodyBytes: undefined, hedgeAfterMs: undefined }
+
+/**
+ * Which group answers a target (path and query, as in the request line): the longest prefix of whole segments, and
+ * `default` for what matches none.
+ *
+ * It is the raw path that is compared, letter by letter, since the raw path is what the chosen backend will read:
+ * nothing is decoded or resolved that the backend then sees in another way. `/%6aobs`, `/JOBS` and `//jobs` are thus not
+ * `/jobs`, and `/jobs/../x` is below it. Routes say which group answers, not which clients may ask; what no client may ask
+ * is up to `HiddenPaths`, for which every spelling counts.
+ */
+export function routesOf(routes: readonly RouteConfig[]): (target: string) => Route {
+  const longestFirst = routes
+    .map((route) => ({ prefix: route.prefix.replace(/\/+$/, ''), route }))
+    .toSorted((one, other) => other.prefix.length - one.prefix.length)
+  return (target) => {
+    for (const { prefix, route } of longestFirst) {
+      if (target.startsWith(prefix) && isSegmentEnd(target.charAt(prefix.length))) return route
+    }
+    return defaultRoute
+  }
+}
+
+function isSegmentEnd(next: string): boolean {
+  return next === '' || next === '/' || next === '?' || next === '#'
 }

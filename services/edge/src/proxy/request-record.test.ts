@@ -2,20 +2,21 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
-import { type Client, isLooping, requestHead, toOriginForm } from './request-head.ts'
+import { toOriginForm } from '../app.ts'
+import { type Client, isLooping, requestHead } from './request-record.ts'
 
-const stranger: Client = { address: '192.0.2.1', peer: '192.0.2.1', isIntroduced: false, secure: false }
+const stranger: Client = { address: '192.0.2.1', subject: '', peer: '192.0.2.1', isIntroduced: false, secure: false }
 /** Behind a trusted proxy. */
-const introduced: Client = { address: '192.0.2.1', peer: '10.0.0.1', isIntroduced: true, secure: false }
-const named = { host: 'backend.test', requestId: 'id-1' }
-const asked = { method: 'GET', target: '/8.8.8.8?x=1', httpVersion: '1.1' }
+const introduced: Client = { address: '192.0.2.1', subject: '', peer: '10.0.0.1', isIntroduced: true, secure: false }
+const named = { host: 'backend.test' }
+const asked = { id: 'id-1', method: 'GET', target: '/8.8.8.8?x=1', req: { httpVersion: '1.1' } }
 
 function rawOf(fields: Readonly<Record<string, string>>): readonly string[] {
   return Object.entries(fields).flat()
 }
 
 function head(client: Client, raw: readonly string[], request = asked): string[] {
-  const text = requestHead(request, new ForwardedHeaders(raw), client, named)
+  const text = requestHead({ ...request, fields: new ForwardedHeaders(raw), client }, named)
   expect(text).toMatch(/[^\n]\r\n$/)
   return text.split('\r\n').slice(0, -1)
 }
@@ -37,10 +38,10 @@ test('a request says where it is from, and whom it came through', () => {
 })
 
 test('a further attempt says so, and nobody else does', () => {
-  const options = { ...named, attempt: 2 }
   const fields = new ForwardedHeaders(['Host', 'a', 'X-Ipfleet-Attempt', '9', 'x_ipfleet_attempt', '9'])
-  expect(requestHead(asked, fields, stranger, options).match(/.*attempt.*/gi)).toEqual(['X-Ipfleet-Attempt: 2'])
-  expect(requestHead(asked, fields, stranger, named)).not.toMatch(/attempt/i)
+  const request = { ...asked, fields, client: stranger }
+  expect(requestHead(request, { ...named, attempt: 2 }).match(/.*attempt.*/gi)).toEqual(['X-Ipfleet-Attempt: 2'])
+  expect(requestHead(request, named)).not.toMatch(/attempt/i)
 })
 
 const claims = rawOf({
@@ -92,7 +93,7 @@ test.each([
   [['Via', '1.0 old', 'via', '1.1 cdn (x, y)'], '2.0', 'Via: 1.0 old, 1.1 cdn (x, y), 2.0 ipfleet-edge'],
   [[], '1.0', 'Via: 1.0 ipfleet-edge'],
 ])('Via goes on, with the version that the client spoke: %j', (raw, httpVersion, via) => {
-  const lines = head(stranger, raw, { ...asked, httpVersion })
+  const lines = head(stranger, raw, { ...asked, req: { httpVersion } })
   expect(lines.filter((line) => line.startsWith('Via'))).toEqual([via])
 })
 
