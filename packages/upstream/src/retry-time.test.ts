@@ -14,3 +14,22 @@ test.each([
 ])('%s is read by the clock of its sender, which may be an hour ahead', (_, headers, body, seconds) => {
   expect(retryAfterSeconds(headers, body, ourMs)).toBe(seconds)
 })
+
+const told = (atMs: number): string => new Date(atMs).toISOString()
+
+test.each<[string, string, number | undefined]>([
+  ['the moment of the refusal', `{"timestamp":"${told(ourMs)}","status":429,"error":"Too Many Requests"}`, undefined],
+  ['a moment by a clock that is a little ahead', `{"timestamp":"${told(ourMs + 900)}","status":429}`, undefined],
+  ['a duration beside that moment', `{"timestamp":"${told(ourMs)}","message":"try again in 30 minutes"}`, 1800],
+  ['a member beside that moment', `{"timestamp":"${told(ourMs + 900)}","retry_after":30}`, 30],
+  ['a moment behind that one', `{"time":"${told(ourMs)}","reset_at":"${told(ourMs + 90_000)}"}`, 90],
+  ['a moment since 1970', `{"error":"limit","reset":${ourMs / 1000 + 900}}`, 900],
+  ['the same in milliseconds', `{"error":"limit","resetsAt":"${ourMs + 900_000}"}`, 900],
+  ['milliseconds', '{"retry_after_ms":1500}', 2],
+  ['fractions of a second', '{"message":"You are being rate limited.","retry_after":64.57}', 65],
+  ['the window of the limit', 'You have made 1000 requests in 30 days', undefined],
+  ['the window, and when it ends', 'Limit of 60 calls in 1 minute: try again in 12 seconds', 12],
+  ['that the wait is over', '{"retry_after":0}', undefined],
+])('of a refusal that names %s', (_, body, seconds) => {
+  expect(retryAfterSeconds({}, body, ourMs)).toBe(seconds)
+})

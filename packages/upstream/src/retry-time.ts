@@ -11,32 +11,48 @@ export function sentAtMs({ date = '' }: IncomingHttpHeaders, wallClockMs: number
   return Number.isNaN(sentMs) ? wallClockMs : sentMs
 }
 
+/** A moment no later than that after the refusal was sent is the one at which it was made. */
+const madeWithinSeconds = 2
+
 /**
- * When a refusal says to come again, in whole seconds: Retry-After, or what the body's message says: a date (`until
- * 2026-12-01T00:00:00Z`), or a duration (`in 30 minutes`, `"retry_after": 30`). Undefined where nothing is said.
+ * When a refusal says to come again, in whole seconds: Retry-After, or what the body says: a member (`"retry_after": 30`,
+ * `"reset": 1796083200`), a duration (`in 30 minutes`), or a date (`until 2026-12-01T00:00:00Z`). Undefined where nothing
+ * is said.
  */
 export function retryAfterSeconds(headers: IncomingHttpHeaders, body: string, wallClockMs: number): number | undefined {
   const epochMs = sentAtMs(headers, wallClockMs)
   const fieldMs = retryAfterMs(headers['retry-after'], epochMs)
   if (fieldMs !== undefined) return Math.ceil(fieldMs / 1000)
-  const seconds = dateIn(body, epochMs) ?? durationIn(body)
+  const seconds = memberIn(body, epochMs) ?? durationIn(body) ?? dateIn(body, epochMs)
   return seconds !== undefined && seconds > 0 && seconds <= maxSeconds ? seconds : undefined
 }
 
-function dateIn(body: string, epochMs: number): number | undefined {
-  const text =
-    /\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?)?/.exec(body)?.[0] ??
-    /[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT/.exec(body)?.[0]
-  if (text === undefined) return undefined
-  // Without a zone it is UTC, as quotas are; Date.parse would take the machine's.
-  const isZoned = /(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$/.test(text) || /^\d{4}-\d\d-\d\d$/.test(text)
-  const atMs = Date.parse(isZoned ? text.replace(' UTC', 'Z') : `${text.replace(' ', 'T')}Z`)
-  return Number.isNaN(atMs) ? undefined : Math.ceil((atMs - epochMs) / 1000)
+function memberIn(body: string, epochMs: number): number | undefined {
+  const [, unit, count] = /"retry[_-]?after[_-]?(ms|millis\w*|)[a-z]*"\s*:\s*"?(\d{1,9}(?:\.\d+)?)/i.exec(body) ?? []
+  if (count !== undefined) return Math.ceil(Number(count) / (unit === '' ? 1 : 1000))
+  const moment = /"[\w-]*reset[\w-]*"\s*:\s*"?(\d{10}(?:\d{3})?)\b/i.exec(body)?.[1]
+  return moment === undefined ? undefined : Math.ceil((Number(moment.padEnd(13, '0')) - epochMs) / 1000)
 }
 
+/** `1000 requests in 1 day` is how much may be asked, and no time to wait. */
+const duration =
+  /(?<!\b(?:request|call|quer(?:y|ie)|look-?up|use|time|unit)s? )\b(?:in|after|for) (\d{1,6}) (second|minute|hour|day)s?\b/i
+
 function durationIn(body: string): number | undefined {
-  const named = /"retry[_-]?after(?:[_-]?seconds)?"\s*:\s*"?(\d{1,7})/i.exec(body)?.[1]
-  if (named !== undefined) return Number(named)
-  const [, count, unit = ''] = /\b(?:in|after|for) (\d{1,6}) (second|minute|hour|day)s?\b/i.exec(body) ?? []
+  const [, count, unit = ''] = duration.exec(body) ?? []
   return count === undefined ? undefined : Number(count) * (secondsOf[unit.toLowerCase()] ?? 0)
+}
+
+const dates =
+  /\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?)?|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT/g
+
+function dateIn(body: string, epochMs: number): number | undefined {
+  const seconds = (body.match(dates) ?? []).map((text) => Math.ceil((dateMs(text) - epochMs) / 1000))
+  return seconds.find((left) => left > madeWithinSeconds)
+}
+
+/** Without a zone it is UTC, as quotas are; Date.parse would take the machine's. */
+function dateMs(text: string): number {
+  const isZoned = /(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$/.test(text) || /^\d{4}-\d\d-\d\d$/.test(text)
+  return Date.parse(isZoned ? text.replace(' UTC', 'Z') : `${text.replace(' ', 'T')}Z`)
 }
