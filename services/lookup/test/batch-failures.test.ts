@@ -47,6 +47,14 @@ test('where no plan has batches, the items are asked singly, by the first batch 
   }
 })
 
+test.each([400, 501])('where batches are answered with %i, the items are answered all the same', async (status) => {
+  await using fleet = await startLocalFleet({ redis })
+  fleet.fake.behave({ kind: 'status', status, body: { error: 'no' }, paths: ['/batch'] })
+  const items = freshAddresses(5)
+  const reply = await fleet.ask('/batch', post(items))
+  expect(reply.json()).toEqual(Object.fromEntries(items.map((ip) => [ip, expect.objectContaining({ ip })])))
+})
+
 test('a batch for which no key alone has enough left is paid for by several', async () => {
   const keys = {
     'test-key-1': { monthlyQuota: 20 },
@@ -110,7 +118,6 @@ describe('upstream that makes no sense', () => {
 
   test.each([
     { what: 'a 500', behaviour: { kind: 'status', status: 500 } },
-    { what: 'a 400', behaviour: { kind: 'status', status: 400, body: { error: 'no' } } },
     { what: 'a list', behaviour: { kind: 'status', status: 200, body: [] } },
     { what: 'garbage', behaviour: { kind: 'garbage' } },
     { what: 'half an answer', behaviour: { kind: 'reset-mid-body' } },

@@ -50,6 +50,8 @@ const replies: Readonly<Record<string, Said>> = {
   '429, Retry-After 7': { status: 429, body: limit, headers: { 'retry-after': '7' } },
   '429 your plan': { status: 429, body: { error: "You've hit the monthly limit of your plan" } },
   '500': { status: 500, body: 'oops', type: 'text/plain' },
+  501: { status: 501, body: { error: 'not implemented' } },
+  '501 page': { status: 501, ...page },
   '503 page': { status: 503, ...page },
 }
 

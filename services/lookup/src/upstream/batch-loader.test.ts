@@ -47,21 +47,24 @@ const rateLimited = { status: 429, error: { title: 'Rate limit exceeded' } }
 const forbidden = { status: 403, error: { title: 'Forbidden' } }
 const targetsOf = (count: number): string[] => Array.from({ length: count }, (_, at) => `/11.0.${at >> 8}.${at & 255}`)
 
-test.each([403, 404, 405, 410])('where batches are answered with %i, each query is asked by itself', async (status) => {
-  const { upstream, seen } = upstreamWith((item) => ({ item }))
-  const refusal = { status, contentType: 'application/json', body: Buffer.from('{}') }
-  const load: Upstream['load'] = async (request, ...rest) => {
-    const outcome = await upstream.load(request, ...rest)
-    return request.method === 'POST' ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
-  }
-  const settled = await outcomesOf({ load }, targetsOf(3))
-  expect(seen.map(({ request }) => request.path)).toEqual(['/batch', ...targetsOf(3)])
-  expect([...settled.values()]).toMatchObject(Array.from({ length: 3 }, () => ({ answer: { status: 200 } })))
-})
+test.each([403, 404, 405, 410, 411, 415, 501])(
+  'where batches are answered with %i, each query is asked by itself',
+  async (status) => {
+    const { upstream, seen } = upstreamWith((item) => ({ item }))
+    const refusal = { status, contentType: 'application/json', body: Buffer.from('{}') }
+    const load: Upstream['load'] = async (request, ...rest) => {
+      const outcome = await upstream.load(request, ...rest)
+      return request.method === 'POST' ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
+    }
+    const settled = await outcomesOf({ load }, targetsOf(3))
+    expect(seen.map(({ request }) => request.path)).toEqual(['/batch', ...targetsOf(3)])
+    expect([...settled.values()]).toMatchObject(Array.from({ length: 3 }, () => ({ answer: { status: 200 } })))
+  },
+)
 
-test('a batch that is too large for upstream is asked in smaller parts', async () => {
+test.each([400, 413, 422])('a batch that upstream refuses with %i is asked in smaller parts', async (status) => {
   const { upstream, seen } = upstreamWith((item) => ({ ip: item }))
-  const refusal = { status: 413, contentType: 'application/json', body: Buffer.from('{}') }
+  const refusal = { status, contentType: 'application/json', body: Buffer.from('{}') }
   const load: Upstream['load'] = async (request, ...rest) => {
     const outcome = await upstream.load(request, ...rest)
     return (seen.at(-1)?.items.length ?? 0) > 10 ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
@@ -71,9 +74,9 @@ test('a batch that is too large for upstream is asked in smaller parts', async (
   expect([...settled.values()]).toMatchObject(Array.from({ length: 40 }, () => ({ answer: { status: 200 } })))
 })
 
-test('where any batch is too large for upstream, each query is asked by itself', async () => {
+test.each([400, 413, 422])('where any batch is refused with %i, each query is asked by itself', async (status) => {
   const { upstream, seen } = upstreamWith((item) => ({ ip: item }))
-  const refusal = { status: 413, contentType: 'application/json', body: Buffer.from('{}') }
+  const refusal = { status, contentType: 'application/json', body: Buffer.from('{}') }
   const load: Upstream['load'] = async (request, ...rest) => {
     const outcome = await upstream.load(request, ...rest)
     return request.method === 'POST' ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome

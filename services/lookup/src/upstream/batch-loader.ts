@@ -97,7 +97,7 @@ export class BatchLoader {
 
   /**
    * Goes on with the next key where one ran dry or may not ask this, in smaller parts where no key has enough left for
-   * all or the batch is too large for upstream, and item by item where no key's plan, or upstream, has batches. Ends at
+   * all or upstream refuses the batch as a whole, and item by item where no key's plan, or upstream, has batches. Ends at
    * the latest when no key has anything left, or time is up.
    */
   async #askChunk({ route, product, queries }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
@@ -111,7 +111,7 @@ export class BatchLoader {
       const reading = new BatchReading(part.map((query) => itemOf(query, route)))
       const options = { units: route === routes.lite ? 0 : part.length, heldLimits, ...reading.checks, ...terms }
       const outcome = await upstream.load(batchRequest(route, product, part), ownDeadlineMs, options)
-      if (part.length > 1 && (isExhausted(outcome) || hasStatus(outcome, tooLarge))) {
+      if (part.length > 1 && (isExhausted(outcome) || hasStatus(outcome, ofTheWhole))) {
         size = Math.ceil(part.length / shrinkBy)
         continue
       }
@@ -192,9 +192,10 @@ function batchRequest(route: Route, batchOf: string, queries: readonly Query[]):
   return { method: 'POST', surface: route.surface, path: route.path, body, expected: 'object', batchOf }
 }
 
-const tooLarge: ReadonlySet<number> = new Set([413])
+/** Of a batch as a whole, whose items make sense by themselves: it is too large, or one of them is not taken. */
+const ofTheWhole: ReadonlySet<number> = new Set([400, 413, 422])
 /** Upstream has no batches there, or none that are small enough for it. */
-const ofNoSuchBatch: ReadonlySet<number> = new Set([404, 405, 410, ...tooLarge])
+const ofNoSuchBatch: ReadonlySet<number> = new Set([404, 405, 410, 411, 415, 501, ...ofTheWhole])
 
 function hasStatus(outcome: Outcome, statuses: ReadonlySet<number>): boolean {
   return outcome.kind === 'answer' && statuses.has(outcome.answer.status)
