@@ -1,5 +1,4 @@
 import type { ChildExit } from './service-process-child.ts'
-import { isPortFree } from './service-process-port.ts'
 
 /** A redis-server under a test's control. Every method resolves when its effect has taken place. */
 export interface RedisInstance {
@@ -86,6 +85,9 @@ function instanceOf(first: RedisProcess, { place, port, launch }: Launching): Re
   }
 }
 
+/** As glibc and musl say it. The program that had the port may be gone since. */
+const portIsTaken = /Address (?:already )?in use/
+
 /** Waits for the server's own word that it listens: another server on that port would answer a PING as well. */
 async function launchIn(
   place: RedisPlace,
@@ -102,6 +104,6 @@ async function launchIn(
   })
   const first = await Promise.race([ready, server.exited])
   if (first === 'ready') return server
-  if (!(await isPortFree(port))) return 'port_taken'
+  if (written.some((line) => portIsTaken.test(line))) return 'port_taken'
   throw new Error(`redis-server exited with code ${first.code}:\n${written.join('\n')}`)
 }
