@@ -1,12 +1,20 @@
-import type { Source, SourceChoice, SourceOutcome, SourcePool } from '../sources/source-pool.ts'
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import type { Clock } from '@ipfleet/core/clock.ts'
 import { authorityOf, nameAddress, type TargetAddress } from '@ipfleet/net/target.ts'
-import { BoundConnect, type BoundConnectDeps, type ConnectEnd } from './bound-connect.ts'
+import type { SourceConnections } from '../sources/source-connections.ts'
+import type { Source, SourceChoice, SourceOutcome, SourcePool } from '../sources/source-pool.ts'
+import { connectFailure } from './connect-failure.ts'
 import type { DialRequest, Dialled } from './dial-request.ts'
+import type { LocalPorts } from './local-ports.ts'
 import type { ParentDialer, ParentEnd } from './parent-dialer.ts'
 
-export interface FamilyAttemptDeps extends BoundConnectDeps {
+export interface FamilyAttemptDeps {
   readonly pool: SourcePool
   readonly parents: ParentDialer
+  readonly ports: LocalPorts
+  readonly clock: Clock
+  /** Told of each socket that is bound. */
+  readonly connections: SourceConnections
 }
 
 /** How an attempt ended by itself. */
@@ -30,12 +38,13 @@ export interface AttemptOwner {
 const maxAddresses = 4
 /** A dial is given up after so many sources that could not be used. */
 const maxSources = 8
+/** Local ports that are tried before a source counts as having none for a target. */
+const maxPorts = 16
 
 /**
- * Dials a target from one source, at the target's addresses of the source's family one after the other; a parent takes those
- * of both, or the name. Another source is
- * taken only if the first could not be used: a target that refuses one would refuse the next, and rotation must stay
- * even.
+ * Dials a target from one source, at the target's addresses of the source's family one after the other; a parent takes
+ * those of both, or the name. Another source is taken only if the first could not be used: a target that refuses one
+ * would refuse the next, and rotation must stay even. A socket that it hands over has no listener of it.
  */
 export class FamilyAttempt {
   readonly #deps: FamilyAttemptDeps
@@ -45,9 +54,14 @@ export class FamilyAttempt {
   readonly #site: string
   readonly #tried: Source[] = []
   #source: Source | undefined
+  /** Of the target: those that are left, of which the first is being connected. */
   #addresses: readonly TargetAddress[] = []
-  #addressIndex = 0
-  #connecting: { stop(): void } | undefined
+  /** What is being connected: a socket, or through a parent. */
+  #socket: Socket | undefined
+  #throughParent: { stop(): void } | undefined
+  /** Of the attempt at this address, the first port included. */
+  #startedMs = 0
+  #portsTried = 0
   #timer: NodeJS.Timeout | undefined
   #over = false
 
@@ -85,7 +99,7 @@ export class FamilyAttempt {
 
   /** The dial has timed out. @returns the source that was in use, if any */
   expire(): Source | undefined {
-    if (this.#connecting) this.#report('target_failed')
+    if (this.#socket ?? this.#throughParent) this.#report('target_failed')
     this.stop()
     return this.#source
   }
@@ -99,9 +113,8 @@ export class FamilyAttempt {
     const isFirst = this.#source === undefined
     this.#source = choice.source
     this.#addresses = this.#addressesFor(choice.source)
-    this.#addressIndex = 0
     if (isFirst) this.#owner.decided()
-    this.#connect()
+    this.#connect(choice.source)
   }
 
   #addressesFor({ family, parent }: Source): readonly TargetAddress[] {
@@ -110,48 +123,96 @@ export class FamilyAttempt {
     return addresses.filter((one) => family === undefined || one.family === family).slice(0, maxAddresses)
   }
 
-  #connect(): void {
+  #connect(source: Source): void {
     const { request, deadlineMs } = this.#task
-    const [source, to] = [this.#source, this.#addresses[this.#addressIndex]]
+    const { clock, parents, ports } = this.#deps
+    const [to] = this.#addresses
     // The pool returned a family that was not requested.
-    if (source === undefined || to === undefined) {
-      this.#end({ kind: 'no_family' })
-      return
+    if (to === undefined) return this.#end({ kind: 'no_family' })
+    this.#startedMs = clock.nowMs()
+    this.#portsTried = 0
+    if (source.parent === undefined) this.#open(source, to, ports.next())
+    else {
+      const onEnd = (end: ParentEnd): void => this.#throughParentEnded(source, to, end)
+      this.#throughParent = parents.start(source.parent, { host: to.address, port: request.target.port }, onEnd)
     }
-    const { port } = request.target
-    const onEnd = (end: ConnectEnd | ParentEnd): void => this.#ended(source, to, end)
-    this.#connecting =
-      source.parent === undefined
-        ? new BoundConnect(this.#deps, { source, address: to.address, port, onread: request.onread }, onEnd)
-        : this.#deps.parents.start(source.parent, { host: to.address, port }, onEnd)
-    const left = this.#addresses.length - this.#addressIndex
     // The last address has the rest of the dial's time.
-    if (left === 1) return
-    const shareMs = (deadlineMs - this.#deps.clock.nowMs()) / left
+    const left = this.#addresses.length
+    if (left === 1) return undefined
+    const shareMs = (deadlineMs - this.#startedMs) / left
     this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
+    return undefined
   }
 
-  #ended(source: Source, { address }: TargetAddress, end: ConnectEnd | ParentEnd): void {
-    switch (end.kind) {
-      case 'connected':
-        this.#report('connected')
-        this.#end({ ...end, source, address })
-        return
-      case 'target_failed':
-        this.#nextAddress(source, end.code)
-        return
-      case 'own_lack':
-        this.#end({ kind: 'failed', code: end.code, source })
-        return
-      default:
-        this.#nextSource(source, end.kind)
+  #throughParentEnded(source: Source, to: TargetAddress, end: ParentEnd): void {
+    if (end.kind === 'connected') this.#connected(source, to, end.socket)
+    else if (end.kind === 'target_failed') this.#nextAddress(source, end.code)
+    else this.#nextSource(source, 'parent_failed')
+  }
+
+  /** Of this machine: binds a local port of the source, unless the system chooses what the connection leaves from. */
+  #open(source: Source, { address }: TargetAddress, localPort: number): void {
+    const { target, onread } = this.#task.request
+    const to: TcpNetConnectOpts = { host: address, port: target.port, allowHalfOpen: true, noDelay: true }
+    if (onread) to.onread = onread
+    const isBound = source.address !== ''
+    if (isBound) {
+      to.localAddress = source.address
+      // TCP connects a port with itself if source and target are equal (RFC 9293 §3.5, simultaneous open).
+      const isSelf = localPort === target.port && source.address === address
+      to.localPort = isSelf ? this.#deps.ports.leap() : localPort
     }
+    this.#portsTried += 1
+    const socket = connect(to).on('connect', this.#onConnect).on('error', this.#onError)
+    this.#socket = socket
+    if (isBound) this.#deps.connections.add(source, socket)
+  }
+
+  readonly #onConnect = (): void => {
+    const [source, socket, [to]] = [this.#source, this.#socket, this.#addresses]
+    if (source === undefined || socket === undefined || to === undefined) return
+    const isSelf = socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress
+    if (source.address === '' && isSelf) this.#nextAddress(source, 'ECONNREFUSED')
+    else this.#connected(source, to, socket)
+  }
+
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    const [source, [to]] = [this.#source, this.#addresses]
+    if (source === undefined || to === undefined) return
+    const { code = 'EIO' } = error
+    const failure = connectFailure(error)
+    const isBound = source.address !== ''
+    if (failure === 'not_ours') this.#nextSource(source, failure)
+    else if (failure === 'own_lack') this.#end({ kind: 'failed', code, source })
+    else if (failure === 'target_failed') {
+      if (isBound && withoutRoute.has(code)) void this.#failWithoutRoute(source, code)
+      else this.#nextAddress(source, code)
+    }
+    // A port that the system chooses is not retried: the system has looked at all of them.
+    else if (isBound && this.#portsTried < maxPorts) this.#open(source, to, this.#deps.ports.leap())
+    else this.#nextSource(source, 'no_ports')
+  }
+
+  /** Linux reports the same for a target without a route and for a source that was removed after it was bound. */
+  async #failWithoutRoute(source: Source, code: string): Promise<void> {
+    const socket = this.#socket
+    const isSourceGone = await this.#deps.connections.isGone(source)
+    // It may have been stopped, or its time have run out.
+    if (this.#socket !== socket) return
+    if (isSourceGone) this.#nextSource(source, 'not_ours')
+    else this.#nextAddress(source, code)
+  }
+
+  #connected(source: Source, { address }: TargetAddress, socket: Socket): void {
+    const durationMs = this.#deps.clock.nowMs() - this.#startedMs
+    this.#report('connected')
+    this.#end({ kind: 'connected', socket, source, address, durationMs })
   }
 
   #nextAddress(source: Source, code: string): void {
     this.#halt()
-    this.#addressIndex += 1
-    if (this.#addressIndex < this.#addresses.length) this.#connect()
+    this.#addresses = this.#addresses.slice(1)
+    if (this.#addresses.length > 0) this.#connect(source)
     else {
       this.#report('target_failed')
       this.#end({ kind: 'failed', code, source })
@@ -171,18 +232,28 @@ export class FamilyAttempt {
   }
 
   #halt(): void {
+    const socket = this.#socket
+    this.#throughParent?.stop()
+    this.#letGo()
+    // Its error event may be pending.
+    socket?.on('error', () => {}).destroy()
+  }
+
+  #letGo(): void {
     clearTimeout(this.#timer)
-    this.#connecting?.stop()
-    this.#connecting = undefined
+    this.#socket?.off('connect', this.#onConnect).off('error', this.#onError)
+    this.#socket = undefined
+    this.#throughParent = undefined
   }
 
   #end(end: AttemptEnd): void {
-    clearTimeout(this.#timer)
-    this.#connecting = undefined
+    this.#letGo()
     this.#over = true
     this.#owner.over(end)
   }
 }
+
+const withoutRoute: ReadonlySet<string> = new Set(['ENETUNREACH', 'EHOSTUNREACH'])
 
 /** Also if the pool fails. */
 const noneForNow = { kind: 'all_out', retryAfterSeconds: 1 } as const
