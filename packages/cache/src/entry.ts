@@ -1,16 +1,18 @@
-import { isUtf8 } from 'node:buffer'
-
-/** What a client gets: the status, the type and the bytes, verbatim as upstream sent them. */
-export interface Answer {
+/** What is said of the bytes. */
+export interface AnswerHead {
   readonly status: number
   readonly contentType: string
-  readonly body: Buffer
   /** Of a redirect. */
   readonly location?: string
   /** For the client that asked; such an answer is in no entry that is kept. */
   readonly isPrivate?: true
   /** Of the provider that stands in for the first one. */
   readonly isFallback?: true
+}
+
+/** What a client gets: the status, the type and the bytes, verbatim as upstream sent them. */
+export interface Answer extends AnswerHead {
+  readonly body: Buffer
 }
 
 export type Freshness = 'fresh' | 'stale' | 'dead'
@@ -32,57 +34,51 @@ export class Entry {
   heldUntilMs = 0
   /** Whatever the HTTP layer prepared for this entry, so that a hit costs nothing; opaque here. */
   prepared: unknown
-  #answer: Answer | undefined
-  /** In the place of `#answer`. */
-  #text: TextAnswer | undefined
+  #head: AnswerHead
+  /** Undefined where the body is kept as text. */
+  #body: Buffer | undefined
+  #latin1: string | undefined
 
   constructor(answer: Answer, storedAtMs: number, freshForMs: number, loadMs = 0) {
-    this.#answer = answer
+    this.#head = answer
+    this.#body = answer.body
     this.bodyBytes = answer.body.length
     this.storedAtMs = storedAtMs
     this.freshForMs = freshForMs
     this.loadMs = loadMs
   }
 
+  get head(): AnswerHead {
+    return this.#head
+  }
+
+  /** Made anew each time. */
   get answer(): Answer {
-    this.#answer ??= this.#text && answerOf(this.#text)
-    return this.#answer as Answer
+    return { ...this.#head, body: this.#body ?? Buffer.from(this.#latin1 ?? '', 'latin1') }
+  }
+
+  /** The bytes of the body as latin1, made once; undefined where they are many. */
+  get latin1(): string | undefined {
+    if (this.bodyBytes < maxLatin1Bytes) this.#latin1 ??= this.#body?.toString('latin1')
+    return this.#latin1
   }
 
   /** It says that there is nothing (400, 404). Such an answer lives for its freshness and never beats another one. */
   get isNegative(): boolean {
-    return (this.#answer ?? (this.#text as TextAnswer)).status >= 400
-  }
-
-  get isFallback(): boolean {
-    return (this.#answer ?? (this.#text as TextAnswer)).isFallback === true
-  }
-
-  /** The same, of which nothing is kept: for callers that look at many entries once. */
-  get passingAnswer(): Answer {
-    return this.#answer ?? { ...(this.#text as TextAnswer), body: Buffer.from(this.#text?.text ?? '') }
-  }
-
-  /** The body as text where it is at hand; see `settle`. */
-  get text(): string | undefined {
-    return this.#text?.text
+    return this.#head.status >= 400
   }
 
   /**
-   * For the tier that keeps it. A body is often a view of something larger (what a socket brought at once, all that a batch
-   * brought, a slab of Node's buffer pool), which would be kept for as long as the body is. As text it costs less
-   * than as a Buffer, and the bytes of most entries are not asked for again.
+   * For the tier that keeps it. What came from a socket is often a view of something larger (all that came at once, all
+   * that a batch brought, a slab of Node's buffer pool), which would be kept for as long as the view is.
    */
   settle(): void {
-    const answer = this.#answer
-    if (answer === undefined || answer.body.buffer.byteLength === answer.body.length) return
-    const { body, status, contentType, isFallback } = answer
-    const mark = isFallback ? { isFallback } : {}
-    // What has been asked for already is asked for again.
-    if (this.prepared === undefined && body.length <= longestText && isUtf8(body)) {
-      this.#text = { status, contentType, ...mark, text: body.toString('utf8') }
-      this.#answer = undefined
-    } else this.#answer = { status, contentType, ...mark, body: withOwnMemory(body) }
+    const { status, contentType, isFallback } = this.#head
+    this.#head = { status, contentType: ownType(contentType), ...(isFallback && { isFallback }) }
+    const body = this.#body
+    // As text a short one costs less than as a Buffer, and most hits are sent as text.
+    if (this.bodyBytes <= longestText && this.latin1 !== undefined) this.#body = undefined
+    else if (body && body.buffer.byteLength !== body.length) this.#body = withOwnMemory(body)
   }
 
   ageMs(nowMs: number): number {
@@ -116,15 +112,17 @@ export class Entry {
   }
 }
 
+/** Larger ones leave in several writes anyhow. */
+const maxLatin1Bytes = 65_536
 /** Larger bodies stay outside of the heap, where the collector does not move them about. */
 const longestText = 4096
 
-interface TextAnswer extends Omit<Answer, 'body'> {
-  readonly text: string
-}
+/** Most answers have the type of the one before. */
+let lastType = ''
 
-function answerOf({ text, ...answer }: TextAnswer): Answer {
-  return { ...answer, body: withOwnMemory(Buffer.from(text)) }
+function ownType(contentType: string): string {
+  if (contentType !== lastType) lastType = Buffer.from(contentType).toString()
+  return lastType
 }
 
 function withOwnMemory(bytes: Buffer): Buffer {

@@ -128,7 +128,7 @@ export function loadedFinding(
 /** Upstream says that there is nothing, or nothing for us, where there was something before, or less than before. */
 function isOutweighed({ answer }: AnswerOutcome, before: Entry, isPoorer?: IsPoorer): boolean {
   if (before.isNegative) return false
-  return answer.status >= 400 || isPoorer?.(answer, before.passingAnswer) === true
+  return answer.status >= 400 || isPoorer?.(answer, before.answer) === true
 }
 
 /** For how long a good entry stands for what outweighs nothing. */

@@ -36,7 +36,7 @@ export async function consoleLookUp(deps: ConsoleLookUpDeps, text: string): Prom
   try {
     const answered = await deps.lookup.answer(query, cacheDirectives(undefined))
     const nowMs = monotonicClock.nowMs()
-    deps.record.add('lookup', answered.entry.answer.status, answered.source, nowMs - startedMs)
+    deps.record.add('lookup', answered.entry.head.status, answered.source, nowMs - startedMs)
     return { query: text, ...(await describe(deps, answered, nowMs)) }
   } catch (thrown) {
     const error = asProxyError(thrown)
@@ -67,7 +67,7 @@ async function describe(
   const ttlMs = entry.freshLeftMs(nowMs)
   const isFree = tier === 'offline' || ttlMs > 0
   return {
-    status: entry.answer.status,
+    status: entry.head.status,
     record: recordIn(entry.answer.body.toString()),
     tier,
     source,

@@ -26,7 +26,7 @@ export function answerHeaders(
   form: AnswerForm = plainForm(entry),
 ): HeaderList {
   const { contentType, length, coding } = form
-  const { location } = entry.answer
+  const { location } = entry.head
   const fields = ['Content-Type', contentType, 'Content-Length', String(length)]
   if (coding !== undefined) fields.push('Content-Encoding', coding)
   if (location !== undefined) fields.push('Location', location)
@@ -51,7 +51,7 @@ export function memoryHitHead(entry: Entry, nowMs: number): string | undefined {
   const prepared = preparedOf(entry)
   const second = Math.floor(entry.ageMs(nowMs) / 1000)
   if (prepared.second !== second) {
-    if (!isPlain(entry.answer.contentType)) return undefined
+    if (!isPlain(entry.head.contentType)) return undefined
     prepared.head = ownLatin1(headOf('200 OK', answerHeaders(entry, 'l1', nowMs)))
     prepared.second = second
   }
@@ -75,9 +75,8 @@ function isPlain(value: string): boolean {
 }
 
 function plainForm(entry: Entry): AnswerForm {
-  const { contentType, body } = entry.answer
   const { tag, varies } = preparedOf(entry)
-  return { contentType, length: body.length, tag, varies, coding: undefined }
+  return { contentType: entry.head.contentType, length: entry.bodyBytes, tag, varies, coding: undefined }
 }
 
 function tellAbout(
@@ -103,7 +102,7 @@ function tellAbout(
 function cacheStatus(entry: Entry, source: AnswerSource, nowMs: number): string {
   const stored = entry.freshForMs > 0 ? '; stored' : ''
   // Not a parameter of RFC 9211: the provider that stands in has answered.
-  const fallback = entry.answer.isFallback ? '; fallback' : ''
+  const fallback = entry.head.isFallback ? '; fallback' : ''
   const ttl = Math.floor(entry.freshLeftMs(nowMs) / 1000)
   switch (source) {
     case 'l1':
@@ -111,11 +110,11 @@ function cacheStatus(entry: Entry, source: AnswerSource, nowMs: number): string 
     case 'stale':
       return `ipfleet; hit; ttl=${ttl}; detail=${source}${fallback}`
     case 'upstream':
-      return `ipfleet; fwd=miss; fwd-status=${entry.answer.status}${stored}${fallback}`
+      return `ipfleet; fwd=miss; fwd-status=${entry.head.status}${stored}${fallback}`
     case 'collapsed':
-      return `ipfleet; fwd=miss; fwd-status=${entry.answer.status}${stored}; collapsed${fallback}`
+      return `ipfleet; fwd=miss; fwd-status=${entry.head.status}${stored}; collapsed${fallback}`
     case 'bypass':
-      return `ipfleet; fwd=bypass; fwd-status=${entry.answer.status}${fallback}`
+      return `ipfleet; fwd=bypass; fwd-status=${entry.head.status}${fallback}`
     case 'offline':
     case 'local':
       return `ipfleet; detail=${source}`

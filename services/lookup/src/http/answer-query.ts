@@ -116,7 +116,7 @@ async function send(
   const isHeld = isUnchanged(req, form.tag)
   const body = isHeld ? undefined : await form.body()
   const nowMs = monotonicClock.nowMs()
-  const { status, contentType } = form.answer
+  const { status, contentType } = form.head
   Object.assign(traceOf(res), { cache: source, ...origin })
   tellItems(record, res, answered)
   record.add(route, isHeld ? 304 : status, source, nowMs - startedMs)

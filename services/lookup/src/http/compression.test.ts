@@ -21,7 +21,7 @@ test.each([
   expect(preferredCoding(field)).toBe(coding)
 })
 
-const answer = (contentType: string, bytes: number) => ({ status: 200, contentType, body: Buffer.alloc(bytes) })
+const answer = (contentType: string, bodyBytes: number) => ({ head: { status: 200, contentType }, bodyBytes })
 
 test('what is small or no text is left as it is', () => {
   expect(isCompressible(answer('application/json; charset=utf-8', minCompressedBytes))).toBe(true)

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
-import type { Answer } from '@ipfleet/cache/entry.ts'
+import type { Entry } from '@ipfleet/cache/entry.ts'
 
 /** Content codings that are made here, the better one first. */
 const codings = ['br', 'gzip'] as const
@@ -10,8 +10,8 @@ export type Coding = (typeof codings)[number]
 export const minCompressedBytes = 8192
 
 /** Whether an answer may be sent coded; if so, its form depends on Accept-Encoding, and it says so (Vary). */
-export function isCompressible({ body, contentType }: Answer): boolean {
-  return body.length >= minCompressedBytes && /^(?:application\/json|text\/)/.test(contentType)
+export function isCompressible({ bodyBytes, head }: Pick<Entry, 'bodyBytes' | 'head'>): boolean {
+  return bodyBytes >= minCompressedBytes && /^(?:application\/json|text\/)/.test(head.contentType)
 }
 
 /**

@@ -54,7 +54,7 @@ export class MemoryHits {
     const startedMs = performance.now()
     const entry = this.#find(request, startedMs)
     if (entry === undefined) return undefined
-    const { latin1 } = preparedOf(entry)
+    const { latin1 } = entry
     const head = latin1 === undefined ? undefined : memoryHitHead(entry, startedMs)
     const hit = head === undefined ? undefined : this.#admitted(request, entry, startedMs)
     if (head === undefined || hit === undefined) return undefined
@@ -79,9 +79,7 @@ export class MemoryHits {
     if (hit.status === 304) res.writeHead(304, [...notModifiedHeaders(hit.entry, 'l1', startedMs), ...more]).end()
     else {
       res.writeHead(200, [...answerHeaders(hit.entry, 'l1', startedMs), ...more])
-      const { latin1 } = preparedOf(hit.entry)
-      if (latin1 === undefined) res.end(hit.entry.answer.body)
-      else res.end(latin1, 'latin1')
+      res.end(hit.entry.latin1 ?? hit.entry.answer.body, 'latin1')
     }
     this.#answered(hit)
     return true
@@ -91,7 +89,7 @@ export class MemoryHits {
     if (headers['cache-control'] !== undefined) return undefined
     const { memory } = this.#deps
     const entry = memory.getServable(withoutJson(url), nowMs) ?? withoutToken(memory, url, nowMs)
-    if (entry === undefined || entry.answer.status !== 200) return undefined
+    if (entry === undefined || entry.head.status !== 200) return undefined
     const isWorthCoding = entry.bodyBytes >= minCompressedBytes && headers['accept-encoding'] !== undefined
     return isWorthCoding ? undefined : entry
   }

@@ -89,7 +89,7 @@ async function entryOf(
   await inSlices(results, ([item, result]) => {
     const value = valueOf(result, exhaustedStatus)
     if (result.kind === 'answered') {
-      if (result.entry.isFallback) mark = { isFallback: true }
+      if (result.entry.head.isFallback) mark = { isFallback: true }
       oldestMs = Math.min(oldestMs, result.entry.storedAtMs)
       freshUntilMs = Math.min(freshUntilMs, nowMs + result.entry.freshLeftMs(nowMs))
     }
@@ -101,7 +101,7 @@ async function entryOf(
 }
 
 function valueOf(result: ItemResult, exhaustedStatus: number): BatchValue {
-  if (result.kind === 'answered') return batchValue(result.entry.passingAnswer)
+  if (result.kind === 'answered') return batchValue(result.entry.answer)
   const error = result.kind === 'refused' ? result.error : new LookupError(result.failure)
   return { json: Buffer.from(toldWith(exhaustedStatus, error).body()), isEmpty: false }
 }

@@ -78,8 +78,8 @@ function batchError(error: unknown): BatchError {
 }
 
 /** Those that were answered, by address. */
-function recordsIn({ passingAnswer }: Entry): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
-  const values = JSON.parse(passingAnswer.body.toString()) as Readonly<Record<string, unknown>>
+function recordsIn({ answer }: Entry): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+  const values = JSON.parse(answer.body.toString()) as Readonly<Record<string, unknown>>
   const records = Object.entries(values).filter(([, value]) => isRecord(value) && value['error'] === undefined)
   return Object.fromEntries(records) as Record<string, Record<string, unknown>>
 }
