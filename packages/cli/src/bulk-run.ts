@@ -13,6 +13,7 @@ import { cancelJob, jobPath } from './fleet-job.ts'
 import { InputReader } from './input-reader.ts'
 import { followJob } from './job-results.ts'
 import { jobOfRun } from './job-upload.ts'
+import { lockOutput } from './output-lock.ts'
 import { openOutput, type OwnOf, ownByReading } from './list-output.ts'
 import { type OutputPlan, planOutput, type ResultOutput, type RunBefore } from './output.ts'
 import type { OwnColumns } from './own-columns.ts'
@@ -42,7 +43,10 @@ export async function runBulk(options: BulkOptions, context: CommandContext): Pr
   try {
     const { addresses, inputs, inputFormat } = options
     const sources = addresses ? [givenSource(addresses)] : await sourcesOf(inputs, inputFormat, folder, stdin)
+    const { output = '-' } = options
     const path = options.output === undefined ? undefined : resolve(folder, options.output)
+    await using held = new AsyncDisposableStack()
+    if (path !== undefined) held.use(await lockOutput(path, output))
     const plan = await planOutput(path, options, sources)
     const left = plan.kind === 'file' ? plan.before : undefined
     const hasBegun = left !== undefined && (left.rows.lines > 0 || left.state.job !== undefined)

@@ -32,8 +32,11 @@ export async function planOutput(
   sources: readonly Source[],
 ): Promise<OutputPlan> {
   if (path === undefined) return { kind: 'stream' }
-  if (sources.some(({ print }) => print?.path === path)) throw usageFault(`${output} is a list that is to be read`)
   const there = await statOf(path)
+  const lists = await Promise.all(sources.map(async ({ print }) => print && statOf(print.path)))
+  if (there && lists.some((list) => list?.ino === there.ino && list.dev === there.dev)) {
+    throw usageFault(`${output} is a list that is to be read`)
+  }
   if (there?.isDirectory()) throw usageFault(`${output} is a folder`)
   if (there !== undefined && !there.isFile()) return { kind: 'device', path }
   const isThere = (there?.size ?? 0) > 0

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { once } from 'node:events'
-import { appendFile, truncate } from 'node:fs/promises'
+import { appendFile, symlink, truncate } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
 import { type FaultyTcpProxy, startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
@@ -183,6 +183,22 @@ describe('when the fleet', () => {
       fake.block([])
     }
   })
+})
+
+test.each(['plain', 'by a link'])('an output that a run is writing is not written by another one, %s', async (how) => {
+  const name = `busy-${how.length}`
+  const list = addresses(3000, 500_000 + 3000 * how.length)
+  await harness.write(`${name}.txt`, list.join('\n'))
+  if (how !== 'plain') await symlink(`${name}.out`, harness.path(`${name}.link`))
+  const args = (output: string) => [`${name}.txt`, '-o', output, '--url', url]
+  const gate = holdTheLastThird(list.length, 500_000 + 3000 * how.length)
+  const first = harness.start(args(how === 'plain' ? `${name}.out` : `${name}.link`))
+  await harness.waitForLines(`${name}.out`, 1000)
+  const again = await harness.run([...args(`${name}.out`), '--force'])
+  gate.release()
+  expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/busy-\d\.out is being written by another run/)])
+  expect((await first.ended).code).toBe(0)
+  expect(inputsIn(await harness.read(`${name}.out`))).toEqual(list)
 })
 
 describe('a run that was interrupted', () => {

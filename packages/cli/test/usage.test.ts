@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { symlink } from 'node:fs/promises'
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { CommandGround } from '@ipfleet/testing/command-ground.ts'
@@ -11,6 +12,7 @@ let harness: CommandGround
 beforeAll(async () => {
   harness = await CommandGround.start()
   await harness.write('ips.txt', '8.8.8.8\n')
+  await symlink('ips.txt', harness.path('link.ndjson'))
 })
 afterAll(() => harness[Symbol.asyncDispose]())
 
@@ -46,6 +48,7 @@ describe('what cannot be meant ends with 2, a reason and nothing on standard out
     ['a list that is not there', ['nowhere.txt'], /nowhere\.txt cannot be read \(ENOENT\)/],
     ['a folder as list', ['.'], /is a folder/],
     ['a list as output', ['ips.txt', '-o', 'ips.txt', '--force'], /a list that is to be read/],
+    ['a list as output by a link', ['ips.txt', '-o', 'link.ndjson', '--force'], /a list that is to be read/],
     ['an output in no folder', ['ips.txt', '-o', 'a/b.ndjson', '--resume'], /no a\/b\.ndjson\.ipfleet\.json/],
     ['a job and a list', ['ips.txt', '--job', 'abc'], /takes no list/],
     ['a field that no record has', ['ips.txt', '--fields', 'city,cuntry'], /cuntry.*country/s],
