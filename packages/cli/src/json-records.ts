@@ -25,7 +25,7 @@ export async function* jsonRecords(
 ): AsyncGenerator<readonly unknown[]> {
   for await (const text of documentsIn(pieces)) {
     const document = parseJsonExactly(text)
-    if (!isRecord(document)) throw broken(`${JSON.stringify(text.slice(0, 60))} is no object`)
+    if (!isRecord(document)) throw broken(`${JSON.stringify(text.slice(0, 60))} is no JSON object`)
     yield recordsIn(document, column)
   }
 }
@@ -81,20 +81,31 @@ function recordsIn(document: JsonObject, column: string | undefined): readonly u
   const turned = tableIn(document)
   if (turned !== undefined) return turned
   const own = memberWithAddress([document])
-  if (own !== undefined && addressNameRank(lastName(own)) !== undefined) return [document]
+  if (own !== undefined && addressNameRank(own) !== undefined) return [document]
   return arrayWithAddresses(document) ?? [document]
 }
 
-/** Of what pandas writes by columns or by index: objects of objects, where the number of a row is a name. */
+/**
+ * Of what pandas writes by columns or by index: objects of objects, where the number of a row is a name; also of columns
+ * that are arrays of one length.
+ */
 function tableIn(document: JsonObject): readonly unknown[] | undefined {
   const inner = Object.values(document)
-  if (!inner.every(isRecord) || inner.length === 0) return undefined
+  if (!(inner.every(isRecord) || areColumns(inner)) || inner.length === 0) return undefined
   if (isNumbered(document)) return inner
   const rows = Object.keys(inner[0] ?? {})
-  if (!inner.every((one) => isNumbered(one))) return undefined
+  if (!inner.every((one) => isNumbered(one as JsonObject))) return undefined
   return rows.map((row) =>
     Object.fromEntries(Object.entries(document).map(([name, cells]) => [name, memberAt(cells, row)])),
   )
+}
+
+/** Arrays of plain values, all of one length. */
+function areColumns(values: readonly unknown[]): values is readonly JsonObject[] {
+  const arrays = values.filter((value) => Array.isArray(value))
+  if (arrays.length < values.length || arrays.length < 2 || arrays.flat().some((cell) => cell instanceof Object))
+    return false
+  return new Set(arrays.map(({ length }) => length)).size === 1
 }
 
 function isNumbered(object: JsonObject): boolean {
@@ -143,7 +154,7 @@ export function textsIn(member: unknown): readonly string[] {
 export function memberWithAddress(objects: readonly JsonObject[]): string | undefined {
   const paths = pathsIn(objects)
   const cells = objects.map((object) => paths.map((path) => textsIn(memberAt(object, path)).find(isAddress) ?? ''))
-  const found = addressColumn(paths.map(lastName), cells, isAddress)
+  const found = addressColumn(paths, cells, isAddress)
   return found && paths[found.index]
 }
 
@@ -158,11 +169,4 @@ function pathsOf(object: JsonObject, depth: number): string[] {
       ? [name, ...pathsOf(value, depth - 1).map((inner) => `${name}.${inner}`)]
       : [name],
   )
-}
-
-/** By which a member is known. Of who is asked (`destination.ip`), the name says nothing. */
-function lastName(path: string): string {
-  return /(?:^|[._])(?:dst|dest|destination|server|resp|local|origin|observer|host)/i.test(path)
-    ? ''
-    : path.replace(/^.*\./, '')
 }

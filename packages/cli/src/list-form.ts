@@ -11,6 +11,8 @@ export type ListForm = (typeof inputForms)[number]
 const excel = 'save it as CSV UTF-8 or Unicode text'
 const throughDuckDb = `convert it: duckdb -c "COPY (FROM 'FILE') TO 'list.csv'"`
 
+const capture = 'pipe its addresses in: tshark -r FILE -T fields -e ip.src | … -'
+
 /** What other programs write in a form of their own, how it begins in Latin-1, and what makes a list of it. */
 const foreign: readonly (readonly [begins: string, is: string, todo: string])[] = [
   ['PK\u0003\u0004', 'a ZIP archive in a pipe or in another file', 'name the archive itself: … FILE'],
@@ -20,11 +22,19 @@ const foreign: readonly (readonly [begins: string, is: string, todo: string])[] 
   ['ARROW1', 'an Arrow file', throughDuckDb],
   ['Obj\u0001', 'Avro', `convert it: duckdb -c "COPY (FROM read_avro('FILE')) TO 'list.csv'"`],
   ['ORC', 'ORC', 'convert it to CSV'],
+  ['\u00ff\u00ff\u00ff\u00ff', 'an Arrow stream', 'convert it to Parquet'],
   ['SQLite format 3', 'an SQLite database', 'pipe a query in: sqlite3 -csv FILE "SELECT …" | … -'],
   ['BZh', 'packed by bzip2 again', 'unpack it first'],
   ['\u00fd7zXZ', 'packed by xz again', 'unpack it first'],
   ['\u001f\u008b', 'packed by gzip again', 'unpack it first'],
   ['(\u00b5/\u00fd', 'packed by Zstandard again', 'unpack it first'],
+  ['\u0004"M\u0018', 'packed by LZ4', 'pipe it in: lz4 -dc FILE | … -'],
+  ['LZIP', 'packed by lzip', 'pipe it in: lzip -dc FILE | … -'],
+  [']\u0000\u0000', 'packed by lzma', 'pipe it in: xz -dc FILE | … -'],
+  ['\u001f\u009d', 'packed by compress', 'pipe it in: zcat FILE | … -'],
+  ['Rar!', 'a RAR archive', 'pipe its member in: unrar p -inul FILE | … -'],
+  ['\u00d4\u00c3\u00b2\u00a1', 'a network capture', capture],
+  ['\n\r\r\n', 'a network capture', capture],
   ['7z\u00bc\u00af', 'a 7z archive', 'pipe its member in: 7z x -so FILE | … -'],
   ['%PDF', 'a PDF', 'pipe its text in: pdftotext FILE - | … -'],
 ]
@@ -38,7 +48,8 @@ export function refuseForeign(head: Buffer, name: string): void {
   if (text.startsWith('ustar', 257)) {
     throw usageFault(`${name} is a tar archive, which is not read; pipe its member in: tar -xOf ${file} MEMBER | … -`)
   }
-  if (head.subarray(0, 4096).some((byte) => byte < 9)) throw usageFault(`${name} is no text, and its form is not known`)
+  if (head.subarray(0, 4096).some((byte) => byte < 9))
+    throw usageFault(`${name} is no text, and its form is not known; convert it to CSV, NDJSON or Parquet`)
 }
 
 const sampledLines = 20
@@ -50,7 +61,7 @@ export function listForm(head: Buffer, name: string): ListForm {
   const extension = extname(name.replace(/\.(?:gz|zst|br|xz|bz2)$/i, ''))
     .slice(1)
     .toLowerCase()
-  if (/^\[\s*(?:["{[\]]|$)/.test(first)) return 'json'
+  if (/^\[\s*(?:["{[\]]|$)/.test(first)) return isJsonLines(first) ? 'ndjson' : 'json'
   // RFC 7464 puts it in front of each document.
   if (text.startsWith('\u001e')) return 'json'
   if (/^\{\s*(?:["}]|$)/.test(first) && extension !== 'csv') return isJsonLines(first) ? 'ndjson' : 'json'

@@ -205,7 +205,7 @@ async function* valuesOfJson(
 }
 
 async function* valuesOfLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly unknown[]> {
-  for await (const lines of lineInputs(pieces)) yield lines.map((line) => parseJsonExactly(line) ?? line)
+  for await (const lines of lineInputs(pieces)) yield asRecords(lines.map((line) => parseJsonExactly(line) ?? line))
 }
 
 async function* none(): AsyncGenerator<readonly ListRow[]> {}

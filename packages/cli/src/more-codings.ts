@@ -1,9 +1,10 @@
 import { Duplex, Readable } from 'node:stream'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
-import type { ShownCoding } from '@ipfleet/ip-lists/content-coding.ts'
+import { type ShownCoding, zstdOfFiles } from '@ipfleet/ip-lists/content-coding.ts'
 
-/** What Node has no decoder for. Each library is loaded for such files only. */
+/** Beside what HTTP has. Node has no decoder for xz and bzip2: each library is loaded for such files only. */
 export const moreCodings: readonly ShownCoding[] = [
+  ...zstdOfFiles,
   [{ name: 'xz', windowBytes: 0, inflater: () => Duplex.from(unxz) }, Buffer.from('\u00fd7zXZ\0', 'latin1')],
   [{ name: 'bzip2', windowBytes: 0, inflater: () => Duplex.from(bunzip) }, Buffer.from('BZh')],
 ]

@@ -102,6 +102,7 @@ export class ParquetFile {
       return rows.map((row) => this.#plainRow(row))
     } catch (error) {
       const codec = error instanceof Error ? /unsupported compression codec: (\w+)/.exec(error.message)?.[1] : undefined
+      if (error instanceof Error && error.message.endsWith(' not supported')) throw unsupported(this.#name, error)
       if (codec === undefined) throw broken(this.#name, error)
       throw usageFault(
         `${this.#name} is packed by ${codec}, which is not read; write it again with Snappy, gzip, Brotli or Zstandard: ` +
@@ -190,6 +191,14 @@ function isPlain({ type, num_children, repetition_type, converted_type, logical_
   if (converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL') return false
   if (type === 'BYTE_ARRAY') return texts.has(converted_type) && logical_type?.type !== 'JSON'
   return plainTypes.has(type)
+}
+
+/** hyparquet reads all columns, and has no type for some (intervals). */
+function unsupported(name: string, { message }: Error): Error {
+  return usageFault(
+    `${name} has what is not read (${message}); leave that out: ` +
+      `duckdb -c "COPY (SELECT … FROM '${name}') TO 'list.parquet'"`,
+  )
 }
 
 function broken(name: string, cause: unknown): Error {

@@ -22,7 +22,7 @@ const freeBytes = 4 * 2 ** 20
 const shownNames = 3
 
 /**
- * Opens the only file of an archive. Folders and what macOS adds (`__MACOSX/`, `.DS_Store`) do not count.
+ * Opens the only file of an archive. Folders, and what macOS and Windows add (`__MACOSX/`, `Thumbs.db`), do not count.
  * @param name of the archive, for messages
  * @throws CommandFault with exit code 2 for an archive that is not one list: of several files, encrypted, a workbook,
  * larger than the caps, or packed by another method than Deflate. The stream fails where the content is broken.
@@ -58,7 +58,7 @@ async function filesOf(zip: ZipFile, name: string): Promise<readonly Entry[]> {
   const files: Entry[] = []
   try {
     for await (const entry of zip.eachEntry()) {
-      if (!/\/$|^__MACOSX\/|(?:^|\/)\.DS_Store$/.test(entry.fileName)) files.push(entry)
+      if (!/\/$|^__MACOSX\/|(?:^|\/)(?:\.DS_Store|Thumbs\.db|desktop\.ini)$/i.test(entry.fileName)) files.push(entry)
     }
   } catch (error) {
     throw brokenArchive(name, error)
@@ -66,11 +66,18 @@ async function filesOf(zip: ZipFile, name: string): Promise<readonly Entry[]> {
   return files
 }
 
+/** By what is in them. */
+const documents = [
+  ['xl/', 'an Excel workbook', 'save it as CSV UTF-8 or Unicode text'],
+  ['word/', 'a Word document', 'save it as plain text'],
+  ['Index/', 'a document of Numbers or Pages', 'export it as CSV'],
+  ['mimetype', 'a document of LibreOffice or the like', 'save it as CSV in UTF-8, or as text'],
+] as const
+
 function onlyFile(files: readonly Entry[], name: string): Entry {
   const names = files.map(({ fileName }) => fileName)
-  if (names.some((one) => one.startsWith('xl/'))) {
-    throw usageFault(`${name} is an Excel workbook, which is not read; save it as CSV UTF-8 or Unicode text`)
-  }
+  const document = documents.find(([member]) => names.some((one) => one.startsWith(member)))
+  if (document !== undefined) throw usageFault(`${name} is ${document[1]}, which is not read; ${document[2]}`)
   const [only] = files
   if (only === undefined) throw usageFault(`${name} holds no file`)
   if (files.length === 1) return only

@@ -53,6 +53,13 @@ const bzip2Bomb = 'QlpoOTFBWSZTWcNQPs8Ek9/IgAAQAIAAQCAAUGYClNOBJQWASUFgSUF4u5Ipw
 const xzOfSha256 =
   '/Td6WFoAAArh+wyhAgAhARYAAAB0L+WjAQAOaXAsbgo4LjguOC44LDEKAABUKQwYaEfJipnNp6Vgrp4NSTKjT91Hejzzowkq4QTofwABPw+GgufoGJtLmgEAAAAAClla'
 
+/** RFC 8878 §3.1.1: `list` in one raw block, which needs a window of 2^`windowLog` bytes. */
+const zstdFrame = (windowLog: number): Buffer =>
+  Buffer.concat([
+    Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, (windowLog - 10) << 3, (list.length << 3) | 1, 0, 0]),
+    Buffer.from(list),
+  ])
+
 /** Files as tools write them, and the table that comes of them with `--fields country --format csv`. */
 const tables: readonly (readonly [
   name: string,
@@ -98,6 +105,41 @@ const tables: readonly (readonly [
       '127.0.0.1,z,,,,,Bogon',
     ],
   ],
+  // DuckDB, ClickHouse and nothing of pandas: columns as arrays, and rows as arrays.
+  ['columns.json', '{"ip":["8.8.8.8","9.9.9.9"],"n":[1,2]}', ['ip,n,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,']],
+  [
+    'compact.ndjson',
+    '["8.8.8.8",1]\n["9.9.9.9",2]\n',
+    ['column_1,column_2,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,'],
+  ],
+  ['spark.csv', 'ip,n\n8.8.8.8,"say \\"hi\\", he"\n', ['ip,n,country,error', '8.8.8.8,"say ""hi"", he",US,']],
+  [
+    // abuse.ch: the header is a comment, and the last line is one.
+    'threatfox.csv',
+    '# ThreatFox\n# "first_seen","ioc_value"," port"\n"2025", "8.8.8.8:80", "80"\n# Number of entries: 1\n',
+    ['first_seen,ioc_value,port,country,error', '2025,8.8.8.8:80,80,US,'],
+  ],
+  [
+    'decimals.csv',
+    '8.8.8.8;1,5;2,5\n9.9.9.9;1,5;2,5\n',
+    ['column_1,column_2,column_3,country,error', '8.8.8.8,"1,5","2,5",US,', '9.9.9.9,"1,5","2,5",US,'],
+  ],
+  [
+    'wireshark.csv',
+    '"No.","Destination","Origin","Peer"\n"1","192.168.1.2","10.0.0.1","8.8.8.8"\n"2","192.168.1.2","10.0.0.1","Broadcast"\n',
+    [
+      'No.,Destination,Origin,Peer,country,error',
+      '1,192.168.1.2,10.0.0.1,8.8.8.8,US,',
+      '2,192.168.1.2,10.0.0.1,Broadcast,,Wrong ip',
+    ],
+  ],
+  ['in.sql', "'8.8.8.8',\n'9.9.9.9'\n", ['input,country,error', `"'8.8.8.8',",US,`, `'9.9.9.9',US,`]],
+  ['long.csv.zst', zstdFrame(27), ['ip,n,country,error', '8.8.8.8,1,US,']],
+  [
+    'of-pzstd.zst',
+    Buffer.concat([Buffer.from('502a4d180400000018000000', 'hex'), zstdCompressSync('ip,n\n8.8.8.8,1\n')]),
+    ['ip,n,country,error', '8.8.8.8,1,US,'],
+  ],
   ['two.bz2', base64(...bzip2), ['ip,n,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,']],
   ['two.xz', base64(...xz), ['ip,n,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,']],
   ['list.zip', zipFile([{ name: 'list.csv', content: list }]), ['ip,n,country,error', '8.8.8.8,1,US,']],
@@ -108,6 +150,7 @@ const tables: readonly (readonly [
       { name: 'visits/conn.log', content: zeek },
       { name: '__MACOSX/visits/._conn.log', content: 'x' },
       { name: 'visits/.DS_Store', content: 'x' },
+      { name: 'Thumbs.db', content: 'x' },
     ]),
     ['ts,uid,id.orig_h,id.orig_p,country,error', '1.5,C1,8.8.8.8,53,US,'],
   ],
@@ -467,7 +510,31 @@ describe('nothing is asked, and it ends with an error, when', () => {
       1,
       /x\.xz: It is packed by xz in a way that is not read.*xz -dc/,
     ],
-    ['it is no text', 'x.bin', Buffer.from([1, 2, 3, 4, 5]), 2, /x\.bin is no text/],
+    ['it is no text', 'x.bin', Buffer.from([1, 2, 3, 4, 5]), 2, /x\.bin is no text.*convert it to CSV/],
+    [
+      'zstd needs a larger window',
+      'x.zst',
+      zstdFrame(28),
+      1,
+      /x\.zst: The zstd body needs a window of over 134217728 bytes: pack it without --long/,
+    ],
+    ...(
+      [
+        [
+          'x.ods',
+          zipFile([
+            { name: 'mimetype', content: 'x' },
+            { name: 'content.xml', content: 'x' },
+          ]),
+          /LibreOffice.*save it as CSV/,
+        ],
+        ['x.lz4', Buffer.from('04224d18604082', 'hex'), /packed by LZ4.*lz4 -dc x\.lz4/],
+        ['x.Z', Buffer.from('1f9d9069e0', 'hex'), /packed by compress.*zcat/],
+        ['x.pcap', Buffer.from('d4c3b2a102000400', 'hex'), /network capture.*tshark -r x\.pcap/],
+        ['x.pcapng', Buffer.from('0a0d0d0a', 'hex'), /network capture/],
+        ['x.arrows', Buffer.from('ffffffff70000000', 'hex'), /Arrow stream.*Parquet/],
+      ] as const
+    ).map(([name, content, told]) => [`it is ${name}`, name, content, 2, told] as const),
   ])('%s', async (_, name, content, code, told, args = []) => {
     await folder.write(name, content)
     const end = await run([name, ...args])

@@ -6,18 +6,27 @@ import { isIP } from 'node:net'
  */
 const names: readonly string[] = (
   'ip ipaddress ipaddr ipstr ipv4 ipv6 clientip cip remoteip remoteaddr remoteaddress srcip sourceip srcaddr saddr src ' +
+  'ipsrc sa source ' +
   'sourceaddress sourceipaddress idorigh origh userip visitorip clientaddress clientipaddress callerip ' +
   'callersourceaddress xforwardedfor forwardedfor xff address addr ipprefix ipv4prefix ipv6prefix prefix network cidr host'
 ).split(' ')
 
-/** How likely a column of that name holds addresses: the less the likelier; undefined for a name that says nothing. */
+/**
+ * How likely a column of that name, or a member of that path, holds addresses: the less the likelier; undefined for a name
+ * that says nothing.
+ */
 export function addressNameRank(name: string): number | undefined {
-  const rank = names.indexOf(name.toLowerCase().replaceAll(/[\s._-]+/g, ''))
-  return rank === -1 ? undefined : rank
+  const known = [name, ...(isOfServer(name) ? [] : [name.replace(/^.*\./, '')])]
+  return known.map((one) => names.indexOf(one.toLowerCase().replaceAll(/[\s._-]+/g, ''))).find((rank) => rank !== -1)
 }
 
+/** Of who is asked (`destination.ip`), a name says nothing. */
+const isOfServer = (name: string): boolean =>
+  /(?:^|[\s._])(?:dst|dest|destination|server|resp|local|origin|observer|host)/i.test(name)
+
 /**
- * The column that holds the addresses: by its name, if it holds any, or else the one with most of them.
+ * The column that holds the addresses: by its name, if it holds any, or else the one with most of them, those of servers
+ * last.
  * @returns its position and those of others that hold addresses; undefined where none does
  */
 export function addressColumn(
@@ -29,12 +38,16 @@ export function addressColumn(
   const columns = Array.from({ length: width }, (_, index) => ({
     index,
     rank: header?.[index] === undefined ? undefined : addressNameRank(header[index]),
+    isOfServer: isOfServer(header?.[index] ?? ''),
     count: rows.filter((row) => isAddress(row[index] ?? '')).length,
   }))
   const holding = columns.filter(({ count }) => count > 0)
   const [best] = holding.toSorted(
     (one, other) =>
-      (one.rank ?? Infinity) - (other.rank ?? Infinity) || other.count - one.count || one.index - other.index,
+      (one.rank ?? Infinity) - (other.rank ?? Infinity) ||
+      Number(one.isOfServer) - Number(other.isOfServer) ||
+      other.count - one.count ||
+      one.index - other.index,
   )
   const named = columns.filter(({ rank }) => rank !== undefined).toSorted((a, b) => Number(a.rank) - Number(b.rank))[0]
   const chosen = best ?? named

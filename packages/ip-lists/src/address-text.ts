@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net'
+import { stripVTControlCharacters } from 'node:util'
 import { canonicalAddress, dotted } from '@ipfleet/net/canonical-address.ts'
 
 /** More of one network or range are an error: a /16 of IPv4 has as many. */
@@ -6,22 +7,27 @@ export const maxExpanded = 65_536
 
 export class NetworkTooLarge extends Error {}
 
+/** `9.9.9.9.53 > 10.0.0.1.4242: UDP`, and a column of `netstat`. */
+const dottedPort = String.raw`\.\d{1,5}(?: >| {2}|(?<=> [\d.]+):)`
+
 /**
  * What stands around addresses, and may be a candidate. IPv6 first: it may end in an IPv4 address. HAProxy puts a port
- * behind an IPv6 address without brackets, which shows where it has five digits. Versions that browsers tell reduced
- * (`Chrome/120.0.0.0`) are none, nor are hardware addresses.
+ * behind an IPv6 address without brackets, which shows where it has five digits; tcpdump and the netstat of BSD put one
+ * behind a dot. Versions that browsers tell reduced (`Chrome/120.0.0.0`) are none, nor are hardware addresses.
  */
 const candidates = new RegExp(
   [
-    String.raw`(?<![\w:.])(?!(?:[\da-f]{2}:){7}[\da-f]{2}(?!\w))[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}(?:\.\d{1,3}){0,3}(?=:\d{5}(?!\w)|(?!:?[\da-f]))`,
-    String.raw`(?<![\w.])(?!(?<=\w\/)\d+\.0\.0\.0)\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)`,
+    String.raw`(?<![\w:.])(?!(?:[\da-f]{2}:){7}[\da-f]{2}(?!\w))[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?(?=:\d{5}(?!\w)|(?!\w|:[\da-f]))`,
+    String.raw`(?<![\w.])(?!(?<=\w\/)\d+\.0\.0\.0)\d{1,3}(?:\.\d{1,3}){3}(?=${dottedPort}|(?!\.?\w))`,
   ].join('|'),
   'gi',
 )
 
 /** Every address in a text (a line of a log, `X-Forwarded-For`), in its canonical spelling and in its order. */
 export function addressesIn(text: string): string[] {
-  return [...refanged(text).matchAll(candidates)].flatMap(([found]) => {
+  // A colour for a terminal ends in a letter, which would seem to belong to what is behind it.
+  const plain = text.includes('\u001b') ? stripVTControlCharacters(text) : text
+  return [...refanged(plain).matchAll(candidates)].flatMap(([found]) => {
     const port = /^(.*\.\d+):\d+$/.exec(found)?.[1]
     return canonicalAddress(port ?? found.replace(/(?<!:):$/, '')) ?? []
   })
@@ -140,6 +146,7 @@ const withoutNote = (text: string): string =>
   text
     .replace(/\s[#;].*$/, '')
     .trim()
+    .replace(/,$/, '')
     .replace(/^(["'`])(.*)\1$/, '$2')
     .trim()
 

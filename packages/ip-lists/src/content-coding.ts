@@ -27,11 +27,12 @@ const zstdWindowLog = 23
 const nothingAfter = { chunkSize, rejectGarbageAfterEnd: true }
 
 const gzip: ContentCoding = { name: 'gzip', windowBytes: 0, inflater: () => createGunzip({ chunkSize }) }
-const zstd: ContentCoding = {
+const zstdUpTo = (windowLog: number): ContentCoding => ({
   name: 'zstd',
-  windowBytes: 2 ** zstdWindowLog,
-  inflater: () => createZstdDecompress({ ...nothingAfter, params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLog } }),
-}
+  windowBytes: 2 ** windowLog,
+  inflater: () => createZstdDecompress({ ...nothingAfter, params: { [constants.ZSTD_d_windowLogMax]: windowLog } }),
+})
+const zstd = zstdUpTo(zstdWindowLog)
 /** RFC 7932 §9.1: a window has at most 16 MiB. */
 const brotli: ContentCoding = { name: 'br', windowBytes: 2 ** 24, inflater: () => createBrotliDecompress(nothingAfter) }
 const deflate: ContentCoding = {
@@ -49,11 +50,17 @@ const byName = new Map([
 /** With the bytes that what is coded by it begins with. */
 export type ShownCoding = readonly [ContentCoding, Buffer]
 
-/** No text in UTF-8 begins with these bytes, so that a compressed file is recognised without a header field. */
-const magics: readonly ShownCoding[] = [
-  [gzip, Buffer.from([0x1f, 0x8b, 0x08])],
-  [zstd, Buffer.from([0x28, 0xb5, 0x2f, 0xfd])],
+/** How zstd begins: with a frame, or with a skippable one (RFC 8878 §3.1.2), as pzstd writes it. */
+const shownZstd = (coding: ContentCoding): readonly ShownCoding[] => [
+  [coding, Buffer.from([0x28, 0xb5, 0x2f, 0xfd])],
+  [coding, Buffer.from([0x50, 0x2a, 0x4d, 0x18])],
 ]
+
+/** No text in UTF-8 begins with these bytes, so that a compressed file is recognised without a header field. */
+const magics: readonly ShownCoding[] = [[gzip, Buffer.from([0x1f, 0x8b, 0x08])], ...shownZstd(zstd)]
+
+/** For files of one's own, which `zstd --ultra` and `zstd --long` pack with larger windows: what `zstd -d` reads. */
+export const zstdOfFiles = shownZstd(zstdUpTo(27))
 
 export const maxMagicLength = 6
 
@@ -72,9 +79,9 @@ export function codingNamed(contentEncoding = ''): ContentCoding | undefined {
   })
 }
 
-/** The coding that the first bytes of the body show. @param more codings that the caller knows */
+/** The coding that the first bytes of the body show. @param more codings that the caller prefers */
 export function codingShown(head: Buffer, more: readonly ShownCoding[] = []): ContentCoding | undefined {
-  return [...magics, ...more].find(([, magic]) => head.subarray(0, magic.length).equals(magic))?.[0]
+  return [...more, ...magics].find(([, magic]) => head.subarray(0, magic.length).equals(magic))?.[0]
 }
 
 /** RFC 1950 §2.2: method 8, and the first two bytes are a multiple of 31. */

@@ -31,7 +31,26 @@ test.each([
   ['an index without a name', ';ip;n\n0;8.8.8.8;1\n', { delimiter: ';', bytes: 0 }],
   ['blanks before quotes', 'ip, name\n8.8.8.8, "x, y"\n', { delimiter: ',', bytes: 0, skipsBlanks: true }],
   ['a blank and a quote in a cell', 'ip,name\n8.8.8.8,"x, ""y"""\n', { delimiter: ',', bytes: 0 }],
+  ['decimal commas without a header', '8.8.8.8;1,5;2,5\n9.9.9.9;1,5;2,5\n', { delimiter: ';', bytes: 0 }],
+  ['decimal commas with a header', 'ip;b\n8.8.8.8;1,5,5,5\n', { delimiter: ';', bytes: 0 }],
+  [
+    'a comment that names the columns',
+    '# x\n# "first","ioc","n"\n"1", "8.8.8.8", "5"\n',
+    { delimiter: ',', bytes: 6, skipsBlanks: true },
+  ],
+  ['a comment that names the addresses', '#ip\tasn\n8.8.8.8\t1\n', { delimiter: '\t', bytes: 1 }],
+  ['numbered rows', '#,ip,n\n1,8.8.8.8,5\n', { delimiter: ',', bytes: 1 }],
+  ['a comment with a comma', '# by x, y\n8.8.8.8,1\n', { delimiter: ',', bytes: 10 }],
+  ['a row that is commented out', '# 9.9.9.9,1,2\n8.8.8.8,1,2\n', { delimiter: ',', bytes: 14 }],
+  ['backslashes', 'ip,n\n8.8.8.8,"say \\"hi\\""\n', { delimiter: ',', bytes: 0, isBackslashed: true }],
+  ['a backslash at the end of a cell', 'ip,n\n8.8.8.8,"C:\\"\n', { delimiter: ',', bytes: 0 }],
   ['nothing', '', { delimiter: ',', bytes: 0 }],
 ])('the form of a table is read from its first lines: %s', (_, text, expected) => {
-  expect(csvPreamble(Buffer.from(text))).toEqual({ header: undefined, skipsBlanks: false, ...expected })
+  expect(csvPreamble(Buffer.from(text))).toEqual({
+    header: undefined,
+    hasComments: text.startsWith('#'),
+    skipsBlanks: false,
+    isBackslashed: false,
+    ...expected,
+  })
 })

@@ -1,13 +1,20 @@
-import { addressNameRank } from './address-columns.ts'
+import { addressNameRank, isBareAddress } from './address-columns.ts'
 import { maxInputBytes } from './line-inputs.ts'
 
 /** What stands before the rows of a table, and how they are written. */
 export interface CsvPreamble {
   readonly delimiter: string
-  /** Bytes before the first row: `sep=;`, titles, comments (`#`, or `;` and a blank) and blank lines. */
+  /**
+   * Bytes before the first row: `sep=;`, titles, comments (`#`, or `;` and a blank) and blank lines. Where the last
+   * comment names the columns (`#ip,asn`), the first row is behind its sign.
+   */
   readonly bytes: number
-  /** The names that a comment lists: `#fields` (Zeek), `#Fields:` (W3C, CloudFront). Comments further on are no rows. */
+  /** The names that a comment lists: `#fields` (Zeek), `#Fields:` (W3C, CloudFront). Nothing is quoted there. */
   readonly header: readonly string[] | undefined
+  /** Lines that begin with `#` are comments further on too. */
+  readonly hasComments: boolean
+  /** A backslash stands before quotes in quotes, as Spark and MySQL write them. */
+  readonly isBackslashed: boolean
   /** Blanks stand between delimiters and quotes (`1, "x, y"`), and are no part of cells. */
   readonly skipsBlanks: boolean
 }
@@ -20,17 +27,21 @@ const comparedLines = 20
 
 /** Inside of quotes a quote is doubled. */
 const blankAndQuote = /[,;|] +"(?!")/
+/** No cell of RFC 4180 has these: there a quote that is not doubled ends a cell. */
+const backslashAndQuote = /\\"[^",;|\t\r\n]/
 
 /** @param head the first bytes of a table */
 export function csvPreamble(head: Buffer): CsvPreamble {
   const lines = head.toString('latin1', 0, Math.min(head.length, maxInputBytes)).split(/(?<=\n)/)
   let header: readonly string[] | undefined
   let separator: string | undefined
+  let hasComments = false
   let at = 0
   for (; at < lines.length; at += 1) {
     const line = (lines[at] ?? '').trim()
     const fields = /^#\s*fields:?\s+(.*)$/i.exec(line)?.[1]
     const said = /^"?sep=(.|\\t)"?$/i.exec(line)?.[1]
+    hasComments ||= line.startsWith('#')
     if (fields !== undefined) header = fields.split(/\s+/)
     else if (said !== undefined && at === 0) separator = said === String.raw`\t` ? '\t' : said
     else if (line !== '' && !/^(?:#|; )/.test(line)) break
@@ -40,23 +51,55 @@ export function csvPreamble(head: Buffer): CsvPreamble {
   const rest = lines.slice(at, at + comparedLines)
   const delimiter = separator ?? delimiterOf(rest, header)
   const titles = header === undefined ? titleLines(rest, delimiter) : 0
-  const skipped = lines.slice(0, at + titles).join('')
-  const skipsBlanks = /[,;|]/.test(delimiter) && blankAndQuote.test(lines.slice(at + titles).join(''))
-  return { delimiter, bytes: Buffer.byteLength(skipped, 'latin1'), header, skipsBlanks }
+  const skipped = lines.slice(0, at + titles).join('').length
+  const named = header === undefined && titles === 0 ? namesInComment(lines[at - 1], rest[0], delimiter).length : 0
+  const table = lines.slice(at + titles).join('')
+  const skipsBlanks = /[,;|]/.test(delimiter) && blankAndQuote.test(table)
+  return {
+    delimiter,
+    bytes: skipped - named,
+    header,
+    hasComments,
+    skipsBlanks,
+    isBackslashed: backslashAndQuote.test(table),
+  }
 }
 
+/** What is behind the sign of a comment that has as many cells as the row below, if these are names of columns. */
+function namesInComment(comment = '', row = '', delimiter: string): string {
+  const text = /^#+ *(.*)$/s.exec(comment)?.[1] ?? ''
+  const [names, cells] = [text, row].map((line) =>
+    line
+      .replaceAll(/"[^"]*"/g, quoted)
+      .trimEnd()
+      .split(delimiter),
+  )
+  if (names === undefined || names.length !== cells?.length || names.some(isBareAddress)) return ''
+  const isHeader = names.length > 2 || (names.length === 2 && names.some((name) => addressNameRank(name) !== undefined))
+  return isHeader ? text : ''
+}
+
+/** A cell without its quotes, and without delimiters. */
+const quoted = (cell: string): string => cell.replaceAll(/[",;|\t]/g, '')
+
 /**
- * The one that is most often in the first line that has any, outside of quotes; by default a comma. Blanks separate where
+ * The one between which most lines have an address, or else that is most often in the first line that has any, outside of
+ * quotes; by default a comma. Blanks separate where
  * nothing else does and names say so: in W3C's extended log (IIS), and behind the header of a VPC flow log.
  */
 function delimiterOf(lines: readonly string[], header: CsvPreamble['header']): string {
   if (header !== undefined) return lines.some((line) => line.includes('\t')) ? '\t' : ' '
-  for (const line of lines) {
-    const plain = line.replaceAll(/"[^"]*"/g, '')
-    const counts = delimiters.map((delimiter) => ({ delimiter, count: plain.split(delimiter).length - 1 }))
-    const [most] = counts.toSorted((one, other) => other.count - one.count)
-    if (most && most.count > 0) return most.delimiter
-  }
+  const plain = lines.map((line) => line.replaceAll(/"[^"]*"/g, quoted))
+  const first = plain.find((line) => delimiters.some((delimiter) => line.includes(delimiter))) ?? ''
+  const [best] = delimiters
+    .map((delimiter) => ({
+      delimiter,
+      count: first.split(delimiter).length - 1,
+      rows: plain.filter((line) => line.split(delimiter).some(isBareAddress)).length,
+    }))
+    .filter(({ count }) => count > 0)
+    .toSorted((one, other) => other.rows - one.rows || other.count - one.count)
+  if (best) return best.delimiter
   return isSpaced(lines) ? ' ' : ','
 }
 

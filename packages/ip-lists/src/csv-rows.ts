@@ -23,10 +23,12 @@ const maxFields = 16_384
  */
 export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<CsvRow[]> {
   const { head, all } = await peek(pieces, ({ length }) => length >= preambleBytes)
-  const { delimiter, bytes, header, skipsBlanks } = csvPreamble(head)
+  const { delimiter, bytes, header, hasComments, skipsBlanks, isBackslashed } = csvPreamble(head)
   const parser = parse({
     delimiter,
-    ...(header && { comment: '#', comment_no_infix: true, quote: null }),
+    ...(header && { quote: null }),
+    ...(hasComments && { comment: '#', comment_no_infix: true }),
+    ...(isBackslashed && { escape: '\\' }),
     record_delimiter: ['\r\n', '\n', '\r'],
     ltrim: skipsBlanks,
     relax_column_count: true,

@@ -1,4 +1,5 @@
 import { pipeline, type Readable } from 'node:stream'
+import { errorCode } from '@ipfleet/core/error-code.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { codingNamed, codingShown, maxMagicLength, type ContentCoding, type ShownCoding } from './content-coding.ts'
 import { peek } from './peek.ts'
@@ -86,10 +87,16 @@ export class DecodedBody implements AsyncIterable<Buffer> {
       yield* inflater as AsyncIterable<Buffer>
     } catch (cause) {
       if (cause instanceof ProxyError) throw cause
+      if (errorCode(cause) === 'ZSTD_error_frameParameter_windowTooLarge') throw windowTooLarge(coding, cause)
       const message = `The ${coding.name} body is broken or cut short: no more than ${this.decodedBytes} bytes could be read of it`
       throw new ProxyError('bad_request', { message, cause })
     }
   }
+}
+
+function windowTooLarge({ windowBytes }: ContentCoding, cause: unknown): ProxyError {
+  const message = `The zstd body needs a window of over ${windowBytes} bytes: pack it without --long and --ultra, or unpack it first`
+  return new ProxyError('bad_request', { message, cause })
 }
 
 function tooLarge(why: string): ProxyError {
