@@ -62,17 +62,12 @@ export class App {
       const who = await this.#admit(req.headers['proxy-authorization'], context)
       const maxForwards = nextMaxForwards(context.method, context.fields.maxForwards)
       if (maxForwards.kind === 'answer here') return this.#answerHere(req, context, answer)
+      context.fields.maxForwards = maxForwards.value
       // A request that switches protocols becomes a tunnel.
       if (offer) slot = this.#deps.tunnelLimiter.reserve(context.client, who)
       const route = await this.#deps.targets.route(asked.target, who, 'forward', new ResponseSignal(res))
       const dialled = await this.#deps.targets.dial(context, route)
-      const line = {
-        method: context.method,
-        path: asked.path,
-        httpVersion: req.httpVersion,
-        maxForwards: maxForwards.value,
-      }
-      const head = forwardHead(line, asked.target, context, this.#deps.forward.disclosure)
+      const head = forwardHead(context, asked.target, req.httpVersion, this.#deps.forward.disclosure)
       const { method, fields } = context
       const client = { req, answer, upgrade: offer, fields, method, maxBodyBytes: 0 }
       new ForwardedRequest(this.#deps.forward, { ...client, context, head, route, dialled, slot }).start()

@@ -45,8 +45,7 @@ test.each<[string, CheckVerdict, SourceOutcome, AttemptEnd]>([
     const target = { host: '127.0.0.1', port: 9, isAddress: true }
     const signal = new AbortController().signal
     const request = { target, addresses: [{ address: '127.0.0.1', family: 4 } as const], session: undefined, signal }
-    const task = { request, families: [4] as const, deadlineMs: Infinity }
-    new FamilyAttempt(deps, task, { decided() {}, over: resolve }).start()
+    new FamilyAttempt(deps, [4], { request, deadlineMs: Infinity, decided() {}, over: resolve }).start()
   })
   expect(end).toEqual(expected)
   expect(pool.reported).toEqual([outcome])

@@ -20,15 +20,11 @@ export interface FamilyAttemptDeps {
 /** How an attempt ended by itself. */
 export type AttemptEnd = Exclude<Dialled, { kind: 'aborted' }>
 
-export interface AttemptOptions {
+/** The dial that an attempt is of. Is told how it goes; after `over` nothing more comes. */
+export interface AttemptOwner {
   readonly request: DialRequest
-  readonly families: readonly (4 | 6)[]
   /** When it must be over, by the monotonic clock. */
   readonly deadlineMs: number
-}
-
-/** Is told how an attempt goes. After `over` nothing more comes. */
-export interface AttemptOwner {
   /** A source has been taken for the first time, which decides the family. */
   decided(): void
   over(end: AttemptEnd): void
@@ -48,7 +44,7 @@ const maxPorts = 16
  */
 export class FamilyAttempt {
   readonly #deps: FamilyAttemptDeps
-  readonly #task: AttemptOptions
+  readonly #families: readonly (4 | 6)[]
   readonly #owner: AttemptOwner
   /** `host:port`. */
   readonly #site: string
@@ -65,11 +61,12 @@ export class FamilyAttempt {
   #timer: NodeJS.Timeout | undefined
   #over = false
 
-  constructor(deps: FamilyAttemptDeps, task: AttemptOptions, owner: AttemptOwner) {
+  /** @param families of which the pool chooses one */
+  constructor(deps: FamilyAttemptDeps, families: readonly (4 | 6)[], owner: AttemptOwner) {
     this.#deps = deps
-    this.#task = task
+    this.#families = families
     this.#owner = owner
-    this.#site = authorityOf(task.request.target)
+    this.#site = authorityOf(owner.request.target)
   }
 
   /** Undefined until a source is taken, and for a parent. */
@@ -79,9 +76,9 @@ export class FamilyAttempt {
 
   /** Takes a source from the pool, and connects. */
   start(): void {
-    const { request, families } = this.#task
+    const { request } = this.#owner
     const choice = this.#deps.pool.next({
-      families: this.#source?.family ? [this.#source.family] : families,
+      families: this.#source?.family ? [this.#source.family] : this.#families,
       site: this.#site,
       session: request.session,
       chosen: request.chosen,
@@ -118,13 +115,13 @@ export class FamilyAttempt {
   }
 
   #addressesFor({ family, parent }: Source): readonly TargetAddress[] {
-    const { target, addresses } = this.#task.request
+    const { target, addresses } = this.#owner.request
     if (parent?.dns === 'remote') return [nameAddress(target.host)]
     return addresses.filter((one) => family === undefined || one.family === family).slice(0, maxAddresses)
   }
 
   #connect(source: Source): void {
-    const { request, deadlineMs } = this.#task
+    const { request, deadlineMs } = this.#owner
     const { clock, parents, ports } = this.#deps
     const [to] = this.#addresses
     // The pool returned a family that was not requested.
@@ -152,7 +149,7 @@ export class FamilyAttempt {
 
   /** Of this machine: binds a local port of the source, unless the system chooses what the connection leaves from. */
   #open(source: Source, { address }: TargetAddress, localPort: number): void {
-    const { target, onread } = this.#task.request
+    const { target, onread } = this.#owner.request
     const to: TcpNetConnectOpts = { host: address, port: target.port, allowHalfOpen: true, noDelay: true }
     if (onread) to.onread = onread
     const isBound = source.address !== ''

@@ -87,24 +87,24 @@ const deadlines = new DeadlineWatch()
  */
 export class HappyEyeballs implements AttemptOwner {
   readonly #deps: DialerDeps
-  readonly #request: DialRequest
+  readonly request: DialRequest
   readonly #onEnd: (dialled: Dialled) => void
   readonly #families: readonly (4 | 6)[]
-  readonly #deadlineMs: number
+  readonly deadlineMs: number
   readonly #attempts: FamilyAttempt[] = []
   readonly #ends: AttemptEnd[] = []
   #delay: NodeJS.Timeout | undefined
 
   constructor(deps: DialerDeps, request: DialRequest, onEnd: (dialled: Dialled) => void) {
     this.#deps = deps
-    this.#request = request
+    this.request = request
     this.#onEnd = onEnd
     this.#families = familiesOf(request.addresses)
-    this.#deadlineMs = deps.clock.nowMs() + deps.connectTimeoutMs
+    this.deadlineMs = deps.clock.nowMs() + deps.connectTimeoutMs
   }
 
   start(): void {
-    const { signal } = this.#request
+    const { signal } = this.request
     if (signal.aborted) {
       this.#onEnd({ kind: 'aborted' })
       return
@@ -128,11 +128,7 @@ export class HappyEyeballs implements AttemptOwner {
   }
 
   #begin(families: readonly (4 | 6)[]): void {
-    const attempt = new FamilyAttempt(
-      this.#deps,
-      { request: this.#request, families, deadlineMs: this.#deadlineMs },
-      this,
-    )
+    const attempt = new FamilyAttempt(this.#deps, families, this)
     this.#attempts.push(attempt)
     attempt.start()
   }
@@ -145,7 +141,7 @@ export class HappyEyeballs implements AttemptOwner {
 
   /** Whether one source only will do. */
   get #isHard(): boolean {
-    return this.#request.chosen !== undefined || this.#request.session?.hard === true
+    return this.request.chosen !== undefined || this.request.session?.hard === true
   }
 
   /** The families of a second attempt; none if it has begun, or is not allowed. */
@@ -157,7 +153,7 @@ export class HappyEyeballs implements AttemptOwner {
 
   /** A session keeps its address as long as it connects, so the second family waits much longer. */
   get #secondDelayMs(): number {
-    return this.#request.session === undefined ? attemptDelayMs : this.#deps.connectTimeoutMs / 2
+    return this.request.session === undefined ? attemptDelayMs : this.#deps.connectTimeoutMs / 2
   }
 
   /** A failure of the target says more than a lack of sources. Of two failures, the later one. */
@@ -168,7 +164,7 @@ export class HappyEyeballs implements AttemptOwner {
   }
 
   checkDeadline(): void {
-    if (this.#deps.clock.nowMs() < this.#deadlineMs) return
+    if (this.#deps.clock.nowMs() < this.deadlineMs) return
     const sources = this.#attempts.map((attempt) => attempt.expire())
     this.#settle({ kind: 'failed', code: 'ETIMEDOUT', source: sources.find((source) => source !== undefined) })
   }
@@ -180,7 +176,7 @@ export class HappyEyeballs implements AttemptOwner {
   #settle(dialled: Dialled): void {
     deadlines.delete(this)
     clearTimeout(this.#delay)
-    this.#request.signal.removeEventListener('abort', this.#onAbort)
+    this.request.signal.removeEventListener('abort', this.#onAbort)
     for (const attempt of this.#attempts) attempt.stop()
     this.#onEnd(dialled)
   }

@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { Target } from '@ipfleet/net/target.ts'
-import { type Disclosure, forwardHead, type ForwardLine, traceEcho } from './forward-head.ts'
+import { type Disclosure, forwardHead, traceEcho } from './forward-head.ts'
 
 const nothing: Disclosure = { forwardedFor: false, realIp: false, via: false }
 const everything: Disclosure = { forwardedFor: true, realIp: true, via: true }
@@ -15,14 +15,19 @@ function headOf({
   raw = [],
   disclosure = nothing,
 }: {
-  line?: Partial<ForwardLine>
+  line?: {
+    readonly method?: string
+    readonly path?: string
+    readonly httpVersion?: string
+    readonly maxForwards?: string
+  }
   target?: Target
   raw?: readonly string[]
   disclosure?: Disclosure
 }): string {
-  const whole = { method: 'GET', path: '/', httpVersion: '1.1', maxForwards: undefined, ...line }
-  const context = { fields: new ForwardedHeaders(raw), client: '192.0.2.7', traceLines: '' }
-  return forwardHead(whole, target, context, disclosure)
+  const { method = 'GET', path = '/', httpVersion = '1.1', maxForwards } = line
+  const fields = Object.assign(new ForwardedHeaders(raw), { maxForwards })
+  return forwardHead({ method, path, fields, client: '192.0.2.7', traceLines: '' }, target, httpVersion, disclosure)
 }
 
 test.each<[Target, string]>([

@@ -11,26 +11,24 @@ export interface Disclosure {
   readonly via: boolean
 }
 
-export interface ForwardLine {
-  readonly method: string
-  /** Path and query, as the client wrote them; '' when it wrote none. */
-  readonly path: string
-  readonly httpVersion: string
-  /** The value of Max-Forwards after this hop. */
-  readonly maxForwards: string | undefined
-}
-
 /**
  * Request line and fields for the origin. Host is that of the target (RFC 9112 §3.2.2), and the client's own claims about
  * its address are replaced.
+ * @param clientVersion of HTTP
  */
 export function forwardHead(
-  { method, path, httpVersion, maxForwards }: ForwardLine,
+  {
+    method,
+    path,
+    fields,
+    client,
+    traceLines,
+  }: Pick<RequestContext, 'method' | 'path' | 'fields' | 'client' | 'traceLines'>,
   target: Target,
-  { fields, client, traceLines }: Pick<RequestContext, 'fields' | 'client' | 'traceLines'>,
+  clientVersion: string,
   disclosure: Disclosure,
 ): string {
-  const via = `${httpVersion} ${pseudonym}`
+  const via = `${clientVersion} ${pseudonym}`
   return (
     `${method} ${originForm(method, path)} HTTP/1.1\r\nHost: ${hostOf(target)}\r\n${fields.lines}` +
     (disclosure.forwardedFor ? `X-Forwarded-For: ${client}\r\n` : '') +
@@ -38,7 +36,7 @@ export function forwardHead(
     (disclosure.via ? `Via: ${fields.via === undefined ? via : `${fields.via}, ${via}`}\r\n` : '') +
     (fields.requestId === undefined ? '' : `X-Request-Id: ${fields.requestId}\r\n`) +
     traceLines +
-    (maxForwards === undefined ? '' : `Max-Forwards: ${maxForwards}\r\n`) +
+    (fields.maxForwards === undefined ? '' : `Max-Forwards: ${fields.maxForwards}\r\n`) +
     (fields.expectsContinue ? 'Expect: 100-continue\r\n' : '')
   )
 }

@@ -32,7 +32,7 @@ export class RequestContext {
   readonly fields: ForwardedHeaders
   user: string | undefined
   target: Target | undefined
-  /** Of a request for a URL: path and query. */
+  /** Of a request for a URL: path and query as the client wrote them; '' when it wrote none. */
   path = ''
   source: Source | undefined
   /** For the answer of an origin and that to CONNECT: the client's own request id, if it sent one. */
