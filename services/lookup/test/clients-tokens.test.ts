@@ -10,6 +10,7 @@ const tokens = {
   many: 'many-requests-token',
   units: 'three-units-token',
   batch: 'batch-units-token',
+  together: 'together-units-token',
   usage: 'usage-told-token',
 }
 let fleet: LocalFleet
@@ -24,6 +25,7 @@ beforeAll(async () => {
         `many=${tokens.many};requests=10000/day`,
         `units=${tokens.units};units=3/month`,
         `${tokens.batch};requests=100/hour;units=10/day`,
+        `together=${tokens.together};units=3/month`,
         `usage=${tokens.usage};requests=4/hour;units=9/day`,
       ].join(','),
     },
@@ -151,6 +153,15 @@ describe('a budget of upstream units', () => {
     expect((await ask(tokens.units, '/9.8.3.1')).status).toBe(200)
     expect((await ask(tokens.units, '/9.8.3.5')).status).toBe(429)
     expect(fleet.fake.callsTo('/9.8.3.5')).toHaveLength(0)
+  })
+
+  test('holds for requests that come together', async () => {
+    const failed = await ask(tokens.together, '/9.8.5.1?callback=1')
+    const replies = await Promise.all(Array.from({ length: 20 }, (_, at) => ask(tokens.together, `/9.8.5.${at}`)))
+    const answered = replies.filter(({ status }) => status === 200)
+    expect([failed.status, answered.length]).toEqual([400, 3])
+    expect(replies.filter(({ status }) => status === 429)).toHaveLength(17)
+    expect(fleet.fake.calls.filter(({ path }) => path.startsWith('/9.8.5.'))).toHaveLength(3)
   })
 
   test('a failure of upstream counts too: it was asked', async () => {

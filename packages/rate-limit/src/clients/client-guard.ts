@@ -4,6 +4,7 @@ import { type BudgetName, exposedFields, policyField, standingMember } from '../
 import type { SlidingWindow } from '../policy.ts'
 import type { Decision, PromptRateLimiter } from '../rate-limiter.ts'
 import { clientId, type ClientToken } from './client-tokens.ts'
+import { UnitsUnderWay } from './units-under-way.ts'
 import type { RequestHead } from '@ipfleet/http-server/fast-lane/request-head.ts'
 import { givenToken } from '@ipfleet/http-server/given-token.ts'
 import type { ResponseWriter } from '@ipfleet/http-server/response-writer.ts'
@@ -21,6 +22,8 @@ export interface Admission {
   readonly client: Client
   /** What was found for each budget that the client has. */
   readonly decisions: { readonly [Name in BudgetName]?: Decision | undefined }
+  /** How many units it may cost; undefined where they are not counted. */
+  readonly mostUnits?: number | undefined
 }
 
 /** What a client has of one of its budgets, in whole requests or units and whole seconds. */
@@ -48,6 +51,8 @@ export interface ClientBudget {
 }
 
 export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter } & {
+  /** How many processes share a budget. */
+  members(): number
   close(): Promise<void>
 }
 
@@ -58,11 +63,13 @@ export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'ov
 
 const budgetNames = ['requests', 'units'] as const satisfies readonly BudgetName[]
 const nothing: readonly string[] = []
+/** What a batch may cost. A longer list is more than one of these. */
+const mostUnitsOfPost = 1000
 
 /**
  * Decides who may ask, and how much: with CLIENT_TOKENS every look-up needs one of them and stays within its budgets. Requests
- * are counted when they come in; upstream units when they have been caused, so that requests under way together may
- * go beyond. A client without units left is still answered from this replica's memory, which costs none.
+ * are counted when they come in; upstream units when they have been caused. Near the end of a budget requests therefore
+ * wait for each other, and only the last one of each replica may go beyond. A client without units left is still answered from this replica's memory, which costs none.
  */
 export class ClientGuard {
   readonly counts: Record<ClientVerdict, number> = {
@@ -75,11 +82,13 @@ export class ClientGuard {
   readonly #clients: ReadonlyMap<string, Client>
   readonly #limiters: BudgetLimiters
   readonly #isCounted: IsCounted
+  readonly #underWay: UnitsUnderWay
 
   constructor(tokens: readonly ClientToken[], limiters: BudgetLimiters, isCounted: IsCounted) {
     this.#clients = new Map(tokens.map((token) => [clientId(token.secret), clientOf(token)]))
     this.#limiters = limiters
     this.#isCounted = isCounted
+    this.#underWay = new UnitsUnderWay(() => limiters.members())
   }
 
   /**
@@ -98,17 +107,34 @@ export class ClientGuard {
   }
 
   /**
-   * Counts the request and says whether it may go on. The budget fields are set on the answer either way.
-   * @param mayAskUpstream whether it may cost units: one that cannot needs none to be left
+   * Counts the request and says whether it may go on. The budget fields are set on the answer either way. What is admitted
+   * has to be settled, however it ends.
+   * @param mayAskUpstream whether it may cost units: one that cannot needs none to be left, and need not be settled
    * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`
    */
   async admit(req: IncomingMessage, res: ResponseWriter, mayAskUpstream = true): Promise<Admission> {
     const client = this.#identified(req, res)
+    const { id, units: budget } = client
+    if (budget === undefined || !mayAskUpstream) return this.#admitRequest(req, res, { client })
+    const mostUnits = req.method === 'POST' ? mostUnitsOfPost : 1
     // Units first: a request that is refused for want of them has not used up one of its requests.
-    const units = client.units && mayAskUpstream ? await this.#limiters.units.check(client.id, client.units) : undefined
+    const units = await this.#underWay.enter(id, mostUnits, () => this.#limiters.units.check(id, budget))
+    try {
+      return await this.#admitRequest(req, res, { client, units, mostUnits })
+    } catch (error) {
+      if (units.kind === 'allowed') this.#underWay.leave(id, mostUnits)
+      throw error
+    }
+  }
+
+  async #admitRequest(
+    req: IncomingMessage,
+    res: ResponseWriter,
+    { client, units, mostUnits }: Pick<Admission, 'client' | 'mostUnits'> & { readonly units?: Decision },
+  ): Promise<Admission> {
     const isFree = units?.kind === 'limited' || this.#isCounted(req)
     const requests = client.requests && (await this.#takeRequest(client.id, client.requests, isFree))
-    const admission = { client, decisions: { requests, units } }
+    const admission = { client, decisions: { requests, units }, mostUnits }
     setFields(res, admission)
     if (units?.kind === 'limited') throw this.#refused('over_units', overLimit('units', units))
     if (requests?.kind === 'limited' && !isFree) throw this.#refused('over_requests', overLimit('requests', requests))
@@ -127,13 +153,16 @@ export class ClientGuard {
   }
 
   /** Counts the upstream units that an admitted request has caused, before its answer is written. */
-  settle(res: ResponseWriter, { client, decisions }: Admission, units: number): void {
-    if (units === 0 || client.units === undefined || decisions.units === undefined) return
+  settle(res: ResponseWriter, { client, decisions, mostUnits }: Admission, units: number): void {
     const { units: before } = decisions
-    // Not waited for: the answer is there, and the count can follow.
-    void this.#limiters.units.charge(client.id, client.units, units)
-    const after = { ...before, remaining: Math.max(0, before.remaining - units) }
-    setFields(res, { client, decisions: { ...decisions, units: after } })
+    if (mostUnits === undefined || before === undefined || client.units === undefined) return
+    if (units > 0) {
+      // Not waited for: the answer is there, and the count can follow.
+      void this.#limiters.units.charge(client.id, client.units, units)
+      const after = { ...before, remaining: Math.max(0, before.remaining - units) }
+      setFields(res, { client, decisions: { ...decisions, units: after } })
+    }
+    this.#underWay.leave(client.id, mostUnits)
   }
 
   /** All clients with what they have used, for operators: one entry for each budget, or one without. */

@@ -37,7 +37,7 @@ export function createClientGuard({
 }
 
 function localLimiters(): BudgetLimiters {
-  return { requests: new LocalRateLimiter(), units: new LocalRateLimiter(), close: async () => {} }
+  return { requests: new LocalRateLimiter(), units: new LocalRateLimiter(), members: () => 1, close: async () => {} }
 }
 
 function fleetLimiters(link: RedisLink, service: string): BudgetLimiters {
@@ -50,7 +50,7 @@ function fleetLimiters(link: RedisLink, service: string): BudgetLimiters {
     await Promise.all([requests.close(), units.close()])
     await size.close()
   }
-  return { requests, units, close }
+  return { requests, units, members: () => size.count, close }
 }
 
 /** By verdict only: clients are not a closed set of labels. */

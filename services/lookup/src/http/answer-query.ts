@@ -71,8 +71,11 @@ export async function respond(
   try {
     // A client that may not ask learns nothing about the query.
     const admission = await deps.clients?.admit(req, res)
-    const callback = req.method === 'POST' ? undefined : callbackIn(req.url ?? '')
-    const answered = await findFor(deps, admission, res, find)
+    let callback: string | undefined
+    const answered = await findFor(deps, admission, res, () => {
+      if (req.method !== 'POST') callback = callbackIn(req.url ?? '')
+      return find()
+    })
     await send(deps, route, req, res, { answered, callback, startedMs })
   } catch (thrown) {
     throw toldWith(exhaustedStatusFor(req, deps.exhaustedStatus), failed(deps, route, res, thrown, startedMs))

@@ -1,0 +1,107 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { beforeEach, expect, test } from '@jest/globals'
+import type { Decision } from '../rate-limiter.ts'
+import { UnitsUnderWay } from './units-under-way.ts'
+
+let left: number
+let members: number
+let underWay: UnitsUnderWay
+beforeEach(() => {
+  left = 10
+  members = 1
+  underWay = new UnitsUnderWay(() => members)
+})
+
+const check = async (): Promise<Decision> => {
+  const standing = { limit: 10, remaining: left, resetMs: 1000 }
+  return left > 0 ? { kind: 'allowed', ...standing } : { kind: 'limited', retryAfterMs: 1000, ...standing }
+}
+
+/** So many requests at once; `kinds` are those that have been let in or refused by now. */
+function enter(count: number, most = 1): { readonly kinds: readonly string[] } {
+  const kinds: string[] = []
+  for (let one = 0; one < count; one += 1) void underWay.enter('a', most, check).then(({ kind }) => kinds.push(kind))
+  return { kinds }
+}
+/** All that can go on without an end has done so. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await nextTurn()
+}
+const end = (cost: number, most = 1): void => {
+  left -= cost
+  underWay.leave('a', most)
+}
+const allowed = (count: number): string[] => Array(count).fill('allowed')
+
+test('as many are under way as there are units', async () => {
+  const requests = enter(30)
+  await settled()
+  expect(requests.kinds).toEqual(allowed(10))
+})
+
+test('what costs nothing lets the next one in', async () => {
+  const requests = enter(12)
+  await settled()
+  end(0)
+  await settled()
+  expect(requests.kinds).toEqual(allowed(11))
+})
+
+test('those that wait are refused once nothing is left', async () => {
+  const requests = enter(12)
+  await settled()
+  for (let one = 0; one < 10; one += 1) end(1)
+  await settled()
+  expect(requests.kinds).toEqual([...allowed(10), 'limited', 'limited'])
+})
+
+test('of several processes each takes its part, and one request at the least', async () => {
+  members = 4
+  const requests = enter(9)
+  await settled()
+  expect(requests.kinds).toEqual(allowed(2))
+  left = 1
+  end(0)
+  end(0)
+  await settled()
+  expect(requests.kinds).toEqual(allowed(3))
+})
+
+test('what may cost more than there is goes alone', async () => {
+  const lists = enter(3, 1000)
+  await settled()
+  expect(lists.kinds).toEqual(allowed(1))
+  end(4, 1000)
+  await settled()
+  expect(lists.kinds).toEqual(allowed(2))
+  end(40, 1000)
+  await settled()
+  expect(lists.kinds).toEqual([...allowed(2), 'limited'])
+})
+
+test('what ends while it is asked what is left is asked for again', async () => {
+  left = 1
+  const [first, second] = [enter(1), Promise.withResolvers<Decision>()]
+  await settled()
+  const late = await check()
+  let asked = 0
+  const next = underWay.enter('a', 1, () => (asked++ === 0 ? second.promise : check()))
+  await settled()
+  end(1)
+  second.resolve(late)
+  expect([first.kinds, (await next).kind, asked]).toEqual([allowed(1), 'limited', 2])
+})
+
+test('a check that fails keeps out no other', async () => {
+  const failing = underWay.enter('a', 1, () => Promise.reject(new Error('no')))
+  const next = underWay.enter('a', 1, check)
+  await expect(failing).rejects.toThrow('no')
+  expect((await next).kind).toBe('allowed')
+})
+
+test('clients do not wait for each other', async () => {
+  left = 1
+  enter(5)
+  await settled()
+  expect((await underWay.enter('b', 1, check)).kind).toBe('allowed')
+})
