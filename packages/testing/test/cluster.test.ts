@@ -44,6 +44,8 @@ beforeAll(async () => {
     IPINFO_API_BASE_URL: fake.apiUrl,
     CLIENT_TOKENS: ['any-client', ...limited.map((token) => `${token};requests=5/day`)].join(),
     QUOTA_POLL_SECONDS: '0',
+    // For a busy machine, on which a batch over all nodes may take more than the default of 5 s.
+    REQUEST_TIMEOUT_MS: '20000',
     STALE_WHILE_REVALIDATE_SECONDS: '0',
     DRAIN_MS: '0',
   }
