@@ -31,8 +31,11 @@ export function requestGuard({ maxTargetLength = 4096, takesAsterisk = false }: 
   }
 }
 
-/** `name`, `192.0.2.1` or `[2001:db8::1]`, each perhaps with a port. Underscores are common in container names. */
-export const hostForm = /^(?:[\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
+/**
+ * `name`, `192.0.2.1` or `[2001:db8::1]`, each perhaps with a port, which may be empty (RFC 3986 §3.2.3). Underscores are
+ * common in container names. Clients also send names in UTF-8 (IDN) or with escapes, and the zone of an address.
+ */
+export const hostForm = /^(?:(?:[\w.~\x80-\xff-]|%[\da-f]{2})+|\[[\da-f:.]+(?:%[\w.~%-]+)?\])(?::\d{0,5})?$/i
 
 const HOST = 'host'
 const TRANSFER_ENCODING = 'transfer-encoding'
