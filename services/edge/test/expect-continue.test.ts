@@ -45,6 +45,24 @@ test('the client is told to go on when the backend says so, and not before', asy
   await client.saw('HTTP/1.1 201 Created')
 })
 
+test('a client that was told to go on keeps its connection', async () => {
+  await announce('Content-Length: 4', 'Expect: 100-continue')
+  const server = await backend.accept()
+  await server.saw('\r\n\r\n')
+  server.write('HTTP/1.1 100 Continue\r\n\r\n')
+  await client.saw('100 Continue')
+  client.write('body')
+  await server.saw('body')
+  server.write('HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+  expect(await client.saw('Created')).not.toMatch(/^Connection: close\r$/im)
+  clients += 1
+  client.write(`GET /next HTTP/1.1\r\nHost: a\r\nX-Client: ${clients}\r\n\r\n`)
+  const next = await backend.accept()
+  await next.saw('GET /next')
+  next.write('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nnext')
+  await client.saw('next')
+})
+
 test('a client that does not wait is served all the same', async () => {
   await announce('Transfer-Encoding: chunked', 'Expect: 100-continue')
   client.write('4\r\nbody\r\n0\r\n\r\n')

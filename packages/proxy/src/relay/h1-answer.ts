@@ -19,6 +19,9 @@ export class H1Answer implements ClientAnswer {
 
   constructor(res: ServerResponse) {
     this.#res = res
+    // Node 26.10 then sends control characters in a field other than NUL, CR and LF (lib/_http_outgoing.js,
+    // `_isLenientHeaderValidation`). The option of the server that sets it changes how requests are read as well.
+    Object.assign(res, { httpValidation: 'relaxed' })
     res.once('close', () => this.listener.clientGone())
   }
 
@@ -40,6 +43,8 @@ export class H1Answer implements ClientAnswer {
     const { req, socket } = this.#res
     if (req.httpVersionMinor === 0 || socket === null || this.begun) return
     this.#res.writeInformation(status, fields)
+    // As `writeContinue` of Node 26.10 does: without it the connection ends with the answer. Not in its types.
+    if (status === 100) Object.assign(this.#res, { ['_sent100']: true })
   }
 
   whole(head: Omit<AnswerStart, 'framing'>, fields: RawFields, body: Buffer): void {
