@@ -164,6 +164,47 @@ describe('an answer whose lines end in LF alone', () => {
   })
 })
 
+test('chunks in an answer of HTTP/1.0 are taken off, and its connection is not used again', async () => {
+  const bytes = 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n'
+  client.write('GET /first HTTP/1.1\r\nHost: a\r\n\r\n')
+  const server = await asked()
+  server.write(bytes)
+  expect(await client.saw('0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n4\r\nbody\r\n0\r\n\r\n$/)
+  expect(await server.ended).toBe('closed')
+  expect(await overH2(bytes)).toMatchObject({ status: 200, body: 'body' })
+})
+
+test('control characters in a field reach a client of HTTP/1 as they are; in a reason, and over HTTP/2, they become blanks', async () => {
+  const value = 'a\x01\x08\x0b\x1b$B\x1f\x7fb'
+  const fields = [`X-Name: ${value}`, attachment(value), 'Content-Length: 4', closes]
+  const head = `HTTP/1.1 200 O\x1bK\r\n${fields.join('\r\n')}\r\n\r\n`
+  for (const isLate of [false, true]) {
+    client.text = ''
+    const lines = (await overH1(head, 'body', isLate)).split('\r\n')
+    expect(lines).toEqual(expect.arrayContaining(['HTTP/1.1 200 O K', ...fields.slice(0, 3), 'body']))
+  }
+  expect((await overH2(`${head}body`)).fields).toContainEqual(['x-name', 'a    $B  b'])
+})
+
+test.each(['constructor', '__proto__', 'toString'])('a field named %s is passed on', async (name) => {
+  const bytes = `HTTP/1.1 200 OK\r\n${name}: a\r\n${name}: b\r\n${closes}\r\nTransfer-Encoding: chunked\r\n\r\n`
+  const { status, fields, trailers } = await overH2(`${bytes}0\r\n${name}: c\r\n\r\n`)
+  expect([status, fields.filter(([given]) => given === name.toLowerCase()).map(([, value]) => value)]).toEqual([
+    200,
+    ['a', 'b'],
+  ])
+  expect(trailers).toEqual([[name.toLowerCase(), 'c']])
+  expect(await overH1(bytes, '0\r\n\r\n', true)).toContain(`\r\n${name}: a\r\n${name}: b\r\n`)
+})
+
+test.each([
+  ['of a known length', 'Content-Length: 4\r\n\r\nbody', 'body'],
+  ['in chunks', 'Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n', 'body'],
+  ['of no byte in chunks', 'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n', ''],
+])('a body with 205 is passed on over HTTP/2: %s', async (_what, rest, body) => {
+  expect(await overH2(`HTTP/1.1 205 Reset Content\r\n${closes}\r\n${rest}`)).toMatchObject({ status: 205, body })
+})
+
 describe('a body where there can be none', () => {
   const ok = 'HTTP/1.1 200 OK\r\n'
   const chunked = 'Transfer-Encoding: chunked\r\n\r\n'

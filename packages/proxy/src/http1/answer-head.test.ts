@@ -22,6 +22,7 @@ describe('a status line', () => {
   test.each([
     ['HTTP/1.1 200 OK', '1.1', 200, 'OK'],
     ['HTTP/1.0 404 Not Found', '1.0', 404, 'Not Found'],
+    ['HTTP/1.1 200 O\x1bK\x7f', '1.1', 200, 'O K '],
     ['HTTP/1.1 200 ', '1.1', 200, ''],
     ['HTTP/1.1 200', '1.1', 200, ''],
     ['HTTP/1.1 599 \tx ', '1.1', 599, '\tx '],
@@ -54,7 +55,7 @@ describe('a status line', () => {
     'HTTP/1.1 200OK',
     'HTTP/1.1 200 OK\r',
     'HTTP/1.1 200 O\0K',
-    'HTTP/1.1 200 \x7f',
+    'HTTP/1.1 200 O\rK',
     'ICY 200 OK',
     'SSH-2.0-OpenSSH_9.6',
     '<html>',
@@ -181,9 +182,9 @@ describe('the length of the body', () => {
     expect(messageOf(() => ok(`Transfer-Encoding: ${value}`))).toBe(message)
   })
 
-  test('cannot be told by chunks in HTTP/1.0', () => {
-    const lines = ['HTTP/1.0 200 OK', 'Transfer-Encoding: chunked']
-    expect(messageOf(() => parse(lines))).toBe('Transfer-Encoding in HTTP/1.0')
+  test('may be told by chunks in HTTP/1.0, after which nothing follows', () => {
+    const lines = ['HTTP/1.0 200 OK', 'Transfer-Encoding: chunked', 'Connection: keep-alive']
+    expect(parse(lines)).toMatchObject({ framing: 'chunked', keepsAlive: false })
   })
 
   test.each([

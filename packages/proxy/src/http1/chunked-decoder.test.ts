@@ -61,6 +61,11 @@ describe('the same body comes out wherever the input is split', () => {
       { body: '01234567890123456789', trailers: [], rest: '' },
     ],
     ['extensions', '2;a=b;c="d e"\r\nhi\r\n1 ; x\r\n!\r\n0;last\r\n\r\n', { body: 'hi!', trailers: [], rest: '' }],
+    [
+      'sizes filled with zeros',
+      '0000000000000002\r\nhi\r\n0000000000000000\r\n\r\n',
+      { body: 'hi', trailers: [], rest: '' },
+    ],
     ['blanks after the size', '2  \t\r\nhi\r\n0 \r\n\r\n', { body: 'hi', trailers: [], rest: '' }],
     [
       'trailers',
@@ -111,8 +116,8 @@ describe('what could be read in two ways is refused wherever it is split', () =>
     ['a trailer without a colon', '0\r\nA\r\n\r\n', 'a field line has no colon'],
     ['a folded trailer', '0\r\nA: b\r\n c\r\n\r\n', 'a field line has no colon'],
     ['a trailer of CR', '0\r\n\r\r\n\r\n', 'a field line has no colon'],
-    ['a bare CR in a trailer', '0\r\nA: b\rc\r\n\r\n', 'a field value holds a control character'],
-    ['a CR too many after a trailer', '0\r\nA: b\r\r\nC: d\r\n\r\n', 'a field value holds a control character'],
+    ['a bare CR in a trailer', '0\r\nA: b\rc\r\n\r\n', 'a field value holds a CR or NUL'],
+    ['a CR too many after a trailer', '0\r\nA: b\r\r\nC: d\r\n\r\n', 'a field value holds a CR or NUL'],
     ['a space before a trailer’s colon', '0\r\nA : b\r\n\r\n', 'a field name is malformed'],
   ])('%s', (_what, text, message) => {
     const whole = bytes(text)

@@ -14,8 +14,8 @@ const LF = 0x0a
 /** Of a chunk's size line, extensions included. */
 const maxSizeLine = 4096
 const maxTrailers = 16_384
-/** RFC 9112 §7.1, with as many digits as a safe integer has. */
-const sizeLine = /^([\dA-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
+/** RFC 9112 §7.1, with as many digits as a safe integer has, behind zeros that fill a field (`%016x`). */
+const sizeLine = /^0*([\dA-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
 
 /** Shorter parts that come together are passed on together: each costs as much as a long one. */
 const shortPart = 4096

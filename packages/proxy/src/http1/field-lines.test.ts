@@ -96,6 +96,10 @@ describe('field lines', () => {
     expect(fieldsOf(`A: ${bytes}\r\nB: http://x:80`)).toEqual(['A', bytes, 'B', 'http://x:80'])
   })
 
+  test('keep control characters that end no line', () => {
+    expect(fieldsOf('A: \x0b1\x1b\r\nB: \x7f')).toEqual(['A', '\x0b1\x1b', 'B', '\x7f'])
+  })
+
   test('may end in LF alone', () => {
     expect(fieldsOf('A: 1\nB: 2\r\nC:\nD: 4')).toEqual(['A', '1', 'B', '2', 'C', '', 'D', '4'])
   })
@@ -113,14 +117,12 @@ describe('field lines', () => {
     ['a space before the colon', 'A : 1', 'a field name is malformed'],
     ['a tab before the colon', 'Transfer-Encoding\t: chunked', 'a field name is malformed'],
     ['no name', ': 1', 'a field name is malformed'],
-    ['a bare CR', 'A: 1\rB: 2', 'a field value holds a control character'],
-    ['a CR before the CRLF', 'A: 1\r\r\nB: 2', 'a field value holds a control character'],
+    ['a bare CR', 'A: 1\rB: 2', 'a field value holds a CR or NUL'],
+    ['a CR before the CRLF', 'A: 1\r\r\nB: 2', 'a field value holds a CR or NUL'],
     ['a bare LF in a name', 'A\nB: 2', 'a field line has no colon'],
     ['obs-fold behind a bare LF', 'A: 1\n B: 2', 'a field name is malformed'],
-    ['a CR before the LF and one more', 'A: 1\r\r\n', 'a field value holds a control character'],
-    ['NUL', 'A: 1\0', 'a field value holds a control character'],
-    ['DEL', 'A: \x7f', 'a field value holds a control character'],
-    ['a vertical tab', 'A: \x0b', 'a field value holds a control character'],
+    ['a CR before the LF and one more', 'A: 1\r\r\n', 'a field value holds a CR or NUL'],
+    ['NUL', 'A: 1\0', 'a field value holds a CR or NUL'],
     ['an empty line', 'A: 1\r\n\r\nB: 2', 'a field line has no colon'],
   ])('are refused for %s', (_what, text, message) => {
     expect(faultOf(() => fieldsOf(text))).toMatchObject({ kind: 'garbled', message })

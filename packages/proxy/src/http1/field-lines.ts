@@ -32,8 +32,9 @@ const roles = new Map<string, FieldRole>([
 
 /** RFC 9110 §5.6.2: token. */
 const tokenForm = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
+/** RFC 9110 §5.5. Other control characters are passed on: servers send them, and there is one way to read them. */
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const controlCharacter = /[\0-\x08\x0a-\x1f\x7f]/
+const lineBreaking = /[\0\r]/
 
 /** Servers send the same few names again and again; each spelling is checked once. */
 const known = new Map<string, FieldName>()
@@ -72,7 +73,7 @@ function forgetAll(): void {
 
 /**
  * Calls back for each field line of `text` from `start` on; the last one ends in nothing, the others in CRLF, or in LF
- * alone (RFC 9112 §2.2). A line that continues the one before (obs-fold), a bare CR, and other control characters are
+ * alone (RFC 9112 §2.2). A line that continues the one before (obs-fold), a bare CR, and NUL are
  * faults: two readers would read them in two ways.
  * @throws UpstreamFault `garbled`
  */
@@ -83,7 +84,7 @@ export function eachField(text: string, start: number, take: (name: FieldName, v
     const end = next < 0 ? text.length : lineEnd(text, next)
     const name = nameAt(text, at, end, before)
     const value = trimmed(text, at + name.spelling.length + 1, end)
-    if (controlCharacter.test(value)) throw new UpstreamFault('garbled', 'a field value holds a control character')
+    if (lineBreaking.test(value)) throw new UpstreamFault('garbled', 'a field value holds a CR or NUL')
     take(name, value)
     before = name
     at = next < 0 ? text.length : next + 1

@@ -92,7 +92,8 @@ export class H2Answer implements ClientAnswer {
   }
 
   #respond(status: number, fields: RawFields, options: ServerStreamResponseOptions): void {
-    if (status <= maxNodeStatus) this.#stream.respond({ ...headersOf(fields), ':status': status }, options)
+    if (status <= maxNodeStatus && status !== RESET_CONTENT)
+      this.#stream.respond({ ...headersOf(fields), ':status': status }, options)
     // Only in a flat list does Node leave the value as it is; its types want a string.
     else this.#stream.respond([':status', new UncheckedStatus(status) as unknown as string, ...fields], options)
   }
@@ -109,11 +110,12 @@ export class H2Answer implements ClientAnswer {
 }
 
 const maxNodeStatus = 599
+const RESET_CONTENT = 205
 
 /**
  * Node 26.10 refuses to send a status above 599 over HTTP/2 (lib/internal/http2/core.js,
- * `validatePreparedResponseHeaders`). It judges the number and sends the text. RFC 9110 §15 has clients take such a
- * status for a 5xx.
+ * `validatePreparedResponseHeaders`), and ends the stream of a 205 before its body, although servers send one. It judges
+ * the number and sends the text. RFC 9110 §15 has clients take a status above 599 for a 5xx.
  */
 class UncheckedStatus {
   readonly #status: number
@@ -131,11 +133,17 @@ class UncheckedStatus {
   }
 }
 
+/** nghttp2 1.52, with which curl and others read, takes an answer with one of these for broken. HTTP/1 has them as they came. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const refusedByClients = /[\0-\x08\x0a-\x1f\x7f]/g
+
 /** Repeated fields become lists; all names are lower case (RFC 9113 §8.2). Hop-by-hop ones are off already. */
 function headersOf(fields: RawFields): OutgoingHttpHeaders {
-  const headers: Record<string, string | string[]> = {}
-  for (const [spelling, value] of pairsOf(fields)) {
+  // `constructor` and `__proto__` are names of fields too.
+  const headers: Record<string, string | string[]> = Object.create(null)
+  for (const [spelling, given] of pairsOf(fields)) {
     const name = spelling.toLowerCase()
+    const value = given.replace(refusedByClients, ' ')
     const before = headers[name]
     if (before === undefined) headers[name] = value
     else headers[name] = typeof before === 'string' ? [before, value] : [...before, value]
