@@ -9,9 +9,13 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 const stamp = `${repository}node_modules/.ipfleet-installed`
 /** What `npx --no-install ipfleet` finds. pnpm links only the commands of what the repository itself depends on. */
 const command = `${repository}node_modules/.bin/ipfleet`
-/** Runs on the Node beside it, also from cron or by a link in another directory, where the PATH has an older one. */
+/**
+ * Runs on the Node beside it, also from cron or by a link in another directory, where the PATH has an older one. Compiled
+ * code is kept where `npm start` keeps it.
+ */
 const launcher = `#!/bin/sh
 folder=$(dirname "$(readlink -f "$0")")
+export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE:-\${folder%/*}/.cache/node}"
 PATH="$folder:$PATH" exec node "$folder/../../packages/cli/src/ipfleet.ts" "$@"
 `
 

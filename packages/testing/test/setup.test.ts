@@ -41,6 +41,25 @@ test('options of npm, and scripts that take none, are left alone', () => {
   expect(setup('setup', { npm_config_check: 'true' })).toEqual({ status: 0, stderr: '' })
 })
 
+test.each(['where npm start does', 'where NODE_COMPILE_CACHE says'])(
+  'the command ipfleet keeps compiled code %s',
+  (where) => {
+    const own = mkdtempSync(join(tmpdir(), 'ipfleet-compiled-'))
+    try {
+      const given = where.startsWith('where N') ? { NODE_COMPILE_CACHE: own } : {}
+      const env = { PATH: '/usr/bin:/bin', NODE_DEBUG_NATIVE: 'COMPILE_CACHE', ...given }
+      const { stderr } = spawnSync(join(repository, 'node_modules/.bin/ipfleet'), ['--version'], {
+        env,
+        encoding: 'utf8',
+      })
+      const folder = given.NODE_COMPILE_CACHE ?? `${repository}node_modules/.cache/node`
+      expect(/resolved path (\S+)/.exec(stderr)?.[1]).toBe(folder)
+    } finally {
+      rmSync(own, { recursive: true })
+    }
+  },
+)
+
 const withOlderNode = olderNode === undefined ? describe.skip : describe
 
 withOlderNode('with an older Node on the PATH', () => {
