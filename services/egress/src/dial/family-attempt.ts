@@ -125,7 +125,10 @@ export class FamilyAttempt {
     const { clock, parents, ports } = this.#deps
     const [to] = this.#addresses
     // The pool returned a family that was not requested.
-    if (to === undefined) return this.#end({ kind: 'no_family' })
+    if (to === undefined) {
+      this.#end({ kind: 'no_family' })
+      return
+    }
     this.#startedMs = clock.nowMs()
     this.#portsTried = 0
     if (source.parent === undefined) this.#open(source, to, ports.next())
@@ -133,12 +136,10 @@ export class FamilyAttempt {
       const onEnd = (end: ParentEnd): void => this.#throughParentEnded(source, to, end)
       this.#throughParent = parents.start(source.parent, { host: to.address, port: request.target.port }, onEnd)
     }
-    // The last address has the rest of the dial's time.
     const left = this.#addresses.length
-    if (left === 1) return undefined
     const shareMs = (deadlineMs - this.#startedMs) / left
-    this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
-    return undefined
+    // The last address has the rest of the dial's time.
+    if (left > 1) this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
   }
 
   #throughParentEnded(source: Source, to: TargetAddress, end: ParentEnd): void {
