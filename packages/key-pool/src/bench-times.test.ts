@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { limitedFor, quarantineFor } from './bench-times.ts'
+import { quotaTurnsInMs, limitedFor, quarantineFor } from './bench-times.ts'
 
 const times = { cooldownMs: 60_000, quarantineMs: 600_000 }
 const hourMs = 3_600_000
@@ -34,4 +34,13 @@ describe('how long a refused key rests', () => {
     const long = { ...times, quarantineMs: 2 * dayMs }
     expect(quarantineFor(long)).toEqual({ durationMs: 2 * dayMs, doublingUpToMs: 2 * dayMs })
   })
+})
+
+test.each([
+  ['an hour before the month turns', Date.UTC(2026, 10, 30, 23), hourMs],
+  ['as it turns', Date.UTC(2026, 11, 1), 300_000],
+  ['a moment before the first hour is over', Date.UTC(2027, 0, 1, 0, 59, 59, 999), 300_000],
+  ['after the first hour', Date.UTC(2026, 1, 1, 1), 28 * dayMs - hourMs],
+])('a key that is empty %s is so until its quota may have turned', (_, epochMs, durationMs) => {
+  expect(quotaTurnsInMs(epochMs)).toBe(durationMs)
 })

@@ -13,6 +13,9 @@ const maxDenialMs = 3_600_000
 const suspicionMs = 10_000
 /** What upstream may ask for with Retry-After; beyond it a key would be lost to a typing error. */
 const retryAfterMs = { min: 1000, max: 86_400_000 }
+const turnTakesMs = 3_600_000
+/** Between two trials of a key whose quota should have turned. */
+const retryTurnMs = 300_000
 /** No quota is longer than a month. */
 const maxQuotaMs = 32 * 86_400_000
 
@@ -44,6 +47,16 @@ export function suspectedFor(times: BenchTimes): { durationMs: number; isProvisi
 /** Until the quota is full again (clamped). */
 export function exhaustedFor(resetMs: number): { durationMs: number } {
   return { durationMs: Math.min(Math.max(resetMs, retryAfterMs.min), maxQuotaMs) }
+}
+
+/**
+ * How long a key is empty whose quota is gone: until the month turns. In the first hour of a month it may be the last one's
+ * quota: upstream's clock is another one, and not every counter turns at once.
+ * @param epochMs milliseconds since 1970
+ */
+export function quotaTurnsInMs(epochMs: number): number {
+  const isNew = nextMonthMs(epochMs) !== nextMonthMs(epochMs - turnTakesMs)
+  return isNew ? retryTurnMs : nextMonthMs(epochMs) - epochMs
 }
 
 /** The first of the next month, UTC, in milliseconds since 1970: when quotas turn. */

@@ -2,9 +2,9 @@ import type { ApiKey } from './api-key.ts'
 import {
   type BenchTimes,
   deniedFor,
+  quotaTurnsInMs,
   exhaustedFor,
   limitedFor,
-  nextMonthMs,
   quarantineFor,
   suspectedFor,
 } from './bench-times.ts'
@@ -36,8 +36,11 @@ export class KeyBenches {
     const of = scope === 'key' ? undefined : product.name
     const saidSeconds = retryAfterSeconds ?? (seen !== undefined && seen.remaining < 1 ? seen.resetSeconds : undefined)
     if (reason === 'exhausted') {
-      const nowMs = this.#deps.epochMs()
-      await this.exhausted(key, of, saidSeconds === undefined ? nextMonthMs(nowMs) - nowMs : saidSeconds * 1000)
+      await this.exhausted(
+        key,
+        of,
+        saidSeconds === undefined ? quotaTurnsInMs(this.#deps.epochMs()) : saidSeconds * 1000,
+      )
       return false
     }
     // A tool's limit is its own; a nearly empty quota does not explain it.

@@ -208,6 +208,15 @@ describe('quotas', () => {
     expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'exhausted', remainingMs: 500_000 }])
   })
 
+  test.each([
+    ['in the middle of a month until it turns', Date.UTC(2026, 10, 30), 86_400_000],
+    ['as the month turns, which upstream may do later, for five minutes', Date.UTC(2026, 11, 1), 300_000],
+  ])('a key that is used up rests %s', async (_, epochMs, remainingMs) => {
+    const pool = new KeyPool([a], store, times, clock, () => epochMs)
+    await pool.limited(await ticketFrom(pool), { ...limit, reason: 'exhausted' })
+    expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'exhausted', remainingMs }])
+  })
+
   test('a 429 of a key that has enough left rests it for the cooldown', async () => {
     const pool = poolOf(a)
     await pool.noteAccount(a.id, { ...month, remaining: 50 }, 0)

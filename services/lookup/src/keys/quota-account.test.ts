@@ -5,9 +5,9 @@ import { accountOf, featuresOfAccount } from './quota-account.ts'
 const middleMs = Date.UTC(2026, 0, 31, 12, 0, 0)
 const halfDayMs = 43_200_000
 
-function told(body: unknown, status = 200) {
+function told(body: unknown, status = 200, epochMs = middleMs) {
   const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
-  return accountOf({ status, contentType: 'application/json', body: bytes }, middleMs)
+  return accountOf({ status, contentType: 'application/json', body: bytes }, epochMs)
 }
 
 describe('what /me says', () => {
@@ -30,6 +30,13 @@ describe('what /me says', () => {
     const over = told({ requests: { month: 140, limit: 100, remaining: -40 } })
     expect(over).toMatchObject({ kind: 'quota', quota: { used: 140, remaining: 0 } })
     expect(told({ requests: { month: 140, limit: 100 } })).toMatchObject({ quota: { remaining: 0 } })
+  })
+
+  test('is soon asked again where nothing is left just after the month has turned', () => {
+    const requests = { month: 100, limit: 100, remaining: 0 }
+    const turnedMs = Date.UTC(2026, 1, 1)
+    expect(told({ requests }, 200, turnedMs)).toMatchObject({ quota: { remaining: 0, resetMs: 300_000 } })
+    expect(told({ requests }, 200, turnedMs - 1000)).toMatchObject({ quota: { remaining: 0, resetMs: 1000 } })
   })
 
   test.each([

@@ -1,4 +1,4 @@
-import { nextMonthMs } from '@ipfleet/key-pool/bench-times.ts'
+import { quotaTurnsInMs, nextMonthMs } from '@ipfleet/key-pool/bench-times.ts'
 import type { Quota } from '@ipfleet/key-pool/quota.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import { isRecord } from '@ipfleet/core/json.ts'
@@ -17,7 +17,7 @@ const endless = 2_147_483_647
 
 /**
  * `{"requests": {"day": 3, "month": 41, "limit": 50000, "remaining": 49959}}` → the month's quota. Nothing in it says
- * when that is full again, so it is the first of the next month (UTC). Remaining beyond the limit is what the account
+ * when that is full again, so it is the first of the next month (UTC), or soon where that has just turned. Remaining beyond the limit is what the account
  * may go on to use for money, and no quota (issue 12).
  * @param epochMs milliseconds since 1970
  */
@@ -40,7 +40,7 @@ export function accountOf({ status, body }: UpstreamAnswer, epochMs: number): Ac
       remaining: Math.max(0, remaining),
       ...(limit !== undefined && { limit }),
       ...(used !== undefined && { used }),
-      resetMs: nextMonthMs(epochMs) - epochMs,
+      resetMs: remaining > 0 ? nextMonthMs(epochMs) - epochMs : quotaTurnsInMs(epochMs),
     },
   }
 }
