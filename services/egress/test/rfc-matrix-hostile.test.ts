@@ -18,7 +18,6 @@ describe('an answer that can be read in two ways, or in none, is 502 as JSON', (
     ['a list of two lengths', ok('Content-Length: 6, 0', 'poison')],
     ['a length with a sign', ok('Content-Length: +6', 'poison')],
     ['a coding nobody knows', ok('Transfer-Encoding: xchunked', '0\r\n\r\npoison')],
-    ['chunks in HTTP/1.0', ok('Transfer-Encoding: chunked', '6\r\npoison\r\n0\r\n\r\n').replace('1.1', '1.0')],
     ['a bare CR in a value', ok('X-A: b\rX-B: c\r\nContent-Length: 6', 'poison')],
     ['a NUL in a value', ok('X-A: b\0c\r\nContent-Length: 6', 'poison')],
     ['a status of 099', 'HTTP/1.1 099 OK\r\nContent-Length: 6\r\n\r\npoison'],
@@ -57,6 +56,7 @@ describe('an answer that can be put right in one way only is', () => {
     ['chunks beside a length', ok('Transfer-Encoding: chunked\r\nContent-Length: 0', chunked), ''],
     ['the same length twice', ok('Content-Length: 4\r\nContent-Length: 4', 'fine'), 'Content-Length: 4'],
     ['a list of equal lengths', ok('Content-Length: 4, 4', 'fine'), 'Content-Length: 4'],
+    ['chunks in HTTP/1.0', ok('Transfer-Encoding: chunked', chunked).replace('1.1', '1.0'), ''],
     ['a blank before a colon', ok('X-A : b\r\nContent-Length : 4', 'fine'), 'X-A: b'],
     ['a folded field', ok('X-A: b\r\n\tc\r\nContent-Length: 4', 'fine'), 'X-A: b c'],
   ])('%s', async (_what, bytes, field) => {
