@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compileCache } from '../src/compile-cache.ts'
 import { edgeFlags, memoryFlags } from '../src/memory-flags.ts'
+import { temporaryFolder } from '../src/service-process-folder.ts'
+import { lookupEntry, startService } from '../src/service-process.ts'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from '@jest/globals'
 
@@ -130,4 +133,27 @@ test('in images Node has the flags of npm start', async () => {
   expect(await flagsOf('bulk')).toEqual(memoryFlags)
   expect(await flagsOf('edge')).toEqual(edgeFlags)
   expect(await flagsOf('egress')).toEqual([''])
+})
+
+test('images hold what a service loads at its start in compiled form: a container compiles next to nothing', async () => {
+  const dockerfile = readFileSync(new URL('.docker/Dockerfile', repository), 'utf8')
+  const [, given = '', run = ''] =
+    /^((?: +NODE_\w+=.*\n)*) +setpriv .*(\.docker\/service\.sh.*)$/m.exec(dockerfile) ?? []
+  const cwd = fileURLToPath(repository)
+  const kept = await temporaryFolder('compiled')
+  const filesKept = (): number => readdirSync(kept.path, { recursive: true }).length
+  try {
+    const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, SERVICE: 'lookup', NODE_COMPILE_CACHE: kept.path }
+    await execute('sh', ['-c', `${given.replaceAll('\\\n', '').replaceAll('/app/', cwd)}${run}`], { cwd, env })
+    const inImage = filesKept()
+    const replica = await startService({
+      entry: lookupEntry,
+      nodeFlags: memoryFlags,
+      env: { PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', DRAIN_MS: '0', NODE_COMPILE_CACHE: kept.path },
+    })
+    await replica.stop()
+    expect(inImage).toBeGreaterThan(0.95 * filesKept())
+  } finally {
+    await kept.remove()
+  }
 })
