@@ -49,7 +49,6 @@ export function inputFormOf({ contentType, format, ...asked }: InputRequest): In
     .toLowerCase()
     .split(';')
     .map((part) => part.trim())
-  refuseOtherCharset(parameters)
   const kind = askedKind(format) ?? kindOfType(type)
   const column = askedColumn(kind, asked.column)
   if (kind === 'lines') return format === undefined ? { kind } : { kind, isAsked: true }
@@ -68,17 +67,16 @@ function kindOfType(type: string): InputKind {
   if (type === '') return 'lines'
   const kind = mediaTypes.find(([, pattern]) => pattern.test(type))?.[0]
   if (kind !== undefined) return kind
+  if (type.startsWith('multipart/')) {
+    throw new ProxyError('unsupported_media_type', {
+      message: 'A form is not read; the body is the file itself: curl --data-binary @FILE',
+    })
+  }
   throw new ProxyError('unsupported_media_type', {
     message:
       'Addresses are read from text/plain, text/csv, application/x-ndjson and application/json; ' +
       'where the Content-Type has to be another one, ?format=lines, csv, ndjson or json says what the body is',
   })
-}
-
-/** Every encoding but these two families spells an address as UTF-8 does. */
-function refuseOtherCharset(parameters: readonly string[]): void {
-  if (!parameters.some((parameter) => /^charset\s*=\s*"?(?:utf-?(?:16|32)|ucs)/.test(parameter))) return
-  throw new ProxyError('unsupported_media_type', { message: 'The body has to be in UTF-8' })
 }
 
 /** Each line is searched for all parts of its path. */

@@ -75,6 +75,19 @@ test('UTF-16 is read by its byte order mark, in either order of bytes', async ()
   }
 })
 
+test.each([
+  ['a workbook or archive', Buffer.from('PK\u0003\u0004\u0014\0x\n8.8.8.8\n')],
+  ['Parquet', Buffer.from('PAR1\u0015\u0004')],
+  ['tar', Buffer.concat([Buffer.from('list.csv'), Buffer.alloc(504), Buffer.from('8.8.8.8\n')])],
+])('%s is no text, whatever it is said to be', async (_, bytes) => {
+  for (const [, form] of forms) {
+    await expect(inputsOf(bytes, form, { size: 3 })).rejects.toMatchObject({
+      status: 415,
+      message: expect.stringMatching(/no text.*ipfleet bulk FILE/),
+    })
+  }
+})
+
 test('nothing is read ahead of who reads the inputs', async () => {
   let sent = 0
   async function* endless(): AsyncGenerator<Buffer> {

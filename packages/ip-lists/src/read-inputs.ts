@@ -14,6 +14,9 @@ export interface ReadLimits {
 const maxPiece = 64 * 1024
 const maxCsvPiece = 16 * 1024
 
+/** Enough of a body to tell its form. */
+const sniffedBytes = 1024
+
 const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf])
 /** Excel writes its "Unicode text" so. */
 const utf16Marks = { 'utf-16le': '\u00ff\u00fe', 'utf-16be': '\u00fe\u00ff' } as const
@@ -30,7 +33,7 @@ function utf16Of(head: Buffer): keyof typeof utf16Marks | undefined {
  * The inputs of a body as it comes in, in groups of 1 to some thousands. Nothing is read ahead of the reader, and no more
  * is held than a piece of the body and one line. Texts that are no addresses are inputs too. An error may come after any
  * number of groups.
- * @throws ProxyError `bad_request` (broken, or no inputs at all), `payload_too_large`, and what reading the body throws (`client_left`)
+ * @throws ProxyError `bad_request` (broken, or no inputs at all), `unsupported_media_type`, `payload_too_large`, and what reading the body throws (`client_left`)
  */
 export async function* readInputs(
   body: AsyncIterable<Buffer>,
@@ -38,7 +41,8 @@ export async function* readInputs(
   { maxLines }: ReadLimits,
 ): AsyncGenerator<readonly string[]> {
   let count = 0
-  const { head, all } = await peek(withoutMark(body), (begin) => begin.length > 1024 || /\S\s*\S/.test(String(begin)))
+  const { head, all } = await peek(withoutMark(body), ({ length }) => length >= sniffedBytes)
+  if (head.subarray(0, sniffedBytes).some((byte) => byte < 9)) throw noText()
   const read = form.kind === 'lines' && form.isAsked === undefined ? (jsonFormOf(String(head)) ?? form) : form
   for await (const inputs of inputsIn(smallPieces(all, read), read)) {
     count += inputs.length
@@ -49,6 +53,14 @@ export async function* readInputs(
     if (inputs.length > 0) yield inputs
   }
   if (count === 0) throw new ProxyError('bad_request', { message: 'The body holds no addresses' })
+}
+
+/** No text has these bytes; workbooks, archives and Parquet do. */
+function noText(): ProxyError {
+  const message =
+    'The body is no text. Lines, CSV, NDJSON and JSON are read, also compressed; the command `ipfleet bulk FILE` reads ' +
+    'Parquet, .zip, .xz and .bz2 too'
+  return new ProxyError('unsupported_media_type', { message })
 }
 
 /** JSON comes as plain text too: by `curl -d`, by `fetch` of a text. No address begins so. */
