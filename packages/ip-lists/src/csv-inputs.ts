@@ -2,6 +2,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressColumn, isBareAddress } from './address-columns.ts'
 import { csvRows, type CsvRow } from './csv-rows.ts'
 import type { InputForm } from './input-form.ts'
+import { peekItems } from './peek.ts'
 
 export type CsvForm = Extract<InputForm, { kind: 'csv' }>
 
@@ -24,28 +25,14 @@ const listedLength = 40
  * @throws ProxyError `bad_request`, `payload_too_large`
  */
 export async function* csvInputs(pieces: AsyncIterable<Buffer>, form: CsvForm): AsyncGenerator<readonly string[]> {
-  let layout: CsvLayout | undefined
-  let held: CsvRow[] = []
-  for await (const rows of csvRows(pieces)) {
-    if (layout !== undefined) {
-      yield inputsOf(rows, layout.index)
-      continue
-    }
-    held = held.concat(rows)
-    if (held.length < rowsOfLayout) continue
-    layout = csvLayout(held.slice(0, rowsOfLayout), form)
-    yield firstInputsOf(held, layout)
-    held = []
+  const { first, all } = await peekItems(csvRows(pieces), rowsOfLayout)
+  if (first.length === 0) return
+  const { hasHeader, index } = csvLayout(first, form)
+  let skip = hasHeader ? 1 : 0
+  for await (const rows of all) {
+    yield rows.slice(skip).map((row) => row[index] ?? '')
+    skip = 0
   }
-  if (held.length > 0) yield firstInputsOf(held, csvLayout(held, form))
-}
-
-function firstInputsOf(rows: readonly CsvRow[], { hasHeader, index }: CsvLayout): string[] {
-  return inputsOf(hasHeader ? rows.slice(1) : rows, index)
-}
-
-function inputsOf(rows: readonly CsvRow[], index: number): string[] {
-  return rows.map((row) => row[index] ?? '')
 }
 
 /**

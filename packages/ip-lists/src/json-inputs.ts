@@ -1,4 +1,4 @@
-import { parseJsonExactly } from '@ipfleet/core/json.ts'
+import { parseJson, parseJsonExactly } from '@ipfleet/core/json.ts'
 import { broken, JsonArrayCutter, type JsonElement } from './json-array-cutter.ts'
 import { lineInputs } from './line-inputs.ts'
 
@@ -49,15 +49,7 @@ function elementValue({ text, start, end, number, offset }: JsonElement): unknow
  */
 export async function* ndjsonInputs(pieces: AsyncIterable<Buffer>, column: string): AsyncGenerator<readonly string[]> {
   for await (const lines of lineInputs(pieces)) {
-    yield lines.map((line) => lineInput(line, column))
-  }
-}
-
-function lineInput(line: string, column: string): string {
-  try {
-    return jsonInput(JSON.parse(line), column) ?? line
-  } catch {
-    return line
+    yield lines.map((line) => jsonInput(parseJson(line), column) ?? line)
   }
 }
 
