@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
 import { type ServiceProcess, startReplica } from '@ipfleet/testing/service-process.ts'
 import { type HereEnd, runHere } from './run-here.ts'
-import { zipFile } from './zip-file.ts'
+import { zipFile } from '@ipfleet/testing/zip-file.ts'
 import { CommandGround, linesIn } from '@ipfleet/testing/command-ground.ts'
 
 /** The command on files as people have them, against a fleet that answers from its embedded databases. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { readmeSection } from '@ipfleet/testing/readme-section.ts'
 import { tarMember } from '@ipfleet/testing/tar-member.ts'
 import { type MmdbValue, type TinyMmdb, tinyMmdb } from '@ipfleet/testing/tiny-mmdb.ts'
+import { zipFile } from '@ipfleet/testing/zip-file.ts'
 import { bundledOfflineDb, type OfflineDb, offlineDbOf, openMmdb } from './offline-db.ts'
 import type { OfflineRecord, RecordShape } from './offline-record.ts'
 
@@ -352,6 +353,18 @@ describe('every form of the file is read alike', () => {
     const member = tarMember('GeoLite2_20260601/GeoLite2.mmdb', plain)
     const licence = tarMember('GeoLite2_20260601/LICENSE.txt', Buffer.from('text'))
     isExpected(written('packed.tar.gz', gzipSync(Buffer.concat([licence, member, Buffer.alloc(1024)]))))
+    const zipped = { name: 'IP2LOCATION-LITE-DB1.MMDB', content: plain }
+    const readme = { name: 'README.TXT', content: 'text' }
+    isExpected(written('packed.zip', zipFile([readme, zipped])))
+    const several = written('wrong.zip', zipFile([zipped, { ...zipped, name: 'b.mmdb' }]))
+    expect(() => openMmdb(several)).toThrow(/wrong\.zip holds 2 files \.mmdb; it has to be one$/)
+    for (const bytes of [
+      zipFile([{ ...zipped, checksum: 1 }]),
+      zipFile([zipped]).subarray(0, -30),
+      Buffer.from('PK\u0003\u0004'),
+    ]) {
+      expect(() => openMmdb(written('broken.zip', bytes))).toThrow(/broken\.zip cannot be read: it is no whole MMDB$/)
+    }
     for (const members of [[licence], [member, member]]) {
       const path = written('wrong.tar.gz', gzipSync(Buffer.concat([...members, Buffer.alloc(1024)])))
       expect(() => openMmdb(path)).toThrow(/wrong\.tar\.gz holds [02] files \.mmdb; it has to be one$/)

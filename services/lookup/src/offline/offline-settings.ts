@@ -27,7 +27,7 @@ export const offlineSettings = grouped('Offline data', {
     read: (file) => [file],
     allowed: 'a path',
     help:
-      'MMDBs of your own in place of the bundled ones, also .gz and .tar.gz: of IPinfo, MaxMind, DB-IP, IP2Location. ' +
+      'MMDBs of your own in place of the bundled ones, also .gz, .tar.gz and .zip: of IPinfo, MaxMind, DB-IP, IP2Location. ' +
       'Where several know a fact, the first tells it. Swapped in when a file changes. Unset: the bundled ones, which ' +
       'know countries, AS numbers and names',
   }),
