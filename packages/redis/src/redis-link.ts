@@ -308,7 +308,6 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
 /** Codes of what may be refused here and granted there. */
 const lasting: ReadonlySet<string> = new Set(['OOM', 'NOPERM', 'CLUSTER', 'COMMAND', 'SCRIPTS', 'WRONGTYPE'])
 
-/** A server that refuses one command (full, wrong type) is there; only silence and absence open the breaker. */
 /** What a command throws at once is its rejection too. */
 function begun<T>(command: (client: Redis) => Promise<T>, client: Redis): Promise<T> {
   try {
@@ -318,6 +317,7 @@ function begun<T>(command: (client: Redis) => Promise<T>, client: Redis): Promis
   }
 }
 
+/** A server that refuses one command (full, wrong type) is there; only silence and absence open the breaker. */
 function isOutage({ reason }: RedisUnavailable): boolean {
   return reason === 'down' || reason === 'timeout'
 }
