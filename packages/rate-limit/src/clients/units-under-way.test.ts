@@ -1,15 +1,22 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { beforeEach, expect, test } from '@jest/globals'
+import { manualClock, type ManualClock } from '@ipfleet/testing/manual-clock.ts'
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
 import type { Decision } from '../rate-limiter.ts'
 import { UnitsUnderWay } from './units-under-way.ts'
 
 let left: number
 let members: number
+let clock: ManualClock
 let underWay: UnitsUnderWay
 beforeEach(() => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate'] })
   left = 10
   members = 1
-  underWay = new UnitsUnderWay(() => members)
+  clock = manualClock()
+  underWay = new UnitsUnderWay(() => members, clock)
+})
+afterEach(() => {
+  jest.useRealTimers()
 })
 
 const check = async (): Promise<Decision> => {
@@ -77,6 +84,20 @@ test('what may cost more than there is goes alone', async () => {
   end(40, 1000)
   await settled()
   expect(lists.kinds).toEqual([...allowed(2), 'limited'])
+})
+
+test('none waits longer than five seconds for one that does not end', async () => {
+  const upload = enter(1, 1000)
+  await settled()
+  const requests = enter(3)
+  clock.advance(4999)
+  jest.advanceTimersByTime(4999)
+  await settled()
+  expect([upload.kinds, requests.kinds]).toEqual([allowed(1), []])
+  clock.advance(1)
+  jest.advanceTimersByTime(1)
+  await settled()
+  expect(requests.kinds).toEqual(allowed(3))
 })
 
 test('what ends while it is asked what is left is asked for again', async () => {
