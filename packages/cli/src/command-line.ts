@@ -29,7 +29,7 @@ export function parseCommandLine(argv: readonly string[], line: CommandLine): In
     .description('Looks up lists of IP addresses by a fleet, or takes addresses out of text.')
     .version(`ipfleet ${version}`, '--version', 'prints the version')
     .helpOption('-h, --help', 'this text')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'this text, or that of a command')
     .configureOutput({ writeOut: (piece) => (text += piece), writeErr: () => undefined })
     .configureHelp({ helpWidth: 118 })
     .exitOverride()

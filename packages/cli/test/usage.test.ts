@@ -24,6 +24,15 @@ test('--help says what it takes, on standard output, and ends with 0', async () 
   }
 })
 
+test('help tells the same as --help, of a command too', async () => {
+  const folder = harness.path('.')
+  for (const words of [[], ['bulk'], ['lookup']]) {
+    const asked = await runHere([...words, '--help'], { folder })
+    expect(await runHere(['help', ...words], { folder })).toEqual(asked)
+    expect(asked).toMatchObject({ code: 0, stderr: '' })
+  }
+})
+
 test('npx finds it in a checkout, and without a command it names them', () => {
   const repository = fileURLToPath(new URL('../../../', import.meta.url))
   const npx = (...words: readonly string[]) =>
