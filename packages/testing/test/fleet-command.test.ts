@@ -1,3 +1,4 @@
+import { compileCache } from '../src/compile-cache.ts'
 import { once } from 'node:events'
 import { homedir } from 'node:os'
 import { createServer } from 'node:net'
@@ -28,7 +29,7 @@ afterEach(async () => {
 async function fleet(...args: readonly string[]): Promise<FleetRun> {
   const child = await spawnGuarded(process.execPath, {
     args: [command, '--replica-entry', stub, '--fake-entry', stub, ...args],
-    env: { PATH: process.env['PATH'] ?? '', HOME: homedir() },
+    env: { PATH: process.env['PATH'] ?? '', HOME: homedir(), ...compileCache },
     cwd: '/',
   })
   const lines: string[] = []

@@ -1,3 +1,4 @@
+import { compileCache } from '../src/compile-cache.ts'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -83,6 +84,6 @@ function withoutColours(svg = ''): string {
 function settingNamesOf(service: string): string[] {
   const entry = join(repository, 'services', service, 'src/main.ts')
   if (!existsSync(entry)) return []
-  const help = execFileSync(process.execPath, [entry, '--help'], { encoding: 'utf8' })
+  const help = execFileSync(process.execPath, [entry, '--help'], { encoding: 'utf8', env: compileCache })
   return allOf(/^  ([A-Z][A-Z0-9_]+)\b/gm, help).concat(allOf(/\b([A-Z][A-Z0-9_]+_FILE)\b/g, help))
 }

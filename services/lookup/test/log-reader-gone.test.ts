@@ -1,3 +1,4 @@
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { once } from 'node:events'
@@ -11,7 +12,14 @@ test('a replica whose log is not read any more still ends when it is told to', a
   const folder = await temporaryFolder('log-reader-gone')
   const replica = spawn(process.execPath, [lookupEntry], {
     cwd: folder.path,
-    env: { PATH: process.env['PATH'] ?? '', PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', DRAIN_MS: '0' },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      ...compileCache,
+      PORT: '0',
+      HOST: '127.0.0.1',
+      LOG_FORMAT: 'json',
+      DRAIN_MS: '0',
+    },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   try {
@@ -39,7 +47,7 @@ describe('on a full disk', () => {
   const startOn = (port: number, cwd: string) =>
     spawn(process.execPath, [lookupEntry], {
       cwd,
-      env: { PATH: process.env['PATH'] ?? '', PORT: String(port), HOST: '127.0.0.1', DRAIN_MS: '0' },
+      env: { PATH: process.env['PATH'] ?? '', ...compileCache, PORT: String(port), HOST: '127.0.0.1', DRAIN_MS: '0' },
       stdio: ['ignore', full, 'ignore'],
     })
 

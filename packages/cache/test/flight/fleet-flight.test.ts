@@ -1,3 +1,4 @@
+import { compileCache } from '@ipfleet/testing/compile-cache.ts'
 import { fileURLToPath } from 'node:url'
 import { spawnGuarded, type GuardedChild } from '@ipfleet/testing/service-process-child.ts'
 import { startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
@@ -84,7 +85,7 @@ async function loneLeader(): Promise<LoneLeader> {
       's',
       String(lifeMs),
     ],
-    env: { PATH: process.env['PATH'] ?? '' },
+    env: { PATH: process.env['PATH'] ?? '', ...compileCache },
     cwd: process.cwd(),
     stdin: true,
   })
