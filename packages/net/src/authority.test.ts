@@ -120,6 +120,7 @@ test.each([
   ['http://@example.com?q', 'example.com', 80, '?q'],
   ["http://a.b%40c:!$&'()*+,;=%2f:x@example.com/d@e", 'example.com', 80, '/d@e'],
   ['http://example.org:80@example.com/', 'example.com', 80, '/'],
+  ['http://example.com/\xfc?\xfc', 'example.com', 80, '/\xfc?\xfc'],
   ['http://example.com/%00%0d%0a', 'example.com', 80, '/%00%0d%0a'],
 ])('%s is for %s, port %i: %j', (text, host, port, path) => {
   expect(forwardTarget(text)).toEqual({ target: { host, port, isAddress: false }, path })
@@ -162,7 +163,7 @@ describe('is nothing that is forwarded:', () => {
     ['a line end', 'http://example.com/\r\nX: y'],
     ['a line end at the end', 'http://example.com/\n'],
     ['a space', 'http://example.com/a b'],
-    ['a path that is not ASCII', 'http://example.com/ü'],
+    ['a path beyond Latin-1', 'http://example.com/Ā'],
     ['a space in front', ' http://example.com/'],
     ['a percent-encoded host', 'http://%65xample.com/'],
     ['an encoded slash in the host', 'http://example.com%2f.example.org/'],

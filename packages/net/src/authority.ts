@@ -13,7 +13,7 @@ const maxAuthorityLength = 260
 const authorityForm = /^(\[[^[\]]*\]|[^:[\]]*)(?::(.*))?$/s
 /** RFC 3986 §3.2.1: the user information of a URL, with the `@` behind it. */
 const userInformation = "(?:(?:[\\w.~!$&'()*+,;=:-]|%[\\da-f]{2})*@)?"
-const absoluteForm = new RegExp(`^http://${userInformation}([^/?#]*)((?:[/?][!-~]*)?)$`, 'i')
+const absoluteForm = new RegExp(`^http://${userInformation}([^/?#]*)((?:[/?][!-~\\x80-\\xff]*)?)$`, 'i')
 const beginningOfUrl = new RegExp(`^(http://)${userInformation}`, 'i')
 
 /** What CONNECT names (RFC 9110 §9.3.6): `host:port`, nothing before and nothing behind. Undefined for anything else. */
@@ -24,7 +24,7 @@ export function readAuthority(text: string): Target | undefined {
 /**
  * What a request that is to be forwarded is for (RFC 9112 §3.2.2): `http://host[:port]/path?query`. User information is
  * left out: clients send it that have been given such a URL (RFC 9110 §4.2.4). Undefined for other schemes, a fragment,
- * spaces, control characters, what is not ASCII, and for hosts and ports that CONNECT must not name either.
+ * spaces, control characters, what is not ASCII before the path, and for hosts and ports that CONNECT must not name either.
  */
 export function forwardTarget(text: string): ForwardTarget | undefined {
   const [, authority = '', path = ''] = absoluteForm.exec(text) ?? []

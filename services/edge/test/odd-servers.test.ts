@@ -263,17 +263,59 @@ describe('what stands before an answer', () => {
   })
 })
 
-test.each(['GET', 'HEAD'])(
-  'bytes over 0x7f in the target of a %s of HTTP/1 reach the backend as they are',
-  async (method) => {
-    const line = `${method} /${utf8('café')}?q=\xfc HTTP/1.1\r\n`
-    client.write(`${line}Host: a\r\n\r\n`)
+describe('bytes over 0x7f in a target of HTTP/1 reach the backend as they are', () => {
+  const target = `/${utf8('café')}/%c3%a9?q=\xfc`
+
+  test.each([
+    ['a GET', 'GET', 'Host: a'],
+    ['a HEAD', 'HEAD', 'Host: a'],
+    ['a GET that ends the connection', 'GET', 'Host: a\r\nConnection: close'],
+    ['a POST', 'POST', 'Host: a\r\nContent-Length: 0'],
+    ['a request with a field of such bytes', 'GET', 'Host: a\r\nX-Name: \xfc'],
+  ])('of %s', async (_what, method, lines) => {
+    client.write(`${method} ${target} HTTP/1.1\r\n${lines}\r\n\r\n`)
     const server = await asked()
-    expect(server.text).toMatch(new RegExp(`^${line.replaceAll(/[?/.]/g, '\\$&')}`))
+    expect(server.text.split('\r\n')[0]).toBe(`${method} ${target} HTTP/1.1`)
     server.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
     await client.saw('HTTP/1.1 204')
-  },
-)
+  })
+
+  test('of one request after the other, whose bodies look like such requests', async () => {
+    const line = `GET ${target} HTTP/1.1\r\n`
+    const chunks = `${line.length.toString(16)}\r\n${line}\r\n0\r\n\r\n`
+    for (const path of ['a', 'b', 'c'].map((name) => `${target}&${name}`)) {
+      client.write(`POST ${path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`)
+      const server = await asked()
+      await server.saw(chunks)
+      expect(server.text.split('\r\n')[0]).toBe(`POST ${path} HTTP/1.1`)
+      client.text = ''
+      server.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
+      await client.saw('HTTP/1.1 204')
+    }
+  })
+
+  test('of the first request of many in one write; the second is refused', async () => {
+    const post = `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`
+    client.write(post.repeat(500))
+    const server = await asked()
+    server.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
+    expect(await client.ended).toBe('closed')
+    expect(client.text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 204', 'HTTP/1.1 400'])
+  })
+
+  test('of a request over TLS', async () => {
+    const secure = await Wire.to(edge.port, { ca: certificate.cert })
+    try {
+      secure.write(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+      const server = await asked()
+      expect(server.text.split('\r\n')[0]).toBe(`GET ${target} HTTP/1.1`)
+      server.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
+      await secure.saw('HTTP/1.1 204')
+    } finally {
+      secure.destroy()
+    }
+  })
+})
 
 test('bytes over 0x7f in the target of a request of HTTP/2 reach the backend as they are', async () => {
   const path = `/${utf8('café')}?q=\xfc`

@@ -68,6 +68,20 @@ describe('the request line', () => {
     expect(server.text).toBe(head('GET /', added + closes))
   })
 
+  test('keeps bytes over 0x7f in the path and the query as they are, request after request', async () => {
+    const path = '/caf\xc3\xa9/%c3%a9?q=\xfc'
+    const { client, server } = await harness.ask(requestHead(`GET http://${harness.authority}${path}`))
+    expect(server.text).toBe(head(`GET ${path}`, added + closes))
+    server.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst')
+    await client.saw('first')
+    client.write(requestHead(`POST http://${harness.authority}${path}`, 'Content-Length: 2') + 'hi')
+    const next = await harness.origin.accept()
+    await next.saw('hi')
+    expect(next.text.split('\r\n')[0]).toBe(`POST ${path} HTTP/1.1`)
+    next.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext')
+    await client.saw('next')
+  })
+
   test.each(['/', '/path?query', '*'])('in another form than a proxy takes is 400 as JSON: %s', async (target) => {
     const { answers, end } = await converse(harness.egress.port, requestHead(`OPTIONS ${target}`, 'Host: example.com'))
     expect([answers.length, answers[0]?.status, end]).toEqual([1, 400, 'closed'])
