@@ -56,6 +56,7 @@ describe('an answer that can be put right in one way only is', () => {
     ['chunks beside a length', ok('Transfer-Encoding: chunked\r\nContent-Length: 0', chunked), ''],
     ['the same length twice', ok('Content-Length: 4\r\nContent-Length: 4', 'fine'), 'Content-Length: 4'],
     ['a list of equal lengths', ok('Content-Length: 4, 4', 'fine'), 'Content-Length: 4'],
+    ['a coding that is none', ok('Transfer-Encoding: identity\r\nContent-Length: 4', 'fine'), 'Content-Length: 4'],
     ['chunks in HTTP/1.0', ok('Transfer-Encoding: chunked', chunked).replace('1.1', '1.0'), ''],
     ['a blank before a colon', ok('X-A : b\r\nContent-Length : 4', 'fine'), 'X-A: b'],
     ['a folded field', ok('X-A: b\r\n\tc\r\nContent-Length: 4', 'fine'), 'X-A: b c'],

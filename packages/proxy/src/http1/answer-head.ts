@@ -20,7 +20,7 @@ const notInReason = /[\0-\x08\x0a-\x1f\x7f]/g
 /**
  * How an answer is read. `strict`, because what two readers understand in two ways can be made into an answer to another
  * client's request. `tolerant` takes what RFC 9112 lets a proxy put right, and there is one way to do so (§5.1, §5.2,
- * §6.3): a blank before a colon, folded lines, a length beside chunks or repeated. For connections that carry one answer.
+ * §6.3): a blank before a colon, folded lines, a length beside chunks or repeated, `identity`. For connections that carry one answer.
  */
 export type Reading = 'strict' | 'tolerant'
 
@@ -99,6 +99,8 @@ class FieldReader {
         this.#takeLength(spelling, value)
         return
       case 'transfer-encoding':
+        // RFC 2616 §3.6 had a name for no coding.
+        if (this.reading === 'tolerant' && value.toLowerCase() === 'identity') return
         if (this.transferEncoding !== undefined) throw new UpstreamFault('garbled', 'Transfer-Encoding stands twice')
         this.transferEncoding = value
         return
