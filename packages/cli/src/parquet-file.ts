@@ -26,12 +26,18 @@ export class ParquetFile {
   readonly columns: readonly string[]
   /** Of columns of plain values. Those that have others (lists, structs, decimals) are not there. */
   readonly types: ReadonlyMap<string, ParquetType>
+  /** Digits behind the point, by column. */
+  readonly #decimals: ReadonlyMap<string, number>
 
   private constructor(name: string, file: AsyncBuffer, metadata: FileMetaData) {
     this.#name = name
     this.#file = file
-    this.#metadata = metadata
     const elements = topLevel(metadata.schema)
+    const decimals = new Set(elements.filter(isDecimal))
+    // hyparquet 1.31 makes a double of a decimal, which has 15 digits of up to 38; without their type they come as they are.
+    const schema = metadata.schema.map((element) => (decimals.has(element) ? untyped(element) : element))
+    this.#metadata = { ...metadata, schema }
+    this.#decimals = new Map([...decimals].map(({ name: column, scale = 0 }) => [column, scale]))
     this.columns = elements.map((element) => element.name)
     this.types = new Map(elements.filter(isPlain).map((element) => [element.name, element]))
   }
@@ -114,7 +120,8 @@ export class ParquetFile {
   #plainRow(row: Readonly<Record<string, unknown>>): ParquetRow {
     return Object.fromEntries(
       this.columns.map((name) => {
-        const value = plainValue(row[name])
+        const scale = this.#decimals.get(name)
+        const value = scale === undefined ? plainValue(row[name]) : decimalNumber(row[name], scale)
         const type = this.types.get(name)?.logical_type
         // A local time is in no time zone.
         const isLocal = type?.type === 'TIMESTAMP' && !type.isAdjustedToUTC && typeof value === 'string'
@@ -167,6 +174,20 @@ function plainValue(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plainValue(member)]))
 }
 
+/** A number of JSON with all digits. @param value in units of the last digit, as a number or in big-endian bytes */
+function decimalNumber(value: unknown, scale: number): unknown {
+  if (value === undefined || value === null) return null
+  const units =
+    value instanceof Uint8Array
+      ? BigInt.asIntN(value.length * 8, BigInt(`0x${Buffer.from(value).toString('hex')}`))
+      : BigInt(value as number)
+  const digits = String(units)
+    .replace('-', '')
+    .padStart(scale + 1, '0')
+  const point = digits.length - scale
+  return JSON.rawJSON(`${units < 0n ? '-' : ''}${digits.slice(0, point)}${scale > 0 ? `.${digits.slice(point)}` : ''}`)
+}
+
 /** The schema is a tree in its order of depth; the root is its first element. */
 function topLevel(schema: readonly SchemaElement[]): SchemaElement[] {
   const elements: SchemaElement[] = []
@@ -185,6 +206,17 @@ function behind(schema: readonly SchemaElement[], start: number): number {
 
 const plainTypes: ReadonlySet<string> = new Set(['BOOLEAN', 'INT32', 'INT64', 'FLOAT', 'DOUBLE'])
 const texts: ReadonlySet<unknown> = new Set(['UTF8', 'ENUM', undefined])
+
+/** Of bytes without a fixed length, which only old writers have, hyparquet makes texts: these are left to it. */
+function isDecimal({ type, converted_type, logical_type }: SchemaElement): boolean {
+  return (converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL') && type !== 'BYTE_ARRAY'
+}
+
+function untyped(element: SchemaElement): SchemaElement {
+  return Object.fromEntries(
+    Object.entries(element).filter(([name]) => !/^(?:converted|logical)_type$/.test(name)),
+  ) as unknown as SchemaElement
+}
 
 function isPlain({ type, num_children, repetition_type, converted_type, logical_type }: SchemaElement): boolean {
   if (type === undefined || (num_children ?? 0) > 0 || repetition_type === 'REPEATED') return false
