@@ -38,18 +38,7 @@ export class AnswerCache {
     const { memory, clock } = this.#deps
     const entry = memory.getServable(query, clock.nowMs())
     if (entry) return { kind: 'found', source: 'l1', entry }
-    const running = this.#epoch.inFlight.get(query)
-    let finding: Finding
-    if (running) finding = asJoined(await running.result(query))
-    else {
-      const own = new BatchLoad(this.#deps, this.#epoch, load, true)
-      own.take(query)
-      finding = (await own.run(deadlineMs)).get(query) as Finding
-    }
-    // As most are.
-    if (finding.source !== 'collapsed') return finding
-    const found = await this.#forThisCaller(new Map([[query, finding]]), load, deadlineMs, true)
-    return found.get(query) as Finding
+    return (await this.findMany([query], load, deadlineMs)).get(query) as Finding
   }
 
   /**
@@ -63,7 +52,10 @@ export class AnswerCache {
     deadlineMs: number,
     remembers = true,
   ): Promise<ReadonlyMap<string, Finding>> {
-    return this.#forThisCaller(await this.#findOnce(queries, load, deadlineMs, remembers), load, deadlineMs, remembers)
+    const found = await this.#findOnce(queries, load, deadlineMs, remembers)
+    // As most have.
+    if (found.size === 1 && found.values().next().value?.source !== 'collapsed') return found
+    return this.#forThisCaller(found, load, deadlineMs, remembers)
   }
 
   /** Looks anew for what another caller has found for itself only. */
@@ -125,7 +117,7 @@ export class AnswerCache {
     this.#deps.memory.clear()
   }
 
-  async #findOnce(
+  #findOnce(
     queries: readonly string[],
     load: LoadMany,
     deadlineMs: number,
@@ -134,23 +126,22 @@ export class AnswerCache {
     const { memory, clock } = this.#deps
     const { inFlight } = this.#epoch
     const own = new BatchLoad(this.#deps, this.#epoch, load, remembers)
+    const { found } = own
     const nowMs = clock.nowMs()
-    const found = new Map<string, Finding>()
     const joined: Promise<unknown>[] = []
-    for (const query of new Set(queries)) {
+    for (const query of queries) {
       const held = memory.getServable(query, nowMs)
-      const running = held ? undefined : inFlight.get(query)?.result(query)
+      const running = held ? undefined : inFlight.get(query)
       if (held) found.set(query, { kind: 'found', source: 'l1', entry: held })
-      else if (running) joined.push(running.then((finding) => found.set(query, asJoined(finding))))
-      else own.take(query)
+      else if (running === undefined) own.take(query)
+      // Else it stands twice in this call.
+      else if (running !== own) {
+        joined.push(running.result(query).then((finding) => found.set(query, asJoined(finding))))
+      }
     }
     // All are taken by now, and no other caller can have asked for them in between.
     const run = own.run(deadlineMs)
-    if (joined.length > 0) await Promise.all([run, ...joined])
-    const taken = await run
-    if (found.size === 0) return taken
-    taken.forEach((finding, query) => found.set(query, finding))
-    return found
+    return joined.length === 0 ? run : Promise.all([run, ...joined]).then(() => found)
   }
 
   /** What another client's request has found is not for this one. */

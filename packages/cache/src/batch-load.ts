@@ -45,7 +45,8 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
   readonly #remembers: boolean
   readonly #startedMs: number
   readonly #open = new Set<string>()
-  readonly #found = new Map<string, Finding>()
+  /** Of its caller, who adds what is found without it. */
+  readonly found = new Map<string, Finding>()
   readonly #allFound = Promise.withResolvers<Map<string, Finding>>()
   /** Of those queries that another call waits for. */
   readonly #awaited = new Map<string, PromiseWithResolvers<Finding>>()
@@ -76,7 +77,7 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
 
   /** The findings of all that were taken. When one of them fails, it goes on for those who wait for the others. */
   run(deadlineMs: number): Promise<Map<string, Finding>> {
-    if (this.#open.size === 0) this.#allFound.resolve(this.#found)
+    if (this.#open.size === 0) this.#allFound.resolve(this.found)
     else void this.#findAll(deadlineMs)
     return this.#allFound.promise
   }
@@ -197,9 +198,9 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
 
   #answer(query: string, finding: Finding): void {
     if (!this.#close(query)) return
-    this.#found.set(query, finding)
+    this.found.set(query, finding)
     this.#awaited.get(query)?.resolve(finding)
-    if (this.#open.size === 0) this.#allFound.resolve(this.#found)
+    if (this.#open.size === 0) this.#allFound.resolve(this.found)
   }
 
   /** Callers who come from now on begin anew. False for what has ended before, or was not taken. */
