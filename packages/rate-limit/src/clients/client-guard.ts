@@ -64,12 +64,15 @@ export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'ov
 const budgetNames = ['requests', 'units'] as const satisfies readonly BudgetName[]
 const nothing: readonly string[] = []
 /** What a batch may cost. A longer list is more than one of these. */
-const mostUnitsOfPost = 1000
+const mostUnitsOfBatch = 1000
+/** The shortest items of a list of which there is more than one: `::1` and its line end. */
+const leastBytesOfItem = 4
 
 /**
  * Decides who may ask, and how much: with CLIENT_TOKENS every look-up needs one of them and stays within its budgets. Requests
  * are counted when they come in; upstream units when they have been caused. Near the end of a budget requests therefore
- * wait for each other, and only the last one of each replica may go beyond. A client without units left is still answered from this replica's memory, which costs none.
+ * wait for each other, and only the last one of each replica may go beyond. A client without units left is still answered
+ * from this replica's memory, which costs none.
  */
 export class ClientGuard {
   readonly counts: Record<ClientVerdict, number> = {
@@ -116,7 +119,7 @@ export class ClientGuard {
     const client = this.#identified(req, res)
     const { id, units: budget } = client
     if (budget === undefined || !mayAskUpstream) return this.#admitRequest(req, res, { client })
-    const mostUnits = req.method === 'POST' ? mostUnitsOfPost : 1
+    const mostUnits = mostUnitsOf(req)
     // Units first: a request that is refused for want of them has not used up one of its requests.
     const units = await this.#underWay.enter(id, mostUnits, () => this.#limiters.units.check(id, budget))
     try {
@@ -236,6 +239,14 @@ export class ClientGuard {
     this.counts[verdict] += 1
     return error
   }
+}
+
+/** What a request may cost by its head: its body is read when it has been let in. */
+function mostUnitsOf({ method, headers }: IncomingMessage): number {
+  if (method !== 'POST') return 1
+  const { 'content-length': length, 'content-encoding': packed } = headers
+  if (length === undefined || packed !== undefined) return mostUnitsOfBatch
+  return Math.min(mostUnitsOfBatch, 1 + Math.floor(Number(length) / leastBytesOfItem))
 }
 
 function usageOf({ limit, windowMs }: SlidingWindow, { remaining, resetMs }: Decision): BudgetUsage {
