@@ -142,6 +142,7 @@ export class InputReader {
   #nothingFound(rows: number): CommandFault {
     const names = this.#sources.map(({ name }) => name).join(', ')
     if (rows === 0) return failure(`${names}: nothing in it is an address; it is empty`)
+    if (this.#options.addresses) return failure(`${this.#options.addresses.join(', ')}: nothing of it is an address`)
     const sample = this.#held.flat()[0]?.input.slice(0, 60) ?? ''
     return failure(
       `${names}: nothing in it is an address. ${rows} ${rows === 1 ? 'row was' : 'rows were'} looked at, the first is ${JSON.stringify(sample)}. ` +

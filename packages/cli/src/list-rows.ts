@@ -33,6 +33,8 @@ export interface ListRow {
 }
 
 export interface RowOptions {
+  /** There is no list, but addresses of the command line. */
+  readonly addresses?: readonly string[] | undefined
   readonly column?: string | undefined
   /** Which addresses are taken out of text around them; undefined: a text with something else in it is none. */
   readonly extract?: 'first' | 'all' | undefined

@@ -688,6 +688,11 @@ test('bogons are counted, and a field that no record had is told', async () => {
 })
 
 describe('addresses of the command line', () => {
+  test('of which none is one are told, without options that look-ups have not', async () => {
+    const { code, stdout, stderr } = await run(['AS15169', 'example.com'], '', 'lookup')
+    expect([code, stdout, stderr]).toEqual([1, '', 'ipfleet: AS15169, example.com: nothing of it is an address\n'])
+  })
+
   test('have their results on standard output, and nothing else is said', async () => {
     const { code, stdout, stderr } = await run(['8.8.8.8', '9.9.9.8/31', '--fields', 'ip,country'], '', 'lookup')
     expect([code, stderr]).toEqual([0, ''])
