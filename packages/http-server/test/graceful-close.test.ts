@@ -216,13 +216,15 @@ test.each([
   ['SIGINT', 130],
 ] as const)('a second %s ends the process at once with %d', async (signal, code) => {
   const { child, port, said, exited } = await start('60000')
-  await ask(port, '/', agent())
+  const holding = ask(port, '/hold', agent()).catch(() => {})
+  await said('holding')
   child.kill('SIGTERM')
   await said('draining')
   // Sooner it would be the same Ctrl-C.
   await delay(sameSignalMs)
   child.kill(signal)
   expect(await exited).toEqual([code, null])
+  await holding
 })
 
 test('a stop that fails is logged and ends with 1', async () => {
