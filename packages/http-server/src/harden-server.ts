@@ -6,7 +6,7 @@ import { plainAddress } from '@ipfleet/net/client-address.ts'
 import { trackConnections } from './connection-tracker.ts'
 import { cutLater, lingerAfter } from './linger.ts'
 import { MergedChunksRequest } from './merged-chunks.ts'
-import { type ParseError, readRawTarget } from './raw-targets.ts'
+import { type ParseError, rereadRequestLine } from './odd-request-lines.ts'
 import { readTurns } from './read-turns.ts'
 import { REQUEST_ID, requestIdOf } from './request-id.ts'
 import { type ErrorResponse, sendError } from './send-error.ts'
@@ -35,8 +35,8 @@ export interface ServerLimits {
   readonly maxHeaderBytes?: number
   /** Connections over this number are closed at once. Default 20,000. */
   readonly maxConnections?: number
-  /** Whether bytes over 0x7f in a target are read. Who serves the request calls `restoreTarget`. Default false. */
-  readonly takesRawTargets?: boolean
+  /** Whether unknown methods and bytes over 0x7f in targets are read; the app then calls `restoreRequestLine`. Default false. */
+  readonly takesOddRequestLines?: boolean
 }
 
 /** The limits that Node takes when the server is made: `createServer(httpServerOptions(limits))`. */
@@ -72,7 +72,7 @@ export function hardenServer(
   const connections = trackConnections(server)
   server.on('connection', (socket: Socket) => readTurns.add(socket))
   server.on('clientError', (error: ParseError, socket) => {
-    if (limits.takesRawTargets === true && readRawTarget(server, error, socket as Socket)) return
+    if (limits.takesOddRequestLines === true && rereadRequestLine(server, error, socket as Socket)) return
     refuseInTurn({ server, socket, kind: kindOf(error) }, connections.pending(socket))
   })
   // Without a listener Node drops a CONNECT without a word. A proxy that takes CONNECT listens before it comes here.

@@ -317,6 +317,34 @@ describe('bytes over 0x7f in a target of HTTP/1 reach the backend as they are', 
   })
 })
 
+describe('a method that no list has reaches the backend', () => {
+  test.each(['BREW', 'VERSION-CONTROL', 'RPC_IN_DATA', 'LABEL', 'GETX', 'M-SEARCHES'])('%s', async (method) => {
+    client.write(`${method} /caf\xe9 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`)
+    const server = await asked()
+    await server.saw('hi')
+    expect(server.text.split('\r\n')[0]).toBe(`${method} /caf\xe9 HTTP/1.1`)
+    server.write(`HTTP/1.1 200 OK\r\n${closes}\r\nContent-Length: 4\r\n\r\nbrew`)
+    await client.saw('brew')
+  })
+
+  test('behind another request, and as one that is known next', async () => {
+    client.write(
+      'POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\na\r\n\nBREW /second HTTP/1.1\r\nHost: a\r\n\r\n',
+    )
+    const lines: (string | undefined)[] = []
+    for (const path of ['/first', '/second', '/third']) {
+      const server = await asked()
+      await server.saw(path === '/first' ? 'a\r\n\n' : '\r\n\r\n')
+      lines.push(server.text.split('\r\n')[0])
+      client.text = ''
+      server.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
+      await client.saw('HTTP/1.1 204')
+      if (path === '/second') client.write('POST /third HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')
+    }
+    expect(lines).toEqual(['POST /first HTTP/1.1', 'BREW /second HTTP/1.1', 'POST /third HTTP/1.1'])
+  })
+})
+
 test('bytes over 0x7f in the target of a request of HTTP/2 reach the backend as they are', async () => {
   const path = `/${utf8('café')}?q=\xfc`
   const stream = session.request({ ':path': path })

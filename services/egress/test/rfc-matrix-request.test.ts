@@ -82,6 +82,14 @@ describe('the request line', () => {
     await client.saw('next')
   })
 
+  test('takes a method that no list has', async () => {
+    const { client, server } = await harness.ask(requestHead(`BREW ${harness.url()}`, 'Content-Length: 2') + 'hi')
+    await server.saw('hi')
+    expect(server.text.split('\r\n')[0]).toBe('BREW / HTTP/1.1')
+    server.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbrew')
+    await client.saw('brew')
+  })
+
   test.each(['/', '/path?query', '*'])('in another form than a proxy takes is 400 as JSON: %s', async (target) => {
     const { answers, end } = await converse(harness.egress.port, requestHead(`OPTIONS ${target}`, 'Host: example.com'))
     expect([answers.length, answers[0]?.status, end]).toEqual([1, 400, 'closed'])

@@ -202,6 +202,6 @@ function limitsOf(config: ServerConfig) {
     maxHeaderBytes: config.maxHeaderBytes,
     // ConnectionLimits counts them, and can be told another number.
     maxConnections: Infinity,
-    takesRawTargets: true,
+    takesOddRequestLines: true,
   }
 }

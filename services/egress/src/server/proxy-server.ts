@@ -85,7 +85,7 @@ export class ProxyServer {
       if (this.#isAwaited(socket)) refuseTunnel(this.#http, socket, 'bad_request', req)
       else void app.connect(req, socket, early)
     })
-    hardenServer(this.#http, { maxConnections: Infinity, takesRawTargets: true }, onRefused)
+    hardenServer(this.#http, { maxConnections: Infinity, takesOddRequestLines: true }, onRefused)
     this.#limits = new ConnectionLimits({ maxConnections, maxPerClient, onRefused: onTooMany })
     // Its look for expired headers begins when a server listens, which this one does not.
     this.#http.emit('listening')
