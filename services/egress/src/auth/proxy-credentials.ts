@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 export interface ProxyCredentials {
   /** As the client sent it; may have options after the name. */
   readonly user: string
@@ -11,12 +13,11 @@ export interface GivenPair {
 }
 
 const basic = /^basic +((?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?)$/i
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 // eslint-disable-next-line no-control-regex -- control characters are what it refuses
 const controls = /[\u0000-\u001f\u007f]/
 
-/** UTF-8 without control characters (RFC 7617 §2). Undefined for anything else. */
+/** Text without control characters (RFC 7617 §2). Undefined for anything else. */
 export function readCredentials(given: string | GivenPair): ProxyCredentials | undefined {
   if (typeof given === 'string') return readProxyCredentials(given)
   const [user, password] = [textIn(given.user), textIn(given.password)]
@@ -39,11 +40,11 @@ export function readProxyCredentials(field: string): ProxyCredentials | undefine
   return colon < 0 ? undefined : { user: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
+/**
+ * UTF-8 as the challenge says, or else Latin-1, which Java's clients and Python's requests, urllib3 and aiohttp send whatever
+ * it says. Text that both can write is seldom UTF-8 by chance, and is then no configured password.
+ */
 function textIn(bytes: Buffer): string | undefined {
-  try {
-    const text = utf8.decode(bytes)
-    return controls.test(text) ? undefined : text
-  } catch {
-    return undefined
-  }
+  const text = bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1')
+  return controls.test(text) ? undefined : text
 }
