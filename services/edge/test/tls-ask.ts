@@ -27,3 +27,20 @@ export async function tlsHandshake(port: number, options: ConnectionOptions): Pr
   socket.destroy()
   return { subject, alpn, version }
 }
+
+/** A session that 127.0.0.1 gives for later handshakes. */
+export async function tlsSession(port: number, options: ConnectionOptions): Promise<Buffer> {
+  const socket = connect({ host: '127.0.0.1', port, ...options })
+  const [session] = await once(socket, 'session')
+  socket.destroy()
+  return session
+}
+
+/** Whether a handshake takes up the session that it offers. */
+export async function isResumed(port: number, options: ConnectionOptions & { session: Buffer }): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port, ...options })
+  await once(socket, 'secureConnect')
+  const reused = socket.isSessionReused()
+  socket.destroy()
+  return reused
+}

@@ -11,7 +11,7 @@ import { ask } from './ask.ts'
 import { h2Ask, h2Session } from './h2-ask.ts'
 import { type RunningEdge, startEdge, startEdgeFrom } from './start-edge.ts'
 import { testCertificate, type TestCertificate } from './test-certificate.ts'
-import { tlsAsk, tlsHandshake } from './tls-ask.ts'
+import { isResumed, tlsAsk, tlsHandshake, tlsSession } from './tls-ask.ts'
 
 let certificate: TestCertificate
 let backend: RecordingBackend
@@ -158,6 +158,25 @@ describe('a certificate that is replaced', () => {
     expect((await h2Ask(session, { ':path': '/' })).status).toBe(200)
     session.destroy()
     expect(renewing.output()).not.toContain('PRIVATE KEY')
+  })
+
+  test('ends no session: whichever worker gave it, before or after, each resumes it', async () => {
+    await using files = await testCertificate()
+    await using renewing = await startEdge({ backends: [backend.port], server: 'workers = 2', tables: files.toml })
+    const options = { ca: files.cert, servername: 'localhost' }
+    const resumed = async (session: Buffer): Promise<boolean[]> => {
+      const handshakes: boolean[] = []
+      for (let turn = 0; turn < 4; turn += 1) {
+        handshakes.push(await isResumed(renewing.port, { ...options, session }))
+      }
+      return handshakes
+    }
+    const before = await tlsSession(renewing.port, options)
+    expect(await resumed(before)).toEqual([true, true, true, true])
+    await writeFile(files.certFile, `${files.cert}\n`)
+    await until(() => renewing.lines().filter(({ msg }) => msg === 'serving with a new certificate').length === 2)
+    expect(await resumed(before)).toEqual([true, true, true, true])
+    expect(await resumed(await tlsSession(renewing.port, options))).toEqual([true, true, true, true])
   })
 })
 

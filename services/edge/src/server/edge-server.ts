@@ -91,9 +91,13 @@ export class EdgeServer {
     Object.assign(this.#h1, { headersTimeout, keepAliveTimeout, maxHeadersCount: config.maxHeaders })
   }
 
-  /** Takes effect for connections to come. */
+  /**
+   * Takes effect for connections to come. The keys of session tickets stay: workers have them in common, as Node gives
+   * them the same at their start, and what one of them made anew the others could not read.
+   */
   renew(tls: TlsConfig, certificate: Certificate): void {
-    this.#tls?.setSecureContext({ ...certificate, minVersion: tls.minVersion })
+    const ticketKeys = this.#tls?.getTicketKeys()
+    this.#tls?.setSecureContext({ ...certificate, minVersion: tls.minVersion, ticketKeys })
   }
 
   close(options: GracefulCloseOptions): Promise<void> {
