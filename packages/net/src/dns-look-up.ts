@@ -107,6 +107,8 @@ async function bothFamilies(
   const queries = families.map(async (family, index) => {
     try {
       const records = await resolver[family === 4 ? 'resolve4' : 'resolve6'](name, { ttl: true })
+      // As Node 26 (c-ares 1.34) tells an alias whose name has no address of this family.
+      if (records.length === 0) throw failure('ENODATA')
       found[index] = records.map(({ address, ttl }) => ({ address, ttlSeconds: ttl }))
     } catch (error) {
       errors.push(error)

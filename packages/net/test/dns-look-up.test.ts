@@ -19,6 +19,8 @@ beforeAll(async () => {
     'ipv4.test': { A: ['192.0.2.3'] },
     'ipv6.test': { AAAA: ['2001:db8::3'] },
     'nothing.test': {},
+    'alias.test': { CNAME: 'host.test', A: ['192.0.2.7'], loses: 'A' },
+    'nowhere.test': { CNAME: 'nothing.test' },
     'broken.test': { rcode: 'SERVFAIL' },
     'dead.test': 'silence',
     'api.first.example': { A: ['192.0.2.4'] },
@@ -85,9 +87,14 @@ test('a name has the addresses of both families, and how long they may be kept',
 test.each([
   ['is not there', 'absent.a.test', 'ENOTFOUND'],
   ['has no addresses', 'nothing.test', /ENODATA|ENOTFOUND/],
+  ['leads to one without addresses', 'nowhere.test', /ENODATA|ENOTFOUND/],
   ['has a broken server', 'broken.test', /ESERVFAIL|ENOTFOUND/],
 ])('a name that %s is told as such', async (_what, name, code) => {
   expect(await codeOf(name)).toMatch(code)
+})
+
+test('of an alias without addresses of one family, those of the other are waited for', async () => {
+  expect(await addressesOf('alias.test')).toEqual(['192.0.2.7'])
 })
 
 test('names whose servers are silent hold up no other', async () => {

@@ -3,10 +3,17 @@ import { once } from 'node:events'
 import { decode, encode, type Answer } from 'dns-packet'
 
 /** What is said of a name: its records by type, a code of RFC 1035 §4.1.1, or nothing at all. */
-export type Said =
-  | { readonly A?: readonly string[]; readonly AAAA?: readonly string[]; readonly ttl?: number }
-  | { readonly rcode: 'NXDOMAIN' | 'SERVFAIL' | 'REFUSED' }
-  | 'silence'
+export type Said = Records | { readonly rcode: 'NXDOMAIN' | 'SERVFAIL' | 'REFUSED' } | 'silence'
+
+interface Records {
+  /** The name that has the addresses. */
+  readonly CNAME?: string
+  readonly A?: readonly string[]
+  readonly AAAA?: readonly string[]
+  readonly ttl?: number
+  /** The first question of this type is lost on its way, so that it is asked again. */
+  readonly loses?: 'A' | 'AAAA'
+}
 
 const codes = { NXDOMAIN: 3, SERVFAIL: 2, REFUSED: 5 } as const
 
@@ -51,9 +58,11 @@ export class NameServer implements AsyncDisposable {
     const [question] = questions
     if (question === undefined) return undefined
     const { name, type } = question
+    const isFirst = !this.asked.includes(`${name} ${type}`)
     this.asked.push(`${name} ${type}`)
     const said = this.#names.get(name.toLowerCase()) ?? { rcode: 'NXDOMAIN' }
     if (said === 'silence') return undefined
+    if ('loses' in said && said.loses === type && isFirst) return undefined
     const code = 'rcode' in said ? codes[said.rcode] : 0
     const answers = 'rcode' in said ? [] : recordsOf(name, type, said)
     // Recursion desired and available.
@@ -61,7 +70,8 @@ export class NameServer implements AsyncDisposable {
   }
 }
 
-function recordsOf(name: string, type: string, said: Exclude<Said, 'silence' | { rcode: string }>): Answer[] {
+function recordsOf(name: string, type: string, { CNAME, ttl = 60, ...addresses }: Records): Answer[] {
   if (type !== 'A' && type !== 'AAAA') return []
-  return (said[type] ?? []).map((data) => ({ name, type, ttl: said.ttl ?? 60, data }))
+  const found = (addresses[type] ?? []).map((data): Answer => ({ name: CNAME ?? name, type, ttl, data }))
+  return CNAME === undefined ? found : [{ name, type: 'CNAME', ttl, data: CNAME }, ...found]
 }
