@@ -27,10 +27,17 @@ export function retryAfterSeconds(headers: IncomingHttpHeaders, body: string, wa
   return seconds !== undefined && seconds > 0 && seconds <= maxSeconds ? seconds : undefined
 }
 
+/** In other units, or as a moment, it is no number of seconds: `"retry_after_minutes": 5`, `"retry_after": "2026-12-01"`. */
+const waitMember =
+  /"retry[_-]?after[_-]?(?:(ms|millis\w*)|s|secs?|seconds?|)"\s*:\s*"?(\d{1,9}(?:\.\d+)?)(?:"|s"|)\s*[,}]/i
+/** Ten digits are seconds since 1970, thirteen milliseconds. */
+const momentMember =
+  /"(?:retry[_-]?after|(?:[\w-]*(?:limit|quota|window|next)[_-]?)?reset)[\w-]*"\s*:\s*"?(\d{10}(?:\d{3})?)\b/i
+
 function memberIn(body: string, epochMs: number): number | undefined {
-  const [, unit, count] = /"retry[_-]?after[_-]?(ms|millis\w*|)[a-z]*"\s*:\s*"?(\d{1,9}(?:\.\d+)?)/i.exec(body) ?? []
-  if (count !== undefined) return Math.ceil(Number(count) / (unit === '' ? 1 : 1000))
-  const moment = /"[\w-]*reset[\w-]*"\s*:\s*"?(\d{10}(?:\d{3})?)\b/i.exec(body)?.[1]
+  const [, milliseconds, count] = waitMember.exec(body) ?? []
+  if (count !== undefined) return Math.ceil(Number(count) / (milliseconds === undefined ? 1 : 1000))
+  const moment = momentMember.exec(body)?.[1]
   return moment === undefined ? undefined : Math.ceil((Number(moment.padEnd(13, '0')) - epochMs) / 1000)
 }
 
