@@ -54,6 +54,7 @@ export class AddressPart {
   async #lookUp(query: string): Promise<void> {
     const turn = (this.#asked += 1)
     setText(this.#outcome, '')
+    this.#answer.replaceChildren(element('p', { class: 'note' }, `${query} is being looked up…`))
     try {
       const answered = await ask<AnsweredQuery>('GET', `/console/api/lookup?q=${encodeURIComponent(query)}`)
       const shown = await answerView(answered)

@@ -30,11 +30,19 @@ export interface Asking {
 
 /**
  * Asks the server, and returns its JSON; undefined when there is none.
- * @throws Refusal for every status but 2xx, and with status 0 when no answer came
+ * @throws Refusal for every status but 2xx, and with status 0 when no whole answer came
  */
 export async function ask<Answer>(method: string, path: string, asking: Asking = {}): Promise<Answer> {
   const response = await send(method, path, asking)
-  return (response.status === 204 ? undefined : await response.json()) as Answer
+  return (response.status === 204 ? undefined : await jsonOf(response)) as Answer
+}
+
+async function jsonOf(response: Response): Promise<unknown> {
+  try {
+    return await response.json()
+  } catch {
+    throw new Refusal(0, 'The answer broke off, or is not one of ipfleet')
+  }
 }
 
 /** As `ask`, with the answer as it comes in. */

@@ -69,11 +69,12 @@ function servicesTable(): KeyedTable<ServiceRow> {
     empty: 'Only this replica. With REDIS_URL, all services of the fleet stand here.',
     columns: [
       { title: 'Id', text: ({ id }) => id },
-      { title: 'Service', text: ({ service }) => service },
+      { title: 'Service', isShort: true, text: ({ service }) => service },
       { title: 'State', draw: (cell, { state, reason }) => drawState(cell, ...serviceStates[state], reason) },
-      { title: 'Seen', text: ({ seenAt, state }) => (state === 'gone' ? atTime(seenAt) : 'now') },
+      { title: 'Seen', isShort: true, text: ({ seenAt, state }) => (state === 'gone' ? atTime(seenAt) : 'now') },
       {
         title: 'Up for',
+        isShort: true,
         text: ({ startedAt, seenAt }) => duration(roughly((Date.parse(seenAt) - Date.parse(startedAt)) / 1000)),
       },
       { title: 'Version', text: ({ version }) => version },
@@ -99,7 +100,7 @@ function redisTable(): KeyedTable<RedisRow> {
     keyOf: ({ name }) => name,
     empty: 'No Redis: this replica keeps everything in its memory. Set REDIS_URL to share it.',
     columns: [
-      { title: 'Holds', text: ({ name }) => (name === 'cache' ? 'Answers' : 'State') },
+      { title: 'Holds', isShort: true, text: ({ name }) => (name === 'cache' ? 'Answers' : 'State') },
       {
         title: 'State',
         draw: (cell, { state, reason, since }) =>

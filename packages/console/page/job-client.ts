@@ -1,5 +1,6 @@
-import { ask, send } from './ask.ts'
+import { ask, Refusal, send } from './ask.ts'
 import type { Summary } from './job-summary.ts'
+import { keep, recall } from './kept.ts'
 
 /** A job as the bulk service shows it. */
 export interface Job {
@@ -21,11 +22,11 @@ export const hasEnded = ({ state }: Job): boolean => !['receiving', 'queued', 'r
 
 /** One of the fleet's CLIENT_TOKENS, where it has any. It is forgotten with the tab, and never part of a URL. */
 function clientToken(): string {
-  return sessionStorage.getItem(tokenName) ?? ''
+  return recall('sessionStorage', tokenName) ?? ''
 }
 
 export function keepClientToken(token: string): void {
-  sessionStorage.setItem(tokenName, token)
+  keep('sessionStorage', tokenName, token)
 }
 
 const authorization = (): Record<string, string> => {
@@ -44,10 +45,13 @@ export function createJob(file: File): Promise<Job> {
   const headers = {
     ...authorization(),
     'Content-Type': contentTypeOf(file.name),
-    'Idempotency-Key': crypto.randomUUID(),
+    'Idempotency-Key': randomName(),
   }
   return ask('POST', '/jobs', { body: file, headers })
 }
+
+/** A page that came by plain HTTP from another machine has no `crypto.randomUUID` (W3C Secure Contexts). */
+const randomName = (): string => crypto.getRandomValues(new Uint32Array(4)).join('-')
 
 /** Cancels a job under way; removes one that has ended. */
 export async function deleteJob(id: string): Promise<void> {
@@ -65,15 +69,15 @@ export async function readResults(id: string, format: string): Promise<Blob> {
   return response.blob()
 }
 
-/** Calls `onChange` after each change until the job has ended. Connects again when the stream breaks off. */
+/** Calls `onChange` after each change until the job has ended, or is no more. Connects again when the stream breaks off. */
 export async function followJob(id: string, onChange: (job: Job) => void, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       // An EventSource can send no token.
       const { body } = await send('GET', pathOf(id, '/events'), { headers: authorization(), signal })
       if (body !== null && (await readEvents(body, onChange))) return
-    } catch {
-      if (signal.aborted) return
+    } catch (error) {
+      if (signal.aborted || (error instanceof Refusal && error.status === 404)) return
     }
     await new Promise((resolve) => setTimeout(resolve, retryMs))
   }

@@ -1,9 +1,11 @@
 import { sentenceOf } from './ask.ts'
+import { confirmed } from './confirmed.ts'
 import { button, byId, element, setText } from './element.ts'
 import { atTime, count, duration, percent } from './format.ts'
 import * as client from './job-client.ts'
 import { hasEnded, type Job } from './job-client.ts'
 import { jobSummary } from './job-summary.ts'
+import { keep, recall } from './kept.ts'
 import { drawBar, drawState, KeyedTable, part, type Tone } from './keyed-table.ts'
 import { saveBlob } from './save-picture.ts'
 import { sectionHead } from './section-head.ts'
@@ -30,8 +32,10 @@ export class JobsPart {
   readonly #jobs = new Map<string, Job>()
   readonly #followed = new Map<string, AbortController>()
   readonly #names = new Map(
-    Object.entries(JSON.parse(sessionStorage.getItem(namesName) ?? '{}') as Record<string, string>),
+    Object.entries(JSON.parse(recall('sessionStorage', namesName) ?? '{}') as Record<string, string>),
   )
+  /** What went wrong when the jobs were asked for. */
+  #notListed = ''
 
   /** @param mayChange whether lists may be handed over, and jobs ended */
   constructor(isServed: boolean, mayChange: boolean) {
@@ -42,7 +46,7 @@ export class JobsPart {
         element(
           'p',
           { class: 'empty' },
-          'No bulk service is reached from here. Open the console by an edge that has a route for /jobs.',
+          'No bulk service is reached from here. Open the console by an edge that has a route for /jobs, once one runs.',
         ),
       )
       return
@@ -50,6 +54,13 @@ export class JobsPart {
     if (mayChange) this.#section.append(this.#dropZone())
     this.#section.append(this.#outcome, this.#table.view, this.#summary, this.#tokenForm())
     void this.#refresh()
+    document.addEventListener('visibilitychange', () => this.#onSeen())
+  }
+
+  /** A tab in the background holds no connection: a browser has six for a server, and other tabs need them. */
+  #onSeen(): void {
+    if (document.hidden) for (const followed of this.#followed.values()) followed.abort()
+    else void this.#refresh()
   }
 
   #createTable(): KeyedTable<Job> {
@@ -126,17 +137,16 @@ export class JobsPart {
   }
 
   async #create(file: File): Promise<void> {
-    setText(this.#outcome, `${file.name} is on its way…`)
-    await this.#tried(async () => {
+    await this.#tried(this.#say(`${file.name} is on its way…`), async () => {
       const job = await client.createJob(file)
       this.#names.set(job.id, file.name)
-      sessionStorage.setItem(namesName, JSON.stringify(Object.fromEntries(this.#names)))
+      keep('sessionStorage', namesName, JSON.stringify(Object.fromEntries(this.#names)))
       this.#show(job)
     })
   }
 
   async #refresh(): Promise<void> {
-    await this.#tried(async () => {
+    this.#notListed = await this.#tried(this.#notListed, async () => {
       const jobs = await client.listJobs()
       const listed = new Set(jobs.map(({ id }) => id))
       for (const id of this.#jobs.keys()) if (!listed.has(id)) this.#jobs.delete(id)
@@ -159,14 +169,14 @@ export class JobsPart {
   }
 
   #follow(id: string): void {
-    if (this.#followed.has(id) || this.#followed.size >= maxFollowed) return
+    if (document.hidden || this.#followed.has(id) || this.#followed.size >= maxFollowed) return
     const over = new AbortController()
     this.#followed.set(id, over)
     void client
       .followJob(id, (job) => this.#show(job), over.signal)
       .finally(() => {
         this.#followed.delete(id)
-        void this.#refresh()
+        if (!document.hidden) void this.#refresh()
       })
   }
 
@@ -193,13 +203,13 @@ export class JobsPart {
     part(cell, 2, () => make('CSV', () => this.#download(id, 'csv')))
     part(cell, 3, () => make('NDJSON', () => this.#download(id, 'ndjson')))
     if (!this.#mayChange) return
-    const end = part(cell, 4, () => make('Cancel', () => this.#end(id)))
+    const end = part(cell, 4, () => make('Cancel', () => this.#end(id, name)))
     setText(end, hasEnded(job) ? 'Remove' : 'Cancel')
     end.setAttribute('aria-label', `${end.textContent}: ${name}`)
   }
 
   async #sumUp(id: string): Promise<void> {
-    await this.#tried(async () => {
+    await this.#tried(this.#say('The list is being summed up…'), async () => {
       const name = this.#names.get(id) ?? id
       const view = await jobSummary(id, await client.readSummary(id))
       this.#summary.replaceChildren(element('h3', {}, `Summary of ${name}`), view)
@@ -207,27 +217,45 @@ export class JobsPart {
   }
 
   async #download(id: string, format: 'csv' | 'ndjson'): Promise<void> {
-    setText(this.#outcome, 'The results are on their way…')
-    await this.#tried(async () => {
+    await this.#tried(this.#say('The results are on their way…'), async () => {
       saveBlob(`${id}.${format}`, await client.readResults(id, format))
     })
   }
 
-  async #end(id: string): Promise<void> {
-    await this.#tried(async () => {
+  async #end(id: string, name: string): Promise<void> {
+    const job = this.#jobs.get(id)
+    // The button says Cancel until the moment at which the job ends.
+    if (job !== undefined && hasEnded(job) && !(await this.#isSureToRemove(name))) return
+    await this.#tried(this.#say(''), async () => {
       this.#followed.get(id)?.abort()
       await client.deleteJob(id)
       await this.#refresh()
     })
   }
 
-  /** Says what went wrong, if anything did. */
-  async #tried(something: () => Promise<void>): Promise<void> {
+  #isSureToRemove(name: string): Promise<boolean> {
+    return confirmed({
+      title: `Remove ${name}?`,
+      text: 'Its results and its report are gone then, for all who have the link.',
+      action: 'Remove',
+    })
+  }
+
+  #say(what: string): string {
+    setText(this.#outcome, what)
+    return what
+  }
+
+  /**
+   * Says what went wrong, if anything did, and returns it.
+   * @param said before, which is taken back when all went well; what others have said stays
+   */
+  async #tried(said: string, something: () => Promise<void>): Promise<string> {
     try {
       await something()
-      setText(this.#outcome, '')
+      return this.#outcome.textContent === said ? this.#say('') : ''
     } catch (error) {
-      setText(this.#outcome, sentenceOf(error))
+      return this.#say(sentenceOf(error))
     }
   }
 }

@@ -4,6 +4,8 @@ import { button, element, setAttributes, setText } from './element.ts'
 export interface Column<Row> {
   readonly title: string
   readonly isNumber?: boolean
+  /** Its words are few, and stay in one line however long other columns are. */
+  readonly isShort?: boolean
   /** What the cell says. */
   readonly text?: (row: Row) => string
   /** For more than a text: called with the same cell again and again, and changes what differs. */
@@ -34,17 +36,14 @@ export class KeyedTable<Row> {
   readonly #lines = new Map<string, HTMLTableRowElement>()
   #rows: readonly Row[] = []
   #showsAll = false
+  #drawn: readonly Row[] = []
   #pending = 0
 
   constructor(options: KeyedTableOptions<Row>) {
     this.#options = options
     // Roles are said, for a phone lays the table out as cards, and a browser then takes it for none.
-    const heads = options.columns.map(({ title, isNumber }) =>
-      element(
-        'th',
-        { scope: 'col', role: 'columnheader', 'data-title': title, class: isNumber === true ? 'number' : undefined },
-        title,
-      ),
+    const heads = options.columns.map((column) =>
+      element('th', { scope: 'col', role: 'columnheader', ...attributesOf(column) }, column.title),
     )
     this.#table = element(
       'table',
@@ -71,11 +70,15 @@ export class KeyedTable<Row> {
 
   #toggle(): void {
     this.#showsAll = !this.#showsAll
+    cancelAnimationFrame(this.#pending)
+    this.#pending = 0
     this.update(this.#rows)
   }
 
+  /** New rows wait for those that are being drawn: they may come faster than all are drawn. */
   #draw(): void {
-    cancelAnimationFrame(this.#pending)
+    if (this.#pending !== 0) return
+    this.#drawn = this.#rows
     const shown = this.#showsAll ? this.#rows : this.#rows.slice(0, firstRows)
     const keys = new Set(shown.map((row) => this.#options.keyOf(row)))
     for (const [key, line] of this.#lines) {
@@ -100,16 +103,16 @@ export class KeyedTable<Row> {
     // A row that has moved has lost it.
     if (focused instanceof HTMLElement && this.#body.contains(focused)) focused.focus({ preventScroll: true })
     const rest = rows.slice(rowsAtOnce)
-    if (rest.length > 0) this.#pending = requestAnimationFrame(() => this.#drawSome(rest, next))
+    this.#pending = rest.length === 0 ? 0 : requestAnimationFrame(() => this.#drawSome(rest, next))
+    if (this.#pending === 0 && this.#drawn !== this.#rows) this.#draw()
   }
 
   #newLine(key: string): HTMLTableRowElement {
-    const cells = this.#options.columns.map(({ title, isNumber }, index) => {
-      const attributes = { 'data-title': title, class: isNumber === true ? 'number' : undefined }
-      return index === 0
-        ? element('th', { scope: 'row', role: 'rowheader', ...attributes })
-        : element('td', { role: 'cell', ...attributes })
-    })
+    const cells = this.#options.columns.map((column, index) =>
+      index === 0
+        ? element('th', { scope: 'row', role: 'rowheader', ...attributesOf(column) })
+        : element('td', { role: 'cell', ...attributesOf(column) }),
+    )
     const line = element('tr', { role: 'row' }, ...cells)
     this.#lines.set(key, line)
     return line
@@ -124,6 +127,11 @@ export class KeyedTable<Row> {
     }
   }
 }
+
+const attributesOf = ({ title, isNumber, isShort }: Omit<Column<never>, 'text' | 'draw'>) => ({
+  'data-title': title,
+  class: isNumber === true ? 'number' : isShort === true ? 'short' : undefined,
+})
 
 /** The child of `cell` at `index`, made by `make` when the cell is new. */
 export function part<Made extends HTMLElement>(cell: HTMLElement, index: number, make: () => Made): Made {
@@ -168,12 +176,20 @@ export function drawCountdown(cell: HTMLElement, until: string | undefined): voi
   else tick(time)
 }
 
+/** How far the clock of the fleet is ahead of the browser's. */
+let aheadMs = 0
+
+/** @param at what time it is for the fleet */
+export function setClock(at: string): void {
+  aheadMs = Date.parse(at) - Date.now()
+}
+
 /** Called each second for what counts down. */
 export function tickCountdowns(): void {
   for (const time of document.querySelectorAll<HTMLTimeElement>('td > time[datetime]')) tick(time)
 }
 
 function tick(time: HTMLTimeElement): void {
-  const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000
+  const seconds = (Date.parse(time.dateTime) - Date.now() - aheadMs) / 1000
   setText(time, seconds <= 0 ? 'any moment' : duration(seconds))
 }

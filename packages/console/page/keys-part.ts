@@ -34,10 +34,10 @@ export class KeysPart {
     const columns: Column<ConsoleKey>[] = [
       { title: 'Key', draw: (cell, key) => drawId(cell, key) },
       { title: 'State', draw: (cell, key) => drawKeyState(cell, key) },
-      { title: 'Back in', draw: (cell, { until }) => drawCountdown(cell, until) },
+      { title: 'Back in', isShort: true, draw: (cell, { until }) => drawCountdown(cell, until) },
       { title: 'Products', text: productsOf },
       { title: 'Quota', draw: (cell, key) => drawQuota(cell, key) },
-      { title: 'Empty on', text: ({ emptyOn }) => (emptyOn === undefined ? '' : onDay(emptyOn)) },
+      { title: 'Empty on', isShort: true, text: ({ emptyOn }) => (emptyOn === undefined ? '' : onDay(emptyOn)) },
       { title: 'Share', isNumber: true, text: ({ share }) => percent(share, 1) },
       ...(mayChange ? [{ title: 'Actions', draw: this.#drawActions }] : []),
     ]
@@ -81,7 +81,7 @@ export class KeysPart {
   }
 
   async #change(id: string, action: 'bench' | 'release' | 'test', query = ''): Promise<void> {
-    setText(this.#outcome, '')
+    setText(this.#outcome, action === 'test' ? `Key ${id} is being tested…` : '')
     try {
       const key = await ask<ConsoleKey | TestedKey>(
         'POST',

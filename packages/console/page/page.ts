@@ -6,7 +6,7 @@ import { FleetPart } from './fleet-part.ts'
 import { FlowPart } from './flow-part.ts'
 import { atSecond } from './format.ts'
 import { JobsPart } from './jobs-part.ts'
-import { tickCountdowns } from './keyed-table.ts'
+import { setClock, tickCountdowns } from './keyed-table.ts'
 import { KeysPart } from './keys-part.ts'
 import { LiveOverview } from './live-overview.ts'
 import { ClientsPart, SourcesPart } from './shares-parts.ts'
@@ -23,7 +23,7 @@ async function start(): Promise<void> {
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) showLogin()
     else {
-      setText(byId('live'), sentenceOf(error))
+      showLive(sentenceOf(error), false)
       setTimeout(() => void start(), 3000)
     }
   }
@@ -36,6 +36,7 @@ function showFleet(session: Session): void {
   const [clients, sources] = [new ClientsPart(), new SourcesPart()]
   const later: (() => unknown)[] = [() => new JobsPart(session.features.jobs, mayChange), () => new AddressPart()]
   const updates: readonly ((overview: Overview) => void)[] = [
+    (overview) => setClock(overview.at),
     (overview) => verdict.update(overview.verdict),
     (overview) => flow.update(overview.flow),
     (overview) => keys.update(overview.keys),
@@ -46,8 +47,8 @@ function showFleet(session: Session): void {
   const live = new LiveOverview({
     onOverview: (overview) => inTurn(updates.map((update) => () => update(overview))),
     onStale: (since) => {
-      showLive(since)
-      verdict.markStale(since !== undefined)
+      showLive(since === undefined ? 'Live' : `Stale since ${atSecond(since)}`, since === undefined)
+      verdict.markStale(since)
     },
     onLoggedOut: () => location.reload(),
   })
@@ -76,10 +77,10 @@ function inTurn(steps: readonly (() => unknown)[]): void {
   })
 }
 
-function showLive(since: Date | undefined): void {
+function showLive(text: string, isLive: boolean): void {
   const live = byId('live')
-  live.className = since === undefined ? 'live' : 'live stale'
-  setText(live, since === undefined ? 'Live' : `Stale since ${atSecond(since)}`)
+  live.className = isLive ? 'live' : 'live stale'
+  setText(live, text)
 }
 
 function showLogOut({ by }: Session): void {

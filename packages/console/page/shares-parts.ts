@@ -13,9 +13,9 @@ export class ClientsPart {
     empty: 'No client has a budget. CLIENT_TOKENS gives clients tokens, and budgets.',
     columns: [
       { title: 'Client', text: ({ id }) => id },
-      { title: 'Budget', text: ({ budget }) => budget ?? 'none' },
+      { title: 'Budget', isShort: true, text: ({ budget }) => budget ?? 'none' },
       { title: 'Used', draw: (cell, row) => drawUse(cell, row) },
-      { title: 'Full again', text: ({ resets }) => (resets === undefined ? '' : atTime(resets)) },
+      { title: 'Full again', isShort: true, text: ({ resets }) => (resets === undefined ? '' : atTime(resets)) },
     ],
   })
 
@@ -51,7 +51,7 @@ export class SourcesPart {
     columns: [
       { title: 'Source', text: ({ label }) => label },
       { title: 'State', draw: (cell, { state, reason }) => drawState(cell, ...sourceStates[state], reason) },
-      { title: 'Back in', draw: (cell, { until }) => drawCountdown(cell, until) },
+      { title: 'Back in', isShort: true, draw: (cell, { until }) => drawCountdown(cell, until) },
       { title: 'Egress', text: ({ egress }) => egress },
       { title: 'Connections', isNumber: true, text: ({ tunnels }) => (tunnels === undefined ? '' : count(tunnels)) },
     ],

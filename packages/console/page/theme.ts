@@ -1,4 +1,5 @@
 import { byId, setText } from './element.ts'
+import { keep, recall } from './kept.ts'
 
 const remembered = 'ipfleet-theme'
 
@@ -8,13 +9,14 @@ export function startTheme(): void {
   const root = document.documentElement
   const isDark = (): boolean => (root.dataset['theme'] ?? (dark.matches ? 'dark' : 'light')) === 'dark'
   const tell = (): void => setText(byId('theme'), isDark() ? 'Light' : 'Dark')
-  const chosen = localStorage.getItem(remembered)
+  const chosen = recall('localStorage', remembered)
   if (chosen === 'dark' || chosen === 'light') root.dataset['theme'] = chosen
   tell()
+  byId('theme').hidden = false
   dark.addEventListener('change', tell)
   byId('theme').addEventListener('click', () => {
     root.dataset['theme'] = isDark() ? 'light' : 'dark'
-    localStorage.setItem(remembered, root.dataset['theme'])
+    keep('localStorage', remembered, root.dataset['theme'])
     tell()
     document.dispatchEvent(new Event('themechange'))
   })

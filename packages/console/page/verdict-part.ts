@@ -1,10 +1,12 @@
 import type { Verdict } from '../src/contract.ts'
 import { byId, element, setText } from './element.ts'
+import { atSecond } from './format.ts'
 
 /** The first sentence of the page: whether all is well, else what is not, and what to do first. */
 export class VerdictPart {
   readonly #live = byId('verdict-live')
   #shown = ''
+  #title = document.title
 
   /** Is read out when it changes, and only then. */
   update(verdict: Verdict): void {
@@ -14,7 +16,8 @@ export class VerdictPart {
     const { state, sentence, action, others } = verdict
     const isWell = state === 'green'
     byId('verdict').className = state
-    document.title = `${isWell ? 'OK' : 'Trouble'} · ipfleet`
+    this.#title = `${isWell ? 'OK' : 'Trouble'} · ipfleet`
+    document.title = this.#title
     this.#live.replaceChildren(
       element('p', { class: 'sentence' }, element('span', { class: 'sign' }, isWell ? 'OK' : 'Trouble'), ' ', sentence),
       ...(action === undefined ? [] : [element('p', { class: 'action' }, action)]),
@@ -23,9 +26,11 @@ export class VerdictPart {
   }
 
   /** What was last said may not be so any more. */
-  markStale(isStale: boolean): void {
+  markStale(since: Date | undefined): void {
+    const isStale = since !== undefined
     byId('verdict').toggleAttribute('data-stale', isStale)
-    if (isStale) setText(byId('verdict-title'), 'State of the fleet, as last seen')
-    else setText(byId('verdict-title'), 'State of the fleet')
+    byId('verdict-title').classList.toggle('unseen', !isStale)
+    setText(byId('verdict-title'), isStale ? `As last seen at ${atSecond(since)}` : 'State of the fleet')
+    document.title = isStale ? 'Stale · ipfleet' : this.#title
   }
 }

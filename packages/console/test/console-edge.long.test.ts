@@ -179,6 +179,7 @@ async function saved(button: ReturnType<Page['getByRole']>): Promise<readonly [n
     await row.getByText('Cancelled').waitFor()
     gate.release()
     await row.getByRole('button', { name: 'Remove: held.txt' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
     await row.waitFor({ state: 'detached' })
   })
 

@@ -11,6 +11,8 @@ export interface FakeConsoleOptions {
   readonly answered?: AnsweredQuery
   /** What is answered to a change of a key. */
   readonly changed?: ConsoleKey
+  /** What is answered below `/jobs`. */
+  readonly jobs?: (request: IncomingMessage, response: ServerResponse) => void
   /** How often an overview is sent. Default 2 s, as the real one does. */
   readonly intervalMs?: number
 }
@@ -70,7 +72,8 @@ export class FakeConsole implements Disposable {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { pathname, search } = new URL(request.url ?? '/', 'http://fake')
     const path = pathname.replace(/^\/console/, '') || '/'
-    if (path.startsWith('/api/') && this.refuses) response.writeHead(503).end()
+    if (pathname.startsWith('/jobs') && this.#options.jobs) this.#options.jobs(request, response)
+    else if (path.startsWith('/api/') && this.refuses) response.writeHead(503).end()
     else if (request.method !== 'GET') {
       this.changes.push([request.method, path + search, request.headers['x-csrf-token']])
       this.#json(response, this.#options.changed ?? {})
@@ -82,7 +85,7 @@ export class FakeConsole implements Disposable {
   }
 
   #session(): Session {
-    const features = { jobs: false, egress: true, edge: true, keys: true, redis: true }
+    const features = { jobs: this.#options.jobs !== undefined, egress: true, edge: true, keys: true, redis: true }
     return { role: 'admin', by: 'loopback', csrf: 'fake', features, version: '0.1.0', ...this.#options.session }
   }
 
