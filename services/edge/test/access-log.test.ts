@@ -114,6 +114,19 @@ describe('each request leaves one line', () => {
     ])
   })
 
+  test('of which that of a health check of a backend is for debugging, unless it failed', async () => {
+    const tables =
+      '[groups.gone]\nbackends = ["http://127.0.0.1:1"]\n[[routes]]\nprefix = "/readyz"\nupstreams = "gone"'
+    await using probed = await startEdge({ backends: [backend.port], tables, env: { LOG_LEVEL: 'debug' } })
+    for (const path of ['/livez', '/readyz', '/livezone']) await ask(probed.port, path)
+    expect((await linesOf('', probed)).map(({ path, level }) => [path, level])).toEqual([
+      ['/livez', 'debug'],
+      ['/readyz', 'warn'],
+      ['/livezone', 'info'],
+      ['/edge/readyz', 'debug'],
+    ])
+  })
+
   test('over HTTP/2 as well', async () => {
     await using secure = await startEdge({ backends: [backend.port], tables: certificate.toml })
     const session = await h2Session(secure.port, certificate.cert)

@@ -356,7 +356,7 @@ test('the addresses of a name are as many backends, and followed as they change'
   await until(async () => (await answerers()) === [second, second].join())
   // A name that cannot be looked up any more keeps the addresses it had.
   await resolveTo()
-  await edge.waitForLine(({ hostname, code }) => hostname === 'fleet.test' && code === 'ENOTFOUND')
+  await edge.waitForLine(({ backend, code }) => backend === 'fleet.test' && code === 'ENOTFOUND')
   expect(await answerers()).toBe([second, second].join())
 })
 

@@ -85,8 +85,8 @@ export class UpstreamGroups {
       logger.warn({ group: name, backend, seconds: Math.ceil(lastsMs / 1000) }, 'backend ejected: too many failures')
       this.#hedgeAll(backend)
     })
-    group.on('unresolved', (hostname, code) => {
-      logger.warn({ group: name, hostname, code }, 'backend name cannot be looked up; its last addresses stay in use')
+    group.on('unresolved', (backend, code) => {
+      logger.warn({ group: name, backend, code }, 'backend name cannot be looked up; its last addresses stay in use')
     })
   }
 

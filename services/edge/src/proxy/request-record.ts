@@ -15,6 +15,7 @@ import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import { failureOf } from '@ipfleet/telemetry/failure-fields.ts'
 import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
+import { probePaths } from '@ipfleet/telemetry/probe-replies.ts'
 import { beginServerSpan, endServerSpan } from '@ipfleet/telemetry/tracing/http-spans.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
@@ -71,8 +72,8 @@ export class RequestContext implements ProxiedClient {
   /** Set on every answer, a backend's or our own. */
   answerFields: RawFields
   maxBodyBytes = 0
-  /** Asked by those who operate the edge, not by a client. */
-  isProbe = false
+  /** Asked by those who operate the edge or its backends, not by a client. */
+  isProbe: boolean
   readonly #arrivedMs: number
   readonly #record: RequestWatch['record']
   #memory: SharedQuota | undefined
@@ -87,6 +88,7 @@ export class RequestContext implements ProxiedClient {
     this.#arrivedMs = arrivedMs
     this.method = req.method ?? ''
     this.target = req.url ?? ''
+    this.isProbe = probePaths.includes(this.target)
     this.fields = new ForwardedHeaders(req.rawHeaders)
     this.id = requestIdOf(this.fields.requestId)
     this.answerFields = [REQUEST_ID, this.id]
