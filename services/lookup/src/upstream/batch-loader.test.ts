@@ -74,17 +74,45 @@ test.each([400, 413, 422])('a batch that upstream refuses with %i is asked in sm
   expect([...settled.values()]).toMatchObject(Array.from({ length: 40 }, () => ({ answer: { status: 200 } })))
 })
 
-test.each([400, 413, 422])('where any batch is refused with %i, each query is asked by itself', async (status) => {
-  const { upstream, seen } = upstreamWith((item) => ({ ip: item }))
+/** An upstream that refuses every batch of which `isTaken` says no, and counts what it was asked. */
+function refusing(isTaken: (items: readonly string[]) => boolean, status = 400) {
+  const { upstream, seen } = upstreamWith((item) => ({ ip: item.replace('/', '') }))
   const refusal = { status, contentType: 'application/json', body: Buffer.from('{}') }
   const load: Upstream['load'] = async (request, ...rest) => {
     const outcome = await upstream.load(request, ...rest)
-    return request.method === 'POST' ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
+    const { items = [] } = seen.at(-1) ?? {}
+    return request.method === 'POST' && !isTaken(items) ? { kind: 'answer', answer: refusal, freshForMs: 0 } : outcome
   }
-  const settled = await outcomesOf({ load }, targetsOf(3))
-  expect(seen.map(({ items }) => items.length)).toEqual([3, 1, 1, 1, 1])
-  expect([...settled.values()]).toMatchObject(Array.from({ length: 3 }, () => ({ answer: { status: 200 } })))
+  const countOf = (method: string): number => seen.filter(({ request }) => request.method === method).length
+  return { upstream: { load }, countOf }
+}
+
+test.each([400, 413, 422])('where any batch is refused with %i, each query is asked by itself', async (status) => {
+  const { upstream, countOf } = refusing(() => false, status)
+  const settled = await outcomesOf(upstream, targetsOf(1000))
+  expect([...settled.values()]).toMatchObject(Array.from({ length: 1000 }, () => ({ answer: { status: 200 } })))
+  expect(countOf('GET')).toBe(1000)
+  expect(countOf('POST')).toBeLessThanOrEqual(16)
 })
+
+test.each([
+  { which: 'the first', at: [0] },
+  { which: 'one in the middle', at: [600] },
+  { which: 'the last', at: [999] },
+  { which: 'the first three', at: [0, 1, 2] },
+  { which: 'the first and the last', at: [0, 999] },
+])(
+  'a batch of a thousand refused for $which: no other is asked by itself, and it takes few requests',
+  async ({ at }) => {
+    const targets = targetsOf(1000)
+    const bad = new Set(at.map((one) => targets[one]?.slice(1)))
+    const { upstream, countOf } = refusing((items) => !items.some((item) => bad.has(item)))
+    const settled = await outcomesOf(upstream, targets)
+    expect([...settled.values()]).toMatchObject(Array.from({ length: 1000 }, () => ({ answer: { status: 200 } })))
+    expect(countOf('GET')).toBe(at.length)
+    expect(countOf('POST')).toBeLessThanOrEqual(22 * at.length)
+  },
+)
 
 test.each(['Rate limit exceeded', 5, true])('%j in the place of a record is no answer', async (value) => {
   const { upstream } = upstreamWith((item) => (item === '11.0.0.0' ? value : { ip: item }))

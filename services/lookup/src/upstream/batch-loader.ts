@@ -10,6 +10,7 @@ import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { SharedLifetime } from '@ipfleet/upstream/shared-lifetime.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { type FallbackUpstream, isDown } from './fallback-upstream.ts'
+import { PartSize } from './part-size.ts'
 import { BatchReading, type BatchValues, isRefusal, valuesIn } from './batch-reading.ts'
 import type { Span } from './json-members.ts'
 import { type Query, requestOf } from '../query/query.ts'
@@ -48,8 +49,8 @@ const routes = {
   lite: { surface: 'api', path: '/batch/lite', cut: '/lite/' },
 } as const satisfies Record<string, Route>
 
-/** A thousand items are tried in at most six sizes. */
-const shrinkBy = 4
+/** To find one item for which batches are refused takes about twenty requests, one after another. */
+const maxRefused = 4
 
 export interface LoadTerms {
   /** Monotonic, over all requests. */
@@ -97,39 +98,54 @@ export class BatchLoader {
 
   /**
    * Goes on with the next key where one ran dry or may not ask this, in smaller parts where no key has enough left for
-   * all or upstream refuses the batch as a whole, and item by item where no key's plan, or upstream, has batches. Ends at
-   * the latest when no key has anything left, or time is up.
+   * all or upstream refuses the batch as a whole, and item by item where no key's plan, or upstream, has batches. An item
+   * that is refused even alone was to blame, and not the size: it is asked singly, and the parts grow again. Ends at the
+   * latest when no key has anything left, or time is up.
    */
   async #askChunk({ route, product, queries }: Chunk, { deadlineMs, ...terms }: LoadTerms, settle: Settle<Outcome>) {
     const { upstream, fallback } = this.#deps
     const [first] = queries
     const ownDeadlineMs = (first && fallback?.firstDeadlineMs(requestOf(first), deadlineMs, terms)) ?? deadlineMs
     const heldLimits: HeldLimit[] = []
-    let size = queries.length
+    const refused: Query[] = []
+    const singly = (some: readonly Query[]): Promise<void> =>
+      askSingly([...refused, ...some], (request) => this.#single.load(request, deadlineMs, terms), settle)
+    const size = new PartSize(queries.length)
     for (let left = queries; left.length > 0;) {
-      const part = left.slice(0, size)
+      const part = left.slice(0, size.current)
       const reading = new BatchReading(part.map((query) => itemOf(query, route)))
       const options = { units: route === routes.lite ? 0 : part.length, heldLimits, ...reading.checks, ...terms }
       const outcome = await upstream.load(batchRequest(route, product, part), ownDeadlineMs, options)
-      if (part.length > 1 && (isExhausted(outcome) || hasStatus(outcome, ofTheWhole))) {
-        size = Math.ceil(part.length / shrinkBy)
+      const isRefusedWhole = hasStatus(outcome, ofTheWhole)
+      if (part.length > 1 && (isExhausted(outcome) || isRefusedWhole)) {
+        size.shrink(part.length)
         continue
       }
-      if ((isRefusal(outcome) && !reading.hasValues) || hasStatus(outcome, ofNoSuchBatch)) {
-        return askSingly(left, (request) => this.#single.load(request, deadlineMs, terms), settle)
+      if (isRefusedWhole && refused.length < maxRefused) {
+        refused.push(...part)
+        left = left.slice(part.length)
+        size.acquit()
+        continue
+      }
+      if (isRefusedWhole || (isRefusal(outcome) && !reading.hasValues) || hasStatus(outcome, ofNoSuchBatch)) {
+        return singly(left)
       }
       const values = isRefusal(outcome) ? outcome : valuesIn(outcome, reading)
-      if ('kind' in values && values.kind === 'failure' && isDown(values) && fallback) {
-        return askSingly(left, (request) => fallback.standIn(values, request, deadlineMs, terms), settle)
+      if ('kind' in values) {
+        const all = [...refused, ...left]
+        if (values.kind === 'answer' || !isDown(values) || !fallback)
+          return settle(new Map(all.map(({ target }) => [target, values])))
+        return askSingly(all, (request) => fallback.standIn(values, request, deadlineMs, terms), settle)
       }
-      if ('kind' in values) return settle(new Map(left.map(({ target }) => [target, values])))
       const unpaid = await this.#settlePart(
         { route, product, queries: part },
         { ...values, from: originOf(outcome), lifetime: lifetimeOf(outcome) },
         settle,
       )
       left = [...unpaid, ...left.slice(part.length)]
+      size.taken()
     }
+    return singly([])
   }
 
   /** In slices, since hits in memory wait meanwhile. Returns what the key could not pay for. */
@@ -194,8 +210,8 @@ function batchRequest(route: Route, batchOf: string, queries: readonly Query[]):
 
 /** Of a batch as a whole, whose items make sense by themselves: it is too large, or one of them is not taken. */
 const ofTheWhole: ReadonlySet<number> = new Set([400, 413, 422])
-/** Upstream has no batches there, or none that are small enough for it. */
-const ofNoSuchBatch: ReadonlySet<number> = new Set([404, 405, 410, 411, 415, 501, ...ofTheWhole])
+/** Upstream has no batches there. */
+const ofNoSuchBatch: ReadonlySet<number> = new Set([404, 405, 410, 411, 415, 501])
 
 function hasStatus(outcome: Outcome, statuses: ReadonlySet<number>): boolean {
   return outcome.kind === 'answer' && statuses.has(outcome.answer.status)
