@@ -11,7 +11,7 @@ const purgeGeneration = luaCommand(new URL('purge-generation.lua', import.meta.u
 const keepMs = 400 * 86_400_000
 const retryAfterMs = 250
 
-/** The fleet's generation. Followed by message, and read again whenever messages may have been lost. */
+/** The fleet's generation. Followed by message, and read again whenever messages may have been lost, or are. */
 export class RedisGeneration implements Generation {
   readonly #link: RedisLink
   readonly #key: string
@@ -29,6 +29,7 @@ export class RedisGeneration implements Generation {
     link.on('up', () => void this.#refresh())
     if (link.up) void this.#refresh()
     subscriber.onGap(() => void this.#refresh())
+    subscriber.onDeaf(() => void this.#refresh())
     void subscriber.subscribe(this.#channel, (generation) => {
       this.#messages += 1
       this.#moveTo(generation)

@@ -24,6 +24,8 @@ export interface ConnectionWatchDeps {
   readonly isUp: () => boolean
 }
 
+/** A server that is starting or stopping may do so for a moment. */
+const endsAtOnceForMs = 2000
 /** How often the reason is sought why none of several hosts answers. */
 const seekEveryMs = 1000
 
@@ -34,6 +36,8 @@ export class ConnectionWatch {
   /** Why the Sentinel that was asked last has named no master. */
   #sentinelError = ''
   #isReached = false
+  /** Since when each connection was ended at once; undefined while none is, or the last was not. */
+  #endsAtOnceSinceMs: number | undefined
   #reasonSoughtMs = -Infinity
 
   constructor(deps: ConnectionWatchDeps) {
@@ -59,8 +63,12 @@ export class ConnectionWatch {
    */
   closed(wasUp: boolean, lastRefusal: RedisProblem | undefined): void {
     const { condition } = this.#deps
+    const known = condition.trouble?.problem.code
+    this.#endsAtOnceSinceMs = wasUp || !this.#isReached ? undefined : (this.#endsAtOnceSinceMs ?? performance.now())
+    const endsAtOnce = performance.now() - (this.#endsAtOnceSinceMs ?? Infinity) >= endsAtOnceForMs
     if (wasUp) condition.set(lastRefusal ?? lostProblem(this.#place))
-    else if (condition.trouble === undefined) {
+    else if (endsAtOnce && known !== undefined && unreached.has(known)) condition.set(closedAtOnceProblem(this.#place))
+    else if (known === undefined) {
       if (this.#place.isCluster === true) this.#setWithReason(muteProblem(this.#place))
       else condition.set((this.#isReached ? closedAtOnceProblem : muteProblem)(this.#place))
     }
@@ -127,3 +135,6 @@ export class ConnectionWatch {
     return { ...this.#place, host: address, at: hostAndPort(address, port) }
   }
 }
+
+/** Codes of what is told of a server that cannot be reached. */
+const unreached: ReadonlySet<string> = new Set(['LOST', 'ECONNREFUSED', 'ETIMEDOUT', 'TIMEOUT'])

@@ -6,11 +6,17 @@ export interface LinkLog {
   warn(fields: object, message: string): void
 }
 
+/** Of problems with a server that is used all the same, by their code. */
+const whileUp: Readonly<Record<string, string>> = {
+  WRONGTYPE: 'redis holds values of another program',
+  UNHEARD: 'redis sends no messages',
+}
+
 /** One line when something begins to be wrong with the server, at start too, and one when it is over. @param away what follows */
 export function logLink(link: RedisLink, log: LinkLog, away: string): void {
   const fields = { redis: link.name }
   link.condition.on('trouble', ({ kind, code, message }) => {
-    const refused = code === 'WRONGTYPE' ? 'redis holds values of another program' : 'redis takes no writes'
+    const refused = whileUp[code] ?? 'redis takes no writes'
     log.warn({ ...fields, reason: message }, kind === 'refused' ? refused : `redis is away; ${away}`)
   })
   let wasUp = false

@@ -8,7 +8,7 @@ import { LinkCondition } from './link-condition.ts'
 import { callLua, type LuaArgument, type LuaCommand } from './lua-command.ts'
 import type { RedisAccess } from './redis-access.ts'
 import { redisAddress, type Topology } from './redis-address.ts'
-import { problemOf, type RedisProblem, scriptsProblem, silentProblem } from './redis-problem.ts'
+import { problemOf, type RedisProblem, scriptsProblem, silentProblem, unheardProblem } from './redis-problem.ts'
 import { firstOf, isReplyError, RedisUnavailable } from './redis-unavailable.ts'
 import { currentBudget } from './request-budget.ts'
 import { untilMoved } from './until-moved.ts'
@@ -47,6 +47,8 @@ const failuresToOpen = 2
 const probeEveryMs = 250
 /** How often a server that refuses what is needed is asked again. */
 const retestEveryMs = 1000
+/** How long the link is up before another connection to the same server is missed. */
+const unheardAfterMs = 5000
 /** What the test may not meet, such as a value too large or one command too many, is over when not met for so long. */
 const refusalLastsMs = 5000
 
@@ -74,6 +76,8 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   /** What the server has said, if it has refused anything since it last passed the test. */
   #lastRefusal: RedisProblem | undefined
   #up = false
+  /** Infinity while it is not. */
+  #upSinceMs = Infinity
   #hasPassed = false
   #masters: readonly Redis[] = []
   #isTesting = false
@@ -164,9 +168,13 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     return this.run((client) => callLua(client, 'bytes', command, keys, args), options)
   }
 
-  /** Something that goes past this link was refused by the same server: a subscription, a command of a library. */
+  /**
+   * Something that goes past this link was refused by the same server: a subscription, a command of a library. Or there is no
+   * connection for it (RedisUnavailable), which is news when the link has had one for a while.
+   */
   refused(error: unknown): void {
-    const problem = this.#refusalIn(error)
+    const isUnheard = error instanceof RedisUnavailable && performance.now() - this.#upSinceMs >= unheardAfterMs
+    const problem = isUnheard ? unheardProblem(this.#connection.place) : this.#refusalIn(error)
     if (problem === undefined) return
     // Whether it is the server that cannot serve now is for the test to find out.
     if (problem.kind !== 'away') this.condition.set(problem)
@@ -301,12 +309,13 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     const up = this.client.status === 'ready' && this.#hasPassed && !this.#isOpen
     if (up === this.#up) return
     this.#up = up
+    this.#upSinceMs = up ? performance.now() : Infinity
     this.emit(up ? 'up' : 'down')
   }
 }
 
 /** Codes of what may be refused here and granted there. */
-const lasting: ReadonlySet<string> = new Set(['OOM', 'NOPERM', 'CLUSTER', 'COMMAND', 'SCRIPTS', 'WRONGTYPE'])
+const lasting: ReadonlySet<string> = new Set(['OOM', 'NOPERM', 'CLUSTER', 'COMMAND', 'SCRIPTS', 'WRONGTYPE', 'UNHEARD'])
 
 /** What a command throws at once is its rejection too. */
 function begun<T>(command: (client: Redis) => Promise<T>, client: Redis): Promise<T> {

@@ -210,6 +210,12 @@ export function lostProblem(place: RedisPlace): RedisProblem {
   return problemIn([/./, 'away', 'LOST', 'the connection to $at has ended'], place)
 }
 
+/** It answers commands, and there is no connection by which messages would come. */
+export function unheardProblem(place: RedisPlace): RedisProblem {
+  const why = 'has it another password by now, or as many clients as it takes (maxclients)?'
+  return problemIn([/./, 'refused', 'UNHEARD', `no second connection to $at can be made, for messages: ${why}`], place)
+}
+
 /** Nothing came for as long as a command may take. */
 export function silentProblem(place: RedisPlace): RedisProblem {
   return problemIn(silent, place)

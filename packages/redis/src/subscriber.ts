@@ -2,9 +2,12 @@ import { within } from '@ipfleet/core/within.ts'
 import type { Redis } from 'ioredis'
 import { connectToOne } from './connection.ts'
 import type { RedisAccess } from './redis-access.ts'
+import { RedisUnavailable } from './redis-unavailable.ts'
 
 /** Subscribing again to what is subscribed changes nothing, and shows whether the link still carries anything. */
 const renewEveryMs = 1000
+/** Longer than another server takes to stand in for one that is lost. */
+const toldAfterMs = 5000
 
 export type MessageListener = (message: string) => void
 
@@ -16,10 +19,12 @@ export class Subscriber {
   readonly #client: Redis
   readonly #listeners = new Map<string, Set<MessageListener>>()
   readonly #gapListeners = new Set<() => void>()
+  readonly #deafListeners = new Set<() => void>()
   readonly #deadlineMs: number
   readonly #renewal: NodeJS.Timeout
   #refusedListener: ((error: unknown) => void) | undefined
-  #gap = true
+  /** Since when messages may be lost, by the monotonic clock; undefined while they are heard. */
+  #deafSinceMs: number | undefined = performance.now()
 
   constructor(access: RedisAccess, deadlineMs = 100) {
     this.#deadlineMs = deadlineMs
@@ -27,7 +32,7 @@ export class Subscriber {
     this.#client.on('message', (channel, message) => {
       for (const listener of this.#listeners.get(channel) ?? []) listener(message)
     })
-    this.#client.on('close', () => (this.#gap = true))
+    this.#client.on('close', () => this.#lost())
     this.#client.on('ready', () => void this.#renew())
     // An idle half-open link looks like a quiet one until something is asked of it.
     this.#renewal = setInterval(() => void this.#renew(), renewEveryMs).unref()
@@ -38,7 +43,15 @@ export class Subscriber {
     this.#gapListeners.add(listener)
   }
 
-  /** Called with what the server says when it refuses a subscription; it is tried again every second. */
+  /** Called about once a second while no messages are heard. */
+  onDeaf(listener: () => void): void {
+    this.#deafListeners.add(listener)
+  }
+
+  /**
+   * Called with what the server says when it refuses a subscription, and with RedisUnavailable when it has had no
+   * connection for long. Both are tried again, and told again, every second.
+   */
   onRefused(listener: (error: unknown) => void): void {
     this.#refusedListener = listener
   }
@@ -69,23 +82,34 @@ export class Subscriber {
   }
 
   async #renew(): Promise<void> {
-    if (this.#client.status !== 'ready') return
+    if (this.#client.status !== 'ready') return this.#deaf()
     const channels = [...this.#listeners.keys()]
     try {
       await (channels.length > 0 ? this.#client.subscribe(...channels) : this.#client.ping())
     } catch (error) {
-      this.#gap = true
+      this.#lost()
       this.#refusedListener?.(error)
-      return
+      return this.#deaf()
     }
-    if (!this.#gap) return
-    this.#gap = false
+    if (this.#deafSinceMs === undefined) return
+    this.#deafSinceMs = undefined
     for (const listener of this.#gapListeners) listener()
+  }
+
+  #lost(): void {
+    this.#deafSinceMs ??= performance.now()
+  }
+
+  #deaf(): void {
+    for (const listener of this.#deafListeners) listener()
+    const { status } = this.#client
+    const forMs = performance.now() - (this.#deafSinceMs ?? Infinity)
+    if (status !== 'ready' && forMs >= toldAfterMs) this.#refusedListener?.(new RedisUnavailable('down'))
   }
 
   async #confirm(subscription: Promise<unknown>): Promise<void> {
     const confirmed = subscription.catch((error: unknown) => {
-      this.#gap = true
+      this.#lost()
       this.#refusedListener?.(error)
     })
     await within(this.#deadlineMs, confirmed)

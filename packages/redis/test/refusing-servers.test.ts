@@ -14,6 +14,7 @@ import { logLink } from '../src/log-link.ts'
 import { RedisLink, type RedisLinkOptions } from '../src/redis-link.ts'
 import { problemOf } from '../src/redis-problem.ts'
 import { RedisUnavailable } from '../src/redis-unavailable.ts'
+import { Subscriber } from '../src/subscriber.ts'
 import { connectAdmin } from './admin.ts'
 
 const needs = ['cjson', 'GET', 'SET', 'PUBLISH', 'HSET', 'PEXPIRE']
@@ -222,6 +223,43 @@ test('a server that hangs from the start is reported as silent, not as one that 
 })
 
 describe('a server that begins to refuse', () => {
+  test.concurrent('connections, after it was away: told that it ends them at once', async () => {
+    await using own = new AsyncDisposableStack()
+    const server = own.adopt(await startTestRedis(), (started) => started.stop())
+    const orders = own.adopt(await connectAdmin(server.url), (client) => client.disconnect())
+    const { link, lines } = open(server.url)
+    await once(link, 'up')
+    await orders.call('CONFIG', 'SET', 'maxclients', '1')
+    await orders.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until(() => link.condition.trouble?.problem.code === 'CLOSED')
+    expect(lines.at(-1)).toMatch(/^redis is away; .* as many clients as it takes \(maxclients\)/)
+    const well = once(link.condition, 'well')
+    await orders.call('CONFIG', 'SET', 'maxclients', '100')
+    await well
+    link.close()
+  })
+
+  test.concurrent('a connection for messages: told, while commands go on', async () => {
+    await using own = new AsyncDisposableStack()
+    const server = own.adopt(await startTestRedis(), (started) => started.stop())
+    const orders = own.adopt(await connectAdmin(server.url), (client) => client.disconnect())
+    const { link, lines } = open(server.url)
+    const subscriber = own.adopt(new Subscriber({ url: server.url }), (opened) => opened.close())
+    subscriber.onRefused((error) => link.refused(error))
+    await Promise.all([once(link, 'up'), subscriber.subscribe('ipfleet:c', () => {})])
+    await until(async () => (await orders.pubsub('NUMSUB', 'ipfleet:c'))[1] === 1)
+    await orders.call('CONFIG', 'SET', 'requirepass', 'canary')
+    await orders.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await once(link.condition, 'trouble')
+    expect([link.condition.trouble?.problem.code, link.up]).toEqual(['UNHEARD', true])
+    expect(lines.at(-1)).toMatch(/^redis sends no messages: .* another password/)
+    const well = once(link.condition, 'well')
+    await orders.call('CONFIG', 'SET', 'requirepass', '')
+    await well
+    expect(lines).toHaveLength(3)
+    link.close()
+  })
+
   test.concurrent.each([
     ['READONLY', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE'], false],
     [
