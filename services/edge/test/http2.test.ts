@@ -93,8 +93,8 @@ describe('a request', () => {
     expect(await h2Reply(stream)).toMatchObject({ status: 200, body: 'ok' })
   })
 
-  test('may expect 100-continue, and hears it from the backend only', async () => {
-    const stream = session.request({ ...post, expect: '100-continue', 'content-length': 4 }, { endStream: false })
+  test.each(['100-continue', '100-Continue'])('may expect %s, and hears it from the backend only', async (expected) => {
+    const stream = session.request({ ...post, expect: expected, 'content-length': 4 }, { endStream: false })
     let continues = 0
     stream.on('continue', () => (continues += 1))
     const server = await asked()

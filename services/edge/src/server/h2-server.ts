@@ -9,6 +9,7 @@ import {
 import type { ConnectionLimits } from '@ipfleet/http-server/connection-limits.ts'
 import { type ConnectionRefusal, refuseExpectation } from '@ipfleet/http-server/harden-server.ts'
 import { MergedFramesRequest } from '@ipfleet/http-server/merged-frames.ts'
+import { expectsContinue } from '@ipfleet/http-server/pass-on-expectations.ts'
 import { readTurns } from '@ipfleet/http-server/read-turns.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
@@ -74,7 +75,11 @@ export function createH2Server(
   server.on('checkContinue', serve)
   // Without listeners Node would answer these two without a body. The app refuses the first.
   server.on('connect', serve)
-  server.on('checkExpectation', (req, res) => onRefused(refuseExpectation(req, res)))
+  server.on('checkExpectation', (req, res) => {
+    // Node (26.10) knows this one in small letters only.
+    if (expectsContinue(req)) serve(req, res)
+    else onRefused(refuseExpectation(req, res))
+  })
   server.on('session', (session) => {
     sessions.add(session)
     windows.add(session, shareOf(plainAddress(session.socket.remoteAddress)))
