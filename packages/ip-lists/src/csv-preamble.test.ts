@@ -44,6 +44,18 @@ test.each([
   ['a row that is commented out', '# 9.9.9.9,1,2\n8.8.8.8,1,2\n', { delimiter: ',', bytes: 14 }],
   ['backslashes', 'ip,n\n8.8.8.8,"say \\"hi\\""\n', { delimiter: ',', bytes: 0, isBackslashed: true }],
   ['a backslash at the end of a cell', 'ip,n\n8.8.8.8,"C:\\"\n', { delimiter: ',', bytes: 0 }],
+  [
+    'a backslash and a blank in a cell',
+    'ip,n\n8.8.8.8,"a 5\\" disk"\n',
+    { delimiter: ',', bytes: 0, isBackslashed: true },
+  ],
+  ['a backslash at the end of a cell, and blanks', 'ip,n,m\n8.8.8.8,"C:\\"  ,1\n', { delimiter: ',', bytes: 0 }],
+  ['a backslash at the end of a cell between blanks', 'ip n m\n8.8.8.8 "C:\\" 1\n', { delimiter: ' ', bytes: 0 }],
+  [
+    'backslashes between blanks',
+    'ip n m\n8.8.8.8 "say\\"hi\\"" 1\n',
+    { delimiter: ' ', bytes: 0, isBackslashed: true },
+  ],
   ['nothing', '', { delimiter: ',', bytes: 0 }],
 ])('the form of a table is read from its first lines: %s', (_, text, expected) => {
   expect(csvPreamble(Buffer.from(text))).toEqual({

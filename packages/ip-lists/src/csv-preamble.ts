@@ -28,7 +28,8 @@ const comparedLines = 20
 /** Inside of quotes a quote is doubled. */
 const blankAndQuote = /[,;|] +"(?!")/
 /** No cell of RFC 4180 has these: there a quote that is not doubled ends a cell. */
-const backslashAndQuote = /\\"[^",;|\t\r\n]/
+const backslashAndQuote = /\\"(?! *(?:[",;|\t\r\n]|$))/
+const backslashBetweenBlanks = /\\"[^ "\t\r\n]/
 
 /** @param head the first bytes of a table */
 export function csvPreamble(head: Buffer): CsvPreamble {
@@ -61,7 +62,7 @@ export function csvPreamble(head: Buffer): CsvPreamble {
     header,
     hasComments,
     skipsBlanks,
-    isBackslashed: backslashAndQuote.test(table),
+    isBackslashed: (delimiter === ' ' ? backslashBetweenBlanks : backslashAndQuote).test(table),
   }
 }
 
