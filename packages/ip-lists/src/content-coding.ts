@@ -56,7 +56,7 @@ const shownZstd = (coding: ContentCoding): readonly ShownCoding[] => [
   [coding, Buffer.from([0x50, 0x2a, 0x4d, 0x18])],
 ]
 
-/** No text in UTF-8 begins with these bytes, so that a compressed file is recognised without a header field. */
+/** No text that people write begins with these bytes, so that a compressed file is recognised without a header field. */
 const magics: readonly ShownCoding[] = [[gzip, Buffer.from([0x1f, 0x8b, 0x08])], ...shownZstd(zstd)]
 
 /** For files of one's own, which `zstd --ultra` and `zstd --long` pack with larger windows: what `zstd -d` reads. */
