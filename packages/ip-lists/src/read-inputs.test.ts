@@ -68,12 +68,15 @@ test.each([
   )
 })
 
-test('UTF-16 is read by its byte order mark, in either order of bytes', async () => {
-  const little = Buffer.from('\ufeff8.8.8.8\n1.1.1.1\n', 'utf16le')
-  for (const bytes of [little, Buffer.from(little).swap16()]) {
-    expect(await inputsOf(bytes, { kind: 'lines' })).toEqual(['8.8.8.8', '1.1.1.1'])
-  }
-})
+test.each(['\ufeff', ''])(
+  'UTF-16 is read in either order of bytes, with a byte order mark or without: %j',
+  async (mark) => {
+    const little = Buffer.from(`${mark}8.8.8.8\n1.1.1.1\n`, 'utf16le')
+    for (const bytes of [little, Buffer.from(little).swap16()]) {
+      expect(await inputsOf(bytes, { kind: 'lines' })).toEqual(['8.8.8.8', '1.1.1.1'])
+    }
+  },
+)
 
 test.each([
   ['a workbook or archive', Buffer.from('PK\u0003\u0004\u0014\0x\n8.8.8.8\n')],

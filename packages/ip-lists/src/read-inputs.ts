@@ -21,7 +21,7 @@ const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf])
 /** Excel writes its "Unicode text" so. */
 const utf16Marks = { 'utf-16le': '\u00ff\u00fe', 'utf-16be': '\u00fe\u00ff' } as const
 
-/** Undefined for UTF-8. Of UTF-16 without a mark, every other byte of plain characters is 0. */
+/** Undefined for UTF-8. Of UTF-16 without a mark, every other byte of ASCII characters is 0. */
 function utf16Of(head: Buffer): keyof typeof utf16Marks | undefined {
   const begin = head.toString('latin1')
   const zeros = [...head].map((byte) => (byte === 0 ? '0' : 'x')).join('')
