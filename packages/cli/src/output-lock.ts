@@ -18,7 +18,7 @@ export async function lockOutput(path: string, output: string): Promise<AsyncDis
   const name = createHash('sha256')
     .update(await realPathOf(path))
     .digest('hex')
-  const server = createServer().unref()
+  const server = createServer((socket) => socket.destroy()).unref()
   const { promise, resolve: ended } = Promise.withResolvers<unknown>()
   server.once('error', ended)
   server.listen(`\0ipfleet-output-${name}`, () => ended(undefined))
