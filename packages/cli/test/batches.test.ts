@@ -193,9 +193,11 @@ test.each(['plain', 'by a link'])('an output that a run is writing is not writte
   const args = (output: string) => [`${name}.txt`, '-o', output, '--url', url]
   const gate = holdTheLastThird(list.length, 500_000 + 3000 * how.length)
   const first = harness.start(args(how === 'plain' ? `${name}.out` : `${name}.link`))
-  await harness.waitForLines(`${name}.out`, 1000)
-  const again = await harness.run([...args(`${name}.out`), '--force'])
-  gate.release()
+  const another = async () => {
+    await harness.waitForLines(`${name}.out`, 1000)
+    return harness.run([...args(`${name}.out`), '--force'])
+  }
+  const again = await another().finally(() => gate.release())
   expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/busy-\d\.out is being written by another run/)])
   expect((await first.ended).code).toBe(0)
   expect(inputsIn(await harness.read(`${name}.out`))).toEqual(list)
