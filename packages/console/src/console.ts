@@ -123,7 +123,8 @@ function apiRoutes(deps: ConsoleDeps, visitors: Visitors): Router {
   const router = Router({ caseSensitive: true })
   router.use(async (req: Request, res: Response, proceed: NextFunction) => {
     const visitor = await visitors.of(req)
-    if (!visitor) throw new ProxyError('token_missing', { message: `Log in to the console. ${loginHint(deps)}` })
+    if (!visitor)
+      throw new ProxyError('token_missing', { message: `Log in to the console. ${loginHint(deps)}`.trimEnd() })
     if (!isRead(req)) requireWriter(req, visitor)
     res.locals['visitor'] = visitor
     proceed()

@@ -125,6 +125,23 @@ test('the most urgent comes first, and the others are told', () => {
   expect(others).toEqual([expect.stringContaining('Redis is away'), expect.stringContaining('two:8080')])
 })
 
+test.each<[string, string, Partial<VerdictFacts>]>([
+  ['an edge without backends', 'no backend of lookup is up', { backends: [backend] }],
+  ['an egress without sources', 'every source address is out', { sources: [source] }],
+])('%s is told once', (_name, reason, facts) => {
+  const told = replica({ id: 'e', service: 'edge', state: 'degraded', reason })
+  expect(verdictOf({ ...well, ...facts, replicas: [replica(), told] }).others).toEqual([])
+})
+
+test('an edge that knows no address of a group is told', () => {
+  const told = replica({ id: 'e', service: 'edge', state: 'degraded', reason: 'no backend of lookup, bulk is up' })
+  const { sentence, others } = verdictOf({ ...well, backends: [backend], replicas: [replica(), told] })
+  expect([sentence, ...others]).toEqual([
+    expect.stringContaining('No backend of the group lookup'),
+    expect.stringContaining('no backend of lookup, bulk is up'),
+  ])
+})
+
 test('old embedded data and missing keys are told on green', () => {
   const { state, action, others } = verdictOf({ ...well, keys: [], offlineWarning: 'the data are 182 days old' })
   expect([state, others.length]).toEqual(['green', 2])

@@ -148,11 +148,13 @@ function gone({ replicas }: VerdictFacts): Trouble[] {
   }))
 }
 
-function degraded({ replicas, redis }: VerdictFacts): Trouble[] {
+function degraded({ replicas, redis, backends }: VerdictFacts): Trouble[] {
   // While Redis is away all say so.
   if (redis.some(({ state }) => state === 'down')) return []
   const reasons = Map.groupBy(
-    replicas.filter(({ state, reason }) => state === 'degraded' && reason !== undefined && !isToldElsewhere(reason)),
+    replicas.filter(
+      ({ state, reason }) => state === 'degraded' && reason !== undefined && !isToldElsewhere(reason, backends),
+    ),
     ({ service, reason = '' }) => `${service}: ${reason}`,
   )
   return [...reasons].map(([what, members]) => ({
@@ -161,9 +163,14 @@ function degraded({ replicas, redis }: VerdictFacts): Trouble[] {
   }))
 }
 
-/** What the rows of keys and breakers tell better, and sooner. */
-const isToldElsewhere = (reason: string): boolean =>
-  reason.split('; ').every((one) => one === 'all keys are benched' || one === 'upstream is given a pause')
+/** What the rows of keys, breakers, backends and sources tell better, and sooner. A group without any backend has no row. */
+function isToldElsewhere(reason: string, backends: VerdictFacts['backends']): boolean {
+  return reason.split('; ').every((one) => {
+    const groups = /^no backend of (.+) is up$/.exec(one)?.[1]?.split(', ')
+    if (groups) return groups.every((name) => backends.some(({ group }) => group === name))
+    return ['all keys are benched', 'upstream is given a pause', 'every source address is out'].includes(one)
+  })
+}
 
 /** What wants attention without being wrong yet. */
 function hintsIn({ keys, offlineWarning }: VerdictFacts): Trouble[] {
