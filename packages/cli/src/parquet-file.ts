@@ -34,7 +34,8 @@ export class ParquetFile {
     this.#file = file
     const elements = topLevel(metadata.schema)
     const decimals = new Set(elements.filter(isDecimal))
-    // hyparquet 1.31 makes a double of a decimal, which has 15 digits of up to 38; without their type they come as they are.
+    // hyparquet 1.31 makes a double of a decimal, which has 15 digits of up to 38; without their type they come as they
+    // are.
     const schema = metadata.schema.map((element) => (decimals.has(element) ? untyped(element) : element))
     this.#metadata = { ...metadata, schema }
     this.#decimals = new Map([...decimals].map(({ name: column, scale = 0 }) => [column, scale]))

@@ -2,8 +2,8 @@
 const parts = 10
 
 /**
- * A signal that aborts when this process has run for so long. `AbortSignal.timeout` aborts by the clock, also what a process
- * that stood still has had no time to ask or to read.
+ * A signal that aborts when this process has run for so long. `AbortSignal.timeout` aborts by the clock, also what a
+ * process that stood still has had no time to ask or to read.
  */
 export function abortAfter(ms: number): AbortSignal {
   const controller = new AbortController()

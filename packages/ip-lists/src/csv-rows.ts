@@ -13,8 +13,8 @@ const rowsInGroup = 250
 const maxFields = 16_384
 
 /**
- * The rows of a CSV body (RFC 4180) in groups, including blank ones, with any number of fields. The first lines
- * show what separates fields (comma, semicolon, tab or bar), and what stands before the rows. Pieces should be small: one is parsed without a break.
+ * The rows of a CSV body (RFC 4180) in groups, including blank ones, with any number of fields. The first lines show
+ * how they are written. Pieces should be small: one is parsed without a break.
  *
  * A quote has to open a field or be doubled inside of one. After any other quote the end of the field could only be
  * guessed, and an odd number of them would swap what is inside and outside of quotes. Between tabs, where many programs

@@ -33,7 +33,8 @@ function utf16Of(head: Buffer): keyof typeof utf16Marks | undefined {
  * The inputs of a body as it comes in, in groups of 1 to some thousands. Nothing is read ahead of the reader, and no more
  * is held than a piece of the body and one line. Texts that are no addresses are inputs too. An error may come after any
  * number of groups.
- * @throws ProxyError `bad_request` (broken, or no inputs at all), `unsupported_media_type`, `payload_too_large`, and what reading the body throws (`client_left`)
+ * @throws ProxyError `bad_request` (broken, or no inputs at all), `unsupported_media_type`, `payload_too_large`, and
+ * what reading the body throws (`client_left`)
  */
 export async function* readInputs(
   body: AsyncIterable<Buffer>,

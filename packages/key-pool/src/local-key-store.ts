@@ -177,7 +177,10 @@ export class LocalKeyStore implements KeyStore {
   }
 }
 
-/** Of those that are free: paid units first; then declared keys; then, where some may not ask, those known to; then the richest. */
+/**
+ * Of those that are free: paid units first; then declared keys; then, where some may not ask, those known to; then the
+ * richest.
+ */
 function preferred(all: readonly Candidate[], { declared, learns, prefersRich }: TakeOptions): readonly Candidate[] {
   let left = all.filter(({ waitMs, triedForMs }) => waitMs <= 0 && triedForMs <= 0)
   left = narrowed(left, ({ overage }) => !overage)

@@ -52,9 +52,9 @@ type ToldBy<Table extends FactTable> = { readonly [Name in keyof Table]: ReturnT
 type Known<Table extends FactTable> = { readonly [Name in keyof Table]?: NonNullable<ToldBy<Table>[Name]> }
 
 /*
- * Paths of IPinfo are from its sample databases (github.com/ipinfo/sample-database), those with dots from MaxMind's GeoIP2
- * (dev.maxmind.com/geoip/docs/databases), which DB-IP and IP2Location follow; `state1`, `postcode` and `autonomous_system_*`
- * are ip-location-db's.
+ * Paths of IPinfo are from its sample databases (github.com/ipinfo/sample-database), those with dots from MaxMind's
+ * GeoIP2 (dev.maxmind.com/geoip/docs/databases), which DB-IP and IP2Location follow; `state1`, `postcode` and
+ * `autonomous_system_*` are ip-location-db's.
  */
 
 /** Where an address is. */

@@ -1,6 +1,6 @@
 /**
- * What `world-shapes.json` holds: the world as d3-geo draws it, Equal Earth, fitted into `width` by `height` less `margin` on
- * each side. It is kept, since reading and projecting the originals takes a process a third of a second.
+ * What `world-shapes.json` holds: the world as d3-geo draws it, Equal Earth, fitted into `width` by `height` less
+ * `margin` on each side. It is kept, since reading and projecting the originals takes a process a third of a second.
  */
 export interface WorldShapes {
   readonly width: number

@@ -20,8 +20,8 @@ const isRunnable = (file: string): Promise<boolean> =>
   )
 
 /**
- * A page whose requests, but for streams of events, this process makes: Chromium drops what is under way whenever a network of
- * the machine comes or goes (`ERR_NETWORK_CHANGED`), as they do with the containers of other tests.
+ * A page whose requests, but for streams of events, this process makes: Chromium drops what is under way whenever a
+ * network of the machine comes or goes (`ERR_NETWORK_CHANGED`), as they do with the containers of other tests.
  */
 export async function steadyPage(browser: Browser, options?: BrowserContextOptions): Promise<Page> {
   const page = await browser.newPage(options)

@@ -11,7 +11,10 @@ import { isPortFree, likelyFreePort, waitUntilListening } from '../src/service-p
 import { startTestRedis, type TestRedis } from '../src/test-redis.ts'
 import { until } from '../src/until.ts'
 
-/** Somebody presses Ctrl-C, or closes the terminal. The terminal signals npm and the service, and npm passes its own signal on. */
+/**
+ * Somebody presses Ctrl-C, or closes the terminal. The terminal signals npm and the service, and npm passes its own
+ * signal on.
+ */
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 const folder = await temporaryFolder('ctrl-c')

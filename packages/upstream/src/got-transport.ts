@@ -20,8 +20,9 @@ export interface GotTransportOptions extends UpstreamAgentsOptions {
 }
 
 /**
- * Through got, which knows forward proxies. Its errors (16.1) hold the URL and the header fields: they go no further. It is
- * loaded when it is needed, because it takes more memory than the rest of this package, and most replicas send nothing by it.
+ * Through got, which knows forward proxies. Its errors (16.1) hold the URL and the header fields: they go no further.
+ * It is loaded when it is needed, because it takes more memory than the rest of this package, and most replicas send
+ * nothing by it.
  */
 export class GotTransport implements Transport {
   readonly #agents: UpstreamAgents

@@ -10,9 +10,9 @@ export interface SharedLifetime {
 }
 
 /**
- * Reads Cache-Control, Expires, Age and Vary as a shared cache does (RFC 9111 §3, §4.2, §5.2.2). `no-cache` allows to keep what is
- * validated before each use; since upstream has no validators, that is not to keep it. A `private` or `no-cache` that
- * names fields counts as one without.
+ * Reads Cache-Control, Expires, Age and Vary as a shared cache does (RFC 9111 §3, §4.2, §5.2.2). `no-cache` allows to
+ * keep what is validated before each use; since upstream has no validators, that is not to keep it. A `private` or
+ * `no-cache` that names fields counts as one without.
  * @param nowMs of the wall clock
  */
 export function sharedLifetime(headers: IncomingHttpHeaders, nowMs: number): SharedLifetime {

@@ -41,7 +41,8 @@ export function createApp(deps: AppDeps): (req: IncomingMessage, res: ServerResp
   app.use(() => {
     throw new ProxyError('not_found')
   })
-  // After that wait, in which the client may send the rest, and before the answer is made: its header says whether the connection ends.
+  // After that wait, in which the client may send the rest, and before the answer is made: its header says whether the
+  // connection ends.
   app.use(paceRefusals(holderOf))
   app.use(endUnreadBody)
   app.use(mapStoreFailure)

@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { healthOf, type LocalFleet, startLocalFleet } from './local-fleet.ts'
 
-/** What a single rate-limit-proof proxy promises (github.com/zeljkovranjes/ipinfo-round-robin-api checks these eight), on a replica. */
+/**
+ * What a single rate-limit-proof proxy promises (github.com/zeljkovranjes/ipinfo-round-robin-api checks these eight),
+ * on a replica.
+ */
 let fleet: LocalFleet
 beforeAll(async () => {
   fleet = await startLocalFleet({ keys: ['only-key'] })

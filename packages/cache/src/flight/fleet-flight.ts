@@ -22,8 +22,8 @@ export interface OutcomeCodec<T> {
 }
 
 /**
- * How a load was not the only one for sure. `away`: Redis could grant no lease. `lost`: the lease had run out, or Redis gave no
- * answer, when the outcome was published. `taken_over`: another replica's load was waited for, and left none.
+ * How a load was not the only one for sure. `away`: Redis could grant no lease. `lost`: the lease had run out, or Redis
+ * gave no answer, when the outcome was published. `taken_over`: another replica's load was waited for, and left none.
  */
 export const leaseLosses = ['away', 'lost', 'taken_over'] as const
 

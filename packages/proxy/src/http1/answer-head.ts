@@ -18,9 +18,10 @@ const statusLine = /^HTTP\/([1-9]\.\d)( +)([1-9]\d\d)(?: ([^\0\r]*))?$/
 const notInReason = /[\0-\x08\x0a-\x1f\x7f]/g
 
 /**
- * How an answer is read. `strict`, because what two readers understand in two ways can be made into an answer to another
- * client's request. `tolerant` takes what RFC 9112 lets a proxy put right, and there is one way to do so (§5.1, §5.2,
- * §6.3): a blank before a colon, folded lines, a length beside chunks or repeated, `identity`. For connections that carry one answer.
+ * How an answer is read. `strict`, because what two readers understand in two ways can be made into an answer to
+ * another client's request. `tolerant` takes what RFC 9112 lets a proxy put right, and there is one way to do so (§5.1,
+ * §5.2, §6.3): a blank before a colon, folded lines, a length beside chunks or repeated, `identity`. For connections
+ * that carry one answer.
  */
 export type Reading = 'strict' | 'tolerant'
 

@@ -43,8 +43,8 @@ function ignore(): void {}
  * A request with Upgrade has no response in Node; this gives it one, for the case that the switch is declined, and the
  * way to take the connection away from it for the case that it is not.
  *
- * `stream` is the connection itself, or as long as the body of the request is still coming what Node 26.10 has in its place:
- * a stream of what comes behind the body. `head` is what came behind the request.
+ * `stream` is the connection itself, or as long as the body of the request is still coming what Node 26.10 has in its
+ * place: a stream of what comes behind the body. `head` is what came behind the request.
  *
  * @param onDeclined told when the answer is out and the connection free for more; without it, the connection ends then
  */

@@ -4,7 +4,10 @@
  */
 export type Plan = 'lite' | 'core' | 'plus' | 'max' | 'free' | 'basic' | 'standard' | 'business'
 
-/** The products of api.ipinfo.io by their first segment; of these, ipinfo.io has `/resproxy/{ip}` alone (node-ipinfo asks there). */
+/**
+ * The products of api.ipinfo.io by their first segment; of these, ipinfo.io has `/resproxy/{ip}` alone (node-ipinfo
+ * asks there).
+ */
 export const apiHeads: ReadonlySet<string> = new Set(['lite', 'lookup', 'plus', 'max', 'resproxy', 'places'])
 
 const free = ['lite', 'batch', 'tools', 'download', 'geo'] as const

@@ -10,8 +10,8 @@ const answerFields =
   'Retry-After, X-Request-Id'
 
 /**
- * Admits pages of every origin (Fetch Standard §3.3), as the replicas do: what a client may is decided by its token, which a
- * page has to send by itself, and never by a cookie. A preflight has no token.
+ * Admits pages of every origin (Fetch Standard §3.3), as the replicas do: what a client may is decided by its token,
+ * which a page has to send by itself, and never by a cookie. A preflight has no token.
  */
 export const cors: RequestHandler = (req, res, next) => {
   res.set({ 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': answerFields })

@@ -92,8 +92,8 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
   }
 
   /**
-   * Identifies a client by a Proxy-Authorization field or what stands for one, undefined if there is none. A promise only if
-   * a slow hash must be computed.
+   * Identifies a client by a Proxy-Authorization field or what stands for one, undefined if there is none. A promise
+   * only if a slow hash must be computed.
    * @throws Refusal, the same for every fault of the credentials
    */
   identify(given: string | GivenPair | undefined, client: string): Identity | Promise<Identity> {

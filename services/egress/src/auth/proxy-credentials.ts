@@ -41,8 +41,8 @@ export function readProxyCredentials(field: string): ProxyCredentials | undefine
 }
 
 /**
- * UTF-8 as the challenge says, or else Latin-1, which Java's clients and Python's requests, urllib3 and aiohttp send whatever
- * it says. Text that both can write is seldom UTF-8 by chance, and is then no configured password.
+ * UTF-8 as the challenge says, or else Latin-1, which Java's clients and Python's requests, urllib3 and aiohttp send
+ * whatever it says. Text that both can write is seldom UTF-8 by chance, and is then no configured password.
  */
 function textIn(bytes: Buffer): string | undefined {
   const text = bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1')

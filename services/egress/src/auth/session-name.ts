@@ -19,9 +19,10 @@ const maxNameLength = 300
 const maxTtlSeconds = 30 * 86_400
 
 /**
- * Reads the options that a client adds to its user name, in the form that proxies commonly use: `user-session-<id>`, also `-sessid-<id>`, with
- * `-ttl-<seconds>` or `-sesstime-<minutes>`, and `-hard`, in any order, and `-ip-<address>`, which goes before a session. The user is the longest known one that the name
- * begins with, so users may have hyphens. Sessions of two users with the same id are two sessions.
+ * Reads the options that a client adds to its user name, in the form that proxies commonly use: `user-session-<id>`,
+ * also `-sessid-<id>`, with `-ttl-<seconds>` or `-sesstime-<minutes>`, and `-hard`, in any order, and `-ip-<address>`,
+ * which goes before a session. The user is the longest known one that the name begins with, so users may have hyphens.
+ * Sessions of two users with the same id are two sessions.
  */
 export function readSessionName(name: string, isUser: (name: string) => boolean): SessionName {
   const user = name.length > maxNameLength ? undefined : longestUser(name, isUser)

@@ -31,7 +31,8 @@ export type ReadUsers =
 
 /**
  * Users, one a line: `name:scrypt$N=16384,r=8,p=1$salt$hash`, and behind that, in any order,
- * `burst=20 refill=1 tunnels=50 allow=10.0.0.0/8,example.com ips=192.0.2.10,de-1`. Empty lines, and those that begin with `#`, are none.
+ * `burst=20 refill=1 tunnels=50 allow=10.0.0.0/8,example.com ips=192.0.2.10,de-1`. Empty lines, and those
+ * that begin with `#`, are none.
  */
 export function readUsers(text: string): ReadUsers {
   const users = new Map<string, User>()

@@ -18,7 +18,10 @@ export type ParentEnd =
   | { readonly kind: 'connected'; readonly socket: Socket; readonly durationMs: number }
   | Exclude<ParentAnswer, { kind: 'tunnel' }>
 
-/** Opens connections through parent proxies. How long that may take is the caller's to say: a silent parent may wait for the target. */
+/**
+ * Opens connections through parent proxies. How long that may take is the caller's to say: a silent parent may wait for
+ * the target.
+ */
 export class ParentDialer {
   readonly #deps: ParentDialerDeps
 
@@ -37,8 +40,8 @@ export class ParentDialer {
   }
 
   /**
-   * Opens a tunnel through a parent. Its socket has no listener, is paused, and may be closed half by half. Never rejects. When
-   * `signal` is aborted it closes its socket, and what it resolves with has no meaning.
+   * Opens a tunnel through a parent. Its socket has no listener, is paused, and may be closed half by half. Never
+   * rejects. When `signal` is aborted it closes its socket, and what it resolves with has no meaning.
    */
   async open(parent: ParentProxy, to: ParentTarget, signal: AbortSignal): Promise<ParentEnd> {
     const startedMs = this.#deps.clock.nowMs()

@@ -29,7 +29,8 @@ export type ParentTarget = Pick<Target, 'host' | 'port'>
 const maxHeadBytes = 16_384
 
 /**
- * Asks a parent for a tunnel, as its protocol has it. What comes behind the answer is the target's and stays in the opening.
+ * Asks a parent for a tunnel, as its protocol has it. What comes behind the answer is the target's and stays in the
+ * opening.
  * @throws OpeningFault
  */
 export function askForTunnel(

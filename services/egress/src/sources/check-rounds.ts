@@ -24,9 +24,10 @@ interface CheckRoundsEvents {
 const maxAtOnce = 64
 
 /**
- * Checks all sources in rounds. Whether this machine has an address, or reaches a parent, counts at once. Whether the target was reached counts
- * at the end of a round: if no address of a family (of parents: no parent) reached it, the target or the network is to blame, and no source is
- * taken out. The time between rounds varies by a tenth, so that many replicas do not check at the same moment.
+ * Checks all sources in rounds. Whether this machine has an address, or reaches a parent, counts at once. Whether the
+ * target was reached counts at the end of a round: if no address of a family (of parents: no parent) reached it, the
+ * target or the network is to blame, and no source is taken out. The time between rounds varies by a tenth, so that
+ * many replicas do not check at the same moment.
  */
 export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
   readonly #sources: readonly LiveSource[]

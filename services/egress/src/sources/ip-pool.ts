@@ -39,9 +39,10 @@ const systemEntries: readonly PoolEntry[] = [
 ]
 
 /**
- * Reads the items of IP_POOL: addresses, prefixes and URLs of parents. IPv4-mapped ones are taken as IPv4. An IPv4 prefix of up to 1024
- * addresses becomes an entry for each, without network and broadcast address (RFC 3021: a /31 has neither); larger ones
- * and those of IPv6 are one entry each. An address that is listed twice counts once, in its first item.
+ * Reads the items of IP_POOL: addresses, prefixes and URLs of parents. IPv4-mapped ones are taken as IPv4. An IPv4
+ * prefix of up to 1024 addresses becomes an entry for each, without network and broadcast address (RFC 3021: a /31 has
+ * neither); larger ones and those of IPv6 are one entry each. An address that is listed twice counts once, in its first
+ * item.
  */
 export function readIpPool(items: readonly string[]): IpPool {
   if (items.length === 0) return { kind: 'entries', entries: systemEntries }

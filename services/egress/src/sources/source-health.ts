@@ -54,7 +54,10 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     return Math.max(0, ownMs, this.#fleetUntilMs - this.#clock.nowMs())
   }
 
-  /** A check, or a connection through a parent, succeeded. The finding of another replica stays, unless this replica caused it. */
+  /**
+   * A check, or a connection through a parent, succeeded. The finding of another replica stays, unless this replica
+   * caused it.
+   */
   succeeded(): void {
     if (this.isFailing) this.#forgetFleet()
     this.#failuresInARow = 0

@@ -13,7 +13,10 @@ export interface Representation {
   /** Whether other values of Accept-Encoding lead to other bytes. */
   readonly varies: boolean
   readonly coding: Coding | undefined
-  /** The bytes to send, as latin1 where they are few: head and body then leave in one write. A HEAD, too, is told their number. */
+  /**
+   * The bytes to send, as latin1 where they are few: head and body then leave in one write. A HEAD, too, is told their
+   * number.
+   */
   body(): string | Buffer | Promise<Buffer>
 }
 

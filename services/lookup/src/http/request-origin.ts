@@ -5,8 +5,9 @@ import { trustedPeer } from '@ipfleet/net/client-address.ts'
 const host = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 
 /**
- * Makes the function that tells by which origin a client reached the fleet: its Host and scheme, or what a trusted proxy says that
- * they were (X-Forwarded-Host, X-Forwarded-Proto). '' where that is not known, so that what is behind it is a path.
+ * Makes the function that tells by which origin a client reached the fleet: its Host and scheme, or what a trusted
+ * proxy says that they were (X-Forwarded-Host, X-Forwarded-Proto). '' where that is not known, so that what is behind
+ * it is a path.
  * @throws RangeError if a block is malformed
  */
 export function requestOrigin({ trusted }: { readonly trusted: readonly string[] }): (req: IncomingMessage) => string {

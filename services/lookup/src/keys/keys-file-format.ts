@@ -61,8 +61,8 @@ const attributes: Readonly<
 }
 
 /**
- * One key a line, with what is to be known of it: `TOKEN weight=2 group=acme overage=pay`. Lines that are empty or begin with `#`
- * say nothing. A file without keys is an error: editors empty a file before they write it.
+ * One key a line, with what is to be known of it: `TOKEN weight=2 group=acme overage=pay`. Lines that are empty or
+ * begin with `#` say nothing. A file without keys is an error: editors empty a file before they write it.
  * @throws KeysFileError that names the lines at fault
  */
 export function parseKeysFile(text: string): ApiKey[] {

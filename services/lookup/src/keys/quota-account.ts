@@ -17,8 +17,8 @@ const endless = 2_147_483_647
 
 /**
  * `{"requests": {"day": 3, "month": 41, "limit": 50000, "remaining": 49959}}` → the month's quota. Nothing in it says
- * when that is full again, so it is the first of the next month (UTC), or soon where that has just turned. Remaining beyond the limit is what the account
- * may go on to use for money, and no quota (issue 12).
+ * when that is full again, so it is the first of the next month (UTC), or soon where that has just turned. Remaining
+ * beyond the limit is what the account may go on to use for money, and no quota (issue 12).
  * @param epochMs milliseconds since 1970
  */
 export function accountOf({ status, body }: UpstreamAnswer, epochMs: number): Account {

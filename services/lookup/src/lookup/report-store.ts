@@ -13,8 +13,8 @@ const maxValues = 1000
 const maxInMemory = 100
 
 /**
- * Reports of lists, by their random ids: a client that knows the id may see the report. They are kept beside the answers, in the Redis
- * that may evict them; without it, or while it is away, in memory, the newest hundred.
+ * Reports of lists, by their random ids: a client that knows the id may see the report. They are kept beside the
+ * answers, in the Redis that may evict them; without it, or while it is away, in memory, the newest hundred.
  */
 export class ReportStore {
   readonly #link: RedisLink | undefined
