@@ -1,8 +1,5 @@
-import { IncomingMessage } from 'node:http'
-import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
-import { toOriginForm } from '../app.ts'
 import { type Client, isLooping, requestHead } from './request-record.ts'
 
 const stranger: Client = { address: '192.0.2.1', subject: '', peer: '192.0.2.1', isIntroduced: false, secure: false }
@@ -120,25 +117,4 @@ test.each([
 ])('a request that has come through %i edges goes in circles: %p', (passes, loops) => {
   const via = Array.from({ length: passes }, () => ['Via', '1.1 ipfleet-edge']).flat()
   expect(isLooping(new ForwardedHeaders(['Via', '1.1 cdn', ...via]))).toBe(loops)
-})
-
-function readAs(url: string, version: '1.1' | '2.0', rawHeaders: string[]): readonly unknown[] {
-  const httpVersionMajor = version === '2.0' ? 2 : 1
-  const req = Object.assign(new IncomingMessage(new Socket()), {
-    url,
-    httpVersion: version,
-    httpVersionMajor,
-    rawHeaders,
-  })
-  toOriginForm(req)
-  return [req.url, ...req.rawHeaders]
-}
-
-test('an authority replaces Host, however that is spelled, and no other field', () => {
-  expect(readAs('http://b/x', '1.1', ['X-A', 'host', 'hOST', 'a'])).toEqual(['/x', 'X-A', 'host', 'hOST', 'b'])
-})
-
-test('HTTP/2 has no absolute form', () => {
-  const given = ['https://b/x', ':authority', 'a'] as const
-  expect(readAs(given[0], '2.0', given.slice(1))).toEqual(given)
 })
