@@ -105,7 +105,7 @@ const tables: readonly (readonly [
       '127.0.0.1,z,,,,,Bogon',
     ],
   ],
-  // DuckDB, ClickHouse and nothing of pandas: columns as arrays, and rows as arrays.
+  // What ClickHouse writes as JSONColumns and JSONCompactEachRow: columns as arrays, and rows as arrays.
   ['columns.json', '{"ip":["8.8.8.8","9.9.9.9"],"n":[1,2]}', ['ip,n,country,error', '8.8.8.8,1,US,', '9.9.9.9,2,US,']],
   [
     'compact.ndjson',
