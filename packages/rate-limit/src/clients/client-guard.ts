@@ -23,7 +23,7 @@ export interface Admission {
   /** What was found for each budget that the client has. */
   readonly decisions: { readonly [Name in BudgetName]?: Decision | undefined }
   /** How many units it may cost; undefined where they are not counted. */
-  readonly mostUnits?: number | undefined
+  readonly maxUnits?: number | undefined
 }
 
 /** What a client has of one of its budgets, in whole requests or units and whole seconds. */
@@ -63,16 +63,16 @@ export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'ov
 
 const budgetNames = ['requests', 'units'] as const satisfies readonly BudgetName[]
 const nothing: readonly string[] = []
-/** What a batch may cost. A longer list is more than one of these. */
-const mostUnitsOfBatch = 1000
+/** The most items of a batch. `/summarize` takes longer lists, of which each thousand is looked up by itself. */
+const maxUnitsOfBatch = 1000
 /** The shortest items of a list of which there is more than one: `::1` and its line end. */
-const leastBytesOfItem = 4
+const minItemBytes = 4
 
 /**
  * Decides who may ask, and how much: with CLIENT_TOKENS every look-up needs one of them and stays within its budgets. Requests
  * are counted when they come in; upstream units when they have been caused. Near the end of a budget requests therefore
- * wait for each other, and only the last one of each replica may go beyond. A client without units left is still answered
- * from this replica's memory, which costs none.
+ * wait for each other, for five seconds at most, and only one that is alone on its replica may go beyond. A client without
+ * units left is still answered from this replica's memory, which costs none.
  */
 export class ClientGuard {
   readonly counts: Record<ClientVerdict, number> = {
@@ -113,19 +113,23 @@ export class ClientGuard {
    * Counts the request and says whether it may go on. The budget fields are set on the answer either way. What is admitted
    * has to be settled, however it ends.
    * @param mayAskUpstream whether it may cost units: one that cannot needs none to be left, and need not be settled
-   * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`
+   * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`; `client_left` while it waited
    */
   async admit(req: IncomingMessage, res: ResponseWriter, mayAskUpstream = true): Promise<Admission> {
     const client = this.#identified(req, res)
     const { id, units: budget } = client
     if (budget === undefined || !mayAskUpstream) return this.#admitRequest(req, res, { client })
-    const mostUnits = mostUnitsOf(req)
+    const maxUnits = maxUnitsOf(req)
     // Units first: a request that is refused for want of them has not used up one of its requests.
-    const units = await this.#underWay.enter(id, mostUnits, () => this.#limiters.units.check(id, budget))
+    const units = await this.#underWay.enter(id, {
+      maxUnits,
+      check: () => this.#limiters.units.check(id, budget),
+      hasLeft: () => res.destroyed,
+    })
     try {
-      return await this.#admitRequest(req, res, { client, units, mostUnits })
+      return await this.#admitRequest(req, res, { client, units, maxUnits })
     } catch (error) {
-      if (units.kind === 'allowed') this.#underWay.leave(id, mostUnits)
+      if (units.kind === 'allowed') this.#underWay.leave(id, maxUnits)
       throw error
     }
   }
@@ -133,11 +137,11 @@ export class ClientGuard {
   async #admitRequest(
     req: IncomingMessage,
     res: ResponseWriter,
-    { client, units, mostUnits }: Pick<Admission, 'client' | 'mostUnits'> & { readonly units?: Decision },
+    { client, units, maxUnits }: Pick<Admission, 'client' | 'maxUnits'> & { readonly units?: Decision },
   ): Promise<Admission> {
     const isFree = units?.kind === 'limited' || this.#isCounted(req)
     const requests = client.requests && (await this.#takeRequest(client.id, client.requests, isFree))
-    const admission = { client, decisions: { requests, units }, mostUnits }
+    const admission = { client, decisions: { requests, units }, maxUnits }
     setFields(res, admission)
     if (units?.kind === 'limited') throw this.#refused('over_units', overLimit('units', units))
     if (requests?.kind === 'limited' && !isFree) throw this.#refused('over_requests', overLimit('requests', requests))
@@ -156,16 +160,16 @@ export class ClientGuard {
   }
 
   /** Counts the upstream units that an admitted request has caused, before its answer is written. */
-  settle(res: ResponseWriter, { client, decisions, mostUnits }: Admission, units: number): void {
+  settle(res: ResponseWriter, { client, decisions, maxUnits }: Admission, units: number): void {
     const { units: before } = decisions
-    if (mostUnits === undefined || before === undefined || client.units === undefined) return
+    if (maxUnits === undefined || before === undefined || client.units === undefined) return
     if (units > 0) {
       // Not waited for: the answer is there, and the count can follow.
       void this.#limiters.units.charge(client.id, client.units, units)
       const after = { ...before, remaining: Math.max(0, before.remaining - units) }
       setFields(res, { client, decisions: { ...decisions, units: after } })
     }
-    this.#underWay.leave(client.id, mostUnits)
+    this.#underWay.leave(client.id, maxUnits)
   }
 
   /** All clients with what they have used, for operators: one entry for each budget, or one without. */
@@ -242,11 +246,11 @@ export class ClientGuard {
 }
 
 /** What a request may cost by its head: its body is read when it has been let in. */
-function mostUnitsOf({ method, headers }: IncomingMessage): number {
+function maxUnitsOf({ method, headers }: IncomingMessage): number {
   if (method !== 'POST') return 1
   const { 'content-length': length, 'content-encoding': packed } = headers
-  if (length === undefined || packed !== undefined) return mostUnitsOfBatch
-  return Math.min(mostUnitsOfBatch, 1 + Math.floor(Number(length) / leastBytesOfItem))
+  if (length === undefined || packed !== undefined) return maxUnitsOfBatch
+  return Math.min(maxUnitsOfBatch, 1 + Math.floor(Number(length) / minItemBytes))
 }
 
 function usageOf({ limit, windowMs }: SlidingWindow, { remaining, resetMs }: Decision): BudgetUsage {

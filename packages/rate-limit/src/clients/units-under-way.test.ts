@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { manualClock, type ManualClock } from '@ipfleet/testing/manual-clock.ts'
+import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
 import type { Decision } from '../rate-limiter.ts'
-import { UnitsUnderWay } from './units-under-way.ts'
+import { type Entry, UnitsUnderWay } from './units-under-way.ts'
 
 let left: number
 let members: number
@@ -24,19 +25,35 @@ const check = async (): Promise<Decision> => {
   return left > 0 ? { kind: 'allowed', ...standing } : { kind: 'limited', retryAfterMs: 1000, ...standing }
 }
 
+const entryOf = (maxUnits: number, given: Partial<Entry> = {}): Entry => ({
+  maxUnits,
+  check,
+  hasLeft: () => false,
+  ...given,
+})
 /** So many requests at once; `kinds` are those that have been let in or refused by now. */
-function enter(count: number, most = 1): { readonly kinds: readonly string[] } {
+function enter(count: number, maxUnits = 1, given: Partial<Entry> = {}): { readonly kinds: readonly string[] } {
   const kinds: string[] = []
-  for (let one = 0; one < count; one += 1) void underWay.enter('a', most, check).then(({ kind }) => kinds.push(kind))
+  for (let one = 0; one < count; one += 1) {
+    underWay.enter('a', entryOf(maxUnits, given)).then(
+      ({ kind }) => kinds.push(kind),
+      ({ code }: ProxyError) => kinds.push(code),
+    )
+  }
   return { kinds }
 }
 /** All that can go on without an end has done so. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await nextTurn()
 }
-const end = (cost: number, most = 1): void => {
+const end = (cost: number, maxUnits = 1): void => {
   left -= cost
-  underWay.leave('a', most)
+  underWay.leave('a', maxUnits)
+}
+const pass = async (ms: number): Promise<void> => {
+  clock.advance(ms)
+  jest.advanceTimersByTime(ms)
+  await settled()
 }
 const allowed = (count: number): string[] => Array(count).fill('allowed')
 
@@ -86,18 +103,52 @@ test('what may cost more than there is goes alone', async () => {
   expect(lists.kinds).toEqual([...allowed(2), 'limited'])
 })
 
-test('none waits longer than five seconds for one that does not end', async () => {
+test('what finds no room within five seconds is refused for a second, and no more are under way than may be', async () => {
   const upload = enter(1, 1000)
   await settled()
-  const requests = enter(3)
-  clock.advance(4999)
-  jest.advanceTimersByTime(4999)
+  const requests = enter(500)
   await settled()
+  await pass(4999)
   expect([upload.kinds, requests.kinds]).toEqual([allowed(1), []])
-  clock.advance(1)
-  jest.advanceTimersByTime(1)
+  const last = underWay.enter('a', entryOf(1))
+  await pass(1)
+  expect(requests.kinds).toEqual(Array(500).fill('limited'))
+  await pass(4999)
+  expect(await last).toMatchObject({ kind: 'limited', retryAfterMs: 1000, remaining: 10 })
+})
+
+test('what fits does not wait for what does not', async () => {
+  enter(4)
   await settled()
-  expect(requests.kinds).toEqual(allowed(3))
+  const list = enter(1, 10)
+  await settled()
+  const requests = enter(3)
+  await settled()
+  expect([list.kinds, requests.kinds]).toEqual([[], allowed(3)])
+})
+
+test('those that come together do not wait for each other’s checks', async () => {
+  const { promise, resolve } = Promise.withResolvers<Decision>()
+  let asked = 0
+  const requests = enter(10, 1, { check: () => ((asked += 1), promise) })
+  await settled()
+  expect(asked).toBe(10)
+  resolve(await check())
+  await settled()
+  expect(requests.kinds).toEqual(allowed(10))
+})
+
+test('a client that has left takes no place, and no other waits for it', async () => {
+  enter(10)
+  await settled()
+  let hasLeft = false
+  const gone = enter(1, 1, { hasLeft: () => hasLeft })
+  const next = enter(1)
+  await settled()
+  hasLeft = true
+  end(0)
+  await settled()
+  expect([gone.kinds, next.kinds]).toEqual([['client_left'], allowed(1)])
 })
 
 test('what ends while it is asked what is left is asked for again', async () => {
@@ -106,7 +157,7 @@ test('what ends while it is asked what is left is asked for again', async () => 
   await settled()
   const late = await check()
   let asked = 0
-  const next = underWay.enter('a', 1, () => (asked++ === 0 ? second.promise : check()))
+  const next = underWay.enter('a', entryOf(1, { check: () => (asked++ === 0 ? second.promise : check()) }))
   await settled()
   end(1)
   second.resolve(late)
@@ -114,8 +165,8 @@ test('what ends while it is asked what is left is asked for again', async () => 
 })
 
 test('a check that fails keeps out no other', async () => {
-  const failing = underWay.enter('a', 1, () => Promise.reject(new Error('no')))
-  const next = underWay.enter('a', 1, check)
+  const failing = underWay.enter('a', entryOf(1, { check: () => Promise.reject(new Error('no')) }))
+  const next = underWay.enter('a', entryOf(1))
   await expect(failing).rejects.toThrow('no')
   expect((await next).kind).toBe('allowed')
 })
@@ -124,5 +175,5 @@ test('clients do not wait for each other', async () => {
   left = 1
   enter(5)
   await settled()
-  expect((await underWay.enter('b', 1, check)).kind).toBe('allowed')
+  expect((await underWay.enter('b', entryOf(1))).kind).toBe('allowed')
 })
