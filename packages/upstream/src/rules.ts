@@ -37,7 +37,7 @@ export interface Rule {
   /** `429`, `5xx`, or `any`. */
   readonly status: string
   readonly says: Says | RegExp
-  /** Names or kinds of products. Absent: all. */
+  /** Names or kinds of products, or `batch`. Absent: all. */
   readonly of?: readonly string[]
   readonly action: Action
 }
@@ -72,7 +72,8 @@ function fitsStatus(rule: string, status: number): boolean {
 }
 
 function fitsProduct(of: Rule['of'], { name, kind, batchOf }: Product): boolean {
-  return of === undefined || of.includes(name) || of.includes(kind) || (batchOf !== undefined && of.includes(batchOf))
+  const names = batchOf === undefined ? [name, kind] : [name, kind, batchOf, 'batch']
+  return of === undefined || names.some((one) => of.includes(one))
 }
 
 export const productKinds = ['plan', 'free', 'module', 'tool', 'other'] as const satisfies readonly ProductKind[]

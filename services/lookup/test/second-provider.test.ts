@@ -52,6 +52,7 @@ test('while the first answers, the second is not asked', async () => {
 
 test.each<[string, Behaviour]>([
   ['fails', { kind: 'status', status: 500 }],
+  ['says 501 to everything', { kind: 'status', status: 501, body: { error: 'not implemented' } }],
   ['does not answer in time', { kind: 'hang' }],
   ['has no key left', { kind: '429-storm', retryAfterSeconds: 1 }],
 ])(

@@ -55,8 +55,8 @@ export const ipinfoRules: readonly Rule[] = [
 
   rule('4xx', 'page', 'fail_over', ['plan', 'free', 'module']),
   rule('4xx', 'anything', 'answer'),
-  // What upstream has not, such as batches: it is well (RFC 9110 §15.6.2).
+  // An upstream without batches or tools is well (RFC 9110 §15.6.2); one that cannot look up is down.
   rule('501', 'page', 'fail'),
-  rule('501', 'anything', 'answer'),
+  rule('501', 'anything', 'answer', ['batch', 'tool', 'other']),
   rule('5xx', 'anything', 'fail'),
 ]
