@@ -8,10 +8,10 @@ import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { CommandFault, failure, usageFault } from './command-fault.ts'
 import { listForm, refuseForeign } from './list-form.ts'
 import { type ListRow, type Own, type RowOptions, type RowsOfList, rowsOfColumns, rowsOfList } from './list-rows.ts'
-import type { ParquetType } from './parquet-file.ts'
+import type { ParquetFile, ParquetType } from './parquet-file.ts'
 import { moreCodings } from './more-codings.ts'
 import { maxBytes, maxRatio } from './zip-member.ts'
-import { closeSource, type OpenSource, type Source } from './sources.ts'
+import type { OpenSource, Source } from './sources.ts'
 
 /** Enough of a list to tell its form. */
 const sniffedBytes = 64 * 1024
@@ -106,22 +106,21 @@ export class InputReader {
 
   async *#allRows(): AsyncGenerator<readonly ListRow[]> {
     for (const [at, source] of this.#sources.entries()) {
-      // oxlint-disable-next-line no-await-in-loop -- one list after the other
-      const open = await source.open()
-      this.#open = open
-      try {
-        const { columns, notes, rows } = await this.#listIn(source, open)
-        if (at === 0) this.columns = columns
-        if (at === 0 && open.kind === 'parquet') this.types = open.file.types
-        this.notes.push(...notes.map((note) => (this.#sources.length > 1 ? `${source.name}: ${note}` : note)))
-        yield* rows
-      } catch (error) {
-        throw readingFailure(source, error)
-      } finally {
-        this.#bytesOfClosed += open.bytesRead()
-        this.#open = undefined
-        closeSource(open)
-      }
+      yield* readSource(source, (open) => this.#rowsIn(source, open, at === 0))
+    }
+  }
+
+  async *#rowsIn(source: Source, open: OpenSource, isFirst: boolean): AsyncGenerator<readonly ListRow[]> {
+    this.#open = open
+    try {
+      const { columns, notes, rows } = await this.#listIn(source, open)
+      if (isFirst) this.columns = columns
+      if (isFirst && open.kind === 'parquet') this.types = open.file.types
+      this.notes.push(...notes.map((note) => (this.#sources.length > 1 ? `${source.name}: ${note}` : note)))
+      yield* rows
+    } finally {
+      this.#bytesOfClosed += open.bytesRead()
+      this.#open = undefined
     }
   }
 
@@ -184,13 +183,35 @@ function openedText(
   return withoutMark(new DecodedBody(stream, /\.br$/i.test(name) ? 'br' : undefined, unpackLimits))
 }
 
-/** The lines of a text, or of Parquet the texts in its rows. */
-export async function* textLines(source: Source, open: OpenSource): AsyncGenerator<readonly string[]> {
-  if (open.kind === 'text') yield* lineInputs(openedText(source, open))
-  else for await (const rows of open.file.rows()) yield rows.map((row) => JSON.stringify(Object.values(row)))
+/** The lines of texts, or of Parquet the texts in its rows. @throws CommandFault for what cannot be read to its end */
+export async function* textLines(sources: readonly Source[]): AsyncGenerator<readonly string[]> {
+  for (const source of sources) {
+    yield* readSource(source, (open) =>
+      open.kind === 'text' ? lineInputs(openedText(source, open)) : parquetLines(open.file),
+    )
+  }
 }
 
-export function readingFailure({ name }: Source, error: unknown): Error {
+async function* parquetLines(file: ParquetFile): AsyncGenerator<readonly string[]> {
+  for await (const rows of file.rows()) yield rows.map((row) => JSON.stringify(Object.values(row)))
+}
+
+/** Opens a source for as long as it is read. A reader that ends early leaves the stream open. */
+async function* readSource<Group>(
+  source: Source,
+  read: (open: OpenSource) => AsyncIterable<Group>,
+): AsyncGenerator<Group> {
+  const open = await source.open()
+  try {
+    yield* read(open)
+  } catch (error) {
+    throw readingFailure(source, error)
+  } finally {
+    if (open.kind === 'text') open.stream.destroy()
+  }
+}
+
+function readingFailure({ name }: Source, error: unknown): Error {
   if (error instanceof NetworkTooLarge) {
     return usageFault(`${name}: ${error.message}; --networks first takes the first address of each network`)
   }

@@ -13,9 +13,9 @@ import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { isReserved } from '@ipfleet/net/reserved-addresses.ts'
 import type { CommandContext } from './bulk-run.ts'
 import { exitCodes, failure, usageFault } from './command-fault.ts'
-import { readingFailure, textLines } from './input-reader.ts'
+import { textLines } from './input-reader.ts'
 import { toStream } from './output.ts'
-import { closeSource, sourcesOf } from './sources.ts'
+import { sourcesOf } from './sources.ts'
 
 export interface GrepOptions {
   /** As they were given; `-` is standard input. */
@@ -49,20 +49,11 @@ export async function runGrep(options: GrepOptions, context: LocalContext): Prom
   }
   const write = toStream(context.stdout)
   let count = 0
-  for (const source of await sourcesOf(inputs, undefined, context.folder, context.stdin)) {
-    const open = await source.open()
-    try {
-      for await (const lines of textLines(source, open)) {
-        context.signal.throwIfAborted()
-        const found = lines.flatMap(addressesIn).filter(isWanted)
-        count += found.length
-        await write(found.map((address) => `${address}\n`).join(''))
-      }
-    } catch (error) {
-      throw readingFailure(source, error)
-    } finally {
-      closeSource(open)
-    }
+  for await (const lines of textLines(await sourcesOf(inputs, undefined, context.folder, context.stdin))) {
+    context.signal.throwIfAborted()
+    const found = lines.flatMap(addressesIn).filter(isWanted)
+    count += found.length
+    await write(found.map((address) => `${address}\n`).join(''))
   }
   return count > 0 ? exitCodes.done : exitCodes.failed
 }

@@ -35,11 +35,6 @@ export type OpenSource =
     }
   | { readonly kind: 'parquet'; readonly file: ParquetFile; readonly bytesRead: () => number }
 
-/** A reader that ends early leaves the stream open. */
-export function closeSource(source: OpenSource): void {
-  if (source.kind === 'text') source.stream.destroy()
-}
-
 /**
  * @param folder where relative paths begin
  * @throws CommandFault with exit code 2 for a file that is not there
