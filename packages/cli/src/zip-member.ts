@@ -1,6 +1,7 @@
 import { PassThrough, pipeline, type Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import type { Entry, ZipFile } from 'yauzl'
+import { inflatesOver } from '@ipfleet/ip-lists/decoded-body.ts'
 import { failure, usageFault } from './command-fault.ts'
 
 /** The one file in a ZIP archive. */
@@ -17,8 +18,6 @@ const maxEntries = 100
 export const maxBytes = 64 * 2 ** 30
 /** Deflate makes a byte of up to 1032. Logs and lists have a ratio of 5 to 50. */
 export const maxRatio = 200
-/** Files up to this size may have any ratio. */
-const freeBytes = 4 * 2 ** 20
 const shownNames = 3
 
 /**
@@ -101,7 +100,7 @@ function refuseUnreadable(entry: Entry, name: string): void {
   if (uncompressedSize > maxBytes) {
     throw usageFault(`${member} has ${uncompressedSize} bytes, more than ${maxBytes}; unpack it and split it`)
   }
-  if (uncompressedSize > freeBytes && uncompressedSize > compressedSize * maxRatio) {
+  if (inflatesOver(maxRatio, compressedSize, uncompressedSize)) {
     throw usageFault(
       `${member} inflates to over ${maxRatio} times its size; if that is meant, unpack it first: unzip ${name}`,
     )

@@ -18,6 +18,10 @@ export interface BodyLimits {
 /** Some hundred thousand addresses, which may be the same one throughout. */
 const freeBytes = 4 * 1024 * 1024
 
+/** Whether what was packed in `packedBytes` has become more than is taken for a list. */
+export const inflatesOver = (maxRatio: number, packedBytes: number, bytes: number): boolean =>
+  bytes > freeBytes && bytes > packedBytes * maxRatio
+
 /**
  * A request's body without its content coding, to be read once. Nothing is read ahead of the reader. A reader that stops
  * early leaves the request's stream open, because an answer is still to be sent on its connection.
@@ -62,7 +66,7 @@ export class DecodedBody implements AsyncIterable<Buffer> {
     if (this.decodedBytes > maxBytes) {
       throw tooLarge(`has more than ${maxBytes} bytes (BULK_MAX_BODY_BYTES); send the list in parts`)
     }
-    if (this.decodedBytes > freeBytes && this.decodedBytes > this.receivedBytes * maxRatio) {
+    if (inflatesOver(maxRatio, this.receivedBytes, this.decodedBytes)) {
       throw tooLarge(`inflates to over ${maxRatio} times its size (BULK_MAX_INFLATION); send the list uncompressed`)
     }
   }
