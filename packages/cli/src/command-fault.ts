@@ -1,6 +1,6 @@
 import { exitCodeOf } from '@ipfleet/core/stop-signals.ts'
 
-/** `help-text.ts` documents them. */
+/** `ipfleet bulk --help` documents them. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, someFailed: 3 } as const
 
 /** The end of the command, with a message for the user, which holds no secret. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { pipeline, Readable } from 'node:stream'
 import { constants, createGzip } from 'node:zlib'
+import { linesOf } from '@ipfleet/ip-lists/result-line.ts'
 import { failure } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { attempted, type FleetText, requireGood } from '@ipfleet/fleet-client/fleet-client.ts'
@@ -76,9 +77,7 @@ function send(
 
 /** What is looked up, whatever the form of the lists. */
 async function* jsonLines(reader: InputReader): AsyncGenerator<Buffer> {
-  for await (const inputs of reader.inputs()) {
-    yield Buffer.from(inputs.map((input) => `${JSON.stringify(input)}\n`).join(''))
-  }
+  for await (const inputs of reader.inputs()) yield Buffer.from(linesOf(inputs))
 }
 
 /** The fleet knows what is packed by its first bytes. */

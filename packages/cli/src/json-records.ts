@@ -134,12 +134,15 @@ function holdsAddress(value: unknown): boolean {
   return isRecord(value) && memberWithAddress([value]) !== undefined
 }
 
+/** What a column without a name is called. @param at its position, from 0 */
+export const unnamedColumn = (at: number): string => `column_${at + 1}`
+
 /** Arrays become objects. @param names of their elements */
 export function asRecords(values: readonly unknown[], names?: unknown): readonly unknown[] {
   const columns = Array.isArray(names) ? names.map(String) : []
   return values.map((value) =>
     Array.isArray(value)
-      ? Object.fromEntries(value.map((cell, at) => [columns[at] ?? `column_${at + 1}`, cell as unknown]))
+      ? Object.fromEntries(value.map((cell, at) => [columns[at] ?? unnamedColumn(at), cell as unknown]))
       : value,
   )
 }

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import { summaryWriter } from '@ipfleet/ip-lists/ip-summary.ts'
-import { type RowWriter, rowWriter } from '@ipfleet/ip-lists/result-format.ts'
+import { isDelimited, type RowWriter, rowWriter } from '@ipfleet/ip-lists/result-format.ts'
 import type { BulkOptions } from './command-options.ts'
 import type { InputReader } from './input-reader.ts'
 import type { Own } from './list-rows.ts'
@@ -51,9 +51,9 @@ export async function openOutput(
   fields: readonly string[] | undefined,
 ): Promise<{ readonly output: ResultOutput; readonly ownColumns: OwnColumns }> {
   const { format, prefix, sumsUp } = options
-  const isTable = format === 'csv' || format === 'tsv' || format === 'parquet'
+  const isTable = isDelimited(format) || format === 'parquet'
   const columns = own && !(isTable && sources.length > 1) ? lists.columns : undefined
-  const hasValues = columns !== undefined && (format === 'csv' || format === 'tsv')
+  const hasValues = columns !== undefined && isDelimited(format)
   const ownColumns = new OwnColumns(columns ?? [], prefix)
   const ofTable = isTable && columns ? ownColumns : undefined
   const rows = sumsUp ? summaryWriter() : await rowsOf(options, fields, ofTable, lists.types)

@@ -8,7 +8,7 @@ import { jsonValues, memberAt } from '@ipfleet/ip-lists/json-inputs.ts'
 import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { peek, peekItems } from '@ipfleet/ip-lists/peek.ts'
 import { usageFault } from './command-fault.ts'
-import { asRecords, jsonRecords, memberWithAddress, pathsIn, textsIn } from './json-records.ts'
+import { asRecords, jsonRecords, memberWithAddress, pathsIn, textsIn, unnamedColumn } from './json-records.ts'
 import { isAddress, type ListForm } from './list-form.ts'
 import type { ParquetFile } from './parquet-file.ts'
 
@@ -87,7 +87,7 @@ async function rowsOfTable(pieces: AsyncIterable<Buffer>, options: RowOptions): 
   const { hasHeader, index } = csvLayout(first, form, isAddress)
   const width = Math.max(...first.map(({ length }) => length))
   const columns = distinct(
-    Array.from({ length: width }, (_, at) => (hasHeader && first[0]?.[at]?.trim()) || `column_${at + 1}`),
+    Array.from({ length: width }, (_, at) => (hasHeader && first[0]?.[at]?.trim()) || unnamedColumn(at)),
   )
   const others = addressColumn(undefined, first.slice(1), isAddress)
   const alsoHold = [others?.index, ...(others?.others ?? [])].flatMap((at) =>

@@ -1,6 +1,7 @@
 import { type RowValues, valueOf } from '@ipfleet/ip-lists/result-format.ts'
 import type { ResultRow } from '@ipfleet/ip-lists/result-line.ts'
 import { plainFields } from '@ipfleet/ip-lists/record-fields.ts'
+import { unnamedColumn } from './json-records.ts'
 import type { Own } from './list-rows.ts'
 
 /** Before the name of an added column that the list has too. */
@@ -100,5 +101,5 @@ export class OwnColumns {
 
 function entriesOf(own: Exclude<Own, { kind: 'text' }>, columns: readonly string[]): [string, unknown][] {
   if (own.kind === 'object') return Object.entries(own.members)
-  return own.cells.map((cell, at) => [columns[at] ?? `column_${at + 1}`, cell])
+  return own.cells.map((cell, at) => [columns[at] ?? unnamedColumn(at), cell])
 }

@@ -33,7 +33,8 @@ export class ParquetFile {
     this.#name = name
     this.#file = file
     const elements = topLevel(metadata.schema)
-    const decimals = new Set(elements.filter(isDecimal))
+    // Of bytes without a fixed length, which only old writers have, hyparquet makes texts: these are left to it.
+    const decimals = new Set(elements.filter((element) => isDecimal(element) && element.type !== 'BYTE_ARRAY'))
     // hyparquet 1.31 makes a double of a decimal, which has 15 digits of up to 38; without their type they come as they
     // are.
     const schema = metadata.schema.map((element) => (decimals.has(element) ? untyped(element) : element))
@@ -208,10 +209,8 @@ function behind(schema: readonly SchemaElement[], start: number): number {
 const plainTypes: ReadonlySet<string> = new Set(['BOOLEAN', 'INT32', 'INT64', 'FLOAT', 'DOUBLE'])
 const texts: ReadonlySet<unknown> = new Set(['UTF8', 'ENUM', undefined])
 
-/** Of bytes without a fixed length, which only old writers have, hyparquet makes texts: these are left to it. */
-function isDecimal({ type, converted_type, logical_type }: SchemaElement): boolean {
-  return (converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL') && type !== 'BYTE_ARRAY'
-}
+const isDecimal = ({ converted_type, logical_type }: SchemaElement): boolean =>
+  converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL'
 
 function untyped(element: SchemaElement): SchemaElement {
   return Object.fromEntries(
@@ -219,9 +218,10 @@ function untyped(element: SchemaElement): SchemaElement {
   ) as unknown as SchemaElement
 }
 
-function isPlain({ type, num_children, repetition_type, converted_type, logical_type }: SchemaElement): boolean {
+function isPlain(element: SchemaElement): boolean {
+  const { type, num_children, repetition_type, converted_type, logical_type } = element
   if (type === undefined || (num_children ?? 0) > 0 || repetition_type === 'REPEATED') return false
-  if (converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL') return false
+  if (isDecimal(element)) return false
   if (type === 'BYTE_ARRAY') return texts.has(converted_type) && logical_type?.type !== 'JSON'
   return plainTypes.has(type)
 }

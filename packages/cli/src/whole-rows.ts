@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import type { Format } from '@ipfleet/ip-lists/result-format.ts'
+import { type Format, isDelimited } from '@ipfleet/ip-lists/result-format.ts'
 
 export interface WholeRows {
   /** Complete lines, including those of the head. */
@@ -18,7 +18,7 @@ const quote = 0x22
  */
 export async function wholeRows(path: string, format: Format): Promise<WholeRows> {
   const file = await open(path, 'r')
-  const isTable = format === 'csv' || format === 'tsv'
+  const isTable = isDelimited(format)
   try {
     const block = Buffer.allocUnsafe(blockBytes)
     let lines = 0

@@ -129,8 +129,11 @@ function networkSize(bits: string, width: number): bigint | undefined {
   return (size & (size - 1n)) === 0n ? size : undefined
 }
 
+export const ipv4Number = (address: string): number =>
+  address.split('.').reduce((number, octet) => number * 256 + Number(octet), 0)
+
 function numberOf(address: string): bigint {
-  if (isIPv4(address)) return address.split('.').reduce((number, octet) => number * 256n + BigInt(octet), 0n)
+  if (isIPv4(address)) return BigInt(ipv4Number(address))
   const [head = [], tail = []] = address.split('::').map((half) => half.split(':').filter(Boolean))
   const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0')
   return [...head, ...zeros, ...tail].reduce((number, group) => number * 65_536n + BigInt(`0x${group}`), 0n)

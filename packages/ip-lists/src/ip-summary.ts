@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { isRecord } from '@ipfleet/core/json.ts'
+import { ipv4Number } from './address-text.ts'
 import { addressIn } from './chunker.ts'
 import { memberAt } from './json-inputs.ts'
 import type { RowWriter } from './result-format.ts'
@@ -63,7 +64,7 @@ export class IpSummary {
   add(address: string, record: Members | undefined, times = 1): void {
     this.#sums.total += times
     // A number takes a fraction of the memory.
-    this.#seen.add(isIPv4(address) ? numberOf(address) : address)
+    this.#seen.add(isIPv4(address) ? ipv4Number(address) : address)
     if (record === undefined) return
     if (record['bogon'] === true) return void (this.#sums.bogon += times)
     for (const [name, read] of groups) count(this.#counts.get(name), read(record), times)
@@ -179,6 +180,3 @@ function isPrivate(record: Members, kind: string): boolean {
   const members = [`privacy.${kind}`, `anonymous.is_${kind}`, `is_${kind}`]
   return members.some((member) => memberAt(record, member) === true)
 }
-
-const numberOf = (address: string): number =>
-  address.split('.').reduce((number, octet) => number * 256 + Number(octet), 0)

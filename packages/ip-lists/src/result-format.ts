@@ -6,6 +6,9 @@ export const formats = ['ndjson', 'csv', 'tsv', 'json'] as const
 /** Also the extension of a file that holds it. */
 export type Format = (typeof formats)[number]
 
+/** A row may be over several lines there, and the first names the columns. */
+export const isDelimited = (format: string): boolean => format === 'csv' || format === 'tsv'
+
 export const contentTypes: Readonly<Record<Format, string>> = {
   ndjson: 'application/x-ndjson',
   csv: 'text/csv; charset=utf-8',
@@ -86,8 +89,7 @@ export async function* inFormat(
 ): AsyncGenerator<Buffer> {
   const writer = rowWriter(format, options)
   const { head, tail, empty } = writer
-  const isTable = format === 'csv' || format === 'tsv'
-  if (head !== '' && empty === undefined && !(isTable && continues)) yield Buffer.from(head)
+  if (head !== '' && empty === undefined && !(isDelimited(format) && continues)) yield Buffer.from(head)
   let isFirst = true
   for await (const piece of lines) {
     const body = Buffer.from(writer.lines?.(piece, isFirst) ?? writer.rows(rowsIn(piece), isFirst))

@@ -36,9 +36,9 @@ export function errorRow(input: string, { title, message }: LineError): ResultRo
   return { input, error: { title, message } }
 }
 
-/** NDJSON, a line for each row, each with its line end. */
-export function linesOf(rows: readonly object[]): string {
-  return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+/** NDJSON, a line for each value, each with its line end. */
+export function linesOf(values: readonly unknown[]): string {
+  return values.map((value) => `${JSON.stringify(value)}\n`).join('')
 }
 
 /** @param lines whole ones of NDJSON */
