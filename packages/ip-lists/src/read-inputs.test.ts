@@ -81,12 +81,13 @@ test.each(['\ufeff', ''])(
 test.each([
   ['a workbook or archive', Buffer.from('PK\u0003\u0004\u0014\0x\n8.8.8.8\n')],
   ['Parquet', Buffer.from('PAR1\u0015\u0004')],
+  ['UTF-16 that does not show itself', Buffer.from('имя,ip\nя,8.8.8.8\n', 'utf16le')],
   ['tar', Buffer.concat([Buffer.from('list.csv'), Buffer.alloc(504), Buffer.from('8.8.8.8\n')])],
 ])('%s is no text, whatever it is said to be', async (_, bytes) => {
   for (const [, form] of forms) {
     await expect(inputsOf(bytes, form, { size: 3 })).rejects.toMatchObject({
       status: 415,
-      message: expect.stringMatching(/no text.*ipfleet bulk FILE/),
+      message: expect.stringMatching(/no text in UTF-8.*ipfleet bulk FILE/),
     })
   }
 })

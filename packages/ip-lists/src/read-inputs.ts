@@ -59,8 +59,8 @@ export async function* readInputs(
 /** No text has these bytes; workbooks, archives and Parquet do. */
 function noText(): ProxyError {
   const message =
-    'The body is no text. Lines, CSV, NDJSON and JSON are read, also compressed; the command `ipfleet bulk FILE` reads ' +
-    'Parquet, .zip, .xz and .bz2 too'
+    'The body is no text in UTF-8. Lines, CSV, NDJSON and JSON are read, also compressed; the command `ipfleet bulk FILE` ' +
+    'reads Parquet, .zip, .xz and .bz2 too'
   return new ProxyError('unsupported_media_type', { message })
 }
 
