@@ -24,7 +24,9 @@ export interface ConnectionWatchDeps {
   readonly isUp: () => boolean
 }
 
-/** A server that is starting or stopping may do so for a moment. */
+/** Shorter than anything here waits for an answer. */
+const atOnceMs = 500
+/** A server that is starting or stopping may end connections at once for a moment. */
 const endsAtOnceForMs = 2000
 /** How often the reason is sought why none of several hosts answers. */
 const seekEveryMs = 1000
@@ -35,7 +37,8 @@ export class ConnectionWatch {
   #place: RedisPlace
   /** Why the Sentinel that was asked last has named no master. */
   #sentinelError = ''
-  #isReached = false
+  /** When the connection was made; -Infinity while there is none. */
+  #reachedMs = -Infinity
   /** Since when each connection was ended at once; undefined while none is, or the last was not. */
   #endsAtOnceSinceMs: number | undefined
   #reasonSoughtMs = -Infinity
@@ -64,15 +67,17 @@ export class ConnectionWatch {
   closed(wasUp: boolean, lastRefusal: RedisProblem | undefined): void {
     const { condition } = this.#deps
     const known = condition.trouble?.problem.code
-    this.#endsAtOnceSinceMs = wasUp || !this.#isReached ? undefined : (this.#endsAtOnceSinceMs ?? performance.now())
-    const endsAtOnce = performance.now() - (this.#endsAtOnceSinceMs ?? Infinity) >= endsAtOnceForMs
+    const nowMs = performance.now()
+    const isAtOnce = !wasUp && nowMs - this.#reachedMs < atOnceMs
+    this.#endsAtOnceSinceMs = isAtOnce ? (this.#endsAtOnceSinceMs ?? nowMs) : undefined
+    const endsAtOnce = nowMs - (this.#endsAtOnceSinceMs ?? Infinity) >= endsAtOnceForMs
     if (wasUp) condition.set(lastRefusal ?? lostProblem(this.#place))
     else if (endsAtOnce && known !== undefined && unreached.has(known)) condition.set(closedAtOnceProblem(this.#place))
     else if (known === undefined) {
       if (this.#place.isCluster === true) this.#setWithReason(muteProblem(this.#place))
-      else condition.set((this.#isReached ? closedAtOnceProblem : muteProblem)(this.#place))
+      else condition.set((this.#reachedMs > 0 ? closedAtOnceProblem : muteProblem)(this.#place))
     }
-    this.#isReached = false
+    this.#reachedMs = -Infinity
   }
 
   get #hasSentinels(): boolean {
@@ -80,7 +85,7 @@ export class ConnectionWatch {
   }
 
   #connected(): void {
-    this.#isReached = true
+    this.#reachedMs = performance.now()
     if (!this.#hasSentinels) return
     const { remoteAddress: host, remotePort: port } = this.#deps.client.stream
     if (host !== undefined && port !== undefined) this.#place = { ...this.#place, host, at: hostAndPort(host, port) }
@@ -137,4 +142,4 @@ export class ConnectionWatch {
 }
 
 /** Codes of what is told of a server that cannot be reached. */
-const unreached: ReadonlySet<string> = new Set(['LOST', 'ECONNREFUSED', 'ETIMEDOUT', 'TIMEOUT'])
+const unreached: ReadonlySet<string> = new Set(['LOST', 'ECONNREFUSED', 'ETIMEDOUT'])

@@ -49,8 +49,11 @@ const probeEveryMs = 250
 const retestEveryMs = 1000
 /** How long the link is up before another connection to the same server is missed. */
 const unheardAfterMs = 5000
-/** What the test may not meet, such as a value too large or one command too many, is over when not met for so long. */
-const refusalLastsMs = 5000
+/**
+ * What the test may not meet is over when not met for so long: a value too large, one command too many, or nodes of a Cluster
+ * that are away while others pass the test.
+ */
+const troubleLastsMs = 5000
 
 /**
  * One Redis, a server or a Cluster, as the fleet uses it: each command has a deadline, and after two failures in a row none is tried
@@ -78,6 +81,10 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
   #up = false
   /** Infinity while it is not. */
   #upSinceMs = Infinity
+  /** When it went down last. */
+  #fellMs = -Infinity
+  /** That was soon after it had gone down before. */
+  #isUnsteady = false
   #hasPassed = false
   #masters: readonly Redis[] = []
   #isTesting = false
@@ -251,7 +258,7 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
       return
     }
     const isAway = this.condition.trouble?.problem.kind === 'away'
-    if (isAway || performance.now() - this.#testedMs >= retestEveryMs) void this.#test()
+    if ((isAway && !this.#isUnsteady) || performance.now() - this.#testedMs >= retestEveryMs) void this.#test()
   }
 
   #noticeMasters(): void {
@@ -288,7 +295,8 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     if (this.#hasPassed) this.#lastRefusal = undefined
     if (problem) this.condition.set(problem)
     this.#settle()
-    if (!problem && performance.now() - this.#refusedMs >= refusalLastsMs) this.condition.clear()
+    const sinceMs = Math.max(this.#refusedMs, this.#isUnsteady ? this.#fellMs : -Infinity)
+    if (!problem && performance.now() - sinceMs >= troubleLastsMs) this.condition.clear()
     if (problem?.code === 'READONLY') this.#reconnect()
   }
 
@@ -309,7 +317,12 @@ export class RedisLink extends EventEmitter<RedisLinkEvents> {
     const up = this.client.status === 'ready' && this.#hasPassed && !this.#isOpen
     if (up === this.#up) return
     this.#up = up
-    this.#upSinceMs = up ? performance.now() : Infinity
+    const nowMs = performance.now()
+    this.#upSinceMs = up ? nowMs : Infinity
+    if (!up) {
+      this.#isUnsteady = nowMs - this.#fellMs < troubleLastsMs
+      this.#fellMs = nowMs
+    }
     this.emit(up ? 'up' : 'down')
   }
 }

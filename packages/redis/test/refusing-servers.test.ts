@@ -239,6 +239,28 @@ describe('a server that begins to refuse', () => {
     link.close()
   })
 
+  test.concurrent('most commands, and not the test: told once or twice, however often it comes and goes', async () => {
+    await using own = new AsyncDisposableStack()
+    const server = own.adopt(await startTestRedis(), (started) => started.stop())
+    const orders = own.adopt(await connectAdmin(server.url), (client) => client.disconnect())
+    const { link, lines } = open(server.url, { needs: [], timeoutMs: 1000 })
+    await once(link, 'up')
+    let falls = 0
+    link.on('down', () => (falls += 1))
+    await orders.call('CLIENT', 'PAUSE', '600000', 'WRITE')
+    const writing = setInterval(() => link.run((client) => client.set('ipfleet:k', 'v')).catch(() => {}), 50)
+    own.defer(() => clearInterval(writing))
+    await until(() => falls === 4)
+    expect(link.condition.trouble).toBeDefined()
+    const well = once(link.condition, 'well')
+    await orders.call('CLIENT', 'UNPAUSE')
+    await well
+    // Once it may have been a failover.
+    expect(lines.filter((line) => line.startsWith('redis is away; ')).length).toBeLessThanOrEqual(2)
+    expect(lines.at(-1)).toBe('redis is up')
+    link.close()
+  })
+
   test.concurrent('a connection for messages: told, while commands go on', async () => {
     await using own = new AsyncDisposableStack()
     const server = own.adopt(await startTestRedis(), (started) => started.stop())
