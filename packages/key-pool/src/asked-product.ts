@@ -12,6 +12,11 @@ export interface AskedProduct {
 /** What every key may ask. */
 export const coreProduct: AskedProduct = { name: 'core', kind: 'plan' }
 
+/** The product of a full record: of a batch that of its items. */
+export function itemsOf({ name, batchOf = name }: AskedProduct): string {
+  return batchOf
+}
+
 /** The products that a key must be allowed to ask, the one to learn first. */
 export function neededProducts({ name, batchOf }: AskedProduct): readonly string[] {
   return batchOf === undefined ? [name] : [batchOf, name]

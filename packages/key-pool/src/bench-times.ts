@@ -1,3 +1,5 @@
+import type { Bench } from './key-store.ts'
+
 export interface BenchTimes {
   /** COOLDOWN_SECONDS: after a 429 that does not say how long. */
   readonly cooldownMs: number
@@ -19,33 +21,31 @@ const retryTurnMs = 300_000
 /** No quota is longer than a month. */
 const maxQuotaMs = 32 * 86_400_000
 
+/** For how long, and how it counts among the key's benches. */
+type BenchDuration = Pick<Bench, 'durationMs' | 'doublingUpToMs' | 'isProvisional'>
+
 /** Retry-After as it is (clamped); without it the cooldown, doubled for each 429 since the key's last success. */
-export function limitedFor(
-  times: BenchTimes,
-  retryAfterSeconds: number | undefined,
-): { durationMs: number; doublingUpToMs?: number } {
-  if (retryAfterSeconds === undefined) {
-    return { durationMs: times.cooldownMs, doublingUpToMs: Math.max(maxCooldownMs, times.cooldownMs) }
-  }
+export function limitedFor({ cooldownMs }: BenchTimes, retryAfterSeconds: number | undefined): BenchDuration {
+  if (retryAfterSeconds === undefined) return doubling(cooldownMs, maxCooldownMs)
   return { durationMs: Math.min(Math.max(retryAfterSeconds * 1000, retryAfterMs.min), retryAfterMs.max) }
 }
 
-export function quarantineFor(times: BenchTimes): { durationMs: number; doublingUpToMs: number } {
-  return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(maxQuarantineMs, times.quarantineMs) }
+export function quarantineFor({ quarantineMs }: BenchTimes): BenchDuration {
+  return doubling(quarantineMs, maxQuarantineMs)
 }
 
 /** How long it is remembered that a key may not ask a product. */
-export function deniedFor(times: BenchTimes): { durationMs: number; doublingUpToMs: number } {
-  return { durationMs: times.quarantineMs, doublingUpToMs: Math.max(maxDenialMs, times.quarantineMs) }
+export function deniedFor({ quarantineMs }: BenchTimes): BenchDuration {
+  return doubling(quarantineMs, maxDenialMs)
 }
 
 /** After a refusal that may be about the query: the next one shows it. */
-export function suspectedFor(times: BenchTimes): { durationMs: number; isProvisional: true } {
-  return { durationMs: Math.min(suspicionMs, times.quarantineMs), isProvisional: true }
+export function suspectedFor({ quarantineMs }: BenchTimes): BenchDuration {
+  return { durationMs: Math.min(suspicionMs, quarantineMs), isProvisional: true }
 }
 
 /** Until the quota is full again (clamped). */
-export function exhaustedFor(resetMs: number): { durationMs: number } {
+export function exhaustedFor(resetMs: number): BenchDuration {
   return { durationMs: Math.min(Math.max(resetMs, retryAfterMs.min), maxQuotaMs) }
 }
 
@@ -63,4 +63,9 @@ export function quotaTurnsInMs(epochMs: number): number {
 export function nextMonthMs(epochMs: number): number {
   const now = new Date(epochMs)
   return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
+}
+
+/** What an operator has set to be longer than the maximum is not doubled. */
+function doubling(durationMs: number, maxMs: number): BenchDuration {
+  return { durationMs, doublingUpToMs: Math.max(maxMs, durationMs) }
 }

@@ -5,7 +5,7 @@ import { between } from '@ipfleet/core/jitter.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { ApiKey } from './api-key.ts'
 import { type BenchTimes, exhaustedFor, nextMonthMs } from './bench-times.ts'
-import { type AskedProduct, coreProduct, neededProducts, withCoreProduct } from './asked-product.ts'
+import { type AskedProduct, coreProduct, itemsOf, neededProducts, withCoreProduct } from './asked-product.ts'
 import { KeyBenches } from './key-benches.ts'
 import { KeyEvidence } from './key-evidence.ts'
 import { KeyRing } from './key-ring.ts'
@@ -132,7 +132,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     }
     const isNews = richness !== undefined && (ticket.richness === undefined || richness > ticket.richness)
     if (!learning && !isNews) return
-    await this.learn(key.id, product.batchOf ?? product.name, richness)
+    await this.learn(key.id, itemsOf(product), richness)
   }
 
   /** The key may ask the product, and its records hold so much. */
@@ -240,8 +240,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     { units = 1, prefersRich = false }: Demand,
   ): Ticket {
     const { id, trial, learning = false, richness, richest = 0, mixed = false, overage = false } = taken
-    if (prefersRich && mixed) this.#mixed.add(product.batchOf ?? product.name)
-    else if (prefersRich) this.#mixed.delete(product.batchOf ?? product.name)
+    if (prefersRich) this.#mixed[mixed ? 'add' : 'delete'](itemsOf(product))
     if (overage) this.emit('overage', id, units)
     const key = this.#ring.get(id) as ApiKey
     return { kind: 'ticket', key, product, trial, learning, richness, richest }

@@ -1,5 +1,5 @@
 import type { ApiKey } from './api-key.ts'
-import { type AskedProduct, coreProduct, neededProducts } from './asked-product.ts'
+import { type AskedProduct, coreProduct, itemsOf, neededProducts } from './asked-product.ts'
 import type { TakeOptions } from './key-store.ts'
 import type { Demand } from './ticket.ts'
 
@@ -9,6 +9,8 @@ export class KeyRing {
   readonly ids: readonly string[]
   readonly #operators: Required<Pick<TakeOptions, 'weights' | 'payers' | 'maxPerDay'>>
   readonly #byId: ReadonlyMap<string, ApiKey>
+  /** Of products of which declarations say nothing. */
+  readonly #undeclared: DeclaredKeys
   /** Of products that were asked for, by what keys are declared for. */
   readonly #byItems = new Map<string, DeclaredKeys>()
 
@@ -17,6 +19,7 @@ export class KeyRing {
     this.#byId = new Map(keys.map((key) => [key.id, key]))
     this.keys = [...this.#byId.values()]
     this.ids = [...this.#byId.keys()]
+    this.#undeclared = { mayAsk: this.ids, declared: new Set() }
     this.#operators = {
       weights: new Map(this.keys.map(({ id, weight = 1 }) => [id, weight])),
       payers: new Set(this.keys.flatMap(({ id, overage }) => (overage === 'pay' ? [id] : []))),
@@ -37,7 +40,7 @@ export class KeyRing {
 
   /** Those that may ask the product, or of which nothing is declared. */
   idsFor(product: AskedProduct): readonly string[] {
-    return isDeclarable(product) ? this.#keysFor(itemsOf(product)).mayAsk : this.ids
+    return this.#keysFor(product).mayAsk
   }
 
   /** How a key is chosen for the demand. */
@@ -45,18 +48,16 @@ export class KeyRing {
     return {
       ...cost,
       ...this.#operators,
-      declared: this.#declaredFor(product),
+      declared: this.#keysFor(product).declared,
       products: neededProducts(product),
       learns: product.kind === 'module' && product.batchOf === undefined,
     }
   }
 
-  #declaredFor(product: AskedProduct): ReadonlySet<string> {
-    return isDeclarable(product) ? this.#keysFor(itemsOf(product)).declared : noIds
-  }
-
   /** Products are of a closed set. */
-  #keysFor(items: string): DeclaredKeys {
+  #keysFor(product: AskedProduct): DeclaredKeys {
+    if (product.kind !== 'plan' && product.kind !== 'module') return this.#undeclared
+    const items = itemsOf(product)
     const known = this.#byItems.get(items)
     if (known) return known
     const found = {
@@ -75,7 +76,3 @@ interface DeclaredKeys {
 }
 
 const idsOf = (keys: readonly ApiKey[]): string[] => keys.map(({ id }) => id)
-const noIds: ReadonlySet<string> = new Set()
-
-const isDeclarable = ({ kind }: AskedProduct): boolean => kind === 'plan' || kind === 'module'
-const itemsOf = ({ name, batchOf = name }: AskedProduct): string => batchOf

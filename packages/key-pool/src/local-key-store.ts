@@ -1,16 +1,8 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { takeTurn } from '@ipfleet/core/weighted-turns.ts'
 import { KeyScope } from './key-scope.ts'
-import {
-  type Bench,
-  type KeyReturn,
-  type KeyState,
-  type KeyStore,
-  type Lesson,
-  type ProductState,
-  scopeOf,
-} from './key-store.ts'
-import type { Taken, TakeOptions } from './key-store.ts'
+import type { Bench, KeyReturn, KeyState, KeyStore, Lesson, ProductState, Taken, TakeOptions } from './key-store.ts'
+import { scopeOf } from './key-store.ts'
 import { LocalQuotas } from './local-quotas.ts'
 import { type KeyQuota, type QuotaReport, shortForMs, weightsOf } from './quota.ts'
 

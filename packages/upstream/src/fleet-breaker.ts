@@ -46,8 +46,7 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
   readonly #settings: BreakerSettings
   readonly #shared: SharedBreakerState
   readonly #clock: Clock
-  #failures: CountBreaker
-  #slowness: CountBreaker
+  #judges: ReturnType<typeof judgesOf>
   /** Undefined while closed. */
   #openUntilMs: number | undefined
   #probing = false
@@ -57,19 +56,13 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
     this.#settings = settings
     this.#shared = shared
     this.#clock = clock
-    this.#failures = judge(settings, settings.failureShare)
-    this.#slowness = judge(settings, settings.slowShare)
+    this.#judges = judgesOf(settings)
     shared.onChange((openForMs) => (openForMs === undefined ? this.#shut() : this.#pauseFor(openForMs)))
   }
 
   get state(): BreakerState {
     if (this.#openUntilMs === undefined) return 'closed'
     return this.#clock.nowMs() < this.#openUntilMs ? 'open' : 'half-open'
-  }
-
-  /** Whether `admit` would let every call pass. */
-  get isClosed(): boolean {
-    return this.#openUntilMs === undefined
   }
 
   /** Whether a call may be made. A caller that passes reports how it ended. */
@@ -117,8 +110,8 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
 
   #isTooMuch(result: 'ok' | 'failed', durationMs: number): boolean {
     const { slowMs } = this.#settings
-    const tooManyFailures = count(this.#failures, result === 'failed')
-    const tooManySlow = count(this.#slowness, slowMs > 0 && durationMs > slowMs)
+    const tooManyFailures = count(this.#judges.failures, result === 'failed')
+    const tooManySlow = count(this.#judges.slowness, slowMs > 0 && durationMs > slowMs)
     return tooManyFailures || tooManySlow
   }
 
@@ -132,14 +125,18 @@ export class FleetBreaker extends EventEmitter<{ change: [state: BreakerState] }
   #shut(): void {
     if (this.#openUntilMs === undefined) return
     this.#openUntilMs = undefined
-    this.#failures = judge(this.#settings, this.#settings.failureShare)
-    this.#slowness = judge(this.#settings, this.#settings.slowShare)
+    this.#judges = judgesOf(this.#settings)
     this.emit('change', 'closed')
   }
 }
 
-function judge({ window, minCalls }: BreakerSettings, threshold: number): CountBreaker {
-  return new CountBreaker({ threshold, size: window, minimumNumberOfCalls: Math.min(minCalls, window) })
+/** They know of no call yet. */
+function judgesOf({ window, minCalls, failureShare, slowShare }: BreakerSettings) {
+  const options = { size: window, minimumNumberOfCalls: Math.min(minCalls, window) }
+  return {
+    failures: new CountBreaker({ ...options, threshold: failureShare }),
+    slowness: new CountBreaker({ ...options, threshold: slowShare }),
+  }
 }
 
 /** Counts one call. @returns whether it was one too many */

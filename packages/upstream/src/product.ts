@@ -4,7 +4,8 @@ import type { UpstreamRequest } from './upstream-request.ts'
  * What a product costs and which keys may ask it. `plan`: every plan has it, paid from the monthly quota; `free`: costs
  * nothing; `module`: some plans lack it; `tool`: has a limit of its own, apart from the quota; `other`: nothing is known.
  */
-export type ProductKind = 'plan' | 'free' | 'module' | 'tool' | 'other'
+export type ProductKind = (typeof productKinds)[number]
+export const productKinds = ['plan', 'free', 'module', 'tool', 'other'] as const
 
 /** What a request is of. Verdicts about keys, and breakers, are kept for each product by itself. */
 export interface Product {

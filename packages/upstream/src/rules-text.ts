@@ -1,4 +1,5 @@
-import { type Action, actions, bodyWords, productKinds, type Rule, type Says } from './rules.ts'
+import { productKinds } from './product.ts'
+import { type Action, actions, bodyWords, type Rule, type Says } from './rules.ts'
 
 /** What is wrong with rules, and where. */
 export class RulesError extends Error {

@@ -1,4 +1,4 @@
-import type { Product, ProductKind } from './product.ts'
+import type { Product } from './product.ts'
 
 /** What the body of a refusal says, where the status alone does not tell. Read by `bodySays`. */
 export type Says = (typeof bodyWords)[number]
@@ -75,8 +75,6 @@ function fitsProduct(of: Rule['of'], { name, kind, batchOf }: Product): boolean 
   const names = batchOf === undefined ? [name, kind] : [name, kind, batchOf, 'batch']
   return of === undefined || names.some((one) => of.includes(one))
 }
-
-export const productKinds = ['plan', 'free', 'module', 'tool', 'other'] as const satisfies readonly ProductKind[]
 
 const phrases: readonly (readonly [Says, RegExp])[] = [
   // Before the token: "you do not have permission" may name it, too.

@@ -110,9 +110,9 @@ export class UpstreamGate extends EventEmitter<{ change: [product: string, state
     deadlineMs: number,
   ): Promise<T | Failed> {
     const { health, source } = this.#breakersOf(product)
-    const admission = health.isClosed ? passed : await health.admit()
+    const admission = health.state === 'closed' ? passed : await health.admit()
     if (admission.kind === 'refused') return refused('upstream_paused', admission.retryAfterMs)
-    const ofSource = source.isClosed ? passed : await source.admitAfterProbe(deadlineMs)
+    const ofSource = source.state === 'closed' ? passed : await source.admitAfterProbe(deadlineMs)
     if (ofSource.kind === 'refused') {
       await health.report(admission, 'unknown', 0)
       return refused('keys_exhausted', ofSource.retryAfterMs)
