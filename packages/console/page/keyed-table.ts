@@ -91,20 +91,30 @@ export class KeyedTable<Row> {
 
   /** Some rows in this frame and the rest in later ones, so that no layout takes long. @param place of the first one */
   #drawSome(rows: readonly Row[], place: ChildNode | null): void {
-    const focused = document.activeElement
     let next = place
     for (const row of rows.slice(0, rowsAtOnce)) {
       const key = this.#options.keyOf(row)
       const line = this.#lines.get(key) ?? this.#newLine(key)
       this.#fill(line, row)
       if (line === next) next = line.nextSibling
-      else this.#body.insertBefore(line, next)
+      else this.#move(line, next)
     }
-    // A row that has moved has lost it.
-    if (focused instanceof HTMLElement && this.#body.contains(focused)) focused.focus({ preventScroll: true })
     const rest = rows.slice(rowsAtOnce)
-    this.#pending = rest.length === 0 ? 0 : requestAnimationFrame(() => this.#drawSome(rest, next))
-    if (this.#pending === 0 && this.#drawn !== this.#rows) this.#draw()
+    this.#pending = 0
+    if (rest.length > 0) this.#pending = requestAnimationFrame(() => this.#drawSome(rest, next))
+    else if (this.#drawn !== this.#rows) this.#pending = requestAnimationFrame(() => this.#drawAgain())
+  }
+
+  #drawAgain(): void {
+    this.#pending = 0
+    this.#draw()
+  }
+
+  /** With the focus, if it is in this row. */
+  #move(line: HTMLTableRowElement, next: ChildNode | null): void {
+    const focused = document.activeElement
+    this.#body.insertBefore(line, next)
+    if (focused instanceof HTMLElement && line.contains(focused)) focused.focus({ preventScroll: true })
   }
 
   #newLine(key: string): HTMLTableRowElement {

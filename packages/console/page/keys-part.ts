@@ -64,8 +64,11 @@ export class KeysPart {
     part(cell, 2, () =>
       button('Test', () => this.#change(id, 'test'), { class: 'quiet', 'aria-label': `Test key ${id}` }),
     )
-    bench.hidden = isBenched
-    release.hidden = !isBenched
+    const [offered, other] = isBenched ? [release, bench] : [bench, release]
+    offered.hidden = false
+    // A button that hides loses the focus, and a keyboard its place.
+    if (document.activeElement === other) offered.focus({ preventScroll: true })
+    other.hidden = true
   }
 
   async #bench(id: string): Promise<void> {

@@ -158,6 +158,28 @@ function hostileFleet(): Overview {
     )
   })
 
+  test('benches by the keyboard, which keeps its place as the row moves and its button becomes another', async () => {
+    const fleet = bigFleet(0, { keys: 4, replicas: 2 })
+    const last = fleet.keys[3]
+    if (last === undefined) throw new Error('no key')
+    const { id } = last
+    const changed = { ...last, state: 'cooling', reason: 'operator' } as const
+    const seen: { fake?: FakeConsole } = {}
+    const overview = (): Overview =>
+      seen.fake?.changes.length === 1 ? { ...fleet, keys: [...fleet.keys.slice(0, 3), changed] } : fleet
+    await withPage({ overview, changed }, async (page, fake) => {
+      seen.fake = fake
+      await page.getByRole('button', { name: `Bench key ${id}` }).press('Enter')
+      await page.getByRole('dialog').getByRole('button', { name: 'Bench' }).press('Enter')
+      await page
+        .locator('#keys tbody tr')
+        .nth(1)
+        .getByRole('button', { name: `Release key ${id}` })
+        .waitFor()
+      await until(async () => (await page.evaluate(`document.activeElement.textContent`)) === 'Release')
+    })
+  })
+
   test('offers nothing that changes anything to a reader', () =>
     withPage({ overview: smallFleet, session: { role: 'read' } }, async (page) => {
       expect(await page.getByRole('button', { name: /Bench|Release|Test|Forget/ }).count()).toBe(0)
