@@ -6,7 +6,7 @@ import { plainAddress } from '@ipfleet/net/client-address.ts'
 import { trackConnections } from './connection-tracker.ts'
 import { cutLater, lingerAfter } from './linger.ts'
 import { MergedChunksRequest } from './merged-chunks.ts'
-import { type ParseError, rereadRequestLine } from './odd-request-lines.ts'
+import { type ParseError, readOddRequestLines } from './odd-request-lines.ts'
 import { readTurns } from './read-turns.ts'
 import { REQUEST_ID, requestIdOf } from './request-id.ts'
 import { type ErrorResponse, sendError } from './send-error.ts'
@@ -35,7 +35,7 @@ export interface ServerLimits {
   readonly maxHeaderBytes?: number
   /** Connections over this number are closed at once. Default 20,000. */
   readonly maxConnections?: number
-  /** Whether unknown methods and bytes over 0x7f in targets are read; the app then calls `restoreRequestLine`. Default false. */
+  /** Whether methods that Node does not know, and bytes over 0x7f in targets, are read. Default false. */
   readonly takesOddRequestLines?: boolean
 }
 
@@ -71,8 +71,9 @@ export function hardenServer(
   Object.assign(server, { dropMaxConnection: true })
   const connections = trackConnections(server)
   server.on('connection', (socket: Socket) => readTurns.add(socket))
+  const reread = limits.takesOddRequestLines === true ? readOddRequestLines(server) : undefined
   server.on('clientError', (error: ParseError, socket) => {
-    if (limits.takesOddRequestLines === true && rereadRequestLine(server, error, socket as Socket)) return
+    if (reread?.(error, socket as Socket) === true) return
     refuseInTurn({ server, socket, kind: kindOf(error) }, connections.pending(socket))
   })
   // Without a listener Node drops a CONNECT without a word. A proxy that takes CONNECT listens before it comes here.

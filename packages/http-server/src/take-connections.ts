@@ -1,6 +1,9 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
+/** Emitted by a server with a connection that node:http begins to read later than it came. */
+export const READ_LATER = 'ipfleetReadLater'
+
 /**
  * Takes the connections of a server away from node:http, which would begin to read each at once. Its own listener is the
  * first one; those that came later stay.
@@ -10,5 +13,8 @@ export function takeConnections(server: Server): (socket: Socket) => void {
   const [ofNode] = server.listeners('connection')
   if (ofNode === undefined) throw new Error('The connections of this server are taken already')
   server.removeListener('connection', ofNode)
-  return (socket) => ofNode.call(server, socket)
+  return (socket) => {
+    ofNode.call(server, socket)
+    server.emit(READ_LATER, socket)
+  }
 }

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import { CLIENT_CLOSED_REQUEST, ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { FairTurns } from '@ipfleet/http-server/fair-turns.ts'
 import { hostForm } from '@ipfleet/http-server/request-guard.ts'
-import { restoreRequestLine } from '@ipfleet/http-server/odd-request-lines.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress } from '@ipfleet/net/client-address.ts'
 import { type ForwardedHeaders, nextMaxForwards } from '@ipfleet/proxy/forwarded-headers.ts'
@@ -27,7 +26,6 @@ export function createApp({ rules, clientAddress, isTrusted, ...watch }: AppDeps
   return (incoming) => {
     const { req, answer, secure } = incoming
     const arrivedMs = performance.now()
-    restoreRequestLine(req)
     toOriginForm(req)
     const address = clientAddress(req)
     const subject = addressSubject(address)

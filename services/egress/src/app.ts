@@ -4,7 +4,6 @@ import { tunnelReading } from '@ipfleet/proxy/http1/tunnel-reading.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
 import { nextMaxForwards } from '@ipfleet/proxy/forwarded-headers.ts'
 import { REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
-import { restoreRequestLine } from '@ipfleet/http-server/odd-request-lines.ts'
 import { fieldsFault } from '@ipfleet/http-server/request-guard.ts'
 import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-answer.ts'
 import { H1Answer } from '@ipfleet/proxy/relay/h1-answer.ts'
@@ -49,7 +48,6 @@ export class App {
 
   /** Forwards a request for a URL; with `offer`, one that asks to switch protocols. */
   async forward(req: IncomingMessage, res: ServerResponse, offer?: UpgradeOffer): Promise<void> {
-    restoreRequestLine(req)
     let slot: TunnelSlot | undefined
     const context = new RequestContext(req, peerAddress(req), this.#deps)
     const answer = new H1Answer(res)
