@@ -95,7 +95,11 @@ export class H2Answer implements ClientAnswer {
     if (status <= maxNodeStatus && status !== RESET_CONTENT)
       this.#stream.respond({ ...headersOf(fields), ':status': status }, options)
     // Only in a flat list does Node leave the value as it is; its types want a string.
-    else this.#stream.respond([':status', new UncheckedStatus(status) as unknown as string, ...fields], options)
+    else
+      this.#stream.respond(
+        [':status', new UncheckedStatus(status) as unknown as string, ...fields.map(forClients)],
+        options,
+      )
   }
 
   /** Once: after the first refusal there may still come what had been read before the flow stopped. */
@@ -136,6 +140,7 @@ class UncheckedStatus {
 /** nghttp2 1.52, with which curl and others read, takes an answer with one of these for broken. HTTP/1 has them as they came. */
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const refusedByClients = /[\0-\x08\x0a-\x1f\x7f]/g
+const forClients = (value: string): string => value.replace(refusedByClients, ' ')
 
 /** Repeated fields become lists; all names are lower case (RFC 9113 §8.2). Hop-by-hop ones are off already. */
 function headersOf(fields: RawFields): OutgoingHttpHeaders {
@@ -143,7 +148,7 @@ function headersOf(fields: RawFields): OutgoingHttpHeaders {
   const headers: Record<string, string | string[]> = Object.create(null)
   for (const [spelling, given] of pairsOf(fields)) {
     const name = spelling.toLowerCase()
-    const value = given.replace(refusedByClients, ' ')
+    const value = forClients(given)
     const before = headers[name]
     if (before === undefined) headers[name] = value
     else headers[name] = typeof before === 'string' ? [before, value] : [...before, value]
