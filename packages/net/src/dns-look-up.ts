@@ -1,5 +1,5 @@
 import { Resolver } from 'node:dns/promises'
-import { isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import { looksOf } from '@ipfleet/core/file-follower.ts'
 import { within } from '@ipfleet/core/within.ts'
@@ -15,7 +15,7 @@ export interface DnsLookUpOptions {
   readonly resolvConf?: string
   /** Each an address, perhaps with a port. Default: those of the system. */
   readonly servers?: readonly string[]
-  /** Default: the addresses of the system's interfaces. */
+  /** What connections leave from. Default: the addresses of the system's interfaces. */
   readonly listOwn?: () => readonly string[]
   /** Monotonic; by it, the interfaces are listed again after a while. */
   readonly nowMs?: () => number
@@ -30,14 +30,21 @@ export const resolverSetting = choice(resolvers, {
   help: 'Who looks names up. dns: the servers of /etc/resolv.conf are asked, and the hosts file counts; names whose servers are silent hold up no others. system: the C library, four names at a time, with all that it can be told',
 })
 
-export function lookUpBy(resolver: (typeof resolvers)[number]): LookUp {
-  return resolver === 'system' ? systemLookUp : dnsLookUp()
+/** @param own what connections leave from. Default: the addresses of the system's interfaces */
+export function lookUpBy(resolver: (typeof resolvers)[number], own?: readonly string[]): LookUp {
+  if (resolver === 'system') return systemLookUp
+  return dnsLookUp(own === undefined ? {} : { listOwn: () => own })
 }
 
 /** How long one server has for one try, of which there are two. */
 const tryTimeoutMs = 2000
-/** How long the addresses of one family wait for those of the other: the Resolution Delay (RFC 8305 §3). */
+/**
+ * How long the addresses of one family wait for those of the other: the Resolution Delay (RFC 8305 §3). Those of a family
+ * that no connection leaves by are of no use without the other, and wait for it as long as it takes.
+ */
 const resolutionDelayMs = 50
+/** How long an answer is kept that may lack addresses which come later. */
+const partTtlSeconds = 1
 
 /**
  * Makes look-ups by DNS, without the four threads that Node has for the system's: names whose servers are silent hold up
@@ -51,7 +58,7 @@ export function dnsLookUp({
   listOwn = interfaceAddresses,
   nowMs = () => performance.now(),
 }: DnsLookUpOptions = {}): LookUp {
-  const families = remembered(() => familiesInOrder(listOwn()), nowMs)
+  const families = remembered(() => familiesOf(listOwn()), nowMs)
   const hosts = watched(hostsFile, readHosts)
   const system = watched(resolvConf, (text) => {
     const resolver = new Resolver({ timeout: tryTimeoutMs, tries: 2 })
@@ -99,39 +106,60 @@ async function firstFound(
 
 async function bothFamilies(
   resolver: Resolver,
-  families: readonly (4 | 6)[],
+  { asked, usable }: Families,
   name: string,
 ): Promise<readonly LookedUp[]> {
-  const found: LookedUp[][] = [[], []]
+  const found = new Map<Family, readonly LookedUp[]>()
   const errors: unknown[] = []
-  const queries = families.map(async (family, index) => {
+  const queries = asked.map(async (family) => {
     try {
-      const records = await resolver[family === 4 ? 'resolve4' : 'resolve6'](name, { ttl: true })
-      // As Node 26 (c-ares 1.34) tells an alias whose name has no address of this family.
-      if (records.length === 0) throw failure('ENODATA')
-      found[index] = records.map(({ address, ttl }) => ({ address, ttlSeconds: ttl }))
+      found.set(family, await recordsOf(resolver, family, name))
     } catch (error) {
+      if (isAbsence(error)) found.set(family, [])
       errors.push(error)
       throw error
     }
   })
+  const all = Promise.allSettled(queries)
   try {
-    await Promise.any(queries)
+    await Promise.any(queries.filter((_query, index) => usable.includes(asked[index]!))).catch(() =>
+      Promise.any(queries),
+    )
   } catch {
     // That there is none in one family says less than why the other one could not be asked for.
     throw errors.find((error) => !isAbsence(error)) ?? errors[0]
   }
-  await within(resolutionDelayMs, Promise.allSettled(queries))
-  return found.flat()
+  await within(resolutionDelayMs, all)
+  const addresses = asked.flatMap((family) => found.get(family) ?? [])
+  if (usable.every((family) => found.has(family))) return addresses
+  return addresses.map(({ address, ttlSeconds = 0 }) => ({ address, ttlSeconds: Math.min(ttlSeconds, partTtlSeconds) }))
+}
+
+async function recordsOf(resolver: Resolver, family: Family, name: string): Promise<readonly LookedUp[]> {
+  const records = await resolver[family === 4 ? 'resolve4' : 'resolve6'](name, { ttl: true })
+  // As Node 26 (c-ares 1.34) tells an alias whose name has no address of this family.
+  if (records.length === 0) throw failure('ENODATA')
+  return records.map(({ address, ttl }) => ({ address, ttlSeconds: ttl }))
 }
 
 function isAbsence(error: unknown): boolean {
   return errorCode(error) === 'ENODATA' || errorCode(error) === 'ENOTFOUND'
 }
 
-/** RFC 6724: addresses that this machine has no way to are last. */
-function familiesInOrder(own: readonly string[]): readonly (4 | 6)[] {
-  return own.some((address) => isIPv6(address) && addressKind(address) === 'public') ? [6, 4] : [4, 6]
+type Family = 4 | 6
+
+interface Families {
+  /** RFC 6724: addresses that this machine has no way to are last. */
+  readonly asked: readonly Family[]
+  /** Those that connections leave by. */
+  readonly usable: readonly Family[]
+}
+
+function familiesOf(own: readonly string[]): Families {
+  const has6 = own.some((address) => isIPv6(address) && addressKind(address) === 'public')
+  const has4 = own.some((address) => isIPv4(address) && addressKind(address) !== 'loopback')
+  const asked: readonly Family[] = has6 ? [6, 4] : [4, 6]
+  return { asked, usable: has4 === has6 ? asked : [has6 ? 6 : 4] }
 }
 
 const withoutComment = (line: string): string => line.replace(/[#;].*$/, '').trim()

@@ -19,7 +19,11 @@ beforeAll(async () => {
     'ipv4.test': { A: ['192.0.2.3'] },
     'ipv6.test': { AAAA: ['2001:db8::3'] },
     'nothing.test': {},
-    'alias.test': { CNAME: 'host.test', A: ['192.0.2.7'], loses: 'A' },
+    'alias.test': { CNAME: 'host.test', A: ['192.0.2.7'], loses: { A: 1 } },
+    'late4.test': { A: ['192.0.2.8'], AAAA: ['2001:db8::8'], loses: { A: 1 } },
+    'late6.test': { A: ['192.0.2.9'], AAAA: ['2001:db8::9'], loses: { AAAA: 1 } },
+    'broken4.test': { AAAA: ['2001:db8::b'], breaks: 'A' },
+    'later.test': { A: ['192.0.2.10'], AAAA: ['2001:db8::a'], loses: { A: Infinity } },
     'nowhere.test': { CNAME: 'nothing.test' },
     'broken.test': { rcode: 'SERVFAIL' },
     'dead.test': 'silence',
@@ -43,6 +47,14 @@ afterAll(async () => {
   await folder.remove()
 })
 
+/** Of a machine whose connections leave from these addresses. */
+const leavingFrom = (own: readonly string[]): LookUp =>
+  dnsLookUp({
+    hostsFile: file('hosts'),
+    resolvConf: file('resolv.conf'),
+    servers: [server.address],
+    listOwn: () => own,
+  })
 const addressesOf = async (name: string): Promise<string[]> => (await lookUp(name)).map(({ address }) => address)
 const codeOf = (name: string): Promise<unknown> =>
   lookUp(name).then(JSON.stringify, (error: { code?: string }) => error.code)
@@ -94,7 +106,34 @@ test.each([
 })
 
 test('of an alias without addresses of one family, those of the other are waited for', async () => {
-  expect(await addressesOf('alias.test')).toEqual(['192.0.2.7'])
+  // Not where this process stands still until the second question is given up as well.
+  await until(async () => {
+    server.asked.length = 0
+    return (await codeOf('alias.test')) === '[{"address":"192.0.2.7","ttlSeconds":60}]'
+  })
+})
+
+describe('of a name whose addresses of one family come late', () => {
+  const [own4, own6] = ['198.51.100.1', '2606:4700::1']
+  test.each([
+    ['IPv4', [own4], 'late4.test', '192.0.2.8'],
+    ['IPv6', [own6], 'late6.test', '2001:db8::9'],
+  ])('those are waited for if connections leave by %s alone', async (_family, own, name, address) => {
+    // Not where this process stands still until the second question is given up as well.
+    await until(async () => {
+      server.asked.length = 0
+      const found = await leavingFrom(own)(name)
+      return found.some((one) => one.address === address && one.ttlSeconds === 60)
+    })
+  })
+
+  test('the others are not kept for long if those cannot be asked for', async () => {
+    expect(await leavingFrom([own4])('broken4.test')).toEqual([{ address: '2001:db8::b', ttlSeconds: 1 }])
+  })
+
+  test('they are not waited for if connections leave by both, and the others not kept for long', async () => {
+    expect(await leavingFrom([own4, own6])('later.test')).toEqual([{ address: '2001:db8::a', ttlSeconds: 1 }])
+  })
 })
 
 test('names whose servers are silent hold up no other', async () => {

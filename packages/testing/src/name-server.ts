@@ -11,8 +11,10 @@ interface Records {
   readonly A?: readonly string[]
   readonly AAAA?: readonly string[]
   readonly ttl?: number
-  /** The first question of this type is lost on its way, so that it is asked again. */
-  readonly loses?: 'A' | 'AAAA'
+  /** So many questions of a type are lost on their way before one is answered. */
+  readonly loses?: { readonly A?: number; readonly AAAA?: number }
+  /** Questions of this type are answered SERVFAIL. */
+  readonly breaks?: 'A' | 'AAAA'
 }
 
 const codes = { NXDOMAIN: 3, SERVFAIL: 2, REFUSED: 5 } as const
@@ -58,16 +60,27 @@ export class NameServer implements AsyncDisposable {
     const [question] = questions
     if (question === undefined) return undefined
     const { name, type } = question
-    const isFirst = !this.asked.includes(`${name} ${type}`)
-    this.asked.push(`${name} ${type}`)
+    const asked = `${name} ${type}`
+    const before = this.asked.filter((one) => one === asked).length
+    this.asked.push(asked)
     const said = this.#names.get(name.toLowerCase()) ?? { rcode: 'NXDOMAIN' }
     if (said === 'silence') return undefined
-    if ('loses' in said && said.loses === type && isFirst) return undefined
-    const code = 'rcode' in said ? codes[said.rcode] : 0
+    if (before < lostOf(type, said)) return undefined
+    const rcode = codeFor(type, said)
     const answers = 'rcode' in said ? [] : recordsOf(name, type, said)
     // Recursion desired and available.
-    return encode({ type: 'response', id: id ?? 0, flags: 0x0180 | code, questions, answers })
+    return encode({ type: 'response', id: id ?? 0, flags: 0x0180 | rcode, questions, answers })
   }
+}
+
+function lostOf(type: string, said: Exclude<Said, 'silence'>): number {
+  const { A = 0, AAAA = 0 } = ('loses' in said && said.loses) || {}
+  return type === 'A' ? A : AAAA
+}
+
+function codeFor(type: string, said: Exclude<Said, 'silence'>): number {
+  if ('rcode' in said) return codes[said.rcode]
+  return said.breaks === type ? codes.SERVFAIL : 0
 }
 
 function recordsOf(name: string, type: string, { CNAME, ttl = 60, ...addresses }: Records): Answer[] {

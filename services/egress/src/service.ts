@@ -30,7 +30,7 @@ import { listenAddressOf } from './server/listen-address.ts'
 import { metricsServer } from './server/metrics-server.ts'
 import type { ForwardDeps } from './proxy/forwarded-request.ts'
 import { durationsOf, type EgressSettings } from './settings.ts'
-import type { PoolEntry } from './sources/ip-pool.ts'
+import { poolAddresses, type PoolEntry } from './sources/ip-pool.ts'
 import type { LiveSourcePool } from './sources/live-source-pool.ts'
 import { createSourceCheck } from './sources/source-check.ts'
 import { SourceConnections } from './sources/source-connections.ts'
@@ -72,7 +72,8 @@ export class Egress {
     const { clock } = this.#fleet
     const { CONNECT_TIMEOUT_MS: timeoutMs } = settings
     this.#entries = poolEntries(settings)
-    this.#names = new NameLookups({ lookUp: lookUpBy(settings.RESOLVER), clock, timeoutMs })
+    const lookUp = lookUpBy(settings.RESOLVER, poolAddresses(this.#entries))
+    this.#names = new NameLookups({ lookUp, clock, timeoutMs })
     this.#parents = new ParentDialer({ names: this.#names, clock })
     this.#pool = createSourcePool(settings, this.#entries, this.#fleet, this.#parents)
     this.#connections = new SourceConnections(createSourceCheck({ url: undefined, timeoutMs }))

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { addressBlocks } from '@ipfleet/net/address-blocks.ts'
 import { describe, expect, test } from '@jest/globals'
-import { readIpPool, type PoolEntry, prefixAddress } from './ip-pool.ts'
+import { poolAddresses, readIpPool, type PoolEntry, prefixAddress } from './ip-pool.ts'
 
 function entriesOf(text: string): readonly PoolEntry[] {
   const pool = readIpPool(text.split(',').map((entry) => entry.trim()))
@@ -117,4 +117,12 @@ test.each([
   ['2001:db8::/127', ones, '2001:db8::1'],
 ])('of %s, never the network, the routers’ or the broadcast address', (text, entropy, address) => {
   expect(prefixAddress(prefix(text), entropy)).toBe(address)
+})
+
+test.each([
+  ['192.0.2.9, 2001:db8::1', ['192.0.2.9', '2001:db8::1']],
+  ['2001:db8::/64, 198.51.0.0/16', ['2001:db8::', '198.51.0.0']],
+  ['192.0.2.9, http://proxy.example:3128', undefined],
+])('connections with %s leave from %j', (text, addresses) => {
+  expect(poolAddresses(entriesOf(text))).toEqual(addresses)
 })

@@ -64,6 +64,15 @@ export function readIpPool(items: readonly string[]): IpPool {
   return faults.length > 0 ? { kind: 'faults', faults } : { kind: 'entries', entries: [...entries.values()] }
 }
 
+/** What connections leave from, an address of each prefix; undefined if the system or a parent chooses. */
+export function poolAddresses(entries: readonly PoolEntry[]): readonly string[] | undefined {
+  const addresses = entries.map((entry) => {
+    if (entry.kind === 'prefix') return addressOfBytes(entry.network)
+    return entry.kind === 'address' ? entry.id : undefined
+  })
+  return addresses.every((address) => address !== undefined) ? addresses : undefined
+}
+
 /** @returns what is wrong with it */
 function addParent(item: string, entries: Map<string, PoolEntry>): string | undefined {
   const read = readParent(item)
