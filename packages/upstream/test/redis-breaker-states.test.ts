@@ -84,8 +84,9 @@ test.each([
   ['the one that pauses', 0],
 ] as const)('a pause of 0 ms refuses no call: the next one is the probe as soon as %s hears of it', async (_, at) => {
   const replicas = [await replica(`at once ${at}`), await replica(`at once ${at}`)] as const
+  const changed = once(replicas[at], 'change')
   const told = replicas[0].pause(0)
-  await once(replicas[at], 'change')
+  await changed
   expect(await replicas[at].admit()).toEqual({ kind: 'pass', isProbe: true })
   await told
 })
