@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { cacheStatus, type LocalFleet, type Reply, startLocalFleet } from './local-fleet.ts'
@@ -12,6 +14,7 @@ const tokens = {
   batch: 'batch-units-token',
   together: 'together-units-token',
   usage: 'usage-told-token',
+  upload: 'slow-upload-token',
 }
 let fleet: LocalFleet
 beforeAll(async () => {
@@ -27,6 +30,7 @@ beforeAll(async () => {
         `${tokens.batch};requests=100/hour;units=10/day`,
         `together=${tokens.together};units=3/month`,
         `usage=${tokens.usage};requests=4/hour;units=9/day`,
+        `upload=${tokens.upload};units=9/day`,
       ].join(','),
     },
   })
@@ -164,6 +168,27 @@ describe('a budget of upstream units', () => {
     expect([1, 2, 3]).toContain(answered.length)
     expect(replies.filter(({ status }) => status === 429)).toHaveLength(20 - answered.length)
     expect(fleet.fake.calls.filter(({ path }) => path.startsWith('/9.8.5.'))).toHaveLength(answered.length)
+  })
+
+  test('is not kept for a list that is still on its way, nor a unit more than it has items', async () => {
+    const upload = request(`${fleet.replicas[0]?.url}/batch`, {
+      method: 'POST',
+      headers: { ...bearer(tokens.upload), expect: '100-continue' },
+    })
+    const answered = once(upload, 'response')
+    upload.flushHeaders()
+    await once(upload, 'continue')
+    upload.write('["9.8.8.1",')
+    expect((await ask(tokens.upload, '/9.8.8.2')).status).toBe(200)
+    const hold = fleet.fake.hold()
+    upload.end('"9.8.8.3"]')
+    await until(() => fleet.fake.calls.some(({ path }) => path === '/batch'))
+    const other = ask(tokens.upload, '/9.8.8.4')
+    await until(() => fleet.fake.callsTo('/9.8.8.4').length === 1)
+    hold.release()
+    const [response] = (await answered) as [IncomingMessage]
+    response.resume()
+    expect([response.statusCode, (await other).status]).toEqual([200, 200])
   })
 
   test('a failure of upstream counts too: it was asked', async () => {

@@ -19,23 +19,58 @@ afterEach(() => {
   jest.useRealTimers()
 })
 
-/** How many of three such uploads are let in where none ends. */
-async function admitted(fields: Readonly<Record<string, string>>): Promise<number> {
-  let count = 0
-  for (let upload = 0; upload < 3; upload += 1) {
-    const req = new IncomingMessage(new Socket())
-    Object.assign(req, { method: 'POST', url: '/batch', headers: { authorization: `Bearer ${secret}`, ...fields } })
-    void guard.admit(req, new ServerResponse(req)).then(() => (count += 1))
-  }
+/** A request of the client, and the answer to it. */
+function requestOf(method: string): readonly [IncomingMessage, ServerResponse] {
+  const req = new IncomingMessage(new Socket())
+  Object.assign(req, { method, url: '/batch', headers: { authorization: `Bearer ${secret}` } })
+  return [req, new ServerResponse(req)]
+}
+
+async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await nextTurn()
+}
+
+/** How many of three lists may go on, of so many items each, where none ends. */
+async function countOf(items: number): Promise<number> {
+  let count = 0
+  for (let list = 0; list < 3; list += 1) {
+    const [req, res] = requestOf('POST')
+    const admission = await guard.admit(req, res)
+    guard.reserve(res, admission, items).then(
+      () => (count += 1),
+      () => {},
+    )
+  }
+  await settled()
   return count
 }
 
 test.each([
-  ['a short list', { 'content-length': '40' }, 3],
-  ['a list that may cost more than half of what is left', { 'content-length': '204' }, 1],
-  ['a packed list', { 'content-length': '40', 'content-encoding': 'gzip' }, 1],
-  ['a list of unknown length', {}, 1],
-])('%s keeps from others what it may cost, as its head tells', async (_, fields, count) => {
-  expect(await admitted(fields)).toBe(count)
+  { items: 10, count: 3 },
+  { items: 51, count: 1 },
+  { items: 1000, count: 1 },
+])('of lists of $items items $count may be under way at a time, of 100 units', async ({ items, count }) => {
+  expect(await countOf(items)).toBe(count)
+})
+
+test('an upload that is not read yet keeps nothing from others', async () => {
+  await guard.admit(...requestOf('POST'))
+  let isIn = false
+  void guard.admit(...requestOf('GET')).then(() => (isIn = true))
+  await settled()
+  expect(isIn).toBe(true)
+  expect(await countOf(99)).toBe(1)
+})
+
+test('a list for which there is no room is refused for a second, and is not under way then', async () => {
+  expect(await countOf(60)).toBe(1)
+  const [req, res] = requestOf('POST')
+  const admission = await guard.admit(req, res)
+  const refusal = guard.reserve(res, admission, 60).catch((error: unknown) => error)
+  await settled()
+  jest.advanceTimersByTime(5000)
+  expect(await refusal).toMatchObject({ code: 'rate_limited', retryAfterSeconds: 1 })
+  expect(guard.counts).toMatchObject({ over_units: 3 })
+  guard.settle(res, admission, 0)
+  expect(await countOf(40)).toBe(1)
 })

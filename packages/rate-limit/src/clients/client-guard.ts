@@ -21,9 +21,9 @@ interface Client extends Pick<ClientToken, BudgetName | 'name'> {
 export interface Admission {
   readonly client: Client
   /** What was found for each budget that the client has. */
-  readonly decisions: { readonly [Name in BudgetName]?: Decision | undefined }
-  /** How many units it may cost; undefined where they are not counted. */
-  readonly maxUnits?: number | undefined
+  decisions: { readonly [Name in BudgetName]?: Decision | undefined }
+  /** How many units are kept for it of those that its client has left. */
+  maxUnits: number
 }
 
 /** What a client has of one of its budgets, in whole requests or units and whole seconds. */
@@ -63,10 +63,6 @@ export type ClientVerdict = 'admitted' | 'token_missing' | 'unknown_token' | 'ov
 
 const budgetNames = ['requests', 'units'] as const satisfies readonly BudgetName[]
 const nothing: readonly string[] = []
-/** The most items of a batch. `/summarize` takes longer lists, of which each thousand is looked up by itself. */
-const maxUnitsOfBatch = 1000
-/** The shortest items of a list of which there is more than one: `::1` and its line end. */
-const minItemBytes = 4
 
 /**
  * Decides who may ask, and how much: with CLIENT_TOKENS every look-up needs one of them and stays within its budgets. Requests
@@ -112,6 +108,7 @@ export class ClientGuard {
   /**
    * Counts the request and says whether it may go on. The budget fields are set on the answer either way. What is admitted
    * has to be settled, however it ends.
+   * What a POST may cost is not known yet: before it asks upstream it has to `reserve` that.
    * @param mayAskUpstream whether it may cost units: one that cannot needs none to be left, and need not be settled
    * @throws ProxyError `token_missing`, `unknown_token`, `rate_limited`; `client_left` while it waited
    */
@@ -119,29 +116,49 @@ export class ClientGuard {
     const client = this.#identified(req, res)
     const { id, units: budget } = client
     if (budget === undefined || !mayAskUpstream) return this.#admitRequest(req, res, { client })
-    const maxUnits = maxUnitsOf(req)
     // Units first: a request that is refused for want of them has not used up one of its requests.
-    const units = await this.#underWay.enter(id, {
-      maxUnits,
-      check: () => this.#limiters.units.check(id, budget),
-      hasLeft: () => res.destroyed,
-    })
+    if (req.method === 'POST') {
+      const units = await this.#limiters.units.check(id, budget)
+      return this.#admitRequest(req, res, { client, units })
+    }
+    const units = await this.#enter(client, budget, 1, res)
     try {
-      return await this.#admitRequest(req, res, { client, units, maxUnits })
+      return await this.#admitRequest(req, res, { client, units, maxUnits: 1 })
     } catch (error) {
-      if (units.kind === 'allowed') this.#underWay.leave(id, maxUnits)
+      if (units.kind === 'allowed') this.#underWay.leave(id, 1)
       throw error
     }
+  }
+
+  /**
+   * Keeps of what the client has left what a list may cost, which shows when that has been read.
+   * @throws ProxyError `rate_limited`; `client_left` while it waited
+   */
+  async reserve(res: ResponseWriter, admission: Admission, maxUnits: number): Promise<void> {
+    const { client, decisions } = admission
+    if (client.units === undefined) return
+    const units = await this.#enter(client, client.units, maxUnits, res)
+    admission.decisions = { ...decisions, units }
+    if (units.kind === 'allowed') admission.maxUnits = maxUnits
+    else {
+      setFields(res, admission)
+      throw this.#refused('over_units', overLimit('units', units))
+    }
+  }
+
+  #enter({ id }: Client, budget: SlidingWindow, maxUnits: number, res: ResponseWriter): Promise<Decision> {
+    const check = (): Promise<Decision> => this.#limiters.units.check(id, budget)
+    return this.#underWay.enter(id, { maxUnits, check, hasLeft: () => res.destroyed })
   }
 
   async #admitRequest(
     req: IncomingMessage,
     res: ResponseWriter,
-    { client, units, maxUnits }: Pick<Admission, 'client' | 'maxUnits'> & { readonly units?: Decision },
+    { client, units, maxUnits = 0 }: Pick<Admission, 'client'> & Partial<{ units: Decision; maxUnits: number }>,
   ): Promise<Admission> {
     const isFree = units?.kind === 'limited' || this.#isCounted(req)
     const requests = client.requests && (await this.#takeRequest(client.id, client.requests, isFree))
-    const admission = { client, decisions: { requests, units }, maxUnits }
+    const admission: Admission = { client, decisions: { requests, units }, maxUnits }
     setFields(res, admission)
     if (units?.kind === 'limited') throw this.#refused('over_units', overLimit('units', units))
     if (requests?.kind === 'limited' && !isFree) throw this.#refused('over_requests', overLimit('requests', requests))
@@ -162,14 +179,14 @@ export class ClientGuard {
   /** Counts the upstream units that an admitted request has caused, before its answer is written. */
   settle(res: ResponseWriter, { client, decisions, maxUnits }: Admission, units: number): void {
     const { units: before } = decisions
-    if (maxUnits === undefined || before === undefined || client.units === undefined) return
+    if (before === undefined || client.units === undefined) return
     if (units > 0) {
       // Not waited for: the answer is there, and the count can follow.
       void this.#limiters.units.charge(client.id, client.units, units)
       const after = { ...before, remaining: Math.max(0, before.remaining - units) }
       setFields(res, { client, decisions: { ...decisions, units: after } })
     }
-    this.#underWay.leave(client.id, maxUnits)
+    if (maxUnits > 0) this.#underWay.leave(client.id, maxUnits)
   }
 
   /** All clients with what they have used, for operators: one entry for each budget, or one without. */
@@ -245,14 +262,6 @@ export class ClientGuard {
   }
 }
 
-/** What a request may cost by its head: its body is read when it has been let in. */
-function maxUnitsOf({ method, headers }: IncomingMessage): number {
-  if (method !== 'POST') return 1
-  const { 'content-length': length, 'content-encoding': packed } = headers
-  if (length === undefined || packed !== undefined) return maxUnitsOfBatch
-  return Math.min(maxUnitsOfBatch, 1 + Math.floor(Number(length) / minItemBytes))
-}
-
 function usageOf({ limit, windowMs }: SlidingWindow, { remaining, resetMs }: Decision): BudgetUsage {
   return {
     limit,
@@ -263,11 +272,13 @@ function usageOf({ limit, windowMs }: SlidingWindow, { remaining, resetMs }: Dec
   }
 }
 
+type Standings = Pick<Admission, 'client' | 'decisions'>
+
 function clientOf({ secret, ...client }: ClientToken): Client {
   return { ...client, id: clientId(secret), policyField: policyField(client) || undefined }
 }
 
-function fieldsOf({ client, decisions }: Admission): readonly string[] {
+function fieldsOf({ client, decisions }: Standings): readonly string[] {
   if (client.policyField === undefined) return nothing
   const { requests, units } = decisions
   const standings = [requests && standingMember('requests', requests), units && standingMember('units', units)]
@@ -276,7 +287,7 @@ function fieldsOf({ client, decisions }: Admission): readonly string[] {
   return standing === '' ? fields : ['RateLimit', standing, ...fields]
 }
 
-function setFields(res: ResponseWriter, admission: Admission): void {
+function setFields(res: ResponseWriter, admission: Standings): void {
   const fields = fieldsOf(admission)
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const [name = '', value = ''] = fields.slice(index, index + 2)

@@ -59,22 +59,25 @@ export function ownAddress(client: string): string {
   throw new ProxyError('bad_request', { message: 'The address of this client is not known' })
 }
 
+/** To be called by a POST, before upstream is asked, with what that may cost. Rejects when the client has not that much left. */
+export type Reserve = (maxUnits: number) => Promise<void>
+
 /** Admits the request, sends what `find` brings, and counts and traces how it ended. What is thrown is thrown on. */
 export async function respond(
   deps: QueryDeps,
   route: RouteClass,
   req: IncomingMessage,
   res: ResponseWriter,
-  find: () => Promise<Answered>,
+  find: (reserve: Reserve) => Promise<Answered>,
 ): Promise<void> {
   const startedMs = monotonicClock.nowMs()
   try {
     // A client that may not ask learns nothing about the query.
     const admission = await deps.clients?.admit(req, res)
     let callback: string | undefined
-    const answered = await findFor(deps, admission, res, () => {
+    const answered = await findFor(deps, admission, res, (reserve) => {
       if (req.method !== 'POST') callback = callbackIn(req.url ?? '')
-      return find()
+      return find(reserve)
     })
     await send(deps, route, req, res, { answered, callback, startedMs })
   } catch (thrown) {
@@ -87,11 +90,11 @@ async function findFor(
   { clients }: QueryDeps,
   admission: Admission | undefined,
   res: ResponseWriter,
-  find: () => Promise<Answered>,
+  find: (reserve: Reserve) => Promise<Answered>,
 ): Promise<Answered> {
-  if (clients === undefined || admission === undefined) return find()
+  if (clients === undefined || admission === undefined) return find(async () => {})
   try {
-    const answered = await find()
+    const answered = await find((maxUnits) => clients.reserve(res, admission, maxUnits))
     clients.settle(res, admission, unitsOf(answered))
     return answered
   } catch (thrown) {

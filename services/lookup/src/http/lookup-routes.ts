@@ -7,7 +7,7 @@ import { summarize, summedAnswer } from '../lookup/summary-answer.ts'
 import type { LiveRate } from '../operations/live-rate.ts'
 import { batchForm, batchItems } from '../query/batch-items.ts'
 import { toolTarget } from '../query/query.ts'
-import { type AnswerQuery, ownAddress, type QueryDeps, respond } from './answer-query.ts'
+import { type AnswerQuery, ownAddress, type QueryDeps, type Reserve, respond } from './answer-query.ts'
 import { BatchSlots } from './batch-slots.ts'
 import { cacheDirectives } from './cache-directives.ts'
 import { exhaustedStatusFor } from './exhausted-status.ts'
@@ -41,8 +41,8 @@ const batchPath = /^\/batch(\/|&|\?|$)/
 export function lookupRoutes(deps: LookupRoutesDeps, get: AnswerQuery): Router {
   const slots = new BatchSlots()
   const post = (req: Request, res: Response): Promise<void> =>
-    respond(deps, 'batch', req, res, () =>
-      batchPath.test(req.url) ? batchAnswer(deps, slots, req, res) : toolAnswer(deps, slots, req, res),
+    respond(deps, 'batch', req, res, (reserve) =>
+      (batchPath.test(req.url) ? batchAnswer : toolAnswer)({ ...deps, slots, reserve }, req, res),
     )
 
   const router = Router({ caseSensitive: true })
@@ -58,8 +58,14 @@ export function lookupRoutes(deps: LookupRoutesDeps, get: AnswerQuery): Router {
   return router
 }
 
-async function batchAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Request, res: Response): Promise<Answered> {
-  const { lookup, clientAddress, liveRate, bodies } = deps
+/** What answers one POST. */
+interface PostDeps extends LookupRoutesDeps {
+  readonly slots: BatchSlots
+  readonly reserve: Reserve
+}
+
+async function batchAnswer(deps: PostDeps, req: Request, res: Response): Promise<Answered> {
+  const { lookup, clientAddress, liveRate, bodies, slots, reserve } = deps
   const client = clientAddress(req)
   const terms = { ...batchForm(req.url, req.headers.host), ...batchTerms(deps, req, client) }
   if (terms.isBackground) res.setHeader('Ipfleet-Live-Rate', liveRate.perSecond().toFixed(1))
@@ -68,6 +74,7 @@ async function batchAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Reque
   await slots.take(client, res)
   // Not before: many lists that wait for their turn would take several times the memory.
   const items = batchItems(body)
+  await reserve(items.length)
   const answered = await lookup.answerMany({ ...terms, items })
   slots.answering(res)
   return answered
@@ -83,28 +90,23 @@ function batchTerms(deps: LookupRoutesDeps, req: Request, client: string) {
   }
 }
 
-async function toolAnswer(deps: LookupRoutesDeps, slots: BatchSlots, req: Request, res: Response): Promise<Answered> {
-  const { lookup, clientAddress, bodies, reports } = deps
-  if (reports && (summaryPath.test(req.url) || mapPath.test(req.url)))
-    return localToolAnswer(deps, slots, reports, req, res)
+async function toolAnswer(deps: PostDeps, req: Request, res: Response): Promise<Answered> {
+  const { lookup, clientAddress, bodies, reports, reserve } = deps
+  if (reports && (summaryPath.test(req.url) || mapPath.test(req.url))) return localToolAnswer(deps, reports, req, res)
   const path = toolTarget(req.url)
   if (cacheDirectives(req.headers['cache-control']).onlyIfCached) throw new ProxyError('not_cached')
   const bytes = await bodies.read(req, res, { maxBytes: maxToolBytes, client: clientAddress(req) })
   const contentType = req.headers['content-type'] ?? 'text/plain'
+  await reserve(1)
   return lookup.direct({ method: 'POST', surface: 'legacy', path, body: { bytes, contentType }, expected: 'any' })
 }
 
-async function localToolAnswer(
-  deps: LookupRoutesDeps,
-  slots: BatchSlots,
-  reports: ReportStore,
-  req: Request,
-  res: Response,
-): Promise<Answered> {
+async function localToolAnswer(deps: PostDeps, reports: ReportStore, req: Request, res: Response): Promise<Answered> {
+  const { slots, reserve } = deps
   const client = deps.clientAddress(req)
   const body = await deps.bodies.read(req, res, { maxBytes: maxToolBytes, client })
   await slots.take(client, res)
-  const form = { prefix: '', dropsEmpty: false, hasLeft: () => res.destroyed }
+  const form = { prefix: '', dropsEmpty: false, hasLeft: () => res.destroyed, reserve }
   const summed = await summarize(deps.lookup, body.toString(), { ...form, ...batchTerms(deps, req, client) })
   slots.answering(res)
   if (!mapPath.test(req.url)) return summedAnswer(summed, summed.summary)

@@ -14,6 +14,12 @@ import type { Lookup } from './lookup.ts'
 const addressesAtOnce = 1000
 const pieceLength = 32 * 1024
 
+interface SummaryTerms {
+  readonly hasLeft: () => boolean
+  /** Called once with the most units that the list may cost. Rejects when it may not go on. */
+  readonly reserve: (maxUnits: number) => Promise<void>
+}
+
 /** Records summed up, and what that took. */
 export interface SummedList {
   readonly summary: ListSummary
@@ -31,10 +37,11 @@ export interface SummedList {
 export async function summarize(
   lookup: Lookup,
   list: string,
-  request: Omit<BatchRequest, 'items'> & { readonly hasLeft: () => boolean },
+  request: Omit<BatchRequest, 'items'> & SummaryTerms,
 ): Promise<SummedList> {
   const times = await timesByAddress(list)
   if (times.size === 0) throw new ProxyError('no_ips_found')
+  await request.reserve(times.size)
   const summary = new IpSummary()
   const items: Partial<Record<AnswerEnd, number>> = {}
   let units = 0
