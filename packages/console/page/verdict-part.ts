@@ -7,6 +7,11 @@ export class VerdictPart {
   readonly #live = byId('verdict-live')
   #shown = ''
   #title = document.title
+  #isStale = false
+
+  constructor() {
+    document.addEventListener('visibilitychange', () => this.#entitle())
+  }
 
   /** Is read out when it changes, and only then. */
   update(verdict: Verdict): void {
@@ -17,7 +22,7 @@ export class VerdictPart {
     const isWell = state === 'green'
     byId('verdict').className = state
     this.#title = `${isWell ? 'OK' : 'Trouble'} · ipfleet`
-    document.title = this.#title
+    this.#entitle()
     this.#live.replaceChildren(
       element('p', { class: 'sentence' }, element('span', { class: 'sign' }, isWell ? 'OK' : 'Trouble'), ' ', sentence),
       ...(action === undefined ? [] : [element('p', { class: 'action' }, action)]),
@@ -31,6 +36,13 @@ export class VerdictPart {
     byId('verdict').toggleAttribute('data-stale', isStale)
     byId('verdict-title').classList.toggle('unseen', !isStale)
     setText(byId('verdict-title'), isStale ? `As last seen at ${atSecond(since)}` : 'State of the fleet')
-    document.title = isStale ? 'Stale · ipfleet' : this.#title
+    this.#isStale = isStale
+    this.#entitle()
+  }
+
+  /** Nothing comes to a tab in the background: its title, which is all that is seen of it, then tells no state. */
+  #entitle(): void {
+    if (document.hidden) document.title = 'ipfleet'
+    else document.title = this.#isStale ? 'Stale · ipfleet' : this.#title
   }
 }

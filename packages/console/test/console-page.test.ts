@@ -220,6 +220,10 @@ function hostileFleet(): Overview {
   test('does not go on to say that all is well when it does not know', () =>
     withPage({ overview: smallFleet }, async (page, fake) => {
       await until(async () => (await page.title()) === 'OK · ipfleet')
+      await setHidden(page, true)
+      expect(await page.title()).toBe('ipfleet')
+      await setHidden(page, false)
+      await until(async () => (await page.title()) === 'OK · ipfleet')
       fake.refuses = true
       fake.breakStreams()
       await page
