@@ -112,6 +112,11 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return { kind: 'exhausted', ...(await this.#returnOf(demand)) }
   }
 
+  /** Upstream refused the request, and charges nothing for it. Of what is beyond the plan nothing had been left. */
+  async giveBack({ key, product, overage }: Ticket, { units = 1 }: Demand): Promise<void> {
+    if (units > 0 && !overage) await this.#store.giveBack(key.id, units, neededProducts(product))
+  }
+
   /** Whether the keys' plans are known to differ in what full records of the product hold. */
   hasMixedPlans(product: string): boolean {
     return this.#mixed.has(product)
@@ -243,7 +248,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     if (prefersRich) this.#mixed[mixed ? 'add' : 'delete'](itemsOf(product))
     if (overage) this.emit('overage', id, units)
     const key = this.#ring.get(id) as ApiKey
-    return { kind: 'ticket', key, product, trial, learning, richness, richest }
+    return { kind: 'ticket', key, product, trial, learning, richness, richest, ...(overage && { overage }) }
   }
 
   /** Of all keys that may ask the product, tried ones included. */

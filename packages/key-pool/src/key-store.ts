@@ -109,6 +109,8 @@ export interface KeyStore {
    * is counted at once, whether or not it will reach upstream.
    */
   take(ids: readonly string[], options?: TakeOptions): Promise<Taken>
+  /** What was counted for a request that cost nothing in the end, of the key and of the products. */
+  giveBack(id: string, units: number, products?: readonly string[]): Promise<void>
   /** When one of `ids` may be taken, on the assumption that the trials under way succeed. */
   returnOf(ids: readonly string[], options?: TakeOptions): Promise<KeyReturn>
   /** Benches a key; an earlier, longer bench stands. Returns how long it is benched from now, in milliseconds. */

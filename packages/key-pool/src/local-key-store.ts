@@ -71,6 +71,10 @@ export class LocalKeyStore implements KeyStore {
     }
   }
 
+  async giveBack(id: string, units: number, products: readonly string[] = []): Promise<void> {
+    for (const product of [undefined, ...products]) this.#quotas.giveBack(scopeOf(id, product), units)
+  }
+
   async returnOf(ids: readonly string[], options: TakeOptions = {}): Promise<KeyReturn> {
     return returnOf(
       ids.map((id) => this.#candidate(id, options)),

@@ -66,6 +66,16 @@ export class LocalQuotas {
     }
   }
 
+  /** The same arithmetic as give-back.lua. */
+  giveBack(id: string, units: number): void {
+    for (const source of ['account', 'reply'] as const) {
+      const held = this.#alive(id, source)
+      if (held) held.remaining = Math.min(held.limit ?? Infinity, held.remaining + units)
+    }
+    const count = this.#counts.get(id)
+    if (count?.day === Math.floor(this.#epochMs() / dayMs)) count.today = Math.max(0, count.today - units)
+  }
+
   forget(id: string): void {
     for (const slot of this.#held.keys())
       if (slot.startsWith(`${id}:`) || slot.startsWith(`${id}/`)) this.#held.delete(slot)

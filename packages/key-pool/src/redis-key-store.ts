@@ -8,6 +8,7 @@ import type { KeyQuota, QuotaReport } from './quota.ts'
 const command = (name: string): LuaCommand =>
   luaCommand(new URL('key-state.lua', import.meta.url), new URL(`${name}.lua`, import.meta.url))
 const takeKey = command('take-key')
+const giveBack = command('give-back')
 const benchKey = command('bench-key')
 const endTrial = command('end-trial')
 const learnKey = command('learn-key')
@@ -34,6 +35,10 @@ export class RedisKeyStore implements KeyStore {
 
   take(ids: readonly string[], options?: TakeOptions): Promise<Taken> {
     return this.#ask(takeKey, { ...takeArguments(ids, options), trialMs: this.#trialMs })
+  }
+
+  giveBack(id: string, units: number, products: readonly string[] = []): Promise<void> {
+    return this.#tell(giveBack, { id, units, products })
   }
 
   returnOf(ids: readonly string[], options?: TakeOptions): Promise<KeyReturn> {

@@ -27,6 +27,10 @@ export class ResilientKeyStore implements KeyStore {
     return this.#fleetOrOwn((store) => store.take(ids, options))
   }
 
+  giveBack(id: string, units: number, products?: readonly string[]): Promise<void> {
+    return this.#fleetOrOwn((store) => store.giveBack(id, units, products))
+  }
+
   returnOf(ids: readonly string[], options?: TakeOptions): Promise<KeyReturn> {
     return this.#fleetOrOwn((store) => store.returnOf(ids, options))
   }

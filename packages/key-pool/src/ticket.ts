@@ -14,6 +14,8 @@ export interface Ticket {
   readonly richness: number | undefined
   /** The most that any key's records hold; 0 unless the richest are preferred. */
   readonly richest: number
+  /** What its plan pays for was used up. */
+  readonly overage?: true
 }
 
 /** Every key is benched (or was tried in this request). */

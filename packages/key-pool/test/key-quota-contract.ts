@@ -77,6 +77,20 @@ function describeLimits(fleet: () => Fleet): void {
     expect((await first.quotas(['a', 'b'])).map(({ account }) => account?.remaining)).toEqual([10, 0])
   })
 
+  test('what a request cost that was refused is given back, up to the limit', async () => {
+    const { first, last } = fleet()
+    await first.reportQuota({ id: 'a', source: 'account', remaining: 60, limit: 70, resetMs: longMs })
+    const options = { units: 50, maxPerDay: new Map([['a', 60]]) }
+    expect(await first.take(['a'], options)).toMatchObject({ kind: 'key' })
+    expect(await last.take(['a'], options)).toMatchObject({ kind: 'none' })
+    await last.giveBack('a', 50)
+    expect(await remaining(first)).toBe(60)
+    expect(await first.take(['a'], options)).toMatchObject({ kind: 'key' })
+    await first.giveBack('a', 50)
+    await first.giveBack('a', 50)
+    expect(await remaining(last)).toBe(70)
+  })
+
   test('what must have enough is each window, and the wait is for the one that has not', async () => {
     const { first } = fleet()
     await first.reportQuota({ id: 'a', source: 'account', remaining: 1000, resetMs: 100 * longMs })

@@ -70,6 +70,19 @@ test('a batch for which no key alone has enough left is paid for by several', as
   expect(fleet.fake.calls.flatMap((call) => [...(call.items ?? [])]).length).toBeLessThanOrEqual(120)
 })
 
+test('what a batch would have cost that is refused as a whole is not missing in the end', async () => {
+  await using fleet = await startLocalFleet({
+    redis,
+    fake: { keys: { 'test-key-1': { monthlyQuota: 60 } }, rateLimitHeaders: true },
+    keys: ['test-key-1'],
+  })
+  expect((await fleet.ask(`/${freshAddresses(1)[0]}`)).status).toBe(200)
+  fleet.fake.behave({ kind: 'status', status: 400, body: { error: 'no' }, paths: ['/batch'], times: 1 })
+  const items = freshAddresses(50)
+  const reply = await fleet.ask('/batch', post(items))
+  expect(reply.json()).toEqual(Object.fromEntries(items.map((ip) => [ip, expect.objectContaining({ ip })])))
+})
+
 describe('when every key is over its limit', () => {
   let fleet: LocalFleet
   const [first = '', second = '', ...rest] = freshAddresses(5)

@@ -15,7 +15,7 @@ import { exhausted, failed, failureOf, originOf, rememberedRefusal, withoutKeys 
 import { holdsFullRecords, richnessOf } from './richness.ts'
 import type { LoadOptions, Upstream } from './upstream.ts'
 import { type Recorded, UpstreamTries } from './upstream-tries.ts'
-import { limitOf, ofItems, refusedItems, sensible, verdictOf } from './verdicts.ts'
+import { isRefusedBatch, limitOf, ofItems, refusedItems, sensible, verdictOf } from './verdicts.ts'
 import { wholeSeconds } from '@ipfleet/core/whole-seconds.ts'
 
 export interface UpstreamLoaderDeps {
@@ -101,6 +101,8 @@ export class UpstreamLoader implements Upstream {
       if (tries.hasDenials && this.#clock.nowMs() >= deadlineMs) return this.#outOfTime(context, ticket)
       tries.tried.add(ticket.key.id)
       const reply = sensible(await this.#client.ask(request, ticket.key.secret, deadlineMs), options)
+      // Before it is noted what the reply says is left.
+      if (isRefusedBatch(reply, ticket)) await this.#pool.giveBack(ticket, demand)
       if (reply.quota) this.#pool.noteQuota(ticket, reply.quota)
       const refused = refusedItems(reply, ticket, options)
       if (refused) await this.#pool.unsettled(ticket)

@@ -27,6 +27,15 @@ export function sensible(reply: Reply, { makesSense }: LoadOptions): Reply {
   return quota ? { ...failed, quota } : failed
 }
 
+/** A batch that was refused as a whole costs nothing. What single look-ups cost that are refused is not known. */
+export function isRefusedBatch(reply: Reply, { product }: Ticket): boolean {
+  return (
+    product.batchOf !== undefined &&
+    (reply.kind === 'denied' || reply.kind === 'answered') &&
+    reply.answer.status >= 400
+  )
+}
+
 /** The verdict about a batch of which every item was refused: what it would have been about the items alone. */
 export function refusedItems(reply: Reply, ticket: Ticket, { verdictInside }: LoadOptions): Reply | undefined {
   const inside = reply.kind === 'answered' ? verdictInside?.(reply.answer) : undefined
