@@ -9,3 +9,9 @@ test.each([
 ])('%j names what was tried', (text, tried, named) => {
   expect(problemOf(new Error(text), undefined, tried)?.message).toContain(` (${named})`)
 })
+
+test('a full Redis 6.2 is known by what it says of a script', () => {
+  const said = "-OOM command not allowed when used memory > 'maxmemory'."
+  const error = new Error(`ERR Error running script (call to f_ab12): @user_script:33: @user_script: 33: ${said}`)
+  expect(problemOf(error)?.code).toBe('OOM')
+})

@@ -154,13 +154,16 @@ const failures: readonly Row[] = [
   ],
 ]
 
+/** What Redis 6.2 puts before the refusal of a command in a script. */
+const inScript = /^ERR Error running script \(call to \w+\): (?:@user_script: ?\d+: )+-/
+
 /** What an error of a connection or a command means. @param what what was being tried, if a single command was */
 export function problemOf(error: unknown, place: RedisPlace = nowhere, what?: string): RedisProblem | undefined {
   if (!types.isNativeError(error)) return undefined
   const code = errorCode(error) ?? ''
   const row =
     failures.find(([form]) => form.test(code) || (code === '' && form.test(error.message))) ??
-    replies.find(([form]) => form.test(error.message))
+    replies.find(([form]) => form.test(error.message.replace(inScript, '')))
   return row && problemIn(row, place, what ?? commandIn(error.message))
 }
 
