@@ -148,6 +148,8 @@ describe('a budget of upstream units', () => {
     expect(replies.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
     expect(remainingIn(replies[0] as Reply, 'units')).toBe(2)
     expect(remainingIn(replies[4] as Reply, 'units')).toBe(0)
+    const exposed = replies.map(({ headers }) => String(headers['access-control-expose-headers']))
+    expect(new Set(exposed)).toEqual(new Set(['RateLimit, RateLimit-Policy, Retry-After']))
     const over = await until(async () => {
       const reply = await ask(tokens.units, '/9.8.3.4', 1)
       return reply.status === 429 && reply

@@ -289,11 +289,12 @@ function fieldsOf({ client, decisions }: Standings): readonly string[] {
 
 function setFields(res: ResponseWriter, admission: Standings): void {
   const fields = fieldsOf(admission)
+  const isExposed = res.hasHeader('RateLimit-Policy')
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const [name = '', value = ''] = fields.slice(index, index + 2)
     // The service may expose fields of its own.
-    if (name === 'Access-Control-Expose-Headers') res.appendHeader(name, value)
-    else res.setHeader(name, value)
+    if (name !== 'Access-Control-Expose-Headers') res.setHeader(name, value)
+    else if (!isExposed) res.appendHeader(name, value)
   }
 }
 
