@@ -16,13 +16,15 @@ async function setMaxMemory(url: string, value: string): Promise<void> {
 }
 
 test('with Redis full, jobs under way pause and new ones are refused; with room again, all is done', async () => {
-  harness = await BulkHarness.start({ fake: { latencyMs: 100 }, lookupEnv: { SHARED_CACHE_TTL_SECONDS: '1' } })
+  harness = await BulkHarness.start({ lookupEnv: { SHARED_CACHE_TTL_SECONDS: '1' } })
   const earlier = await harness.post('8.8.8.8\n1.1.1.1\n')
   await harness.waitFor(earlier, 'completed')
   const lines = addresses(20_000)
+  const gate = harness.fake.hold({ paths: ['/batch'] })
   const id = await harness.post(lines.join('\n'))
-  await harness.fake.waitForCalls(3)
+  await until(() => gate.waiting > 0)
   await setMaxMemory(harness.redis.url, '1mb')
+  gate.release()
   const refused = await until(async () => {
     const response = await fetch(`${harness?.url}/jobs`, { method: 'POST', body: '8.8.8.8' })
     return response.status === 503 ? response : undefined

@@ -113,7 +113,7 @@ describe.each([1, 3])('with workers = %d', (workers) => {
     edge.kill('SIGTERM')
     await edge.waitForLine(({ msg }) => msg === 'stopping')
     // Sooner it would be the same Ctrl-C.
-    await sleep(sameSignalMs)
+    await sleep(2 * sameSignalMs)
     const secondMs = performance.now()
     let hasEnded = false
     void edge.exited.then(() => (hasEnded = true))

@@ -178,7 +178,7 @@ describe('SIGTERM', () => {
     egress.kill('SIGTERM')
     await egress.waitForLine(({ msg }) => msg === 'stopping')
     // Sooner it would be the same Ctrl-C.
-    await sleep(sameSignalMs)
+    await sleep(2 * sameSignalMs)
     egress.kill('SIGTERM')
     expect(await egress.exited).toEqual({ code: 143, signal: null })
   })
