@@ -186,7 +186,9 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
   })
 
   test('jobs go through the edge to bulk', async () => {
-    const { edgeUrl } = ground
+    const { edgeUrl, prometheus } = ground
+    // The dashboard shows rates, and those need a sample from before the job.
+    await until(async () => (await prometheus.values('ipfleet_bulk_chunk_duration_seconds_count')).length > 0)
     const addresses = freshAddresses(2000)
     const posted = await until(async () => {
       const headers = { 'content-type': 'text/plain' }
