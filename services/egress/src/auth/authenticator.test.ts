@@ -9,16 +9,22 @@ import { readUsers, type Users } from './users.ts'
 const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 const credentials = { user: 'test', password: 'secret123' }
 
-async function usersOf(passwords: Readonly<Record<string, string>>, options = ''): Promise<Users> {
+async function linesOf(passwords: Readonly<Record<string, string>>, options = ''): Promise<string> {
   const lines = await Promise.all(
     Object.entries(passwords).map(async ([name, password]) => {
-      return `${name}:${showPasswordHash(await hashPassword(password, { N: 1024, r: 1 }))} ${options}`
+      return `${name}:${showPasswordHash(await hashPassword(password, { N: 1024, r: 1 }))} ${options}\n`
     }),
   )
-  const read = readUsers(lines.join('\n'))
+  return lines.join('')
+}
+
+function usersIn(lines: string): Users {
+  const read = readUsers(lines)
   if (read.kind === 'faults') throw new Error(JSON.stringify(read.faults))
   return read.users
 }
+
+const usersOf = async (...given: Parameters<typeof linesOf>): Promise<Users> => usersIn(await linesOf(...given))
 
 interface Setup {
   readonly main?: typeof credentials
@@ -126,6 +132,18 @@ describe('with users of a file', () => {
     expect(outcomeOf(await authenticator.check(basic('alice', 'new'), 'c'))).toBe('alice')
     users = new Map()
     expect(outcomeOf(await authenticator.check(basic('alice', 'new'), 'c'))).toBe('unknown_user')
+  })
+
+  test('whose passwords a changed file keeps are not waited for again, however many there are', async () => {
+    const passwords = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`user${index}`, `${index}`]))
+    const lines = await linesOf(passwords)
+    let users = usersIn(lines)
+    const { authenticator } = authenticatorWith({ users: () => users })
+    const fields = Object.entries(passwords).map(([name, password]) => basic(name, password))
+    for (const field of fields) expect(await authenticator.check(field, 'c')).toMatchObject({ kind: 'accepted' })
+    users = usersIn(lines + (await linesOf({ new: 'n' })))
+    for (const field of fields) expect(authenticator.check(field, 'c')).toMatchObject({ kind: 'accepted' })
+    expect(outcomeOf(await authenticator.check(basic('new', 'n'), 'c'))).toBe('new')
   })
 
   test('limits come with the user; without a refill of its own, that of everybody', async () => {
@@ -241,7 +259,7 @@ describe('a client that fails', () => {
       authenticator.check(basic('alice', `x${index}`), `c${index}`),
     )
     const outcomes = await outcomesOf(many)
-    expect(outcomes.filter((outcome) => outcome === 'limited')).toHaveLength(8)
+    expect(outcomes.filter((outcome) => outcome === 'busy')).toHaveLength(8)
     expect(outcomeOf(await authenticator.check(basic('alice', 'a'), 'c'))).toBe('alice')
   })
 })
@@ -273,6 +291,18 @@ describe('a request', () => {
     expect(refusals[0]).toMatchObject({ status: 407, details: undefined })
     const reasons = told.map(([, denied]) => denied.kind === 'refused' && denied.reason)
     expect(reasons).toEqual(['malformed', 'unknown_user', 'wrong_password', 'bad_option'])
+  })
+
+  test('that comes when too many passwords wait to be checked is answered 503, and not told of wrong ones', async () => {
+    const users = await usersOf({ alice: 'a' })
+    const { authenticator } = authenticatorWith({ users: () => users })
+    const many = Array.from({ length: 102 }, (_, index) => authenticator.check(basic('alice', `x${index}`), 'c'))
+    expect(await refusalOf(authenticator, basic('alice', 'a'))).toMatchObject({
+      status: 503,
+      retryAfterSeconds: 1,
+      message: expect.not.stringContaining('password'),
+    })
+    await outcomesOf(many)
   })
 
   test('after too many failures is answered 429 with the time to wait; a /64 counts as one client', async () => {

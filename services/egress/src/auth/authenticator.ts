@@ -46,8 +46,10 @@ export type Denied =
       /** What is wrong with an option. */
       readonly detail: string | undefined
     }
-  /** This client failed too often, or too many passwords are being checked. Nothing new was checked. */
+  /** This client failed too often. Nothing new was checked. */
   | { readonly kind: 'limited'; readonly retryAfterMs: number }
+  /** Too many passwords of all clients wait to be checked. */
+  | { readonly kind: 'busy' }
 
 export type Verdict =
   | { readonly kind: 'accepted'; readonly identity: Identity }
@@ -123,6 +125,9 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
   #identityOf(verdict: Verdict, client: string): Identity {
     if (verdict.kind === 'accepted') return verdict.identity
     if (verdict.kind !== 'missing') this.emit('denied', client, verdict)
+    if (verdict.kind === 'busy') {
+      throw refusal('overloaded', 'connection_limit_reached', 'password checks', { retryAfterSeconds: 1 })
+    }
     if (verdict.kind !== 'limited') throw refusal('proxy_auth_required', 'http_request_denied')
     const retryAfterSeconds = wholeSeconds(verdict.retryAfterMs)
     throw refusal('rate_limited', 'http_request_denied', 'failed logins', {
@@ -163,7 +168,7 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
 
   async #judgeSlowly(given: ProxyCredentials, name: SessionName, users: Users, subject: string): Promise<Verdict> {
     const check = this.#passwords.check(users, given.user, given.password)
-    if (check === undefined) return { kind: 'limited', retryAfterMs: 1000 }
+    if (check === undefined) return { kind: 'busy' }
     const verdict = this.#concluded(name, await check.isRight, users.get(given.user))
     // Many requests with one wrong password at the same time are one guess.
     return check.isShared ? verdict : this.#counted(subject, verdict)

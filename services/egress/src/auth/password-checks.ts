@@ -13,44 +13,40 @@ export interface Check {
   readonly isShared: boolean
 }
 
-/** The results for one set of users. */
-interface Known {
-  /** Keyed hashes of right pairs of user and password, oldest first. */
-  readonly right: Set<string>
-  readonly underWay: Map<string, Promise<boolean>>
-  /** For unknown users. */
-  readonly decoy: PasswordHash
-}
-
 /**
  * Checks passwords against slow hashes: each right pair once, and from then on by a keyed hash of it that is useless
- * outside this process. A changed set of users is another object, of which nothing is known yet.
+ * outside this process. The stored hash is in it, so a user whose password is changed is checked anew, and no other is.
  */
 export class PasswordChecks {
   readonly #key = randomBytes(32)
-  readonly #known = new WeakMap<Users, Known>()
+  /** Keyed hashes of what was right, oldest first. */
+  readonly #right = new Set<string>()
+  readonly #underWay = new Map<string, Promise<boolean>>()
+  /** For unknown users. */
+  readonly #decoys = new WeakMap<Users, PasswordHash>()
   readonly #waiting: (() => void)[] = []
   #running = 0
 
   /** Whether the pair is known to be right. False: it is not known. */
   isKnown(users: Users, name: string, password: string): boolean {
-    return this.#known.get(users)?.right.has(this.#digest(name, password)) ?? false
+    const stored = users.get(name)?.password
+    return stored !== undefined && this.#right.has(this.#digest(name, password, stored))
   }
 
   /** Takes the same time for an unknown user. Undefined if too many checks wait already. */
   check(users: Users, name: string, password: string): Check | undefined {
-    const known = this.#knownOf(users)
-    const digest = this.#digest(name, password)
-    const underWay = known.underWay.get(digest)
+    const stored = users.get(name)?.password ?? this.#decoyOf(users)
+    const digest = this.#digest(name, password, stored)
+    const underWay = this.#underWay.get(digest)
     if (underWay !== undefined) return { isRight: underWay, isShared: true }
     if (this.#waiting.length >= maxWaiting) return undefined
-    const isRight = this.#inTurn(users.get(name)?.password ?? known.decoy, password)
+    const isRight = this.#inTurn(stored, password)
       .then((right) => {
-        if (right) remember(known.right, digest)
+        if (right) remember(this.#right, digest)
         return right
       })
-      .finally(() => known.underWay.delete(digest))
-    known.underWay.set(digest, isRight)
+      .finally(() => this.#underWay.delete(digest))
+    this.#underWay.set(digest, isRight)
     return { isRight, isShared: false }
   }
 
@@ -66,17 +62,18 @@ export class PasswordChecks {
     }
   }
 
-  #knownOf(users: Users): Known {
-    const known = this.#known.get(users)
+  #decoyOf(users: Users): PasswordHash {
+    const known = this.#decoys.get(users)
     if (known !== undefined) return known
     const [first] = users.values()
-    const made: Known = { right: new Set(), underWay: new Map(), decoy: unreachableHash(first?.password) }
-    this.#known.set(users, made)
+    const made = unreachableHash(first?.password)
+    this.#decoys.set(users, made)
     return made
   }
 
-  #digest(name: string, password: string): string {
-    return createHmac('sha256', this.#key).update(`${name}\0${password}`).digest('base64')
+  /** Neither name nor password has control characters. */
+  #digest(name: string, password: string, { hash }: PasswordHash): string {
+    return createHmac('sha256', this.#key).update(`${name}\0${password}\0`).update(hash).digest('base64')
   }
 }
 

@@ -19,6 +19,7 @@ export function logEvents(logger: Logger, { pool, authenticator, users }: EventS
   pool.on('siteBenched', (source, site) => logger.warn({ source, site }, 'source address is refused by a site'))
   authenticator.on('denied', (client, denied) => {
     if (denied.kind === 'limited') logger.warn({ client }, 'too many wrong passwords')
+    else if (denied.kind === 'busy') logger.warn({ client }, 'too many passwords wait to be checked')
     else logger.warn({ client, user: denied.user, reason: denied.reason, detail: denied.detail }, 'not let in')
   })
   users?.on('changed', (known) => logger.info({ users: known.size }, 'users file read again'))
