@@ -24,7 +24,7 @@ export class RequestRecord {
   readonly #lookUps: Record<AnswerEnd, number>
   #singlesInLookUps = 0
   readonly #requests: HotCounter<typeof labels>
-  readonly #durations: HotHistogram<{ readonly cache: typeof ends }>
+  readonly #durations: HotHistogram<Pick<typeof labels, 'route' | 'cache'>>
   readonly #items: HotCounter<{ readonly cache: typeof ends }>
   readonly #memoryHit: { inc(): void }
   readonly #memoryHitDuration: { observeMs(durationMs: number): void }
@@ -39,8 +39,8 @@ export class RequestRecord {
     })
     this.#durations = metrics.hotHistogram({
       name: 'ipfleet_request_duration_seconds',
-      help: 'Time to answer by where the answer came from.',
-      labels: { cache: ends },
+      help: 'Time to answer by route and where the answer came from.',
+      labels: { route: labels.route, cache: ends },
     })
     this.#items = metrics.hotCounter({
       name: 'ipfleet_batch_items_total',
@@ -48,7 +48,7 @@ export class RequestRecord {
       labels: { cache: ends },
     })
     this.#memoryHit = this.#requests.series({ route: 'lookup', status: '2xx', cache: 'l1' })
-    this.#memoryHitDuration = this.#durations.series({ cache: 'l1' })
+    this.#memoryHitDuration = this.#durations.series({ route: 'lookup', cache: 'l1' })
   }
 
   get total(): number {
@@ -68,7 +68,7 @@ export class RequestRecord {
       this.#singlesInLookUps += 1
     }
     this.#requests.series({ route, status: statusClass(status), cache: end }).inc()
-    this.#durations.series({ cache: end }).observeMs(durationMs)
+    this.#durations.series({ route, cache: end }).observeMs(durationMs)
   }
 
   /** @returns how it ended */
