@@ -1,9 +1,10 @@
+import { isAscii } from 'node:buffer'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressIn } from '@ipfleet/ip-lists/chunker.ts'
 import { NetworkTooLarge } from '@ipfleet/ip-lists/address-text.ts'
 import { DecodedBody } from '@ipfleet/ip-lists/decoded-body.ts'
 import { peek, type Peeked } from '@ipfleet/ip-lists/peek.ts'
-import { smallPieces, transcoded, withoutMark } from '@ipfleet/ip-lists/read-inputs.ts'
+import { smallPieces, withoutMark } from '@ipfleet/ip-lists/read-inputs.ts'
 import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { CommandFault, failure, usageFault } from './command-fault.ts'
 import { listForm, refuseForeign } from './list-form.ts'
@@ -130,7 +131,7 @@ export class InputReader {
     const name = open.member === undefined ? source.name : `${open.member} in ${source.name}`
     const opened = await sniffed(openedText(source, open))
     refuseForeign(opened.head, name)
-    const { head, all } = await inUtf8(opened)
+    const { head, all } = await withNewlines(await sniffed(inUtf8(opened.all)))
     const form = source.form ?? listForm(head, open.member ?? source.name)
     if (form === 'lines' && column !== undefined) {
       throw usageFault(`${name} is read as plain lines, which have no columns; see --input-format`)
@@ -154,24 +155,36 @@ const unpackLimits = { maxBytes, maxRatio, codings: moreCodings }
 
 const sniffed = (pieces: AsyncIterable<Buffer>): Promise<Peeked> => peek(pieces, ({ length }) => length >= sniffedBytes)
 
-/** Excel writes CSV in Windows-1252, and its text for the Macintosh has CR alone as line ends. */
-async function inUtf8({ head, all }: Peeked): Promise<Peeked> {
-  if (!isUtf8(head)) return inUtf8(await sniffed(transcoded(all, 'windows-1252')))
-  return head.includes('\r') && !head.includes('\n') ? sniffed(withNewlines(all)) : { head, all }
+/** Excel writes CSV in Windows-1252. The first piece beyond ASCII tells, which may come late. */
+async function* inUtf8(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let other: TextDecoder | undefined
+  let isKnown = false
+  for await (const piece of pieces) {
+    if (!isKnown && !isAscii(piece)) {
+      isKnown = true
+      if (!isUtf8(piece)) other = new TextDecoder('windows-1252')
+    }
+    yield other ? Buffer.from(other.decode(piece)) : piece
+  }
 }
 
 /** Except for a character that is cut off. */
-function isUtf8(head: Buffer): boolean {
+function isUtf8(piece: Buffer): boolean {
   try {
-    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+    new TextDecoder('utf-8', { fatal: true }).decode(piece, { stream: true })
     return true
   } catch {
     return false
   }
 }
 
-async function* withNewlines(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  for await (const piece of pieces) yield Buffer.from(piece.toString('latin1').replaceAll('\r', '\n'), 'latin1')
+/** Excel's text for the Macintosh has CR alone as line ends. */
+async function withNewlines({ head, all }: Peeked): Promise<Peeked> {
+  if (!head.includes('\r') || head.includes('\n')) return { head, all }
+  const newlines = async function* (): AsyncGenerator<Buffer> {
+    for await (const piece of all) yield Buffer.from(piece.toString('latin1').replaceAll('\r', '\n'), 'latin1')
+  }
+  return sniffed(newlines())
 }
 
 /** Unpacked, and in UTF-8 where a mark says what it is in. What is packed again inside of an archive is left so. */

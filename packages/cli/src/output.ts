@@ -1,4 +1,5 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { errorCode } from '@ipfleet/core/error-code.ts'
@@ -33,6 +34,9 @@ export async function planOutput(
 ): Promise<OutputPlan> {
   if (path === undefined) return { kind: 'stream' }
   const there = await statOf(path)
+  const folder = dirname(output)
+  if (!there && !(await statOf(dirname(path))))
+    throw usageFault(`${output} cannot be written: there is no folder ${folder}`)
   const lists = await Promise.all(sources.map(async ({ print }) => print && statOf(print.path)))
   if (there && lists.some((list) => list?.ino === there.ino && list.dev === there.dev)) {
     throw usageFault(`${output} is a list that is to be read`)
@@ -60,7 +64,8 @@ export async function planOutput(
 
 const takenFault = (output: string): Error => usageFault(`${output} is there already; --force overwrites it`)
 
-type Write = (data: Buffer | string) => Promise<unknown>
+/** Throws ReaderLeft and CommandFault. */
+type Write = (data: Buffer | string) => Promise<void>
 /** Adds what rows of the lists have of their own to their results. */
 export type RowJoin = (rows: readonly ResultRow[]) => Promise<readonly (ResultRow | RowValues)[]>
 
@@ -102,7 +107,13 @@ export class ResultOutput {
       if ((await file.stat()).isFile()) await file.truncate(bytes)
       // Gzip files may follow one another in one (RFC 1952 §2.2).
       const packed = isPacked(path) ? gzipSync : undefined
-      const write: Write = (data) => file.appendFile(packed ? packed(data) : data)
+      const write: Write = async (data) => {
+        try {
+          await file.appendFile(packed ? packed(data) : data)
+        } catch (error) {
+          throw writingFailure(error)
+        }
+      }
       return new ResultOutput(rows, write, { ...options, file, hasHead: bytes > 0 })
     } catch (error) {
       throw writingFailure(error)
@@ -121,16 +132,16 @@ export class ResultOutput {
     await this.#begin()
     const joined = this.#join ? await this.#join(rows) : rows
     const pass = lines && joined === rows ? this.#rows.lines?.(lines, this.#isFirst) : undefined
-    await this.#guarded(pass ?? this.#rows.rows(joined, this.#isFirst))
+    await this.#put(pass ?? this.#rows.rows(joined, this.#isFirst))
     this.#isFirst = false
   }
 
   /** After the last result. @throws as `add` */
   async end(): Promise<void> {
     const { empty, tail } = this.#rows
-    if (empty !== undefined && !this.#hasHead) return this.#guarded(empty)
+    if (empty !== undefined && !this.#hasHead) return this.#put(empty)
     await this.#begin()
-    await this.#guarded(tail)
+    await this.#put(tail)
   }
 
   async close(): Promise<void> {
@@ -141,15 +152,11 @@ export class ResultOutput {
   async #begin(): Promise<void> {
     if (this.#hasHead) return
     this.#hasHead = true
-    await this.#guarded(this.#rows.head)
+    await this.#put(this.#rows.head)
   }
 
-  async #guarded(data: Buffer | string): Promise<void> {
-    try {
-      if (data.length > 0) await this.#write(data)
-    } catch (error) {
-      throw writingFailure(error)
-    }
+  async #put(data: Buffer | string): Promise<void> {
+    if (data.length > 0) await this.#write(data)
   }
 }
 
@@ -158,11 +165,11 @@ function writingFailure(error: unknown): Error {
   return code === 'EPIPE' ? new ReaderLeft() : failure(`the results cannot be written (${code ?? 'unknown'})`, error)
 }
 
-/** Writes to a stream no faster than it accepts data. */
+/** Writes to a stream no faster than it accepts data. What it returns throws ReaderLeft and CommandFault. */
 export function toStream(stream: Writable): Write {
   return (data) =>
     new Promise<void>((resolve, reject) => {
-      stream.write(data, (error) => (error ? reject(error) : resolve()))
+      stream.write(data, (error) => (error ? reject(writingFailure(error)) : resolve()))
     })
 }
 

@@ -22,7 +22,7 @@ export interface CommandProcess {
 
 /** @param words the arguments, from the command's name on. @returns the exit code */
 export async function runCommand(words: readonly string[], process: CommandProcess): Promise<number> {
-  const { settings, stdin, stdout, stderr } = process
+  const { settings, stdin, stdout, stderr, signal } = process
   const name = words[0] === 'bulk' ? 'bulk' : 'ipfleet'
   const plain = displayOn({ name, kind: 'quiet', stream: stderr, resultsAreShown: false })
   let invocation: Invocation
@@ -33,11 +33,13 @@ export async function runCommand(words: readonly string[], process: CommandProce
     plain.fault(`${error.message} (--help lists the options)`)
     return error.exitCode
   }
+  // What waits for more of it would not see the signal.
+  signal.addEventListener('abort', () => stdin.destroy())
   try {
     if (invocation.command === 'grep') return await runGrep(invocation.options, process)
     if (invocation.command === 'ranges') return await runRanges(invocation.options, process)
   } catch (error) {
-    return reported(error, plain)
+    return reported(signal.aborted ? signal.reason : error, plain)
   }
   if (invocation.command === 'text') {
     stdout.write(invocation.text)

@@ -18,6 +18,7 @@ const cases: readonly (readonly [what: string, format: Format, whole: string, to
   ['a torn line behind whole ones', 'ndjson', '{}\n{"a":"ü"}\n', '{"a":"\u00fc', 2],
   ['a CSV with quoted line ends and quotes', 'csv', 'input,error\n"a\nb",\n"say ""x""\n",y\n', '', 3],
   ['a CSV torn within quotes', 'csv', 'input,error\nx,\n', '"a\nb\n', 2],
+  ['an array with its end', 'json', '[\n{},\n{}', '\n]\n', 3],
   ['an element without its comma', 'json', '[\n{},\n', '{}', 2],
 ]
 

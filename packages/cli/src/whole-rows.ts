@@ -11,6 +11,8 @@ export interface WholeRows {
 const blockBytes = 1024 * 1024
 const lineEnd = 0x0a
 const quote = 0x22
+/** A `]` on a line of its own, shorter than that of any element. */
+const endOfArray = 2
 
 /**
  * Counts what an interrupted run has written. An incomplete last line is not counted. In a CSV, a line end between quotes
@@ -34,6 +36,8 @@ export async function wholeRows(path: string, format: Format): Promise<WholeRows
         if (isTable) isQuoted = isQuotedAfter(text.subarray(from, at), isQuoted)
         from = at
         if (isQuoted) continue
+        // The run ended behind the array: its end, which is no row, is written once more.
+        if (format === 'json' && lines > 1 && offset + at + 1 - bytes === endOfArray) return { lines, bytes: bytes - 1 }
         lines += 1
         bytes = offset + at + 1
       }

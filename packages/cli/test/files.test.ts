@@ -354,6 +354,12 @@ test('a column is kept whatever its name', async () => {
   expect(stdout).toBe('{"input":"8.8.8.8","__proto__":"a","ip":"8.8.8.8","constructor":"b","country":"US"}\n')
 })
 
+test('Windows-1252 is known by its first letter beyond ASCII, wherever that is', async () => {
+  await folder.write('late.csv', latin1(`ip;city\r\n${'9.9.9.9;Berlin\r\n'.repeat(6000)}8.8.8.8;K\u00f6ln\r\n`))
+  const { code, stdout } = await run(['late.csv', '--fields', 'country', '--format', 'csv'])
+  expect([code, linesIn(stdout).at(-1)]).toEqual([0, '8.8.8.8,K\u00f6ln,US,'])
+})
+
 test('NDJSON keeps members, through a pipe too; the record follows them', async () => {
   const { stdout } = await run(['-', '--fields', 'country'], '{"ip":"8.8.8.8","tags":["a"],"country":1}\n')
   expect(JSON.parse(stdout)).toEqual({ input: '8.8.8.8', ip: '8.8.8.8', tags: ['a'], country: 1, ip_country: 'US' })

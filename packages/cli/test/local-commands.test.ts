@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { CommandGround } from '@ipfleet/testing/command-ground.ts'
+import { Stopped } from '../src/command-fault.ts'
 import { runHere } from './run-here.ts'
 
 /** What asks no fleet. */
@@ -33,6 +35,13 @@ describe('grep', () => {
     expect(stdout).toBe('8.8.8.8\n8.8.8.8\n9.9.9.9\n')
   })
 
+  test('ends without a fault when the reader of its output has left', async () => {
+    await folder.write('long.log', '8.8.8.8 long enough for a pipe\n'.repeat(100_000))
+    const command = folder.start(['long.log'], { command: 'grep' })
+    command.stdout.destroy()
+    expect(await command.ended).toMatchObject({ code: 0, stderr: '' })
+  })
+
   test('ends with 1 where there are none, and with 2 for a file that is not there', async () => {
     expect(await run('grep', [], 'nothing 1.2.3\n')).toEqual({ code: 1, stdout: '', stderr: '' })
     const { code, stderr } = await run('grep', ['nowhere.log'])
@@ -63,3 +72,13 @@ describe('ranges', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('more than 65536 are not expanded')])
   })
 })
+
+test.each([['grep'], ['ranges'], ['bulk', '--url', 'http://127.0.0.1:1']])(
+  '%s ends at a signal also while nothing comes through its pipe',
+  async (...words) => {
+    const stop = new AbortController()
+    const stdin = new Readable({ read: () => stop.abort(new Stopped('SIGTERM')) })
+    const end = await runHere(words, { folder: folder.path('.'), stdin, signal: stop.signal })
+    expect(end).toEqual({ code: 143, stdout: '', stderr: '' })
+  },
+)

@@ -5,10 +5,11 @@ import { runCommand } from '../src/run-command.ts'
 
 export interface HereOptions {
   readonly folder: string
-  readonly stdin?: string | Buffer
+  readonly stdin?: string | Buffer | Readable
   readonly settings?: CommandSettings
   /** Of standard output; latin1 keeps all bytes. */
   readonly encoding?: BufferEncoding
+  readonly signal?: AbortSignal
 }
 
 export interface HereEnd {
@@ -20,12 +21,11 @@ export interface HereEnd {
 /** The command without a process of its own. @param words from its name on */
 export async function runHere(
   words: readonly string[],
-  { folder, stdin = '', settings = {}, encoding = 'utf8' }: HereOptions,
+  { folder, stdin = '', settings = {}, encoding = 'utf8', signal = new AbortController().signal }: HereOptions,
 ): Promise<HereEnd> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const said = Promise.all([buffer(stdout), text(stderr)])
-  const source = Readable.from([Buffer.from(stdin)])
-  const { signal } = new AbortController()
+  const source = stdin instanceof Readable ? stdin : Readable.from([Buffer.from(stdin)])
   const code = await runCommand(words, { settings, env: {}, folder, stdin: source, stdout, stderr, signal })
   stdout.end()
   stderr.end()

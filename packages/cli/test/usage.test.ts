@@ -58,7 +58,12 @@ describe('what cannot be meant ends with 2, a reason and nothing on standard out
     ['a folder as list', ['.'], /is a folder/],
     ['a list as output', ['ips.txt', '-o', 'ips.txt', '--force'], /a list that is to be read/],
     ['a list as output by a link', ['ips.txt', '-o', 'link.ndjson', '--force'], /a list that is to be read/],
-    ['an output in no folder', ['ips.txt', '-o', 'a/b.ndjson', '--resume'], /no a\/b\.ndjson\.ipfleet\.json/],
+    [
+      'an output in no folder',
+      ['ips.txt', '-o', 'a/b.ndjson'],
+      /a\/b\.ndjson cannot be written: there is no folder a\n/,
+    ],
+    ['a run to go on with that is not there', ['ips.txt', '-o', 'b.ndjson', '--resume'], /no b\.ndjson\.ipfleet\.json/],
     ['a job and a list', ['ips.txt', '--job', 'abc'], /takes no list/],
     ['a field that no record has', ['ips.txt', '--fields', 'city,cuntry'], /cuntry.*country/s],
     ['other fields of a job', ['--job', 'abc', '--fields', 'city'], /settled when the job was made/],

@@ -99,7 +99,7 @@ export async function* withoutMark(body: AsyncIterable<Buffer>): AsyncGenerator<
 }
 
 /** UTF-8 of what is in another encoding. Without its byte order mark, which the decoder drops. */
-export async function* transcoded(pieces: AsyncIterable<Buffer>, label: string): AsyncGenerator<Buffer> {
+async function* transcoded(pieces: AsyncIterable<Buffer>, label: string): AsyncGenerator<Buffer> {
   const decoder = new TextDecoder(label)
   for await (const piece of pieces) yield Buffer.from(decoder.decode(piece, { stream: true }))
   yield Buffer.from(decoder.decode())
