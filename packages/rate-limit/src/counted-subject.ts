@@ -7,6 +7,9 @@ export interface Report {
   readonly cost: number
 }
 
+/** Of all subjects: for one that was forgotten and comes back they rise too. */
+let lastSequence = 0
+
 /** What this process knows of one subject, and what of its own spending the shared counter does not know yet. */
 export class CountedSubject {
   readonly name: string
@@ -16,7 +19,6 @@ export class CountedSubject {
   reporting: Promise<void> | undefined
   /** Spent here, and in no report yet. */
   #spent = 0
-  #sequence = 0
   #known: Standing | undefined
   #knownAtMs = 0
   #overUntilMs = 0
@@ -60,7 +62,7 @@ export class CountedSubject {
   /** What is to be reported now: what was not answered, before anything newer. Undefined when there is nothing. */
   nextReport(): Report | undefined {
     if (this.report === undefined && this.#spent > 0) {
-      this.report = { sequence: ++this.#sequence, cost: this.#spent }
+      this.report = { sequence: ++lastSequence, cost: this.#spent }
       this.#spent = 0
     }
     return this.report

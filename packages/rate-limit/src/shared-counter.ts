@@ -20,6 +20,6 @@ export interface Unanswered {
 /** Identifies a charge, so that it can be repeated when no answer came: what timed out may have been counted. */
 export interface IdempotencyKey {
   readonly sender: string
-  /** Rising from 1 with each new charge of this sender to this subject; one is under way at a time. */
+  /** Rising with each new charge of this sender to this subject; one is under way at a time. */
   readonly sequence: number
 }

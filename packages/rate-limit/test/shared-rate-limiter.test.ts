@@ -112,6 +112,12 @@ describe('one of the fleet', () => {
     expect((await fleetsView(window(161))).remaining).toBe(149)
   })
 
+  test('a subject that was forgotten and comes back counts as before', async () => {
+    const limiter = open({ maxSubjects: 1 })
+    for (const one of [subject, subject, randomUUID(), subject]) await limiter.charge(one, window(100), 1)
+    expect((await fleetsView(window(100))).remaining).toBe(97)
+  })
+
   test('what is unreported is reported when it ends', async () => {
     const limiter = open({ allowance: 1 / 16 })
     await limiter.take(subject, window(1600))
