@@ -13,11 +13,14 @@ export interface FleetSizeOptions {
 /** A member that missed this many beats is gone. */
 const beatsToLive = 3
 
+/** By the link of a process, which is one member however many of its parts count. */
+const members = new WeakMap<RedisLink, string>()
+
 /** How many processes share a limit: each says that it is there every few seconds. */
 export class FleetSize {
   readonly #link: RedisLink
   readonly #key: string
-  readonly #member = randomUUID()
+  readonly #member: string
   readonly #beatMs: number
   readonly #timer: NodeJS.Timeout
   readonly #onUp = (): void => void this.#beat()
@@ -25,6 +28,8 @@ export class FleetSize {
 
   constructor(link: RedisLink, { name, beatMs = 5000 }: FleetSizeOptions) {
     this.#link = link
+    this.#member = members.get(link) ?? randomUUID()
+    members.set(link, this.#member)
     this.#key = link.names.key('members', name)
     this.#beatMs = beatMs
     link.on('up', this.#onUp)

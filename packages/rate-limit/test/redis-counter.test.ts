@@ -98,3 +98,13 @@ test('members know how many they are, and a member that left is not counted', as
   expect(a.count).toBe(1)
   await a.close()
 })
+
+test('what counts for several parts of one process is one member', async () => {
+  const link = firstLink()
+  await link.run((client) => client.flushall())
+  const counted = () => link.run((client) => client.zcard(link.names.key('members', 'test')))
+  const sizes = [new FleetSize(link, { name: 'test' }), new FleetSize(link, { name: 'test' })]
+  // Both say at the same time that they are there.
+  expect(await until(async () => (await counted()) || undefined)).toBe(1)
+  for (const size of sizes) await size.close()
+})
