@@ -1,8 +1,9 @@
 --[[
   Benches keys for the whole fleet, as a whole or for one product: one, and those that share its fate. An earlier,
   longer bench stands, with its reason. Requests that were under way together report the same limit: only the first of
-  them is a strike, so running it twice harms nothing. Strikes of the key as a whole count for each of its products; the
-  release before products kept no others. A bench for a product ends the trial of the whole key without a result.
+  them that is certain is a strike, so running it twice harms nothing. Strikes of the key as a whole count for each of
+  its products; the release before products kept no others. A bench for a product ends the trial of the whole key
+  without a result.
 
   Arguments: a Bench (key-store.ts), and maxStrikes.
   Returns how long the first is benched from now, in milliseconds.
@@ -12,7 +13,7 @@ local product = given.product
 local function bench(id)
   local scope = scope_of(id, product)
   local before, strikes = number_at(benches_key, scope .. ':until'), number_at(benches_key, scope .. ':strikes')
-  if before <= now then
+  if before <= now or strikes == 0 then
     if product then
       strikes = math.max(strikes, number_at(benches_key, id .. ':strikes'))
     end

@@ -88,7 +88,8 @@ export class KeyScope implements Weighted {
   /** The same arithmetic as bench-key.lua, where its reasons are. @param strikesOfKey those of the key as a whole */
   bench({ reason, durationMs, doublingUpToMs, status, isProvisional }: Bench, strikesOfKey: number): void {
     const before = this.#bench
-    const isRunning = this.benchMs > 0
+    // One that is only suspected has no strike yet.
+    const isRunning = this.benchMs > 0 && this.strikes > 0
     const earlier = isRunning ? this.strikes : Math.max(this.strikes, strikesOfKey)
     const strikes = Math.min(earlier + (isRunning || isProvisional ? 0 : 1), maxStrikes)
     const forMs = exponentialMs(Math.max(1, strikes), { firstMs: durationMs, maxMs: doublingUpToMs ?? durationMs })

@@ -66,6 +66,16 @@ function describeScopes(fleet: () => Fleet): void {
     expect(await last.take(['a'], core)).toMatchObject({ kind: 'none' })
   })
 
+  test('a refusal that is certain lasts in full, also where one was suspected a moment before', async () => {
+    const { first, last } = fleet()
+    const denied = { id: 'a', product: 'privacy', reason: 'denied' } as const
+    await first.bench({ ...denied, durationMs: longMs / 10, isProvisional: true })
+    const certain = { ...denied, durationMs: longMs, doublingUpToMs: 10 * longMs }
+    expect(await last.bench(certain)).toBe(longMs)
+    // Of what was under way together only the first counts.
+    expect(await first.bench(certain)).toBeLessThanOrEqual(longMs)
+  })
+
   test('a key whose quota is gone is still asked what costs nothing', async () => {
     const { first, last } = fleet()
     await first.bench({ id: 'a', reason: 'exhausted', durationMs: longMs })
