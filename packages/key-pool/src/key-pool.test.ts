@@ -304,6 +304,13 @@ describe('keys that are looked after', () => {
     await pool.limited(carried, { ...limit, retryAfterSeconds: 5 })
     expect(pool.size).toBe(2)
   })
+
+  test('may be replaced while a request takes one, which it then carries', async () => {
+    const pool = poolOf(a)
+    const taking = pool.take(none, farMs)
+    pool.replace([b])
+    expect(await taking).toMatchObject({ kind: 'ticket', key: a })
+  })
 })
 
 describe('proof', () => {

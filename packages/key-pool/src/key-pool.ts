@@ -5,7 +5,7 @@ import { between } from '@ipfleet/core/jitter.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { ApiKey } from './api-key.ts'
 import { type BenchTimes, exhaustedFor, nextMonthMs } from './bench-times.ts'
-import { type AskedProduct, coreProduct, itemsOf, neededProducts, withCoreProduct } from './asked-product.ts'
+import { coreProduct, itemsOf, neededProducts, withCoreProduct } from './asked-product.ts'
 import { KeyBenches } from './key-benches.ts'
 import { KeyEvidence } from './key-evidence.ts'
 import { KeyRing } from './key-ring.ts'
@@ -90,10 +90,12 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
    */
   async take(tried: ReadonlySet<string>, deadlineMs: number, demand: Demand = {}): Promise<Ticket | Exhausted> {
     const { product = coreProduct } = demand
-    const all = this.#ring.idsFor(product)
+    // As the keys are now: what is taken has to be among them.
+    const ring = this.#ring
+    const all = ring.idsFor(product)
     const ids = tried.size === 0 ? all : all.filter((id) => !tried.has(id))
     const waitUntilMs = Math.min(deadlineMs, this.#clock.nowMs() + maxTrialWaitMs)
-    const options = this.#ring.optionsFor(demand)
+    const options = ring.optionsFor(demand)
     let isFirst = true
     while (ids.length > 0) {
       const waitMs = waitUntilMs - this.#clock.nowMs()
@@ -102,7 +104,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
       // Asking again is no wait for Redis beside the one for the trial.
       const taken = await (isFirst ? take() : withoutBudget(take))
       isFirst = false
-      if (taken.kind === 'key') return this.#ticket(taken, product, demand)
+      if (taken.kind === 'key') return this.#ticket(taken, ring.get(taken.id) as ApiKey, demand)
       const { retryAfterMs, deniedStatus } = taken
       if (deniedStatus !== undefined && tried.size === 0) return { kind: 'exhausted', retryAfterMs, deniedStatus }
       if (!taken.trialUnderWay || waitMs <= 0) break
@@ -241,13 +243,12 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
 
   #ticket(
     taken: Extract<Taken, { kind: 'key' }>,
-    product: AskedProduct,
-    { units = 1, prefersRich = false }: Demand,
+    key: ApiKey,
+    { product = coreProduct, units = 1, prefersRich = false }: Demand,
   ): Ticket {
-    const { id, trial, learning = false, richness, richest = 0, mixed = false, overage = false } = taken
+    const { trial, learning = false, richness, richest = 0, mixed = false, overage = false } = taken
     if (prefersRich) this.#mixed[mixed ? 'add' : 'delete'](itemsOf(product))
-    if (overage) this.emit('overage', id, units)
-    const key = this.#ring.get(id) as ApiKey
+    if (overage) this.emit('overage', key.id, units)
     return { kind: 'ticket', key, product, trial, learning, richness, richest, ...(overage && { overage }) }
   }
 
