@@ -45,7 +45,8 @@ export class KeyBenches {
     }
     // A tool's limit is its own; a nearly empty quota does not explain it.
     const isUnexplained = saidSeconds === undefined && product.kind !== 'tool'
-    const emptyMs = isUnexplained ? await this.#emptyForMs(key.id) : undefined
+    // Nor does it where the key goes on beyond its plan.
+    const emptyMs = isUnexplained && key.overage !== 'pay' ? await this.#emptyForMs(key.id) : undefined
     if (emptyMs !== undefined) await this.exhausted(key, undefined, emptyMs)
     else await this.#bench(key, of, { reason, ...limitedFor(this.#deps.times, saidSeconds) })
     return isUnexplained

@@ -224,6 +224,14 @@ describe('quotas', () => {
     expect(await pool.read()).toMatchObject([{ state: 'cooling', reason: 'limited', remainingMs: 10_000 }])
   })
 
+  test('a key that goes on beyond its plan is active, and a 429 that does not say for how long rests it for the cooldown', async () => {
+    const pool = new KeyPool([{ ...a, overage: 'pay' }], store, times, clock)
+    await pool.noteAccount(a.id, { remaining: 0, limit: 100, resetMs: 500_000 }, 0)
+    expect(await pool.read()).toEqual([{ id: a.id, state: 'active' }])
+    await pool.limited(await ticketFrom(pool), limit)
+    expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'limited', remainingMs: 10_000 }])
+  })
+
   test('a 429 whose fields say when the window ends rests the key until then', async () => {
     const pool = poolOf(a)
     await pool.limited(await ticketFrom(pool), { ...limit, seen: { remaining: 0, resetSeconds: 42 } })

@@ -232,9 +232,9 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return this.#evidence.isProven(ticket)
   }
 
-  /** A key that rests for plain look-ups is cooling. */
+  /** A key that rests for plain look-ups is cooling; one that goes on beyond its plan is not. */
   async read(): Promise<KeyState[]> {
-    return (await this.#store.read(this.#ring.ids)).map(withCoreProduct)
+    return (await this.#store.read(this.#ring.ids, this.#ring.payers)).map(withCoreProduct)
   }
 
   quotas(): Promise<KeyQuota[]> {

@@ -7,6 +7,8 @@ import type { Demand } from './ticket.ts'
 export class KeyRing {
   readonly keys: readonly ApiKey[]
   readonly ids: readonly string[]
+  /** Those that go on beyond what their plan pays for. */
+  readonly payers: ReadonlySet<string>
   readonly #operators: Required<Pick<TakeOptions, 'weights' | 'payers' | 'maxPerDay'>>
   readonly #byId: ReadonlyMap<string, ApiKey>
   /** Of products of which declarations say nothing. */
@@ -20,9 +22,10 @@ export class KeyRing {
     this.keys = [...this.#byId.values()]
     this.ids = [...this.#byId.keys()]
     this.#undeclared = { mayAsk: this.ids, declared: new Set() }
+    this.payers = new Set(idsOf(this.keys.filter(({ overage }) => overage === 'pay')))
     this.#operators = {
       weights: new Map(this.keys.map(({ id, weight = 1 }) => [id, weight])),
-      payers: new Set(this.keys.flatMap(({ id, overage }) => (overage === 'pay' ? [id] : []))),
+      payers: this.payers,
       maxPerDay: new Map(this.keys.flatMap(({ id, maxPerDay }) => (maxPerDay === undefined ? [] : [[id, maxPerDay]]))),
     }
   }

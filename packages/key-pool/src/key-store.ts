@@ -121,7 +121,8 @@ export interface KeyStore {
   learn(lesson: Lesson): Promise<void>
   /** Ends whatever keeps the key from being used, for whatever product, and forgets its quota until that is read again. */
   release(id: string): Promise<void>
-  read(ids: readonly string[]): Promise<KeyState[]>
+  /** @param payers those that may go on though they have nothing left */
+  read(ids: readonly string[], payers?: ReadonlySet<string>): Promise<KeyState[]>
   /** What upstream says that a key has left. */
   reportQuota(report: QuotaReport): Promise<void>
   quotas(ids: readonly string[]): Promise<KeyQuota[]>

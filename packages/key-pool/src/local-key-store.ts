@@ -104,8 +104,8 @@ export class LocalKeyStore implements KeyStore {
     this.#quotas.forget(id)
   }
 
-  async read(ids: readonly string[]): Promise<KeyState[]> {
-    return ids.map((id) => this.#state(id))
+  async read(ids: readonly string[], payers?: ReadonlySet<string>): Promise<KeyState[]> {
+    return ids.map((id) => this.#state(id, payers?.has(id)))
   }
 
   async reportQuota(report: QuotaReport): Promise<void> {
@@ -129,12 +129,12 @@ export class LocalKeyStore implements KeyStore {
     return scope
   }
 
-  #state(id: string): KeyState {
+  #state(id: string, pays = false): KeyState {
     const resting = [...this.#scopes.values()].flatMap((scope) => (scope.id === id ? this.#resting(scope) : []))
     const products = resting.length > 0 && { products: resting.toSorted((a, b) => (a.product < b.product ? -1 : 1)) }
     const { reason, benchMs } = this.#scope(id)
     if (reason !== undefined && benchMs > 0) return { id, state: 'cooling', reason, remainingMs: benchMs, ...products }
-    const emptyMs = shortForMs(this.#quotas.of(id), 1, 0)
+    const emptyMs = pays ? 0 : shortForMs(this.#quotas.of(id), 1, 0)
     if (emptyMs > 0) return { id, state: 'cooling', reason: 'exhausted', remainingMs: emptyMs, ...products }
     return reason === undefined ? { id, state: 'active', ...products } : { id, state: 'trial', reason, ...products }
   }

@@ -1,7 +1,7 @@
 --[[
   The state of keys, and what is known of their quotas.
 
-  Arguments: ids.
+  Arguments: keys {id, pays (goes on though it has nothing left)}.
   Returns for each {state, a KeyState (key-store.ts); quota, a KeyQuota (quota.ts)}, as JSON.
 ]]
 local function quota_of(scope, source)
@@ -15,11 +15,11 @@ local function quota_of(scope, source)
   end
 end
 
-local function state_of(id, quota)
+local function state_of(id, quota, pays)
   local ends, reason = unpack(redis.call('HMGET', benches_key, id .. ':until', id .. ':reason'))
   local empty = 0
   for _, source in ipairs({ 'account', 'reply' }) do
-    if quota[source] and quota[source].remaining < 1 then
+    if not pays and quota[source] and quota[source].remaining < 1 then
       empty = math.max(empty, quota[source].resetMs)
     end
   end
@@ -32,11 +32,12 @@ local function state_of(id, quota)
 end
 
 local rows, row_of = {}, {}
-for i, id in ipairs(given.ids) do
+for i, key in ipairs(given.keys) do
+  local id = key.id
   local taken, overage = unpack(redis.call('HMGET', turns_key, id .. ':taken', id .. ':overage'))
   local quota = { id = id, taken = tonumber(taken or 0), overage = tonumber(overage or nil) }
   quota.account, quota.reply = quota_of(id, 'account'), quota_of(id, 'reply')
-  rows[i] = { state = state_of(id, quota), quota = quota }
+  rows[i] = { state = state_of(id, quota, key.pays), quota = quota }
   row_of[id] = rows[i]
 end
 

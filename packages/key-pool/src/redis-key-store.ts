@@ -61,8 +61,8 @@ export class RedisKeyStore implements KeyStore {
     return this.#tell(releaseKey, { id })
   }
 
-  async read(ids: readonly string[]): Promise<KeyState[]> {
-    return (await this.#rows(ids)).map(({ state }) => state)
+  async read(ids: readonly string[], payers?: ReadonlySet<string>): Promise<KeyState[]> {
+    return (await this.#rows(ids, payers)).map(({ state }) => state)
   }
 
   async quotas(ids: readonly string[]): Promise<KeyQuota[]> {
@@ -75,8 +75,11 @@ export class RedisKeyStore implements KeyStore {
   }
 
   /** Lua writes an empty list as an object. */
-  async #rows(ids: readonly string[]): Promise<{ readonly state: KeyState; readonly quota: KeyQuota }[]> {
-    return ids.length === 0 ? [] : this.#ask(readKeys, { ids })
+  async #rows(
+    ids: readonly string[],
+    payers: ReadonlySet<string> = new Set(),
+  ): Promise<{ readonly state: KeyState; readonly quota: KeyQuota }[]> {
+    return ids.length === 0 ? [] : this.#ask(readKeys, { keys: ids.map((id) => ({ id, pays: payers.has(id) })) })
   }
 
   /** What was learnt about a key has to reach the fleet, whether the request that has learnt it may wait or not. */

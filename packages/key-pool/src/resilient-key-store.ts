@@ -59,8 +59,8 @@ export class ResilientKeyStore implements KeyStore {
   }
 
   /** Also how a replica that has joined late, or has lost messages, learns what it must remember. */
-  async read(ids: readonly string[]): Promise<KeyState[]> {
-    const states = await this.#fleetOrOwn((store) => store.read(ids))
+  async read(ids: readonly string[], payers?: ReadonlySet<string>): Promise<KeyState[]> {
+    const states = await this.#fleetOrOwn((store) => store.read(ids, payers))
     for (const { id, state, reason, remainingMs = 0, products = [] } of states) {
       for (const one of products) {
         await this.#own.bench({ id, product: one.product, reason: one.reason, durationMs: one.remainingMs })

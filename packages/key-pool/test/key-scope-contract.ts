@@ -179,6 +179,10 @@ function describeCosts(fleet: () => Fleet): void {
     expect(taken).toMatchObject([{ id: 'b' }, { id: 'b' }, { id: 'a', overage: true }, { id: 'a', overage: true }])
     expect(await first.quotas(ids)).toMatchObject([{ id: 'a', overage: 2, account: { remaining: 0 } }, { taken: 2 }])
     expect(await last.take(ids, core)).toMatchObject({ kind: 'none' })
+    expect(await last.read(ids, payers)).toMatchObject([
+      { id: 'a', state: 'active' },
+      { id: 'b', state: 'cooling', reason: 'exhausted' },
+    ])
   })
 
   test('a refresh, which no client waits for, never costs', async () => {
