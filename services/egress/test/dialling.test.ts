@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { until } from '@ipfleet/testing/until.ts'
 import type { Dialled } from '../src/dial/dial-request.ts'
+import { readParent } from '../src/sources/parent-proxy.ts'
 import { DialHarness, portsBelowTheSystems, toAddresses } from './dial-harness.ts'
 import { ListedPool } from './listed-pool.ts'
 
@@ -66,6 +67,19 @@ describe('a dial', () => {
     const origin = await harness.origin('127.0.0.1')
     await harness.dial(harness.dialer({ pool: new ListedPool('') }), toAddresses(['127.0.0.1'], origin.port))
     expect(await origin.sources(1)).toEqual(['127.0.0.1'])
+    expect(harness.connections.counts().of('')).toBe(1)
+  })
+
+  test('through a parent counts as one of its connections', async () => {
+    const origin = await harness.origin('127.0.0.1')
+    origin.server.on('connection', (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\n\r\n'))
+    const read = readParent(`http://127.0.0.1:${origin.port}/#parent`)
+    if (read.kind === 'fault') throw new Error(read.fault)
+    const source = { address: 'parent', family: undefined, listedAs: 'parent', parent: read.parent }
+    const pool = { next: () => ({ kind: 'source', source }) as const, report: () => {} }
+    const dialled = await harness.dial(harness.dialer({ pool }), toAddresses(['127.0.0.1'], 80))
+    expect(dialled).toMatchObject({ kind: 'connected', source })
+    expect(harness.connections.counts().of('parent')).toBe(1)
   })
 
   test('says when the pool has nothing for it', async () => {

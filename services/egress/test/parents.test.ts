@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { namesEnvironment } from '@ipfleet/testing/names-environment.ts'
 import { temporaryFolder, type TemporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { RecordingOrigin } from './recording-origin.ts'
+import { SilentListener } from './silent-listener.ts'
 import { type RunningEgress, startEgress } from './start-egress.ts'
 import { askInTunnel, askThrough, tunnelThrough } from './through.ts'
 
@@ -152,6 +153,18 @@ test('one that dies fails no request, and leaves the rotation', async () => {
   for (let turn = 0; turn < 4; turn += 1) used.push((await askThrough(proxy.port, origin.url)).headers['x-egress-ip'])
   expect(new Set(used)).toEqual(new Set(['one', 'two']))
   expect(await proxy.metrics()).toContain('ipfleet_egress_source_up{source="three"} 0\n')
+})
+
+test('one that answers no attempt to connect fails no request, and leaves the rotation', async () => {
+  await using stack = new AsyncDisposableStack()
+  const silent = await SilentListener.start('127.0.0.1')
+  stack.defer(() => silent.stop())
+  const pool = `http://127.0.0.1:${silent.port}/#silent,127.0.0.14`
+  // Its checks alone would take far longer to find out.
+  const egress = stack.use(await startEgress({ IP_POOL: pool, HEALTH_CHECK_INTERVAL_SECONDS: '600' }))
+  const asked = await Promise.all([1, 2, 3, 4].map(() => askThrough(egress.port, origin.url)))
+  for (const { status, body } of asked) expect([status, body]).toEqual([200, '127.0.0.14'])
+  expect(await egress.metrics()).toContain('ipfleet_egress_source_up{source="silent"} 0\n')
 })
 
 // Last, when all has been logged.

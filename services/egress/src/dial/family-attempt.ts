@@ -13,7 +13,7 @@ export interface FamilyAttemptDeps {
   readonly parents: ParentDialer
   readonly ports: LocalPorts
   readonly clock: Clock
-  /** Told of each socket that is bound. */
+  /** Told of each socket. */
   readonly connections: SourceConnections
 }
 
@@ -55,6 +55,8 @@ export class FamilyAttempt {
   /** What is being connected: a socket, or through a parent. */
   #socket: Socket | undefined
   #throughParent: { stop(): void } | undefined
+  /** How long any parent has to be reached; less, near the end of the dial, would blame parents that are only far away. */
+  #reachMs: number | undefined
   /** Of the attempt at this address, the first port included. */
   #startedMs = 0
   #portsTried = 0
@@ -131,20 +133,24 @@ export class FamilyAttempt {
     }
     this.#startedMs = clock.nowMs()
     this.#portsTried = 0
-    if (source.parent === undefined) this.#open(source, to, ports.next())
-    else {
-      const onEnd = (end: ParentEnd): void => this.#throughParentEnded(source, to, end)
-      this.#throughParent = parents.start(source.parent, { host: to.address, port: request.target.port }, onEnd)
-    }
     const left = this.#addresses.length
     const shareMs = (deadlineMs - this.#startedMs) / left
+    if (source.parent === undefined) this.#open(source, to, ports.next())
+    else {
+      const target = { host: to.address, port: request.target.port }
+      this.#reachMs ??= shareMs / 2
+      const onEnd = (end: ParentEnd): void => this.#throughParentEnded(source, to, end)
+      this.#throughParent = parents.start(source.parent, target, this.#reachMs, onEnd)
+    }
     // The last address has the rest of the dial's time.
     if (left > 1) this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
   }
 
   #throughParentEnded(source: Source, to: TargetAddress, end: ParentEnd): void {
-    if (end.kind === 'connected') this.#connected(source, to, end.socket)
-    else if (end.kind === 'target_failed') this.#nextAddress(source, end.code)
+    if (end.kind === 'connected') {
+      this.#deps.connections.add(source, end.socket)
+      this.#connected(source, to, end.socket)
+    } else if (end.kind === 'target_failed') this.#nextAddress(source, end.code)
     else this.#nextSource(source, 'parent_failed')
   }
 
@@ -163,7 +169,7 @@ export class FamilyAttempt {
     this.#portsTried += 1
     const socket = connect(to).on('connect', this.#onConnect).on('error', this.#onError)
     this.#socket = socket
-    if (isBound) this.#deps.connections.add(source, socket)
+    this.#deps.connections.add(source, socket)
   }
 
   readonly #onConnect = (): void => {

@@ -7,7 +7,12 @@ import type { Wire } from '@ipfleet/testing/wire.ts'
 import { readParent } from '../sources/parent-proxy.ts'
 import { ParentDialer, type ParentEnd } from './parent-dialer.ts'
 
-const lookUp = async (name: string) => (name === 'parent.test' ? [{ address: '127.0.0.1' }] : [])
+const addresses: Readonly<Record<string, readonly string[]>> = {
+  'parent.test': ['127.0.0.1'],
+  // Nobody listens at the first two.
+  'three.test': ['127.0.0.99', '::1', '127.0.0.1'],
+}
+const lookUp = async (name: string) => (addresses[name] ?? []).map((address) => ({ address }))
 
 let backend: ScriptedBackend
 let dialer: ParentDialer
@@ -77,6 +82,10 @@ describe('by CONNECT', () => {
     const { port } = gone
     await gone[Symbol.asyncDispose]()
     expect(await open(`http://127.0.0.1:${port}`)).toEqual({ kind: 'parent_failed', code: 'ECONNREFUSED' })
+  })
+
+  test('a parent is reached at whichever address of its name answers', async () => {
+    expect(await answered('HTTP/1.1 200 OK\r\n\r\n', 'http://three.test:PORT')).toMatchObject({ kind: 'connected' })
   })
 
   test('a dial that is given up closes its connection', async () => {

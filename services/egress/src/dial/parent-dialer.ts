@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect, type LookupFunction, type Socket } from 'node:net'
 import type { Clock } from '@ipfleet/core/clock.ts'
+import { DeadlineWatch } from '@ipfleet/core/deadline-watch.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { NameLookups } from '@ipfleet/net/name-lookups.ts'
 import { Opening, OpeningFault } from '../server/opening.ts'
@@ -18,9 +19,13 @@ export type ParentEnd =
   | { readonly kind: 'connected'; readonly socket: Socket; readonly durationMs: number }
   | Exclude<ParentAnswer, { kind: 'tunnel' }>
 
+/** How long one address of a parent has before the next is tried; a SYN that was lost is sent again after a second. */
+const nextAddressMs = 1500
+const deadlines = new DeadlineWatch()
+
 /**
- * Opens connections through parent proxies. How long that may take is the caller's to say: a silent parent may wait for
- * the target.
+ * Opens connections through parent proxies. How long that may take is the caller's to say: a parent that is reached and
+ * says nothing may wait for the target.
  */
 export class ParentDialer {
   readonly #deps: ParentDialerDeps
@@ -29,10 +34,13 @@ export class ParentDialer {
     this.#deps = deps
   }
 
-  /** As `open`, with a callback that is not called once it is stopped. */
-  start(parent: ParentProxy, to: ParentTarget, onEnd: (end: ParentEnd) => void): { stop(): void } {
+  /**
+   * As `open`, with a callback that is not called once it is stopped.
+   * @param reachMs after which a parent that is not reached has failed
+   */
+  start(parent: ParentProxy, to: ParentTarget, reachMs: number, onEnd: (end: ParentEnd) => void): { stop(): void } {
     const stopping = new AbortController()
-    void this.open(parent, to, stopping.signal).then((end) => {
+    void this.open(parent, to, stopping.signal, reachMs).then((end) => {
       if (!stopping.signal.aborted) onEnd(end)
       else if (end.kind === 'connected') end.socket.destroy()
     })
@@ -43,10 +51,10 @@ export class ParentDialer {
    * Opens a tunnel through a parent. Its socket has no listener, is paused, and may be closed half by half. Never
    * rejects. When `signal` is aborted it closes its socket, and what it resolves with has no meaning.
    */
-  async open(parent: ParentProxy, to: ParentTarget, signal: AbortSignal): Promise<ParentEnd> {
+  async open(parent: ParentProxy, to: ParentTarget, signal: AbortSignal, reachMs = Infinity): Promise<ParentEnd> {
     const startedMs = this.#deps.clock.nowMs()
     try {
-      const socket = await this.reach(parent, signal)
+      const socket = await this.reach(parent, signal, reachMs)
       const answer = await this.#ask(socket, parent, to, signal)
       if (answer.kind === 'tunnel') {
         return { kind: 'connected', socket, durationMs: this.#deps.clock.nowMs() - startedMs }
@@ -59,18 +67,32 @@ export class ParentDialer {
   }
 
   /**
-   * Connects to the parent itself.
+   * Connects to the parent itself, at the addresses of its name one after the other.
    * @throws Error with the system's code, or that of the look-up
    */
-  async reach({ host, port, isAddress }: ParentProxy, signal: AbortSignal): Promise<Socket> {
-    const address = isAddress ? host : await this.#addressOf(host)
-    const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+  async reach({ host, port }: ParentProxy, signal: AbortSignal, reachMs = Infinity): Promise<Socket> {
+    const socket = connect({
+      host,
+      port,
+      lookup: this.#lookUp,
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: nextAddressMs,
+      allowHalfOpen: true,
+      noDelay: true,
+    })
+    const endMs = performance.now() + reachMs
+    const deadline = {
+      checkDeadline: (nowMs: number) => void (nowMs >= endMs && socket.destroy(failure('ETIMEDOUT'))),
+    }
+    deadlines.add(deadline)
     try {
       await once(socket, 'connect', { signal })
       return socket
     } catch (error) {
       socket.on('error', ignore).destroy()
       throw error
+    } finally {
+      deadlines.delete(deadline)
     }
   }
 
@@ -93,11 +115,15 @@ export class ParentDialer {
     }
   }
 
-  async #addressOf(name: string): Promise<string> {
+  readonly #lookUp: LookupFunction = async (name, _options, callback) => {
     const found = await this.#deps.names.addressesOf(name)
-    if (found.kind === 'unresolved') throw Object.assign(new Error('parent not found'), { code: found.code })
-    return found.addresses[0]?.address ?? name
+    if (found.kind === 'unresolved') callback(failure(found.code), [])
+    else callback(null, [...found.addresses])
   }
+}
+
+function failure(code: string): Error {
+  return Object.assign(new Error('the parent is not reached'), { code })
 }
 
 function codeOf(error: unknown): string {

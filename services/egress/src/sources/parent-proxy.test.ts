@@ -1,15 +1,12 @@
 import { expect, test } from '@jest/globals'
 import { readParent, secretsInItem } from './parent-proxy.ts'
 
-const plain = { isAddress: false, credentials: undefined, dns: 'local' }
+const plain = { credentials: undefined, dns: 'local' }
 
 test.each([
   ['http://proxy.test', { ...plain, protocol: 'http', host: 'proxy.test', port: 80, label: 'proxy.test:80' }],
   ['HTTP://Proxy.Test:3128/', { ...plain, protocol: 'http', host: 'proxy.test', port: 3128, label: 'proxy.test:3128' }],
-  [
-    'socks5://[2001:DB8::1]#de-1',
-    { ...plain, protocol: 'socks5', host: '2001:db8::1', isAddress: true, port: 1080, label: 'de-1' },
-  ],
+  ['socks5://[2001:DB8::1]#de-1', { ...plain, protocol: 'socks5', host: '2001:db8::1', port: 1080, label: 'de-1' }],
   ['socks5h://a.test:1', { ...plain, protocol: 'socks5', host: 'a.test', port: 1, dns: 'remote', label: 'a.test:1' }],
   ['http://a.test:1?dns=remote#x', { ...plain, protocol: 'http', host: 'a.test', port: 1, dns: 'remote', label: 'x' }],
   [
@@ -18,7 +15,6 @@ test.each([
       ...plain,
       protocol: 'http',
       host: '192.0.2.1',
-      isAddress: true,
       port: 8080,
       label: 'a',
       credentials: { user: 'us,er', password: 'p@s:s' },

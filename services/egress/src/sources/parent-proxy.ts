@@ -7,7 +7,6 @@ export interface ParentProxy {
   /** A name in lower case, or an address in canonical spelling. */
   readonly host: string
   readonly port: number
-  readonly isAddress: boolean
   readonly credentials: { readonly user: string; readonly password: string } | undefined
   /** Who looks up the names of targets: this proxy, which checks the addresses and sends one, or the parent. */
   readonly dns: 'local' | 'remote'
@@ -43,7 +42,7 @@ export function readParent(item: string): ReadParent {
   if (url === null) return fault(`is no URL as ${parentInWords}`)
   const known = protocols[url.protocol]
   if (known === undefined) return fault('is neither http:// nor socks5://')
-  const host = readHost(url.hostname)
+  const host = readHost(url.hostname)?.host
   if (host === undefined) return fault('names no host')
   if (url.pathname.length > 1) return fault('has a path, which a proxy has not')
   const query = [...url.searchParams]
@@ -60,12 +59,12 @@ export function readParent(item: string): ReadParent {
   }
   const port = url.port === '' ? defaultPorts[known.protocol] : Number(url.port)
   if (port === 0) return fault('names port 0')
-  const label = url.hash === '' ? authorityOf({ host: host.host, port }) : url.hash.slice(1)
+  const label = url.hash === '' ? authorityOf({ host, port }) : url.hash.slice(1)
   if (!labelForm.test(label)) return fault('has a label that is not 1 to 64 letters, digits and -_.:[]')
   const dns = query[0]?.[1] === 'remote' ? 'remote' : query[0] ? 'local' : known.dns
   const isAnonymous = credentials.user === '' && credentials.password === ''
   const parent = {
-    ...host,
+    host,
     protocol: known.protocol,
     port,
     dns,

@@ -31,7 +31,7 @@ export class SourceConnections {
     this.isGone = async (source) => (await check(source, never)).kind === 'not_ours'
   }
 
-  /** Follows a socket that is bound to the source, from before it connects until it closes. */
+  /** Follows a socket of the source until it closes: one that is bound, from before it connects. */
   add(source: Source, socket: SourceSocket): void {
     const { address } = source
     let connections = this.#byAddress.get(address)
