@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { RecordingBackend, valuesOf } from '@ipfleet/testing/recording-backend.ts'
-import { type H2End, type H2Fields, H2Wire } from './h2-wire.ts'
+import { until } from '@ipfleet/testing/until.ts'
+import { h2, type H2End, type H2Fields, H2Wire } from './h2-wire.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 import { testCertificate } from './test-certificate.ts'
 
@@ -134,4 +135,27 @@ test('a body without a length is passed on in chunks, one with a length under th
 test('a request as a body stays a body', async () => {
   await ask(request(), hidden)
   expect(first()).toMatchObject([{ target: '/first', body: hidden }])
+})
+
+test.each([
+  ['without an error', 0],
+  ['because it cancels', 8],
+])('half a body whose client resets its stream %s is not passed on as a whole one', async (_why, code) => {
+  // So that there is a connection to the backend that would take it at once.
+  await ask(request({ ':method': 'GET', ':path': '/second' }))
+  wire = await H2Wire.to(edge.port)
+  const sendHalf = (path: string): number => {
+    const stream = wire.begin(request({ ':path': path }), h2.END_HEADERS)
+    wire.frame(h2.DATA, 0, stream, Buffer.from('half'))
+    return stream
+  }
+  const reset = (stream: number) => wire.frame(h2.RST_STREAM, 0, stream, Buffer.from([0, 0, 0, code]))
+  const begun = sendHalf('/begun')
+  await until(() => backend.unfinished.some((text) => text.includes('half')))
+  reset(begun)
+  reset(sendHalf('/collected'))
+  await wire.ask(request({ ':method': 'GET', ':path': '/second' }))
+  wire.destroy()
+  await ask(request({ ':method': 'GET', ':path': '/second' }))
+  expect(first()).toEqual([])
 })

@@ -24,6 +24,11 @@ export class H2Answer implements ClientAnswer {
     this.#stream.once('close', () => this.listener.clientGone())
     // A reset by the client is seen as `close`; without a listener Node would throw.
     this.#stream.on('error', () => {})
+    // Of a reset without an error, Node 26.10 (lib/internal/http2/core.js, `onStreamClose`) tells only when the request is
+    // read, and then ends it as if the whole body had come. All other codes destroy the stream at once.
+    this.#stream.once('aborted', () => {
+      if (this.#stream.rstCode === constants.NGHTTP2_NO_ERROR) this.#stream.destroy()
+    })
   }
 
   get begun(): boolean {
