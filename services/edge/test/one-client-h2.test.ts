@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { edgeFlags } from '@ipfleet/testing/memory-flags.ts'
 import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
+import { until } from '@ipfleet/testing/until.ts'
+import { h2Ask, h2Session } from './h2-ask.ts'
 import { h2, type H2Fields, headerBlock, H2Wire } from './h2-wire.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 import { type TestCertificate, testCertificate } from './test-certificate.ts'
@@ -109,4 +111,24 @@ test('a client that goes on after its refusals is told to be calm', async () => 
   expect(ends).toContainEqual({ kind: 'reset', code: ENHANCE_YOUR_CALM })
   await insistent.ended
   await expectOthersServed()
+})
+
+test('uploads that are refused before they are read give their streams back', async () => {
+  await using silent = await RecordingBackend.start(() => undefined)
+  await using narrow = await startEdge({
+    backends: [silent.port],
+    server: 'max_connections_per_client = 6',
+    upstreams: 'max_connections = 1\nmax_waiting = 0',
+    tables: certificate.toml,
+  })
+  const session = await h2Session(narrow.port, certificate.cert)
+  session.request({ ':path': '/silent' }).on('error', () => {})
+  await until(() => silent.requests.length === 1)
+  const bodies: string[] = []
+  for (let count = 0; count < 8; count += 1) {
+    const upload = { ':path': '/', ':method': 'POST' }
+    bodies.push((await h2Ask(session, upload, 'x'.repeat(400_000))).body)
+  }
+  session.destroy()
+  for (const body of bodies) expect(body).toContain('connections to the server behind this proxy')
 })

@@ -78,6 +78,20 @@ describe('a body', () => {
     expect(exchange.trailers).toBeUndefined()
   })
 
+  test('that begins after two servers could not be reached goes to a third from the start', async () => {
+    const upload = uploadOf()
+    upload.sendBy(exchange)
+    const second = new FakeExchange()
+    upload.sendBy(second)
+    second.flows = false
+    await sends('one')
+    const third = new FakeExchange()
+    upload.sendBy(third)
+    await sends('two')
+    await sends(null)
+    expect([third.text, third.trailers]).toEqual(['onetwo', []])
+  })
+
   test('that turned out empty goes to another server as one that has ended', async () => {
     const upload = uploadOf()
     upload.sendBy(exchange)
@@ -102,6 +116,17 @@ describe('a body', () => {
     await sends('rest')
     await sends(null)
     expect([exchange.text, exchange.trailers, req.readableEnded]).toEqual(['', undefined, true])
+  })
+
+  test('that a server has held up is read and forgotten when nobody wants it any more', async () => {
+    const upload = uploadOf()
+    upload.sendBy(exchange)
+    exchange.flows = false
+    await sends('one')
+    upload.stop()
+    await sends('rest')
+    await sends(null)
+    expect([exchange.text, req.readableEnded]).toEqual(['one', true])
   })
 })
 

@@ -88,11 +88,14 @@ export class Upload {
   /** Sends it, from the start, by this exchange. Only as long as none has taken anything. */
   sendBy(exchange: BodySink): void {
     const isUnread = this.#deadlineMs === 0
+    const kept = this.#kept ?? []
     this.#exchange = exchange
     let flows = true
-    for (const chunk of this.#kept ?? []) flows = exchange.write(chunk)
+    for (const chunk of kept) flows = exchange.write(chunk)
     if (this.#complete) exchange.finish(this.#req.rawTrailers)
     if (isUnread) this.#read()
+    // What comes later is still to be kept where there was nothing to take.
+    else if (kept.length === 0) this.#readOn()
     else if (flows) this.drained()
   }
 
@@ -111,9 +114,7 @@ export class Upload {
   /** The connection takes more. */
   drained(): void {
     this.#forget()
-    if (this.#heldSinceMs !== undefined) this.#deadlineMs += performance.now() - this.#heldSinceMs
-    this.#heldSinceMs = undefined
-    if (!this.#stopped) this.#req.resume()
+    this.#readOn()
   }
 
   /** The rest is not wanted: it is read and dropped. */
@@ -122,6 +123,8 @@ export class Upload {
     this.#collecting = undefined
     this.#forget()
     this.#exchange = undefined
+    // A stream of HTTP/2 is not closed before it is read to its end.
+    this.#req.resume()
   }
 
   get isCollecting(): boolean {
@@ -153,6 +156,12 @@ export class Upload {
     })
     // A client that leaves is seen by the answer's side; without a listener Node would throw.
     req.on('error', () => {})
+  }
+
+  #readOn(): void {
+    if (this.#heldSinceMs !== undefined) this.#deadlineMs += performance.now() - this.#heldSinceMs
+    this.#heldSinceMs = undefined
+    if (!this.#stopped) this.#req.resume()
   }
 
   #take(chunk: Buffer): void {
