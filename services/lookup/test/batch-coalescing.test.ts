@@ -85,6 +85,24 @@ describe('batches and single queries that are asked at the same time', () => {
   test.each([
     { who: 'the same replica', replica: 0 },
     { who: 'another replica', replica: 1 },
+  ])('a single query whose record a batch lacks asks for itself: $who', async ({ replica }) => {
+    const [later, missing = ''] = freshAddresses(2)
+    fleet.fake.behave({ kind: 'status', status: 200, body: { [missing]: '' }, paths: ['/batch'] })
+    const gate = fleet.fake.hold({ paths: ['/batch'] })
+    const asked = fleet.fake.nextCall(isBatch)
+    const batch = fleet.ask('/batch', post([missing]))
+    await asked
+    const [record, city] = ['', '/city'].map((part) => fleet.ask(`/${missing}${part}`, { replica }))
+    await fleet.ask(`/${later}`, { replica })
+    gate.release()
+    expect((await batch).json()).toEqual({ [missing]: '' })
+    expect((await record)?.json()).toMatchObject({ ip: missing })
+    expect((await city)?.text).toMatch(/^\w.*\n$/)
+  })
+
+  test.each([
+    { who: 'the same replica', replica: 0 },
+    { who: 'another replica', replica: 1 },
   ])('a batch waits for the single query that is one of its items: $who', async ({ replica }) => {
     const items = freshAddresses(5)
     const gate = fleet.fake.hold({ paths: [`/${items[2]}`] })

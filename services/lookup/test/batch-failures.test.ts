@@ -142,6 +142,17 @@ describe('upstream that makes no sense', () => {
     await until(async () => (await fleet.ask('/batch', post(items))).status === 200)
   })
 
+  test('has no record for an item: neither has it a part of one, and the other items are answered', async () => {
+    const [there = '', missing = ''] = freshAddresses(2)
+    const body = { [there]: { ip: there, city: 'Here' }, [missing]: '' }
+    fleet.fake.behave({ kind: 'status', status: 200, body, paths: ['/batch'], times: 1 })
+    const reply = await fleet.ask('/batch', post([`${there}/city`, `${missing}/city`, missing, `${missing}/geo`]))
+    expect([reply.status, reply.json()]).toEqual([
+      200,
+      { [`${there}/city`]: 'Here', [`${missing}/city`]: '', [missing]: '', [`${missing}/geo`]: '' },
+    ])
+  })
+
   test('errors of single items are kept like those of single queries', async () => {
     await fleet.ask('/batch', post(['AS0', 'AS15169']))
     fleet.fake.clearCalls()

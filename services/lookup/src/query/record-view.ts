@@ -14,11 +14,12 @@ export type View =
   | { readonly kind: 'field'; readonly path: readonly string[]; readonly absentIsEmpty: boolean }
 
 /**
- * What a record says to a query about a part of it; what is not a record (an error) is the answer to every part.
- * Undefined when the record cannot tell for certain, and upstream has to be asked.
+ * What a record says to a query about a part of it; what is not a record (an error, the empty string of a batch for one
+ * that is missing) is the answer to every part. Undefined when the record cannot tell for certain, and upstream has to
+ * be asked.
  */
 export function viewOf(record: Answer, view: View): Answer | undefined {
-  if (record.status !== 200) return record
+  if (record.status !== 200 || !record.contentType.includes('json')) return record
   const fields = JSON.parse(record.body.toString('utf8')) as Record<string, unknown>
   if (view.kind === 'geo') return jsonAnswer(pick(fields, geoFields))
   const value = view.path.reduce<unknown>(memberOf, fields)

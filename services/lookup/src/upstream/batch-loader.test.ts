@@ -193,9 +193,10 @@ describe('many queries', () => {
     expect(outcome).toMatchObject({ kind: 'failure', code: 'upstream_invalid' })
   })
 
-  test('whose record is an empty string are passed on, and not kept', async () => {
+  test('whose record is an empty string are passed on, neither kept nor shared', async () => {
     const { upstream } = upstreamWith(() => '')
-    expect((await outcomesOf(upstream, ['/AS1'])).get('/AS1')).toMatchObject({ kind: 'answer', freshForMs: 0 })
+    const outcome = (await outcomesOf(upstream, ['/AS1'])).get('/AS1')
+    expect(outcome).toMatchObject({ kind: 'answer', freshForMs: 0, isPrivate: true })
   })
 
   test('that a key could not pay for are asked again, and only those', async () => {

@@ -176,12 +176,13 @@ export class BatchLoader {
     }
     if (status >= 500 || ofConnection.has(status))
       return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
-    // A record that is missing is told by an empty string; alone, the query would have had another answer.
-    const isCertain = expected !== 'json' || contentType.includes('json')
-    if (!isCertain && answer.body.length > 1)
+    if (expected !== 'json' || contentType.includes('json'))
+      return { kind: 'answer', answer, freshForMs: this.#deps.freshForMs(target, answer, mayThreaten), ...from }
+    if (answer.body.length > 1)
       return { kind: 'failure', code: 'upstream_invalid', detail: 'text instead of json', ...from }
-    const freshForMs = isCertain ? this.#deps.freshForMs(target, answer, mayThreaten) : 0
-    return { kind: 'answer', answer, freshForMs, ...from }
+    // A record that is missing is told by an empty string. Alone, the query would have had another answer: a single
+    // query that waits for this one asks for itself.
+    return { kind: 'answer', answer, freshForMs: 0, isPrivate: true, ...from }
   }
 }
 
