@@ -1,3 +1,5 @@
+import { request } from 'node:http'
+import { until } from '@ipfleet/testing/until.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { type LocalFleet, patientWithRedis, type Reply, startLocalFleet } from './local-fleet.ts'
 
@@ -6,7 +8,11 @@ let fleet: LocalFleet
 beforeAll(async () => {
   fleet = await startLocalFleet({
     replicas: 2,
-    env: { CLIENT_TOKENS: 'mine=client-token-1;units=100/hour', TRUST_PROXY: 'loopback', ...patientWithRedis },
+    env: {
+      CLIENT_TOKENS: 'mine=client-token-1;units=100/hour,long=client-token-2;units=100000/hour',
+      TRUST_PROXY: 'loopback',
+      ...patientWithRedis,
+    },
   })
 })
 afterAll(() => fleet.stop())
@@ -74,10 +80,36 @@ describe('the list may be', () => {
   })
 })
 
-test('where nothing can be looked up, it says when to come again', async () => {
+/** Of a client that sends lists longer than a batch. */
+const longHeaders = { ...headers, authorization: 'Bearer client-token-2' }
+const longList = (network: string): string =>
+  Array.from({ length: 1500 }, (_, at) => `${network}.${at >> 8}.${at & 255}`).join('\n')
+
+test('what a list has cost counts for a client that leaves before its end', async () => {
+  const usedUnits = async (): Promise<number> => {
+    const usage = (await fleet.ask('/usage', { headers: longHeaders })).json()
+    return (usage as { budgets: { units: { used: number } } }).budgets.units.used
+  }
+  const before = await usedUnits()
+  const gate = fleet.fake.hold()
+  const asked = fleet.fake.nextCall()
+  const { hostname, port } = new URL(fleet.replicas[0]?.url ?? '')
+  const leaving = request({ hostname, port, path: '/summarize', method: 'POST', headers: longHeaders })
+  leaving.on('error', () => {}).end(longList('9.2'))
+  await asked
+  leaving.destroy()
+  gate.release()
+  await until(async () => (await usedUnits()) - before >= 1000)
+})
+
+test('where nothing can be looked up, it says what became of all addresses', async () => {
   fleet.fake.behave({ kind: 'status', status: 500 })
-  const reply = await post('9.0.1.1\n9.0.1.2\n')
-  expect(reply.status).toBeGreaterThanOrEqual(500)
+  const reply = await fleet.ask('/summarize', { method: 'POST', body: longList('9.1'), headers: longHeaders })
+  expect([reply.status, reply.headers['ipfleet-items'], reply.headers['ipfleet-units']]).toEqual([
+    502,
+    'error=1500',
+    '1500',
+  ])
 })
 
 /** The path of the report that an answer leads to. */

@@ -1,12 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import { Entry } from '@ipfleet/cache/entry.ts'
-import type { Origin } from '@ipfleet/cache/outcome.ts'
+import { failureOf } from '@ipfleet/cache/finding.ts'
+import type { Failure, Origin } from '@ipfleet/cache/outcome.ts'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { isRecord } from '@ipfleet/core/json.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { addressesIn } from '@ipfleet/ip-lists/address-text.ts'
 import { IpSummary, type ListSummary } from '@ipfleet/ip-lists/ip-summary.ts'
-import { type AnswerEnd, type Answered, BatchError } from './answered.ts'
+import { type AnswerEnd, type Answered, BatchError, originOf } from './answered.ts'
 import type { BatchRequest } from './batch-answer.ts'
 import type { Lookup } from './lookup.ts'
 
@@ -32,7 +33,7 @@ export interface SummedList {
  * What the records of a list's addresses say, counted: IPinfo's answer to `POST /summarize?cli=1`, made of the fleet's own
  * records. Addresses without one count in `total` and `unique` alone.
  * @param list text with addresses in it: lines, JSON, anything
- * @throws ProxyError `no_ips_found`; BatchError when nothing was answered and something failed
+ * @throws ProxyError `no_ips_found`; BatchError when nothing was answered and something failed, or the client has left
  */
 export async function summarize(
   lookup: Lookup,
@@ -46,12 +47,15 @@ export async function summarize(
   const items: Partial<Record<AnswerEnd, number>> = {}
   let units = 0
   let origin: Origin | undefined
-  let failure: BatchError | undefined
+  let failure: Failure | undefined
   let isAnswered = false
+  /** With what has been found, and has cost, until then. */
+  const endedBy = (reason: Failure): BatchError =>
+    new BatchError({ ...reason, ...originOf({ origin }) }, { items, units })
   const addresses = [...times.keys()]
   for (let at = 0; at < addresses.length; at += addressesAtOnce) {
     // A long list costs units that no client would get anything for.
-    if (request.hasLeft()) throw new ProxyError('client_left')
+    if (request.hasLeft()) throw endedBy({ kind: 'failure', code: 'client_left' })
     const part = addresses.slice(at, at + addressesAtOnce)
     const answered = await lookup.answerMany({ ...request, items: part }).catch(batchError)
     for (const [end, count] of Object.entries(answered.items ?? {})) {
@@ -59,13 +63,13 @@ export async function summarize(
     }
     units += answered.units ?? 0
     origin ??= answered.origin
-    if (answered instanceof BatchError) failure ??= answered
+    if (answered instanceof BatchError) failure ??= failureOf(answered)
     else isAnswered = true
     const records = answered instanceof BatchError ? {} : recordsIn(answered.entry)
     for (const address of part) summary.add(address, records[address], times.get(address))
   }
-  if (failure !== undefined && !isAnswered) throw failure
-  return { summary: summary.toJSON(), items, units, ...(origin && { origin }) }
+  if (failure !== undefined && !isAnswered) throw endedBy(failure)
+  return { summary: summary.toJSON(), items, units, ...originOf({ origin }) }
 }
 
 /** An answer of this fleet's own, with what it took. */
@@ -76,7 +80,7 @@ export function summedAnswer(
 ): Answered {
   const body = Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
   const answer = { status: 200, contentType: 'application/json; charset=utf-8', body }
-  return { source: 'local', entry: new Entry(answer, clock.nowMs(), 0), items, units, ...(origin && { origin }) }
+  return { source: 'local', entry: new Entry(answer, clock.nowMs(), 0), items, units, ...originOf({ origin }) }
 }
 
 function batchError(error: unknown): BatchError {
