@@ -56,6 +56,19 @@ describe('queries arrive as they were meant', () => {
     expect(asked()).toEqual([`GET ${target}`])
   })
 
+  test.each([
+    ['/9.9.9.3/privacy', 'ipinfo.io'],
+    ['/9.9.9.3/city', 'ipinfo.io'],
+    ['/lite/9.9.9.3', 'api.ipinfo.io'],
+  ])('%s/json is no other name of what memory has', async (path, host) => {
+    await fleet.ask(path)
+    expect(cacheStatus(await fleet.ask(path))).toContain('detail=l1')
+    fleet.fake.clearCalls()
+    expect((await fleet.ask(`${path}/json`)).status).toBe(400)
+    // With one key after another: no plan may have it.
+    expect([...new Set(asked())]).toEqual([`GET ${host}${path}/json`])
+  })
+
   test('/resproxy/{ip} and /{ip}/resproxy are one entry', async () => {
     const one = await fleet.ask('/9.9.9.2/resproxy')
     const other = await fleet.ask('/resproxy/9.9.9.2', { replica: 1 })

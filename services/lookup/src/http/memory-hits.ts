@@ -145,7 +145,7 @@ function withoutToken(memory: LruStore, target: string, nowMs: number): Entry | 
   return memory.getServable(withoutJson(target.slice(0, mark)), nowMs)
 }
 
-/** SDKs ask for `/8.8.8.8/json`, which is `/8.8.8.8`. (`/json` alone is another query, and no entry's name.) */
+/** SDKs ask for `/8.8.8.8/json`, which is `/8.8.8.8`. Behind a longer path, or alone, `/json` makes another query. */
 function withoutJson(target: string): string {
-  return target.endsWith('/json') ? target.slice(0, -5) : target
+  return target.endsWith('/json') && target.lastIndexOf('/', target.length - 6) === 0 ? target.slice(0, -5) : target
 }
