@@ -20,6 +20,14 @@ test('with EXHAUSTED_STATUS=429 a look-up that no key may ask is a 429 with Retr
   }
 })
 
+test('it is counted as what the client was told', async () => {
+  await fleet.ask('/8.8.8.9')
+  const lines = (await fleet.ask('/metrics')).text.split('\n')
+  const counted = lines.filter((line) => line.startsWith('ipfleet_requests_total{route="lookup",status="4xx",'))
+  expect(counted).toContainEqual(expect.stringMatching(/cache="error"} [1-9]/))
+  expect(lines).not.toContainEqual(expect.stringMatching(/^ipfleet_requests_total\{.*status="5xx".*} [1-9]/))
+})
+
 test('so is a batch, and an item of one', async () => {
   const post = { method: 'POST', body: '["8.8.8.8"]' }
   expect((await fleet.ask('/batch', post)).json()).toMatchObject(limited)

@@ -7,7 +7,7 @@ import type { ResponseWriter } from '@ipfleet/http-server/response-writer.ts'
 import { canonicalAddress } from '@ipfleet/net/canonical-address.ts'
 import type { Admission, ClientGuard } from '@ipfleet/rate-limit/clients/client-guard.ts'
 import { traceOf } from '@ipfleet/telemetry/request-trace.ts'
-import { type Answered, BatchError, LookupError, unitsOf } from '../lookup/answered.ts'
+import { type AnswerEnd, type Answered, BatchError, LookupError, unitsOf } from '../lookup/answered.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import type { RequestRecord, RouteClass } from '../operations/request-record.ts'
 import { parseTarget } from '../query/query.ts'
@@ -81,7 +81,11 @@ export async function respond(
     })
     await send(deps, route, req, res, { answered, callback, startedMs })
   } catch (thrown) {
-    throw toldWith(exhaustedStatusFor(req, deps.exhaustedStatus), failed(deps, route, res, thrown, startedMs))
+    const error = asProxyError(thrown)
+    const told = toldWith(exhaustedStatusFor(req, deps.exhaustedStatus), error)
+    const end = deps.record.addFailed(route, told, monotonicClock.nowMs() - startedMs)
+    tellFailure(deps.record, res, error, end)
+    throw told
   }
 }
 
@@ -149,19 +153,10 @@ function tellItems(record: RequestRecord, res: ResponseWriter, told: ToldItems):
   record.addItems(told.items)
 }
 
-function failed(
-  { record }: QueryDeps,
-  route: RouteClass,
-  res: ResponseWriter,
-  thrown: unknown,
-  startedMs: number,
-): ProxyError {
-  const error = asProxyError(thrown)
-  const end = record.addFailed(route, error, monotonicClock.nowMs() - startedMs)
+function tellFailure(record: RequestRecord, res: ResponseWriter, error: ProxyError, end: AnswerEnd): void {
   // A look-up that failed knows with what it was tried.
   Object.assign(traceOf(res), { cache: end, ...(error instanceof LookupError && error.origin) })
   if (error instanceof BatchError) tellItems(record, res, error)
   const forwarded = end === 'error' ? ' fwd=miss;' : ''
   res.setHeader('Cache-Status', `ipfleet;${forwarded} detail=${error.code}`)
-  return error
 }
