@@ -37,6 +37,7 @@ export interface ApiHarnessOptions {
   readonly maxJobs?: number
   readonly maxFollowers?: number
   readonly uploads?: UploadLimits
+  readonly stillThereMs?: number
   readonly heartbeatMs?: number
   readonly maxStallMs?: number
   readonly redisArgs?: readonly string[]

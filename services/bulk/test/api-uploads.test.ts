@@ -222,6 +222,19 @@ describe('a good one', () => {
     expect((await answer).json().lines.total).toBe(600)
   })
 
+  test('stays in the store for as long as it comes in', async () => {
+    await using own = await ApiHarness.start({ stillThereMs: 50 })
+    const body = new PassThrough()
+    const answer = own.post(body)
+    body.write(addressLines(1001))
+    const chunks = await until(async () => (await keysLeft(own)).find((key) => key.endsWith(':chunks')))
+    const job = chunks.replace(/:chunks$/, '')
+    await own.link.run((client) => client.pexpire(job, 20_000))
+    await until(async () => (await own.link.run((client) => client.pttl(job))) > 20_000)
+    body.end()
+    expect((await answer).status).toBe(202)
+  })
+
   test('that asks first is told to go on, and is refused before it is sent', async () => {
     const wire = await Wire.to(harness.port)
     wire.write(headThatAsks('text/plain'))

@@ -37,10 +37,12 @@ const resultOf = (text: string, lines = 1): SummedResult => ({
 })
 
 /** A sealed job with a chunk for each list of inputs. */
-async function sealed(...chunks: readonly (readonly string[])[]): Promise<string> {
-  const id = await store.open({ owner })
+const sealed = (...chunks: readonly (readonly string[])[]): Promise<string> => sealedOf(owner, chunks)
+
+async function sealedOf(of: string, chunks: readonly (readonly string[])[] = [['8.8.8.8']]): Promise<string> {
+  const id = await store.open({ owner: of })
   for (const [index, inputs] of chunks.entries()) await store.add(id, index, inputs)
-  await store.seal(id, owner, 'print')
+  await store.seal(id, of, 'print')
   return id
 }
 
@@ -126,6 +128,22 @@ describe('a job', () => {
     expect(new Set(await ttls())).toEqual(new Set([-2]))
   })
 
+  test('is forgotten a minute after its process has died, and never while its body comes in', async () => {
+    const id = await store.open({ owner })
+    await store.add(id, 0, ['8.8.8.8'])
+    const { job, inputs, chunks } = new JobNames(link.names).keysOf(id)
+    const ttls = (): Promise<number[]> =>
+      link.run((client) => Promise.all([job, inputs, chunks].map((key) => client.pttl(key))))
+    expect(Math.max(...(await ttls()))).toBeLessThanOrEqual(60_000)
+    await link.run((client) => Promise.all([job, inputs, chunks].map((key) => client.pexpire(key, 20_000))))
+    await store.keepReceiving(id)
+    expect(Math.min(...(await ttls()))).toBeGreaterThan(20_000)
+    await store.seal(id, owner, '')
+    await store.keepReceiving(id)
+    // Keys may be out of quota for a month.
+    expect(Math.min(...(await ttls()))).toBeGreaterThan(31 * 86_400_000)
+  })
+
   test('says what it takes, less and more', async () => {
     const id = await sealed(['a'.repeat(500)])
     const before = (await store.read(id))?.storedBytes ?? 0
@@ -142,12 +160,7 @@ describe('a job', () => {
 
 test('jobs are listed newest first, page after page, without those that have expired, each owner by itself', async () => {
   const ids: string[] = []
-  for (let count = 0; count < 5; count += 1) {
-    const id = await store.open({ owner: 'someone' })
-    await store.add(id, 0, ['8.8.8.8'])
-    await store.seal(id, 'someone', '')
-    ids.unshift(id)
-  }
+  for (let count = 0; count < 5; count += 1) ids.unshift(await sealedOf('someone'))
   const [first, second, lost, ...rest] = ids as [string, string, string, ...string[]]
   await link.run((client) => client.del(new JobNames(link.names).keysOf(lost).job))
   const page = await store.list('someone', 3)
@@ -157,15 +170,21 @@ test('jobs are listed newest first, page after page, without those that have exp
   expect(await store.list('nobody', 3)).toEqual([])
 })
 
+test('the list of an owner that nobody reads loses what has expired', async () => {
+  const names = new JobNames(link.names)
+  const old = [await sealedOf('silent'), await sealedOf('silent')]
+  await link.run((client) => Promise.all(old.map((id) => client.del(names.keysOf(id).job))))
+  const kept = await sealedOf('silent')
+  expect(await link.run((client) => client.zrange(names.ofOwner('silent'), '0', '-1'))).toEqual([kept])
+})
+
 async function recordsRead(): Promise<number> {
   const stats = await link.run((client) => client.info('commandstats'))
   return Number(/^cmdstat_hgetall:calls=(\d+)/m.exec(stats)?.[1] ?? 0)
 }
 
 test('listing jobs costs as much whether or not an owner sends lists that never end', async () => {
-  const id = await store.open({ owner: 'flooded' })
-  await store.add(id, 0, ['8.8.8.8'])
-  await store.seal(id, 'flooded', '')
+  const id = await sealedOf('flooded')
   for (let count = 0; count < 50; count += 1) await store.open({ owner: 'flooded' })
   const before = await recordsRead()
   expect((await store.list('flooded', 2)).map((job) => job.id)).toEqual([id])

@@ -18,6 +18,8 @@ export interface JobIntakeDeps {
   readonly queue: Pick<ChunkQueue, 'add'>
   readonly quota: StorageQuota
   readonly limits: ReadLimits
+  /** How often the store is told that a body is still coming in. Default 15 s. */
+  readonly stillThereMs?: number | undefined
 }
 
 export interface Submission {
@@ -48,12 +50,17 @@ export class JobIntake {
    * `StorageQuota.require` throws; and RedisUnavailable
    */
   async take({ owner, holder, request, upload, body }: Submission): Promise<{ job: Job; replayed: boolean }> {
-    const { store, limits, quota } = this.#deps
+    const { store, limits, quota, stillThereMs = 15_000 } = this.#deps
     await quota.require(holder, { lines: 0, bytes: 0 })
     const { fields, callback, idempotencyKey } = request
     quota.add(holder, { jobs: 1, pending: 1 })
     const id = await store.open({ owner, holder, fields, callback, request: currentRequest() })
     const name = idempotencyKey === undefined ? undefined : nameOf(owner, idempotencyKey)
+    const keeping = setInterval(() => {
+      store.keepReceiving(id).catch(() => {
+        // Redis is down. What is to be stored meets that too.
+      })
+    }, stillThereMs)
     try {
       const earlier = name === undefined ? undefined : await this.#claim(name, id)
       if (earlier) {
@@ -68,6 +75,8 @@ export class JobIntake {
     } catch (error) {
       await this.#forget(id, owner, name)
       throw error
+    } finally {
+      clearInterval(keeping)
     }
   }
 

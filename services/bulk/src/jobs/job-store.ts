@@ -31,10 +31,16 @@ export interface NewJob {
   readonly request?: RequestScope | undefined
 }
 
-/** A body that stops coming in is forgotten after this. */
-const receivingTtlMs = 600_000
-/** A running job without any progress is forgotten after this. */
-const activeTtlMs = 7 * 86_400_000
+const dayMs = 86_400_000
+/** A body whose process has died is forgotten after this. */
+const receivingTtlMs = 60_000
+/** A job without any progress is forgotten after this. Quotas of keys, and units of clients, may be back in a month. */
+const activeTtlMs = 40 * dayMs
+/** Longer than a job may last. */
+const listTtlMs = 800 * dayMs
+const idempotencyTtlMs = 7 * dayMs
+/** More than are added at a time, so that a list holds no more expired jobs than it has had at a time. */
+const oldestAtOnce = 5
 const resultsAtOnce = 4
 /** Each takes some 30 µs to read, in which no other client is served. */
 const jobsAtOnce = 100
@@ -71,8 +77,7 @@ export class JobStore {
   }
 
   async #enlist(list: string, id: string): Promise<void> {
-    const ttlMs = Math.max(activeTtlMs, this.#resultTtlMs)
-    await this.#link.run((client) => Promise.all([client.zadd(list, 0, id), client.pexpire(list, ttlMs)]))
+    await this.#link.run((client) => Promise.all([client.zadd(list, 0, id), client.pexpire(list, listTtlMs)]))
   }
 
   /**
@@ -88,11 +93,20 @@ export class JobStore {
     return body.length
   }
 
+  /** A body is still coming in, however slowly. To be called several times a minute. */
+  async keepReceiving(id: string): Promise<void> {
+    const { job, inputs, chunks } = this.#names.keysOf(id)
+    await this.#link.lua(addChunk, [job, inputs, chunks], [receivingTtlMs])
+  }
+
   /** The body has come in: the job becomes visible. @param fingerprint of that body */
   async seal(id: string, owner: string, fingerprint: string): Promise<Job> {
     const { job, inputs, chunks } = this.#names.keysOf(id)
     // Not before: a list of an owner's jobs would have all that never come in. Nor later: this process may die.
-    await this.#enlist(this.#names.ofOwner(owner), id)
+    const list = this.#names.ofOwner(owner)
+    await this.#enlist(list, id)
+    // Clients may never ask for its last page.
+    await this.#listed(list, await this.#link.run((client) => client.zrange(list, '0', String(oldestAtOnce - 1))))
     const sealed = await this.#link.lua(sealJob, [job, inputs, chunks], [activeTtlMs, fingerprint])
     if (sealed === 0) throw new ProxyError('not_found')
     return (await this.read(id)) ?? gone()
@@ -133,12 +147,17 @@ export class JobStore {
       const from = cursor === undefined ? '+' : `(${cursor}`
       const ids = await this.#link.run((client) => client.zrevrangebylex(index, from, '-', 'LIMIT', 0, size))
       if (ids.length === 0) return
-      const read = await this.#readAll(ids)
-      const lost = ids.filter((_, at) => read[at] === undefined)
-      if (lost.length > 0) await this.#link.run((client) => client.zrem(index, ...lost))
-      yield read.filter((job) => job !== undefined)
+      yield await this.#listed(index, ids)
       cursor = ids.at(-1)
     }
+  }
+
+  /** Those of a list, from which the ids of expired jobs are removed. */
+  async #listed(list: string, ids: readonly string[]): Promise<Job[]> {
+    const read = await this.#readAll(ids)
+    const lost = ids.filter((_, at) => read[at] === undefined)
+    if (lost.length > 0) await this.#link.run((client) => client.zrem(list, ...lost))
+    return read.filter((job) => job !== undefined)
   }
 
   /** A worker takes up a chunk; the first of a job makes it `running`. */
@@ -219,7 +238,7 @@ export class JobStore {
   /** Claims the name that an Idempotency-Key makes. @returns the id of the job that has it */
   async claimName(name: string, id: string): Promise<string> {
     const key = this.#names.idempotency(name)
-    const taken = await this.#link.run((client) => client.set(key, id, 'PX', activeTtlMs, 'NX', 'GET'))
+    const taken = await this.#link.run((client) => client.set(key, id, 'PX', idempotencyTtlMs, 'NX', 'GET'))
     return taken ?? id
   }
 
