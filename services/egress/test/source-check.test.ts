@@ -1,7 +1,14 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, connect, createServer as createTcpServer, type Server as TcpServer } from 'node:net'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { monotonicClock } from '@ipfleet/core/clock.ts'
+import { NameLookups } from '@ipfleet/net/name-lookups.ts'
+import { testCertificate } from '@ipfleet/testing/test-certificate.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { ParentDialer } from '../src/dial/parent-dialer.ts'
+import { readParent } from '../src/sources/parent-proxy.ts'
 import { createSourceCheck } from '../src/sources/source-check.ts'
 import type { CheckVerdict } from '../src/sources/source-pool.ts'
 import { networkNamespace, whyNoNamespaces } from './network-namespace.ts'
@@ -129,6 +136,71 @@ describe('with one', () => {
 
   test.each(['ftp://a.test', 'tcp://a.test', 'tcp://a.test:0'])('must be one that can be asked: not %s', (url) => {
     expect(() => createSourceCheck({ url, timeoutMs: 300 })).toThrow(RangeError)
+  })
+})
+
+const parentAddress = '127.0.0.13'
+
+async function checkThrough(url: string, parentPort: number, timeoutMs = 20_000): Promise<CheckVerdict> {
+  const read = readParent(`http://127.0.0.1:${parentPort}/#parent`)
+  if (read.kind === 'fault') throw new Error(read.fault)
+  const source = { address: 'parent', family: undefined, listedAs: 'parent', parent: read.parent }
+  const names = new NameLookups({ lookUp: async () => [], clock: monotonicClock, timeoutMs })
+  const dialer = new ParentDialer({ names, clock: monotonicClock })
+  return createSourceCheck({ url, timeoutMs }, dialer)(source, new AbortController().signal)
+}
+
+/** Passes on to a port, from an address of its own, whatever it is asked for; to none: it is silent then. */
+const parentTo = (port: number | undefined): Promise<number> =>
+  listening(
+    createTcpServer((socket) => {
+      socket
+        .on('error', () => {})
+        .once('data', () => {
+          socket.write('HTTP/1.1 200 OK\r\n\r\n')
+          if (port === undefined) return
+          const server = connect({ port, host: '127.0.0.1', localAddress: parentAddress }).on('error', () => {})
+          socket.pipe(server).pipe(socket)
+        })
+    }),
+  )
+
+describe('through a parent', () => {
+  test('the target is asked from there', async () => {
+    const seen: unknown[] = []
+    const port = await served((req, res) => {
+      seen.push([req.headers.host, req.headers.connection, req.socket.remoteAddress])
+      res.end()
+    })
+    expect(await checkThrough('http://a.test/', await parentTo(port))).toEqual(good)
+    expect(seen).toEqual([['a.test', 'close', parentAddress]])
+  })
+
+  test('https:// is asked for whether it names a host or an address', async () => {
+    const certificate = await testCertificate({ names: ['a.test', '127.0.0.1'] })
+    closings.push(() => certificate[Symbol.asyncDispose]())
+    const trusted = getCACertificates('default')
+    setDefaultCACertificates([...trusted, certificate.cert])
+    closings.push(() => setDefaultCACertificates(trusted))
+    const seen: unknown[] = []
+    const port = await listening(
+      createTlsServer(certificate, (req, res) => {
+        seen.push([req.headers.host, 'servername' in req.socket && req.socket.servername, req.socket.remoteAddress])
+        res.end()
+      }),
+    )
+    const parent = await parentTo(port)
+    for (const host of ['a.test', '127.0.0.1']) expect(await checkThrough(`https://${host}/`, parent)).toEqual(good)
+    expect(seen).toEqual([
+      ['a.test', 'a.test', parentAddress],
+      ['127.0.0.1', false, parentAddress],
+    ])
+  })
+
+  test('one that opens tunnels and passes nothing on fails, also if the target is there', async () => {
+    const port = await served((_req, res) => res.end())
+    const verdict = await checkThrough(`http://127.0.0.1:${port}/`, await parentTo(undefined), 300)
+    expect(verdict).toEqual({ kind: 'failed', reason: 'no answer within 300 ms' })
   })
 })
 

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import type { RequestOptions } from 'node:http'
 import { request as requestTls } from 'node:https'
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { abortAfter } from '@ipfleet/core/abort-after.ts'
 import { http } from '@ipfleet/core/node-http.ts'
@@ -77,7 +77,7 @@ async function bind({ address, family = 4 }: Source): Promise<CheckVerdict> {
 async function checkAddress({ address, family }: Source, url: URL, signal: AbortSignal): Promise<CheckVerdict> {
   const from = { localAddress: address, family }
   try {
-    if (url.protocol !== 'tcp:') return await answerVerdict(url, { ...from, signal })
+    if (url.protocol !== 'tcp:') return await answerVerdict(url, { agent: false, ...from, signal })
     const socket = connect({ host: hostOf(url), port: Number(url.port), ...from })
     try {
       await once(socket, 'connect', { signal })
@@ -105,15 +105,16 @@ async function checkParent(
     return { kind: socket === undefined ? 'parent_failed' : 'good' }
   }
   const { protocol, port } = url
-  const to = { host: hostOf(url), port: Number(port) || (protocol === 'https:' ? 443 : 80) }
-  const end = await dialer.open(parent, to, signal)
+  const defaultPort = protocol === 'https:' ? 443 : 80
+  const end = await dialer.open(parent, { host: hostOf(url), port: Number(port) || defaultPort }, signal)
   if (end.kind === 'parent_failed') return { kind: 'parent_failed' }
   if (end.kind === 'target_failed') return { kind: 'failed', reason: end.code }
   const { socket } = end
   socket.on('error', () => {}).resume()
   try {
     if (protocol === 'tcp:') return { kind: 'good' }
-    return await answerVerdict(url, { createConnection: () => secured(url, socket), signal })
+    // With an `agent`, even `false`, Node 26 makes a connection of its own. Without one it knows no default port.
+    return await answerVerdict(url, { createConnection: () => secured(url, socket), defaultPort, signal })
   } catch {
     return { kind: 'failed', reason: 'no answer through it' }
   } finally {
@@ -121,8 +122,10 @@ async function checkParent(
   }
 }
 
+/** Node 26 refuses an address as the name of a server (RFC 6066 §3). */
 function secured(url: URL, socket: Socket): Socket {
-  return url.protocol === 'https:' ? connectTls({ socket, servername: url.hostname }) : socket
+  const host = hostOf(url)
+  return url.protocol === 'https:' ? connectTls({ socket, host, servername: isIP(host) === 0 ? host : '' }) : socket
 }
 
 /** An address of IPv6 without brackets. */
@@ -134,7 +137,7 @@ function hostOf({ hostname }: URL): string {
 function answerVerdict(url: URL, connection: RequestOptions): Promise<CheckVerdict> {
   const { promise, resolve, reject } = Promise.withResolvers<CheckVerdict>()
   const headers = { 'user-agent': 'ipfleet-egress', connection: 'close' }
-  const options = { agent: false, headers, ...connection }
+  const options = { headers, ...connection }
   const outgoing = url.protocol === 'https:' ? requestTls(url, options) : http.request(url, options)
   outgoing.on('error', reject)
   outgoing.on('response', ({ statusCode = 0 }) => {
