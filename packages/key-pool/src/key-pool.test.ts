@@ -150,6 +150,18 @@ describe('trials', () => {
     expect(await waiting).toMatchObject({ kind: 'ticket', key: a, trial: false })
   })
 
+  test('of many requests that wait for a trial one looks, and all go on when it ends', async () => {
+    const { pool, trial } = await poolOnTrial()
+    const { calls } = jest.spyOn(store, 'take').mock
+    const another = poolOf(a).take(none, farMs, { units: 2 })
+    const waiting = Array.from({ length: 50 }, () => pool.take(none, farMs))
+    await eventually('six looks of another replica', () => calls.filter(([, of]) => of?.units === 2).length >= 6)
+    expect(calls.length).toBeLessThan(100)
+    await pool.answered(trial)
+    await another
+    for (const taken of await Promise.all(waiting)) expect(taken).toMatchObject({ kind: 'ticket', trial: false })
+  })
+
   test('a request that waits learns at once that the trial failed', async () => {
     const { pool, trial } = await poolOnTrial()
     const looks = jest.spyOn(store, 'take')

@@ -1,7 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
-import { between } from '@ipfleet/core/jitter.ts'
 import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { ApiKey } from './api-key.ts'
 import { type BenchTimes, exhaustedFor, nextMonthMs } from './bench-times.ts'
@@ -12,6 +10,7 @@ import { KeyRing } from './key-ring.ts'
 import type { BenchReason, KeyReturn, KeyState, KeyStore, Taken } from './key-store.ts'
 import { isNearlyEmpty, type KeyQuota, type Quota } from './quota.ts'
 import type { Demand, Exhausted, Limit, Scope, SeenQuota, Ticket } from './ticket.ts'
+import { TrialLook, type TrialLooks } from './trial-look.ts'
 
 interface KeyPoolEvents {
   /** `product`: for that only; undefined: as a whole. */
@@ -29,7 +28,6 @@ interface KeyPoolEvents {
 
 /** How long a request waits for the trial of a key that may be the only one. */
 const maxTrialWaitMs = 2000
-const trialPollMs = { min: 30, max: 90 }
 /** A reply's count is begun anew that often: what was counted on top of it goes wrong by calls that upstream lost. */
 const replyBelievedMs = 60_000
 /** That a key may ask a product is asked anew after so long: plans are changed. */
@@ -45,6 +43,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
   readonly #evidence: KeyEvidence
   /** Products whose full records hold more with some keys than with others. */
   readonly #mixed = new Set<string>()
+  readonly #looks: TrialLooks = new Map()
 
   constructor(
     keys: readonly ApiKey[],
@@ -96,19 +95,24 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     const ids = tried.size === 0 ? all : all.filter((id) => !tried.has(id))
     const waitUntilMs = Math.min(deadlineMs, this.#clock.nowMs() + maxTrialWaitMs)
     const options = ring.optionsFor(demand)
-    let isFirst = true
-    while (ids.length > 0) {
-      const waitMs = waitUntilMs - this.#clock.nowMs()
-      // A request that has waited long enough for another one to learn what a key may ask finds out by itself.
-      const take = (): Promise<Taken> => this.#store.take(ids, waitMs > 0 ? options : { ...options, learns: false })
-      // Asking again is no wait for Redis beside the one for the trial.
-      const taken = await (isFirst ? take() : withoutBudget(take))
-      isFirst = false
-      if (taken.kind === 'key') return this.#ticket(taken, ring.get(taken.id) as ApiKey, demand)
-      const { retryAfterMs, deniedStatus } = taken
-      if (deniedStatus !== undefined && tried.size === 0) return { kind: 'exhausted', retryAfterMs, deniedStatus }
-      if (!taken.trialUnderWay || waitMs <= 0) break
-      await sleep(Math.min(between(trialPollMs.min, trialPollMs.max), waitMs))
+    let look: TrialLook | undefined
+    try {
+      while (ids.length > 0) {
+        const waitMs = waitUntilMs - this.#clock.nowMs()
+        // A request that has waited long enough for another one to learn what a key may ask finds out by itself.
+        const take = (): Promise<Taken> => this.#store.take(ids, waitMs > 0 ? options : { ...options, learns: false })
+        // Asking again is no wait for Redis beside the one for the trial.
+        const taken = await (look ? withoutBudget(take) : take())
+        if (taken.kind === 'key') return this.#ticket(taken, ring.get(taken.id) as ApiKey, demand)
+        const { retryAfterMs, deniedStatus } = taken
+        if (deniedStatus !== undefined && tried.size === 0) return { kind: 'exhausted', retryAfterMs, deniedStatus }
+        if (!taken.trialUnderWay || waitMs <= 0) break
+        // One that has tried keys waits for others than the rest do.
+        look ??= new TrialLook(tried.size === 0 ? this.#looks : new Map(), product.name)
+        await look.pause(waitMs)
+      }
+    } finally {
+      look?.end()
     }
     if (all.length === 0 && this.size > 0) return { kind: 'exhausted', retryAfterMs: 0, deniedStatus: 403 }
     return { kind: 'exhausted', ...(await this.#returnOf(demand)) }
