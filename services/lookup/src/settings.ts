@@ -53,7 +53,7 @@ export const settingsSchema = {
     }),
     FAILURE_MODE: choice(['closed', 'open'], {
       default: 'closed',
-      help: 'When there is no answer, not even a stale one: closed answers 503, open answers from the embedded database',
+      help: 'When there is no answer, not even a stale one: closed answers 503, open answers from the embedded database, though not to jobs, which wait',
     }),
   }),
   ...offlineSettings,

@@ -188,6 +188,19 @@ describe('when upstream gives no answer', () => {
     expect(reply.status).toBe(504)
   })
 
+  test.each([
+    { what: 'is away', behaviour: { kind: 'reset' }, status: 502 },
+    { what: 'limits every key', behaviour: { kind: '429-storm' }, status: 503 },
+  ] as const)('FAILURE_MODE=open has a batch that no client waits for wait while upstream $what', async (given) => {
+    const { url } = await start({ FAILURE_MODE: 'open' })
+    fake.behave(given.behaviour)
+    const post = { method: 'POST', body: '["8.8.8.8"]' }
+    const headers = { 'ipfleet-live-reserve': '10' }
+    const background = await client.ask(url, '/batch', { ...post, headers })
+    expect([background.status, background.headers['ipfleet-items']]).toEqual([given.status, 'error=1'])
+    expect(cacheStatus(await client.ask(url, '/batch', post))).toBe('ipfleet; detail=offline')
+  })
+
   test.each(['/AS15169', '/8.8.8.8/city'])('FAILURE_MODE=open makes up no answer to %s', async (path) => {
     const { url } = await start({ FAILURE_MODE: 'open' })
     fake.behave({ kind: 'reset' })

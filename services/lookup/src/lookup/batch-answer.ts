@@ -23,7 +23,10 @@ export interface BatchRequest extends BatchForm {
   readonly directives: CacheDirectives
   /** Of each API key's limit, from 0 to 1: left to look-ups that a client waits for. */
   readonly reserveShare: number
-  /** No client waits for it: it does not push out of memory what others ask for. */
+  /**
+   * No client waits for it: it does not push out of memory what others ask for, and the embedded database does not stand
+   * in for upstream.
+   */
   readonly isBackground: boolean
   /** Of an item that no key may ask now. */
   readonly exhaustedStatus: number

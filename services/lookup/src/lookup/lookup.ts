@@ -127,7 +127,9 @@ class Search {
       else toFind.set(query.target, query)
     })
     if (upstream && toFind.size > 0) await this.#find(toFind, upstream, results)
-    if (offline) this.#fillFromOffline(toFind, results, offline)
+    // A sender that can wait for upstream is told to.
+    const mayWait = upstream !== undefined && this.#terms.batch?.isBackground === true
+    if (offline && !mayWait) this.#fillFromOffline(toFind, results, offline)
     return results
   }
 
