@@ -73,7 +73,7 @@ function replyTo(
     case 'fail_over':
       return { ...invalid(status, fault ?? `status ${status}`), again: 'key' }
     case 'fail':
-      if (status >= 500) return { kind: 'failed', code: 'upstream_failed', status, detail: `status ${status}` }
+      if (status >= 500) return down(status, headers)
       return invalid(status, status < 300 && fault !== undefined ? fault : `unexpected status ${status}`)
   }
 }
@@ -81,6 +81,18 @@ function replyTo(
 /** IPinfo takes tokens in URLs, too. */
 function withoutToken(location: string): string {
   return location.replaceAll(/(?<=[?&])token=[^&#]*&?/gi, '').replace(/[?&]$/, '')
+}
+
+/** It may say for how long, in Retry-After: what the body of a page says is no message to clients. */
+function down(status: number, headers: IncomingHttpHeaders): Extract<Reply, { kind: 'failed' }> {
+  const seconds = retryAfterSeconds(headers, '', Date.now())
+  return {
+    kind: 'failed',
+    code: 'upstream_failed',
+    status,
+    detail: `status ${status}`,
+    ...(seconds !== undefined && { retryAfterSeconds: seconds }),
+  }
 }
 
 function invalid(status: number, detail: string): Extract<Reply, { kind: 'failed' }> {

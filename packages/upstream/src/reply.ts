@@ -45,6 +45,8 @@ type ReplyKind =
       readonly code: FailureCode
       readonly status?: number
       readonly detail: string
+      /** Of a status from 500 on, where it tells. */
+      readonly retryAfterSeconds?: number
       readonly again?: 'connection' | 'key'
     }
 

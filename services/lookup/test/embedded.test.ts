@@ -211,6 +211,12 @@ describe('when upstream gives no answer', () => {
     { what: 'cannot be reached', status: 502, behaviour: { kind: 'reset' }, retryAfter: /^$/ },
     { what: 'does not answer in time', status: 504, behaviour: { kind: 'hang' }, retryAfter: /^$/ },
     { what: 'limits every key', status: 503, behaviour: { kind: '429-storm' }, retryAfter: /^(?:5\d|60)$/ },
+    {
+      what: 'is down for a time that it tells',
+      status: 502,
+      behaviour: { kind: 'status', status: 503, headers: { 'retry-after': '77' } },
+      retryAfter: /^77$/,
+    },
   ] as const)('FAILURE_MODE=closed answers $status when it $what', async ({ status, behaviour, retryAfter }) => {
     const timeoutMs = behaviour.kind === 'hang' ? '2000' : '20000'
     const { url } = await start({ FAILURE_MODE: 'closed', REQUEST_TIMEOUT_MS: timeoutMs })

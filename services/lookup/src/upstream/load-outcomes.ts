@@ -27,12 +27,10 @@ export function withoutKeys(answer: UpstreamAnswer, redact: (text: string) => st
   return { ...answer, ...location, ...(shown !== text && { body: Buffer.from(shown) }) }
 }
 
-export const failureOf = ({ code, status, detail }: Extract<Reply, { kind: 'failed' }>, ticket: Ticket): Failure => ({
-  kind: 'failure',
-  code,
-  detail,
-  origin: originOf(ticket, status),
-})
+export const failureOf = (
+  { code, status, detail, retryAfterSeconds }: Extract<Reply, { kind: 'failed' }>,
+  ticket: Ticket,
+): Failure => ({ ...failed(code, retryAfterSeconds, originOf(ticket, status)), detail })
 
 export function originOf({ key }: Ticket, upstreamStatus: number | undefined): Origin {
   return upstreamStatus === undefined ? { keyId: key.id } : { keyId: key.id, upstreamStatus }
