@@ -1,3 +1,4 @@
+import type { Overview } from '../src/contract.ts'
 import { sentenceOf } from './ask.ts'
 import { confirmed } from './confirmed.ts'
 import { button, byId, element, setText } from './element.ts'
@@ -24,11 +25,17 @@ const stateWords: Readonly<Record<string, readonly [Tone, string]>> = {
 /** Lists of addresses: handed over by dropping them here, followed, read and summed up. */
 export class JobsPart {
   readonly #section = byId('jobs')
+  readonly #isReached: boolean
   readonly #mayChange: boolean
   readonly #note = sectionHead(this.#section, 'Jobs')
-  readonly #outcome = element('p', { class: 'outcome', role: 'status' })
+  readonly #outcome = element('p', { class: 'outcome', role: 'status', tabindex: -1 })
   readonly #summary = element('div', { 'aria-live': 'polite' })
   readonly #table: KeyedTable<Job>
+  readonly #absent = element(
+    'p',
+    { class: 'empty' },
+    'No bulk service is reached from here. Open the console by an edge that has a route for /jobs, once one runs.',
+  )
   readonly #jobs = new Map<string, Job>()
   readonly #followed = new Map<string, AbortController>()
   readonly #names = new Map(
@@ -37,21 +44,25 @@ export class JobsPart {
   /** What went wrong when the jobs were asked for. */
   #notListed = ''
 
-  /** @param mayChange whether lists may be handed over, and jobs ended */
-  constructor(isServed: boolean, mayChange: boolean) {
+  /**
+   * @param isReached whether /jobs leads to bulk, where there is one
+   * @param mayChange whether lists may be handed over, and jobs ended
+   */
+  constructor(isReached: boolean, mayChange: boolean) {
+    this.#isReached = isReached
     this.#mayChange = mayChange
     this.#table = this.#createTable()
-    if (!isServed) {
-      this.#section.append(
-        element(
-          'p',
-          { class: 'empty' },
-          'No bulk service is reached from here. Open the console by an edge that has a route for /jobs, once one runs.',
-        ),
-      )
+  }
+
+  /** Shows jobs once bulk has come; they stay when it is away for a while. */
+  update({ replicas }: Pick<Overview, 'replicas'>): void {
+    if (this.#table.view.isConnected) return
+    if (!this.#isReached || !replicas.some(({ service, state }) => service === 'bulk' && state !== 'gone')) {
+      if (!this.#absent.isConnected) this.#section.append(this.#absent)
       return
     }
-    if (mayChange) this.#section.append(this.#dropZone())
+    this.#absent.remove()
+    if (this.#mayChange) this.#section.append(this.#dropZone())
     this.#section.append(this.#outcome, this.#table.view, this.#summary, this.#tokenForm())
     void this.#refresh()
     document.addEventListener('visibilitychange', () => this.#onSeen())
@@ -225,10 +236,16 @@ export class JobsPart {
   async #end(id: string, name: string): Promise<void> {
     const job = this.#jobs.get(id)
     // The button says Cancel until the moment at which the job ends.
-    if (job !== undefined && hasEnded(job) && !(await this.#isSureToRemove(name))) return
+    const isRemoval = job !== undefined && hasEnded(job)
+    if (isRemoval && !(await this.#isSureToRemove(name))) return
     await this.#tried(this.#say(''), async () => {
       this.#followed.get(id)?.abort()
       await client.deleteJob(id)
+      if (isRemoval) {
+        this.#say(`${name} is removed.`)
+        // The row takes the focus with it.
+        this.#outcome.focus()
+      }
       await this.#refresh()
     })
   }

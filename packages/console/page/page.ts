@@ -33,8 +33,11 @@ function showFleet(session: Session): void {
   const mayChange = session.role === 'admin'
   const verdict = new VerdictPart()
   const [flow, keys, fleet] = [new FlowPart(mayChange), new KeysPart(mayChange), new FleetPart()]
-  const [clients, sources] = [new ClientsPart(), new SourcesPart()]
-  const later: (() => unknown)[] = [() => new JobsPart(session.features.jobs, mayChange), () => new AddressPart()]
+  const [clients, sources, jobs] = [
+    new ClientsPart(),
+    new SourcesPart(),
+    new JobsPart(session.features.jobs, mayChange),
+  ]
   const updates: readonly ((overview: Overview) => void)[] = [
     (overview) => setClock(overview.at),
     (overview) => verdict.update(overview.verdict),
@@ -43,6 +46,7 @@ function showFleet(session: Session): void {
     (overview) => fleet.update(overview),
     (overview) => clients.update(overview.clients),
     (overview) => sources.update(overview.sources),
+    (overview) => jobs.update(overview),
   ]
   const live = new LiveOverview({
     onOverview: (overview) => inTurn(updates.map((update) => () => update(overview))),
@@ -53,7 +57,7 @@ function showFleet(session: Session): void {
     onLoggedOut: () => location.reload(),
   })
   for (const id of ['console', 'parts']) byId(id).hidden = false
-  inTurn(later)
+  inTurn([() => new AddressPart()])
   live.open()
   setInterval(tickCountdowns, 1000)
   const who = session.role === 'admin' ? 'everything can be changed' : 'nothing can be changed'

@@ -166,7 +166,7 @@ async function featuresOf(deps: ConsoleDeps, overviews: Overviews, req: Request)
   const has = (name: string): boolean => replicas.some(({ service, state }) => service === name && state !== 'gone')
   return {
     // A replica that is asked directly has no jobs behind it.
-    jobs: has('bulk') && isForwarded(req),
+    jobs: isForwarded(req),
     egress: has('egress'),
     edge: has('edge'),
     keys: keys.length > 0,

@@ -21,7 +21,7 @@ export interface Session {
 export type Role = 'admin' | 'read'
 
 export interface Features {
-  /** The bulk service is reached at `/jobs` of the same origin. */
+  /** The bulk service is reached at `/jobs` of the same origin, where there is one: it may come later. */
   readonly jobs: boolean
   readonly egress: boolean
   readonly edge: boolean

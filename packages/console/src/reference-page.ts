@@ -75,6 +75,7 @@ export function referencePage(description: Description): string {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${info.title}: endpoints</title>
+        <link rel="icon" href="/console/icon.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="/console/reference.css" />
       </head>
       <body>

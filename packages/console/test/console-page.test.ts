@@ -17,6 +17,12 @@ const hasChromium = await isInstalled('chromium', 'what the page shows is not te
 const hostile = '<img src=x onerror="globalThis.wasRun=1"><script>globalThis.wasRun=1</script>"\'&amp;'
 const smallFleet = (): Overview => bigFleet(0, { keys: 2, replicas: 2 })
 
+function fleetWithBulk(): Overview {
+  const fleet = smallFleet()
+  const bulk = fleet.replicas.slice(0, 1).map((row) => ({ ...row, id: 'bulk-1', service: 'bulk' as const }))
+  return { ...fleet, replicas: [...fleet.replicas, ...bulk] }
+}
+
 let browser: Browser
 beforeAll(async () => {
   if (hasChromium) browser = await launchBrowser()
@@ -140,6 +146,17 @@ function hostileFleet(): Overview {
       expect(await accessibilityFindings(page)).toEqual([])
     }))
 
+  test('has a reference that is accessible, also in the dark and on a phone', async () => {
+    using fake = await FakeConsole.start({ overview: smallFleet })
+    const page = await steadyPage(browser, { colorScheme: 'dark', viewport: { width: 360, height: 800 } })
+    const missing: string[] = []
+    page.on('response', (response) => void (response.ok() || missing.push(response.url())))
+    await page.goto(`${fake.url}/reference`)
+    expect(await accessibilityFindings(page)).toEqual([])
+    expect(missing).toEqual([])
+    await page.close()
+  })
+
   test('benches a key once that is confirmed, with the CSRF token', async () => {
     const [key] = smallFleet().keys
     if (key === undefined) throw new Error('no key')
@@ -237,7 +254,7 @@ function hostileFleet(): Overview {
   test('opens in a browser that keeps nothing for it', () => {
     const script = `for (const name of ['localStorage', 'sessionStorage'])
       Object.defineProperty(window, name, { get() { throw new DOMException('Access is denied', 'SecurityError') } })`
-    return withPage({ overview: smallFleet, jobs: new FakeJobs().answer, script }, async (page) => {
+    return withPage({ overview: fleetWithBulk, jobs: new FakeJobs().answer, script }, async (page) => {
       await page.getByText('No jobs yet.').waitFor()
       await page.getByRole('button', { name: 'Dark' }).click()
       await page.getByRole('button', { name: 'Light' }).waitFor()
@@ -274,7 +291,7 @@ function hostileFleet(): Overview {
     const jobs = new FakeJobs()
     // What a browser leaves out where the page is no secure context.
     const script = `delete Crypto.prototype.randomUUID`
-    await withPage({ overview: smallFleet, jobs: jobs.answer, script }, async (page) => {
+    await withPage({ overview: fleetWithBulk, jobs: jobs.answer, script }, async (page) => {
       await page.locator('#list').setInputFiles(listFile('bad.csv'))
       await page.getByText('No column has addresses').waitFor()
       jobs.add('another', 'completed')
@@ -290,7 +307,7 @@ function hostileFleet(): Overview {
   test('follows a job while it is seen, and until the job is no more', async () => {
     const jobs = new FakeJobs()
     jobs.add('one', 'running')
-    await withPage({ overview: smallFleet, jobs: jobs.answer }, async (page) => {
+    await withPage({ overview: fleetWithBulk, jobs: jobs.answer }, async (page) => {
       await until(() => jobs.streams.size === 1)
       await setHidden(page, true)
       await until(() => jobs.streams.size === 0)
@@ -303,10 +320,25 @@ function hostileFleet(): Overview {
     })
   })
 
+  test('shows jobs once a bulk service has come, and goes on when it is away for a while', async () => {
+    const jobs = new FakeJobs()
+    jobs.add('one', 'completed')
+    let overview = smallFleet
+    await withPage({ overview: () => overview(), jobs: jobs.answer, intervalMs: 100 }, async (page) => {
+      await page.getByText(/^No bulk service is reached/).waitFor()
+      overview = fleetWithBulk
+      await page.locator('#jobs tbody tr').filter({ hasText: 'one' }).waitFor()
+      expect(await page.getByText(/^No bulk service is reached/).count()).toBe(0)
+      overview = smallFleet
+      await page.locator('#fleet tbody tr').filter({ hasText: 'bulk-1' }).waitFor({ state: 'detached' })
+      await page.locator('#jobs tbody tr').filter({ hasText: 'one' }).waitFor()
+    })
+  })
+
   test('removes a job with its results once that is confirmed', async () => {
     const jobs = new FakeJobs()
     jobs.add('one', 'completed')
-    await withPage({ overview: smallFleet, jobs: jobs.answer }, async (page) => {
+    await withPage({ overview: fleetWithBulk, jobs: jobs.answer }, async (page) => {
       const remove = page.locator('#jobs').getByRole('button', { name: /^Remove/ })
       await remove.click()
       await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
@@ -315,6 +347,8 @@ function hostileFleet(): Overview {
       await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
       await page.getByText('No jobs yet.').waitFor()
       expect(jobs.jobs).toEqual([])
+      // The keyboard goes on from there, and not from the top of the page.
+      await until(async () => (await page.evaluate(`document.activeElement.textContent`)) === 'one is removed.')
     })
   })
 })

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { AnsweredQuery, ConsoleKey, Overview, Session } from '../src/contract.ts'
 import { PageFiles } from '../src/page-files.ts'
+import { readReference } from '../src/reference-routes.ts'
 
 export interface FakeConsoleOptions {
   readonly session?: Partial<Session>
@@ -81,6 +82,7 @@ export class FakeConsole implements Disposable {
     else if (path === '/api/overview') this.#json(response, this.#options.overview())
     else if (path === '/api/events') this.#stream(response)
     else if (path === '/api/lookup') this.#json(response, this.#options.answered ?? answered)
+    else if (path === '/reference') response.setHeader('Content-Type', 'text/html').end(readReference())
     else this.#file(path, response)
   }
 
