@@ -30,9 +30,13 @@ function sourceMetrics(metrics: Metrics, { record, sources }: MetricsDeps): void
       'source',
     )
   bySource('ipfleet_egress_source_requests_total', 'Requests by source address.', (use) => use.requests)
-  bySource('ipfleet_egress_source_failures_total', 'Of them, those that failed.', (use) => use.failures)
+  bySource('ipfleet_egress_source_failures_total', 'Requests that failed, by source address.', (use) => use.failures)
   bySource('ipfleet_egress_source_connects_total', 'Connections made by source address.', (use) => use.connects)
-  bySource('ipfleet_egress_source_connect_seconds_total', 'Time to make them.', (use) => use.connectMs / 1000)
+  bySource(
+    'ipfleet_egress_source_connect_seconds_total',
+    'Time to make connections, by source address.',
+    (use) => use.connectMs / 1000,
+  )
   scrapedCounter(
     metrics,
     'ipfleet_egress_source_bytes_total',

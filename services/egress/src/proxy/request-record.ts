@@ -6,6 +6,7 @@ import { authorityOf, type Target } from '@ipfleet/net/target.ts'
 import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { TunnelReport } from '@ipfleet/proxy/http1/tunnels.ts'
+import { loggedPath } from '@ipfleet/telemetry/access-line.ts'
 import { logFlatLine } from '@ipfleet/telemetry/flat-line.ts'
 import type { HistogramSeries, HotHistogram } from '@ipfleet/telemetry/hot-metrics.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
@@ -89,6 +90,8 @@ export class RequestContext {
 const methods = ['CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', SOCKS5, 'other'] as const
 const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 const labels = { method: methods, status: classes } as const
+/** From a refusal to what lasts longer than CONNECT_TIMEOUT_MS and ANSWER_TIMEOUT_SECONDS. */
+const bucketsMs = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000]
 const methodIndex = new Map<string, number>(methods.map((method, index) => [method, index]))
 
 const tunnelEnds = ['closed', 'broken', 'idle', 'limit', 'stopped'] as const
@@ -121,6 +124,7 @@ export class RequestRecord {
       name: 'ipfleet_egress_request_duration_seconds',
       help: 'Time to the end of an answer, or until a tunnel stands, by method and status class.',
       labels,
+      bucketsMs,
     })
   }
 
@@ -194,7 +198,7 @@ export class RequestRecord {
       trace_id: trace?.traceId,
       method,
       target: authority,
-      path: method === 'CONNECT' || method === SOCKS5 ? undefined : path.split('?', 1)[0],
+      path: method === 'CONNECT' || method === SOCKS5 ? undefined : loggedPath(path),
       status,
       latency_us: Math.round(durationMs * 1000),
       client,
@@ -206,8 +210,11 @@ export class RequestRecord {
     const isOurs = refusal?.status === 'proxy_internal_error'
     if (isOurs) this.#logger.error({ ...fields, err: refusal.error.cause }, 'request')
     else {
-      const isWarning = status === 429 || status === 503
-      logFlatLine(this.#logger, isWarning ? 'warn' : 'info', status === 429 ? 'rate limited' : 'request', fields)
+      // Those of an origin are daily business.
+      const ours = refusal === undefined ? undefined : status
+      const isLimited = ours === 429
+      const isWarning = isLimited || ours === 503
+      logFlatLine(this.#logger, isWarning ? 'warn' : 'info', isLimited ? 'rate limited' : 'request', fields)
     }
   }
 }
