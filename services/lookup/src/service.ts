@@ -143,7 +143,8 @@ export class Replica {
     registerMetrics({ metrics, record, memory, fleet, upstream, health, offline: this.#offline?.db })
     const clients = this.#clients
     if (clients) registerClientMetrics(metrics, clients)
-    const ownStats = async () => statsOf(record, memory, upstream?.client.failures ?? 0, await health.keys())
+    const upstreamErrors = (): number => upstream?.providers.reduce((sum, { client }) => sum + client.failures, 0) ?? 0
+    const ownStats = async () => statsOf(record, memory, upstreamErrors(), await health.keys())
     const fleetStats = fleet.redis && new FleetStats(fleet.redis.state, fleet.redis.subscriber, ownStats)
     const memoryHits = new MemoryHits({ memory, record, accessLog, clients })
     const lookups = this.#routesDeps(lookup, record)

@@ -99,6 +99,25 @@ test.each<[string, Behaviour]>([
   expect(reply.json()).toEqual(Object.fromEntries(items.map((ip) => [ip, expect.objectContaining({ ip })])))
 })
 
+test('the second is asked with keys that come with a later KEYS_FILE, and its failures are counted', async () => {
+  const file = join(folder, 'later-keys')
+  await writeFile(file, 'test-key-1\n')
+  const env = { PROVIDER: 'ipinfo,ipasis', KEYS_FILE: file, IPASIS_BASE_URL: second.url, BREAKER_MIN_CALLS: '10000' }
+  await using later = await startLocalFleet({ keys: [], env })
+  later.fake.behave({ kind: 'status', status: 500 })
+  expect((await later.ask(`/${fresh()}`)).status).toBe(502)
+  await writeFile(file, 'test-key-1\npasis-key-1 provider=ipasis\n')
+  await until(async () => cacheStatus(await later.ask(`/${fresh()}`)).includes('fallback'))
+  const errors = async (): Promise<number> =>
+    ((await later.ask('/stats')).json() as { upstream_errors: number }).upstream_errors
+  const before = await errors()
+  const heal = second.behave({ kind: 'status', status: 500 })
+  expect((await later.ask(`/${fresh()}`)).status).toBe(502)
+  heal()
+  // One of each.
+  expect((await errors()) - before).toBe(2)
+})
+
 test('health, statistics and gauges count the keys of both', async () => {
   const counts = { total: 3, active: 3, cooling: 0 }
   await until(async () => {

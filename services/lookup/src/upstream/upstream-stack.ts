@@ -60,11 +60,14 @@ export function upstreamStack(settings: LookupSettings, fleet: Fleet, logger: Lo
       },
       logger,
     )
-  const partsOf = (one: ChosenProvider): ProviderStack | undefined => {
+  const partsOf = (one: ChosenProvider, mayGetKeys: boolean): ProviderStack | undefined => {
     const keys = keysOf(one)
-    return keys.keys.length === 0 ? undefined : providerStack(settings, fleet, { chosen: one, keys, freshFor })
+    if (keys.keys.length === 0 && !mayGetKeys) return undefined
+    return providerStack(settings, fleet, { chosen: one, keys, freshFor })
   }
-  const [first, second] = [partsOf(chosen.first), chosen.second && partsOf(chosen.second)]
+  const first = partsOf(chosen.first, false)
+  // KEYS_FILE may name keys of the second later.
+  const second = chosen.second && partsOf(chosen.second, first !== undefined && settings.KEYS_FILE !== undefined)
   const leading = first ?? second
   return leading && fleetUpstream(settings, fleet, { first: leading, second: first && second, freshFor })
 }
