@@ -156,6 +156,7 @@ export class Edge implements Serving<EdgeConfig> {
         isTrusted,
         tracer,
         record,
+        onOwnAnswer: (answer) => this.#stalls.addUnread(answer, this.#config.server.sendTimeoutMs),
       }),
       onRefused: accessLog.refused,
       isTrusted,

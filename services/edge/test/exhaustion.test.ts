@@ -44,9 +44,14 @@ afterEach(() => {
 
 const largeBytes = 100_000_000
 
+/** An answer that leaves in one write. */
+const mediumBytes = 15_000
+
 /** To `/large` with zeros, as fast as they are taken; to everything else with what was asked. */
 function answer(request: Parameters<typeof echo>[0], socket: Socket): void {
   if (request.target === '/large') pour(socket, largeBytes)
+  else if (request.target === '/medium')
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${mediumBytes}\r\n\r\n${'x'.repeat(mediumBytes)}`)
   else echo(request, socket)
 }
 
@@ -68,6 +73,10 @@ function pour(socket: Socket, bytes: number): void {
 
 function residentBytes({ pid }: RunningEdge): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+async function openConnections({ port }: RunningEdge): Promise<number> {
+  return Number(/^ipfleet_edge_open_connections (\d+)$/m.exec((await ask(port, '/metrics')).body)?.[1])
 }
 
 async function openWires(count: number, bytes: string, { port } = edge): Promise<Wire[]> {
@@ -172,6 +181,18 @@ describe('clients that do not read', () => {
       await wire.ended
       expect(wire.text.length).toBeLessThan(largeBytes)
     }
+  })
+
+  test('thousands of answers that are small: they are not kept after send_timeout either', async () => {
+    const count = 2000
+    const [wire] = await openWires(1, `POST /medium HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`.repeat(count))
+    wire?.socket.pause()
+    await until(() => backend.requests.some(({ target }) => target === '/medium'))
+    // The one that asks this.
+    await until(async () => (await openConnections(edge)) === 1)
+    wire?.socket.resume()
+    await wire?.ended
+    expect(wire?.text.length).toBeLessThan(count * mediumBytes)
   })
 
   test('who reads slowly, but does read, gets all of it', async () => {

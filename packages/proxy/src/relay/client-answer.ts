@@ -10,7 +10,7 @@ export interface ClientAnswer {
   readonly begun: boolean
   /** Whether the client has left. */
   readonly gone: boolean
-  /** Whether the client has not taken yet what was written. */
+  /** Whether the client is there and has not taken yet what was written. */
   readonly pending: boolean
   interim(status: number, fields: RawFields): void
   /** The head with the complete body. */

@@ -34,8 +34,7 @@ export class H1Answer implements ClientAnswer {
   }
 
   get pending(): boolean {
-    // Node writes at the end of the turn; what is small then finds room in the kernel.
-    return (this.#res.socket?.writableLength ?? 0) > maxInOneWrite
+    return !this.gone && !this.#res.writableFinished
   }
 
   interim(status: number, fields: RawFields): void {

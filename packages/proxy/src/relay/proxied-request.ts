@@ -141,7 +141,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     if (this.#upload?.complete === false) this.#giveUpUpload()
     if (upgrade) answer.closeAfter()
     answer.error(error, this.refusalFields(error))
-    this.#end(error.status, 'refused')
+    this.#done(error.status, 'refused')
   }
 
   drained(): void {
@@ -163,7 +163,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     if (whole === undefined) answer.head(head, fields)
     else {
       answer.whole(head, fields, whole)
-      this.#done()
+      this.#done(head.status, 'answered')
     }
   }
 
@@ -176,7 +176,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
   ended(trailers: RawFields): void {
     if (this.#upload?.complete === false) this.#giveUpUpload()
     this.client.answer.end(trailers)
-    this.#done()
+    this.#done(this.#status, 'answered')
   }
 
   switched(head: AnswerHead, socket: Duplex, fromServer: Buffer): void {
@@ -248,10 +248,10 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
   }
 
   /** All of the answer has been handed over; if the client takes its time over it, it is watched. */
-  #done(): void {
+  #done(status: number, end: RelayEnd): void {
     this.#exchange = undefined
     if (this.client.answer.pending) this.#unread()
-    this.#end(this.#status, 'answered')
+    this.#end(status, end)
   }
 
   #unread(): void {

@@ -78,10 +78,11 @@ export function offerOf(
     if (onDeclined) {
       offer.detach()
       onDeclined()
-      return
+    } else {
+      res.detachSocket(socket)
+      socket.destroySoon()
     }
-    res.detachSocket(socket)
-    socket.destroySoon()
+    res.emit('close')
   })
   return { res, offer }
 }

@@ -9,7 +9,7 @@ import { ForwardedHeaders } from '@ipfleet/proxy/forwarded-headers.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
 import type { SharedQuota } from '@ipfleet/proxy/http1/shared-quota.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
-import type { ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-answer.ts'
+import type { AnswerStart, ClientAnswer, UpgradeOffer } from '@ipfleet/proxy/relay/client-answer.ts'
 import type { ProxiedClient } from '@ipfleet/proxy/relay/relay-types.ts'
 import type { AccessLog } from '@ipfleet/telemetry/access-log.ts'
 import { failureOf } from '@ipfleet/telemetry/failure-fields.ts'
@@ -41,6 +41,8 @@ export interface Client {
 export interface RequestWatch {
   readonly tracer: Tracer
   readonly record: Pick<RequestRecord, 'requestEnded'>
+  /** Told of each answer of our own when all of it has been handed over, which the client may leave unread. */
+  readonly onOwnAnswer: (answer: ClientAnswer) => void
 }
 
 export interface RequestEnd {
@@ -75,12 +77,12 @@ export class RequestContext implements ProxiedClient {
   /** Asked by those who operate the edge or its backends, not by a client. */
   isProbe: boolean
   readonly #arrivedMs: number
-  readonly #record: RequestWatch['record']
+  readonly #watch: RequestWatch
   #memory: SharedQuota | undefined
   #headBytes = 0
 
   /** @param arrivedMs `performance.now()` */
-  constructor({ req, answer, upgrade }: Incoming, client: Client, arrivedMs: number, { tracer, record }: RequestWatch) {
+  constructor({ req, answer, upgrade }: Incoming, client: Client, arrivedMs: number, watch: RequestWatch) {
     this.req = req
     this.answer = answer
     this.upgrade = upgrade
@@ -94,9 +96,9 @@ export class RequestContext implements ProxiedClient {
     this.answerFields = [REQUEST_ID, this.id]
     const parent = parseTraceparent(this.fields.traceparent)
     const { id, method, target } = this
-    this.span = beginServerSpan(tracer, { id, method, target, client: client.address, parent })
+    this.span = beginServerSpan(watch.tracer, { id, method, target, client: client.address, parent })
     this.traceId = (this.span?.context ?? parent)?.traceId
-    this.#record = record
+    this.#watch = watch
   }
 
   get subject(): string {
@@ -126,15 +128,22 @@ export class RequestContext implements ProxiedClient {
   refuse(error: ProxyError, fields: RawFields = []): void {
     this.#dropBody()
     this.answer.error(error, [...this.answerFields, ...fields])
+    this.#watch.onOwnAnswer(this.answer)
     this.end({ status: error.status, error })
+  }
+
+  /** An answer of our own that is no error. HEAD gets its fields only. */
+  answerWhole(start: Omit<AnswerStart, 'framing'>, fields: RawFields, body: Buffer): void {
+    const all = [...fields, 'Content-Length', String(body.length), ...this.answerFields]
+    this.answer.whole(start, all, this.method === 'HEAD' ? Buffer.alloc(0) : body)
+    this.#watch.onOwnAnswer(this.answer)
+    this.end({ status: start.status })
   }
 
   /** To an OPTIONS that is about this server, or may not be passed on any more. */
   answerOptions(): void {
     this.#dropBody()
-    const fields = ['Allow', allowedMethods, 'Content-Length', '0', ...this.answerFields]
-    this.answer.whole({ status: 200, reason: 'OK' }, fields, Buffer.alloc(0))
-    this.end({ status: 200 })
+    this.answerWhole({ status: 200, reason: 'OK' }, ['Allow', allowedMethods], Buffer.alloc(0))
   }
 
   end(end: RequestEnd): void {
@@ -142,7 +151,7 @@ export class RequestContext implements ProxiedClient {
     this.#memory = undefined
     const { status, error, backend, retries = 0 } = end
     if (this.span) endServerSpan(this.span, { status, backend, retries, code: error?.code, probe: this.isProbe })
-    this.#record.requestEnded(this, end)
+    this.#watch.record.requestEnded(this, end)
   }
 
   /** The rest of a body is not waited for. */

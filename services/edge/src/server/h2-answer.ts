@@ -40,7 +40,7 @@ export class H2Answer implements ClientAnswer {
   }
 
   get pending(): boolean {
-    return this.#stream.writableLength > 0
+    return !this.gone && this.#stream.writableLength > 0
   }
 
   interim(status: number, fields: RawFields): void {

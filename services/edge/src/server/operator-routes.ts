@@ -60,10 +60,7 @@ export class OperatorRoutes {
 }
 
 function send(context: RequestContext, { status, contentType, body: text }: ProbeReply): void {
-  const body = Buffer.from(text)
-  const fields = ['Content-Type', contentType, 'Content-Length', String(body.length), 'Cache-Control', 'no-store']
-  fields.push(...context.answerFields)
   const reason = status === 200 ? 'OK' : 'Service Unavailable'
-  context.answer.whole({ status, reason }, fields, context.method === 'HEAD' ? Buffer.alloc(0) : body)
-  context.end({ status })
+  const fields = ['Content-Type', contentType, 'Cache-Control', 'no-store']
+  context.answerWhole({ status, reason }, fields, Buffer.from(text))
 }
