@@ -70,6 +70,8 @@ export interface AuthenticatorDeps {
 /** Ten at once, and one more every six seconds. Checks in flight count beyond that, and delay the next. */
 const failures: TokenBucket = { kind: 'token-bucket', burst: 10, refillPerSecond: 10 / 60 }
 const noUsers: Users = new Map()
+/** No user of the file has it. */
+const nameOfNone = ''
 
 /** Authenticates clients. With neither credentials nor a file, all clients are let in. */
 export class Authenticator extends EventEmitter<{ denied: [client: string, denied: Denied] }> {
@@ -154,16 +156,16 @@ export class Authenticator extends EventEmitter<{ denied: [client: string, denie
   }
 
   #judge(given: ProxyCredentials, users: Users, subject: string): Verdict | Promise<Verdict> {
-    const main = this.#deps.credentials
     const name = this.#nameOf(given, users)
     const user = name.kind === 'unknown_user' ? given.user : name.user
-    if (name.kind === 'unknown_user' ? users.size === 0 : user === main?.user) {
-      return this.#counted(subject, this.#concluded(name, this.#isMainPassword(given), undefined))
+    const isMain = name.kind !== 'unknown_user' && user === this.#deps.credentials?.user
+    const isFast = isMain || users.size === 0
+    const isRight = isFast ? this.#isMainPassword(given) : this.#passwords.isKnown(users, user, given.password)
+    // Beside users of a file, a wrong password of PROXY_USER costs a hash too: that it did not would tell the name.
+    if (isRight || users.size === 0) {
+      return this.#counted(subject, this.#concluded(name, isRight, isMain ? undefined : users.get(user)))
     }
-    if (this.#passwords.isKnown(users, user, given.password)) {
-      return this.#counted(subject, this.#concluded(name, true, users.get(user)))
-    }
-    return this.#judgeSlowly({ user, password: given.password }, name, users, subject)
+    return this.#judgeSlowly({ user: isMain ? nameOfNone : user, password: given.password }, name, users, subject)
   }
 
   async #judgeSlowly(given: ProxyCredentials, name: SessionName, users: Users, subject: string): Promise<Verdict> {
