@@ -244,6 +244,17 @@ describe('quotas', () => {
     expect(await pool.read()).toEqual([{ id: a.id, state: 'cooling', reason: 'limited', remainingMs: 10_000 }])
   })
 
+  test('a key that has had its units of the day is exhausted until midnight, whatever its account has left', async () => {
+    jest.spyOn(Date, 'now').mockReturnValue(Date.UTC(2026, 10, 30, 18))
+    store = new LocalKeyStore(clock, { trialMs: 60_000 })
+    const pool = new KeyPool([{ ...a, maxPerDay: 2 }, b], store, times, clock)
+    for (let turn = 0; turn < 2; turn += 1) await ticketOf(pool, a.id)
+    const atMaximum = { id: a.id, state: 'cooling', reason: 'exhausted', remainingMs: 6 * 3_600_000 }
+    expect(await pool.read()).toEqual([atMaximum, { id: b.id, state: 'active' }])
+    await pool.refilled(a.id)
+    expect(await pool.read()).toMatchObject([atMaximum, { state: 'active' }])
+  })
+
   test('a 429 whose fields say when the window ends rests the key until then', async () => {
     const pool = poolOf(a)
     await pool.limited(await ticketFrom(pool), { ...limit, seen: { remaining: 0, resetSeconds: 42 } })

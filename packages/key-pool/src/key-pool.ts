@@ -203,6 +203,12 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return forMs
   }
 
+  /** Its account has something left: the month has turned, or the operator has bought more. */
+  async refilled(id: string): Promise<void> {
+    const [state] = await this.#store.read([id])
+    if (state?.state === 'cooling' && state.reason === 'exhausted') await this.release(id)
+  }
+
   /** The key may be used again at once, whatever kept it from that. */
   async release(id: string): Promise<void> {
     await this.#store.release(id)
@@ -236,9 +242,20 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
     return this.#evidence.isProven(ticket)
   }
 
-  /** A key that rests for plain look-ups is cooling; one that goes on beyond its plan is not. */
+  /**
+   * A key that rests for plain look-ups is cooling, as is one that has had its units of the day; one that goes on beyond
+   * its plan is not.
+   */
   async read(): Promise<KeyState[]> {
-    return (await this.#store.read(this.#ring.ids, this.#ring.payers)).map(withCoreProduct)
+    const { ids, payers, maxPerDay } = this.#ring
+    const states = (await this.#store.read(ids, payers)).map(withCoreProduct)
+    return Promise.all(
+      states.map(async (state): Promise<KeyState> => {
+        if (state.state === 'cooling' || !maxPerDay.has(state.id)) return state
+        const { retryAfterMs } = await this.#store.returnOf([state.id], { payers, maxPerDay })
+        return retryAfterMs > 0 ? { ...state, state: 'cooling', reason: 'exhausted', remainingMs: retryAfterMs } : state
+      }),
+    )
   }
 
   quotas(): Promise<KeyQuota[]> {

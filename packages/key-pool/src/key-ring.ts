@@ -9,7 +9,9 @@ export class KeyRing {
   readonly ids: readonly string[]
   /** Those that go on beyond what their plan pays for. */
   readonly payers: ReadonlySet<string>
-  readonly #operators: Required<Pick<TakeOptions, 'weights' | 'payers' | 'maxPerDay'>>
+  /** Units that a key may be used for in a day. */
+  readonly maxPerDay: ReadonlyMap<string, number>
+  readonly #weights: ReadonlyMap<string, number>
   readonly #byId: ReadonlyMap<string, ApiKey>
   /** Of products of which declarations say nothing. */
   readonly #undeclared: DeclaredKeys
@@ -23,11 +25,10 @@ export class KeyRing {
     this.ids = [...this.#byId.keys()]
     this.#undeclared = { mayAsk: this.ids, declared: new Set() }
     this.payers = new Set(idsOf(this.keys.filter(({ overage }) => overage === 'pay')))
-    this.#operators = {
-      weights: new Map(this.keys.map(({ id, weight = 1 }) => [id, weight])),
-      payers: this.payers,
-      maxPerDay: new Map(this.keys.flatMap(({ id, maxPerDay }) => (maxPerDay === undefined ? [] : [[id, maxPerDay]]))),
-    }
+    this.maxPerDay = new Map(
+      this.keys.flatMap(({ id, maxPerDay }) => (maxPerDay === undefined ? [] : [[id, maxPerDay]])),
+    )
+    this.#weights = new Map(this.keys.map(({ id, weight = 1 }) => [id, weight]))
   }
 
   get(id: string): ApiKey | undefined {
@@ -50,7 +51,9 @@ export class KeyRing {
   optionsFor({ product = coreProduct, ...cost }: Demand): TakeOptions {
     return {
       ...cost,
-      ...this.#operators,
+      weights: this.#weights,
+      payers: this.payers,
+      maxPerDay: this.maxPerDay,
       declared: this.#keysFor(product).declared,
       products: neededProducts(product),
       learns: product.kind === 'module' && product.batchOf === undefined,

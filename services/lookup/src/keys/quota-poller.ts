@@ -97,17 +97,9 @@ export class QuotaPoller {
       await this.#noteFeatures(key.id, account, features)
       if (account.kind === 'unlimited') this.#unlimited.add(key.id)
       if (account.kind !== 'quota') continue
-      await this.#releaseIfFull(key, account.quota.remaining)
+      if (account.quota.remaining >= 1) await this.#deps.pool.refilled(key.id)
       await this.#deps.pool.noteAccount(key.id, account.quota, before.get(key.id)?.taken ?? 0)
     }
-  }
-
-  /** The month has turned, or the operator has bought more. */
-  async #releaseIfFull({ id }: ApiKey, remaining: number): Promise<void> {
-    if (remaining < 1) return
-    const { pool } = this.#deps
-    const state = (await pool.read()).find((one) => one.id === id)
-    if (state?.state === 'cooling' && state.reason === 'exhausted') await pool.release(id)
   }
 
   /** A key has met a 429: is its quota gone? */
