@@ -138,6 +138,19 @@ describe('what is for one client is not kept', () => {
     expect(fleet.fake.calls).toHaveLength(3)
   })
 
+  test.each([
+    ['text/html', 'sandbox'],
+    ['image/svg+xml', 'sandbox'],
+    ['text/plain; charset=utf-8', undefined],
+    ['application/json', undefined],
+  ])('a page of upstream of the type %s may run no scripts in the place of the console', async (type, policy) => {
+    const headers = { 'content-type': type }
+    fleet.fake.behave({ kind: 'status', status: 200, body: '{}', headers })
+    const reply = await fleet.ask('/pricing')
+    expect([reply.status, reply.headers['content-type']]).toEqual([200, type])
+    expect(reply.headers['content-security-policy']).toBe(policy)
+  })
+
   test.each(['/account', '/me;a'])('%s is asked for each of those who wait at the same time', async (path) => {
     fleet.fake.behave({ kind: 'status', status: 200, body: { account: 'of a key' } })
     const gate = fleet.fake.hold()

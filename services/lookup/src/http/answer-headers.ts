@@ -30,8 +30,13 @@ export function answerHeaders(
   const fields = ['Content-Type', contentType, 'Content-Length', String(length)]
   if (coding !== undefined) fields.push('Content-Encoding', coding)
   if (location !== undefined) fields.push('Location', location)
+  // A web page of upstream, at a path that only that knows, is of the console's origin to a browser.
+  if (!inertType.test(contentType)) fields.push('Content-Security-Policy', 'sandbox')
   return tellAbout(fields, entry, source, nowMs, form)
 }
+
+/** What a browser takes for data, and runs no scripts of; those of JSONP are run by the page that asks for them. */
+const inertType = /^(?:application\/json|text\/plain|text\/javascript)(?:;|$)/
 
 /** The fields of a 304: what the 200 would say about the answer, without what describes a body (RFC 9110 §15.4.5). */
 export function notModifiedHeaders(
