@@ -41,7 +41,8 @@ async function withPage(
   if (script !== undefined) await page.addInitScript(script)
   await page.goto(fake.url)
   await page.getByText('Live', { exact: true }).waitFor()
-  await page.locator('#keys tbody tr').first().waitFor()
+  // One part is drawn after the other.
+  for (const part of ['#keys', '#fleet']) await page.locator(`${part} tbody tr`).first().waitFor()
   await act(page, fake)
   await page.close()
 }
