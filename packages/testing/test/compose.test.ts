@@ -333,8 +333,8 @@ withCompose('docker-compose --profile demo up -d --scale lookup=4', () => {
     expect(containers).toEqual([])
     // Docker 20.10 may keep a network without containers until it is restarted (moby/moby#43286); Compose ends there.
     const kept = /error while removing network: .* has active endpoints/.exec(fault)?.[0]
-    if (kept === undefined) expect({ fault, networks, volumes }).toEqual({ fault: '', networks: [], volumes: [] })
-    else process.stderr.write(`That networks and volumes go is not tested: ${kept}\n`)
+    if (kept !== undefined) return void process.stderr.write(`That networks and volumes go is not tested: ${kept}\n`)
+    expect({ fault, networks, volumes }).toEqual({ fault: '', networks: [], volumes: [] })
   })
 
   /** Half of it known addresses, half new ones. */
