@@ -46,6 +46,7 @@ describe('twenty keys', () => {
     })
   })
   afterAll(() => fleet.stop())
+  /** A key that rests already may come back in the middle of a test. */
   let cooling = 0
   beforeEach(async () => {
     cooling = (await healthOf(fleet)).keys.cooling
@@ -64,7 +65,7 @@ describe('twenty keys', () => {
       expect([reply.status, reply.headers['retry-after']]).toEqual([429, '86400'])
       expect(fleet.fake.calls.length).toBeLessThanOrEqual(3)
       await expectLookups(fleet)
-      for (const replica of [0, 1]) expect((await healthOf(fleet, replica)).keys.cooling).toBe(cooling)
+      for (const replica of [0, 1]) expect((await healthOf(fleet, replica)).keys.cooling).toBeLessThanOrEqual(cooling)
     },
   )
 
@@ -128,7 +129,7 @@ describe('twenty keys', () => {
     expect([reply.status, reply.headers['content-type']]).toEqual([502, 'application/json; charset=utf-8'])
     expect(fleet.fake.calls).toHaveLength(3)
     await expectLookups(fleet)
-    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+    expect((await healthOf(fleet)).keys.cooling).toBeLessThanOrEqual(cooling)
   })
 
   test.each([408, 421, 425])('a %i is about the connection: asked again on a new one', async (status) => {
@@ -144,7 +145,7 @@ describe('twenty keys', () => {
     for (const replica of [0, 1]) expect((await fleet.ask(path, { replica })).status).toBe(403)
     expect(fleet.fake.callsTo(path).length).toBeLessThanOrEqual(6)
     await expectLookups(fleet)
-    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+    expect((await healthOf(fleet)).keys.cooling).toBeLessThanOrEqual(cooling)
   })
 
   test('a batch of nothing but blocked addresses is refused, and nothing else', async () => {
@@ -156,7 +157,7 @@ describe('twenty keys', () => {
     expect([reply.status, reply.json()]).toEqual([200, Object.fromEntries(blocked.map((one) => [one, refused]))])
     fleet.fake.block([])
     await expectLookups(fleet)
-    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+    expect((await healthOf(fleet)).keys.cooling).toBeLessThanOrEqual(cooling)
   })
 
   test('a 402 of every key for one address is about it, where the keys have just answered', async () => {
@@ -165,7 +166,7 @@ describe('twenty keys', () => {
     fleet.fake.behave({ kind: 'status', status: 402, body: {}, paths: [path] })
     expect((await fleet.ask(path)).status).toBe(503)
     await expectLookups(fleet)
-    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+    expect((await healthOf(fleet)).keys.cooling).toBeLessThanOrEqual(cooling)
   })
 
   test.each([402, 429])(
@@ -185,7 +186,7 @@ describe('twenty keys', () => {
       expect(Number(reply.headers['retry-after'])).toBeLessThan(5)
       expect(fleet.fake.calls.length).toBeLessThanOrEqual(21)
       await expectLookups(fleet)
-      expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+      expect((await healthOf(fleet)).keys.cooling).toBeLessThanOrEqual(cooling)
       fleet.fake.heal()
       // Until one batch has shown that the source is well.
       await until(async () => (await post(fleet, '/batch')).status === 200)
@@ -200,13 +201,13 @@ describe('twenty keys', () => {
       const reply = await fleet.ask(fresh(), { replica: request % 2 })
       expect([reply.status, Number(reply.headers['retry-after'])]).toEqual([503, expect.any(Number)])
     }
-    expect((await healthOf(fleet)).keys.cooling).toBe(cooling)
+    expect((await healthOf(fleet)).keys.cooling).toBeLessThanOrEqual(cooling)
     fleet.fake.heal()
     await until(async () => (await fleet.ask(fresh(), { replica: 1 })).status === 200)
     fleet.fake.clearCalls()
     const replies = await fleet.askAll(40, () => fresh())
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
-    expect(Object.keys(fleet.fake.countByToken())).toHaveLength(20 - cooling)
+    expect(Object.keys(fleet.fake.countByToken()).length).toBeGreaterThanOrEqual(20 - cooling)
   })
 })
 
