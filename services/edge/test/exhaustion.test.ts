@@ -189,7 +189,11 @@ describe('clients that do not read', () => {
     wire?.socket.pause()
     await until(() => backend.requests.some(({ target }) => target === '/medium'))
     // The one that asks this.
-    await until(async () => (await openConnections(edge)) === 1)
+    await until(async () => {
+      // A page of metrics is work, which the edge needs its time for.
+      await sleep(500)
+      return (await openConnections(edge)) === 1
+    })
     wire?.socket.resume()
     await wire?.ended
     expect(wire?.text.length).toBeLessThan(count * mediumBytes)
