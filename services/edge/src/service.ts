@@ -185,6 +185,7 @@ export class Edge implements Serving<EdgeConfig> {
       // One process is no primary that could start others, nor end itself.
       ...(cluster.isWorker || now.workers === next.workers ? [] : ['[server] workers']),
       ...(now.maxHeaderBytes === next.maxHeaderBytes ? [] : ['[server] max_header_bytes']),
+      ...(now.maxHeaders === next.maxHeaders || tls?.http2 !== true ? [] : ['[server] max_headers (over HTTP/2)']),
       ...(JSON.stringify(tls) === JSON.stringify(config.tls) ? [] : ['[tls]']),
     ]
     if (waits.length > 0) this.#deps.logger.warn({ keys: waits }, 'changed, but only a restart puts it in force')

@@ -4,9 +4,11 @@ import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import type { ServiceProcess } from '@ipfleet/testing/service-process.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { ask, askInTurn, askUnhindered, type Reply } from './ask.ts'
+import { H2Wire } from './h2-wire.ts'
 import { KeepAliveLoad } from './keep-alive-load.ts'
 import { startEchoBackend } from './start-echo-backend.ts'
 import { type EdgeFile, edgeToml, type RunningEdge, startEdge } from './start-edge.ts'
+import { testCertificate } from './test-certificate.ts'
 import { metricIn } from './worker-fleet.ts'
 
 /** SIGHUP reads the file again: a good one takes effect without dropping a request, a bad one changes nothing. */
@@ -168,6 +170,22 @@ test('so do hidden paths and the endpoint of the metrics', async () => {
   expect([await statusOf('/stats'), await statusOf('/secret/x'), await statusOf('/metrics')]).toEqual([200, 404, 200])
   const { body } = await ask(edge.port, '/other-metrics')
   expect(metricIn(body, 'http_requests_duration_seconds_count{method="GET",status="404"}')).toBe(2)
+})
+
+test('how long a connection stays open takes effect over HTTP/2 too; how many fields a request has there is said', async () => {
+  const { port } = await recordingBackend()
+  const certificate = await testCertificate()
+  opened.push(async () => certificate[Symbol.asyncDispose]())
+  const file = { backends: [port], tables: certificate.toml }
+  const edge = await edgeBy(file)
+  await edge.rewrite(edgeToml({ ...file, server: 'keep_alive_seconds = 0.1\nmax_headers = 50' }))
+  edge.kill('SIGHUP')
+  const said = await edge.waitForLine(({ msg }) => msg === 'changed, but only a restart puts it in force')
+  expect(said).toMatchObject({ keys: ['[server] max_headers (over HTTP/2)'] })
+  await edge.waitForLine(({ msg }) => msg === takenOver)
+  const wire = await H2Wire.to(edge.port)
+  opened.push(async () => wire.destroy())
+  await wire.ended
 })
 
 test('what only a restart can change is said, and the rest is taken over', async () => {

@@ -29,7 +29,7 @@ import { H2Sessions } from './h2-sessions.ts'
 import { type MissingHeader, ProxyProtocol } from './proxy-protocol.ts'
 import { asksForTunnel, mayBeFollowed, offerOf } from '@ipfleet/proxy/relay/upgrade-offer.ts'
 
-export interface EdgeServerOptions extends Omit<H2ServerDeps, 'limits' | 'sessions'> {
+export interface EdgeServerOptions extends Omit<H2ServerDeps, 'limits' | 'sessions' | 'keepAliveMs'> {
   readonly config: ServerConfig
   readonly tls: TlsConfig | undefined
   readonly certificate: Certificate | undefined
@@ -59,7 +59,8 @@ export class EdgeServer {
     this.#upgrades = config.upgrades
     this.#h1 = this.#createH1(config, tls !== undefined)
     this.#limits = new ConnectionLimits(this.#connectionLimits(config))
-    const h2Deps = { ...options, limits: this.#limits, sessions: this.#sessions }
+    const keepAliveMs = (): number => this.#h1.keepAliveTimeout
+    const h2Deps = { ...options, limits: this.#limits, sessions: this.#sessions, keepAliveMs }
     this.#h2 = tls?.http2 === true ? createH2Server(config, h2Deps) : undefined
     this.#tls = tls && certificate && this.#createTls(tls, certificate)
     this.#listener = this.#tls ?? this.#h1
@@ -82,7 +83,7 @@ export class EdgeServer {
     return listen(this.#h1, { host, port }, this.#listener)
   }
 
-  /** What can change while it runs. The size of a header cannot: Node takes it when a server is made. */
+  /** What can change while it runs. The size of a header cannot, nor their number over HTTP/2: Node takes them at the start. */
   configure(config: ServerConfig): void {
     this.#upgrades = config.upgrades
     this.#proxyProtocol.configure(config)

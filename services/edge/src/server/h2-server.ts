@@ -30,6 +30,8 @@ export interface H2ServerDeps {
   /** Streams count as connections. */
   readonly limits: ConnectionLimits
   readonly sessions: H2Sessions
+  /** Of connections to come. */
+  readonly keepAliveMs: () => number
 }
 
 /** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
@@ -37,8 +39,8 @@ const maxStreams = 128
 
 /** HTTP/2 over connections that it is handed: it does not listen itself. */
 export function createH2Server(
-  { maxHeaderBytes, maxHeaders, keepAliveMs }: ServerConfig,
-  { app, onRefused, isTrusted, shares, limits, sessions }: H2ServerDeps,
+  { maxHeaderBytes, maxHeaders }: ServerConfig,
+  { app, onRefused, isTrusted, shares, limits, sessions, keepAliveMs }: H2ServerDeps,
 ): Http2Server {
   const windows = new UploadWindows(shares.windows)
   /** In whose share a connection is; a proxy carries the requests of many. */
@@ -84,7 +86,7 @@ export function createH2Server(
     sessions.add(session)
     windows.add(session, shareOf(plainAddress(session.socket.remoteAddress)))
     readTurns.addSession(session)
-    session.setTimeout(keepAliveMs, () => session.close())
+    session.setTimeout(keepAliveMs(), () => session.close())
   })
   server.on('sessionError', () => {})
   return server
