@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUIDv7 } from 'node:crypto'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { currentRequest } from '@ipfleet/http-server/request-id.ts'
 import { chunksOf } from '@ipfleet/ip-lists/chunker.ts'
@@ -53,8 +53,9 @@ export class JobIntake {
     const { store, limits, quota, stillThereMs = 15_000 } = this.#deps
     await quota.require(holder, { lines: 0, bytes: 0 })
     const { fields, callback, idempotencyKey } = request
-    quota.add(holder, { jobs: 1, pending: 1 })
-    const id = await store.open({ owner, holder, fields, callback, request: currentRequest() })
+    const id = randomUUIDv7()
+    const opened = () => store.open({ id, owner, holder, fields, callback, request: currentRequest() })
+    await quota.addJob(holder, id, opened)
     const name = idempotencyKey === undefined ? undefined : nameOf(owner, idempotencyKey)
     const keeping = setInterval(() => {
       store.keepReceiving(id).catch(() => {

@@ -22,6 +22,8 @@ const freeName = command('free-name')
 const noteWaiting = command('note-waiting')
 
 export interface NewJob {
+  /** Default: a new one. They sort by time (UUIDs of version 7), so that lists need no other order. */
+  readonly id?: string
   readonly owner: string
   /** In whose share of the store it is (`Job.holder`). Default: the owner's. */
   readonly holder?: string
@@ -62,9 +64,8 @@ export class JobStore {
   }
 
   /** Begins a job, which is filled with `add` and then sealed. @returns its id */
-  async open({ owner, holder = owner, fields, callback, request }: NewJob): Promise<string> {
-    // UUIDs of version 7 sort by time, so that lists need no other order.
-    const id = randomUUIDv7()
+  async open(job: NewJob): Promise<string> {
+    const { id = randomUUIDv7(), owner, holder = owner, fields, callback, request } = job
     // Who knows it sees the report, so that it must not be guessed: 128 random bits.
     const reportId = randomBytes(16).toString('hex')
     const wanted = fields === undefined ? '' : JSON.stringify(fields)
@@ -119,35 +120,29 @@ export class JobStore {
   }
 
   /**
-   * Jobs, newest first; without an owner those of all. Ids of expired jobs are removed from the list on the way.
+   * Jobs of an owner, newest first. Ids of expired jobs are removed from the list on the way.
    * @param before the last id of the page before
    */
-  async list(owner: string | undefined, limit: number, before?: string): Promise<Job[]> {
+  async list(owner: string, limit: number, before?: string): Promise<Job[]> {
     const jobs: Job[] = []
-    for await (const page of this.#pages(owner, Math.min(limit, jobsAtOnce), before)) {
+    for await (const page of this.#pages(this.#names.ofOwner(owner), Math.min(limit, jobsAtOnce), before)) {
       jobs.push(...page.filter(({ state }) => state !== 'receiving'))
       if (jobs.length >= limit) break
     }
     return jobs.slice(0, limit)
   }
 
-  /** The newest jobs, about `max`, including those whose body is still coming in. */
-  async listAll(max: number): Promise<Job[]> {
-    const jobs: Job[] = []
-    for await (const page of this.#pages(undefined, Math.min(max, jobsAtOnce))) {
-      jobs.push(...page)
-      if (jobs.length >= max) break
-    }
-    return jobs
+  /** The jobs of all owners, newest first, including those whose body is still coming in. */
+  async *all(): AsyncGenerator<Job> {
+    for await (const page of this.#pages(this.#names.all, jobsAtOnce)) yield* page
   }
 
-  async *#pages(owner: string | undefined, size: number, before?: string): AsyncGenerator<Job[]> {
-    const index = owner === undefined ? this.#names.all : this.#names.ofOwner(owner)
+  async *#pages(list: string, size: number, before?: string): AsyncGenerator<Job[]> {
     for (let cursor = before; ;) {
       const from = cursor === undefined ? '+' : `(${cursor}`
-      const ids = await this.#link.run((client) => client.zrevrangebylex(index, from, '-', 'LIMIT', 0, size))
+      const ids = await this.#link.run((client) => client.zrevrangebylex(list, from, '-', 'LIMIT', 0, size))
       if (ids.length === 0) return
-      yield await this.#listed(index, ids)
+      yield await this.#listed(list, ids)
       cursor = ids.at(-1)
     }
   }

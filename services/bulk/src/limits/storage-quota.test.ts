@@ -7,7 +7,11 @@ const jobOf = (holder: string, storedBytes: number): Job => ({ holder, storedByt
 
 /** A store of 1000 bytes, of which one client may have 250: `a` has so many, and others the rest of `all`. */
 function quotaWith(a: number, all: number, maxBytes = max): StorageQuota {
-  const store = { listAll: async () => [jobOf('a', a), jobOf('b', all - a)] }
+  const store = {
+    async *all() {
+      yield* [jobOf('a', a), jobOf('b', all - a)]
+    },
+  }
   return new StorageQuota({ store, maxBytes, maxJobs: 10, sharePercent: 25 })
 }
 
@@ -23,4 +27,22 @@ test.each([
 
 test('without a bound results always grow', async () => {
   expect(await quotaWith(5000, 9000, 0).mayGrow('a')).toBe(true)
+})
+
+test.each([
+  ['has', [{ ...jobOf('a', 0), id: 'new' }]],
+  ['does not have', []],
+])('a job counts once that is being stored while all are read, where the reading %s it', async (_what, read) => {
+  const store = {
+    async *all() {
+      yield* read
+    },
+  }
+  const quota = new StorageQuota({ store, maxBytes: max, maxJobs: 10, sharePercent: 25 })
+  const stored = Promise.withResolvers<void>()
+  const adding = quota.addJob('a', 'new', () => stored.promise)
+  expect((await quota.usageOf('a')).own.jobs).toBe(1)
+  stored.resolve()
+  await adding
+  expect((await quota.usageOf('a')).own.jobs).toBe(1)
 })

@@ -18,7 +18,7 @@ interface StoreUsage {
 }
 
 export interface StorageQuotaOptions {
-  readonly store: Pick<JobStore, 'listAll'>
+  readonly store: Pick<JobStore, 'all'>
   /** 0: no bound. */
   readonly maxBytes: number
   readonly maxJobs: number
@@ -32,7 +32,6 @@ const noUsage: Usage = { bytes: 0, jobs: 0, pending: 0 }
 const fullRetrySeconds = 60
 /** Results of clients that are over their share leave this part of the store to the lists of others. */
 const leftToOthers = 0.1
-const maxListedJobs = 100_000
 /** Several gauges of one scrape, and requests that come together, share one reading. */
 const sharedForMs = 1000
 /** Reading takes at most this part of the time, however many jobs there are. */
@@ -49,6 +48,8 @@ export class StorageQuota {
   #readAgainMs = -Infinity
   /** What this process has stored since the last reading: a second is long enough to fill a store. */
   #since = new UsageSum()
+  /** Of each job that is being stored, its client: a reading that begins meanwhile may include the job or not. */
+  readonly #opening = new Map<string, string>()
 
   constructor(options: StorageQuotaOptions) {
     this.#options = options
@@ -97,6 +98,17 @@ export class StorageQuota {
     this.#since.add(holder, { ...noUsage, ...usage })
   }
 
+  /** The same of a new job, from before the store has it. @throws what `open` throws */
+  async addJob(holder: string, id: string, open: () => Promise<unknown>): Promise<void> {
+    this.add(holder, { jobs: 1, pending: 1 })
+    this.#opening.set(id, holder)
+    try {
+      await open()
+    } finally {
+      this.#opening.delete(id)
+    }
+  }
+
   /** Of one client and of all, including what this process has stored since the reading. @throws RedisUnavailable */
   async usageOf(holder: string): Promise<{ readonly own: Usage; readonly all: Usage }> {
     const { sum } = await this.usage()
@@ -120,12 +132,15 @@ export class StorageQuota {
 
   async #sum(): Promise<StoreUsage> {
     this.#since = new UsageSum()
+    const opening = new Map(this.#opening)
     const states: Record<JobState, number> = { receiving: 0, queued: 0, running: 0, completed: 0, cancelled: 0 }
     const sum = new UsageSum()
-    for (const job of await this.#options.store.listAll(maxListedJobs)) {
+    for await (const job of this.#options.store.all()) {
+      opening.delete(job.id)
       states[job.state] += 1
       sum.add(job.holder, { bytes: job.storedBytes, jobs: 1, pending: hasEnded(job) ? 0 : 1 })
     }
+    for (const holder of opening.values()) sum.add(holder, { bytes: 0, jobs: 1, pending: 1 })
     return { sum, states }
   }
 

@@ -11,8 +11,6 @@ export interface SweeperDeps {
   readonly everyMs?: number
 }
 
-const maxJobs = 10_000
-
 /**
  * Repairs what was left half done: a job whose chunks are not in the queue (the process that took it died while it added
  * them, or the queue was lost), and a callback that was not queued. Every process may sweep: each addition is idempotent.
@@ -42,7 +40,8 @@ export class Sweeper {
 
   async sweep(): Promise<void> {
     const pending = new Map<string, number>()
-    for (const job of await this.#deps.store.list(undefined, maxJobs)) {
+    for await (const job of this.#deps.store.all()) {
+      if (job.state === 'receiving') continue
       const nth = (pending.get(job.holder) ?? 0) + 1
       pending.set(job.holder, hasEnded(job) ? nth - 1 : nth)
       if (!hasEnded(job)) await this.#addMissing(job, nth)
