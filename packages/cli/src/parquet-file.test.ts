@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
+import { ByteWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer'
 import { type TemporaryFolder, temporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
 import { ParquetFile } from './parquet-file.ts'
+import { parquetWriter } from './parquet-writer.ts'
 
 let folder: TemporaryFolder
 beforeAll(async () => {
@@ -47,3 +48,40 @@ test('a row group that is too large to be read is refused, with how to write it 
     /x\.parquet has a row group of 5000000 rows.*ROW_GROUP_SIZE/,
   )
 })
+
+test('times of day are texts with all digits, and are stored as they were', async () => {
+  const timeIn = (unit: 'MILLIS' | 'MICROS' | 'NANOS') => ({ type: 'TIME', isAdjustedToUTC: false, unit }) as const
+  const columns = [
+    { name: 'old', type: 'INT32', converted_type: 'TIME_MILLIS', data: [1, null, 86_399_999] },
+    { name: 'millis', type: 'INT32', logical_type: timeIn('MILLIS'), data: [1, null, 86_399_999] },
+    { name: 'micros', type: 'INT64', logical_type: timeIn('MICROS'), data: [1n, null, 86_399_999_999n] },
+    { name: 'nanos', type: 'INT64', logical_type: timeIn('NANOS'), data: [1n, null, 86_399_999_999_999n] },
+  ] as const
+  const elements = columns.map(({ data: _, ...element }): SchemaElement => ({
+    ...element,
+    repetition_type: 'OPTIONAL',
+  }))
+  const bytes = new ByteWriter()
+  const schema = [{ name: 'schema', num_children: columns.length }, ...elements]
+  const writer = new ParquetWriter({ writer: bytes, schema })
+  await writer.write({ columnData: columns.map(({ name, data }) => ({ name, data: [...data] })) })
+  await writer.finish()
+
+  const [file, rows] = await readBack(new Uint8Array(bytes.getBuffer()))
+  expect(rows).toEqual([
+    { old: '00:00:00.001', millis: '00:00:00.001', micros: '00:00:00.000001', nanos: '00:00:00.000000001' },
+    { old: null, millis: null, micros: null, nanos: null },
+    { old: '23:59:59.999', millis: '23:59:59.999', micros: '23:59:59.999999', nanos: '23:59:59.999999999' },
+  ])
+  const again = await parquetWriter(file.columns, file.types)
+  const [same, sameRows] = await readBack(Buffer.concat([Buffer.from(again.rows(rows, true)), Buffer.from(again.tail)]))
+  expect(sameRows).toEqual(rows)
+  expect([...same.types.values()].map(({ type }) => type)).toEqual(['INT32', 'INT32', 'INT64', 'INT64'])
+})
+
+async function readBack(content: Uint8Array) {
+  const path = join(folder.path, 'times.parquet')
+  await writeFile(path, content)
+  const file = await ParquetFile.open(path, 'times.parquet')
+  return [file, (await Array.fromAsync(file.rows())).flat()] as const
+}

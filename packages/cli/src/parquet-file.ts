@@ -28,6 +28,8 @@ export class ParquetFile {
   readonly types: ReadonlyMap<string, ParquetType>
   /** Digits behind the point, by column. */
   readonly #decimals: ReadonlyMap<string, number>
+  /** The same of times of day. */
+  readonly #timesOfDay: ReadonlyMap<string, number>
 
   private constructor(name: string, file: AsyncBuffer, metadata: FileMetaData) {
     this.#name = name
@@ -42,6 +44,8 @@ export class ParquetFile {
     this.#decimals = new Map([...decimals].map(({ name: column, scale = 0 }) => [column, scale]))
     this.columns = elements.map((element) => element.name)
     this.types = new Map(elements.filter(isPlain).map((element) => [element.name, element]))
+    const times = [...this.types].filter(([, type]) => isTimeOfDay(type))
+    this.#timesOfDay = new Map(times.map(([column, type]) => [column, fractionDigits(type) ?? 0]))
   }
 
   /**
@@ -123,7 +127,10 @@ export class ParquetFile {
     return Object.fromEntries(
       this.columns.map((name) => {
         const scale = this.#decimals.get(name)
-        const value = scale === undefined ? plainValue(row[name]) : decimalNumber(row[name], scale)
+        const digits = this.#timesOfDay.get(name)
+        if (scale !== undefined) return [name, decimalNumber(row[name], scale)]
+        if (digits !== undefined) return [name, timeOfDay(row[name], digits)]
+        const value = plainValue(row[name])
         const type = this.types.get(name)?.logical_type
         // A local time is in no time zone.
         const isLocal = type?.type === 'TIMESTAMP' && !type.isAdjustedToUTC && typeof value === 'string'
@@ -164,6 +171,21 @@ function timeText(time: bigint, digits: number): string | null {
   if (Number.isNaN(date.getTime())) return null
   const text = date.toISOString().slice(0, -5)
   return digits === 0 ? text : `${text}.${String(fraction).padStart(digits, '0')}Z`
+}
+
+/** hyparquet 1.31 leaves these as numbers. */
+function timeOfDay(value: unknown, digits: number): string | null {
+  if (typeof value !== 'number' && typeof value !== 'bigint') return null
+  return timeText(BigInt(value), digits)?.slice('1970-01-01T'.length, -1) ?? null
+}
+
+/** Digits of the fraction of a second, in columns of times. */
+export function fractionDigits({ converted_type, logical_type }: ParquetType): number | undefined {
+  if (logical_type?.type === 'TIMESTAMP' || logical_type?.type === 'TIME') {
+    return { MILLIS: 3, MICROS: 6, NANOS: 9 }[logical_type.unit]
+  }
+  const unit = /^TIME(?:STAMP)?_(.*)$/.exec(converted_type ?? '')?.[1]
+  return unit === 'MILLIS' ? 3 : unit === 'MICROS' ? 6 : undefined
 }
 
 /** What JSON can hold: numbers that are too large for it as texts, bytes in hexadecimal digits. */
@@ -208,6 +230,9 @@ function behind(schema: readonly SchemaElement[], start: number): number {
 
 const plainTypes: ReadonlySet<string> = new Set(['BOOLEAN', 'INT32', 'INT64', 'FLOAT', 'DOUBLE'])
 const texts: ReadonlySet<unknown> = new Set(['UTF8', 'ENUM', undefined])
+
+const isTimeOfDay = ({ converted_type, logical_type }: ParquetType): boolean =>
+  logical_type?.type === 'TIME' || /^TIME_/.test(converted_type ?? '')
 
 const isDecimal = ({ converted_type, logical_type }: SchemaElement): boolean =>
   converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL'

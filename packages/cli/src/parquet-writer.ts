@@ -1,7 +1,7 @@
 import type { ByteWriter, ParquetWriter, SchemaElement } from 'hyparquet-writer'
 import { type RowWriter, valueOf } from '@ipfleet/ip-lists/result-format.ts'
 import type { ResultRow } from '@ipfleet/ip-lists/result-line.ts'
-import type { ParquetType } from './parquet-file.ts'
+import { fractionDigits, type ParquetType } from './parquet-file.ts'
 
 /** So much is held in memory before it is written: a row group. */
 const maxGroupRows = 50_000
@@ -105,19 +105,18 @@ function storedValue(value: unknown, stored: ParquetType, name: string): unknown
     return Date.parse(`${value}T00:00:00Z`) / 86_400_000
   }
   const digits = fractionDigits(stored)
-  if (typeof value === 'string' && digits !== undefined) return unitsIn(value, digits)
+  if (typeof value === 'string' && digits !== undefined) {
+    const units = unitsIn(value, digits)
+    return type === 'INT32' ? Number(units) : units
+  }
   if (type === 'INT64') return BigInt(value as number | string)
   return value
 }
 
-function fractionDigits({ converted_type, logical_type }: ParquetType): number | undefined {
-  if (logical_type?.type === 'TIMESTAMP') return { MILLIS: 3, MICROS: 6, NANOS: 9 }[logical_type.unit]
-  return converted_type === 'TIMESTAMP_MILLIS' ? 3 : converted_type === 'TIMESTAMP_MICROS' ? 6 : undefined
-}
-
-/** Milliseconds, microseconds or nanoseconds since 1970. */
+/** Milliseconds, microseconds or nanoseconds since 1970, or since midnight. */
 function unitsIn(time: string, digits: number): bigint {
   const [seconds = '', fraction = ''] = time.replace(/Z$/, '').split('.')
-  const whole = BigInt(Date.parse(`${seconds}Z`) / 1000) * 10n ** BigInt(digits)
+  const date = seconds.includes('T') ? seconds : `1970-01-01T${seconds}`
+  const whole = BigInt(Date.parse(`${date}Z`) / 1000) * 10n ** BigInt(digits)
   return whole + BigInt(fraction.padEnd(digits, '0').slice(0, digits))
 }
