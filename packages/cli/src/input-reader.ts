@@ -5,7 +5,7 @@ import { NetworkTooLarge } from '@ipfleet/ip-lists/address-text.ts'
 import { DecodedBody } from '@ipfleet/ip-lists/decoded-body.ts'
 import { peek, type Peeked } from '@ipfleet/ip-lists/peek.ts'
 import { smallPieces, withoutMark } from '@ipfleet/ip-lists/read-inputs.ts'
-import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
+import { maxInputBytes, tooLong } from '@ipfleet/ip-lists/line-inputs.ts'
 import { CommandFault, failure, usageFault } from './command-fault.ts'
 import { listForm, refuseForeign } from './list-form.ts'
 import { type ListRow, type Own, type RowOptions, type RowsOfList, rowsOfColumns, rowsOfList } from './list-rows.ts'
@@ -196,13 +196,38 @@ function openedText(
   return withoutMark(new DecodedBody(stream, /\.br$/i.test(name) ? 'br' : undefined, unpackLimits))
 }
 
-/** The lines of texts, or of Parquet the texts in its rows. @throws CommandFault for what cannot be read to its end */
-export async function* textLines(sources: readonly Source[]): AsyncGenerator<readonly string[]> {
+/**
+ * Texts that have addresses in them, with lines of any length, and of Parquet its rows.
+ * @throws CommandFault for what cannot be read to its end
+ */
+export async function* searchedTexts(sources: readonly Source[]): AsyncGenerator<readonly string[]> {
   for (const source of sources) {
     yield* readSource(source, (open) =>
-      open.kind === 'text' ? lineInputs(openedText(source, open)) : parquetLines(open.file),
+      open.kind === 'text' ? textBlocks(openedText(source, open)) : parquetLines(open.file),
     )
   }
+}
+
+/** Blocks that end where no address does, nor what tells one from other text. */
+async function* textBlocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly string[]> {
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const piece of pieces) {
+    const text = rest.length === 0 ? piece : Buffer.concat([rest, piece])
+    let end = text.length
+    while (end > 0 && !isBreak(text, end - 1)) end -= 1
+    yield [text.toString('utf8', 0, end)]
+    rest = text.subarray(end)
+    if (rest.length > maxInputBytes) throw tooLong('A text without blanks and quotes')
+  }
+  yield [rest.toString()]
+}
+
+/** Without the `;` in colours of a terminal. */
+const breaks: ReadonlySet<number | undefined> = new Set(Buffer.from('\t\n\r",<=&|'))
+
+/** A blank may stand before a port, or in `8 [.] 8`, but not between two letters or digits. */
+function isBreak(text: Buffer, at: number): boolean {
+  return breaks.has(text[at]) || /^\w \w$/.test(text.toString('latin1', at - 1, at + 2))
 }
 
 async function* parquetLines(file: ParquetFile): AsyncGenerator<readonly string[]> {

@@ -13,7 +13,7 @@ import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { isReserved } from '@ipfleet/net/reserved-addresses.ts'
 import type { CommandContext } from './bulk-run.ts'
 import { exitCodes, failure, usageFault } from './command-fault.ts'
-import { textLines } from './input-reader.ts'
+import { searchedTexts } from './input-reader.ts'
 import { toStream } from './output.ts'
 import { sourcesOf } from './sources.ts'
 
@@ -49,9 +49,9 @@ export async function runGrep(options: GrepOptions, context: LocalContext): Prom
   }
   const write = toStream(context.stdout)
   let count = 0
-  for await (const lines of textLines(await sourcesOf(inputs, undefined, context.folder, context.stdin))) {
+  for await (const texts of searchedTexts(await sourcesOf(inputs, undefined, context.folder, context.stdin))) {
     context.signal.throwIfAborted()
-    const found = lines.flatMap(addressesIn).filter(isWanted)
+    const found = texts.flatMap(addressesIn).filter(isWanted)
     count += found.length
     await write(found.map((address) => `${address}\n`).join(''))
   }

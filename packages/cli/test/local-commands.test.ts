@@ -13,7 +13,11 @@ beforeAll(async () => {
 })
 afterAll(() => folder[Symbol.asyncDispose]())
 
-const run = (command: string, args: readonly string[], stdin: string | Buffer = '') =>
+function* slices(text: string, length: number): Generator<Buffer> {
+  for (let at = 0; at < text.length; at += length) yield Buffer.from(text.slice(at, at + length))
+}
+
+const run = (command: string, args: readonly string[], stdin: string | Buffer | Readable = '') =>
   runHere([command, ...args], { folder: folder.path('.'), stdin })
 
 const log = '8.8.8.8 - - "GET / via [2001:4860:4860::8888]:53"\n10.0.0.1:80 and 8[.]8[.]8[.]8\n'
@@ -33,6 +37,16 @@ describe('grep', () => {
     await folder.write('b.txt', Buffer.from('\ufeff9.9.9.9\r\n', 'utf16le'))
     const { stdout } = await run('grep', ['a.log.gz', 'b.txt', '-4', '-x'])
     expect(stdout).toBe('8.8.8.8\n8.8.8.8\n9.9.9.9\n')
+  })
+
+  test.each([
+    ['JSON', '[', '{"ip":"9.9.9.9","port":53},', ']'],
+    ['words', '', '9.9.9.9.53 > 8[.]8[.]8[.]8 ', ''],
+  ])('takes each of %s in a line of any length', async (_what, begin, text, end) => {
+    const times = 20_000
+    const { stdout } = await run('grep', [], Readable.from(slices(`${begin}${text.repeat(times)}${end}`, 4099)))
+    const printed = text.includes('8[') ? '9.9.9.9\n8.8.8.8\n' : '9.9.9.9\n'
+    expect(stdout === printed.repeat(times)).toBe(true)
   })
 
   test('ends without a fault when the reader of its output has left', async () => {
