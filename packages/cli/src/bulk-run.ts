@@ -145,7 +145,7 @@ class BulkRun {
     const { fields } = options
     const reader = this.#reader ?? new InputReader(sources, options)
     this.#started('batch', fleet.url)
-    const output = await this.#openOutput(fields, (count) => reader.takeOwn(count))
+    const output = await this.#openOutput(fields, ({ length }) => reader.takeOwn(length))
     await this.#state.keep()
     await runBatches({
       client: new BatchClient({ fleet, timeoutMs: batchTimeoutMs, liveReservePercent: reserved }),

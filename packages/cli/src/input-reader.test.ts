@@ -3,7 +3,8 @@ import { Readable } from 'node:stream'
 import { expect, test } from '@jest/globals'
 import { CommandGround } from '@ipfleet/testing/command-ground.ts'
 import { InputReader } from './input-reader.ts'
-import { sourcesOf } from './sources.ts'
+import { ownByReading } from './list-output.ts'
+import { givenSource, sourcesOf } from './sources.ts'
 
 /** 60,000 times `8.8.8.8`, more than is read to tell what a list is. */
 const xz =
@@ -20,4 +21,10 @@ test('a list that was closed is read again', async () => {
   let rows = 0
   for await (const group of new InputReader(sources, options).rows()) rows += group.length
   expect(rows).toBe(60_000)
+})
+
+test('no result gets what another row has, as behind the gaps of a job that was cancelled', async () => {
+  const own = ownByReading(new InputReader([givenSource(['8.8.8.8', '9.9.9.9', '1.1.1.1'])], { networks: 'expand' }), 1)
+  expect(await own([{ input: '9.9.9.9' }])).toHaveLength(1)
+  await expect(own([{ input: '8.8.8.8' }])).rejects.toThrow('cancelled')
 })

@@ -1,30 +1,45 @@
 import type { Writable } from 'node:stream'
 import { summaryWriter } from '@ipfleet/ip-lists/ip-summary.ts'
 import { isDelimited, type RowWriter, rowWriter } from '@ipfleet/ip-lists/result-format.ts'
+import type { ResultRow } from '@ipfleet/ip-lists/result-line.ts'
 import type { BulkOptions } from './command-options.ts'
 import type { InputReader } from './input-reader.ts'
-import type { Own } from './list-rows.ts'
+import type { ListRow, Own } from './list-rows.ts'
+import { failure } from './command-fault.ts'
 import { type OutputPlan, ResultOutput, type RowJoin, type RunBefore, toStream } from './output.ts'
 import { OwnColumns } from './own-columns.ts'
 import type { ParquetType } from './parquet-file.ts'
 import { fieldTypes, parquetWriter } from './parquet-writer.ts'
 import type { Source } from './sources.ts'
 
-/** What the next so many rows of the lists have of their own. */
-export type OwnOf = (count: number) => readonly (Own | undefined)[] | Promise<readonly (Own | undefined)[]>
+/** What the next rows of the lists, of which these are the results, have of their own. */
+export type OwnOf = (
+  results: readonly ResultRow[],
+) => readonly (Own | undefined)[] | Promise<readonly (Own | undefined)[]>
 
-/** Reads the lists beside their results. @param skip rows of which there are results already */
+/**
+ * Reads the lists beside their results, and throws a CommandFault for results that are not theirs.
+ * @param skip rows of which there are results already
+ */
 export function ownByReading(reader: InputReader, skip: number): OwnOf {
   const groups = reader.rows(skip)
-  let held: (Own | undefined)[] = []
-  return async (count) => {
-    while (held.length < count) {
+  let held: readonly ListRow[] = []
+  return async (results) => {
+    while (held.length < results.length) {
       // oxlint-disable-next-line no-await-in-loop -- one group after the other
       const next = await groups.next()
       if (next.done === true) break
-      held = held.concat(next.value.map(({ own }) => own))
+      held = held.concat(next.value)
     }
-    return held.splice(0, count)
+    const rows = held.slice(0, results.length)
+    held = held.slice(results.length)
+    // Those of a job that was cancelled have gaps.
+    if (results.some(({ input }, at) => input !== rows[at]?.input)) {
+      throw failure(
+        'the next results are not those of the next rows of the list: its job was cancelled, or it has changed',
+      )
+    }
+    return rows.map(({ own }) => own)
   }
 }
 
@@ -58,7 +73,7 @@ export async function openOutput(
   const ofTable = isTable && columns ? ownColumns : undefined
   const rows = sumsUp ? summaryWriter() : await rowsOf(options, fields, ofTable, lists.types)
   const join: RowJoin = async (given) => {
-    const ownRows = (await own?.(given.length)) ?? []
+    const ownRows = (await own?.(given)) ?? []
     ofTable?.noteLeftOut(ownRows)
     return hasValues ? ownColumns.joinedValues(given, ownRows, fields) : ownColumns.joined(given, ownRows)
   }
