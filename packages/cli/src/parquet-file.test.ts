@@ -49,15 +49,16 @@ test('a row group that is too large to be read is refused, with how to write it 
   )
 })
 
+const timeIn = (unit: 'MILLIS' | 'MICROS' | 'NANOS') => ({ type: 'TIME', isAdjustedToUTC: false, unit }) as const
+
 test('times of day are texts with all digits, and are stored as they were', async () => {
-  const timeIn = (unit: 'MILLIS' | 'MICROS' | 'NANOS') => ({ type: 'TIME', isAdjustedToUTC: false, unit }) as const
   const columns = [
     { name: 'old', type: 'INT32', converted_type: 'TIME_MILLIS', data: [1, null, 86_399_999] },
     { name: 'millis', type: 'INT32', logical_type: timeIn('MILLIS'), data: [1, null, 86_399_999] },
     { name: 'micros', type: 'INT64', logical_type: timeIn('MICROS'), data: [1n, null, 86_399_999_999n] },
     { name: 'nanos', type: 'INT64', logical_type: timeIn('NANOS'), data: [1n, null, 86_399_999_999_999n] },
   ] as const
-  const elements = columns.map(({ data: _, ...element }): SchemaElement => ({
+  const elements = columns.map(({ data: _data, ...element }): SchemaElement => ({
     ...element,
     repetition_type: 'OPTIONAL',
   }))

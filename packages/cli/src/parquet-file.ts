@@ -232,7 +232,7 @@ const plainTypes: ReadonlySet<string> = new Set(['BOOLEAN', 'INT32', 'INT64', 'F
 const texts: ReadonlySet<unknown> = new Set(['UTF8', 'ENUM', undefined])
 
 const isTimeOfDay = ({ converted_type, logical_type }: ParquetType): boolean =>
-  logical_type?.type === 'TIME' || /^TIME_/.test(converted_type ?? '')
+  logical_type?.type === 'TIME' || converted_type?.startsWith('TIME_') === true
 
 const isDecimal = ({ converted_type, logical_type }: SchemaElement): boolean =>
   converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL'
