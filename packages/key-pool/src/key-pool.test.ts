@@ -154,9 +154,10 @@ describe('trials', () => {
     const { pool, trial } = await poolOnTrial()
     const { calls } = jest.spyOn(store, 'take').mock
     const another = poolOf(a).take(none, farMs, { units: 2 })
-    const waiting = Array.from({ length: 50 }, () => pool.take(none, farMs))
+    const waiting = Array.from({ length: 500 }, () => pool.take(none, farMs))
     await eventually('six looks of another replica', () => calls.filter(([, of]) => of?.units === 2).length >= 6)
-    expect(calls.length).toBeLessThan(100)
+    // Each once, and once more where the machine stands still for as long as they wait; not six times.
+    expect(calls.length).toBeLessThan(1500)
     await pool.answered(trial)
     await another
     for (const taken of await Promise.all(waiting)) expect(taken).toMatchObject({ kind: 'ticket', trial: false })

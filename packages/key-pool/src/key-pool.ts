@@ -248,14 +248,7 @@ export class KeyPool extends EventEmitter<KeyPoolEvents> {
    */
   async read(): Promise<KeyState[]> {
     const { ids, payers, maxPerDay } = this.#ring
-    const states = (await this.#store.read(ids, payers)).map(withCoreProduct)
-    return Promise.all(
-      states.map(async (state): Promise<KeyState> => {
-        if (state.state === 'cooling' || !maxPerDay.has(state.id)) return state
-        const { retryAfterMs } = await this.#store.returnOf([state.id], { payers, maxPerDay })
-        return retryAfterMs > 0 ? { ...state, state: 'cooling', reason: 'exhausted', remainingMs: retryAfterMs } : state
-      }),
-    )
+    return (await this.#store.read(ids, { payers, maxPerDay })).map(withCoreProduct)
   }
 
   quotas(): Promise<KeyQuota[]> {

@@ -35,7 +35,15 @@ export interface KeyReturn {
   readonly deniedStatus?: number
 }
 
-export interface TakeOptions {
+/** What the operator has said of keys. */
+export interface KeyLimits {
+  /** Keys that may go on beyond their plan, which costs: after the paid units of all others. */
+  readonly payers?: ReadonlySet<string>
+  /** Maximum of units of a key in a day (UTC), by id. */
+  readonly maxPerDay?: ReadonlyMap<string, number>
+}
+
+export interface TakeOptions extends KeyLimits {
   /** What the request costs of a key's quota: one for each item of a batch, 0 for what is free. Default 1. */
   readonly units?: number
   /** Of each key's limit, from 0 to 1: that much is left to requests that a client waits for. Default 0. */
@@ -50,10 +58,6 @@ export interface TakeOptions {
   readonly prefersRich?: boolean
   /** Keys that the operator has declared for the first of the products: they come before all others. */
   readonly declared?: ReadonlySet<string>
-  /** Keys that may go on beyond their plan, which costs: after the paid units of all others. */
-  readonly payers?: ReadonlySet<string>
-  /** Maximum of units of a key in a day (UTC), by id. */
-  readonly maxPerDay?: ReadonlyMap<string, number>
 }
 
 export interface Bench {
@@ -121,8 +125,7 @@ export interface KeyStore {
   learn(lesson: Lesson): Promise<void>
   /** Ends whatever keeps the key from being used, for whatever product, and forgets its quota until that is read again. */
   release(id: string): Promise<void>
-  /** @param payers those that may go on though they have nothing left */
-  read(ids: readonly string[], payers?: ReadonlySet<string>): Promise<KeyState[]>
+  read(ids: readonly string[], limits?: KeyLimits): Promise<KeyState[]>
   /** What upstream says that a key has left. */
   reportQuota(report: QuotaReport): Promise<void>
   quotas(ids: readonly string[]): Promise<KeyQuota[]>

@@ -1,7 +1,17 @@
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { takeTurn } from '@ipfleet/core/weighted-turns.ts'
 import { KeyScope } from './key-scope.ts'
-import type { Bench, KeyReturn, KeyState, KeyStore, Lesson, ProductState, Taken, TakeOptions } from './key-store.ts'
+import type {
+  Bench,
+  KeyLimits,
+  KeyReturn,
+  KeyState,
+  KeyStore,
+  Lesson,
+  ProductState,
+  Taken,
+  TakeOptions,
+} from './key-store.ts'
 import { scopeOf } from './key-store.ts'
 import { LocalQuotas } from './local-quotas.ts'
 import { type KeyQuota, type QuotaReport, shortForMs, weightsOf } from './quota.ts'
@@ -104,8 +114,8 @@ export class LocalKeyStore implements KeyStore {
     this.#quotas.forget(id)
   }
 
-  async read(ids: readonly string[], payers?: ReadonlySet<string>): Promise<KeyState[]> {
-    return ids.map((id) => this.#state(id, payers?.has(id)))
+  async read(ids: readonly string[], limits: KeyLimits = {}): Promise<KeyState[]> {
+    return ids.map((id) => this.#state(id, limits))
   }
 
   async reportQuota(report: QuotaReport): Promise<void> {
@@ -129,12 +139,13 @@ export class LocalKeyStore implements KeyStore {
     return scope
   }
 
-  #state(id: string, pays = false): KeyState {
+  #state(id: string, { payers, maxPerDay }: KeyLimits): KeyState {
     const resting = [...this.#scopes.values()].flatMap((scope) => (scope.id === id ? this.#resting(scope) : []))
     const products = resting.length > 0 && { products: resting.toSorted((a, b) => (a.product < b.product ? -1 : 1)) }
     const { reason, benchMs } = this.#scope(id)
     if (reason !== undefined && benchMs > 0) return { id, state: 'cooling', reason, remainingMs: benchMs, ...products }
-    const emptyMs = pays ? 0 : shortForMs(this.#quotas.of(id), 1, 0)
+    const shortMs = payers?.has(id) ? 0 : shortForMs(this.#quotas.of(id), 1, 0)
+    const emptyMs = Math.max(shortMs, this.#quotas.dayOverForMs(id, 1, maxPerDay?.get(id)))
     if (emptyMs > 0) return { id, state: 'cooling', reason: 'exhausted', remainingMs: emptyMs, ...products }
     return reason === undefined ? { id, state: 'active', ...products } : { id, state: 'trial', reason, ...products }
   }

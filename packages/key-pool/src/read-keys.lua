@@ -1,7 +1,7 @@
 --[[
   The state of keys, and what is known of their quotas.
 
-  Arguments: keys {id, pays (goes on though it has nothing left)}.
+  Arguments: keys {id, pays, maxPerDay} as take-key.lua has them.
   Returns for each {state, a KeyState (key-store.ts); quota, a KeyQuota (quota.ts)}, as JSON.
 ]]
 local function quota_of(scope, source)
@@ -15,11 +15,15 @@ local function quota_of(scope, source)
   end
 end
 
-local function state_of(id, quota, pays)
+local function state_of(key, quota, today)
+  local id = key.id
   local ends, reason = unpack(redis.call('HMGET', benches_key, id .. ':until', id .. ':reason'))
   local empty = 0
+  if key.maxPerDay and today + 1 > key.maxPerDay then
+    empty = day_ms - now % day_ms
+  end
   for _, source in ipairs({ 'account', 'reply' }) do
-    if not pays and quota[source] and quota[source].remaining < 1 then
+    if not key.pays and quota[source] and quota[source].remaining < 1 then
       empty = math.max(empty, quota[source].resetMs)
     end
   end
@@ -34,10 +38,12 @@ end
 local rows, row_of = {}, {}
 for i, key in ipairs(given.keys) do
   local id = key.id
-  local taken, overage = unpack(redis.call('HMGET', turns_key, id .. ':taken', id .. ':overage'))
+  local taken, overage, day, today =
+    unpack(redis.call('HMGET', turns_key, id .. ':taken', id .. ':overage', id .. ':day', id .. ':today'))
+  local of_today = tonumber(day or 0) == math.floor(now / day_ms) and tonumber(today) or 0
   local quota = { id = id, taken = tonumber(taken or 0), overage = tonumber(overage or nil) }
   quota.account, quota.reply = quota_of(id, 'account'), quota_of(id, 'reply')
-  rows[i] = { state = state_of(id, quota, key.pays), quota = quota }
+  rows[i] = { state = state_of(key, quota, of_today), quota = quota }
   row_of[id] = rows[i]
 end
 

@@ -1,7 +1,7 @@
 import type { FleetNames } from '@ipfleet/redis/fleet-names.ts'
 import { luaCommand, type LuaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink, RunOptions } from '@ipfleet/redis/redis-link.ts'
-import { type Bench, type KeyState, type KeyStore, type Lesson, maxStrikes } from './key-store.ts'
+import { type Bench, type KeyLimits, type KeyState, type KeyStore, type Lesson, maxStrikes } from './key-store.ts'
 import type { KeyReturn, Taken, TakeOptions } from './key-store.ts'
 import type { KeyQuota, QuotaReport } from './quota.ts'
 
@@ -61,8 +61,8 @@ export class RedisKeyStore implements KeyStore {
     return this.#tell(releaseKey, { id })
   }
 
-  async read(ids: readonly string[], payers?: ReadonlySet<string>): Promise<KeyState[]> {
-    return (await this.#rows(ids, payers)).map(({ state }) => state)
+  async read(ids: readonly string[], limits?: KeyLimits): Promise<KeyState[]> {
+    return (await this.#rows(ids, limits)).map(({ state }) => state)
   }
 
   async quotas(ids: readonly string[]): Promise<KeyQuota[]> {
@@ -77,9 +77,10 @@ export class RedisKeyStore implements KeyStore {
   /** Lua writes an empty list as an object. */
   async #rows(
     ids: readonly string[],
-    payers: ReadonlySet<string> = new Set(),
+    { payers, maxPerDay }: KeyLimits = {},
   ): Promise<{ readonly state: KeyState; readonly quota: KeyQuota }[]> {
-    return ids.length === 0 ? [] : this.#ask(readKeys, { keys: ids.map((id) => ({ id, pays: payers.has(id) })) })
+    const keys = ids.map((id) => ({ id, pays: payers?.has(id), maxPerDay: maxPerDay?.get(id) }))
+    return ids.length === 0 ? [] : this.#ask(readKeys, { keys })
   }
 
   /** What was learnt about a key has to reach the fleet, whether the request that has learnt it may wait or not. */

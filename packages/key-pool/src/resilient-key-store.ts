@@ -1,7 +1,17 @@
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import type { Bench, BenchReason, KeyReturn, KeyState, KeyStore, Lesson, TakeOptions, Taken } from './key-store.ts'
+import type {
+  Bench,
+  BenchReason,
+  KeyLimits,
+  KeyReturn,
+  KeyState,
+  KeyStore,
+  Lesson,
+  TakeOptions,
+  Taken,
+} from './key-store.ts'
 import type { LocalKeyStore } from './local-key-store.ts'
 import type { KeyQuota, QuotaReport } from './quota.ts'
 import { keysChannel, type RedisKeyStore } from './redis-key-store.ts'
@@ -59,8 +69,8 @@ export class ResilientKeyStore implements KeyStore {
   }
 
   /** Also how a replica that has joined late, or has lost messages, learns what it must remember. */
-  async read(ids: readonly string[], payers?: ReadonlySet<string>): Promise<KeyState[]> {
-    const states = await this.#fleetOrOwn((store) => store.read(ids, payers))
+  async read(ids: readonly string[], limits?: KeyLimits): Promise<KeyState[]> {
+    const states = await this.#fleetOrOwn((store) => store.read(ids, limits))
     for (const { id, state, reason, remainingMs = 0, products = [] } of states) {
       for (const one of products) {
         await this.#own.bench({ id, product: one.product, reason: one.reason, durationMs: one.remainingMs })

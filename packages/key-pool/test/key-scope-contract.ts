@@ -179,7 +179,7 @@ function describeCosts(fleet: () => Fleet): void {
     expect(taken).toMatchObject([{ id: 'b' }, { id: 'b' }, { id: 'a', overage: true }, { id: 'a', overage: true }])
     expect(await first.quotas(ids)).toMatchObject([{ id: 'a', overage: 2, account: { remaining: 0 } }, { taken: 2 }])
     expect(await last.take(ids, core)).toMatchObject({ kind: 'none' })
-    expect(await last.read(ids, payers)).toMatchObject([
+    expect(await last.read(ids, { payers })).toMatchObject([
       { id: 'a', state: 'active' },
       { id: 'b', state: 'cooling', reason: 'exhausted' },
     ])
@@ -198,6 +198,10 @@ function describeCosts(fleet: () => Fleet): void {
     const none = await last.take(['a'], bounded)
     expect(none).toMatchObject({ kind: 'none' })
     expect(none.kind === 'none' && none.retryAfterMs).toBeLessThanOrEqual(86_400_000)
+    const [{ remainingMs = 0, ...state } = {}] = await last.read(['a'], bounded)
+    expect(state).toEqual({ id: 'a', state: 'cooling', reason: 'exhausted' })
+    expect(Math.abs(remainingMs - (86_400_000 - (Date.now() % 86_400_000)))).toBeLessThan(60_000)
+    expect(await last.read(['a'], { maxPerDay: new Map([['a', 4]]) })).toEqual([{ id: 'a', state: 'active' }])
     expect(await last.take(['a'], { ...bounded, units: 0 })).toMatchObject({ id: 'a' })
   })
 
