@@ -175,7 +175,7 @@ test('one that waits for a silent target is not to blame', async () => {
   await once(waiting, 'listening')
   const { port } = waiting.address() as AddressInfo
   const patient = stack.use(
-    await startEgress({ IP_POOL: `http://127.0.0.1:${port}/#patient`, CONNECT_TIMEOUT_MS: '1000' }),
+    await startEgress({ IP_POOL: `http://127.0.0.1:${port}/#patient`, CONNECT_TIMEOUT_MS: '3000' }),
   )
   // At all phases of what looks after deadlines now and then.
   const asked = Array.from({ length: 12 }, async (_, at) => {

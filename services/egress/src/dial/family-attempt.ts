@@ -133,17 +133,26 @@ export class FamilyAttempt {
     }
     this.#startedMs = clock.nowMs()
     this.#portsTried = 0
-    const left = this.#addresses.length
-    const shareMs = (deadlineMs - this.#startedMs) / left
-    if (source.parent === undefined) this.#open(source, to, ports.next())
-    else {
-      const target = { host: to.address, port: request.target.port }
-      this.#reachMs ??= shareMs / 2
-      const onEnd = (end: ParentEnd): void => this.#throughParentEnded(source, to, end)
-      this.#throughParent = parents.start(source.parent, target, this.#reachMs, onEnd)
+    if (source.parent === undefined) {
+      this.#open(source, to, ports.next())
+      this.#limitAddress(source)
+      return
     }
-    // The last address has the rest of the dial's time.
-    if (left > 1) this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), shareMs)
+    const target = { host: to.address, port: request.target.port }
+    this.#reachMs ??= (deadlineMs - this.#startedMs) / 2
+    this.#throughParent = parents.start(source.parent, target, {
+      reachMs: this.#reachMs,
+      onReached: () => this.#limitAddress(source),
+      onEnd: (end) => this.#throughParentEnded(source, to, end),
+    })
+  }
+
+  /** Of several addresses each has its share of the time that is left, the last all of it. */
+  #limitAddress(source: Source): void {
+    const left = this.#addresses.length
+    if (left === 1) return
+    const leftMs = this.#owner.deadlineMs - this.#deps.clock.nowMs()
+    this.#timer = setTimeout(() => this.#nextAddress(source, 'ETIMEDOUT'), leftMs / left)
   }
 
   #throughParentEnded(source: Source, to: TargetAddress, end: ParentEnd): void {

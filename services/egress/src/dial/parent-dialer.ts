@@ -19,7 +19,15 @@ export type ParentEnd =
   | { readonly kind: 'connected'; readonly socket: Socket; readonly durationMs: number }
   | Exclude<ParentAnswer, { kind: 'tunnel' }>
 
-/** How long one address of a parent has before the next is tried; a SYN that was lost is sent again after a second. */
+export interface ParentStart {
+  /** After which a parent that is not reached has failed. */
+  readonly reachMs: number
+  /** Told before the parent is asked for the target. */
+  readonly onReached: () => void
+  readonly onEnd: (end: ParentEnd) => void
+}
+
+/** How long one address of a parent has, at most, before the next is tried: a SYN that was lost is sent again after 1 s. */
 const nextAddressMs = 1500
 const deadlines = new DeadlineWatch()
 
@@ -34,13 +42,10 @@ export class ParentDialer {
     this.#deps = deps
   }
 
-  /**
-   * As `open`, with a callback that is not called once it is stopped.
-   * @param reachMs after which a parent that is not reached has failed
-   */
-  start(parent: ParentProxy, to: ParentTarget, reachMs: number, onEnd: (end: ParentEnd) => void): { stop(): void } {
+  /** As `open`, with callbacks that are not called once it is stopped. */
+  start(parent: ParentProxy, to: ParentTarget, { onEnd, ...progress }: ParentStart): { stop(): void } {
     const stopping = new AbortController()
-    void this.open(parent, to, stopping.signal, reachMs).then((end) => {
+    void this.open(parent, to, stopping.signal, progress).then((end) => {
       if (!stopping.signal.aborted) onEnd(end)
       else if (end.kind === 'connected') end.socket.destroy()
     })
@@ -51,10 +56,16 @@ export class ParentDialer {
    * Opens a tunnel through a parent. Its socket has no listener, is paused, and may be closed half by half. Never
    * rejects. When `signal` is aborted it closes its socket, and what it resolves with has no meaning.
    */
-  async open(parent: ParentProxy, to: ParentTarget, signal: AbortSignal, reachMs = Infinity): Promise<ParentEnd> {
+  async open(
+    parent: ParentProxy,
+    to: ParentTarget,
+    signal: AbortSignal,
+    { reachMs, onReached }: Partial<Omit<ParentStart, 'onEnd'>> = {},
+  ): Promise<ParentEnd> {
     const startedMs = this.#deps.clock.nowMs()
     try {
       const socket = await this.reach(parent, signal, reachMs)
+      if (!signal.aborted) onReached?.()
       const answer = await this.#ask(socket, parent, to, signal)
       if (answer.kind === 'tunnel') {
         return { kind: 'connected', socket, durationMs: this.#deps.clock.nowMs() - startedMs }
@@ -76,7 +87,8 @@ export class ParentDialer {
       port,
       lookup: this.#lookUp,
       autoSelectFamily: true,
-      autoSelectFamilyAttemptTimeout: nextAddressMs,
+      // Node takes whole numbers from 1 on.
+      autoSelectFamilyAttemptTimeout: Math.max(1, Math.min(nextAddressMs, Math.round(reachMs / 2))),
       allowHalfOpen: true,
       noDelay: true,
     })
