@@ -102,8 +102,19 @@ test.each<[string, Behaviour]>([
 test('the second is asked with keys that come with a later KEYS_FILE, and its failures are counted', async () => {
   const file = join(folder, 'later-keys')
   await writeFile(file, 'test-key-1\n')
-  const env = { PROVIDER: 'ipinfo,ipasis', KEYS_FILE: file, IPASIS_BASE_URL: second.url, BREAKER_MIN_CALLS: '10000' }
+  const timeoutMs = 5000
+  const env = {
+    PROVIDER: 'ipinfo,ipasis',
+    KEYS_FILE: file,
+    IPASIS_BASE_URL: second.url,
+    BREAKER_MIN_CALLS: '10000',
+    REQUEST_TIMEOUT_MS: String(timeoutMs),
+  }
   await using later = await startLocalFleet({ keys: [], env })
+  // No time of the first is kept for a second that has no key.
+  const hurry = later.fake.behave({ kind: 'latency', ms: 0.7 * timeoutMs })
+  expect((await later.ask(`/${fresh()}`)).status).toBe(200)
+  hurry()
   later.fake.behave({ kind: 'status', status: 500 })
   expect((await later.ask(`/${fresh()}`)).status).toBe(502)
   await writeFile(file, 'test-key-1\npasis-key-1 provider=ipasis\n')

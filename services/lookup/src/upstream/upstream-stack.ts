@@ -125,7 +125,7 @@ function fleetUpstream(
     new FallbackUpstream({
       first: own,
       second: second.loader,
-      offers: (request) => offers(second.provider, request),
+      offers: (request) => second.pool.size > 0 && offers(second.provider, request),
       freshForMs: durationsOf(settings).fallbackTtlMs,
     })
   const loader = fallback ?? own
