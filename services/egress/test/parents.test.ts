@@ -155,16 +155,20 @@ test('one that dies fails no request, and leaves the rotation', async () => {
   expect(await proxy.metrics()).toContain('ipfleet_egress_source_up{source="three"} 0\n')
 })
 
-test('one that answers no attempt to connect fails no request, and leaves the rotation', async () => {
+test('two that answer no attempt to connect fail no request, and leave the rotation', async () => {
   await using stack = new AsyncDisposableStack()
-  const silent = await SilentListener.start('127.0.0.1')
-  stack.defer(() => silent.stop())
-  const pool = `http://127.0.0.1:${silent.port}/#silent,127.0.0.14`
+  const pool = ['127.0.0.14']
+  for (const label of ['silent', 'mute']) {
+    const listener = await SilentListener.start('127.0.0.1')
+    stack.defer(() => listener.stop())
+    pool.unshift(`http://127.0.0.1:${listener.port}/#${label}`)
+  }
   // Its checks alone would take far longer to find out.
-  const egress = stack.use(await startEgress({ IP_POOL: pool, HEALTH_CHECK_INTERVAL_SECONDS: '600' }))
+  const egress = stack.use(await startEgress({ IP_POOL: pool.join(','), HEALTH_CHECK_INTERVAL_SECONDS: '600' }))
   const asked = await Promise.all([1, 2, 3, 4].map(() => askThrough(egress.port, origin.url)))
   for (const { status, body } of asked) expect([status, body]).toEqual([200, '127.0.0.14'])
-  expect(await egress.metrics()).toContain('ipfleet_egress_source_up{source="silent"} 0\n')
+  const metrics = await egress.metrics()
+  for (const label of ['silent', 'mute']) expect(metrics).toContain(`ipfleet_egress_source_up{source="${label}"} 0\n`)
 })
 
 // Last, when all has been logged.
@@ -175,7 +179,7 @@ test('one that waits for a silent target is not to blame', async () => {
   await once(waiting, 'listening')
   const { port } = waiting.address() as AddressInfo
   const patient = stack.use(
-    await startEgress({ IP_POOL: `http://127.0.0.1:${port}/#patient`, CONNECT_TIMEOUT_MS: '3000' }),
+    await startEgress({ IP_POOL: `http://127.0.0.1:${port}/#patient`, CONNECT_TIMEOUT_MS: '6000' }),
   )
   // At all phases of what looks after deadlines now and then.
   const asked = Array.from({ length: 12 }, async (_, at) => {

@@ -34,6 +34,8 @@ export interface AttemptOwner {
 const maxAddresses = 4
 /** A dial is given up after so many sources that could not be used. */
 const maxSources = 8
+/** Of a dial, for reaching one parent: more than one may be silent, and a SYN that was lost is sent again after 1 s. */
+const reachShare = 0.25
 /** Local ports that are tried before a source counts as having none for a target. */
 const maxPorts = 16
 
@@ -139,7 +141,7 @@ export class FamilyAttempt {
       return
     }
     const target = { host: to.address, port: request.target.port }
-    this.#reachMs ??= (deadlineMs - this.#startedMs) / 2
+    this.#reachMs ??= (deadlineMs - this.#startedMs) * reachShare
     this.#throughParent = parents.start(source.parent, target, {
       reachMs: this.#reachMs,
       onReached: () => this.#limitAddress(source),
