@@ -34,6 +34,7 @@ beforeAll(async () => {
     IPINFO_API_BASE_URL: fake.apiUrl,
     REDIS_URL: redis.url,
     REDIS_TIMEOUT_MS: '5000',
+    REQUEST_TIMEOUT_MS: '20000',
     TRUST_PROXY: '127.0.0.1',
     DRAIN_MS: '0',
   }
@@ -73,19 +74,29 @@ async function postUnread(body: string): Promise<void> {
   socket.write(`POST /batch HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
 }
 
-test('300 batches of one client that reads no answer shut nobody out', async () => {
-  const body = JSON.stringify(addresses)
-  await Promise.all(Array.from({ length: 300 }, () => postUnread(body)))
+/** How long so many GETs took, one after the other: of five one is for an address that nobody asked for yet. */
+async function durationsOf(count: number, network: string): Promise<{ medianMs: number; mostMs: number }> {
   const durationsMs: number[] = []
-  for (let turn = 0; turn < 100; turn += 1) {
-    const { status, body: record, ms } = await ask(turn % 5 === 4 ? `/31.0.0.${turn}` : '/8.8.8.8')
+  for (let turn = 0; turn < count; turn += 1) {
+    const { status, body: record, ms } = await ask(turn % 5 === 4 ? `/${network}.${turn}` : '/8.8.8.8')
     expect([status, record]).toEqual([200, expect.stringContaining('"ip"')])
     durationsMs.push(ms)
   }
   const sorted = durationsMs.toSorted((a, b) => a - b)
+  return { medianMs: sorted[count / 2] ?? 0, mostMs: sorted.at(-1) ?? 0 }
+}
+
+/** By how much a GET may be slower beside the batches, on a machine that is slow anyway. */
+const busyFactor = 20
+
+test('300 batches of one client that reads no answer shut nobody out', async () => {
+  const quiet = await durationsOf(20, '31.0.1')
+  const body = JSON.stringify(addresses)
+  await Promise.all(Array.from({ length: 300 }, () => postUnread(body)))
+  const { medianMs, mostMs } = await durationsOf(100, '31.0.0')
   // It took 7 to 8 seconds, for as long as the batches were worked on.
-  expect(sorted[50]).toBeLessThan(2000)
-  expect(sorted.at(-1)).toBeLessThan(6000)
+  expect(medianMs).toBeLessThan(Math.max(2000, busyFactor * quiet.medianMs))
+  expect(mostMs).toBeLessThan(Math.max(6000, busyFactor * quiet.mostMs))
   const batch = await ask('/batch', addresses)
   expect([batch.status, Object.keys(JSON.parse(batch.body) as object).length]).toEqual([200, 1000])
   expect(edge.lines().filter(({ msg }) => msg === 'backend is unhealthy')).toEqual([])

@@ -17,7 +17,7 @@ beforeAll(async () => {
   certificate = await testCertificate()
   edge = await startEdge({
     backends: [backend.port],
-    server: 'send_timeout_seconds = 1\nbody_timeout_seconds = 1\nkeep_alive_seconds = 2',
+    server: 'send_timeout_seconds = 1\nbody_timeout_seconds = 1\nkeep_alive_seconds = 6',
     upstreams: 'keep_alive_seconds = 0.5',
     tables: certificate.toml,
   })

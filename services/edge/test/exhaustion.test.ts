@@ -15,7 +15,7 @@ import { testCertificate } from './test-certificate.ts'
 /** Clients that take what there is and give nothing back: each costs little, for a while, and others are served. */
 let backend: RecordingBackend
 let edge: RunningEdge
-/** Takes no machine that stands still for two seconds for a slow client. */
+/** Takes no machine that stands still for some seconds for a slow client. */
 let patient: RunningEdge
 beforeAll(async () => {
   backend = await RecordingBackend.start(answer)
@@ -30,7 +30,7 @@ beforeAll(async () => {
       keep_alive_seconds = 60
       max_connections_per_client = 0`,
     })
-  ;[edge, patient] = await Promise.all([edgeWith(2), edgeWith(4)])
+  ;[edge, patient] = await Promise.all([edgeWith(2), edgeWith(8)])
 })
 afterAll(async () => {
   await Promise.all([edge.stop(), patient.stop()])
@@ -204,7 +204,7 @@ describe('clients that do not read', () => {
     wires.push(wire)
     wire.write('GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
     // Longer in all than what a client may leave unread.
-    for (let pause = 0; pause < 15; pause += 1) {
+    for (let pause = 0; pause < 32; pause += 1) {
       wire.socket.pause()
       await sleep(280)
       wire.socket.resume()

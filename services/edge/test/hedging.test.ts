@@ -59,7 +59,7 @@ max_requests = 1000
 prefix = "/off"
 upstreams = "default"
 hedge_after_ms = 0`,
-      upstreams: 'answer_timeout_seconds = 4',
+      upstreams: 'answer_timeout_seconds = 10',
     })
   })
   afterAll(async () => {

@@ -221,18 +221,31 @@ describe('a token bucket', () => {
   test('lets through what flows in, when its Retry-After says', async () => {
     const edge = await edgeWith('[rate_limit]\nalgorithm = "token-bucket"\nburst = 3\nrefill_per_second = 0.25')
     const client = newClient()
-    const replies = [await askAs(client, edge), await askAs(client, edge), await askAs(client, edge)]
+    let refusedMs = 0
+    const askNext = async (): Promise<Reply> => {
+      const askedMs = performance.now()
+      const reply = await askAs(client, edge)
+      if (reply.status === 429) refusedMs = askedMs
+      return reply
+    }
+    const startedMs = performance.now()
+    const replies = [await askNext(), await askNext(), await askNext()]
     expect(replies.map(({ status }) => status)).toEqual([200, 200, 200])
     expect(replies[0]?.headers).toMatchObject({ 'ratelimit-policy': '"client";q=3;w=12', 'x-rate-limit-limit': '3' })
-    const refusal = await askAs(client, edge)
-    expect(refusal.status).toBe(429)
+    // On a machine that took four seconds for this, one has flowed in already.
+    expect((await askNext()).status === 429 || performance.now() - startedMs >= 4000).toBe(true)
+    const refusal = await until(async () => {
+      const reply = await askNext()
+      return reply.status === 429 && reply
+    })
+    const beganMs = refusedMs
     const waitSeconds = Number(refusal.headers['retry-after'])
     expect([1, 2, 3, 4]).toContain(waitSeconds)
-    const beganMs = performance.now()
-    await until(async () => (await askAs(client, edge)).status === 200)
+    await until(async () => (await askNext()).status === 200)
     // Retry-After is in whole seconds, rounded up.
     expect(performance.now() - beganMs).toBeGreaterThan((waitSeconds - 1) * 1000 - 50)
-    expect((await askAs(client, edge)).status).toBe(429)
+    const lastRefusedMs = refusedMs
+    expect((await askNext()).status === 429 || performance.now() - lastRefusedMs >= 4000).toBe(true)
   })
 })
 
@@ -338,7 +351,7 @@ describe('who is not counted, or not served', () => {
 
 describe('while Redis is away', () => {
   const limit = 40
-  const deadlineMs = 3000
+  const deadlineMs = 8000
   const own = { REDIS_TIMEOUT_MS: String(deadlineMs) }
   let ownRedis: TestRedis
   let edges: readonly RunningEdge[]

@@ -15,7 +15,7 @@ beforeAll(async () => {
   backends = [await RecordingBackend.start(answer), await RecordingBackend.start(answer)]
   edge = await startEdge({
     backends: backends.map(({ port }) => port),
-    upstreams: 'max_connections = 8\nanswer_timeout_seconds = 5',
+    upstreams: 'max_connections = 8\nanswer_timeout_seconds = 10',
     tables: `
 [ejection]
 failures = 0

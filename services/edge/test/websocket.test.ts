@@ -14,7 +14,7 @@ let client: Wire | undefined
 const servers: Wire[] = []
 beforeAll(async () => {
   backend = await ScriptedBackend.start()
-  edge = await startEdge({ backends: [backend.port], server: 'tunnel_idle_seconds = 3' })
+  edge = await startEdge({ backends: [backend.port], server: 'tunnel_idle_seconds = 8' })
 })
 afterEach(() => {
   client?.destroy()

@@ -25,7 +25,7 @@ beforeAll(async () => {
   await writeFile(names, JSON.stringify({ 'nowhere.test': [], 'never.test': null }))
   silent = opened.adopt(await SilentListener.start('127.0.0.1'), (listener) => listener.stop())
   const started = await Promise.all(
-    [{}, { CONNECT_TIMEOUT_MS: '500' }, { ANSWER_TIMEOUT_SECONDS: '2', IDLE_TIMEOUT_SECONDS: '2' }].map(async (env) =>
+    [{}, { CONNECT_TIMEOUT_MS: '500' }, { ANSWER_TIMEOUT_SECONDS: '6', IDLE_TIMEOUT_SECONDS: '2' }].map(async (env) =>
       opened.use(await ProxyHarness.start({ ...env, ...namesEnvironment(names) })),
     ),
   )
@@ -115,10 +115,10 @@ describe('an origin', () => {
   })
 
   test('that has as long as its client takes over a body: the time for an answer begins with its end', async () => {
-    await using patient = await ProxyHarness.start({ ANSWER_TIMEOUT_SECONDS: '2', IDLE_TIMEOUT_SECONDS: '20' })
+    await using patient = await ProxyHarness.start({ ANSWER_TIMEOUT_SECONDS: '5', IDLE_TIMEOUT_SECONDS: '20' })
     const { client, server } = await patient.post(['Content-Length: 4'])
     for (const part of ['b', 'o', 'd', 'y']) {
-      await sleep(600)
+      await sleep(1500)
       client.write(part)
     }
     await server.saw('body')

@@ -17,7 +17,7 @@ beforeAll(async () => {
   const names = join(folder.path, 'names.json')
   await writeFile(names, JSON.stringify({ 'never.test': null }))
   silent = opened.adopt(await SilentListener.start('127.0.0.1'), (listener) => listener.stop())
-  harness = opened.use(await ProxyHarness.start({ CONNECT_TIMEOUT_MS: '3000', ...namesEnvironment(names) }))
+  harness = opened.use(await ProxyHarness.start({ CONNECT_TIMEOUT_MS: '8000', ...namesEnvironment(names) }))
 })
 afterEach(() => harness.clear())
 afterAll(() => opened.disposeAsync())

@@ -66,9 +66,9 @@ test('a parent that is slow to be found has its time, however many addresses the
   }).listen(0, '127.0.0.1')
   await once(parentServer, 'listening')
   const { port } = parentServer.address() as AddressInfo
-  const timeoutMs = 8000
+  const timeoutMs = 16_000
   const lookUp = async (): Promise<{ address: string }[]> => {
-    await sleep(0.23 * timeoutMs)
+    await sleep(0.13 * timeoutMs)
     return [{ address: '127.0.0.1' }]
   }
   const parents = new ParentDialer({ names: new NameLookups({ lookUp, clock, timeoutMs }), clock })
