@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { CommandGround } from '@ipfleet/testing/command-ground.ts'
 import { InputReader } from './input-reader.ts'
 import { ownByReading } from './list-output.ts'
@@ -23,8 +23,16 @@ test('a list that was closed is read again', async () => {
   expect(rows).toBe(60_000)
 })
 
-test('no result gets what another row has, as behind the gaps of a job that was cancelled', async () => {
-  const own = ownByReading(new InputReader([givenSource(['8.8.8.8', '9.9.9.9', '1.1.1.1'])], { networks: 'expand' }), 1)
-  expect(await own([{ input: '9.9.9.9' }])).toHaveLength(1)
-  await expect(own([{ input: '8.8.8.8' }])).rejects.toThrow('cancelled')
+const ownOf = (texts: readonly string[]) =>
+  ownByReading(new InputReader([givenSource(texts)], { networks: 'expand' }), 1)
+
+describe('behind a gap, as in the results of a job that was cancelled,', () => {
+  test('no result gets what another row has', async () => {
+    const own = ownOf(['8.8.8.8:1', '9.9.9.9:2', '1.1.1.1:3', '8.8.4.4:4'])
+    expect(await own([{ input: '9.9.9.9' }, { input: '8.8.4.4' }])).toEqual([{ kind: 'text', text: '9.9.9.9:2' }])
+  })
+
+  test('a result is taken where rows have nothing of their own', async () => {
+    expect(await ownOf(['8.8.8.8', '9.9.9.9', '1.1.1.1'])([{ input: '1.1.1.1' }])).toEqual([undefined])
+  })
 })

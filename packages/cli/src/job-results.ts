@@ -38,15 +38,16 @@ async function nextResults(id: string, deps: JobResultsDeps): Promise<Attempt<Fl
   const atFirst = tally.done
   for (;;) {
     const before = tally.done
-    const lost = await readResults(id, deps)
+    const end = await readResults(id, deps)
     const isFruitless = tally.done === before
-    if (lost !== undefined && isFruitless && !lost.isSilence) return { ...lost, isFirst: before > atFirst }
+    if (typeof end === 'object' && isFruitless && !end.isSilence) return { ...end, isFirst: before > atFirst }
     const job = await findJob(id, deps)
     if (job === undefined) throw failure(`the job ${id} is there no more: it has expired or was removed`)
     showJob(job, tally)
     if (job.state === 'completed' && tally.done >= job.total) return { kind: 'done', value: job }
-    if (job.state === 'cancelled' && lost === undefined) throw failure(`the job ${id} was cancelled`)
-    if (lost === undefined && isFruitless) {
+    if (job.state === 'cancelled' && typeof end !== 'object') throw failure(`the job ${id} was cancelled`)
+    if (end === 'foreign') throw failure('the next results are not those of the next rows of the list: it has changed')
+    if (end === 'ended' && isFruitless) {
       return { kind: 'again', why: 'the fleet sends no results', isFirst: before > atFirst }
     }
   }
@@ -57,8 +58,8 @@ interface Lost extends Again {
   readonly isSilence: boolean
 }
 
-/** Undefined: the results came to a regular end. */
-async function readResults(id: string, deps: JobResultsDeps): Promise<Lost | undefined> {
+/** `ended`: the results came to a regular end. `foreign`: the next one is of another row, as behind a gap. */
+async function readResults(id: string, deps: JobResultsDeps): Promise<Lost | 'ended' | 'foreign'> {
   const { client, output, tally, signal } = deps
   try {
     const path = `${jobPath(id)}/results?format=ndjson&follow=1&cursor=${tally.done}`
@@ -71,11 +72,12 @@ async function readResults(id: string, deps: JobResultsDeps): Promise<Lost | und
       const lines = text.subarray(0, end)
       rest = text.subarray(end)
       deps.retryPolicy.succeeded()
-      await output.addLines(lines)
-      tally.wrote(countLines(lines))
+      const written = await output.addLines(lines)
+      tally.wrote(written)
       signal.throwIfAborted()
+      if (written < countLines(lines)) return 'foreign'
     }
-    return undefined
+    return 'ended'
   } catch (error) {
     if (!(error instanceof FleetAway)) throw error
     return { kind: 'again', why: error.message, isSilence: error.isSilence }

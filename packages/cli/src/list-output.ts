@@ -5,22 +5,21 @@ import type { ResultRow } from '@ipfleet/ip-lists/result-line.ts'
 import type { BulkOptions } from './command-options.ts'
 import type { InputReader } from './input-reader.ts'
 import type { ListRow, Own } from './list-rows.ts'
-import { failure } from './command-fault.ts'
 import { type OutputPlan, ResultOutput, type RowJoin, type RunBefore, toStream } from './output.ts'
 import { OwnColumns } from './own-columns.ts'
 import type { ParquetType } from './parquet-file.ts'
 import { fieldTypes, parquetWriter } from './parquet-writer.ts'
 import type { Source } from './sources.ts'
 
-/** What the next rows of the lists, of which these are the results, have of their own. */
+/**
+ * What the next rows of the lists, of which these are the results, have of their own; up to the first result that would
+ * be joined with what another row has.
+ */
 export type OwnOf = (
   results: readonly ResultRow[],
 ) => readonly (Own | undefined)[] | Promise<readonly (Own | undefined)[]>
 
-/**
- * Reads the lists beside their results, and throws a CommandFault for results that are not theirs.
- * @param skip rows of which there are results already
- */
+/** Reads the lists beside their results. @param skip rows of which there are results already */
 export function ownByReading(reader: InputReader, skip: number): OwnOf {
   const groups = reader.rows(skip)
   let held: readonly ListRow[] = []
@@ -33,13 +32,9 @@ export function ownByReading(reader: InputReader, skip: number): OwnOf {
     }
     const rows = held.slice(0, results.length)
     held = held.slice(results.length)
-    // Those of a job that was cancelled have gaps.
-    if (results.some(({ input }, at) => input !== rows[at]?.input)) {
-      throw failure(
-        'the next results are not those of the next rows of the list: its job was cancelled, or it has changed',
-      )
-    }
-    return rows.map(({ own }) => own)
+    // The results of a job that was cancelled have gaps.
+    const end = results.findIndex(({ input }, at) => rows[at]?.own !== undefined && input !== rows[at].input)
+    return results.slice(0, end < 0 ? undefined : end).map((_, at) => rows[at]?.own)
   }
 }
 
@@ -72,12 +67,15 @@ export async function openOutput(
   const ownColumns = new OwnColumns(columns ?? [], prefix)
   const ofTable = isTable && columns ? ownColumns : undefined
   const rows = sumsUp ? summaryWriter() : await rowsOf(options, fields, ofTable, lists.types)
-  const join: RowJoin = async (given) => {
-    const ownRows = (await own?.(given)) ?? []
-    ofTable?.noteLeftOut(ownRows)
-    return hasValues ? ownColumns.joinedValues(given, ownRows, fields) : ownColumns.joined(given, ownRows)
-  }
-  const layout = { fields, join: own === undefined || sumsUp ? undefined : join }
+  const joinWith =
+    (ownOf: OwnOf): RowJoin =>
+    async (given) => {
+      const ownRows = await ownOf(given)
+      const results = ownRows.length < given.length ? given.slice(0, ownRows.length) : given
+      ofTable?.noteLeftOut(ownRows)
+      return hasValues ? ownColumns.joinedValues(results, ownRows, fields) : ownColumns.joined(results, ownRows)
+    }
+  const layout = { fields, join: own === undefined || sumsUp ? undefined : joinWith(own) }
   const output =
     plan.kind === 'stream'
       ? new ResultOutput(rows, toStream(stdout), layout)

@@ -66,7 +66,7 @@ const takenFault = (output: string): Error => usageFault(`${output} is there alr
 
 /** Throws ReaderLeft and CommandFault. */
 type Write = (data: Buffer | string) => Promise<void>
-/** Adds what rows of the lists have of their own to their results. */
+/** Adds what rows of the lists have of their own to their results; up to the first result that is of another row. */
 export type RowJoin = (rows: readonly ResultRow[]) => Promise<readonly (ResultRow | RowValues)[]>
 
 export interface OutputOptions {
@@ -120,20 +120,27 @@ export class ResultOutput {
     }
   }
 
-  /** @param lines whole ones, each with its line end. @throws ReaderLeft, CommandFault */
-  async addLines(lines: Buffer): Promise<void> {
-    if (lines.length > 0) await this.add(rowsIn(lines), lines)
+  /**
+   * @param lines whole ones, each with its line end
+   * @returns how many were written: fewer where the next one is of another row than the next of the list
+   * @throws ReaderLeft, CommandFault
+   */
+  async addLines(lines: Buffer): Promise<number> {
+    return lines.length > 0 ? this.add(rowsIn(lines), lines) : 0
   }
 
-  /** @param lines the same, if they are there. @throws as `addLines` */
-  async add(rows: readonly ResultRow[], lines?: Buffer): Promise<void> {
-    for (const row of rows) if (row['bogon'] === true) this.bogons += 1
-    for (const field of this.missing) if (rows.some((row) => Object.hasOwn(row, field))) this.missing.delete(field)
-    await this.#begin()
+  /** @param lines the same, if they are there. @returns and throws as `addLines` */
+  async add(rows: readonly ResultRow[], lines?: Buffer): Promise<number> {
     const joined = this.#join ? await this.#join(rows) : rows
+    if (joined.length === 0) return 0
+    const taken = rows.slice(0, joined.length)
+    for (const row of taken) if (row['bogon'] === true) this.bogons += 1
+    for (const field of this.missing) if (taken.some((row) => Object.hasOwn(row, field))) this.missing.delete(field)
+    await this.#begin()
     const pass = lines && joined === rows ? this.#rows.lines?.(lines, this.#isFirst) : undefined
     await this.#put(pass ?? this.#rows.rows(joined, this.#isFirst))
     this.#isFirst = false
+    return joined.length
   }
 
   /** After the last result. @throws as `add` */

@@ -66,20 +66,30 @@ function hold(addressesOfTheEnd: readonly string[]): void {
 }
 let gate = { release: () => {} }
 
+interface SlowRun {
+  readonly more?: readonly string[]
+  /** Lines that have no result before `gate.release()`. */
+  readonly held?: readonly [from: number, to?: number]
+  readonly content?: (inputs: readonly string[]) => string
+}
+
 /** A run that is far enough to have results, and does not get to its end before `gate.release()`. */
-async function startSlowly(name: string, more: readonly string[] = []) {
+async function startSlowly(name: string, { more = [], held = [4000], content = textOf }: SlowRun = {}) {
   // Of an earlier try.
   for (const file of [`${name}.ndjson`, `${name}.ndjson.ipfleet.json`]) await rm(harness.path(file), { force: true })
   // Addresses that were not asked for before: the fleet has not stored them.
   const octet = 10 + names.push(name)
   const own = lines.map((line) => line.replace(/\.9$/, `.${octet}`))
-  await harness.write(`${name}.txt`, own.join('\n'))
-  hold(own.slice(4000))
+  await harness.write(`${name}.txt`, content(own))
+  hold(own.slice(...held))
   const args = [`${name}.txt`, '-o', `${name}.ndjson`, '--url', url, '--json', ...more]
   const command = harness.start(args, { env })
   await harness.waitForLines(`${name}.ndjson`, 1000)
   return { args, command, id: String(eventIn(command.said(), 'job')['id']) }
 }
+const textOf = (inputs: readonly string[]): string => inputs.join('\n')
+const tableOf = (inputs: readonly string[]): string =>
+  `row,address\n${inputs.map((input, at) => `${at},${input}\n`).join('')}`
 const names: string[] = []
 
 describe('a list', () => {
@@ -212,7 +222,7 @@ describe('a run that was interrupted', () => {
   })
 
   test('with --cancel-on-exit has cancelled its job', async () => {
-    const { command, id } = await startSlowly('cancelled', ['--cancel-on-exit'])
+    const { command, id } = await startSlowly('cancelled', { more: ['--cancel-on-exit'] })
     command.kill('SIGINT')
     const { code, stderr } = await command.ended
     expect([code, stderr]).toEqual([130, expect.stringContaining(`the job ${id} is cancelled`)])
@@ -239,11 +249,31 @@ describe('a run that was interrupted', () => {
   })
 })
 
-test('a job that is cancelled ends the run with 1', async () => {
-  const { command, id } = await startSlowly('foreign')
+/** All of the job is done but one chunk, behind the first one, when it is cancelled. */
+async function cancelWithGap(name: string, how: SlowRun = {}) {
+  const { command, id } = await startSlowly(name, { ...how, held: [1501, 1502] })
+  await until(async () => (JSON.parse(await fromFleet(`/jobs/${id}`)) as SeenJob).lines.done > 4900)
   await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
   const { code, stderr } = await command.ended
   expect([code, stderr]).toEqual([1, expect.stringContaining(`the job ${id} was cancelled`)])
+  return { written: await harness.read(`${name}.ndjson`), results: await fromFleet(`/jobs/${id}/results`) }
+}
+
+describe('a job that is cancelled ends the run with 1', () => {
+  test('with what there is of its results', async () => {
+    const { written, results } = await cancelWithGap('foreign')
+    expect(written).toBe(results)
+  })
+
+  test('with those before the first gap, where rows have columns of their own', async () => {
+    const more = ['--input-format', 'csv', '--column', 'address']
+    const { written, results } = await cancelWithGap('foreign-columns', { content: tableOf, more })
+    const rows = linesIn(written).map((line) => JSON.parse(line) as { input: string; row: string })
+    const inputs = inputsIn(results)
+    const whole = inputs.findIndex((input, at) => input.replace(/\.\d+$/, '.9') !== lines[at])
+    expect(rows.map(({ row }) => Number(row))).toEqual(Array.from({ length: whole }, (_, at) => at))
+    expect(rows.map(({ input }) => input)).toEqual(inputs.slice(0, whole))
+  })
 })
 
 test('--job fetches the results of one that is there, in any form; of another it says so', async () => {
