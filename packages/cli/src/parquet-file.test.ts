@@ -53,10 +53,20 @@ const timeIn = (unit: 'MILLIS' | 'MICROS' | 'NANOS') => ({ type: 'TIME', isAdjus
 
 test('times of day are texts with all digits, and are stored as they were', async () => {
   const columns = [
-    { name: 'old', type: 'INT32', converted_type: 'TIME_MILLIS', data: [1, null, 86_399_999] },
-    { name: 'millis', type: 'INT32', logical_type: timeIn('MILLIS'), data: [1, null, 86_399_999] },
-    { name: 'micros', type: 'INT64', logical_type: timeIn('MICROS'), data: [1n, null, 86_399_999_999n] },
-    { name: 'nanos', type: 'INT64', logical_type: timeIn('NANOS'), data: [1n, null, 86_399_999_999_999n] },
+    { name: 'old', type: 'INT32', converted_type: 'TIME_MILLIS', data: [1, null, 86_399_999, 86_400_000] },
+    { name: 'millis', type: 'INT32', logical_type: timeIn('MILLIS'), data: [1, null, 86_399_999, 86_400_000] },
+    {
+      name: 'micros',
+      type: 'INT64',
+      logical_type: timeIn('MICROS'),
+      data: [1n, null, 86_399_999_999n, 86_400_000_000n],
+    },
+    {
+      name: 'nanos',
+      type: 'INT64',
+      logical_type: timeIn('NANOS'),
+      data: [1n, null, 86_399_999_999_999n, 86_400_000_000_000n],
+    },
   ] as const
   const elements = columns.map(({ data: _data, ...element }): SchemaElement => ({
     ...element,
@@ -73,6 +83,8 @@ test('times of day are texts with all digits, and are stored as they were', asyn
     { old: '00:00:00.001', millis: '00:00:00.001', micros: '00:00:00.000001', nanos: '00:00:00.000000001' },
     { old: null, millis: null, micros: null, nanos: null },
     { old: '23:59:59.999', millis: '23:59:59.999', micros: '23:59:59.999999', nanos: '23:59:59.999999999' },
+    // The end of a day in DuckDB and PostgreSQL.
+    { old: '24:00:00.000', millis: '24:00:00.000', micros: '24:00:00.000000', nanos: '24:00:00.000000000' },
   ])
   const again = await parquetWriter(file.columns, file.types)
   const [same, sameRows] = await readBack(Buffer.concat([Buffer.from(again.rows(rows, true)), Buffer.from(again.tail)]))

@@ -173,11 +173,17 @@ function timeText(time: bigint, digits: number): string | null {
   return digits === 0 ? text : `${text}.${String(fraction).padStart(digits, '0')}Z`
 }
 
-/** hyparquet 1.31 leaves these as numbers. */
+/** Up to 24:00:00, the end of a day. hyparquet 1.31 leaves these as numbers. */
 function timeOfDay(value: unknown, digits: number): string | null {
-  if (typeof value !== 'number' && typeof value !== 'bigint') return null
-  return timeText(BigInt(value), digits)?.slice('1970-01-01T'.length, -1) ?? null
+  if ((typeof value !== 'number' && typeof value !== 'bigint') || value < 0) return null
+  const perSecond = 10n ** BigInt(digits)
+  const time = BigInt(value)
+  const seconds = Number(time / perSecond)
+  const parts = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(twoDigits)
+  return `${parts.join(':')}.${String(time % perSecond).padStart(digits, '0')}`
 }
+
+const twoDigits = (number: number): string => String(Math.trunc(number)).padStart(2, '0')
 
 /** Digits of the fraction of a second, in columns of times. */
 export function fractionDigits({ converted_type, logical_type }: ParquetType): number | undefined {

@@ -116,7 +116,8 @@ function storedValue(value: unknown, stored: ParquetType, name: string): unknown
 /** Milliseconds, microseconds or nanoseconds since 1970, or since midnight. */
 function unitsIn(time: string, digits: number): bigint {
   const [seconds = '', fraction = ''] = time.replace(/Z$/, '').split('.')
-  const date = seconds.includes('T') ? seconds : `1970-01-01T${seconds}`
-  const whole = BigInt(Date.parse(`${date}Z`) / 1000) * 10n ** BigInt(digits)
-  return whole + BigInt(fraction.padEnd(digits, '0').slice(0, digits))
+  const whole = seconds.includes('T')
+    ? Date.parse(`${seconds}Z`) / 1000
+    : seconds.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)
+  return BigInt(whole) * 10n ** BigInt(digits) + BigInt(fraction.padEnd(digits, '0').slice(0, digits))
 }
