@@ -197,7 +197,7 @@ function openedText(
 }
 
 /**
- * Texts that have addresses in them, with lines of any length, and of Parquet its rows.
+ * Texts that have addresses in them, whose lines may be long, and of Parquet its rows.
  * @throws CommandFault for what cannot be read to its end
  */
 export async function* searchedTexts(sources: readonly Source[]): AsyncGenerator<readonly string[]> {
@@ -222,12 +222,23 @@ async function* textBlocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<readon
   yield [rest.toString()]
 }
 
-/** Without the `;` in colours of a terminal. */
-const breaks: ReadonlySet<number | undefined> = new Set(Buffer.from('\t\n\r",<=&|'))
+const breaks: ReadonlySet<number> = new Set(Buffer.from('\t\n\r",;<=&|%\\+-!*@^~\'`$'))
+const lastOfAscii = 0x7f
+/** The begin of a colour or a link in a terminal, which may have any of these in it. */
+// oxlint-disable-next-line no-control-regex -- ESC and BEL are what begins and ends them
+const openSequence = /\u001b(?:\[[\d;]*|\][^\u0007\u001b\n]*)$/
+const longestSequence = 256
 
-/** A blank may stand before a port, or in `8 [.] 8`, but not between two letters or digits. */
+/**
+ * A blank may stand before a port, or in `8 [.] 8`, but not between two letters or digits, nor behind another one. What
+ * has many of these in a row is no address, and no part of one is near its middle.
+ */
 function isBreak(text: Buffer, at: number): boolean {
-  return breaks.has(text[at]) || /^\w \w$/.test(text.toString('latin1', at - 1, at + 2))
+  const byte = text[at] ?? 0
+  if (byte > lastOfAscii) return true
+  if (breaks.has(byte)) return !openSequence.test(text.toString('latin1', at - longestSequence, at))
+  const isBlank = /^(?:\w \w$| {2})/.test(text.toString('latin1', at - 1, at + 2))
+  return isBlank || /^\w{32}$/.test(text.toString('latin1', at - 15, at + 17))
 }
 
 async function* parquetLines(file: ParquetFile): AsyncGenerator<readonly string[]> {

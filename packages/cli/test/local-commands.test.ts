@@ -42,7 +42,13 @@ describe('grep', () => {
   test.each([
     ['JSON', '[', '{"ip":"9.9.9.9","port":53},', ']'],
     ['words', '', '9.9.9.9.53 > 8[.]8[.]8[.]8 ', ''],
-  ])('takes each of %s in a line of any length', async (_what, begin, text, end) => {
+    ['columns', '', '9.9.9.9.53  8[.]8[.]8[.]8  ', ''],
+    ['a list with semicolons', '', '9.9.9.9;', ''],
+    ['a list with semicolons and blanks', '', '9.9.9.9; ', ''],
+    ['a list in colours', '', '\u001b[1;31m9.9.9.9\u001b[0;1m;', ''],
+    ['a list behind something long without a break', `${'ab0'.repeat(50_000)} `, '9.9.9.9,', ''],
+    ['Chinese', '', '地址9.9.9.9', ''],
+  ])('takes each of %s in a line of over 64 KiB', async (_what, begin, text, end) => {
     const times = 20_000
     const { stdout } = await run('grep', [], Readable.from(slices(`${begin}${text.repeat(times)}${end}`, 4099)))
     const printed = text.includes('8[') ? '9.9.9.9\n8.8.8.8\n' : '9.9.9.9\n'
