@@ -47,11 +47,10 @@ export class JobIntake {
   /**
    * @returns the job; `replayed`: an earlier request under the same Idempotency-Key has made it
    * @throws ProxyError for what is wrong with the body, `conflict` and `key_reused` for its Idempotency-Key, what
-   * `StorageQuota.require` throws; and RedisUnavailable
+   * `StorageQuota.addJob` and `require` throw; and RedisUnavailable
    */
   async take({ owner, holder, request, upload, body }: Submission): Promise<{ job: Job; replayed: boolean }> {
     const { store, limits, quota, stillThereMs = 15_000 } = this.#deps
-    await quota.require(holder, { lines: 0, bytes: 0 })
     const { fields, callback, idempotencyKey } = request
     const id = randomUUIDv7()
     const opened = () => store.open({ id, owner, holder, fields, callback, request: currentRequest() })

@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { Job } from '../jobs/job.ts'
 import { StorageQuota } from './storage-quota.ts'
 
@@ -29,20 +29,68 @@ test('without a bound results always grow', async () => {
   expect(await quotaWith(5000, 9000, 0).mayGrow('a')).toBe(true)
 })
 
+/** Of 20 jobs one client may have 5. */
+const quotaOfJobs = (all: () => AsyncGenerator<Job>): StorageQuota =>
+  new StorageQuota({ store: { all }, maxBytes: max, maxJobs: 20, sharePercent: 25 })
+
 test.each([
-  ['has', [{ ...jobOf('a', 0), id: 'new' }]],
-  ['does not have', []],
-])('a job counts once that is being stored while all are read, where the reading %s it', async (_what, read) => {
-  const store = {
-    async *all() {
-      yield* read
-    },
-  }
-  const quota = new StorageQuota({ store, maxBytes: max, maxJobs: 10, sharePercent: 25 })
-  const stored = Promise.withResolvers<void>()
-  const adding = quota.addJob('a', 'new', () => stored.promise)
-  expect((await quota.usageOf('a')).own.jobs).toBe(1)
-  stored.resolve()
-  await adding
-  expect((await quota.usageOf('a')).own.jobs).toBe(1)
+  ['of one client: its share', () => 'a', 5],
+  ['of many clients: all that there may be', (at: number) => `client ${at}`, 20],
+])('of jobs that wait for one reading as many are taken as there is room, %s', async (_whose, holderOf, room) => {
+  const reading = Promise.withResolvers<void>()
+  const quota = quotaOfJobs(async function* () {
+    await reading.promise
+    yield* []
+  })
+  const open = jest.fn(async () => {})
+  const adding = Array.from({ length: 50 }, (_, at) => quota.addJob(holderOf(at), `job ${at}`, open))
+  reading.resolve()
+  const refused = (await Promise.allSettled(adding)).filter(({ status }) => status === 'rejected')
+  expect(open).toHaveBeenCalledTimes(room)
+  expect(refused).toHaveLength(50 - room)
+  expect(refused).toEqual(
+    refused.map(() => ({ status: 'rejected', reason: expect.objectContaining({ code: 'store_full' }) })),
+  )
+})
+
+describe('when the jobs are read again', () => {
+  beforeEach(() => void jest.useFakeTimers())
+  afterEach(() => void jest.useRealTimers())
+
+  test.each([
+    ['has', [{ ...jobOf('a', 0), id: 'new' }]],
+    ['does not have', []],
+  ])('a job counts once that is being stored meanwhile, where the reading %s it', async (_what, read) => {
+    const jobs: Job[] = []
+    const quota = quotaOfJobs(async function* () {
+      yield* jobs
+    })
+    const opening = Promise.withResolvers<void>()
+    const stored = Promise.withResolvers<void>()
+    const adding = quota.addJob('a', 'new', async () => {
+      opening.resolve()
+      await stored.promise
+    })
+    await opening.promise
+    jobs.push(...read)
+    jest.advanceTimersByTime(1001)
+    expect((await quota.usageOf('a')).own.jobs).toBe(1)
+    stored.resolve()
+    await adding
+    expect((await quota.usageOf('a')).own.jobs).toBe(1)
+  })
+
+  test('a job counts once that has come just before', async () => {
+    const jobs: Job[] = []
+    const quota = quotaOfJobs(async function* () {
+      await Promise.resolve()
+      yield* jobs
+    })
+    const add = (id: string) => quota.addJob('a', id, async () => void jobs.push({ ...jobOf('a', 0), id }))
+    await add('first')
+    const before = add('just before')
+    jest.advanceTimersByTime(1001)
+    await Promise.all([before, quota.usageOf('a')])
+    expect((await quota.usageOf('a')).own.jobs).toBe(2)
+  })
 })

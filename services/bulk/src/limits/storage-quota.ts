@@ -12,6 +12,11 @@ export interface Usage {
   readonly pending: number
 }
 
+interface ClientUsage {
+  readonly own: Usage
+  readonly all: Usage
+}
+
 interface StoreUsage {
   readonly sum: UsageSum
   readonly states: Readonly<Record<JobState, number>>
@@ -56,21 +61,13 @@ export class StorageQuota {
   }
 
   /**
-   * Whether a list may come in, or continue to.
+   * Whether a list may continue to come in.
    * @param list as far as it has come in; bytes as they are stored
    * @throws ProxyError `payload_too_large` for a list that can never fit, `store_full`; and RedisUnavailable
    */
   async require(holder: string, list: { readonly lines: number; readonly bytes: number }): Promise<void> {
-    const { maxBytes, maxJobs } = this.#options
     this.#requireFitting(list.lines, list.bytes)
-    const { own, all } = await this.usageOf(holder)
-    // A list that is coming in is one of the jobs already.
-    const isNew = list.bytes === 0
-    if (isNew && own.jobs >= this.#shareOf(maxJobs)) throw this.#clientFull(`${own.jobs} jobs`, 'BULK_MAX_JOBS')
-    if (isNew && all.jobs >= maxJobs) throw storeFull(`There are ${all.jobs} jobs (BULK_MAX_JOBS)`)
-    if (maxBytes === 0) return
-    if (own.bytes >= this.#shareOf(maxBytes)) throw this.#clientFull(`${own.bytes} bytes`, 'BULK_MAX_STORED_BYTES')
-    if (all.bytes >= maxBytes) throw storeFull(`The store holds ${all.bytes} bytes of jobs (BULK_MAX_STORED_BYTES)`)
+    this.#requireBytes(await this.usageOf(holder))
   }
 
   /** Whether more results may be kept for a client. @throws RedisUnavailable */
@@ -98,8 +95,22 @@ export class StorageQuota {
     this.#since.add(holder, { ...noUsage, ...usage })
   }
 
-  /** The same of a new job, from before the store has it. @throws what `open` throws */
+  /**
+   * The same of a new job, from before the store has it.
+   * @throws ProxyError `store_full` when there is no room; RedisUnavailable; and what `open` throws
+   */
   async addJob(holder: string, id: string, open: () => Promise<unknown>): Promise<void> {
+    let read: Promise<StoreUsage>
+    let sum: UsageSum
+    do {
+      read = this.usage()
+      ;({ sum } = await read)
+      // A reading that has begun meanwhile may include the job, which would count twice.
+    } while (read !== this.#read)
+    // From here until it counts nothing is awaited: others go on from the same reading.
+    const usage = this.#withSince(holder, sum)
+    this.#requireJobs(usage)
+    this.#requireBytes(usage)
     this.add(holder, { jobs: 1, pending: 1 })
     this.#opening.set(id, holder)
     try {
@@ -110,10 +121,9 @@ export class StorageQuota {
   }
 
   /** Of one client and of all, including what this process has stored since the reading. @throws RedisUnavailable */
-  async usageOf(holder: string): Promise<{ readonly own: Usage; readonly all: Usage }> {
+  async usageOf(holder: string): Promise<ClientUsage> {
     const { sum } = await this.usage()
-    const since = this.#since
-    return { own: sumOf(sum.of(holder), since.of(holder)), all: sumOf(sum.all, since.all) }
+    return this.#withSince(holder, sum)
   }
 
   /** Up to a second old. @throws RedisUnavailable */
@@ -142,6 +152,24 @@ export class StorageQuota {
     }
     for (const holder of opening.values()) sum.add(holder, { bytes: 0, jobs: 1, pending: 1 })
     return { sum, states }
+  }
+
+  #withSince(holder: string, sum: UsageSum): ClientUsage {
+    const since = this.#since
+    return { own: sumOf(sum.of(holder), since.of(holder)), all: sumOf(sum.all, since.all) }
+  }
+
+  #requireJobs({ own, all }: ClientUsage): void {
+    const { maxJobs } = this.#options
+    if (own.jobs >= this.#shareOf(maxJobs)) throw this.#clientFull(`${own.jobs} jobs`, 'BULK_MAX_JOBS')
+    if (all.jobs >= maxJobs) throw storeFull(`There are ${all.jobs} jobs (BULK_MAX_JOBS)`)
+  }
+
+  #requireBytes({ own, all }: ClientUsage): void {
+    const { maxBytes } = this.#options
+    if (maxBytes === 0) return
+    if (own.bytes >= this.#shareOf(maxBytes)) throw this.#clientFull(`${own.bytes} bytes`, 'BULK_MAX_STORED_BYTES')
+    if (all.bytes >= maxBytes) throw storeFull(`The store holds ${all.bytes} bytes of jobs (BULK_MAX_STORED_BYTES)`)
   }
 
   #requireFitting(lines: number, bytes: number): void {
