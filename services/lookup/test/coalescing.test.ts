@@ -87,7 +87,7 @@ describe('one query, asked 200 times at once of four replicas', () => {
     const record = { ip: '9.9.9.7' }
     const bytes = 1_200_000
     fleet.fake.behave({ kind: 'huge', bytes, record, paths })
-    fleet.fake.behave({ kind: 'latency', ms: 300, paths })
+    fleet.fake.behave({ kind: 'latency', ms: untilAllAskMs, paths })
     const replies = await fleet.askAll(12, () => '/9.9.9.7')
     const calls = fleet.fake.callsTo('/9.9.9.7').length
     expect(calls).toBeLessThanOrEqual(replicas)

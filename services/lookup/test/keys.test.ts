@@ -21,7 +21,7 @@ const fresh = (): string => `/9.${(address >> 16) & 255}.${(address >> 8) & 255}
 describe('three replicas with three keys', () => {
   let fleet: LocalFleet
   beforeAll(async () => {
-    fleet = await startLocalFleet({ redis, replicas: 3, env: { COOLDOWN_SECONDS: '3' } })
+    fleet = await startLocalFleet({ redis, replicas: 3, env: { COOLDOWN_SECONDS: '10' } })
   })
   afterAll(() => fleet.stop())
   afterEach(() => fleet.fake.heal())
@@ -58,7 +58,7 @@ describe('three replicas with three keys', () => {
       return fleet.fake.calls.find(({ token }) => token === limited)
     })
     // By upstream's clock: the bench begins after the refused call came there.
-    expect(next.atMs - atMs).toBeGreaterThan(2900)
+    expect(next.atMs - atMs).toBeGreaterThan(9900)
     expect((await healthOf(fleet, 2)).keys).toEqual({ total: 3, active: 3, cooling: 0 })
   })
 
@@ -134,12 +134,15 @@ describe('one request', () => {
     const elapsedMs = performance.now() - startedMs
     expect(reply.status).toBe(504)
     // Two, unless the machine stood still.
-    expect([1, 2]).toContain(fleet.fake.callsTo('/9.9.9.9').length)
+    const calls = fleet.fake.callsTo('/9.9.9.9').length
+    expect([1, 2]).toContain(calls)
     // Every key with a deadline of its own would make twenty-five seconds of it.
     expect(elapsedMs).toBeGreaterThan(7900)
     expect(elapsedMs).toBeLessThan(20_000)
-    // The second key did not answer in time, which is not its fault.
-    expect((await healthOf(fleet)).keys).toEqual({ total: 5, active: 4, cooling: 1 })
+    // The last key did not answer in time, which is not its fault; what the first said came, unless it was the last.
+    const { keys: counts } = await healthOf(fleet)
+    const benched = calls === 2 ? [1] : [0, 1]
+    expect(benched.map((cooling) => ({ total: 5, active: 5 - cooling, cooling }))).toContainEqual(counts)
   })
 })
 
@@ -169,20 +172,26 @@ describe('a key whose bench has ended', () => {
   })
 
   test('is benched for twice as long when it is still over its limit, and no other request has met it', async () => {
+    const cooldown = 10
     await using fleet = await startLocalFleet({
       redis,
       replicas: 2,
       keys: ['test-key-1'],
-      env: { COOLDOWN_SECONDS: '3' },
+      env: { COOLDOWN_SECONDS: String(cooldown) },
     })
     fleet.fake.behave({ kind: '429-storm' })
-    expect(['1', '2', '3']).toContain((await fleet.ask(fresh())).headers['retry-after'])
+    const first = Number((await fleet.ask(fresh())).headers['retry-after'])
+    expect(first).toBeGreaterThan(0)
+    expect(first).toBeLessThanOrEqual(cooldown)
     await until(async () => (await healthOf(fleet)).keys.cooling === 0)
     fleet.fake.clearCalls()
     const replies = await fleet.askAll(8, fresh)
     expect(replies.map(({ status }) => status)).toEqual(Array(8).fill(503))
-    // Six seconds, less what the machine stood still.
-    for (const { headers } of replies) expect(['4', '5', '6']).toContain(headers['retry-after'])
+    // Twenty seconds, less what the machine stood still.
+    for (const { headers } of replies) {
+      expect(Number(headers['retry-after'])).toBeGreaterThan(cooldown)
+      expect(Number(headers['retry-after'])).toBeLessThanOrEqual(2 * cooldown)
+    }
     expect(fleet.fake.calls).toHaveLength(1)
   })
 })
