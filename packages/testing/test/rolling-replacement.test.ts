@@ -44,6 +44,7 @@ function startNext(port: number): Promise<ServiceProcess> {
     IPINFO_API_BASE_URL: fake.apiUrl,
     REDIS_URL: redis.url,
     REDIS_TIMEOUT_MS: '5000',
+    REQUEST_TIMEOUT_MS: '20000',
     QUOTA_POLL_SECONDS: '0',
     DRAIN_MS: '1500',
   })

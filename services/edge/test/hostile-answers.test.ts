@@ -12,7 +12,7 @@ let backend: RecordingBackend
 let edge: RunningEdge
 beforeAll(async () => {
   backend = await RecordingBackend.start()
-  const upstreams = 'answer_timeout_seconds = 4\nidle_timeout_seconds = 4'
+  const upstreams = 'answer_timeout_seconds = 10\nidle_timeout_seconds = 10'
   edge = await startEdge({
     backends: [backend.port],
     upstreams,
