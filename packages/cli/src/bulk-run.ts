@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '@ipfleet/settings/sources.ts'
 import { BatchClient } from '@ipfleet/fleet-client/batch-client.ts'
 import { runBatches } from './batch-run.ts'
-import { exitCodes, reported, Stopped } from './command-fault.ts'
+import { exitCodes, JobCancelled, reported, Stopped } from './command-fault.ts'
 import type { BulkOptions } from './command-options.ts'
 import { detectMode } from './detect-mode.ts'
 import type { Display } from './display.ts'
@@ -251,6 +251,11 @@ class BulkRun {
     if (isCancelled) await this.#state.forgetJob()
     if (done === 0 && this.#state.now.job === undefined) await this.#state.remove()
     else await this.#state.keep({ soFar: { ...counts, lines: done } })
+    if (why instanceof JobCancelled) {
+      if (this.#state.isKept && options.job === undefined)
+        this.#note(`${done} lines are written; --no-resume begins anew`)
+      return
+    }
     if (isCancelled) this.#note(`the job ${job} is cancelled`)
     else if (job !== undefined) {
       this.#note(`the job ${job} goes on; to cancel it: DELETE ${options.url}/${jobPath(job)}`)

@@ -14,6 +14,13 @@ export class CommandFault extends Error {
   }
 }
 
+/** The job whose results were awaited was cancelled by another. */
+export class JobCancelled extends CommandFault {
+  constructor(id: string) {
+    super(exitCodes.failed, `the job ${id} was cancelled`)
+  }
+}
+
 /** A fault of the command line. */
 export const usageFault = (message: string): CommandFault => new CommandFault(exitCodes.usage, message)
 

@@ -1,6 +1,6 @@
 import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { failure } from './command-fault.ts'
+import { failure, JobCancelled } from './command-fault.ts'
 import { FleetAway, type FleetReply, refusalOf, textOf } from '@ipfleet/fleet-client/fleet-client.ts'
 import { findJob, type FleetAccess, type FleetJob, jobPath, readJob } from './fleet-job.ts'
 import type { ResultOutput } from './output.ts'
@@ -45,7 +45,7 @@ async function nextResults(id: string, deps: JobResultsDeps): Promise<Attempt<Fl
     if (job === undefined) throw failure(`the job ${id} is there no more: it has expired or was removed`)
     showJob(job, tally)
     if (job.state === 'completed' && tally.done >= job.total) return { kind: 'done', value: job }
-    if (job.state === 'cancelled' && typeof end !== 'object') throw failure(`the job ${id} was cancelled`)
+    if (job.state === 'cancelled' && typeof end !== 'object') throw new JobCancelled(id)
     if (end === 'foreign') throw failure('the next results are not those of the next rows of the list: it has changed')
     if (end === 'ended' && isFruitless) {
       return { kind: 'again', why: 'the fleet sends no results', isFirst: before > atFirst }

@@ -256,6 +256,8 @@ async function cancelWithGap(name: string, how: SlowRun = {}) {
   await fetch(`${fleet.url}/jobs/${id}`, { method: 'DELETE', headers })
   const { code, stderr } = await command.ended
   expect([code, stderr]).toEqual([1, expect.stringContaining(`the job ${id} was cancelled`)])
+  expect(stderr).toContain('--no-resume begins anew')
+  expect(stderr).not.toContain('goes on')
   return { written: await harness.read(`${name}.ndjson`), results: await fromFleet(`/jobs/${id}/results`) }
 }
 
