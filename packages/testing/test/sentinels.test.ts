@@ -24,6 +24,7 @@ beforeAll(async () => {
   const env = {
     REDIS_URL: `${sentinels.url}/1`,
     REDIS_TIMEOUT_MS: '2000',
+    REQUEST_TIMEOUT_MS: '20000',
     IPINFO_KEYS: 'key-1,key-2,key-3',
     IPINFO_BASE_URL: fake.url,
     IPINFO_API_BASE_URL: fake.apiUrl,

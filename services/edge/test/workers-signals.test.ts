@@ -139,7 +139,7 @@ test('a new number of workers takes effect; who leaves finishes its requests and
   fleet.kill('SIGHUP')
   expect(await Promise.all(answers)).toEqual(Array(6).fill('slow'))
   await until(async () => (await fleet.metric('ipfleet_edge_workers')) === 2)
-  expect(await fleet.metric('requests_total{path="/"}')).toBe(30)
+  await until(async () => (await fleet.metric('requests_total{path="/"}')) === 30)
   await fleet.configure({ workers: 4 })
   fleet.kill('SIGHUP')
   await fleet.pids(4)
