@@ -223,13 +223,15 @@ const forBullMq = { skipVersionCheck: true }
 
 /**
  * A connection for workers of a queue (BullMQ 6.7), which block on their commands for seconds and wait for a server that
- * is away: no deadline, and what is asked meanwhile waits.
+ * is away: no deadline, and what is asked meanwhile waits. What was under way is asked again, for else it would never be
+ * answered, and the worker wait for it until its process ends (ioredis 6.0.0). What has run twice is found as stalled.
  */
 export function blockingConnection(access: RedisAccess, name: string): Redis {
   return connect(access, name, {
     ...forBullMq,
     commandTimeout: undefined,
     maxRetriesPerRequest: null,
+    autoResendUnfulfilledCommands: true,
     enableOfflineQueue: true,
     // Longer than they block: 10 s.
     socketTimeout: 20_000,
