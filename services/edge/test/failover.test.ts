@@ -148,8 +148,10 @@ describe('under load of 50 clients that keep their connections', () => {
     }
     await load.stop()
     expect(load.faults).toEqual([])
-    const verdicts = edge.lines().filter(({ msg }) => msg === 'backend is unhealthy' || msg === 'backend is healthy')
-    expect(verdicts.map(({ msg, backend }) => `${String(backend)} ${String(msg)}`)).toEqual(
+    const verdicts = () =>
+      edge.lines().filter(({ msg }) => msg === 'backend is unhealthy' || msg === 'backend is healthy')
+    await until(() => verdicts().length >= 2 * ports.length)
+    expect(verdicts().map(({ msg, backend }) => `${String(backend)} ${String(msg)}`)).toEqual(
       ports.flatMap((port) => [`127.0.0.1:${port} backend is unhealthy`, `127.0.0.1:${port} backend is healthy`]),
     )
     expect(edge.lines().some(({ reason }) => reason === 'answered 503')).toBe(true)

@@ -98,7 +98,7 @@ describe('a client', () => {
     expect(performance.now() - overMs).toBeLessThan(30_000)
     expect((await ask(egress)).status).toBe(429)
     expect((await ask(egress, { from: newClient() })).status).toBe(200)
-    expect(egress.lines()).toContainEqual(expect.objectContaining({ level: 'warn', msg: 'rate limited', status: 429 }))
+    expect(await egress.waitForLine(({ msg }) => msg === 'rate limited')).toMatchObject({ level: 'warn', status: 429 })
   })
 
   test('has one bucket for all replicas', async () => {

@@ -12,6 +12,7 @@ import {
   startLocalFleet,
 } from './local-fleet.ts'
 import { observeRedis } from '@ipfleet/testing/redis-observer.ts'
+import type { LogLine } from '@ipfleet/testing/service-process.ts'
 
 /** Redis may hang, die, fill up and return, and lookups go on. */
 
@@ -181,16 +182,19 @@ test('not one hit waits for a Redis that hangs, and no miss for more than one de
   await fleet.redis.resume()
 })
 
+const isOfRedis = ({ reason }: LogLine): boolean => String(reason).includes('nothing listens')
+
 describe('a fleet whose Redis is away', () => {
   test('starts without it, serves, and joins when it comes', async () => {
     const fleet = await fleetOf({ replicas: 0 })
     await fleet.redis.kill()
     const [replica] = await Promise.all([fleet.join(), fleet.join()])
     await until(() => isHealth(fleet, 'degraded'))
+    await replica.waitForLine(({ msg }) => String(msg).includes('this replica alone until Redis can be used'))
     const told = replica.lines().map(({ msg }) => String(msg))
-    expect(told).toContainEqual(expect.stringContaining('this replica alone until Redis can be used'))
     expect(told.filter((line) => line.includes('shared through Redis'))).toEqual([])
-    expect(replica.lines().filter(({ reason }) => String(reason).includes('nothing listens'))).toHaveLength(1)
+    await replica.waitForLine(isOfRedis)
+    expect(replica.lines().filter(isOfRedis)).toHaveLength(1)
     expect((await fleet.ask(fresh())).status).toBe(200)
     await fleet.redis.restart()
     await until(() => isHealth(fleet, 'ok'))
