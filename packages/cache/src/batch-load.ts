@@ -70,9 +70,7 @@ export class BatchLoad implements LoadCallbacks<SharedOutcome> {
 
   /** How it ends for a query that another call waits for. Most have none, and no promise. */
   result(query: string): Promise<Finding> {
-    const waiting = this.#awaited.get(query) ?? Promise.withResolvers<Finding>()
-    this.#awaited.set(query, waiting)
-    return waiting.promise
+    return this.#awaited.getOrInsertComputed(query, () => Promise.withResolvers<Finding>()).promise
   }
 
   /** The findings of all that were taken. When one of them fails, it goes on for those who wait for the others. */

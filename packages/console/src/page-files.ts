@@ -72,9 +72,7 @@ export class PageFiles {
     const name = path === '/' ? '/index.html' : path
     const file = this.#paths.get(name)
     if (file === undefined) return undefined
-    const served = this.#served.get(name) ?? this.#read(file)
-    this.#served.set(name, served)
-    return served
+    return this.#served.getOrInsertComputed(name, () => this.#read(file))
   }
 
   #read(file: string): PageFile {

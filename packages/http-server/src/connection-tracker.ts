@@ -28,11 +28,7 @@ const trackers = new WeakMap<Server, ConnectionTracker>()
 
 /** The tracker of a server; it knows the connections accepted since the first call. */
 export function trackConnections(server: Server): ConnectionTracker {
-  const known = trackers.get(server)
-  if (known !== undefined) return known
-  const tracker = createTracker(server)
-  trackers.set(server, tracker)
-  return tracker
+  return trackers.getOrInsertComputed(server, createTracker)
 }
 
 /** The latest response on a connection as long as it is not out; `new`: there is none, but a request may be there. */

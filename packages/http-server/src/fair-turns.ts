@@ -18,9 +18,7 @@ export class FairTurns {
       begin()
       return
     }
-    const line = this.#lines.get(client)
-    if (line) line.push(begin)
-    else this.#lines.set(client, [begin])
+    this.#lines.getOrInsert(client, []).push(begin)
   }
 
   #startTurn(): void {

@@ -43,8 +43,7 @@ export function inTurn(serve: Serve): Serve {
 
   const wait = (req: IncomingMessage, res: ServerResponse): void => {
     const { socket } = req
-    const line = lines.get(socket) ?? { waiting: 0, isPaused: false }
-    lines.set(socket, line)
+    const line = lines.getOrInsert(socket, { waiting: 0, isPaused: false })
     const client = addressSubject(peerAddress(req))
     const isFull = inAll >= maxWaitingInAll || byClient.of(client) >= maxWaitingPerClient
     if (isFull && line.waiting >= pauseAt) {

@@ -37,8 +37,7 @@ export class ReadTurns {
   #added(connection: Socket | Http2Session, source: ReadSource): () => void {
     const { client } = source
     this.#sources.set(connection, source)
-    const own = this.#open.get(client) ?? new Set()
-    this.#open.set(client, own.add(source))
+    const own = this.#open.getOrInsert(client, new Set()).add(source)
     if (this.#restingClients.has(client)) this.#rest(source)
     return () => {
       own.delete(source)

@@ -134,9 +134,7 @@ export class LocalKeyStore implements KeyStore {
 
   #scope(id: string, product?: string): KeyScope {
     const name = scopeOf(id, product)
-    const scope = this.#scopes.get(name) ?? new KeyScope(this.#clock, id, product)
-    this.#scopes.set(name, scope)
-    return scope
+    return this.#scopes.getOrInsertComputed(name, () => new KeyScope(this.#clock, id, product))
   }
 
   #state(id: string, { payers, maxPerDay }: KeyLimits): KeyState {

@@ -51,12 +51,11 @@ export class LocalQuotas {
 
   count(id: string, units: number, isOverage: boolean): void {
     const day = Math.floor(this.#epochMs() / dayMs)
-    const count = this.#counts.get(id) ?? { taken: 0, overage: 0, day, today: 0 }
+    const count = this.#counts.getOrInsert(id, { taken: 0, overage: 0, day, today: 0 })
     count.taken += units
     if (isOverage) count.overage += units
     count.today = count.day === day ? count.today + units : units
     count.day = day
-    this.#counts.set(id, count)
   }
 
   spend(id: string, units: number): void {

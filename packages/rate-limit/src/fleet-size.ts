@@ -28,8 +28,7 @@ export class FleetSize {
 
   constructor(link: RedisLink, { name, beatMs = 5000 }: FleetSizeOptions) {
     this.#link = link
-    this.#member = members.get(link) ?? randomUUID()
-    members.set(link, this.#member)
+    this.#member = members.getOrInsertComputed(link, () => randomUUID())
     this.#key = link.names.key('members', name)
     this.#beatMs = beatMs
     link.on('up', this.#onUp)

@@ -62,9 +62,7 @@ export class Subscriber {
    * @returns a function that ends this listening.
    */
   async subscribe(channel: string, listener: MessageListener): Promise<() => void> {
-    let listeners = this.#listeners.get(channel)
-    if (!listeners) this.#listeners.set(channel, (listeners = new Set()))
-    listeners.add(listener)
+    this.#listeners.getOrInsert(channel, new Set()).add(listener)
     await this.#confirm(this.#client.subscribe(channel))
     return () => this.#unsubscribe(channel, listener)
   }

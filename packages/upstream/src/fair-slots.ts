@@ -54,9 +54,7 @@ export class FairSlots {
 
   #wait(client: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const queue = this.#queues.get(client)
-    if (queue) queue.push(resolve)
-    else this.#queues.set(client, [resolve])
+    this.#queues.getOrInsert(client, []).push(resolve)
     this.#waiting += 1
     return promise
   }

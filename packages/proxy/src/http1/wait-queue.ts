@@ -21,9 +21,7 @@ export class WaitQueue {
   add(exchange: Exchange, untilMs: number): void {
     const { client } = exchange.request
     this.#untilMs.set(exchange, untilMs)
-    const own = this.#byClient.get(client)
-    if (own) own.add(exchange)
-    else this.#byClient.set(client, new Set([exchange]))
+    this.#byClient.getOrInsert(client, new Set()).add(exchange)
     exchange.leaveQueue = () => this.delete(exchange)
   }
 

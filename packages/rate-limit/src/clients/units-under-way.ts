@@ -52,8 +52,7 @@ export class UnitsUnderWay {
    * @throws ProxyError `client_left`
    */
   async enter(id: string, entry: Entry): Promise<Decision> {
-    const gate = this.#gates.get(id) ?? newGate()
-    this.#gates.set(id, gate)
+    const gate = this.#gates.getOrInsertComputed(id, newGate)
     gate.waiting += 1
     const untilMs = this.#clock.nowMs() + maxWaitMs
     try {

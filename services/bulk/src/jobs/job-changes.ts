@@ -34,9 +34,7 @@ export class JobChanges {
    */
   async next(id: string, signal?: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const waiting = this.#waiting.get(id) ?? new Set()
-    this.#waiting.set(id, waiting)
-    waiting.add(resolve)
+    const waiting = this.#waiting.getOrInsert(id, new Set()).add(resolve)
     const giveUp = (): void => resolve()
     signal?.addEventListener('abort', giveUp)
     if (signal?.aborted === true) resolve()

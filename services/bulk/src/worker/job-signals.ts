@@ -31,8 +31,7 @@ export class JobSignals {
 
   /** @returns a signal that aborts when the job is cancelled, or when `stopping` does */
   hold(job: string, stopping: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {
-    const held = this.#held.get(job) ?? { controller: new AbortController(), holders: 0 }
-    this.#held.set(job, held)
+    const held = this.#held.getOrInsertComputed(job, () => ({ controller: new AbortController(), holders: 0 }))
     held.holders += 1
     const release = (): void => {
       held.holders -= 1

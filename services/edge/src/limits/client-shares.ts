@@ -72,9 +72,7 @@ export class ClientShares {
   }
 
   #count(limit: SharedLimit, why: QuotaRefusal): void {
-    const counts = this.refused.get(limit) ?? { all: 0, client: 0 }
-    counts[why] += 1
-    this.refused.set(limit, counts)
+    this.refused.getOrInsert(limit, { all: 0, client: 0 })[why] += 1
     const nowMs = performance.now()
     if (nowMs - (this.#loggedMs.get(limit) ?? -Infinity) < logEveryMs) return
     this.#loggedMs.set(limit, nowMs)

@@ -66,11 +66,8 @@ export class PrimaryCounter implements SharedCounter {
   /** What has been sent arrives as long as the primary lives, so that a repeated charge only waits once more. */
   #countOnce(expense: Expense): Promise<Decision | undefined> {
     const { subject } = expense
-    const sent = this.#charges.get(subject)
-    if (sent !== undefined) return sent
-    const counted = this.#count(expense).finally(() => this.#charges.delete(subject))
-    this.#charges.set(subject, counted)
-    return counted
+    const count = (): Promise<Decision | undefined> => this.#count(expense).finally(() => this.#charges.delete(subject))
+    return this.#charges.getOrInsertComputed(subject, count)
   }
 
   #count(expense: Expense): Promise<Decision | undefined> {

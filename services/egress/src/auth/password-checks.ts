@@ -63,12 +63,7 @@ export class PasswordChecks {
   }
 
   #decoyOf(users: Users): PasswordHash {
-    const known = this.#decoys.get(users)
-    if (known !== undefined) return known
-    const [first] = users.values()
-    const made = unreachableHash(first?.password)
-    this.#decoys.set(users, made)
-    return made
+    return this.#decoys.getOrInsertComputed(users, () => unreachableHash(users.values().next().value?.password))
   }
 
   /** Neither name nor password has control characters. */

@@ -34,12 +34,8 @@ export class SourceConnections {
   /** Follows a socket of the source until it closes: one that is bound, from before it connects. */
   add(source: Source, socket: SourceSocket): void {
     const { address } = source
-    let connections = this.#byAddress.get(address)
-    if (connections === undefined) {
-      connections = new AddressConnections(source, () => this.#byAddress.delete(address))
-      this.#byAddress.set(address, connections)
-    }
-    connections.add(socket)
+    const begin = (): AddressConnections => new AddressConnections(source, () => this.#byAddress.delete(address))
+    this.#byAddress.getOrInsertComputed(address, begin).add(socket)
   }
 
   /** How many there are from what each item of IP_POOL lists. */

@@ -55,9 +55,7 @@ export function representationFor(req: IncomingMessage, kept: Entry, callback: s
   if (coding === undefined) return { head, tag, varies, coding, body: () => entry.latin1 ?? entry.answer.body }
   const body = (): Promise<Buffer> => {
     const coded = (prepared.coded ??= new Map<Coding, Promise<Buffer>>())
-    const held = coded.get(coding) ?? compressed(entry.answer.body, coding)
-    coded.set(coding, held)
-    return held
+    return coded.getOrInsertComputed(coding, () => compressed(entry.answer.body, coding))
   }
   return { head, tag: tag && codedTag(tag, coding), varies, coding, body }
 }

@@ -44,9 +44,8 @@ export class KeyCheck {
   async standingOf(key: ApiKey): Promise<Standing> {
     const known = this.#known.get(key.id)
     if (known && known.untilMs > this.#clock.nowMs()) return known.standing
-    const underWay = this.#underWay.get(key.id) ?? this.#settle(key).finally(() => this.#underWay.delete(key.id))
-    this.#underWay.set(key.id, underWay)
-    return underWay
+    const settle = (): Promise<Standing> => this.#settle(key).finally(() => this.#underWay.delete(key.id))
+    return this.#underWay.getOrInsertComputed(key.id, settle)
   }
 
   async #settle(key: ApiKey): Promise<Standing> {
