@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { nearName } from './near-name.ts'
 import type { Fault } from './sources.ts'
 
 /** An option that takes a value, such as `--config FILE`. `--help`, `--version` and `--check` are always there. */
@@ -19,8 +20,15 @@ export type Command =
 
 type Options = readonly CommandOption[]
 
-/** Reads the arguments after the program's own name. Faults show no values: they may be secrets meant for a setting. */
-export function readCommandLine(argv: readonly string[], known: Options = []): Command {
+/**
+ * Reads the arguments after the program's own name. Faults show no values: they may be secrets meant for a setting.
+ * @param settings names of the program's settings, which some type as options
+ */
+export function readCommandLine(
+  argv: readonly string[],
+  known: Options = [],
+  settings: readonly string[] = [],
+): Command {
   const types = Object.fromEntries(known.map(({ name }) => [name, { type: 'string' } as const]))
   const flags = {
     help: { type: 'boolean', short: 'h' },
@@ -35,7 +43,10 @@ export function readCommandLine(argv: readonly string[], known: Options = []): C
     const { name, value } = token
     const option = known.find((one) => one.name === name)
     if (!option) {
-      if (!Object.hasOwn(flags, name) || value !== undefined) return faulty(`argument ${token.rawName} is not known`)
+      if (!Object.hasOwn(flags, name) || value !== undefined) {
+        const names = [...known.map((one) => one.name), ...Object.keys(flags)]
+        return faulty(`argument ${token.rawName} is not known${adviceOn(name, names, settings)}`)
+      }
     } else if (value === undefined || value === '' || (value.startsWith('-') && !token.inlineValue)) {
       return faulty(`argument --${name} needs a value: ${optionInWords(option)}`)
     } else if (Object.hasOwn(options, name)) {
@@ -47,6 +58,13 @@ export function readCommandLine(argv: readonly string[], known: Options = []): C
   }
   const kinds = ['help', 'version', 'check'] as const
   return { kind: kinds.find((kind) => given.has(kind)) ?? 'run', options }
+}
+
+function adviceOn(name: string, names: readonly string[], settings: readonly string[]): string {
+  const setting = name.toUpperCase().replaceAll('-', '_')
+  if (settings.includes(setting)) return `; ${setting} is a setting, for the environment or .env`
+  const near = nearName(name, names)
+  return near === undefined ? '' : `; did you mean --${near}?`
 }
 
 function faulty(message: string): Command {

@@ -215,7 +215,10 @@ describe('what a program takes besides its settings', () => {
     [['--config='], 'argument --config needs a value: --config FILE'],
     [['--config', '--check'], 'argument --config needs a value: --config FILE'],
     [['--config', 'bad', '--config=b'], 'argument --config is there twice'],
-    [['--config', 'bad', '--confg'], 'argument --confg is not known'],
+    [['--config', 'bad', '--confg'], 'argument --confg is not known; did you mean --config?'],
+    [['--chek'], 'argument --chek is not known; did you mean --check?'],
+    [['--port', '8081'], 'argument --port is not known; PORT is a setting, for the environment or .env'],
+    [['-v'], 'argument -v is not known'],
   ])('%j is a fault of the command line, and nothing is read', (argv, message) => {
     const loaded = loadWith(argv)
     expect(loaded).toMatchObject({ faults: [{ name: 'command line', message }] })

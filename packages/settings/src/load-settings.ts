@@ -101,7 +101,7 @@ export function loadSettings<const Schema extends SettingsSchema, Value = undefi
   program: Program<Value, SettingsOf<Schema>>,
 ): Loaded<Schema, Value> {
   const { argv = process.argv.slice(2), env = process.env, cwd = process.cwd() } = program
-  const command = readCommandLine(argv, program.options)
+  const command = readCommandLine(argv, program.options, Object.keys(schema))
   if (command.kind === 'help') return { kind: 'help', text: helpText(schema, program) }
   if (command.kind === 'version') return { kind: 'version', text: `ipfleet-${program.program} ${version}\n` }
 

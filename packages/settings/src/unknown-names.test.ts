@@ -46,6 +46,8 @@ test.each([
   ['IPINFO_ACCESS_TOKEN', 'IPINFO_KEYS'],
   ['IPINFOIO_TOKEN', 'IPINFO_KEYS'],
   ['IPINFO_TOKEN_FILE', 'IPINFO_KEYS_FILE'],
+  ['KEYS', 'IPINFO_KEYS'],
+  ['API_KEYS_FILE', 'IPINFO_KEYS_FILE'],
   ['PROXY_PASSWORD', 'PROXY_PASS'],
   ['PROXY_PASSWORD_FILE', 'PROXY_PASS_FILE'],
 ])('%s in the environment probably means %s', (given, meant) => {

@@ -57,6 +57,8 @@ function meantBy(name: string, known: readonly string[]): string | undefined {
 /** What SDKs, hosts and charts call the same thing. */
 const namesOfOthers: readonly (readonly [RegExp, string])[] = [
   [/^IP_?INFO(_?IO)?_?((API|ACCESS|AUTH)_?)*(KEY|TOKEN|SECRET)S?$/, 'IPINFO_KEYS'],
+  // The file of keys that Compose mounts is called KEYS.
+  [/^(API_?)?KEYS$/, 'IPINFO_KEYS'],
   [/^IP_?ASIS_?((API|ACCESS|AUTH)_?)*(KEY|TOKEN|SECRET)S?$/, 'IPASIS_KEYS'],
   [/^PROXY_?USER_?NAME$/, 'PROXY_USER'],
   [/^PROXY_?(PASSWORD|PASSWD|PASSPHRASE|PWD)$/, 'PROXY_PASS'],

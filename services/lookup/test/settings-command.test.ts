@@ -103,6 +103,19 @@ test('a fault names a secret’s setting and not the secret', () => {
 })
 
 test.each([
+  ['k1;k2', 'item 1 of 1: a key has no comma or semicolon in it'],
+  ['k1,https://ipinfo.io/?token=canary', 'item 2 of 2: a key is no URL'],
+  ['<your key>', 'item 1 of 1 is not valid'],
+  ['${CANARY}', 'item 1 of 1: a key is written without quotes and brackets'],
+  ['IPINFO_KEYS=canary', 'item 1 of 1: a key stands there by itself, without NAME='],
+])('IPINFO_KEYS=%s is no list of keys', (given, says) => {
+  const { isValid, text } = check({ IPINFO_KEYS: given })
+  expect(isValid).toBe(false)
+  expect(text).toContain(`IPINFO_KEYS: got a value (not shown) from the environment (${says})`)
+  expect(text).not.toMatch(/canary/i)
+})
+
+test.each([
   ['KEYS_FILE', undefined, /keys-or-db cannot be read \(ENOENT\)/],
   ['KEYS_FILE', 'good-key\nbad key\n', /keys-or-db line 2: after the key come/],
   ['KEYS_FILE', '# none\n', /keys-or-db holds no keys/],

@@ -1,5 +1,6 @@
 import { type ApiKey, apiKey } from '@ipfleet/key-pool/api-key.ts'
 import { ipinfoProducts } from '@ipfleet/upstream/providers/ipinfo-products.ts'
+import { keyFault } from './key-fault.ts'
 import { providerNames } from '@ipfleet/upstream/providers/provider.ts'
 
 /** What is wrong with a file of keys, in words that hold no secret. */
@@ -12,14 +13,6 @@ const productNames: ReadonlySet<string> = new Set(
   ipinfoProducts.flatMap(({ name, kind }) => (kind === 'plan' || kind === 'module' ? [name] : [])),
 )
 
-/** What is no key, though HTTP could carry it: other forms in which keys are handed over. */
-const otherForms: readonly (readonly [RegExp, string])[] = [
-  [/[^\u0021-\u007e]/, 'a key is visible ASCII characters'],
-  [/["'`{}[\]]/, 'a key is written without quotes and brackets'],
-  [/,/, 'a line has one key, and no comma'],
-  // A key may end in `=`, as base64 does.
-  [/^\w+=[^=]/, 'a line begins with the key itself, without NAME='],
-]
 const maxFaultsTold = 5
 const weight = /^(?:\d{1,4}|\d{0,4}\.\d{1,3})$/
 const units = /^[1-9]\d{0,14}$/
@@ -97,7 +90,7 @@ function inOneLine(faults: readonly string[]): string {
 
 /** @returns what is wrong with the line, if it is no key. What stood there is not shown: it may be a key. */
 function keyOf([secret = '', ...given]: readonly string[]): ApiKey | string {
-  const [, fault] = otherForms.find(([form]) => form.test(secret)) ?? []
+  const fault = keyFault(secret)
   if (fault !== undefined) return fault
   const told: Partial<ApiKey>[] = []
   for (const text of given) {

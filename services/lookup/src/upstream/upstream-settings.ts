@@ -6,6 +6,7 @@ import { url } from '@ipfleet/settings/url-setting.ts'
 import { ipinfoProducts } from '@ipfleet/upstream/providers/ipinfo-products.ts'
 import { type ProviderName, providerNames } from '@ipfleet/upstream/providers/provider.ts'
 import type { Rule } from '@ipfleet/upstream/rules.ts'
+import { keyFault } from '../keys/key-fault.ts'
 import { parseRules, RulesError } from '@ipfleet/upstream/rules-text.ts'
 
 const products = ipinfoProducts.map(({ name }) => name)
@@ -16,8 +17,7 @@ export const upstreamSettings = {
     PROVIDER: providerList({
       help: 'Who is asked: ipinfo, ipasis, or both. Answers are in IPinfo’s form in each case; what the provider has no answers to is a 501. The second is asked when the first is down or has no key left',
     }),
-    IPINFO_KEYS: secretList({
-      optional: true,
+    IPINFO_KEYS: keyList({
       help: 'API keys that you are entitled to use together. Unset: answers come from the embedded database',
     }),
     KEYS_FILE: path({
@@ -36,8 +36,7 @@ export const upstreamSettings = {
       default: 'https://api.ipinfo.io',
       help: 'The host of the newer products: /lite, /lookup, /plus, /max, /resproxy',
     }),
-    IPASIS_KEYS: secretList({
-      optional: true,
+    IPASIS_KEYS: keyList({
       help: 'API keys for PROVIDER=ipasis. Those of one provider are never sent to another',
     }),
     IPASIS_BASE_URL: url({
@@ -126,6 +125,19 @@ export const upstreamSettings = {
     }),
     REDACT_KEYS: flag({ default: true, help: 'Hide the token in answers of /me' }),
   }),
+}
+
+/** API keys, none of which is what only looks like one. */
+function keyList(options: { readonly help: string }): Setting<readonly string[]> {
+  const given = secretList({ ...options, optional: true })
+  const parser = given.parser.superRefine((keys, context) => {
+    for (const [index, key] of keys.entries()) {
+      const fault = keyFault(key)
+      if (fault === undefined) continue
+      context.addIssue({ code: 'custom', message: `item ${index + 1} of ${keys.length}: ${fault}`, input: undefined })
+    }
+  })
+  return { ...given, parser }
 }
 
 /** The setting `PROVIDER`: one name, or two, of which the second stands in for the first. */
