@@ -7,7 +7,7 @@ const entry = process.argv[1] ?? ''
 if (Number.parseInt(process.versions.node, 10) < oldestNode) {
   process.stderr.write(
     `This needs Node ${oldestNode} or newer, and is run by ${process.version}. ` +
-      '`npm start`, `npm run edge`, `npm run egress` and `npm run jobs` bring it.\n',
+      '`npm run setup` brings it, for `npm start`, `npm run edge`, `npm run egress` and `npm run jobs`.\n',
   )
   process.exitCode = 1
 } else {

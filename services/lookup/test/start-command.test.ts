@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,12 +15,11 @@ import { until } from '@ipfleet/testing/until.ts'
 const execute = promisify(execFile)
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** As a new user has it: without the programs that this workspace has brought itself. */
+/** As a new user has it: without the programs that this workspace has brought itself, and with npm told to run no scripts. */
 const path = (process.env['PATH'] ?? '')
   .split(delimiter)
   .filter((folder) => !folder.includes('node_modules'))
   .join(delimiter)
-const env = { PATH: path, HOME: homedir() }
 
 const isCloneable = spawnSync('git', ['-C', repository, 'rev-parse', 'HEAD']).status === 0
 if (!isCloneable) process.stderr.write('start-command.test.ts is skipped: this is no git working tree\n')
@@ -35,6 +34,9 @@ if (!isRoot) process.stderr.write('a start with sudo is not tested: the tests do
 const asRoot = isRoot ? describe : describe.skip
 
 const folder = await temporaryFolder('clone')
+const userConfig = join(folder.path, 'npmrc')
+writeFileSync(userConfig, `${readUserConfig()}\nignore-scripts=true\n`)
+const env = { PATH: path, HOME: homedir(), npm_config_userconfig: userConfig }
 const clone = join(folder.path, 'ipfleet')
 const emptyHome = join(folder.path, 'home')
 if (isCloneable) {
@@ -44,6 +46,12 @@ if (isCloneable) {
   })
 }
 afterAll(() => folder.remove())
+
+/** Where this machine's registry may be named. */
+function readUserConfig(): string {
+  const file = process.env['npm_config_userconfig'] ?? join(homedir(), '.npmrc')
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}
 
 const installTimeoutMs = 120_000
 const stopTimeoutMs = 60_000
