@@ -68,17 +68,7 @@ test('times of day are texts with all digits, and are stored as they were', asyn
       data: [1n, null, 86_399_999_999_999n, 86_400_000_000_000n],
     },
   ] as const
-  const elements = columns.map(({ data: _data, ...element }): SchemaElement => ({
-    ...element,
-    repetition_type: 'OPTIONAL',
-  }))
-  const bytes = new ByteWriter()
-  const schema = [{ name: 'schema', num_children: columns.length }, ...elements]
-  const writer = new ParquetWriter({ writer: bytes, schema })
-  await writer.write({ columnData: columns.map(({ name, data }) => ({ name, data: [...data] })) })
-  await writer.finish()
-
-  const [file, rows] = await readBack(new Uint8Array(bytes.getBuffer()))
+  const [file, rows] = await readBack(await fileOf(columns))
   expect(rows).toEqual([
     { old: '00:00:00.001', millis: '00:00:00.001', micros: '00:00:00.000001', nanos: '00:00:00.000000001' },
     { old: null, millis: null, micros: null, nanos: null },
@@ -91,6 +81,41 @@ test('times of day are texts with all digits, and are stored as they were', asyn
   expect(sameRows).toEqual(rows)
   expect([...same.types.values()].map(({ type }) => type)).toEqual(['INT32', 'INT32', 'INT64', 'INT64'])
 })
+
+test('integers of few bits, as pandas writes them, are stored so that other readers read the file', async () => {
+  const integers = [
+    { name: 'small', type: 'INT32', logical_type: { type: 'INTEGER', bitWidth: 8, isSigned: true }, data: [-1, null] },
+    {
+      name: 'large',
+      type: 'INT64',
+      logical_type: { type: 'INTEGER', bitWidth: 64, isSigned: false },
+      data: [1n, null],
+    },
+  ] as const
+  const [file, rows] = await readBack(await fileOf(integers))
+  const again = await parquetWriter(file.columns, file.types)
+  const [same, sameRows] = await readBack(Buffer.concat([Buffer.from(again.rows(rows, true)), Buffer.from(again.tail)]))
+  expect(sameRows).toEqual(rows)
+  expect([...same.types.values()].map(({ converted_type, logical_type }) => [converted_type, logical_type])).toEqual([
+    ['INT_8', undefined],
+    ['UINT_64', undefined],
+  ])
+})
+
+type ColumnOfFile = Omit<SchemaElement, 'repetition_type'> & { readonly data: readonly unknown[] }
+
+async function fileOf(columns: readonly ColumnOfFile[]): Promise<Uint8Array> {
+  const elements = columns.map(({ data: _data, ...element }): SchemaElement => ({
+    ...element,
+    repetition_type: 'OPTIONAL',
+  }))
+  const bytes = new ByteWriter()
+  const schema = [{ name: 'schema', num_children: columns.length }, ...elements]
+  const writer = new ParquetWriter({ writer: bytes, schema })
+  await writer.write({ columnData: columns.map(({ name, data }) => ({ name, data: [...data] })) })
+  await writer.finish()
+  return new Uint8Array(bytes.getBuffer())
+}
 
 async function readBack(content: Uint8Array) {
   const path = join(folder.path, 'times.parquet')

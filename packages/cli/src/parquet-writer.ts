@@ -1,3 +1,4 @@
+import type { ConvertedType } from 'hyparquet'
 import type { ByteWriter, ParquetWriter, SchemaElement } from 'hyparquet-writer'
 import { type RowWriter, valueOf } from '@ipfleet/ip-lists/result-format.ts'
 import type { ResultRow } from '@ipfleet/ip-lists/result-line.ts'
@@ -93,6 +94,12 @@ class ParquetRows implements RowWriter {
 function storedAs(given: ParquetType | undefined): ParquetType {
   if (given === undefined || given.type === 'BYTE_ARRAY') return text
   const { type, converted_type, logical_type } = given
+  if (logical_type?.type === 'INTEGER') {
+    // hyparquet-writer 0.17 writes bitWidth as an i32 (format: i8): DuckDB and Arrow cannot read the file. The older
+    // annotation says the same.
+    const { isSigned, bitWidth } = logical_type
+    return { ...(type && { type }), converted_type: `${isSigned ? '' : 'U'}INT_${bitWidth}` as ConvertedType }
+  }
   return { ...(type && { type }), ...(converted_type && { converted_type }), ...(logical_type && { logical_type }) }
 }
 
