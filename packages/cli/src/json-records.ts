@@ -82,7 +82,7 @@ function recordsIn(document: JsonObject, column: string | undefined): readonly u
   if (turned !== undefined) return turned
   const own = memberWithAddress([document])
   if (own !== undefined && addressNameRank(own) !== undefined) return [document]
-  return arrayWithAddresses(document) ?? [document]
+  return recordsWithAddresses(document) ?? [document]
 }
 
 /**
@@ -91,7 +91,7 @@ function recordsIn(document: JsonObject, column: string | undefined): readonly u
  */
 function tableIn(document: JsonObject): readonly unknown[] | undefined {
   const inner = Object.values(document)
-  if (!(inner.every(isRecord) || areColumns(inner)) || inner.length === 0) return undefined
+  if (!(inner.every(isRecord) || areColumns(document)) || inner.length === 0) return undefined
   if (isNumbered(document)) return inner
   const rows = Object.keys(inner[0] ?? {})
   if (!inner.every((one) => isNumbered(one as JsonObject))) return undefined
@@ -100,12 +100,14 @@ function tableIn(document: JsonObject): readonly unknown[] | undefined {
   )
 }
 
-/** Arrays of plain values, all of one length. */
-function areColumns(values: readonly unknown[]): values is readonly JsonObject[] {
-  const arrays = values.filter((value) => Array.isArray(value))
-  if (arrays.length < values.length || arrays.length < 2 || arrays.flat().some((cell) => cell instanceof Object))
-    return false
-  return new Set(arrays.map(({ length }) => length)).size === 1
+/** Arrays of plain values, all of one length; but no lists of addresses by their use. */
+function areColumns(document: JsonObject): boolean {
+  const arrays = Object.values(document).filter((value) => Array.isArray(value))
+  if (arrays.length < Object.keys(document).length || arrays.length < 2) return false
+  const cells: readonly unknown[] = arrays.flat()
+  if (new Set(arrays.map(({ length }) => length)).size > 1 || cells.some((cell) => cell instanceof Object)) return false
+  const isNamed = Object.keys(document).some((name) => addressNameRank(name) !== undefined)
+  return isNamed || !cells.every((cell) => typeof cell === 'string' && isAddress(cell))
 }
 
 function isNumbered(object: JsonObject): boolean {
@@ -113,17 +115,18 @@ function isNumbered(object: JsonObject): boolean {
   return names.length > 0 && names.every((name) => /^\d+$/.test(name))
 }
 
-/** The elements of the outermost array of which some hold addresses. Rows that are arrays get the names in `columns`. */
-function arrayWithAddresses(document: JsonObject): readonly unknown[] | undefined {
+/**
+ * The elements of the outermost arrays of which some hold addresses: a document may have one for each family, or for each
+ * use. Rows that are arrays get the names in `columns`.
+ */
+function recordsWithAddresses(document: JsonObject): readonly unknown[] | undefined {
   let level: readonly JsonObject[] = [document]
   for (let depth = 0; depth < maxDepth && level.length > 0; depth += 1) {
-    for (const object of level) {
-      for (const array of Object.values(object)) {
-        if (!Array.isArray(array)) continue
-        const records = asRecords(array, object['columns'])
-        if (records.slice(0, sampledElements).some(holdsAddress)) return records
-      }
-    }
+    const arrays = level.flatMap((object) =>
+      Object.values(object).flatMap((array) => (Array.isArray(array) ? [asRecords(array, object['columns'])] : [])),
+    )
+    const holding = arrays.filter((records) => records.slice(0, sampledElements).some(holdsAddress))
+    if (holding.length > 0) return holding.flat()
     level = level.flatMap((object) => Object.values(object).filter(isRecord)).slice(0, maxPaths)
   }
   return undefined
@@ -152,6 +155,20 @@ export function textsIn(member: unknown): readonly string[] {
   if (typeof member === 'string') return [member]
   return Array.isArray(member) ? member.filter((one) => typeof one === 'string') : []
 }
+
+/**
+ * The texts of the member with the addresses of the other family, where an object has that in its place: `ipv6Prefix` for
+ * `ipv4Prefix`, `ipv6_prefix` for `ip_prefix`.
+ */
+export function textsOfOtherFamily(object: JsonObject, path: string): readonly string[] {
+  const like = withoutFamily(path)
+  const texts = pathsIn([object]).flatMap((other) =>
+    withoutFamily(other) === like ? textsIn(memberAt(object, other)) : [],
+  )
+  return texts.some(isAddress) ? texts : []
+}
+
+const withoutFamily = (path: string): string => path.toLowerCase().replaceAll(/v?[46]|_/g, '')
 
 /** The path of the member that holds addresses. */
 export function memberWithAddress(objects: readonly JsonObject[]): string | undefined {

@@ -8,7 +8,15 @@ import { jsonValues, memberAt } from '@ipfleet/ip-lists/json-inputs.ts'
 import { lineInputs } from '@ipfleet/ip-lists/line-inputs.ts'
 import { peek, peekItems } from '@ipfleet/ip-lists/peek.ts'
 import { usageFault } from './command-fault.ts'
-import { asRecords, jsonRecords, memberWithAddress, pathsIn, textsIn, unnamedColumn } from './json-records.ts'
+import {
+  asRecords,
+  jsonRecords,
+  memberWithAddress,
+  pathsIn,
+  textsIn,
+  textsOfOtherFamily,
+  unnamedColumn,
+} from './json-records.ts'
 import { isAddress, type ListForm } from './list-form.ts'
 import type { ParquetFile } from './parquet-file.ts'
 
@@ -123,7 +131,8 @@ async function rowsOfValues(
   const toRow = (value: unknown): readonly ListRow[] => {
     if (!isRecord(value)) return rowsOf(typeof value === 'string' ? value : JSON.stringify(value), options, undefined)
     const own: Own = { kind: 'object', members: value }
-    const texts = textsIn(memberAt(value, column))
+    const named = textsIn(memberAt(value, column))
+    const texts = named.length > 0 || options.column !== undefined ? named : textsOfOtherFamily(value, column)
     return (texts.length > 0 ? texts : [JSON.stringify(value)]).flatMap((text) => rowsOf(text, options, own))
   }
   const notes =

@@ -271,6 +271,26 @@ const tables: readonly (readonly [
     expect.arrayContaining(['Jan 1 sshd: Failed password from 8.8.8.8 port 4242,US,']) as never,
   ],
   ['mlr.tsv', 'ip\tcity\n8.8.8.8\tSão, "P"\n', ['ip,city,country,error', '8.8.8.8,"São, ""P""",US,']],
+  [
+    'agents.tsv',
+    'ip\tua\n8.8.8.8\t"x\n9.9.9.9\t"y\n',
+    ['ip,ua,country,error', '8.8.8.8,"""x",US,', '9.9.9.9,"""y",US,'],
+  ],
+  [
+    'report-of-excel.csv',
+    'Visits,,\r\n,,\r\nDate,IP,n\r\n5,8.8.8.8,1\r\n',
+    ['Date,IP,n,country,error', '5,8.8.8.8,1,US,'],
+  ],
+  [
+    'families.json',
+    '{"token":"1","prefixes":[{"ip_prefix":"8.8.8.8/32"}],"ipv6_prefixes":[{"ipv6_prefix":"2620:fe::fe/128"}]}',
+    ['ip_prefix,ipv6_prefix,country,error', '8.8.8.8/32,,US,', ',2620:fe::fe/128,US,'],
+  ],
+  [
+    'uses.json',
+    '{"hooks":["8.8.8.8"],"web":["9.9.9.9"],"domains":{"x":["*.example.com"]}}',
+    ['input,country,error', '8.8.8.8,US,', '9.9.9.9,US,'],
+  ],
   ['server.csv', 'server,ip_address\n10.0.0.1,8.8.8.8\n', ['server,ip_address,country,error', '10.0.0.1,8.8.8.8,US,']],
   ['noname.csv', '1,8.8.8.8\n2,8.8.4.4\n', ['column_1,column_2,country,error', '1,8.8.8.8,US,', '2,8.8.4.4,US,']],
   ['clash.csv', 'ip,country,error\n8.8.8.8,mine,no\n', ['ip,country,error,ip_country,ip_error', '8.8.8.8,mine,no,US,']],

@@ -56,12 +56,19 @@ test.each([
     'ip n m\n8.8.8.8 "say\\"hi\\"" 1\n',
     { delimiter: ' ', bytes: 0, isBackslashed: true },
   ],
+  ['a title of a spreadsheet', 'Report,,\n,,\nDate,IP,n\n5,8.8.8.8,1\n', { delimiter: ',', bytes: 12 }],
+  ['what a report says first', 'By,me,\nOn,5,\nn,Client IP,x\n1,8.8.8.8,2\n', { delimiter: ',', bytes: 13 }],
+  ['a first row without an address', 'n,ip\n1,-\n2,8.8.8.8\n', { delimiter: ',', bytes: 0 }],
+  ['tabs, and a quote in a cell', 'ip\tua\n8.8.8.8\t"x\n9.9.9.9\ty"\n', { delimiter: '\t', bytes: 0, isQuoted: false }],
+  ['tabs, and a line end in quotes', 'ip\tua\n8.8.8.8\t"x\ny"\n', { delimiter: '\t', bytes: 0 }],
+  ['tabs in quotes', 'ip\tua\n8.8.8.8\t"x\ty"\n', { delimiter: '\t', bytes: 0 }],
   ['nothing', '', { delimiter: ',', bytes: 0 }],
 ])('the form of a table is read from its first lines: %s', (_, text, expected) => {
   expect(csvPreamble(Buffer.from(text))).toEqual({
     header: undefined,
     hasComments: text.startsWith('#'),
     skipsBlanks: false,
+    isQuoted: !('header' in expected),
     isBackslashed: false,
     ...expected,
   })

@@ -9,10 +9,12 @@ export interface CsvPreamble {
    * comment names the columns (`#ip,asn`), the first row is behind its sign.
    */
   readonly bytes: number
-  /** The names that a comment lists: `#fields` (Zeek), `#Fields:` (W3C, CloudFront). Nothing is quoted there. */
+  /** The names that a comment lists: `#fields` (Zeek), `#Fields:` (W3C, CloudFront). */
   readonly header: readonly string[] | undefined
   /** Lines that begin with `#` are comments further on too. */
   readonly hasComments: boolean
+  /** Quotes stand around cells. */
+  readonly isQuoted: boolean
   /** A backslash stands before quotes in quotes, as Spark and MySQL write them. */
   readonly isBackslashed: boolean
   /** Blanks stand between delimiters and quotes (`1, "x, y"`), and are no part of cells. */
@@ -62,23 +64,36 @@ export function csvPreamble(head: Buffer): CsvPreamble {
     header,
     hasComments,
     skipsBlanks,
+    isQuoted: header === undefined && !(delimiter === '\t' && hasStrayQuotes(lines.slice(at + titles))),
     isBackslashed: (delimiter === ' ' ? backslashBetweenBlanks : backslashAndQuote).test(table),
   }
+}
+
+/**
+ * Whether lines are whole rows though a cell in one of them opens quotes: programs that write tabs quote nothing as a
+ * rule, and what a client sent may begin with a quote.
+ */
+function hasStrayQuotes(lines: readonly string[]): boolean {
+  // The last line may be cut off.
+  const whole = lines.filter((line) => line.endsWith('\n'))
+  const tabs = new Set(whole.map((line) => line.split('\t').length))
+  return tabs.size === 1 && !tabs.has(1) && whole.some((line) => line.split('"').length % 2 === 0)
 }
 
 /** What is behind the sign of a comment that has as many cells as the row below, if these are names of columns. */
 function namesInComment(comment = '', row = '', delimiter: string): string {
   const text = /^#+ *(.*)$/s.exec(comment)?.[1] ?? ''
-  const [names, cells] = [text, row].map((line) =>
-    line
-      .replaceAll(/"[^"]*"/g, quoted)
-      .trimEnd()
-      .split(delimiter),
-  )
-  if (names === undefined || names.length !== cells?.length || names.some(isBareAddress)) return ''
+  const [names, cells] = [cellsOf(text, delimiter), cellsOf(row, delimiter)]
+  if (names.length !== cells.length || names.some(isBareAddress)) return ''
   const isHeader = names.length > 2 || (names.length === 2 && names.some((name) => addressNameRank(name) !== undefined))
   return isHeader ? text : ''
 }
+
+const cellsOf = (line: string, delimiter: string): string[] =>
+  line
+    .replaceAll(/"[^"]*"/g, quoted)
+    .trimEnd()
+    .split(delimiter)
 
 /** A cell without its quotes, and without delimiters. */
 const quoted = (cell: string): string => cell.replaceAll(/[",;|\t]/g, '')
@@ -110,8 +125,16 @@ function isSpaced(lines: readonly string[]): boolean {
   return isHeader && names.some((name) => addressNameRank(name) !== undefined) && rows[0]?.length === names.length
 }
 
-/** Lines of one cell in front of rows that all have several. */
+/**
+ * Lines in front of a header that names the column of the addresses below it, as spreadsheets write titles, with all
+ * their delimiters; or lines of one cell in front of rows that all have several.
+ */
 function titleLines(lines: readonly string[], delimiter: string): number {
+  const cells = lines.map((line) => cellsOf(line, delimiter))
+  const header = cells.findIndex((names, at) =>
+    names.some((name, column) => addressNameRank(name) !== undefined && isBareAddress(cells[at + 1]?.[column] ?? '')),
+  )
+  if (header > 0 && !cells.slice(0, header).flat().some(isBareAddress)) return header
   const isTitle = (line: string): boolean => !line.includes(delimiter) && !line.includes('"')
   const first = lines.findIndex((line) => !isTitle(line))
   const rows = lines.slice(first, -1).filter((line) => line.trim() !== '')

@@ -18,15 +18,15 @@ const maxFields = 16_384
  *
  * A quote has to open a field or be doubled inside of one. After any other quote the end of the field could only be
  * guessed, and an odd number of them would swap what is inside and outside of quotes. Between tabs, where many programs
- * quote nothing, a field that does not begin with a quote is taken as it is.
+ * quote nothing, a field that does not begin with a quote is taken as it is, and where the first lines show it all are.
  * @throws ProxyError `bad_request` for a broken quote, `payload_too_large` as soon as a row is over the limit
  */
 export async function* csvRows(pieces: AsyncIterable<Buffer>): AsyncGenerator<CsvRow[]> {
   const { head, all } = await peek(pieces, ({ length }) => length >= preambleBytes)
-  const { delimiter, bytes, header, hasComments, skipsBlanks, isBackslashed } = csvPreamble(head)
+  const { delimiter, bytes, header, hasComments, skipsBlanks, isQuoted, isBackslashed } = csvPreamble(head)
   const parser = parse({
     delimiter,
-    ...(header && { quote: null }),
+    ...(!isQuoted && { quote: null }),
     ...(hasComments && { comment: '#', comment_no_infix: true }),
     ...(isBackslashed && { escape: '\\' }),
     record_delimiter: ['\r\n', '\n', '\r'],
