@@ -1,4 +1,5 @@
-import type { Socket } from 'node:net'
+import { types } from 'node:util'
+import { Socket } from 'node:net'
 import { connect, type ConnectionOptions } from 'node:tls'
 import { AbstractConnector, Redis, type RedisOptions, SentinelConnector } from 'ioredis'
 
@@ -8,6 +9,19 @@ import { AbstractConnector, Redis, type RedisOptions, SentinelConnector } from '
  */
 function guarded<Stream extends Socket>(stream: Stream): Stream {
   return stream.on('error', () => {})
+}
+
+/**
+ * ioredis 6.0.0 never tries again where there is no stream at all, which is when the files of a certificate do not belong
+ * together for a moment, or Sentinels tell of a failover while one of them is being asked. After one that has failed it does.
+ */
+async function streamOrFailed(connector: AbstractConnector, begin: () => Promise<Socket>): Promise<Socket> {
+  try {
+    return guarded(await begin())
+  } catch (error) {
+    if (types.isNativeError(error)) connector.firstError = error
+    return new Socket().destroy()
+  }
 }
 
 /** As ioredis connects to one server with TLS. */
@@ -21,14 +35,16 @@ export class TlsConnector extends AbstractConnector {
     this.#options = given
   }
 
-  override async connect(): Promise<Socket> {
-    const { host, port, tls } = this.#options
-    this.connecting = true
-    const options: ConnectionOptions = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) }
-    const stream = guarded(connect(Object.assign(options, tls)))
-    stream.once('error', (error) => (this.firstError = error))
-    this.stream = stream
-    return stream
+  override connect(): Promise<Socket> {
+    return streamOrFailed(this, async () => {
+      const { host, port, tls } = this.#options
+      this.connecting = true
+      const options: ConnectionOptions = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) }
+      const stream = connect(Object.assign(options, tls))
+      stream.once('error', (error) => (this.firstError = error))
+      this.stream = stream
+      return stream
+    })
   }
 }
 
@@ -51,7 +67,7 @@ export class QuietSentinels extends SentinelConnector {
     })
   }
 
-  override async connect(...given: Parameters<SentinelConnector['connect']>): Promise<Socket> {
-    return guarded(await super.connect(...given))
+  override connect(...given: Parameters<SentinelConnector['connect']>): Promise<Socket> {
+    return streamOrFailed(this, () => super.connect(...given))
   }
 }

@@ -137,6 +137,12 @@ const failures: readonly Row[] = [
     'CERTIFICATE',
     'the server at $at does not accept the certificate of $settings_CERT',
   ],
+  [
+    /^ERR_OSSL/,
+    'settings',
+    'FILES',
+    'the certificate of $settings_CERT and the key of $settings_KEY do not belong together, or cannot be read',
+  ],
   [/^CERT_HAS_EXPIRED/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at has expired'],
   [/^ERR_TLS_CERT_ALTNAME_INVALID/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at is not for $host'],
   [/^CERT_|_CERT/, 'settings', 'CERTIFICATE', 'the certificate of the server at $at is not accepted'],

@@ -215,6 +215,21 @@ test('files of certificates that change count from the next connection on', asyn
   await up
 })
 
+test('a certificate that is renewed before its key is told, and used when both are', async () => {
+  await using own = await testCertificate()
+  await using other = await testCertificate()
+  const { certFile: ca } = certificate
+  const { link, lines } = open(strict.url, { tls: { ca, cert: own.certFile, key: own.keyFile } })
+  await once(link.condition, 'trouble')
+  await copyFile(other.certFile, own.certFile)
+  await until(() => lines.some((line) => /REDIS_CERT .* REDIS_KEY do not belong together/.test(line)))
+  await moreAttempts(link, 2)
+  const up = once(link, 'up')
+  await copyFile(certificate.keyFile, own.keyFile)
+  await copyFile(certificate.certFile, own.certFile)
+  await up
+})
+
 test('a server that hangs from the start is reported as silent, not as one that ends connections', async () => {
   const { link, lines } = open(`redis://127.0.0.1:${portOf(hung)}`, { timeoutMs: 1000 })
   await once(link.condition, 'trouble')
