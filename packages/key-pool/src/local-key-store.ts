@@ -3,6 +3,7 @@ import { takeTurn } from '@ipfleet/core/weighted-turns.ts'
 import { KeyScope } from './key-scope.ts'
 import type {
   Bench,
+  HeldBench,
   KeyLimits,
   KeyReturn,
   KeyState,
@@ -127,8 +128,13 @@ export class LocalKeyStore implements KeyStore {
     return ids.map((id) => this.#quotas.of(id))
   }
 
+  /** Ends one bench: the fleet knows that it is over. */
+  endBench({ id, product }: Bench): void {
+    this.#scope(id, product).release()
+  }
+
   /** Benches that still run, for handing them on. */
-  running(): Bench[] {
+  running(): HeldBench[] {
     return [...this.#scopes.values()].flatMap(({ running }) => running ?? [])
   }
 
