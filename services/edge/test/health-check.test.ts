@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from '@jest/globals'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import { standStill } from '@ipfleet/testing/stand-still.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { checkHealth, type HealthVerdict } from '../src/backends/health-check.ts'
@@ -88,7 +89,7 @@ test('a refused connection, a cut answer and an upgrade are bad', async () => {
     res.writeHead(200, { 'content-length': 10 }).write('half')
     setImmediate(() => res.destroy())
   })
-  expect(await check(cut)).toEqual({ kind: 'bad', reason: 'ECONNRESET' })
+  expect(await check(cut)).toEqual({ kind: 'bad', reason: 'the connection ended in the middle of the answer' })
   const upgrading = await served((_req, res) => {
     res.writeHead(101, { connection: 'upgrade', upgrade: 'websocket' }).end()
   })
@@ -96,6 +97,31 @@ test('a refused connection, a cut answer and an upgrade are bad', async () => {
   const port = await served(() => {})
   await new Promise((resolve) => servers.pop()?.close(resolve))
   expect(await check(port)).toEqual({ kind: 'bad', reason: 'ECONNREFUSED' })
+})
+
+const strange = 'X-Name: \x01\x1b\xe9'
+test.each<[string, string, HealthVerdict]>([
+  ['lines that end in LF alone', 'HTTP/1.1 200 OK\nContent-Length: 2\n\nok', { kind: 'good' }],
+  ['no reason', 'HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n', { kind: 'good' }],
+  ['control characters in a field', `HTTP/1.1 200 OK\r\n${strange}\r\nContent-Length: 0\r\n\r\n`, { kind: 'good' }],
+  ['an empty line before it', '\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', { kind: 'good' }],
+  ['an interim one before it', 'HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 204 None\r\n\r\n', { kind: 'good' }],
+  ['version 1.0 and no length', 'HTTP/1.0 200 OK\r\n\r\nok', { kind: 'good' }],
+  [
+    'two lengths',
+    'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 1\r\n\r\n',
+    { kind: 'bad', reason: 'Content-Length stands twice' },
+  ],
+  ['another protocol', 'SSH-2.0-x\r\n', { kind: 'bad', reason: 'no HTTP/1 answer' }],
+])('is judged as its answers to clients are: an answer with %s', async (_what, bytes, verdict) => {
+  await using server = await ScriptedBackend.start()
+  const checked = check(server.port)
+  const wire = await server.accept()
+  await wire.saw('\r\n\r\n')
+  wire.write(bytes)
+  wire.end()
+  expect(await checked).toEqual(verdict)
+  expect(await wire.ended).toBe('closed')
 })
 
 test('a check that nobody waits for any more ends', async () => {

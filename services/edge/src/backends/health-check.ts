@@ -1,9 +1,9 @@
-import { request as requestTls } from 'node:https'
-import { isIP } from 'node:net'
-import { http } from '@ipfleet/core/node-http.ts'
-import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { abortAfter } from '@ipfleet/core/abort-after.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { Exchange } from '@ipfleet/proxy/http1/exchange.ts'
+import type { ExchangeHandler, UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
+import { type ConnectionOwner, UpstreamConnection } from '@ipfleet/proxy/http1/upstream-connection.ts'
+import { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 
 export interface HealthProbe {
   readonly target: UpstreamTarget
@@ -17,7 +17,7 @@ export interface HealthProbe {
 export type HealthVerdict =
   | { readonly kind: 'good' }
   /**
-   * `reason`: for people: `answered 503`, `ECONNREFUSED`, `no answer within 2000 ms`. `isSilent`: there was no answer in
+   * `reason`: for people: `answered 503`, `ECONNREFUSED`, `no answer within 2000 ms`, or what was wrong with the answer. `isSilent`: there was no answer in
    * time, which proves little.
    */
   | { readonly kind: 'bad'; readonly reason: string; readonly isSilent?: true }
@@ -37,28 +37,47 @@ export const checkHealth: HealthCheck = async (question, signal) => {
     return status >= 200 && status < 300 ? { kind: 'good' } : { kind: 'bad', reason: `answered ${status}` }
   } catch (error) {
     if (deadline.aborted) return { kind: 'bad', reason: `no answer within ${timeoutMs} ms`, isSilent: true }
-    return { kind: 'bad', reason: errorCode(error) ?? 'failed' }
+    return { kind: 'bad', reason: error instanceof UpstreamFault ? reasonOf(error) : 'failed' }
   }
 }
 
+function reasonOf({ cause, message }: UpstreamFault): string {
+  return errorCode(cause) ?? message
+}
+
+/** Reads the answer as those to clients are read: what they can get is good, and what is refused them is bad. */
 function statusOf({ target, authority, path }: HealthProbe, signal: AbortSignal): Promise<number> {
+  signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const { address, port, tls } = target
-  const headers = { host: authority, 'user-agent': 'ipfleet-edge', connection: 'close' }
-  // RFC 6066 §3 allows no address in the server name; the certificate is then checked for the address itself.
-  const servername = tls === undefined || isIP(tls.servername) !== 0 ? '' : tls.servername
-  const options = { host: address, port, path, headers, signal, agent: false, servername }
-  const outgoing = tls === undefined ? http.request(options) : requestTls(options)
-  outgoing.on('error', reject)
-  outgoing.on('response', (answer) => {
-    answer.on('error', reject)
-    answer.on('end', () => resolve(answer.statusCode ?? 0))
-    answer.resume()
-  })
-  outgoing.on('upgrade', (answer, socket) => {
-    socket.destroy()
-    resolve(answer.statusCode ?? 0)
-  })
-  outgoing.end()
+  const head = `GET ${path} HTTP/1.1\r\nHost: ${authority}\r\nUser-Agent: ipfleet-edge\r\nConnection: close\r\n`
+  let status = 0
+  const handler: ExchangeHandler = {
+    interim: () => {},
+    answered: (answer, whole) => {
+      status = answer.status
+      if (whole !== undefined) resolve(status)
+    },
+    data: () => {},
+    ended: () => resolve(status),
+    switched: (_answer, socket) => socket.destroy(),
+    failed: reject,
+    drained: () => {},
+  }
+  const exchange = new Exchange({ method: 'GET', head, body: 'none' }, handler)
+  const connection = UpstreamConnection.to(target, exchange, sole)
+  const onAbort = (): void => {
+    connection.drop()
+    reject(new Error('aborted'))
+  }
+  signal.addEventListener('abort', onAbort)
   return promise
+}
+
+/** Of a connection whose time is that of the check. */
+const sole: ConnectionOwner = {
+  closes: false,
+  timeouts: () => ({ connectTimeoutMs: Infinity, answerTimeoutMs: Infinity, idleTimeoutMs: Infinity, keepAliveMs: 0 }),
+  freed: (connection) => connection.drop(),
+  gone: () => {},
+  setAside: () => undefined,
 }
