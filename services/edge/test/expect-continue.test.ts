@@ -113,6 +113,33 @@ describe('a refusal of the edge comes without the body and without the backend:'
   })
 })
 
+describe('when nothing comes any more,', () => {
+  const server = 'body_timeout_seconds = 0.5'
+
+  test('a backend that has said nothing is to blame, not the client that waits for it', async () => {
+    const upstreams = 'answer_timeout_seconds = 2'
+    await using impatient = await startEdge({ backends: [backend.port], server, upstreams })
+    client = await Wire.to(impatient.port)
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+    await backend.accept()
+    expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 504 /)
+    client.destroy()
+    client = await Wire.to(impatient.port)
+    client.write('GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    await client.ended
+    expect(client.text).toMatch(/^ipfleet_edge_backend_requests_total\{backend="[^"]+",end="failed"\} 1$/m)
+  })
+
+  test('a client that was told to go on is', async () => {
+    await using impatient = await startEdge({ backends: [backend.port], server })
+    client = await Wire.to(impatient.port)
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+    ;(await backend.accept()).write('HTTP/1.1 100 Continue\r\n\r\n')
+    await client.saw(/^HTTP\/1\.1 408 /m)
+    expect(client.text).toMatch(/^HTTP\/1\.1 100 /)
+  })
+})
+
 test('HTTP/1.0 has no such expectation: it is ignored, and no interim answer comes', async () => {
   clients += 1
   client = await Wire.to(edge.port)

@@ -23,6 +23,8 @@ export interface UpstreamRequest {
   readonly head: string
   /** `none`, the number of bytes that will be written, or `chunked`. */
   readonly body: 'none' | 'chunked' | number
+  /** Whether the body may wait for the server to say 100 (RFC 9110 §10.1.1). */
+  readonly expectsContinue?: boolean
   /** The protocol to switch to, such as `websocket`. */
   readonly upgrade?: string | undefined
   /** Whether the client can take trailers. */

@@ -70,6 +70,8 @@ export class UpstreamConnection {
   /** Since when it carries its exchange. */
   #sinceMs = 0
   #writes: BodyWrites | undefined
+  /** Whether the body may be waiting for the server to say 100. */
+  #isAskedToGoOn = false
 
   private constructor(socket: Socket, exchange: Exchange, owner: ConnectionOwner) {
     this.#owner = owner
@@ -77,8 +79,7 @@ export class UpstreamConnection {
     this.#deadlineMs = performance.now() + this.#timeouts.connectTimeoutMs
     this.#exchange = exchange
     const sink: AnswerSink = {
-      interim: ({ status, reason, fields }) =>
-        this.#exchange?.tell((handler) => handler.interim(status, reason, fields)),
+      interim: (head) => this.#interim(head),
       answered: (head, whole, rest, isReusable) => this.#answered(head, whole, rest, isReusable),
       data: (chunk) => this.#exchange?.tell((handler) => handler.data(chunk)),
       ended: (trailers, rest, isReusable) => this.#ended(trailers, rest, isReusable),
@@ -112,6 +113,8 @@ export class UpstreamConnection {
     const { request, finished } = exchange
     this.#reader.expect(request.method, request.upgrade !== undefined)
     this.#enter(finished ? 'awaiting' : 'sending')
+    this.#isAskedToGoOn = !finished && request.expectsContinue === true
+    if (this.#isAskedToGoOn) this.#stopwatch(this.#timeouts.answerTimeoutMs)
     if (request.body !== 'none') {
       this.#writes ??= new BodyWrites(this.#socket, this.#onFailedWrite)
       this.#writes.collect()
@@ -121,6 +124,7 @@ export class UpstreamConnection {
 
   sendBody(chunk: Buffer): boolean {
     const socket = this.#socket
+    this.#bodyGoesOn()
     this.#writes?.collect()
     if (this.#exchange?.request.body === 'chunked') {
       socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
@@ -129,6 +133,13 @@ export class UpstreamConnection {
     } else socket.write(chunk)
     this.#timeBody(socket.writableNeedDrain)
     return !socket.writableNeedDrain
+  }
+
+  /** The server has said so, or the client has not waited for it. */
+  #bodyGoesOn(): void {
+    if (!this.#isAskedToGoOn) return
+    this.#isAskedToGoOn = false
+    if (this.#phase === 'sending') this.#deadlineMs = Infinity
   }
 
   /**
@@ -186,13 +197,13 @@ export class UpstreamConnection {
         this.#fail(new UpstreamFault('unreachable', 'the connection was not made in time'))
         return
       case 'sending':
-        this.#fail(this.#lost ?? new UpstreamFault('stalled', 'the server stopped taking the request'))
+        this.#fail(this.#lost ?? (this.#isAskedToGoOn ? silent() : stalled('the server stopped taking the request')))
         return
       case 'awaiting':
-        this.#fail(this.#lost ?? new UpstreamFault('silent', 'no answer in time'))
+        this.#fail(this.#lost ?? silent())
         return
       case 'receiving':
-        this.#fail(new UpstreamFault('stalled', 'the answer stopped in the middle'))
+        this.#fail(stalled('the answer stopped in the middle'))
         return
       default:
         this.drop()
@@ -287,6 +298,11 @@ export class UpstreamConnection {
       : new UpstreamFault('lost', 'the connection ended before an answer', cause)
   }
 
+  #interim({ status, reason, fields }: AnswerHead): void {
+    this.#bodyGoesOn()
+    this.#exchange?.tell((handler) => handler.interim(status, reason, fields))
+  }
+
   #answered(head: AnswerHead, whole: Buffer | undefined, rest: Buffer, isReusable: boolean): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
@@ -362,6 +378,14 @@ export class UpstreamConnection {
   #stopwatch(durationMs: number): void {
     this.#deadlineMs = performance.now() + durationMs
   }
+}
+
+function silent(): UpstreamFault {
+  return new UpstreamFault('silent', 'no answer in time')
+}
+
+function stalled(message: string): UpstreamFault {
+  return new UpstreamFault('stalled', message)
 }
 
 const nothing = Buffer.alloc(0)

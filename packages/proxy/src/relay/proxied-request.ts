@@ -68,6 +68,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
   protected ask(head: string, begin: Begin): void {
     this.#exchange = begin(this.#requestOf(head), this)
     this.#upload?.sendBy(this.#exchange)
+    if (this.client.fields.expectsContinue) this.#upload?.awaitGo()
   }
 
   /** Asks a second server too. The first answer is used, and the other exchange is dropped. Only without a body. */
@@ -104,6 +105,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
       method,
       head,
       body: this.#body,
+      expectsContinue: fields.expectsContinue,
       upgrade: upgrade && fields.upgrade,
       takesTrailers: fields.takesTrailers,
       client: this.client.subject,
@@ -149,12 +151,14 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
   }
 
   interim(status: number, _reason: string, fields: RawFields): void {
+    this.#upload?.go()
     this.client.answer.interim(status, fields)
   }
 
   answered(head: AnswerHead, whole: Buffer | undefined): void {
     const { answer, upgrade } = this.client
     this.#dropHedge()
+    this.#upload?.go()
     this.#status = head.status
     // A server that answers in the middle of a body may go on reading it, unless it has refused it.
     if (this.#upload?.complete === false && (whole !== undefined || head.status >= 400)) this.#giveUpUpload()

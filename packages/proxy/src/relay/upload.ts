@@ -57,6 +57,7 @@ export class Upload {
   #deadlineMs = 0
   /** Since when the backend, not the client, holds the body up. */
   #heldSinceMs: number | undefined
+  #awaitsGo = false
 
   /** `maxBytes` 0: no limit. */
   constructor(req: IncomingMessage, limits: UploadLimits, maxBytes: number, onTooLarge: () => void) {
@@ -102,6 +103,20 @@ export class Upload {
   /** Whether all that has come is kept. */
   get isWhole(): boolean {
     return this.#kept !== undefined
+  }
+
+  /** The client may wait to be told to go on, which is up to the server. */
+  awaitGo(): void {
+    if (this.#bytes > 0 || this.#complete) return
+    this.#awaitsGo = true
+    this.#heldSinceMs ??= performance.now()
+  }
+
+  /** The server has said something, or the client has not waited for it. */
+  go(): void {
+    if (!this.#awaitsGo) return
+    this.#awaitsGo = false
+    this.#readOn()
   }
 
   /** There is no connection for now: what has come is kept, and the client is not read. */
@@ -166,6 +181,7 @@ export class Upload {
 
   #take(chunk: Buffer): void {
     if (this.#stopped) return
+    this.go()
     this.#bytes += chunk.length
     if (this.#maxBytes > 0 && this.#bytes > this.#maxBytes) {
       this.#onTooLarge()
