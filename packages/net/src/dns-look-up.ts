@@ -69,7 +69,10 @@ export function dnsLookUp({
     const known = specialNames(name) ?? hosts().get(name)
     if (known) return known.map((address) => ({ address }))
     const { resolver, search, ndots } = system()
-    return firstFound(candidates(name, search, ndots), (candidate) => bothFamilies(resolver, families(), candidate))
+    return firstFound(candidates(name, search, ndots), async (candidate) => {
+      const found = await bothFamilies(resolver, families(), candidate)
+      return candidate === name ? found : found.map((one) => ({ ...one, foundAs: candidate }))
+    })
   }
 }
 

@@ -10,6 +10,8 @@ export interface LookedUp {
   readonly address: string
   /** How long it may be kept. Default: not at all. */
   readonly ttlSeconds?: number
+  /** The whole name that it stands under, where a search domain was added to what was asked for. */
+  readonly foundAs?: string
 }
 
 /** The addresses of a name, the best first. Rejects with a `code` when there are none. */
@@ -19,7 +21,12 @@ export type LookUp = (name: string) => Promise<readonly LookedUp[]>
 export const systemLookUp: LookUp = (name) => lookup(name, { all: true, order: 'verbatim' })
 
 export type Found =
-  | { readonly kind: 'addresses'; readonly addresses: readonly TargetAddress[] }
+  | {
+      readonly kind: 'addresses'
+      readonly addresses: readonly TargetAddress[]
+      /** See `LookedUp`. */
+      readonly foundAs?: string
+    }
   | Extract<TargetVerdict, { kind: 'unresolved' }>
 
 export interface NameLookupsDeps {
@@ -91,9 +98,10 @@ interface Read {
 function read(answer: readonly LookedUp[]): Read {
   const addresses = new Set(answer.map(({ address }) => canonicalAddress(address)).filter((one) => one !== undefined))
   if (addresses.size === 0) return { found: unresolved('ENODATA'), keepMs: keepFailureMs }
+  const foundAs = answer[0]?.foundAs
   const shortestSeconds = Math.min(...answer.map(({ ttlSeconds = 0 }) => ttlSeconds))
   return {
-    found: { kind: 'addresses', addresses: Array.from(addresses, targetAddress) },
+    found: { kind: 'addresses', addresses: Array.from(addresses, targetAddress), ...(foundAs && { foundAs }) },
     keepMs: Math.min(maxKeepMs, 1000 * shortestSeconds),
   }
 }

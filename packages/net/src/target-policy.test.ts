@@ -27,7 +27,11 @@ const names: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'turning.test': [['93.184.215.14'], ['127.0.0.1']],
   'own.test': [['198.41.0.4']],
   localhost: [['::1', '127.0.0.1']],
+  db: [['93.184.215.14']],
 }
+
+/** The whole name of what is found in a search domain. */
+const searched: Readonly<Record<string, string>> = { db: 'db.corp.test' }
 
 function policyWith({ allow = [], deny = [], ports = '443,80,1024-65535' }: Setup = {}) {
   const clock = manualClock()
@@ -37,7 +41,8 @@ function policyWith({ allow = [], deny = [], ports = '443,80,1024-65535' }: Setu
     if (answers === undefined) throw Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })
     asked.push(name)
     const answer = answers[asked.filter((one) => one === name).length - 1] ?? answers[0] ?? []
-    return answer.map((address) => ({ address }))
+    const foundAs = searched[name]
+    return answer.map((address) => ({ address, ...(foundAs !== undefined && { foundAs }) }))
   }
   const own = new OwnAddresses({ clock, blocks: ['2a00:1::/64'], list: () => ['198.41.0.4', '10.9.9.9'] })
   own.addListener({ host: '0.0.0.0', port: 7777 })
@@ -187,6 +192,14 @@ describe('ALLOW_TARGETS', () => {
 })
 
 describe('DENY_TARGETS', () => {
+  test.each(['db', 'db.corp.test', '.corp.test', '*.test'])(
+    'refuses a name that a search domain completes, as %s',
+    async (item) => {
+      expect(await judged('db:443')).toEqual(['93.184.215.14'])
+      expect(await judged('db:443', { deny: [item], allow: ['db'] })).toBe('denied')
+    },
+  )
+
   test('refuses names before they are looked up', async () => {
     const { policy, asked } = policyWith({ deny: ['*.test'] })
     const verdict = await policy.judge({ host: 'public.test', port: 443, isAddress: false }, 'forward')

@@ -21,7 +21,8 @@ type Reason = Extract<TargetVerdict, { kind: 'refused' }>['reason']
  * Decides where connections may go. A name is looked up once, and only addresses that were checked are returned. The
  * rules, in this order:
  * 1. CONNECT goes to the ports it may go to, whatever the target.
- * 2. What is denied, by name, by address or by an address inside that, stays denied even if it is allowed too.
+ * 2. What is denied, by name (also with the search domain that it is found in), by address or by an address inside that,
+ *    stays denied even if it is allowed too.
  * 3. Nothing leads to where this process listens: the request would loop.
  * 4. What is allowed, by address or by name (then with all of its addresses), may be private or this machine's.
  * 5. Everything else must be public, and not this machine.
@@ -51,6 +52,7 @@ export class TargetPolicy {
 
   #judgeFound(host: string, port: number, found: Found): TargetVerdict {
     if (found.kind === 'unresolved') return found
+    if (found.foundAs !== undefined && this.#deps.deny.hasName(found.foundAs)) return refused('denied')
     const isAllowed = this.#deps.allow.hasName(host)
     const judged = found.addresses.map((one) => ({ one, reason: this.#whyNot(one.address, port, isAllowed) }))
     const addresses = judged.filter(({ reason }) => reason === undefined).map(({ one }) => one)

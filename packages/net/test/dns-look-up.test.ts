@@ -179,6 +179,11 @@ describe('the domains of resolv.conf', () => {
     expect(server.asked).not.toContain('api A')
   })
 
+  test('tell which whole name was found', async () => {
+    expect((await lookUp('www')).map(({ foundAs }) => foundAs)).toEqual(['www.second.example'])
+    expect((await lookUp('ipv4.test')).map(({ foundAs }) => foundAs)).toEqual([undefined])
+  })
+
   test('a broken server of one domain does not hide the next', async () => {
     expect(await addressesOf('www')).toEqual(['192.0.2.6'])
   })
