@@ -6,6 +6,8 @@ import { fieldsWhere } from './raw-fields.ts'
 export interface ParsedHead extends AnswerHead {
   /** Whether the server keeps the connection after this answer. */
   readonly keepsAlive: boolean
+  /** How long it keeps an idle one, in milliseconds, if it says so. */
+  readonly keepsForMs: number | undefined
 }
 
 /**
@@ -49,6 +51,7 @@ export function parseAnswerHead(given: string, method: string, reading: Reading 
     fields: reader.passedOn(status),
     framing,
     upgrade: reader.upgrade,
+    keepsForMs: reader.keepsForMs,
     keepsAlive: isUsual && reader.keepsAlive(version) && !mayBringStrayBody(method, status, reader),
   }
 }
@@ -83,6 +86,7 @@ class FieldReader {
   contentLength: string | undefined
   transferEncoding: string | undefined
   upgrade: string | undefined
+  keepsForMs: number | undefined
 
   constructor(reading: Reading) {
     this.reading = reading
@@ -108,6 +112,11 @@ class FieldReader {
       case 'upgrade':
         this.upgrade = value
         return
+      case 'keep-alive': {
+        const seconds = keepAliveTimeout.exec(value)?.[1]
+        if (seconds !== undefined) this.keepsForMs = Number(seconds) * 1000
+        return
+      }
       case 'hop-by-hop':
     }
   }
@@ -142,6 +151,8 @@ class FieldReader {
 }
 
 const noNames: readonly string[] = []
+/** RFC 2068 §19.7.1.1; Node, Apache, Tomcat and cheroot say it. */
+const keepAliveTimeout = /(?:^|[\s,])timeout=(\d{1,9})(?!\d)/i
 
 interface Answered {
   readonly status: number

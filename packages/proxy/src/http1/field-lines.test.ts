@@ -24,7 +24,7 @@ describe('a field name', () => {
     ['CONTENT-LENGTH', 'content-length'],
     ['transfer-Encoding', 'transfer-encoding'],
     ['Upgrade', 'upgrade'],
-    ['Keep-Alive', 'hop-by-hop'],
+    ['Keep-Alive', 'keep-alive'],
     ['Proxy-Connection', 'hop-by-hop'],
     ['TE', 'hop-by-hop'],
     ['Content-Type', 'end-to-end'],

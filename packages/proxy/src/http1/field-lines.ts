@@ -8,6 +8,7 @@ export type FieldRole =
   | 'content-length'
   | 'transfer-encoding'
   | 'upgrade'
+  | 'keep-alive'
   /** Meant for the next one on the way only, and of no interest to us (RFC 9110 §7.6.1). */
   | 'hop-by-hop'
 
@@ -24,7 +25,7 @@ const roles = new Map<string, FieldRole>([
   ['content-length', 'content-length'],
   ['transfer-encoding', 'transfer-encoding'],
   ['upgrade', 'upgrade'],
-  ['keep-alive', 'hop-by-hop'],
+  ['keep-alive', 'keep-alive'],
   ['proxy-connection', 'hop-by-hop'],
   ['te', 'hop-by-hop'],
   ['http2-settings', 'hop-by-hop'],

@@ -4,6 +4,7 @@ import { AnswerReader, type AnswerSink } from './answer-reader.ts'
 import { BodyWrites } from './body-writes.ts'
 import type { Exchange } from './exchange.ts'
 import { UpstreamFault } from './upstream-fault.ts'
+import type { ParsedHead } from './answer-head.ts'
 import type { AnswerHead, UpstreamTarget, RawFields } from './exchange-types.ts'
 import { openSocket } from './open-socket.ts'
 import { framingLines, lastChunk } from './request-framing.ts'
@@ -72,6 +73,8 @@ export class UpstreamConnection {
   #writes: BodyWrites | undefined
   /** Whether the body may be waiting for the server to say 100. */
   #isAskedToGoOn = false
+  /** How long the server keeps it idle, by its last answer. */
+  #keptMs = Infinity
 
   private constructor(socket: Socket, exchange: Exchange, owner: ConnectionOwner) {
     this.#owner = owner
@@ -303,9 +306,10 @@ export class UpstreamConnection {
     this.#exchange?.tell((handler) => handler.interim(status, reason, fields))
   }
 
-  #answered(head: AnswerHead, whole: Buffer | undefined, rest: Buffer, isReusable: boolean): void {
+  #answered(head: ParsedHead, whole: Buffer | undefined, rest: Buffer, isReusable: boolean): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
+    this.#keptMs = head.keepsForMs ?? Infinity
     if (whole !== undefined) this.#settle(exchange, isReusable && rest.length === 0)
     else {
       this.#enter('receiving')
@@ -371,7 +375,8 @@ export class UpstreamConnection {
 
   #allowed(phase: 'idle' | 'awaiting' | 'receiving'): number {
     const { keepAliveMs, answerTimeoutMs, idleTimeoutMs } = this.#timeouts
-    if (phase === 'idle') return keepAliveMs
+    // Before the server closes it: what is sent at that moment is lost, and a POST cannot be sent again.
+    if (phase === 'idle') return Math.min(keepAliveMs, this.#keptMs - Math.min(marginMs, this.#keptMs / 2))
     return phase === 'awaiting' ? answerTimeoutMs : idleTimeoutMs
   }
 
@@ -389,5 +394,7 @@ function stalled(message: string): UpstreamFault {
 }
 
 const nothing = Buffer.alloc(0)
+/** By which an idle connection is given up earlier than its server says. */
+const marginMs = 1000
 /** For what has come before a write failed. The end of the connection is behind it, and usually there already. */
 const readOnMs = 10_000

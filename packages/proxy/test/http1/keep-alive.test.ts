@@ -99,6 +99,32 @@ describe('a connection', () => {
   })
 })
 
+describe('a connection that its server keeps for a while', () => {
+  const kept = (field: string): string => `HTTP/1.1 200 OK\r\n${field}\r\nContent-Length: 1\r\n\r\na`
+
+  test.each(['Keep-Alive: timeout=0', 'keep-alive: max=100, timeout=1', 'Keep-Alive: Timeout=1'])(
+    'is given up before that: %s',
+    async (field) => {
+      const pool = upstream.pool({ keepAliveMs: 600_000 })
+      upstream.server.answerAll(() => kept(field))
+      await ask(pool, '/').heard.over
+      await upstream.server.peers[0]?.left
+      await until(() => pool.open === 0)
+    },
+  )
+
+  test.each(['Keep-Alive: timeout=600', 'Keep-Alive: timeout=x', 'Keep-Alive: max=1', 'Keep-Alive: xtimeout=0'])(
+    'is used meanwhile, and by what the last answer says: %s',
+    async (field) => {
+      const pool = upstream.pool({ keepAliveMs: 200 })
+      upstream.server.answerAll((head) => (head.includes('/1') ? kept('Keep-Alive: timeout=600') : kept(field)))
+      for (const path of ['/1', '/2']) expect((await ask(pool, path).heard.over).body).toBe('a')
+      expect(upstream.server.peers).toHaveLength(1)
+      await upstream.server.peers[0]?.left
+    },
+  )
+})
+
 describe('an idle connection', () => {
   test('is dropped by an answer that nobody asked for', async () => {
     const pool = upstream.pool()

@@ -88,7 +88,11 @@ const group = table({
   idle_timeout_seconds: preset(seconds(), 60, 'Between two parts of an answer’s body'),
   max_connections: preset(wholeNumber(1, 65_535), 256, 'Most connections of one process to one address'),
   max_waiting: preset(wholeNumber(0), 1024, 'Most requests that wait for one of these; more are answered 503'),
-  keep_alive_seconds: preset(seconds(), 30, 'How long an unused connection is kept; shorter than the backend keeps it'),
+  keep_alive_seconds: preset(
+    seconds(),
+    30,
+    'How long an unused connection is kept; shorter than the backend keeps it. Less where the backend says so in Keep-Alive',
+  ),
   max_connection_life_seconds: preset(
     seconds(),
     300,

@@ -20,7 +20,8 @@ test.each([
   ['POST', true, false],
   ['PUT', false, false],
   ['DELETE', false, false],
-  ['OPTIONS', false, false],
+  ['OPTIONS', false, true],
+  ['OPTIONS', true, false],
   ['get', false, false],
 ])('a connection that died before any answer: %s, with a body %p, may be sent again: %p', (method, hasBody, may) => {
   expect(mayRetry(fault('lost'), method, hasBody)).toBe(may)

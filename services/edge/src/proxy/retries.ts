@@ -7,12 +7,15 @@ import type { AttemptEnd } from '../backends/backend.ts'
 /**
  * Whether another backend may be asked after this fault. Always when nothing was sent. A connection that died before
  * any byte of an answer may have carried the request to a backend that acted on it, so only what changes nothing and
- * has no body is sent again (RFC 9110 §9.2.2).
+ * has no body is sent again (RFC 9110 §9.2.2): browsers' preflights too.
  */
 export function mayRetry(fault: UpstreamFault, method: string, hasBody: boolean): boolean {
   if (fault.unsent) return true
-  return fault.kind === 'lost' && (method === 'GET' || method === 'HEAD') && !hasBody
+  return fault.kind === 'lost' && safeMethods.has(method) && !hasBody
 }
+
+/** RFC 9110 §9.2.1. TRACE comes no further than here. */
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Whether the fault says something about the backend. A pool without a free connection does not. */
 export function blamesBackend({ kind }: UpstreamFault): boolean {
