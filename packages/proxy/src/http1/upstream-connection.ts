@@ -3,7 +3,7 @@ import { errorCode } from '@ipfleet/core/error-code.ts'
 import { AnswerReader, type AnswerSink } from './answer-reader.ts'
 import { BodyWrites } from './body-writes.ts'
 import type { Exchange } from './exchange.ts'
-import { UpstreamFault } from './upstream-fault.ts'
+import { UpstreamFault, type UpstreamFaultKind } from './upstream-fault.ts'
 import type { ParsedHead } from './answer-head.ts'
 import type { AnswerHead, UpstreamTarget, RawFields } from './exchange-types.ts'
 import { openSocket } from './open-socket.ts'
@@ -195,27 +195,10 @@ export class UpstreamConnection {
   /** Called now and then: ends what has lasted too long. */
   checkDeadline(nowMs: number): void {
     if (nowMs < this.#deadlineMs) return
-    switch (this.#phase) {
-      case 'connecting':
-        this.#fail(new UpstreamFault('unreachable', 'the connection was not made in time'))
-        return
-      case 'sending':
-        this.#fail(this.#lost ?? (this.#isAskedToGoOn ? silent() : stalled('the server stopped taking the request')))
-        return
-      case 'awaiting':
-        this.#fail(this.#lost ?? silent())
-        return
-      case 'receiving':
-        this.#fail(stalled('the answer stopped in the middle'))
-        return
-      default:
-        this.drop()
-    }
-  }
-
-  get #lost(): UpstreamFault | undefined {
-    const failed = this.#writes?.failed
-    return failed && this.#broken(failed)
+    const overrun = overruns[this.#isAskedToGoOn ? 'awaiting' : this.#phase]
+    const failed = this.#phase === 'receiving' ? undefined : this.#writes?.failed
+    if (overrun === undefined) this.drop()
+    else this.#fail(failed ? this.#broken(failed) : new UpstreamFault(...overrun))
   }
 
   #listen(): void {
@@ -369,6 +352,7 @@ export class UpstreamConnection {
 
   #enter(phase: 'idle' | 'sending' | 'awaiting' | 'receiving'): void {
     this.#phase = phase
+    this.#isAskedToGoOn = false
     if (phase === 'sending') this.#deadlineMs = Infinity
     else this.#stopwatch(this.#allowed(phase))
   }
@@ -385,12 +369,12 @@ export class UpstreamConnection {
   }
 }
 
-function silent(): UpstreamFault {
-  return new UpstreamFault('silent', 'no answer in time')
-}
-
-function stalled(message: string): UpstreamFault {
-  return new UpstreamFault('stalled', message)
+/** What it means that a phase has lasted too long; an idle connection is closed. */
+const overruns: Partial<Readonly<Record<Phase, readonly [kind: UpstreamFaultKind, message: string]>>> = {
+  connecting: ['unreachable', 'the connection was not made in time'],
+  sending: ['stalled', 'the server stopped taking the request'],
+  awaiting: ['silent', 'no answer in time'],
+  receiving: ['stalled', 'the answer stopped in the middle'],
 }
 
 const nothing = Buffer.alloc(0)

@@ -99,9 +99,9 @@ describe('a connection', () => {
   })
 })
 
-describe('a connection that its server keeps for a while', () => {
-  const kept = (field: string): string => `HTTP/1.1 200 OK\r\n${field}\r\nContent-Length: 1\r\n\r\na`
+const kept = (field: string): string => `HTTP/1.1 200 OK\r\n${field}\r\nContent-Length: 1\r\n\r\na`
 
+describe('a connection that its server keeps for a while', () => {
   test.each(['Keep-Alive: timeout=0', 'keep-alive: max=100, timeout=1', 'Keep-Alive: Timeout=1'])(
     'is given up before that: %s',
     async (field) => {
