@@ -136,7 +136,6 @@ export function holdMs({ answer, freshForMs }: AnswerOutcome): number {
   return answer.status >= 400 ? freshForMs : Math.min(freshForMs, maxHoldMs)
 }
 
-/** The failure that was thrown, as an outcome. */
 export function failureOf({ code, detail, retryAfterSeconds }: ProxyError): Failure {
   return {
     kind: 'failure',

@@ -37,7 +37,6 @@ export interface AnswerOutcome extends Led {
   readonly isPrivate?: true
 }
 
-/** What a load brings. */
 export type Outcome = AnswerOutcome | Failure
 
 /** What waiters on other replicas read: an outcome, or that it was too large to share and they must ask themselves. */

@@ -21,7 +21,6 @@ export class JobCancelled extends CommandFault {
   }
 }
 
-/** A fault of the command line. */
 export const usageFault = (message: string): CommandFault => new CommandFault(exitCodes.usage, message)
 
 /** A failure in spite of a correct command line. */

@@ -170,7 +170,6 @@ export function textsOfOtherFamily(object: JsonObject, path: string): readonly s
 
 const withoutFamily = (path: string): string => path.toLowerCase().replaceAll(/v?[46]|_/g, '')
 
-/** The path of the member that holds addresses. */
 export function memberWithAddress(objects: readonly JsonObject[]): string | undefined {
   const paths = pathsIn(objects)
   const cells = objects.map((object) => paths.map((path) => textsIn(memberAt(object, path)).find(isAddress) ?? ''))

@@ -3,7 +3,6 @@ import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 export interface Progress {
   /** Result lines that are written, including those of an earlier run. */
   readonly done: number
-  /** Undefined as long as it is unknown. */
   readonly total: number | undefined
   /** The total is estimated by the part of the list that is read. */
   readonly isEstimate: boolean

@@ -7,7 +7,6 @@ import { gzipSync } from 'node:zlib'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { Request, Response } from 'express'
 
-/** A file as it is served. */
 export interface PageFile {
   readonly contentType: string
   readonly body: Buffer

@@ -9,7 +9,6 @@ export const sameSignalMs = 1000
 export const stopSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
 export interface StopHandlers {
-  /** Called once, for the first signal. */
   readonly onFirst: (signal: NodeJS.Signals) => void
   /** Called for a signal that comes `sameSignalMs` or more after the first. */
   readonly onAgain: (signal: NodeJS.Signals) => void

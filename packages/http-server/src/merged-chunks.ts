@@ -37,7 +37,6 @@ type Merged = IncomingMessage | Http2ServerRequest
 
 const pendingOf = new WeakMap<Merged, Pending>()
 
-/** Has a request merge its chunks. */
 export function mergeChunks(req: Merged): void {
   req.push = pushMerged
 }

@@ -64,7 +64,6 @@ export class ReadTurns {
     })
   }
 
-  /** As `hold`. */
   holdSession(session: Http2Session): void {
     const source = this.#sources.get(session)
     if (source) this.#hold(source, () => source.start())

@@ -7,7 +7,6 @@ export interface LineError {
   readonly message: string
 }
 
-/** What a result line holds. */
 export type ResultRow = Readonly<Record<string, unknown>>
 
 /**

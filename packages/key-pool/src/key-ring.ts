@@ -9,7 +9,6 @@ export class KeyRing {
   readonly ids: readonly string[]
   /** Those that go on beyond what their plan pays for. */
   readonly payers: ReadonlySet<string>
-  /** Units that a key may be used for in a day. */
   readonly maxPerDay: ReadonlyMap<string, number>
   readonly #weights: ReadonlyMap<string, number>
   readonly #byId: ReadonlyMap<string, ApiKey>
@@ -35,7 +34,6 @@ export class KeyRing {
     return this.#byId.get(id)
   }
 
-  /** The other keys of its account. */
   peersOf({ id, group }: ApiKey): string[] {
     return group === undefined
       ? []
@@ -47,7 +45,6 @@ export class KeyRing {
     return this.#keysFor(product).mayAsk
   }
 
-  /** How a key is chosen for the demand. */
   optionsFor({ product = coreProduct, ...cost }: Demand): TakeOptions {
     return {
       ...cost,

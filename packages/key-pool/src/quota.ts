@@ -26,7 +26,6 @@ export interface QuotaReport extends Quota {
   readonly takenBefore?: number
 }
 
-/** What is known of a key's quota. */
 export interface KeyQuota {
   readonly id: string
   /** Units taken with it since it was first used. Only ever grows. */

@@ -38,7 +38,6 @@ export function isInCidr({ network, bits }: Cidr, address: Address): boolean {
   return network.kind() === address.kind() && address.match(network, bits)
 }
 
-/** An address in canonical spelling. */
 export function parseAddress(canonical: string): Address {
   return ipaddr.parse(canonical)
 }

@@ -26,7 +26,6 @@ function plainBlock(text: string): readonly string[] {
   return block === undefined ? [] : [`${block.network.toString()}/${block.bits}`]
 }
 
-/** Targets by name and by address. */
 export class TargetList {
   readonly #names = new Set<string>()
   /** Domains of which every name below is meant. */

@@ -5,7 +5,6 @@ export interface Target {
   /** A name in lower case without a final dot, or an address in canonical spelling without brackets. */
   readonly host: string
   readonly port: number
-  /** Whether `host` is an address. */
   readonly isAddress: boolean
 }
 

@@ -57,7 +57,6 @@ type Known<Table extends FactTable> = { readonly [Name in keyof Table]?: NonNull
  * `autonomous_system_*` are ip-location-db's.
  */
 
-/** Where an address is. */
 export type Place = Known<typeof placeFacts>
 const placeFacts = {
   city: fact(textIn, 'city', 'city.names.en'),

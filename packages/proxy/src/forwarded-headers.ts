@@ -77,7 +77,6 @@ export class ForwardedHeaders {
   host = ''
   contentLength: string | undefined
   chunked = false
-  /** Whether the client takes trailers. */
   takesTrailers = false
   /** The protocol that the client offers to switch to, if Connection says so as well. */
   upgrade: string | undefined

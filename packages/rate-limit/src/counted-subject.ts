@@ -15,7 +15,6 @@ export class CountedSubject {
   readonly name: string
   readonly policy: Policy
   report: Report | undefined
-  /** The report under way. */
   reporting: Promise<void> | undefined
   /** Spent here, and in no report yet. */
   #spent = 0

@@ -52,7 +52,6 @@ function connectionOptions(name: string): RedisOptions {
   }
 }
 
-/** Where a connection leads, and who it is. */
 function accessOptions(access: RedisAccess, address: RedisAddress): RedisOptions {
   const username = access.username ?? address.username
   const password = access.password ?? address.password

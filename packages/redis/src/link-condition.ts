@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { RedisProblem } from './redis-problem.ts'
 
-/** What is wrong, and since when. */
 export interface Trouble {
   readonly problem: RedisProblem
   /** Milliseconds since 1970, by this machine. */

@@ -11,7 +11,6 @@ export interface CommandOption {
   readonly help: string
 }
 
-/** What the options of a program were set to. */
 export type OptionValues = Readonly<Record<string, string | undefined>>
 
 export type Command =

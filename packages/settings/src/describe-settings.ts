@@ -14,7 +14,6 @@ export interface SettingDescription {
   readonly fileName: string | undefined
 }
 
-/** Every setting of a schema, in the schema's order. */
 export function describeSettings(schema: SettingsSchema): readonly SettingDescription[] {
   return Object.entries(schema).map(([name, setting]) => ({
     name,

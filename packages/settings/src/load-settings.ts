@@ -84,7 +84,6 @@ export interface LoadedSettings<Schema extends SettingsSchema, Value = undefined
   readonly kind: 'settings'
   readonly settings: SettingsOf<Schema>
   readonly options: OptionValues
-  /** What the program's `further` read. */
   readonly further: Value
   readonly warnings: readonly string[]
 }

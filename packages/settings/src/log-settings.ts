@@ -7,7 +7,6 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as
 const levelHelp =
   'Least level that is logged; info includes a line per request, debug those of health checks and scrapes too'
 
-/** The log of a service. */
 export const plainLogSettings = grouped('Log', {
   LOG_LEVEL: choice(levels, { default: 'info', help: levelHelp }),
   LOG_FORMAT,

@@ -12,7 +12,6 @@ export type Schema<Value> = z.ZodType<Value>
 /** What a document without faults leads to. */
 export type TomlValues<Of extends z.ZodType> = z.output<Of>
 
-/** What a schema is in words. */
 interface Words {
   /** What is allowed, without a full stop. */
   readonly allowed: string

@@ -108,7 +108,6 @@ function failureFields(entry: AccessEntry): readonly (readonly [name: string, wo
 
 const nothing: readonly (readonly [string, string])[] = []
 
-/** Of a request target. */
 export function loggedPath(target: string): string {
   const query = target.indexOf('?')
   return shortened(query < 0 ? target : target.slice(0, query))

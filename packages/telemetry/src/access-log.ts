@@ -31,7 +31,6 @@ export interface LoggedHit {
   /** Whether the client gave the id. */
   readonly isForeignId: boolean
   readonly traceId: string | undefined
-  /** The request target. */
   readonly target: string
   readonly latencyUs: number
 }

@@ -17,7 +17,6 @@ export interface RequestTrace {
 
 const trace = Symbol('request trace')
 
-/** The trace of the request that this response answers. */
 export function traceOf(res: object & { [trace]?: RequestTrace }): RequestTrace {
   return (res[trace] ??= {})
 }

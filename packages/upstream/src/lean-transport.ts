@@ -100,7 +100,6 @@ function headOf({ method, url, headers }: OutgoingRequest): string {
   return head
 }
 
-/** Collects one answer. */
 class AnswerCollector implements ExchangeHandler {
   exchange: Exchange | undefined
   readonly #maxBytes: number

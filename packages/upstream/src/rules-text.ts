@@ -1,7 +1,6 @@
 import { productKinds } from './product.ts'
 import { type Action, actions, bodyWords, type Rule, type Says } from './rules.ts'
 
-/** What is wrong with rules, and where. */
 export class RulesError extends Error {
   override readonly name = 'RulesError'
 }

@@ -60,7 +60,6 @@ export function actionFor(rules: readonly Rule[], { status, body, isPage, produc
 interface Heard {
   readonly status: number
   readonly body: Buffer
-  /** Whether the body is a web page. */
   readonly isPage: boolean
   readonly product: Product
 }

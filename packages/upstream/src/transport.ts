@@ -2,7 +2,6 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Cancellation } from './cancellation.ts'
 import type { FailureCode } from './reply.ts'
 
-/** A request as it is sent. */
 export interface OutgoingRequest {
   readonly method: 'GET' | 'POST'
   readonly url: URL

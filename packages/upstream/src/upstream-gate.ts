@@ -38,7 +38,6 @@ export interface CallOptions {
   readonly deadlineMs?: number
 }
 
-/** The breakers of one product. */
 interface ProductBreakers {
   /** Opens when upstream fails. */
   readonly health: FleetBreaker

@@ -17,7 +17,6 @@ export function looksUpRemotely(entry: PoolEntry): boolean {
   return entry.kind === 'parent' && entry.parent.dns === 'remote'
 }
 
-/** The pool of these entries, with their checks. */
 export function createSourcePool(
   settings: EgressSettings,
   entries: readonly PoolEntry[],

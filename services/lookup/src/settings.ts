@@ -140,7 +140,6 @@ export const settingsSchema = {
 
 export type LookupSettings = SettingsOf<typeof settingsSchema>
 
-/** Durations that follow from settings. */
 export function durationsOf(settings: LookupSettings) {
   // A replica on its own keeps answers for CACHE_TTL_SECONDS, whatever they tell: memory is all it has.
   const ttlSeconds = settings.REDIS_URL === undefined ? settings.CACHE_TTL_SECONDS : settings.SHARED_CACHE_TTL_SECONDS

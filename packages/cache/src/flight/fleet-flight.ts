@@ -8,7 +8,6 @@ import { withoutBudget } from '@ipfleet/redis/request-budget.ts'
 import type { Claim, LandedOutcome, Lease, Leases, LeaseSession } from './leases.ts'
 import { type FlightResult, ledResults, loadAll, type LoadCallbacks, type Settle, type StillWanted } from './load.ts'
 
-/** How outcomes travel between replicas. */
 export interface OutcomeCodec<T> {
   encode(outcome: T): Buffer
   /** Undefined for bytes that make no sense (another version wrote them). */

@@ -23,7 +23,6 @@ interface Remembered {
 export interface SessionStoreOptions {
   /** Where the replicas share sessions. Undefined: this one keeps them. */
   readonly link: RedisLink | undefined
-  /** Milliseconds since 1970. */
   readonly epochMs: () => number
 }
 

@@ -20,7 +20,6 @@ export interface VisitorsDeps {
   readonly adminToken: string | undefined
   readonly readToken: string | undefined
   readonly sessions: SessionStore
-  /** Milliseconds since 1970. */
   readonly epochMs: () => number
 }
 

@@ -27,7 +27,6 @@ export interface OverviewSources {
 /** Views that are asked for together are made once. */
 const sharedForMs = 500
 
-/** Views of the fleet as a whole. */
 export class Overviews {
   readonly #sources: OverviewSources
   #latest: { readonly madeMs: number; readonly view: Promise<Overview> } | undefined

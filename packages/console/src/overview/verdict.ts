@@ -1,7 +1,6 @@
 import type { BenchReason } from '@ipfleet/key-pool/key-store.ts'
 import type { Overview, Verdict } from '../contract.ts'
 
-/** What the verdict is about. */
 export interface VerdictFacts extends Pick<
   Overview,
   'keys' | 'replicas' | 'redis' | 'breakers' | 'backends' | 'sources'

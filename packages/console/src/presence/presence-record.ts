@@ -15,13 +15,10 @@ export interface PresenceRecord {
   readonly rssMb?: number
   /** Of a replica. */
   readonly breakers?: readonly BreakerRow[]
-  /** Of an edge. */
   readonly backends?: readonly Omit<BackendRow, 'edge'>[]
-  /** Of an egress. */
   readonly sources?: readonly Omit<SourceRow, 'egress'>[]
 }
 
-/** A record with how old it is. */
 export interface SeenRecord extends PresenceRecord {
   readonly seenMsAgo: number
 }

@@ -26,7 +26,6 @@ export interface LaneListener {
   closed(): void
 }
 
-/** One request under way. */
 export class Exchange implements LaneExchange {
   listener = noListener
   readonly socket: Socket

@@ -77,7 +77,6 @@ export class LaneResponse implements ResponseWriter, LaneListener {
     this.#exchange.socket.destroy()
   }
 
-  /** The client has taken the answer, or has left. */
   closed(): void {
     this.#isFinished ||= this.#isWritten && !this.destroyed
     const listeners = this.#closeListeners

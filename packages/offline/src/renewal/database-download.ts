@@ -4,7 +4,6 @@ import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 
-/** Where a database comes from. */
 export interface DatabaseSource {
   /** https, or http to this machine. */
   readonly url: string

@@ -19,7 +19,6 @@ const beginning = 'HTTP/'
 /** Of empty lines before an answer. */
 const maxBlankLength = 64
 const emptyLine = '\r\n\r\n'
-/** An LF without a CR before it. */
 const bareLf = /(?<!\r)\n/
 const nothing: Buffer = Buffer.alloc(0)
 const CR = 0x0d

@@ -5,7 +5,6 @@ import type { UpstreamFault } from './upstream-fault.ts'
 
 export type { RawFields } from './raw-fields.ts'
 
-/** The server to connect to. */
 export interface UpstreamTarget {
   /** Or a name, which each connection looks up; not where the address was chosen when the name was resolved. */
   readonly address: string
@@ -27,7 +26,6 @@ export interface UpstreamRequest {
   readonly expectsContinue?: boolean
   /** The protocol to switch to, such as `websocket`. */
   readonly upgrade?: string | undefined
-  /** Whether the client can take trailers. */
   readonly takesTrailers?: boolean
   /** The client that the request is of: clients share the connections. Undefined: no client, and no share. */
   readonly client?: string | undefined

@@ -2,7 +2,6 @@ import { UpstreamFault } from './upstream-fault.ts'
 import type { ExchangeHandler, RawFields, UpstreamRequest } from './exchange-types.ts'
 import type { QuotaRefusal } from './shared-quota.ts'
 
-/** What an exchange needs of the connection that carries it. */
 interface ExchangeConnection {
   send(exchange: Exchange): void
   sendBody(chunk: Buffer): boolean

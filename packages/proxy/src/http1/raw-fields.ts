@@ -31,7 +31,6 @@ export function linesOf(fields: RawFields): string {
     .join('')
 }
 
-/** The fields that `keep` accepts. */
 export function fieldsWhere(fields: RawFields, keep: (name: string, value: string) => boolean): string[] {
   return pairsOf(fields)
     .filter(([name, value]) => keep(name, value))

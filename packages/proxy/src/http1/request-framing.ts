@@ -19,7 +19,6 @@ export function framingLines({ body, upgrade, takesTrailers }: UpstreamRequest, 
   return `${lines}\r\n`
 }
 
-/** The end of a chunked body. */
 export function lastChunk(trailers: RawFields): string {
   return `0\r\n${linesOf(allowedTrailers(trailers))}\r\n`
 }

@@ -14,7 +14,6 @@ export interface TunnelReport {
   readonly bytesDown: number
 }
 
-/** What a tunnel asks of those who keep it. */
 export interface TunnelKeeper {
   /** Of one tunnel, both ways together; Infinity: as many as come. */
   readonly maxBytes: number

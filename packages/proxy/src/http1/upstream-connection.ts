@@ -30,7 +30,6 @@ export interface ConnectionLease {
   readonly isLong: boolean
 }
 
-/** All durations in milliseconds. */
 export interface ExchangeTimeouts {
   /** From the end of the request to the head of the answer. */
   readonly answerTimeoutMs: number

@@ -48,7 +48,6 @@ export class WaitQueue {
     return undefined
   }
 
-  /** Those that have waited too long. */
   late(nowMs: number): readonly Exchange[] {
     if (this.size === 0) return []
     return [...this.#untilMs].filter(([, untilMs]) => untilMs <= nowMs).map(([exchange]) => exchange)

@@ -9,7 +9,6 @@ import { type AnswerStart, type ClientAnswer, noListener } from './client-answer
 /** Up to this, head and body leave as one string, in one write; beyond it, copying costs more than a second write. */
 export const maxInOneWrite = 16_384
 
-/** To a client that speaks HTTP/1. */
 export class H1Answer implements ClientAnswer {
   listener = noListener
   readonly #res: ServerResponse

@@ -3,7 +3,6 @@ import type { UpstreamFault } from '../http1/upstream-fault.ts'
 import type { Exchange } from '../http1/exchange.ts'
 import type { AnswerHead, ExchangeHandler, RawFields } from '../http1/exchange-types.ts'
 
-/** What a hedge tells the request that it is of. */
 export interface HedgedRequest extends ExchangeHandler {
   /** It answers first: from here on its exchange is that of the request. */
   hedgeAnswered(exchange: Exchange): void

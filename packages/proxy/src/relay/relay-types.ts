@@ -29,7 +29,6 @@ export interface ProxiedClient {
   readonly subject?: string
 }
 
-/** Begins an exchange with the chosen server. */
 export type Begin = (request: UpstreamRequest, handler: ExchangeHandler) => Exchange
 
 /**

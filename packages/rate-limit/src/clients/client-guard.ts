@@ -201,7 +201,6 @@ export class ClientGuard {
     return clients.flat()
   }
 
-  /** What a client has used of each budget that it has. */
   async #used(client: Client): Promise<(readonly [BudgetName, BudgetUsage])[]> {
     const used = await Promise.all(
       budgetNames.map(async (name) => {

@@ -8,7 +8,6 @@ export interface ClientToken {
   readonly secret: string
   /** The operator's name for it; what Redis and metrics know is the id. */
   readonly name?: string
-  /** Budget of requests. */
   readonly requests?: SlidingWindow
   /** Budget of upstream units: one for each question that the client's requests put to upstream. */
   readonly units?: SlidingWindow

@@ -1,6 +1,5 @@
 import { isRecord } from '@ipfleet/core/json.ts'
 
-/** A record in IPinfo's form. */
 export type IpinfoRecord = Readonly<Record<string, unknown>>
 
 /** IPinfo's order; a field of another name goes before the modules. */

@@ -1,6 +1,5 @@
 import type { FleetNames } from '@ipfleet/redis/fleet-names.ts'
 
-/** The names of jobs in Redis. */
 export class JobNames {
   readonly #names: FleetNames
   /** Sorted set of the ids of all jobs, all of score 0: they sort by time. */

@@ -21,7 +21,6 @@ const lockMs = 10_000
 const lookForStalledMs = 5000
 /** To hand back what is under way takes some commands of Redis. */
 const handBackMs = 3000
-/** Workers that may die over one task. */
 const deathsOverTask = 10
 
 /** This process's part of the work on the queue. A task is done at least once: two workers may do the same one. */

@@ -8,7 +8,6 @@ import type { HealthChecker } from './health-checker.ts'
 /** `ejected`: left alone after failures of the traffic. `unhealthy`: by its active checks. Neither gets requests. */
 export type BackendState = 'up' | 'ejected' | 'unhealthy'
 
-/** What became of one attempt at a backend. */
 export type AttemptEnd =
   /** It answered, with whatever status. */
   | 'answered'

@@ -18,7 +18,6 @@ export const lookUpAll: Resolve = async (hostname) => {
 export interface DnsDeps {
   readonly resolve: Resolve
   readonly clock: Clock
-  /** From 0 to 1. */
   readonly random: () => number
 }
 

@@ -10,7 +10,6 @@ export interface HealthCheckerDeps {
   /** One check. Never rejects. */
   readonly check: (signal: AbortSignal) => Promise<HealthVerdict>
   readonly clock: Clock
-  /** From 0 to 1. */
   readonly random: () => number
 }
 

@@ -52,7 +52,6 @@ export class UpstreamGroups {
     }
   }
 
-  /** See `UpstreamGroup.align`. */
   align(turns: number): void {
     for (const group of this.#all.values()) group.align(turns)
   }

@@ -6,7 +6,6 @@ import { defaultPath, loadConfig, type LoadedConfig } from './load-config.ts'
 import { certificateFault } from '@ipfleet/http-server/certificate.ts'
 import { type EdgeSettings, settingsRules, settingsSchema } from '../settings.ts'
 
-/** What an edge is started with. */
 export interface EdgeOptions {
   readonly settings: EdgeSettings
   readonly config: EdgeConfig

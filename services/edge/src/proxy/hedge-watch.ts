@@ -8,7 +8,6 @@ export interface Hedgeable {
   readonly askedMs: number
   /** For how long it waits before another backend is asked too. */
   hedgeAfterMs(): number
-  /** The backend that is asked. */
   readonly backendId: string | undefined
   /** Asks another one, if there is one and the retry budget allows it. */
   hedge(): void

@@ -25,7 +25,6 @@ export interface Incoming extends Pick<ProxiedClient, 'req' | 'answer' | 'upgrad
   readonly secure: boolean
 }
 
-/** Who asks, and how. */
 export interface Client {
   /** The address that the trusted proxies vouch for; '' where they say nothing that can be read. */
   readonly address: string

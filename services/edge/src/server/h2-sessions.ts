@@ -25,7 +25,6 @@ interface Refusals {
   sinceMs: number
 }
 
-/** The connections of HTTP/2 that are open. */
 export class H2Sessions implements OtherConnections {
   readonly #open = new Set<ServerHttp2Session>()
   /** Below the sessions. */

@@ -31,7 +31,6 @@ export interface RuleInputs {
 /** What is in force: made anew from each configuration, and replaced as a whole. */
 export type Rules = Readonly<ReturnType<typeof makeRules>>
 
-/** The rules that a configuration makes. */
 export function makeRules(config: EdgeConfig, { limiter, groups, forward, operators }: RuleInputs) {
   const { server, metrics, retry } = config
   const maxTargetLength = server.maxTargetBytes
@@ -40,7 +39,6 @@ export function makeRules(config: EdgeConfig, { limiter, groups, forward, operat
   return {
     /** What is wrong with a request that Node accepts. */
     faultOf: (req: IncomingMessage) => (req.httpVersionMajor === 2 ? h2Fault(req) : h1Fault(req)),
-    /** Whether requests from this address are refused. */
     isDenied: denied(config.access),
     operatorRoutes: new OperatorRoutes({
       ...operators,

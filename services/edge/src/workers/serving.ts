@@ -32,7 +32,6 @@ export interface SharedLimiterOptions {
   readonly allowance?: number
 }
 
-/** One process that serves. */
 export interface Serving<Config> {
   /** Where it listens. */
   readonly host: string

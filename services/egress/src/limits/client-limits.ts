@@ -71,7 +71,6 @@ export interface TunnelSlot {
   isHeld: boolean
 }
 
-/** The client's side of a tunnel. */
 export interface TunnelClient {
   readonly socket: Socket
   /** What came behind its request. */

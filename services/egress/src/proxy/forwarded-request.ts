@@ -17,7 +17,6 @@ import type { Connected, TargetDialer } from '../dial/target-dialer.ts'
 import type { TunnelLimiter, TunnelSlot } from '../limits/client-limits.ts'
 import type { RequestContext } from './request-record.ts'
 
-/** Shared by all forwarded requests. */
 export interface ForwardDeps extends RelayDeps {
   readonly timeouts: ExchangeTimeouts
   readonly disclosure: Disclosure

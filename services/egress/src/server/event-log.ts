@@ -12,7 +12,6 @@ export interface EventSources {
   readonly users: UsersFile | undefined
 }
 
-/** Logs events of the sources, the authenticator and the users file. */
 export function logEvents(logger: Logger, { pool, authenticator, users }: EventSources): void {
   pool.on('out', (source, reason) => logger.warn({ source, reason }, 'source address is out'))
   pool.on('back', (source) => logger.info({ source }, 'source address is back'))

@@ -6,7 +6,6 @@ import { readUsersFile } from '../auth/users-file.ts'
 import { type EgressSettings, settingsSchema } from '../settings.ts'
 import { settingsRules } from '../settings-rules.ts'
 
-/** What a proxy is started with. */
 export interface EgressOptions {
   readonly settings: EgressSettings
   /** USERS_FILE and what it holds; undefined when it is not set. */

@@ -7,7 +7,6 @@ import { jittered } from '@ipfleet/core/jitter.ts'
 export interface CheckRoundsDeps {
   readonly check: SourceCheck
   readonly clock: Clock
-  /** From 0 to 1. */
   readonly random: () => number
   /** From the beginning of one round to the next; a round that takes longer is followed by the next at once. */
   readonly intervalMs: number

@@ -29,7 +29,6 @@ const rememberStartsMs = 30 * 86_400_000
 const outLastsChecks = 3
 
 export interface LiveSourcePoolOptions {
-  /** See `readIpPool`. */
   readonly entries: readonly PoolEntry[]
   readonly rotation: RotationName
   readonly checkIntervalMs: number
@@ -43,7 +42,6 @@ export interface LiveSourcePoolDeps {
   readonly clock: Clock & { epochMs(): number }
   /** Undefined without Redis. Closed by the caller. */
   readonly fleet?: { readonly link: RedisLink; readonly subscriber: Subscriber } | undefined
-  /** From 0 to 1. */
   readonly random?: () => number
 }
 
@@ -65,7 +63,6 @@ export interface SourceStatus {
   readonly reason?: OutReason | undefined
 }
 
-/** The sources of one family. */
 interface FamilySources {
   readonly sources: readonly LiveSource[]
   readonly rotation: Rotation

@@ -10,7 +10,6 @@ import type { Source } from './source-pool.ts'
 /** Limits the addresses of one prefix that one request tries, so that it gives up at some time. */
 const maxOfPrefix = 3
 
-/** A pool entry with its state. */
 export class LiveSource {
   readonly entry: PoolEntry
   /** For rendezvous hashing. */

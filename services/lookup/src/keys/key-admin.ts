@@ -13,7 +13,6 @@ export interface KeyAdminDeps {
   readonly pools: readonly KeyPool[]
   /** How long a key is benched when the request does not say. */
   readonly benchMs: number
-  /** Milliseconds since 1970. */
   readonly epochMs: () => number
 }
 

@@ -16,7 +16,6 @@ export interface QuotaPollerDeps {
   readonly everyMs: number
   /** After so long every request has reached upstream or never will. */
   readonly settleMs: number
-  /** Milliseconds since 1970. */
   readonly epochMs: () => number
 }
 

@@ -12,7 +12,6 @@ import { KeyAdmin } from './key-admin.ts'
 import { QuotaPoller } from './quota-poller.ts'
 import { durationsOf, type LookupSettings } from '../settings.ts'
 
-/** What looks after the keys' quotas. */
 export interface QuotaStack {
   readonly admin: KeyAdmin
   /** Undefined when QUOTA_POLL_SECONDS is 0, and with a provider that has no `/me`. */

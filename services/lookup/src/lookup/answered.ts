@@ -22,7 +22,6 @@ export const answerEnds = [
 ] as const
 
 export type AnswerEnd = (typeof answerEnds)[number]
-/** Where an answer came from. */
 export type AnswerSource = Exclude<AnswerEnd, 'refused' | 'error'>
 /** How many items of a batch ended how. */
 export type ItemCounts = Readonly<Partial<Record<AnswerEnd, number>>>
@@ -60,7 +59,6 @@ export interface Answered {
   readonly retryAfterSeconds?: number
 }
 
-/** What came of one query. */
 export type QueryResult =
   | ({ readonly kind: 'answered' } & Pick<Answered, 'source' | 'entry' | 'origin'>)
   | { readonly kind: 'failed'; readonly failure: Failure; readonly origin?: Origin }

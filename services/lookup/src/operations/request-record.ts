@@ -79,7 +79,6 @@ export class RequestRecord {
     return end
   }
 
-  /** The items of one batch. */
   addItems(items: ItemCounts): void {
     for (const end of ends) {
       if (items[end] === undefined) continue

@@ -20,12 +20,10 @@ export interface Query {
   readonly within?: { readonly record: Query; readonly view: View }
 }
 
-/** What upstream is asked for a query. */
 export function requestOf({ surface, target, expected }: Query): UpstreamRequest {
   return { method: 'GET', surface, path: target, expected }
 }
 
-/** What a request target means. */
 export type Parsed =
   | { readonly kind: 'query'; readonly query: Query }
   /** About the calling client: `/`, `/json`, `/city`, `/lite/me`. */

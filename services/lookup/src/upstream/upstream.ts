@@ -4,7 +4,6 @@ import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import type { HeldLimit } from './upstream-tries.ts'
 
-/** What asks upstream. */
 export interface Upstream {
   /** Whether the record is better asked of any key than of the richest, where only a part that all have is wanted. */
   prefersPartial?(request: UpstreamRequest): boolean
