@@ -2,31 +2,35 @@ import { formatTraceparent, parseTraceparent, type TraceContext } from '@ipfleet
 import type { AnswerHead } from './http1/exchange-types.ts'
 import { fieldsWhere, isNamed } from './http1/raw-fields.ts'
 
-/** Fields with a meaning of their own to a proxy that passes the request on. */
-const ownRoles = [
-  'host',
-  'connection',
-  'content-length',
-  'transfer-encoding',
-  'te',
-  'upgrade',
-  'expect',
-  'max-forwards',
-  'cookie',
-  'via',
-  'x-request-id',
-  'x-egress-ip',
-  'traceparent',
-  'tracestate',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-] as const
+/** Takes down what a field says. */
+type Note = (to: ForwardedHeaders, value: string) => void
 
 /** `dropped`: for this hop only, or never to be believed: it is left out, and set anew where it is wanted. */
-type Role = 'passed' | 'dropped' | (typeof ownRoles)[number]
+type Role = 'passed' | 'dropped' | 'connection' | 'cookie' | Note
 
+const noteHost: Note = (to, value) => (to.host = value)
+
+/** Of fields with a meaning of their own to a proxy that passes the request on. */
 const roles = new Map<string, Role>([
+  ['host', noteHost],
+  [':authority', noteHost],
+  ['connection', 'connection'],
+  ['cookie', 'cookie'],
+  ['content-length', (to, value) => (to.contentLength = value)],
+  ['transfer-encoding', (to) => (to.chunked = true)],
+  ['te', (to, value) => (to.takesTrailers ||= /(?:^|,)\s*trailers\s*(?:,|$)/i.test(value))],
+  ['upgrade', (to, value) => (to.upgrade = value)],
+  ['expect', (to, value) => (to.expectsContinue = value.toLowerCase() === '100-continue')],
+  ['max-forwards', (to, value) => (to.maxForwards = value)],
+  ['via', (to, value) => (to.via = joined(to.via, value, ', '))],
+  // Two ids are none, and neither is chosen: `a, b` has not the form of one. Nor has that of two traceparents.
+  ['x-request-id', (to, value) => (to.requestId = joined(to.requestId, value, ', '))],
+  ['traceparent', (to, value) => (to.traceparent = joined(to.traceparent, value, ', '))],
+  ['tracestate', (to, value) => (to.tracestate = joined(to.tracestate, value, ','))],
+  ['x-egress-ip', (to, value) => (to.egressIp = joined(to.egressIp, value, ', '))],
+  ['x-forwarded-for', (to, value) => (to.forwardedFor = joined(to.forwardedFor, value, ', '))],
+  ['x-forwarded-proto', (to, value) => (to.forwardedProto = value)],
+  ['x-forwarded-host', (to, value) => (to.forwardedHost = value)],
   // RFC 9110 §7.6.1, and what was hop-by-hop in RFC 2616.
   ['keep-alive', 'dropped'],
   ['proxy-connection', 'dropped'],
@@ -39,8 +43,6 @@ const roles = new Map<string, Role>([
   ['x-forwarded-server', 'dropped'],
   ['x-proxy', 'dropped'],
   ['x-ipfleet-attempt', 'dropped'],
-  [':authority', 'host'],
-  ...ownRoles.map((name): [string, Role] => [name, name]),
 ])
 
 /** Each spelling is looked at once; clients send the same few again and again. */
@@ -105,7 +107,7 @@ export class ForwardedHeaders {
       else if (role === 'connection') connection = joined(connection, value, ', ')
       // HTTP/2 clients send one field for each cookie (RFC 9113 §8.2.3).
       else if (role === 'cookie') cookies = joined(cookies, value, '; ')
-      else this.#note(role, value)
+      else if (role !== 'dropped') role(this, value)
     }
     if (cookies !== undefined) this.lines += `Cookie: ${cookies}\r\n`
     this.#heed(connection)
@@ -126,59 +128,6 @@ export class ForwardedHeaders {
     if (traceparent === undefined) return ''
     const tracestate = isContinued && this.tracestate !== undefined ? `tracestate: ${this.tracestate}\r\n` : ''
     return `traceparent: ${traceparent}\r\n${tracestate}`
-  }
-
-  #note(role: Exclude<Role, 'passed' | 'connection' | 'cookie'>, value: string): void {
-    switch (role) {
-      case 'host':
-        this.host = value
-        return
-      case 'content-length':
-        this.contentLength = value
-        return
-      case 'transfer-encoding':
-        this.chunked = true
-        return
-      case 'te':
-        this.takesTrailers ||= /(?:^|,)\s*trailers\s*(?:,|$)/i.test(value)
-        return
-      case 'upgrade':
-        this.upgrade = value
-        return
-      case 'expect':
-        this.expectsContinue = value.toLowerCase() === '100-continue'
-        return
-      case 'max-forwards':
-        this.maxForwards = value
-        return
-      case 'via':
-        this.via = joined(this.via, value, ', ')
-        return
-      case 'x-request-id':
-        // Two ids are none, and neither is chosen: `a, b` has not the form of one.
-        this.requestId = joined(this.requestId, value, ', ')
-        return
-      case 'x-egress-ip':
-        this.egressIp = joined(this.egressIp, value, ', ')
-        return
-      case 'traceparent':
-        // Two of them are none either.
-        this.traceparent = joined(this.traceparent, value, ', ')
-        return
-      case 'tracestate':
-        this.tracestate = joined(this.tracestate, value, ',')
-        return
-      case 'x-forwarded-for':
-        this.forwardedFor = joined(this.forwardedFor, value, ', ')
-        return
-      case 'x-forwarded-proto':
-        this.forwardedProto = value
-        return
-      case 'x-forwarded-host':
-        this.forwardedHost = value
-        return
-      case 'dropped':
-    }
   }
 
   /** Connection may name more fields that are for this hop only; our own are set after it has been heeded. */
