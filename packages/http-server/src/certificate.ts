@@ -18,22 +18,26 @@ export function certificateFault(
   })
 }
 
-/** Told of what becomes of certificate files that change. */
-export interface CertificateWatcher {
-  /** The certificate for the connections to come. */
-  renewed(certificate: Certificate): void
-  /** They cannot be used, so that the certificate before stays. The message holds nothing of what is in them. */
-  unusable(message: string): void
+/** As much of a logger as it takes. */
+interface CertificateLog {
+  info(fields: object, message: string): void
+  error(message: string): void
 }
 
-/** Follows the files of a certificate, which may be renewed while it is served. */
+/**
+ * Follows the files of a certificate, which may be renewed while it is served: `renew` has connections to come be given
+ * the new one. Files that cannot be used are logged, in words that hold nothing of them, and the one before stays.
+ */
 export class CertificateFollower {
   readonly #followers: readonly FileFollower[]
 
-  constructor(files: CertificateFiles, watcher: CertificateWatcher) {
+  constructor(files: CertificateFiles, renew: (certificate: Certificate) => void, logger: CertificateLog) {
     const read = async (): Promise<void> => {
-      const fault = faultOf(() => watcher.renewed(readCertificate(files)))
-      if (fault !== undefined) watcher.unusable(fault)
+      const fault = faultOf(() => {
+        renew(readCertificate(files))
+        logger.info({ cert: files.cert }, 'serving with a new certificate')
+      })
+      if (fault !== undefined) logger.error(fault)
     }
     this.#followers = [files.cert, files.key].map((path) => new FileFollower(path, read))
     for (const follower of this.#followers) {

@@ -8,7 +8,7 @@ import type { Presence } from '@ipfleet/console/presence/presence.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import { createApp } from './app.ts'
-import type { EdgeConfig, TlsConfig } from './config/edge-config.ts'
+import type { EdgeConfig } from './config/edge-config.ts'
 import { registerMetrics } from './metrics.ts'
 import type { ClientLimiter } from './limits/client-limiter.ts'
 import { ClientShares } from './limits/client-shares.ts'
@@ -76,7 +76,8 @@ export class Edge implements Serving<EdgeConfig> {
     this.#rules = this.#makeRules(config, this.#limits.limiterFor(config.rateLimit))
     this.#server = this.#createServer(config)
     servingDeps.onAssigned((ordinal) => groups.align(ordinal))
-    this.#certificate = config.tls && this.#followCertificate(config.tls)
+    const { tls } = config
+    this.#certificate = tls && new CertificateFollower(tls, (renewed) => this.#server.renew(tls, renewed), logger)
     registerMetrics(servingDeps.metrics, {
       groups,
       limits: this.#limits,
@@ -161,18 +162,6 @@ export class Edge implements Serving<EdgeConfig> {
       onRefused: accessLog.refused,
       isTrusted,
       fastLane: settings.FAST_LANE === 'on',
-    })
-  }
-
-  /** A new certificate serves the connections to come; one that cannot be used is logged, and the old one stays. */
-  #followCertificate(tls: TlsConfig): CertificateFollower {
-    const { logger } = this.#deps
-    return new CertificateFollower(tls, {
-      renewed: (certificate) => {
-        this.#server.renew(tls, certificate)
-        logger.info({ cert: tls.cert }, 'serving with a new certificate')
-      },
-      unusable: (message) => logger.error(message),
     })
   }
 

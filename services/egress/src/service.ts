@@ -17,7 +17,7 @@ import { UsersFile } from './auth/users-file.ts'
 import { LocalPorts } from './dial/local-ports.ts'
 import { ParentDialer } from './dial/parent-dialer.ts'
 import { TargetDialer } from './dial/target-dialer.ts'
-import { certificateLog, connectionsLog, logEvents, logMode } from './server/event-log.ts'
+import { connectionsLog, logEvents, logMode } from './server/event-log.ts'
 import { registerMetrics } from './metrics.ts'
 import type { EgressOptions } from './server/options.ts'
 import { RequestRecord } from './proxy/request-record.ts'
@@ -163,9 +163,10 @@ export class Egress {
     const { TLS_LISTEN_ADDR: given, TLS_CERT: cert, TLS_KEY: key } = this.#settings
     if (given === undefined || cert === undefined || key === undefined) return false
     const { narrowed, ...at } = listenAddressOf(this.#settings, given)
-    const port = await this.#server.listenSecurely(at, readCertificate({ cert, key }))
+    const files = { cert, key }
+    const port = await this.#server.listenSecurely(at, readCertificate(files))
     this.#own.addListener({ host: at.host, port })
-    this.#certificate = new CertificateFollower({ cert, key }, certificateLog(this.#logger, this.#server, cert))
+    this.#certificate = new CertificateFollower(files, (renewed) => this.#server.renew(renewed), this.#logger)
     this.#logger.info({ host: at.host, port }, 'listening for TLS')
     return narrowed
   }

@@ -1,4 +1,3 @@
-import type { Certificate } from '@ipfleet/core/certificate-files.ts'
 import type { QuotaRefusal } from '@ipfleet/http-server/connection-limits.ts'
 import type { Logger } from '@ipfleet/telemetry/logger.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
@@ -23,17 +22,6 @@ export function logEvents(logger: Logger, { pool, authenticator, users }: EventS
   })
   users?.on('changed', (known) => logger.info({ users: known.size }, 'users file read again'))
   users?.on('bad', (faults) => logger.error({ faults }, 'users file is no good; those before stay'))
-}
-
-/** Serves a renewed certificate, and logs it. */
-export function certificateLog(logger: Logger, server: { renew(certificate: Certificate): void }, cert: string) {
-  return {
-    renewed: (certificate: Certificate) => {
-      server.renew(certificate)
-      logger.info({ cert }, 'serving with a new certificate')
-    },
-    unusable: (message: string) => logger.error(message),
-  }
 }
 
 const tooManyEveryMs = 60_000
