@@ -4,27 +4,27 @@ import type { BenchReason, KeyState } from './key-store.ts'
 export interface KeyRow {
   readonly id: string
   readonly state: KeyState['state']
-  readonly reason?: BenchReason
+  readonly reason?: BenchReason | undefined
   /** When its bench ends. */
   readonly until?: string
   readonly seconds?: number
-  readonly used?: number
-  readonly remaining?: number
-  readonly limit?: number
+  readonly used?: number | undefined
+  readonly remaining?: number | undefined
+  readonly limit?: number | undefined
   /** When its quota is full again. */
-  readonly resets?: string
+  readonly resets?: string | undefined
   /** Units taken with it since the fleet has counted. */
   readonly taken: number
   /** Of the next requests, from 0 to 1: by its weight and what it has left; 0 while it is benched. */
   readonly share: number
   readonly weight: number
-  readonly group?: string
-  readonly provider?: string
+  readonly group?: string | undefined
+  readonly provider?: string | undefined
   /** Products that it rests for (`limited`, `exhausted`), or may not ask (`denied`), and until when. */
-  readonly products?: readonly ProductRow[]
+  readonly products?: readonly ProductRow[] | undefined
   /** Whether it goes on beyond what its plan pays for, and for how many units it has, since the fleet has counted. */
-  readonly overage?: { readonly mode: 'pay' | 'never'; readonly units: number }
-  readonly max_per_day?: number
+  readonly overage?: { readonly mode: 'pay' | 'never'; readonly units: number } | undefined
+  readonly max_per_day?: number | undefined
 }
 
 export interface ProductRow {

@@ -3,7 +3,7 @@ import type { ApiKey } from '@ipfleet/key-pool/api-key.ts'
 import type { KeyPool } from '@ipfleet/key-pool/key-pool.ts'
 import type { KeyRow, KeyTest } from '@ipfleet/key-pool/key-row.ts'
 import type { KeyState } from '@ipfleet/key-pool/key-store.ts'
-import { type KeyQuota, type Quota, weightsOf } from '@ipfleet/key-pool/quota.ts'
+import { type KeyQuota, weightsOf } from '@ipfleet/key-pool/quota.ts'
 import type { Reply } from '@ipfleet/upstream/reply.ts'
 
 export interface KeyAdminDeps {
@@ -57,65 +57,43 @@ export class KeyAdmin {
     const [states, quotas] = await Promise.all([pool.read(), pool.quotas()])
     const shares = sharesOf(pool, states, quotas)
     return pool.keys.flatMap((key): KeyRow[] => {
-      const { id, weight = 1, group, provider } = key
-      const state = states.find((one) => one.id === id)
+      const { id, weight = 1, group, provider, overage = 'never', maxPerDay } = key
+      const resting = states.find((one) => one.id === id)
       const quota = quotas.find((one) => one.id === id)
       // A key that came between the two readings is seen next time.
-      if (!state || !quota) return []
+      if (!resting || !quota) return []
+      const { state, reason, remainingMs, products } = resting
       const told = quota.account ?? quota.reply
-      const named = { ...(group !== undefined && { group }), ...(provider !== undefined && { provider }), weight }
-      const counts = { taken: quota.taken, share: shares.get(id) ?? 0 }
+      const { overage: units = 0 } = quota
       return [
         {
           id,
-          ...this.#stateOf(state),
-          ...(told && this.#leftOf(told)),
-          ...counts,
-          ...named,
-          ...this.#costOf(key, quota),
-          ...this.#productsOf(state),
+          state,
+          reason,
+          ...(remainingMs !== undefined && this.#end(remainingMs)),
+          used: told?.used,
+          remaining: told?.remaining,
+          limit: told?.limit,
+          resets: told && this.#at(told.resetMs),
+          taken: quota.taken,
+          share: shares.get(id) ?? 0,
+          group,
+          provider,
+          weight,
+          overage: overage === 'pay' || units > 0 ? { mode: overage, units } : undefined,
+          max_per_day: maxPerDay,
+          products: products?.map((one) => ({
+            product: one.product,
+            reason: one.reason,
+            ...this.#end(one.remainingMs),
+          })),
         },
       ]
     })
   }
 
-  #costOf(
-    { overage = 'never', maxPerDay }: ApiKey,
-    { overage: units = 0 }: KeyQuota,
-  ): Pick<KeyRow, 'overage' | 'max_per_day'> {
-    return {
-      ...((overage === 'pay' || units > 0) && { overage: { mode: overage, units } }),
-      ...(maxPerDay !== undefined && { max_per_day: maxPerDay }),
-    }
-  }
-
-  #productsOf({ products }: KeyState): Pick<KeyRow, 'products'> {
-    if (products === undefined) return {}
-    return {
-      products: products.map(({ product, reason, remainingMs }) => ({
-        product,
-        reason,
-        until: this.#at(remainingMs),
-        seconds: Math.ceil(remainingMs / 1000),
-      })),
-    }
-  }
-
-  #stateOf({ state, reason, remainingMs }: KeyState): Pick<KeyRow, 'state' | 'reason' | 'until' | 'seconds'> {
-    return {
-      state,
-      ...(reason && { reason }),
-      ...(remainingMs !== undefined && { until: this.#at(remainingMs), seconds: Math.ceil(remainingMs / 1000) }),
-    }
-  }
-
-  #leftOf({ used, remaining, limit, resetMs }: Quota): Pick<KeyRow, 'used' | 'remaining' | 'limit' | 'resets'> {
-    return {
-      ...(used !== undefined && { used }),
-      remaining,
-      ...(limit !== undefined && { limit }),
-      resets: this.#at(resetMs),
-    }
+  #end(inMs: number) {
+    return { until: this.#at(inMs), seconds: Math.ceil(inMs / 1000) }
   }
 
   #at(inMs: number): string {
