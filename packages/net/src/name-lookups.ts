@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises'
+import { forgetOldest } from '@ipfleet/core/forget-oldest.ts'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { canonicalAddress } from './canonical-address.ts'
 import { type TargetAddress, targetAddress, type TargetVerdict } from './target.ts'
@@ -81,9 +82,7 @@ export class NameLookups {
     this.#kept.delete(name)
     if (keepMs === 0) return
     this.#kept.set(name, { found, untilMs: this.#deps.clock.nowMs() + keepMs })
-    if (this.#kept.size <= maxKept) return
-    const [oldest] = this.#kept.keys()
-    if (oldest !== undefined) this.#kept.delete(oldest)
+    forgetOldest(this.#kept, maxKept)
   }
 }
 

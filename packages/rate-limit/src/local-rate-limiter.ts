@@ -1,3 +1,4 @@
+import { forgetOldest } from '@ipfleet/core/forget-oldest.ts'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import type { Policy } from './policy.ts'
 import { charging, checking, type Decision, type PromptRateLimiter, type Spending, taking } from './rate-limiter.ts'
@@ -56,8 +57,6 @@ export class LocalRateLimiter implements PromptRateLimiter {
   #keep<State>(states: Map<string, State>, subject: string, state: State): void {
     states.delete(subject)
     states.set(subject, state)
-    if (states.size <= this.#maxSubjects) return
-    const [oldest] = states.keys()
-    if (oldest !== undefined) states.delete(oldest)
+    forgetOldest(states, this.#maxSubjects)
   }
 }

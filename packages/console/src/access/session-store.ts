@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { forgetOldest } from '@ipfleet/core/forget-oldest.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
@@ -119,8 +120,7 @@ export class SessionStore {
     const nowMs = this.#epochMs()
     const one = { session, usedMs: nowMs, provenMs: nowMs, extendedMs: nowMs, isUnsaved: false }
     this.#remembered.set(id, one)
-    const [oldest] = this.#remembered.keys()
-    if (this.#remembered.size > maxRemembered && oldest !== undefined) this.#remembered.delete(oldest)
+    forgetOldest(this.#remembered, maxRemembered)
     return one
   }
 

@@ -1,3 +1,4 @@
+import { forgetOldest } from '@ipfleet/core/forget-oldest.ts'
 import { type ErrorCode, ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault, UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
@@ -110,6 +111,8 @@ export class RetryBudget {
 
 export type AttemptCounts = Record<AttemptEnd, number>
 
+const noAttempts = (): AttemptCounts => ({ answered: 0, failed: 0, unknown: 0 })
+
 /** Backends come and go with the names they hide behind; of those beyond this number the oldest are forgotten. */
 const maxBackends = 1000
 
@@ -121,21 +124,11 @@ export class AttemptsRecord {
   readonly hedges = { begun: 0, won: 0 }
 
   end(backend: string, end: AttemptEnd): void {
-    const counts = this.byBackend.get(backend) ?? this.#add(backend)
-    counts[end] += 1
+    this.byBackend.getOrInsertComputed(backend, noAttempts)[end] += 1
+    forgetOldest(this.byBackend, maxBackends)
   }
 
   retry(why: UpstreamFaultKind): void {
     this.retries.set(why, (this.retries.get(why) ?? 0) + 1)
-  }
-
-  #add(backend: string): AttemptCounts {
-    const counts = { answered: 0, failed: 0, unknown: 0 }
-    this.byBackend.set(backend, counts)
-    if (this.byBackend.size > maxBackends) {
-      const [oldest] = this.byBackend.keys()
-      if (oldest !== undefined) this.byBackend.delete(oldest)
-    }
-    return counts
   }
 }

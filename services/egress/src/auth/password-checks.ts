@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { forgetOldest } from '@ipfleet/core/forget-oldest.ts'
 import { isPasswordOf, type PasswordHash, unreachableHash } from './password-hash.ts'
 import type { Users } from './users.ts'
 
@@ -75,7 +76,5 @@ export class PasswordChecks {
 /** Adds a digest to a set of limited size, from which the oldest is dropped. */
 export function remember(digests: Set<string>, digest: string): void {
   digests.add(digest)
-  if (digests.size <= maxRemembered) return
-  const [oldest] = digests
-  if (oldest !== undefined) digests.delete(oldest)
+  forgetOldest(digests, maxRemembered)
 }

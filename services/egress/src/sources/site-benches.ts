@@ -1,3 +1,4 @@
+import { forgetOldest } from '@ipfleet/core/forget-oldest.ts'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import type { SourceOutcome } from './source-pool.ts'
 
@@ -173,12 +174,4 @@ export class SiteBenches {
 function appendAtMost<T>(most: number, list: T[], item: T): void {
   list.push(item)
   if (list.length > most) list.shift()
-}
-
-/** A map keeps the order in which its keys were set. */
-function forgetOldest(map: Map<string, unknown>, most: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= most) return
-    map.delete(key)
-  }
 }

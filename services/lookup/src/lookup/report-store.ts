@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ListSummary } from '@ipfleet/ip-lists/ip-summary.ts'
+import { forgetOldest } from '@ipfleet/core/forget-oldest.ts'
 import { pack, unpack } from '@ipfleet/core/packing.ts'
 import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
@@ -58,8 +59,7 @@ export class ReportStore {
 
   #keepHere(id: string, summary: ListSummary): void {
     this.#memory.set(id, summary)
-    const [oldest] = this.#memory.keys()
-    if (this.#memory.size > maxInMemory && oldest !== undefined) this.#memory.delete(oldest)
+    forgetOldest(this.#memory, maxInMemory)
   }
 }
 
