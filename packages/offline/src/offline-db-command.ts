@@ -18,6 +18,7 @@ import {
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
+import { exitCodeOf, onStopSignals } from '@ipfleet/core/stop-signals.ts'
 import { cityFilesIn, cityPackage } from './city-database.ts'
 import { openMmdb } from './offline-db.ts'
 
@@ -35,23 +36,31 @@ async function main(): Promise<void> {
     dir: { type: 'string', default: 'node_modules/.cache/offline-db' },
     help: { type: 'boolean' },
   } as const
+  const stop = new AbortController()
+  onStopSignals({
+    onFirst(signal) {
+      process.exitCode = exitCodeOf(signal)
+      stop.abort()
+    },
+    onAgain: (signal) => process.exit(exitCodeOf(signal)),
+  })
   try {
     const { values, positionals } = parseArgs({ allowPositionals: true, options })
     if (values.help) return void process.stdout.write(help)
-    if (positionals.join(' ') === 'city') return await fetchCity(resolve(values.dir))
+    if (positionals.join(' ') === 'city') return await fetchCity(resolve(values.dir), stop.signal)
     fail('what it fetches is `city`; --help says more')
   } catch (error) {
-    fail(error instanceof Error ? error.message : String(error))
+    if (!stop.signal.aborted) fail(error instanceof Error ? error.message : String(error))
   }
 }
 
-async function fetchCity(directory: string): Promise<void> {
+async function fetchCity(directory: string, signal: AbortSignal): Promise<void> {
   if (cityFilesIn(directory).length === cityPackage.files.length) return say(`they are in ${directory} already`)
   mkdirSync(directory, { recursive: true })
   // In the same file system, so that files can be renamed.
   const scratch = mkdtempSync(join(directory, 'fetching-'))
   try {
-    const archive = await packed(scratch)
+    const archive = await packed(scratch, signal)
     execFileSync('tar', ['-xzf', archive, '-C', scratch])
     const fetched = cityPackage.files.map((name) => ({ name, from: join(scratch, 'package', name) }))
     // All before the first is in its place.
@@ -64,11 +73,12 @@ async function fetchCity(directory: string): Promise<void> {
 }
 
 /** npm knows registries, proxies and tokens. Its cache is in the scratch directory, so that progress can be seen. */
-async function packed(scratch: string): Promise<string> {
+async function packed(scratch: string, signal: AbortSignal): Promise<string> {
   const { spec, bytes, integrity } = cityPackage
   say(`fetching ${spec}`)
   const args = ['pack', spec, '--silent', '--cache', join(scratch, 'cache'), '--pack-destination', scratch]
   const child = spawn('npm', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  signal.addEventListener('abort', () => child.kill())
   const name = text(child.stdout)
   const showing = setInterval(
     () => say(`${megabytes(Math.min(sizeOf(scratch), bytes))} of ${megabytes(bytes)} MB`),
@@ -76,6 +86,7 @@ async function packed(scratch: string): Promise<string> {
   )
   const [code] = await once(child, 'close')
   clearInterval(showing)
+  signal.throwIfAborted()
   if (code !== 0)
     throw new Error('npm cannot fetch it. Is this machine online? `npm config get registry` is where it asks')
   const archive = join(scratch, (await name).trim())

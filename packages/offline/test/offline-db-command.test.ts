@@ -1,8 +1,12 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { expect, test } from '@jest/globals'
 
@@ -28,12 +32,38 @@ test('without a registry it says what to look at, ends with 1, and leaves nothin
   rmSync(directory, { recursive: true })
 })
 
+test.each(['SIGINT', 'SIGTERM'] as const)('%s ends it while it fetches, and leaves nothing', async (signal) => {
+  const directory = mkdtempSync(join(tmpdir(), 'offline-db-'))
+  const registry = createServer(() => undefined).listen(0, '127.0.0.1')
+  try {
+    await once(registry, 'listening')
+    const { port } = registry.address() as AddressInfo
+    const env = { ...process.env, NPM_CONFIG_REGISTRY: `http://127.0.0.1:${port}` }
+    const child = spawn(process.execPath, [command, 'city', '--dir', directory], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const [ended, faults] = [once(child, 'exit'), text(child.stderr)]
+    await once(registry, 'request')
+    child.kill(signal)
+    expect([await ended, await faults, readdirSync(directory)]).toEqual([
+      [signal === 'SIGINT' ? 130 : 143, null],
+      '',
+      [],
+    ])
+  } finally {
+    registry.close()
+    registry.closeAllConnections()
+    rmSync(directory, { recursive: true })
+  }
+})
+
 test.each([
   [[], 1, 'what it fetches is `city`'],
   [['towns'], 1, 'what it fetches is `city`'],
   [['city', '--to', 'x'], 1, "Unknown option '--to'"],
   [['--help'], 0, 'DB-IP City Lite, CC BY 4.0'],
-])('%j is answered with what it takes', async (args, code, text) => {
+])('%j is answered with what it takes', async (args, code, words) => {
   const result = await run(...args)
-  expect([result.code, result.output.includes(text)]).toEqual([code, true])
+  expect([result.code, result.output.includes(words)]).toEqual([code, true])
 })
