@@ -64,6 +64,9 @@ export interface CommandLine {
   readonly stdinIsTerminal: boolean
 }
 
+/** A file that it leads to is its caller's: what is in it is kept, and nothing can be put beside it. */
+const standardOutput = /^(?:-|\/dev\/(?:stdout|fd\/1)|\/proc\/self\/fd\/1)$/
+
 const defaultUrl = 'http://localhost:8080'
 
 /** Options that agree with each other. @throws CommandFault with exit code 2, whose message shows no values */
@@ -81,7 +84,7 @@ export function bulkOptions(
   return {
     ...options,
     inputs: job === undefined ? listsIn(inputs, stdinIsTerminal) : [],
-    output: output === '-' ? undefined : output,
+    output: output !== undefined && standardOutput.test(output) ? undefined : output,
     format: outputFormat(given.format, output, given.for),
     networks: given.networks ?? 'expand',
     url: fleetUrl(url ?? defaultUrl),

@@ -155,26 +155,34 @@ const unpackLimits = { maxBytes, maxRatio, codings: moreCodings }
 
 const sniffed = (pieces: AsyncIterable<Buffer>): Promise<Peeked> => peek(pieces, ({ length }) => length >= sniffedBytes)
 
-/** Excel writes CSV in Windows-1252. The first piece beyond ASCII tells, which may come late. */
+/** Longest character of UTF-8, in bytes. */
+const longestCharacter = 4
+
+/** Excel writes CSV in Windows-1252. The first character beyond ASCII tells, which may come late. */
 async function* inUtf8(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let other: TextDecoder | undefined
-  let isKnown = false
-  for await (const piece of pieces) {
-    if (!isKnown && !isAscii(piece)) {
-      isKnown = true
-      if (!isUtf8(piece)) other = new TextDecoder('windows-1252')
-    }
-    yield other ? Buffer.from(other.decode(piece)) : piece
+  let read: ((piece: Buffer) => Buffer) | undefined
+  /** That character, as long as it may be cut off. */
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const next of pieces) {
+    const piece = rest.length === 0 ? next : Buffer.concat([rest, next])
+    const start = read || isAscii(piece) ? piece.length : piece.findIndex((byte) => byte > lastOfAscii)
+    const isCutOff = start < piece.length && start + longestCharacter > piece.length
+    if (start < piece.length && !isCutOff) read = readerOf(piece, true)
+    rest = isCutOff ? piece.subarray(start) : Buffer.alloc(0)
+    const whole = isCutOff ? piece.subarray(0, start) : piece
+    yield read ? read(whole) : whole
   }
+  if (rest.length > 0) yield readerOf(rest, false)(rest)
 }
 
-/** Except for a character that is cut off. */
-function isUtf8(piece: Buffer): boolean {
+/** @param stream the last character may be cut off */
+function readerOf(begin: Buffer, stream: boolean): (piece: Buffer) => Buffer {
   try {
-    new TextDecoder('utf-8', { fatal: true }).decode(piece, { stream: true })
-    return true
+    new TextDecoder('utf-8', { fatal: true }).decode(begin, { stream })
+    return (piece) => piece
   } catch {
-    return false
+    const decoder = new TextDecoder('windows-1252')
+    return (piece) => Buffer.from(decoder.decode(piece))
   }
 }
 
@@ -223,6 +231,9 @@ async function* textBlocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<readon
 }
 
 const breaks: ReadonlySet<number> = new Set(Buffer.from('\t\n\r",;<=&|%\\+-!*@^~\'`$'))
+/** But not before the version of a browser, which what is before the slash tells from an address. */
+const beforeSlash = /^\w\/(?!\d+\.0|\d*\.?$)/
+const longestVersion = 8
 const lastOfAscii = 0x7f
 /** The begin of a colour or a link in a terminal, which may have any of these in it. */
 // oxlint-disable-next-line no-control-regex -- ESC and BEL are what begins and ends them
@@ -236,7 +247,9 @@ const longestSequence = 256
 function isBreak(text: Buffer, at: number): boolean {
   const byte = text[at] ?? 0
   if (byte > lastOfAscii) return true
-  if (breaks.has(byte)) return !openSequence.test(text.toString('latin1', at - longestSequence, at))
+  if (breaks.has(byte) || beforeSlash.test(text.toString('latin1', at, at + longestVersion))) {
+    return !openSequence.test(text.toString('latin1', at - longestSequence, at))
+  }
   const isBlank = /^(?:\w \w$| {2})/.test(text.toString('latin1', at - 1, at + 2))
   return isBlank || /^\w{32}$/.test(text.toString('latin1', at - 15, at + 17))
 }

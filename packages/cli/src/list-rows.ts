@@ -92,7 +92,8 @@ async function rowsOfTable(pieces: AsyncIterable<Buffer>, options: RowOptions): 
   if (first.length === 0) return { columns: undefined, notes: [], rows: none() }
   const { column } = options
   const form: CsvForm = { kind: 'csv', column: numberOr(column), header: undefined }
-  const { hasHeader, index } = csvLayout(first, form, isAddress)
+  const holds = options.extract === undefined || first.some((row) => row.some(isAddress)) ? isAddress : hasAddress
+  const { hasHeader, index } = csvLayout(first, form, holds)
   const width = Math.max(...first.map(({ length }) => length))
   const columns = distinct(
     Array.from({ length: width }, (_, at) => (hasHeader && first[0]?.[at]?.trim()) || unnamedColumn(at)),
@@ -155,9 +156,11 @@ async function rowsOfLines(pieces: AsyncIterable<Buffer>, options: RowOptions): 
   return { columns: undefined, notes, rows: mapped(all, toRow) }
 }
 
+const hasAddress = (text: string): boolean => addressesIn(text).length > 0
+
 /** Whether no line is an address, but some hold one among other text. */
 function isText(lines: readonly string[]): boolean {
-  return lines.some((line) => addressesIn(line).length > 0) && !lines.some(isAddress)
+  return lines.some(hasAddress) && !lines.some(isAddress)
 }
 
 /** One row for each address that a text stands for, or one with the text itself, which gets an error later. */

@@ -291,6 +291,17 @@ const tables: readonly (readonly [
     '{"hooks":["8.8.8.8"],"web":["9.9.9.9"],"domains":{"x":["*.example.com"]}}',
     ['input,country,error', '8.8.8.8,US,', '9.9.9.9,US,'],
   ],
+  [
+    'copied.csv',
+    'ip,n\n\u200b8.8.8.8\u00a0,1\n"=""9.9.9.9""",2\n',
+    ['ip,n,country,error', '\u200b8.8.8.8\u00a0,1,US,', '"=""9.9.9.9""",2,US,'],
+  ],
+  [
+    'messages.csv',
+    'at,message\n5,"from 8.8.8.8, 9.9.9.9"\n',
+    ['at,message,country,error', '5,"from 8.8.8.8, 9.9.9.9",US,', '5,"from 8.8.8.8, 9.9.9.9",US,'],
+    ['--extract', 'all'],
+  ],
   ['server.csv', 'server,ip_address\n10.0.0.1,8.8.8.8\n', ['server,ip_address,country,error', '10.0.0.1,8.8.8.8,US,']],
   ['noname.csv', '1,8.8.8.8\n2,8.8.4.4\n', ['column_1,column_2,country,error', '1,8.8.8.8,US,', '2,8.8.4.4,US,']],
   ['clash.csv', 'ip,country,error\n8.8.8.8,mine,no\n', ['ip,country,error,ip_country,ip_error', '8.8.8.8,mine,no,US,']],
@@ -378,6 +389,15 @@ test('Windows-1252 is known by its first letter beyond ASCII, wherever that is',
   await folder.write('late.csv', latin1(`ip;city\r\n${'9.9.9.9;Berlin\r\n'.repeat(6000)}8.8.8.8;K\u00f6ln\r\n`))
   const { code, stdout } = await run(['late.csv', '--fields', 'country', '--format', 'csv'])
   expect([code, linesIn(stdout).at(-1)]).toEqual([0, '8.8.8.8,K\u00f6ln,US,'])
+})
+
+test.each([
+  ['a piece', `ip,nnn\n${'8.8.8.8,1\n'.repeat(6552)}8.8.8.8,`, 'é\n'],
+  ['the list', 'ip,n\n8.8.8.8,', 'é'],
+])('Windows-1252 is known by a letter at the end of %s', async (_, before, end) => {
+  await folder.write('end.csv', latin1(`${before}${end}`))
+  const { stdout } = await run(['end.csv', '--fields', 'country', '--format', 'csv'])
+  expect(linesIn(stdout).at(-1)).toBe('8.8.8.8,é,US,')
 })
 
 test('NDJSON keeps members, through a pipe too; the record follows them', async () => {
@@ -697,6 +717,12 @@ describe('-o out.parquet', () => {
   test('it is not packed once more', async () => {
     expect((await run(['-', '-o', 'out.parquet.gz'], '8.8.8.8\n')).stderr).toContain('packed by itself')
   })
+})
+
+test('-o /dev/stdout is standard output: a file that it leads to keeps what it has', async () => {
+  await folder.write('in.csv', 'ip\n8.8.8.8\n')
+  const words = ['in.csv', '--fields', 'country', '--format', 'csv', '-o', '/dev/stdout']
+  expect((await run(words)).stdout).toBe('ip,country,error\n8.8.8.8,US,\n')
 })
 
 test('--for excel: UTF-8 is recognised, zeros stay, formulas are not run', async () => {

@@ -45,6 +45,8 @@ describe('grep', () => {
     ['columns', '', '9.9.9.9.53  8[.]8[.]8[.]8  ', ''],
     ['a list with semicolons', '', '9.9.9.9;', ''],
     ['a list with semicolons and blanks', '', '9.9.9.9; ', ''],
+    ['a list with slashes', '', '9.9.9.9/', ''],
+    ['versions of browsers', '', '9.9.9.9/Chrome/120.0.0.0/', ''],
     ['a list in colours', '', '\u001b[1;31m9.9.9.9\u001b[0;1m;', ''],
     ['a list behind something long without a break', `${'ab0'.repeat(50_000)} `, '9.9.9.9,', ''],
     ['Chinese', '', '地址9.9.9.9', ''],

@@ -147,9 +147,13 @@ function addressOf(number: bigint, isIpv4: boolean): string {
 
 const withoutNote = (text: string): string =>
   text
+    // Copied from pages: characters that have no width.
+    .replaceAll(/[\u00ad\u200b-\u200f\u2060\ufeff]/g, '')
     .replace(/\s[#;].*$/, '')
     .trim()
     .replace(/,$/, '')
+    // A formula of a text, as spreadsheets keep cells that they would change.
+    .replace(/^=(?=")/, '')
     .replace(/^(["'`])(.*)\1$/, '$2')
     .trim()
 
