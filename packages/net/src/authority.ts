@@ -42,12 +42,12 @@ export function readPort(text: string): number | undefined {
   return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined
 }
 
-/** `defaultPort` stands in for a port that is not there; not for an empty one. */
+/** `defaultPort` stands in for a port that is not there, or is empty (RFC 9110 §4.2.1). */
 function readHostAndPort(text: string, defaultPort: number | undefined): Target | undefined {
   if (text.length > maxAuthorityLength) return undefined
   const [, hostText = '', portText] = authorityForm.exec(text) ?? []
   const host = readHost(hostText)
-  const port = portText === undefined ? defaultPort : readPort(portText)
+  const port = portText === undefined || (portText === '' && defaultPort) ? defaultPort : readPort(portText)
   return host === undefined || port === undefined ? undefined : { ...host, port }
 }
 
@@ -55,13 +55,14 @@ export type TargetHost = Pick<Target, 'host' | 'isAddress'>
 
 /** Of a name in DNS, without its final dot (RFC 1035 §2.3.4). */
 const maxNameLength = 253
-const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
+const label = /^[a-z0-9_-]{1,63}$/
 
 /**
  * A host as it stands in a request, in the one spelling that lists and look-ups know: lower case, without a final dot,
  * IPv6 without brackets. Undefined for what is no host, for names that are not ASCII (IDNs come as punycode), and for
  * what resolvers take for an address although it is none in strict spelling: `0177.0.0.1`, `0x7f.1`, `2130706433`.
- * Names may have underscores, as those of Compose services and some in DNS do.
+ * Names may have underscores, as those of Compose services and some in DNS do, and hyphens at either end of a label: there
+ * are sites with such names, which browsers and curl look up.
  */
 export function readHost(text: string): TargetHost | undefined {
   const bracketed = /^\[([\da-f:.]*)\]$/i.exec(text)?.[1]

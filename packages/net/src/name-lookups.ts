@@ -42,8 +42,8 @@ const keepFailureMs = 1000
 /** Whatever its records say: an operator who changes them expects that to be seen. */
 const maxKeepMs = 300_000
 const maxKept = 10_000
-/** Beyond this, a look-up would hardly end in time. */
-const maxInFlight = 1000
+/** More than one client may ask for at a time, so that none shuts the others out with names whose servers are silent. */
+const maxInFlight = 10_000
 
 /** Looks names up, each once for all concurrent callers, and keeps answers for as long as their records allow. */
 export class NameLookups {
