@@ -97,6 +97,25 @@ describe('with one', () => {
     expect(await check(`https://127.0.0.1:${port}`)).toMatchObject({ kind: 'failed' })
   })
 
+  test('is judged as its answers to clients are', async () => {
+    const answers = ['HTTP/1.1 200 OK\nX-Name: \x01\nContent-Length: 2\n\nok', 'HTTP/1.1 200 OK\r\nX : y\r\n\r\nok']
+    for (const answer of answers) {
+      const port = await listening(createTcpServer((socket) => socket.on('error', () => {}).end(answer)))
+      expect(await check(`http://127.0.0.1:${port}`)).toEqual(good)
+      expect(await checkThrough(`http://127.0.0.1:${port}`, await parentTo(port))).toEqual(good)
+    }
+  })
+
+  test('is logged in to with the user and password of its URL', async () => {
+    const seen: unknown[] = []
+    const port = await served((req, res) => {
+      seen.push(req.headers.authorization)
+      res.end()
+    })
+    expect(await check(`http://me:p%40ss@127.0.0.1:${port}`)).toEqual(good)
+    expect(seen).toEqual([`Basic ${Buffer.from('me:p@ss').toString('base64')}`])
+  })
+
   test('connects to tcp://', async () => {
     const peers: (string | undefined)[] = []
     const server = createTcpServer((socket) => {

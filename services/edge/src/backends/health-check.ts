@@ -1,7 +1,8 @@
 import { abortAfter } from '@ipfleet/core/abort-after.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { AwaitedStatus } from '@ipfleet/proxy/http1/awaited-status.ts'
 import { Exchange } from '@ipfleet/proxy/http1/exchange.ts'
-import type { ExchangeHandler, UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
+import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { type ConnectionOwner, UpstreamConnection } from '@ipfleet/proxy/http1/upstream-connection.ts'
 import { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 
@@ -46,31 +47,16 @@ function reasonOf({ cause, message }: UpstreamFault): string {
 }
 
 /** Reads the answer as those to clients are read: what they can get is good, and what is refused them is bad. */
-function statusOf({ target, authority, path }: HealthProbe, signal: AbortSignal): Promise<number> {
+async function statusOf({ target, authority, path }: HealthProbe, signal: AbortSignal): Promise<number> {
   signal.throwIfAborted()
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
   const head = `GET ${path} HTTP/1.1\r\nHost: ${authority}\r\nUser-Agent: ipfleet-edge\r\nConnection: close\r\n`
-  let status = 0
-  const handler: ExchangeHandler = {
-    interim: () => {},
-    answered: (answer, whole) => {
-      status = answer.status
-      if (whole !== undefined) resolve(status)
-    },
-    data: () => {},
-    ended: () => resolve(status),
-    switched: (_answer, socket) => socket.destroy(),
-    failed: reject,
-    drained: () => {},
-  }
-  const exchange = new Exchange({ method: 'GET', head, body: 'none' }, handler)
-  const connection = UpstreamConnection.to(target, exchange, sole)
-  const onAbort = (): void => {
+  const awaited = new AwaitedStatus('whole', signal)
+  const connection = UpstreamConnection.to(target, new Exchange({ method: 'GET', head, body: 'none' }, awaited), sole)
+  try {
+    return await awaited.status
+  } finally {
     connection.drop()
-    reject(new Error('aborted'))
   }
-  signal.addEventListener('abort', onAbort)
-  return promise
 }
 
 /** Of a connection whose time is that of the check. */

@@ -1,12 +1,12 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import type { RequestOptions } from 'node:http'
-import { request as requestTls } from 'node:https'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { abortAfter } from '@ipfleet/core/abort-after.ts'
-import { http } from '@ipfleet/core/node-http.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { AwaitedStatus } from '@ipfleet/proxy/http1/awaited-status.ts'
+import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
+import { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { ParentDialer } from '../dial/parent-dialer.ts'
 import type { ParentProxy } from './parent-proxy.ts'
 import type { CheckVerdict, Source, SourceCheck } from './source-pool.ts'
@@ -75,20 +75,17 @@ async function bind({ address, family = 4 }: Source): Promise<CheckVerdict> {
 }
 
 async function checkAddress({ address, family }: Source, url: URL, signal: AbortSignal): Promise<CheckVerdict> {
-  const from = { localAddress: address, family }
+  const socket = connect({ host: hostOf(url), port: portOf(url), localAddress: address, family, allowHalfOpen: true })
   try {
-    if (url.protocol !== 'tcp:') return await answerVerdict(url, { agent: false, ...from, signal })
-    const socket = connect({ host: hostOf(url), port: Number(url.port), ...from })
-    try {
-      await once(socket, 'connect', { signal })
-      return { kind: 'good' }
-    } finally {
-      socket.on('error', () => {}).destroy()
-    }
+    await once(socket, 'connect', { signal })
+    return await answerVerdict(url, socket, signal)
   } catch (error) {
-    const code = errorCode(error) ?? 'UNKNOWN'
+    const code = errorCode(error instanceof UpstreamFault ? error.cause : error) ?? 'UNKNOWN'
     // The address was there a moment ago: from `connect` this means that it has no free port for the target.
-    return shortages.has(code) || code === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason: code }
+    if (shortages.has(code) || code === 'EADDRNOTAVAIL') return { kind: 'unknown' }
+    return { kind: 'failed', reason: error instanceof UpstreamFault && code === 'UNKNOWN' ? error.message : code }
+  } finally {
+    socket.on('error', () => {}).destroy()
   }
 }
 
@@ -104,28 +101,21 @@ async function checkParent(
     socket?.destroy()
     return { kind: socket === undefined ? 'parent_failed' : 'good' }
   }
-  const { protocol, port } = url
-  const defaultPort = protocol === 'https:' ? 443 : 80
-  const end = await dialer.open(parent, { host: hostOf(url), port: Number(port) || defaultPort }, signal)
+  const end = await dialer.open(parent, { host: hostOf(url), port: portOf(url) }, signal)
   if (end.kind === 'parent_failed') return { kind: 'parent_failed' }
   if (end.kind === 'target_failed') return { kind: 'failed', reason: end.code }
   const { socket } = end
-  socket.on('error', () => {}).resume()
   try {
-    if (protocol === 'tcp:') return { kind: 'good' }
-    // With an `agent`, even `false`, Node 26 makes a connection of its own. Without one it knows no default port.
-    return await answerVerdict(url, { createConnection: () => secured(url, socket), defaultPort, signal })
+    return await answerVerdict(url, socket, signal)
   } catch {
     return { kind: 'failed', reason: 'no answer through it' }
   } finally {
-    socket.destroy()
+    socket.on('error', () => {}).destroy()
   }
 }
 
-/** Node 26 refuses an address as the name of a server (RFC 6066 §3). */
-function secured(url: URL, socket: Socket): Socket {
-  const host = hostOf(url)
-  return url.protocol === 'https:' ? connectTls({ socket, host, servername: isIP(host) === 0 ? host : '' }) : socket
+function portOf({ protocol, port }: URL): number {
+  return Number(port) || (protocol === 'https:' ? 443 : 80)
 }
 
 /** An address of IPv6 without brackets. */
@@ -133,17 +123,41 @@ function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, '$1')
 }
 
-/** Rejects when there is no answer. */
-function answerVerdict(url: URL, connection: RequestOptions): Promise<CheckVerdict> {
-  const { promise, resolve, reject } = Promise.withResolvers<CheckVerdict>()
-  const headers = { 'user-agent': 'ipfleet-egress', connection: 'close' }
-  const options = { headers, ...connection }
-  const outgoing = url.protocol === 'https:' ? requestTls(url, options) : http.request(url, options)
-  outgoing.on('error', reject)
-  outgoing.on('response', ({ statusCode = 0 }) => {
-    resolve(statusCode < 500 ? { kind: 'good' } : { kind: 'failed', reason: `answered ${statusCode}` })
-    outgoing.destroy()
-  })
-  outgoing.end()
-  return promise
+/**
+ * Over a connection to the target, or through a parent. Rejects when there is no answer that can be read, as those to
+ * clients are.
+ */
+async function answerVerdict(url: URL, socket: Socket, signal: AbortSignal): Promise<CheckVerdict> {
+  if (url.protocol === 'tcp:') return { kind: 'good' }
+  const secured = url.protocol === 'https:' ? await tlsOver(socket, hostOf(url), signal) : socket
+  const login = loginOf(url)
+  const head = `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nUser-Agent: ipfleet-egress\r\n${login}`
+  const awaited = new AwaitedStatus('head', signal)
+  const exchange = exchangeOver(secured, { method: 'GET', head, body: 'none' }, awaited, untilAborted)
+  try {
+    const status = await awaited.status
+    return status < 500 ? { kind: 'good' } : { kind: 'failed', reason: `answered ${status}` }
+  } finally {
+    exchange.abort()
+  }
+}
+
+const untilAborted = { answerTimeoutMs: Infinity, idleTimeoutMs: Infinity }
+
+/** Node 26 refuses an address as the name of a server (RFC 6066 §3). */
+async function tlsOver(socket: Socket, host: string, signal: AbortSignal): Promise<Socket> {
+  const secured = connectTls({ socket, host, servername: isIP(host) === 0 ? host : '' })
+  try {
+    await once(secured, 'secureConnect', { signal })
+    return secured
+  } catch (error) {
+    secured.on('error', () => {}).destroy()
+    throw error
+  }
+}
+
+function loginOf({ username, password }: URL): string {
+  if (username === '' && password === '') return ''
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return `Authorization: Basic ${Buffer.from(pair).toString('base64')}\r\n`
 }
