@@ -5,8 +5,9 @@ import { limitOf, type Policy } from './policy.ts'
 import type { Decision, Spending } from './rate-limiter.ts'
 import type { IdempotencyKey, SharedCounter, Unanswered } from './shared-counter.ts'
 
-const takeFromWindow = luaCommand(new URL('take-from-window.lua', import.meta.url))
-const takeFromBucket = luaCommand(new URL('take-from-bucket.lua', import.meta.url))
+const taking = new URL('taking.lua', import.meta.url)
+const takeFromWindow = luaCommand(taking, new URL('take-from-window.lua', import.meta.url))
+const takeFromBucket = luaCommand(taking, new URL('take-from-bucket.lua', import.meta.url))
 
 /** Longer than an outage of Redis is likely to last. What is repeated later than that may count twice. */
 const keyLifeMs = 3_600_000

@@ -1,22 +1,13 @@
 --[[
-  Takes from a sliding window: this window's count and the one before's, weighted by how much of it still lies within
-  one window's length of now. Time is the server's. A refusal writes nothing.
+  Takes from a sliding window, behind `taking.lua`: this window's count and the one before's, weighted by how much of it
+  still lies within one window's length of now. A refusal writes nothing.
 
   KEYS[1] the counts: fields index, current, previous
-  KEYS[2] (with ARGV[5] only) the last report of a sender
   ARGV[1] limit
   ARGV[2] length of the window in milliseconds
-  ARGV[3] cost: how much is taken
-  ARGV[4] how much must be left for it; -1: take whatever is left
-  ARGV[5] number of this report by its sender, rising. A report that has been counted is not counted again: its
-          sender saw no answer and repeats it
-  ARGV[6] how long that is remembered, in milliseconds
   Returns {1 if allowed or 0, remaining, ms until the window turns, ms until the same may be allowed}.
 ]]
 local limit, length = tonumber(ARGV[1]), tonumber(ARGV[2])
-local cost, need = tonumber(ARGV[3]), tonumber(ARGV[4])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local index = math.floor(now / length)
 local elapsed = now - index * length
 
@@ -27,14 +18,6 @@ if known == index - 1 then
   current, previous = 0, current
 elseif known ~= index then
   current, previous = 0, 0
-end
-
-if KEYS[2] then
-  if tonumber(redis.call('GET', KEYS[2]) or 0) >= tonumber(ARGV[5]) then
-    cost = 0
-  else
-    redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])
-  end
 end
 
 local weighted = previous * (length - elapsed) / length
