@@ -62,13 +62,8 @@ export function choice<const Word extends string, Optional extends boolean = fal
   options: CommonOptions<NoInfer<Word>, Optional>,
 ): Setting<Given<Word, Optional>> {
   const byLowerCase = new Map(words.map((word) => [word.toLowerCase(), word]))
-  const parser = z.string().transform((given, context) => {
-    const word = byLowerCase.get(given.toLowerCase())
-    if (word !== undefined) return word
-    context.addIssue({ code: 'invalid_value', values: [...words], input: given })
-    return z.NEVER
-  })
-  return single(options, { parser, allowed: words.join(' or ') })
+  const read = (given: string): Word | undefined => byLowerCase.get(given.toLowerCase())
+  return textual<Word, Optional>({ ...options, read, allowed: words.join(' or ') })
 }
 
 /** Text of one line; `pattern` narrows it and `allowed` then says to what. */

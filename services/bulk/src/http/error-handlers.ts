@@ -3,6 +3,7 @@ import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { lingerAfter } from '@ipfleet/http-server/linger.ts'
 import { problemOf } from '@ipfleet/redis/redis-problem.ts'
 import { RedisUnavailable } from '@ipfleet/redis/redis-unavailable.ts'
+import { fullRetrySeconds } from '../limits/storage-quota.ts'
 
 // Express recognises error handlers by their four parameters.
 
@@ -28,8 +29,6 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** Room is made when results expire or are removed: not soon. */
-const fullRetrySeconds = 60
 const downRetrySeconds = 5
 
 /** Turns a failure of the store into an answer. */

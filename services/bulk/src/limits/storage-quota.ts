@@ -34,7 +34,7 @@ export interface StorageQuotaOptions {
 const noUsage: Usage = { bytes: 0, jobs: 0, pending: 0 }
 
 /** Room is made when results expire or are removed: not soon. */
-const fullRetrySeconds = 60
+export const fullRetrySeconds = 60
 /** Results of clients that are over their share leave this part of the store to the lists of others. */
 const leftToOthers = 0.1
 /** Several gauges of one scrape, and requests that come together, share one reading. */
