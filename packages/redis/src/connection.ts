@@ -2,6 +2,7 @@ import { types } from 'node:util'
 import { backoffMs } from '@ipfleet/core/backoff.ts'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { QuietSentinels, TlsConnector } from './connectors.ts'
+import { hostsAsAsked } from './hosts-as-asked.ts'
 import { joinedWrites } from './joined-writes.ts'
 import { PromptCluster } from './prompt-cluster.ts'
 import type { RedisAccess } from './redis-access.ts'
@@ -164,7 +165,7 @@ function clusterClient(access: RedisAccess, all: RedisOptions, isPrompt: boolean
     ...(access.readsReplicas === true && { scaleReads: 'slave' }),
   })
   cluster.on('error', () => {})
-  return cluster as unknown as Redis
+  return hostsAsAsked(cluster) as unknown as Redis
 }
 
 /**

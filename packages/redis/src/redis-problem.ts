@@ -109,7 +109,12 @@ const replies: readonly Row[] = [
 ]
 
 /** As ioredis 6.0.0 says it when its `socketTimeout` has passed; it gives such errors no code. */
-const silent: Row = [/^Socket timeout/, 'away', 'TIMEOUT', 'the server at $at does not answer in time']
+const silent: Row = [
+  /^Socket timeout/,
+  'away',
+  'TIMEOUT',
+  'the server at $at does not answer in time (REDIS_TIMEOUT_MS)',
+]
 
 /** By what Node.js or ioredis says when there is no connection. */
 const failures: readonly Row[] = [

@@ -287,6 +287,15 @@ describe('a server that is slow', () => {
     expect(Number(await answerOf(link, (client) => client.get('n')))).toBe(sent)
   })
 
+  test('so far away that one command takes most of the deadline: it is used', async () => {
+    const { proxy, url } = await openProxy()
+    await proxy.mode({ delayMs: 350 })
+    const link = new RedisLink({ url, name: 'test', timeoutMs: 1200, needs: ['GET', 'SET'] })
+    cleanups.push(() => link.close())
+    await once(link, 'up')
+    expect(await answerOf(link, (client) => client.set('k', 'v'))).toBe('OK')
+  })
+
   test('BUSY in a script: counts as down until the script has ended', async () => {
     const [link, admin, worker] = await Promise.all([upLink(redis.url, deadlineMs), openAdmin(), openAdmin()])
     const down = once(link, 'down')

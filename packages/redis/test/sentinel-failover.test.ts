@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { afterEach, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { startFaultyTcpProxy } from '@ipfleet/testing/faulty-tcp-proxy.ts'
 import { startTestSentinels } from '@ipfleet/testing/test-sentinels.ts'
 import { until } from '@ipfleet/testing/until.ts'
@@ -7,10 +7,8 @@ import { blockingConnection } from '../src/connection.ts'
 import { RedisLink } from '../src/redis-link.ts'
 import { connectAdmin } from './admin.ts'
 
-const opened = new AsyncDisposableStack()
-afterEach(() => opened.disposeAsync())
-
 test('a master that is lost together with the Sentinel that is asked first is left for the new one', async () => {
+  await using opened = new AsyncDisposableStack()
   const sentinels = opened.adopt(await startTestSentinels(), (started) => started.stop())
   await sentinels.waitForReplicas(1)
   const { hostname, port } = new URL(sentinels.url)
