@@ -34,10 +34,7 @@ export interface CommandContext {
   readonly signal: AbortSignal
 }
 
-/**
- * Looks a list up, or fetches a job's results, and reports on it.
- * @returns the exit code
- */
+/** Looks a list up, or fetches a job's results, and reports on it. @returns the exit code */
 export async function runBulk(options: BulkOptions, context: CommandContext): Promise<number> {
   const { display, folder, stdin } = context
   try {

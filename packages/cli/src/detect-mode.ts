@@ -15,10 +15,7 @@ export interface ModeDeps extends FleetAccess {
 const probeIdleMs = 10_000
 const maxProbes = 4
 
-/**
- * Finds out what answers.
- * @throws CommandFault for a fleet that was named and is none, is away or wants a token
- */
+/** Finds out what answers. @throws CommandFault for a fleet that was named and is none, is away or wants a token */
 export async function detectMode(deps: ModeDeps, { urlIsGiven, url }: BulkOptions): Promise<Mode> {
   try {
     const mode = await modeOf(deps)

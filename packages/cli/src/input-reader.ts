@@ -52,10 +52,7 @@ export class InputReader {
     return this.bytesRead === 0 ? undefined : Math.round((this.#lines * bytes) / this.bytesRead)
   }
 
-  /**
-   * Reads until an address comes.
-   * @throws CommandFault where none does, or a list cannot be read
-   */
+  /** Reads until an address comes. @throws CommandFault where none does, or a list cannot be read */
   async prepare(): Promise<void> {
     this.#isPrepared = true
     let rows = 0

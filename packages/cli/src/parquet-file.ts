@@ -48,10 +48,7 @@ export class ParquetFile {
     this.#timesOfDay = new Map(times.map(([column, type]) => [column, fractionDigits(type) ?? 0]))
   }
 
-  /**
-   * @param name for messages
-   * @throws CommandFault for a file that is broken, or whose row groups are too large to be read
-   */
+  /** @param name for messages. @throws CommandFault for a file that is broken, or has too large row groups */
   static async open(path: string, name: string): Promise<ParquetFile> {
     const { asyncBufferFromFile, parquetMetadataAsync } = await import('hyparquet')
     let metadata: FileMetaData

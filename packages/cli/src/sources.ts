@@ -35,10 +35,7 @@ export type OpenSource =
     }
   | { readonly kind: 'parquet'; readonly file: ParquetFile; readonly bytesRead: () => number }
 
-/**
- * @param folder where relative paths begin
- * @throws CommandFault with exit code 2 for a file that is not there
- */
+/** @param folder where relative paths begin. @throws CommandFault with exit code 2 for a file that is not there */
 export function sourcesOf(
   inputs: readonly string[],
   form: ListForm | undefined,

@@ -45,10 +45,7 @@ export class EventStreams {
     })
   }
 
-  /**
-   * @param isAllowed whether the session still holds
-   * @throws ProxyError `client_share`, `overloaded`
-   */
+  /** @param isAllowed whether the session still holds. @throws ProxyError `client_share`, `overloaded` */
   open(res: Response, session: string, isAllowed: () => Promise<boolean>): void {
     // A client that left while its session was looked for would never give its place back.
     if (res.destroyed) return

@@ -14,10 +14,7 @@ export interface Certificate {
   readonly key: string
 }
 
-/**
- * Reads the files and sees that they belong together.
- * @throws Error with a reason in plain words; it never holds what is in the files
- */
+/** Reads the files and sees that they belong together. @throws Error with a reason that holds nothing of them */
 export function readCertificate({ cert, key }: CertificateFiles): Certificate {
   const certificate = { cert: readPem(cert), key: readPem(key) }
   try {

@@ -50,10 +50,7 @@ export function loneAddress(text: string): string | undefined {
   return canonicalAddress(bare)
 }
 
-/**
- * The addresses of a network (`9.0.0.0/30`) or of a range (`9.0.0.1-9.0.0.4`); undefined for other text.
- * @throws NetworkTooLarge
- */
+/** Of a network (`9.0.0.0/30`) or a range (`9.0.0.1-9.0.0.4`); undefined for other text. @throws NetworkTooLarge */
 export function addressesOfNetwork(text: string): string[] | undefined {
   const range = rangeOf(text)
   if (range === undefined) return undefined

@@ -42,10 +42,7 @@ export interface RowWriter {
   readonly tail: Buffer | string
   /** In place of both where there are no rows; undefined: both. */
   readonly empty?: string
-  /**
-   * Only a table takes values.
-   * @param isFirst right behind the head, or behind what an earlier run has written
-   */
+  /** Only a table takes values. @param isFirst right behind the head, or behind what an earlier run has written */
   readonly rows: (rows: readonly (ResultRow | RowValues)[], isFirst: boolean) => Buffer | string
   /** The same of whole lines of NDJSON, each with its line end; undefined: they have to be parsed. */
   readonly lines?: (lines: Buffer, isFirst: boolean) => Buffer

@@ -1,9 +1,6 @@
 import { addressBlocks } from './address-blocks.ts'
 
-/**
- * Of IPinfo (ipinfo.io/bogon), by the IANA special-purpose registries (RFC 6890 and later). 6to4 and Teredo wrap the
- * IPv4 ones.
- */
+/** Of IPinfo (ipinfo.io/bogon), by IANA's special-purpose registries (RFC 6890 ff.). 6to4 and Teredo wrap IPv4's. */
 const reserved = [
   '0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24',
   '192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4',

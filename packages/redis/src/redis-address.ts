@@ -68,10 +68,7 @@ function decoded(text: string): string | undefined {
   return text === '' ? undefined : decodeURIComponent(text)
 }
 
-/**
- * What is wrong with a URL of Redis, which may name one host only here: in words that hold nothing of it, since it may
- * hold a password.
- */
+/** What is wrong with a URL of Redis, of one host only here, in words without it: it may hold a password. */
 export function redisUrlFault(url: URL): string | undefined {
   const { protocol, hostname, pathname, search } = url
   if (protocol === 'unix:') return socketFault(url)

@@ -8,10 +8,7 @@ const selfTestCommand = luaCommand(new URL('self-test.lua', import.meta.url))
 /** A command, or a library of Lua. Each is one that `self-test.lua` knows how to try. */
 export type RedisNeed = string
 
-/**
- * Has the server do what a service needs, in one step that leaves nothing.
- * @returns what is wrong with it; undefined when all is well
- */
+/** Has the server do what is needed, in one step that leaves nothing. @returns what is wrong with it, if anything */
 export async function selfTest(
   client: Redis,
   names: FleetNames,

@@ -9,10 +9,7 @@ import { takeSnapshot } from './metrics-snapshot.ts'
 /** What a service counts and how it is read. Labels come from closed sets, never an address, a path or a key. */
 export type Metrics = ReturnType<typeof createMetrics>
 
-/**
- * A registry of its own. `defaultMetrics` adds those of the process: CPU, memory, event-loop lag, collections, and which
- * version it runs.
- */
+/** A registry of its own. `defaultMetrics` adds the process's: CPU, memory, event loop, collections, version. */
 export function createMetrics({ defaultMetrics = true }: { readonly defaultMetrics?: boolean } = {}) {
   const registry = new Registry()
   if (defaultMetrics) {

@@ -209,10 +209,7 @@ function refuseOver(over: OverLimit | undefined, context: RequestContext): void 
   throw refusal('rate_limited', 'http_request_denied', 'rate limit', { retryAfterSeconds, message: tooManyRequests })
 }
 
-/**
- * With the source address that a client chooses, by a field or with its user.
- * @throws Refusal if it may not choose that
- */
+/** With the source address that a client chooses, by a field or with its user. @throws Refusal if it may not */
 function withSource(who: Identity, field: string | undefined): Identity {
   const named = field === undefined ? who.source : readSourceName(field)
   if (field === undefined && named === undefined) return who

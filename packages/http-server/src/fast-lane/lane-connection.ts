@@ -28,10 +28,7 @@ const never = -1
 
 type DataListener = (chunk: Buffer) => void
 
-/**
- * A connection that is read here or by node:http, never by both. What is not read here is handed over, byte by byte as it
- * came.
- */
+/** A connection that is read here or by node:http, never by both. What is not read here is handed over as it came. */
 export abstract class LaneConnection {
   protected readonly lane: Lane
   protected readonly socket: Socket

@@ -38,10 +38,7 @@ const maxChecksumBytes = 65_536
 const idleMs = 30_000
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/**
- * Asks for the file if it is another than the one with `etag`, and checks what comes.
- * @throws DownloadFailed
- */
+/** Asks for the file if it is another than the one with `etag`, and checks what comes. @throws DownloadFailed */
 export async function downloadDatabase({ source, etag, path, signal }: DownloadOptions): Promise<Download> {
   const idle = idleSignal()
   try {

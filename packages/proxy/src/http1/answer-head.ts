@@ -27,10 +27,7 @@ const notInReason = /[\0-\x08\x0a-\x1f\x7f]/g
  */
 export type Reading = 'strict' | 'tolerant'
 
-/**
- * Reads the head of an answer, given without the empty line at its end.
- * @throws UpstreamFault `garbled`
- */
+/** Reads the head of an answer, given without the empty line at its end. @throws UpstreamFault `garbled` */
 export function parseAnswerHead(given: string, method: string, reading: Reading = 'strict'): ParsedHead {
   const text = reading === 'tolerant' ? putRight(given) : given
   const lf = text.indexOf('\n')

@@ -51,10 +51,7 @@ export interface AnswerHead {
 
 export type BodyFraming = 'none' | 'chunked' | 'until-close' | number
 
-/**
- * Told in the order of arrival. After `ended`, `switched` or `failed` nothing more comes, except that `failed` follows
- * whatever throws.
- */
+/** Told in the order of arrival. `ended`, `switched` or `failed` is the last, but `failed` follows whatever throws. */
 export interface ExchangeHandler {
   /** 100, 102, 103 and other interim answers. */
   interim(status: number, reason: string, fields: RawFields): void

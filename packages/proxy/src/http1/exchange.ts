@@ -132,10 +132,7 @@ export class Exchange {
     this.#early = []
   }
 
-  /**
-   * A handler that throws ends its own exchange, also if the answer had all come, and harms no other.
-   * @returns whether it did not
-   */
+  /** A handler that throws ends its exchange, even a complete one, and harms no other. @returns whether it did not */
   tell(what: (handler: ExchangeHandler) => void): boolean {
     try {
       what(this.#handler)

@@ -166,10 +166,7 @@ export class ClientGuard {
     return admission
   }
 
-  /**
-   * What the client has used of its budgets. Counts nothing.
-   * @throws ProxyError `token_missing`, `unknown_token`
-   */
+  /** What the client has used of its budgets. Counts nothing. @throws ProxyError `token_missing`, `unknown_token` */
   async usage(req: IncomingMessage, res: ResponseWriter): Promise<Usage> {
     const client = this.#identified(req, res)
     const { name } = client

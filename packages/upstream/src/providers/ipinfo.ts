@@ -14,10 +14,7 @@ export interface IpinfoHosts {
   readonly api: string
 }
 
-/**
- * ipinfo.io. Queries and answers are its own, so that nothing is translated.
- * @param ownRules of the operator, before those of the table
- */
+/** ipinfo.io, whose queries and answers need no translation. @param ownRules of the operator, before the table's */
 export function ipinfo(hosts: IpinfoHosts, ownRules: readonly Rule[] = []): Provider {
   const rules = [...ownRules, ...ipinfoRules]
   return {

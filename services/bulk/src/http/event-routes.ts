@@ -92,10 +92,7 @@ class JobFeed {
     this.#deps = deps
   }
 
-  /**
-   * Calls the listener after each change until the job has ended, or this process stops.
-   * @returns a function that ends the listening
-   */
+  /** Calls the listener after each change, until the job or this process ends. @returns what ends the listening */
   listen(id: string, listener: JobListener): () => void {
     const watch = this.#watches.get(id) ?? this.#begin(id)
     watch.listeners.add(listener)

@@ -28,10 +28,7 @@ export class FleetLookups {
     this.#retryPolicy = new RetryPolicy({ maxFailures: Infinity, maxRetryAfterMs, wait })
   }
 
-  /**
-   * @param onUnits called with what each batch has cost upstream
-   * @throws the signal's reason when it aborts
-   */
+  /** @param onUnits called with what each batch has cost upstream. @throws the signal's reason when it aborts */
   lookUp(addresses: readonly string[], signal: AbortSignal, onUnits: (units: number) => void): Promise<LookUpResult> {
     const { client, gate, onRetry } = this.#deps
     return lookUpAll(addresses, {

@@ -56,10 +56,7 @@ export class ChunkQueue {
     })
   }
 
-  /**
-   * Adds chunks of a job; those that are there already stay as they are.
-   * @param nth of its client's unfinished jobs, from 1
-   */
+  /** Adds chunks of a job, except those that are there already. @param nth of its client's unfinished jobs, from 1 */
   async add(job: string, indices: readonly number[], nth = 1): Promise<void> {
     const first = (await this.#turn()) + nth
     const stride = Math.min(nth ** 2, maxStride)

@@ -24,10 +24,7 @@ export function readCredentials(given: string | GivenPair): ProxyCredentials | u
   return user === undefined || password === undefined ? undefined : { user, password }
 }
 
-/**
- * The credentials of a Proxy-Authorization field (RFC 7617): Basic, one spelling of base64, and a colon. The password may
- * have colons.
- */
+/** Of a Proxy-Authorization field (RFC 7617): Basic, one spelling of base64, and a colon. Passwords may have colons. */
 export function readProxyCredentials(field: string): ProxyCredentials | undefined {
   const token = basic.exec(field)?.[1]
   if (token === undefined) return undefined

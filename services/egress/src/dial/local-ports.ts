@@ -41,10 +41,7 @@ export class LocalPorts {
     return this.#ports[this.#at] ?? 0
   }
 
-  /**
-   * A port far from the last one, which is taken; its neighbours probably are, too. Returns every port once before any
-   * port again.
-   */
+  /** A port far from the last one, which is taken, as its neighbours may be. Every port once before any comes again. */
   leap(): number {
     this.#at = (this.#at + this.#leap) % this.#ports.length
     return this.#ports[this.#at] ?? 0

@@ -34,10 +34,7 @@ export class ResponseSignal extends Departure {
   }
 }
 
-/**
- * The client of a CONNECT has left when it closes the connection or its side of it. Node no longer listens to such a
- * socket.
- */
+/** The client of a CONNECT has left when the connection or its side of it closes. Node no longer listens to it. */
 export class TunnelSignal extends Departure {
   readonly #socket: Socket
 

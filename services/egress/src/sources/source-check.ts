@@ -123,10 +123,7 @@ function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, '$1')
 }
 
-/**
- * Over a connection to the target, or through a parent. Rejects when there is no answer that can be read, as those to
- * clients are.
- */
+/** Over a connection to the target, or through a parent. Rejects when no answer comes that can be read. */
 async function answerVerdict(url: URL, socket: Socket, signal: AbortSignal): Promise<CheckVerdict> {
   if (url.protocol === 'tcp:') return { kind: 'good' }
   const secured = url.protocol === 'https:' ? await tlsOver(socket, hostOf(url), signal) : socket

@@ -7,10 +7,7 @@ export interface Source {
   /** Undefined of a parent, which goes to addresses of both. */
   readonly family: 4 | 6 | undefined
   readonly parent?: ParentProxy
-  /**
-   * The item of IP_POOL that lists it: an address, a prefix or the label of a parent. There are few of them, so it may
-   * label metrics.
-   */
+  /** What of IP_POOL lists it: an address, a prefix, the label of a parent. They are few, so it may label metrics. */
   readonly listedAs: string
 }
 

@@ -25,10 +25,7 @@ export class FleetStats {
     })
   }
 
-  /**
-   * The counters of all other replicas that answer within 300 ms.
-   * @throws RedisUnavailable
-   */
+  /** The counters of all other replicas that answer within 300 ms. @throws RedisUnavailable */
   async others(): Promise<Stats[]> {
     const question = randomUUID()
     const { promise: complete, resolve } = Promise.withResolvers<void>()

@@ -46,10 +46,7 @@ export interface FleetRedis {
   readonly subscriber: Subscriber
 }
 
-/**
- * The life of a lease. A dead holder is replaced within it; a living one prolongs it every third, so a stall of a
- * second costs nothing.
- */
+/** A dead holder is replaced within it; a living one prolongs it every third: a stall of a second costs nothing. */
 const leaseMs = 1500
 const joinPatienceMs = 1000
 

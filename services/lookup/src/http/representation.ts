@@ -13,10 +13,7 @@ export interface Representation {
   /** Whether other values of Accept-Encoding lead to other bytes. */
   readonly varies: boolean
   readonly coding: Coding | undefined
-  /**
-   * The bytes to send, as latin1 where they are few: head and body then leave in one write. A HEAD, too, is told their
-   * number.
-   */
+  /** To send; as latin1 where they are few: head and body then leave in one write. HEAD is told their number, too. */
   body(): string | Buffer | Promise<Buffer>
 }
 

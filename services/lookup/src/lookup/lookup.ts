@@ -85,10 +85,7 @@ export class Lookup {
     return batchAnswer(results, request, { nowMs: this.#deps.clock.nowMs(), units, origin })
   }
 
-  /**
-   * One request to upstream that is no other client's business: an account, a map.
-   * @throws ProxyError
-   */
+  /** One request to upstream that is no other client's business: an account, a map. @throws ProxyError */
   async direct(request: UpstreamRequest): Promise<Answered> {
     const { upstream, requestTimeoutMs, clock } = this.#deps
     if (!upstream) throw new ProxyError('no_offline_answer')

@@ -25,10 +25,7 @@ export class SingleAnswers {
     this.mayFail = errorMember.test(batch.toString('latin1'))
   }
 
-  /**
-   * A record moves to the left, a field gets its newline back, an error its status (which upstream does not always
-   * repeat).
-   */
+  /** A record moves to the left, a field gets its newline back, an error its status, which upstream may not repeat. */
   at(span: Span): Answer {
     const first = this.#batch[span.start]
     if (first !== 0x7b && first !== 0x5b) return fieldAnswer(this.#text(span))
