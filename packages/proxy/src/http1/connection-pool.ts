@@ -72,7 +72,7 @@ export class ConnectionPool {
     const exchange = new Exchange(request, handler)
     const isAside = this.#mayGoAside(request)
     const mayBegin = isAside || this.#ordinary.refusal(request.client) === undefined
-    const idle = mayBegin ? this.#idle.pop() : undefined
+    const idle = mayBegin ? this.#takeIdle() : undefined
     if (idle) this.#begin(exchange, idle)
     else if (isAside || (mayBegin && this.#hasRoom)) this.#connect(exchange)
     else this.#wait(exchange)
@@ -198,12 +198,25 @@ export class ConnectionPool {
   }
 
   #connectWaiting(): void {
-    while (this.#waiting.size > 0 && (this.#idle.length > 0 || this.#hasRoom)) {
-      const next = this.#nextWaiting()
-      if (next === undefined) return
-      const idle = this.#idle.pop()
+    while (this.#waiting.size > 0) {
+      const idle = this.#takeIdle()
+      const next = idle !== undefined || this.#hasRoom ? this.#nextWaiting() : undefined
+      if (next === undefined) {
+        if (idle) this.#idle.push(idle)
+        return
+      }
       if (idle) this.#begin(next, idle)
       else this.#connect(next)
+    }
+  }
+
+  /** When this process has stood still, servers may have closed connections that it still takes for idle. */
+  #takeIdle(): UpstreamConnection | undefined {
+    if (this.#idle.length === 0) return undefined
+    const nowMs = performance.now()
+    for (;;) {
+      const connection = this.#idle.pop()
+      if (connection?.checkDeadline(nowMs) !== true) return connection
     }
   }
 

@@ -191,13 +191,14 @@ export class UpstreamConnection {
     return this.#phase === 'sending' || this.#phase === 'receiving' ? nowMs - this.#sinceMs : 0
   }
 
-  /** Called now and then: ends what has lasted too long. */
-  checkDeadline(nowMs: number): void {
-    if (nowMs < this.#deadlineMs) return
+  /** Called now and then: ends what has lasted too long. @returns whether it has */
+  checkDeadline(nowMs: number): boolean {
+    if (nowMs < this.#deadlineMs) return false
     const overrun = overruns[this.#isAskedToGoOn ? 'awaiting' : this.#phase]
     const failed = this.#phase === 'receiving' ? undefined : this.#writes?.failed
     if (overrun === undefined) this.drop()
     else this.#fail(failed ? this.#broken(failed) : new UpstreamFault(...overrun))
+    return true
   }
 
   #listen(): void {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { standStill } from '@ipfleet/testing/stand-still.ts'
 import { until } from '@ipfleet/testing/until.ts'
 import { okWith } from './scripted-server.ts'
 import { ask, TestUpstream } from './test-upstream.ts'
@@ -163,6 +164,16 @@ describe('an idle connection', () => {
     await other.request()
     other.send(okWith('b'))
     expect((await next.heard.over).body).toBe('b')
+  })
+
+  test('that is kept for longer than it may, because this process stands still, is not used', async () => {
+    const pool = upstream.pool({ keepAliveMs: 400, maxConnections: 1 })
+    upstream.server.answerAll((head) => okWith(head.split(' ')[1] ?? ''))
+    await ask(pool, '/a').heard.over
+    standStill(500)
+    const [second, third] = [ask(pool, '/b'), ask(pool, '/c')]
+    expect([(await second.heard.over).body, (await third.heard.over).body]).toEqual(['/b', '/c'])
+    expect(upstream.server.peers).toHaveLength(2)
   })
 
   test('leaves the others to be used when the server closes it', async () => {
