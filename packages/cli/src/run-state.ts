@@ -1,6 +1,6 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { BulkOptions } from './command-options.ts'
-import { usageFault } from './command-fault.ts'
+import { failure, usageFault } from './command-fault.ts'
 import { isRecord, parseJson } from '@ipfleet/core/json.ts'
 import type { FilePrint, Source } from './sources.ts'
 import type { LineTally } from './tally.ts'
@@ -65,12 +65,17 @@ export class StateFile {
     return this.#path !== undefined
   }
 
-  /** Written as a whole or not at all: a crash leaves the old file. */
+  /** Written as a whole or not at all: a crash leaves the old file. @throws CommandFault */
   async keep(changes: Partial<RunState> = {}): Promise<void> {
     this.#state = { ...this.#state, ...changes }
     if (this.#path === undefined) return
-    await writeFile(`${this.#path}.new`, `${JSON.stringify(this.#state, null, 2)}\n`)
-    await rename(`${this.#path}.new`, this.#path)
+    try {
+      await writeFile(`${this.#path}.new`, `${JSON.stringify(this.#state, null, 2)}\n`)
+      await rename(`${this.#path}.new`, this.#path)
+    } catch (error) {
+      const what = `${this.#path}, which a stopped run is gone on from, cannot be written`
+      throw failure(`${what} (${errorCode(error) ?? 'unknown'}); without -o, results go to standard output`, error)
+    }
   }
 
   /** The job was removed or cancelled: the next run uploads the list again. */

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { brotliCompressSync, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
@@ -723,6 +723,17 @@ test('-o /dev/stdout is standard output: a file that it leads to keeps what it h
   await folder.write('in.csv', 'ip\n8.8.8.8\n')
   const words = ['in.csv', '--fields', 'country', '--format', 'csv', '-o', '/dev/stdout']
   expect((await run(words)).stdout).toBe('ip,country,error\n8.8.8.8,US,\n')
+})
+
+test('where the state of a run cannot be written beside its output, that is said', async () => {
+  await mkdir(folder.path('blocked.csv.ipfleet.json.new'))
+  const { code, stderr } = await run(['-', '-o', 'blocked.csv'], '8.8.8.8\n')
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(
+      /blocked\.csv\.ipfleet\.json, which a stopped run is gone on from, cannot be written \(EISDIR\)/,
+    ),
+  ])
 })
 
 test('--for excel: UTF-8 is recognised, zeros stay, formulas are not run', async () => {
