@@ -51,7 +51,7 @@ export interface ClientBudget {
 }
 
 export type BudgetLimiters = { readonly [Name in BudgetName]: PromptRateLimiter } & {
-  /** How many processes share a budget. */
+  /** How many processes share what is left of a budget. */
   members(): number
   close(): Promise<void>
 }
