@@ -16,9 +16,11 @@ export function scrapedGauge(
     help,
     labelNames: labels,
     async collect() {
-      const reading = (await read()) ?? []
+      const reading = await read()
       this.reset()
-      for (const [of, value] of samples(reading, labels)) this.set(of, value)
+      // A reset gauge without labels is 0.
+      if (reading === undefined) this.remove({})
+      else for (const [of, value] of samples(reading, labels)) this.set(of, value)
     },
   })
 }

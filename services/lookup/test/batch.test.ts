@@ -166,7 +166,7 @@ describe('a batch', () => {
       items: { local: 1, upstream: 2, refused: 1 },
     })
     const metrics = await fleet.ask('/metrics', { replica: 1 })
-    expect(metrics.text).toMatch(/^ipfleet_batch_items_total\{cache="refused"\} [1-9]/m)
+    expect(metrics.text).toMatch(/^ipfleet_batch_items_total\{cache="refused",sender="client"\} [1-9]/m)
   })
 
   test.each(['/batch/nonsense', '/batch/lite/more'])('%s is no batch', async (path) => {

@@ -219,6 +219,7 @@ describe('only-if-cached', () => {
       '9.9.5.9': { status: 504 },
       '10.0.0.1': { bogon: true },
     })
+    expect(batch.headers['ipfleet-items']).toMatch(/, local=1, refused=1$/)
     for (const path of ['/batch', '/tools/map']) expect((await post(path, '["9.9.5.9"]', headers)).status).toBe(504)
     expect(fleet.fake.calls).toHaveLength(1)
     const demanding = { 'cache-control': 'only-if-cached, min-fresh=90000' }

@@ -16,6 +16,7 @@ import { cacheDirectives } from './cache-directives.ts'
 import { exhaustedStatusFor, toldWith } from './exhausted-status.ts'
 import { setItemFields } from './item-fields.ts'
 import { callbackIn } from './jsonp.ts'
+import { isBackground } from './live-reserve.ts'
 import { isUnchanged, representationFor } from './representation.ts'
 
 export interface QueryDeps {
@@ -84,7 +85,7 @@ export async function respond(
     const error = asProxyError(thrown)
     const told = toldWith(exhaustedStatusFor(req, deps.exhaustedStatus), error)
     const end = deps.record.addFailed(route, told, monotonicClock.nowMs() - startedMs)
-    tellFailure(deps.record, res, error, end)
+    tellFailure(deps.record, req, res, error, end)
     throw told
   }
 }
@@ -128,7 +129,7 @@ async function send(
   const nowMs = monotonicClock.nowMs()
   const { status, contentType } = form.head
   Object.assign(traceOf(res), { cache: source, ...origin })
-  tellItems(record, res, answered)
+  tellItems(record, req, res, answered)
   record.add(route, isHeld ? 304 : status, source, nowMs - startedMs)
   const fields =
     body === undefined
@@ -145,18 +146,24 @@ async function send(
 type ToldItems = Pick<Answered, 'items' | 'units'> & { readonly retryAfterSeconds?: number | undefined }
 
 /** Of a batch: what became of its items, to the client, the log and the metrics. */
-function tellItems(record: RequestRecord, res: ResponseWriter, told: ToldItems): void {
+function tellItems(record: RequestRecord, req: IncomingMessage, res: ResponseWriter, told: ToldItems): void {
   if (told.items === undefined) return
   if (told.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(told.retryAfterSeconds))
   setItemFields(res, told)
   Object.assign(traceOf(res), { items: told.items })
-  record.addItems(told.items)
+  record.addItems(told.items, isBackground(req) ? 'background' : 'client')
 }
 
-function tellFailure(record: RequestRecord, res: ResponseWriter, error: ProxyError, end: AnswerEnd): void {
+function tellFailure(
+  record: RequestRecord,
+  req: IncomingMessage,
+  res: ResponseWriter,
+  error: ProxyError,
+  end: AnswerEnd,
+): void {
   // A look-up that failed knows with what it was tried.
   Object.assign(traceOf(res), { cache: end, ...(error instanceof LookupError && error.origin) })
-  if (error instanceof BatchError) tellItems(record, res, error)
+  if (error instanceof BatchError) tellItems(record, req, res, error)
   const forwarded = end === 'error' ? ' fwd=miss;' : ''
   res.setHeader('Cache-Status', `ipfleet;${forwarded} detail=${error.code}`)
 }

@@ -45,7 +45,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   'not_cached',
 ])
 
-export const endOf = ({ code }: ProxyError): AnswerEnd => (refusals.has(code) ? 'refused' : 'error')
+export const endOf = ({ code }: { readonly code: ErrorCode }): AnswerEnd => (refusals.has(code) ? 'refused' : 'error')
 
 export interface Answered {
   readonly source: AnswerSource

@@ -11,6 +11,7 @@ import {
   type Answered,
   type AnswerSource,
   BatchError,
+  endOf,
   type ItemCounts,
   LookupError,
   originOf,
@@ -74,7 +75,8 @@ export async function batchAnswer(
 ): Promise<Answered> {
   const items = countsOf(results)
   const source = tellingFirst.find((one) => items[one] !== undefined)
-  if (items.error !== undefined && source === undefined) throw new BatchError(tellingFailure(results), { items, units })
+  if (source === undefined && results.some(([, { kind }]) => kind === 'failed'))
+    throw new BatchError(tellingFailure(results), { items, units })
   const entry = await entryOf(results, request, nowMs)
   return { source: source ?? 'local', entry, items, units, ...originOf({ origin }), ...retryOf(results) }
 }
@@ -112,10 +114,15 @@ function valueOf(result: ItemResult, exhaustedStatus: number): BatchValue {
 function countsOf(results: readonly Result[]): ItemCounts {
   const counts: Partial<Record<AnswerEnd, number>> = {}
   for (const [, result] of results) {
-    const end = result.kind === 'answered' ? result.source : result.kind === 'failed' ? 'error' : 'refused'
+    const end = endOfItem(result)
     counts[end] = (counts[end] ?? 0) + 1
   }
   return counts
+}
+
+function endOfItem(result: ItemResult): AnswerEnd {
+  if (result.kind === 'answered') return result.source
+  return result.kind === 'refused' ? 'refused' : endOf(result.failure)
 }
 
 /** The soonest that any of the items that failed may be answered. */

@@ -11,6 +11,9 @@ const labels = {
   cache: ends,
 } as const
 
+/** Whether a client waits for a batch, or its sender can ask again later, as bulk does. */
+const senders = ['client', 'background'] as const
+
 type StatusClass = (typeof labels.status)[number]
 
 /** How many requests ended how: the source of `/stats` and of the request metrics. */
@@ -25,7 +28,7 @@ export class RequestRecord {
   #singlesInLookUps = 0
   readonly #requests: HotCounter<typeof labels>
   readonly #durations: HotHistogram<Pick<typeof labels, 'route' | 'cache'>>
-  readonly #items: HotCounter<{ readonly cache: typeof ends }>
+  readonly #items: HotCounter<{ readonly cache: typeof ends; readonly sender: typeof senders }>
   readonly #memoryHit: { inc(): void }
   readonly #memoryHitDuration: { observeMs(durationMs: number): void }
 
@@ -44,8 +47,8 @@ export class RequestRecord {
     })
     this.#items = metrics.hotCounter({
       name: 'ipfleet_batch_items_total',
-      help: 'Items of batches by where their answer came from.',
-      labels: { cache: ends },
+      help: 'Items of batches by where their answer came from, and by whether a client waits for it.',
+      labels: { cache: ends, sender: senders },
     })
     this.#memoryHit = this.#requests.series({ route: 'lookup', status: '2xx', cache: 'l1' })
     this.#memoryHitDuration = this.#durations.series({ route: 'lookup', cache: 'l1' })
@@ -79,11 +82,11 @@ export class RequestRecord {
     return end
   }
 
-  addItems(items: ItemCounts): void {
+  addItems(items: ItemCounts, sender: (typeof senders)[number]): void {
     for (const end of ends) {
       if (items[end] === undefined) continue
       this.#lookUps[end] += items[end]
-      this.#items.series({ cache: end }).inc(items[end])
+      this.#items.series({ cache: end, sender }).inc(items[end])
     }
   }
 
