@@ -110,6 +110,14 @@ describe('what IPinfo says', () => {
     expect(heard(page)).toMatchObject({ kind: 'failed', code: 'upstream_invalid', again: 'key' })
   })
 
+  test.each([
+    ['120', 120],
+    ['31536000', 3600],
+    ['Fri, 31 Dec 9999 23:59:59 GMT', 3600],
+  ])('an outage for which Retry-After says %s is told to clients for %i seconds', (retryAfter, seconds) => {
+    expect(heard({ status: 503, retryAfter })).toMatchObject({ kind: 'failed', retryAfterSeconds: seconds })
+  })
+
   test.each([500, 502, 503, 504, 529, 599, 999])('%i is a failure of upstream', (status) => {
     const failure = { kind: 'failed', code: 'upstream_failed', status, detail: `status ${status}` }
     expect(heard({ status, body: record })).toEqual(failure)

@@ -83,6 +83,9 @@ function withoutToken(location: string): string {
   return location.replaceAll(/(?<=[?&])token=[^&#]*&?/gi, '').replace(/[?&]$/, '')
 }
 
+/** An outage may be over sooner than its page says, and who holds to that would stay away. */
+const maxOutageSeconds = 3600
+
 /** It may say for how long, in Retry-After: what the body of a page says is no message to clients. */
 function down(status: number, headers: IncomingHttpHeaders): Extract<Reply, { kind: 'failed' }> {
   const seconds = retryAfterSeconds(headers, '', Date.now())
@@ -91,7 +94,7 @@ function down(status: number, headers: IncomingHttpHeaders): Extract<Reply, { ki
     code: 'upstream_failed',
     status,
     detail: `status ${status}`,
-    ...(seconds !== undefined && { retryAfterSeconds: seconds }),
+    ...(seconds !== undefined && { retryAfterSeconds: Math.min(seconds, maxOutageSeconds) }),
   }
 }
 
