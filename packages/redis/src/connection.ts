@@ -95,7 +95,10 @@ function sentinelOptions(access: RedisAccess, { hosts, masterName, tls }: RedisA
 
 function natMapOf({ natMap }: RedisAccess): Pick<RedisOptions, 'natMap'> {
   if (natMap === undefined) return {}
-  const pairs = natMap.split(',').map((pair) => pair.split('=') as [inside: string, outside: string])
+  // ioredis 6.0.0 writes IPv6 without brackets, before a port too.
+  const pairs = natMap
+    .split(',')
+    .map((pair) => pair.replace(/[[\]]/g, '').split('=') as [inside: string, outside: string])
   return {
     natMap: Object.fromEntries(
       pairs.map(([inside, outside]) => {

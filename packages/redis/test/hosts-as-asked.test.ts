@@ -32,3 +32,18 @@ test.each([
   await worker.lpush('list', 'one')
   expect(await popped).toEqual(['list', 'one'])
 })
+
+test('a node of a Cluster that has an IPv6 address is found by a NAT map that writes it in brackets', async () => {
+  const { provider } = await chooseRedisProvider('local')
+  const busPort = String(await freePort())
+  const args = ['--cluster-enabled', 'yes', '--cluster-port', busPort, '--cluster-announce-ip', 'fd00::5']
+  await using opened = new AsyncDisposableStack()
+  const node = opened.adopt(await startTestRedis({ provider, args }), (started) => started.stop())
+  const admin = opened.adopt(await connectAdmin(node.url), (client) => client.disconnect())
+  await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+  const url = node.url.replace('redis:', 'redis+cluster:')
+  const natMap = `[fd00::5]:${node.port}=127.0.0.1:${node.port}`
+  const link = new RedisLink({ url, natMap, name: 'test', timeoutMs: 15_000, needs: ['GET', 'SET'] })
+  opened.defer(() => link.close())
+  await once(link, 'up')
+})
