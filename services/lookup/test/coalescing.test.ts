@@ -145,6 +145,7 @@ describe('the replica that asks for all', () => {
     expect((await late).json()).toEqual(older)
     expect(fleet.fake.callsTo('/9.9.9.9')).toHaveLength(2)
     expect(await observer.dump()).not.toContain('older')
+    await until(async () => cacheStatus(await fleet.ask('/9.9.9.9', { replica: 1 })).includes('detail=l'))
     await fleet.join()
     const elsewhere = await fleet.ask('/9.9.9.9', { replica: 2 })
     expect([cacheStatus(elsewhere), elsewhere.json()]).toEqual([expect.stringContaining('detail=l2'), newer])
