@@ -170,17 +170,20 @@ describe('a refresh in the background', () => {
     const fake = { keys: { 'test-key-1': { monthlyQuota } } }
     const fleet = await startLocalFleet({ redis, fake, keys: ['test-key-1'], env })
     await quotasKnown(fleet)
-    expect((await fleet.ask('/9.9.9.9')).status).toBe(200)
-    expect(await askFresh(fleet, 94)).toEqual(new Map([[200, 94]]))
+    // A load that outlives its lease, as on a machine that stands still, is not kept.
+    await until(async () => cacheStatus(await fleet.ask('/9.9.9.9')).includes('hit'))
+    const left = 95 - fleet.fake.callsTo('/9.9.9.9').length
+    expect(await askFresh(fleet, left)).toEqual(new Map([[200, left]]))
     return fleet
   }
 
   test('leaves a key the last of its quota; a query that a client waits for gets it', async () => {
     await using fleet = await spentFleet(100)
+    const { length: calls } = fleet.fake.callsTo('/9.9.9.9')
     await until(async () => cacheStatus(await fleet.ask('/9.9.9.9')).includes('stale'))
     expect((await fleet.ask('/1.2.3.4')).status).toBe(200)
     expect(cacheStatus(await fleet.ask('/9.9.9.9'))).toContain('stale')
-    expect(fleet.fake.callsTo('/9.9.9.9')).toHaveLength(1)
+    expect(fleet.fake.callsTo('/9.9.9.9')).toHaveLength(calls)
   })
 
   test('uses a key that has more', async () => {
