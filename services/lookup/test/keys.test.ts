@@ -108,7 +108,10 @@ describe('all keys benched', () => {
   test('is the stale answer, marked, where there is one', async () => {
     const env = { SHARED_CACHE_TTL_SECONDS: '1', CACHE_TTL_SECONDS: '1' }
     await using fleet = await startLocalFleet({ redis, replicas: 2, env })
-    const good = await fleet.ask('/9.9.9.9')
+    const good = await until(async () => {
+      const reply = await fleet.ask('/9.9.9.9')
+      return cacheStatus(reply).includes('hit') && reply
+    })
     fleet.fake.behave({ kind: '429-storm', retryAfterSeconds: 60 })
     for (const replica of [0, 1]) {
       const stale = await until(async () => {
