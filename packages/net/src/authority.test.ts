@@ -71,6 +71,7 @@ describe('is no authority:', () => {
     ['NUL behind an address', '127.0.0.1\0:443'],
     ['a line end', 'example.com\r\n:443'],
     ['a line end at the end', 'example.com:443\n'],
+    ['a label of hyphens alone', '-.example.com:443'],
     ['a space', 'exa mple.com:443'],
     ['a tab in front', '\texample.com:443'],
     ['DEL', 'example\u007f.com:443'],

@@ -55,7 +55,7 @@ export type TargetHost = Pick<Target, 'host' | 'isAddress'>
 
 /** Of a name in DNS, without its final dot (RFC 1035 §2.3.4). */
 const maxNameLength = 253
-const label = /^[a-z0-9_-]{1,63}$/
+const label = /^(?!-+$)[a-z0-9_-]{1,63}$/
 
 /**
  * A host as it stands in a request, in the one spelling that lists and look-ups know: lower case, without a final dot,
