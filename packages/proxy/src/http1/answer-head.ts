@@ -84,7 +84,6 @@ class FieldReader {
   transferEncoding: string | undefined
   upgrade: string | undefined
   keepsForMs: number | undefined
-  #logsInConnection = false
 
   constructor(reading: Reading) {
     this.reading = reading
@@ -94,10 +93,6 @@ class FieldReader {
     switch (role) {
       case 'end-to-end':
         this.#fields.push(spelling, value)
-        return
-      case 'www-authenticate':
-        this.#fields.push(spelling, value)
-        this.#logsInConnection ||= connectionSchemes.test(value)
         return
       case 'connection':
         this.#nominated = [...this.#nominated, ...listMembers(value)]
@@ -147,14 +142,12 @@ class FieldReader {
 
   /** RFC 9112 §9.3: `close` wins over whatever else is said. §6.1: HTTP/1.0 knows no chunks, so nothing follows them. */
   keepsAlive(version: '1.0' | '1.1'): boolean {
-    if (this.#nominated.includes('close') || this.#logsInConnection) return false
+    if (this.#nominated.includes('close')) return false
     return version === '1.1' || (this.#nominated.includes('keep-alive') && this.transferEncoding === undefined)
   }
 }
 
 const noNames: readonly string[] = []
-/** With these a server takes all that follows on the connection for the one who has logged in (RFC 4559 §6). */
-const connectionSchemes = /(?:^|,)\s*(?:ntlm|negotiate)\b/i
 /** RFC 2068 §19.7.1.1; Node, Apache, Tomcat and cheroot say it. */
 const keepAliveTimeout = /(?:^|[\s,])timeout=(\d{1,9})(?!\d)/i
 

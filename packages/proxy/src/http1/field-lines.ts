@@ -9,8 +9,6 @@ export type FieldRole =
   | 'transfer-encoding'
   | 'upgrade'
   | 'keep-alive'
-  /** End-to-end; with some schemes it is of the connection all the same. */
-  | 'www-authenticate'
   /** Meant for the next one on the way only, and of no interest to us (RFC 9110 §7.6.1). */
   | 'hop-by-hop'
 
@@ -28,7 +26,6 @@ const roles = new Map<string, FieldRole>([
   ['transfer-encoding', 'transfer-encoding'],
   ['upgrade', 'upgrade'],
   ['keep-alive', 'keep-alive'],
-  ['www-authenticate', 'www-authenticate'],
   ['proxy-connection', 'hop-by-hop'],
   ['te', 'hop-by-hop'],
   ['http2-settings', 'hop-by-hop'],

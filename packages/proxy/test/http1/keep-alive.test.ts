@@ -47,11 +47,6 @@ describe('a connection', () => {
       'chunks come before close',
       'HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n',
     ],
-    ['it may log its user in', 'HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM\r\nContent-Length: 1\r\n\r\na'],
-    [
-      'it has logged its user in',
-      'HTTP/1.1 200 OK\r\nWWW-Authenticate: Basic realm="a", Negotiate oYG=\r\nContent-Length: 1\r\n\r\na',
-    ],
     ['bytes follow the answer', `${okWith('a')}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`],
     [
       'bytes follow the last chunk',
