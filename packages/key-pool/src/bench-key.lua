@@ -5,13 +5,10 @@
   its products; the release before products kept no others. A bench for a product ends the trial of the whole key
   without a result.
 
-  Arguments: a Bench or a HeldBench (key-store.ts), and maxStrikes.
-  Returns how long the first is benched from now, in milliseconds: 0 when it was released after the bench was made.
+  Arguments: a Bench (key-store.ts), and maxStrikes.
+  Returns how long the first is benched from now, in milliseconds.
 ]]
 local product = given.product
-if given.agoMs and number_at(benches_key, given.id .. ':released') >= now - given.agoMs then
-  return '0'
-end
 
 local function bench(id)
   local scope = scope_of(id, product)

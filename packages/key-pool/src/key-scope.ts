@@ -1,13 +1,12 @@
 import { exponentialMs } from '@ipfleet/core/backoff.ts'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import type { Weighted } from '@ipfleet/core/weighted-turns.ts'
-import { type Bench, type BenchReason, type HeldBench, type Lesson, maxStrikes, scopeOf } from './key-store.ts'
+import { type Bench, type BenchReason, type Lesson, maxStrikes, scopeOf } from './key-store.ts'
 
 interface Benched {
   readonly reason: BenchReason
   readonly status: number | undefined
   readonly strikes: number
-  readonly sinceMs: number
   readonly untilMs: number
 }
 
@@ -72,17 +71,16 @@ export class KeyScope implements Weighted {
   }
 
   /** The bench, for handing it on; undefined when it is over. */
-  get running(): HeldBench | undefined {
+  get running(): Bench | undefined {
     if (!this.#bench || this.benchMs <= 0) return undefined
     const { id, product } = this
-    const { reason, status, sinceMs } = this.#bench
+    const { reason, status } = this.#bench
     const durationMs = this.benchMs
     return {
       id,
       ...(product !== undefined && { product }),
       reason,
       durationMs,
-      agoMs: this.#clock.nowMs() - sinceMs,
       ...(status !== undefined && { status }),
     }
   }
@@ -95,10 +93,8 @@ export class KeyScope implements Weighted {
     const earlier = isRunning ? this.strikes : Math.max(this.strikes, strikesOfKey)
     const strikes = Math.min(earlier + (isRunning || isProvisional ? 0 : 1), maxStrikes)
     const forMs = exponentialMs(Math.max(1, strikes), { firstMs: durationMs, maxMs: doublingUpToMs ?? durationMs })
-    const sinceMs = this.#clock.nowMs()
-    const untilMs = sinceMs + forMs
-    const isShorter = before !== undefined && before.untilMs >= untilMs
-    this.#bench = isShorter ? { ...before, strikes } : { reason, status, strikes, sinceMs, untilMs }
+    const untilMs = this.#clock.nowMs() + forMs
+    this.#bench = before && before.untilMs >= untilMs ? { ...before, strikes } : { reason, status, strikes, untilMs }
     this.#trialUntilMs = 0
     this.#learningUntilMs = 0
   }

@@ -4,7 +4,7 @@
   A scope is a key, `<id>`, or a key for one product, `<id>/<product>`. Times are in milliseconds since 1970, by the
   server's clock. Keys and fields are those of the release before: replicas of both work on the same state.
 
-  KEYS[1] the benches: fields <scope>:until, :strikes, :reason, :status, :trial, and <id>:released (when it last was)
+  KEYS[1] the benches: fields <scope>:until, :strikes, :reason, :status, :trial
   KEYS[2] the turns: fields <id>:gained (of round robin), <id>:taken, <id>:overage (units ever taken; those of them that
           its plan did not pay for), <id>:day and <id>:today (the day since 1970, UTC, and units of that day)
   KEYS[3] the quotas: fields <scope>:<source>:left, :limit, :total, :until; the source is account or reply

@@ -76,12 +76,6 @@ export interface Bench {
   readonly isProvisional?: boolean
 }
 
-/** A bench that a replica remembers. */
-export interface HeldBench extends Bench {
-  /** When it was made or heard of: a release since then has ended it. */
-  readonly agoMs: number
-}
-
 /** What keeps a key from one product. */
 export interface ProductState {
   readonly product: string

@@ -3,7 +3,6 @@ import { takeTurn } from '@ipfleet/core/weighted-turns.ts'
 import { KeyScope } from './key-scope.ts'
 import type {
   Bench,
-  HeldBench,
   KeyLimits,
   KeyReturn,
   KeyState,
@@ -128,13 +127,8 @@ export class LocalKeyStore implements KeyStore {
     return ids.map((id) => this.#quotas.of(id))
   }
 
-  /** Ends one bench: the fleet knows that it is over. */
-  endBench({ id, product }: Bench): void {
-    this.#scope(id, product).release()
-  }
-
   /** Benches that still run, for handing them on. */
-  running(): HeldBench[] {
+  running(): Bench[] {
     return [...this.#scopes.values()].flatMap(({ running }) => running ?? [])
   }
 

@@ -1,15 +1,7 @@
 import type { FleetNames } from '@ipfleet/redis/fleet-names.ts'
 import { luaCommand, type LuaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink, RunOptions } from '@ipfleet/redis/redis-link.ts'
-import {
-  type Bench,
-  type HeldBench,
-  type KeyLimits,
-  type KeyState,
-  type KeyStore,
-  type Lesson,
-  maxStrikes,
-} from './key-store.ts'
+import { type Bench, type KeyLimits, type KeyState, type KeyStore, type Lesson, maxStrikes } from './key-store.ts'
 import type { KeyReturn, Taken, TakeOptions } from './key-store.ts'
 import type { KeyQuota, QuotaReport } from './quota.ts'
 
@@ -53,7 +45,7 @@ export class RedisKeyStore implements KeyStore {
     return this.#ask(takeKey, { ...takeArguments(ids, options), onlyAsks: true })
   }
 
-  bench(bench: Bench | HeldBench): Promise<number> {
+  bench(bench: Bench): Promise<number> {
     return this.#tell(benchKey, { ...bench, maxStrikes })
   }
 

@@ -4,15 +4,11 @@
   Arguments: id.
 ]]
 local id = given.id
-local mark = id .. ':released'
--- Before the others are deleted: a hash without fields is gone, and the time for which it is kept with it.
-redis.call('HSET', benches_key, mark, digits(now))
-keep(benches_key, day_ms)
 -- Both hashes are small: some fields for each key and product that is benched or has a quota.
 for _, key in ipairs({ benches_key, quotas_key }) do
   for _, field in ipairs(redis.call('HKEYS', key)) do
     local next_character = string.sub(field, #id + 1, #id + 1)
-    if string.sub(field, 1, #id) == id and (next_character == ':' or next_character == '/') and field ~= mark then
+    if string.sub(field, 1, #id) == id and (next_character == ':' or next_character == '/') then
       redis.call('HDEL', key, field)
     end
   end

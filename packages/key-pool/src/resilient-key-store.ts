@@ -19,8 +19,8 @@ import { keysChannel, type RedisKeyStore } from './redis-key-store.ts'
 /**
  * The fleet's key state while Redis answers, this process's own while it does not. Benches of the whole fleet are
  * remembered locally all along, so that nothing is forgotten when Redis goes; those that still run are published
- * when it returns, unless the key was released meanwhile. So are quotas as they were last read: each replica then counts
- * down for itself, and what they overspend together ends in benches.
+ * when it returns. So are quotas as they were last read: each replica then counts down for itself, and what they
+ * overspend together ends in benches.
  */
 export class ResilientKeyStore implements KeyStore {
   readonly #fleet: RedisKeyStore
@@ -31,8 +31,6 @@ export class ResilientKeyStore implements KeyStore {
     this.#own = own
     void subscriber.subscribe(keysChannel(link.names), (message) => void this.#adopt(message))
     link.on('up', () => void this.#republish())
-    // What was not heard may have been a release.
-    subscriber.onGap(() => void this.#republish())
   }
 
   take(ids: readonly string[], options?: TakeOptions): Promise<Taken> {
@@ -127,9 +125,7 @@ export class ResilientKeyStore implements KeyStore {
 
   async #republish(): Promise<void> {
     try {
-      for (const bench of this.#own.running()) {
-        if ((await this.#fleet.bench(bench)) === 0) this.#own.endBench(bench)
-      }
+      for (const bench of this.#own.running()) await this.#fleet.bench(bench)
     } catch {
       // Gone again; the next `up` tries again.
     }
