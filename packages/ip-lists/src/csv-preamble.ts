@@ -1,4 +1,5 @@
 import { addressNameRank, isBareAddress } from './address-columns.ts'
+import { addressesIn } from './address-text.ts'
 import { maxInputBytes } from './line-inputs.ts'
 
 /** What stands before the rows of a table, and how they are written. */
@@ -74,10 +75,10 @@ export function csvPreamble(head: Buffer): CsvPreamble {
  * rule, and what a client sent may begin with a quote.
  */
 function hasStrayQuotes(lines: readonly string[]): boolean {
-  // The last line may be cut off.
+  // The last line may be cut off, and the one before it within quotes.
   const whole = lines.filter((line) => line.endsWith('\n'))
   const tabs = new Set(whole.map((line) => line.split('\t').length))
-  return tabs.size === 1 && !tabs.has(1) && whole.some((line) => line.split('"').length % 2 === 0)
+  return tabs.size === 1 && !tabs.has(1) && whole.slice(0, -1).some((line) => line.split('"').length % 2 === 0)
 }
 
 /** What is behind the sign of a comment that has as many cells as the row below, if these are names of columns. */
@@ -134,10 +135,19 @@ function titleLines(lines: readonly string[], delimiter: string): number {
   const header = cells.findIndex((names, at) =>
     names.some((name, column) => addressNameRank(name) !== undefined && isBareAddress(cells[at + 1]?.[column] ?? '')),
   )
-  if (header > 0 && !cells.slice(0, header).flat().some(isBareAddress)) return header
-  const isTitle = (line: string): boolean => !line.includes(delimiter) && !line.includes('"')
-  const first = lines.findIndex((line) => !isTitle(line))
+  if (header > 0 && cells.slice(0, header).every((row) => isTitle(row, cells[header] ?? []))) return header
+  const isWhole = (line: string): boolean => !line.includes(delimiter) && !line.includes('"')
+  const first = lines.findIndex((line) => !isWhole(line))
   const rows = lines.slice(first, -1).filter((line) => line.trim() !== '')
   const isTable = rows.length > 1 && rows.every((line) => line.includes(delimiter))
   return first > 0 && first <= 5 && isTable ? first : 0
 }
+
+/** A row with fewer cells of text than the header has, none of which holds an address or names a column of them. */
+function isTitle(row: readonly string[], header: readonly string[]): boolean {
+  const texts = textsOf(row)
+  const isOfTable = texts.some((text) => addressNameRank(text) !== undefined || addressesIn(text).length > 0)
+  return texts.length < textsOf(header).length && !isOfTable
+}
+
+const textsOf = (row: readonly string[]): string[] => row.map((cell) => cell.trim()).filter((cell) => cell !== '')

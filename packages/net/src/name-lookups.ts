@@ -44,16 +44,20 @@ const maxKeepMs = 300_000
 const maxKept = 10_000
 /** More than one client may ask for at a time, so that none shuts the others out with names whose servers are silent. */
 const maxInFlight = 10_000
+/** The system looks up a few at a time: beyond this, a look-up would hardly end in time. */
+const maxInSystem = 1000
 
 /** Looks names up, each once for all concurrent callers, and keeps answers for as long as their records allow. */
 export class NameLookups {
   readonly #deps: NameLookupsDeps
   readonly #inFlight = new Map<string, Promise<Found>>()
+  readonly #maxInFlight: number
   /** Oldest first. */
   readonly #kept = new Map<string, { readonly found: Found; readonly untilMs: number }>()
 
   constructor(deps: NameLookupsDeps) {
     this.#deps = deps
+    this.#maxInFlight = deps.lookUp === systemLookUp ? maxInSystem : maxInFlight
   }
 
   /** Canonical, without repetitions, at least one. A promise only if the name must be looked up. Never rejects. */
@@ -61,7 +65,7 @@ export class NameLookups {
     const kept = this.#kept.get(name)
     if (kept !== undefined && this.#deps.clock.nowMs() < kept.untilMs) return kept.found
     const inFlight = this.#inFlight.get(name)
-    if (inFlight === undefined && this.#inFlight.size >= maxInFlight) return unresolved('EAI_AGAIN')
+    if (inFlight === undefined && this.#inFlight.size >= this.#maxInFlight) return unresolved('EAI_AGAIN')
     return within(this.#deps.timeoutMs, inFlight ?? this.#start(name)).then((found) => found ?? late)
   }
 

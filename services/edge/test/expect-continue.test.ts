@@ -116,18 +116,22 @@ describe('a refusal of the edge comes without the body and without the backend:'
 describe('when nothing comes any more,', () => {
   const server = 'body_timeout_seconds = 0.5'
 
-  test('a backend that has said nothing is to blame, not the client that waits for it', async () => {
+  test.each([
+    ['nothing', ''],
+    ['no more than 103', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'],
+  ])('it is 504 where the backend has said %s, and no reason to leave that backend out', async (_what, said) => {
     const upstreams = 'answer_timeout_seconds = 2'
     await using impatient = await startEdge({ backends: [backend.port], server, upstreams })
     client = await Wire.to(impatient.port)
     client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
-    await backend.accept()
-    expect(await client.saw('\r\n\r\n')).toMatch(/^HTTP\/1\.1 504 /)
+    const silent = await backend.accept()
+    if (said !== '') silent.write(said)
+    await client.saw(/^HTTP\/1\.1 504 /m)
     client.destroy()
     client = await Wire.to(impatient.port)
     client.write('GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
     await client.ended
-    expect(client.text).toMatch(/^ipfleet_edge_backend_requests_total\{backend="[^"]+",end="failed"\} 1$/m)
+    expect(client.text).toMatch(/^ipfleet_edge_backend_requests_total\{backend="[^"]+",end="unknown"\} 1$/m)
   })
 
   test('a client that was told to go on is', async () => {

@@ -10,6 +10,9 @@ export class AwaitedStatus implements ExchangeHandler {
 
   constructor(part: 'head' | 'whole', signal: AbortSignal) {
     this.#part = part
+    // Who fails to ask awaits nothing.
+    this.#told.promise.catch(() => {})
+    if (signal.aborted) this.#told.reject(signal.reason)
     signal.addEventListener('abort', () => this.#told.reject(signal.reason))
   }
 

@@ -247,7 +247,7 @@ export class UpstreamConnection {
   }
 
   readonly #onDrain = (): void => {
-    if (this.#phase === 'sending') this.#deadlineMs = Infinity
+    if (this.#phase === 'sending' && !this.#isAskedToGoOn) this.#deadlineMs = Infinity
     this.#exchange?.tell((handler) => handler.drained())
   }
 
@@ -285,7 +285,7 @@ export class UpstreamConnection {
   }
 
   #interim({ status, reason, fields }: AnswerHead): void {
-    this.#bodyGoesOn()
+    if (status === 100) this.#bodyGoesOn()
     this.#exchange?.tell((handler) => handler.interim(status, reason, fields))
   }
 

@@ -45,6 +45,11 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
     if (this.#upload) deps.stalls.add(this)
   }
 
+  /** Whether the client may still wait for the server to say 100. */
+  protected get awaitsGo(): boolean {
+    return this.#upload?.awaitsGo === true
+  }
+
   /** The fields of an answer as the client gets them. */
   protected abstract answerFields(head: AnswerHead): RawFields
   /** No answer has begun, so that another server may be asked, or the client refused. */
@@ -151,7 +156,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
   }
 
   interim(status: number, _reason: string, fields: RawFields): void {
-    this.#upload?.go()
+    if (status === 100) this.#upload?.go()
     this.client.answer.interim(status, fields)
   }
 

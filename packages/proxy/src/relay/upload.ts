@@ -112,7 +112,12 @@ export class Upload {
     this.#heldSinceMs ??= performance.now()
   }
 
-  /** The server has said something, or the client has not waited for it. */
+  /** Whether the client may still wait to be told to go on. */
+  get awaitsGo(): boolean {
+    return this.#awaitsGo
+  }
+
+  /** The server has said so, or answered, or the client has not waited for it. */
   go(): void {
     if (!this.#awaitsGo) return
     this.#awaitsGo = false

@@ -100,7 +100,7 @@ test.each([
   ['http://::1', refused],
   ['http://0x7f.1', refused],
   ['http://2130706433', refused],
-  ['http://-a', refused],
+  ['http://-', refused],
   ['http://a..b', refused],
   ['http://', refused],
   ['ftp://a', refused],

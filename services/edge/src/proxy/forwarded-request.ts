@@ -125,7 +125,9 @@ export class ForwardedRequest extends ProxiedRequest implements Hedgeable {
     this.#deps.hedges.delete(this)
     this.#fault = fault
     this.#wasSeen ||= !fault.unsent
-    this.#release(this.#attempt, blamesBackend(fault) ? 'failed' : 'unknown')
+    // Some backends say 100 only when they read the body, and a client may announce one that it never sends.
+    const isExcused = fault.kind === 'silent' && this.awaitsGo
+    this.#release(this.#attempt, blamesBackend(fault) && !isExcused ? 'failed' : 'unknown')
     this.#attempt = undefined
     const next = mayRetry(fault, this.#context.method, this.hasBody) ? this.#nextBackend(fault) : undefined
     if (next) {

@@ -143,7 +143,7 @@ const untilAborted = { answerTimeoutMs: Infinity, idleTimeoutMs: Infinity }
 
 /** Node 26 refuses an address as the name of a server (RFC 6066 §3). */
 async function tlsOver(socket: Socket, host: string, signal: AbortSignal): Promise<Socket> {
-  const secured = connectTls({ socket, host, servername: isIP(host) === 0 ? host : '' })
+  const secured = connectTls({ socket, host, servername: isIP(host) === 0 ? host : '', ALPNProtocols: ['http/1.1'] })
   try {
     await once(secured, 'secureConnect', { signal })
     return secured
