@@ -57,7 +57,8 @@ export function csvPreamble(head: Buffer): CsvPreamble {
   const titles = header === undefined ? titleLines(rest, delimiter) : 0
   const skipped = lines.slice(0, at + titles).join('').length
   const named = header === undefined && titles === 0 ? namesInComment(lines[at - 1], rest[0], delimiter).length : 0
-  const table = lines.slice(at + titles).join('')
+  const ownLines = lines.slice(at + titles)
+  const table = ownLines.join('')
   const skipsBlanks = /[,;|]/.test(delimiter) && blankAndQuote.test(table)
   return {
     delimiter,
@@ -65,7 +66,7 @@ export function csvPreamble(head: Buffer): CsvPreamble {
     header,
     hasComments,
     skipsBlanks,
-    isQuoted: header === undefined && !(delimiter === '\t' && hasStrayQuotes(lines.slice(at + titles))),
+    isQuoted: header === undefined && !(delimiter === '\t' && hasStrayQuotes(ownLines)),
     isBackslashed: (delimiter === ' ' ? backslashBetweenBlanks : backslashAndQuote).test(table),
   }
 }

@@ -1,3 +1,5 @@
+import { errorCode } from '@ipfleet/core/error-code.ts'
+
 /**
  * Why an exchange failed, by what is known of the request's fate:
  *
@@ -23,6 +25,11 @@ export class UpstreamFault extends Error {
     super(message, cause === undefined ? undefined : { cause })
     this.kind = kind
     this.limit = limit
+  }
+
+  /** For people: the code of what caused it (`ECONNREFUSED`), or else the message. */
+  get reason(): string {
+    return errorCode(this.cause) ?? this.message
   }
 
   /** Whether the server cannot have seen the request. */

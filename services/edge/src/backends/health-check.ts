@@ -1,5 +1,4 @@
 import { abortAfter } from '@ipfleet/core/abort-after.ts'
-import { errorCode } from '@ipfleet/core/error-code.ts'
 import { AwaitedStatus } from '@ipfleet/proxy/http1/awaited-status.ts'
 import { Exchange } from '@ipfleet/proxy/http1/exchange.ts'
 import type { UpstreamTarget } from '@ipfleet/proxy/http1/exchange-types.ts'
@@ -18,8 +17,8 @@ export interface HealthProbe {
 export type HealthVerdict =
   | { readonly kind: 'good' }
   /**
-   * `reason`: for people: `answered 503`, `ECONNREFUSED`, `no answer within 2000 ms`, or what was wrong with the answer. `isSilent`: there was no answer in
-   * time, which proves little.
+   * `reason`: for people: `answered 503`, `ECONNREFUSED`, `no answer within 2000 ms`, or what was wrong with the answer.
+   * `isSilent`: there was no answer in time, which proves little.
    */
   | { readonly kind: 'bad'; readonly reason: string; readonly isSilent?: true }
 
@@ -38,12 +37,8 @@ export const checkHealth: HealthCheck = async (question, signal) => {
     return status >= 200 && status < 300 ? { kind: 'good' } : { kind: 'bad', reason: `answered ${status}` }
   } catch (error) {
     if (deadline.aborted) return { kind: 'bad', reason: `no answer within ${timeoutMs} ms`, isSilent: true }
-    return { kind: 'bad', reason: error instanceof UpstreamFault ? reasonOf(error) : 'failed' }
+    return { kind: 'bad', reason: error instanceof UpstreamFault ? error.reason : 'failed' }
   }
-}
-
-function reasonOf({ cause, message }: UpstreamFault): string {
-  return errorCode(cause) ?? message
 }
 
 /** Reads the answer as those to clients are read: what they can get is good, and what is refused them is bad. */

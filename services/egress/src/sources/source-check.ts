@@ -80,10 +80,9 @@ async function checkAddress({ address, family }: Source, url: URL, signal: Abort
     await once(socket, 'connect', { signal })
     return await answerVerdict(url, socket, signal)
   } catch (error) {
-    const code = errorCode(error instanceof UpstreamFault ? error.cause : error) ?? 'UNKNOWN'
+    const reason = error instanceof UpstreamFault ? error.reason : (errorCode(error) ?? 'UNKNOWN')
     // The address was there a moment ago: from `connect` this means that it has no free port for the target.
-    if (shortages.has(code) || code === 'EADDRNOTAVAIL') return { kind: 'unknown' }
-    return { kind: 'failed', reason: error instanceof UpstreamFault && code === 'UNKNOWN' ? error.message : code }
+    return shortages.has(reason) || reason === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason }
   } finally {
     socket.on('error', () => {}).destroy()
   }
