@@ -64,6 +64,22 @@ test.each([
   ['what a report says first', 'By,me,\nOn,5,\nn,Client IP,x\n1,8.8.8.8,2\n', { delimiter: ',', bytes: 13 }],
   ['a first row without an address', 'n,ip\n1,-\n2,8.8.8.8\n', { delimiter: ',', bytes: 0 }],
   ['tabs, and a quote in a cell', 'ip\tua\n8.8.8.8\t"x\n9.9.9.9\ty"\n', { delimiter: '\t', bytes: 0, isQuoted: false }],
+  [
+    'tabs, and a quote that is not closed',
+    'ip\tua\n8.8.8.8\t"x\n9.9.9.9\ty\n',
+    { delimiter: '\t', bytes: 0, isQuoted: false },
+  ],
+  [
+    'tabs, and a tab behind a line end in quotes',
+    'ip\tua\n8.8.8.8\t"x\ny\tz"\n9.9.9.9\tz\n',
+    { delimiter: '\t', bytes: 0 },
+  ],
+  ['tabs, and a quote within a cell', '"ip"\tua\n"8.8.8.8"\t5" x\n"9.9.9.9"\ty\n', { delimiter: '\t', bytes: 0 }],
+  [
+    'tabs and backslashes, as R writes them',
+    '"ip"\t"n"\n"8.8.8.8"\t"5\\" x"\n"9.9.9.9"\t"y"\n',
+    { delimiter: '\t', bytes: 0, isBackslashed: true },
+  ],
   ['tabs, and a line end in quotes', 'ip\tua\n8.8.8.8\t"x\ny"\n', { delimiter: '\t', bytes: 0 }],
   ['tabs in quotes', 'ip\tua\n8.8.8.8\t"x\ty"\n', { delimiter: '\t', bytes: 0 }],
   ['nothing', '', { delimiter: ',', bytes: 0 }],

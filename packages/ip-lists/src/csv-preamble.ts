@@ -71,15 +71,19 @@ export function csvPreamble(head: Buffer): CsvPreamble {
   }
 }
 
+/** A cell in quotes, which may go on over lines or to the end. */
+const quotedCell = /(?<=^|[\t\n])"(?:[^"]|""|(?<=\\)"(?! *[\t\r\n]))*(?:"|$)/g
+
 /**
- * Whether lines are whole rows though a cell in one of them opens quotes: programs that write tabs quote nothing as a
- * rule, and what a client sent may begin with a quote.
+ * Whether a cell that opens quotes would swallow rows, of as many cells as all and with an address: programs that write
+ * tabs quote nothing as a rule, and what a client sent may begin with a quote.
  */
 function hasStrayQuotes(lines: readonly string[]): boolean {
-  // The last line may be cut off, and the one before it within quotes.
+  // The last line may be cut off.
   const whole = lines.filter((line) => line.endsWith('\n'))
-  const tabs = new Set(whole.map((line) => line.split('\t').length))
-  return tabs.size === 1 && !tabs.has(1) && whole.slice(0, -1).some((line) => line.split('"').length % 2 === 0)
+  const widths = new Set(whole.map((line) => line.split('\t').length))
+  const cells = whole.join('').match(quotedCell) ?? []
+  return widths.size === 1 && !widths.has(1) && cells.some((cell) => addressesIn(cell.replace(/^.*/, '')).length > 0)
 }
 
 /** What is behind the sign of a comment that has as many cells as the row below, if these are names of columns. */
