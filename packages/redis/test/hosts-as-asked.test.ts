@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { chooseRedisProvider } from '@ipfleet/testing/redis-provider-choice.ts'
+import { RespClient } from '@ipfleet/testing/resp-client.ts'
 import { freePort } from '@ipfleet/testing/service-process-port.ts'
 import { startTestRedis } from '@ipfleet/testing/test-redis.ts'
 import { until } from '@ipfleet/testing/until.ts'
@@ -32,6 +34,63 @@ test.each([
   await worker.lpush('list', 'one')
   expect(await popped).toEqual(['list', 'one'])
 })
+
+/** Loopback, but not where `localhost` leads. */
+const away = '127.0.0.2'
+
+test.each(['ASK', 'MOVED'])(
+  'a node that %s tells by its port alone is where the telling one was asked',
+  async (redirection) => {
+    await using opened = new AsyncDisposableStack()
+    const { provider } = await chooseRedisProvider('local')
+    const node = async (port: number) => {
+      const busPort = String(await freePort())
+      const cluster = [
+        '--cluster-enabled',
+        'yes',
+        '--cluster-port',
+        busPort,
+        '--bind',
+        away,
+        '--cluster-announce-ip',
+        away,
+      ]
+      const args = [...cluster, '--cluster-preferred-endpoint-type', 'unknown-endpoint']
+      opened.adopt(await startTestRedis({ provider, port, args }), (started) => started.stop())
+      const url = `redis://${away}:${port}`
+      const client = opened.adopt(await RespClient.connect(url), (connected) => connected.close())
+      return { url, port, busPort, client, id: String(await client.call('CLUSTER', 'MYID')) }
+    }
+    const [from, to] = [await node(await freePort()), await node(await freePort())]
+    // Another Redis, which must not be sent what is for the node.
+    let misled = 0
+    const stranger = opened.adopt(createServer(), (server) => void server.close())
+    stranger.on('connection', (socket) => {
+      misled += 1
+      socket.destroy()
+    })
+    await once(stranger.listen(to.port, '127.0.0.1'), 'listening')
+    await from.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await from.client.call('CLUSTER', 'MEET', away, String(to.port), to.busPort)
+    for (const { client } of [from, to]) {
+      await until(async () => String(await client.call('CLUSTER', 'INFO')).includes('cluster_known_nodes:2'))
+      await until(async () => String(await client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
+    }
+    const url = from.url.replace('redis:', 'redis+cluster:')
+    const link = new RedisLink({ url, name: 'test', timeoutMs: 15_000 })
+    opened.defer(() => link.close())
+    await once(link, 'up')
+
+    const slot = String(await from.client.call('CLUSTER', 'KEYSLOT', 'k'))
+    await to.client.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id)
+    await from.client.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id)
+    if (redirection === 'MOVED') {
+      for (const { client } of [to, from]) await client.call('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
+    }
+    expect(await link.run((client) => client.set('k', 'v'))).toBe('OK')
+    expect(misled).toBe(0)
+  },
+)
 
 test('a node of a Cluster that has an IPv6 address is found by a NAT map that writes it in brackets', async () => {
   const { provider } = await chooseRedisProvider('local')
