@@ -7,6 +7,8 @@ export interface Standing {
   readonly remaining: number
   /** Until the window turns, or the bucket is full. */
   readonly resetMs: number
+  /** It is what is left of this process's share: others who count together have their own. */
+  readonly isShare?: true
 }
 
 export type Decision =

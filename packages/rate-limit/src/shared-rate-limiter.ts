@@ -121,7 +121,7 @@ export class SharedRateLimiter implements PromptRateLimiter {
 
   #spendOwn({ name, policy }: CountedSubject, spending: Spending): Decision {
     const decision = this.#own.spend(name, shareOf(policy, this.#options.members()), spending)
-    return { ...decision, limit: limitOf(policy) }
+    return { ...decision, limit: limitOf(policy), isShare: true }
   }
 
   #subject(name: string, policy: Policy): CountedSubject {

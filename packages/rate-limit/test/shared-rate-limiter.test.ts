@@ -6,7 +6,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import { startTestRedis, type TestRedis } from '@ipfleet/testing/test-redis.ts'
 import type { Policy } from '../src/policy.ts'
+import type { Decision } from '../src/rate-limiter.ts'
 import { RedisCounter } from '../src/redis-counter.ts'
+import type { Unanswered } from '../src/shared-counter.ts'
 import { SharedRateLimiter, type SharedRateLimiterOptions } from '../src/shared-rate-limiter.ts'
 import { counting } from './counting.ts'
 import { fleetLink, whenDown, whenUp } from './fleet-link.ts'
@@ -128,6 +130,17 @@ describe('one of the fleet', () => {
 })
 
 describe('while Redis is away', () => {
+  test('a share is told as one, also when the counter is not known to be away yet', async () => {
+    const whole = { kind: 'allowed', limit: 40, remaining: 40, resetMs: 1000 } as const
+    let answer: Decision | Unanswered = whole
+    const counter = { up: true, onUp: () => () => {}, spend: async () => answer }
+    const limiter = new SharedRateLimiter(counter, { members: () => 4 })
+    expect(await limiter.check('subject', window(40))).toEqual(whole)
+    answer = { kind: 'unanswered', mayBeCounted: false }
+    expect(await limiter.check('subject', window(40))).toMatchObject({ remaining: 10, isShare: true })
+    await limiter.close()
+  })
+
   test('each keeps to its share, and tells on return what it has let through', async () => {
     const own = await startTestRedis()
     const link = await fleetLink(own.url, 'away', 3000)

@@ -50,8 +50,7 @@ function fleetLimiters(link: RedisLink, service: string): BudgetLimiters {
     await Promise.all([requests.close(), units.close()])
     await size.close()
   }
-  // While Redis is away what is left is this process's share already.
-  return { requests, units, members: () => (link.up ? size.count : 1), close }
+  return { requests, units, members: () => size.count, close }
 }
 
 /** By verdict only: clients are not a closed set of labels. */

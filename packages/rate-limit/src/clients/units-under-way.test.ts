@@ -7,12 +7,14 @@ import { type Entry, UnitsUnderWay } from './units-under-way.ts'
 
 let left: number
 let members: number
+let isShare: boolean
 let clock: ManualClock
 let underWay: UnitsUnderWay
 beforeEach(() => {
   jest.useFakeTimers({ doNotFake: ['setImmediate'] })
   left = 10
   members = 1
+  isShare = false
   clock = manualClock()
   underWay = new UnitsUnderWay(() => members, clock)
 })
@@ -21,7 +23,7 @@ afterEach(() => {
 })
 
 const check = async (): Promise<Decision> => {
-  const standing = { limit: 10, remaining: left, resetMs: 1000 }
+  const standing = { limit: 10, remaining: left, resetMs: 1000, ...(isShare && { isShare }) }
   return left > 0 ? { kind: 'allowed', ...standing } : { kind: 'limited', retryAfterMs: 1000, ...standing }
 }
 
@@ -89,6 +91,14 @@ test('of several processes each takes its part, and one request at the least', a
   end(0)
   await settled()
   expect(requests.kinds).toEqual(allowed(3))
+})
+
+test('what is this process’s share already is not divided again', async () => {
+  members = 4
+  isShare = true
+  const requests = enter(12)
+  await settled()
+  expect(requests.kinds).toEqual(allowed(10))
 })
 
 test('what may cost more than there is goes alone', async () => {

@@ -103,7 +103,8 @@ export class UnitsUnderWay {
     if (decision.kind === 'limited') return { decision, isOver: true }
     // What has ended since it was asked what is left may not be counted in the answer.
     const units = gate.units + gate.endedUnits - endedUnits
-    const isIn = units === 0 || units + maxUnits <= decision.remaining / this.#members()
+    const parts = decision.isShare ? 1 : this.#members()
+    const isIn = units === 0 || units + maxUnits <= decision.remaining / parts
     if (isIn) gate.units += maxUnits
     return { decision, isOver: isIn }
   }
