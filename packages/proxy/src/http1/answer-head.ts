@@ -142,7 +142,7 @@ class FieldReader {
 
   /** RFC 9112 §9.3: `close` wins over whatever else is said. §6.1: HTTP/1.0 knows no chunks, so nothing follows them. */
   keepsAlive(version: '1.0' | '1.1'): boolean {
-    if (this.#nominated.includes('close')) return false
+    if (this.#nominated.includes('close') || this.keepsForMs === 0) return false
     return version === '1.1' || (this.#nominated.includes('keep-alive') && this.transferEncoding === undefined)
   }
 }

@@ -114,6 +114,14 @@ describe('a connection that its server keeps for a while', () => {
     },
   )
 
+  test('for no time at all is not used by a request that waits for one', async () => {
+    const pool = upstream.pool({ maxConnections: 1 })
+    upstream.server.answerAll(() => kept('Keep-Alive: timeout=0'))
+    const both = [ask(pool, '/1'), ask(pool, '/2')]
+    for (const { heard } of both) expect((await heard.over).body).toBe('a')
+    expect(upstream.server.peers).toHaveLength(2)
+  })
+
   test.each(['Keep-Alive: timeout=600', 'Keep-Alive: timeout=x', 'Keep-Alive: max=1', 'Keep-Alive: xtimeout=0'])(
     'is used meanwhile, and by what the last answer says: %s',
     async (field) => {
