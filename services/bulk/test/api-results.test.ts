@@ -322,6 +322,15 @@ describe('by ranges', () => {
     expect(answer.json().error.title).toBe('Range not satisfiable')
   })
 
+  test('who has all of it gets no part of it', async () => {
+    const { id, all } = await completed(3)
+    const tag = `"${id}-ndjson"`
+    for (const range of ['bytes=5-', `bytes=${Buffer.byteLength(all)}-`]) {
+      expect((await part(id, range, { 'if-none-match': `"other", ${tag}` })).status).toBe(304)
+    }
+    expect((await part(id, 'bytes=5-', { 'if-none-match': '"other"' })).status).toBe(206)
+  })
+
   test.each(['bytes=2-1', 'bytes=0-1,5-6', 'lines=1-', 'bytes=x-'])('%s is all', async (range) => {
     const { id, all } = await completed(3)
     const answer = await part(id, range)

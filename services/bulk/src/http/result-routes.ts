@@ -81,8 +81,9 @@ async function send(answer: Answer): Promise<void> {
   const gzip = range === undefined && req.acceptsEncodings(['gzip', 'identity']) === 'gzip'
   const tag = tagOf(job, asked, gzip)
   if (tag !== undefined) res.set('ETag', tag)
-  if (range) await sendRange(answer, range)
-  else if (req.fresh) res.status(304).end()
+  // Before the range: what the client has, it has all of (RFC 9110 §13.2.2).
+  if (req.fresh) res.status(304).end()
+  else if (range) await sendRange(answer, range)
   else await sendLines(answer, gzip)
 }
 
