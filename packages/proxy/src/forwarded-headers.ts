@@ -1,12 +1,13 @@
 import { formatTraceparent, parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { AnswerHead } from './http1/exchange-types.ts'
+import { logsInConnection } from './http1/connection-login.ts'
 import { fieldsWhere, isNamed } from './http1/raw-fields.ts'
 
 /** Takes down what a field says. */
 type Note = (to: ForwardedHeaders, value: string) => void
 
 /** `dropped`: for this hop only, or never to be believed: it is left out, and set anew where it is wanted. */
-type Role = 'passed' | 'dropped' | 'connection' | 'cookie' | Note
+type Role = 'passed' | 'dropped' | 'connection' | 'cookie' | 'authorization' | Note
 
 const noteHost: Note = (to, value) => (to.host = value)
 
@@ -16,6 +17,7 @@ const roles = new Map<string, Role>([
   [':authority', noteHost],
   ['connection', 'connection'],
   ['cookie', 'cookie'],
+  ['authorization', 'authorization'],
   ['content-length', (to, value) => (to.contentLength = value)],
   ['transfer-encoding', (to) => (to.chunked = true)],
   ['te', (to, value) => (to.takesTrailers ||= /(?:^|,)\s*trailers\s*(?:,|$)/i.test(value))],
@@ -83,6 +85,8 @@ export class ForwardedHeaders {
   /** The protocol that the client offers to switch to, if Connection says so as well. */
   upgrade: string | undefined
   expectsContinue = false
+  /** Whether its credentials are for the connection that it is sent on. */
+  logsInConnection = false
   /** How often an OPTIONS or TRACE may still be passed on (RFC 9110 §7.6.2); of other methods it is kept as it is. */
   maxForwards: string | undefined
   via: string | undefined
@@ -103,7 +107,8 @@ export class ForwardedHeaders {
       const name = raw[index] ?? ''
       const value = raw[index + 1] ?? ''
       const role = roleOf(name)
-      if (role === 'passed') this.lines += `${name}: ${value}\r\n`
+      if (role === 'authorization') this.logsInConnection ||= logsInConnection(value)
+      if (role === 'passed' || role === 'authorization') this.lines += `${name}: ${value}\r\n`
       else if (role === 'connection') connection = joined(connection, value, ', ')
       // HTTP/2 clients send one field for each cookie (RFC 9113 §8.2.3).
       else if (role === 'cookie') cookies = joined(cookies, value, '; ')

@@ -1,5 +1,6 @@
 import { spread } from '@ipfleet/core/spread.ts'
-import { type ConnectionTimeouts, UpstreamConnection } from './upstream-connection.ts'
+import type { ConnectionTimeouts } from './connection-timeouts.ts'
+import { UpstreamConnection } from './upstream-connection.ts'
 import { Exchange } from './exchange.ts'
 import { lookRegularly } from '@ipfleet/core/look-regularly.ts'
 import { type BusyLimit, UpstreamFault } from './upstream-fault.ts'

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
-import { type ExchangeTimeouts, UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts'
+import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts'
+import type { ExchangeTimeouts } from './connection-timeouts.ts'
 import { Exchange } from './exchange.ts'
 import { DeadlineWatch } from '@ipfleet/core/deadline-watch.ts'
 import { UpstreamFault } from './upstream-fault.ts'

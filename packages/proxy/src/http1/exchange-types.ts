@@ -27,6 +27,8 @@ export interface UpstreamRequest {
   /** The protocol to switch to, such as `websocket`. */
   readonly upgrade?: string | undefined
   readonly takesTrailers?: boolean
+  /** Whether its credentials are for the connection, which is then no other client's. */
+  readonly logsInConnection?: boolean
   /** The client that the request is of: clients share the connections. Undefined: no client, and no share. */
   readonly client?: string | undefined
   /** Known to last: it takes a slot for long exchanges if there is one. */

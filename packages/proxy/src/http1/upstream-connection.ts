@@ -2,6 +2,8 @@ import type { Socket } from 'node:net'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import { AnswerReader, type AnswerSink } from './answer-reader.ts'
 import { BodyWrites } from './body-writes.ts'
+import { asksForFurtherStep } from './connection-login.ts'
+import type { ConnectionTimeouts } from './connection-timeouts.ts'
 import type { Exchange } from './exchange.ts'
 import { UpstreamFault, type UpstreamFaultKind } from './upstream-fault.ts'
 import type { ParsedHead } from './answer-head.ts'
@@ -28,19 +30,6 @@ export interface ConnectionOwner {
 export interface ConnectionLease {
   readonly client: string | undefined
   readonly isLong: boolean
-}
-
-export interface ExchangeTimeouts {
-  /** From the end of the request to the head of the answer. */
-  readonly answerTimeoutMs: number
-  /** Between two parts of the answer's body. */
-  readonly idleTimeoutMs: number
-}
-
-export interface ConnectionTimeouts extends ExchangeTimeouts {
-  readonly connectTimeoutMs: number
-  /** How long an idle connection is kept. Must be shorter than the server keeps it. */
-  readonly keepAliveMs: number
 }
 
 type Phase =
@@ -74,6 +63,8 @@ export class UpstreamConnection {
   #isAskedToGoOn = false
   /** How long the server keeps it idle, by its last answer. */
   #keptMs = Infinity
+  /** Whether its server may take all that follows for the client of its last exchange. */
+  #isLoggedIn = false
 
   private constructor(socket: Socket, exchange: Exchange, owner: ConnectionOwner) {
     this.#owner = owner
@@ -293,6 +284,7 @@ export class UpstreamConnection {
     const exchange = this.#exchange
     if (exchange === undefined) return
     this.#keptMs = head.keepsForMs ?? Infinity
+    this.#isLoggedIn = exchange.request.logsInConnection === true && !asksForFurtherStep(head)
     if (whole !== undefined) this.#settle(exchange, isReusable && rest.length === 0)
     else {
       this.#enter('receiving')
@@ -312,7 +304,8 @@ export class UpstreamConnection {
   #settle(exchange: Exchange, isReusable: boolean): void {
     this.#exchange = undefined
     exchange.end()
-    if (!isReusable || !exchange.finished || this.#writes?.failed || this.#socket.writableLength > 0) {
+    const isSettled = exchange.finished && !this.#writes?.failed && this.#socket.writableLength === 0
+    if (!isReusable || !isSettled || this.#isLoggedIn) {
       this.#leave()
       this.#socket.destroy()
       return

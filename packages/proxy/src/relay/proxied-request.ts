@@ -113,6 +113,7 @@ export abstract class ProxiedRequest implements HedgedRequest, AnswerListener, W
       expectsContinue: fields.expectsContinue,
       upgrade: upgrade && fields.upgrade,
       takesTrailers: fields.takesTrailers,
+      logsInConnection: fields.logsInConnection,
       client: this.client.subject,
       isLong: this.#upload?.isSlow === true,
     }

@@ -1,7 +1,7 @@
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { REQUEST_ID } from '@ipfleet/http-server/request-id.ts'
 import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
-import type { ExchangeTimeouts } from '@ipfleet/proxy/http1/upstream-connection.ts'
+import type { ExchangeTimeouts } from '@ipfleet/proxy/http1/connection-timeouts.ts'
 import type { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { AnswerHead } from '@ipfleet/proxy/http1/exchange-types.ts'
 import { fieldOf, type RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
