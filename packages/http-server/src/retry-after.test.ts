@@ -13,6 +13,7 @@ describe('Retry-After', () => {
     ['more than thirty years', '99999999999', undefined],
     ['a date', 'Mon, 05 Jan 2026 12:01:30 GMT', 90],
     ['a date of the obsolete form', 'Monday, 05-Jan-26 12:01:30 GMT', 90],
+    ['a date of asctime', 'Mon Jan  5 12:01:30 2026', 90],
     ['a date in the past', 'Mon, 05 Jan 2026 11:00:00 GMT', 0],
     ['no such date', 'Mon, 55 Jan 2026 11:00:00 GMT', undefined],
     ['negative', '-5', undefined],

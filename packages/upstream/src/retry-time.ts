@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { httpDateMs, retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
+import { httpDateMs } from '@ipfleet/core/http-date.ts'
+import { retryAfterMs } from '@ipfleet/http-server/retry-after.ts'
 
 /** No quota is longer than a month; a date beyond is of something else. */
 const maxSeconds = 32 * 86_400
@@ -7,7 +8,7 @@ const secondsOf: Readonly<Record<string, number>> = { second: 1, minute: 60, hou
 
 /** By the clock that a reply's dates are of, its sender's, or else by ours. In milliseconds since 1970. */
 export function sentAtMs({ date = '' }: IncomingHttpHeaders, wallClockMs: number): number {
-  const sentMs = httpDateMs(date)
+  const sentMs = httpDateMs(date, wallClockMs)
   return Number.isNaN(sentMs) ? wallClockMs : sentMs
 }
 

@@ -19,6 +19,8 @@ test.each([
   ['s-maxage goes before max-age', { 'cache-control': 'max-age=60, s-maxage=5' }, { maxFreshMs: 5000 }],
   ['a max-age that is none', { 'cache-control': 'max-age=soon' }, { maxFreshMs: 0 }],
   ['Expires', { expires: 'Sun, 29 Nov 2026 12:01:00 GMT' }, { maxFreshMs: 60_000 }],
+  ['Expires in the form of asctime', { expires: 'Sun Nov 29 12:01:00 2026' }, { maxFreshMs: 60_000 }],
+  ['an Expires that is no date of HTTP', { expires: '2026-11-29 12:01:00' }, { maxFreshMs: 0 }],
   [
     'Expires by the clock of the sender',
     { expires: 'Sun, 29 Nov 2026 11:01:00 GMT', date: 'Sun, 29 Nov 2026 11:00:00 GMT' },

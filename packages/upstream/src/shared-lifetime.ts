@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { httpDateMs } from '@ipfleet/core/http-date.ts'
 import { sentAtMs } from './retry-time.ts'
 
 /** What upstream says of keeping its answer. Nothing, as IPinfo does: the settings decide. */
@@ -33,7 +34,7 @@ export function sharedLifetime(headers: IncomingHttpHeaders, nowMs: number): Sha
   // A lifetime that cannot be read is over (§4.2.1).
   if (maxAge !== undefined) return { maxFreshMs: Math.max(0, secondsIn(maxAge) * 1000 - ageMs) }
   if (expires === undefined) return {}
-  const lifeMs = Date.parse(expires) - sentAtMs(headers, nowMs) - ageMs
+  const lifeMs = httpDateMs(expires, nowMs) - sentAtMs(headers, nowMs) - ageMs
   return { maxFreshMs: lifeMs > 0 ? lifeMs : 0 }
 }
 
