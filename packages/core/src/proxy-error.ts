@@ -54,6 +54,7 @@ const kinds = {
   request_timeout: [408, 'debug', 'Request timeout', 'The request did not arrive in time'],
   payload_too_large: [413, 'info', 'Payload too large', 'The body is over the limit'],
   uri_too_long: [414, 'debug', 'URI too long', 'The request target is over the limit'],
+  headers_too_large: [431, 'debug', 'Header too large', 'The request header is over the limit'],
   unsupported_media_type: [415, 'debug', 'Unsupported media type', 'A body of this type or coding is not read here'],
   expectation_failed: [417, 'debug', 'Expectation failed', 'This server knows no expectation but 100-continue'],
   not_offered: [

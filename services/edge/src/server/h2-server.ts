@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import {
+  constants,
   createServer,
   type Http2Server,
   type Http2ServerRequest,
@@ -7,17 +8,20 @@ import {
   type ServerHttp2Session,
 } from 'node:http2'
 import type { ConnectionLimits } from '@ipfleet/http-server/connection-limits.ts'
+import { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import { type ConnectionRefusal, refuseExpectation } from '@ipfleet/http-server/harden-server.ts'
 import { MergedFramesRequest } from '@ipfleet/http-server/merged-frames.ts'
 import { expectsContinue } from '@ipfleet/http-server/pass-on-expectations.ts'
 import { readTurns } from '@ipfleet/http-server/read-turns.ts'
+import { REQUEST_ID, requestIdOf } from '@ipfleet/http-server/request-id.ts'
 import { addressSubject } from '@ipfleet/net/address-subject.ts'
 import { peerAddress, plainAddress } from '@ipfleet/net/client-address.ts'
 import type { App } from '../app.ts'
 import type { ServerConfig } from '../config/edge-config.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
 import { H2Answer } from './h2-answer.ts'
-import type { H2Sessions } from './h2-sessions.ts'
+import { isHeadTooLarge, readableHead } from './h2-head-limits.ts'
+import { type H2Sessions, tellRefusal } from './h2-sessions.ts'
 import { UploadWindows } from './upload-windows.ts'
 
 export interface H2ServerDeps {
@@ -39,15 +43,16 @@ const maxStreams = 128
 
 /** HTTP/2 over connections that it is handed: it does not listen itself. */
 export function createH2Server(
-  { maxHeaderBytes, maxHeaders }: ServerConfig,
+  config: ServerConfig,
   { app, onRefused, isTrusted, shares, limits, sessions, keepAliveMs }: H2ServerDeps,
 ): Http2Server {
   const windows = new UploadWindows(shares.windows)
   /** In whose share a connection is; a proxy carries the requests of many. */
   const shareOf = (address: string) => (isTrusted(address) ? undefined : addressSubject(address))
+  const { settings, maxHeaderListPairs } = readableHead(config)
   const server = createServer({
-    settings: { maxConcurrentStreams: maxStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
-    maxHeaderListPairs: maxHeaders + 4,
+    maxHeaderListPairs,
+    settings: { ...settings, maxConcurrentStreams: maxStreams, enablePush: false },
     Http2ServerRequest: MergedFramesRequest,
     // What a backend says twice is passed on twice, as it is to HTTP/1.
     strictSingleValueFields: false,
@@ -55,6 +60,12 @@ export function createH2Server(
     streamResetBurst: 200,
     streamResetRate: 33,
   })
+  const refuseHead = (req: IncomingMessage, res: Http2ServerResponse): void => {
+    const error = new ProxyError('headers_too_large')
+    const id = requestIdOf(req.headers['x-request-id'])
+    onRefused({ id, status: error.status, code: error.code, client: peerAddress(req) })
+    if (!tellRefusal(res, error, [REQUEST_ID, id])) res.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  }
   const serve = (h2: Http2ServerRequest, res: Http2ServerResponse): void => {
     // The two are alike as far as they are used here.
     const req = h2 as unknown as IncomingMessage
@@ -70,6 +81,7 @@ export function createH2Server(
         sessions.countReset(addressSubject(address), h2.stream.session)
       }
     })
+    if (isHeadTooLarge(req, config)) return refuseHead(req, res)
     return app({ req, answer: new H2Answer(res), secure: true, upgrade: undefined })
   }
   server.on('request', serve)

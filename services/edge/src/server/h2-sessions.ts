@@ -2,6 +2,7 @@ import { constants, type Http2ServerResponse, type Http2Session, type ServerHttp
 import type { Socket } from 'node:net'
 import type { ProxyError } from '@ipfleet/core/proxy-error.ts'
 import type { OtherConnections } from '@ipfleet/http-server/graceful-close.ts'
+import type { RawFields } from '@ipfleet/proxy/http1/raw-fields.ts'
 import { H2Answer } from './h2-answer.ts'
 
 /** Within `calmMs`, so many refused streams of a connection are told why; the others are reset (REFUSED_STREAM). */
@@ -64,12 +65,8 @@ export class H2Sessions implements OtherConnections {
     if (session === undefined || session.destroyed) return
     const count = this.#countRefusal(session)
     if (count === maxRefusals) endSoon(session)
-    // Words are for those who heed them, and a stream whose client leaves no room for them would stay.
-    if (count <= maxWords && hasRoom(session)) {
-      const answer = new H2Answer(res)
-      answer.closeAfter()
-      answer.error(error, [])
-    } else stream.close(constants.NGHTTP2_REFUSED_STREAM)
+    // Words are for those who heed them.
+    if (count > maxWords || !tellRefusal(res, error)) stream.close(constants.NGHTTP2_REFUSED_STREAM)
   }
 
   /** Counts a request that its client has taken back, and ends the connection if the client does so too often. */
@@ -111,6 +108,16 @@ export class H2Sessions implements OtherConnections {
     this.#refusals.set(session, refusals)
     return refusals.count
   }
+}
+
+/** Answers a stream with an error and ends it. @returns whether it could: without room for it, the stream would stay */
+export function tellRefusal(res: Http2ServerResponse, error: ProxyError, fields: RawFields = []): boolean {
+  const { session } = res.stream
+  if (session === undefined || session.destroyed || !hasRoom(session)) return false
+  const answer = new H2Answer(res)
+  answer.closeAfter()
+  answer.error(error, fields)
+  return true
 }
 
 /** Says why, and leaves the client a moment to hear it. */

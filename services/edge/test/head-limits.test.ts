@@ -1,0 +1,52 @@
+import type { ClientHttp2Session } from 'node:http2'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
+import { h2Ask, h2Session } from './h2-ask.ts'
+import { type RunningEdge, startEdge } from './start-edge.ts'
+import { type TestCertificate, testCertificate } from './test-certificate.ts'
+import { tlsAsk } from './tls-ask.ts'
+
+/** How large a head may be: the same over HTTP/1.1 and HTTP/2, and the client is told when it is larger. */
+let backend: RecordingBackend
+let certificate: TestCertificate
+let edge: RunningEdge
+let session: ClientHttp2Session
+beforeAll(async () => {
+  backend = await RecordingBackend.start()
+  certificate = await testCertificate()
+  edge = await startEdge({ backends: [backend.port], tables: certificate.toml })
+  session = await h2Session(edge.port, certificate.cert)
+})
+afterAll(async () => {
+  session.destroy()
+  await edge.stop()
+  await certificate[Symbol.asyncDispose]()
+  await backend[Symbol.asyncDispose]()
+})
+
+type Fields = Readonly<Record<string, string>>
+
+const many = (count: number, length: number): Fields =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index + 100}`, 'x'.repeat(length)]))
+
+test.each<[string, number, string, Fields]>([
+  ['a long field', 200, '/', { 'x-a': 'x'.repeat(16_000) }],
+  ['many fields, nearly as long as they may be', 200, '/', many(95, 160)],
+  ['a field over the limit', 431, '/', { 'x-a': 'x'.repeat(17_000) }],
+  ['one far over it', 431, '/', { 'x-a': 'x'.repeat(60_000) }],
+  ['fields over it together', 431, '/', many(40, 1000)],
+  ['too many fields', 431, '/', many(110, 1)],
+  ['a long target', 414, `/${'x'.repeat(10_000)}`, {}],
+  ['one over the limit of the head', 431, `/${'x'.repeat(20_000)}`, {}],
+])('%s is %i', async (_what, status, path, fields) => {
+  const h2 = await h2Ask(session, { ':path': path, ...fields })
+  const h1 = await tlsAsk(edge.port, { ca: certificate.cert, path, headers: fields })
+  expect([h1.status, h2.status]).toEqual([status, status])
+})
+
+test('a head that is too large is told as any refusal, and ends its stream only', async () => {
+  const reply = await h2Ask(session, { ':path': '/', 'x-request-id': 'too-large-1', 'x-a': 'x'.repeat(20_000) })
+  expect(JSON.parse(reply.body)).toMatchObject({ status: 431, error: { title: 'Header too large' } })
+  expect(reply.fields).toContainEqual(['x-request-id', 'too-large-1'])
+  expect(await h2Ask(session, { ':path': '/after' })).toMatchObject({ status: 200 })
+})
