@@ -24,6 +24,8 @@ export interface Failure extends Led {
   readonly retryAfterSeconds?: number
   /** For the log only. */
   readonly detail?: string
+  /** Upstream was asked, and this came of it. */
+  readonly wasAsked?: boolean | undefined
   /** The keys may have something left, which this load was to leave to others: to those it says nothing. */
   readonly sparesReserve?: boolean
 }
@@ -65,8 +67,8 @@ export const outcomeCodec = {
         if (outcome.isPrivate || outcome.answer.body.length > maxSharedBytes) return encodeLine({ kind: 'unshared' })
         return encodeAnswer(outcome.answer, { freshFor: outcome.freshForMs, ...leaderField(outcome) })
       case 'failure': {
-        const { kind, code, retryAfterSeconds } = outcome
-        return encodeLine({ kind, code, retryAfterSeconds, ...leaderField(outcome) })
+        const { kind, code, retryAfterSeconds, wasAsked } = outcome
+        return encodeLine({ kind, code, retryAfterSeconds, wasAsked, ...leaderField(outcome) })
       }
       case 'unshared':
         return encodeLine(outcome)

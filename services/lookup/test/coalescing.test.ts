@@ -48,6 +48,9 @@ describe('one query, asked 200 times at once of four replicas', () => {
       fleet.fake.behave({ kind: 'status', status: upstream, body: { error: 'no' }, paths: [path] })
       const replies = await fleet.askAll(many, () => path)
       expect(statuses(replies)).toEqual({ [status]: many })
+      expect(new Set(replies.map((reply) => / fwd=miss;.* collapsed/.test(cacheStatus(reply))))).toEqual(
+        new Set([true, false]),
+      )
       return fleet.fake.callsTo(path).length
     })
     const most = await Promise.all(calls)

@@ -164,6 +164,13 @@ function tellFailure(
   // A look-up that failed knows with what it was tried.
   Object.assign(traceOf(res), { cache: end, ...(error instanceof LookupError && error.origin) })
   if (error instanceof BatchError) tellItems(record, req, res, error)
-  const forwarded = end === 'error' ? ' fwd=miss;' : ''
-  res.setHeader('Cache-Status', `ipfleet;${forwarded} detail=${error.code}`)
+  res.setHeader('Cache-Status', `ipfleet;${forwarding(error)} detail=${error.code}`)
+}
+
+/** RFC 9211 §2.2: only of what has gone to upstream. */
+function forwarding(error: ProxyError): string {
+  const wasAsked = error instanceof LookupError && error.wasAsked
+  if (!wasAsked && !(error instanceof BatchError && error.units > 0)) return ''
+  if (error.source === 'bypass') return ' fwd=bypass;'
+  return error.source === 'collapsed' ? ' fwd=miss; collapsed;' : ' fwd=miss;'
 }

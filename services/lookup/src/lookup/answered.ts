@@ -61,7 +61,7 @@ export interface Answered {
 
 export type QueryResult =
   | ({ readonly kind: 'answered' } & Pick<Answered, 'source' | 'entry' | 'origin'>)
-  | { readonly kind: 'failed'; readonly failure: Failure; readonly origin?: Origin }
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly source?: AnswerSource; readonly origin?: Origin }
 
 /** By target. */
 export type Results = Map<string, QueryResult>
@@ -79,7 +79,7 @@ export function resultOf(finding: Finding): QueryResult {
   const origin = originOf(finding)
   if (finding.kind === 'found') return { kind: 'answered', source: finding.source, entry: finding.entry, ...origin }
   if (finding.stale) return { kind: 'answered', source: 'stale', entry: finding.stale, ...origin }
-  return { kind: 'failed', failure: finding.failure, ...origin }
+  return { kind: 'failed', failure: finding.failure, source: finding.source, ...origin }
 }
 
 /** Upstream units that a request has caused: one if it asked, more if it says so (a batch). */
@@ -90,10 +90,16 @@ export function unitsOf({ units, origin }: Pick<Answered, 'units'> & { readonly 
 /** No answer, and with what it was tried. */
 export class LookupError extends ProxyError {
   readonly origin: Origin | undefined
+  /** Whether upstream was asked, by this request or the one that it waited for. */
+  readonly wasAsked: boolean
+  /** How it was looked up. */
+  readonly source: AnswerSource
 
-  constructor({ code, origin, ...details }: Failure) {
+  constructor({ code, origin, wasAsked = false, ...details }: Failure, source: AnswerSource = 'upstream') {
     super(code, details)
     this.origin = origin
+    this.wasAsked = wasAsked
+    this.source = source
   }
 }
 

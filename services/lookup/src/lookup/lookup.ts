@@ -60,7 +60,7 @@ export class Lookup {
   async answer(query: Query, directives: CacheDirectives): Promise<Answered> {
     const results = await new Search(this.#deps, { directives }).results([query])
     const result = results.get(query.target) ?? failed('internal')
-    if (result.kind === 'failed') throw new LookupError(result.failure)
+    if (result.kind === 'failed') throw new LookupError(result.failure, result.source)
     return result
   }
 
@@ -90,7 +90,7 @@ export class Lookup {
     const { upstream, requestTimeoutMs, clock } = this.#deps
     if (!upstream) throw new ProxyError('no_offline_answer')
     const outcome = await upstream.loader.load(request, clock.nowMs() + requestTimeoutMs)
-    if (outcome.kind === 'failure') throw new LookupError(outcome)
+    if (outcome.kind === 'failure') throw new LookupError(outcome, 'bypass')
     return { source: 'bypass', entry: new Entry(outcome.answer, clock.nowMs(), 0), ...originOf(outcome) }
   }
 }
@@ -161,7 +161,9 @@ class Search {
     const settle: Settle<Outcome> = async (outcomes) => {
       outcomes.forEach((outcome, target) => {
         const isFailed = outcome.kind === 'failure'
-        const result = isFailed ? ({ kind: 'failed', failure: outcome } as const) : this.#made(outcome.answer, 'bypass')
+        const result = isFailed
+          ? ({ kind: 'failed', failure: outcome, source: 'bypass' } as const)
+          : this.#made(outcome.answer, 'bypass')
         results.set(target, { ...result, ...originOf(outcome) })
       })
     }

@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isRecord } from '@ipfleet/core/json.ts'
+import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import type { Settle } from '@ipfleet/cache/flight/load.ts'
 import { sliceLength } from '@ipfleet/cache/in-slices.ts'
-import type { Outcome } from '@ipfleet/cache/outcome.ts'
+import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
 import type { Answer } from '@ipfleet/cache/entry.ts'
 import { isRecordOf } from '@ipfleet/upstream/record-address.ts'
@@ -168,18 +169,16 @@ export class BatchLoader {
     span: Span | undefined,
     { answers, mayThreaten, from, lifetime }: ValuesFrom,
   ): Outcome {
-    if (span === undefined) return { kind: 'failure', code: 'upstream_invalid', detail: 'not in the batch', ...from }
+    if (span === undefined) return unusable('upstream_invalid', 'not in the batch', from)
     const answer = { ...answers.at(span), ...lifetime }
     const { status, contentType } = answer
     if (expected === 'json' && isForeign(answer, target, address)) {
-      return { kind: 'failure', code: 'upstream_invalid', detail: 'not the record of what was asked', ...from }
+      return unusable('upstream_invalid', 'not the record of what was asked', from)
     }
-    if (status >= 500 || ofConnection.has(status))
-      return { kind: 'failure', code: 'upstream_failed', detail: `item status ${status}`, ...from }
+    if (status >= 500 || ofConnection.has(status)) return unusable('upstream_failed', `item status ${status}`, from)
     if (expected !== 'json' || contentType.includes('json'))
       return { kind: 'answer', answer, freshForMs: this.#deps.freshForMs(target, answer, mayThreaten), ...from }
-    if (answer.body.length > 1)
-      return { kind: 'failure', code: 'upstream_invalid', detail: 'text instead of json', ...from }
+    if (answer.body.length > 1) return unusable('upstream_invalid', 'text instead of json', from)
     // A record that is missing is told by an empty string. Alone, the query would have had another answer: a single
     // query that waits for this one asks for itself.
     return { kind: 'answer', answer, freshForMs: 0, isPrivate: true, ...from }
@@ -225,6 +224,15 @@ interface ValuesFrom extends BatchValues {
   /** What upstream said of keeping the batch holds for each of its items. */
   readonly lifetime: SharedLifetime
 }
+
+/** What upstream has sent for an item, and is no answer. */
+const unusable = (code: ErrorCode, detail: string, from: Pick<Outcome, 'origin'>): Failure => ({
+  kind: 'failure',
+  code,
+  detail,
+  wasAsked: true,
+  ...from,
+})
 
 const originOf = ({ origin }: Outcome): Pick<Outcome, 'origin'> => (origin ? { origin } : {})
 

@@ -88,5 +88,6 @@ export function valuesIn(outcome: Outcome, reading: BatchReading): BatchValues |
   if (values) return values
   // Refused as a whole, though each item makes sense by itself.
   const detail = `batch answered with ${status}`
-  return { kind: 'failure', code: 'upstream_invalid', detail, ...(outcome.origin && { origin: outcome.origin }) }
+  const from = outcome.origin && { origin: outcome.origin }
+  return { kind: 'failure', code: 'upstream_invalid', detail, wasAsked: true, ...from }
 }

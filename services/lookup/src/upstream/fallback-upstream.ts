@@ -52,7 +52,8 @@ export class FallbackUpstream implements Upstream {
     const { second, freshForMs } = this.#deps
     if (!this.#mayStandIn(request, options)) return failure
     const other = await second.load(request, deadlineMs, options)
-    if (other.kind === 'failure' || other.answer.status >= 400) return failure
+    if (other.kind === 'failure') return { ...failure, wasAsked: failure.wasAsked ?? other.wasAsked }
+    if (other.answer.status >= 400) return { ...failure, wasAsked: true }
     const answer = { ...other.answer, isFallback: true as const }
     return { ...other, answer, freshForMs: Math.min(other.freshForMs, freshForMs) }
   }

@@ -79,9 +79,10 @@ export class UpstreamLoader implements Upstream {
     const share = Math.max(reserveShare, purpose === 'refresh' ? refreshReserveShare : 0)
     const prefersRich = this.#deps.prefersRichest && options.isPartial !== true && holdsFullRecords(request, product)
     const demand: Demand = { units, product, reserveShare: share, prefersRich }
-    const ask = (source: SourceWatch): Promise<Outcome> => {
+    const ask = async (source: SourceWatch): Promise<Outcome> => {
       const tries = new UpstreamTries(this.#pool)
-      return this.#askKeyAfterKey({ request, product, demand, deadlineMs, options, tries, source })
+      const outcome = await this.#askKeyAfterKey({ request, product, demand, deadlineMs, options, tries, source })
+      return outcome.kind === 'failure' && tries.tried.size > 0 ? { ...outcome, wasAsked: true } : outcome
     }
     return this.#deps.gate.run(product, ask, { client: currentClient(), deadlineMs })
   }
