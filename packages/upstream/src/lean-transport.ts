@@ -13,6 +13,7 @@ import {
   type OutgoingRequest,
   type Transport,
   TransportError,
+  unsendable,
 } from './transport.ts'
 
 export interface LeanTransportOptions {
@@ -86,9 +87,6 @@ export class LeanTransport implements Transport {
     return pool
   }
 }
-
-/** What no field value may hold (RFC 9110 §5.5). */
-const unsendable = /[^\t\x20-\x7e\x80-\xff]/
 
 function headOf({ method, url, headers }: OutgoingRequest): string {
   let head = `${method} ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\naccept-encoding: ${acceptedCodings}\r\n`

@@ -14,6 +14,7 @@ import {
   type OutgoingRequest,
   type Transport,
   TransportError,
+  unsendable,
 } from './transport.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
 import { utf8Text } from './utf8-text.ts'
@@ -128,7 +129,12 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   }
 
   #read({ status, headers, body }: IncomingAnswer, request: UpstreamRequest): Reply {
-    const text = utf8Text({ contentType: headers['content-type'] ?? '', body })
+    const { location = '', 'content-type': contentType = '' } = headers
+    // Both are passed on, and others are not: a bell in one of those harms nobody.
+    if (unsendable.test(contentType) || unsendable.test(location)) {
+      throw new TransportError('upstream_invalid', 'a field value holds a control character')
+    }
+    const text = utf8Text({ contentType, body })
     return this.provider.read({ status, ...text, ...sharedLifetime(headers, Date.now()) }, headers, request)
   }
 }

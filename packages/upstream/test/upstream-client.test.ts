@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type FakeIpinfo, startFakeIpinfo } from '@ipfleet/testing/fake-ipinfo.ts'
+import { ScriptedBackend } from '@ipfleet/testing/scripted-backend.ts'
 import { manualClock } from '@ipfleet/testing/manual-clock.ts'
 import type { Reply } from '../src/reply.ts'
 import { ipinfo } from '../src/providers/ipinfo.ts'
@@ -185,6 +186,21 @@ describe('a failing upstream', () => {
     fake.behave(behaviour)
     expectFailure(await ask(), code, detail)
     expect(fake.calls).toHaveLength(1)
+  })
+
+  test.each([
+    ['Content-Type: application/json\x07', 'failed'],
+    ['Content-Type: text/\x1b[31m', 'failed'],
+    ['Content-Type: application/json\r\nX-Other: \x07\x1b', 'answered'],
+  ])('whose fields hold control characters is refused only where they would be passed on: %j', async (field, kind) => {
+    await using backend = await ScriptedBackend.start()
+    const asked = ask({ client: clientAt(`http://127.0.0.1:${backend.port}`) })
+    const wire = await backend.accept()
+    await wire.saw('\r\n\r\n')
+    wire.write(`HTTP/1.1 200 OK\r\n${field}\r\nContent-Length: 16\r\n\r\n{"ip":"8.8.8.8"}`)
+    const reply = await asked
+    expect(reply.kind).toBe(kind)
+    expect(JSON.stringify(reply)).not.toMatch(/\\u0007|\\u001b/)
   })
 
   test('a gzip bomb is not inflated', async () => {
