@@ -1,4 +1,5 @@
 import { Resolver } from 'node:dns/promises'
+import { closeSync, openSync } from 'node:fs'
 import { isIPv4, isIPv6 } from 'node:net'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import { looksOf } from '@ipfleet/core/file-follower.ts'
@@ -139,10 +140,16 @@ async function bothFamilies(
 }
 
 async function recordsOf(resolver: Resolver, family: Family, name: string): Promise<readonly LookedUp[]> {
-  const records = await resolver[family === 4 ? 'resolve4' : 'resolve6'](name, { ttl: true })
+  const records = await resolver[family === 4 ? 'resolve4' : 'resolve6'](name, { ttl: true }).catch(withOwnLack)
   // As Node 26 (c-ares 1.34) tells an alias whose name has no address of this family.
   if (records.length === 0) throw failure('ENODATA')
   return records.map(({ address, ttl }) => ({ address, ttlSeconds: ttl }))
+}
+
+/** c-ares 1.34 says ECONNREFUSED also where it could not open a socket, for want of descriptors. */
+function withOwnLack(error: unknown): never {
+  if (errorCode(error) === 'ECONNREFUSED') closeSync(openSync('/dev/null', 'r'))
+  throw error
 }
 
 function isAbsence(error: unknown): boolean {

@@ -23,6 +23,20 @@ test('an address that comes to an interface or leaves it is noticed within five 
   expect([own.has('198.51.100.7'), own.has('198.51.100.8')]).toEqual([false, true])
 })
 
+test('those that were listed before stand while the system cannot list them', () => {
+  let canList = true
+  const list = (): readonly string[] => {
+    if (!canList) throw new Error('uv_interface_addresses returned EMFILE')
+    return ['198.51.100.7']
+  }
+  const clock = manualClock()
+  const own = new OwnAddresses({ clock, blocks: [], list })
+  expect(own.has('198.51.100.7')).toBe(true)
+  canList = false
+  clock.advance(5000)
+  expect([own.has('198.51.100.7'), own.has('198.51.100.8')]).toEqual([true, false])
+})
+
 test('asks the system', () => {
   const own = new OwnAddresses({ clock: manualClock(), blocks: [] })
   const addresses = Object.values(networkInterfaces()).flatMap((list = []) => list.map(({ address }) => address))

@@ -62,11 +62,23 @@ export function interfaceAddresses(): readonly string[] {
 /** Listing hundreds of addresses takes the system up to a millisecond. */
 const rememberMs = 5000
 
-/** What is made of the addresses of the interfaces, made anew after a while. */
+/**
+ * What is made of the addresses of the interfaces, made anew after a while. When they cannot be listed, for want of a
+ * descriptor, those of before stand.
+ */
 export function remembered<Value>(make: () => Value, nowMs: () => number): () => Value {
   let kept: { readonly value: Value; readonly madeMs: number } | undefined
   return () => {
-    if (kept === undefined || nowMs() - kept.madeMs >= rememberMs) kept = { value: make(), madeMs: nowMs() }
+    if (kept !== undefined && nowMs() - kept.madeMs < rememberMs) return kept.value
+    kept = { value: kept === undefined ? make() : madeOr(kept.value, make), madeMs: nowMs() }
     return kept.value
+  }
+}
+
+function madeOr<Value>(before: Value, make: () => Value): Value {
+  try {
+    return make()
+  } catch {
+    return before
   }
 }

@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { NameServer } from '@ipfleet/testing/name-server.ts'
 import { temporaryFolder, type TemporaryFolder } from '@ipfleet/testing/service-process-folder.ts'
@@ -145,6 +148,13 @@ test('names whose servers are silent hold up no other', async () => {
     expect(await Promise.all(dead)).toEqual(Array.from({ length: 20 }, () => 'ETIMEOUT'))
     return first === 'both'
   })
+})
+
+test('a process that can open no more files is not told that a server refused', async () => {
+  const program = fileURLToPath(new URL('fixture-no-files.ts', import.meta.url))
+  const limited = 'ulimit -n 64 && exec "$@"'
+  const { stdout } = await promisify(execFile)('sh', ['-c', limited, 'sh', process.execPath, program])
+  expect(stdout).toBe('EMFILE\n')
 })
 
 describe('the hosts file', () => {

@@ -9,12 +9,17 @@ export type ConnectFailure = 'port_taken' | 'not_ours' | 'own_lack' | 'target_fa
 
 const lacks: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
+/** Whether this process or machine lacks descriptors or memory, by the system's code. */
+export function isOwnLack(code: string | undefined): code is string {
+  return lacks.has(code)
+}
+
 /**
  * Linux reports EADDRINUSE for a port that has a listener or is not shared, and from `connect` EADDRNOTAVAIL for a port
  * that already has a connection to the same target. From `bind`, EADDRNOTAVAIL is about the address.
  */
 export function connectFailure({ code, syscall }: NodeJS.ErrnoException): ConnectFailure {
-  if (lacks.has(code)) return 'own_lack'
+  if (isOwnLack(code)) return 'own_lack'
   if (code === 'EADDRINUSE' || (code === 'EADDRNOTAVAIL' && syscall !== 'bind')) return 'port_taken'
   return syscall === 'bind' ? 'not_ours' : 'target_failed'
 }

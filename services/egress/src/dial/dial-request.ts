@@ -36,4 +36,6 @@ export type Dialled =
   | Exclude<SourceChoice, { kind: 'source' | 'all_out' }>
   /** No source is to blame. `code` is the system's: ECONNREFUSED, ETIMEDOUT, ENETUNREACH… */
   | { readonly kind: 'failed'; readonly code: string; readonly source: Source | undefined }
+  /** This process or machine lacks descriptors or memory; see `connectFailure`. `code` is the system's. */
+  | { readonly kind: 'own_lack'; readonly code: string }
   | { readonly kind: 'aborted' }

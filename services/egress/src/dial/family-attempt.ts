@@ -162,6 +162,7 @@ export class FamilyAttempt {
       this.#deps.connections.add(source, end.socket)
       this.#connected(source, to, end.socket)
     } else if (end.kind === 'target_failed') this.#nextAddress(source, end.code)
+    else if (end.kind === 'own_lack') this.#end(end)
     else this.#nextSource(source, 'parent_failed')
   }
 
@@ -198,7 +199,7 @@ export class FamilyAttempt {
     const failure = connectFailure(error)
     const isBound = source.address !== ''
     if (failure === 'not_ours') this.#nextSource(source, failure)
-    else if (failure === 'own_lack') this.#end({ kind: 'failed', code, source })
+    else if (failure === 'own_lack') this.#end({ kind: 'own_lack', code })
     else if (failure === 'target_failed') {
       if (isBound && withoutRoute.has(code)) void this.#failWithoutRoute(source, code)
       else this.#nextAddress(source, code)

@@ -6,6 +6,7 @@ import { errorCode } from '@ipfleet/core/error-code.ts'
 import type { NameLookups } from '@ipfleet/net/name-lookups.ts'
 import { Opening, OpeningFault } from '../server/opening.ts'
 import type { ParentProxy } from '../sources/parent-proxy.ts'
+import { isOwnLack } from './connect-failure.ts'
 import { askForTunnel, type ParentAnswer, type ParentTarget } from './parent-handshake.ts'
 
 export interface ParentDialerDeps {
@@ -18,6 +19,8 @@ export type ParentEnd =
   /** Since the dial began. */
   | { readonly kind: 'connected'; readonly socket: Socket; readonly durationMs: number }
   | Exclude<ParentAnswer, { kind: 'tunnel' }>
+  /** See `connectFailure`. */
+  | { readonly kind: 'own_lack'; readonly code: string }
 
 export interface ParentStart {
   /** After which a parent that is not reached has failed. */
@@ -73,7 +76,8 @@ export class ParentDialer {
       socket.destroy()
       return answer
     } catch (error) {
-      return { kind: 'parent_failed', code: codeOf(error) }
+      const code = codeOf(error)
+      return { kind: isOwnLack(code) ? 'own_lack' : 'parent_failed', code }
     }
   }
 

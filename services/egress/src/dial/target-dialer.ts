@@ -194,6 +194,7 @@ function familiesOf(addresses: readonly TargetAddress[]): readonly (4 | 6)[] {
 }
 
 const mostTellingFirst: readonly AttemptEnd['kind'][] = [
+  'own_lack',
   'failed',
   'session_lost',
   'unknown_source',

@@ -64,6 +64,11 @@ describe('a target that is not gone to', () => {
     expect(told(verdictRefusal({ ...unresolved, timedOut: false }))).toEqual([502, 'dns_error; details="ENOTFOUND"'])
     expect(told(verdictRefusal({ ...unresolved, timedOut: true }))).toEqual([504, 'dns_timeout; details="ENOTFOUND"'])
   })
+
+  test('is 503 when this process can open no file to look it up', () => {
+    const unresolved = { kind: 'unresolved', code: 'EMFILE', timedOut: false } as const
+    expect(told(verdictRefusal(unresolved))).toEqual([503, 'connection_limit_reached; details="EMFILE"'])
+  })
 })
 
 test.each<[UpstreamFaultKind, number, string]>([

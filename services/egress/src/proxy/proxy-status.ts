@@ -1,6 +1,7 @@
 import { ProxyError, type ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import type { UpstreamFault, UpstreamFaultKind } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { RawFields } from '@ipfleet/proxy/http1/exchange-types.ts'
+import { isOwnLack } from '../dial/connect-failure.ts'
 import type { Dialled } from '../dial/dial-request.ts'
 import { SourceLost } from '../sources/source-connections.ts'
 import type { TargetVerdict } from '@ipfleet/net/target.ts'
@@ -68,6 +69,7 @@ export function statusFields({ status, details }: Refusal): RawFields {
 export function verdictRefusal(verdict: Exclude<TargetVerdict, { kind: 'allowed' }>): Refusal {
   if (verdict.kind === 'unresolved') {
     const { timedOut, code } = verdict
+    if (isOwnLack(code)) return lackRefusal(code)
     return timedOut
       ? refusal('target_timeout', 'dns_timeout', code)
       : refusal('target_unreachable', 'dns_error', code, { message: 'The name of the target could not be looked up' })
@@ -97,9 +99,16 @@ export function dialRefusal(dialled: Exclude<Dialled, { kind: 'connected' | 'abo
       return sourceRefusal()
     case 'session_lost':
       return refusal('session_lost', 'destination_unavailable', 'session address is out')
+    case 'own_lack':
+      return lackRefusal(dialled.code)
     case 'failed':
       return failedDial(dialled.code)
   }
+}
+
+/** Where this process or machine lacks descriptors or memory; `code` is the system's. */
+function lackRefusal(code: string): Refusal {
+  return refusal('overloaded', 'connection_limit_reached', code, { retryAfterSeconds: 1 })
 }
 
 function failedDial(code: string): Refusal {

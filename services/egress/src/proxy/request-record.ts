@@ -14,6 +14,8 @@ import type { Metrics } from '@ipfleet/telemetry/metrics.ts'
 import { beginServerSpan, endServerSpan } from '@ipfleet/telemetry/tracing/http-spans.ts'
 import type { Tracer } from '@ipfleet/telemetry/tracing/tracer.ts'
 import type { Source } from '../sources/source-pool.ts'
+import { isOwnLack } from '../dial/connect-failure.ts'
+import { lackLog } from './lack-log.ts'
 import type { Refusal } from './proxy-status.ts'
 
 /** What stands for a method in logs and metrics where a client speaks SOCKS5. */
@@ -117,9 +119,11 @@ export class RequestRecord {
   /** By method and class. */
   readonly #series: (HistogramSeries | undefined)[] = Array.from({ length: methods.length * classes.length })
   readonly #logger: Logger
+  readonly #logLack: (code: string) => void
 
   constructor(metrics: Metrics, logger: Logger) {
     this.#logger = logger
+    this.#logLack = lackLog(logger)
     this.#durations = metrics.hotHistogram({
       name: 'ipfleet_egress_request_duration_seconds',
       help: 'Time to the end of an answer, or until a tunnel stands, by method and status class.',
@@ -136,7 +140,10 @@ export class RequestRecord {
       use.requests += 1
       if (refusal !== undefined) use.failures += 1
     }
-    if (refusal !== undefined) this.refusals.set(refusal.status, (this.refusals.get(refusal.status) ?? 0) + 1)
+    if (refusal !== undefined) {
+      this.refusals.set(refusal.status, (this.refusals.get(refusal.status) ?? 0) + 1)
+      if (isOwnLack(refusal.details)) this.#logLack(refusal.details)
+    }
     this.#log(context, status, durationMs, refusal)
   }
 

@@ -7,6 +7,7 @@ import { errorCode } from '@ipfleet/core/error-code.ts'
 import { AwaitedStatus } from '@ipfleet/proxy/http1/awaited-status.ts'
 import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
 import { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
+import { isOwnLack } from '../dial/connect-failure.ts'
 import type { ParentDialer } from '../dial/parent-dialer.ts'
 import type { ParentProxy } from './parent-proxy.ts'
 import type { CheckVerdict, Source, SourceCheck } from './source-pool.ts'
@@ -18,7 +19,9 @@ export interface SourceCheckOptions {
   readonly timeoutMs: number
 }
 
-const shortages = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRINUSE'])
+function isShortage(code: string): boolean {
+  return isOwnLack(code) || code === 'EADDRINUSE'
+}
 
 /**
  * Makes the check of whether a source is good: the address is this machine's, or the parent is reached, and, with a URL,
@@ -68,7 +71,7 @@ async function bind({ address, family = 4 }: Source): Promise<CheckVerdict> {
     return { kind: 'good' }
   } catch (error) {
     // EADDRNOTAVAIL as a rule; EAFNOSUPPORT on a machine without IPv6.
-    return { kind: shortages.has(errorCode(error) ?? 'UNKNOWN') ? 'unknown' : 'not_ours' }
+    return { kind: isShortage(errorCode(error) ?? 'UNKNOWN') ? 'unknown' : 'not_ours' }
   } finally {
     socket.close()
   }
@@ -82,7 +85,7 @@ async function checkAddress({ address, family }: Source, url: URL, signal: Abort
   } catch (error) {
     const reason = error instanceof UpstreamFault ? error.reason : (errorCode(error) ?? 'UNKNOWN')
     // The address was there a moment ago: from `connect` this means that it has no free port for the target.
-    return shortages.has(reason) || reason === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason }
+    return isShortage(reason) || reason === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason }
   } finally {
     socket.on('error', () => {}).destroy()
   }
@@ -96,11 +99,16 @@ async function checkParent(
   signal: AbortSignal,
 ): Promise<CheckVerdict> {
   if (url === undefined) {
-    const socket = await dialer.reach(parent, signal).catch(() => undefined)
-    socket?.destroy()
-    return { kind: socket === undefined ? 'parent_failed' : 'good' }
+    try {
+      const socket = await dialer.reach(parent, signal)
+      socket.destroy()
+      return { kind: 'good' }
+    } catch (error) {
+      return { kind: isOwnLack(errorCode(error)) ? 'unknown' : 'parent_failed' }
+    }
   }
   const end = await dialer.open(parent, { host: hostOf(url), port: portOf(url) }, signal)
+  if (end.kind === 'own_lack') return { kind: 'unknown' }
   if (end.kind === 'parent_failed') return { kind: 'parent_failed' }
   if (end.kind === 'target_failed') return { kind: 'failed', reason: end.code }
   const { socket } = end
