@@ -1,3 +1,4 @@
+import type { NameLookups } from '@ipfleet/net/name-lookups.ts'
 import type { ParentDialer } from './dial/parent-dialer.ts'
 import type { Fleet } from './fleet.ts'
 import { durationsOf, type EgressSettings } from './settings.ts'
@@ -22,9 +23,10 @@ export function createSourcePool(
   entries: readonly PoolEntry[],
   { clock, redis }: Fleet,
   parents: ParentDialer,
+  names: NameLookups,
 ): LiveSourcePool {
   const { checkIntervalMs, siteBenchMs } = durationsOf(settings)
-  const checked = { url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS }
+  const checked = { url: settings.HEALTH_CHECK_URL, timeoutMs: settings.HEALTH_CHECK_TIMEOUT_MS, names }
   const check = createSourceCheck(checked, parents)
   return new LiveSourcePool(
     { entries, rotation: settings.ROTATION, checkIntervalMs, siteBenchMs },

@@ -75,7 +75,7 @@ export class Egress {
     const lookUp = lookUpBy(settings.RESOLVER, poolAddresses(this.#entries))
     this.#names = new NameLookups({ lookUp, clock, timeoutMs })
     this.#parents = new ParentDialer({ names: this.#names, clock })
-    this.#pool = createSourcePool(settings, this.#entries, this.#fleet, this.#parents)
+    this.#pool = createSourcePool(settings, this.#entries, this.#fleet, this.#parents, this.#names)
     this.#connections = new SourceConnections(createSourceCheck({ url: undefined, timeoutMs }))
     this.#limits = clientLimits(settings, this.#fleet)
     const prefixes = this.#entries.filter(({ kind }) => kind !== 'parent').map(({ listedAs }) => listedAs)

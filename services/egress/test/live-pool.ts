@@ -56,6 +56,8 @@ export async function started(
   pool.on('out', (address, reason) => void events.push(`${address} out: ${reason}`))
   pool.on('back', (address) => void events.push(`${address} back`))
   pool.on('siteBenched', (address, at) => void events.push(`${address} benched at ${at}`))
+  pool.on('targetLost', (from, reason) => void events.push(`${from} lost: ${reason}`))
+  pool.on('targetBack', (from) => void events.push(`${from} back`))
   await pool.start()
   await pass(0)
   return pool

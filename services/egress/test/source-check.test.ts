@@ -19,9 +19,9 @@ afterEach(async () => {
   for (const close of closings.splice(0).toReversed()) await close()
 })
 
-async function listening(server: Server | TcpServer): Promise<number> {
+async function listening(server: Server | TcpServer, host = '127.0.0.1'): Promise<number> {
   closings.push(() => server.close())
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
   return (server.address() as AddressInfo).port
 }
 
@@ -33,12 +33,13 @@ interface CheckOptions {
   readonly signal?: AbortSignal
   /** Default: more than a busy machine takes. */
   readonly timeoutMs?: number
+  readonly names?: NameLookups
 }
 
 function check(url: string | undefined, options: CheckOptions = {}) {
-  const { address = '127.0.0.2', signal = new AbortController().signal, timeoutMs = 20_000 } = options
+  const { address = '127.0.0.2', signal = new AbortController().signal, timeoutMs = 20_000, names } = options
   const source = { address, family: address.includes(':') ? 6 : 4, listedAs: address } as const
-  return createSourceCheck({ url, timeoutMs })(source, signal)
+  return createSourceCheck({ url, timeoutMs, ...(names && { names }) })(source, signal)
 }
 
 const good: CheckVerdict = { kind: 'good' }
@@ -73,6 +74,23 @@ describe('with one', () => {
   ])('an answer of %i', async (status, verdict) => {
     const port = await served((_req, res) => res.writeHead(status).end())
     expect(await check(`http://127.0.0.1:${port}`)).toEqual(verdict)
+  })
+
+  test('whose host is a name is looked up at each check, and why that fails is told', async () => {
+    const seen: unknown[] = []
+    const port = await listening(
+      createTcpServer((socket) => void seen.push(socket.localAddress)),
+      '0.0.0.0',
+    )
+    const answers = [['::1', '127.0.0.7'], ['127.0.0.8'], ['::1']]
+    const lookUp = async () => (answers.shift() ?? []).map((address) => ({ address }))
+    const names = new NameLookups({ lookUp, clock: monotonicClock, timeoutMs: 20_000 })
+    const verdicts: CheckVerdict[] = []
+    for (let time = 0; time < 4; time += 1) verdicts.push(await check(`tcp://moves.test:${port}`, { names }))
+    const none: CheckVerdict = { kind: 'failed', reason: 'ENODATA' }
+    expect(verdicts).toEqual([good, good, none, none])
+    await until(() => seen.length === 2)
+    expect(seen).toEqual(['127.0.0.7', '127.0.0.8'])
   })
 
   test('does not wait for the end of the answer', async () => {

@@ -15,6 +15,8 @@ export function logEvents(logger: Logger, { pool, authenticator, users }: EventS
   pool.on('out', (source, reason) => logger.warn({ source, reason }, 'source address is out'))
   pool.on('back', (source) => logger.info({ source }, 'source address is back'))
   pool.on('siteBenched', (source, site) => logger.warn({ source, site }, 'source address is refused by a site'))
+  pool.on('targetLost', (from, reason) => logger.warn({ from, reason }, 'HEALTH_CHECK_URL is not reached'))
+  pool.on('targetBack', (from) => logger.info({ from }, 'HEALTH_CHECK_URL is reached again'))
   authenticator.on('denied', (client, denied) => {
     if (denied.kind === 'limited') logger.warn({ client }, 'too many wrong passwords')
     else if (denied.kind === 'busy') logger.warn({ client }, 'too many passwords wait to be checked')

@@ -12,11 +12,17 @@ export interface CheckRoundsDeps {
   readonly intervalMs: number
 }
 
+/** Sources whose checks are compared with each other. */
+export type SourceKind = 'IPv4' | 'IPv6' | 'parents'
+
 interface CheckRoundsEvents {
   /** Its checks keep it out. Emitted in each such round. */
   failing: [source: LiveSource]
   /** Its checks no longer keep it out. */
   recovered: [source: LiveSource]
+  /** What is checked with is not reached from any source of this kind, of which one was told why. Emitted when it begins. */
+  targetLost: [kind: SourceKind, reason: string]
+  targetBack: [kind: SourceKind]
 }
 
 /** Limits the file descriptors that the checks of a large pool take. */
@@ -32,6 +38,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
   readonly #sources: readonly LiveSource[]
   readonly #deps: CheckRoundsDeps
   readonly #closing = new AbortController()
+  readonly #lost = new Set<SourceKind>()
   #dueMs = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -68,43 +75,61 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
     }
     await Promise.all(Array.from({ length: Math.min(maxAtOnce, this.#sources.length) }, checkInTurn))
     if (this.#closing.signal.aborted) return
+    this.#tellTarget(round)
     for (const source of round.toBlame()) source.health.failed()
     for (const source of this.#sources) if (source.health.isFailing) this.emit('failing', source)
     this.#timer = setTimeout(() => void this.#run(), this.dueInMs).unref()
   }
 
+  #tellTarget({ reachedBy, reasons }: Round): void {
+    for (const kind of reachedBy) if (this.#lost.delete(kind)) this.emit('targetBack', kind)
+    for (const [kind, reason] of reasons) {
+      if (reachedBy.has(kind) || this.#lost.has(kind)) continue
+      this.#lost.add(kind)
+      this.emit('targetLost', kind, reason)
+    }
+  }
+
   async #check(source: LiveSource, round: Round): Promise<void> {
     const { signal } = this.#closing
     if (signal.aborted) return
-    const { kind } = await this.#deps.check(source.source(), signal)
+    const verdict = await this.#deps.check(source.source(), signal)
     if (signal.aborted) return
+    const { kind } = verdict
     const { health } = source
     const wasFailing = health.isFailing
     if (kind === 'good') round.reached(source)
-    if (kind === 'failed') round.missed(source)
+    if (kind === 'failed') round.missed(source, verdict.reason)
     if (kind === 'not_ours') health.isNotOurs()
     if (kind === 'parent_failed') health.failed(kind)
     if (wasFailing && !health.isFailing) this.emit('recovered', source)
   }
 }
 
+function kindOf({ entry }: LiveSource): SourceKind {
+  return entry.family === undefined ? 'parents' : entry.family === 4 ? 'IPv4' : 'IPv6'
+}
+
 /** The results of one round so far. */
 class Round {
-  readonly #reachedBy = new Set<4 | 6 | undefined>()
+  readonly reachedBy = new Set<SourceKind>()
+  /** Why one of each kind missed it. */
+  readonly reasons = new Map<SourceKind, string>()
   readonly #missedBy: LiveSource[] = []
 
-  reached({ entry, health }: LiveSource): void {
-    this.#reachedBy.add(entry.family)
-    health.succeeded()
+  reached(source: LiveSource): void {
+    this.reachedBy.add(kindOf(source))
+    source.health.succeeded()
   }
 
-  missed(source: LiveSource): void {
+  missed(source: LiveSource, reason: string): void {
     this.#missedBy.push(source)
+    this.reasons.set(kindOf(source), reason)
     source.health.isOurs()
   }
 
   /** The sources that missed a target that others of their family have reached. */
   toBlame(): readonly LiveSource[] {
-    return this.#missedBy.filter(({ entry }) => this.#reachedBy.has(entry.family))
+    return this.#missedBy.filter((source) => this.reachedBy.has(kindOf(source)))
   }
 }

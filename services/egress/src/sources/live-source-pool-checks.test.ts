@@ -35,15 +35,18 @@ describe('checks', () => {
     const pool = await started(three)
     for (const address of three) verdicts.set(address, missed)
     for (let round = 0; round < 5; round += 1) await nextRound()
-    expect(told()).toEqual([])
+    expect(told()).toEqual(['IPv4 lost: ETIMEDOUT'])
     expect(taken(pool, 3)).toHaveLength(3)
+    verdicts.delete(a)
+    await nextRound()
+    expect(told()).toEqual(['IPv4 back'])
   })
 
   test('nor all addresses of a family by which it cannot be reached', async () => {
     await started([...three, '2001:db8::1', '2001:db8::2'])
     verdicts.set('2001:db8::1', missed).set('2001:db8::2', missed)
     for (let round = 0; round < 5; round += 1) await nextRound()
-    expect(told()).toEqual([])
+    expect(told()).toEqual(['IPv6 lost: ETIMEDOUT'])
   })
 
   test('take an address out at once when it is not this machine’s, with its whole prefix, and all of them', async () => {
@@ -66,7 +69,7 @@ describe('checks', () => {
     await nextRound()
     for (const address of three) verdicts.set(address, missed)
     await nextRound()
-    expect(told()).toEqual([`${a} out: not_ours`, `${a} back`])
+    expect(told()).toEqual([`${a} out: not_ours`, `${a} back`, 'IPv4 lost: ETIMEDOUT'])
   })
 
   test('that lack what they need say nothing', async () => {

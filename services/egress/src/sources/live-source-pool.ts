@@ -4,7 +4,7 @@ import type { Clock } from '@ipfleet/core/clock.ts'
 import { luaCommand } from '@ipfleet/redis/lua-command.ts'
 import type { RedisLink } from '@ipfleet/redis/redis-link.ts'
 import type { Subscriber } from '@ipfleet/redis/subscriber.ts'
-import { CheckRounds } from './check-rounds.ts'
+import { CheckRounds, type SourceKind } from './check-rounds.ts'
 import type { PoolEntry } from './ip-pool.ts'
 import { LiveSource } from './live-source.ts'
 import { LeastRecentlyUsed, RandomTurns, type Rotation, type RotationName, RoundRobin } from './rotations.ts'
@@ -52,6 +52,9 @@ interface LiveSourcePoolEvents {
   /** This machine lacks it. Emitted each time. */
   notOurs: [address: string]
   siteBenched: [address: string, site: string]
+  /** What sources are checked with is not reached from any of this kind. */
+  targetLost: [kind: SourceKind, reason: string]
+  targetBack: [kind: SourceKind]
 }
 
 /** The state of what one item of IP_POOL lists. */
@@ -168,6 +171,8 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
       health.on('back', () => this.emit('back', entry.id))
       health.on('notOurs', () => this.emit('notOurs', entry.id))
     }
+    this.#checks.on('targetLost', (kind, reason) => this.emit('targetLost', kind, reason))
+    this.#checks.on('targetBack', (kind) => this.emit('targetBack', kind))
     const shared = this.#shared
     if (shared === undefined) return
     this.#checks.on('failing', ({ entry }) => shared.holdOut(entry.id, this.#outMs))

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { abortAfter } from '@ipfleet/core/abort-after.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
@@ -9,6 +9,7 @@ import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
 import { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import { isOwnLack } from '../dial/connect-failure.ts'
 import type { ParentDialer } from '../dial/parent-dialer.ts'
+import type { NameLookups } from '@ipfleet/net/name-lookups.ts'
 import type { ParentProxy } from './parent-proxy.ts'
 import type { CheckVerdict, Source, SourceCheck } from './source-pool.ts'
 
@@ -17,6 +18,8 @@ export interface SourceCheckOptions {
   readonly url: string | undefined
   /** For the whole check. */
   readonly timeoutMs: number
+  /** For the host of the URL, at each check. Default: the system's, which looks up a few names at a time. */
+  readonly names?: NameLookups
 }
 
 function isShortage(code: string): boolean {
@@ -29,7 +32,11 @@ function isShortage(code: string): boolean {
  * Throws a RangeError if the URL is none of those above.
  * @param parents for sources that are parents
  */
-export function createSourceCheck({ url: given, timeoutMs }: SourceCheckOptions, parents?: ParentDialer): SourceCheck {
+export function createSourceCheck(
+  { url: given, timeoutMs, names }: SourceCheckOptions,
+  parents?: ParentDialer,
+): SourceCheck {
+  const lookup = names && lookupBy(names)
   const url = given === undefined ? undefined : checkableUrl(given)
   const timed = async (
     signal: AbortSignal,
@@ -50,7 +57,7 @@ export function createSourceCheck({ url: given, timeoutMs }: SourceCheckOptions,
     }
     const bound = await bind(source)
     if (bound.kind !== 'good' || url === undefined) return bound
-    return timed(signal, (either) => checkAddress(source, url, either))
+    return timed(signal, (either) => checkAddress(source, url, either, lookup))
   }
 }
 
@@ -77,8 +84,14 @@ async function bind({ address, family = 4 }: Source): Promise<CheckVerdict> {
   }
 }
 
-async function checkAddress({ address, family }: Source, url: URL, signal: AbortSignal): Promise<CheckVerdict> {
-  const socket = connect({ host: hostOf(url), port: portOf(url), localAddress: address, family, allowHalfOpen: true })
+async function checkAddress(
+  { address, family }: Source,
+  url: URL,
+  signal: AbortSignal,
+  lookup: LookupFunction | undefined,
+): Promise<CheckVerdict> {
+  const to = { host: hostOf(url), port: portOf(url), ...(lookup && { lookup }) }
+  const socket = connect({ ...to, localAddress: address, family, allowHalfOpen: true })
   try {
     await once(socket, 'connect', { signal })
     return await answerVerdict(url, socket, signal)
@@ -88,6 +101,17 @@ async function checkAddress({ address, family }: Source, url: URL, signal: Abort
     return isShortage(reason) || reason === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason }
   } finally {
     socket.on('error', () => {}).destroy()
+  }
+}
+
+/** The first address of the family. A source's own address is given, so Node asks for no more. */
+function lookupBy(names: NameLookups): LookupFunction {
+  return async (name, { family }, callback) => {
+    const found = await names.addressesOf(name)
+    const one = found.kind === 'addresses' ? found.addresses.find((each) => each.family === family) : undefined
+    const code = found.kind === 'unresolved' ? found.code : 'ENODATA'
+    if (one === undefined) callback(Object.assign(new Error(code), { code }), '')
+    else callback(null, one.address, one.family)
   }
 }
 
