@@ -132,6 +132,14 @@ describe('what is heeded instead', () => {
 })
 
 describe('Connection', () => {
+  test('is read at once, however many blanks are in it', () => {
+    const startedMs = performance.now()
+    for (const blanks of [' '.repeat(16_000), '\t '.repeat(8000)]) {
+      expect(forwarded('X-A: 1', `Connection: x-a, x${blanks}y`).lines).toBe('')
+    }
+    expect(performance.now() - startedMs).toBeLessThan(100)
+  })
+
   test.each(['X-Hop', 'x-hop', 'keep-alive, X-HOP', 'close,x-hop ,', 'X-Other , X-Hop'])(
     'takes out what it names: %s',
     (names) => {

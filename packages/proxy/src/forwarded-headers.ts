@@ -1,6 +1,7 @@
 import { formatTraceparent, parseTraceparent, type TraceContext } from '@ipfleet/core/trace-context.ts'
 import type { AnswerHead } from './http1/exchange-types.ts'
 import { logsInConnection } from './http1/connection-login.ts'
+import { listMembers } from './http1/field-lines.ts'
 import { fieldsWhere, isNamed } from './http1/raw-fields.ts'
 
 /** Takes down what a field says. */
@@ -141,9 +142,9 @@ export class ForwardedHeaders {
       this.upgrade = undefined
       return
     }
-    const nominated = new Set(connection.toLowerCase().split(/\s*,\s*/))
+    const nominated = new Set(listMembers(connection))
     if (!nominated.has('upgrade')) this.upgrade = undefined
-    for (const usual of ['keep-alive', 'close', 'upgrade', 'te', '']) nominated.delete(usual)
+    for (const usual of ['keep-alive', 'close', 'upgrade', 'te']) nominated.delete(usual)
     if (nominated.size > 0) this.lines = linesWithout(nominated, this.lines)
     if (nominated.has('via')) this.via = undefined
     if (nominated.has('x-request-id')) this.requestId = undefined
