@@ -50,11 +50,15 @@ export type ByteRange =
 
 /** Undefined for several ranges, other units and what is malformed: RFC 9110 §14.2 lets a server ignore the field. */
 export function byteRangeIn(field: string | undefined): ByteRange | undefined {
-  const [, first = '', last = ''] = /^bytes\s*=\s*(\d{0,15})\s*-\s*(\d{0,15})$/i.exec(field ?? '') ?? []
-  if (first === '') return last === '' ? undefined : { kind: 'suffix', length: Number(last) }
+  const [, first = '', last = '', suffix] = byteRange.exec(field ?? '') ?? []
+  if (suffix !== undefined) return { kind: 'suffix', length: Number(suffix) }
+  if (first === '') return undefined
   if (last === '') return { kind: 'from', first: Number(first) }
   return Number(last) < Number(first) ? undefined : { kind: 'from', first: Number(first), last: Number(last) }
 }
+
+/** No two runs of blanks meet in it, which would take it the square of their length. */
+const byteRange = /^bytes\s*=\s*(?:(\d{1,15})\s*-\s*(\d{0,15})|-\s*(\d{1,15}))$/i
 
 /** Positions of bytes; `last` is included. */
 export interface Span {
