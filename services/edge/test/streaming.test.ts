@@ -136,7 +136,8 @@ describe('a request', () => {
   test('has its trailers at the end, but for those that say how to read it or who asks', async () => {
     await ask(post('Transfer-Encoding: chunked', 'Trailer: X-Sum'))
     const bad = 'Host: b|Cookie: a=b|Authorization: x|X-Forwarded-For: 1.2.3.4|Connection: x|TE: x|Content_Length: 3'
-    const own = 'Via: 1.1 b|X-Request-Id: b|X-Proxy: b|Forwarded: for=b|X-Real-IP: 1.2.3.4|X_Forwarded_For: 1.2.3.4'
+    const own =
+      'Via: 1.1 b|X-Request-Id: b|X-Proxy: b|X-Ipfleet-Attempt: 2|Forwarded: for=b|X-Real-IP: 1.2.3.4|X_Forwarded_For: 1.2.3.4'
     client.write(`4\r\nbody\r\n0\r\nX-Sum: 1\xe9\r\n${bad}|${own}`.replaceAll('|', '\r\n'))
     client.write('\r\nX-sum: 2\r\n\r\n')
     await server.saw(/\r\n0\r\n.*\r\n\r\n$/s)

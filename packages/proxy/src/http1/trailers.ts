@@ -11,7 +11,7 @@ const notInTrailers: ReadonlySet<string> = new Set(
     'forwarded host if-match if-modified-since if-none-match if-range if-unmodified-since location max-forwards ' +
     'origin pragma proxy-authenticate proxy-authorization range retry-after set-cookie trailer vary ' +
     'via www-authenticate x-backend x-egress-ip x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto ' +
-    'x-forwarded-server x-proxy x-real-ip x-request-id'
+    'x-forwarded-server x-ipfleet-attempt x-proxy x-real-ip x-request-id'
   ).split(' '),
 )
 
