@@ -1,7 +1,7 @@
 import type { ClientHttp2Session } from 'node:http2'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
-import { h2Ask, h2Session } from './h2-ask.ts'
+import { h2Ask, h2Reply, h2Session } from './h2-ask.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 import { type TestCertificate, testCertificate } from './test-certificate.ts'
 import { tlsAsk } from './tls-ask.ts'
@@ -49,4 +49,19 @@ test('a head that is too large is told as any refusal, and ends its stream only'
   expect(JSON.parse(reply.body)).toMatchObject({ status: 431, error: { title: 'Header too large' } })
   expect(reply.fields).toContainEqual(['x-request-id', 'too-large-1'])
   expect(await h2Ask(session, { ':path': '/after' })).toMatchObject({ status: 200 })
+})
+
+test.each([
+  [16_000, 200],
+  [20_000, 'reset'],
+])('trailers of %i bytes: %s', async (length, outcome) => {
+  const stream = session.request({ ':method': 'POST', ':path': `/${length}` }, { waitForTrailers: true })
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': 'x'.repeat(length) })).end('body')
+  const reply = h2Reply(stream).then(
+    ({ status }) => status,
+    () => 'reset',
+  )
+  expect(await reply).toBe(outcome)
+  // As a whole request, the backend has seen it only where it was answered.
+  expect(backend.requests.some(({ target }) => target === `/${length}`)).toBe(outcome === 200)
 })

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { ServerOptions } from 'node:http2'
+import { constants, type ServerHttp2Stream, type ServerOptions } from 'node:http2'
 import type { ServerConfig } from '../config/edge-config.ts'
 
 export type HeadLimits = Pick<ServerConfig, 'maxHeaderBytes' | 'maxHeaders'>
@@ -22,7 +22,10 @@ export function readableHead({ maxHeaderBytes, maxHeaders }: HeadLimits): Server
 }
 
 /** Counts as Node does with HTTP/1: the target, names and values. Of the pseudo-fields only Host is a field there. */
-export function isHeadTooLarge({ rawHeaders }: IncomingMessage, { maxHeaderBytes, maxHeaders }: HeadLimits): boolean {
+export function isHeadTooLarge(
+  { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
+  { maxHeaderBytes, maxHeaders }: HeadLimits,
+): boolean {
   let bytes = 0
   let count = 0
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
@@ -32,4 +35,11 @@ export function isHeadTooLarge({ rawHeaders }: IncomingMessage, { maxHeaderBytes
     bytes += (isPseudo ? 0 : name.length) + (rawHeaders[index + 1] ?? '').length
   }
   return bytes > maxHeaderBytes || count > maxHeaders
+}
+
+/** Trailers may be as large as a head. No answer can tell it: the backend may have begun its own. */
+export function limitTrailers(stream: ServerHttp2Stream, limits: HeadLimits): void {
+  stream.once('trailers', (_trailers, _flags, rawHeaders: string[]) => {
+    if (isHeadTooLarge({ rawHeaders }, limits)) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  })
 }

@@ -20,7 +20,7 @@ import type { App } from '../app.ts'
 import type { ServerConfig } from '../config/edge-config.ts'
 import type { ClientShares } from '../limits/client-shares.ts'
 import { H2Answer } from './h2-answer.ts'
-import { isHeadTooLarge, readableHead } from './h2-head-limits.ts'
+import { isHeadTooLarge, limitTrailers, readableHead } from './h2-head-limits.ts'
 import { type H2Sessions, tellRefusal } from './h2-sessions.ts'
 import { UploadWindows } from './upload-windows.ts'
 
@@ -82,6 +82,7 @@ export function createH2Server(
       }
     })
     if (isHeadTooLarge(req, config)) return refuseHead(req, res)
+    if (!endAfterHeaders) limitTrailers(res.stream, config)
     return app({ req, answer: new H2Answer(res), secure: true, upgrade: undefined })
   }
   server.on('request', serve)
