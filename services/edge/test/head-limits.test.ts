@@ -1,6 +1,7 @@
-import type { ClientHttp2Session } from 'node:http2'
+import { type ClientHttp2Session, connect } from 'node:http2'
+import type { Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { RecordingBackend } from '@ipfleet/testing/recording-backend.ts'
+import { echo, RecordingBackend, type SeenRequest } from '@ipfleet/testing/recording-backend.ts'
 import { h2Ask, h2Reply, h2Session } from './h2-ask.ts'
 import { type RunningEdge, startEdge } from './start-edge.ts'
 import { type TestCertificate, testCertificate } from './test-certificate.ts'
@@ -12,7 +13,7 @@ let certificate: TestCertificate
 let edge: RunningEdge
 let session: ClientHttp2Session
 beforeAll(async () => {
-  backend = await RecordingBackend.start()
+  backend = await RecordingBackend.start(answer)
   certificate = await testCertificate()
   edge = await startEdge({ backends: [backend.port], tables: certificate.toml })
   session = await h2Session(edge.port, certificate.cert)
@@ -25,6 +26,13 @@ afterAll(async () => {
 })
 
 type Fields = Readonly<Record<string, string>>
+
+/** To `/many` with nearly as much of a head as is read of one. */
+function answer(request: SeenRequest, socket: Socket): void {
+  if (request.target !== '/many') return echo(request, socket)
+  const cookies = `Set-Cookie: a=${'b'.repeat(85)}\r\n`.repeat(640)
+  socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${cookies}\r\nok`)
+}
 
 const many = (count: number, length: number): Fields =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index + 100}`, 'x'.repeat(length)]))
@@ -64,4 +72,15 @@ test.each([
   expect(await reply).toBe(outcome)
   // As a whole request, the backend has seen it only where it was answered.
   expect(backend.requests.some(({ target }) => target === `/${length}`)).toBe(outcome === 200)
+})
+
+test('an answer with a large head reaches the client, and its connection goes on', async () => {
+  const h1 = await tlsAsk(edge.port, { ca: certificate.cert, path: '/many', maxHeaderSize: 100_000 })
+  const settings = { maxHeaderListSize: 200_000 }
+  const roomy = connect(`https://127.0.0.1:${edge.port}`, { ca: certificate.cert, settings, maxHeaderListPairs: 1000 })
+  const h2 = await h2Ask(roomy, { ':path': '/many' })
+  for (const { status, body } of [h1, h2]) expect([status, body]).toEqual([200, 'ok'])
+  expect(h2.fields.filter(([name]) => name === 'set-cookie')).toHaveLength(640)
+  expect(await h2Ask(roomy, { ':path': '/after' })).toMatchObject({ status: 200 })
+  roomy.destroy()
 })

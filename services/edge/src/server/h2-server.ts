@@ -41,6 +41,12 @@ export interface H2ServerDeps {
 /** Streams of one HTTP/2 connection at a time; as nginx and HAProxy have it. */
 const maxStreams = 128
 
+/**
+ * A backend may send 64 KiB over HTTP/1.1, and nghttp2 reckons with 12 bytes more for each field. An answer over its limit
+ * (default 64 KiB) would end the connection with all that is on it.
+ */
+const maxAnswerHeadBytes = 262_144
+
 /** HTTP/2 over connections that it is handed: it does not listen itself. */
 export function createH2Server(
   config: ServerConfig,
@@ -52,6 +58,7 @@ export function createH2Server(
   const { settings, maxHeaderListPairs } = readableHead(config)
   const server = createServer({
     maxHeaderListPairs,
+    maxSendHeaderBlockLength: maxAnswerHeadBytes,
     settings: { ...settings, maxConcurrentStreams: maxStreams, enablePush: false },
     Http2ServerRequest: MergedFramesRequest,
     // What a backend says twice is passed on twice, as it is to HTTP/1.
