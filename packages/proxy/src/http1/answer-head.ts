@@ -79,7 +79,7 @@ function putRight(text: string): string {
 class FieldReader {
   readonly #fields: string[] = []
   readonly reading: Reading
-  #nominated: readonly string[] = noNames
+  #nominated = noNames
   contentLength: string | undefined
   transferEncoding: string | undefined
   upgrade: string | undefined
@@ -95,7 +95,8 @@ class FieldReader {
         this.#fields.push(spelling, value)
         return
       case 'connection':
-        this.#nominated = [...this.#nominated, ...listMembers(value)]
+        if (this.#nominated === noNames) this.#nominated = listMembers(value)
+        else for (const member of listMembers(value)) this.#nominated.push(member)
         return
       case 'content-length':
         this.#takeLength(spelling, value)
@@ -137,7 +138,8 @@ class FieldReader {
     const dropped = this.#nominated.filter((name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade')
     if (status === 204 || status < 200 || this.transferEncoding !== undefined) dropped.push('content-length')
     if (dropped.length === 0) return this.#fields
-    return fieldsWhere(this.#fields, (spelling) => !dropped.includes(fieldName(spelling).lowerCase))
+    const names = new Set(dropped)
+    return fieldsWhere(this.#fields, (spelling) => !names.has(fieldName(spelling).lowerCase))
   }
 
   /** RFC 9112 §9.3: `close` wins over whatever else is said. §6.1: HTTP/1.0 knows no chunks, so nothing follows them. */
@@ -147,7 +149,7 @@ class FieldReader {
   }
 }
 
-const noNames: readonly string[] = []
+const noNames: string[] = []
 /** RFC 2068 §19.7.1.1; Node, Apache, Tomcat and cheroot say it. */
 const keepAliveTimeout = /(?:^|[\s,])timeout=(\d{1,9})(?!\d)/i
 
