@@ -53,7 +53,9 @@ export async function started(
     },
   )
   pools.push(pool)
-  pool.on('out', (address, reason) => void events.push(`${address} out: ${reason}`))
+  pool.on('out', (address, reason, detail) => {
+    events.push(`${address} out: ${reason}${detail === undefined ? '' : ` (${detail})`}`)
+  })
   pool.on('back', (address) => void events.push(`${address} back`))
   pool.on('siteBenched', (address, at) => void events.push(`${address} benched at ${at}`))
   pool.on('targetLost', (from, reason) => void events.push(`${from} lost: ${reason}`))

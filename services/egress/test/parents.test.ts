@@ -155,6 +155,20 @@ test('one that dies fails no request, and leaves the rotation', async () => {
   expect(await proxy.metrics()).toContain('ipfleet_egress_source_up{source="three"} 0\n')
 })
 
+test('the log says why one is out', async () => {
+  await using stack = new AsyncDisposableStack()
+  const stranger = `http://boss:wrong@127.0.0.1:${parent.port}/#stranger`
+  const egress = stack.use(
+    await startEgress({ IP_POOL: `127.0.0.14,${stranger}`, HEALTH_CHECK_INTERVAL_SECONDS: '600' }),
+  )
+  for (let turn = 0; turn < 4; turn += 1) expect((await askThrough(egress.port, origin.url)).status).toBe(200)
+  expect(await egress.waitForLine(({ source }) => source === 'stranger')).toMatchObject({
+    msg: 'source address is out',
+    reason: 'parent_failed',
+    detail: 'parent answered 407',
+  })
+})
+
 test('two that answer no attempt to connect fail no request, and leave the rotation', async () => {
   await using stack = new AsyncDisposableStack()
   const pool = ['127.0.0.14']

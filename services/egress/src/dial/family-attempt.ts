@@ -163,7 +163,7 @@ export class FamilyAttempt {
       this.#connected(source, to, end.socket)
     } else if (end.kind === 'target_failed') this.#nextAddress(source, end.code)
     else if (end.kind === 'own_lack') this.#end(end)
-    else this.#nextSource(source, 'parent_failed')
+    else this.#nextSource(source, 'parent_failed', end.code)
   }
 
   /** Of this machine: binds a local port of the source, unless the system chooses what the connection leaves from. */
@@ -235,16 +235,16 @@ export class FamilyAttempt {
     }
   }
 
-  #nextSource(source: Source, outcome: 'not_ours' | 'no_ports' | 'parent_failed'): void {
+  #nextSource(source: Source, outcome: 'not_ours' | 'no_ports' | 'parent_failed', detail?: string): void {
     this.#halt()
-    this.#report(outcome)
+    this.#report(outcome, detail)
     this.#tried.push(source)
     if (this.#tried.length < maxSources) this.start()
     else this.#end(refusalOf(noneForNow))
   }
 
-  #report(outcome: SourceOutcome): void {
-    if (this.#source) this.#deps.pool.report(this.#source, this.#site, outcome)
+  #report(outcome: SourceOutcome, detail?: string): void {
+    if (this.#source) this.#deps.pool.report(this.#source, this.#site, outcome, detail)
   }
 
   #halt(): void {

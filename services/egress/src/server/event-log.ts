@@ -12,7 +12,7 @@ export interface EventSources {
 }
 
 export function logEvents(logger: Logger, { pool, authenticator, users }: EventSources): void {
-  pool.on('out', (source, reason) => logger.warn({ source, reason }, 'source address is out'))
+  pool.on('out', (source, reason, detail) => logger.warn({ source, reason, detail }, 'source address is out'))
   pool.on('back', (source) => logger.info({ source }, 'source address is back'))
   pool.on('siteBenched', (source, site) => logger.warn({ source, site }, 'source address is refused by a site'))
   pool.on('targetLost', (from, reason) => logger.warn({ from, reason }, 'HEALTH_CHECK_URL is not reached'))

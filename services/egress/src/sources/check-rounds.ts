@@ -76,7 +76,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
     await Promise.all(Array.from({ length: Math.min(maxAtOnce, this.#sources.length) }, checkInTurn))
     if (this.#closing.signal.aborted) return
     this.#tellTarget(round)
-    for (const source of round.toBlame()) source.health.failed()
+    for (const [source, reason] of round.toBlame()) source.health.failed('check_failed', reason)
     for (const source of this.#sources) if (source.health.isFailing) this.emit('failing', source)
     this.#timer = setTimeout(() => void this.#run(), this.dueInMs).unref()
   }
@@ -101,7 +101,7 @@ export class CheckRounds extends EventEmitter<CheckRoundsEvents> {
     if (kind === 'good') round.reached(source)
     if (kind === 'failed') round.missed(source, verdict.reason)
     if (kind === 'not_ours') health.isNotOurs()
-    if (kind === 'parent_failed') health.failed(kind)
+    if (kind === 'parent_failed') health.failed(kind, verdict.reason)
     if (wasFailing && !health.isFailing) this.emit('recovered', source)
   }
 }
@@ -115,7 +115,7 @@ class Round {
   readonly reachedBy = new Set<SourceKind>()
   /** Why one of each kind missed it. */
   readonly reasons = new Map<SourceKind, string>()
-  readonly #missedBy: LiveSource[] = []
+  readonly #missedBy = new Map<LiveSource, string>()
 
   reached(source: LiveSource): void {
     this.reachedBy.add(kindOf(source))
@@ -123,13 +123,13 @@ class Round {
   }
 
   missed(source: LiveSource, reason: string): void {
-    this.#missedBy.push(source)
+    this.#missedBy.set(source, reason)
     this.reasons.set(kindOf(source), reason)
     source.health.isOurs()
   }
 
-  /** The sources that missed a target that others of their family have reached. */
-  toBlame(): readonly LiveSource[] {
-    return this.#missedBy.filter((source) => this.reachedBy.has(kindOf(source)))
+  /** The sources that missed a target that others of their kind have reached, and why. */
+  toBlame(): readonly (readonly [source: LiveSource, reason: string])[] {
+    return [...this.#missedBy].filter(([source]) => this.reachedBy.has(kindOf(source)))
   }
 }

@@ -23,7 +23,7 @@ describe('checks', () => {
     await nextRound()
     expect(told()).toEqual([])
     await nextRound()
-    expect(told()).toEqual([`${b} out: check_failed`])
+    expect(told()).toEqual([`${b} out: check_failed (ETIMEDOUT)`])
     expect(new Set(taken(pool, 10))).toEqual(new Set([a, c]))
     verdicts.delete(b)
     await nextRound()

@@ -47,7 +47,7 @@ export interface LiveSourcePoolDeps {
 
 interface LiveSourcePoolEvents {
   /** The address, or the prefix. */
-  out: [address: string, reason: OutReason]
+  out: [address: string, reason: OutReason, detail: string | undefined]
   back: [address: string]
   /** This machine lacks it. Emitted each time. */
   notOurs: [address: string]
@@ -120,11 +120,11 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
       : this.#ofSession(choices, request, request.session)
   }
 
-  report(source: Source, site: string, outcome: SourceOutcome): void {
+  report(source: Source, site: string, outcome: SourceOutcome, detail?: string): void {
     const live = this.#byId.get(source.address) ?? this.#byId.get(source.listedAs)
     if (live === undefined) return
     if (outcome === 'not_ours') live.health.isNotOurs()
-    if (outcome === 'parent_failed') live.health.failed(outcome)
+    if (outcome === 'parent_failed') live.health.failed(outcome, detail)
     if (outcome === 'connected' && live.entry.kind === 'parent') live.health.succeeded()
     const { id } = live.entry
     if (!this.#sites.report(id, site, outcome)) return
@@ -167,7 +167,7 @@ export class LiveSourcePool extends EventEmitter<LiveSourcePoolEvents> implement
 
   #connect(): void {
     for (const { health, entry } of this.#sources) {
-      health.on('out', (reason) => this.emit('out', entry.id, reason))
+      health.on('out', (reason, detail) => this.emit('out', entry.id, reason, detail))
       health.on('back', () => this.emit('back', entry.id))
       health.on('notOurs', () => this.emit('notOurs', entry.id))
     }

@@ -128,12 +128,13 @@ async function checkParent(
       socket.destroy()
       return { kind: 'good' }
     } catch (error) {
-      return { kind: isOwnLack(errorCode(error)) ? 'unknown' : 'parent_failed' }
+      const reason = errorCode(error) ?? 'UNKNOWN'
+      return isOwnLack(reason) ? { kind: 'unknown' } : { kind: 'parent_failed', reason }
     }
   }
   const end = await dialer.open(parent, { host: hostOf(url), port: portOf(url) }, signal)
   if (end.kind === 'own_lack') return { kind: 'unknown' }
-  if (end.kind === 'parent_failed') return { kind: 'parent_failed' }
+  if (end.kind === 'parent_failed') return { kind: 'parent_failed', reason: end.code }
   if (end.kind === 'target_failed') return { kind: 'failed', reason: end.code }
   const { socket } = end
   try {

@@ -11,7 +11,8 @@ export type OutReason = 'not_ours' | 'check_failed' | 'parent_failed'
 const failuresToLeave = 2
 
 interface SourceHealthEvents {
-  out: [reason: OutReason]
+  /** `detail`: why, for people, where that is known: `ECONNREFUSED`, `answered 503`. */
+  out: [reason: OutReason, detail: string | undefined]
   back: []
   /** The address could not be bound. Emitted each time. */
   notOurs: []
@@ -24,6 +25,7 @@ interface SourceHealthEvents {
 export class SourceHealth extends EventEmitter<SourceHealthEvents> {
   readonly #clock: Clock
   #own: OutReason | undefined
+  #detail: string | undefined
   #failuresInARow = 0
   #fleetUntilMs = -Infinity
   #fleetTimer: NodeJS.Timeout | undefined
@@ -66,8 +68,9 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
   }
 
   /** A check failed because of the address, or a parent failed. */
-  failed(reason: Exclude<OutReason, 'not_ours'> = 'check_failed'): void {
+  failed(reason: Exclude<OutReason, 'not_ours'> = 'check_failed', detail?: string): void {
     this.#failuresInARow += 1
+    this.#detail = detail
     if (this.#failuresInARow >= failuresToLeave) this.#own = reason
     this.#settle()
   }
@@ -111,7 +114,8 @@ export class SourceHealth extends EventEmitter<SourceHealthEvents> {
     const isOut = this.#own !== undefined || this.#fleetTimer !== undefined
     if (isOut === this.#isOut) return
     this.#isOut = isOut
-    if (isOut) this.emit('out', this.outReason ?? 'check_failed')
+    const detail = this.isFailing ? this.#detail : undefined
+    if (isOut) this.emit('out', this.outReason ?? 'check_failed', detail)
     else this.emit('back')
   }
 }

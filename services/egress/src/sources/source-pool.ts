@@ -67,7 +67,8 @@ export type SourceOutcome =
 export interface SourcePool {
   /** Takes the next source. A promise only where the fleet must be asked (least recently used). */
   next(request: SourceRequest): SourceChoice | Promise<SourceChoice>
-  report(source: Source, site: string, outcome: SourceOutcome): void
+  /** @param detail why a parent failed, for people */
+  report(source: Source, site: string, outcome: SourceOutcome, detail?: string): void
 }
 
 export type CheckVerdict =
@@ -77,7 +78,7 @@ export type CheckVerdict =
   /** The address could be bound, but the target was not reached. `reason`: for people: `ECONNREFUSED`, `answered 503`. */
   | { readonly kind: 'failed'; readonly reason: string }
   /** A parent was not reached, or does not serve this proxy. */
-  | { readonly kind: 'parent_failed' }
+  | { readonly kind: 'parent_failed'; readonly reason?: string }
   /** This machine lacks what a check needs: file descriptors, ports, memory. Says nothing of the address. */
   | { readonly kind: 'unknown' }
 
