@@ -248,3 +248,11 @@ describe('a head', () => {
     },
   )
 })
+
+test('a head that comes in small pieces is looked through once', () => {
+  const head = `HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(10_000)}`
+  const pieces = Array.from({ length: head.length / 4 }, (_, index) => bytes(head.slice(4 * index, 4 * index + 4)))
+  const before = process.threadCpuUsage()
+  expect(read(pieces)).toEqual([])
+  expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(700)
+})
