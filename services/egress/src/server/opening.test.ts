@@ -1,5 +1,6 @@
+import { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
-import { headEnd, readConnectHead } from './opening.ts'
+import { headEnd, Opening, readConnectHead } from './opening.ts'
 
 const read = (text: string) => readConnectHead(Buffer.from(text, 'latin1'))
 const to = { url: 'a.test:443', httpVersion: '1.1' }
@@ -31,4 +32,26 @@ test.each([
   `CONNECT a:1 HTTP/1.1\r\n${'X: y\r\n'.repeat(101)}\r\n`,
 ])('%j is malformed', (text) => {
   expect(read(text)).toBeUndefined()
+})
+
+/** Where a head ends that comes byte by byte. */
+async function endOf(head: string): Promise<number> {
+  const socket = new Socket()
+  const opening = new Opening(socket)
+  const found = opening.until(headEnd, 65_536)
+  for (const byte of Buffer.from(head, 'latin1')) socket.emit('data', Buffer.of(byte))
+  opening.release()
+  return found
+}
+
+test.each(['\r\n\r\n', '\n\n', '\r\n\n', '\n\r\n'])('the end %j is found byte by byte', async (end) => {
+  const head = `CONNECT a.test:443 HTTP/1.1\r\nX: y${end}`
+  expect(await endOf(head)).toBe(head.length)
+})
+
+test('a head that comes byte by byte is looked through once', async () => {
+  const head = `CONNECT a.test:443 HTTP/1.1\n${'a\n'.repeat(8000)}\n`
+  const before = process.threadCpuUsage()
+  expect(await endOf(head)).toBe(head.length)
+  expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(700)
 })

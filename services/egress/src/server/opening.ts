@@ -15,6 +15,8 @@ export class OpeningFault extends Error {
   }
 }
 
+type Find<Found> = (held: Buffer, seen: number) => Found | undefined
+
 const deadlines = new DeadlineWatch()
 
 /**
@@ -44,16 +46,22 @@ export class Opening {
 
   /**
    * Waits until something is found in what has come. A promise only if it is not there yet.
-   * @param find gives undefined while there is too little
+   * @param find gives undefined while there is too little; `seen`: so many of the bytes it has been given before
    * @throws OpeningFault also when nothing is found in so many bytes
    */
-  until<Found>(find: (held: Buffer) => Found | undefined, maxBytes: number): Found | Promise<Found> {
-    const found = this.#look(find, maxBytes)
+  until<Found>(find: Find<Found>, maxBytes: number): Found | Promise<Found> {
+    let seen = 0
+    const look = (): Found | undefined => {
+      const found = this.#look((held) => find(held, seen), maxBytes)
+      seen = this.#held.length
+      return found
+    }
+    const found = look()
     if (found !== undefined) return found
     return new Promise((resolve, reject) => {
       this.#wake = () => {
         try {
-          const foundNow = this.#look(find, maxBytes)
+          const foundNow = look()
           if (foundNow === undefined) return
           this.#wake = undefined
           resolve(foundNow)
@@ -127,8 +135,8 @@ export function beginsConnect(held: Buffer): boolean | undefined {
 }
 
 /** Where a head ends: behind an empty line. The lines of some clients end in LF alone (RFC 9112 §2.2). */
-export function headEnd(held: Buffer): number | undefined {
-  for (let at = held.indexOf(LF); at >= 0; at = held.indexOf(LF, at + 1)) {
+export function headEnd(held: Buffer, seen = 0): number | undefined {
+  for (let at = held.indexOf(LF, Math.max(0, seen - 2)); at >= 0; at = held.indexOf(LF, at + 1)) {
     if (held[at + 1] === LF) return at + 2
     if (held[at + 1] === CR && held[at + 2] === LF) return at + 3
   }
