@@ -267,7 +267,7 @@ describe('a server that begins to refuse', () => {
     await orders.call('CLIENT', 'PAUSE', '600000', 'WRITE')
     const writing = setInterval(() => link.run((client) => client.set('ipfleet:k', 'v')).catch(() => {}), 50)
     own.defer(() => clearInterval(writing))
-    await until(() => falls === 4)
+    await until(() => falls >= 4)
     expect(link.condition.trouble).toBeDefined()
     const well = once(link.condition, 'well')
     await orders.call('CLIENT', 'UNPAUSE')
