@@ -3,6 +3,7 @@ import { connect, type LookupFunction, type Socket } from 'node:net'
 import type { Clock } from '@ipfleet/core/clock.ts'
 import { DeadlineWatch } from '@ipfleet/core/deadline-watch.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
+import { lookupBy } from '@ipfleet/net/lookup-by.ts'
 import type { NameLookups } from '@ipfleet/net/name-lookups.ts'
 import { Opening, OpeningFault } from '../server/opening.ts'
 import type { ParentProxy } from '../sources/parent-proxy.ts'
@@ -39,10 +40,12 @@ const deadlines = new DeadlineWatch()
  * says nothing may wait for the target.
  */
 export class ParentDialer {
-  readonly #deps: ParentDialerDeps
+  readonly #clock: Clock
+  readonly #lookup: LookupFunction
 
-  constructor(deps: ParentDialerDeps) {
-    this.#deps = deps
+  constructor({ names, clock }: ParentDialerDeps) {
+    this.#clock = clock
+    this.#lookup = lookupBy(names)
   }
 
   /** As `open`, with callbacks that are not called once it is stopped. */
@@ -65,13 +68,13 @@ export class ParentDialer {
     signal: AbortSignal,
     { reachMs, onReached }: Partial<Omit<ParentStart, 'onEnd'>> = {},
   ): Promise<ParentEnd> {
-    const startedMs = this.#deps.clock.nowMs()
+    const startedMs = this.#clock.nowMs()
     try {
       const socket = await this.reach(parent, signal, reachMs)
       if (!signal.aborted) onReached?.()
       const answer = await this.#ask(socket, parent, to, signal)
       if (answer.kind === 'tunnel') {
-        return { kind: 'connected', socket, durationMs: this.#deps.clock.nowMs() - startedMs }
+        return { kind: 'connected', socket, durationMs: this.#clock.nowMs() - startedMs }
       }
       socket.destroy()
       return answer
@@ -89,7 +92,7 @@ export class ParentDialer {
     const socket = connect({
       host,
       port,
-      lookup: this.#lookUp,
+      lookup: this.#lookup,
       autoSelectFamily: true,
       // Node takes whole numbers from 1 on.
       autoSelectFamilyAttemptTimeout: Math.max(1, Math.min(nextAddressMs, Math.round(reachMs / 2))),
@@ -129,12 +132,6 @@ export class ParentDialer {
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
-  }
-
-  readonly #lookUp: LookupFunction = async (name, _options, callback) => {
-    const found = await this.#deps.names.addressesOf(name)
-    if (found.kind === 'unresolved') callback(failure(found.code), [])
-    else callback(null, [...found.addresses])
   }
 }
 

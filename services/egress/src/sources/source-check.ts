@@ -9,6 +9,7 @@ import { exchangeOver } from '@ipfleet/proxy/http1/exchange-over.ts'
 import { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import { isOwnLack } from '../dial/connect-failure.ts'
 import type { ParentDialer } from '../dial/parent-dialer.ts'
+import { lookupBy } from '@ipfleet/net/lookup-by.ts'
 import type { NameLookups } from '@ipfleet/net/name-lookups.ts'
 import type { ParentProxy } from './parent-proxy.ts'
 import type { CheckVerdict, Source, SourceCheck } from './source-pool.ts'
@@ -101,17 +102,6 @@ async function checkAddress(
     return isShortage(reason) || reason === 'EADDRNOTAVAIL' ? { kind: 'unknown' } : { kind: 'failed', reason }
   } finally {
     socket.on('error', () => {}).destroy()
-  }
-}
-
-/** The first address of the family. A source's own address is given, so Node asks for no more. */
-function lookupBy(names: NameLookups): LookupFunction {
-  return async (name, { family }, callback) => {
-    const found = await names.addressesOf(name)
-    const one = found.kind === 'addresses' ? found.addresses.find((each) => each.family === family) : undefined
-    const code = found.kind === 'unresolved' ? found.code : 'ENODATA'
-    if (one === undefined) callback(Object.assign(new Error(code), { code }), '')
-    else callback(null, one.address, one.family)
   }
 }
 
