@@ -1,9 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isRecord } from '@ipfleet/core/json.ts'
-import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import type { Settle } from '@ipfleet/cache/flight/load.ts'
 import { sliceLength } from '@ipfleet/cache/in-slices.ts'
-import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
+import type { Outcome } from '@ipfleet/cache/outcome.ts'
 import type { LoadPurpose } from '@ipfleet/cache/finding.ts'
 import type { Answer } from '@ipfleet/cache/entry.ts'
 import { isRecordOf } from '@ipfleet/upstream/record-address.ts'
@@ -12,7 +11,7 @@ import type { SharedLifetime } from '@ipfleet/upstream/shared-lifetime.ts'
 import type { UpstreamRequest } from '@ipfleet/upstream/upstream-request.ts'
 import { type FallbackUpstream, isDown } from './fallback-upstream.ts'
 import { PartSize } from './part-size.ts'
-import { BatchReading, type BatchValues, isRefusal, valuesIn } from './batch-reading.ts'
+import { BatchReading, type BatchValues, isRefusal, unusable, valuesIn } from './batch-reading.ts'
 import type { Span } from './json-members.ts'
 import { type Query, requestOf } from '../query/query.ts'
 import type { Upstream } from './upstream.ts'
@@ -224,15 +223,6 @@ interface ValuesFrom extends BatchValues {
   /** What upstream said of keeping the batch holds for each of its items. */
   readonly lifetime: SharedLifetime
 }
-
-/** What upstream has sent for an item, and is no answer. */
-const unusable = (code: ErrorCode, detail: string, from: Pick<Outcome, 'origin'>): Failure => ({
-  kind: 'failure',
-  code,
-  detail,
-  wasAsked: true,
-  ...from,
-})
 
 const originOf = ({ origin }: Outcome): Pick<Outcome, 'origin'> => (origin ? { origin } : {})
 

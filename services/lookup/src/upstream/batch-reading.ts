@@ -1,3 +1,4 @@
+import type { ErrorCode } from '@ipfleet/core/proxy-error.ts'
 import type { Failure, Outcome } from '@ipfleet/cache/outcome.ts'
 import type { UpstreamAnswer } from '@ipfleet/upstream/reply.ts'
 import { holdsThreat } from './freshness.ts'
@@ -87,7 +88,10 @@ export function valuesIn(outcome: Outcome, reading: BatchReading): BatchValues |
   const values = status === 200 ? reading.valuesIn(body) : undefined
   if (values) return values
   // Refused as a whole, though each item makes sense by itself.
-  const detail = `batch answered with ${status}`
-  const from = outcome.origin && { origin: outcome.origin }
-  return { kind: 'failure', code: 'upstream_invalid', detail, wasAsked: true, ...from }
+  return unusable('upstream_invalid', `batch answered with ${status}`, outcome)
+}
+
+/** What upstream has sent for a batch, or for an item of it, and is no answer. */
+export function unusable(code: ErrorCode, detail: string, { origin }: Pick<Outcome, 'origin'>): Failure {
+  return { kind: 'failure', code, detail, wasAsked: true, ...(origin && { origin }) }
 }
