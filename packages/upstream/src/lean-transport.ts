@@ -3,6 +3,7 @@ import { errorCode } from '@ipfleet/core/error-code.ts'
 import { ConnectionPool } from '@ipfleet/proxy/http1/connection-pool.ts'
 import type { Exchange } from '@ipfleet/proxy/http1/exchange.ts'
 import type { AnswerHead, ExchangeHandler } from '@ipfleet/proxy/http1/exchange-types.ts'
+import { noFieldValue } from '@ipfleet/proxy/http1/raw-fields.ts'
 import { UpstreamFault } from '@ipfleet/proxy/http1/upstream-fault.ts'
 import type { Cancellation } from './cancellation.ts'
 import { acceptedCodings, decoded } from './content-coding.ts'
@@ -13,7 +14,6 @@ import {
   type OutgoingRequest,
   type Transport,
   TransportError,
-  unsendable,
 } from './transport.ts'
 
 export interface LeanTransportOptions {
@@ -92,7 +92,7 @@ function headOf({ method, url, headers }: OutgoingRequest): string {
   let head = `${method} ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\naccept-encoding: ${acceptedCodings}\r\n`
   for (const name in headers) {
     const value = headers[name] ?? ''
-    if (unsendable.test(value)) throw failureWithCode('ERR_INVALID_CHAR')
+    if (noFieldValue.test(value)) throw failureWithCode('ERR_INVALID_CHAR')
     head += `${name}: ${value}\r\n`
   }
   return head

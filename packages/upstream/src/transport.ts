@@ -29,9 +29,6 @@ export interface Transport {
   close(): void
 }
 
-/** What no field value may hold (RFC 9110 §5.5). */
-export const unsendable = /[^\t\x20-\x7e\x80-\xff]/
-
 /** Why there is no answer. Holds neither URL nor header fields, the key among them. */
 export class TransportError extends Error {
   override readonly name = 'TransportError'

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { type Clock, monotonicClock } from '@ipfleet/core/clock.ts'
 import { errorCode } from '@ipfleet/core/error-code.ts'
 import { inSpan, type SpanAttributes } from '@ipfleet/core/span.ts'
+import { noFieldValue } from '@ipfleet/proxy/http1/raw-fields.ts'
 import { Cancellation } from './cancellation.ts'
 import { GotTransport } from './got-transport.ts'
 import { LeanTransport } from './lean-transport.ts'
@@ -14,7 +15,6 @@ import {
   type OutgoingRequest,
   type Transport,
   TransportError,
-  unsendable,
 } from './transport.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
 import { utf8Text } from './utf8-text.ts'
@@ -131,7 +131,7 @@ export class UpstreamClient extends EventEmitter<{ call: [durationMs: number, ou
   #read({ status, headers, body }: IncomingAnswer, request: UpstreamRequest): Reply {
     const { location = '', 'content-type': contentType = '' } = headers
     // Both are passed on, and others are not: a bell in one of those harms nobody.
-    if (unsendable.test(contentType) || unsendable.test(location)) {
+    if (noFieldValue.test(contentType) || noFieldValue.test(location)) {
       throw new TransportError('upstream_invalid', 'a field value holds a control character')
     }
     const text = utf8Text({ contentType, body })

@@ -1,6 +1,12 @@
 /** Field names and values in turns, as they stand on the wire: `['Host', 'a', 'Accept', '*∕*']`. */
 export type RawFields = readonly string[]
 
+/**
+ * What a field value must not hold where one is written (RFC 9110 §5.5): what would end the line, or become something
+ * that does when it is written as Latin-1.
+ */
+export const noFieldValue = /[^\t\x20-\x7e\x80-\xff]/
+
 export function pairsOf(fields: RawFields): [name: string, value: string][] {
   const pairs: [string, string][] = []
   for (let index = 0; index + 1 < fields.length; index += 2) pairs.push([fields[index] ?? '', fields[index + 1] ?? ''])

@@ -1,5 +1,5 @@
 import { type FieldName, fieldName, knownName } from './field-lines.ts'
-import { fieldsWhere, type RawFields } from './raw-fields.ts'
+import { fieldsWhere, noFieldValue, type RawFields } from './raw-fields.ts'
 
 /**
  * What must not come after the body, because it would change how what came before is to be read, who sent it, or
@@ -28,6 +28,3 @@ export function allowedTrailers(trailers: RawFields): RawFields {
     return name !== undefined && mayBeTrailer(name) && !noFieldValue.test(value)
   })
 }
-
-/** What would end the line, or become something that does when it is written as Latin-1. */
-const noFieldValue = /[^\t\x20-\x7e\x80-\xff]/
